@@ -1,0 +1,1 @@
+"""Plan, run, results: (method, image, protocol, metric) to value, with hashes."""

@@ -1,0 +1,58 @@
+"""Where models/, studies/ and web/ lie: in a checkout, inside the wheel, in a user's folders.
+
+They are content, not import packages. A name is looked up as an explicit path, then under
+./models or ./studies, then under SREVAL_HOME, then in what the package brings. Commands
+write only to the first three.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from sreval import settings
+from sreval.errors import UsageError, unknown_name
+
+Kind = Literal["models", "studies", "web"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def packaged(kind: Kind) -> Path:
+    """The folder of that kind which the package brings, in a wheel or in a checkout."""
+    in_wheel = _PACKAGE / "_content" / kind
+    return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / kind
+
+
+def own_folders(kind: Kind) -> list[Path]:
+    """A user's own folders of that kind, first match first; these may be written to."""
+    home = settings.home()
+    return [Path.cwd() / kind, *([home / kind] if home else [])]
+
+
+def find(kind: Kind, name: str) -> Path:
+    """The folder of one model or study, by path or by name.
+
+    Raises UsageError when there is none, with the nearest known name.
+    """
+    if "/" in name or "\\" in name or name.startswith("."):
+        explicit = Path(name).expanduser()
+        if explicit.exists():
+            return explicit
+        raise UsageError(f"No such folder: {name}.", f"{kind}/ names need no path.")
+    for folder in (*own_folders(kind), packaged(kind)):
+        if (folder / name).is_dir():
+            return folder / name
+    raise unknown_name(kind.removesuffix("s"), name, names(kind))
+
+
+def names(kind: Kind) -> list[str]:
+    """Every model or study that ``find`` knows by name, sorted."""
+    found = {
+        entry.name
+        for folder in (*own_folders(kind), packaged(kind))
+        if folder.is_dir()
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.name.startswith((".", "_"))
+    }
+    return sorted(found)

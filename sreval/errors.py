@@ -1,0 +1,55 @@
+"""The errors that reach a user, and the exit codes of the commands.
+
+Every message names the thing and the bad value; ``remedy`` says what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PARTIAL = 3
+EXIT_INTERRUPTED = 130
+
+
+class SrevalError(Exception):
+    """Base of all errors a user can meet: what is wrong, and what would mend it."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class UsageError(SrevalError):
+    """The command line or a configuration file asks for something that can't be meant."""
+
+    exit_code = EXIT_USAGE
+
+
+class ImageError(SrevalError):
+    """An image file that can't be read or must not be used."""
+
+
+class DataError(SrevalError):
+    """A data set, a folder or a results file that is missing, damaged or inconsistent."""
+
+
+class StatisticsError(SrevalError):
+    """Numbers from which the asked statistic can't be computed."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
+    """The error for a name nobody knows, with the nearest known one suggested."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+    return UsageError(f"Unknown {kind} {name!r}.", f"{hint} {remedy}".strip())

@@ -1,0 +1,61 @@
+"""Files that are either whole or absent, and their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from sreval.errors import DataError
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of bytes as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the place of ``path`` only once it is written whole and synced.
+
+    Raises DataError when the folder can't be written or the disk is full; what stood at
+    ``path`` before is then untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write ``data`` to ``path`` at once or not at all; text as UTF-8."""
+    with atomic_writer(path) as handle:
+        handle.write(data.encode() if isinstance(data, str) else data)
+
+
+def write_error(path: Path, error: OSError) -> DataError:
+    """The one sentence a user reads when ``path`` could not be written."""
+    return DataError(
+        f"Can't write {path}: {error.strerror or error}.",
+        "Nothing written before is lost; free space or choose another folder, then run again.",
+    )
+

@@ -1,0 +1,1 @@
+"""Images as arrays: reading and writing, MATLAB's bicubic, luma, data sets and their checksums."""
