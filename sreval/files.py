@@ -58,4 +58,3 @@ def write_error(path: Path, error: OSError) -> DataError:
         f"Can't write {path}: {error.strerror or error}.",
         "Nothing written before is lost; free space or choose another folder, then run again.",
     )
-
