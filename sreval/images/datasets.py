@@ -152,8 +152,8 @@ class UserSet(Config):
     lr: Path | None = None
     scale: int = Field(default=4, ge=2, le=16)
     border: Border = "replicate"
-    names: dict[str, str] = {}
-    scenes: dict[str, str] = {}
+    names: dict[str, str] = Field(default_factory=dict)
+    scenes: dict[str, str] = Field(default_factory=dict)
 
 
 def _known(name: str, scale: int) -> Dataset:

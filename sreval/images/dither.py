@@ -124,7 +124,7 @@ class DitherStream:
     def take(self, blocks: int) -> Int64:
         """The next blocks: (blocks, 4, 3), pixel by pixel the triple yd, cbd, crd."""
         wanted = blocks * _DRAWS
-        accepted = np.empty(0, np.uint64)
+        accepted = np.empty(0, np.intp)
         raw = self._left
         while True:
             kept = _accept(raw)

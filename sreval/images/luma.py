@@ -22,7 +22,7 @@ def bt601_float(image: UInt8) -> Float64:
         return image.astype(np.float64)
     weights = _BT601 * (1 / 255)
     red, green, blue = (image[..., channel].astype(np.float64) for channel in range(3))
-    luma = weights[0] * red
+    luma: Float64 = weights[0] * red
     luma += weights[1] * green
     luma += weights[2] * blue
     luma += 16
@@ -38,4 +38,5 @@ def bt601_full_range(image: UInt8) -> Float64:
     """Full-range BT.601 luma (JPEG, OpenCV, Pillow), unrounded, 0..255: costs 1.3 dB."""
     if image.ndim == 2:
         return image.astype(np.float64)
-    return image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    luma: Float64 = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    return luma

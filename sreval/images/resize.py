@@ -118,12 +118,12 @@ def _resize_axis(
     shape[axis] = length
     # Taps are added one after the other: the order is part of the definition, since an exact
     # tie would otherwise round as the local BLAS happens to sum.
-    total = np.zeros(image.shape[:axis] + (length,) + image.shape[axis + 1 :])
+    total = np.zeros((*image.shape[:axis], length, *image.shape[axis + 1 :]))
     for tap in range(indices.shape[1]):
         part = np.take(source, indices[:, tap], axis=axis)
         part *= weights[:, tap].reshape(shape)
         total += part
     if not np.issubdtype(image.dtype, np.integer):
         return total
-    limits = np.iinfo(image.dtype)  # type: ignore[arg-type]
+    limits = np.iinfo(str(image.dtype))
     return np.clip(round_half_away(total), limits.min, limits.max).astype(image.dtype)

@@ -20,8 +20,8 @@ def psnr(reference: npt.NDArray[np.generic], image: npt.NDArray[np.generic]) -> 
         difference = (reference.astype(np.int32) - image.astype(np.int32)).ravel()
         squared = float(np.einsum("i,i->", difference, difference, dtype=np.int64))
     else:
-        difference = (reference.astype(np.float64) - image.astype(np.float64)).ravel()
-        squared = float(difference @ difference)
+        error = (reference.astype(np.float64) - image.astype(np.float64)).ravel()
+        squared = float(error @ error)
     if squared == 0:
         return math.inf
     return 10 * (math.log10(255**2) + math.log10(reference.size) - math.log10(squared))

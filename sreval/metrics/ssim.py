@@ -123,7 +123,10 @@ def _window_sums(
     """Windowed x, y, x^2 + y^2 and x y, strip by strip; zeros beyond the border."""
     if reference.shape != image.shape or reference.ndim != 2:
         raise ValueError(f"two planes of one shape are needed: {reference.shape}, {image.shape}")
-    x, y = (torch.from_numpy(np.ascontiguousarray(p)).to(device) for p in (reference, image))
+    x, y = (
+        torch.from_numpy(np.require(p, requirements=["C", "W"])).to(device)
+        for p in (reference, image)
+    )
     height, width = x.shape
     reach = len(kernel) - 1
     block = max(32, reach)
@@ -141,9 +144,9 @@ def _window_sums(
                 (blocks, lines.shape[0], size + reach), (block, lines.shape[1], 1), start
             )
             sums = torch.matmul(pieces, band[:size, : size + reach].t())
-            moments = sums.view(blocks, -1, 4, size).unbind(2)
+            mx, my, squares, products = sums.view(blocks, -1, 4, size).unbind(2)
             group = columns[start : start + blocks * size].view(blocks, size)
-            yield _Sums(*moments, rows, group)
+            yield _Sums(mx, my, squares, products, rows, group)
 
 
 def _planes(x: torch.Tensor, y: torch.Tensor, start: int, stop: int, padding: int) -> torch.Tensor:
