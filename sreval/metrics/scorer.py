@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,48 @@ def match_modes(hr: UInt8, sr: UInt8) -> UInt8:
     )
 
 
+class Reference:
+    """An HR image that many SR images are scored against; what it needs is computed once."""
+
+    def __init__(self, hr: UInt8, scale: int = 4, device: str = "cpu") -> None:
+        """``hr`` is uint8 (H, W) or (H, W, 3); LPIPS and SSIM run on ``device``."""
+        self._hr, self._scale, self._device = hr, scale, device
+        self._planes = cache(lambda protocol: protocol.planes(hr, scale))
+
+    def score(
+        self, sr: UInt8, protocols: Sequence[Protocol], metrics: Sequence[str] = ("psnr", "ssim")
+    ) -> list[Score]:
+        """All metrics of an SR image (H, W[, 3]), protocol by protocol.
+
+        Raises UsageError for an unknown metric and ImageError for an image that can't be
+        compared (see ``match_modes``); a single score that can't be computed is NaN with a note.
+        """
+        check_metrics(metrics)
+        sr = match_modes(self._hr, sr)
+        # The crop of LPIPS is the same under every protocol, so each trunk runs once.
+        perceptual = cache(lambda net: _attempt(lambda: self._lpips(sr, net)))
+        scores = []
+        for protocol in protocols:
+            planes = cache(lambda protocol=protocol: protocol.planes(sr, self._scale))
+            for metric in metrics:
+                if metric.startswith("lpips"):
+                    value, note = perceptual(_net(metric, protocol))
+                else:
+                    value, note = _attempt(partial(self._fidelity, metric, protocol, planes))
+                scores.append(Score(protocol.name, metric, value, note))
+        return scores
+
+    def _fidelity(self, metric: str, protocol: Protocol, planes: Callable[[], UInt8]) -> float:
+        reference, image = self._planes(protocol), planes()
+        if metric == "psnr":
+            return protocol.psnr(reference, image)
+        return protocol.ssim(reference, image, self._device)
+
+    def _lpips(self, sr: UInt8, net: Net) -> float:
+        hr, sr = crop(self._hr, self._scale), crop(sr, self._scale)
+        return lpips(hr, sr, net, self._device)
+
+
 def score(
     hr: UInt8,
     sr: UInt8,
@@ -69,51 +111,12 @@ def score(
     scale: int = 4,
     device: str = "cpu",
 ) -> list[Score]:
-    """All metrics of an SR image against its HR image, uint8 (H, W[, 3]), protocol by protocol.
-
-    Raises UsageError for an unknown metric and ImageError for images that can't be compared
-    (see ``match_modes``); a single score that can't be computed is NaN with a note.
-    """
-    check_metrics(metrics)
-    sr = match_modes(hr, sr)
-    # The crop of LPIPS is the same under every protocol, so each trunk runs once.
-    perceptual = {
-        net: _attempt(partial(_lpips, hr, sr, net, scale, device))
-        for net in {_net(m, p) for p in protocols for m in metrics if m.startswith("lpips")}
-    }
-    scores = []
-    for protocol in protocols:
-        fidelity = _fidelity(hr, sr, protocol, metrics, scale, device)
-        for metric in metrics:
-            value, note = fidelity.get(metric) or perceptual[_net(metric, protocol)]
-            scores.append(Score(protocol.name, metric, value, note))
-    return scores
+    """All metrics of one SR image against its HR image; see ``Reference.score``."""
+    return Reference(hr, scale, device).score(sr, protocols, metrics)
 
 
 def _net(metric: str, protocol: Protocol) -> Net:
     return "vgg" if metric == "lpips-vgg" else protocol.lpips_net
-
-
-def _fidelity(
-    hr: UInt8, sr: UInt8, protocol: Protocol, metrics: Sequence[str], scale: int, device: str
-) -> dict[str, tuple[float, str]]:
-    """PSNR and SSIM, those of them that are asked for, of the planes that both compare."""
-    functions: dict[str, Callable[[UInt8, UInt8], float]] = {
-        "psnr": protocol.psnr,
-        "ssim": lambda reference, image: protocol.ssim(reference, image, device),
-    }
-    wanted = [metric for metric in metrics if metric in functions]
-    if not wanted:
-        return {}
-    try:
-        planes = protocol.planes(hr, scale), protocol.planes(sr, scale)
-    except ImageError as error:
-        return dict.fromkeys(wanted, (math.nan, error.message))
-    return {metric: _attempt(partial(functions[metric], *planes)) for metric in wanted}
-
-
-def _lpips(hr: UInt8, sr: UInt8, net: Net, scale: int, device: str) -> float:
-    return lpips(crop(hr, scale), crop(sr, scale), net, device)
 
 
 def _attempt(compute: Callable[[], float]) -> tuple[float, str]:
