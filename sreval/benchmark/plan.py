@@ -1,0 +1,85 @@
+"""What a benchmark run is asked to do, from the command line or from one TOML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from sreval.config import Config
+from sreval.errors import UsageError
+from sreval.images.datasets import Dataset, open_dataset
+from sreval.metrics.lpips import load_model
+from sreval.metrics.protocol import Protocol, get_protocol
+from sreval.metrics.scorer import check_metrics
+from sreval.upscalers import Upscaler, make_upscaler
+
+
+class BenchmarkPlan(Config):
+    """A run: every method on every data set, every metric under every protocol."""
+
+    methods: list[str] = Field(min_length=1)
+    datasets: list[str] = Field(min_length=1)
+    protocols: list[str] = Field(default=["ledig2017"], min_length=1)
+    metrics: list[str] = Field(default=["psnr", "ssim"], min_length=1)
+    scale: int = Field(default=4, ge=2, le=16)
+    device: str = "auto"
+    workers: int | None = Field(default=None, ge=1, le=256)
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A plan whose every name has been found: what the run works with."""
+
+    plan: BenchmarkPlan
+    methods: tuple[Upscaler, ...]
+    datasets: tuple[Dataset, ...]
+    protocols: tuple[Protocol, ...]
+    device: str
+
+
+def resolve(plan: BenchmarkPlan) -> Resolved:
+    """Find everything a plan names, before any work is done.
+
+    Raises UsageError or DataError for the first name that means nothing, twice the same, or a
+    method that can't serve a data set.
+    """
+    protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
+    check_metrics(plan.metrics)
+    device = _device(plan.device)
+    methods = tuple(make_upscaler(spec) for spec in dict.fromkeys(plan.methods))
+    datasets = tuple(open_dataset(spec, plan.scale) for spec in dict.fromkeys(plan.datasets))
+    _refuse_twins("method", [method.name for method in methods], "Write NAME=METHOD.")
+    _refuse_twins("data set", [dataset.name for dataset in datasets], "Rename one.")
+    for dataset in datasets:
+        if dataset.scale != plan.scale:
+            raise UsageError(
+                f"{dataset.name} has scale {dataset.scale}, the plan {plan.scale}.",
+                f"Run it with a scale of {dataset.scale}.",
+            )
+        for method in methods:
+            method.prepare(dataset)
+    for net in {"vgg" if m == "lpips-vgg" else "alex" for m in plan.metrics if "lpips" in m}:
+        load_model("vgg" if net == "vgg" else "alex", device)
+    return Resolved(plan, methods, datasets, protocols, device)
+
+
+def _refuse_twins(kind: str, names: list[str], remedy: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"Two {kind}s are called {name!r}.", remedy)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"No device {name!r} ({reason}).", "Use cpu, cuda or auto.") from None
+    return name

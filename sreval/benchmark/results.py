@@ -1,0 +1,198 @@
+"""Results on disk: a tidy CSV, a JSON manifest beside it, a journal while a run is under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sreval.errors import DataError
+from sreval.files import write_atomic, write_error
+
+FORMAT = 1
+Subject = tuple[str, int, str, str]
+"""Data set, scale, method, image."""
+RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value and all that it depends on; the columns of ``results.csv`` in their order."""
+
+    method: str
+    dataset: str
+    image: str
+    scene: str
+    protocol: str
+    metric: str
+    value: float
+    note: str
+    scale: int
+    lr_sha256: str
+    sr_sha256: str
+    hr_sha256: str
+    weights_sha256: str
+    method_sha256: str
+    protocol_sha256: str
+    code: str
+
+    @property
+    def subject(self) -> Subject:
+        """The SR image that the value is of."""
+        return (self.dataset, self.scale, self.method, self.image)
+
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """What the SR image and its scores were made from and with."""
+        return (self.lr_sha256, self.hr_sha256, self.method_sha256, self.sr_sha256, self.code)
+
+
+COLUMNS = list(Row.__dataclass_fields__)
+_TEXT = {name: str for name in COLUMNS if name not in ("value", "scale")}
+
+
+def read_frame(folder: Path) -> pd.DataFrame:
+    """The tidy frame of a results folder.
+
+    Raises DataError when the folder holds no results, or those of another format.
+    """
+    path = folder / RESULTS
+    if not path.is_file():
+        unfinished = (folder / JOURNAL).is_file()
+        raise DataError(
+            f"{folder} holds no {RESULTS}.",
+            "Its run has not ended: run the same benchmark again, it goes on where it stopped."
+            if unfinished
+            else "Name the folder that `sreval benchmark --out` wrote.",
+        )
+    check_format(folder)
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype=_TEXT,
+            keep_default_na=False,
+            na_values={"value": [""]},
+            float_precision="round_trip",
+        )
+    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{path} is damaged ({error}).", "Run the benchmark again.") from None
+    if list(frame.columns) != COLUMNS:
+        raise DataError(
+            f"{path} has other columns than this version of sreval writes.",
+            "Run the benchmark again into a new folder.",
+        )
+    return frame
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a results folder. Raises DataError when it is absent or damaged."""
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
+        ) from None
+    return manifest
+
+
+def check_format(folder: Path) -> None:
+    """Raises DataError when the folder's results come from a version with another format."""
+    manifest = read_manifest(folder)
+    if manifest.get("format") != FORMAT:
+        raise DataError(
+            f"{folder} was written by sreval {manifest.get('version', 'of another kind')} in "
+            f"format {manifest.get('format')}; this version reads format {FORMAT}.",
+            "Run the benchmark again into a new folder, or use that version.",
+        )
+
+
+class Store:
+    """The rows of a results folder, growing while a run is under way.
+
+    Every finished image is one line of the journal, so that a killed run loses at most the
+    images it was at; ``finish`` turns all of it into the CSV and the manifest.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make the folder. Raises DataError when it can't be written or read."""
+        self._folder = folder
+        self._images: dict[Subject, dict[tuple[str, str], Row]] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._load()
+            self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
+        except OSError as error:
+            raise write_error(folder, error) from error
+
+    def _load(self) -> None:
+        if (self._folder / RESULTS).is_file():
+            for record in read_frame(self._folder).to_dict("records"):
+                self._add(Row(**{str(k): v for k, v in record.items()}))
+        journal = self._folder / JOURNAL
+        if journal.is_file():
+            for line in journal.read_text(encoding="utf-8").splitlines():
+                try:
+                    rows = [Row(**record) for record in json.loads(line)]
+                except (ValueError, TypeError):
+                    continue  # the line that a killed run left half written
+                for row in rows:
+                    self._add(row)
+
+    def _add(self, row: Row) -> None:
+        rows = self._images.setdefault(row.subject, {})
+        for key in [key for key, old in rows.items() if old.origin != row.origin]:
+            del rows[key]
+        rows[row.protocol, row.metric] = row
+
+    def rows(self, subject: Subject) -> list[Row]:
+        """The rows of one SR image; they always have one origin."""
+        return list(self._images.get(subject, {}).values())
+
+    def drop(self, subject: Subject) -> None:
+        """Forget an SR image that can no longer be made or scored."""
+        self._images.pop(subject, None)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep rows of one SR image; older rows of another origin go. Raises DataError."""
+        for row in rows:
+            self._add(row)
+        try:
+            self._journal.write(json.dumps([asdict(row) for row in rows]) + "\n")
+            self._journal.flush()
+        except OSError as error:
+            raise write_error(self._folder / JOURNAL, error) from error
+
+    def frame(self) -> pd.DataFrame:
+        """All rows, sorted by data set, scale, method and image."""
+        rows = [self._images[s][key] for s in sorted(self._images) for key in self._images[s]]
+        return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)
+
+    def finish(self, manifest: dict[str, Any]) -> pd.DataFrame:
+        """Write CSV and manifest, drop the journal; the frame as written."""
+        frame = self.frame()
+        write_atomic(
+            self._folder / MANIFEST,
+            json.dumps({"format": FORMAT, **manifest}, indent=1, ensure_ascii=False) + "\n",
+        )
+        write_atomic(self._folder / RESULTS, frame.to_csv(index=False, lineterminator="\n"))
+        self._journal.close()
+        (self._folder / JOURNAL).unlink(missing_ok=True)
+        return frame
+
+    def close(self) -> None:
+        """Leave the journal as it is, for a later run to go on from."""
+        self._journal.close()
+
+
+def missing_notes(frame: pd.DataFrame) -> list[str]:
+    """One line for each reason why values are missing, with how many it concerns."""
+    missing = frame[frame["value"].isna()]
+    return [
+        f"{len(group)} values under {protocol} are missing: {note}"
+        for (protocol, note), group in missing.groupby(["protocol", "note"])
+    ]

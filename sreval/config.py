@@ -1,0 +1,52 @@
+"""Configuration: typed models read from TOML that refuse what they don't know."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sreval.errors import UsageError
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_config(path: Path, model: type[Model]) -> Model:
+    """A TOML file as a checked model.
+
+    Raises UsageError naming the file, the field, the bad value and the remedy.
+    """
+    try:
+        return model.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise config_error(str(path), error) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dictionary. Raises UsageError when it is absent or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}.", "Mend that line.") from None
+
+
+def config_error(source: str, error: ValidationError) -> UsageError:
+    """One sentence for the first thing wrong in a configuration."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] == "extra_forbidden":
+        return UsageError(f"{source}: unknown key {field!r}.", "Remove it or mend its spelling.")
+    if first["type"] == "missing":
+        return UsageError(f"{source}: {field!r} is missing.", "Add it.")
+    return UsageError(f"{source}: {field} = {first['input']!r}: {first['msg']}.", "Mend the value.")

@@ -1,0 +1,153 @@
+"""LPIPS (Zhang et al. 2018) through the authors' package, version 0.1 linear weights.
+
+The package brings the linear weights; the trunk's come from SREVAL_WEIGHTS or from what
+torchvision has downloaded before. Nothing is downloaded here unless ``download_trunk`` is
+called.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file
+
+from sreval import settings
+from sreval.errors import DataError, ImageError
+from sreval.files import sha256_file
+
+UInt8 = npt.NDArray[np.uint8]
+Net = Literal["alex", "vgg"]
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A trunk network: its file in SREVAL_WEIGHTS, torchvision's file, the least image side."""
+
+    net: Net
+    file: str
+    torchvision_model: str
+    torchvision_file: str
+    megabytes: int
+    least_side: int
+
+
+TRUNKS: dict[str, Trunk] = {
+    "alex": Trunk(
+        "alex",
+        "alexnet_features_torchvision.safetensors",
+        "alexnet",
+        "alexnet-owt-7be5be79.pth",
+        233,
+        31,
+    ),
+    "vgg": Trunk(
+        "vgg", "vgg16_features_torchvision.safetensors", "vgg16", "vgg16-397923af.pth", 528, 16
+    ),
+}
+
+_loading = threading.Lock()
+
+
+def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu") -> float:
+    """LPIPS of two uint8 images (H, W[, 3]) of one shape: 0 for equal ones, larger is worse.
+
+    Grey is repeated to RGB; values go to [-1, 1]. Raises ImageError for images smaller than
+    the trunk takes, DataError when the trunk's weights aren't at hand, ValueError on different
+    shapes.
+    """
+    if reference.shape != image.shape:
+        raise ValueError(f"shapes differ: {reference.shape} and {image.shape}")
+    least = TRUNKS[net].least_side
+    if min(image.shape[:2]) < least:
+        raise ImageError(
+            f"{image.shape[1]}x{image.shape[0]} pixels are fewer than the {least}x{least} that "
+            f"LPIPS ({net}) takes.",
+            "Score larger images.",
+        )
+    model = load_model(net, device)
+    with torch.inference_mode():
+        value: torch.Tensor = model(_to_tensor(reference, device), _to_tensor(image, device))
+    return float(value)
+
+
+def trunk_file(net: Net) -> Path:
+    """The file that the trunk's weights come from. Raises DataError when there is none."""
+    trunk = TRUNKS[net]
+    places = [folder / trunk.file for folder in settings.weights_dirs()]
+    places.append(Path(torch.hub.get_dir()) / "checkpoints" / trunk.torchvision_file)
+    for place in places:
+        if place.is_file():
+            return place
+    raise DataError(
+        f"The weights of LPIPS's {trunk.torchvision_model} trunk are not at hand: none of "
+        f"{', '.join(map(str, places))} exists.",
+        f"Run `sreval data fetch lpips-{net}` once, or leave the metric out.",
+    )
+
+
+def download_trunk(net: Net) -> Path:
+    """Let torchvision download the trunk's weights into its own cache; the file it wrote."""
+    import torchvision.models
+
+    trunk = TRUNKS[net]
+    weights = torchvision.models.get_model_weights(trunk.torchvision_model).IMAGENET1K_V1
+    try:
+        weights.get_state_dict(progress=True, check_hash=True)
+    except OSError as error:
+        raise DataError(
+            f"{weights.url} could not be downloaded ({error}).",
+            f"Put {trunk.file} into the folder that SREVAL_WEIGHTS names.",
+        ) from None
+    return trunk_file(net)
+
+
+def trunk_sha256(net: Net) -> str:
+    """SHA-256 of the trunk's file, for the manifest."""
+    return sha256_file(trunk_file(net))
+
+
+def load_model(net: Net, device: str = "cpu") -> torch.nn.Module:
+    """The metric as a module on ``device``, loaded once. Raises DataError without weights."""
+    with _loading:
+        return _model(net, device, trunk_file(net))
+
+
+@cache
+def _model(net: Net, device: str, weights: Path) -> torch.nn.Module:
+    import lpips as package
+
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore", UserWarning)  # torchvision's, on lpips' old arguments
+        model: torch.nn.Module = package.LPIPS(net=net, pnet_rand=True, verbose=False)
+    trunk = model.get_submodule("net")
+    state = _trunk_state(weights)
+    own = trunk.state_dict()
+    for key in own:
+        # lpips cuts the trunk into slices but keeps torchvision's layer numbers.
+        own[key] = state[f"features.{key.split('.', 1)[1]}"]
+    trunk.load_state_dict(own)
+    return model.eval().requires_grad_(False).to(device)
+
+
+def _trunk_state(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    except Exception as error:
+        raise DataError(f"{path} is damaged ({error}).", "Remove it and fetch it anew.") from None
+
+
+def _to_tensor(image: UInt8, device: str) -> torch.Tensor:
+    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    tensor = torch.from_numpy(np.require(colour, requirements=["C", "W"])).to(device)
+    return tensor.permute(2, 0, 1)[None].float().div_(127.5).sub_(1)

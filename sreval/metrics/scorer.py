@@ -1,0 +1,126 @@
+"""The scores of one image pair under several protocols at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+import numpy.typing as npt
+
+from sreval.errors import ImageError, unknown_name
+from sreval.metrics.lpips import Net, lpips
+from sreval.metrics.protocol import Protocol, crop
+
+UInt8 = npt.NDArray[np.uint8]
+
+METRICS = ("psnr", "ssim", "lpips", "lpips-vgg")
+"""``lpips`` takes the protocol's own trunk (alex), ``lpips-vgg`` always vgg."""
+
+HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lpips": False, "lpips-vgg": False}
+UNITS = {"psnr": "dB", "ssim": "", "lpips": "", "lpips-vgg": ""}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One value; where it could not be computed it is NaN and ``note`` says why."""
+
+    protocol: str
+    metric: str
+    value: float
+    note: str = ""
+
+
+def check_metrics(metrics: Iterable[str]) -> None:
+    """Raises UsageError, suggesting the nearest name, for a metric nobody knows."""
+    for metric in metrics:
+        if metric not in METRICS:
+            raise unknown_name("metric", metric, METRICS)
+
+
+def match_modes(hr: UInt8, sr: UInt8) -> UInt8:
+    """The SR image in the HR image's mode, checked to be comparable with it.
+
+    An RGB copy of a grey image becomes grey again. Raises ImageError where sizes differ or a
+    colour would have to be invented or thrown away.
+    """
+    if hr.shape[:2] != sr.shape[:2]:
+        raise ImageError(
+            f"SR is {sr.shape[1]}x{sr.shape[0]} pixels, HR is {hr.shape[1]}x{hr.shape[0]}.",
+            "Both must have one size; nothing is resized or cropped to fit.",
+        )
+    if hr.ndim == sr.ndim:
+        return sr
+    if hr.ndim == 2 and (sr[..., 0] == sr[..., 1]).all() and (sr[..., 0] == sr[..., 2]).all():
+        return np.ascontiguousarray(sr[..., 0])
+    kinds = {2: "grey", 3: "in colour"}
+    raise ImageError(
+        f"SR is {kinds[sr.ndim]}, HR is {kinds[hr.ndim]}.", "Convert one of them first."
+    )
+
+
+class Reference:
+    """An HR image that many SR images are scored against; what it needs is computed once."""
+
+    def __init__(self, hr: UInt8, scale: int = 4, device: str = "cpu") -> None:
+        """``hr`` is uint8 (H, W) or (H, W, 3); LPIPS and SSIM run on ``device``."""
+        self._hr, self._scale, self._device = hr, scale, device
+        self._planes = cache(lambda protocol: protocol.planes(hr, scale))
+
+    def score(
+        self, sr: UInt8, protocols: Sequence[Protocol], metrics: Sequence[str] = ("psnr", "ssim")
+    ) -> list[Score]:
+        """All metrics of an SR image (H, W[, 3]), protocol by protocol.
+
+        Raises UsageError for an unknown metric and ImageError for an image that can't be
+        compared (see ``match_modes``); a single score that can't be computed is NaN with a note.
+        """
+        check_metrics(metrics)
+        sr = match_modes(self._hr, sr)
+        # The crop of LPIPS is the same under every protocol, so each trunk runs once.
+        perceptual = cache(lambda net: _attempt(lambda: self._lpips(sr, net)))
+        scores = []
+        for protocol in protocols:
+            planes = cache(lambda protocol=protocol: protocol.planes(sr, self._scale))
+            for metric in metrics:
+                if metric.startswith("lpips"):
+                    value, note = perceptual(_net(metric, protocol))
+                else:
+                    value, note = _attempt(partial(self._fidelity, metric, protocol, planes))
+                scores.append(Score(protocol.name, metric, value, note))
+        return scores
+
+    def _fidelity(self, metric: str, protocol: Protocol, planes: Callable[[], UInt8]) -> float:
+        reference, image = self._planes(protocol), planes()
+        if metric == "psnr":
+            return protocol.psnr(reference, image)
+        return protocol.ssim(reference, image, self._device)
+
+    def _lpips(self, sr: UInt8, net: Net) -> float:
+        hr, sr = crop(self._hr, self._scale), crop(sr, self._scale)
+        return lpips(hr, sr, net, self._device)
+
+
+def score(
+    hr: UInt8,
+    sr: UInt8,
+    protocols: Sequence[Protocol],
+    metrics: Sequence[str] = ("psnr", "ssim"),
+    scale: int = 4,
+    device: str = "cpu",
+) -> list[Score]:
+    """All metrics of one SR image against its HR image; see ``Reference.score``."""
+    return Reference(hr, scale, device).score(sr, protocols, metrics)
+
+
+def _net(metric: str, protocol: Protocol) -> Net:
+    return "vgg" if metric == "lpips-vgg" else protocol.lpips_net
+
+
+def _attempt(compute: Callable[[], float]) -> tuple[float, str]:
+    try:
+        return compute(), ""
+    except ImageError as error:
+        return math.nan, error.message
