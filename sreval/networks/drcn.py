@@ -35,7 +35,7 @@ class DRCN(nn.Module):
 
     def outputs(self, low: Tensor) -> list[Tensor]:
         """The output of every recursion, each (N, 1, scale * H, scale * W)."""
-        x = upscale_bicubic(low, self.scale)
+        x = upscale_bicubic(low, self.scale).to(self.embedding1.weight.dtype)
         hidden = self.embedding2(self.embedding1(x).relu()).relu()
         results = []
         for _ in range(self.recursions):

@@ -34,7 +34,7 @@ class SRCNN(nn.Module):
 
     def forward(self, low: Tensor) -> Tensor:
         """low: (N, 1, H, W); returns (N, 1, scale * H, scale * W), not clamped."""
-        x = upscale_bicubic(low, self.scale)
+        x = upscale_bicubic(low, self.scale).to(self.conv1.weight.dtype)
         x = self.conv1(x).relu()
         x = self.conv2(x).relu()
         result: Tensor = self.conv3(x)
