@@ -65,8 +65,10 @@ class Inference:
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.tile, self.batch = tile, batch
         self.halo = cast(int, network.radius)
-        self.network = fold_batch_norm(network).to(
-            self.device, self.dtype, memory_format=torch.channels_last
+        self.network = (
+            fold_batch_norm(network)
+            .to(self.device, self.dtype)
+            .to(memory_format=torch.channels_last)
         )
 
     def upscale(self, images: Sequence[Pixels]) -> list[Pixels]:

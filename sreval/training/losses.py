@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import mse_loss, softplus
 
 from sreval.networks.vgg import VGGFeatures
 from sreval.training.recipe import Loss
@@ -23,7 +23,7 @@ CALIBRATION_BATCHES = 64
 
 def vgg_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of two feature maps (N, C, H, W), each scaled by 1/12.75."""
-    return FEATURE_SCALE**2 * F.mse_loss(a.float(), b.float())
+    return FEATURE_SCALE**2 * mse_loss(a.float(), b.float())
 
 
 def total_variation(x: Tensor) -> Tensor:
@@ -35,12 +35,12 @@ def total_variation(x: Tensor) -> Tensor:
 
 def generator_adversarial(fake_logits: Tensor) -> Tensor:
     """-log D(G(LR)), batch mean: the non-saturating form, from logits (N,)."""
-    return F.softplus(-fake_logits.float()).mean()
+    return softplus(-fake_logits.float()).mean()
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """-log D(HR) - log(1 - D(G(LR))), each the batch mean, from logits (N,)."""
-    return F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()
+    return softplus(-real_logits.float()).mean() + softplus(fake_logits.float()).mean()
 
 
 class ContentLoss(nn.Module):
@@ -61,7 +61,7 @@ class ContentLoss(nn.Module):
     def forward(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """sr, hr: (N, C, H, W) in [-1, 1]; each term that counts, unweighted, VGG as scaled."""
         sr = sr.float()
-        terms = {"mse": F.mse_loss(sr, hr)} if self.loss.mse else {}
+        terms = {"mse": mse_loss(sr, hr)} if self.loss.mse else {}
         if self.vgg is not None:
             with torch.no_grad():
                 originals = self.vgg(hr)
@@ -88,7 +88,7 @@ class ContentLoss(nn.Module):
         for low, hr in batches:
             sr = network(low).float()
             terms = self(sr, hr)
-            mse = mse + F.mse_loss(sr, hr)
+            mse = mse + mse_loss(sr, hr)
             content = content + self.total({name: terms[name] for name in self.loss.vgg})
         self.vgg_factor.copy_(mse / content)
         return float(self.vgg_factor)
