@@ -114,12 +114,16 @@ class Run(Config):
 
 
 class Recipe(Config):
-    """One model's way from data to weights, with one profile applied."""
+    """One model's way from data to weights, with one profile applied.
+
+    `starts_from` names the model whose weights it begins with; empty means from scratch. `choices`
+    says what the papers leave open and how it was decided here.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     about: str = ""
     choices: tuple[str, ...] = ()
-    starts_from: str | None = None
+    starts_from: str = ""
     network: Architecture
     loss: Loss
     data: Data = Data()

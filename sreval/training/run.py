@@ -151,8 +151,10 @@ def _checked_pack(folders: Sequence[Path], recipe: Recipe, line: ProgressLine) -
     if absent:
         line.say(f"Not at hand, so compared by file hash alone: {', '.join(absent)}")
     if pack.skipped:
-        listed = "; ".join(f"{name}: {why}" for name, why in pack.skipped[:5])
-        line.say(f"{len(pack.skipped)} images skipped ({listed}); all in {pack.folder}")
+        name, why = pack.skipped[0]
+        more = len(pack.skipped) - 1
+        others = f" and {more} more" if more else ""
+        line.say(f"Skipped: {name} ({why}){others}; listed in {pack.folder / 'manifest.json'}")
     return pack
 
 
@@ -161,9 +163,9 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner) -> Progress:
     if start is not None and start.is_dir():
         return load_light(start, learner)
     progress = Progress(generator_waits_until=recipe.optimisation.discriminator_warmup)
-    if start is None and recipe.starts_from is None:
+    if start is None and not recipe.starts_from:
         return progress
-    path = start or content.find("models", str(recipe.starts_from)) / "weights.safetensors"
+    path = start or content.find("models", recipe.starts_from) / "weights.safetensors"
     if not path.exists():
         raise TrainingError(
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
