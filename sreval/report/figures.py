@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sreval.benchmark.results import read_manifest
-from sreval.errors import DataError, SrevalError, UsageError, unknown_name
-from sreval.files import sha256_file
-from sreval.images.datasets import open_dataset
-from sreval.images.io import read_image
+from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
+from sreval.report.kept import hr_image, sr_image
 from sreval.report.render import number
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.report.tables import NAMES
@@ -74,8 +70,8 @@ def comparison_figure(
         if method not in names:
             raise unknown_name("method of these results", method, names)
     chosen = [name for name in names if name != "hr" and (not methods or name in methods)]
-    hr = _hr_image(rows.iloc[0])
-    images = {method: _sr_image(rows[rows["method"] == method].iloc[0]) for method in chosen}
+    hr = hr_image(rows.iloc[0])
+    images = {method: sr_image(rows[rows["method"] == method].iloc[0]) for method in chosen}
     region = region or _worst_region(hr, images[chosen[0]]) if chosen else Region(0, 0, 8, 8)
     if region.x + region.width > hr.shape[1] or region.y + region.height > hr.shape[0]:
         raise UsageError(
@@ -94,7 +90,8 @@ def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]])
     panel_mm = (PAGE_MM - whole_mm) / columns
     height_mm = lines * (panel_mm * region.height / region.width + 9)
     figure = new_figure(PAGE_MM, max(height_mm, 0.9 * whole_mm * hr.shape[0] / hr.shape[1]))
-    left, right = figure.subfigures(1, 2, width_ratios=[whole_mm, PAGE_MM - whole_mm])
+    halves = figure.subfigures(1, 2, width_ratios=[whole_mm, PAGE_MM - whole_mm], squeeze=False)
+    left, right = halves[0]
     axes = left.subplots()
     _show(axes, hr)
     axes.add_patch(
@@ -138,37 +135,6 @@ def _rows_of(frame: pd.DataFrame, dataset: str, image: str) -> pd.DataFrame:
     return rows[rows["image"] == image]
 
 
-def _sr_image(row: pd.Series) -> UInt8:
-    place = f"{row['dataset']}_x{row['scale']}"
-    path = Path(row["folder"]) / "images" / place / row["method"] / f"{row['image']}.png"
-    if not path.is_file() or sha256_file(path) != row["sr_sha256"]:
-        raise DataError(
-            f"{path} is no longer the image that was scored.", "Run the benchmark again."
-        )
-    return read_image(path)
-
-
-def _hr_image(row: pd.Series) -> UInt8:
-    """The HR image of a row, found by its hash: kept with the results or in its data set."""
-    folder, place = Path(row["folder"]), f"{row['dataset']}_x{row['scale']}"
-    kept = folder / "inputs" / place / "HR" / f"{row['image']}.png"
-    candidates = [kept] if kept.is_file() else []
-    for run in read_manifest(folder)["runs"]:
-        for spec in run["plan"]["datasets"]:
-            try:
-                items = open_dataset(spec, int(row["scale"])).items
-            except SrevalError:
-                continue  # moved away since; another run may know where it is
-            candidates += [item.hr for item in items if item.image == row["image"]]
-    for path in candidates:
-        if sha256_file(path) == row["hr_sha256"]:
-            return read_image(path)
-    raise DataError(
-        f"The HR image of {row['dataset']}/{row['image']} is no longer where it was scored.",
-        "Set SREVAL_DATA as for the benchmark.",
-    )
-
-
 def _worst_region(hr: UInt8, sr: UInt8) -> Region:
     """The square, a fifth of the shorter side, in which two images differ most."""
     side = max(8, min(hr.shape[:2]) // 5)
@@ -207,10 +173,10 @@ def scores_figure(frame: pd.DataFrame, dataset: str, metric: str) -> Figure:
         axes.set_xticks(places, list(wide.index), rotation=40, ha="right")
     else:
         axes.set_xticks([])
-        axes.set_xlabel(
-            f"{len(wide)} images of {dataset}, by the score of {paper.label(methods[0])}"
-        )
-    axes.set_title(f"{dataset}, protocol {rows['protocol'].iloc[0]}", loc="left")
+        axes.set_xlabel(f"images in the order of {paper.label(methods[0])}'s score")
+    axes.set_title(
+        f"{dataset}, {len(wide)} images, protocol {rows['protocol'].iloc[0]}", loc="left"
+    )
     return figure
 
 
@@ -220,7 +186,7 @@ def _label_ends(axes: Axes, ends: dict[str, float], count: int) -> None:
     gap = (high - low) / 18
     axes.set_xlim(-0.7, count - 0.3)
     previous = -math.inf
-    for index, (method, end) in sorted(enumerate(ends.items()), key=lambda pair: pair[1][1]):
+    for method, end in sorted(ends.items(), key=lambda pair: pair[1]):
         place = max(end, previous + gap)
         previous = place
         axes.annotate(
@@ -229,7 +195,6 @@ def _label_ends(axes: Axes, ends: dict[str, float], count: int) -> None:
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
             textcoords="offset points",
-            color=look(index)["color"],
             va="center",
             annotation_clip=False,
         )
