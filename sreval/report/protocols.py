@@ -15,7 +15,7 @@ from sreval.report.kept import hr_image, sr_image
 
 
 def score_conventions(
-    frame: pd.DataFrame, progress: Callable[[], None] = lambda: None
+    frame: pd.DataFrame, progress: Callable[[], object] = lambda: None
 ) -> pd.DataFrame:
     """PSNR and SSIM of every SR image in ``frame`` under every convention, one row each.
 
