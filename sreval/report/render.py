@@ -145,7 +145,7 @@ def _markdown_cell(cell: Printed, row: PrintedRow) -> str:
 
 _LATEX = r"""% needs \usepackage{{booktabs}}
 \begin{{table}}
-\centering\footnotesize\setlength{{\tabcolsep}}{{4pt}}
+\centering\footnotesize\setlength{{\tabcolsep}}{{3pt}}
 \caption{{{title}.}}
 \begin{{tabular}}{{{columns}}}
 \toprule
@@ -181,7 +181,10 @@ def latex_escape(text: str) -> str:
 
 def to_latex(table: Table) -> str:
     """A booktabs table, figures aligned at the point by a column either side of it."""
-    heads = [f"\\multicolumn{{2}}{{c}}{{{latex_escape(paper.label(m))}}}" for m in table.methods]
+    heads = [
+        f"\\multicolumn{{2}}{{c}}{{\\scriptsize {latex_escape(paper.label(m))}}}"
+        for m in table.methods
+    ]
     body: list[str] = []
     for row in printed_rows(table):
         if row.dataset and body:
