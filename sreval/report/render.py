@@ -198,7 +198,7 @@ def to_latex(table: Table) -> str:
 
 
 def _latex_head(method: str) -> str:
-    """A method's name, broken after its hyphen so that the column stays as narrow as its figures."""
+    """A method's name, broken after its hyphen: the column stays as narrow as its figures."""
     family, hyphen, loss = latex_escape(paper.label(method)).partition("-")
     return f"\\shortstack{{{family}-\\\\{loss}}}" if hyphen else family
 
