@@ -84,8 +84,8 @@ def comparison_figure(
 
 
 def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]]) -> Figure:
-    columns = min(4, math.ceil(len(panels) / (1 if len(panels) <= 3 else 2)))
-    lines = math.ceil(len(panels) / columns)
+    lines = math.ceil(len(panels) / 5)
+    columns = math.ceil(len(panels) / lines)
     whole_mm = 0.36 * PAGE_MM
     panel_mm = (PAGE_MM - whole_mm) / columns
     height_mm = lines * (panel_mm * region.height / region.width + 9)

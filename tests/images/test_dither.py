@@ -81,15 +81,15 @@ def test_table_is_kept_on_disk_and_a_damaged_part_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SREVAL_CACHE", str(tmp_path))
-    dither._table.cache_clear()
+    dither._tables.clear()
     first = dither_offsets(CHUNK + 1).copy()
     parts = sorted(tmp_path.rglob("*.npy"))
     assert len(parts) == 2
     parts[1].write_bytes(b"broken")
-    dither._table.cache_clear()
+    dither._tables.clear()
     assert np.array_equal(dither_offsets(CHUNK + 1), first)
     assert np.load(parts[1]).shape == (3, 4, CHUNK)
-    dither._table.cache_clear()
+    dither._tables.clear()
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
@@ -98,9 +98,9 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("SREVAL_CACHE", str(blocked))
-    dither._table.cache_clear()
+    dither._tables.clear()
     assert dither_offsets(5).shape == (3, 4, 5)
-    dither._table.cache_clear()
+    dither._tables.clear()
 
 
 def test_beyond_its_end_the_table_is_refused() -> None:
