@@ -52,7 +52,6 @@ class Row:
 
 
 COLUMNS = list(Row.__dataclass_fields__)
-_TEXT = {name: str for name in COLUMNS if name not in ("value", "scale")}
 
 
 def read_frame(folder: Path) -> pd.DataFrame:
@@ -71,20 +70,17 @@ def read_frame(folder: Path) -> pd.DataFrame:
         )
     check_format(folder)
     try:
-        frame = pd.read_csv(
-            path,
-            dtype=_TEXT,
-            keep_default_na=False,
-            na_values={"value": [""]},
-            float_precision="round_trip",
-        )
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if list(frame.columns) != COLUMNS:
+            raise DataError(
+                f"{path} has other columns than this version of sreval writes.",
+                "Run the benchmark again into a new folder.",
+            )
+        # Python's float() gives back the very number that was written.
+        frame["value"] = frame["value"].map(lambda text: float(text or "nan"))
+        frame["scale"] = frame["scale"].map(int)
     except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{path} is damaged ({error}).", "Run the benchmark again.") from None
-    if list(frame.columns) != COLUMNS:
-        raise DataError(
-            f"{path} has other columns than this version of sreval writes.",
-            "Run the benchmark again into a new folder.",
-        )
     return frame
 
 

@@ -40,7 +40,7 @@ def total_images(resolved: Resolved) -> int:
 def run(
     resolved: Resolved,
     out: Path,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], object] = lambda _: None,
     command: str = "",
 ) -> Outcome:
     """Run a plan into the folder ``out``; what is there and still holds is taken over.
@@ -64,7 +64,7 @@ def run(
     )
 
 
-def _in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], None]) -> None:
+def _in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
     """Feed the images to as many threads as there are cores, a few ahead."""
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
     threads = resolved.plan.workers or _cores()

@@ -1,1 +1,100 @@
-"""The commands: parse, call, print."""
+"""The commands: parse, call, print. A room is imported only when its command runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+from sreval import __version__
+from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError
+
+COMMANDS = {
+    "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
+    "benchmark": ("sreval.cli.benchmark:benchmark", "Run methods on data sets and score them."),
+    "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
+    "figure": ("sreval.cli.figure:figure", "Draw figures from results."),
+    "compare-protocols": (
+        "sreval.cli.protocols:compare_protocols",
+        "Score the same images as other tools do.",
+    ),
+    "demo": ("sreval.cli.demo:demo", "Run everything once on photographs that are at hand."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command of that name."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for one that doesn't exist."""
+        import difflib
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: sreval benchmark --method bicubic --dataset Set5 --out results",
+)
+@click.version_option(__version__, prog_name="sreval")
+def cli() -> None:
+    """Evaluation and opinion studies for super-resolution, from images to a result table."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command line; errors become one sentence on stderr and an exit code."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        code: Any = cli.main(args, standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("Interrupted.", EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SrevalError as error:
+        _fail(f"Error: {error}", error.exit_code)
+    except Exception as error:
+        if os.environ.get("SREVAL_DEBUG"):
+            raise
+        _fail(
+            f"Error: sreval failed in a way it should not: {type(error).__name__}: {error}. "
+            "Set SREVAL_DEBUG=1 to see where.",
+            EXIT_FAILED,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)

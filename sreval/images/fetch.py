@@ -48,7 +48,7 @@ def fetch(
     files: Iterable[KnownFile],
     folder: Path,
     mirror: str | None = None,
-    progress: Callable[[KnownFile], None] = lambda _: None,
+    progress: Callable[[KnownFile], object] = lambda _: None,
 ) -> int:
     """Bring every file that isn't there intact below ``folder``; the number brought.
 

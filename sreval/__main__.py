@@ -1,0 +1,5 @@
+"""``python -m sreval`` is the command ``sreval``."""
+
+from sreval.cli import main
+
+main()

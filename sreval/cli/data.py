@@ -1,0 +1,239 @@
+"""``sreval data``: list, fetch, check, downscale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from sreval import settings
+from sreval.cli.output import columns, print_json, progress_line
+from sreval.errors import EXIT_FAILED, ImageError, SrevalError, UsageError, unknown_name
+from sreval.files import write_error
+from sreval.images.datasets import KNOWN, Dataset, Item, by_stem, known_files, locate, open_dataset
+from sreval.images.fetch import BSDS500, SELFEXSR, fetch, is_intact
+from sreval.images.io import read_image, write_png
+from sreval.images.resize import crop_to_multiple, downscale
+
+TRUNKS = ("lpips-alex", "lpips-vgg")
+FETCHABLE = tuple(name for name in KNOWN if name != "demo")
+
+
+@click.group()
+def data() -> None:
+    """List, fetch, check and downscale data sets."""
+
+
+@data.command("list", epilog="Example: sreval data list --json")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def list_command(as_json: bool) -> None:
+    """The data sets known by name, and where each lies."""
+    rows: list[dict[str, Any]] = []
+    for known in KNOWN.values():
+        at = [s for s in known.scales if known.name == "demo" or locate(known.name, s)]
+        folder = next((str(d) for s in at if (d := locate(known.name, s))), "")
+        if known.name == "BSDS300-train":
+            folder = next((str(d) for d in settings.data_dirs() if _has_pool(d)), "")
+        rows.append(
+            {
+                "name": known.name,
+                "scales_known": list(known.scales),
+                "scales_at_hand": at,
+                "folder": folder or ("scikit-image" if known.name == "demo" else ""),
+                "about": known.about,
+                "licence": known.licence,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    head = ["name", "at hand", "where", "what", "licence"]
+    body = [
+        [
+            row["name"],
+            " ".join(f"x{s}" for s in row["scales_at_hand"]) or ("yes" if row["folder"] else "no"),
+            row["folder"] or "-",
+            row["about"],
+            row["licence"],
+        ]
+        for row in rows
+    ]
+    click.echo(columns([head, *body]))
+
+
+def _has_pool(folder: Path) -> bool:
+    return (folder / "train" / "bsds300_train").is_dir()
+
+
+@data.command("fetch", epilog="Example: sreval data fetch Set5 Set14 --scale 4")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--scale", type=int, multiple=True, help="Scales to fetch; default 4.")
+@click.option("--to", type=click.Path(path_type=Path), help="Data folder; default your own.")
+@click.option("--mirror", help="Address of a copy of the public repository to fetch from.")
+def fetch_command(
+    names: tuple[str, ...], scale: tuple[int, ...], to: Path | None, mirror: str | None
+) -> None:
+    """Fetch public data sets, or the trunk weights lpips-alex and lpips-vgg.
+
+    Each file is verified by SHA-256. What is there already is not fetched again, and an
+    interrupted fetch goes on where it stopped.
+    """
+    by_case = {name.lower(): name for name in (*FETCHABLE, *TRUNKS)}
+    for name in names:
+        if name.lower() not in by_case:
+            raise unknown_name("data set", name, (*FETCHABLE, *TRUNKS))
+    folder = to or settings.user_data_dir()
+    for name in (by_case[name.lower()] for name in names):
+        if name in TRUNKS:
+            _fetch_trunk(name)
+        else:
+            _fetch_set(name, scale or (4,), folder, mirror)
+    click.echo(str(folder))
+
+
+def _fetch_set(name: str, scales: tuple[int, ...], folder: Path, mirror: str | None) -> None:
+    files = known_files(name)
+    if KNOWN[name].scales:
+        for scale in scales:
+            if scale not in KNOWN[name].scales:
+                raise UsageError(f"{name} has no scale {scale}.", f"It has {KNOWN[name].scales}.")
+        ends = {f"_x{scale}" if scale != 4 else "" for scale in scales}
+        places = {f"HR{end}" for end in ends} | {f"LR_x{scale}" for scale in scales}
+        files = tuple(file for file in files if Path(file.path).parent.name in places)
+    total = sum(file.size for file in files)
+    home = mirror or (BSDS500 if name == "BSDS300-train" else SELFEXSR)
+    click.echo(
+        f"{name}: {len(files)} files, {total / 1e6:.0f} MB, from {home} "
+        f"(licence: {KNOWN[name].licence})",
+        err=True,
+    )
+    with progress_line(total, name, "B") as line:
+        brought = fetch(files, folder, mirror, lambda file: bool(line.update(file.size)))
+    click.echo(f"{name}: {brought} fetched, {len(files) - brought} were there.", err=True)
+
+
+def _fetch_trunk(name: str) -> None:
+    from sreval.metrics import lpips
+
+    net: lpips.Net = "vgg" if name == "lpips-vgg" else "alex"
+    try:
+        click.echo(f"{name}: already at {lpips.trunk_file(net)}", err=True)
+    except SrevalError:
+        trunk = lpips.TRUNKS[net]
+        click.echo(
+            f"{name}: torchvision downloads {trunk.torchvision_file}, {trunk.megabytes} MB",
+            err=True,
+        )
+        click.echo(f"{name}: {lpips.download_trunk(net)}", err=True)
+
+
+@data.command("check", epilog="Example: sreval data check Set5 my/photographs")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--scale", default=4, show_default=True, help="Upscaling factor.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def check_command(names: tuple[str, ...], scale: int, as_json: bool) -> None:
+    """Check data sets: checksums where they are known, else that every image can be used.
+
+    Says of each LR image whether it is MATLAB's bicubic of its HR image, and by which border
+    rule. Exits with 1 when anything is wrong.
+    """
+    reports = [_check(name, scale) for name in names]
+    if as_json:
+        print_json(reports)
+    else:
+        for report in reports:
+            click.echo(f"{report['dataset']}: {report['images']} images, {report['summary']}")
+            for problem in report["problems"]:
+                click.echo(f"  {problem}")
+    if any(report["problems"] for report in reports):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _check(name: str, scale: int) -> dict[str, Any]:
+    dataset = open_dataset(name, scale)
+    root = locate(dataset.name, scale) if dataset.name in KNOWN else None
+    wrong: list[str] = []
+    kinds: list[str] = []
+    with progress_line(len(dataset.items), f"checking {dataset.name}", "image") as line:
+        for item in dataset.items:
+            try:
+                kinds.append(_check_item(dataset, item))
+            except ImageError as error:
+                wrong.append(str(error))
+            line.update()
+    summary = ", ".join(f"{kinds.count(kind)} LR {kind}" for kind in dict.fromkeys(kinds))
+    if root is not None and dataset.items[0].hr.is_relative_to(root):
+        files = [
+            f for f in known_files(dataset.name) if (root / f.path).parent in _parents(dataset)
+        ]
+        bad = [f"{root / f.path}: not the published file" for f in files if not is_intact(f, root)]
+        wrong += bad
+        summary += f"; {len(files) - len(bad)} of {len(files)} files have the published SHA-256"
+    return {
+        "dataset": dataset.name,
+        "images": len(dataset.items),
+        "summary": summary or "none usable",
+        "problems": wrong,
+    }
+
+
+def _parents(dataset: Dataset) -> set[Path]:
+    return {path.parent for item in dataset.items for path in (item.hr, item.lr) if path}
+
+
+def _check_item(dataset: Dataset, item: Item) -> str:
+    """How the LR image comes about. Raises ImageError for a pair that can't be used."""
+    hr = read_image(item.hr)
+    if item.lr is None:
+        cropped = crop_to_multiple(hr, dataset.scale).shape != hr.shape
+        return f"to be made{' (HR cropped)' if cropped else ''}"
+    lr = read_image(item.lr)
+    if tuple(side * dataset.scale for side in lr.shape[:2]) != hr.shape[:2] or lr.ndim != hr.ndim:
+        raise ImageError(
+            f"{item.lr} is not 1/{dataset.scale} of {item.hr} in size and mode.", "Replace it."
+        )
+    for border in ("replicate", "symmetric"):
+        if np.array_equal(downscale(hr, dataset.scale, border), lr):
+            return f"MATLAB bicubic, {border} border"
+    return "made in another way"
+
+
+@data.command("downscale", epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--scale", default=4, show_default=True, help="Downscaling factor.")
+@click.option(
+    "--border",
+    type=click.Choice(["replicate", "symmetric"]),
+    default="replicate",
+    show_default=True,
+    help="Border rule: replicate as the published LR images, symmetric as newer MATLABs.",
+)
+@click.option("--crop", is_flag=True, help="Crop HR images to multiples of the scale.")
+def downscale_command(source: Path, target: Path, scale: int, border: str, crop: bool) -> None:
+    """Make low-resolution images of a folder exactly as MATLAB's imresize does."""
+    if scale < 2:
+        raise UsageError(f"A scale of {scale} makes nothing smaller.", "Give 2 or more.")
+    images = by_stem(source)
+    failed = 0
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(target, error) from None
+    with progress_line(len(images), "downscaling", "image") as line:
+        for stem, path in images.items():
+            try:
+                image = read_image(path)
+                image = crop_to_multiple(image, scale) if crop else image
+                low = downscale(image, scale, "symmetric" if border == "symmetric" else "replicate")
+                write_png(target / f"{stem}.png", low)
+            except ImageError as error:
+                failed += 1
+                click.echo(f"{path.name}: {error}", err=True)
+            line.update()
+    click.echo(f"{len(images) - failed} images written, {failed} failed.", err=True)
+    click.echo(str(target))
+    if failed:
+        raise SystemExit(EXIT_FAILED)

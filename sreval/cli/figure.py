@@ -1,0 +1,75 @@
+"""``sreval figure``: figures from results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sreval.report.collect import collect, select
+from sreval.report.figures import comparison_figure, parse_region, scores_figure
+from sreval.report.style import save_figure
+
+FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+OUT = click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="A .png, .svg or .pdf file."
+)
+PROTOCOL = click.option("--protocol", help="Default: ledig2017 where it was run.")
+SCALE = click.option("--scale", type=int, help="Needed where the results hold several.")
+
+
+@click.group()
+def figure() -> None:
+    """Draw figures from results."""
+
+
+@figure.command(
+    epilog="Example: sreval figure comparison results --dataset Set14 --image img_001 "
+    "--region 200,30,90,90 --out baboon.pdf"
+)
+@FOLDERS
+@click.option("--dataset", required=True, help="The data set of the image.")
+@click.option("--image", required=True, help="The image, by its name in the results.")
+@click.option("--method", "methods", multiple=True, help="Default: all.")
+@click.option("--region", help="X,Y,WIDTH,HEIGHT in HR pixels; default: where methods err most.")
+@PROTOCOL
+@SCALE
+@OUT
+def comparison(
+    folders: tuple[Path, ...],
+    dataset: str,
+    image: str,
+    methods: tuple[str, ...],
+    region: str | None,
+    protocol: str | None,
+    scale: int | None,
+    out: Path,
+) -> None:
+    """One region of one image under every method, enlarged by pixel repetition."""
+    frame = select(collect(folders), protocol, scale)
+    chosen = parse_region(region) if region else None
+    save_figure(comparison_figure(frame, dataset, image, methods, chosen), out)
+    click.echo(str(out))
+
+
+@figure.command(
+    epilog="Example: sreval figure scores results --dataset BSD100 --metric ssim --out ssim.svg"
+)
+@FOLDERS
+@click.option("--dataset", required=True, help="The data set to show.")
+@click.option("--metric", default="psnr", show_default=True, help="The metric to show.")
+@PROTOCOL
+@SCALE
+@OUT
+def scores(
+    folders: tuple[Path, ...],
+    dataset: str,
+    metric: str,
+    protocol: str | None,
+    scale: int | None,
+    out: Path,
+) -> None:
+    """Every image's score under every method."""
+    frame = select(collect(folders), protocol, scale)
+    save_figure(scores_figure(frame, dataset, metric), out)
+    click.echo(str(out))

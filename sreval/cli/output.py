@@ -1,0 +1,60 @@
+"""What commands share in printing: columns, JSON, the one progress line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from sreval.errors import UsageError
+from sreval.files import write_atomic
+
+
+def columns(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as left-aligned columns, the first row as their heads."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(texts[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in texts
+    )
+
+
+def print_json(content: Any) -> None:
+    """Machine-readable output on stdout."""
+    click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def progress_line(total: int, what: str, unit: str) -> tqdm[Any]:
+    """One line on stderr with rate and remaining time; silent where stderr is no terminal."""
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        disable=None,
+        leave=False,
+        file=sys.stderr,
+        bar_format="{desc}  {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left",
+    )
+
+
+def use_colour() -> bool:
+    """Whether stdout is a terminal that may be coloured (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def put(text: str, out: Path | None) -> None:
+    """Print text, or write it to a file and print the file's path."""
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder.", "Name a file.")
+    write_atomic(out, text)
+    click.echo(str(out))

@@ -1,0 +1,79 @@
+"""``sreval table``: results as the paper's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from sreval.cli.output import put, use_colour
+from sreval.files import write_atomic
+from sreval.report.collect import collect, select
+from sreval.report.render import FORMATS, comparison_records, render
+from sreval.report.tables import build_table
+
+
+@click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--layout",
+    type=click.Choice(["methods", "losses"]),
+    default="methods",
+    show_default=True,
+    help="The paper's table 2 (methods) or table 1 (losses).",
+)
+@click.option("--protocol", help="Default: ledig2017 where it was run.")
+@click.option("--scale", type=int, help="Needed where the results hold several.")
+@click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
+@click.option("--baseline", help="Test every method against this one.")
+@click.option("--pairs", is_flag=True, help="Test all pairs; letters mark what doesn't differ.")
+@click.option("--tests", type=click.Path(path_type=Path), help="Write every test to this CSV.")
+@click.option("--paper", "with_paper", is_flag=True, help="Add the paper's own figures.")
+@click.option(
+    "--level",
+    type=click.FloatRange(0.5, 0.999),
+    default=0.95,
+    show_default=True,
+    help="Level of the intervals.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this file.")
+def table(
+    folders: tuple[Path, ...],
+    form: str,
+    as_json: bool,
+    layout: str,
+    protocol: str | None,
+    scale: int | None,
+    metrics: tuple[str, ...],
+    baseline: str | None,
+    pairs: bool,
+    tests: Path | None,
+    with_paper: bool,
+    level: float,
+    out: Path | None,
+) -> None:
+    """Arrange the results in FOLDERS as the paper's tables.
+
+    Means with bootstrap intervals over images, best bold, second underlined; paired two-sided
+    Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric.
+    """
+    if pairs and baseline:
+        raise click.UsageError("--pairs and --baseline can't be had together.")
+    frame = select(collect(folders), protocol, scale)
+    made = build_table(
+        frame,
+        "losses" if layout == "losses" else "methods",
+        metrics=metrics or None,
+        baseline=baseline,
+        pairs=pairs,
+        with_paper=with_paper,
+        level=level,
+    )
+    if tests is not None:
+        records = pd.DataFrame(comparison_records(made))
+        write_atomic(tests, records.to_csv(index=False, lineterminator="\n"))
+    form = "json" if as_json else form
+    put(render(made, form, colour=out is None and use_colour()), out)

@@ -1,0 +1,207 @@
+"""Figures from benchmark results: one region under every method, and scores image by image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from sreval.errors import UsageError, unknown_name
+from sreval.metrics.scorer import UNITS
+from sreval.report import paper
+from sreval.report.kept import hr_image, sr_image
+from sreval.report.render import number
+from sreval.report.style import PAGE_MM, look, new_figure
+from sreval.report.tables import NAMES
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in HR pixels, from its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def cut(self, image: UInt8) -> UInt8:
+        """That part of an image."""
+        return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+def parse_region(text: str) -> Region:
+    """``X,Y,WIDTH,HEIGHT`` in HR pixels. Raises UsageError."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"Can't read the region {text!r}.", "Write X,Y,WIDTH,HEIGHT.") from None
+    if min(x, y) < 0 or min(width, height) < 4:
+        raise UsageError(f"The region {text} is empty or outside.", "Give 4 pixels a side or more.")
+    return Region(x, y, width, height)
+
+
+def comparison_figure(
+    frame: pd.DataFrame,
+    dataset: str,
+    image: str,
+    methods: Sequence[str] | None = None,
+    region: Region | None = None,
+) -> Figure:
+    """One region of one image under every method, like the paper's figure 2.
+
+    At the left the HR image with the region framed; then the region under each method, its
+    pixels enlarged by repetition, PSNR and SSIM of the whole image below. Without a region the
+    one is taken in which the first method errs most. ``frame`` comes from ``collect.select``.
+    Raises UsageError for an image, method or region that isn't there, DataError where the HR
+    image is no longer at hand.
+    """
+    rows = _rows_of(frame, dataset, image)
+    names = paper.sort_methods(list(rows["method"].unique()))
+    for method in methods or ():
+        if method not in names:
+            raise unknown_name("method of these results", method, names)
+    chosen = [name for name in names if name != "hr" and (not methods or name in methods)]
+    hr = hr_image(rows.iloc[0])
+    images = {method: sr_image(rows[rows["method"] == method].iloc[0]) for method in chosen}
+    region = region or _worst_region(hr, images[chosen[0]]) if chosen else Region(0, 0, 8, 8)
+    if region.x + region.width > hr.shape[1] or region.y + region.height > hr.shape[0]:
+        raise UsageError(
+            f"The region {region.x},{region.y},{region.width},{region.height} reaches beyond "
+            f"{dataset}/{image}, {hr.shape[1]}x{hr.shape[0]} pixels.",
+            "Choose one inside it.",
+        )
+    panels = [(_caption(rows, method), region.cut(images[method])) for method in chosen]
+    return _draw_comparison(hr, region, [*panels, ("HR\n", region.cut(hr))])
+
+
+def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]]) -> Figure:
+    lines = math.ceil(len(panels) / 5)
+    columns = math.ceil(len(panels) / lines)
+    whole_mm = 0.36 * PAGE_MM
+    panel_mm = (PAGE_MM - whole_mm) / columns
+    height_mm = lines * (panel_mm * region.height / region.width + 9)
+    figure = new_figure(PAGE_MM, max(height_mm, 0.9 * whole_mm * hr.shape[0] / hr.shape[1]))
+    halves = figure.subfigures(1, 2, width_ratios=[whole_mm, PAGE_MM - whole_mm], squeeze=False)
+    left, right = halves[0]
+    axes = left.subplots()
+    _show(axes, hr)
+    # White around black stands out on any picture.
+    for colour, thickness in (("white", 2.4), ("black", 1.0)):
+        axes.add_patch(
+            Rectangle(
+                (region.x, region.y),
+                region.width,
+                region.height,
+                fill=False,
+                edgecolor=colour,
+                linewidth=thickness,
+            )
+        )
+    grid = right.subplots(lines, columns, squeeze=False)
+    for place in grid.flat:
+        place.axis("off")
+    for place, (caption, part) in zip(grid.flat, panels, strict=False):
+        _show(place, part.repeat(_ENLARGE, 0).repeat(_ENLARGE, 1))
+        place.text(0.5, -0.03, caption, transform=place.transAxes, ha="center", va="top")
+    return figure
+
+
+_ENLARGE = 8
+
+
+def _show(axes: Axes, image: UInt8) -> None:
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    axes.axis("off")
+
+
+def _caption(rows: pd.DataFrame, method: str) -> str:
+    values = rows[rows["method"] == method].set_index("metric")["value"]
+    shown = [
+        f"{number(values[metric], metric)}{' ' + UNITS[metric] if UNITS[metric] else ''}"
+        for metric in ("psnr", "ssim")
+        if metric in values
+    ]
+    return f"{paper.label(method)}\n{' / '.join(shown)}"
+
+
+def _rows_of(frame: pd.DataFrame, dataset: str, image: str) -> pd.DataFrame:
+    if dataset not in set(frame["dataset"]):
+        raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
+    rows = frame[frame["dataset"] == dataset]
+    if image not in set(rows["image"]):
+        raise unknown_name(f"image of {dataset} in these results", image, rows["image"].unique())
+    return rows[rows["image"] == image]
+
+
+def _worst_region(hr: UInt8, sr: UInt8) -> Region:
+    """The square, a fifth of the shorter side, in which two images differ most."""
+    side = max(8, min(hr.shape[:2]) // 5)
+    error = np.abs(hr.astype(np.int64) - sr).reshape(*hr.shape[:2], -1).sum(axis=2)
+    sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    y, x = np.unravel_index(int(boxes.argmax()), boxes.shape)
+    return Region(int(x), int(y), side, side)
+
+
+_NAMED_IMAGES = 20
+
+
+def scores_figure(frame: pd.DataFrame, dataset: str, metric: str) -> Figure:
+    """Every image's score under every method, images sorted by the first method's score.
+
+    ``frame`` comes from ``collect.select``. Raises UsageError for what it doesn't hold.
+    """
+    if metric not in set(frame["metric"]):
+        raise unknown_name("metric of these results", metric, frame["metric"].unique())
+    if dataset not in set(frame["dataset"]):
+        raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
+    rows = frame[(frame["dataset"] == dataset) & (frame["metric"] == metric)]
+    wide = rows.pivot(index="image", columns="method", values="value").replace(np.inf, np.nan)
+    methods = [m for m in paper.sort_methods(list(wide.columns)) if wide[m].notna().any()]
+    wide = wide.sort_values(methods[0])
+    figure = new_figure(PAGE_MM, 75)
+    axes = figure.subplots()
+    places = np.arange(len(wide))
+    for index, method in enumerate(methods):
+        axes.plot(places, wide[method], linestyle="", markersize=3.5, **look(index))
+    _label_ends(axes, {m: float(wide[m].iloc[-1]) for m in methods}, len(wide))
+    unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
+    axes.set_ylabel(f"{NAMES[metric]}{unit}")
+    if len(wide) <= _NAMED_IMAGES:
+        axes.set_xticks(places, list(wide.index), rotation=40, ha="right")
+    else:
+        axes.set_xticks([])
+        axes.set_xlabel(f"images in the order of {paper.label(methods[0])}'s score")
+    axes.set_title(
+        f"{dataset}, {len(wide)} images, protocol {rows['protocol'].iloc[0]}", loc="left"
+    )
+    return figure
+
+
+def _label_ends(axes: Axes, ends: dict[str, float], count: int) -> None:
+    """Names beside the last points, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    gap = (high - low) / 18
+    axes.set_xlim(-0.7, count - 0.3)
+    previous = -math.inf
+    for method, end in sorted(ends.items(), key=lambda pair: pair[1]):
+        place = max(end, previous + gap)
+        previous = place
+        axes.annotate(
+            paper.label(method),
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+        )
