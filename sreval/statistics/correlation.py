@@ -81,4 +81,5 @@ def _group_sizes(codes: NDArray[np.intp], weights: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats, defined: NDArray[np.bool_]) -> Floats:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=defined)
+    ratio: Floats = np.divide(above, below, out=np.full(above.shape, np.nan), where=defined)
+    return ratio

@@ -105,12 +105,20 @@ def _relabel(
     stimuli: Sequence[Hashable],
 ) -> Ratings:
     """Ratings whose codes index only those labels that occur."""
-    used_raters, rater_codes = np.unique(rater, return_inverse=True)
-    used_stimuli, stimulus_codes = np.unique(stimulus, return_inverse=True)
+    rater, used_raters = _compact(rater, len(raters))
+    stimulus, used_stimuli = _compact(stimulus, len(stimuli))
     return Ratings(
         score,
-        rater_codes,
-        stimulus_codes,
-        tuple(raters[code] for code in used_raters.tolist()),
-        tuple(stimuli[code] for code in used_stimuli.tolist()),
+        rater,
+        stimulus,
+        tuple(raters[code] for code in used_raters),
+        tuple(stimuli[code] for code in used_stimuli),
     )
+
+
+def _compact(codes: Codes, n: int) -> tuple[Codes, list[int]]:
+    """Codes renumbered without gaps, and the old code of each new one."""
+    used = np.flatnonzero(np.bincount(codes, minlength=n))
+    renumbered = np.zeros(n, dtype=np.intp)
+    renumbered[used] = np.arange(used.size)
+    return renumbered[codes], used.tolist()

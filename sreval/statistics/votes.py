@@ -176,6 +176,7 @@ def _refuse(votes: pd.DataFrame, bad: pd.Series, column: str, what: str, remedy:
     rows = np.flatnonzero(bad.to_numpy())
     if rows.size == 0:
         return
-    shown = ", ".join(f"row {row + 1}: {votes[column].iloc[row]!r}" for row in rows[:_SHOWN_ROWS])
+    cells = votes[column].iloc[rows[:_SHOWN_ROWS]].to_list()
+    shown = ", ".join(f"row {row + 1}: {cell!r}" for row, cell in zip(rows, cells, strict=False))
     more = f" and {rows.size - _SHOWN_ROWS} more" if rows.size > _SHOWN_ROWS else ""
     raise StatisticsError(f"Column {column!r} has {what} in {shown}{more}.", remedy)
