@@ -14,9 +14,12 @@ Mapping = Literal["linear", "logistic"]
 
 MAPPINGS: tuple[Mapping, ...] = ("linear", "logistic")
 
-_ITERATIONS = 12
+_ITERATIONS = 30
 _FLATTEST, _STEEPEST = math.log(0.05), math.log(8.0)
 _DIFFERENCE = 1e-5
+_REGULAR = 1e-12
+_ENOUGH = 1e-6
+_PATIENCE = 3
 
 
 def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -> Floats:
@@ -53,15 +56,20 @@ def _logistic(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:
     damping = np.full(weights.shape[0], 1e-2)
     best = _curve(x, mos, weights, at)
     loss = (weights * (best - mos) ** 2).sum(axis=1)
+    idle = 0
     for _ in range(_ITERATIONS):
         trial = _bounded(at + _step(x, mos, weights, at, best, damping))
         mapped = _curve(x, mos, weights, trial)
         trial_loss = (weights * (mapped - mos) ** 2).sum(axis=1)
         better = trial_loss < loss
+        gained = bool((trial_loss < loss * (1 - _ENOUGH)).any())
         at = np.where(better, trial, at)
         best = np.where(better[:, None], mapped, best)
         loss = np.where(better, trial_loss, loss)
         damping = np.where(better, damping / 4, damping * 8)
+        idle = 0 if gained else idle + 1
+        if idle == _PATIENCE:
+            break
     return best
 
 
@@ -69,18 +77,23 @@ def _step(
     x: Floats, mos: Floats, weights: Floats, at: Floats, mapped: Floats, damping: Floats
 ) -> Floats:
     """The damped normal equations of the two shape parameters, solved for every row at once."""
-    slopes = []
-    for parameter in (0, 1):
-        moved = at.copy()
-        moved[parameter] += _DIFFERENCE
-        slopes.append((_curve(x, mos, weights, moved) - mapped) / _DIFFERENCE)
-    jacobian = np.stack(slopes, axis=2)
-    normal = np.einsum("bni,bn,bnj->bij", jacobian, weights, jacobian, optimize=True)
-    target = np.einsum("bni,bn->bi", jacobian, weights * (mos - mapped))
-    diagonal = np.einsum("bii->bi", normal)
-    diagonal *= 1 + damping[:, None]
-    diagonal += 1e-12
-    return np.linalg.solve(normal, target[:, :, None])[:, :, 0].T
+    moved = at + np.array([[[_DIFFERENCE], [0]], [[0], [_DIFFERENCE]]])
+    by_centre, by_steepness = (
+        (_curve(x, mos, weights, parameters) - mapped) / _DIFFERENCE for parameters in moved
+    )
+    error = weights * (mos - mapped)
+    target = ((by_centre * error).sum(axis=1), (by_steepness * error).sum(axis=1))
+    across = (weights * by_centre * by_steepness).sum(axis=1)
+    damped = 1 + damping
+    one = (weights * by_centre**2).sum(axis=1) * damped + _REGULAR
+    two = (weights * by_steepness**2).sum(axis=1) * damped + _REGULAR
+    determinant = one * two - across**2
+    return np.stack(
+        [
+            (two * target[0] - across * target[1]) / determinant,
+            (one * target[1] - across * target[0]) / determinant,
+        ]
+    )
 
 
 def _curve(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:

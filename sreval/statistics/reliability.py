@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, check_level
@@ -119,20 +119,22 @@ def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
     if ratings.n_raters < 2:
         raise StatisticsError("One rater can't be split into halves.", "Two are needed.")
     generator = np.random.default_rng(seed)
+    order = generator.permuted(np.tile(np.arange(ratings.n_raters), (splits, 1)), axis=1)
+    half = (order * 2 < ratings.n_raters).T.astype(np.float64)
+    cells = (ratings.stimulus, ratings.rater)
+    shape = (ratings.n_stimuli, ratings.n_raters)
+    sums = sparse.csr_array((ratings.score, cells), shape=shape)
+    counts = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+    sides = []
+    for side in (half, 1 - half):
+        n: Floats = np.asarray(counts @ side)
+        total: Floats = np.asarray(sums @ side)
+        sides.append(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
     found = []
-    for _ in range(splits):
-        half = generator.permutation(ratings.n_raters) * 2 < ratings.n_raters
-        sides = []
-        for mask in (half[ratings.rater], ~half[ratings.rater]):
-            counts = np.bincount(ratings.stimulus[mask], minlength=ratings.n_stimuli)
-            sums = np.bincount(ratings.stimulus[mask], ratings.score[mask], ratings.n_stimuli)
-            sides.append(
-                np.divide(sums, counts, out=np.full(counts.size, np.nan), where=counts > 0)
-            )
-        both = ~np.isnan(sides[0]) & ~np.isnan(sides[1])
-        one, other = sides[0][both], sides[1][both]
-        if both.sum() > 2 and np.ptp(one) > 0 and np.ptp(other) > 0:
-            found.append(float(stats.pearsonr(one, other).statistic))
+    for one, other in zip(sides[0].T, sides[1].T, strict=True):
+        both = ~np.isnan(one) & ~np.isnan(other)
+        if both.sum() > 2 and np.ptp(one[both]) > 0 and np.ptp(other[both]) > 0:
+            found.append(float(stats.pearsonr(one[both], other[both]).statistic))
     if not found:
         raise StatisticsError(
             "No split of the raters gives halves that can be correlated.",
