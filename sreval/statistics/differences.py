@@ -1,4 +1,4 @@
-"""Difference scores against the hidden reference (ACR-HR, ITU-T P.910 clause 7.2)."""
+"""Difference scores against the hidden reference (ACR-HR, ITU-T P.910 (2008) clause 6.2)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def difference_scores(
 ) -> DifferenceScores:
     """Subtract from each rater's vote the same rater's vote on the hidden reference.
 
-    DV = V(processed) - V(reference) + top of scale (P.910 clause 7.2.1). Raises UsageError
+    DV = V(processed) - V(reference) + top of scale (P.910 (2008) clause 6.2). Raises UsageError
     when ``votes`` hold no method of that name.
     """
     counted = opinions(votes)

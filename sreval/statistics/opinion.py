@@ -53,7 +53,7 @@ def pooled(ratings: Ratings, level: float = 0.95) -> Interval:
 def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
     """Two-way random effects: raters and images in general.
 
-    Ribeiro, Florencio, Zhang and Seltzer 2011 (CrowdMOS, ICASSP), section 3: rater, image and
+    Ribeiro, Florencio, Zhang and Seltzer 2011 (CrowdMOS, ICASSP): rater, image and
     residual variance by the method of moments with population variances; Student's t with
     min(raters, images) - 1 degrees of freedom. Where no image has two votes, or no rater
     has, all variance counts as the votes' own, as in the published implementation.
@@ -143,7 +143,7 @@ def mos_table(
 
     Columns: those of ``by``, ``mos`` (mean of the votes), ``sd`` (of the votes, n - 1),
     ``n_votes``, ``n_raters``, ``n_images``, and the fields of the Interval, its method under
-    ``interval``. Raises UsageError
+    ``interval``, and ``warning``, empty but for pooled votes. Raises UsageError
     for an interval that INTERVALS doesn't know.
     """
     if interval not in INTERVALS:
@@ -159,6 +159,7 @@ def mos_table(
             | _summary(ratings)
             | fields
             | {"interval": found.method}
+            | {"warning": POOLED_WARNING if interval == "pooled" else ""}
         )
     return pd.DataFrame(rows)
 
@@ -166,9 +167,10 @@ def mos_table(
 def stimulus_mos(votes: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """MOS of every stimulus, indexed by (dataset, image, method): mos, sd, n, low, high.
 
-    ``sd`` is the sample standard deviation (n - 1), the interval Student's t over raters
-    (ITU-R BT.500-15 A1-2.2.1 gives the same with the normal quantile). One vote gives no
-    interval.
+    ``sd`` is the sample standard deviation (n - 1), the interval Student's t over raters: this
+    stimulus, raters in general (ITU-R BT.500-15 A1-2.2 has the same with the normal quantile).
+    One vote gives no interval. At the ends of the scale, where votes are nearly unanimous,
+    it covers less than it claims: about 85 % of the time at a MOS of 1.15 from 26 raters.
     """
     check_level(level)
     scores = opinions(votes).groupby(list(STIMULUS), sort=True)["score"]

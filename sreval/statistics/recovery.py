@@ -32,7 +32,7 @@ _DENSE = 0.3
 
 @dataclass(frozen=True)
 class BiasRemoved:
-    """MOS after ITU-T P.913 (2021) clause 12.4.
+    """MOS after ITU-T P.913 clause 12.4.
 
     ``stimuli``: mos, sd (n - 1), n, half_width at 95 %, by stimulus. ``bias``: by rater.
     """
@@ -77,7 +77,7 @@ def remove_bias(ratings: Ratings) -> BiasRemoved:
 
 
 def recover(ratings: Ratings) -> Recovery:
-    """Alternating projection to the maximum of the model's likelihood (Annex E, E.2).
+    """Alternating projection to the maximum of the model's likelihood (P.910 Annex E).
 
     Time and memory grow linearly in the votes, whatever share of the matrix they fill.
     Raises StatisticsError when no rater has two votes, or when raters and stimuli fall into

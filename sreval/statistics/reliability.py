@@ -68,7 +68,7 @@ def intraclass_correlation(matrix: Floats, level: float = 0.95) -> IntraclassCor
 def krippendorff_alpha(ratings: Ratings) -> float:
     """Krippendorff's alpha of ordinal scores, with missing votes, at most 1.
 
-    Krippendorff 2019, Content Analysis, 4th ed., section 12.3; the ordinal metric squares the
+    Krippendorff 2019, Content Analysis, 4th ed.; the ordinal metric squares the
     number of votes that lie between two scores. Stimuli with one vote can't disagree and are
     left out. NaN when all remaining votes are equal. Raises StatisticsError when no stimulus
     has two votes.
@@ -95,7 +95,7 @@ def krippendorff_alpha(ratings: Ratings) -> float:
 def sos_coefficient(ratings: Ratings, scale: Scale = ACR) -> float:
     """The SOS parameter a: vote variance = a (high - MOS)(MOS - low), least squares.
 
-    Hossfeld, Schatz and Egger 2011, "SOS: the MOS is not enough!", QoMEX, equation 5, with the
+    Hossfeld, Schatz and Egger 2011, "SOS: the MOS is not enough!", QoMEX, with the
     sample variance (n - 1) of every stimulus with two votes or more. Between 0 (all alike)
     and about 1 (only the ends are used); NaN when every MOS lies at an end of the scale.
     """

@@ -84,7 +84,7 @@ def retest(votes: pd.DataFrame, scale: Scale = ACR) -> Retest:
 def weighted_kappa(first: Floats, second: Floats, scale: Scale = ACR) -> float:
     """Cohen's kappa with quadratic weights of two vectors of scores, NaN if all are one score.
 
-    Cohen 1968, Psychological Bulletin 70(4), equation 9, weights (i - j)^2.
+    Cohen 1968, Psychological Bulletin 70(4), weights (i - j)^2.
     """
     size = scale.high - scale.low + 1
     joint = np.zeros((size, size))

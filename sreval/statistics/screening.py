@@ -94,8 +94,8 @@ def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Screening:
 
     Pearson and Spearman correlation, -1..1, over the stimuli that the rater and anyone else
     rated; the rater's own vote is left out of the mean. Rejected when Pearson's is below
-    ``least`` (0.75: VQEG HDTV Test Plan 2010). A rater with fewer than three such stimuli, or
-    with all votes equal, has no correlation and is not judged.
+    ``least`` (0.75, as in VQEG's Multimedia and HDTV tests). A rater with fewer than three such
+    stimuli, or with all votes equal, has no correlation and is not judged.
     """
     n = np.bincount(ratings.stimulus)
     total = np.bincount(ratings.stimulus, ratings.score)
@@ -113,7 +113,9 @@ def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Screening:
     table.insert(0, "votes", np.bincount(ratings.rater))
     table["rejected"] = table["pearson"] < least
     skipped = {"raters without a correlation": int(table["pearson"].isna().sum())}
-    return Screening("correlation-with-rest", "VQEG HDTV 2010", {"least": least}, table, skipped)
+    return Screening(
+        "correlation-with-rest", "VQEG Multimedia 2008, HDTV 2010", {"least": least}, table, skipped
+    )
 
 
 def with_and_without(

@@ -58,7 +58,7 @@ class Scale:
 
 
 ACR = Scale(1, 5)
-"""Absolute category rating, 1 bad to 5 excellent (ITU-T P.910 clause 7.1)."""
+"""Absolute category rating, 1 bad to 5 excellent (ITU-T P.910 (2008) clause 6.1)."""
 
 
 def check_votes(frame: pd.DataFrame, scale: Scale = ACR) -> pd.DataFrame:

@@ -119,6 +119,14 @@ def test_friedman_without_any_difference_or_with_too_little() -> None:
     assert friedman(np.array([[1.0, 2.0, np.nan]] * 4)) is None
 
 
+def test_all_votes_equal_is_no_difference_anywhere(votes: pd.DataFrame) -> None:
+    for unit in ("rater", "image", "pooled"):
+        (comparison,) = compare_methods(votes.assign(score=3), unit=unit)
+        assert {pair.p for pair in comparison.pairs} == {1}
+        assert set(comparison.letters.values()) == {"a"}
+        assert all(p.difference and p.difference.half_width == 0 for p in comparison.pairs)
+
+
 def test_chosen_methods_only(votes: pd.DataFrame) -> None:
     (comparison,) = compare_methods(votes, methods=["a", "d"])
     assert len(comparison.pairs) == 1

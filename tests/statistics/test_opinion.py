@@ -112,6 +112,8 @@ def test_the_table_says_what_each_row_is_about() -> None:
     table = mos_table(votes, interval="images")
     assert table["method"].to_list() == ["a", "b", "c"]
     assert set(table["estimand"]) == {"these raters, images in general"}
+    assert set(table["warning"]) == {""}
+    assert "not independent" in mos_table(votes, interval="pooled")["warning"].iloc[0]
     assert table["n"].to_list() == [6, 6, 6]
     assert table["n_votes"].to_list() == [48, 48, 48]
     assert table["mos"].to_list() == votes.groupby("method")["score"].mean().to_list()
