@@ -53,15 +53,10 @@ def run(
     worker = Worker(resolved, store, out)
     try:
         _in_parallel(worker, resolved, progress)
-    except BaseException:
+        frame = store.finish(_manifest(resolved, out, worker, command))
+    finally:
         store.close()
-        raise
-    return Outcome(
-        store.finish(_manifest(resolved, out, worker, command)),
-        worker.failures,
-        worker.computed,
-        worker.reused,
-    )
+    return Outcome(frame, worker.failures, worker.computed, worker.reused)
 
 
 def _in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
