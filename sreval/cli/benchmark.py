@@ -79,9 +79,10 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     options = {key: list(v) if isinstance(v, tuple) else v for key, v in options.items()}
     if path is not None:
         options = {**read_toml(path), **options}
-    for key, option in (("methods", "--method"), ("datasets", "--dataset")):
-        if not options.get(key):
-            raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
+    else:
+        for key, option in (("methods", "--method"), ("datasets", "--dataset")):
+            if key not in options:
+                raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
     try:
         return BenchmarkPlan.model_validate(options)
     except ValidationError as error:
