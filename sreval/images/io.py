@@ -14,7 +14,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
-from sreval.files import write_atomic
+from sreval.files import sha256_file, write_atomic
 
 UInt8 = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -62,6 +62,14 @@ def read_image(path: Path | str) -> UInt8:
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
+def hash_image(path: Path) -> str:
+    """SHA-256 of an image file. Raises ImageError when it can't be read."""
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
 def read_pixels(path: Path | str) -> Pixels:
     """All an image file holds: uint8 or uint16, (H, W) or (H, W, 2 to 4), alpha last.
 
@@ -101,7 +109,9 @@ def list_images(folder: Path) -> list[Path]:
     found = sorted(
         entry
         for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        if entry.suffix.lower() in SUFFIXES
+        and not entry.name.startswith(".")
+        and not entry.is_dir()
     )
     if not found:
         raise ImageError(
@@ -114,10 +124,14 @@ def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
+        raise _unreadable(path, error) from None
     if not data:
         raise ImageError(f"{path} is empty.", "Replace it.")
     return data
+
+
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.")
 
 
 def _decode(path: Path, data: bytes) -> Pixels:
