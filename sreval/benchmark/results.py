@@ -89,7 +89,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a results folder. Raises DataError when it is absent or damaged."""
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError("it is no JSON object")
     except (OSError, ValueError) as error:
         raise DataError(
             f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
