@@ -10,7 +10,14 @@ import numpy as np
 
 from sreval import settings
 from sreval.cli.output import columns, print_json, progress_line
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, ImageError, SrevalError, UsageError, unknown_name
+from sreval.errors import (
+    EXIT_FAILED,
+    EXIT_PARTIAL,
+    ImageError,
+    SrevalError,
+    UsageError,
+    unknown_name,
+)
 from sreval.files import write_error
 from sreval.images.datasets import KNOWN, Dataset, Item, by_stem, known_files, locate, open_dataset
 from sreval.images.fetch import BSDS500, SELFEXSR, fetch, is_intact

@@ -193,7 +193,7 @@ def _tiff(image: Image.Image, tag: int) -> set[int]:
 def _decode_tiff16(path: Path, data: bytes, orientation: int) -> npt.NDArray[np.uint16]:
     """16-bit TIFF in colour or with alpha, which Pillow narrows or doesn't identify."""
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        page = tiff.pages[0]
+        page = tiff.pages.first
         if len(tiff.pages) > 1:
             raise _frames(path, len(tiff.pages))
         if page.imagewidth * page.imagelength > (Image.MAX_IMAGE_PIXELS or math.inf):

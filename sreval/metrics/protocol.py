@@ -61,8 +61,8 @@ class Protocol:
             # The table goes by 2x2 blocks: an odd side takes as much of it as the next even one.
             if (height + height % 2) * (width + width % 2) > MAX_PIXELS:
                 raise ImageError(
-                    f"{width}x{height} pixels, odd sides counted as even, are more than the "
-                    f"{MAX_PIXELS} that the dither table of {self.name} serves.",
+                    f"{width}x{height} pixels are more than the {MAX_PIXELS} that the dither "
+                    f"table of {self.name} serves, odd sides counted as even.",
                     "Score it under another protocol.",
                 )
             return png2y4m_luma(inner)[..., None]
