@@ -70,7 +70,7 @@ class PublishedImages(Upscaler):
         except KeyError:
             raise ImageError(
                 f"No file of {self._folder} matches {item.dataset}/{item.image} ({item.name}).",
-                f"Name it {item.image} or {item.name}.",
+                f"Name it {' or '.join(dict.fromkeys((item.image, item.name)))}.",
             ) from None
 
 
