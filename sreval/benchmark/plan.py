@@ -55,8 +55,8 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     running = Running(device, plan.precision, plan.tile)
     methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
     datasets = tuple(open_dataset(spec, plan.scale) for spec in dict.fromkeys(plan.datasets))
-    _refuse_twins("method", [method.name for method in methods], "Write NAME=METHOD.")
-    _refuse_twins("data set", [dataset.name for dataset in datasets], "Rename one.")
+    _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
+    _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
     for dataset in datasets:
         if dataset.scale != plan.scale:
             raise UsageError(
@@ -70,8 +70,11 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     return Resolved(plan, methods, datasets, protocols, device)
 
 
-def _refuse_twins(kind: str, names: list[str], remedy: str) -> None:
+def _check_names(kind: str, names: list[str], remedy: str) -> None:
+    """Refuse twins, and names that no folder of images could have."""
     for name in names:
+        if not name.strip(".") or "/" in name or "\\" in name:
+            raise UsageError(f"No {kind} can be called {name!r}.", "Give it a plain name.")
         if names.count(name) > 1:
             raise UsageError(f"Two {kind}s are called {name!r}.", remedy)
 
