@@ -9,7 +9,6 @@ multiply-with-carry pair, a shift register and a congruential generator.
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +35,8 @@ _U32 = np.uint64(0xFFFFFFFF)
 _ACCEPT = tuple((0xFFFFFFFF // modulus) * modulus for modulus in MODULI)
 _DRAWS = 24
 _lock = threading.Lock()
+_tables: list[npt.NDArray[np.int16]] = []
+"""The longest table loaded so far, if any."""
 
 
 class Kiss99:
@@ -184,12 +185,15 @@ def dither_offsets(blocks: int) -> npt.NDArray[np.int16]:
     """
     if blocks > MAX_BLOCKS:
         raise ValueError(f"{blocks} blocks; the dither table ends at {MAX_BLOCKS}")
+    chunks = max(1, -(-blocks // CHUNK))
     with _lock:
-        return _table(max(1, -(-blocks // CHUNK)))[:, :, :blocks]
+        if _tables and _tables[0].shape[2] >= blocks:
+            return _tables[0][:, :, :blocks]
+        _tables[:] = [_load_table(chunks)]
+        return _tables[0][:, :, :blocks]
 
 
-@lru_cache(maxsize=1)
-def _table(chunks: int) -> npt.NDArray[np.int16]:
+def _load_table(chunks: int) -> npt.NDArray[np.int16]:
     folder = settings.cache_dir() / "dither-kiss99-v1"
     parts = []
     for index in range(chunks):

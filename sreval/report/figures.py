@@ -84,8 +84,8 @@ def comparison_figure(
 
 
 def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]]) -> Figure:
-    columns = min(4, math.ceil(len(panels) / (1 if len(panels) <= 3 else 2)))
-    lines = math.ceil(len(panels) / columns)
+    lines = math.ceil(len(panels) / 5)
+    columns = math.ceil(len(panels) / lines)
     whole_mm = 0.36 * PAGE_MM
     panel_mm = (PAGE_MM - whole_mm) / columns
     height_mm = lines * (panel_mm * region.height / region.width + 9)
@@ -94,11 +94,18 @@ def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]])
     left, right = halves[0]
     axes = left.subplots()
     _show(axes, hr)
-    axes.add_patch(
-        Rectangle(
-            (region.x, region.y), region.width, region.height, fill=False, color="#D55E00", lw=1.2
+    # White around black stands out on any picture.
+    for colour, thickness in (("white", 2.4), ("black", 1.0)):
+        axes.add_patch(
+            Rectangle(
+                (region.x, region.y),
+                region.width,
+                region.height,
+                fill=False,
+                edgecolor=colour,
+                linewidth=thickness,
+            )
         )
-    )
     grid = right.subplots(lines, columns, squeeze=False)
     for place in grid.flat:
         place.axis("off")

@@ -145,7 +145,7 @@ def _markdown_cell(cell: Printed, row: PrintedRow) -> str:
 
 _LATEX = r"""% needs \usepackage{{booktabs}}
 \begin{{table}}
-\centering\footnotesize\setlength{{\tabcolsep}}{{4pt}}
+\centering\footnotesize\setlength{{\tabcolsep}}{{3pt}}
 \caption{{{title}.}}
 \begin{{tabular}}{{{columns}}}
 \toprule
@@ -181,7 +181,7 @@ def latex_escape(text: str) -> str:
 
 def to_latex(table: Table) -> str:
     """A booktabs table, figures aligned at the point by a column either side of it."""
-    heads = [f"\\multicolumn{{2}}{{c}}{{{latex_escape(paper.label(m))}}}" for m in table.methods]
+    heads = [f"\\multicolumn{{2}}{{c}}{{\\scriptsize {_latex_head(m)}}}" for m in table.methods]
     body: list[str] = []
     for row in printed_rows(table):
         if row.dataset and body:
@@ -195,6 +195,12 @@ def to_latex(table: Table) -> str:
         body="\n".join(body),
         notes="\n".join(latex_escape(note) + r"\par" for note in table.notes),
     )
+
+
+def _latex_head(method: str) -> str:
+    """A method's name, broken after its hyphen: the column stays as narrow as its figures."""
+    family, hyphen, loss = latex_escape(paper.label(method)).partition("-")
+    return f"\\shortstack{{{family}-\\\\{loss}}}" if hyphen else family
 
 
 def _latex_cell(cell: Printed, row: PrintedRow) -> str:

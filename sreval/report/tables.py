@@ -305,7 +305,7 @@ def _notes(
     notes = [
         f"Protocol {protocol}. Means over images (n: {sizes}); {', '.join(units)}. Below each, the "
         f"{level:.0%} interval of the mean for new images of the kind, by bootstrap over images.",
-        "Best bold, second underlined, HR not ranked. LPIPS: smaller is better.",
+        _ranking_note(lines, methods),
     ]
     if comparisons:
         notes.append(_test_note(comparisons, baseline))
@@ -320,6 +320,14 @@ def _notes(
         notes.append("Rows 'paper': Ledig et al. 2017, tables 1 and 2.")
         notes += [text for method, text in paper.FOOTNOTES.items() if method in methods]
     return notes
+
+
+def _ranking_note(lines: list[Line], methods: list[str]) -> str:
+    note = "Best bold, second underlined"
+    note += ", HR not ranked." if "hr" in methods else "."
+    if any(line.metric.startswith("lpips") for line in lines):
+        note += " LPIPS: smaller is better."
+    return note
 
 
 def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:

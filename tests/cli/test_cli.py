@@ -1,0 +1,94 @@
+"""The command line as a whole: help everywhere, nothing imported before its time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from sreval.cli import cli
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", list(commands(cli)), ids=" ".join)
+def test_every_command_has_help_with_an_example(
+    command: tuple[str, ...], sreval: Callable[..., Any]
+) -> None:
+    ran = sreval(*command, "--help")
+    assert ran.code == 0
+    assert f"Example: sreval {' '.join(command)}" in " ".join(ran.out.split())
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom sreval.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+
+
+def test_a_misspelt_command_suggests_the_nearest(sreval: Callable[..., Any]) -> None:
+    ran = sreval("benchmrk")
+    assert ran.code == 2
+    assert "Did you mean 'benchmark'?" in ran.err
+
+
+def test_a_failure_of_our_own_is_one_sentence(
+    sreval: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("sreval.cli.table.collect", broken)
+    ran = sreval("table", "anywhere")
+    assert ran.code == 1
+    assert "RuntimeError: out of luck" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_the_demo_ends_with_a_page(sreval: Callable[..., Any], tmp_path: Path) -> None:
+    ran = sreval("demo", "--out", tmp_path / "demo")
+    assert ran.code == 0, ran.err
+    page = Path(ran.out.splitlines()[-1])
+    assert page.is_file()
+    for protocol in ("ledig2017", "matlab", "rgb"):
+        assert f"protocol {protocol}" in ran.out
+
+
+def test_lists_and_checks_speak_json(sreval: Callable[..., Any]) -> None:
+    listed = json.loads(sreval("data", "list", "--json").out)
+    assert {row["name"] for row in listed} >= {"Set5", "Set14", "BSD100", "Urban100", "demo"}
+    (report,) = json.loads(sreval("data", "check", "demo", "--json").out)
+    assert report["images"] == 5
+    assert report["problems"] == []
+
+
+def test_downscaled_images_check_as_matlabs(sreval: Callable[..., Any], tmp_path: Path) -> None:
+    import numpy as np
+    import skimage.data
+
+    from sreval.images.io import write_png
+
+    write_png(tmp_path / "hr" / "cat.png", np.ascontiguousarray(skimage.data.chelsea()[:64, :64]))
+    for border in ("replicate", "symmetric"):
+        low = tmp_path / border
+        assert sreval("data", "downscale", tmp_path / "hr", low, "--border", border).code == 0
+        ran = sreval("data", "check", f"hr={tmp_path / 'hr'},lr={low}")
+        assert f"1 LR MATLAB bicubic, {border} border" in ran.out

@@ -1,0 +1,187 @@
+"""Fetching, against a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sreval.errors import DataError
+from sreval.images import datasets
+from sreval.images.datasets import KnownFile, known_files
+from sreval.images.fetch import fetch, is_intact, remote_path, remote_url
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves files by path, with ranges; can break off once, or serve wrong bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.break_off: set[str] = set()
+        self.ranges: list[str] = []
+        self.asked: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked[self.path] += 1
+        data = self.server.files.get(self.path)
+        if data is None:
+            self.send_error(404)
+            return
+        start = 0
+        if asked := self.headers.get("Range"):
+            self.server.ranges.append(asked)
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        body = data[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.path in self.server.break_off:
+            self.server.break_off.remove(self.path)
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            return
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr("sreval.images.fetch.time.sleep", lambda _: None)
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever)
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def offered(server: Server, count: int = 3) -> list[KnownFile]:
+    files = []
+    for index in range(1, count + 1):
+        data = bytes([index]) * (200_000 + index)
+        file = KnownFile(
+            "Set5", f"eval/Set5/HR/img_00{index}.png", len(data), hashlib.sha256(data).hexdigest()
+        )
+        server.files["/" + remote_path(file)] = data
+        files.append(file)
+    return files
+
+
+def test_files_come_whole_and_only_once(server: Server, tmp_path: Path) -> None:
+    files = offered(server)
+    seen: list[str] = []
+    assert fetch(files, tmp_path, server.url, lambda file: seen.append(file.path)) == 3
+    assert sorted(seen) == [file.path for file in files]
+    assert all(is_intact(file, tmp_path) for file in files)
+    assert fetch(files, tmp_path, server.url) == 0
+    assert set(server.asked.values()) == {1}
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_broken_connection_goes_on_where_it_broke(server: Server, tmp_path: Path) -> None:
+    files = offered(server)
+    server.break_off.add("/" + remote_path(files[1]))
+    assert fetch(files, tmp_path, server.url) == 3
+    assert server.ranges == ["bytes=100001-"]
+    assert is_intact(files[1], tmp_path)
+
+
+def test_a_part_left_by_a_killed_run_is_gone_on_from(server: Server, tmp_path: Path) -> None:
+    files = offered(server, 1)
+    part = tmp_path / (files[0].path + ".part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"\x01" * 150_000)
+    fetch(files, tmp_path, server.url)
+    assert server.ranges == ["bytes=150000-"]
+    assert is_intact(files[0], tmp_path)
+
+
+def test_wrong_bytes_are_refused_and_the_others_stay(server: Server, tmp_path: Path) -> None:
+    files = offered(server)
+    path = "/" + remote_path(files[0])
+    server.files[path] = server.files[path][:-1] + b"x"
+    with pytest.raises(DataError, match=r"1 of 3 files.*SHA-256 differs"):
+        fetch(files, tmp_path, server.url)
+    assert [is_intact(file, tmp_path) for file in files] == [False, True, True]
+    assert not (tmp_path / files[0].path).exists()
+
+
+def test_a_damaged_file_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    files = offered(server)
+    fetch(files, tmp_path, server.url)
+    (tmp_path / files[2].path).write_bytes(b"damaged")
+    assert fetch(files, tmp_path, server.url) == 1
+    assert is_intact(files[2], tmp_path)
+
+
+def test_a_file_that_is_not_there_is_named(server: Server, tmp_path: Path) -> None:
+    files = offered(server)
+    del server.files["/" + remote_path(files[0])]
+    with pytest.raises(DataError, match=r"img_001_SRF_4_HR.png could not be fetched \(HTTP 404\)"):
+        fetch(files, tmp_path, server.url)
+
+
+def test_the_command_fetches_one_scale_and_prints_the_folder(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
+) -> None:
+    files = offered(server)
+    low = KnownFile("Set5", "eval/Set5/LR_x2/img_001.png", 1, hashlib.sha256(b"x").hexdigest())
+    monkeypatch.setattr("sreval.cli.data.known_files", lambda name: (*files, low))
+    ran = sreval("data", "fetch", "set5", "--to", tmp_path, "--mirror", server.url)
+    assert ran.code == 0, ran.err
+    assert ran.out.strip() == str(tmp_path)
+    assert "3 files" in ran.err
+    assert "3 fetched, 0 were there" in ran.err
+
+
+def test_public_addresses_are_those_of_the_repositories() -> None:
+    hr = next(f for f in known_files("Set14") if f.path.endswith("LR_x3/img_002.png"))
+    assert remote_url(hr) == (
+        "https://github.com/jbhuang0604/SelfExSR/raw/master/"
+        "data/Set14/image_SRF_3/img_002_SRF_3_LR.png"
+    )
+    pool = known_files("BSDS300-train")[0]
+    assert remote_url(pool) == (
+        "https://github.com/BIDS/BSDS500/raw/master/BSDS500/data/images/train/100075.jpg"
+    )
+
+
+def test_every_public_file_is_known_once() -> None:
+    counts = {name: len(known_files(name)) for name in datasets.KNOWN}
+    assert counts == {
+        "Set5": 30,
+        "Set14": 84,
+        "BSD100": 600,
+        "Urban100": 400,
+        "BSDS300-train": 199,
+        "demo": 0,
+    }
+    hashes = [file.sha256 for file in known_files("BSDS300-train")]
+    assert len(set(hashes)) == 199
+    assert not any("302003" in file.path for file in known_files("BSDS300-train"))
+
+
+def test_shipped_checksums_are_those_of_the_files(shared_data: Path) -> None:
+    here = [
+        f for f in known_files("Set5") + known_files("Set14") if (shared_data / f.path).is_file()
+    ]
+    assert len(here) == 38
+    assert all(is_intact(file, shared_data) for file in here)

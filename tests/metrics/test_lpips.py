@@ -1,0 +1,78 @@
+"""LPIPS through the authors' package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from sreval.errors import DataError, ImageError
+from sreval.images.io import read_image
+from sreval.metrics.lpips import lpips, trunk_file
+from sreval.metrics.protocol import PROTOCOLS
+from sreval.metrics.scorer import score
+
+
+@pytest.mark.data
+def test_the_packages_own_example(shared_data: Path, shared_weights: Path) -> None:
+    reference, near, far = (
+        read_image(shared_data / "lpips" / f"ex_{name}.png") for name in ("ref", "p1", "p0")
+    )
+    assert lpips(reference, far) == pytest.approx(0.722, abs=5e-4)
+    assert lpips(reference, near) == pytest.approx(0.138, abs=5e-4)
+
+
+@pytest.mark.data
+def test_identity_grey_and_the_global_random_state(
+    photograph: npt.NDArray[np.uint8], shared_weights: Path
+) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    assert lpips(photograph, photograph) == 0
+    assert torch.equal(torch.get_rng_state(), before)
+    grey = photograph[..., 0]
+    other = np.roll(grey, 2)
+    first, second = (np.stack([plane] * 3, axis=-1) for plane in (grey, other))
+    assert lpips(grey, other) == pytest.approx(lpips(first, second), abs=1e-7)
+
+
+@pytest.mark.data
+def test_one_value_under_every_protocol(
+    photograph: npt.NDArray[np.uint8], shared_weights: Path
+) -> None:
+    scores = score(photograph, np.roll(photograph, 1), list(PROTOCOLS.values()), ["lpips"])
+    assert len(scores) == 3
+    assert len({one.value for one in scores}) == 1
+
+
+@pytest.mark.data
+def test_an_image_the_trunk_cannot_take_is_refused(shared_weights: Path) -> None:
+    small = np.zeros((30, 64, 3), np.uint8)
+    with pytest.raises(ImageError, match="64x30 pixels are fewer than the 31x31"):
+        lpips(small, small)
+    large = np.zeros((31, 64, 3), np.uint8)
+    assert lpips(large, large) == 0
+
+
+def test_missing_weights_say_which_command_gets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(DataError, match="sreval data fetch lpips-vgg") as error:
+        trunk_file("vgg")
+    assert str(tmp_path / "vgg16_features_torchvision.safetensors") in str(error.value)
+
+
+def test_damaged_weights_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: npt.NDArray[np.uint8]
+) -> None:
+    file = tmp_path / "alexnet_features_torchvision.safetensors"
+    file.write_bytes(b"not weights")
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
+    with pytest.raises(DataError, match=f"{file} is damaged"):
+        lpips(photograph, photograph)

@@ -1,0 +1,148 @@
+"""Printing: the same figures in every format, whole and well formed."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import math
+import re
+import shutil
+import subprocess
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sreval.report.collect import collect, select
+from sreval.report.render import latex_escape, render
+from sreval.report.tables import Table, build_table
+
+
+@pytest.fixture(scope="module")
+def table(demo_run: Path) -> Table:
+    return build_table(select(collect([demo_run]), None, None), baseline="bicubic", with_paper=True)
+
+
+@pytest.fixture(scope="module")
+def means(demo_run: Path) -> dict[str, str]:
+    """The PSNR means, computed from the CSV with pandas alone."""
+    frame = pd.read_csv(demo_run / "results.csv")
+    frame = frame[(frame["protocol"] == "ledig2017") & (frame["metric"] == "psnr")]
+    return {str(m): f"{v:.2f}" for m, v in frame.groupby("method")["value"].mean().items()}
+
+
+def test_text_is_aligned_at_the_point(table: Table, means: dict[str, str]) -> None:
+    lines = render(table, "text").splitlines()
+    (psnr,) = [line for line in lines if line.startswith("demo  PSNR ")]
+    (ssim,) = [line for line in lines if line.startswith("      SSIM ")]
+    assert means["nearest"] in psnr
+    assert means["bicubic"] in psnr
+    assert "∞" in psnr
+    assert [m.start() for m in re.finditer(r"(?<=\d)\.", psnr)] == [
+        m.start() for m in re.finditer(r"(?<=\d)\.", ssim)
+    ][:2]
+    assert "\x1b" not in render(table, "text")
+    assert f"\x1b[1m{means['bicubic']}\x1b[0m" in render(table, "text", colour=True)
+
+
+def test_markdown_has_as_many_cells_in_every_row(table: Table, means: dict[str, str]) -> None:
+    rows = [line for line in render(table, "markdown").splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    assert f"**{means['bicubic']}**" in rows[2]
+    assert "<u>" in rows[2]
+
+
+def test_csv_and_json_hold_the_full_figures(table: Table, demo_run: Path) -> None:
+    frame = pd.read_csv(StringIO(render(table, "csv")))
+    raw = pd.read_csv(demo_run / "results.csv")
+    raw = raw[(raw["protocol"] == "ledig2017") & (raw["metric"] == "ssim")]
+    ours = frame[frame["metric"] == "ssim"].dropna(subset=["mean"]).set_index("method")["mean"]
+    expected = raw.groupby("method")["value"].mean()
+    assert ours.to_dict() == pytest.approx(expected.to_dict(), abs=1e-12)
+    content = json.loads(render(table, "json"))
+    by_key = {(f["method"], f["metric"]): f for f in content["figures"]}
+    assert by_key["hr", "psnr"]["mean"] == "inf"
+    assert by_key["hr", "psnr"]["low"] is None or by_key["hr", "psnr"]["low"] == "inf"
+    assert content["comparisons"][0]["second"] == "bicubic"
+    assert content["protocol"] == "ledig2017"
+
+
+class Checker(html.parser.HTMLParser):
+    """Counts what stands in a page, and that every element is closed."""
+
+    VOID = frozenset({"meta", "br", "img", "link"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.rows: list[int] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append(0)
+        if tag in ("td", "th"):
+            self.rows[-1] += 1
+        self.links += [v or "" for k, v in attrs if k in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_is_well_formed_and_fetches_nothing(table: Table, means: dict[str, str]) -> None:
+    page = render(table, "html")
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert len(set(checker.rows)) == 1
+    assert checker.links == []
+    assert f"<b>{means['bicubic']}</b>" in page
+
+
+def test_html_escapes_a_methods_name(table: Table) -> None:
+    hostile = Table(**{**table.__dict__, "methods": ["<script>"], "title": "<b>&"})
+    page = render(hostile, "html")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_latex_is_balanced_and_escapes(table: Table) -> None:
+    text = render(table, "latex")
+    assert text.count("{") == text.count("}")
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    counts = [
+        row.count("&") + row.count(r"\multicolumn{2}")
+        for row in body.splitlines()
+        if row.endswith(r"\\")
+    ]
+    assert set(counts) == {2 * len(table.methods) + 1}
+    assert latex_escape("50% of a_b & c") == r"50\% of a\_b \& c"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+def test_latex_compiles_without_overfull_boxes(table: Table, tmp_path: Path) -> None:
+    head = (
+        "\\documentclass[10pt]{article}\\usepackage[a4paper,margin=17mm]{geometry}"
+        "\\usepackage{booktabs}\\begin{document}\n"
+    )
+    document = head + render(table, "latex") + "\\end{document}\n"
+    (tmp_path / "table.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_infinity_and_nothing_are_printed_as_signs(table: Table) -> None:
+    from sreval.report.render import number
+
+    assert (number(math.inf, "psnr"), number(math.nan, "ssim")) == ("∞", "–")
+    assert (number(28.426, "psnr"), number(0.82109, "ssim")) == ("28.43", "0.8211")

@@ -1,0 +1,169 @@
+"""Tables: ranks, intervals, tests and what they say of themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sreval.errors import DataError, UsageError
+from sreval.report import paper
+from sreval.report.collect import collect, select
+from sreval.report.tables import Table, build_table
+
+Maker = Callable[..., pd.DataFrame]
+RNG = np.random.default_rng(0)
+BASE = RNG.normal(28, 3, 14)
+HARD = {
+    ("Set14", "nearest", "psnr"): list(BASE - 1 + RNG.normal(0, 0.2, 14)),
+    ("Set14", "bicubic", "psnr"): list(BASE),
+    ("Set14", "lanczos", "psnr"): list(BASE + RNG.normal(0, 0.2, 14)),
+}
+
+
+def line(table: Table, dataset: str, metric: str) -> dict[str, Any]:
+    (found,) = [li for li in table.lines if (li.dataset, li.metric) == (dataset, metric)]
+    return dict(found.cells)
+
+
+def test_best_and_second_by_printed_digits_and_hr_not_ranked(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "psnr"): [28.001, 28.003],
+        ("Set5", "b", "psnr"): [28.004, 28.004],
+        ("Set5", "c", "psnr"): [27.0, 27.2],
+        ("Set5", "d", "psnr"): [20.0, 20.0],
+        ("Set5", "hr", "psnr"): [math.inf, math.inf],
+    }
+    cells = line(build_table(make_frame(values)), "Set5", "psnr")
+    ranks = {m: c.rank for m, c in cells.items()}
+    assert ranks == {"a": 1, "b": 1, "c": 2, "d": 3, "hr": 0}
+    assert math.isinf(cells["hr"].mean)
+
+
+def test_a_smaller_lpips_is_better(make_frame: Maker) -> None:
+    values = {("Set5", "a", "lpips"): [0.3, 0.3], ("Set5", "b", "lpips"): [0.1, 0.2]}
+    cells = line(build_table(make_frame(values)), "Set5", "lpips")
+    assert cells["b"].rank == 1
+
+
+def test_interval_holds_the_mean_and_is_scipys_bootstrap_within_its_noise(
+    make_frame: Maker,
+) -> None:
+    numbers = list(RNG.normal(26, 2, 100))
+    frame = make_frame({("BSD100", "a", "psnr"): numbers})
+    cell = line(build_table(frame), "BSD100", "psnr")["a"]
+    theirs = stats.bootstrap((numbers,), np.mean, method="percentile", rng=1).confidence_interval
+    assert cell.mean == pytest.approx(np.mean(numbers))
+    assert (cell.low, cell.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
+
+
+def test_a_baseline_is_tested_as_scipy_does_with_holm(make_frame: Maker) -> None:
+    table = build_table(make_frame(HARD), baseline="bicubic")
+    found = {c.first: c for c in table.comparisons}
+    assert set(found) == {"nearest", "lanczos"}
+    for method, comparison in found.items():
+        x, y = HARD["Set14", method, "psnr"], HARD["Set14", "bicubic", "psnr"]
+        assert comparison.test.p == pytest.approx(stats.wilcoxon(x, y, method="exact").pvalue)
+        assert comparison.difference == pytest.approx(np.mean(np.subtract(x, y)))
+    assert found["nearest"].p_holm == pytest.approx(2 * found["nearest"].test.p)
+    cells = line(table, "Set14", "psnr")
+    assert (cells["nearest"].mark, cells["lanczos"].mark, cells["bicubic"].mark) == ("*", "", "")
+    assert any("differs from bicubic" in note for note in table.notes)
+
+
+def test_all_pairs_get_letters(make_frame: Maker) -> None:
+    table = build_table(make_frame(HARD), pairs=True)
+    assert len(table.comparisons) == 3
+    marks = {m: set(c.mark) for m, c in line(table, "Set14", "psnr").items()}
+    assert marks["bicubic"] & marks["lanczos"]
+    assert not marks["bicubic"] & marks["nearest"]
+
+
+def test_five_images_are_too_few_and_the_table_says_so(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "nearest", "psnr"): [20.0, 21, 22, 23, 24],
+        ("Set5", "bicubic", "psnr"): [21.1, 22.2, 23.3, 24.4, 25.5],
+    }
+    table = build_table(make_frame(values), baseline="bicubic")
+    assert line(table, "Set5", "psnr")["nearest"].mark == "‡"
+    assert any("n too small" in n and "least exact p is 0.0625" in n for n in table.notes)
+
+
+def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "psnr"): [20.0, 30.0, math.nan],
+        ("Set5", "b", "psnr"): [22.0, 32.0, 99.0],
+    }
+    table = build_table(make_frame(values))
+    cells = line(table, "Set5", "psnr")
+    assert [(c.mean, c.n) for c in cells.values()] == [(25, 2), (27, 2)]
+    assert any("1 of 3 images are left out" in note and "img_002" in note for note in table.notes)
+
+
+def test_layout_methods_leaves_the_losses_to_their_own_table(make_frame: Maker) -> None:
+    names = ["hr", "srgan-vgg54", "zeta", "bicubic", "srresnet-vgg22", "srresnet-mse", "nearest"]
+    frame = make_frame({("Set5", name, "psnr"): [1.0, 2.0] for name in names})
+    assert build_table(frame).methods == [
+        "nearest",
+        "bicubic",
+        "srresnet-mse",
+        "srgan-vgg54",
+        "zeta",
+        "hr",
+    ]
+    assert build_table(frame, "losses").methods == ["srresnet-mse", "srresnet-vgg22", "srgan-vgg54"]
+    with pytest.raises(UsageError, match="none of the paper's loss variants"):
+        build_table(make_frame({("Set5", "bicubic", "psnr"): [1.0]}), "losses")
+
+
+def test_the_papers_figures_only_where_they_are_comparable(make_frame: Maker) -> None:
+    values = {("Set5", "bicubic", "psnr"): [28.0, 29.0]}
+    table = build_table(make_frame(values), with_paper=True)
+    cells = line(table, "Set5", "psnr")
+    assert cells["bicubic"].paper == 28.43
+    assert cells["srgan-vgg54"].paper == 29.40
+    assert any("Huang et al. 2015" in note for note in table.notes)
+    with pytest.raises(UsageError, match="of ledig2017 at scale 4"):
+        build_table(make_frame(values, protocol="matlab"), with_paper=True)
+
+
+def test_the_papers_tables_are_whole() -> None:
+    figures = paper.figures()
+    assert len(figures) == 9 * 9 + 3 * 6
+    assert figures["Set14", "srgan-vgg22", "mos"] == 3.57
+    assert figures["BSD100", "hr", "mos"] == 4.46
+
+
+def test_unknown_baselines_metrics_protocols_and_scales_are_named(make_frame: Maker) -> None:
+    frame = make_frame({("Set5", "bicubic", "psnr"): [28.0, 29.0]})
+    with pytest.raises(UsageError, match="Did you mean 'bicubic'"):
+        build_table(frame, baseline="bicubik")
+    with pytest.raises(UsageError, match="Unknown metric of these results 'ssim'"):
+        build_table(frame, metrics=["ssim"])
+    with pytest.raises(UsageError, match="Unknown protocol of these results 'rgb'"):
+        select(frame, "rgb", None)
+    with pytest.raises(UsageError, match="hold no scale 2"):
+        select(frame, None, 2)
+
+
+def test_two_runs_of_one_method_are_refused(demo_run: Path) -> None:
+    with pytest.raises(DataError, match=r"on demo stands in"):
+        collect([demo_run, demo_run])
+
+
+def test_two_runs_on_different_hr_files_are_refused(demo_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    frame = pd.read_csv(demo_run / "results.csv", dtype=str, keep_default_na=False)
+    frame["method"] = "other-" + frame["method"]
+    frame.loc[frame["image"] == "coffee", "hr_sha256"] = "0" * 64
+    frame.to_csv(other / "results.csv", index=False)
+    (other / "manifest.json").write_bytes((demo_run / "manifest.json").read_bytes())
+    with pytest.raises(DataError, match=r"demo/coffee: .* different high-resolution files"):
+        collect([demo_run, other])
