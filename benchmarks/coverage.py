@@ -23,6 +23,8 @@ from sreval.statistics.intervals import Interval, bootstrap_mean, student_mean
 from sreval.statistics.opinion import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.recovery import recover
+from sreval.statistics.stimulus import STIMULUS_INTERVALS
+from sreval.statistics.votes import ACR
 from sreval.statistics.wilcoxon import signed_rank
 from sreval.study.simulate import (
     RaterModel,
@@ -79,13 +81,19 @@ def stimulus_coverage(
 
     Recovery is judged on votes of its own model, neither rounded nor clipped.
     """
-    hits = [covers(student_mean(row), float(t)) for row, t in zip(scores, truth, strict=True)]
+    votes = np.full(truth.size, float(scores.shape[1]))
+    limits = scores.mean(axis=1), scores.std(axis=1, ddof=1), votes
+    hits = {
+        f"stimulus, {name}": float(((low <= truth) & (truth <= high)).mean())
+        for name, (function, _) in STIMULUS_INTERVALS.items()
+        for low, high in (function(*limits, 0.95, ACR),)
+    }
     noise = generator.normal(size=scores.shape) * raters.inconsistency
     unrounded = quality[:, None] + raters.bias + noise
     stimuli = recover(Ratings.from_matrix(unrounded)).stimuli
     error = np.abs(stimuli["quality"].to_numpy() - quality - raters.bias.mean())
     return {
-        "stimulus, Student": float(np.mean(hits)),
+        **hits,
         "recovery, half_width_li2020": float((error <= stimuli["half_width_li2020"]).mean()),
         "recovery, half_width_p910": float((error <= stimuli["half_width_p910"]).mean()),
     }

@@ -85,7 +85,7 @@ def straight_lining(
 
 
 def inverted(
-    votes: pd.DataFrame, worse: str = "nearest", better: str = "HR", most_share: float = 0.1
+    votes: pd.DataFrame, worse: str = "nearest", better: str = "hr", most_share: float = 0.1
 ) -> Screening:
     """Raters who rated ``worse`` at or above ``better`` on more than ``most_share`` of images.
 

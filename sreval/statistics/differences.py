@@ -26,7 +26,7 @@ class DifferenceScores:
 
 
 def difference_scores(
-    votes: pd.DataFrame, reference: str = "HR", scale: Scale = ACR
+    votes: pd.DataFrame, reference: str = "hr", scale: Scale = ACR
 ) -> DifferenceScores:
     """Subtract from each rater's vote the same rater's vote on the hidden reference.
 

@@ -26,8 +26,8 @@ class Ratings:
     score: Floats
     rater: Codes
     stimulus: Codes
-    raters: tuple[Hashable, ...]
-    stimuli: tuple[Hashable, ...]
+    raters: Sequence[Hashable]
+    stimuli: Sequence[Hashable]
 
     @classmethod
     def from_matrix(cls, matrix: ArrayLike) -> Ratings:
@@ -42,7 +42,13 @@ class Ratings:
                 f"Expected a stimulus by rater matrix with votes, got shape {dense.shape}.",
                 "Missing votes are NaN.",
             )
-        stimulus, rater = np.nonzero(~np.isnan(dense))
+        seen = ~np.isnan(dense)
+        if seen.all():
+            rows, columns = dense.shape
+            rater = np.tile(np.arange(columns, dtype=np.intp), rows)
+            stimulus = np.repeat(np.arange(rows, dtype=np.intp), columns)
+            return cls(dense.ravel(), rater, stimulus, range(columns), range(rows))
+        stimulus, rater = np.nonzero(seen)
         return _relabel(
             dense[stimulus, rater], rater, stimulus, range(dense.shape[1]), range(dense.shape[0])
         )

@@ -7,7 +7,7 @@ quality plus the rater's bias plus noise of the rater's own size.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +26,6 @@ _MAX_ITERATIONS = 1000
 _CONVERGED = 1e-8
 _LEAST_VARIANCE = 1e-8
 _COLLAPSED = 0.01
-_DENSE = 0.3
-"""Share of votes cast from which the dense product is the faster one."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +82,24 @@ def recover(ratings: Ratings) -> Recovery:
     parts without a common vote, between which bias and quality can't be told apart.
     """
     kept, excluded = _with_residuals(ratings)
-    _check_connected(kept)
-    quality, bias, inconsistency, iterations, converged = _alternate(kept)
-    precision = _reciprocal(inconsistency**2)
-    residual = kept.score - quality[kept.stimulus] - bias[kept.rater]
-    n_stimulus, n_rater = np.bincount(kept.stimulus), np.bincount(kept.rater)
-    li2020 = _reciprocal(np.sqrt(np.bincount(kept.stimulus, precision[kept.rater], kept.n_stimuli)))
-    spread = _deviation(residual, kept.stimulus, kept.n_stimuli)
+    centre = float(kept.score.mean())
+    table: _FullTable | _SparseTable
+    if _is_full(kept):
+        table = _FullTable(kept, centre)
+    else:
+        _check_connected(kept)
+        table = _SparseTable(kept, centre)
+    quality, before, bias, iterations, converged = _alternate(table)
+    _, inconsistency = table.deviations(before, bias)
+    spread, _ = table.deviations(quality, bias)
+    n_stimulus, n_rater = table.n_stimulus, table.n_rater
+    precision = table.sum_by_stimulus(_reciprocal(inconsistency**2))
     shift = float(bias.mean())
     stimuli = pd.DataFrame(
         {
-            "quality": quality + shift,
+            "quality": quality + (centre + shift),
             "n": n_stimulus,
-            "half_width_li2020": Z_95 * li2020,
+            "half_width_li2020": Z_95 * _reciprocal(np.sqrt(precision)),
             "half_width_p910": Z_95 * spread / np.sqrt(n_stimulus),
         },
         index=_index(kept.stimuli),
@@ -112,67 +115,116 @@ def recover(ratings: Ratings) -> Recovery:
         },
         index=_index(kept.raters),
     )
-    collapsed = tuple(kept.raters[code] for code in np.flatnonzero(inconsistency < _COLLAPSED))
+    collapsed = tuple(
+        kept.raters[code] for code in np.flatnonzero(inconsistency < _COLLAPSED).tolist()
+    )
     return Recovery(stimuli, raters, iterations, converged, excluded, collapsed)
 
 
-def _alternate(ratings: Ratings) -> tuple[Floats, Floats, Floats, int, bool]:
-    """Quality, bias, inconsistency, iterations and whether they converged.
+def _alternate(table: _FullTable | _SparseTable) -> tuple[Floats, Floats, Floats, int, bool]:
+    """Quality, the quality before the last step, bias, iterations and whether they converged.
 
     A rater's bias is the mean of score minus quality, so that the squared inconsistency is the
     mean square of score minus quality less the squared bias: sums over votes are products of
     the score matrix and the mask of votes cast with vectors.
     """
-    centre = float(ratings.score.mean())
-    scores = _table(ratings, ratings.score - centre)
-    cast = _table(ratings, np.ones(ratings.score.size))
-    n = np.bincount(ratings.rater)
-    total = np.bincount(ratings.rater, ratings.score - centre)
-    squares = np.bincount(ratings.rater, (ratings.score - centre) ** 2)
-    quality = group_mean(ratings.score - centre, ratings.stimulus, ratings.n_stimuli)
-    bias = (total - cast.T @ quality) / n
+    n, total, squares = table.n_rater, table.rater_sums, table.rater_squares
+    quality = table.stimulus_sums / table.n_stimulus
+    bias = (total - table.sum_by_rater(quality)) / n
     iteration, converged = 0, False
     while not converged and iteration < _MAX_ITERATIONS:
         before = quality
-        mean_square = (squares - 2 * (scores.T @ quality) + cast.T @ quality**2) / n
-        variance = np.maximum(mean_square - bias**2, 0)
+        cross = table.scores.T @ quality
+        mean_square = (squares - 2 * cross + table.sum_by_rater(quality * quality)) / n
+        variance = np.maximum(mean_square - bias * bias, 0)
         weight = 1 / (variance + _LEAST_VARIANCE)
-        quality = (scores @ weight - cast @ (weight * bias)) / (cast @ weight)
-        bias = (total - cast.T @ quality) / n
+        weighted = table.scores @ weight - table.sum_by_stimulus(weight * bias)
+        quality = weighted / table.sum_by_stimulus(weight)
+        bias = (total - table.sum_by_rater(quality)) / n
         iteration += 1
-        converged = bool(np.linalg.norm(quality - before) < _CONVERGED)
-    residual = ratings.score - centre - before[ratings.stimulus]
-    return (
-        quality + centre,
-        bias,
-        _deviation(residual, ratings.rater, ratings.n_raters),
-        iteration,
-        converged,
-    )
+        step = quality - before
+        converged = bool(step @ step < _CONVERGED**2)
+    return quality, before, bias, iteration, converged
 
 
-def _table(ratings: Ratings, values: Floats) -> Floats | sparse.csr_array:
-    """``values`` as a stimulus by rater matrix, zero where no vote was cast."""
-    shape = (ratings.n_stimuli, ratings.n_raters)
-    cells = (ratings.stimulus, ratings.rater)
-    if values.size < _DENSE * ratings.n_stimuli * ratings.n_raters:
-        return sparse.csr_array((values, cells), shape=shape)
-    table = np.zeros(shape)
-    table[cells] = values
-    return table
+class _FullTable:
+    """Centred votes of a complete stimulus by rater matrix: sums over the mask are plain sums."""
+
+    def __init__(self, ratings: Ratings, centre: float) -> None:
+        self.scores: Floats = np.empty((ratings.n_stimuli, ratings.n_raters))
+        self.scores[ratings.stimulus, ratings.rater] = ratings.score - centre
+        self.n_stimulus = np.full(ratings.n_stimuli, ratings.n_raters)
+        self.n_rater = np.full(ratings.n_raters, ratings.n_stimuli)
+        self.stimulus_sums: Floats = self.scores.sum(axis=1)
+        self.rater_sums: Floats = self.scores.sum(axis=0)
+        self.rater_squares: Floats = np.einsum("ji,ji->i", self.scores, self.scores)
+
+    def sum_by_rater(self, values: Floats) -> Floats:
+        """Sum of ``values``, one a stimulus, over the stimuli of each rater."""
+        return values.sum(keepdims=True)
+
+    def sum_by_stimulus(self, values: Floats) -> Floats:
+        """Sum of ``values``, one a rater, over the raters of each stimulus."""
+        return values.sum(keepdims=True)
+
+    def deviations(self, quality: Floats, bias: Floats) -> tuple[Floats, Floats]:
+        """Population standard deviation of the residuals by stimulus and by rater."""
+        residual = self.scores - quality[:, None] - bias
+        return residual.std(axis=1), residual.std(axis=0)
+
+
+class _SparseTable:
+    """Centred votes where some of the matrix was not seen, in time linear in the votes."""
+
+    def __init__(self, ratings: Ratings, centre: float) -> None:
+        self._ratings = ratings
+        self._centred = ratings.score - centre
+        shape = (ratings.n_stimuli, ratings.n_raters)
+        cells = (ratings.stimulus, ratings.rater)
+        self.scores = sparse.csr_array((self._centred, cells), shape=shape)
+        self._cast = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+        self.n_stimulus = np.bincount(ratings.stimulus)
+        self.n_rater = np.bincount(ratings.rater)
+        self.stimulus_sums: Floats = np.bincount(ratings.stimulus, self._centred)
+        self.rater_sums: Floats = np.bincount(ratings.rater, self._centred)
+        self.rater_squares: Floats = np.bincount(ratings.rater, self._centred**2)
+
+    def sum_by_rater(self, values: Floats) -> Floats:
+        """Sum of ``values``, one a stimulus, over the stimuli of each rater."""
+        return np.asarray(self._cast.T @ values)
+
+    def sum_by_stimulus(self, values: Floats) -> Floats:
+        """Sum of ``values``, one a rater, over the raters of each stimulus."""
+        return np.asarray(self._cast @ values)
+
+    def deviations(self, quality: Floats, bias: Floats) -> tuple[Floats, Floats]:
+        """Population standard deviation of the residuals by stimulus and by rater."""
+        of = self._ratings
+        residual = self._centred - quality[of.stimulus] - bias[of.rater]
+        return (
+            _deviation(residual, of.stimulus, of.n_stimuli),
+            _deviation(residual, of.rater, of.n_raters),
+        )
+
+
+def _is_full(ratings: Ratings) -> bool:
+    """Whether every rater rated every stimulus once."""
+    cells = ratings.n_stimuli * ratings.n_raters
+    if ratings.score.size != cells:
+        return False
+    code = ratings.stimulus * ratings.n_raters + ratings.rater
+    return bool((np.bincount(code, minlength=cells) == 1).all())
 
 
 def _with_residuals(ratings: Ratings) -> tuple[Ratings, dict[str, str]]:
     single = np.bincount(ratings.rater) < 2
     if not single.any():
         return ratings, {}
-    names = {str(ratings.raters[code]): "a single vote" for code in np.flatnonzero(single)}
+    names = {str(ratings.raters[code]): "a single vote" for code in np.flatnonzero(single).tolist()}
     return ratings.keep(~single[ratings.rater]), names
 
 
 def _check_connected(ratings: Ratings) -> None:
-    if np.bincount(ratings.rater).max() == ratings.n_stimuli:
-        return
     size = ratings.n_raters + ratings.n_stimuli
     edges = (np.ones(ratings.score.size), (ratings.rater, ratings.n_raters + ratings.stimulus))
     parts, _ = csgraph.connected_components(sparse.coo_array(edges, shape=(size, size)), False)
@@ -195,5 +247,5 @@ def _reciprocal(values: Floats) -> Floats:
         return 1 / values
 
 
-def _index(labels: tuple[object, ...]) -> pd.Index:
+def _index(labels: Sequence[object]) -> pd.Index:
     return pd.Index(labels, tupleize_cols=True)

@@ -68,7 +68,7 @@ def test_runs_follow_the_order_shown_and_not_the_order_of_rows() -> None:
 
 def test_inverted_scales() -> None:
     worse = table({"upright": [1, 2, 1], "turned": [5, 4, 2]}, method="nearest")
-    better = table({"upright": [5, 4, 4], "turned": [1, 4, 5]}, method="HR")
+    better = table({"upright": [5, 4, 4], "turned": [1, 4, 5]}, method="hr")
     votes = pd.concat([worse, better])
     result = inverted(votes)
     assert result.table["inverted"].to_dict() == {"turned": pytest.approx(2 / 3), "upright": 0}

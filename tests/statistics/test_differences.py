@@ -8,11 +8,11 @@ from sreval.statistics.votes import check_votes
 
 def votes() -> pd.DataFrame:
     rows = [
-        ("r1", "x", "HR", 5),
+        ("r1", "x", "hr", 5),
         ("r1", "x", "gan", 4),
-        ("r1", "y", "HR", 3),
+        ("r1", "y", "hr", 3),
         ("r1", "y", "gan", 5),
-        ("r2", "x", "HR", 4),
+        ("r2", "x", "hr", 4),
         ("r2", "x", "gan", 4),
         ("r2", "y", "gan", 2),
     ]

@@ -8,11 +8,11 @@ from scipy import stats
 
 from sreval.statistics.arrays import Floats
 from sreval.statistics.intervals import bootstrap_mean
-from sreval.statistics.opinion import stimulus_mos
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.recovery import recover
 from sreval.statistics.reliability import intraclass_correlation, krippendorff_alpha
 from sreval.statistics.screening import bt500
+from sreval.statistics.stimulus import stimulus_mos
 from sreval.statistics.votes import check_votes
 from sreval.statistics.wilcoxon import signed_rank
 from tests.statistics.builders import votes_table
@@ -49,7 +49,7 @@ def test_sureal_counts_unanimous_stimuli_to_both_sides(unanimous: Floats) -> Non
 
 def test_sureals_mos_interval_is_normal_and_ours_is_students(nflx: Floats, expected: Any) -> None:
     published = expected["nflx_public"]["models"]["MOS"]["quality_scores_ci95"][0]
-    table = stimulus_mos(check_votes(votes_table(nflx[None])))
+    table = stimulus_mos(check_votes(votes_table(nflx[None])), interval="student")
     half = ((table["high"] - table["low"]) / 2).to_numpy()
     ratio = half[half > 0] / np.array(published)[half > 0]
     assert ratio == pytest.approx(stats.t.ppf(0.975, 25) / 1.95996, rel=1e-9)

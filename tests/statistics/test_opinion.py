@@ -15,21 +15,10 @@ from sreval.statistics.opinion import (
     over_images,
     over_raters,
     pooled,
-    stimulus_mos,
 )
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.votes import check_votes
-from tests.statistics.builders import random_votes, votes_table
-
-
-def test_stimulus_mos_reaches_the_expected_figures(nflx: Floats, expected: Any) -> None:
-    table = stimulus_mos(check_votes(votes_table(nflx[None])))
-    published = expected["nflx_public"]["reliability_and_strict_bt500"]
-    assert table["mos"].to_list() == pytest.approx(published["mos"], rel=1e-6)
-    assert table["sd"].to_list() == pytest.approx(published["sd_ddof1"], rel=1e-6)
-    assert table["n"].to_list() == published["n"]
-    half = (table["high"] - table["low"]).to_numpy() / 2
-    assert half == pytest.approx(published["ci95_half_student_t"], rel=1e-6, abs=1e-12)
+from tests.statistics.builders import random_votes
 
 
 def test_crowdmos_reaches_the_published_figures(blizzard: Floats, expected: Any) -> None:
