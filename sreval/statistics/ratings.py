@@ -26,8 +26,8 @@ class Ratings:
     score: Floats
     rater: Codes
     stimulus: Codes
-    raters: Sequence[Hashable]
-    stimuli: Sequence[Hashable]
+    raters: tuple[Hashable, ...]
+    stimuli: tuple[Hashable, ...]
 
     @classmethod
     def from_matrix(cls, matrix: ArrayLike) -> Ratings:
@@ -47,7 +47,8 @@ class Ratings:
             rows, columns = dense.shape
             rater = np.tile(np.arange(columns, dtype=np.intp), rows)
             stimulus = np.repeat(np.arange(rows, dtype=np.intp), columns)
-            return cls(dense.ravel(), rater, stimulus, range(columns), range(rows))
+            labels = tuple(range(columns)), tuple(range(rows))
+            return cls(dense.ravel(), rater, stimulus, *labels)
         stimulus, rater = np.nonzero(seen)
         return _relabel(
             dense[stimulus, rater], rater, stimulus, range(dense.shape[1]), range(dense.shape[0])

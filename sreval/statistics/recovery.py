@@ -7,7 +7,7 @@ quality plus the rater's bias plus noise of the rater's own size.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,11 +161,13 @@ class _FullTable:
 
     def sum_by_rater(self, values: Floats) -> Floats:
         """Sum of ``values``, one a stimulus, over the stimuli of each rater."""
-        return values.sum(keepdims=True)
+        total: Floats = values.sum(keepdims=True)
+        return total
 
     def sum_by_stimulus(self, values: Floats) -> Floats:
         """Sum of ``values``, one a rater, over the raters of each stimulus."""
-        return values.sum(keepdims=True)
+        total: Floats = values.sum(keepdims=True)
+        return total
 
     def deviations(self, quality: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """Population standard deviation of the residuals by stimulus and by rater."""
@@ -185,9 +187,9 @@ class _SparseTable:
         self._cast = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
         self.n_stimulus = np.bincount(ratings.stimulus)
         self.n_rater = np.bincount(ratings.rater)
-        self.stimulus_sums: Floats = np.bincount(ratings.stimulus, self._centred)
-        self.rater_sums: Floats = np.bincount(ratings.rater, self._centred)
-        self.rater_squares: Floats = np.bincount(ratings.rater, self._centred**2)
+        self.stimulus_sums = np.bincount(ratings.stimulus, self._centred)
+        self.rater_sums = np.bincount(ratings.rater, self._centred)
+        self.rater_squares = np.bincount(ratings.rater, self._centred**2)
 
     def sum_by_rater(self, values: Floats) -> Floats:
         """Sum of ``values``, one a stimulus, over the stimuli of each rater."""
@@ -247,5 +249,5 @@ def _reciprocal(values: Floats) -> Floats:
         return 1 / values
 
 
-def _index(labels: Sequence[object]) -> pd.Index:
+def _index(labels: tuple[object, ...]) -> pd.Index:
     return pd.Index(labels, tupleize_cols=True)
