@@ -44,7 +44,7 @@ def ssim_wang(reference: Plane, image: Plane, device: str | torch.device = "cpu"
         means = (mx * mx).addcmul_(my, my)
         numerator = products.sub_(cross).mul_(2).add_(c2).mul_(cross.mul_(2).add_(c1))
         denominator = squares.sub_(means).add_(c2).mul_(means.add_(c1))
-        total += float(numerator.div_(denominator).sum())
+        total += _total(numerator.div_(denominator))
         count += numerator.numel()
     return total / count
 
@@ -69,8 +69,8 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
         means = (mx * mx).addcmul_(my, my)
         numerator = (2 * cross + c1) * products.mul_(w).sub_(cross).mul_(2).add_(c2)
         denominator = squares.mul_(w).sub_(means).add_(c2).mul_(means.add_(c1))
-        weighted += float(numerator.div_(denominator).mul_(w).sum())
-        weights += float(w.sum())
+        weighted += _total(numerator.div_(denominator).mul_(w))
+        weights += _total(w)
     return weighted / weights
 
 
@@ -184,6 +184,11 @@ def _blocks(length: int, block: int) -> Iterator[tuple[int, int, int]]:
         yield 0, whole, block
     if rest:
         yield whole * block, 1, rest
+
+
+def _total(values: torch.Tensor) -> float:
+    """The sum of all values, on a CPU in an order that the number of threads doesn't change."""
+    return float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
 
 
 def _band(kernel: npt.NDArray[np.float64], block: int) -> torch.Tensor:
