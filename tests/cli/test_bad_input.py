@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sreval.benchmark.results import FORMAT, MANIFEST, RESULTS, read_frame
+from sreval.benchmark.results import FORMAT, JOURNAL, MANIFEST, RESULTS, read_frame
 from sreval.images.io import write_png
 from sreval.metrics import protocol as protocol_module
 
@@ -630,37 +630,43 @@ def test_a_read_only_folder_is_named_and_keeps_its_results(
     assert sreval("table", out).code == OK
 
 
-@pytest.mark.parametrize("limit", [1_000, 2_500, 10_000])
+@contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """Writing a byte more to one file fails, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("method", "limit", "stopped_at"),
+    [("bicubic", 10_000, "cat.png"), ("again=nearest", 3_000, JOURNAL), ("hr", 60_000, RESULTS)],
+)
 def test_a_full_disk_stops_the_run_and_loses_nothing(
-    sreval: Sreval, photos: Path, out: Path, limit: int
+    sreval: Sreval, photos: Path, out: Path, method: str, limit: int, stopped_at: str
 ) -> None:
-    """A limit on file size fails writes as a full disk does: LR image, journal, SR image."""
-    assert benchmark(sreval, photos, out).code == OK
+    more = ("--protocol", "rgb", "--protocol", "ledig2017", "--workers", "1")
+    twelve = [word for index in range(12) for word in ("--method", f"n{index}=nearest")]
+    assert benchmark(sreval, photos, out, *more, *twelve).code == OK
     before = read_frame(out)
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    command = ["benchmark", "--method", "bicubic", "--dataset", photos, "--protocol", "matlab"]
-    full = subprocess.run(
-        [sys.executable, "-m", "sreval", *map(str, command), "--out", str(out)],
-        preexec_fn=small_files,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert full.returncode == FAILED
-    assert full.stderr.startswith(f"Error: Can't write {out}")
-    assert "File too large. Nothing written before is lost; free space" in full.stderr
-    assert len(full.stderr.strip().splitlines()) == 1
+    with files_of_at_most(limit):
+        full = benchmark(sreval, photos, out, *more, method=method)
+    assert full.code == FAILED
+    assert sentence(full).startswith(f"Can't write {out}")
+    assert f"{stopped_at}: File too large. Nothing written before is lost; free" in full.err
     pd.testing.assert_frame_equal(read_frame(out), before)
     assert not list(out.rglob("*.part"))
 
-    assert benchmark(sreval, photos, out, method="bicubic").code == OK
+    assert benchmark(sreval, photos, out, *more, method=method).code == OK
     after = read_frame(out)
-    assert set(after["method"]) == {"nearest", "bicubic"}
-    kept = after[after["method"] == "nearest"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, before)
+    name = method.partition("=")[0]
+    assert set(after["method"]) == {*before["method"], name}
+    pd.testing.assert_frame_equal(
+        after[after["method"] != name].reset_index(drop=True), before.reset_index(drop=True)
+    )
 
 
 def test_a_table_never_takes_the_place_of_a_folder(
