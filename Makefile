@@ -22,11 +22,11 @@ format: $(VENV)/.ready-test
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.ready-bench
-	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python -m benchmarks.metrics
 
 evidence: $(VENV)/.ready-bench
-	$(BIN)/python benchmarks/conformance.py
-	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python -m benchmarks.conformance
+	$(BIN)/python -m benchmarks.metrics
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sreval needs Python 3.11 to 3.13; name one with make PYTHON=...")'

@@ -3,7 +3,7 @@
 Needs SREVAL_DATA (Set5, Set14, BSD100, the authors' published Set5 images, golden_scores.json)
 and, for LPIPS, SREVAL_WEIGHTS. Exits with 1 when a figure is not what it should be.
 
-Example: python benchmarks/conformance.py --work build/conformance
+Example: python -m benchmarks.conformance --work build/conformance
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from timing import provenance, write_results
 
+from benchmarks.timing import provenance, write_results
 from sreval.benchmark.plan import BenchmarkPlan, resolve
 from sreval.benchmark.run import run
 from sreval.images.io import read_image

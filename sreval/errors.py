@@ -43,6 +43,14 @@ class DataError(SrevalError):
     """A data set, a folder or a results file that is missing, damaged or inconsistent."""
 
 
+class WeightsError(SrevalError):
+    """A file of network weights that is missing, damaged or of another network."""
+
+
+class TrainingError(SrevalError):
+    """A training run that can't begin, go on or be resumed."""
+
+
 class StatisticsError(SrevalError):
     """Numbers from which the asked statistic can't be computed."""
 

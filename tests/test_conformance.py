@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def frame(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pd.DataFrame]:
+def frame(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """Nearest and bicubic on all three sets, the authors' images on Set5."""
     out = tmp_path_factory.mktemp("conformance")
     plan = BenchmarkPlan(

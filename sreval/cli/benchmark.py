@@ -25,8 +25,8 @@ from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageErro
     "--method",
     "methods",
     multiple=True,
-    help="nearest, bicubic, lanczos, hr, published:FOLDER, python:package.module:function; "
-    "NAME=METHOD gives it a name.",
+    help="nearest, bicubic, lanczos, hr, a model's name or its weights, published:FOLDER, "
+    "python:package.module:function; NAME=METHOD gives it a name.",
 )
 @click.option(
     "--dataset",
@@ -39,6 +39,8 @@ from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageErro
 @click.option("--metric", "metrics", multiple=True, help="psnr, ssim (default), lpips, lpips-vgg.")
 @click.option("--scale", type=int, help="Upscaling factor; default 4.")
 @click.option("--device", help="auto (default), cpu, cuda.")
+@click.option("--precision", help="Of networks: fp32 (default) or bf16.")
+@click.option("--tile", type=int, help="Side of a network's tiles in LR pixels; default whole.")
 @click.option("--workers", type=int, help="Images worked on at once; default one a core.")
 @click.option("--out", type=click.Path(path_type=Path), help="The results folder.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable summary.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -26,11 +27,11 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 @pytest.mark.parametrize("command", list(commands(cli)), ids=" ".join)
 def test_every_command_has_help_with_an_example(
-    command: tuple[str, ...], sreval: Callable[..., object]
+    command: tuple[str, ...], sreval: Callable[..., Any]
 ) -> None:
     ran = sreval(*command, "--help")
-    assert ran.code == 0  # type: ignore[attr-defined]
-    assert f"Example: sreval {' '.join(command)}" in " ".join(ran.out.split())  # type: ignore[attr-defined]
+    assert ran.code == 0
+    assert f"Example: sreval {' '.join(command)}" in " ".join(ran.out.split())
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
@@ -43,43 +44,43 @@ def test_help_and_version_import_nothing_heavy() -> None:
     assert done.stdout.endswith("[]\n")
 
 
-def test_a_misspelt_command_suggests_the_nearest(sreval: Callable[..., object]) -> None:
+def test_a_misspelt_command_suggests_the_nearest(sreval: Callable[..., Any]) -> None:
     ran = sreval("benchmrk")
-    assert ran.code == 2  # type: ignore[attr-defined]
-    assert "Did you mean 'benchmark'?" in ran.err  # type: ignore[attr-defined]
+    assert ran.code == 2
+    assert "Did you mean 'benchmark'?" in ran.err
 
 
 def test_a_failure_of_our_own_is_one_sentence(
-    sreval: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    sreval: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr("sreval.cli.table.collect", broken)
     ran = sreval("table", "anywhere")
-    assert ran.code == 1  # type: ignore[attr-defined]
-    assert "RuntimeError: out of luck" in ran.err  # type: ignore[attr-defined]
-    assert "Traceback" not in ran.err  # type: ignore[attr-defined]
+    assert ran.code == 1
+    assert "RuntimeError: out of luck" in ran.err
+    assert "Traceback" not in ran.err
 
 
-def test_the_demo_ends_with_a_page(sreval: Callable[..., object], tmp_path: Path) -> None:
+def test_the_demo_ends_with_a_page(sreval: Callable[..., Any], tmp_path: Path) -> None:
     ran = sreval("demo", "--out", tmp_path / "demo")
-    assert ran.code == 0, ran.err  # type: ignore[attr-defined]
-    page = Path(ran.out.splitlines()[-1])  # type: ignore[attr-defined]
+    assert ran.code == 0, ran.err
+    page = Path(ran.out.splitlines()[-1])
     assert page.is_file()
     for protocol in ("ledig2017", "matlab", "rgb"):
-        assert f"protocol {protocol}" in ran.out  # type: ignore[attr-defined]
+        assert f"protocol {protocol}" in ran.out
 
 
-def test_lists_and_checks_speak_json(sreval: Callable[..., object]) -> None:
-    listed = json.loads(sreval("data", "list", "--json").out)  # type: ignore[attr-defined]
+def test_lists_and_checks_speak_json(sreval: Callable[..., Any]) -> None:
+    listed = json.loads(sreval("data", "list", "--json").out)
     assert {row["name"] for row in listed} >= {"Set5", "Set14", "BSD100", "Urban100", "demo"}
-    (report,) = json.loads(sreval("data", "check", "demo", "--json").out)  # type: ignore[attr-defined]
+    (report,) = json.loads(sreval("data", "check", "demo", "--json").out)
     assert report["images"] == 5
     assert report["problems"] == []
 
 
-def test_downscaled_images_check_as_matlabs(sreval: Callable[..., object], tmp_path: Path) -> None:
+def test_downscaled_images_check_as_matlabs(sreval: Callable[..., Any], tmp_path: Path) -> None:
     import numpy as np
     import skimage.data
 
@@ -88,6 +89,6 @@ def test_downscaled_images_check_as_matlabs(sreval: Callable[..., object], tmp_p
     write_png(tmp_path / "hr" / "cat.png", np.ascontiguousarray(skimage.data.chelsea()[:64, :64]))
     for border in ("replicate", "symmetric"):
         low = tmp_path / border
-        assert sreval("data", "downscale", tmp_path / "hr", low, "--border", border).code == 0  # type: ignore[attr-defined]
+        assert sreval("data", "downscale", tmp_path / "hr", low, "--border", border).code == 0
         ran = sreval("data", "check", f"hr={tmp_path / 'hr'},lr={low}")
-        assert f"1 LR MATLAB bicubic, {border} border" in ran.out  # type: ignore[attr-defined]
+        assert f"1 LR MATLAB bicubic, {border} border" in ran.out

@@ -8,12 +8,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sreval.errors import DataError
 from sreval.images import datasets
-from sreval.images import fetch as fetch_module
 from sreval.images.datasets import KnownFile, known_files
 from sreval.images.fetch import fetch, is_intact, remote_path, remote_url
 
@@ -63,7 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(fetch_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr("sreval.images.fetch.time.sleep", lambda _: None)
     running = Server()
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_there_is_named(server: Server, tmp_path: Path) -> No
 
 
 def test_the_command_fetches_one_scale_and_prints_the_folder(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., object]
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
 ) -> None:
     files = offered(server)
     low = KnownFile("Set5", "eval/Set5/LR_x2/img_001.png", 1, hashlib.sha256(b"x").hexdigest())

@@ -35,8 +35,8 @@ def test_identity_grey_and_the_global_random_state(
     assert torch.equal(torch.get_rng_state(), before)
     grey = photograph[..., 0]
     other = np.roll(grey, 2)
-    colour = [np.stack([plane] * 3, axis=-1) for plane in (grey, other)]
-    assert lpips(grey, other) == pytest.approx(lpips(*colour), abs=1e-7)
+    first, second = (np.stack([plane] * 3, axis=-1) for plane in (grey, other))
+    assert lpips(grey, other) == pytest.approx(lpips(first, second), abs=1e-7)
 
 
 @pytest.mark.data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def test_without_a_region_the_first_methods_worst_is_taken(demo_run: Path) -> No
     frame = select(collect([demo_run]), None, None)
     figure = comparison_figure(frame, "demo", "camera")
     whole = figure.subfigs[0].axes[0]
-    frame_patch = whole.patches[0]
-    x, y = (int(v) for v in frame_patch.get_xy())  # type: ignore[attr-defined]
-    side = int(frame_patch.get_width())  # type: ignore[attr-defined]
+    frame_patch: Any = whole.patches[0]
+    x, y = (int(v) for v in frame_patch.get_xy())
+    side = int(frame_patch.get_width())
     hr = np.asarray(whole.images[0].get_array()).astype(int)
     near = demo_run / "images" / "demo_x4" / "nearest" / "camera.png"
     error = np.abs(hr - np.asarray(Image.open(near)))
@@ -117,9 +118,9 @@ def test_the_page_stands_alone(demo_run: Path) -> None:
 
 
 def test_compare_protocols_shows_what_public_tools_give(
-    demo_run: Path, sreval: Callable[..., object]
+    demo_run: Path, sreval: Callable[..., Any]
 ) -> None:
     ran = sreval("compare-protocols", demo_run, "--method", "bicubic")
-    assert ran.code == 0, ran.err  # type: ignore[attr-defined]
+    assert ran.code == 0, ran.err
     for tool in ("BasicSR", "scikit-image", "torchmetrics", "piq", "OpenCV", "daala"):
-        assert tool in ran.out  # type: ignore[attr-defined]
+        assert tool in ran.out

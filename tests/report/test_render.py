@@ -29,7 +29,7 @@ def means(demo_run: Path) -> dict[str, str]:
     """The PSNR means, computed from the CSV with pandas alone."""
     frame = pd.read_csv(demo_run / "results.csv")
     frame = frame[(frame["protocol"] == "ledig2017") & (frame["metric"] == "psnr")]
-    return {m: f"{v:.2f}" for m, v in frame.groupby("method")["value"].mean().items()}
+    return {str(m): f"{v:.2f}" for m, v in frame.groupby("method")["value"].mean().items()}
 
 
 def test_text_is_aligned_at_the_point(table: Table, means: dict[str, str]) -> None:

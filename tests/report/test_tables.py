@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from scipy import stats
 from sreval.errors import DataError, UsageError
 from sreval.report import paper
 from sreval.report.collect import collect, select
-from sreval.report.tables import build_table
+from sreval.report.tables import Table, build_table
 
 Maker = Callable[..., pd.DataFrame]
 RNG = np.random.default_rng(0)
@@ -26,9 +27,9 @@ HARD = {
 }
 
 
-def line(table: object, dataset: str, metric: str) -> dict[str, object]:
-    (found,) = [li for li in table.lines if (li.dataset, li.metric) == (dataset, metric)]  # type: ignore[attr-defined]
-    return found.cells  # type: ignore[no-any-return]
+def line(table: Table, dataset: str, metric: str) -> dict[str, Any]:
+    (found,) = [li for li in table.lines if (li.dataset, li.metric) == (dataset, metric)]
+    return dict(found.cells)
 
 
 def test_best_and_second_by_printed_digits_and_hr_not_ranked(make_frame: Maker) -> None:
@@ -40,15 +41,15 @@ def test_best_and_second_by_printed_digits_and_hr_not_ranked(make_frame: Maker) 
         ("Set5", "hr", "psnr"): [math.inf, math.inf],
     }
     cells = line(build_table(make_frame(values)), "Set5", "psnr")
-    ranks = {m: c.rank for m, c in cells.items()}  # type: ignore[attr-defined]
+    ranks = {m: c.rank for m, c in cells.items()}
     assert ranks == {"a": 1, "b": 1, "c": 2, "d": 3, "hr": 0}
-    assert math.isinf(cells["hr"].mean)  # type: ignore[attr-defined]
+    assert math.isinf(cells["hr"].mean)
 
 
 def test_a_smaller_lpips_is_better(make_frame: Maker) -> None:
     values = {("Set5", "a", "lpips"): [0.3, 0.3], ("Set5", "b", "lpips"): [0.1, 0.2]}
     cells = line(build_table(make_frame(values)), "Set5", "lpips")
-    assert cells["b"].rank == 1  # type: ignore[attr-defined]
+    assert cells["b"].rank == 1
 
 
 def test_interval_holds_the_mean_and_is_scipys_bootstrap_within_its_noise(
@@ -58,8 +59,8 @@ def test_interval_holds_the_mean_and_is_scipys_bootstrap_within_its_noise(
     frame = make_frame({("BSD100", "a", "psnr"): numbers})
     cell = line(build_table(frame), "BSD100", "psnr")["a"]
     theirs = stats.bootstrap((numbers,), np.mean, method="percentile", rng=1).confidence_interval
-    assert cell.mean == pytest.approx(np.mean(numbers))  # type: ignore[attr-defined]
-    assert (cell.low, cell.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)  # type: ignore[attr-defined]
+    assert cell.mean == pytest.approx(np.mean(numbers))
+    assert (cell.low, cell.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
 
 
 def test_a_baseline_is_tested_as_scipy_does_with_holm(make_frame: Maker) -> None:
@@ -72,14 +73,14 @@ def test_a_baseline_is_tested_as_scipy_does_with_holm(make_frame: Maker) -> None
         assert comparison.difference == pytest.approx(np.mean(np.subtract(x, y)))
     assert found["nearest"].p_holm == pytest.approx(2 * found["nearest"].test.p)
     cells = line(table, "Set14", "psnr")
-    assert (cells["nearest"].mark, cells["lanczos"].mark, cells["bicubic"].mark) == ("*", "", "")  # type: ignore[attr-defined]
+    assert (cells["nearest"].mark, cells["lanczos"].mark, cells["bicubic"].mark) == ("*", "", "")
     assert any("differs from bicubic" in note for note in table.notes)
 
 
 def test_all_pairs_get_letters(make_frame: Maker) -> None:
     table = build_table(make_frame(HARD), pairs=True)
     assert len(table.comparisons) == 3
-    marks = {m: set(c.mark) for m, c in line(table, "Set14", "psnr").items()}  # type: ignore[attr-defined]
+    marks = {m: set(c.mark) for m, c in line(table, "Set14", "psnr").items()}
     assert marks["bicubic"] & marks["lanczos"]
     assert not marks["bicubic"] & marks["nearest"]
 
@@ -90,7 +91,7 @@ def test_five_images_are_too_few_and_the_table_says_so(make_frame: Maker) -> Non
         ("Set5", "bicubic", "psnr"): [21.1, 22.2, 23.3, 24.4, 25.5],
     }
     table = build_table(make_frame(values), baseline="bicubic")
-    assert line(table, "Set5", "psnr")["nearest"].mark == "‡"  # type: ignore[attr-defined]
+    assert line(table, "Set5", "psnr")["nearest"].mark == "‡"
     assert any("n too small" in n and "least exact p is 0.0625" in n for n in table.notes)
 
 
@@ -101,7 +102,7 @@ def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> N
     }
     table = build_table(make_frame(values))
     cells = line(table, "Set5", "psnr")
-    assert [(c.mean, c.n) for c in cells.values()] == [(25, 2), (27, 2)]  # type: ignore[attr-defined]
+    assert [(c.mean, c.n) for c in cells.values()] == [(25, 2), (27, 2)]
     assert any("1 of 3 images are left out" in note and "img_002" in note for note in table.notes)
 
 
@@ -125,8 +126,8 @@ def test_the_papers_figures_only_where_they_are_comparable(make_frame: Maker) ->
     values = {("Set5", "bicubic", "psnr"): [28.0, 29.0]}
     table = build_table(make_frame(values), with_paper=True)
     cells = line(table, "Set5", "psnr")
-    assert cells["bicubic"].paper == 28.43  # type: ignore[attr-defined]
-    assert cells["srgan-vgg54"].paper == 29.40  # type: ignore[attr-defined]
+    assert cells["bicubic"].paper == 28.43
+    assert cells["srgan-vgg54"].paper == 29.40
     assert any("Huang et al. 2015" in note for note in table.notes)
     with pytest.raises(UsageError, match="of ledig2017 at scale 4"):
         build_table(make_frame(values, protocol="matlab"), with_paper=True)

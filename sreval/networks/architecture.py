@@ -1,0 +1,92 @@
+"""Networks by name: what a recipe asks for and what a weight file says it holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from torch import nn
+
+from sreval.networks.drcn import DRCN
+from sreval.networks.espcn import ESPCN
+from sreval.networks.srcnn import SRCNN
+from sreval.networks.srresnet import SRResNet
+
+Colour = Literal["rgb", "luma"]
+
+
+class _Architecture(BaseModel):
+    """One network and its arguments; `build` makes it.
+
+    `colour` is what it reads and writes, `input_range` and `output_range` the values it means.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    colour: ClassVar[Colour] = "luma"
+    input_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    output_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+
+class SRResNetArchitecture(_Architecture):
+    """See `sreval.networks.srresnet`."""
+
+    colour: ClassVar[Colour] = "rgb"
+    output_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    name: Literal["srresnet"] = "srresnet"
+    scale: Literal[4] = 4
+    depth: PositiveInt = 16
+    skips: bool = True
+    channels: PositiveInt = 64
+
+    def build(self) -> nn.Module:
+        """A new network, initialised from torch's random state."""
+        return SRResNet(self.depth, self.skips, self.channels)
+
+
+class SRCNNArchitecture(_Architecture):
+    """See `sreval.networks.srcnn`."""
+
+    name: Literal["srcnn"] = "srcnn"
+    scale: PositiveInt = 4
+    mapping: Literal[1, 5] = 5
+
+    def build(self) -> nn.Module:
+        """A new network, initialised from torch's random state."""
+        return SRCNN(self.mapping, self.scale)
+
+
+class ESPCNArchitecture(_Architecture):
+    """See `sreval.networks.espcn`."""
+
+    name: Literal["espcn"] = "espcn"
+    scale: PositiveInt = 4
+
+    def build(self) -> nn.Module:
+        """A new network, initialised from torch's random state."""
+        return ESPCN(self.scale)
+
+
+class DRCNArchitecture(_Architecture):
+    """See `sreval.networks.drcn`."""
+
+    name: Literal["drcn"] = "drcn"
+    scale: PositiveInt = 4
+    recursions: PositiveInt = 16
+    channels: PositiveInt = 256
+
+    def build(self) -> nn.Module:
+        """A new network, initialised from torch's random state."""
+        return DRCN(self.recursions, self.channels, self.scale)
+
+
+Architecture = Annotated[
+    SRResNetArchitecture | SRCNNArchitecture | ESPCNArchitecture | DRCNArchitecture,
+    Field(discriminator="name"),
+]
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Trainable numbers in a network, batch norm's factor and offset among them."""
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,129 @@
+"""Feature maps of VGG19 (Simonyan and Zisserman 2015) by the names of the SRGAN paper.
+
+phi(i,j) of Ledig et al. 2017, section 2.2.1, is the map of the j-th convolution after its
+activation, before the i-th max pooling: `vgg22` = phi(2,2), `vgg54` = phi(5,4). The weights come
+from a file that says in its metadata how an image must be prepared for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sreval import settings
+from sreval.errors import WeightsError
+from sreval.files import write_atomic
+from sreval.networks.weights import read_tensors, serialise
+
+BLOCKS = (2, 2, 4, 4, 4)
+"""Convolutions before each of the five max poolings."""
+WIDTHS = (64, 128, 256, 512, 512)
+NAMES = tuple(f"vgg{i + 1}{j + 1}" for i, n in enumerate(BLOCKS) for j in range(n))
+FILES = ("vgg19_features_caffe_fp16.safetensors", "vgg19_features_torchvision.safetensors")
+"""Names under which the weights are looked for, first match first."""
+
+_CAFFE = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
+_TORCHVISION = "RGB, 0..1, ImageNet mean and std"
+_PREPARATION = {
+    # (channel order, factor and mean of the values 0..1)
+    _CAFFE: ((2, 1, 0), (255.0,) * 3, (103.939 / 255, 116.779 / 255, 123.68 / 255)),
+    _TORCHVISION: ((0, 1, 2), (1 / 0.229, 1 / 0.224, 1 / 0.225), (0.485, 0.456, 0.406)),
+}
+
+
+class VGGFeatures(nn.Module):
+    """RGB in [-1, 1] to the named feature maps, in the order asked for. Not trained."""
+
+    factor: Tensor
+    mean: Tensor
+
+    def __init__(self, names: tuple[str, ...], preparation: str = _CAFFE) -> None:
+        super().__init__()
+        order, factor, mean = _PREPARATION[preparation]
+        self.names = names
+        self.order = list(order)
+        self.register_buffer("factor", torch.tensor(factor).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.features = nn.Sequential()
+        self.ends: dict[int, str] = {}
+        before = 3
+        for i, (convolutions, width) in enumerate(zip(BLOCKS, WIDTHS, strict=True)):
+            for j in range(convolutions):
+                self.features.append(nn.Conv2d(before, width, 3, padding=1))
+                self.features.append(nn.ReLU())
+                self.ends[len(self.features) - 1] = f"vgg{i + 1}{j + 1}"
+                before = width
+            self.features.append(nn.MaxPool2d(2))
+        last = max(place for place, name in self.ends.items() if name in names)
+        del self.features[last + 1 :]
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x: (N, 3, H, W) in [-1, 1]; returns maps (N, C, H / 2^(i-1), W / 2^(i-1))."""
+        x = ((x[:, self.order] + 1) / 2 - self.mean) * self.factor
+        found: dict[str, Tensor] = {}
+        for place, layer in enumerate(self.features):
+            x = layer(x)
+            if self.ends.get(place) in self.names:
+                found[self.ends[place]] = x
+        return tuple(found[name] for name in self.names)
+
+
+def find_vgg() -> Path:
+    """The weight file in the first weights folder that has one.
+
+    Raises WeightsError, saying where to put it and how to get it, when there is none.
+    """
+    for folder in settings.weights_dirs():
+        for name in FILES:
+            if (folder / name).is_file():
+                return folder / name
+    folders = ", ".join(str(folder) for folder in settings.weights_dirs())
+    raise WeightsError(
+        f"No VGG19 weights ({' or '.join(FILES)}) in {folders}.",
+        "Put one of them there, set SREVAL_WEIGHTS to its folder, or let "
+        "`python -m sreval.networks.vgg` write the second from torchvision's download.",
+    )
+
+
+def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
+    """VGG19 up to the last of the named maps, with the weights of `path` or of `find_vgg`.
+
+    Raises WeightsError when the file is damaged or its preparation of images is not known.
+    """
+    path = path or find_vgg()
+    tensors, metadata = read_tensors(path)
+    preparation = metadata.get("input", "")
+    if preparation not in _PREPARATION:
+        raise WeightsError(
+            f"{path}: metadata field 'input' is {preparation!r}.",
+            f"Known are {' and '.join(repr(known) for known in _PREPARATION)}.",
+        )
+    network = VGGFeatures(names, preparation)
+    wanted = network.state_dict()
+    missing = sorted(wanted.keys() - tensors.keys())
+    if missing:
+        raise WeightsError(f"{path}: tensor {missing[0]!r} is missing.", "Get the file again.")
+    network.load_state_dict({name: tensors[name].float() for name in wanted})
+    return network.eval()
+
+
+def fetch_torchvision_vgg() -> Path:
+    """Download torchvision's VGG19 and keep its convolutions where `find_vgg` looks."""
+    from torchvision.models import VGG19_Weights, vgg19
+
+    state = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features.state_dict()
+    metadata = {
+        "network": "vgg19.features",
+        "input": _TORCHVISION,
+        "origin": "torchvision VGG19 IMAGENET1K_V1, convolutions only",
+    }
+    path = settings.weights_dirs()[0] / FILES[1]
+    write_atomic(path, serialise({f"features.{k}": v for k, v in state.items()}, metadata))
+    return path
+
+
+if __name__ == "__main__":
+    print(fetch_torchvision_vgg())  # noqa: T201

@@ -1,0 +1,180 @@
+"""Weight files: safetensors whose metadata says what they hold and where they came from.
+
+Matrices and kernels may be kept in half precision; vectors (biases, batch norm) stay in single
+precision, because the variances of batch norm leave the range of fp16.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from sreval.errors import WeightsError
+from sreval.files import write_atomic
+from sreval.networks.architecture import Architecture
+
+FORMAT = "sreval-weights-1"
+
+
+class Provenance(BaseModel):
+    """What a weight file says of itself. Hashes are SHA-256; `data` that of the data manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    architecture: Architecture
+    recipe: str
+    recipe_sha256: str
+    data_sha256: str
+    step: int
+    code_version: str
+    notes: tuple[str, ...] = ()
+
+
+def write_weights(
+    path: Path, network: nn.Module, provenance: Provenance, dtype: Literal["fp16", "fp32"] = "fp32"
+) -> None:
+    """Write a network and its provenance to `path`, whole or not at all.
+
+    Raises WeightsError when a value is not finite in that dtype, DataError when the disk is full.
+    """
+    tensors = {name: _packed(t, dtype) for name, t in network.state_dict().items()}
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: tensor {name!r} is not finite in {dtype}; not written.")
+    low, high = provenance.architecture.output_range
+    metadata = {
+        "format": FORMAT,
+        "output_range": f"{low:g}..{high:g}",
+        "scale": str(provenance.architecture.scale),
+        "dtype": dtype,
+        **{
+            key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            for key, value in provenance.model_dump(mode="json").items()
+        },
+    }
+    write_atomic(path, serialise(tensors, metadata))
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What the file at `path` says of itself; see `load_network` for the errors."""
+    return _provenance(path, read_metadata(path))
+
+
+def load_network(path: Path, expected: Architecture | None = None) -> tuple[nn.Module, Provenance]:
+    """The network in `path`, in single precision and test mode, and its provenance.
+
+    Raises WeightsError naming the field when the file is damaged, of another format, holds
+    another network than `expected`, or its tensors are not those of the network it names.
+    """
+    tensors, metadata = read_tensors(path)
+    provenance = _provenance(path, metadata)
+    architecture = provenance.architecture
+    if expected is not None:
+        _compare(path, architecture.model_dump(), expected.model_dump())
+    network = architecture.build()
+    fill(network, tensors, path)
+    return network.eval(), provenance
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy the tensors read from `path` into a network whose names and shapes they must have.
+
+    Raises WeightsError naming the tensor otherwise.
+    """
+    wanted = network.state_dict()
+    for name in sorted(wanted.keys() ^ tensors.keys()):
+        what = "is missing" if name in wanted else "is unknown to this network"
+        raise WeightsError(f"{path}: tensor {name!r} {what}.", _OTHER_FILE)
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            raise WeightsError(
+                f"{path}: tensor {name!r} has shape {tuple(tensor.shape)}, the network asks for "
+                f"{tuple(wanted[name].shape)}.",
+                _OTHER_FILE,
+            )
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: tensor {name!r} has values that are not finite.")
+    network.load_state_dict({name: tensors[name].to(wanted[name].dtype) for name in wanted})
+
+
+def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """The bytes of a safetensors file."""
+    return save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file, on the CPU, and its metadata.
+
+    Raises WeightsError when there is no such file or it is no safetensors file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file, without reading its tensors; errors as above."""
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+_OTHER_FILE = "The file belongs to another network or version; train or fetch it again."
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsError:
+    if not path.exists():
+        return WeightsError(f"No weight file {path}.", "`sreval models list` says which there are.")
+    return WeightsError(f"{path} is no readable safetensors file: {error}.", "Get it again.")
+
+
+def _packed(tensor: Tensor, dtype: str) -> Tensor:
+    return tensor.half() if dtype == "fp16" and tensor.ndim > 1 else tensor
+
+
+def _provenance(path: Path, metadata: dict[str, str]) -> Provenance:
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path}: metadata field 'format' is {metadata.get('format')!r}, not {FORMAT!r}.",
+            "Only files written by sreval can be loaded by name.",
+        )
+    try:
+        fields = {k: _parsed(k, metadata[k]) for k in Provenance.model_fields if k in metadata}
+        provenance = Provenance.model_validate(fields)
+    except (ValidationError, ValueError) as error:
+        detail = error.errors()[0] if isinstance(error, ValidationError) else None
+        field = ".".join(map(str, detail["loc"])) if detail else "architecture"
+        reason = detail["msg"] if detail else str(error)
+        raise WeightsError(f"{path}: metadata field {field!r}: {reason}.", _OTHER_FILE) from error
+    low, high = provenance.architecture.output_range
+    _compare(
+        path,
+        {key: metadata.get(key) for key in ("output_range", "scale")},
+        {"output_range": f"{low:g}..{high:g}", "scale": str(provenance.architecture.scale)},
+    )
+    return provenance
+
+
+def _parsed(key: str, text: str) -> object:
+    return json.loads(text) if key in ("architecture", "step", "notes") else text
+
+
+def _compare(path: Path, found: dict[str, object], wanted: dict[str, object]) -> None:
+    for field in sorted(found.keys() | wanted.keys()):
+        if found.get(field) != wanted.get(field):
+            raise WeightsError(
+                f"{path}: field {field!r} is {found.get(field)!r}, asked for is "
+                f"{wanted.get(field)!r}.",
+                _OTHER_FILE,
+            )

@@ -1,0 +1,1 @@
+"""From a recipe to trained weights, by one loop that can be killed and resumed."""

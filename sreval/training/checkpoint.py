@@ -1,0 +1,264 @@
+"""Checkpoints: all of a run in one file, and a light form in files under 16 MB.
+
+A checkpoint is a safetensors file of every tensor the run's future depends on, with the rest in
+its metadata. It appears whole or not at all, so that a kill at any moment leaves the one before.
+
+The light form is for carrying a run to another machine: generator, its optimiser, and the
+discriminator in bf16, split into small files. A run that goes on from it is not the same run bit
+for bit, and its weights say so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sreval.errors import TrainingError, WeightsError
+from sreval.files import write_atomic
+from sreval.networks.weights import fill, read_tensors, serialise
+from sreval.training.recipe import Recipe, first_difference
+from sreval.training.steps import Learner
+
+FORMAT = "sreval-checkpoint-1"
+LIGHT_FORMAT = "sreval-light-1"
+LIGHT_BYTES = 15_000_000
+
+_NAME = re.compile(r"^step-(\d+)\.safetensors$")
+
+
+@dataclass
+class Progress:
+    """Where a run stands. `total` is None until a run of given minutes knows its length."""
+
+    step: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    best_loss: float = float("inf")
+    vgg_factor: float = 1.0
+    calibrated: bool = False
+    generator_waits_until: int = 0
+    hardware: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def checkpoint_path(out: Path, step: int) -> Path:
+    """Where the checkpoint after that many updates lies."""
+    return out / "checkpoints" / f"step-{step:08d}.safetensors"
+
+
+def list_checkpoints(out: Path) -> list[tuple[int, Path]]:
+    """The checkpoints of a run, oldest first."""
+    folder = out / "checkpoints"
+    if not folder.is_dir():
+        return []
+    found = ((_NAME.match(entry.name), entry) for entry in folder.iterdir())
+    return sorted((int(match[1]), entry) for match, entry in found if match)
+
+
+def save_checkpoint(
+    out: Path, learner: Learner, random: torch.Generator, progress: Progress, data_sha256: str
+) -> Path:
+    """Write a checkpoint and remove those that the recipe doesn't keep; its path.
+
+    Raises DataError when the disk is full, TrainingError when a weight is not finite; what was
+    kept before is then untouched.
+    """
+    state = _state(learner)
+    for name, tensor in state.items():
+        if not bool(tensor.isfinite().all()):
+            raise TrainingError(f"{name} is not finite after {progress.step} updates.")
+    state["random.sampler"] = random.get_state()
+    state["random.cpu"] = torch.get_rng_state()
+    path = checkpoint_path(out, progress.step)
+    write_atomic(path, serialise(state, _metadata(FORMAT, learner.recipe, progress, data_sha256)))
+    run = learner.recipe.run
+    named = [entry for entry in list_checkpoints(out) if entry[0] not in run.keep_at]
+    for _, old in named[: -run.keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(
+    path: Path, learner: Learner, random: torch.Generator, data_sha256: str
+) -> Progress:
+    """Put a run back to where the checkpoint was written.
+
+    Raises TrainingError naming the field when it is of another recipe or of other data,
+    WeightsError when the file is damaged.
+    """
+    tensors, metadata = read_tensors(path)
+    _check(path, metadata, FORMAT, learner.recipe)
+    if metadata["data_sha256"] != data_sha256:
+        raise TrainingError(
+            f"{path} was trained on other data: its manifest's SHA-256 is "
+            f"{metadata['data_sha256'][:12]}, the data given have {data_sha256[:12]}.",
+            "Give the same photographs with --data, or begin anew in another --out.",
+        )
+    random.set_state(tensors.pop("random.sampler"))
+    torch.set_rng_state(tensors.pop("random.cpu"))
+    _restore(learner, tensors, path)
+    return Progress(**json.loads(metadata["progress"]))
+
+
+def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: str) -> list[Path]:
+    """Write the light form into a folder; its files, each under 16 MB."""
+    state = {
+        name: tensor.bfloat16() if name.startswith("discriminator.") else tensor
+        for name, tensor in _state(learner).items()
+        if not name.startswith("discriminator_adam.")
+    }
+    metadata = _metadata(LIGHT_FORMAT, learner.recipe, progress, data_sha256)
+    parts = _split(state)
+    paths = []
+    for place, part in enumerate(parts, 1):
+        path = folder / f"light-{place:02d}-of-{len(parts):02d}.safetensors"
+        write_atomic(path, serialise(part, metadata))
+        paths.append(path)
+    return paths
+
+
+def load_light(folder: Path, learner: Learner, warmup: int = 500) -> Progress:
+    """Go on from a light form: weights, the generator's optimiser, the number of updates.
+
+    Where it holds no discriminator and the recipe has one, the discriminator is trained alone
+    for `warmup` updates first. Both that and the move itself are noted.
+    """
+    paths = sorted(folder.glob("light-*-of-*.safetensors"))
+    if not paths or len(paths) != int(paths[0].stem.rsplit("-", 1)[1]):
+        raise TrainingError(
+            f"{folder} holds {len(paths)} files light-NN-of-MM.safetensors, not all of them.",
+            "Copy the whole folder.",
+        )
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        part, metadata = read_tensors(path)
+        _check(path, metadata, LIGHT_FORMAT, learner.recipe)
+        tensors |= part
+    progress = Progress(**json.loads(metadata["progress"]))
+    _restore(learner, _joined(tensors), folder)
+    note = f"moved between machines in the light form after {progress.step} updates"
+    if learner.discriminator is not None and not any(
+        name.startswith("discriminator.") for name in tensors
+    ):
+        progress.generator_waits_until = progress.step + warmup
+        note += f", without its discriminator, which was trained alone for {warmup} updates"
+    progress.notes.append(note)
+    return progress
+
+
+def _metadata(fmt: str, recipe: Recipe, progress: Progress, data_sha256: str) -> dict[str, str]:
+    return {
+        "format": fmt,
+        "recipe": json.dumps(recipe.identity(), sort_keys=True),
+        "progress": json.dumps(asdict(progress)),
+        "data_sha256": data_sha256,
+    }
+
+
+def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> None:
+    if metadata.get("format") != fmt:
+        raise TrainingError(
+            f"{path}: field 'format' is {metadata.get('format')!r}, not {fmt!r}.",
+            "It is no such checkpoint; remove it or give another.",
+        )
+    theirs: dict[str, Any] = json.loads(metadata["recipe"])
+    ours = recipe.identity()
+    if recipe.optimisation.shape == "steps":
+        # a schedule of steps may be made longer without a change to what was done
+        for identity in (theirs, ours):
+            identity["optimisation"]["updates"] = None
+    difference = first_difference(theirs, ours)
+    if difference:
+        raise TrainingError(
+            f"{path} is a checkpoint of another recipe: {difference} (checkpoint and now).",
+            "Give the recipe, profile and settings of before, or another --out.",
+        )
+
+
+def _state(learner: Learner) -> dict[str, Tensor]:
+    """Every tensor of networks and optimisers, under dotted names."""
+    state: dict[str, Tensor] = {}
+    for prefix, network in _networks(learner).items():
+        state |= {f"{prefix}.{name}": t for name, t in network.state_dict().items()}
+    for prefix, optimiser in _optimisers(learner).items():
+        for place, parameter in enumerate(optimiser.param_groups[0]["params"]):
+            for name, tensor in optimiser.state[parameter].items():
+                state[f"{prefix}.{place}.{name}"] = tensor
+    return state
+
+
+def _restore(learner: Learner, tensors: dict[str, Tensor], path: Path) -> None:
+    for prefix, network in _networks(learner).items():
+        own = _below(prefix, tensors)
+        if own or prefix != "discriminator":
+            _fill(network, own, path)
+    for prefix, optimiser in _optimisers(learner).items():
+        own = _below(prefix, tensors)
+        for place, parameter in enumerate(optimiser.param_groups[0]["params"]):
+            for name in ("step", "exp_avg", "exp_avg_sq"):
+                if f"{place}.{name}" not in own:
+                    continue
+                saved = own[f"{place}.{name}"]
+                # the fused update asks for the parameter's own memory layout
+                like = parameter if saved.shape == parameter.shape else saved
+                optimiser.state[parameter][name] = torch.empty_like(
+                    like, dtype=saved.dtype, device=parameter.device, requires_grad=False
+                ).copy_(saved)
+
+
+def _fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        fill(network, tensors, path)
+    except WeightsError as error:
+        raise TrainingError(error.message, "Give a checkpoint of this recipe.") from error
+
+
+def _networks(learner: Learner) -> dict[str, nn.Module]:
+    networks = {
+        "generator": learner.generator,
+        "ema": learner.ema,
+        "discriminator": learner.discriminator,
+    }
+    return {prefix: network for prefix, network in networks.items() if network is not None}
+
+
+def _optimisers(learner: Learner) -> dict[str, torch.optim.Adam]:
+    found = {"generator_adam": learner.optimiser}
+    if learner.discriminator_optimiser is not None:
+        found["discriminator_adam"] = learner.discriminator_optimiser
+    return found
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = prefix + "."
+    return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
+
+
+def _split(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Tensors shared out over parts of at most LIGHT_BYTES; a larger tensor is cut by rows."""
+    pieces: list[tuple[str, Tensor]] = []
+    for name, tensor in state.items():
+        count = -(-tensor.nbytes // LIGHT_BYTES)
+        rows = tensor.chunk(count) if count > 1 else (tensor,)
+        pieces += [
+            (f"{name}#{place:03d}" if count > 1 else name, row) for place, row in enumerate(rows)
+        ]
+    parts: list[dict[str, Tensor]] = [{}]
+    for name, piece in pieces:
+        if sum(t.nbytes for t in parts[-1].values()) + piece.nbytes > LIGHT_BYTES:
+            parts.append({})
+        parts[-1][name] = piece
+    return parts
+
+
+def _joined(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    cut: dict[str, list[Tensor]] = {}
+    for name in sorted(tensors):
+        cut.setdefault(name.partition("#")[0], []).append(tensors[name])
+    return {name: torch.cat(rows) if len(rows) > 1 else rows[0] for name, rows in cut.items()}

@@ -1,0 +1,122 @@
+"""What a run leaves to be looked at: CSV files, TensorBoard where it is installed, one line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from sreval.files import write_atomic, write_error
+from sreval.images.io import write_png
+
+LOSSES, VALIDATION = "losses.csv", "validation.csv"
+
+
+class Log:
+    """The CSV files, pictures and TensorBoard events of one run, from `step` onwards.
+
+    Rows of later steps, left by a run that was killed after its checkpoint, are removed first,
+    so that a resumed log reads as an uninterrupted one.
+    """
+
+    def __init__(self, out: Path, step: int) -> None:
+        self.out = out
+        for name in (LOSSES, VALIDATION):
+            _cut(out / name, step)
+        self.board = _tensorboard(out / "tensorboard", step)
+
+    def losses(self, step: int, values: Mapping[str, float]) -> None:
+        """A row of `losses.csv`: means over the updates since the last row."""
+        self._row(LOSSES, step, values)
+
+    def validation(self, step: int, values: Mapping[str, float]) -> None:
+        """A row of `validation.csv`."""
+        self._row(VALIDATION, step, values)
+
+    def picture(self, step: int, image: npt.NDArray[np.uint8]) -> None:
+        """The grid of crops after that many updates, (H, W, 3)."""
+        write_png(self.out / "samples" / f"step-{step:08d}.png", image)
+        if self.board is not None:
+            self.board.add_image("crops", image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Write out what TensorBoard still holds."""
+        if self.board is not None:
+            self.board.close()
+
+    def _row(self, name: str, step: int, values: Mapping[str, float]) -> None:
+        path = self.out / name
+        try:
+            new = not path.exists()
+            with path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if new:
+                    writer.writerow(["step", *values])
+                writer.writerow([step, *(f"{value:.7g}" for value in values.values())])
+        except OSError as error:
+            raise write_error(path, error) from error
+        if self.board is not None:
+            for key, value in values.items():
+                self.board.add_scalar(f"{path.stem}/{key}", value, step)
+
+
+class ProgressLine:
+    """One line that says where a run stands; rewritten on a terminal, else said now and then."""
+
+    def __init__(self, stream: TextIO | None = None, every: float = 60.0) -> None:
+        self.stream = stream or sys.stderr
+        self.every = every
+        self.said = 0.0
+
+    def show(self, step: int, total: int | None, rate: float, loss: float) -> None:
+        """`rate` is updates per second, `loss` the generator's."""
+        left = "" if total is None else f"  {duration((total - step) / rate)} left"
+        of = "" if total is None else f" of {total:,}"
+        text = f"{step:,}{of} updates  {rate:.2f}/s{left}  loss {loss:.5f}"
+        if self.stream.isatty():
+            self.stream.write(f"\r{text:<79}")
+        elif time.monotonic() - self.said >= self.every:
+            self.said = time.monotonic()
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self.stream.write(f"\r{'':<79}\r{text}\n" if self.stream.isatty() else text + "\n")
+        self.stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `3 h 07 min`, `7 min` or `40 s`."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60:02d} min"
+    return f"{minutes} min" if seconds >= 60 else f"{round(seconds)} s"
+
+
+def _cut(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    kept = [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
+    kept = [row for row in kept if len(row) == len(rows[0])]
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([rows[0], *kept] if rows else [])
+    write_atomic(path, text.getvalue())
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    """A writer, or None where the package tensorboard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(folder, purge_step=step + 1)

@@ -1,0 +1,229 @@
+"""The training loop, from the first update or from a checkpoint to the last."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import Tensor
+
+from sreval import __version__
+from sreval.errors import TrainingError
+from sreval.networks.weights import Provenance, write_weights
+from sreval.training.checkpoint import Progress, list_checkpoints, save_checkpoint
+from sreval.training.log import Log, ProgressLine
+from sreval.training.recipe import Optimisation, Recipe
+from sreval.training.sampler import Sampler
+from sreval.training.steps import Learner, Terms
+from sreval.training.validation import Validator
+
+DIVERGED = 10.0
+"""A window's content loss this many times the least one so far stops the run."""
+
+
+@dataclass
+class Training:
+    """All parts of one run, put together by `sreval.training.run`."""
+
+    recipe: Recipe
+    learner: Learner
+    sampler: Sampler
+    validator: Validator
+    progress: Progress
+    log: Log
+    line: ProgressLine
+    out: Path
+    data_sha256: str
+    window: list[Terms] = field(default_factory=list)
+
+
+def loop(t: Training) -> int | None:
+    """Train until the recipe's end, or until SIGINT or SIGTERM; the signal's number, or None.
+
+    Raises TrainingError when the loss is not finite or has diverged, naming the last good
+    checkpoint, and when the device is out of memory, naming a batch that fits.
+    """
+    run, progress = t.recipe.run, t.progress
+    _calibrate(t)
+    if progress.step == 0:
+        _validate(t)
+    saved = shown = time.monotonic()
+    with _signals() as received:
+        while progress.total is None or progress.step < progress.total:
+            t.learner.set_rate(rate_at(t.recipe.optimisation, progress.step, progress.total))
+            t.window.append(_update(t))
+            progress.step += 1
+
+            if progress.step % run.log_every == 0:
+                now = time.monotonic()
+                progress.seconds += now - shown
+                _report(t, run.log_every / (now - shown), len(t.window))
+                shown = now
+            finished = progress.step == progress.total
+            if progress.step % run.validate_every == 0 or finished:
+                _validate(t)
+            due = time.monotonic() - saved >= 60 * run.checkpoint_minutes
+            if due or finished or received or progress.step in run.keep_at:
+                now = time.monotonic()
+                progress.seconds += now - shown
+                _save(t)
+                saved = shown = time.monotonic()
+            if received:
+                return received[0]
+    return None
+
+
+def rate_at(o: Optimisation, step: int, total: int | None) -> float:
+    """The learning rate of the update after `step` updates; with no `total` yet, as at 0."""
+    warm = min(1.0, (step + 1) / o.rate_warmup) if o.rate_warmup else 1.0
+    if o.shape == "cosine":
+        done = step / total if total else 0.0
+        return (
+            o.learning_rate
+            * warm
+            * (o.final_rate + (1 - o.final_rate) * (1 + math.cos(math.pi * done)) / 2)
+        )
+    passed = sum(step >= milestone for milestone in o.milestones)
+    return o.learning_rate * warm * o.factor**passed
+
+
+def export(t: Training) -> Path:
+    """Write the weights as they stand; their path."""
+    path = t.out / "weights.safetensors"
+    write_weights(
+        path,
+        t.learner.result,
+        Provenance(
+            architecture=t.recipe.network,
+            recipe=t.recipe.name,
+            recipe_sha256=t.recipe.sha256,
+            data_sha256=t.data_sha256,
+            step=t.progress.step,
+            code_version=__version__,
+            notes=tuple(t.progress.notes),
+        ),
+    )
+    return path
+
+
+def _calibrate(t: Training) -> None:
+    from sreval.training.losses import CALIBRATION_BATCHES
+
+    wanted = t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated"
+    if not t.progress.calibrated and wanted:
+        batches: Iterator[tuple[Tensor, Tensor]] = (
+            t.sampler.batch() for _ in range(CALIBRATION_BATCHES)
+        )
+        t.progress.vgg_factor = t.learner.calibrate(batches)
+        t.progress.calibrated = True
+        t.line.say(f"Content terms multiplied by {t.progress.vgg_factor:.4g} to equal the MSE")
+    t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
+
+
+def _update(t: Training) -> Terms:
+    low, high = t.sampler.batch()
+    try:
+        return t.learner.update(low, high, t.progress.step >= t.progress.generator_waits_until)
+    except torch.OutOfMemoryError:
+        pass
+    raise TrainingError(
+        f"A batch of {len(low)} crops of {t.recipe.data.crop} pixels does not fit into the "
+        f"memory of {t.learner.device}.",
+        _smaller_batch(t.learner, low, high),
+    )
+
+
+def _smaller_batch(learner: Learner, low: Tensor, high: Tensor) -> str:
+    size = len(low) // 2
+    while size:
+        try:
+            learner.update(low[:size], high[:size])
+        except torch.OutOfMemoryError:
+            size //= 2
+        else:
+            return f"A batch of {size} fits: --set data.batch={size}."
+    return "Not even a batch of 1 fits; make data.crop smaller."
+
+
+def _report(t: Training, rate: float, updates: int) -> None:
+    """Means over the window to the log; the one place that waits for the device."""
+    names = t.window[0].keys()
+    sums = torch.stack(
+        [
+            torch.stack([terms[name].float() for terms in t.window if name in terms]).mean()
+            for name in names
+        ]
+    )
+    means = dict(zip(names, sums.tolist(), strict=True))
+    t.window.clear()
+    loss = sum(t.learner.content.weights.get(name, 0.0) * value for name, value in means.items())
+    if not all(math.isfinite(value) for value in means.values()):
+        bad = next(name for name, value in means.items() if not math.isfinite(value))
+        raise _stopped(t, f"{bad} is {means[bad]}")
+    if loss > DIVERGED * t.progress.best_loss:
+        raise _stopped(t, f"the content loss, {loss:.4g}, is {DIVERGED:g} times its least value")
+    t.progress.best_loss = min(t.progress.best_loss, loss)
+    learning_rate = t.learner.optimiser.param_groups[0]["lr"]
+    t.log.losses(t.progress.step, {**means, "learning_rate": learning_rate, "rate": rate})
+    minutes = t.recipe.optimisation.minutes
+    if t.progress.total is None and minutes and t.progress.step >= 2 * t.recipe.run.log_every:
+        left = max(0.0, 60 * minutes - t.progress.seconds)
+        t.progress.total = t.progress.step + max(1, int(left * rate))
+    t.line.show(t.progress.step, t.progress.total, rate, loss)
+
+
+def _stopped(t: Training, why: str) -> TrainingError:
+    kept = list_checkpoints(t.out)
+    good = f"The last good checkpoint is {kept[-1][1]}." if kept else "No checkpoint was written."
+    return TrainingError(
+        f"Stopped after {t.progress.step} updates: {why}.",
+        f"{good} Try a smaller learning rate or --precision fp32.",
+    )
+
+
+def _validate(t: Training) -> None:
+    scores, grid = t.validator.scores(t.learner.result)
+    t.log.validation(t.progress.step, scores)
+    t.log.picture(t.progress.step, grid)
+    run = t.recipe.run
+    values = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    t.line.say(f"{t.progress.step:,} updates: {run.dataset} under {run.protocol}: {values}")
+
+
+def _save(t: Training) -> None:
+    try:
+        save_checkpoint(t.out, t.learner, t.sampler.random, t.progress, t.data_sha256)
+    except TrainingError as error:
+        raise _stopped(t, error.message.rstrip(".")) from error
+    export(t)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that SIGINT and SIGTERM put their number into; a second one acts as it always did."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,94 @@
+"""The losses of Ledig et al. 2017, section 2.2, on images in [-1, 1].
+
+Two readings are ours. The printed VGG loss sums over the channels of a feature map and divides
+by its width and height; here the channels are averaged too, as working implementations do. The
+adversarial loss sums over the batch in print; here it is the batch mean.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss, softplus
+
+from sreval.networks.vgg import VGGFeatures
+from sreval.training.recipe import Loss
+
+FEATURE_SCALE = 1 / 12.75
+CALIBRATION_BATCHES = 64
+
+
+def vgg_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared difference of two feature maps (N, C, H, W), each scaled by 1/12.75."""
+    return FEATURE_SCALE**2 * mse_loss(a.float(), b.float())
+
+
+def total_variation(x: Tensor) -> Tensor:
+    """Sum of absolute differences between neighbours of an image (N, C, H, W), batch mean."""
+    down = (x[:, :, 1:] - x[:, :, :-1]).abs().sum()
+    across = (x[..., 1:] - x[..., :-1]).abs().sum()
+    return (down + across) / len(x)
+
+
+def generator_adversarial(fake_logits: Tensor) -> Tensor:
+    """-log D(G(LR)), batch mean: the non-saturating form, from logits (N,)."""
+    return softplus(-fake_logits.float()).mean()
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-log D(HR) - log(1 - D(G(LR))), each the batch mean, from logits (N,)."""
+    return softplus(-real_logits.float()).mean() + softplus(fake_logits.float()).mean()
+
+
+class ContentLoss(nn.Module):
+    """The terms of a recipe that compare an output with its original, and their weighted sum.
+
+    `vgg_factor` is what the VGG terms are multiplied by; `calibrate` sets it.
+    """
+
+    vgg_factor: Tensor
+
+    def __init__(self, loss: Loss, vgg: VGGFeatures | None) -> None:
+        super().__init__()
+        self.loss = loss
+        self.vgg = vgg
+        self.weights = {"mse": loss.mse, **loss.vgg, "total_variation": loss.total_variation}
+        self.register_buffer("vgg_factor", torch.ones(()))
+
+    def forward(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """sr, hr: (N, C, H, W) in [-1, 1]; each term that counts, unweighted, VGG as scaled."""
+        sr = sr.float()
+        terms = {"mse": mse_loss(sr, hr)} if self.loss.mse else {}
+        if self.vgg is not None:
+            with torch.no_grad():
+                originals = self.vgg(hr)
+            for name, a, b in zip(self.vgg.names, self.vgg(sr), originals, strict=True):
+                terms[name] = self.vgg_factor * vgg_distance(a, b)
+        if self.loss.total_variation:
+            terms["total_variation"] = total_variation(sr)
+        return terms
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of `forward`'s terms."""
+        return torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
+
+    @torch.no_grad()
+    def calibrate(self, generator: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """Set `vgg_factor` so that the VGG terms' weighted sum equals the MSE; return it.
+
+        Measured over the given (input, target) batches with a copy of the generator in training
+        mode, so that its batch statistics stay as they are.
+        """
+        network = copy.deepcopy(generator).train()
+        self.vgg_factor.fill_(1)
+        mse = content = torch.zeros((), device=self.vgg_factor.device)
+        for low, hr in batches:
+            sr = network(low).float()
+            terms = self(sr, hr)
+            mse = mse + mse_loss(sr, hr)
+            content = content + self.total({name: terms[name] for name in self.loss.vgg})
+        self.vgg_factor.copy_(mse / content)
+        return float(self.vgg_factor)

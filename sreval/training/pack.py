@@ -1,0 +1,204 @@
+"""Photographs decoded once: packed pixels beside a manifest of hashes.
+
+A pack holds every image one after the other as raw uint8 RGB, at high resolution and as the
+exact bicubic of images/ makes it at low resolution from the whole image. It lies in the cache
+folder under a key made from the files' paths, sizes and times, so that a second run opens it at
+once; the manifest's hash is made from the files' contents alone, so that it is the same on
+another machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sreval import settings
+from sreval.errors import DataError, ImageError
+from sreval.files import sha256_bytes, sha256_file, write_atomic, write_error
+from sreval.images.io import SUFFIXES, read_image
+from sreval.images.resize import crop_to_multiple, downscale
+from sreval.training.leaks import Fingerprint, fingerprint
+
+UInt8 = npt.NDArray[np.uint8]
+
+_LAYOUT = 1
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One packed image: its file, the file's SHA-256 and the packed size, a multiple of scale."""
+
+    file: str
+    sha256: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack on disk. `high` and `low` are (pixels, 3), images in the order of `photographs`."""
+
+    folder: Path
+    scale: int
+    photographs: tuple[Photograph, ...]
+    skipped: tuple[tuple[str, str], ...]
+    thumbnails: npt.NDArray[np.float32]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the manifest: the scale, and the files' hashes in order."""
+        content = [self.scale, *(photograph.sha256 for photograph in self.photographs)]
+        return sha256_bytes(json.dumps(content).encode())
+
+    @property
+    def pixels(self) -> int:
+        """High-resolution pixels of all images."""
+        return sum(p.height * p.width for p in self.photographs)
+
+    @property
+    def high(self) -> UInt8:
+        """Pixels at high resolution, mapped copy-on-write."""
+        return np.memmap(self.folder / "high.bin", np.uint8, "c").reshape(-1, 3)
+
+    @property
+    def low(self) -> UInt8:
+        """Pixels at low resolution, mapped copy-on-write."""
+        return np.memmap(self.folder / "low.bin", np.uint8, "c").reshape(-1, 3)
+
+    def fingerprints(self) -> list[Fingerprint]:
+        """What the leak check compares, image by image."""
+        return [
+            Fingerprint(p.file, p.sha256, t)
+            for p, t in zip(self.photographs, self.thumbnails, strict=True)
+        ]
+
+
+def open_pack(
+    folders: Sequence[Path], scale: int, say: Callable[[str], None] = lambda _: None
+) -> Pack:
+    """The pack of all photographs in some folders (searched deeply), made when there is none.
+
+    Grey, unreadable and tiny images are skipped, and named in `skipped`. Raises DataError when
+    a folder is missing, nothing usable is in them, or the cache can't be written.
+    """
+    files = _photographs_in(folders)
+    listing = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    key = sha256_bytes(json.dumps([_LAYOUT, scale, listing]).encode())[:16]
+    folder = settings.cache_dir() / "packs" / key
+    if not (folder / "manifest.json").is_file():
+        say(f"Packing {len(files)} photographs into {folder}")
+        try:
+            _write_pack(files, scale, folder, say)
+        except OSError as error:
+            raise write_error(folder, error) from error
+    pack = _read_manifest(folder)
+    if not pack.photographs:
+        reasons = "; ".join(f"{name}: {why}" for name, why in pack.skipped[:3])
+        raise DataError(
+            f"None of the {len(files)} images in {_named(folders)} can be trained on ({reasons}).",
+            "Give a folder of colour photographs with --data.",
+        )
+    return pack
+
+
+def _photographs_in(folders: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"No such folder: {folder}.", "Check the path given with --data.")
+        files += (f for f in folder.resolve().rglob("*") if f.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(
+            f"No images in {_named(folders)}.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
+        )
+    return sorted(set(files))
+
+
+def _write_pack(files: list[Path], scale: int, folder: Path, say: Callable[[str], None]) -> None:
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    photographs, skipped, thumbnails = [], [], []
+    seen: dict[str, str] = {}
+    try:
+        with (part / "high.bin").open("wb") as high, (part / "low.bin").open("wb") as low:
+            for done, result in enumerate(_decoded(files, scale), 1):
+                photograph, pixels, small, why = result
+                if photograph.sha256 in seen:
+                    why = f"the same file as {seen[photograph.sha256]}"
+                if why or pixels is None or small is None:
+                    skipped.append((photograph.file, why))
+                    continue
+                seen[photograph.sha256] = photograph.file
+                photographs.append(photograph)
+                thumbnails.append(fingerprint(photograph.file, "", pixels).thumbnail)
+                high.write(pixels.tobytes())
+                low.write(small.tobytes())
+                if done % 100 == 0:
+                    say(f"  {done} of {len(files)}")
+        np.save(part / "thumbnails.npy", np.array(thumbnails, np.float32))
+        manifest = {
+            "scale": scale,
+            "photographs": [asdict(photograph) for photograph in photographs],
+            "skipped": skipped,
+        }
+        write_atomic(part / "manifest.json", json.dumps(manifest, indent=1))
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+_Decoded = tuple[Photograph, UInt8 | None, UInt8 | None, str]
+
+
+def _decoded(files: list[Path], scale: int) -> Iterator[_Decoded]:
+    """Each file decoded and downscaled, in order; a few are held at once."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for first in range(0, len(files), _AT_ONCE):
+            group = files[first : first + _AT_ONCE]
+            yield from pool.map(_decode, group, [scale] * len(group))
+
+
+def _decode(file: Path, scale: int) -> _Decoded:
+    unknown = Photograph(file.name, "", 0, 0)
+    try:
+        image = read_image(file)
+    except ImageError as error:
+        return unknown, None, None, error.message
+    if image.ndim == 2 or not (image != image[..., :1]).any():
+        return unknown, None, None, "it is grey"
+    image = np.ascontiguousarray(crop_to_multiple(image, scale))
+    if min(image.shape[:2]) < 4 * scale:
+        return unknown, None, None, f"it has only {image.shape[1]}x{image.shape[0]} pixels"
+    photograph = Photograph(file.name, sha256_file(file), *image.shape[:2])
+    return photograph, image, downscale(image, scale), ""
+
+
+def _read_manifest(folder: Path) -> Pack:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        thumbnails = np.load(folder / "thumbnails.npy")
+        photographs = tuple(Photograph(**entry) for entry in manifest["photographs"])
+        pixels = sum(p.height * p.width for p in photographs)
+        if (folder / "high.bin").stat().st_size != 3 * pixels:
+            raise ValueError("high.bin has another length than the manifest says")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"The pack {folder} is damaged ({error}).", "Remove the folder; it is made again."
+        ) from error
+    skipped = tuple((name, why) for name, why in manifest["skipped"])
+    return Pack(folder, manifest["scale"], photographs, skipped, thumbnails)
+
+
+def _named(folders: Sequence[Path]) -> str:
+    return ", ".join(str(folder) for folder in folders)

@@ -1,0 +1,228 @@
+"""A recipe: all that decides which weights a training run arrives at.
+
+models/NAME/recipe.toml holds the recipe and, under `profiles`, named changes to it: `paper` (the
+paper's schedule), `half-hour`, `smoke` and others. What `run` holds (how often to log, what to
+compile) changes no weights in meaning and is left out of the recipe's hash.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from sreval import content
+from sreval.config import Config, config_error, read_toml
+from sreval.errors import UsageError, unknown_name
+from sreval.files import sha256_bytes
+from sreval.networks.architecture import Architecture
+
+
+class Loss(Config):
+    """Weights of the generator's loss terms; a term of weight 0 is not computed.
+
+    The VGG terms are the content terms that `content_scale` concerns: `calibrated` multiplies
+    them by the one factor that makes their weighted sum equal the generator's MSE at the start,
+    measured over 64 batches; `as-printed` leaves the factor 1/12.75 of the paper alone.
+    """
+
+    mse: NonNegativeFloat = 0.0
+    vgg22: NonNegativeFloat = 0.0
+    vgg54: NonNegativeFloat = 0.0
+    recursion: NonNegativeFloat = 0.0
+    adversarial: NonNegativeFloat = 0.0
+    total_variation: NonNegativeFloat = 0.0
+    content_scale: Literal["calibrated", "as-printed"] = "calibrated"
+
+    @property
+    def vgg(self) -> dict[str, float]:
+        """The VGG terms that count, with their weights."""
+        weights = {"vgg22": self.vgg22, "vgg54": self.vgg54}
+        return {name: weight for name, weight in weights.items() if weight}
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Loss:
+        if not (self.mse or self.vgg):
+            raise ValueError("mse, vgg22 and vgg54 are all 0: the output would be free")
+        return self
+
+
+class Data(Config):
+    """What a batch is made of. `crop` is in high-resolution pixels."""
+
+    crop: int = Field(default=96, ge=16)
+    batch: PositiveInt = 16
+    flips: bool = False
+
+
+class Optimisation(Config):
+    """Adam and its schedule.
+
+    The run ends after `updates`, or after as many as fit into `minutes`, counted from the rate of
+    the first updates. `steps` multiplies the learning rate by `factor` at each of `milestones`;
+    `cosine` lets it fall to `final_rate` times itself. Both rise linearly over `rate_warmup`.
+    `ema` averages the weights: what is validated and exported is then the average.
+    """
+
+    updates: PositiveInt | None = None
+    minutes: PositiveFloat | None = None
+    learning_rate: PositiveFloat = 1e-4
+    shape: Literal["steps", "cosine"] = "steps"
+    milestones: tuple[PositiveInt, ...] = ()
+    factor: PositiveFloat = 0.1
+    final_rate: NonNegativeFloat = 0.01
+    rate_warmup: NonNegativeInt = 0
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    weight_decay: NonNegativeFloat = 0.0
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    discriminator_warmup: NonNegativeInt = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Optimisation:
+        if (self.updates is None) == (self.minutes is None):
+            raise ValueError("give either updates or minutes")
+        return self
+
+
+class Run(Config):
+    """How a run is watched, kept and sped up; nothing here is part of the recipe's hash."""
+
+    log_every: PositiveInt = 100
+    checkpoint_minutes: NonNegativeFloat = 5.0
+    keep: PositiveInt = 3
+    keep_at: tuple[PositiveInt, ...] = ()
+    validate_every: PositiveInt = 5000
+    dataset: str = "Set5"
+    protocol: str = "matlab"
+    metrics: tuple[str, ...] = ("psnr", "ssim")
+    compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
+
+
+class Recipe(Config):
+    """One model's way from data to weights, with one profile applied.
+
+    `starts_from` names the model whose weights it begins with; empty means from scratch. `choices`
+    says what the papers leave open and how it was decided here.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    about: str = ""
+    choices: tuple[str, ...] = ()
+    starts_from: str = ""
+    network: Architecture
+    loss: Loss
+    data: Data = Data()
+    optimisation: Optimisation
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _fits_the_network(self) -> Recipe:
+        if self.data.crop % self.network.scale:
+            raise ValueError(f"data.crop must be a multiple of the scale {self.network.scale}")
+        if self.loss.recursion and self.network.name != "drcn":
+            raise ValueError("loss.recursion needs the network drcn")
+        if self.network.colour != "rgb" and (self.loss.vgg or self.loss.adversarial):
+            raise ValueError(f"{self.network.name} makes luma; VGG and adversarial losses need RGB")
+        if self.loss.adversarial and self.data.crop % 16:
+            raise ValueError("the discriminator needs data.crop to be a multiple of 16")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What the hash is taken of: all that decides the weights."""
+        return self.model_dump(mode="json", exclude={"about", "choices", "run"})
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `identity`."""
+        return sha256_bytes(json.dumps(self.identity(), sort_keys=True).encode())
+
+
+def load_recipe(
+    name: str, profile: str = "paper", changes: Mapping[str, Any] | None = None
+) -> Recipe:
+    """The recipe of a model (a name or a folder) with a profile and then `changes` applied.
+
+    `changes` maps dotted keys to values, as `parse_changes` makes them. Raises UsageError naming
+    the file, the field, the bad value and the remedy.
+    """
+    path = content.find("models", name) / "recipe.toml"
+    raw = read_toml(path)
+    profiles = raw.pop("profiles", {})
+    if not isinstance(profiles, dict) or profile not in profiles:
+        raise unknown_name(f"profile of {path}", profile, profiles)
+    merged = _merged(raw, profiles[profile])
+    for key, value in (changes or {}).items():
+        merged = _merged(merged, _nested(key, value))
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise config_error(f"{path} (profile {profile})", error) from None
+
+
+def profile_names(name: str) -> list[str]:
+    """The profiles of a model's recipe in the file's order."""
+    return list(read_toml(content.find("models", name) / "recipe.toml").get("profiles", {}))
+
+
+def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
+    """`key=value` texts as dotted keys and TOML values; a bare word is a string.
+
+    Raises UsageError for a text without `=`.
+    """
+    changes = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"Can't read {text!r}.", "Write key=value, as in data.batch=8.")
+        try:
+            changes[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[key.strip()] = value.strip()
+    return changes
+
+
+def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> str | None:
+    """The dotted name of the first field in which two identities differ, with both values."""
+    for key in sorted(a.keys() | b.keys()):
+        x, y = a.get(key), b.get(key)
+        if isinstance(x, Mapping) and isinstance(y, Mapping):
+            deeper = first_difference(x, y, f"{prefix}{key}.")
+            if deeper:
+                return deeper
+        elif x != y:
+            return f"{prefix}{key} = {x!r} and {y!r}"
+    return None
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in change.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    head, dot, rest = key.partition(".")
+    return {head: _nested(rest, value) if dot else value}
+
+
+def recipe_path(name: str) -> Path:
+    """The recipe file of a model. Raises UsageError for an unknown one."""
+    return content.find("models", name) / "recipe.toml"

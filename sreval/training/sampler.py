@@ -1,0 +1,85 @@
+"""Batches cut from a pack on the device that trains, without a word to the host.
+
+Images are drawn without repeats within a batch, as in the paper, each as often as it has places
+for a crop; the place is drawn evenly, on the grid of low-resolution pixels. All draws come from
+one generator whose state a checkpoint stores.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sreval.errors import DataError
+from sreval.networks.architecture import Architecture
+from sreval.networks.colour import luma
+from sreval.training.pack import Pack
+from sreval.training.recipe import Data
+
+
+class Sampler:
+    """Draws batches for one recipe. `too_small` names the images that no crop fits into."""
+
+    def __init__(
+        self, pack: Pack, data: Data, architecture: Architecture, device: torch.device, seed: int
+    ) -> None:
+        """Raises DataError when fewer images are large enough than a batch asks for."""
+        self.data, self.architecture, self.device = data, architecture, device
+        self.size = data.crop // pack.scale
+        self.random = torch.Generator(device).manual_seed(seed)
+        shapes = torch.tensor([[p.height, p.width] for p in pack.photographs]) // pack.scale
+        fits = (shapes >= self.size).all(1)
+        self.too_small = [
+            p.file for p, fit in zip(pack.photographs, fits.tolist(), strict=True) if not fit
+        ]
+        if int(fits.sum()) < data.batch:
+            raise DataError(
+                f"Only {int(fits.sum())} images hold a crop of {data.crop} pixels, and a batch "
+                f"takes {data.batch} different ones.",
+                "Add photographs, or make data.crop or data.batch smaller.",
+            )
+        ends = shapes.prod(1).cumsum(0)
+        self.starts = (ends - shapes.prod(1))[fits].to(device)
+        self.shapes = shapes[fits].to(device)
+        self.places = self.shapes - self.size + 1
+        self.weights = self.places.prod(1).float()
+        self.high = torch.from_numpy(pack.high).to(device)
+        self.low = torch.from_numpy(pack.low).to(device)
+        self.scale = pack.scale
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges."""
+        n = self.data.batch
+        # the n least of exponential variables over their weights: a weighted draw without repeats
+        draws = torch.empty_like(self.weights).exponential_(generator=self.random)
+        images = (draws / self.weights).topk(n, largest=False).indices
+        corners = (self._uniform(n, 2) * self.places[images]).long()
+        flips = (self._uniform(n, 2) < 0.5) & self.data.flips
+        low = self._cut(self.low, images, corners, flips, 1)
+        high = self._cut(self.high, images, corners, flips, self.scale)
+        return self._prepared(low, self.architecture.input_range), self._prepared(
+            high, self.architecture.output_range
+        )
+
+    def _uniform(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self.random, device=self.device)
+
+    def _cut(
+        self, pixels: Tensor, images: Tensor, corners: Tensor, flips: Tensor, factor: int
+    ) -> Tensor:
+        """Crops (N, size, size, 3) in uint8, at `factor` times the low resolution."""
+        size = self.size * factor
+        steps = torch.arange(size, device=self.device)
+        # (N, 2, size): rows and columns of each crop, backwards where flipped
+        lines = torch.where(flips[:, :, None], size - 1 - steps, steps)
+        lines = lines + factor * corners[:, :, None]
+        width = factor * self.shapes[images, 1]
+        index = factor**2 * self.starts[images, None] + lines[:, 0] * width[:, None]
+        return pixels[index[:, :, None] + lines[:, 1, None, :]]
+
+    def _prepared(self, crops: Tensor, span: tuple[float, float]) -> Tensor:
+        # the permuted view of (N, H, W, 3) is channels_last as it stands
+        x = crops.permute(0, 3, 1, 2).float() / 255
+        if self.architecture.colour == "luma":
+            x = luma(x)
+        return x * (span[1] - span[0]) + span[0]

@@ -1,0 +1,85 @@
+"""VGG19 features against torchvision's own network and the weights' own preparation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sreval.errors import WeightsError
+from sreval.networks.vgg import FILES, NAMES, VGGFeatures, find_vgg, load_vgg
+from sreval.networks.weights import serialise
+
+TORCHVISION = "RGB, 0..1, ImageNet mean and std"
+
+
+def random_state(seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    network = VGGFeatures(("vgg54",))
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def test_sixteen_names() -> None:
+    assert len(NAMES) == 16
+    assert {"vgg22", "vgg54"} < set(NAMES)
+
+
+def test_features_are_torchvision_s_after_the_activation(tmp_path: Path) -> None:
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    reference = models.vgg19(weights=None).features.eval()
+    path = tmp_path / FILES[1]
+    state = {f"features.{k}": v for k, v in reference.state_dict().items()}
+    path.write_bytes(serialise(state, {"input": TORCHVISION}))
+    network = load_vgg(("vgg22", "vgg54"), path)
+    x = torch.rand(1, 3, 32, 32)
+    normal = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
+    with torch.no_grad():
+        vgg22, vgg54 = network(2 * x - 1)
+        assert torch.allclose(vgg22, reference[:9](normal), atol=1e-5)
+        assert torch.allclose(vgg54, reference[:36](normal), atol=1e-5)
+    assert vgg22.shape == (1, 128, 16, 16)
+    assert vgg54.shape == (1, 512, 2, 2)
+
+
+def test_caffe_preparation_is_bgr_minus_the_mean() -> None:
+    network = VGGFeatures(("vgg11",))
+    seen: list[torch.Tensor] = []
+    network.features[0].register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0]))
+    x = torch.rand(2, 3, 8, 8)
+    network(2 * x - 1)
+    bgr = 255 * x.flip(1) - torch.tensor([103.939, 116.779, 123.68]).view(3, 1, 1)
+    assert torch.allclose(seen[0], bgr, atol=1e-3)
+
+
+def test_it_is_never_trained() -> None:
+    assert not any(p.requires_grad for p in VGGFeatures(("vgg22",)).parameters())
+
+
+def test_unknown_preparation_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / FILES[0]
+    path.write_bytes(serialise(random_state(), {"input": "grey"}))
+    with pytest.raises(WeightsError, match="'input' is 'grey'"):
+        load_vgg(("vgg22",), path)
+
+
+def test_missing_tensor_is_named(tmp_path: Path) -> None:
+    path = tmp_path / FILES[0]
+    state = random_state()
+    del state["features.2.bias"]
+    path.write_bytes(serialise(state, {"input": TORCHVISION}))
+    with pytest.raises(WeightsError, match=r"features\.2\.bias"):
+        load_vgg(("vgg22",), path)
+
+
+def test_missing_file_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("sreval.settings.platformdirs.user_data_dir", lambda _: str(tmp_path))
+    with pytest.raises(WeightsError, match="SREVAL_WEIGHTS") as caught:
+        find_vgg()
+    assert str(tmp_path) in str(caught.value)
+    (tmp_path / FILES[1]).touch()
+    assert find_vgg() == tmp_path / FILES[1]

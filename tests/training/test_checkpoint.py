@@ -1,0 +1,166 @@
+"""Checkpoints: complete, exact, refused where they don't belong; the light form is light."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sreval.errors import DataError, TrainingError, WeightsError
+from sreval.training.checkpoint import (
+    Progress,
+    _state,
+    list_checkpoints,
+    load_checkpoint,
+    load_light,
+    save_checkpoint,
+    save_light,
+)
+from sreval.training.recipe import Recipe
+from sreval.training.steps import Learner
+
+CPU = torch.device("cpu")
+MakeRecipe = Callable[..., Recipe]
+
+
+@pytest.fixture
+def gan(make_recipe: MakeRecipe) -> Recipe:
+    options = {"updates": 6, "learning_rate": 1e-3, "ema": 0.9}
+    return make_recipe(loss={"mse": 1.0, "adversarial": 1e-3}, optimisation=options)
+
+
+def batches(random: torch.Generator, count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=random)
+
+    return [(draw(3, 3, 8, 8), 2 * draw(3, 3, 32, 32) - 1) for _ in range(count)]
+
+
+def same(a: Learner, b: Learner) -> bool:
+    x, y = _state(a), _state(b)
+    return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+
+
+def test_a_run_goes_on_bit_for_bit(gan: Recipe, tmp_path: Path) -> None:
+    learner, random = Learner(gan, CPU), torch.Generator().manual_seed(1)
+    for batch in batches(random, 2):
+        learner.update(*batch)
+    progress = Progress(step=2, total=6, vgg_factor=0.25, notes=["a note"])
+    path = save_checkpoint(tmp_path, learner, random, progress, "data")
+    for batch in batches(random, 2):
+        learner.update(*batch)
+
+    other, other_random = Learner(gan, CPU), torch.Generator()
+    assert load_checkpoint(path, other, other_random, "data") == progress
+    for batch in batches(other_random, 2):
+        other.update(*batch)
+    assert same(learner, other)
+    moments = next(iter(other.optimiser.state.values()))["exp_avg"]
+    assert moments.stride() == next(other.generator.parameters()).stride()
+
+
+def test_only_the_last_and_the_named_are_kept(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    recipe = make_recipe(run={"keep": 2, "keep_at": [1, 3]})
+    learner = Learner(recipe, CPU)
+    for step in range(1, 7):
+        save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=step), "data")
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [1, 3, 5, 6]
+
+
+def test_another_recipe_or_other_data_are_refused_by_field(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    path = save_checkpoint(
+        tmp_path, Learner(make_recipe(), CPU), torch.Generator(), Progress(step=1), "data"
+    )
+    other = Learner(make_recipe(data={"crop": 32, "batch": 2}), CPU)
+    with pytest.raises(TrainingError, match=r"data\.batch = 3 and 2"):
+        load_checkpoint(path, other, torch.Generator(), "data")
+    with pytest.raises(TrainingError, match="other data"):
+        load_checkpoint(path, Learner(make_recipe(), CPU), torch.Generator(), "else")
+    longer = make_recipe(optimisation={"updates": 60, "learning_rate": 1e-3})
+    assert load_checkpoint(path, Learner(longer, CPU), torch.Generator(), "data").step == 1
+
+
+def test_a_damaged_checkpoint_is_named(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    learner = Learner(make_recipe(), CPU)
+    path = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(WeightsError, match="step-00000001"):
+        load_checkpoint(path, learner, torch.Generator(), "data")
+
+
+def test_weights_that_are_not_finite_never_reach_a_checkpoint(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    learner = Learner(make_recipe(), CPU)
+    learner.generator.output.weight.data[0] = float("nan")  # type: ignore[union-attr,operator]
+    with pytest.raises(TrainingError, match=r"generator\.output\.weight"):
+        save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+    assert list_checkpoints(tmp_path) == []
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(make_recipe(run={"keep": 1}), CPU)
+    first = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=2), "data")
+    assert list_checkpoints(tmp_path) == [(1, first)]
+    assert [entry.name for entry in first.parent.iterdir()] == [first.name]
+    load_checkpoint(first, learner, torch.Generator(), "data")
+
+
+def test_light_form_of_the_full_networks_stays_under_16_mb(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(
+        network={"name": "srresnet"},
+        loss={"mse": 1.0, "adversarial": 1e-3},
+        data={"crop": 96, "batch": 1},
+    )
+    learner = Learner(recipe, CPU)
+    learner.update(torch.rand(1, 3, 24, 24), 2 * torch.rand(1, 3, 96, 96) - 1)
+    paths = save_light(tmp_path, learner, Progress(step=1), "data")
+    assert max(path.stat().st_size for path in paths) < 16e6
+
+    other = Learner(recipe.model_copy(update={"name": "tiny"}), CPU)
+    progress = load_light(tmp_path, other)
+    assert "light form after 1 updates" in progress.notes[0]
+    assert progress.generator_waits_until == 0
+    a, b = _state(learner), _state(other)
+    for name, tensor in a.items():
+        if name.startswith("discriminator."):
+            assert torch.equal(tensor.bfloat16().to(tensor.dtype), b[name])
+        elif not name.startswith("discriminator_adam."):
+            assert torch.equal(tensor, b[name]), name
+
+
+def test_light_form_without_its_discriminator_lets_it_warm_up(
+    make_recipe: MakeRecipe, gan: Recipe, tmp_path: Path
+) -> None:
+    plain = make_recipe(optimisation={"updates": 6, "learning_rate": 1e-3, "ema": 0.9})
+    learner = Learner(gan, CPU)
+    learner.discriminator = learner.discriminator_optimiser = None
+    save_light(tmp_path, learner, Progress(step=40), "data")
+    progress = load_light(tmp_path, Learner(gan, CPU), warmup=70)
+    assert progress.generator_waits_until == 110
+    assert "alone for 70 updates" in progress.notes[0]
+    with pytest.raises(TrainingError, match=r"loss\.adversarial"):
+        load_light(tmp_path, Learner(plain, CPU))
+
+
+def test_a_part_of_the_light_form_is_not_enough(gan: Recipe, tmp_path: Path) -> None:
+    paths = save_light(tmp_path, Learner(gan, CPU), Progress(step=1), "data")
+    paths[0].unlink()
+    with pytest.raises(TrainingError, match="whole folder"):
+        load_light(tmp_path, Learner(gan, CPU))

@@ -1,0 +1,213 @@
+"""The pack, the leak check and the sampler against the files they were made from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sreval.errors import DataError
+from sreval.images.io import read_image, write_png
+from sreval.images.resize import crop_to_multiple, downscale
+from sreval.networks.architecture import ESPCNArchitecture, SRResNetArchitecture
+from sreval.training.leaks import fingerprint, refuse_leaks
+from sreval.training.pack import Pack, open_pack
+from sreval.training.recipe import Data
+from sreval.training.sampler import Sampler
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def pack(photographs: Path) -> Pack:
+    return open_pack([photographs], 4)
+
+
+def test_pack_holds_the_whole_images_and_their_exact_bicubic(pack: Pack, photographs: Path) -> None:
+    high, low = 0, 0
+    for entry in pack.photographs:
+        image = crop_to_multiple(read_image(photographs / entry.file), 4)
+        small = downscale(np.ascontiguousarray(image), 4)
+        assert image.shape[:2] == (entry.height, entry.width)
+        assert np.array_equal(pack.high[high : high + image[..., 0].size], image.reshape(-1, 3))
+        assert np.array_equal(pack.low[low : low + small[..., 0].size], small.reshape(-1, 3))
+        high, low = high + image[..., 0].size, low + small[..., 0].size
+    assert len(pack.high) == high == pack.pixels
+    assert len(pack.low) == low
+
+
+def test_pack_is_opened_again_and_its_hash_travels(
+    pack: Pack, photographs: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    assert open_pack([photographs], 4, said.append).sha256 == pack.sha256
+    assert said == []
+    shutil.copytree(photographs, tmp_path / "elsewhere")
+    assert open_pack([tmp_path / "elsewhere"], 4).sha256 == pack.sha256
+
+
+def test_unusable_images_are_skipped_and_named(photographs: Path, tmp_path: Path) -> None:
+    first = next(iter(sorted(photographs.iterdir())))
+    shutil.copy(first, tmp_path / "a.png")
+    shutil.copy(first, tmp_path / "b-again.png")
+    write_png(tmp_path / "c-grey.png", read_image(first)[..., 0])
+    write_png(tmp_path / "d-grey-rgb.png", np.repeat(read_image(first)[..., :1], 3, axis=2))
+    (tmp_path / "e-cut.png").write_bytes(first.read_bytes()[:3000])
+    write_png(tmp_path / "f-small.png", np.ascontiguousarray(read_image(first)[:9, :9]))
+    pack = open_pack([tmp_path], 4)
+    assert [p.file for p in pack.photographs] == ["a.png"]
+    reasons = dict(pack.skipped)
+    assert "the same file as a.png" in reasons["b-again.png"]
+    assert reasons["c-grey.png"] == reasons["d-grey-rgb.png"] == "it is grey"
+    assert "e-cut.png" in reasons["e-cut.png"]
+    assert "8x8" in reasons["f-small.png"]
+
+
+def test_no_folder_no_images_nothing_usable(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such folder"):
+        open_pack([tmp_path / "none"], 4)
+    with pytest.raises(DataError, match="No images in"):
+        open_pack([tmp_path], 4)
+    write_png(tmp_path / "grey.png", np.zeros((64, 64), np.uint8))
+    with pytest.raises(DataError, match="it is grey"):
+        open_pack([tmp_path], 4)
+
+
+def test_a_damaged_pack_is_named(pack: Pack, photographs: Path) -> None:
+    high = pack.folder / "high.bin"
+    whole = high.read_bytes()
+    high.write_bytes(whole[:-3])
+    try:
+        with pytest.raises(DataError, match="damaged"):
+            open_pack([photographs], 4)
+    finally:
+        high.write_bytes(whole)
+
+
+def test_copies_of_test_images_are_refused_by_pair(photographs: Path, tmp_path: Path) -> None:
+    originals = {p.name: read_image(p) for p in sorted(photographs.iterdir())}
+    tests = [fingerprint(f"Test/{name}", name, image) for name, image in originals.items()]
+    image = originals["chelsea-a.png"]
+    picture = Image.fromarray(np.ascontiguousarray(image[:, ::-1]))
+    picture.resize((70, 90)).save(tmp_path / "mirrored.jpg", quality=30)
+    copy = fingerprint("mirrored.jpg", "x", read_image(tmp_path / "mirrored.jpg"))
+    with pytest.raises(DataError, match=r"mirrored\.jpg is Test/chelsea-a\.png \(correlation"):
+        refuse_leaks([copy], tests)
+    with pytest.raises(DataError, match="same file"):
+        refuse_leaks([fingerprint("renamed.png", "coffee-a.png", image[:40, :40])], tests)
+
+
+def test_different_photographs_pass(photographs: Path) -> None:
+    prints = [fingerprint(p.name, p.name, read_image(p)) for p in sorted(photographs.iterdir())]
+    refuse_leaks(prints[:3], prints[3:])
+
+
+@pytest.mark.data
+def test_the_training_copy_of_set5_s_woman_would_be_found() -> None:
+    # Set5's woman is BSDS500 train/302003 made smaller by 5/7 and saved anew
+    import os
+
+    root = os.environ.get("SREVAL_DATA", "")
+    woman = Path(root) / "eval/Set5/HR/img_005.png"
+    if not woman.is_file():
+        pytest.skip("SREVAL_DATA names no Set5")
+    image = read_image(woman)
+    larger = np.asarray(Image.fromarray(image).resize((321, 481), Image.Resampling.BICUBIC))
+    with pytest.raises(DataError, match="woman"):
+        refuse_leaks([fingerprint("302003.jpg", "", larger)], [fingerprint("woman", "-", image)])
+
+
+def crops_of(sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
+    low, high = sampler.batch()
+    return (
+        (low * 255).round().permute(0, 2, 3, 1).numpy().astype(np.uint8),
+        ((high + 1) * 127.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint8),
+    )
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_crops_are_pieces_of_the_images_and_of_their_bicubic(
+    pack: Pack, photographs: Path, flips: bool
+) -> None:
+    sampler = Sampler(pack, Data(crop=32, batch=4, flips=flips), SRResNetArchitecture(), CPU, 1)
+    images = {
+        p.file: np.ascontiguousarray(crop_to_multiple(read_image(photographs / p.file), 4))
+        for p in pack.photographs
+    }
+    smalls = {name: downscale(image, 4) for name, image in images.items()}
+    turned = 0
+    for _ in range(3):
+        for low, high in zip(*crops_of(sampler), strict=True):
+            found = [
+                (flip, name, y, x)
+                for flip in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+                for name, small in smalls.items()
+                for y, x in places(small, low[:: flip[0], :: flip[1]])
+            ]
+            assert found
+            assert any(
+                np.array_equal(
+                    images[name][4 * y : 4 * y + 32, 4 * x : 4 * x + 32],
+                    high[:: flip[0], :: flip[1]],
+                )
+                for flip, name, y, x in found
+            )
+            turned += all(flip != (1, 1) for flip, *_ in found)
+    assert (turned > 0) == flips
+
+
+def places(image: np.ndarray, piece: np.ndarray) -> list[tuple[int, int]]:
+    windows = np.lib.stride_tricks.sliding_window_view(image, piece.shape[:2], axis=(0, 1))
+    same = (windows == piece.transpose(2, 0, 1)).all(axis=(2, 3, 4))
+    return [(int(y), int(x)) for y, x in np.argwhere(same)]
+
+
+def test_images_in_a_batch_are_distinct_and_drawn_by_their_area(pack: Pack) -> None:
+    sampler = Sampler(pack, Data(crop=32, batch=1), SRResNetArchitecture(), CPU, 3)
+    counts = np.zeros(len(sampler.weights))
+    seen: list[torch.Tensor] = []
+    cut = sampler._cut
+
+    def watch(pixels: torch.Tensor, images: torch.Tensor, *rest: object) -> torch.Tensor:
+        seen.append(images)
+        return cut(pixels, images, *rest)  # type: ignore[arg-type]
+
+    sampler._cut = watch  # type: ignore[method-assign,assignment]
+    for _ in range(1500):
+        sampler.batch()
+    np.add.at(counts, torch.cat(seen[::2]).numpy(), 1)
+    wanted = (sampler.weights / sampler.weights.sum()).numpy() * 1500
+    assert (np.abs(counts - wanted) < 5 * np.sqrt(wanted)).all()
+    sampler.data = Data(crop=32, batch=6)
+    seen.clear()
+    sampler.batch()
+    assert len(set(seen[0].tolist())) == 6
+
+
+def test_stored_state_gives_the_same_batches(pack: Pack) -> None:
+    sampler = Sampler(pack, Data(crop=32, batch=3, flips=True), SRResNetArchitecture(), CPU, 5)
+    sampler.batch()
+    state = sampler.random.get_state()
+    first = sampler.batch()
+    sampler.random.set_state(state)
+    again = sampler.batch()
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_luma_networks_get_luma(pack: Pack) -> None:
+    low, high = Sampler(pack, Data(crop=32, batch=3), ESPCNArchitecture(), CPU, 5).batch()
+    assert low.shape == (3, 1, 8, 8)
+    assert high.shape == (3, 1, 32, 32)
+    assert float(low.min()) >= 16 / 255 - 1e-6
+    assert float(high.max()) <= 235 / 255 + 1e-6
+
+
+def test_too_few_images_for_a_batch(pack: Pack) -> None:
+    with pytest.raises(DataError, match="batch takes 7"):
+        Sampler(pack, Data(crop=32, batch=7), ESPCNArchitecture(), CPU, 0)
+    with pytest.raises(DataError, match="crop of 160"):
+        Sampler(pack, Data(crop=160, batch=1), ESPCNArchitecture(), CPU, 0)

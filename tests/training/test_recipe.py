@@ -1,0 +1,117 @@
+"""Every recipe that ships is read, and what can't be meant is refused by file, field and value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sreval.errors import UsageError
+from sreval.training.loop import rate_at
+from sreval.training.recipe import (
+    Optimisation,
+    first_difference,
+    load_recipe,
+    parse_changes,
+    profile_names,
+)
+
+SHIPPED = (
+    "srresnet-mse",
+    "srresnet-vgg22",
+    "srgan-mse",
+    "srgan-vgg22",
+    "srgan-vgg54",
+    "srcnn",
+    "espcn",
+    "drcn",
+)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_profile_of_a_shipped_recipe_is_valid(name: str) -> None:
+    assert {"paper", "half-hour", "smoke"} <= set(profile_names(name))
+    for profile in profile_names(name):
+        assert load_recipe(name, profile).name == name
+
+
+@pytest.mark.parametrize("name", SHIPPED[:5])
+def test_paper_profiles_say_what_the_paper_says(name: str) -> None:
+    recipe = load_recipe(name)
+    o = recipe.optimisation
+    assert (recipe.data.crop, recipe.data.batch, o.beta1, o.learning_rate) == (96, 16, 0.9, 1e-4)
+    assert (recipe.data.flips, o.ema, o.shape) == (False, 0.0, "steps")
+    gan = name.startswith("srgan")
+    assert o.updates == (200_000 if gan else 1_000_000)
+    assert recipe.loss.adversarial == (1e-3 if gan else 0)
+    assert recipe.starts_from == ("srresnet-mse" if gan else "")
+    rates = [rate_at(o, step, o.updates) for step in (0, 99_999, 100_000, 199_999)]
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5] if gan else [1e-4] * 4)
+
+
+def written(tmp_path: Path, text: str) -> str:
+    (tmp_path / "recipe.toml").write_text(text)
+    return str(tmp_path)
+
+
+GOOD = """
+name = "mine"
+network.name = "espcn"
+loss.mse = 1.0
+profiles.paper.optimisation.updates = 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("loss.msee = 1.0", "loss.msee"),
+        ("optimisation.learning_rate = -1", r"optimisation.learning_rate = -1"),
+        ("data.crop = 50", "multiple of the scale"),
+        ("loss.vgg54 = 1", "luma"),
+        ("loss.recursion = 1", "drcn"),
+        ("optimisation.minutes = 3", "either updates or minutes"),
+        ('optimisation.precision = "int8"', "int8"),
+    ],
+)
+def test_bad_values_are_named_with_their_file(tmp_path: Path, line: str, named: str) -> None:
+    name = written(tmp_path, f"{line}\n{GOOD}")
+    with pytest.raises(UsageError, match=named) as caught:
+        load_recipe(name)
+    assert str(tmp_path / "recipe.toml") in caught.value.message
+
+
+def test_unknown_profile_and_unknown_model_suggest_the_nearest() -> None:
+    with pytest.raises(UsageError, match="'paper'"):
+        load_recipe("espcn", "papr")
+    with pytest.raises(UsageError, match="'srgan-vgg54'"):
+        load_recipe("srgan-vg54")
+
+
+def test_changes_go_over_the_profile() -> None:
+    changes = parse_changes(["data.batch=8", "run.dataset=Set14", "optimisation.ema = 0.5"])
+    recipe = load_recipe("espcn", "smoke", changes)
+    assert (recipe.data.batch, recipe.run.dataset, recipe.optimisation.ema) == (8, "Set14", 0.5)
+    with pytest.raises(UsageError, match="key=value"):
+        parse_changes(["data.batch"])
+
+
+def test_hash_is_of_what_decides_the_weights() -> None:
+    recipe = load_recipe("espcn", "smoke")
+    assert load_recipe("espcn", "smoke", {"run.log_every": 1}).sha256 == recipe.sha256
+    assert load_recipe("espcn", "smoke", {"data.batch": 5}).sha256 != recipe.sha256
+
+
+def test_first_difference_names_the_field_and_both_values() -> None:
+    a: dict[str, Any] = {"x": {"y": 1, "z": 2}}
+    assert first_difference(a, {"x": {"y": 1, "z": 3}}) == "x.z = 2 and 3"
+    assert first_difference(a, a) is None
+
+
+def test_rates() -> None:
+    o = Optimisation(updates=100, learning_rate=1.0, shape="cosine", rate_warmup=10, final_rate=0.1)
+    assert rate_at(o, 0, 100) == pytest.approx(0.1)
+    assert rate_at(o, 50, 100) == pytest.approx(0.55)
+    assert rate_at(o, 100, 100) == pytest.approx(0.1)
+    assert rate_at(o, 20, None) == pytest.approx(1.0)

@@ -1,0 +1,262 @@
+"""Whole runs: killed and resumed, interrupted, gone wrong, and each shipped recipe in small."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sreval.errors import DataError, SrevalError, TrainingError, UsageError
+from sreval.networks.weights import load_network
+from sreval.training import loop as loop_module
+from sreval.training.checkpoint import list_checkpoints
+from sreval.training.run import Outcome, Request, resume_command, train
+from sreval.training.steps import Learner, Terms
+
+TINY = """
+name = "tiny"
+network = { name = "srresnet", depth = 1, channels = 8 }
+loss = { mse = 1.0, adversarial = 1e-3 }
+data = { crop = 16, batch = 3, flips = true }
+run = { log_every = 2, dataset = "DATASET", validate_every = 1000, checkpoint_minutes = 0.0 }
+[profiles.paper.optimisation]
+updates = 12
+learning_rate = 1e-3
+ema = 0.9
+precision = "bf16"
+[profiles.timed.optimisation]
+minutes = 0.01
+[profiles.short.optimisation]
+updates = 4
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path, photographs: Path) -> str:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(TINY.replace("DATASET", str(photographs)))
+    return str(folder)
+
+
+def arguments(model: str, photographs: Path, out: Path, *more: str) -> list[str]:
+    return [
+        *(
+            sys.executable,
+            "-c",
+            "import torch; torch.set_num_threads(1); "
+            "from sreval.training.__main__ import main; raise SystemExit(main())",
+        ),
+        *(model, "--data", str(photographs), "--out", str(out), "--device", "cpu", "--resume"),
+        *more,
+    ]
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
+    )
+
+
+def wait_for_step(out: Path, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while not any(done >= step for done, _ in list_checkpoints(out)):
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.002)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_killed_at_any_moment_and_resumed_it_gives_the_same_weights(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    request = Request(model, [photographs], whole, device="cpu")
+    assert train(request).signal is None
+    for step in (2, 6):
+        with start(arguments(model, photographs, broken)) as process:
+            wait_for_step(broken, step)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+    assert list_checkpoints(broken)[-1][0] < 12
+    with start(arguments(model, photographs, broken)) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "Resuming after" in said
+    for name in ("weights.safetensors", "checkpoints/step-00000012.safetensors"):
+        a, b = load_file(whole / name), load_file(broken / name)
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a), name
+    steps = [int(row["step"]) for row in rows(broken / "losses.csv")]
+    assert steps == sorted(set(steps))
+    last = [rows(folder / "losses.csv")[-1] for folder in (whole, broken)]
+    assert last[0]["mse"] == last[1]["mse"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
+    model: str, photographs: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "run"
+    more = ("--steps", "100000", "--set", "run.checkpoint_minutes=60", "--set", "run.keep_at=[5]")
+    with start(arguments(model, photographs, out, *more)) as process:
+        wait_for_step(out, 5)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    step, path = list_checkpoints(out)[-1]
+    assert step >= 5
+    assert f"{path} is written" in said
+    assert "To go on: python -m sreval.training" in said
+    assert "--set run.checkpoint_minutes=60" in said
+    assert said.rstrip().endswith("--resume")
+    assert "Traceback" not in said
+
+
+def run(model: str, photographs: Path, out: Path, **more: object) -> Outcome:
+    return train(Request(model, [photographs], out, "short", device="cpu", **more))  # type: ignore[arg-type]
+
+
+def test_what_a_finished_run_leaves(model: str, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    outcome = run(model, photographs, out)
+    network, provenance = load_network(outcome.weights)
+    assert (outcome.step, provenance.step, provenance.recipe) == (4, 4, "tiny")
+    assert next(network.parameters()).isfinite().all()
+    losses = rows(out / "losses.csv")
+    assert [row["step"] for row in losses] == ["2", "4"]
+    assert {"mse", "adversarial", "d_hr", "d_sr", "learning_rate", "rate"} < set(losses[0])
+    assert [row["step"] for row in rows(out / "validation.csv")] == ["0", "4"]
+    assert {p.name for p in (out / "samples").iterdir()} == {
+        "step-00000000.png",
+        "step-00000004.png",
+    }
+
+
+def test_minutes_become_a_number_of_updates(model: str, photographs: Path, tmp_path: Path) -> None:
+    outcome = train(Request(model, [photographs], tmp_path / "run", "timed", device="cpu"))
+    assert outcome.signal is None
+    assert outcome.step > 4
+
+
+def test_an_old_run_is_never_overwritten(model: str, photographs: Path, tmp_path: Path) -> None:
+    run(model, photographs, tmp_path / "run")
+    with pytest.raises(UsageError, match="--resume"):
+        run(model, photographs, tmp_path / "run")
+    assert run(model, photographs, tmp_path / "run", resume=True, steps=6).step == 6
+
+
+def test_nan_stops_and_names_the_last_good_checkpoint(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+    calls = []
+
+    def broken(self: Learner, *batch: torch.Tensor, **_: bool) -> Terms:
+        calls.append(1)
+        terms = update(self, batch[0], batch[1])
+        return {**terms, "mse": terms["mse"] * (float("nan") if len(calls) > 3 else 1)}
+
+    monkeypatch.setattr(Learner, "update", broken)
+    with pytest.raises(TrainingError, match=r"mse is nan.*last good checkpoint is .*step-00000003"):
+        run(model, photographs, tmp_path / "run")
+
+
+def test_divergence_stops(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "DIVERGED", 0.1)
+    with pytest.raises(TrainingError, match="times its least value"):
+        run(model, photographs, tmp_path / "run")
+
+
+def test_out_of_memory_names_a_batch_that_fits(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+
+    def small(self: Learner, low: torch.Tensor, high: torch.Tensor, *more: bool) -> Terms:
+        if len(low) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return update(self, low, high, *more)
+
+    monkeypatch.setattr(Learner, "update", small)
+    with pytest.raises(TrainingError, match=r"batch of 5 .*--set data\.batch=2"):
+        run(model, photographs, tmp_path / "run", changes={"data.batch": 5})
+
+
+def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    bad: list[tuple[type[SrevalError], str, dict[str, object]]] = [
+        (UsageError, "--data", {"data": []}),
+        (DataError, "No such folder", {"data": [tmp_path / "none"]}),
+        (UsageError, "'gpu'", {"device": "gpu"}),
+        (UsageError, "photos", {"changes": {"run.dataset": "photos"}}),
+        (UsageError, "rgbb", {"changes": {"run.protocol": "rgbb"}}),
+        (DataError, "batch takes 50", {"changes": {"data.batch": 50}}),
+        (TrainingError, "srresnet-mse first", {"changes": {"starts_from": "srresnet-mse"}}),
+    ]
+    if not torch.cuda.is_available():
+        bad.append((UsageError, "no GPU", {"device": "cuda"}))
+    for kind, message, change in bad:
+        given = {"data": [photographs], "device": "cpu", **change}
+        with pytest.raises(kind, match=message):
+            train(Request(model, out=out, profile="short", **given))  # type: ignore[arg-type]
+    assert not out.exists()
+
+
+def test_a_run_starts_from_the_weights_it_is_given(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    first = run(model, photographs, tmp_path / "first")
+    second = run(model, photographs, tmp_path / "second", start=first.weights)
+    _, provenance = load_network(second.weights)
+    assert "started from tiny after 4 updates" in provenance.notes[0]
+
+
+def test_the_resume_command_keeps_what_was_asked() -> None:
+    request = Request("m", [Path("a b")], None, "cpu", 7, {"data.batch": 2}, precision="bf16")
+    assert resume_command(request, Path("out")) == (
+        "m --out out --profile cpu --data 'a b' --steps 7 --precision bf16 "
+        "--set data.batch=2 --resume"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "srresnet-mse",
+        "srresnet-vgg22",
+        "srgan-mse",
+        "srgan-vgg22",
+        "srgan-vgg54",
+        "srcnn",
+        "espcn",
+        "drcn",
+    ],
+)
+def test_every_recipe_learns_in_small(name: str, photographs: Path, tmp_path: Path) -> None:
+    if "vgg" in name and not os.environ.get("SREVAL_WEIGHTS"):
+        pytest.skip("SREVAL_WEIGHTS names no folder with VGG19")
+    quick = {"run.dataset": str(photographs)}
+    request = Request(name, [photographs], tmp_path, "smoke", changes=quick, device="cpu")
+    outcome = train(request)
+    load_network(outcome.weights)
+    losses = rows(tmp_path / "losses.csv")
+    content = "mse" if "mse" in losses[0] else next(k for k in losses[0] if k.startswith("vgg"))
+    values = [float(row[content]) for row in losses]
+    assert min(values[1:]) < 0.9 * values[0]
+    assert train(Request(**{**vars(request), "steps": 1 + outcome.step, "resume": True})).step == (
+        1 + outcome.step
+    )
