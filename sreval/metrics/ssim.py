@@ -50,7 +50,7 @@ def ssim_wang(reference: Plane, image: Plane, device: str | torch.device = "cpu"
         means = (mx * mx).addcmul_(my, my)
         numerator = products.sub_(cross).mul_(2).add_(c2).mul_(cross.mul_(2).add_(c1))
         denominator = squares.sub_(means).add_(c2).mul_(means.add_(c1))
-        return float(numerator.div_(denominator).sum()), numerator.numel()
+        return _total(numerator.div_(denominator)), numerator.numel()
 
     return _weighted_mean(reference, image, wang_kernel(), 0, device, score)
 
@@ -76,7 +76,7 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
         numerator = products.mul_(w).sub_(cross).mul_(2).add_(c2)
         denominator = squares.mul_(w).sub_(means).add_(c2).mul_(means.add_(c1))
         numerator.mul_(cross.mul_(2).add_(c1))
-        return float(numerator.div_(denominator).mul_(w).sum()), float(w.sum())
+        return _total(numerator.div_(denominator).mul_(w)), _total(w)
 
     return _weighted_mean(reference, image, kernel, radius, device, score)
 
@@ -224,6 +224,11 @@ def _blocks(length: int, block: int) -> Iterator[tuple[int, int, int]]:
         yield 0, whole, block
     if rest:
         yield whole * block, 1, rest
+
+
+def _total(values: torch.Tensor) -> float:
+    """The sum of all values, on a CPU in an order that the number of threads doesn't change."""
+    return float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
 
 
 def _band(kernel: npt.NDArray[np.float64], block: int) -> torch.Tensor:
