@@ -25,6 +25,9 @@ WANG_WINDOW = 11
 _STRIP = 64
 """Output rows filtered at once on a CPU."""
 
+_LEAST_STRIPS = 4
+"""The fewest strips that are worth another thread."""
+
 _BLOCK = 16
 """Outputs that one product with the banded matrix gives."""
 
@@ -147,7 +150,7 @@ def _weighted_mean(
         return [score(sums) for sums in _window_sums(x, y, kernel, padding, share)]
 
     with one_thread() as threads:
-        size = -(-len(strips) // threads)
+        size = max(_LEAST_STRIPS, -(-len(strips) // threads))
         shares = [strips[start : start + size] for start in range(0, len(strips), size)]
         if len(shares) == 1:
             parts = work(strips)
