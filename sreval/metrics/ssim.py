@@ -25,6 +25,9 @@ WANG_WINDOW = 11
 _STRIP = 64
 """Output rows filtered at once on a CPU."""
 
+_LEAST_STRIPS = 4
+"""The fewest strips that are worth another thread."""
+
 _BLOCK = 16
 """Outputs that one product with the banded matrix gives."""
 
@@ -147,12 +150,13 @@ def _weighted_mean(
         return [score(sums) for sums in _window_sums(x, y, kernel, padding, share)]
 
     with one_thread() as threads:
-        size = -(-len(strips) // threads)
+        workers = max(1, min(threads, len(strips) // _LEAST_STRIPS))
+        size = -(-len(strips) // workers)
         shares = [strips[start : start + size] for start in range(0, len(strips), size)]
-        if len(shares) == 1:
+        if workers == 1:
             parts = work(strips)
         else:
-            with ThreadPoolExecutor(len(shares)) as pool:
+            with ThreadPoolExecutor(workers) as pool:
                 parts = [part for done in pool.map(work, shares) for part in done]
     return sum(value for value, _ in parts) / sum(weight for _, weight in parts)
 
