@@ -37,15 +37,15 @@ def read_picture(path: Path) -> Picture:
     channels = pixels.shape[2]
     alpha = pixels[..., -1] if channels in (2, 4) else None
     colour = pixels[..., 0] if channels <= 2 else pixels[..., :3]
-    return Picture(np.ascontiguousarray(colour), alpha, profile)
+    return Picture(cast(Pixels, np.ascontiguousarray(colour)), alpha, profile)
 
 
 def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
     """The picture ``scale`` times as large; its alpha by bicubic, whatever the method."""
     alpha = picture.alpha
-    if alpha is not None:
-        alpha = cast(Pixels, imresize(alpha, scale))
-    return Picture(upscaler.enlarge(picture.pixels, scale), alpha, picture.profile)
+    large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))
+    large = upscaler.enlarge(picture.pixels, scale)
+    return Picture(large, large_alpha, picture.profile)
 
 
 def write_picture(path: Path, picture: Picture) -> None:
