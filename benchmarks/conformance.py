@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmarks.timing import provenance, write_results
 
+from benchmarks.timing import provenance, write_results
 from sreval.benchmark.plan import BenchmarkPlan, resolve
 from sreval.benchmark.run import run
 from sreval.images.io import read_image

@@ -42,8 +42,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def config_error(source: str, error: ValidationError) -> UsageError:
-    """One sentence for the first thing wrong in a configuration."""
-    first = error.errors()[0]
+    """One sentence for the first thing wrong in a configuration.
+
+    An unknown key goes first: misspelt, it is the reason why another one is missing.
+    """
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     field = ".".join(str(part) for part in first["loc"]) or "the file"
     if first["type"] == "extra_forbidden":
         return UsageError(f"{source}: unknown key {field!r}.", "Remove it or mend its spelling.")

@@ -13,7 +13,8 @@ from sreval.images.datasets import Dataset, open_dataset
 from sreval.metrics.lpips import load_model
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics
-from sreval.upscalers import Upscaler, make_upscaler
+from sreval.networks.inference import Precision
+from sreval.upscalers import Running, Upscaler, make_upscaler
 
 
 class BenchmarkPlan(Config):
@@ -25,6 +26,8 @@ class BenchmarkPlan(Config):
     metrics: list[str] = Field(default=["psnr", "ssim"], min_length=1)
     scale: int = Field(default=4, ge=2, le=16)
     device: str = "auto"
+    precision: Precision = "fp32"
+    tile: int | None = Field(default=None, ge=16)
     workers: int | None = Field(default=None, ge=1, le=256)
     out: Path | None = None
 
@@ -49,10 +52,11 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
     check_metrics(plan.metrics)
     device = _device(plan.device)
-    methods = tuple(make_upscaler(spec) for spec in dict.fromkeys(plan.methods))
+    running = Running(device, plan.precision, plan.tile)
+    methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
     datasets = tuple(open_dataset(spec, plan.scale) for spec in dict.fromkeys(plan.datasets))
-    _refuse_twins("method", [method.name for method in methods], "Write NAME=METHOD.")
-    _refuse_twins("data set", [dataset.name for dataset in datasets], "Rename one.")
+    _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
+    _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
     for dataset in datasets:
         if dataset.scale != plan.scale:
             raise UsageError(
@@ -66,8 +70,11 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     return Resolved(plan, methods, datasets, protocols, device)
 
 
-def _refuse_twins(kind: str, names: list[str], remedy: str) -> None:
+def _check_names(kind: str, names: list[str], remedy: str) -> None:
+    """Refuse twins, and names that no folder of images could have."""
     for name in names:
+        if not name.strip(".") or "/" in name or "\\" in name:
+            raise UsageError(f"No {kind} can be called {name!r}.", "Give it a plain name.")
         if names.count(name) > 1:
             raise UsageError(f"Two {kind}s are called {name!r}.", remedy)
 

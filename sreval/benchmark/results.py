@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a results folder. Raises DataError when it is absent or damaged."""
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError("it is no JSON object")
     except (OSError, ValueError) as error:
         raise DataError(
             f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
@@ -120,24 +123,27 @@ class Store:
         self._images: dict[Subject, dict[tuple[str, str], Row]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._load()
+            torn = self._load()
             self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
+            self._journal.write("\n" if torn else "")
         except OSError as error:
             raise write_error(folder, error) from error
 
-    def _load(self) -> None:
+    def _load(self) -> bool:
+        """Take over what is there; whether the journal ends in the middle of a line."""
         if (self._folder / RESULTS).is_file():
             for record in read_frame(self._folder).to_dict("records"):
                 self._add(Row(**{str(k): v for k, v in record.items()}))
         journal = self._folder / JOURNAL
-        if journal.is_file():
-            for line in journal.read_text(encoding="utf-8").splitlines():
-                try:
-                    rows = [Row(**record) for record in json.loads(line)]
-                except (ValueError, TypeError):
-                    continue  # the line that a killed run left half written
-                for row in rows:
-                    self._add(row)
+        text = journal.read_text("utf-8", errors="replace") if journal.is_file() else ""
+        for line in text.splitlines():
+            try:
+                rows = [Row(**record) for record in json.loads(line)]
+            except (ValueError, TypeError):
+                continue  # the line that a killed run left half written
+            for row in rows:
+                self._add(row)
+        return bool(text) and not text.endswith("\n")
 
     def _add(self, row: Row) -> None:
         rows = self._images.setdefault(row.subject, {})
@@ -182,7 +188,8 @@ class Store:
 
     def close(self) -> None:
         """Leave the journal as it is, for a later run to go on from."""
-        self._journal.close()
+        with suppress(OSError):  # what a full disk refused has been reported by ``add``
+            self._journal.close()
 
 
 def missing_notes(frame: pd.DataFrame) -> list[str]:

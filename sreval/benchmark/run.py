@@ -24,9 +24,13 @@ from sreval.metrics.lpips import Net, trunk_sha256
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: all rows of the folder, the failures, how many images were made anew."""
+    """What a run came to: all rows of the folder, the failures, how many images were made anew.
+
+    ``asked`` are the rows of this run's own plan; the folder may hold more.
+    """
 
     frame: pd.DataFrame
+    asked: pd.DataFrame
     failures: list[Failure]
     computed: int
     reused: int
@@ -53,15 +57,22 @@ def run(
     worker = Worker(resolved, store, out)
     try:
         _in_parallel(worker, resolved, progress)
-    except BaseException:
+        frame = store.finish(_manifest(resolved, out, worker, command))
+    finally:
         store.close()
-        raise
-    return Outcome(
-        store.finish(_manifest(resolved, out, worker, command)),
-        worker.failures,
-        worker.computed,
-        worker.reused,
-    )
+    asked = _asked(frame, resolved)
+    return Outcome(frame, asked, worker.failures, worker.computed, worker.reused)
+
+
+def _asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
+    plan = resolved.plan
+    return frame[
+        frame["method"].isin([method.name for method in resolved.methods])
+        & frame["dataset"].isin([dataset.name for dataset in resolved.datasets])
+        & frame["protocol"].isin([protocol.name for protocol in resolved.protocols])
+        & frame["metric"].isin(plan.metrics)
+        & (frame["scale"] == plan.scale)
+    ]
 
 
 def _in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:

@@ -16,7 +16,7 @@ from sreval.benchmark.results import Row, Store, Subject
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import encode_png, read_image
+from sreval.images.io import encode_png, hash_image, read_image
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference
@@ -84,7 +84,7 @@ class Worker:
         if item.lr is not None:
             lr, lr_file = read_image(item.lr), item.lr
             _check_pair(item, hr, lr, dataset.scale)
-            return _Pair(hr, lr, sha256_file(hr_file), sha256_file(lr_file))
+            return _Pair(hr, lr, hash_image(hr_file), hash_image(lr_file))
         inputs = self._out / "inputs" / f"{dataset.name}_x{dataset.scale}"
         whole = crop_to_multiple(hr, dataset.scale)
         if whole.size == 0:
@@ -97,7 +97,7 @@ class Worker:
             inputs / "LR" / f"{item.image}.png",
         )
         _keep(lr_file, lr)
-        return _Pair(hr, lr, sha256_file(hr_file), sha256_file(lr_file))
+        return _Pair(hr, lr, hash_image(hr_file), hash_image(lr_file))
 
     def _one(
         self, dataset: Dataset, item: Item, method: Upscaler, pair: _Pair, reference: Reference

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -71,6 +73,9 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run a command line; errors become one sentence on stderr and an exit code."""
+    # What decoders have to say about a damaged file stands in the one sentence on it.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:

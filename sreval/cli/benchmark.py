@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from sreval.cli.output import print_json, progress_line, use_colour
 from sreval.config import config_error, read_toml
-from sreval.errors import EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
+from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
 
 
 @click.command(
@@ -25,8 +25,8 @@ from sreval.errors import EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
     "--method",
     "methods",
     multiple=True,
-    help="nearest, bicubic, lanczos, hr, published:FOLDER, python:package.module:function; "
-    "NAME=METHOD gives it a name.",
+    help="nearest, bicubic, lanczos, hr, a model's name or its weights, published:FOLDER, "
+    "python:package.module:function; NAME=METHOD gives it a name.",
 )
 @click.option(
     "--dataset",
@@ -39,6 +39,8 @@ from sreval.errors import EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
 @click.option("--metric", "metrics", multiple=True, help="psnr, ssim (default), lpips, lpips-vgg.")
 @click.option("--scale", type=int, help="Upscaling factor; default 4.")
 @click.option("--device", help="auto (default), cpu, cuda.")
+@click.option("--precision", help="Of networks: fp32 (default) or bf16.")
+@click.option("--tile", type=int, help="Side of a network's tiles in LR pixels; default whole.")
 @click.option("--workers", type=int, help="Images worked on at once; default one a core.")
 @click.option("--out", type=click.Path(path_type=Path), help="The results folder.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable summary.")
@@ -46,7 +48,8 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     """Run methods on data sets and score them under named protocols.
 
     Every SR image is kept. A second run computes only what changed, and a run that was
-    interrupted or killed goes on where it stopped. Exits with 3 when some images failed.
+    interrupted or killed goes on where it stopped. Exits with 3 when some images failed, with
+    1 when all did.
     """
     from sreval.benchmark.plan import resolve
     from sreval.benchmark.run import run, total_images
@@ -67,7 +70,9 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
     _summary(outcome, resolved.protocols[0].name, wanted.scale, wanted.out, as_json)
-    if outcome.failures or outcome.frame["value"].isna().any():
+    if outcome.asked["value"].notna().sum() == 0:
+        raise SystemExit(EXIT_FAILED)
+    if outcome.failures or outcome.asked["value"].isna().any():
         raise SystemExit(EXIT_PARTIAL)
 
 
@@ -79,9 +84,10 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     options = {key: list(v) if isinstance(v, tuple) else v for key, v in options.items()}
     if path is not None:
         options = {**read_toml(path), **options}
-    for key, option in (("methods", "--method"), ("datasets", "--dataset")):
-        if not options.get(key):
-            raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
+    else:
+        for key, option in (("methods", "--method"), ("datasets", "--dataset")):
+            if key not in options:
+                raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
     try:
         return BenchmarkPlan.model_validate(options)
     except ValidationError as error:
@@ -91,7 +97,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
 def _summary(outcome: Any, protocol: str, scale: int, out: Path, as_json: bool) -> None:
     from sreval.benchmark.results import missing_notes
 
-    missing = missing_notes(outcome.frame)
+    missing = missing_notes(outcome.asked)
     if as_json:
         print_json(
             {
@@ -111,7 +117,7 @@ def _summary(outcome: Any, protocol: str, scale: int, out: Path, as_json: bool) 
         )
     for note in missing:
         click.echo(note, err=True)
-    if not outcome.frame.empty:
+    if outcome.asked.loc[outcome.asked["protocol"] == protocol, "value"].notna().any():
         _print_table(outcome.frame, protocol, scale)
     click.echo(
         f"{outcome.computed} images computed, {outcome.reused} taken over, "
@@ -126,5 +132,4 @@ def _print_table(frame: Any, protocol: str, scale: int) -> None:
     from sreval.report.render import to_text
     from sreval.report.tables import build_table
 
-    if protocol in set(frame["protocol"]) and frame["value"].notna().any():
-        click.echo(to_text(build_table(select(frame, protocol, scale)), use_colour()))
+    click.echo(to_text(build_table(select(frame, protocol, scale)), use_colour()))

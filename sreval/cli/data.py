@@ -10,7 +10,14 @@ import numpy as np
 
 from sreval import settings
 from sreval.cli.output import columns, print_json, progress_line
-from sreval.errors import EXIT_FAILED, ImageError, SrevalError, UsageError, unknown_name
+from sreval.errors import (
+    EXIT_FAILED,
+    EXIT_PARTIAL,
+    ImageError,
+    SrevalError,
+    UsageError,
+    unknown_name,
+)
 from sreval.files import write_error
 from sreval.images.datasets import KNOWN, Dataset, Item, by_stem, known_files, locate, open_dataset
 from sreval.images.fetch import BSDS500, SELFEXSR, fetch, is_intact
@@ -216,6 +223,11 @@ def downscale_command(source: Path, target: Path, scale: int, border: str, crop:
     """Make low-resolution images of a folder exactly as MATLAB's imresize does."""
     if scale < 2:
         raise UsageError(f"A scale of {scale} makes nothing smaller.", "Give 2 or more.")
+    if target.resolve() == source.resolve():
+        raise UsageError(
+            f"{target} holds the images themselves; they would be overwritten.",
+            "Name another folder.",
+        )
     images = by_stem(source)
     failed = 0
     try:
@@ -236,4 +248,4 @@ def downscale_command(source: Path, target: Path, scale: int, border: str, crop:
     click.echo(f"{len(images) - failed} images written, {failed} failed.", err=True)
     click.echo(str(target))
     if failed:
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(EXIT_FAILED if failed == len(images) else EXIT_PARTIAL)

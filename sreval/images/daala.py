@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.images.dither import MAX_BLOCKS, dither_offsets
-from sreval.images.resize import round_half_away
 
 UInt8 = npt.NDArray[np.uint8]
 Int64 = npt.NDArray[np.int64]
@@ -22,6 +21,9 @@ MAX_PIXELS = 4 * MAX_BLOCKS
 
 _D = 9745792000
 
+_STRIP = 4096
+"""2x2 blocks converted at once, few enough for the processor's cache."""
+
 
 def png2y4m_luma(image: UInt8) -> UInt8:
     """Luma of a uint8 image: (H, W, 3) or grey (H, W) to (H, W) uint8.
@@ -30,21 +32,30 @@ def png2y4m_luma(image: UInt8) -> UInt8:
     """
     height, width = image.shape[:2]
     rows, columns = -(-height // 2), -(-width // 2)
-    red, green, blue = _dithered_blocks(image, dither_offsets(rows * columns), rows, columns)
+    offsets = dither_offsets(rows * columns).reshape(3, 4, rows, columns)
+    luma = np.empty((height, width), np.uint8)
+    step = max(1, _STRIP // columns)
+    for top in range(0, rows, step):
+        part = slice(2 * top, 2 * (top + step))
+        luma[part] = _strip_luma(image[part], offsets[:, :, top : top + step])
+    return luma
+
+
+def _strip_luma(image: UInt8, dither: npt.NDArray[np.int16]) -> UInt8:
+    rows, columns = dither.shape[2:]
+    red, green, blue = _dithered_blocks(image, dither)
     cb, cr = _chroma(red.sum(axis=0), green.sum(axis=0), blue.sum(axis=0))
     blocks = _luma(red, green, blue, cb, cr)
     # (pixel of the block, block row, block column) back to (row, column)
-    plane = blocks.reshape(2, 2, rows, columns).transpose(2, 0, 3, 1)
-    return plane.reshape(2 * rows, 2 * columns)[:height, :width].astype(np.uint8)
+    plane = blocks.reshape(2, 2, rows, columns).transpose(2, 0, 3, 1).astype(np.uint8)
+    return plane.reshape(2 * rows, 2 * columns)[: image.shape[0], : image.shape[1]]
 
 
-def _dithered_blocks(
-    image: UInt8, offsets: npt.NDArray[np.int16], rows: int, columns: int
-) -> list[Int64]:
+def _dithered_blocks(image: UInt8, dither: npt.NDArray[np.int16]) -> list[Int64]:
     """Each channel as (4, rows, columns): the block's pixels, dithered, in raster order."""
     height, width = image.shape[:2]
     colour = np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image
-    dither = offsets.reshape(3, 4, rows, columns)
+    rows, columns = dither.shape[2:]
     channels = []
     for channel in range(3):
         wide = colour[..., channel].astype(np.int64) * 257
@@ -106,4 +117,6 @@ def _round_div(numerator: Int64, denominator: int) -> Int64:
     Exact although it divides in float64: the numerators stay below 2^53, and a quotient below
     2^17 is further from a wrong side (1/denominator > 1e-10) than float64 can err (2e-11).
     """
-    return round_half_away(numerator / denominator).astype(np.int64)
+    quotient = numerator / denominator
+    quotient += np.copysign(0.5, quotient)
+    return quotient.astype(np.int64)  # which drops the fraction

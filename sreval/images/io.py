@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
-from sreval.files import write_atomic
+from sreval.files import sha256_file, write_atomic
 
 UInt8 = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -60,6 +62,14 @@ def read_image(path: Path | str) -> UInt8:
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
+def hash_image(path: Path) -> str:
+    """SHA-256 of an image file. Raises ImageError when it can't be read."""
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
 def read_pixels(path: Path | str) -> Pixels:
     """All an image file holds: uint8 or uint16, (H, W) or (H, W, 2 to 4), alpha last.
 
@@ -68,25 +78,14 @@ def read_pixels(path: Path | str) -> Pixels:
     path = Path(path)
     data = _read_bytes(path)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            _refuse(path, image)
-            if image.format == "PNG" and data[24] == 16:
-                return _read_png16(data)
-            if image.format == "TIFF" and image.mode == "RGB" and _tiff_depth(image) == 16:
-                return np.asarray(tifffile.imread(io.BytesIO(data)), dtype=np.uint16)
-            return _to_array(ImageOps.exif_transpose(image))
+        return _decode(path, data)
     except ImageError:
         raise
-    except UnidentifiedImageError:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            return _read_odd_tiff(path, data)
-        raise ImageError(f"{path} is not an image.", "Remove it or replace it.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(
-            f"{path} holds more than {Image.MAX_IMAGE_PIXELS} pixels.",
-            "Cut it into smaller images first.",
-        ) from None
-    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:
+        raise _bomb(path) from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{path} is not an image.", "Remove it or replace it.") from None
+    except Exception as error:  # a damaged file makes decoders raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"{path} is damaged or truncated ({reason}).", "Replace it.") from None
 
@@ -110,7 +109,9 @@ def list_images(folder: Path) -> list[Path]:
     found = sorted(
         entry
         for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        if entry.suffix.lower() in SUFFIXES
+        and not entry.name.startswith(".")
+        and not entry.is_dir()
     )
     if not found:
         raise ImageError(
@@ -123,25 +124,54 @@ def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
+        raise _unreadable(path, error) from None
     if not data:
         raise ImageError(f"{path} is empty.", "Replace it.")
     return data
 
 
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.")
+
+
+def _decode(path: Path, data: bytes) -> Pixels:
+    try:
+        image = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        if path.suffix.lower() not in (".tif", ".tiff") or data[:2] not in (b"II", b"MM"):
+            raise
+        return _decode_tiff16(path, data, 1)
+    with image:
+        _refuse(path, image)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if image.format == "PNG" and data[24] == 16:
+            # Pillow narrows 16-bit colour to 8 bits without a word.
+            return _turn(imagecodecs.png_decode(data), orientation)
+        if image.format == "TIFF" and image.mode in ("RGB", "RGBA") and _tiff(image, 258) == {16}:
+            return _decode_tiff16(path, data, orientation)
+        white_is_zero = image.format == "TIFF" and _tiff(image, 262) == {0}
+        pixels = _to_array(ImageOps.exif_transpose(image))
+        # Pillow sees to this at 8 bits, not at 16.
+        return 65535 - pixels if white_is_zero and pixels.dtype == np.uint16 else pixels
+
+
 def _refuse(path: Path, image: Image.Image) -> None:
     expected = SUFFIXES.get(path.suffix.lower())
-    if expected is not None and image.format != expected and image.format != "MPO":
+    # A multi-picture JPEG of a camera carries previews of the one photograph, not frames.
+    kind = "JPEG" if image.format == "MPO" else image.format
+    if expected is not None and kind != expected:
         raise ImageError(
-            f"{path} is named as {expected} but holds {image.format}.",
+            f"{path} is named as {expected} but holds {kind}.",
             "Rename it, and make sure that it is the file you mean.",
         )
-    # Multi-picture JPEGs of cameras carry previews of the one photograph, not frames.
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise ImageError(f"{path} holds {image.n_frames} frames.", "Save the one you mean.")  # type: ignore[attr-defined]
+    frames: int = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise _frames(path, frames)
     if image.mode in _REFUSED_MODES and not (image.format == "PNG" and image.mode == "I"):
         what, remedy = _REFUSED_MODES[image.mode]
         raise ImageError(f"{path} {what}.", remedy)
+    if image.format == "TIFF" and _tiff(image, 339) & {2, 3}:
+        raise ImageError(f"{path} holds signed samples.", "Convert it to unsigned ones first.")
 
 
 def _to_array(image: Image.Image) -> Pixels:
@@ -149,34 +179,58 @@ def _to_array(image: Image.Image) -> Pixels:
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.mode == "PA":
         image = image.convert("RGBA")
-    return np.asarray(image)
+    pixels = np.asarray(image)
+    # Big-endian samples come as big-endian numbers.
+    return pixels.astype(np.uint16) if image.mode.startswith("I;16") else pixels
 
 
-def _read_png16(data: bytes) -> npt.NDArray[np.uint16]:
-    # Pillow narrows 16-bit colour PNG to 8 bits without a word.
-    import torch
-    from torchvision.io import ImageReadMode, decode_png
-
-    raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    planes = decode_png(raw, mode=ImageReadMode.UNCHANGED).numpy()
-    return np.ascontiguousarray(planes[0] if len(planes) == 1 else planes.transpose(1, 2, 0))
+def _tiff(image: Image.Image, tag: int) -> set[int]:
+    """The values of a TIFF tag."""
+    value = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
+    return set(value) if isinstance(value, tuple) else {value}
 
 
-def _tiff_depth(image: Image.Image) -> int:
-    bits: tuple[int, ...] = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
-    return max(bits)
+def _decode_tiff16(path: Path, data: bytes, orientation: int) -> npt.NDArray[np.uint16]:
+    """16-bit TIFF in colour or with alpha, which Pillow narrows or doesn't identify."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        page = tiff.pages.first
+        if len(tiff.pages) > 1:
+            raise _frames(path, len(tiff.pages))
+        if page.imagewidth * page.imagelength > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise _bomb(path)
+        kinds = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+        if page.dtype != np.uint16 or page.photometric not in kinds or page.samplesperpixel > 4:
+            raise ImageError(
+                f"{path} holds {page.dtype} samples of shape {page.shape}.",
+                "Convert it to 8 or 16 bit grey or RGB first.",
+            )
+        if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
+            raise ImageError(f"{path} is multiplied by its alpha.", "Save it without alpha.")
+        pixels = np.asarray(page.asarray(), dtype=np.uint16)
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            pixels = np.moveaxis(pixels, 0, -1)
+        if pixels.shape[:2] != (page.imagelength, page.imagewidth):
+            raise ValueError("its tags contradict each other")
+    return _turn(pixels, orientation)
 
 
-def _read_odd_tiff(path: Path, data: bytes) -> Pixels:
-    """16-bit colour and float TIFF, which Pillow doesn't identify."""
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-            page = tiff.pages[0]
-            if page.dtype != np.uint16 or len(page.shape) != 3:
-                raise ImageError(
-                    f"{path} holds {page.dtype} samples of shape {page.shape}.",
-                    "Convert it to 8 or 16 bit grey or RGB first.",
-                )
-            return np.asarray(tiff.asarray(), dtype=np.uint16)
-    except (tifffile.TiffFileError, ValueError, OSError):
-        raise ImageError(f"{path} is not an image.", "Remove it or replace it.") from None
+def _turn(pixels: npt.NDArray[np.uint16], orientation: int) -> npt.NDArray[np.uint16]:
+    """What ImageOps.exif_transpose does, on an array."""
+    if orientation in (5, 6, 7, 8):
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _frames(path: Path, frames: int) -> ImageError:
+    return ImageError(f"{path} holds {frames} frames.", "Save the one you mean.")
+
+
+def _bomb(path: Path) -> ImageError:
+    return ImageError(
+        f"{path} holds more than {Image.MAX_IMAGE_PIXELS} pixels.",
+        "Cut it into smaller images first.",
+    )

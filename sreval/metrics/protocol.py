@@ -57,10 +57,12 @@ class Protocol:
         """
         inner = crop(image, self.border(scale))
         if self.luma == "png2y4m":
-            if inner.shape[0] * inner.shape[1] > MAX_PIXELS:
+            height, width = inner.shape[:2]
+            # The table goes by 2x2 blocks: an odd side takes as much of it as the next even one.
+            if (height + height % 2) * (width + width % 2) > MAX_PIXELS:
                 raise ImageError(
-                    f"{inner.shape[1]}x{inner.shape[0]} pixels are more than the {MAX_PIXELS} "
-                    f"that the dither table of {self.name} serves.",
+                    f"{width}x{height} pixels are more than the {MAX_PIXELS} that the dither "
+                    f"table of {self.name} serves, odd sides counted as even.",
                     "Score it under another protocol.",
                 )
             return png2y4m_luma(inner)[..., None]

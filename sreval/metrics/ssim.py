@@ -8,7 +8,8 @@ in the processor's cache: the same few lines run at BLAS speed on a CPU and on a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,16 @@ import numpy.typing as npt
 import torch
 
 from sreval.errors import ImageError
+from sreval.threads import one_thread
 
 Plane = npt.NDArray[np.generic]
 
 WANG_WINDOW = 11
 _STRIP = 64
 """Output rows filtered at once on a CPU."""
+
+_BLOCK = 16
+"""Outputs that one product with the banded matrix gives."""
 
 
 def ssim_wang(reference: Plane, image: Plane, device: str | torch.device = "cpu") -> float:
@@ -38,15 +43,16 @@ def ssim_wang(reference: Plane, image: Plane, device: str | torch.device = "cpu"
             "Score larger images.",
         )
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    total, count = 0.0, 0
-    for mx, my, squares, products, _, _ in _window_sums(reference, image, wang_kernel(), 0, device):
+
+    def score(sums: _Sums) -> tuple[float, float]:
+        mx, my, squares, products, _, _ = sums
         cross = mx * my
         means = (mx * mx).addcmul_(my, my)
         numerator = products.sub_(cross).mul_(2).add_(c2).mul_(cross.mul_(2).add_(c1))
         denominator = squares.sub_(means).add_(c2).mul_(means.add_(c1))
-        total += float(numerator.div_(denominator).sum())
-        count += numerator.numel()
-    return total / count
+        return float(numerator.div_(denominator).sum()), numerator.numel()
+
+    return _weighted_mean(reference, image, wang_kernel(), 0, device, score)
 
 
 def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu") -> float:
@@ -59,19 +65,20 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
     kernel = daala_kernel(*reference.shape)
     radius = len(kernel) // 2
     down, across = (_used_taps(length, kernel, device) for length in reference.shape)
-    weighted, weights = 0.0, 0.0
-    for mx, my, squares, products, rows, columns in _window_sums(
-        reference, image, kernel, radius, device
-    ):
+
+    def score(sums: _Sums) -> tuple[float, float]:
+        mx, my, squares, products, rows, columns = sums
         w = down[rows][:, None] * across[columns][:, None, :]
-        c1, c2 = 255**2 * 0.0001 * w * w, 255**2 * 0.0009 * w * w
+        w_squared = w * w
+        c1, c2 = w_squared * (255**2 * 0.0001), w_squared.mul_(255**2 * 0.0009)
         cross = mx * my
         means = (mx * mx).addcmul_(my, my)
-        numerator = (2 * cross + c1) * products.mul_(w).sub_(cross).mul_(2).add_(c2)
+        numerator = products.mul_(w).sub_(cross).mul_(2).add_(c2)
         denominator = squares.mul_(w).sub_(means).add_(c2).mul_(means.add_(c1))
-        weighted += float(numerator.div_(denominator).mul_(w).sum())
-        weights += float(w.sum())
-    return weighted / weights
+        numerator.mul_(cross.mul_(2).add_(c1))
+        return float(numerator.div_(denominator).mul_(w).sum()), float(w.sum())
+
+    return _weighted_mean(reference, image, kernel, radius, device, score)
 
 
 def wang_kernel() -> npt.NDArray[np.float64]:
@@ -113,68 +120,101 @@ class _Sums(NamedTuple):
     columns: torch.Tensor
 
 
-def _window_sums(
+def _weighted_mean(
     reference: Plane,
     image: Plane,
     kernel: npt.NDArray[np.float64],
     padding: int,
     device: str | torch.device,
-) -> Iterator[_Sums]:
-    """Windowed x, y, x^2 + y^2 and x y, strip by strip; zeros beyond the border."""
+    score: Callable[[_Sums], tuple[float, float]],
+) -> float:
+    """The mean over the picture of what ``score`` sums up over a part, with its weight.
+
+    On a CPU the strips are shared out to as many threads as torch has; the result doesn't
+    depend on their number, since the parts and the order of their sum stay the same.
+    """
     if reference.shape != image.shape or reference.ndim != 2:
         raise ValueError(f"two planes of one shape are needed: {reference.shape}, {image.shape}")
     x, y = (
         torch.from_numpy(np.require(p, requirements=["C", "W"])).to(device)
         for p in (reference, image)
     )
-    height, width = x.shape
-    reach = len(kernel) - 1
-    block = max(32, reach)
-    band = _band(kernel, block).to(device)
-    out_rows = height + 2 * padding - reach
-    columns = torch.arange(width + 2 * padding - reach, device=device)
+    out_rows = len(x) + 2 * padding - len(kernel) + 1
     strip = _STRIP if x.device.type == "cpu" else out_rows
-    for first in range(0, out_rows, strip):
-        rows = slice(first, min(first + strip, out_rows))
-        planes = _planes(x, y, rows.start - padding, rows.stop - padding + reach, padding)
-        lines = _filter_rows(planes.flatten(1), band, block, reach)
-        lines = lines.view(-1, width + 2 * padding)
+    strips = [slice(top, min(top + strip, out_rows)) for top in range(0, out_rows, strip)]
+
+    def work(share: list[slice]) -> list[tuple[float, float]]:
+        return [score(sums) for sums in _window_sums(x, y, kernel, padding, share)]
+
+    with one_thread() as threads:
+        size = -(-len(strips) // threads)
+        shares = [strips[start : start + size] for start in range(0, len(strips), size)]
+        if len(shares) == 1:
+            parts = work(strips)
+        else:
+            with ThreadPoolExecutor(len(shares)) as pool:
+                parts = [part for done in pool.map(work, shares) for part in done]
+    return sum(value for value, _ in parts) / sum(weight for _, weight in parts)
+
+
+def _window_sums(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    kernel: npt.NDArray[np.float64],
+    padding: int,
+    strips: list[slice],
+) -> Iterator[_Sums]:
+    """Windowed x, y, x^2 + y^2 and x y, strip by strip; zeros beyond the border."""
+    reach = len(kernel) - 1
+    block = max(_BLOCK, reach)
+    band = _band(kernel, block).to(x.device)
+    width = x.shape[1] + 2 * padding
+    columns = torch.arange(width - reach, device=x.device)
+    tallest = max(rows.stop - rows.start for rows in strips)
+    space = torch.zeros((4, tallest + reach, width), dtype=torch.float64, device=x.device)
+    filtered = torch.empty((4 * tallest, width), dtype=torch.float64, device=x.device)
+    for rows in strips:
+        count = rows.stop - rows.start
+        planes, lines = space[:, : count + reach], filtered[: 4 * count]
+        _fill(planes, x, y, rows.start - padding, padding)
+        for plane, target in zip(planes, lines.view(4, count, width), strict=True):
+            _filter_rows(plane, band, block, reach, target)
         for start, blocks, size in _blocks(len(columns), block):
-            pieces = lines.as_strided(
-                (blocks, lines.shape[0], size + reach), (block, lines.shape[1], 1), start
-            )
+            pieces = lines.as_strided((blocks, 4 * count, size + reach), (block, width, 1), start)
             sums = torch.matmul(pieces, band[:size, : size + reach].t())
-            mx, my, squares, products = sums.view(blocks, -1, 4, size).unbind(2)
+            mx, my, squares, products = sums.view(blocks, 4, count, size).unbind(1)
             group = columns[start : start + blocks * size].view(blocks, size)
             yield _Sums(mx, my, squares, products, rows, group)
 
 
-def _planes(x: torch.Tensor, y: torch.Tensor, start: int, stop: int, padding: int) -> torch.Tensor:
-    """Rows start..stop of x, y, x^2 + y^2, x y as (rows, 4, width), zero outside the image."""
-    inside = slice(max(start, 0), min(stop, x.shape[0]))
-    planes = torch.zeros(
-        (stop - start, 4, x.shape[1] + 2 * padding), dtype=torch.float64, device=x.device
-    )
-    middle = planes[inside.start - start : inside.stop - start, :, padding : padding + x.shape[1]]
-    a, b = x[inside].double(), y[inside].double()
-    middle[:, 0], middle[:, 1] = a, b
-    torch.mul(a, a, out=middle[:, 2])
-    middle[:, 2].addcmul_(b, b)
-    torch.mul(a, b, out=middle[:, 3])
-    return planes
+def _fill(planes: torch.Tensor, x: torch.Tensor, y: torch.Tensor, first: int, padding: int) -> None:
+    """Put x, y, x^2 + y^2, x y from row ``first`` on into (4, rows, width), zero outside."""
+    rows = planes.shape[1]
+    start, stop = max(first, 0), min(first + rows, len(x))
+    planes[:, : start - first].zero_()
+    planes[:, stop - first :].zero_()
+    a, b, squares, products = planes[
+        :, start - first : stop - first, padding : padding + x.shape[1]
+    ]
+    a.copy_(x[start:stop])
+    b.copy_(y[start:stop])
+    torch.mul(a, a, out=squares).addcmul_(b, b)
+    torch.mul(a, b, out=products)
 
 
-def _filter_rows(lines: torch.Tensor, band: torch.Tensor, block: int, reach: int) -> torch.Tensor:
-    """Correlate (rows, n) with the kernel along its first axis: (rows - reach, n)."""
-    length, width = lines.shape[0] - reach, lines.shape[1]
-    out = torch.empty((length, width), dtype=torch.float64, device=lines.device)
+def _filter_rows(
+    lines: torch.Tensor, band: torch.Tensor, block: int, reach: int, out: torch.Tensor
+) -> None:
+    """Correlate (rows, n) with the kernel along its first axis into ``out`` (rows - reach, n)."""
+    length, width = out.shape
     for start, blocks, size in _blocks(length, block):
         pieces = lines.as_strided(
-            (blocks, size + reach, width), (block * width, width, 1), start * width
+            (blocks, size + reach, width),
+            (block * width, width, 1),
+            lines.storage_offset() + start * width,
         )
         target = out[start : start + blocks * size].view(blocks, size, width)
         torch.matmul(band[:size, : size + reach], pieces, out=target)
-    return out
 
 
 def _blocks(length: int, block: int) -> Iterator[tuple[int, int, int]]:

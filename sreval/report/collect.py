@@ -62,7 +62,7 @@ def select(frame: pd.DataFrame, protocol: str | None, scale: int | None) -> pd.D
     if protocol not in protocols:
         raise unknown_name("protocol of these results", protocol, protocols)
     frame = frame[frame["protocol"] == protocol]
-    scales = sorted(frame["scale"].unique())
+    scales = sorted(map(int, frame["scale"].unique()))
     if scale is None and len(scales) > 1:
         raise UsageError(f"The results hold scales {scales}.", "Choose one with --scale.")
     if scale is not None and scale not in scales:

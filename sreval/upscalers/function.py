@@ -31,12 +31,9 @@ class FunctionUpscaler(Upscaler):
         self._path = path
         self._function = _load(path)
         self.name = path.rpartition(":")[2]
-        source = inspect.getsourcefile(inspect.unwrap(self._function))
-        self._source = sha256_file(Path(source)) if source else ""
-        parameters = inspect.signature(self._function).parameters.values()
-        self._takes_scale = any(
-            p.name == "scale" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters
-        )
+        source = _source_file(self._function, path)
+        self._source = sha256_file(source) if source else ""
+        self._takes_scale = _takes_scale(self._function)
 
     def fingerprint(self, item: Item) -> str:
         """The hash of the file that the function stands in."""
@@ -47,7 +44,7 @@ class FunctionUpscaler(Upscaler):
         arguments = {"scale": scale} if self._takes_scale else {}
         try:
             result = np.asarray(self._function(lr.copy(), **arguments))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ImageError(
                 f"{self._path} failed on {item.dataset}/{item.image}: "
                 f"{type(error).__name__}: {error}.",
@@ -83,7 +80,7 @@ def _load(path: str) -> Callable[..., Any]:
     sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"Can't import {module_name}: {type(error).__name__}: {error}.",
             "Install it, or run where it lies.",
@@ -94,3 +91,23 @@ def _load(path: str) -> Callable[..., Any]:
     if not callable(function):
         raise UsageError(f"{module_name} has no function {function_name!r}.", "Check the name.")
     return function  # type: ignore[no-any-return]
+
+
+def _source_file(function: Callable[..., Any], path: str) -> Path | None:
+    """The file that a function stands in; that of its module for a partial or a network object."""
+    for thing in (inspect.unwrap(function), sys.modules[path.partition(":")[0]]):
+        try:
+            source = inspect.getsourcefile(thing)
+        except TypeError:
+            continue
+        if source:
+            return Path(source)
+    return None
+
+
+def _takes_scale(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return False  # compiled functions needn't tell their parameters
+    return any(p.name == "scale" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

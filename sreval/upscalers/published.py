@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sreval.errors import DataError, ImageError
-from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import list_images, read_image
+from sreval.images.io import hash_image, list_images, read_image
 from sreval.upscalers.base import UInt8, Upscaler
 
 
@@ -50,7 +49,7 @@ class PublishedImages(Upscaler):
 
     def fingerprint(self, item: Item) -> str:
         """The hash of the published file."""
-        return sha256_file(self._file(item))
+        return hash_image(self._file(item))
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The published image of ``item``; its size is checked, nothing is resized."""
@@ -71,7 +70,7 @@ class PublishedImages(Upscaler):
         except KeyError:
             raise ImageError(
                 f"No file of {self._folder} matches {item.dataset}/{item.image} ({item.name}).",
-                f"Name it {item.image} or {item.name}.",
+                f"Name it {' or '.join(dict.fromkeys((item.image, item.name)))}.",
             ) from None
 
 

@@ -1,0 +1,162 @@
+"""Coverage of every interval, and false alarms and power of every unit, by simulation.
+
+Usage: python benchmarks/coverage.py [--studies 2000] [--raters 26] [--images 100]
+                                     [--out build/coverage.jsonl]
+
+Each simulated study is one line of the output file; a run that was stopped goes on where it
+stopped. `--studies 5` is a smoke test. What counts as truth is the rater model's expected score
+after rounding and clipping, for the estimand that each interval names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from sreval.statistics.arrays import Floats
+from sreval.statistics.intervals import Interval, bootstrap_mean, student_mean
+from sreval.statistics.opinion import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
+from sreval.statistics.ratings import Ratings
+from sreval.statistics.recovery import recover
+from sreval.statistics.wilcoxon import signed_rank
+from sreval.study.simulate import (
+    RaterModel,
+    Raters,
+    draw_raters,
+    draw_scores,
+    expected_score,
+    expected_score_of,
+)
+
+MODEL = RaterModel()
+QUALITIES = {"middle": 3.0, "low": 1.3, "high": 4.5}
+IMAGE_SD, INTERACTION_SD = 0.5, 0.3
+SPREAD = math.hypot(IMAGE_SD, INTERACTION_SD)
+
+
+def covers(interval: Interval, truth: float) -> bool:
+    return interval.low <= truth <= interval.high
+
+
+def method_study(
+    level: float, n_raters: int, n_images: int, generator: np.random.Generator
+) -> dict[str, bool | float]:
+    """One study of one method: which intervals hold their truth."""
+    quality = level + generator.normal(size=n_images) * SPREAD
+    raters = draw_raters(MODEL, n_raters, 1, generator)
+    scores = draw_scores(MODEL, raters, quality, np.zeros(n_images, np.intp), generator)
+    ratings = Ratings.from_matrix(scores)
+    per_image = expected_score(MODEL, quality)
+    in_general = float(expected_score(MODEL, np.array(level), SPREAD))
+    by_rater = expected_score_of(MODEL, raters, np.array([level]), 0, SPREAD)
+    exactly = expected_score_of(MODEL, raters, quality, 0)
+    found: dict[str, bool | float] = {
+        "raters": covers(over_raters(ratings), float(per_image.mean())),
+        "raters, bootstrap": covers(
+            bootstrap_mean(scores.mean(axis=0), resamples=1000), float(per_image.mean())
+        ),
+        "images": covers(over_images(ratings), float(by_rater.mean())),
+        "pooled": covers(pooled(ratings), float(exactly.mean())),
+        "crowdmos": covers(crowdmos(ratings), in_general),
+        "bootstrap": covers(bootstrap_two_way(ratings, resamples=1000), in_general),
+    }
+    return found | stimulus_coverage(scores, quality, per_image, raters, generator)
+
+
+def stimulus_coverage(
+    scores: Floats,
+    quality: Floats,
+    truth: Floats,
+    raters: Raters,
+    generator: np.random.Generator,
+) -> dict[str, bool | float]:
+    """Share of stimuli whose own interval holds, for the MOS and for the recovered quality.
+
+    Recovery is judged on votes of its own model, neither rounded nor clipped.
+    """
+    hits = [covers(student_mean(row), float(t)) for row, t in zip(scores, truth, strict=True)]
+    noise = generator.normal(size=scores.shape) * raters.inconsistency
+    unrounded = quality[:, None] + raters.bias + noise
+    stimuli = recover(Ratings.from_matrix(unrounded)).stimuli
+    error = np.abs(stimuli["quality"].to_numpy() - quality - raters.bias.mean())
+    return {
+        "stimulus, Student": float(np.mean(hits)),
+        "recovery, half_width_li2020": float((error <= stimuli["half_width_li2020"]).mean()),
+        "recovery, half_width_p910": float((error <= stimuli["half_width_p910"]).mean()),
+    }
+
+
+def pair_study(
+    difference: float, n_raters: int, n_images: int, generator: np.random.Generator
+) -> dict[str, bool]:
+    """One study of two methods: what each unit finds, and whether its interval holds."""
+    found: dict[str, bool] = {}
+    for unit in ("rater", "image", "pooled"):
+        own = INTERACTION_SD if unit == "image" else 0.0
+        taste = 0.0 if unit == "image" else MODEL.taste_sd
+        model = RaterModel(taste_sd=taste)
+        quality = 3 + generator.normal(size=n_images) * IMAGE_SD
+        levels = np.array([[difference / 2], [-difference / 2]])
+        both = quality + levels + generator.normal(size=(2, n_images)) * own
+        raters = draw_raters(model, n_raters, 2, generator)
+        method = np.repeat(np.arange(2), n_images)
+        scores = draw_scores(model, raters, both.ravel(), method, generator)
+        first, second = scores.reshape(2, n_images, n_raters)
+        if unit == "pooled":
+            found[unit] = signed_rank(first.ravel(), second.ravel()).p < 0.05
+            continue
+        axis = 0 if unit == "rater" else 1
+        x, y = first.mean(axis=axis), second.mean(axis=axis)
+        found[unit] = signed_rank(x, y).p < 0.05
+        if difference == 0:
+            found[f"{unit}, interval of the difference"] = covers(student_mean(x - y), 0.0)
+    return found
+
+
+def study(seed: int, n_raters: int, n_images: int) -> dict[str, dict[str, bool | float]]:
+    generator = np.random.default_rng([20_110_501, seed])
+    return {
+        **{
+            f"coverage, {name}": method_study(level, n_raters, n_images, generator)
+            for name, level in QUALITIES.items()
+        },
+        "rejects, no difference": dict(pair_study(0.0, n_raters, n_images, generator)),
+        "rejects, difference 0.1": dict(pair_study(0.1, n_raters, n_images, generator)),
+        "rejects, difference 0.2": dict(pair_study(0.2, n_raters, n_images, generator)),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--raters", type=int, default=26)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path("build/coverage.jsonl"))
+    arguments = parser.parse_args()
+    shape = [arguments.raters, arguments.images]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
+    done = {row["seed"]: row for row in map(json.loads, lines) if row["shape"] == shape}
+    with arguments.out.open("a") as handle:
+        for seed in range(arguments.studies):
+            if seed not in done:
+                done[seed] = {"seed": seed, "shape": shape, "found": study(seed, *shape)}
+                handle.write(json.dumps(done[seed], default=float) + "\n")
+                handle.flush()
+    rows = [done[seed]["found"] for seed in range(arguments.studies)]
+    print(f"{len(rows)} simulated studies, {shape[0]} raters x {shape[1]} images, {MODEL}\n")
+    for group in rows[0]:
+        for name in rows[0][group]:
+            values = np.array([float(row[group][name]) for row in rows])
+            error = values.std() / math.sqrt(len(rows))
+            print(f"{group:24} {name:36} {values.mean():7.2%} +- {error:.2%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

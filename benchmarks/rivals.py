@@ -1,0 +1,74 @@
+"""How the benchmarks get basicsr: the released package, or a checkout."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+INSTALL = """\
+basicsr, one of the rivals, can't be had ({reason}).
+Install it without its dependencies, which name an old toolchain:
+    pip install -e '.[bench]'
+    pip install --no-deps --no-build-isolation basicsr
+or name a checkout: BASICSR_PATH=/path/to/BasicSR"""
+
+_GONE = "torchvision.transforms.functional_tensor"
+
+
+@dataclass(frozen=True)
+class Basicsr:
+    """The functions of basicsr that are timed, and how they were got."""
+
+    calculate_psnr: Callable[..., float]
+    calculate_ssim: Callable[..., float]
+    imresize: Callable[..., Any]
+    origin: str
+
+
+def load_basicsr() -> Basicsr:
+    """basicsr from BASICSR_PATH, else as installed. SystemExit, saying how, when it can't be had.
+
+    The released package imports a module that torchvision no longer has, for one function that
+    moved; an alias of it is put in its place. No timed function uses it.
+    """
+    notes = []
+    folder = os.environ.get("BASICSR_PATH")
+    if folder:
+        sys.path.insert(0, folder)
+    if importlib.util.find_spec(_GONE) is None:
+        from torchvision.transforms import functional
+
+        alias = types.ModuleType(_GONE)
+        alias.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
+        sys.modules[_GONE] = alias
+        notes.append(f"{_GONE}, gone from torchvision, put in its place as an alias")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metrics = importlib.import_module("basicsr.metrics.psnr_ssim")
+            resize = importlib.import_module("basicsr.utils.matlab_functions")
+    except ImportError as error:
+        raise SystemExit(INSTALL.format(reason=error)) from None
+    return Basicsr(
+        metrics.calculate_psnr,
+        metrics.calculate_ssim,
+        resize.imresize,
+        "; ".join([_origin(bool(folder)), *notes]),
+    )
+
+
+def _origin(checkout: bool) -> str:
+    if checkout:
+        return "basicsr from the checkout that BASICSR_PATH names"
+    try:
+        return f"basicsr {version('basicsr')} as released, installed with --no-deps"
+    except PackageNotFoundError:
+        return "basicsr from the import path"

@@ -1,0 +1,121 @@
+"""From a metric's values to the opinion scale: monotone maps, fitted by least squares."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from scipy import optimize, special
+
+from sreval.statistics.arrays import Floats
+
+Mapping = Literal["linear", "logistic"]
+
+MAPPINGS: tuple[Mapping, ...] = ("linear", "logistic")
+
+_ITERATIONS = 30
+_FLATTEST, _STEEPEST = math.log(0.05), math.log(8.0)
+_DIFFERENCE = 1e-5
+_REGULAR = 1e-12
+_ENOUGH = 1e-6
+_PATIENCE = 3
+
+
+def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -> Floats:
+    """The metric's values on the scale of ``mos``, fitted anew for each row of ``weights``.
+
+    ``metric`` and ``mos`` are of shape (n,), ``weights`` (B, n), non-negative; the result is
+    (B, n). 'linear' is b0 + b1 x. 'logistic' is the four-parameter b0 + b1 / (1 + exp(-(x -
+    b2) / b3)) with b3 > 0 (VQEG FR-TV Phase I, 2000), monotone for every parameter; b3 is at
+    least an eighth of the metric's standard deviation, so that the curve is never a mere step.
+    """
+    deviation = metric.std()
+    x = (metric - metric.mean()) / deviation if deviation else np.zeros_like(metric)
+    if mapping == "linear":
+        return _linear(np.broadcast_to(x, weights.shape), mos, weights)
+    start = np.repeat(_start(x, mos)[:, None], weights.shape[0], axis=1)
+    return _logistic(x, mos, weights, start)
+
+
+def _start(x: Floats, mos: Floats) -> Floats:
+    """Centre and log steepness of the best curve on all points alike."""
+    everything = np.ones((1, x.size))
+
+    def loss(at: Floats) -> float:
+        return float(((_curve(x, mos, everything, at[:, None]) - mos) ** 2).sum())
+
+    starts = [np.array([centre, steep]) for centre in (-1.0, 0.0, 1.0) for steep in (-1.0, 1.0)]
+    fits = [optimize.minimize(loss, start, method="Nelder-Mead") for start in starts]
+    best = min(fits, key=lambda fit: float(fit.fun))
+    return _bounded(np.asarray(best.x, dtype=np.float64))
+
+
+def _logistic(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:
+    """Levenberg-Marquardt on (centre, log steepness), each step solving the linear part."""
+    damping = np.full(weights.shape[0], 1e-2)
+    best = _curve(x, mos, weights, at)
+    loss = (weights * (best - mos) ** 2).sum(axis=1)
+    idle = 0
+    for _ in range(_ITERATIONS):
+        trial = _bounded(at + _step(x, mos, weights, at, best, damping))
+        mapped = _curve(x, mos, weights, trial)
+        trial_loss = (weights * (mapped - mos) ** 2).sum(axis=1)
+        better = trial_loss < loss
+        gained = bool((trial_loss < loss * (1 - _ENOUGH)).any())
+        at = np.where(better, trial, at)
+        best = np.where(better[:, None], mapped, best)
+        loss = np.where(better, trial_loss, loss)
+        damping = np.where(better, damping / 4, damping * 8)
+        idle = 0 if gained else idle + 1
+        if idle == _PATIENCE:
+            break
+    return best
+
+
+def _step(
+    x: Floats, mos: Floats, weights: Floats, at: Floats, mapped: Floats, damping: Floats
+) -> Floats:
+    """The damped normal equations of the two shape parameters, solved for every row at once."""
+    moved = at + np.array([[[_DIFFERENCE], [0]], [[0], [_DIFFERENCE]]])
+    by_centre, by_steepness = (
+        (_curve(x, mos, weights, parameters) - mapped) / _DIFFERENCE for parameters in moved
+    )
+    error = weights * (mos - mapped)
+    target = ((by_centre * error).sum(axis=1), (by_steepness * error).sum(axis=1))
+    across = (weights * by_centre * by_steepness).sum(axis=1)
+    damped = 1 + damping
+    one = (weights * by_centre**2).sum(axis=1) * damped + _REGULAR
+    two = (weights * by_steepness**2).sum(axis=1) * damped + _REGULAR
+    determinant = one * two - across**2
+    return np.stack(
+        [
+            (two * target[0] - across * target[1]) / determinant,
+            (one * target[1] - across * target[0]) / determinant,
+        ]
+    )
+
+
+def _curve(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:
+    """The fitted logistic curve at centre ``at[0]`` and log steepness ``at[1]``, shape (B, n)."""
+    bounded = _bounded(at)
+    shape = special.expit(np.exp(bounded[1])[:, None] * (x[None, :] - bounded[0][:, None]))
+    return _linear(shape, mos, weights)
+
+
+def _linear(shape: Floats, mos: Floats, weights: Floats) -> Floats:
+    """Weighted least squares b0 + b1 * shape, row by row; b1 is 0 where the shape is constant."""
+    total = weights.sum(axis=1, keepdims=True)
+    shape_mean = (weights * shape).sum(axis=1, keepdims=True) / total
+    mos_mean = (weights * mos).sum(axis=1, keepdims=True) / total
+    centred = shape - shape_mean
+    variance = (weights * centred**2).sum(axis=1, keepdims=True)
+    covariance = (weights * centred * (mos - mos_mean)).sum(axis=1, keepdims=True)
+    slope = np.divide(covariance, variance, out=np.zeros_like(variance), where=variance > 1e-20)
+    fitted: Floats = mos_mean + slope * centred
+    return fitted
+
+
+def _bounded(at: Floats) -> Floats:
+    """Centre within the data's reach and steepness within its limits."""
+    return np.stack([np.clip(at[0], -10, 10), np.clip(at[1], _FLATTEST, _STEEPEST)])

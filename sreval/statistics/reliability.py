@@ -1,0 +1,187 @@
+"""How far raters agree: intraclass correlation, Krippendorff's alpha, split halves, SOS."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse, stats
+
+from sreval.errors import StatisticsError
+from sreval.statistics.arrays import Floats, check_level
+from sreval.statistics.intervals import Interval
+from sreval.statistics.ratings import Ratings, group_mean
+from sreval.statistics.votes import ACR, Scale
+
+
+@dataclass(frozen=True)
+class IntraclassCorrelation:
+    """Absolute agreement under a two-way random model: of one rater, and of the mean of all."""
+
+    single: Interval
+    average: Interval
+
+
+@dataclass(frozen=True)
+class SplitHalf:
+    """Correlation of the MOS of two random halves of the raters, over random splits.
+
+    ``correlation`` is the mean Pearson correlation; ``spearman_brown`` what it predicts for the
+    MOS of all raters, 2 r / (1 + r); ``low`` and ``high`` the 2.5 and 97.5 percentiles of the
+    correlation over the splits, which is no confidence interval.
+    """
+
+    correlation: float
+    spearman_brown: float
+    low: float
+    high: float
+    splits: int
+    n_raters: int
+
+
+def intraclass_correlation(matrix: Floats, level: float = 0.95) -> IntraclassCorrelation:
+    """ICC(A,1) and ICC(A,k) of a complete stimulus by rater matrix, shape (n, k).
+
+    McGraw and Wong 1996, Psychological Methods 1(1), tables 4 and 7, case 2A; ICC(2,1) and
+    ICC(2,k) in the names of Shrout and Fleiss 1979. Raises StatisticsError when a vote is
+    missing, there are fewer than two stimuli or raters, or all votes are equal.
+    """
+    check_level(level)
+    n, k = _complete(matrix)
+    grand = matrix.mean()
+    rows = k * float(((matrix.mean(axis=1) - grand) ** 2).sum()) / (n - 1)
+    columns = n * float(((matrix.mean(axis=0) - grand) ** 2).sum()) / (k - 1)
+    total = float(((matrix - grand) ** 2).sum())
+    error = (total - (n - 1) * rows - (k - 1) * columns) / ((n - 1) * (k - 1))
+    single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    low, high = _single_limits(single, rows, columns, error, (n, k), level)
+    average = (rows - error) / (rows + (columns - error) / n)
+    method = "McGraw and Wong 1996, case 2A"
+    many = (_spearman_brown(low, k), _spearman_brown(high, k))
+    return IntraclassCorrelation(
+        Interval(single, low, high, level, n, "stimulus", "ICC(A,1)", method),
+        Interval(average, *many, level, n, "stimulus", f"ICC(A,{k})", method),
+    )
+
+
+def krippendorff_alpha(ratings: Ratings) -> float:
+    """Krippendorff's alpha of ordinal scores, with missing votes, at most 1.
+
+    Krippendorff 2019, Content Analysis, 4th ed.; the ordinal metric squares the
+    number of votes that lie between two scores. Stimuli with one vote can't disagree and are
+    left out. NaN when all remaining votes are equal. Raises StatisticsError when no stimulus
+    has two votes.
+    """
+    paired = np.bincount(ratings.stimulus)[ratings.stimulus] > 1
+    if not paired.any():
+        raise StatisticsError(
+            "No stimulus has two votes.", "Agreement needs raters who rated the same."
+        )
+    kept = ratings.keep(paired)
+    values, codes = np.unique(kept.score, return_inverse=True)
+    counts = np.zeros((kept.n_stimuli, values.size))
+    np.add.at(counts, (kept.stimulus, codes), 1)
+    weight = 1 / (counts.sum(axis=1) - 1)
+    coincidence = (counts * weight[:, None]).T @ counts
+    coincidence -= np.diag((counts * weight[:, None]).sum(axis=0))
+    margin = coincidence.sum(axis=1)
+    middle = np.cumsum(margin) - margin / 2
+    distance = np.subtract.outer(middle, middle) ** 2
+    expected = float((np.outer(margin, margin) * distance).sum()) / (margin.sum() - 1)
+    return 1 - float((coincidence * distance).sum()) / expected if expected else math.nan
+
+
+def sos_coefficient(ratings: Ratings, scale: Scale = ACR) -> float:
+    """The SOS parameter a: vote variance = a (high - MOS)(MOS - low), least squares.
+
+    Hossfeld, Schatz and Egger 2011, "SOS: the MOS is not enough!", QoMEX, with the
+    sample variance (n - 1) of every stimulus with two votes or more. Between 0 (all alike)
+    and about 1 (only the ends are used); NaN when every MOS lies at an end of the scale.
+    """
+    n = np.bincount(ratings.stimulus)
+    mos = group_mean(ratings.score, ratings.stimulus, n.size)
+    squares = np.bincount(ratings.stimulus, (ratings.score - mos[ratings.stimulus]) ** 2)
+    several = n > 1
+    variance = squares[several] / (n[several] - 1)
+    largest = ((scale.high - mos) * (mos - scale.low))[several]
+    norm = float((largest**2).sum())
+    return float((largest * variance).sum()) / norm if norm else math.nan
+
+
+def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
+    """Pearson correlation between the MOS of two halves of the raters, drawn ``splits`` times.
+
+    An odd rater goes to either half by lot; stimuli without a vote in one of the halves are
+    left out of that split. Raises StatisticsError with fewer than two raters, or when no
+    split gives three stimuli whose MOS varies in both halves.
+    """
+    if ratings.n_raters < 2:
+        raise StatisticsError("One rater can't be split into halves.", "Two are needed.")
+    generator = np.random.default_rng(seed)
+    order = generator.permuted(np.tile(np.arange(ratings.n_raters), (splits, 1)), axis=1)
+    half = (order * 2 < ratings.n_raters).T.astype(np.float64)
+    cells = (ratings.stimulus, ratings.rater)
+    shape = (ratings.n_stimuli, ratings.n_raters)
+    sums = sparse.csr_array((ratings.score, cells), shape=shape)
+    counts = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+    sides = []
+    for side in (half, 1 - half):
+        n: Floats = np.asarray(counts @ side)
+        total: Floats = np.asarray(sums @ side)
+        sides.append(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
+    found = []
+    for one, other in zip(sides[0].T, sides[1].T, strict=True):
+        both = ~np.isnan(one) & ~np.isnan(other)
+        if both.sum() > 2 and np.ptp(one[both]) > 0 and np.ptp(other[both]) > 0:
+            found.append(float(stats.pearsonr(one[both], other[both]).statistic))
+    if not found:
+        raise StatisticsError(
+            "No split of the raters gives halves that can be correlated.",
+            "Each half needs votes of more than one score on three common stimuli.",
+        )
+    mean = float(np.mean(found))
+    low, high = (float(q) for q in np.quantile(found, [0.025, 0.975]))
+    return SplitHalf(mean, _spearman_brown(mean, 2), low, high, len(found), ratings.n_raters)
+
+
+def _complete(matrix: Floats) -> tuple[int, int]:
+    if matrix.ndim != 2 or min(matrix.shape) < 2:
+        raise StatisticsError(
+            f"An intraclass correlation needs two stimuli and two raters, got {matrix.shape}.",
+            "Pass a stimulus by rater matrix.",
+        )
+    missing = int(np.isnan(matrix).sum())
+    if missing:
+        raise StatisticsError(
+            f"{missing} of {matrix.size} votes are missing; this form of ICC needs all.",
+            "Keep the stimuli that every rater rated, or use Krippendorff's alpha.",
+        )
+    if np.ptp(matrix) == 0:
+        raise StatisticsError(f"All votes are {matrix.flat[0]:g}: agreement is undefined.")
+    n, k = matrix.shape
+    return n, k
+
+
+def _single_limits(
+    icc: float, rows: float, columns: float, error: float, shape: tuple[int, int], level: float
+) -> tuple[float, float]:
+    """Limits of ICC(A,1) from the mean squares, NaN where a perfect fit leaves no error."""
+    n, k = shape
+    if error <= 0 or icc >= 1:
+        return math.nan, math.nan
+    a = k * icc / (n * (1 - icc))
+    b = 1 + k * icc * (n - 1) / (n * (1 - icc))
+    freedom = (a * columns + b * error) ** 2 / (
+        (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    )
+    lower = float(stats.f.ppf((1 + level) / 2, n - 1, freedom))
+    upper = float(stats.f.ppf((1 + level) / 2, freedom, n - 1))
+    rest = k * columns + (k * n - k - n) * error
+    low = n * (rows - lower * error) / (lower * rest + n * rows)
+    high = n * (upper * rows - error) / (rest + n * upper * rows)
+    return low, high
+
+
+def _spearman_brown(correlation: float, times: int) -> float:
+    return times * correlation / (1 + (times - 1) * correlation)

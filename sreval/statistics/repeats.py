@@ -1,0 +1,96 @@
+"""Test and retest: the same rater on the identical stimulus twice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sreval.errors import StatisticsError
+from sreval.statistics.arrays import Floats
+from sreval.statistics.intervals import Interval, student_mean
+from sreval.statistics.votes import ACR, STIMULUS, Scale
+from sreval.statistics.wilcoxon import SignedRank, signed_rank
+
+
+@dataclass(frozen=True)
+class Retest:
+    """Agreement of first and second votes.
+
+    ``exact`` and ``within_one`` are shares of ``n_pairs``; ``change`` is the mean of second
+    minus first over raters; ``kappa`` Cohen's with quadratic weights over all pairs, NaN when
+    all votes are one score; ``test`` the signed-rank test of the raters' mean second against
+    first votes; ``unpaired`` the repeats without a first vote.
+    """
+
+    n_pairs: int
+    n_raters: int
+    exact: float
+    within_one: float
+    change: Interval
+    kappa: float
+    test: SignedRank
+    unpaired: int
+
+
+def repeat_pairs(votes: pd.DataFrame) -> pd.DataFrame:
+    """One row a repeat whose first vote is known: rater, stimulus, ``first`` and ``second``.
+
+    Raises StatisticsError when the accepted votes hold no such repeat.
+    """
+    accepted = votes[votes["accepted"]]
+    key = ["rater", *STIMULUS]
+    first = accepted.loc[accepted["kind"] == "vote", [*key, "score"]]
+    second = accepted.loc[accepted["kind"] == "repeat", [*key, "score"]]
+    pairs = first.merge(second, on=key, suffixes=("_first", "_second"))
+    if pairs.empty:
+        raise StatisticsError(
+            "The votes hold no repeat with its first vote.", "Mark second votes kind=repeat."
+        )
+    return pairs.rename(columns={"score_first": "first", "score_second": "second"})
+
+
+def retest(votes: pd.DataFrame, scale: Scale = ACR) -> Retest:
+    """How well raters agree with themselves (Ledig et al. 2017, supplement: the pilot study).
+
+    Raises StatisticsError when there is no repeat.
+    """
+    pairs = repeat_pairs(votes)
+    repeats = int((votes["accepted"] & (votes["kind"] == "repeat")).sum())
+    change = pairs["second"] - pairs["first"]
+    by_rater = pairs.groupby("rater")[["first", "second"]].mean()
+    return Retest(
+        n_pairs=len(pairs),
+        n_raters=len(by_rater),
+        exact=float((change == 0).mean()),
+        within_one=float((change.abs() <= 1).mean()),
+        change=student_mean(
+            by_rater["second"] - by_rater["first"],
+            unit="rater",
+            estimand="second minus first vote: these stimuli, raters in general",
+        ),
+        kappa=weighted_kappa(
+            pairs["first"].to_numpy(dtype=np.float64),
+            pairs["second"].to_numpy(dtype=np.float64),
+            scale,
+        ),
+        test=signed_rank(by_rater["second"], by_rater["first"]),
+        unpaired=repeats - len(pairs),
+    )
+
+
+def weighted_kappa(first: Floats, second: Floats, scale: Scale = ACR) -> float:
+    """Cohen's kappa with quadratic weights of two vectors of scores, NaN if all are one score.
+
+    Cohen 1968, Psychological Bulletin 70(4), weights (i - j)^2.
+    """
+    size = scale.high - scale.low + 1
+    joint = np.zeros((size, size))
+    np.add.at(
+        joint, (first.astype(int) - scale.low, second.astype(int) - scale.low), 1 / first.size
+    )
+    weight = np.subtract.outer(np.arange(size), np.arange(size)) ** 2
+    chance = float((weight * np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum())
+    return 1 - float((weight * joint).sum()) / chance if chance else math.nan

@@ -1,0 +1,218 @@
+"""The rater model: votes of simulated raters, and what those votes are expected to be.
+
+A vote is round(quality + bias + taste + noise), clipped to the scale: the model of Li et al.
+2020 with a rater's taste for a method, which is what makes votes of one rater dependent, and
+with what real raters do besides: lapses, straight-lining, speeding, dropping out. Every row
+made here carries ``simulated`` = True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from sreval.errors import StatisticsError
+from sreval.statistics.arrays import Floats
+
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+
+
+@dataclass(frozen=True)
+class RaterModel:
+    """How raters differ and err, in points of the scale.
+
+    ``bias_sd``: spread of the raters' severity. ``taste_sd``: spread of a rater's own preference
+    for a method. ``inconsistency``: median over raters of the noise's standard deviation, with
+    ``inconsistency_spread`` the standard deviation of its logarithm. Bias and inconsistency
+    are what P.910 Annex E recovers from Netflix' public 26 raters; the taste is assumed.
+    ``lapse_rate``: share of votes cast at random. ``straight_liner_rate``, ``speeder_rate``,
+    ``dropout_rate``: shares of raters who give one score throughout, who vote at random at
+    once, and who leave after a random part.
+    """
+
+    bias_sd: float = 0.3
+    taste_sd: float = 0.2
+    inconsistency: float = 0.6
+    inconsistency_spread: float = 0.2
+    lapse_rate: float = 0.02
+    straight_liner_rate: float = 0.0
+    speeder_rate: float = 0.0
+    dropout_rate: float = 0.0
+    low: int = 1
+    high: int = 5
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name.endswith("rate") and not 0 <= value <= 1:
+                raise StatisticsError(f"{name} must lie within 0..1, got {value}.")
+            if (name.endswith(("sd", "spread")) or name == "inconsistency") and value < 0:
+                raise StatisticsError(f"{name} can't be negative, got {value}.")
+        if self.straight_liner_rate + self.speeder_rate > 1:
+            raise StatisticsError("Straight-liners and speeders together exceed all raters.")
+        if self.high <= self.low:
+            raise StatisticsError(f"The scale {self.low}..{self.high} has no range.")
+
+
+@dataclass(frozen=True)
+class Raters:
+    """Raters drawn from a model: all of shape (I,), taste (I, methods).
+
+    ``constant`` is the score that a rater gives who is a straight-liner.
+    """
+
+    straight_liner: NDArray[np.bool_]
+    speeder: NDArray[np.bool_]
+    bias: Floats
+    inconsistency: Floats
+    taste: Floats
+    constant: Floats
+
+
+def draw_raters(
+    model: RaterModel, n: int, n_methods: int, generator: np.random.Generator
+) -> Raters:
+    """``n`` raters with a taste for each of ``n_methods`` methods."""
+    share = generator.random(n)
+    straight_liner = share < model.straight_liner_rate
+    speeder = ~straight_liner & (share < model.straight_liner_rate + model.speeder_rate)
+    spread = generator.normal(size=n) * model.inconsistency_spread
+    return Raters(
+        straight_liner=straight_liner,
+        speeder=speeder,
+        bias=generator.normal(size=n) * model.bias_sd,
+        inconsistency=model.inconsistency * np.exp(spread),
+        taste=generator.normal(size=(n, n_methods)) * model.taste_sd,
+        constant=generator.integers(model.low, model.high + 1, n).astype(np.float64),
+    )
+
+
+def draw_scores(
+    model: RaterModel,
+    raters: Raters,
+    quality: Floats,
+    method: NDArray[np.intp],
+    generator: np.random.Generator,
+) -> Floats:
+    """Scores of shape (J, I) on stimuli of ``quality`` (J,) made by ``method`` (J,)."""
+    shape = (quality.size, raters.bias.size)
+    latent = quality[:, None] + raters.bias + raters.taste[:, method].T
+    latent = latent + generator.normal(size=shape) * raters.inconsistency
+    scores = np.clip(np.rint(latent), model.low, model.high)
+    at_random = generator.random(shape) < model.lapse_rate
+    at_random |= raters.speeder
+    scores = np.where(at_random, generator.integers(model.low, model.high + 1, shape), scores)
+    return np.where(raters.straight_liner, raters.constant, scores)
+
+
+def expected_score(model: RaterModel, quality: Floats, spread: float = 0.0) -> Floats:
+    """The expected score of a rater drawn anew, after rounding and clipping, shape as quality.
+
+    ``spread`` is the standard deviation of further normal effects about ``quality``, such as
+    images drawn anew. Gauss-Hermite quadrature over the raters' inconsistency.
+    """
+    noise = model.inconsistency * np.exp(model.inconsistency_spread * _NODES)
+    sd = np.sqrt(model.bias_sd**2 + model.taste_sd**2 + spread**2 + noise**2)
+    value = _rounded_mean(model, np.asarray(quality, dtype=np.float64)[..., None], sd)
+    attentive = value @ (_NODE_WEIGHTS / _NODE_WEIGHTS.sum())
+    middle = (model.low + model.high) / 2
+    at_random = 1 - (1 - model.straight_liner_rate - model.speeder_rate) * (1 - model.lapse_rate)
+    expected: Floats = (1 - at_random) * attentive + at_random * middle
+    return expected
+
+
+def expected_score_of(
+    model: RaterModel, raters: Raters, quality: Floats, method: int, spread: float = 0.0
+) -> Floats:
+    """The expected score that each of ``raters`` gives, shape (J, I), for ``quality`` (J,)."""
+    sd = np.sqrt(raters.inconsistency**2 + spread**2)
+    centre = quality[:, None] + raters.bias + raters.taste[:, method]
+    middle = (model.low + model.high) / 2
+    lapsing = np.where(raters.speeder, 1.0, model.lapse_rate)
+    mean = (1 - lapsing) * _rounded_mean(model, centre, sd) + lapsing * middle
+    return np.where(raters.straight_liner, raters.constant, mean)
+
+
+def make_stimuli(
+    methods: Mapping[str, float],
+    n_images: int,
+    *,
+    image_sd: float = 0.5,
+    interaction_sd: float = 0.3,
+    dataset: str = "simulated",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Stimuli of every method on every image: dataset, image, scene, method, quality.
+
+    ``methods`` gives each one's mean quality; an image's difficulty has ``image_sd``, what is
+    the image's own with each method ``interaction_sd``.
+    """
+    generator = np.random.default_rng(seed)
+    difficulty = generator.normal(size=n_images) * image_sd
+    own = generator.normal(size=(len(methods), n_images)) * interaction_sd
+    quality = np.array(list(methods.values()))[:, None] + difficulty + own
+    images = [f"img_{i + 1:03}" for i in range(n_images)]
+    return pd.DataFrame(
+        {
+            "dataset": dataset,
+            "image": images * len(methods),
+            "scene": images * len(methods),
+            "method": np.repeat(list(methods), n_images),
+            "quality": quality.ravel(),
+        }
+    )
+
+
+def simulate_votes(
+    stimuli: pd.DataFrame, model: RaterModel, n_raters: int, seed: int = 0
+) -> pd.DataFrame:
+    """A table of votes on every stimulus, each rater in a random order of their own.
+
+    ``stimuli`` as ``make_stimuli`` gives them. Response times are log-normal about 2.5 s, and
+    about 0.25 s for speeders. All rows carry ``simulated`` = True and the study 'simulated'.
+    Raises StatisticsError for no rater or no stimulus.
+    """
+    if n_raters < 1 or stimuli.empty:
+        raise StatisticsError(
+            f"Can't simulate {n_raters} raters on {len(stimuli)} stimuli.", "One is the least."
+        )
+    generator = np.random.default_rng(seed)
+    codes, methods = pd.factorize(stimuli["method"])
+    method = np.asarray(codes, dtype=np.intp)
+    raters = draw_raters(model, n_raters, len(methods), generator)
+    quality = stimuli["quality"].to_numpy(dtype=np.float64)
+    scores = draw_scores(model, raters, quality, method, generator)
+    stimulus = np.broadcast_to(np.arange(quality.size)[:, None], scores.shape)
+    rater = np.broadcast_to(np.arange(n_raters), scores.shape)
+    position = generator.permuted(stimulus, axis=0)
+    median = np.where(raters.speeder, 250.0, 2500.0)
+    times = median * np.exp(0.4 * generator.normal(size=scores.shape))
+    leaves = generator.random(n_raters) < model.dropout_rate
+    seen = np.where(leaves, np.ceil(generator.random(n_raters) * len(stimuli)), len(stimuli))
+    cast = position < seen
+    shown = stimuli.drop(columns="quality")
+    votes = pd.DataFrame({name: shown[name].to_numpy()[stimulus[cast]] for name in shown})
+    votes.insert(0, "rater", [f"sim-{i + 1:03}" for i in rater[cast].tolist()])
+    votes = votes.assign(
+        study="simulated",
+        position=position[cast],
+        score=scores[cast].astype(np.int64),
+        kind="vote",
+        response_ms=np.rint(times[cast]),
+        simulated=True,
+    )
+    ordered: pd.DataFrame = votes.sort_values(["rater", "position"], ignore_index=True)
+    return ordered
+
+
+def _rounded_mean(model: RaterModel, centre: Floats, sd: Floats) -> Floats:
+    """Mean of a normal variable rounded to integers and clipped to the scale."""
+    steps = np.arange(model.low, model.high) + 0.5
+    safe = np.maximum(sd, 1e-9)
+    above = special.ndtr((centre[..., None] - steps) / safe[..., None])
+    mean: Floats = model.low + above.sum(axis=-1)
+    return mean

@@ -1,0 +1,80 @@
+"""A trained network as a method: by its model's name, or by the path of its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sreval import content
+from sreval.errors import UsageError, WeightsError
+from sreval.files import sha256_file
+from sreval.images.datasets import Dataset, Item
+from sreval.networks.inference import Inference, Precision
+from sreval.networks.weights import load_network
+from sreval.upscalers.base import UInt8, Upscaler
+
+WEIGHTS = "weights.safetensors"
+
+
+class NetworkUpscaler(Upscaler):
+    """A model from models/, or a weight file, run on ``device`` in ``precision``.
+
+    ``tile`` bounds the memory: the side in LR pixels of what is computed at once; None takes
+    whole images. Raises WeightsError when there are no weights or they can't be loaded.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        device: str = "cpu",
+        precision: Precision = "fp32",
+        tile: int | None = None,
+    ) -> None:
+        path = weights_path(spec)
+        network, provenance = load_network(path)
+        self.name = provenance.recipe
+        self.weights_sha256 = sha256_file(path)
+        self.parallel = device == "cpu"
+        self._scale = provenance.architecture.scale
+        self._stamp = f"{precision} {device.partition(':')[0]}"
+        self._inference = Inference(
+            network, provenance.architecture, device=device, precision=precision, tile=tile
+        )
+
+    def prepare(self, dataset: Dataset) -> None:
+        """Raises UsageError where the network enlarges by another scale."""
+        if dataset.scale != self._scale:
+            raise UsageError(
+                f"{self.name} enlarges {self._scale} times, {dataset.name} is of scale "
+                f"{dataset.scale}.",
+                f"Run it with a scale of {self._scale}.",
+            )
+
+    def fingerprint(self, item: Item) -> str:
+        """The precision and the kind of device: both may change a rounded value."""
+        return self._stamp
+
+    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+        """The network's SR image, rounded to uint8; a grey image stays grey."""
+        return self._inference.upscale([lr])[0]
+
+
+def is_network(spec: str) -> bool:
+    """Whether ``spec`` names a model or a file or folder of weights."""
+    if spec in content.names("models"):
+        return True
+    path = Path(spec).expanduser()
+    return path.suffix == ".safetensors" or (path / WEIGHTS).is_file()
+
+
+def weights_path(spec: str) -> Path:
+    """The weight file of a model's name, its folder or the file itself. Raises WeightsError."""
+    path = Path(spec).expanduser()
+    if path.suffix == ".safetensors":
+        return path
+    folder = path if (path / WEIGHTS).is_file() else content.find("models", spec)
+    if not (folder / WEIGHTS).is_file():
+        raise WeightsError(
+            f"The model {folder.name} has a recipe but no weights yet: {folder / WEIGHTS}.",
+            f"Train it with `sreval train {folder.name}`, or name a weight file.",
+        )
+    return folder / WEIGHTS

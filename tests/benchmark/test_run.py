@@ -1,0 +1,391 @@
+"""A run computes what changed and nothing else, survives being killed, and ends the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from sreval.benchmark import work
+from sreval.benchmark.plan import BenchmarkPlan, resolve
+from sreval.benchmark.results import JOURNAL, MANIFEST, RESULTS, read_frame, read_manifest
+from sreval.benchmark.run import Outcome, run
+from sreval.images.io import write_png
+from sreval.upscalers.interpolation import Bicubic, Nearest
+
+UInt8 = npt.NDArray[np.uint8]
+
+IMAGES = ("ant", "bee", "cow")
+LONG = 40
+
+
+@pytest.fixture
+def photos(tmp_path: Path, photograph: UInt8) -> Path:
+    """A folder of three images that differ."""
+    folder = tmp_path / "photos"
+    for shift, name in enumerate(IMAGES):
+        write_png(folder / f"{name}.png", np.roll(photograph, 17 * shift, axis=1))
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SR images that nearest and bicubic have been asked to make, as they are asked."""
+    calls: list[str] = []
+    for method in (Nearest, Bicubic):
+        original = method.upscale
+
+        def counted(
+            self: Nearest | Bicubic,
+            lr: UInt8,
+            scale: int,
+            item: work.Item,
+            original: object = original,
+        ) -> UInt8:
+            calls.append(f"{self.name} {item.image}")
+            assert callable(original)
+            result: UInt8 = original(self, lr, scale, item)
+            return result
+
+        monkeypatch.setattr(method, "upscale", counted)
+    return calls
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every (protocol, metric) that is computed, as it is computed."""
+    calls: list[str] = []
+    original = work.Reference.score
+
+    def counted(
+        self: work.Reference, sr: UInt8, protocols: list[work.Protocol], metrics: list[str]
+    ) -> object:
+        calls.extend(f"{protocol.name} {metric}" for protocol in protocols for metric in metrics)
+        return original(self, sr, protocols, metrics)
+
+    monkeypatch.setattr(work.Reference, "score", counted)
+    return calls
+
+
+def go(
+    dataset: Path | str,
+    out: Path,
+    methods: tuple[str, ...] = ("nearest",),
+    protocols: tuple[str, ...] = ("matlab",),
+    metrics: tuple[str, ...] = ("psnr", "ssim"),
+    workers: int = 1,
+) -> Outcome:
+    plan = BenchmarkPlan(
+        methods=list(methods),
+        datasets=[str(dataset)],
+        protocols=list(protocols),
+        metrics=list(metrics),
+        workers=workers,
+        device="cpu",
+    )
+    return run(resolve(plan), out)
+
+
+def results(out: Path) -> bytes:
+    return (out / RESULTS).read_bytes()
+
+
+# Nothing twice
+
+
+def test_a_second_run_computes_nothing(
+    photos: Path, out: Path, made: list[str], scored: list[str]
+) -> None:
+    first = go(photos, out)
+    assert (first.computed, first.reused) == (3, 0)
+    before = results(out)
+    made.clear()
+    scored.clear()
+    second = go(photos, out)
+    assert (second.computed, second.reused) == (0, 3)
+    assert made == []
+    assert scored == []
+    assert results(out) == before
+    assert not (out / JOURNAL).exists()
+    assert [one["computed"] for one in read_manifest(out)["runs"]] == [3, 0]
+
+
+def test_a_new_metric_protocol_or_method_is_all_that_is_computed(
+    photos: Path, out: Path, made: list[str], scored: list[str]
+) -> None:
+    go(photos, out, metrics=("psnr",))
+    made.clear()
+    scored.clear()
+
+    go(photos, out, metrics=("psnr", "ssim"))
+    assert made == []
+    assert scored == ["matlab ssim"] * 3
+    scored.clear()
+
+    go(photos, out, protocols=("matlab", "rgb"))
+    assert made == []
+    assert sorted(scored) == ["rgb psnr"] * 3 + ["rgb ssim"] * 3
+    scored.clear()
+
+    go(photos, out, methods=("nearest", "bicubic"))
+    assert sorted(made) == [f"bicubic {name}" for name in IMAGES]
+    assert sorted(scored) == ["matlab psnr"] * 3 + ["matlab ssim"] * 3
+    assert len(read_frame(out)) == 3 * (4 + 2)
+
+
+def test_a_smaller_plan_keeps_what_a_larger_one_computed(photos: Path, out: Path) -> None:
+    go(photos, out, methods=("nearest", "bicubic"), protocols=("matlab", "rgb"))
+    before = results(out)
+    outcome = go(photos, out)
+    assert results(out) == before
+    assert len(outcome.asked) == 6
+    assert len(outcome.frame) == 24
+
+
+def test_a_changed_hr_image_is_the_only_one_done_again(
+    photos: Path, out: Path, made: list[str], photograph: UInt8
+) -> None:
+    go(photos, out)
+    before = read_frame(out).set_index("image")
+    made.clear()
+    write_png(photos / "bee.png", 255 - photograph)
+    outcome = go(photos, out)
+    assert made == ["nearest bee"]
+    assert (outcome.computed, outcome.reused) == (1, 2)
+    after = read_frame(out).set_index("image")
+    pd.testing.assert_frame_equal(after.drop("bee"), before.drop("bee"))
+    assert (after.loc["bee", "hr_sha256"] != before.loc["bee", "hr_sha256"]).all()
+    assert (after.loc["bee", "value"] != before.loc["bee", "value"]).all()
+
+
+def test_a_changed_lr_image_is_the_only_one_done_again(
+    photos: Path, out: Path, made: list[str], tmp_path: Path, photograph: UInt8
+) -> None:
+    low = tmp_path / "low"
+    for name in IMAGES:
+        write_png(low / f"{name}.png", np.ascontiguousarray(photograph[::4, ::4]))
+    pair = f"hr={photos},lr={low}"
+    go(pair, out)
+    made.clear()
+    write_png(low / "cow.png", np.ascontiguousarray(photograph[1::4, 1::4]))
+    go(pair, out)
+    assert made == ["nearest cow"]
+
+
+@pytest.mark.parametrize("damage", ["tampered", "gone"])
+def test_an_sr_image_that_is_not_what_was_scored_is_made_again(
+    photos: Path, out: Path, made: list[str], photograph: UInt8, damage: str
+) -> None:
+    go(photos, out)
+    before = results(out)
+    made.clear()
+    path = out / "images" / "photos_x4" / "nearest" / "ant.png"
+    whole = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        write_png(path, photograph)
+    go(photos, out)
+    assert made == ["nearest ant"]
+    assert path.read_bytes() == whole
+    assert results(out) == before
+
+
+def test_an_image_that_left_its_folder_stays_in_the_results(photos: Path, out: Path) -> None:
+    go(photos, out)
+    before = results(out)
+    (photos / "cow.png").unlink()
+    outcome = go(photos, out)
+    assert outcome.reused == 2
+    assert results(out) == before
+
+
+# Killed and resumed
+
+
+def start(photos: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    command = ["--method", "nearest", "--method", "bicubic", "--dataset", str(photos)]
+    command += ["--protocol", "matlab", "--protocol", "rgb", "--workers", "2", "--out", str(out)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "sreval", "benchmark", *command, *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def wait_for_lines(running: subprocess.Popen[str], journal: Path, lines: int) -> None:
+    """Wait until that many SR images stand in the journal, and the run still goes on."""
+    end = time.monotonic() + 60
+    while not (journal.is_file() and journal.read_bytes().count(b"\n") >= lines):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def many(tmp_path: Path, photograph: UInt8) -> Path:
+    """So many images that a run can be stopped in the middle."""
+    folder = tmp_path / "many"
+    large = np.tile(photograph, (3, 3, 1))
+    for index in range(LONG):
+        write_png(folder / f"{index:02}.png", np.roll(large, 3 * index, axis=0))
+    return folder
+
+
+def test_a_killed_run_resumes_and_ends_with_the_same_results(
+    many: Path, out: Path, tmp_path: Path
+) -> None:
+    running = start(many, out)
+    wait_for_lines(running, out / JOURNAL, 6)
+    running.kill()
+    running.communicate()
+    assert running.returncode == -signal.SIGKILL
+    assert not (out / RESULTS).exists()
+    kept = len((out / JOURNAL).read_text().splitlines())
+
+    methods, protocols = ("nearest", "bicubic"), ("matlab", "rgb")
+    resumed = go(many, out, methods, protocols, workers=2)
+    assert resumed.reused >= kept - 1  # the last line may be torn
+    assert resumed.computed + resumed.reused == 2 * LONG
+    go(many, tmp_path / "whole", methods, protocols, workers=2)
+    assert results(out) == results(tmp_path / "whole")
+
+
+def test_ctrl_c_leaves_a_folder_that_goes_on(many: Path, out: Path) -> None:
+    running = start(many, out)
+    wait_for_lines(running, out / JOURNAL, 2)
+    running.send_signal(signal.SIGINT)
+    printed, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert printed == ""
+    assert said.startswith(f"Interrupted. What is finished is kept in {out}; `sreval benchmark ")
+    assert said.endswith("goes on from there.\n")
+    assert len(said.strip().splitlines()) == 1
+    assert not list(out.rglob("*.part"))
+    kept = len((out / JOURNAL).read_text().splitlines())
+    resumed = go(many, out, ("nearest", "bicubic"), ("matlab", "rgb"), workers=2)
+    assert resumed.reused == kept
+
+
+def interrupted_journal(photos: Path, out: Path, whole: Path) -> list[str]:
+    """The lines of a run over all images that was stopped just before its end."""
+    go(photos, whole)
+    frame = read_frame(whole)
+    out.mkdir()
+    lines = [
+        json.dumps(frame[frame["image"] == image].to_dict("records")) + "\n" for image in IMAGES
+    ]
+    for name in ("images", "inputs"):
+        (whole / name).rename(out / name)
+    return lines
+
+
+@pytest.mark.parametrize("torn", [1, 40, -2])
+def test_a_torn_last_line_costs_one_image_and_no_more(
+    photos: Path, out: Path, tmp_path: Path, torn: int
+) -> None:
+    lines = interrupted_journal(photos, out, tmp_path / "whole")
+    (out / JOURNAL).write_text(lines[0] + lines[1] + lines[2][:torn])
+    outcome = go(photos, out)
+    assert (outcome.computed, outcome.reused) == (1, 2)
+    assert results(out) == results(tmp_path / "whole")
+
+
+def test_what_follows_a_torn_line_survives_the_next_kill(
+    photos: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = interrupted_journal(photos, out, tmp_path / "whole")
+    (out / JOURNAL).write_text(lines[0] + lines[1][:40])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sreval.benchmark.run._manifest", killed)
+        with pytest.raises(KeyboardInterrupt):
+            go(photos, out)
+    outcome = go(photos, out)
+    assert (outcome.computed, outcome.reused) == (0, 3)
+    assert results(out) == results(tmp_path / "whole")
+
+
+def test_a_journal_of_another_version_is_computed_anew(
+    photos: Path, out: Path, tmp_path: Path
+) -> None:
+    lines = interrupted_journal(photos, out, tmp_path / "whole")
+    (out / JOURNAL).write_text("".join(lines).replace('"scene"', '"motif"'))
+    outcome = go(photos, out)
+    assert (outcome.computed, outcome.reused) == (3, 0)
+    assert results(out) == results(tmp_path / "whole")
+
+
+# One bad image, many workers, exact values
+
+
+def test_one_bad_image_does_not_stop_the_others(photos: Path, out: Path) -> None:
+    whole = (photos / "bee.png").read_bytes()
+    (photos / "bee.png").write_bytes(whole[:900])
+    outcome = go(photos, out, methods=("nearest", "bicubic"), workers=2)
+    assert [(one.image, one.method) for one in outcome.failures] == [
+        ("bee", "nearest"),
+        ("bee", "bicubic"),
+    ]
+    assert set(outcome.frame["image"]) == {"ant", "cow"}
+
+    (photos / "bee.png").write_bytes(whole)
+    mended = go(photos, out, methods=("nearest", "bicubic"))
+    assert (mended.computed, mended.reused, mended.failures) == (2, 4, [])
+
+
+def test_any_number_of_workers_gives_the_same_bytes(many: Path, tmp_path: Path) -> None:
+    for workers in (1, 2, 5):
+        go(many, tmp_path / str(workers), protocols=("matlab", "rgb"), workers=workers)
+    assert results(tmp_path / "1") == results(tmp_path / "2") == results(tmp_path / "5")
+
+
+def test_values_come_back_from_the_file_bit_for_bit(photos: Path, out: Path) -> None:
+    outcome = go(photos, out, methods=("nearest", "bicubic", "hr"), protocols=("matlab", "rgb"))
+    again = read_frame(out)
+    assert again["value"].tolist() == outcome.frame["value"].tolist()
+    assert np.isinf(again.loc[again["method"] == "hr", "value"]).any()
+    pd.testing.assert_frame_equal(again, outcome.frame, check_dtype=False)
+
+
+@pytest.mark.parametrize("name", ["001", "NA", "nan", "1e5", "a,b", 'quo"te', "übung", "None"])
+def test_an_image_of_an_odd_name_keeps_it(
+    tmp_path: Path, out: Path, photograph: UInt8, name: str
+) -> None:
+    write_png(tmp_path / "odd" / f"{name}.png", photograph)
+    go(tmp_path / "odd", out)
+    assert set(read_frame(out)["image"]) == {name}
+    assert go(tmp_path / "odd", out).reused == 1
+
+
+def test_the_manifest_says_what_was_run_and_with_what(photos: Path, out: Path) -> None:
+    go(photos, out, protocols=("matlab", "rgb"))
+    manifest = json.loads((out / MANIFEST).read_text())
+    [only] = manifest["runs"]
+    assert only["plan"]["methods"] == ["nearest"]
+    assert set(only["protocols"]) == {"matlab", "rgb"}
+    assert only["datasets"] == {"photos": {"images": 3, "scale": 4, "border": "replicate"}}
+    assert only["machine"]["device"] == "cpu"
+    assert only["packages"]["numpy"] == np.__version__
+    frame = read_frame(out)
+    assert set(frame["code"]) == {only["code"]}
+    assert set(frame["protocol_sha256"]) == {p["sha256"] for p in only["protocols"].values()}

@@ -1,0 +1,755 @@
+"""Bad input through the real command line: one clear sentence, the right code, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+
+from sreval.benchmark.results import FORMAT, MANIFEST, RESULTS, read_frame
+from sreval.images.io import write_png
+from sreval.metrics import protocol as protocol_module
+
+UInt8 = npt.NDArray[np.uint8]
+
+OK, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+
+
+class Ran(Protocol):
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Sreval = Callable[..., Ran]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, photograph: UInt8) -> Path:
+    """A folder of two good images, 96x120."""
+    folder = tmp_path / "photos"
+    write_png(folder / "cat.png", photograph)
+    write_png(folder / "tac.png", np.ascontiguousarray(photograph[:, ::-1]))
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def benchmark(
+    sreval: Sreval, dataset: object, out: Path, *more: object, method: str = "nearest"
+) -> Ran:
+    arguments = ("--method", method, "--dataset", dataset, "--protocol", "matlab", "--out", out)
+    return sreval("benchmark", *map(str, (*arguments, *more)))
+
+
+def sentence(ran: Ran) -> str:
+    """The one line on stderr that says what is wrong; there is no other and no traceback."""
+    lines = ran.err.strip().splitlines()
+    assert len(lines) == 1, ran.err
+    assert lines[0].startswith("Error: ")
+    assert "Traceback" not in ran.err
+    assert "should not" not in ran.err
+    return lines[0].removeprefix("Error: ")
+
+
+def failures(ran: Ran) -> list[str]:
+    assert "Traceback" not in ran.err
+    return [line for line in ran.err.splitlines() if line.startswith("failed: ")]
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# One bad file among good ones: it is named, the others are scored, the exit code is 3.
+
+
+def _save(path: Path, image: Image.Image, kind: str, **options: Any) -> None:
+    with path.open("wb") as handle:
+        image.save(handle, kind, **options)
+
+
+def _truncate(path: Path, photo: Image.Image) -> None:
+    photo.save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+BAD_FILES: dict[str, tuple[str, Callable[[Path, Image.Image], object], str]] = {
+    "truncated": ("bad.png", _truncate, "is damaged or truncated"),
+    "truncated TIFF": ("bad.tif", _truncate, "is damaged or truncated"),
+    "empty": ("bad.png", lambda path, _: path.touch(), "is empty. Replace it."),
+    "not an image": (
+        "bad.png",
+        lambda path, _: path.write_text("<html>"),
+        "is not an image. Remove it or replace it.",
+    ),
+    "mislabelled": (
+        "bad.jpg",
+        lambda path, photo: _save(path, photo, "PNG"),
+        "is named as JPEG but holds PNG. Rename it",
+    ),
+    "CMYK": (
+        "bad.jpg",
+        lambda path, photo: photo.convert("CMYK").save(path),
+        "is a CMYK image. Convert it to RGB",
+    ),
+    "1-bit": (
+        "bad.png",
+        lambda path, photo: photo.convert("1").save(path),
+        "is a two-level (1-bit) image. Convert it",
+    ),
+    "float": (
+        "bad.tif",
+        lambda path, photo: tifffile.imwrite(path, np.asarray(photo.convert("L"), np.float32)),
+        "is a 32-bit float image. Convert it",
+    ),
+    "animated": (
+        "bad.png",
+        lambda path, photo: photo.save(path, save_all=True, append_images=[photo.rotate(180)]),
+        "holds 2 frames. Save the one you mean.",
+    ),
+    "a dangling link": (
+        "bad.png",
+        lambda path, _: path.symlink_to("nowhere.png"),
+        "No such file or directory. Check the path.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_one_bad_file_is_named_and_the_others_are_scored(
+    sreval: Sreval, photos: Path, out: Path, photograph: UInt8, kind: str
+) -> None:
+    name, write, reason = BAD_FILES[kind]
+    write(photos / name, Image.fromarray(photograph))
+    ran = benchmark(sreval, photos, out)
+    assert ran.code == PARTIAL
+    [failed] = failures(ran)
+    assert failed.startswith("failed: photos/bad, nearest: ")
+    assert str(photos / name) in failed
+    assert reason in failed
+    assert "2 images computed, 0 taken over, 1 failed." in ran.err
+    frame = read_frame(out)
+    assert sorted(frame["image"].unique()) == ["cat", "tac"]
+    assert frame["value"].notna().all()
+
+
+def test_a_decompression_bomb_is_not_unpacked(
+    sreval: Sreval, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_png(photos / "bomb.png", np.zeros((200, 200), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 96 * 120)
+    ran = benchmark(sreval, photos, out)
+    assert ran.code == PARTIAL
+    [failed] = failures(ran)
+    assert "bomb.png holds more than 11520 pixels. Cut it into smaller images first." in failed
+
+
+def test_the_bad_image_stands_in_the_manifest_and_in_the_json(
+    sreval: Sreval, photos: Path, out: Path
+) -> None:
+    (photos / "bad.png").touch()
+    ran = benchmark(sreval, photos, out, "--json")
+    assert ran.code == PARTIAL
+    [failure] = json.loads(ran.out)["failures"]
+    assert (failure["dataset"], failure["image"], failure["method"]) == ("photos", "bad", "nearest")
+    assert "is empty" in failure["reason"]
+    manifest = json.loads((out / MANIFEST).read_text())
+    assert manifest["runs"][-1]["failures"] == [failure]
+
+
+def test_when_every_image_fails_the_run_has_failed(
+    sreval: Sreval, tmp_path: Path, out: Path
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "a.png").touch()
+    ran = benchmark(sreval, folder, out)
+    assert ran.code == FAILED
+    assert "0 images computed, 0 taken over, 1 failed." in ran.err
+    later = sreval("table", out)
+    assert later.code == FAILED
+    assert sentence(later).endswith("holds no scores. Look at the failures in its manifest.")
+
+
+def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
+    sreval: Sreval, photos: Path, out: Path
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    before = read_frame(out)
+    (photos / "bad.png").write_text("later")
+    assert benchmark(sreval, photos, out).code == PARTIAL
+    pd.testing.assert_frame_equal(read_frame(out), before)
+
+
+# Sizes
+
+
+def test_a_pair_of_the_wrong_size_or_mode_is_refused_by_name(
+    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8
+) -> None:
+    hr, lr = tmp_path / "HR", tmp_path / "LR"
+    low = np.ascontiguousarray(photograph[::4, ::4])
+    for name in ("good", "size", "mode"):
+        write_png(hr / f"{name}.png", photograph)
+    write_png(lr / "good.png", low)
+    write_png(lr / "size.png", np.ascontiguousarray(low[1:]))
+    write_png(lr / "mode.png", np.ascontiguousarray(low[..., 0]))
+    ran = benchmark(sreval, f"hr={hr},lr={lr}", out)
+    assert ran.code == PARTIAL
+    mode, size = sorted(failures(ran))
+    assert f"{lr / 'size.png'} is 30x23 pixels and {hr / 'size.png'} 120x96, not 4 times" in size
+    assert "not both grey or both in colour. Convert one of them first." in mode
+
+
+def test_sr_in_another_mode_than_hr_is_refused(
+    sreval: Sreval, photos: Path, out: Path, tmp_path: Path, photograph: UInt8
+) -> None:
+    made = tmp_path / "made"
+    write_png(made / "cat.png", photograph)
+    write_png(made / "tac.png", np.ascontiguousarray(photograph[..., 0]))
+    ran = benchmark(sreval, photos, out, method=f"published:{made}")
+    assert ran.code == PARTIAL
+    assert failures(ran) == [
+        "failed: photos/tac, made: SR is grey, HR is in colour. Convert one of them first."
+    ]
+
+
+def test_sizes_that_the_scale_does_not_divide_are_cropped_and_kept(
+    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8
+) -> None:
+    odd = np.ascontiguousarray(photograph[:94, :117])
+    write_png(tmp_path / "odd" / "a.png", odd)
+    assert benchmark(sreval, tmp_path / "odd", out).code == OK
+    kept = np.asarray(Image.open(out / "inputs" / "odd_x4" / "HR" / "a.png"))
+    np.testing.assert_array_equal(kept, odd[:92, :116])
+
+    ran = sreval("data", "downscale", tmp_path / "odd", tmp_path / "low")
+    assert ran.code == FAILED
+    assert "a.png: 117x94 pixels can't be divided by 4. Crop to multiples of 4 first." in ran.err
+    assert sreval("data", "downscale", "--crop", tmp_path / "odd", tmp_path / "low").code == OK
+
+
+def test_images_smaller_than_window_crop_or_scale_say_so(
+    sreval: Sreval, photos: Path, out: Path, photograph: UInt8
+) -> None:
+    for side in (3, 8, 16):
+        write_png(photos / f"side{side}.png", np.ascontiguousarray(photograph[:side, :side]))
+    ran = benchmark(sreval, photos, out)
+    assert ran.code == PARTIAL
+    [failed] = failures(ran)
+    assert "side3.png is smaller than one LR pixel. Use larger images." in failed
+    frame = read_frame(out).set_index(["image", "metric"])
+    assert frame.loc[("side8", "psnr"), "note"] == (
+        "8x8 pixels leave nothing after a crop of 4 a side."
+    )
+    assert frame.loc[("side16", "ssim"), "note"] == (
+        "8x8 pixels are fewer than SSIM's window of 11x11."
+    )
+    assert frame.loc[("side16", "psnr"), "value"] > 0
+    assert "1 values under matlab are missing: 8x8 pixels are fewer than SSIM's" in ran.err
+    assert benchmark(sreval, photos, out).code == PARTIAL
+
+
+def test_the_exit_code_is_about_what_this_run_was_asked(
+    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8
+) -> None:
+    write_png(tmp_path / "small" / "a.png", np.ascontiguousarray(photograph[:16, :16]))
+    assert benchmark(sreval, tmp_path / "small", out).code == PARTIAL
+    assert benchmark(sreval, tmp_path / "small", out, "--metric", "psnr").code == OK
+
+
+def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
+    sreval: Sreval, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8
+) -> None:
+    write_png(photos / "large.png", np.tile(photograph, (2, 2, 1)))
+    monkeypatch.setattr(protocol_module, "MAX_PIXELS", 96 * 120)
+    ran = benchmark(sreval, photos, out, "--protocol", "ledig2017")
+    assert ran.code == PARTIAL
+    assert "2 values under ledig2017 are missing: 232x184 pixels are more than the 11520" in ran.err
+    large = read_frame(out).query("image == 'large'").set_index("protocol")
+    assert large.loc["matlab", "value"].notna().all()
+    assert large.loc["ledig2017", "value"].isna().all()
+    assert large.loc["ledig2017", "note"].str.contains("dither table of ledig2017").all()
+
+
+def test_odd_sides_just_below_the_dithers_end_are_no_surprise(
+    sreval: Sreval, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8
+) -> None:
+    lr = tmp_path / "LR"
+    write_png(tmp_path / "HR" / "a.png", np.ascontiguousarray(photograph[:27, :27]))
+    write_png(lr / "a.png", np.ascontiguousarray(photograph[:9, :9]))
+    monkeypatch.setattr(protocol_module, "MAX_PIXELS", 19 * 19)
+    ran = benchmark(
+        sreval, f"hr={tmp_path / 'HR'},lr={lr}", out, "--protocol", "ledig2017", "--scale", "3"
+    )
+    assert ran.code == PARTIAL
+    assert "19x19 pixels are more than the 361" in ran.err
+
+
+# A user's own function
+
+
+FUNCTIONS = """
+import sys
+import numpy as np
+
+def nan(lr, scale):
+    return np.full((lr.shape[0] * scale, lr.shape[1] * scale, 3), np.nan)
+
+def small(lr):
+    return lr
+
+def integers(lr, scale):
+    return lr.repeat(scale, 0).repeat(scale, 1).astype(np.int64)
+
+def raises(lr):
+    raise RuntimeError("out of memory")
+
+def leaves(lr):
+    sys.exit("done")
+
+class Network:
+    def __call__(self, lr, scale):
+        return lr.repeat(scale, 0).repeat(scale, 1)
+
+network = Network()
+"""
+
+
+@pytest.fixture
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of bad functions in the current folder."""
+    (tmp_path / "bad_functions.py").write_text(FUNCTIONS)
+    (tmp_path / "bad_script.py").write_text("import sys\nsys.exit('usage: bad_script FILE')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "bad_functions", raising=False)
+
+
+@pytest.mark.usefixtures("functions")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nan", "returned NaN or infinite values for photos/cat. Mend the function"),
+        ("small", "returned shape (24, 30, 3) for photos/cat, not (96, 120, 3). Return"),
+        ("integers", "returned int64. Return uint8, or floats in 0..255."),
+        ("raises", "failed on photos/cat: RuntimeError: out of memory. Mend the function"),
+        ("leaves", "failed on photos/cat: SystemExit: done. Mend the function"),
+    ],
+)
+def test_what_a_function_does_wrong_is_said(
+    sreval: Sreval, photos: Path, out: Path, name: str, reason: str
+) -> None:
+    ran = benchmark(
+        sreval, photos, out, "--method", "bicubic", method=f"python:bad_functions:{name}"
+    )
+    assert ran.code == PARTIAL
+    assert f"failed: photos/cat, {name}: bad_functions:{name} {reason}" in ran.err
+    assert set(read_frame(out)["method"]) == {"bicubic"}
+
+
+@pytest.mark.usefixtures("functions")
+def test_a_network_object_will_do_as_a_function(sreval: Sreval, photos: Path, out: Path) -> None:
+    assert benchmark(sreval, photos, out, method="python:bad_functions:network").code == OK
+    first = read_frame(out)
+    assert first["method_sha256"].str.len().eq(64).all()
+
+
+@pytest.mark.usefixtures("functions")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("python:bad_functions", "python:bad_functions names no function. Write python:"),
+        ("python:bad_functions:nane", "bad_functions has no function 'nane'. Check the name."),
+        ("python:no_such_module:up", "Can't import no_such_module: ModuleNotFoundError"),
+        ("python:bad_script:up", "Can't import bad_script: SystemExit: usage: bad_script FILE."),
+    ],
+)
+def test_a_function_that_is_not_there(
+    sreval: Sreval, photos: Path, out: Path, spec: str, message: str
+) -> None:
+    ran = benchmark(sreval, photos, out, method=spec)
+    assert ran.code == USAGE
+    assert sentence(ran).startswith(message)
+    assert not out.exists()
+
+
+# Names nobody knows
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--method", "bicubc", "Unknown method 'bicubc'. Did you mean 'bicubic'?"),
+        ("--method", "=bicubic", "'=bicubic' gives the method an empty name."),
+        ("--method", "..=bicubic", "No method can be called '..'. Give it a plain name."),
+        ("--method", "published:nowhere", "No such folder: nowhere. Check the path"),
+        ("--dataset", "Set55", "Unknown data set 'Set55'. Did you mean 'Set5'?"),
+        ("--dataset", "no/such/folder", "No such folder or file: no/such/folder."),
+        ("--dataset", "set.toml", "Can't read set.toml: No such file or directory."),
+        ("--dataset", "hr=a,low=b", "Can't read the data set 'hr=a,low=b'. Write hr=FOLDER"),
+        ("--dataset", "BSDS300-train", "BSDS300-train is a pool of photographs"),
+        ("--protocol", "matlb", "Unknown protocol 'matlb'. Did you mean 'matlab'?"),
+        ("--metric", "pnsr", "Unknown metric 'pnsr'. Did you mean 'psnr'?"),
+        ("--scale", "1", "the command line: scale = 1: Input should be greater than or equal"),
+        ("--workers", "0", "the command line: workers = 0: Input should be greater than or equal"),
+        ("--device", "gpu9", "No device 'gpu9' ("),
+    ],
+)
+def test_a_wrong_option_suggests_what_was_meant(
+    sreval: Sreval,
+    photos: Path,
+    out: Path,
+    option: str,
+    name: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    ran = benchmark(sreval, photos, out, option, name)
+    assert ran.code == (FAILED if name == "published:nowhere" else USAGE)
+    assert sentence(ran).startswith(message)
+    assert not out.exists()
+
+
+def test_a_pair_cannot_be_named_out_of_its_folder(sreval: Sreval, photos: Path, out: Path) -> None:
+    ran = benchmark(sreval, f"hr={photos},name=../../elsewhere", out)
+    assert ran.code == USAGE
+    assert sentence(ran) == "No data set can be called '../../elsewhere'. Give it a plain name."
+
+
+def test_two_things_of_one_name_are_refused(
+    sreval: Sreval, photos: Path, out: Path, tmp_path: Path, photograph: UInt8
+) -> None:
+    write_png(tmp_path / "b" / "photos" / "a.png", photograph)
+    ran = benchmark(sreval, photos, out, "--dataset", tmp_path / "b" / "photos")
+    assert ran.code == USAGE
+    assert sentence(ran) == "Two data sets are called 'photos'. Rename one."
+    ran = benchmark(sreval, photos, out, "--method", "nearest=bicubic")
+    assert sentence(ran) == "Two methods are called 'nearest'. Write NAME=METHOD."
+
+
+def test_a_public_set_that_is_not_at_hand_says_how_to_get_it(
+    sreval: Sreval, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    ran = benchmark(sreval, "Set5", out)
+    assert ran.code == FAILED
+    assert sentence(ran).startswith("Set5 at scale 4 is not in ")
+    assert "Run `sreval data fetch Set5`, or set SREVAL_DATA" in ran.err
+
+
+def test_lpips_without_weights_says_where_they_go(
+    sreval: Sreval, photos: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SREVAL_WEIGHTS", "XDG_DATA_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "empty"))
+    ran = benchmark(sreval, photos, out, "--metric", "lpips")
+    assert ran.code == FAILED
+    assert sentence(ran).startswith("The weights of LPIPS's alexnet trunk are not at hand: none of")
+    assert "Run `sreval data fetch lpips-alex` once, or leave the metric out." in ran.err
+    assert not out.exists()
+
+
+# Folders
+
+
+def test_a_folder_without_images_is_refused_before_any_work(
+    sreval: Sreval, tmp_path: Path, out: Path
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").touch()
+    (tmp_path / "letters" / "folder.png").mkdir()
+    ran = benchmark(sreval, tmp_path / "letters", out)
+    assert ran.code == FAILED
+    assert "letters holds no images. Known kinds: .bmp, .jpeg" in sentence(ran)
+    assert not out.exists()
+
+
+def test_duplicate_stems_are_refused_with_both_names(
+    sreval: Sreval, photos: Path, out: Path, photograph: UInt8
+) -> None:
+    Image.fromarray(photograph).save(photos / "cat.bmp")
+    ran = benchmark(sreval, photos, out)
+    assert ran.code == FAILED
+    assert "holds cat.bmp and cat.png: one stem, two images. Rename or remove one." in sentence(ran)
+
+
+def test_an_lr_folder_that_lacks_an_image_names_it(
+    sreval: Sreval, photos: Path, out: Path, tmp_path: Path, photograph: UInt8
+) -> None:
+    write_png(tmp_path / "LR" / "cat.png", np.ascontiguousarray(photograph[::4, ::4]))
+    ran = benchmark(sreval, f"hr={photos},lr={tmp_path / 'LR'}", out)
+    assert ran.code == FAILED
+    assert "LR has no low-resolution image for tac.png. It would be named tac or" in sentence(ran)
+
+
+def test_published_images_that_are_ambiguous_missing_or_of_another_size(
+    sreval: Sreval, photos: Path, out: Path, tmp_path: Path, photograph: UInt8
+) -> None:
+    made = tmp_path / "made"
+    write_png(made / "cat_x4.png", photograph)
+    write_png(made / "my_cat.png", photograph)
+    ran = benchmark(sreval, photos, out, method=f"published:{made}")
+    assert ran.code == FAILED
+    assert "cat_x4.png and my_cat.png both match photos/cat" in sentence(ran)
+    assert "Keep one of them in the folder." in ran.err
+
+    (made / "my_cat.png").unlink()
+    ran = benchmark(sreval, photos, out, method=f"published:{made}")
+    assert ran.code == PARTIAL
+    assert failures(ran) == [
+        f"failed: photos/tac, made: No file of {made} matches photos/tac (tac). Name it tac."
+    ]
+
+    write_png(made / "tac.png", np.ascontiguousarray(photograph[:-1]))
+    ran = benchmark(sreval, photos, out, method=f"published:{made}")
+    assert ran.code == PARTIAL
+    [failed] = failures(ran)
+    assert "tac.png is 120x95 pixels; photos/tac wants 120x96." in failed
+
+    (made / "tac.png").unlink()
+    (made / "tac.png").symlink_to("gone.png")
+    ran = benchmark(sreval, photos, out, method=f"published:{made}")
+    assert ran.code == PARTIAL
+    [failed] = failures(ran)
+    assert "tac.png: No such file or directory. Check the path." in failed
+    assert "1 taken over" in ran.err
+
+
+def test_downscaling_never_overwrites_the_images_themselves(sreval: Sreval, photos: Path) -> None:
+    before = files(photos)
+    ran = sreval("data", "downscale", photos, photos.parent / "elsewhere" / ".." / "photos")
+    assert ran.code == USAGE
+    assert "holds the images themselves; they would be overwritten. Name another" in sentence(ran)
+    assert files(photos) == before
+
+
+def test_downscaling_goes_on_after_a_bad_image(sreval: Sreval, photos: Path, out: Path) -> None:
+    (photos / "bad.png").touch()
+    ran = sreval("data", "downscale", photos, out)
+    assert ran.code == PARTIAL
+    assert "2 images written, 1 failed." in ran.err
+    assert sorted(path.name for path in out.iterdir()) == ["cat.png", "tac.png"]
+    assert sreval("data", "check", photos).code == FAILED
+
+
+# Plan files
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('method = ["nearest"]\ndatasets = ["demo"]', "unknown key 'method'. Remove it or mend"),
+        (
+            'methods = ["nearest"]\ndatasets = ["demo"]\ncrop = 4',
+            "unknown key 'crop'. Remove it or mend its spelling.",
+        ),
+        ('methods = ["nearest"]', "'datasets' is missing. Add it."),
+        ('methods = []\ndatasets = ["demo"]', "methods = []: List should have at least 1 item"),
+        ('methods = "nearest"\ndatasets = ["demo"]', "methods = 'nearest': Input should be a"),
+        ('methods = ["nearest"', "is not TOML: "),
+    ],
+)
+def test_a_plan_that_is_wrong_says_where(
+    sreval: Sreval, tmp_path: Path, out: Path, text: str, message: str
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(text)
+    ran = sreval("benchmark", "--plan", plan, "--out", out)
+    assert ran.code == USAGE
+    assert sentence(ran).startswith(str(plan))
+    assert message in ran.err
+    assert not out.exists()
+
+
+def test_a_plan_that_is_absent_or_needs_an_option(
+    sreval: Sreval, tmp_path: Path, photos: Path, out: Path
+) -> None:
+    ran = sreval("benchmark", "--plan", tmp_path / "gone.toml", "--out", out)
+    assert ran.code == USAGE
+    assert "gone.toml: No such file or directory. Check the path." in sentence(ran)
+    ran = sreval("benchmark", "--dataset", photos, "--out", out)
+    assert sentence(ran) == "No --method is given. Add --method NAME, or a --plan file."
+    ran = sreval("benchmark", "--method", "nearest", "--dataset", photos)
+    assert ran.code == USAGE
+    assert sentence(ran) == "No results folder is given. Add --out FOLDER."
+
+
+# Output folders that can't be written
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file"])
+def test_an_output_that_is_no_folder(
+    sreval: Sreval, photos: Path, tmp_path: Path, place: str
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("precious")
+    ran = benchmark(sreval, photos, taken if place == "a file" else taken / "results")
+    assert ran.code == FAILED
+    assert sentence(ran).startswith(f"Can't write {taken}")
+    assert "choose another folder" in ran.err
+    assert taken.read_text() == "precious"
+
+
+def test_a_read_only_folder_is_named_and_keeps_its_results(
+    sreval: Sreval, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    before = files(out)
+    opened = Path.open
+
+    def read_only(self: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        if set(mode) & set("wax+") and self.is_relative_to(out):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, mode, *rest, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", read_only)
+        ran = benchmark(sreval, photos, out, "--metric", "psnr")
+    assert ran.code == FAILED
+    assert sentence(ran).startswith(f"Can't write {out}: Permission denied.")
+    assert files(out) == before
+    assert sreval("table", out).code == OK
+
+
+@pytest.mark.parametrize("limit", [1_000, 2_500, 10_000])
+def test_a_full_disk_stops_the_run_and_loses_nothing(
+    sreval: Sreval, photos: Path, out: Path, limit: int
+) -> None:
+    """A limit on file size fails writes as a full disk does: LR image, journal, SR image."""
+    assert benchmark(sreval, photos, out).code == OK
+    before = read_frame(out)
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = ["benchmark", "--method", "bicubic", "--dataset", photos, "--protocol", "matlab"]
+    full = subprocess.run(
+        [sys.executable, "-m", "sreval", *map(str, command), "--out", str(out)],
+        preexec_fn=small_files,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert full.returncode == FAILED
+    assert full.stderr.startswith(f"Error: Can't write {out}")
+    assert "File too large. Nothing written before is lost; free space" in full.stderr
+    assert len(full.stderr.strip().splitlines()) == 1
+    pd.testing.assert_frame_equal(read_frame(out), before)
+    assert not list(out.rglob("*.part"))
+
+    assert benchmark(sreval, photos, out, method="bicubic").code == OK
+    after = read_frame(out)
+    assert set(after["method"]) == {"nearest", "bicubic"}
+    kept = after[after["method"] == "nearest"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before)
+
+
+def test_a_table_never_takes_the_place_of_a_folder(
+    sreval: Sreval, photos: Path, out: Path, tmp_path: Path
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    ran = sreval("table", out, "--out", photos)
+    assert ran.code == USAGE
+    assert sentence(ran) == f"{photos} is a folder. Name a file."
+    (tmp_path / "file").touch()
+    ran = sreval("table", out, "--out", tmp_path / "file" / "table.md")
+    assert ran.code == FAILED
+    assert sentence(ran).startswith(f"Can't write {tmp_path / 'file' / 'table.md'}: ")
+
+
+# Results folders that are not what they should be
+
+
+def test_results_of_another_version_are_neither_read_nor_overwritten(
+    sreval: Sreval, photos: Path, out: Path
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    manifest = json.loads((out / MANIFEST).read_text())
+    newer = {**manifest, "format": FORMAT + 1, "version": "9.9"}
+    (out / MANIFEST).write_text(json.dumps(newer))
+    before = files(out)
+    for ran in (sreval("table", out), benchmark(sreval, photos, out, method="bicubic")):
+        assert ran.code == FAILED
+        assert sentence(ran) == (
+            f"{out} was written by sreval 9.9 in format {FORMAT + 1}; this version reads format "
+            f"{FORMAT}. Run the benchmark again into a new folder, or use that version."
+        )
+    assert files(out) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (MANIFEST, "", "Can't read "),
+        (MANIFEST, "[]", "Can't read "),
+        (RESULTS, "", "results.csv is damaged"),
+        (RESULTS, "method,value\nnearest,1\n", "has other columns than this version"),
+        (RESULTS, "\0\1\2", "results.csv"),
+    ],
+)
+def test_a_damaged_results_folder_is_named_and_left_alone(
+    sreval: Sreval, photos: Path, out: Path, name: str, content: str, message: str
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    (out / name).write_text(content)
+    before = files(out)
+    for ran in (sreval("table", out), benchmark(sreval, photos, out)):
+        assert ran.code == FAILED
+        assert message in sentence(ran)
+        assert str(out / name) in ran.err
+    assert files(out) == before
+
+
+def test_a_value_that_is_no_number_is_damage(sreval: Sreval, photos: Path, out: Path) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    frame = pd.read_csv(out / RESULTS, dtype=str)
+    frame.loc[0, "value"] = "thirty"
+    frame.to_csv(out / RESULTS, index=False)
+    ran = sreval("table", out)
+    assert ran.code == FAILED
+    assert "results.csv is damaged (could not convert string to float: 'thirty')" in sentence(ran)
+
+
+def test_a_folder_that_holds_no_results(sreval: Sreval, photos: Path) -> None:
+    ran = sreval("table", photos)
+    assert ran.code == FAILED
+    assert sentence(ran) == (
+        f"{photos} holds no results.csv. Name the folder that `sreval benchmark --out` wrote."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--metric", "pnsr"), "Unknown metric of these results 'pnsr'. Did you mean 'psnr'?"),
+        (("--baseline", "nearst"), "Unknown method of these results 'nearst'. Did you mean"),
+        (("--protocol", "matlb"), "Unknown protocol of these results 'matlb'. Did you mean"),
+        (("--scale", "2"), "The results hold no scale 2. They hold [4]."),
+    ],
+)
+def test_a_table_of_what_was_not_run(
+    sreval: Sreval, photos: Path, out: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    ran = sreval("table", out, *arguments)
+    assert ran.code == USAGE
+    assert sentence(ran).startswith(message)

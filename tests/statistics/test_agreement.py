@@ -1,0 +1,121 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sreval.errors import SrevalError
+from sreval.statistics.agreement import metric_agreement
+
+
+def stimuli(seed: int = 0, scenes: int = 20, versions: int = 6, worse: float = 6.0) -> pd.DataFrame:
+    """MOS with a metric that follows it, one that follows it less, and one upside down."""
+    generator = np.random.default_rng(seed)
+    quality = generator.uniform(1, 5, (scenes, versions))
+    scene = generator.normal(0, 1, (scenes, 1))
+    noise = generator.normal(size=(3, scenes, versions))
+    return pd.DataFrame(
+        {
+            "scene": np.repeat([f"s{i}" for i in range(scenes)], versions),
+            "mos": quality.ravel(),
+            "good": (20 + 3 * quality + scene + noise[0]).ravel(),
+            "poor": (20 + 3 * quality + scene + worse * noise[1]).ravel(),
+            "down": (1 - 0.2 * quality + 0.05 * noise[2]).ravel(),
+        }
+    )
+
+
+METRICS = {"good": True, "poor": True, "down": False}
+
+
+def test_estimates_agree_with_scipy() -> None:
+    table = stimuli()
+    result = metric_agreement(table, METRICS, mapping="linear", resamples=50)
+    for name, higher in METRICS.items():
+        turned = table[name] * (1 if higher else -1)
+        found = result.statistics[name]
+        assert found["plcc"].estimate == pytest.approx(stats.pearsonr(turned, table["mos"])[0])
+        assert found["srocc"].estimate == pytest.approx(stats.spearmanr(turned, table["mos"])[0])
+        assert found["krocc"].estimate == pytest.approx(stats.kendalltau(turned, table["mos"])[0])
+        residual = stats.linregress(turned, table["mos"])
+        error = table["mos"] - residual.intercept - residual.slope * turned
+        assert found["rmse"].estimate == pytest.approx(np.sqrt((error**2).mean()))
+        for interval in found.values():
+            assert interval.low < interval.estimate < interval.high
+
+
+def test_the_metric_that_follows_better_is_told_apart() -> None:
+    result = metric_agreement(stimuli(), METRICS, resamples=200)
+    first = result.differences[0]
+    assert (first.first, first.second) == ("good", "poor")
+    assert first.difference.low > 0
+    assert first.p_adjusted < 0.001
+    assert len(result.frame()) == 12
+
+
+def test_a_metric_turned_the_wrong_way_has_negative_correlations() -> None:
+    result = metric_agreement(stimuli(), {"good": False}, resamples=50)
+    found = result.statistics["good"]
+    assert found["plcc"].estimate < -0.9
+    assert found["srocc"].estimate < -0.9
+    assert found["rmse"].estimate < 1
+
+
+def test_versions_of_one_scene_are_not_counted_as_independent() -> None:
+    generator = np.random.default_rng(1)
+    scene = generator.normal(size=(12, 1))
+    table = stimuli(scenes=12).assign(
+        mos=(scene + 0.1 * generator.normal(size=(12, 6))).ravel(),
+        good=(scene * 0.3 + generator.normal(size=(12, 1)) + np.zeros(6)).ravel(),
+    )
+    together = metric_agreement(table, {"good": True}, resamples=400)
+    apart = metric_agreement(table.assign(scene=range(72)), {"good": True}, resamples=400)
+    widths = [r.statistics["good"]["srocc"].half_width for r in (together, apart)]
+    assert widths[0] > 1.8 * widths[1]
+
+
+def test_equal_metrics_are_rarely_told_apart() -> None:
+    alarms = sum(
+        metric_agreement(
+            stimuli(seed, scenes=15, worse=1.0),
+            {"good": True, "poor": True},
+            mapping="linear",
+            resamples=100,
+        )
+        .differences[0]
+        .p
+        < 0.05
+        for seed in range(100)
+    )
+    assert alarms <= 11
+
+
+def test_infinite_values_are_left_out_for_all_metrics() -> None:
+    table = stimuli()
+    table.loc[[3, 40], "good"] = [math.inf, math.nan]
+    result = metric_agreement(table, METRICS, resamples=20)
+    assert result.n == 118
+    assert result.excluded == {"a missing or infinite value": 2}
+
+
+def test_one_scene_gives_no_interval() -> None:
+    result = metric_agreement(stimuli(scenes=1, versions=9), {"good": True, "poor": True})
+    assert math.isnan(result.statistics["good"]["srocc"].low)
+    assert math.isnan(result.differences[0].p)
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        (stimuli().drop(columns="scene"), {}, "Unknown column 'scene'"),
+        (stimuli(), {"mapping": "cubic"}, "Unknown mapping 'cubic'"),
+        (stimuli(), {"statistic": "srcc"}, "Unknown statistic 'srcc'"),
+        (stimuli(scenes=1, versions=4), {}, "4 stimuli have finite"),
+        (stimuli().assign(mos=3.0), {}, "'mos' has one value"),
+        (stimuli().assign(good=3.0), {}, "'good' has one value"),
+    ],
+)
+def test_refuses(table: pd.DataFrame, options: dict[str, str], message: str) -> None:
+    with pytest.raises(SrevalError, match=message):
+        metric_agreement(table, {"good": True}, **options)  # type: ignore[arg-type]

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from sreval.statistics.correlation import (
+    cluster_weights,
+    kendall,
+    pearson,
+    root_mean_square,
+    spearman,
+)
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.integers(0, 12, 700).astype(float)
+Y = X + GENERATOR.integers(-6, 7, 700)
+WEIGHTS = GENERATOR.multinomial(700, np.full(700, 1 / 700), 5).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("ours", "scipys"),
+    [(pearson, stats.pearsonr), (spearman, stats.spearmanr), (kendall, stats.kendalltau)],
+)
+def test_weights_count_repeated_points(ours: object, scipys: object) -> None:
+    assert callable(ours)
+    assert callable(scipys)
+    for row, found in zip(WEIGHTS, ours(X, Y, WEIGHTS), strict=True):
+        times = row.astype(int)
+        expected = scipys(np.repeat(X, times), np.repeat(Y, times)).statistic
+        assert found == pytest.approx(expected, abs=1e-10)
+
+
+def test_root_mean_square_counts_repeated_points() -> None:
+    difference = np.array([[1.0, 2.0, 5.0]])
+    assert root_mean_square(difference, np.array([[2.0, 1.0, 0.0]]))[0] == np.sqrt(2)
+
+
+def test_no_variation_is_no_correlation() -> None:
+    weights = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    constant_then_not = np.array([0.1, 0.1, 3.0])
+    for statistic in (pearson, spearman, kendall):
+        found = statistic(constant_then_not, np.array([1.0, 2.0, 3.0]), weights)
+        assert np.isnan(found).tolist() == [True, False]
+
+
+def test_clusters_are_drawn_whole() -> None:
+    clusters = np.array([0, 0, 1, 2, 2, 2])
+    weights = cluster_weights(clusters, 50, np.random.default_rng(0))
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 3:] == weights[:, 3:4]).all()
+    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
