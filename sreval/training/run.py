@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from sreval import content
+from sreval.devices import pick_device
 from sreval.errors import TrainingError, UsageError
 from sreval.files import sha256_file, write_atomic
 from sreval.networks.weights import load_network
@@ -75,7 +76,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             f"{out} already holds a run of {checkpoints[-1][0]} updates.",
             "Add --resume to go on with it, or give another --out.",
         )
-    device = pick_device(request.device)
+    device = torch.device(pick_device(request.device))
     pack = _checked_pack(request.data, recipe, line)
     validator = Validator(recipe, device)
     learner = Learner(recipe, device)
@@ -111,19 +112,6 @@ def requested_recipe(request: Request) -> Recipe:
     if request.precision is not None:
         changes["optimisation.precision"] = request.precision
     return load_recipe(request.name, request.profile, changes)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the GPU where there is one. Raises UsageError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"Unknown device {name!r}.", "Known: auto, cpu, cuda, cuda:1.") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"Device {name!r} asked for, but no GPU is usable.", "Use --device cpu.")
-    return device
 
 
 def resume_command(request: Request, out: Path) -> str:
