@@ -11,7 +11,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+from torchvision.transforms import functional
 
 INSTALL = """\
 basicsr, one of the rivals, can't be had ({reason}).
@@ -43,12 +46,11 @@ def load_basicsr() -> Basicsr:
     folder = os.environ.get("BASICSR_PATH")
     if folder:
         sys.path.insert(0, folder)
+        if not Path(folder, "basicsr", "version.py").is_file():
+            _put("basicsr.version", __version__="checkout", __gitsha__="unknown")
+            notes.append("basicsr.version, which only its setup writes, made up")
     if importlib.util.find_spec(_GONE) is None:
-        from torchvision.transforms import functional
-
-        alias = types.ModuleType(_GONE)
-        alias.rgb_to_grayscale = functional.rgb_to_grayscale  # type: ignore[attr-defined]
-        sys.modules[_GONE] = alias
+        _put(_GONE, rgb_to_grayscale=functional.rgb_to_grayscale)
         notes.append(f"{_GONE}, gone from torchvision, put in its place as an alias")
     try:
         with warnings.catch_warnings():
@@ -63,6 +65,12 @@ def load_basicsr() -> Basicsr:
         resize.imresize,
         "; ".join([_origin(bool(folder)), *notes]),
     )
+
+
+def _put(name: str, **content: object) -> None:
+    module = types.ModuleType(name)
+    vars(module).update(content)
+    sys.modules[name] = module
 
 
 def _origin(checkout: bool) -> str:

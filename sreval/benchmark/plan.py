@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from sreval.config import Config
+from sreval.devices import pick_device
 from sreval.errors import UsageError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.metrics.lpips import load_model
@@ -51,7 +52,7 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     """
     protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
     check_metrics(plan.metrics)
-    device = _device(plan.device)
+    device = pick_device(plan.device)
     running = Running(device, plan.precision, plan.tile)
     methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
     datasets = tuple(open_dataset(spec, plan.scale) for spec in dict.fromkeys(plan.datasets))
@@ -77,16 +78,3 @@ def _check_names(kind: str, names: list[str], remedy: str) -> None:
             raise UsageError(f"No {kind} can be called {name!r}.", "Give it a plain name.")
         if names.count(name) > 1:
             raise UsageError(f"Two {kind}s are called {name!r}.", remedy)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"No device {name!r} ({reason}).", "Use cpu, cuda or auto.") from None
-    return name

@@ -46,7 +46,7 @@ _REFUSED_MODES = {
 def read_image(path: Path | str) -> UInt8:
     """An image file as a uint8 array: (H, W, 3), or (H, W) when the file is grey.
 
-    PNG, JPEG (turned as its EXIF says), TIFF, WebP and BMP. A palette becomes RGB, alpha is
+    PNG, JPEG, TIFF, WebP and BMP, turned as their EXIF says. A palette becomes RGB, alpha is
     dropped, 16 bits become 8 by round(v / 257).
     Raises ImageError, one sentence naming the file, for what can't be read or scored: missing,
     empty, truncated, mislabelled and non-image files, CMYK, 1-bit, float and animated images,

@@ -153,7 +153,7 @@ class _Band(NamedTuple):
 
 
 _ROWS = 128
-"""Rows filtered at once in the horizontal pass, few enough to stay in the processor's cache."""
+"""Output rows made at once, few enough for the processor's cache."""
 
 
 def _resize_by_products(
@@ -164,41 +164,46 @@ def _resize_by_products(
 
     height, width = image.shape[:2]
     channels = image[0, 0].size
-    down = _bands(height, shape[0], factors[0], border, 1)
-    across = _bands(width, shape[1], factors[1], border, channels)
+    down = _bands(height, shape[0], factors[0], border, 8 if factors[0] < 1 else 32, 1)
+    across = _bands(width, shape[1], factors[1], border, 16 if factors[1] < 1 else 32, channels)
     if down is None or across is None:
         return None
     source = torch.from_numpy(np.require(image.reshape(height, -1), requirements=["C", "W"]))
     out = torch.empty((shape[0], shape[1] * channels), dtype=torch.uint8)
+    # Memory is taken once: fresh pages cost as much as the arithmetic.
+    deepest = max(band.last - band.first for band in down)
+    taken = torch.empty((deepest, source.shape[1]), dtype=down[0].weights.dtype)
+    middle = torch.empty((_ROWS, source.shape[1]), dtype=down[0].weights.dtype)
+    filtered = torch.empty((_ROWS, out.shape[1]), dtype=across[0].weights.dtype)
+    group = _ROWS // (down[0].stop - down[0].start)
     with one_thread():
-        middle = torch.empty((shape[0], width * channels), dtype=down[0].weights.dtype)
-        for start, stop, first, last, weights in down:
-            rows = middle[start:stop]
-            torch.mm(weights, source[first:last].to(weights.dtype), out=rows)
-            rows.add_(0.5).clamp_(0, 255).floor_()
-        middle = middle.to(across[0].weights.dtype)
-        filtered = torch.empty((_ROWS, out.shape[1]), dtype=middle.dtype)
-        for top in range(0, shape[0], _ROWS):
-            lines = middle[top : top + _ROWS]
-            part = filtered[: len(lines)]
+        for bands in (down[first : first + group] for first in range(0, len(down), group)):
+            top, bottom = bands[0].start, bands[-1].stop
+            for start, stop, first, last, weights in bands:
+                inputs = taken[: last - first].copy_(source[first:last])
+                rows = torch.mm(weights, inputs, out=middle[start - top : stop - top])
+                rows.add_(0.5).clamp_(0, 255).floor_()
+            lines, part = middle[: bottom - top].to(filtered.dtype), filtered[: bottom - top]
             for start, stop, first, last, weights in across:
                 torch.mm(lines[:, first:last], weights.t(), out=part[:, start:stop])
-            out[top : top + _ROWS] = part.add_(0.5).clamp_(0, 255)
+            out[top:bottom] = part.add_(0.5).clamp_(0, 255)
     return out.numpy().reshape(*shape, *image.shape[2:])
 
 
 @lru_cache(maxsize=16)
 def _bands(
-    in_length: int, out_length: int, scale: float, border: Border, channels: int
+    in_length: int, out_length: int, scale: float, border: Border, block: int, channels: int
 ) -> list[_Band] | None:
-    """The pass along one axis, ``channels`` interleaved, cut into bands; None if inexact."""
+    """The pass along one axis, ``channels`` interleaved, cut into bands of ``block`` outputs.
+
+    None where products would not be exact.
+    """
     import torch
 
     indices, weights = _taps(in_length, out_length, scale, border)
     dtype = _exact_type(weights)
     if dtype is None:
         return None
-    block = 16 if scale < 1 else 32
     bands = []
     for start in range(0, out_length, block):
         stop = min(start + block, out_length)

@@ -25,6 +25,9 @@ WANG_WINDOW = 11
 _STRIP = 64
 """Output rows filtered at once on a CPU."""
 
+_LEAST_STRIPS = 4
+"""The fewest strips that are worth another thread."""
+
 _BLOCK = 16
 """Outputs that one product with the banded matrix gives."""
 
@@ -50,7 +53,7 @@ def ssim_wang(reference: Plane, image: Plane, device: str | torch.device = "cpu"
         means = (mx * mx).addcmul_(my, my)
         numerator = products.sub_(cross).mul_(2).add_(c2).mul_(cross.mul_(2).add_(c1))
         denominator = squares.sub_(means).add_(c2).mul_(means.add_(c1))
-        return float(numerator.div_(denominator).sum()), numerator.numel()
+        return _total(numerator.div_(denominator)), numerator.numel()
 
     return _weighted_mean(reference, image, wang_kernel(), 0, device, score)
 
@@ -76,7 +79,7 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
         numerator = products.mul_(w).sub_(cross).mul_(2).add_(c2)
         denominator = squares.mul_(w).sub_(means).add_(c2).mul_(means.add_(c1))
         numerator.mul_(cross.mul_(2).add_(c1))
-        return float(numerator.div_(denominator).mul_(w).sum()), float(w.sum())
+        return _total(numerator.div_(denominator).mul_(w)), _total(w)
 
     return _weighted_mean(reference, image, kernel, radius, device, score)
 
@@ -147,12 +150,13 @@ def _weighted_mean(
         return [score(sums) for sums in _window_sums(x, y, kernel, padding, share)]
 
     with one_thread() as threads:
-        size = -(-len(strips) // threads)
+        workers = max(1, min(threads, len(strips) // _LEAST_STRIPS))
+        size = -(-len(strips) // workers)
         shares = [strips[start : start + size] for start in range(0, len(strips), size)]
-        if len(shares) == 1:
+        if workers == 1:
             parts = work(strips)
         else:
-            with ThreadPoolExecutor(len(shares)) as pool:
+            with ThreadPoolExecutor(workers) as pool:
                 parts = [part for done in pool.map(work, shares) for part in done]
     return sum(value for value, _ in parts) / sum(weight for _, weight in parts)
 
@@ -224,6 +228,11 @@ def _blocks(length: int, block: int) -> Iterator[tuple[int, int, int]]:
         yield 0, whole, block
     if rest:
         yield whole * block, 1, rest
+
+
+def _total(values: torch.Tensor) -> float:
+    """The sum of all values, on a CPU in an order that the number of threads doesn't change."""
+    return float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
 
 
 def _band(kernel: npt.NDArray[np.float64], block: int) -> torch.Tensor:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from sreval.networks.prelu import PReLU
+
 
 class ResidualBlock(nn.Module):
     """Conv, batch norm, PReLU, conv, batch norm, and the elementwise sum with the input."""
@@ -19,7 +21,7 @@ class ResidualBlock(nn.Module):
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.BatchNorm2d(channels),
-            nn.PReLU(),
+            PReLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.BatchNorm2d(channels),
         )
@@ -35,7 +37,7 @@ class UpsamplingBlock(nn.Sequential):
 
     def __init__(self, channels: int) -> None:
         super().__init__(
-            nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.PReLU()
+            nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2), PReLU()
         )
 
 
@@ -52,7 +54,7 @@ class SRResNet(nn.Module):
         self.skips = skips
         # head 4, blocks 2 each, tail 1, upsampling 1 + 1/2, output 4/4, in low-resolution pixels
         self.radius = 8 + 2 * depth
-        self.head = nn.Sequential(nn.Conv2d(3, channels, 9, padding=4), nn.PReLU())
+        self.head = nn.Sequential(nn.Conv2d(3, channels, 9, padding=4), PReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(channels, skips) for _ in range(depth)))
         self.tail = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)

@@ -55,27 +55,23 @@ def loop(t: Training) -> int | None:
     _calibrate(t)
     if progress.step == 0:
         _validate(t)
-    saved = shown = time.monotonic()
+    clock = _Clock(progress)
     with _signals() as received:
         while progress.total is None or progress.step < progress.total:
             t.learner.set_rate(rate_at(t.recipe.optimisation, progress.step, progress.total))
             t.window.append(_update(t))
             progress.step += 1
-
-            if progress.step % run.log_every == 0:
-                now = time.monotonic()
-                progress.seconds += now - shown
-                _report(t, run.log_every / (now - shown), len(t.window))
-                shown = now
             finished = progress.step == progress.total
+
+            if progress.step % run.log_every == 0 or finished:
+                _report(t, clock)
             if progress.step % run.validate_every == 0 or finished:
                 _validate(t)
-            due = time.monotonic() - saved >= 60 * run.checkpoint_minutes
+            due = clock.since_checkpoint() >= 60 * run.checkpoint_minutes
             if due or finished or received or progress.step in run.keep_at:
-                now = time.monotonic()
-                progress.seconds += now - shown
+                clock.lap()
                 _save(t)
-                saved = shown = time.monotonic()
+                clock.checkpoint()
             if received:
                 return received[0]
     return None
@@ -153,7 +149,35 @@ def _smaller_batch(learner: Learner, low: Tensor, high: Tensor) -> str:
     return "Not even a batch of 1 fits; make data.crop smaller."
 
 
-def _report(t: Training, rate: float, updates: int) -> None:
+class _Clock:
+    """Updates per second, and the run's seconds, without the time that checkpoints take."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.rate = 0.0
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Begin a lap after a checkpoint was written."""
+        self.saved = self.start = time.monotonic()
+        self.step = self.progress.step
+
+    def since_checkpoint(self) -> float:
+        """Seconds since the last checkpoint."""
+        return time.monotonic() - self.saved
+
+    def lap(self) -> float:
+        """End a lap and begin the next; updates per second in the last that had any."""
+        now = time.monotonic()
+        seconds, updates = now - self.start, self.progress.step - self.step
+        self.progress.seconds += seconds
+        self.start, self.step = now, self.progress.step
+        if updates:
+            self.rate = updates / max(seconds, 1e-9)
+        return self.rate
+
+
+def _report(t: Training, clock: _Clock) -> None:
     """Means over the window to the log; the one place that waits for the device."""
     names = t.window[0].keys()
     sums = torch.stack(
@@ -163,6 +187,7 @@ def _report(t: Training, rate: float, updates: int) -> None:
         ]
     )
     means = dict(zip(names, sums.tolist(), strict=True))
+    rate = clock.lap()
     t.window.clear()
     loss = sum(t.learner.content.weights.get(name, 0.0) * value for name, value in means.items())
     if not all(math.isfinite(value) for value in means.values()):

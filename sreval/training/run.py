@@ -13,14 +13,17 @@ from typing import Any
 import torch
 
 from sreval import content
+from sreval.devices import pick_device
 from sreval.errors import TrainingError, UsageError
 from sreval.files import sha256_file, write_atomic
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import Progress, list_checkpoints, load_checkpoint, load_light
 from sreval.training.leaks import evaluation_fingerprints, refuse_leaks
+from sreval.training.licences import count_licences
 from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
 from sreval.training.pack import Pack, open_pack
+from sreval.training.publish import FACTS
 from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.sampler import Sampler
 from sreval.training.steps import Learner
@@ -73,7 +76,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             f"{out} already holds a run of {checkpoints[-1][0]} updates.",
             "Add --resume to go on with it, or give another --out.",
         )
-    device = pick_device(request.device)
+    device = torch.device(pick_device(request.device))
     pack = _checked_pack(request.data, recipe, line)
     validator = Validator(recipe, device)
     learner = Learner(recipe, device)
@@ -90,7 +93,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         progress = _begin(recipe, request.start, learner)
     progress.total = recipe.optimisation.updates or progress.total
     _note_hardware(progress, device, line)
-    write_atomic(out / "recipe.json", json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n")
+    write_atomic(out / FACTS, json.dumps(_facts(request, recipe, pack), indent=1) + "\n")
     log = Log(out, progress.step)
     training = Training(recipe, learner, sampler, validator, progress, log, line, out, pack.sha256)
     try:
@@ -111,19 +114,6 @@ def requested_recipe(request: Request) -> Recipe:
     return load_recipe(request.name, request.profile, changes)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the GPU where there is one. Raises UsageError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"Unknown device {name!r}.", "Known: auto, cpu, cuda, cuda:1.") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"Device {name!r} asked for, but no GPU is usable.", "Use --device cpu.")
-    return device
-
-
 def resume_command(request: Request, out: Path) -> str:
     """What a user types to go on with an interrupted run, after `sreval train`."""
     words = [request.name, "--out", str(out), "--profile", request.profile]
@@ -136,6 +126,19 @@ def resume_command(request: Request, out: Path) -> str:
     if request.device != "auto":
         words += ["--device", request.device]
     return shlex.join([*words, "--resume"])
+
+
+def _facts(request: Request, recipe: Recipe, pack: Pack) -> dict[str, Any]:
+    """What a card will say of a run, that neither its checkpoint nor its weights hold."""
+    return {
+        "model": request.name,
+        "profile": request.profile,
+        "recipe": recipe.model_dump(mode="json"),
+        "photographs": len(pack.photographs),
+        "megapixels": pack.pixels / 1e6,
+        "data_sha256": pack.sha256,
+        "licences": count_licences(request.data, (p.file for p in pack.photographs)),
+    }
 
 
 def _checked_pack(folders: Sequence[Path], recipe: Recipe, line: ProgressLine) -> Pack:

@@ -7,7 +7,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
+from sreval.errors import UsageError
 from sreval.images.datasets import Dataset, Item
+from sreval.images.io import Pixels
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -37,3 +39,13 @@ class Upscaler(ABC):
         ``item`` says which image it is, for methods that look their result up.
         Raises ImageError or DataError when the method has no result for this image.
         """
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """A picture of a user's own (h, w[, 3]), uint8 or uint16, ``scale`` times as large.
+
+        Raises UsageError for a method that only has results for known images.
+        """
+        raise UsageError(
+            f"{self.name} can't enlarge pictures of one's own.",
+            "Use nearest, bicubic, lanczos or a network.",
+        )

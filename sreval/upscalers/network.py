@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from sreval import content
 from sreval.errors import UsageError, WeightsError
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
+from sreval.images.io import Pixels
 from sreval.networks.inference import Inference, Precision
 from sreval.networks.weights import load_network
 from sreval.upscalers.base import UInt8, Upscaler
@@ -56,6 +59,17 @@ class NetworkUpscaler(Upscaler):
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The network's SR image, rounded to uint8; a grey image stays grey."""
         return self._inference.upscale([lr])[0]
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """The network's SR image in the picture's own type. Raises UsageError at another scale."""
+        if scale != self._scale:
+            raise UsageError(
+                f"{self.name} enlarges {self._scale} times, not {scale}.",
+                f"Use a scale of {self._scale}.",
+            )
+        if pixels.dtype == np.uint16:
+            return self._inference.upscale([pixels.astype(np.uint16, copy=False)])[0]
+        return self._inference.upscale([pixels.astype(np.uint8, copy=False)])[0]
 
 
 def is_network(spec: str) -> bool:

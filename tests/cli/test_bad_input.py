@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sreval.benchmark.results import FORMAT, MANIFEST, RESULTS, read_frame
+from sreval.benchmark.results import FORMAT, JOURNAL, MANIFEST, RESULTS, read_frame
 from sreval.images.io import write_png
 from sreval.metrics import protocol as protocol_module
 
@@ -255,14 +255,10 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
     assert ran.code == PARTIAL
     [failed] = failures(ran)
     assert "side3.png is smaller than one LR pixel. Use larger images." in failed
-    frame = read_frame(out).set_index(["image", "metric"])
-    assert frame.loc[("side8", "psnr"), "note"] == (
-        "8x8 pixels leave nothing after a crop of 4 a side."
-    )
-    assert frame.loc[("side16", "ssim"), "note"] == (
-        "8x8 pixels are fewer than SSIM's window of 11x11."
-    )
-    assert frame.loc[("side16", "psnr"), "value"] > 0
+    rows = {(row["image"], row["metric"]): row for row in read_frame(out).to_dict("records")}
+    assert rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 a side."
+    assert rows["side16", "ssim"]["note"] == "8x8 pixels are fewer than SSIM's window of 11x11."
+    assert rows["side16", "psnr"]["value"] > 0
     assert "1 values under matlab are missing: 8x8 pixels are fewer than SSIM's" in ran.err
     assert benchmark(sreval, photos, out).code == PARTIAL
 
@@ -283,10 +279,11 @@ def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
     ran = benchmark(sreval, photos, out, "--protocol", "ledig2017")
     assert ran.code == PARTIAL
     assert "2 values under ledig2017 are missing: 232x184 pixels are more than the 11520" in ran.err
-    large = read_frame(out).query("image == 'large'").set_index("protocol")
-    assert large.loc["matlab", "value"].notna().all()
-    assert large.loc["ledig2017", "value"].isna().all()
-    assert large.loc["ledig2017", "note"].str.contains("dither table of ledig2017").all()
+    large = read_frame(out).query("image == 'large'")
+    assert large[large["protocol"] == "matlab"]["value"].notna().all()
+    unscored = large[large["protocol"] == "ledig2017"]
+    assert unscored["value"].isna().all()
+    assert unscored["note"].str.contains("dither table of ledig2017").all()
 
 
 def test_odd_sides_just_below_the_dithers_end_are_no_surprise(
@@ -630,37 +627,43 @@ def test_a_read_only_folder_is_named_and_keeps_its_results(
     assert sreval("table", out).code == OK
 
 
-@pytest.mark.parametrize("limit", [1_000, 2_500, 10_000])
+@contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """Writing a byte more to one file fails, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("method", "limit", "stopped_at"),
+    [("bicubic", 10_000, "cat.png"), ("again=nearest", 3_000, JOURNAL), ("hr", 60_000, RESULTS)],
+)
 def test_a_full_disk_stops_the_run_and_loses_nothing(
-    sreval: Sreval, photos: Path, out: Path, limit: int
+    sreval: Sreval, photos: Path, out: Path, method: str, limit: int, stopped_at: str
 ) -> None:
-    """A limit on file size fails writes as a full disk does: LR image, journal, SR image."""
-    assert benchmark(sreval, photos, out).code == OK
+    more = ("--protocol", "rgb", "--protocol", "ledig2017", "--workers", "1")
+    twelve = [word for index in range(12) for word in ("--method", f"n{index}=nearest")]
+    assert benchmark(sreval, photos, out, *more, *twelve).code == OK
     before = read_frame(out)
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    command = ["benchmark", "--method", "bicubic", "--dataset", photos, "--protocol", "matlab"]
-    full = subprocess.run(
-        [sys.executable, "-m", "sreval", *map(str, command), "--out", str(out)],
-        preexec_fn=small_files,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert full.returncode == FAILED
-    assert full.stderr.startswith(f"Error: Can't write {out}")
-    assert "File too large. Nothing written before is lost; free space" in full.stderr
-    assert len(full.stderr.strip().splitlines()) == 1
+    with files_of_at_most(limit):
+        full = benchmark(sreval, photos, out, *more, method=method)
+    assert full.code == FAILED
+    assert sentence(full).startswith(f"Can't write {out}")
+    assert f"{stopped_at}: File too large. Nothing written before is lost; free" in full.err
     pd.testing.assert_frame_equal(read_frame(out), before)
     assert not list(out.rglob("*.part"))
 
-    assert benchmark(sreval, photos, out, method="bicubic").code == OK
+    assert benchmark(sreval, photos, out, *more, method=method).code == OK
     after = read_frame(out)
-    assert set(after["method"]) == {"nearest", "bicubic"}
-    kept = after[after["method"] == "nearest"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, before)
+    name = method.partition("=")[0]
+    assert set(after["method"]) == {*before["method"], name}
+    pd.testing.assert_frame_equal(
+        after[after["method"] != name].reset_index(drop=True), before.reset_index(drop=True)
+    )
 
 
 def test_a_table_never_takes_the_place_of_a_folder(

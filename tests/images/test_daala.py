@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from sreval.images import daala
 from sreval.images.daala import png2y4m_luma
 from sreval.images.dither import DitherStream
 
@@ -101,3 +102,11 @@ def test_range_is_studio_range() -> None:
     black, white = (np.full((8, 8, 3), v, np.uint8) for v in (0, 255))
     assert png2y4m_luma(black).max() <= 17
     assert png2y4m_luma(white).min() >= 234
+
+
+@pytest.mark.parametrize("shape", [(37, 41, 3), (36, 40, 3), (35, 40)])
+def test_strips_leave_no_trace(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(4).integers(0, 256, shape).astype(np.uint8)
+    whole = png2y4m_luma(image)
+    monkeypatch.setattr(daala, "_STRIP", 50)
+    np.testing.assert_array_equal(png2y4m_luma(image), whole)

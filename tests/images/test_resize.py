@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sreval.errors import ImageError
+from sreval.images import resize
 from sreval.images.io import read_image
 from sreval.images.resize import Border, crop_to_multiple, downscale, imresize, upscale
 
@@ -115,3 +116,24 @@ def test_scale_and_size_exclude_each_other(photograph: npt.NDArray[np.uint8]) ->
     with pytest.raises(ValueError, match="at least one pixel"):
         imresize(photograph, size=(0, 3))
     assert imresize(photograph, size=(50, 30)).shape == (50, 30, 3)
+
+
+@pytest.mark.parametrize("border", ["replicate", "symmetric"])
+@pytest.mark.parametrize("scale", [0.125, 0.25, 0.5, 1, 2, 4, 8])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 70), (61, 5, 3), (150, 37, 3), (40, 33, 4)])
+def test_products_equal_the_sum_tap_by_tap(
+    shape: tuple[int, ...], scale: float, border: Border, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Black and white alone saturate and reach the exact ties.
+    image = (np.random.default_rng(5).integers(0, 2, shape) * 255).astype(np.uint8)
+    by_products = imresize(image, scale, border=border)
+    monkeypatch.setattr(resize, "_resize_by_products", lambda *_: None)
+    by_taps = imresize(image, scale, border=border)
+    assert by_products.dtype == by_taps.dtype
+    np.testing.assert_array_equal(by_products, by_taps)
+
+
+def test_products_are_taken_only_where_they_are_exact() -> None:
+    image = np.zeros((12, 12), np.uint8)
+    assert resize._resize_by_products(image, (3, 3), (0.25, 0.25), "replicate") is not None
+    assert resize._resize_by_products(image, (4, 4), (1 / 3, 1 / 3), "replicate") is None

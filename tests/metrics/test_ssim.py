@@ -141,3 +141,18 @@ def test_gpu_equals_cpu(photograph: npt.NDArray[np.uint8]) -> None:
     other = noisy(plane)
     for ssim in (ssim_wang, ssim_daala):
         assert ssim(plane, other, "cuda") == pytest.approx(ssim(plane, other), abs=1e-12)
+
+
+@pytest.mark.parametrize("ssim", [ssim_wang, ssim_daala])
+def test_number_of_threads_changes_nothing(ssim: Callable[[Plane, Plane], float]) -> None:
+    plane = np.random.default_rng(3).integers(0, 256, (700, 90)).astype(np.uint8)
+    before = torch.get_num_threads()
+    values = set()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            values.add(ssim(plane, noisy(plane)))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    assert len(values) == 1

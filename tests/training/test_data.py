@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from sreval.training.recipe import Data
 from sreval.training.sampler import Sampler
 
 CPU = torch.device("cpu")
+SHARED = os.environ.get("SREVAL_DATA", "")
+"""As it was before a fixture hid it."""
 
 
 @pytest.fixture
@@ -109,10 +112,7 @@ def test_different_photographs_pass(photographs: Path) -> None:
 @pytest.mark.data
 def test_the_training_copy_of_set5_s_woman_would_be_found() -> None:
     # Set5's woman is BSDS500 train/302003 made smaller by 5/7 and saved anew
-    import os
-
-    root = os.environ.get("SREVAL_DATA", "")
-    woman = Path(root) / "eval/Set5/HR/img_005.png"
+    woman = Path(SHARED) / "eval/Set5/HR/img_005.png"
     if not woman.is_file():
         pytest.skip("SREVAL_DATA names no Set5")
     image = read_image(woman)

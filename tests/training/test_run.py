@@ -208,7 +208,7 @@ def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path
         (TrainingError, "srresnet-mse first", {"changes": {"starts_from": "srresnet-mse"}}),
     ]
     if not torch.cuda.is_available():
-        bad.append((UsageError, "no GPU", {"device": "cuda"}))
+        bad.append((UsageError, "cuda", {"device": "cuda"}))
     for kind, message, change in bad:
         given = {"data": [photographs], "device": "cpu", **change}
         with pytest.raises(kind, match=message):

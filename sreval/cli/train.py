@@ -1,0 +1,73 @@
+"""``sreval train``: a model's recipe into weights."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from sreval.errors import EXIT_INTERRUPTED
+from sreval.training.log import ProgressLine
+from sreval.training.recipe import parse_changes
+from sreval.training.run import Request, resume_command
+from sreval.training.run import train as run_training
+
+
+@click.command(
+    epilog="Example: sreval train srresnet-mse --data photographs --profile half-hour --out run"
+)
+@click.argument("name")
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of photographs to train on; may be given several times.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: runs/NAME-PROFILE.")
+@click.option("--profile", default="paper", show_default=True, help="A profile of the recipe.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates, instead of the profile's.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one key of the recipe, such as data.batch=8.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Default: the recipe's.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    help="Weights, or a light checkpoint's folder, to begin from.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the folder.")
+def train(
+    name: str,
+    data: tuple[Path, ...],
+    out: Path | None,
+    profile: str,
+    steps: int | None,
+    changes: tuple[str, ...],
+    device: str,
+    precision: str | None,
+    start: Path | None,
+    resume: bool,
+) -> None:
+    """Train the model NAME (a name in models/, or the path of its folder).
+
+    Test images among the photographs are refused. The run can be stopped with Ctrl-C, or killed,
+    and resumed: on the same machine the weights are those of a run that never stopped.
+    """
+    line = ProgressLine()
+    request = Request(
+        name, data, out, profile, steps, parse_changes(changes), device, precision, start, resume
+    )
+    outcome = run_training(request, line)
+    if outcome.signal is not None:
+        line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
+        line.say(f"To go on: sreval train {resume_command(request, outcome.out)}")
+        code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
+        raise SystemExit(code)
+    click.echo(str(outcome.weights))

@@ -1,0 +1,61 @@
+"""``sreval upscale``: a user's own pictures through a method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sreval.cli.output import progress_line
+from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, ImageError, UsageError
+
+
+@click.command(epilog="Example: sreval upscale holiday/*.jpg --method srresnet-mse --out large")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--method", required=True, help="bicubic, nearest, lanczos, or a model.")
+@click.option("--scale", default=4, show_default=True, type=click.IntRange(2, 16))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to fill.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option(
+    "--tile",
+    type=click.IntRange(min=16),
+    default=512,
+    show_default=True,
+    help="Side in pixels of what a network works on at once; bounds the memory.",
+)
+def upscale(
+    images: tuple[Path, ...],
+    method: str,
+    scale: int,
+    out: Path,
+    device: str,
+    precision: str,
+    tile: int,
+) -> None:
+    """Enlarge IMAGES; each comes out as PNG under its own name.
+
+    16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic, and the colour
+    profile is kept.
+    """
+    from sreval.devices import pick_device
+    from sreval.upscalers import Running, make_upscaler
+    from sreval.upscalers.pictures import enlarge, read_picture, write_picture
+
+    targets = {path: out / f"{path.stem}.png" for path in images}
+    if len(set(targets.values())) < len(images):
+        raise UsageError("Two of the images have one name.", "Upscale them into two folders.")
+    running = Running(pick_device(device), "bf16" if precision == "bf16" else "fp32", tile)
+    upscaler = make_upscaler(method, running)
+    failed = 0
+    with progress_line(len(images), "upscaling", "image") as line:
+        for path, target in targets.items():
+            try:
+                write_picture(target, enlarge(read_picture(path), upscaler, scale))
+            except ImageError as error:
+                failed += 1
+                click.echo(str(error), err=True)
+            line.update()
+    click.echo(str(out))
+    if failed:
+        raise SystemExit(EXIT_FAILED if failed == len(images) else EXIT_PARTIAL)

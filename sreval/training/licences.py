@@ -1,0 +1,38 @@
+"""Under which licences the photographs of a training set stand, as their own list says."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+NOT_STATED = "not stated"
+
+
+def count_licences(folders: Sequence[Path], files: Iterable[str]) -> dict[str, int]:
+    """How many of the files stand under each licence, most frequent first.
+
+    A list is a CSV file with the columns `file` and `licence`, inside a folder or beside it under
+    its name (FOLDER.csv). Files in no list count as `not stated`.
+    """
+    known: dict[str, str] = {}
+    for folder in folders:
+        for path in (folder.resolve().with_suffix(".csv"), *sorted(folder.glob("*.csv"))):
+            if path.is_file():
+                known |= _read(path)
+    counts = Counter(known.get(file, NOT_STATED) for file in files)
+    return dict(counts.most_common())
+
+
+def non_commercial(licences: Iterable[str]) -> bool:
+    """Whether one of the licences reserves commercial use."""
+    return any("non-commercial" in text.lower() or "-nc" in text.lower() for text in licences)
+
+
+def _read(path: Path) -> dict[str, str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not {"file", "licence"} <= set(rows.fieldnames or ()):
+            return {}
+        return {row["file"]: row["licence"] for row in rows}

@@ -1,0 +1,109 @@
+"""The models that are at hand: listed, shown, verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sreval import content
+from sreval.errors import WeightsError
+from sreval.files import sha256_file
+from sreval.networks.architecture import Architecture, parameter_count
+from sreval.networks.weights import Provenance, load_network, read_provenance
+from sreval.training.recipe import Recipe, load_recipe, profile_names
+
+WEIGHTS, CARD, RECIPE = "weights.safetensors", "card.md", "recipe.toml"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One folder of models/. `provenance` and `sha256` are of its weights, where it has any."""
+
+    name: str
+    folder: Path
+    recipe: Recipe
+    profiles: tuple[str, ...]
+    provenance: Provenance | None
+    sha256: str
+
+    @property
+    def weights(self) -> Path:
+        """Where the weights lie, or would lie."""
+        return self.folder / WEIGHTS
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers of the recipe's network."""
+        with torch.device("meta"):
+            return parameter_count(self.recipe.network.build())
+
+
+def list_models() -> list[Model]:
+    """Every model known by name; folders without a recipe are left out."""
+    names = content.names("models")
+    return [get_model(n) for n in names if (content.find("models", n) / RECIPE).is_file()]
+
+
+def get_model(name: str) -> Model:
+    """One model by name or folder.
+
+    Raises UsageError for no such one, WeightsError for weights that can't be read.
+    """
+    folder = content.find("models", name)
+    profiles = profile_names(name)
+    recipe = load_recipe(name, "paper" if "paper" in profiles else profiles[0])
+    weights = folder / WEIGHTS
+    there = weights.is_file()
+    return Model(
+        folder.resolve().name,
+        folder,
+        recipe,
+        tuple(profiles),
+        read_provenance(weights) if there else None,
+        sha256_file(weights) if there else "",
+    )
+
+
+def verify_model(name: str) -> Model:
+    """Check a model through and through; it, when all is well.
+
+    Every profile of its recipe is read; its weights load into the network they name, which a
+    profile must ask for; they make a finite image; and its card carries their SHA-256. Raises
+    UsageError or WeightsError for the first thing wrong.
+    """
+    model = get_model(name)
+    recipes = [load_recipe(name, profile) for profile in model.profiles]
+    if model.provenance is None:
+        raise WeightsError(
+            f"{model.name} has no weights: {model.weights}.", f"Train it: `sreval train {name}`."
+        )
+    network, provenance = load_network(model.weights)
+    if provenance.architecture not in [recipe.network for recipe in recipes]:
+        raise WeightsError(
+            f"{model.weights}: field 'architecture' is {provenance.architecture!r}, which no "
+            f"profile of {model.folder / RECIPE} asks for.",
+            "Publish the weights again, from a run of this recipe.",
+        )
+    _check_output(model.weights, network, provenance.architecture)
+    card = model.folder / CARD
+    if not card.is_file() or model.sha256 not in card.read_text(encoding="utf-8"):
+        raise WeightsError(
+            f"{card} does not carry the SHA-256 of the weights, {model.sha256}.",
+            "Write it anew from the run: `sreval models card RUN`.",
+        )
+    return model
+
+
+def _check_output(path: Path, network: torch.nn.Module, architecture: Architecture) -> None:
+    channels = 3 if architecture.colour == "rgb" else 1
+    with torch.inference_mode():
+        image = network(torch.full((1, channels, 16, 16), 0.5))
+    low, high = architecture.output_range
+    grey = float(image.mean() - low) / (high - low)
+    if not (image.isfinite().all() and 0.25 < grey < 0.75):
+        raise WeightsError(
+            f"{path}: a mid-grey image comes out at {grey:.2f} of its range.",
+            "The weights are not those of a trained network.",
+        )

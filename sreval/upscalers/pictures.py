@@ -1,0 +1,67 @@
+"""A user's own pictures: transparency, 16 bits and colour profile kept on the way through."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+from sreval.files import write_atomic
+from sreval.images.io import Pixels, encode_png, read_pixels
+from sreval.images.resize import imresize
+from sreval.upscalers.base import Upscaler
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Grey (H, W) or colour (H, W, 3) pixels, uint8 or uint16; alpha (H, W) and ICC profile."""
+
+    pixels: Pixels
+    alpha: Pixels | None = None
+    profile: bytes | None = None
+
+
+def read_picture(path: Path) -> Picture:
+    """All of a picture that is kept. Raises ImageError as ``images.io.read_pixels`` does."""
+    pixels = read_pixels(path)
+    with Image.open(path) as image:
+        profile = image.info.get("icc_profile")
+    if pixels.ndim == 2:
+        return Picture(pixels, None, profile)
+    channels = pixels.shape[2]
+    alpha = pixels[..., -1] if channels in (2, 4) else None
+    colour = pixels[..., 0] if channels <= 2 else pixels[..., :3]
+    return Picture(cast(Pixels, np.ascontiguousarray(colour)), alpha, profile)
+
+
+def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
+    """The picture ``scale`` times as large; its alpha by bicubic, whatever the method."""
+    alpha = picture.alpha
+    large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))
+    large = upscaler.enlarge(picture.pixels, scale)
+    return Picture(large, large_alpha, picture.profile)
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write it as PNG, whole or not at all. Raises DataError."""
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        colour = pixels if pixels.ndim == 3 else pixels[..., None]
+        pixels = np.concatenate([colour, picture.alpha[..., None]], axis=2)
+    data = encode_png(pixels) if pixels.dtype == np.uint8 else imagecodecs.png_encode(pixels)
+    write_atomic(path, _with_profile(bytes(data), picture.profile))
+
+
+def _with_profile(png: bytes, profile: bytes | None) -> bytes:
+    """The file with an iCCP chunk after its header (PNG, third edition, 11.3.2.3)."""
+    if not profile:
+        return png
+    body = b"iCCP" + b"ICC profile\0\0" + zlib.compress(profile)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:33] + chunk + png[33:]

@@ -1,0 +1,91 @@
+"""``sreval upscale``: what a picture holds comes out again, larger."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageCms
+
+from sreval.images.io import read_pixels
+from sreval.images.resize import imresize
+
+UInt8 = npt.NDArray[np.uint8]
+Run = Callable[..., Any]
+
+
+def test_an_8_bit_picture_keeps_alpha_and_profile(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    alpha = photograph[..., 0]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgba = np.dstack([photograph, alpha])
+    Image.fromarray(rgba).save(tmp_path / "cat.png", icc_profile=profile)
+    ran = sreval("upscale", tmp_path / "cat.png", "--method", "nearest", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    with Image.open(tmp_path / "out" / "cat.png") as made:
+        assert made.mode == "RGBA"
+        assert made.info["icc_profile"] == profile
+        pixels = np.asarray(made)
+    assert np.array_equal(pixels[..., :3], photograph.repeat(4, 0).repeat(4, 1))
+    assert np.array_equal(pixels[..., 3], imresize(alpha, 4))
+
+
+@pytest.mark.parametrize("channels", [0, 2, 3, 4])
+def test_16_bits_stay_16_bits(
+    sreval: Run, tmp_path: Path, photograph: UInt8, channels: int
+) -> None:
+    deep = photograph.astype(np.uint16) * 200 + 37
+    image = deep[..., 0].copy() if channels == 0 else np.dstack([deep, deep])[..., :channels].copy()
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(image))
+    out = tmp_path / "out"
+    assert sreval("upscale", tmp_path / "deep.png", "--method", "bicubic", "--out", out).code == 0
+    made = read_pixels(out / "deep.png")
+    assert made.dtype == np.uint16
+    assert np.array_equal(made, imresize(image, 4))
+
+
+def test_a_jpeg_comes_out_turned_as_its_exif_says(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(photograph).save(tmp_path / "turned.jpg", exif=exif)
+    out = tmp_path / "out"
+    assert sreval("upscale", tmp_path / "turned.jpg", "--method", "lanczos", "--out", out).code == 0
+    with Image.open(out / "turned.png") as made:
+        assert made.size == (4 * 96, 4 * 120)
+
+
+def test_one_bad_picture_does_not_stop_the_others(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    Image.fromarray(photograph).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    command = ["--method", "bicubic", "--out", tmp_path / "out"]
+    ran = sreval("upscale", tmp_path / "bad.png", tmp_path / "good.png", *command)
+    assert ran.code == 3
+    assert "bad.png" in ran.err
+    assert (tmp_path / "out" / "good.png").is_file()
+    assert sreval("upscale", tmp_path / "bad.png", *command).code == 1
+
+
+def test_what_cannot_be_meant(sreval: Run, tmp_path: Path, photograph: UInt8) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph).save(buffer, "PNG")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cat.png").write_bytes(buffer.getvalue())
+    both = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png"]
+    ran = sreval("upscale", *both, "--method", "bicubic", "--out", tmp_path / "out")
+    assert (ran.code, "have one name" in ran.err) == (2, True)
+    ran = sreval("upscale", both[0], "--method", "hr", "--out", tmp_path / "out")
+    assert (ran.code, "hr can't enlarge pictures of one's own" in ran.err) == (2, True)
+    ran = sreval("upscale", both[0], "--method", "bicubik", "--out", tmp_path / "out")
+    assert (ran.code, "Did you mean 'bicubic'" in ran.err) == (2, True)

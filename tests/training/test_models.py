@@ -1,0 +1,132 @@
+"""From a run to a model's folder and its card; what may not be published; what verify finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sreval.errors import TrainingError, UsageError, WeightsError
+from sreval.networks.weights import load_network, read_tensors, serialise
+from sreval.training.licences import count_licences, non_commercial
+from sreval.training.models import get_model, list_models, verify_model
+from sreval.training.publish import publish, read_run
+from sreval.training.run import Request, train
+
+RECIPE = """
+name = "tiny-espcn"
+about = "ESPCN, for a test"
+choices = ["Everything is small."]
+network.name = "espcn"
+loss.mse = 1.0
+data = { crop = 32, batch = 3 }
+run = { log_every = 50, dataset = "DATASET", validate_every = 50 }
+[profiles.paper.optimisation]
+updates = 150
+learning_rate = 3e-3
+[profiles.smoke.optimisation]
+updates = 2
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's own home with one recipe, and a working folder without models/."""
+    folder = tmp_path / "home/models/tiny-espcn"
+    folder.mkdir(parents=True)
+    (folder / "recipe.toml").write_text(RECIPE.replace("DATASET", str(photographs)))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("SREVAL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def finished(home: Path, photographs: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "run"
+    train(Request("tiny-espcn", [photographs], out, device="cpu"))
+    return out
+
+
+def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) -> None:
+    folder = publish(finished)
+    assert folder == home / "models/tiny-espcn"
+    model = verify_model("tiny-espcn")
+    assert model.provenance is not None
+    assert model.provenance.step == 150
+    assert model.parameters == 1_600 + 64 + 18_432 + 32 + 4_608 + 16
+    listed = {m.name: m for m in list_models()}
+    assert listed["tiny-espcn"].sha256 == model.sha256
+    assert {"srresnet-mse", "srgan-vgg54"} <= set(listed)
+    assert listed["srresnet-mse"].parameters == 1_549_462
+    card = (folder / "card.md").read_text()
+    for part in ("150, batch 3", "scratch", "6 photographs", "not stated", "Everything is small."):
+        assert part in card
+    assert model.sha256 in card
+    assert "non-commercial" not in card
+    network, _ = load_network(folder / "weights.safetensors")
+    whole, _ = load_network(finished / "weights.safetensors")
+    for a, b in zip(network.parameters(), whole.parameters(), strict=True):
+        assert (a == (b.half().float() if b.ndim > 1 else b)).all()
+
+
+def test_weights_are_not_replaced_unasked(finished: Path) -> None:
+    publish(finished)
+    with pytest.raises(UsageError, match="--replace"):
+        publish(finished)
+    publish(finished, replace=True)
+
+
+def test_a_smoke_run_and_no_run_are_not_published(
+    home: Path, photographs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "smoke"
+    train(Request("tiny-espcn", [photographs], out, "smoke", device="cpu"))
+    with pytest.raises(UsageError, match="smoke"):
+        publish(out)
+    with pytest.raises(TrainingError, match="no run"):
+        publish(tmp_path)
+    assert not (home / "models/tiny-espcn/weights.safetensors").exists()
+
+
+def test_verify_finds_what_is_wrong(home: Path, finished: Path) -> None:
+    with pytest.raises(WeightsError, match="has no weights"):
+        verify_model("tiny-espcn")
+    folder = publish(finished)
+    weights, card = folder / "weights.safetensors", folder / "card.md"
+    good, text = weights.read_bytes(), card.read_text()
+
+    card.write_text(text.replace(get_model("tiny-espcn").sha256, "0" * 64))
+    with pytest.raises(WeightsError, match="SHA-256"):
+        verify_model("tiny-espcn")
+
+    tensors, metadata = read_tensors(weights)
+    tensors["conv3.bias"] += 5
+    weights.write_bytes(serialise(tensors, metadata))
+    with pytest.raises(WeightsError, match="mid-grey"):
+        verify_model("tiny-espcn")
+
+    weights.write_bytes(good)
+    recipe = (folder / "recipe.toml").read_text()
+    (folder / "recipe.toml").write_text(recipe.replace('name = "espcn"', 'name = "srcnn"'))
+    with pytest.raises(WeightsError, match="'architecture'"):
+        verify_model("tiny-espcn")
+
+
+def test_a_run_s_facts(finished: Path) -> None:
+    run = read_run(finished)
+    assert (run.step, run.total, run.facts["profile"]) == (150, 150, "paper")
+    assert run.seconds > 0
+    assert "threads" in run.hardware
+
+
+def test_licences_come_from_the_list_beside_or_inside(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (tmp_path / "open.csv").write_text("file,licence\na.png,CC0\nb.png,CC0\n")
+    (folder / "more.csv").write_text("file,licence\nc.png,non-commercial research\n")
+    (folder / "other.csv").write_text("x,y\n1,2\n")
+    counts = count_licences([folder], ["a.png", "b.png", "c.png", "d.png"])
+    assert counts == {"CC0": 2, "non-commercial research": 1, "not stated": 1}
+    assert non_commercial(counts)
+    assert not non_commercial(["CC0"])
