@@ -21,7 +21,9 @@ COMMANDS = {
     "train": ("sreval.cli.train:train", "Train a model by its recipe."),
     "upscale": ("sreval.cli.upscale:upscale", "Enlarge your own pictures."),
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
-    "figure": ("sreval.cli.figure:figure", "Draw figures from results."),
+    "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
+    "study": ("sreval.cli.study:study", "Plan an opinion study."),
+    "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (
         "sreval.cli.protocols:compare_protocols",
         "Score the same images as other tools do.",

@@ -6,9 +6,22 @@ from pathlib import Path
 
 import click
 
+from sreval.cli.ratings import (
+    RATING_SCALE,
+    RATINGS,
+    STIMULI,
+    UNIT,
+    WITHOUT,
+    load_scores,
+    load_votes,
+)
+from sreval.cli.ratings import parse_scale as parsed
 from sreval.report.collect import collect, select
 from sreval.report.figures import comparison_figure, parse_region, scores_figure
+from sreval.report.opinion_figures import KINDS, opinion_figure
+from sreval.report.sections import INTERVAL_OF, Request
 from sreval.report.style import save_figure
+from sreval.statistics.comparison import Unit
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 OUT = click.option(
@@ -20,7 +33,7 @@ SCALE = click.option("--scale", type=int, help="Needed where the results hold se
 
 @click.group()
 def figure() -> None:
-    """Draw figures from results."""
+    """Draw figures from results and opinions."""
 
 
 @figure.command(
@@ -72,4 +85,47 @@ def scores(
     """Every image's score under every method."""
     frame = select(collect(folders), protocol, scale)
     save_figure(scores_figure(frame, dataset, metric), out)
+    click.echo(str(out))
+
+
+@figure.command(
+    epilog="Example: sreval figure opinions votes.csv --kind scores --dataset BSD100 --out s.pdf"
+)
+@RATINGS
+@click.option("--kind", required=True, type=click.Choice(list(KINDS)), help="What to show.")
+@click.option("--dataset", help="Needed where the votes are on several, but for raters, metrics.")
+@UNIT
+@STIMULI
+@RATING_SCALE
+@WITHOUT
+@click.option(
+    "--results",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Benchmark results of the same images; needed for metrics.",
+)
+@PROTOCOL
+@OUT
+def opinions(
+    ratings: Path,
+    kind: str,
+    dataset: str | None,
+    unit: Unit,
+    stimuli: Path | None,
+    scale: str,
+    without: tuple[str, ...],
+    folders: tuple[Path, ...],
+    protocol: str | None,
+    out: Path,
+) -> None:
+    """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
+    votes = load_votes(ratings, stimuli, parsed(scale), without)
+    request = Request(
+        unit=unit,
+        interval=INTERVAL_OF[unit],
+        scale=parsed(scale),
+        scores=load_scores(folders, protocol),
+    )
+    save_figure(opinion_figure(votes, kind, request, dataset), out)
     click.echo(str(out))

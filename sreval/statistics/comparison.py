@@ -172,7 +172,7 @@ def _compare(
     names = [str(name) for name in means.index]
     if len(names) < 2:
         raise StatisticsError(
-            f"Data set {dataset!r} has votes on one method only: {names[0]}.",
+            f"{dataset or 'The table'} has votes on one method only: {names[0]}.",
             "A comparison needs two.",
         )
     wide = votes.pivot(index=["rater", "image"], columns="method", values="score")[names]

@@ -42,7 +42,10 @@ def read_ratings(path: Path, *, stimuli: Path | None = None, scale: Scale = ACR)
     if set(REQUIRED) & set(header):
         frame = _csv(path, header=0)
         if "score" in frame:
-            frame = frame[frame["score"].notna()]
+            cast = frame[frame["score"].notna()]
+            if "method" in frame:
+                _refuse_unrated(path, frame["method"], cast["method"])
+            frame = cast
         return check_votes(frame, scale)
     return check_votes(_from_matrix(path, header, stimuli), scale)
 
@@ -70,9 +73,20 @@ def votes_from_matrix(
     if "method" not in described:
         described = described.assign(method="unnamed")
     stimulus, rater = np.nonzero(~np.isnan(matrix))
+    _refuse_unrated("the matrix", described["method"], described["method"].iloc[stimulus])
     votes = pd.DataFrame({name: described[name].to_numpy()[stimulus] for name in described})
     votes.insert(0, "rater", np.array(names, dtype=object)[rater])
     return votes.assign(score=matrix[stimulus, rater])
+
+
+def _refuse_unrated(where: Path | str, named: pd.Series, rated: pd.Series) -> None:
+    """Raise DataError for methods that are named but have no vote."""
+    without = sorted(set(named.dropna().astype(str)) - set(rated.dropna().astype(str)))
+    if without and len(rated):
+        raise DataError(
+            f"In {where}, no vote was cast on {', '.join(without[:_SHOWN])}.",
+            "Take the method out of the file.",
+        )
 
 
 def _text(path: Path) -> str:

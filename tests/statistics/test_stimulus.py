@@ -55,7 +55,8 @@ def test_one_vote_gives_no_interval() -> None:
 @pytest.mark.parametrize("quality", [1.3, 3.0, 4.5])
 def test_the_score_interval_covers_where_students_does_not(quality: float) -> None:
     model, generator = RaterModel(), np.random.default_rng(0)
-    hits, plain = [], []
+    hits: list[float] = []
+    plain: list[float] = []
     for _ in range(40):
         levels = quality + generator.normal(size=100) * 0.58
         raters = draw_raters(model, 26, 1, generator)

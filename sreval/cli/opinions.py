@@ -1,0 +1,131 @@
+"""``sreval opinions``: what votes say, and how sure one may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from sreval.cli.output import print_json
+from sreval.cli.ratings import (
+    RATING_SCALE,
+    RATINGS,
+    STIMULI,
+    UNIT,
+    WITHOUT,
+    load_scores,
+    load_votes,
+)
+from sreval.cli.ratings import parse_scale as parsed
+from sreval.files import write_atomic
+from sreval.report.opinions import ANALYSES, analyse
+from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
+from sreval.statistics.comparison import ADJUSTMENTS, Unit
+from sreval.statistics.opinion import INTERVALS
+
+
+@click.command(
+    epilog="Example: sreval opinions votes.csv --analyse mos --analyse compare --out opinions"
+)
+@RATINGS
+@click.option(
+    "--analyse",
+    "names",
+    multiple=True,
+    type=click.Choice(list(ANALYSES)),
+    help="May be repeated; default: all but stimuli that the votes allow.",
+)
+@UNIT
+@click.option(
+    "--interval",
+    type=click.Choice(list(INTERVALS)),
+    help="Interval of the MOS; default: that of the unit.",
+)
+@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
+@click.option(
+    "--adjustment",
+    type=click.Choice(list(ADJUSTMENTS)),
+    default="holm",
+    show_default=True,
+    help="For the p values of one data set.",
+)
+@click.option(
+    "--reference", default="hr", show_default=True, help="The hidden reference, a method."
+)
+@STIMULI
+@RATING_SCALE
+@WITHOUT
+@click.option(
+    "--results",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Benchmark results of the same images, for metrics against opinion.",
+)
+@click.option("--protocol", help="Of the results; default: ledig2017 where it was run.")
+@click.option("--scale", "factor", type=int, help="Needed where the results hold several scales.")
+@click.option("--json", "as_json", is_flag=True, help="Every figure in full.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A folder for tables (CSV, text) and figures."
+)
+def opinions(
+    ratings: Path,
+    names: tuple[str, ...],
+    unit: Unit,
+    interval: str | None,
+    level: float,
+    adjustment: str,
+    reference: str,
+    stimuli: Path | None,
+    scale: str,
+    without: tuple[str, ...],
+    folders: tuple[Path, ...],
+    protocol: str | None,
+    factor: int | None,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Analyse the votes in RATINGS.
+
+    RATINGS is a CSV with the columns rater, image, method, score (and dataset, scene, kind, ...),
+    a CSV matrix of one row a stimulus and one column a rater, or JSON [method][rater][image]. A
+    vote that was not cast is an empty cell, 0 in JSON.
+    """
+    votes = load_votes(ratings, stimuli, parsed(scale), without)
+    request = Request(
+        unit=unit,
+        interval=interval or INTERVAL_OF[unit],
+        level=level,
+        adjustment=adjustment,
+        scale=parsed(scale),
+        reference=reference,
+        scores=load_scores(folders, protocol, factor),
+    )
+    sections, not_done = analyse(votes, names, request)
+    text = "\n".join(map(to_text, sections))
+    text += "".join(f"\nNot done: {reason}" for reason in not_done) + "\n" * bool(not_done)
+    if as_json:
+        records = [to_records(section) for section in sections]
+        simulated = bool(votes["simulated"].astype(bool).any())
+        print_json({"sections": records, "not_done": not_done, "simulated": simulated})
+    else:
+        click.echo(text, nl=False)
+    if out is not None:
+        _write(out, sections, text, votes, request)
+        click.echo(str(out), err=as_json)
+
+
+def _write(
+    out: Path, sections: list[Section], text: str, votes: pd.DataFrame, request: Request
+) -> None:
+    """Tables and figures as files; a figure that the votes don't allow is said and left out."""
+    from sreval.report.opinion_figures import all_figures
+    from sreval.report.style import save_figure
+
+    write_atomic(out / "opinions.txt", text)
+    for index, section in enumerate(sections, 1):
+        csv = section.frame.to_csv(index=False, lineterminator="\n")
+        write_atomic(out / f"{index:02}-{section.analysis}.csv", csv)
+    for name, figure in all_figures(votes, request):
+        save_figure(figure, out / f"{name}.svg")

@@ -1,0 +1,212 @@
+"""Sections on recovered quality, reliability, repeats and difference scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sreval.errors import StatisticsError
+from sreval.report import paper
+from sreval.report.sections import (
+    Request,
+    Section,
+    column,
+    in_order,
+    interval_column,
+    listed,
+    method_column,
+    printed,
+    vote_notes,
+    whole,
+    with_dataset,
+)
+from sreval.statistics.differences import difference_scores
+from sreval.statistics.intervals import student_mean
+from sreval.statistics.ratings import Ratings
+from sreval.statistics.recovery import recover, remove_bias
+from sreval.statistics.reliability import (
+    intraclass_correlation,
+    krippendorff_alpha,
+    sos_coefficient,
+    split_half,
+)
+from sreval.statistics.repeats import retest as retest_of
+from sreval.statistics.screening import correlation_with_rest
+from sreval.statistics.votes import STIMULUS, opinions
+
+
+def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """Quality, bias and inconsistency by ITU-T P.910 Annex E, and P.913's removal of bias."""
+    ratings = Ratings.from_votes(opinions(votes), STIMULUS)
+    found, unbiased = recover(ratings), remove_bias(ratings)
+    mos = opinions(votes).groupby(list(STIMULUS))["score"].mean().rename("mos")
+    stimuli = pd.DataFrame(index=unbiased.stimuli.index).join(found.stimuli)
+    stimuli = stimuli.assign(bias_removed=unbiased.stimuli["mos"])
+    stimuli.index = pd.MultiIndex.from_tuples(list(stimuli.index), names=list(STIMULUS))
+    stimuli = stimuli.join(mos).reset_index()
+    by_method = stimuli.groupby(["dataset", "method"])[["mos", "bias_removed", "quality"]]
+    means = in_order(by_method.mean().join(by_method.size().rename("images")).reset_index())
+    columns = {
+        "method": method_column(),
+        "MOS": column("mos", 2),
+        "bias removed": column("bias_removed", 2),
+        "quality": column("quality", 2),
+        "images": whole("images"),
+    }
+    notes = [
+        "Means over stimuli. Bias removed: ITU-T P.913 12.4. Quality: ITU-T P.910 Annex E, Li et "
+        f"al. 2020, {found.iterations} iterations"
+        f"{'' if found.converged else ', NOT converged'}; both 95 % half widths of every "
+        "stimulus stand in the JSON.",
+    ]
+    if found.excluded:
+        notes.append(f"Left out, a single vote each: {listed(list(found.excluded))}.")
+    if found.collapsed:
+        notes.append(
+            f"Not to be used: the votes of {listed(found.collapsed)} became the quality itself, "
+            "there are too few votes a stimulus."
+        )
+    notes += vote_notes(votes)
+    shown = printed(means, with_dataset(means, columns))
+    return [
+        Section("recovery", "Recovered quality of every method", stimuli, shown, notes),
+        _raters(found.raters),
+    ]
+
+
+def _raters(table: pd.DataFrame) -> Section:
+    frame = table.rename_axis("rater").reset_index()
+    frame = frame.assign(
+        bias_low=frame["bias"] - frame["bias_half_width"],
+        bias_high=frame["bias"] + frame["bias_half_width"],
+    )
+    columns = {
+        "rater": column("rater"),
+        "bias": lambda row: f"{row['bias']:+.2f}",
+        "bias, 95%": interval_column(2, "bias_low", "bias_high", signed=True),
+        "inconsistency": column("inconsistency", 2),
+        "95%": interval_column(2, "inconsistency_low", "inconsistency_high"),
+        "votes": whole("n"),
+    }
+    notes = [
+        "Bias: points above the other raters; inconsistency: standard deviation of the rater's "
+        "noise in points. Intervals as in ITU-T P.910 Annex E, unit vote, about this rater."
+    ]
+    return Section("recovery", "The raters", frame, printed(frame, columns), notes)
+
+
+def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """How far raters agree."""
+    counted = opinions(votes)
+    ratings = Ratings.from_votes(counted, STIMULUS)
+    if counted["score"].nunique() == 1:
+        raise StatisticsError(
+            f"All votes are {counted['score'].iloc[0]}: agreement is undefined.",
+            "Reliability needs votes that differ.",
+        )
+    rows, notes = _complete_agreement(ratings, request.level)
+    halves = split_half(ratings)
+    rest = correlation_with_rest(ratings).table["pearson"]
+    rows += [
+        ("Krippendorff's alpha, ordinal", krippendorff_alpha(ratings), np.nan, np.nan, ""),
+        ("split half, r", halves.correlation, halves.low, halves.high, "range of the splits"),
+        ("split half, Spearman-Brown", halves.spearman_brown, np.nan, np.nan, "MOS of all raters"),
+        ("rater against rest, mean r", rest.mean(), rest.min(), rest.max(), "range of the raters"),
+        ("SOS coefficient a", sos_coefficient(ratings, request.scale), np.nan, np.nan, ""),
+    ]
+    frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
+    columns = {
+        "figure": column("figure"),
+        "value": column("value", 4),
+        "low–high": interval_column(4),
+        "about": column("about"),
+    }
+    notes += [
+        "ICC: McGraw and Wong 1996, case 2A; A,1 one rater, A,k the mean of all. Split half: "
+        f"{halves.splits} random splits of {halves.n_raters} raters.",
+        *vote_notes(votes),
+    ]
+    return [
+        Section("reliability", "Do raters agree?", frame, printed(frame, columns), notes),
+    ]
+
+
+def _complete_agreement(
+    ratings: Ratings, level: float
+) -> tuple[list[tuple[str, float, float, float, str]], list[str]]:
+    """ICC rows on the stimuli that every rater rated, and what was left out for it."""
+    matrix = ratings.matrix()
+    complete = ~np.isnan(matrix).any(axis=1)
+    left = int((~complete).sum())
+    notes = [f"ICC leaves out {left} stimuli that not every rater rated."] if left else []
+    try:
+        icc = intraclass_correlation(matrix[complete], level)
+    except StatisticsError as error:
+        return [], [*notes, f"No ICC: {error.message}"]
+    about = f"{level:.0%}, new stimuli and raters"
+    return [
+        (i.estimand, i.estimate, i.low, i.high, about) for i in (icc.single, icc.average)
+    ], notes
+
+
+def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """The same rater on the same stimulus twice."""
+    found = retest_of(votes, request.scale)
+    change = found.change
+    rows = [
+        ("exact agreement", found.exact, np.nan, np.nan, "share of pairs"),
+        ("within one point", found.within_one, np.nan, np.nan, "share of pairs"),
+        ("change, second - first", change.estimate, change.low, change.high, change.estimand),
+        ("kappa, quadratic weights", found.kappa, np.nan, np.nan, "all pairs"),
+        ("p of no change", found.test.p, np.nan, np.nan, "signed-rank test over raters"),
+    ]
+    frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
+    columns = {
+        "figure": column("figure"),
+        "value": column("value", 3),
+        "95%": interval_column(3, signed=True),
+        "about": column("about"),
+    }
+    notes = [
+        f"{found.n_pairs} pairs of {found.n_raters} raters; {found.unpaired} repeats without a "
+        f"first vote are left out. {found.test.method}.",
+        *vote_notes(votes),
+    ]
+    return [Section("retest", "Repeats", frame, printed(frame, columns), notes)]
+
+
+def difference(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """Difference scores against the hidden reference."""
+    found = difference_scores(votes, request.reference, request.scale)
+    rows = []
+    for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
+        means = group.groupby("rater")["difference"].mean()
+        rows.append(
+            {"dataset": dataset, "method": method}
+            | vars(
+                student_mean(
+                    means, request.level, unit="rater", estimand="these images, raters in general"
+                )
+            )
+            | {"n_votes": len(group)}
+        )
+    if not rows:
+        raise StatisticsError("No rater rated an image and its reference.", "None can be compared.")
+    frame = in_order(pd.DataFrame(rows).rename(columns={"method": "method"}))
+    columns = {
+        "method": method_column(),
+        "DMOS": column("estimate", 2),
+        f"{request.level:.0%}": interval_column(2),
+        "raters": whole("n"),
+        "votes": whole("n_votes"),
+    }
+    top = request.scale.high
+    notes = [
+        f"Vote - the same rater's vote on {paper.label(request.reference)} + {top}: {top} is as "
+        "good as the reference, more is better (ITU-T P.910 (2008) 6.2). Mean over raters, "
+        "Student t, about these images, raters in general. Votes without a reference left "
+        f"out: {found.excluded}.",
+        *vote_notes(votes),
+    ]
+    shown = printed(frame, with_dataset(frame, columns))
+    return [Section("difference", "Difference scores (ACR-HR)", frame, shown, notes)]

@@ -1,0 +1,261 @@
+"""``sreval opinions``: votes in, tables out. Opinion scores, comparisons, screening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from sreval.errors import SrevalError, StatisticsError, UsageError, unknown_name
+from sreval.report import paper
+from sreval.report.opinion_metrics import metrics
+from sreval.report.opinion_models import difference, recovery, reliability, retest
+from sreval.report.sections import (
+    Request,
+    Section,
+    column,
+    in_order,
+    interval_column,
+    listed,
+    method_column,
+    p_value,
+    printed,
+    vote_notes,
+    whole,
+    with_dataset,
+)
+from sreval.statistics import conduct, screening
+from sreval.statistics.comparison import Comparison, compare_methods
+from sreval.statistics.opinion import mos_table
+from sreval.statistics.ratings import Ratings
+from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
+from sreval.statistics.votes import STIMULUS, opinions
+
+_MOST_RATERS = 40
+"""Raters that are printed one by one; of more only those whom a rule rejects."""
+
+
+def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """MOS of every method on every data set."""
+    frame = in_order(mos_table(votes, interval=request.interval, level=request.level))
+    shown = printed(
+        frame,
+        with_dataset(
+            frame,
+            {
+                "method": method_column(),
+                "MOS": column("mos", 2),
+                f"{request.level:.0%}": interval_column(2),
+                "sd": column("sd", 2),
+                "votes": whole("n_votes"),
+                "raters": whole("n_raters"),
+                "images": whole("n_images"),
+            },
+        ),
+    )
+    first = frame.iloc[0]
+    notes = [
+        f"MOS: mean of the votes; sd: their standard deviation. Interval: {first['interval']}, "
+        f"unit {first['unit']}, about {first['estimand']}.",
+        *filter(None, [first["warning"]]),
+    ]
+    return [Section("mos", "Mean opinion scores", frame, shown, notes + vote_notes(votes))]
+
+
+def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """MOS of every stimulus."""
+    frame = in_order(stimulus_mos(votes, request.level, scale=request.scale).reset_index())
+    columns = {
+        "method": method_column(),
+        "image": column("image"),
+        "MOS": column("mos", 2),
+        f"{request.level:.0%}": interval_column(2),
+        "sd": column("sd", 2),
+        "votes": whole("n"),
+    }
+    shown = printed(frame, with_dataset(frame, columns))
+    notes = [
+        f"Interval: {frame['interval'].iloc[0]}, unit rater, about {ESTIMAND}.",
+        *vote_notes(votes),
+    ]
+    return [Section("stimuli", "Mean opinion score of every stimulus", frame, shown, notes)]
+
+
+def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """All pairs of methods, data set by data set."""
+    found = compare_methods(
+        votes, unit=request.unit, adjustment=request.adjustment, alpha=request.alpha
+    )
+    return [_comparison(made, votes) for made in found]
+
+
+def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
+    frame = made.frame()
+    columns = {
+        "first": method_column("first"),
+        "second": method_column("second"),
+        "n": whole("n"),
+        "difference": lambda row: f"{row['difference']:+.2f}" if row["n"] else "–",
+        "95%": interval_column(2, signed=True),
+        "p": lambda row: p_value(row["p"]),
+        "p adjusted": lambda row: p_value(row["p_adjusted"]),
+        "effect": column("rank_biserial", 2),
+        "differ?": lambda row: (
+            "n too small" if row["too_small"] else "yes" if row["significant"] else "no"
+        ),
+    }
+    zeros = {"wilcox": "dropped before ranking", "pratt": "ranked, then dropped"}[made.zeros]
+    letters = ", ".join(f"{paper.label(name)} {made.letters[name]}" for name in made.methods)
+    notes = [
+        f"Unit {made.unit}: {made.claim}. Two-sided Wilcoxon signed-rank test of the units' "
+        f"means (zero differences {zeros}), {made.adjustment} within the data set, alpha "
+        f"{made.alpha}. Difference with Student's t interval; effect: rank-biserial "
+        "correlation. Only images that a rater rated under both methods count.",
+        f"Methods that share a letter don't differ: {letters}.",
+    ]
+    if made.friedman:
+        test = made.friedman
+        notes.append(
+            f"Friedman over {test.n_methods} methods and {test.n} units (left out: "
+            f"{test.excluded}): chi-square {test.chi_square:.2f}, {test.freedom} degrees of "
+            f"freedom, p {p_value(test.p)}."
+        )
+    left = frame[frame["excluded"] > 0]
+    if len(left):
+        notes.append(f"{len(left)} pairs leave out units without a common image.")
+    name = f" on {made.dataset}" if made.dataset else ""
+    shown = printed(frame, columns)
+    notes += [*filter(None, [made.warning]), *vote_notes(votes)]
+    return Section("compare", f"Which methods differ{name}", frame, shown, notes)
+
+
+def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
+    """Every rule that the votes allow, rater by rater, and the results with and without."""
+    found, not_done = _rules(votes, request)
+    by_rule = {made.rule: made for made in found}
+    counts = opinions(votes).groupby("rater").size().rename("votes")
+    frame = counts.to_frame()
+    for made in found:
+        own = made.table.drop(columns="votes", errors="ignore")
+        frame = frame.join(own.add_prefix(f"{made.rule} "), how="left")
+    rejecting = {
+        rater: [rule for rule, made in by_rule.items() if rater in set(made.rejected)]
+        for rater in frame.index
+    }
+    frame = frame.assign(rejected_by=[", ".join(rejecting[r]) for r in frame.index]).reset_index()
+    rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
+    shown = printed(
+        rows,
+        {
+            "rater": column("rater"),
+            "votes": whole("votes"),
+            "P": whole("bt500 P"),
+            "Q": whole("bt500 Q"),
+            "(P+Q)/votes": column("bt500 straying", 3),
+            "|P-Q|/(P+Q)": column("bt500 lopsided", 3),
+            "correlation": column("correlation-with-rest pearson", 3),
+            "rejected by": column("rejected_by"),
+        },
+    )
+    notes = [
+        f"{made.rule} ({made.source}): rejects {len(made.rejected)} of {len(made.table)}"
+        f"{': ' + listed(made.rejected) if made.rejected else ''}; limits "
+        + ", ".join(f"{name} {limit:g}" for name, limit in made.limits.items())
+        + "".join(f"; {n} {what} skipped" for what, n in made.skipped.items() if n)
+        + "."
+        for made in found
+    ]
+    notes += [f"Not applied: {reason}" for reason in not_done]
+    if len(rows) < len(frame):
+        notes.append(f"{len(frame) - len(rows)} raters whom no rule rejects are not printed.")
+    notes.append("Nobody is left out anywhere: a rule proposes, --without RATER does it.")
+    sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
+    return sections + [_with_and_without(made, votes) for made in found if made.rejected]
+
+
+def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screening], list[str]]:
+    ratings = Ratings.from_votes(opinions(votes), STIMULUS)
+    found = [screening.bt500(ratings), screening.correlation_with_rest(ratings)]
+    not_done = []
+    rules: dict[str, Callable[[], screening.Screening]] = {
+        "straight-lining": lambda: conduct.straight_lining(votes),
+        "response time": lambda: conduct.hasty(votes),
+        "repeats": lambda: conduct.unsteady_repeats(votes),
+        "inverted": lambda: conduct.inverted(votes, better=request.reference),
+        "gold": lambda: conduct.gold_questions(
+            votes,
+            {
+                "nearest": (request.scale.low, request.scale.low + 1),
+                request.reference: (request.scale.high - 1, request.scale.high),
+            },
+        ),
+    }
+    for name, rule in rules.items():
+        try:
+            found.append(rule())
+        except SrevalError as error:
+            not_done.append(f"{name}: {error.message}")
+    return found, not_done
+
+
+def _with_and_without(made: screening.Screening, votes: pd.DataFrame) -> Section:
+    title = f"Results with and without the {len(made.rejected)} whom {made.rule} rejects"
+    rejected = [str(rater) for rater in made.rejected]
+    if len(rejected) == opinions(votes)["rater"].nunique():
+        notes = ["The rule rejects every rater; nothing would be left."]
+        return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
+    frame = screening.with_and_without(votes, rejected).reset_index()
+    frame = in_order(frame.assign(rule=made.rule))
+    columns = {
+        "method": method_column(),
+        "MOS, all": column("mos_all", 2),
+        "votes, all": whole("n_all"),
+        "MOS, kept": column("mos_kept", 2),
+        "votes, kept": whole("n_kept"),
+        "change": lambda row: f"{row['change']:+.2f}",
+    }
+    notes = [f"Rejected: {listed(rejected, 20)}."]
+    return Section("screening", title, frame, printed(frame, with_dataset(frame, columns)), notes)
+
+
+ANALYSES: dict[str, Callable[[pd.DataFrame, Request], list[Section]]] = {
+    "mos": mos,
+    "stimuli": stimuli,
+    "compare": compare,
+    "screening": screen,
+    "recovery": recovery,
+    "reliability": reliability,
+    "retest": retest,
+    "difference": difference,
+    "metrics": metrics,
+}
+_UNASKED = [name for name in ANALYSES if name != "stimuli"]
+
+
+def analyse(
+    votes: pd.DataFrame, names: Sequence[str], request: Request
+) -> tuple[list[Section], list[str]]:
+    """The sections of the named analyses; without names all but the single stimuli.
+
+    The second list says which analyses nobody named were not possible, and why; one that was
+    named raises instead: UsageError for an unknown name, else what the estimator raises.
+    """
+    sections: list[Section] = []
+    not_done = []
+    for name in names or _UNASKED:
+        if name not in ANALYSES:
+            raise unknown_name("analysis", name, ANALYSES)
+        try:
+            sections += ANALYSES[name](votes, request)
+        except (StatisticsError, UsageError) as error:
+            if names:
+                raise
+            not_done.append(f"{name}: {error.message}")
+    if votes["simulated"].astype(bool).any():
+        sections = [_simulated(section) for section in sections]
+    return sections, not_done
+
+
+def _simulated(made: Section) -> Section:
+    frame = made.frame.assign(simulated=True)
+    return Section(made.analysis, f"{made.title} (simulated)", frame, made.shown, made.notes)

@@ -1,0 +1,35 @@
+"""Printing a power curve: how many raters and images a difference needs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sreval.report.sections import Section, figure, to_text
+from sreval.statistics.comparison import CLAIMS, Unit
+
+
+def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
+    """The curve of ``planning.power_curve``, a row a difference and number of images.
+
+    ``needed`` is what ``planning.raters_needed`` gives for ``target``.
+    """
+    raters = sorted(map(int, curve["n_raters"].unique()))
+    rows = [["difference", "images", *map(str, raters), "raters needed"]]
+    by_plan = curve.set_index(["difference", "n_images", "n_raters"])["power"]
+    for plan in needed.to_dict("records"):
+        key = (plan["difference"], plan["n_images"])
+        powers = [f"{by_plan[(*key, count)]:.2f}" for count in raters]
+        fewest = figure(plan["n_raters"], 0)
+        fewest = f">{raters[-1]}" if fewest == "–" else fewest
+        rows.append([f"{key[0]:.2f}", str(int(key[1])), *powers, fewest])
+    first = curve.iloc[0]
+    unit: Unit = first["unit"]
+    error = float(curve["standard_error"].max())
+    notes = [
+        f"Power of the two-sided Wilcoxon signed-rank test at alpha {first['alpha']} by number of "
+        f"raters; unit {unit}: {CLAIMS[unit]}. The fewest raters tried with power {target:g} or "
+        "more.",
+        f"{first['studies']} simulated studies a cell, standard error {error:.3f} or less; the "
+        "difference is in points before rounding and clipping to the scale.",
+    ]
+    return to_text(Section("power", "Power (simulated raters)", curve, rows, notes))

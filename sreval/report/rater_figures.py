@@ -1,0 +1,133 @@
+"""Figures of raters, of every single vote, and of metrics against opinion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
+from sreval.report import paper
+from sreval.report.opinion_metrics import join_scores
+from sreval.report.opinion_style import captioned, shades
+from sreval.report.sections import Request
+from sreval.report.style import PAGE_MM, look, new_figure
+from sreval.report.tables import NAMES
+from sreval.statistics.agreement import metric_agreement
+from sreval.statistics.mapping import fit_mapped
+from sreval.statistics.ratings import Ratings
+from sreval.statistics.recovery import recover
+from sreval.statistics.votes import STIMULUS, opinions
+
+_MOST_NAMED_RATERS = 40
+
+
+def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
+    """Bias and inconsistency of every rater with intervals, by rising bias."""
+    found = recover(Ratings.from_votes(opinions(votes), STIMULUS))
+    table = found.raters.sort_values("bias")
+    named = len(table) <= _MOST_NAMED_RATERS
+    figure = new_figure(PAGE_MM, 30 + (3.4 * len(table) if named else 90))
+    left, right = figure.subplots(1, 2, sharey=True)
+    places = np.arange(len(table))
+    size, ends = (3.5, 0.8) if named else (2.0, 0.4)
+    bias = table["bias"].to_numpy()
+    left.errorbar(
+        bias, places, xerr=table["bias_half_width"], fmt="o", color="#000000",
+        markersize=size, elinewidth=ends,
+    )  # fmt: skip
+    left.axvline(0, color="#888888", linewidth=0.6)
+    left.set_xlabel("bias (points; right: more generous)")
+    value = table["inconsistency"].to_numpy()
+    spread = np.stack([value - table["inconsistency_low"], table["inconsistency_high"] - value])
+    right.errorbar(
+        value, places, xerr=spread, fmt="s", color="#0072B2", markersize=size, elinewidth=ends
+    )
+    right.set_xlim(left=0)
+    right.set_xlabel("inconsistency (standard deviation, points)")
+    if named:
+        left.set_yticks(places, list(map(str, table.index)))
+    else:
+        left.set_yticks([])
+        left.set_ylabel("raters by rising bias")
+    return captioned(
+        figure,
+        votes,
+        "Bias and inconsistency by ITU-T P.910 Annex E, bars: 95 % intervals about this rater, "
+        "unit vote",
+    )
+
+
+def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
+    """Every vote: stimuli by rising MOS, raters by rising mean."""
+    ratings = Ratings.from_votes(opinions(votes), STIMULUS)
+    matrix = ratings.matrix()
+    order = np.argsort(np.nanmean(matrix, axis=1), kind="stable")
+    raters = np.argsort(np.nanmean(matrix, axis=0), kind="stable")
+    scale = request.scale
+    values = np.arange(scale.low, scale.high + 1)
+    figure = new_figure(PAGE_MM, 95)
+    axes = figure.subplots()
+    colours = ListedColormap(shades(len(values)), N=len(values))
+    colours.set_bad("#ffffff")
+    norm = BoundaryNorm(np.arange(scale.low, scale.high + 2) - 0.5, len(values))
+    shown = axes.imshow(
+        matrix[order][:, raters].T, cmap=colours, norm=norm, aspect="auto",
+        interpolation="nearest", rasterized=True,
+    )  # fmt: skip
+    bar = figure.colorbar(shown, ax=axes, ticks=values, pad=0.01, fraction=0.03)
+    bar.set_label("score")
+    axes.set_xlabel(f"{ratings.n_stimuli} stimuli by rising MOS")
+    axes.set_ylabel(f"{ratings.n_raters} raters, the strictest at the top")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    missing = float(np.isnan(matrix).mean())
+    white = f" White: not cast ({missing:.0%})." if missing else ""
+    return captioned(figure, votes, f"Every vote, dark is bad.{white} Single votes, no interval")
+
+
+def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
+    """Each metric against MOS, a mark a stimulus, with the mapping fitted to all."""
+    stimuli, metrics = join_scores(votes, request)
+    finite = stimuli[np.isfinite(stimuli[metrics].to_numpy(dtype=np.float64)).all(axis=1)]
+    found = metric_agreement(
+        finite, {m: HIGHER_IS_BETTER[m] for m in metrics}, level=request.level, resamples=500
+    )
+    methods = paper.sort_methods(list(map(str, finite["method"].unique())))
+    figure = new_figure(PAGE_MM, 82)
+    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        _metric_panel(axes, finite, metric, methods)
+        rho = found.statistics[metric]["srocc"]
+        axes.set_title(f"ρ = {rho.estimate:.2f} ({rho.low:.2f} to {rho.high:.2f})", loc="left")
+    panels[0].set_ylabel("MOS")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False,
+        handletextpad=0.2,
+    )  # fmt: skip
+    return captioned(
+        figure,
+        votes,
+        f"{found.n} stimuli of {found.n_scenes} scenes with finite values. ρ: Spearman, signed so "
+        f"that 1 is best, {request.level:.0%} interval about new scenes (bootstrap over scenes). "
+        "Line: four-parameter logistic fit",
+    )
+
+
+def _metric_panel(axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[str]) -> None:
+    for index, method in enumerate(methods):
+        rows = stimuli[stimuli["method"] == method]
+        axes.plot(
+            rows[metric], rows["mos"], linestyle="", markersize=3, alpha=0.8,
+            label=paper.label(method), **look(index),
+        )  # fmt: skip
+    x = stimuli[metric].to_numpy(dtype=np.float64)
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    mapped = fit_mapped("logistic", sign * x, stimuli["mos"].to_numpy(), np.ones((1, x.size)))[0]
+    order = np.argsort(x)
+    axes.plot(x[order], mapped[order], color="#555555", linewidth=1)
+    unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
+    worse = "" if HIGHER_IS_BETTER[metric] else ", lower is better"
+    axes.set_xlabel(f"{NAMES[metric]}{unit}{worse}")

@@ -1,0 +1,174 @@
+"""What an analysis of opinions says: every figure in full, the table as printed, the notes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sreval.report import paper
+from sreval.statistics.comparison import Unit
+from sreval.statistics.votes import ACR, Scale, exclusions
+
+SIMULATED = "Simulated data: no person gave these votes."
+
+
+INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
+"""The interval of a MOS that makes the claim of a unit."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the votes; each field as in the estimator that takes it."""
+
+    unit: Unit = "rater"
+    interval: str = "raters"
+    level: float = 0.95
+    adjustment: str = "holm"
+    alpha: float = 0.05
+    scale: Scale = ACR
+    reference: str = "hr"
+    scores: pd.DataFrame | None = None
+    """Benchmark rows of one protocol and scale, for metrics against opinion."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: ``frame`` holds all figures, ``shown`` the printed cells under their heads."""
+
+    analysis: str
+    title: str
+    frame: pd.DataFrame
+    shown: list[list[str]]
+    notes: list[str]
+
+
+Columns = dict[str, Callable[[Any], str]]
+
+
+def printed(frame: pd.DataFrame, columns: Columns) -> list[list[str]]:
+    """Heads and cells as text; ``columns`` maps each head to what prints a row."""
+    rows = [[show(row) for show in columns.values()] for _, row in frame.iterrows()]
+    return [list(columns), *rows]
+
+
+def column(name: str, digits: int | None = None) -> Callable[[Any], str]:
+    """Prints the field ``name``: a number with ``digits``, anything else as it is."""
+
+    def show(row: Any) -> str:
+        value = row[name]
+        return str(value) if digits is None else figure(value, digits)
+
+    return show
+
+
+def whole(name: str) -> Callable[[Any], str]:
+    """Prints the count ``name`` without decimals, also where pandas made a float of it."""
+    return lambda row: figure(row[name], 0)
+
+
+def method_column(name: str = "method") -> Callable[[Any], str]:
+    """Prints a method's name as the paper's tables do."""
+    return lambda row: paper.label(str(row[name]))
+
+
+def interval_column(
+    digits: int, low: str = "low", high: str = "high", *, signed: bool = False
+) -> Callable[[Any], str]:
+    """Prints low to high, empty where there is no interval; ``signed`` for differences."""
+    return lambda row: span(row[low], row[high], digits, signed=signed)
+
+
+def figure(value: float, digits: int) -> str:
+    """A number with so many decimals, an en dash for none."""
+    return "–" if not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
+    """An interval; ``signed`` prints signs, and 'to' because a minus looks like a dash."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    if signed:
+        return f"{low:+.{digits}f} to {high:+.{digits}f}"
+    return f"{low:.{digits}f}–{high:.{digits}f}"
+
+
+def p_value(p: float) -> str:
+    """A p value with four decimals, never rounded to zero."""
+    if math.isnan(p):
+        return "–"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def with_dataset(frame: pd.DataFrame, columns: Columns) -> Columns:
+    """``columns`` behind one for the data set, where the votes name any."""
+    if (frame["dataset"] == "").all():
+        return columns
+    return {"data set": column("dataset"), **columns}
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows by data set and method in the paper's order."""
+    datasets = paper.sort_datasets([str(name) for name in frame["dataset"].unique()])
+    methods = paper.sort_methods([str(name) for name in frame["method"].unique()])
+    keys = pd.DataFrame(
+        {"d": frame["dataset"].map(datasets.index), "m": frame["method"].map(methods.index)}
+    )
+    return frame.loc[keys.sort_values(["d", "m"], kind="stable").index].reset_index(drop=True)
+
+
+def vote_notes(votes: pd.DataFrame) -> list[str]:
+    """What stands under every table: how many votes, what was left out and why, simulated."""
+    counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
+    left = exclusions(votes)
+    reasons = "; ".join(f"{n} {why}" for why, n in left.items()) or "none"
+    notes = [
+        f"{len(counted)} votes by {counted['rater'].nunique()} raters on "
+        f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli. "
+        f"Rows left out: {reasons}."
+    ]
+    if votes["simulated"].astype(bool).any():
+        notes.append(SIMULATED)
+    return notes
+
+
+def to_text(section: Section) -> str:
+    """Title, aligned columns (text left, figures right), notes."""
+    widths = [max(map(len, cells)) for cells in zip(*section.shown, strict=True)]
+    left = [_is_text(cells[1:]) for cells in zip(*section.shown, strict=True)]
+    lines = [section.title, ""]
+    for row in section.shown:
+        cells = [
+            cell.ljust(width) if flush else cell.rjust(width)
+            for cell, width, flush in zip(row, widths, left, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([*lines, "", *section.notes]) + "\n"
+
+
+def to_records(section: Section) -> dict[str, Any]:
+    """The section for JSON: missing and infinite figures are null."""
+    rows = json.loads(section.frame.to_json(orient="records", double_precision=15))
+    return {
+        "analysis": section.analysis,
+        "title": section.title,
+        "rows": rows,
+        "notes": section.notes,
+    }
+
+
+def listed(names: Sequence[Hashable], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    return not all(cell in ("", "–") or cell[0] in "+-<0123456789" for cell in cells) or all(
+        not np.any([character.isdigit() for character in cell]) for cell in cells
+    )
