@@ -14,8 +14,8 @@ from sreval.cli.ratings import (
     WITHOUT,
     load_scores,
     load_votes,
+    parse_scale,
 )
-from sreval.cli.ratings import parse_scale as parsed
 from sreval.report.collect import collect, select
 from sreval.report.figures import comparison_figure, parse_region, scores_figure
 from sreval.report.opinion_figures import KINDS, opinion_figure
@@ -113,18 +113,19 @@ def opinions(
     dataset: str | None,
     unit: Unit,
     stimuli: Path | None,
-    scale: str,
+    rating_scale: str,
     without: tuple[str, ...],
     folders: tuple[Path, ...],
     protocol: str | None,
     out: Path,
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
-    votes = load_votes(ratings, stimuli, parsed(scale), without)
+    ratings_scale = parse_scale(rating_scale)
+    votes = load_votes(ratings, stimuli, ratings_scale, without)
     request = Request(
         unit=unit,
         interval=INTERVAL_OF[unit],
-        scale=parsed(scale),
+        scale=ratings_scale,
         scores=load_scores(folders, protocol),
     )
     save_figure(opinion_figure(votes, kind, request, dataset), out)

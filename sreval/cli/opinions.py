@@ -16,8 +16,8 @@ from sreval.cli.ratings import (
     WITHOUT,
     load_scores,
     load_votes,
+    parse_scale,
 )
-from sreval.cli.ratings import parse_scale as parsed
 from sreval.files import write_atomic
 from sreval.report.opinions import ANALYSES, analyse
 from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
@@ -78,7 +78,7 @@ def opinions(
     adjustment: str,
     reference: str,
     stimuli: Path | None,
-    scale: str,
+    rating_scale: str,
     without: tuple[str, ...],
     folders: tuple[Path, ...],
     protocol: str | None,
@@ -92,13 +92,14 @@ def opinions(
     a CSV matrix of one row a stimulus and one column a rater, or JSON [method][rater][image]. A
     vote that was not cast is an empty cell, 0 in JSON.
     """
-    votes = load_votes(ratings, stimuli, parsed(scale), without)
+    scale = parse_scale(rating_scale)
+    votes = load_votes(ratings, stimuli, scale, without)
     request = Request(
         unit=unit,
         interval=interval or INTERVAL_OF[unit],
         level=level,
         adjustment=adjustment,
-        scale=parsed(scale),
+        scale=scale,
         reference=reference,
         scores=load_scores(folders, protocol, factor),
     )

@@ -20,7 +20,7 @@ STIMULI = click.option(
     help="For a matrix of scores: a CSV of its rows' dataset, image, scene, method.",
 )
 RATING_SCALE = click.option(
-    "--rating-scale", "scale", default="1..5", show_default=True, help="Lowest..highest score."
+    "--rating-scale", default="1..5", show_default=True, help="Lowest..highest score."
 )
 WITHOUT = click.option(
     "--without", multiple=True, metavar="RATER", help="Leave this rater out; may be repeated."

@@ -8,10 +8,20 @@ import click
 import pandas as pd
 
 from sreval.cli.output import put, use_colour
+from sreval.cli.ratings import (
+    RATING_SCALE,
+    STIMULI,
+    UNIT,
+    WITHOUT,
+    load_votes,
+    parse_scale,
+)
 from sreval.files import write_atomic
 from sreval.report.collect import collect, select
+from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.render import FORMATS, comparison_records, render
 from sreval.report.tables import build_table
+from sreval.statistics.comparison import Unit
 
 
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
@@ -39,6 +49,13 @@ from sreval.report.tables import build_table
     show_default=True,
     help="Level of the intervals.",
 )
+@click.option(
+    "--ratings", type=click.Path(path_type=Path), help="Votes on the same images, for rows of MOS."
+)
+@STIMULI
+@RATING_SCALE
+@WITHOUT
+@UNIT
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file.")
 def table(
     folders: tuple[Path, ...],
@@ -53,12 +70,18 @@ def table(
     tests: Path | None,
     with_paper: bool,
     level: float,
+    ratings: Path | None,
+    stimuli: Path | None,
+    rating_scale: str,
+    without: tuple[str, ...],
+    unit: Unit,
     out: Path | None,
 ) -> None:
     """Arrange the results in FOLDERS as the paper's tables.
 
     Means with bootstrap intervals over images, best bold, second underlined; paired two-sided
-    Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric.
+    Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
+    --ratings, rows of mean opinion scores whose intervals and tests are over --unit.
     """
     if pairs and baseline:
         raise click.UsageError("--pairs and --baseline can't be had together.")
@@ -72,6 +95,10 @@ def table(
         with_paper=with_paper,
         level=level,
     )
+    if ratings is not None:
+        votes = load_votes(ratings, stimuli, parse_scale(rating_scale), without)
+        check_same_stimuli(frame, votes)
+        made = with_mos(made, votes, unit=unit, baseline=baseline, pairs=pairs, level=level)
     if tests is not None:
         records = pd.DataFrame(comparison_records(made))
         write_atomic(tests, records.to_csv(index=False, lineterminator="\n"))

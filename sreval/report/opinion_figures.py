@@ -131,8 +131,8 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         for one, two, sign in ((pair.first, pair.second, 1), (pair.second, pair.first, -1)):
             value = sign * pair.difference.estimate
             verdict[place[one], place[two]] = found * np.sign(value)
-            texts.append((place[two], place[one], f"{value:+.2f}"))
-    colours = ListedColormap([shades(5)[1], "#ffffff", shades(5)[4]])
+            texts.append((place[two], place[one], _signed(value)))
+    colours = ListedColormap([shades(5)[1], (1.0, 1.0, 1.0, 1.0), shades(5)[4]])
     axes.imshow(verdict, cmap=colours, vmin=-1, vmax=1, aspect="auto")
     for x, y, text in texts:
         significant = verdict[y, x] != 0
@@ -151,6 +151,12 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         f"better, dark where it is worse: {made.adjustment}-adjusted p < {made.alpha}, two-sided "
         f"Wilcoxon signed-rank, unit {made.unit} ({made.claim})",
     )
+
+
+def _signed(value: float) -> str:
+    """Two decimals with a true minus, and no sign before a zero."""
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text
 
 
 KINDS: dict[str, Callable[[pd.DataFrame, Request], Figure]] = {

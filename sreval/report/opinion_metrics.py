@@ -6,6 +6,7 @@ import pandas as pd
 
 from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
+from sreval.report import paper
 from sreval.report.sections import (
     Request,
     Section,
@@ -29,7 +30,8 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
     if request.scores is None:
         raise UsageError("No benchmark results are given.", "Add --results FOLDER.")
     stimuli, names = join_scores(votes, request)
-    groups = [(str(name), rows) for name, rows in stimuli.groupby("dataset")]
+    names_of_sets = paper.sort_datasets(list(map(str, stimuli["dataset"].unique())))
+    groups = [(name, stimuli[stimuli["dataset"] == name]) for name in names_of_sets]
     if len(groups) > 1:
         groups.append(("all data sets", stimuli))
     frames, differences, notes = [], [], []

@@ -181,18 +181,14 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Section]:
     rows = []
     for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
         means = group.groupby("rater")["difference"].mean()
-        rows.append(
-            {"dataset": dataset, "method": method}
-            | vars(
-                student_mean(
-                    means, request.level, unit="rater", estimand="these images, raters in general"
-                )
-            )
-            | {"n_votes": len(group)}
+        found_mean = student_mean(
+            means, request.level, unit="rater", estimand="these images, raters in general"
         )
+        fields = {**vars(found_mean), "interval": found_mean.method}
+        rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     if not rows:
         raise StatisticsError("No rater rated an image and its reference.", "None can be compared.")
-    frame = in_order(pd.DataFrame(rows).rename(columns={"method": "method"}))
+    frame = in_order(pd.DataFrame(rows))
     columns = {
         "method": method_column(),
         "DMOS": column("estimate", 2),

@@ -79,6 +79,7 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     )  # fmt: skip
     bar = figure.colorbar(shown, ax=axes, ticks=values, pad=0.01, fraction=0.03)
     bar.set_label("score")
+    bar.minorticks_off()
     axes.set_xlabel(f"{ratings.n_stimuli} stimuli by rising MOS")
     axes.set_ylabel(f"{ratings.n_raters} raters, the strictest at the top")
     axes.set_xticks([])

@@ -63,14 +63,17 @@ def printed_rows(table: Table) -> Iterator[PrintedRow]:
         head = line.dataset if line.dataset != previous else ""
         previous = line.dataset
         cells = [line.cells.get(method) for method in table.methods]
-        if line.metric == "mos":
-            yield PrintedRow(head, "MOS, paper", "paper", _paper_figures(cells, line))
+        if all(cell is None or cell.n == 0 for cell in cells):
+            yield PrintedRow(
+                head, f"{NAMES[line.metric]}, paper", "paper", _paper_figures(cells, line)
+            )
             continue
         values = [
             Printed(number(c.mean, line.metric), c.rank, c.mark) if c else Printed("–")
             for c in cells
         ]
-        yield PrintedRow(head, NAMES[line.metric], "value", values)
+        label = NAMES[line.metric] + (", simulated" if line.simulated else "")
+        yield PrintedRow(head, label, "value", values)
         yield PrintedRow("", "", "interval", [Printed(_interval(c, line.metric)) for c in cells])
         theirs = _paper_figures(cells, line)
         if any(figure.text for figure in theirs):
@@ -253,12 +256,14 @@ def records(table: Table) -> list[dict[str, Any]]:
             "metric": line.metric,
             "method": method,
             "n": cell.n,
+            "unit": line.unit,
             "mean": cell.mean,
             "low": cell.low,
             "high": cell.high,
             "rank": cell.rank,
             "mark": cell.mark,
             "paper": cell.paper,
+            "simulated": line.simulated,
         }
         for line in table.lines
         for method, cell in line.cells.items()

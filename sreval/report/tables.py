@@ -44,11 +44,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One metric on one data set: a cell a method (None where it has no result)."""
+    """One metric on one data set: a cell a method (None where it has no result).
+
+    ``unit`` is what a cell's ``n`` counts and its interval is over.
+    """
 
     dataset: str
     metric: str
     cells: dict[str, Cell | None]
+    unit: str = "image"
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def build_table(
             made = _compare(values, dataset, metric, baseline, pairs)
             comparisons += made
             lines.append(_line(values, dataset, metric, methods, made, level, pairs, with_paper))
-        if with_paper and _paper(dataset, methods[0], "mos") is not None:
+        if with_paper and paper_figure(dataset, methods[0], "mos") is not None:
             lines.append(_paper_mos(dataset, methods))
     notes += _notes(protocol, lines, comparisons, level, baseline, with_paper, methods)
     return Table(
@@ -215,13 +220,13 @@ def _line(
     pairs: bool,
     with_paper: bool,
 ) -> Line:
-    ranks = _ranks(values, metric)
-    marks = {c.first: _star(c) for c in comparisons}
+    ranks = rank_means(values.mean(), metric)
+    marks = {c.first: star(c) for c in comparisons}
     if pairs and comparisons:
-        marks = _letters([method for method in values.columns if method != "hr"], comparisons)
+        marks = letters([method for method in values.columns if method != "hr"], comparisons)
     cells: dict[str, Cell | None] = {}
     for method in methods:
-        theirs = _paper(dataset, method, metric) if with_paper else None
+        theirs = paper_figure(dataset, method, metric) if with_paper else None
         if method not in values.columns:
             cells[method] = (
                 None if theirs is None else Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
@@ -240,29 +245,32 @@ def _line(
     return Line(dataset, metric, cells)
 
 
-def _ranks(values: pd.DataFrame, metric: str) -> dict[str, int]:
-    """Rank 1 and 2 by the printed digits; HR, the ceiling, is not ranked."""
-    means = values.drop(columns="hr", errors="ignore").mean().round(DIGITS[metric])
-    order = sorted(means.unique(), reverse=HIGHER_IS_BETTER[metric])
+def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
+    """Ranks, 1 the best, of methods' means by the printed digits; HR, the ceiling, has none."""
+    means = means.drop(index="hr", errors="ignore").round(DIGITS[metric])
+    order = sorted(means.unique(), reverse=metric == "mos" or HIGHER_IS_BETTER[metric])
     if len(means) < 2:
         return {}
     return {str(method): order.index(mean) + 1 for method, mean in means.items()}
 
 
-def _letters(methods: list[str], comparisons: list[Comparison]) -> dict[str, str]:
+def letters(methods: list[str], comparisons: list[Comparison]) -> dict[str, str]:
+    """Letters of the groups that don't differ, or the sign that n is too small for all pairs."""
     if all(c.test.too_small_for(ALPHA) for c in comparisons):
         return dict.fromkeys(methods, TOO_SMALL)
     different = [(c.first, c.second) for c in comparisons if c.significant]
     return letter_display(methods, different)
 
 
-def _star(comparison: Comparison) -> str:
+def star(comparison: Comparison) -> str:
+    """The mark of a comparison: significant, not, or never possible with this n."""
     if comparison.test.too_small_for(ALPHA):
         return TOO_SMALL
     return "*" if comparison.significant else ""
 
 
-def _paper(dataset: str, method: str, metric: str) -> float | None:
+def paper_figure(dataset: str, method: str, metric: str) -> float | None:
+    """The paper's own figure, None where it has none."""
     return paper.figures().get((dataset, method, metric))
 
 
@@ -273,7 +281,7 @@ def _paper_mos(dataset: str, methods: list[str]) -> Line:
         {
             method: None if theirs is None else Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
             for method in methods
-            for theirs in (_paper(dataset, method, "mos"),)
+            for theirs in (paper_figure(dataset, method, "mos"),)
         },
     )
 
