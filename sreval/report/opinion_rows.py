@@ -48,14 +48,13 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     for dataset, rated in counted.groupby("dataset"):
         scored = set(frame.loc[frame["dataset"] == dataset, "image"])
         images = set(rated["image"].astype(str))
-        for less, more, who in ((scored, images, "results"), (images, scored, "ratings")):
-            lacking = sorted(more - less)
-            if lacking:
-                raise DataError(
-                    f"{dataset}: the {who} lack {len(lacking)} of {len(more)} images: "
-                    f"{listed(lacking)}.",
-                    "One table takes MOS and metrics over the same images.",
-                )
+        gaps = {"results": sorted(images - scored), "ratings": sorted(scored - images)}
+        said = [f"the {who} lack {len(gap)}, {listed(gap)}" for who, gap in gaps.items() if gap]
+        if said:
+            raise DataError(
+                f"Ratings and results of {dataset} are on different images: {'; '.join(said)}.",
+                "One table takes MOS and metrics over the same images.",
+            )
     if "stimulus_sha256" in counted:
         _check_hashes(frame, counted)
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from scipy.interpolate import PchipInterpolator
 
 from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
 from sreval.report import paper
@@ -70,8 +71,7 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     values = np.arange(scale.low, scale.high + 1)
     figure = new_figure(PAGE_MM, 95)
     axes = figure.subplots()
-    colours = ListedColormap(shades(len(values)), N=len(values))
-    colours.set_bad("#ffffff")
+    colours = ListedColormap(shades(len(values))).with_extremes(bad="#ffffff")
     norm = BoundaryNorm(np.arange(scale.low, scale.high + 2) - 0.5, len(values))
     shown = axes.imshow(
         matrix[order][:, raters].T, cmap=colours, norm=norm, aspect="auto",
@@ -105,7 +105,7 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
         axes.set_title(f"ρ = {rho.estimate:.2f} ({rho.low:.2f} to {rho.high:.2f})", loc="left")
     panels[0].set_ylabel("MOS")
     figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False,
+        *panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False,
         handletextpad=0.2,
     )  # fmt: skip
     return captioned(
@@ -127,8 +127,9 @@ def _metric_panel(axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[
     x = stimuli[metric].to_numpy(dtype=np.float64)
     sign = 1 if HIGHER_IS_BETTER[metric] else -1
     mapped = fit_mapped("logistic", sign * x, stimuli["mos"].to_numpy(), np.ones((1, x.size)))[0]
-    order = np.argsort(x)
-    axes.plot(x[order], mapped[order], color="#555555", linewidth=1)
+    places, first = np.unique(x, return_index=True)
+    line = np.linspace(places[0], places[-1], 200)
+    axes.plot(line, PchipInterpolator(places, mapped[first])(line), color="#555555", linewidth=1)
     unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
     worse = "" if HIGHER_IS_BETTER[metric] else ", lower is better"
     axes.set_xlabel(f"{NAMES[metric]}{unit}{worse}")

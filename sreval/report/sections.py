@@ -117,7 +117,10 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     datasets = paper.sort_datasets([str(name) for name in frame["dataset"].unique()])
     methods = paper.sort_methods([str(name) for name in frame["method"].unique()])
     keys = pd.DataFrame(
-        {"d": frame["dataset"].map(datasets.index), "m": frame["method"].map(methods.index)}
+        {
+            "d": frame["dataset"].astype(str).map(datasets.index),
+            "m": frame["method"].astype(str).map(methods.index),
+        }
     )
     return frame.loc[keys.sort_values(["d", "m"], kind="stable").index].reset_index(drop=True)
 

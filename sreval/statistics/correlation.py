@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from sreval.statistics.arrays import Floats
+
+MOST_PAIRED = 4000
+"""Points up to which Kendall's tau compares all pairs."""
 
 _BLOCK = 512
 
@@ -32,7 +36,13 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
 
 
 def kendall(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Kendall's tau-b of x and y, each of shape (n,)."""
+    """Kendall's tau-b of x and y, each of shape (n,).
+
+    All resamples at once in n^2 steps each on a fast matrix product, or beyond MOST_PAIRED
+    points one by one in n log n (Knight 1966, as scipy has it), which is then the faster.
+    """
+    if x.size > MOST_PAIRED:
+        return np.array([_kendall_sorted(x, y, row) for row in weights])
     counts = weights.astype(np.float32)
     concordance = np.zeros(weights.shape[0])
     for start in range(0, x.size, _BLOCK):
@@ -42,6 +52,11 @@ def kendall(x: Floats, y: Floats, weights: Floats) -> Floats:
         concordance += (weights[:, rows] * sums).sum(axis=1)
     untied = np.sqrt(_untied_pairs(x, weights) * _untied_pairs(y, weights))
     return _ratio(concordance, untied, untied > 0)
+
+
+def _kendall_sorted(x: Floats, y: Floats, weights: Floats) -> float:
+    counts = weights.astype(np.intp)
+    return float(stats.kendalltau(np.repeat(x, counts), np.repeat(y, counts)).statistic)
 
 
 def root_mean_square(difference: Floats, weights: Floats) -> Floats:

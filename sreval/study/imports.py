@@ -17,6 +17,7 @@ NO_VOTE = 0
 """What stands in the JSON form where no vote was cast."""
 
 _SHOWN = 5
+_NAMES = ("study", "rater", "session", "image", "scene", "dataset", "method", "reason")
 _STIMULUS_COLUMNS = ("dataset", "image", "scene", "method")
 
 
@@ -103,9 +104,21 @@ def _text(path: Path) -> str:
 
 def _csv(path: Path, header: int | None) -> pd.DataFrame:
     try:
-        frame: pd.DataFrame = pd.read_csv(path, header=header, encoding="utf-8-sig")
+        frame: pd.DataFrame = pd.read_csv(
+            path,
+            header=header,
+            encoding="utf-8-sig",
+            dtype=dict.fromkeys(_NAMES, str),
+            keep_default_na=False,  # a method may well be called "none" or "NA"
+            na_values=[""],
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{path} is no rectangular CSV: {error}.") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(
+            f"{path} is no rectangular CSV: rows have more cells than the head.",
+            "Quote names that hold commas.",
+        )
     return frame
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sreval.statistics import correlation
 from sreval.statistics.correlation import (
     cluster_weights,
     kendall,
@@ -48,3 +49,12 @@ def test_clusters_are_drawn_whole() -> None:
     assert (weights[:, 0] == weights[:, 1]).all()
     assert (weights[:, 3:] == weights[:, 3:4]).all()
     assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+
+
+def test_kendall_is_the_same_by_pairs_and_by_sorting(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(5)
+    x, y = generator.integers(0, 9, (2, 60)).astype(float)
+    weights = cluster_weights(np.arange(60) // 3, 20, generator)
+    by_pairs = correlation.kendall(x, y, weights)
+    monkeypatch.setattr(correlation, "MOST_PAIRED", 10)
+    assert correlation.kendall(x, y, weights) == pytest.approx(by_pairs, abs=1e-12)

@@ -1,0 +1,288 @@
+"""Votes through the command line: what is printed, and every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
+from tests.statistics.builders import random_votes
+from tests.statistics.conftest import expected, ratings_folder
+
+__all__ = ["expected", "ratings_folder"]
+
+OK, FAILED, USAGE = 0, 1, 2
+Sreval = Callable[..., Any]
+
+LONG = "rater,image,method,score\n"
+
+
+def sentence(ran: Any) -> str:
+    """The one line on stderr that says what is wrong."""
+    lines = ran.err.strip().splitlines()
+    assert len(lines) == 1, ran.err
+    assert lines[0].startswith("Error: ")
+    assert "should not" not in lines[0]
+    return str(lines[0].removeprefix("Error: "))
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    path = tmp_path / "votes.csv"
+    random_votes().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Path:
+    path = tmp_path / "simulated.csv"
+    stimuli = make_stimuli({"nearest": 1.5, "b": 3.0, "hr": 4.4}, 8)
+    simulate_votes(stimuli, RaterModel(), 9).to_csv(path, index=False)
+    return path
+
+
+def test_mos_are_the_plain_means_and_say_what_they_are_about(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "mos")
+    assert ran.code == OK, ran.err
+    frame = pd.read_csv(votes)
+    for method, mean in frame.groupby("method")["score"].mean().items():
+        (line,) = [line for line in ran.out.splitlines() if line.startswith(f"Set5      {method} ")]
+        assert f" {mean:.2f} " in line
+    assert "unit rater, about these images, raters in general" in ran.out
+    assert f"{len(frame)} votes by 8 raters on 18 stimuli. Rows left out: none." in ran.out
+
+
+def test_json_holds_the_full_numbers(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "mos", "--unit", "image", "--json")
+    content = json.loads(ran.out)
+    frame = pd.read_csv(votes)
+    rows = {row["method"]: row for row in content["sections"][0]["rows"]}
+    of = frame[frame["method"] == "b"]
+    images = of.groupby("image")["score"].mean()
+    assert rows["b"]["mos"] == pytest.approx(of["score"].mean(), abs=1e-12)
+    assert rows["b"]["unit"] == "image"
+    half = 2.5705818 * images.std(ddof=1) / np.sqrt(6)
+    assert rows["b"]["high"] - rows["b"]["low"] == pytest.approx(2 * half, rel=1e-6)
+    assert content["simulated"] is False
+
+
+def test_without_a_choice_all_is_done_that_can_be(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes)
+    assert ran.code == OK, ran.err
+    for title in ("Mean opinion scores", "Which methods differ on Set5", "Screening", "The raters"):
+        assert title in ran.out
+    assert "Methods that share a letter don't differ" in ran.out
+    assert "Not done: retest: The votes hold no repeat" in ran.out
+    assert "Not done: metrics: No benchmark results are given." in ran.out
+
+
+def test_simulated_votes_are_marked_everywhere(
+    sreval: Sreval, simulated: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ran = sreval("opinions", simulated, "--out", out)
+    assert ran.code == OK, ran.err
+    assert ran.out.splitlines()[-1] == str(out)
+    titles = [line for line in ran.out.splitlines() if line.endswith("(simulated)")]
+    assert len(titles) == len(list(out.glob("*.csv"))) > 5
+    for table in out.glob("*.csv"):
+        assert pd.read_csv(table)["simulated"].all()
+    figures = {path.stem for path in out.glob("*.svg")}
+    assert figures == {
+        "scores-simulated", "ranks-simulated", "significance-simulated", "raters", "matrix"
+    }  # fmt: skip
+
+
+def test_the_published_reliability_is_printed(
+    sreval: Sreval, ratings_folder: Path, expected: Any
+) -> None:
+    ran = sreval("opinions", ratings_folder / "nflx_public.raw.csv", "--analyse", "reliability")
+    for name, value in (
+        ("ICC(A,1) ", "0.7446"),
+        ("ICC(A,26)", "0.9870"),
+        ("Krippendorff's alpha, ordinal", "0.7143"),
+        ("SOS coefficient a", "0.1980"),
+    ):
+        (line,) = [line for line in ran.out.splitlines() if line.startswith(name)]
+        assert f" {value}" in line
+
+
+def test_the_nested_json_reaches_the_published_systems(
+    sreval: Sreval, ratings_folder: Path, expected: Any
+) -> None:
+    path = ratings_folder / "blizzard_paid_participants.json"
+    ran = sreval("opinions", path, "--analyse", "mos", "--interval", "crowdmos", "--json")
+    rows = {int(row["method"]): row for row in json.loads(ran.out)["sections"][0]["rows"]}
+    published = expected["blizzard_paid_participants"]
+    ours = [rows[i + 1] for i in range(len(rows))]
+    assert [row["mos"] for row in ours] == pytest.approx(published["mos"], rel=1e-6)
+    half = [(row["high"] - row["low"]) / 2 for row in ours]
+    assert half == pytest.approx(published["ci95_crowdmos"], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["nflx_public", "unanimous_counterexample"])
+def test_bt500_rejects_nobody_on_honest_raters(
+    sreval: Sreval, ratings_folder: Path, name: str
+) -> None:
+    ran = sreval("opinions", ratings_folder / f"{name}.raw.csv", "--analyse", "screening")
+    assert "bt500 (ITU-R BT.500-15 A1-2.3.1): rejects 0 of " in ran.out
+
+
+def test_a_matrix_and_its_description(sreval: Sreval, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("1,2\n,5\n4,4\n3,5\n")
+    (tmp_path / "s.csv").write_text("image,method\nx,a\nx,b\ny,a\ny,b\n")
+    ran = sreval(
+        "opinions", tmp_path / "m.csv", "--stimuli", tmp_path / "s.csv", "--analyse", "mos"
+    )
+    assert ran.code == OK, ran.err
+    assert [line.split()[:2] for line in ran.out.splitlines()[3:5]] == [
+        ["a", "2.75"],
+        ["b", "4.33"],
+    ]
+
+
+def test_leaving_raters_out_is_said(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "mos", "--without", "r01", "--without", "r02")
+    assert ran.code == OK
+    assert "by 6 raters" in ran.out
+    assert "Rows left out: 36 not accepted: left out by name." in ran.out
+
+
+# Bad input
+
+
+BAD: dict[str, tuple[str, str]] = {
+    "empty file": ("", "is empty. One row a vote, or one row a stimulus, is expected."),
+    "head alone": (LONG, "The table holds no votes."),
+    "no votes cast": (LONG + "r1,x,a,\n", "The table holds no votes."),
+    "duplicate": (
+        LONG + "r1,x,a,3\nr1,x,a,4\n",
+        "Column 'score' has a second vote on one stimulus in row 1: 3, row 2: 4.",
+    ),
+    "two scales": (
+        LONG + "r1,x,a,3\nr2,x,a,87\n",
+        "Column 'score' has outside 1..5 in row 2: 87. If two scales stand in one table, split",
+    ),
+    "no integer": (LONG + "r1,x,a,3\nr2,x,a,3.5\n", "Column 'score' has no integer in row 2: 3.5."),
+    "missing column": ("rater,image,score\nr1,x,3\n", "The table of votes lacks method."),
+    "a method without votes": (
+        LONG + "r1,x,a,3\nr1,x,b,\nr2,x,a,4\n",
+        "no vote was cast on b. Take the method out of the file.",
+    ),
+    "no UTF-8": ("rater,image,method,score\nr\xe9,x,a,3\n", "is no UTF-8 text."),
+    "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
+    "words in a matrix": ("1,2\n3,x\n", "holds what is no score in row 2, column 2: 'x'."),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_table_is_one_sentence(sreval: Sreval, tmp_path: Path, case: str) -> None:
+    text, message = BAD[case]
+    path = tmp_path / "bad.csv"
+    path.write_text(text, encoding="latin-1")
+    ran = sreval("opinions", path)
+    assert ran.code == FAILED
+    assert message in sentence(ran)
+    assert ran.out == ""
+
+
+def test_an_unknown_column_suggests_the_nearest(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("rater,image,method,score,datset\nr1,x,a,3,Set5\n")
+    ran = sreval("opinions", path)
+    assert ran.code == USAGE
+    assert sentence(ran).startswith("Unknown column 'datset'. Did you mean 'dataset'?")
+
+
+def test_a_file_that_is_not_there(sreval: Sreval, tmp_path: Path) -> None:
+    ran = sreval("opinions", tmp_path / "gone.csv")
+    assert ran.code == FAILED
+    assert "gone.csv: No such file or directory." in sentence(ran)
+
+
+def test_exclusions_that_leave_nobody_or_name_a_stranger(sreval: Sreval, votes: Path) -> None:
+    everyone = [part for i in range(8) for part in ("--without", f"r0{i}")]
+    ran = sreval("opinions", votes, *everyone)
+    assert ran.code == FAILED
+    assert sentence(ran) == "Excluding all 8 raters leaves no vote. Use a milder rule."
+    ran = sreval("opinions", votes, "--without", "r99")
+    assert ran.code == USAGE
+    assert sentence(ran).startswith("Unknown rater 'r99'.")
+
+
+def test_missing_votes_and_a_rater_with_one_vote(sreval: Sreval, tmp_path: Path) -> None:
+    frame = random_votes(images=20, seen=0.7)
+    once = frame[frame["rater"] == "r00"].index[1:]
+    path = tmp_path / "votes.csv"
+    frame.drop(once).to_csv(path, index=False)
+    ran = sreval("opinions", path)
+    assert ran.code == OK, ran.err
+    assert "Left out, a single vote each: r00." in ran.out
+    assert "ICC leaves out" in ran.out
+
+
+def test_all_votes_equal(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    random_votes().assign(score=3).to_csv(path, index=False)
+    ran = sreval("opinions", path)
+    assert ran.code == OK, ran.err
+    assert "3.00–3.00" in ran.out
+    assert "Not done: reliability: All votes are 3: agreement is undefined." in ran.out
+    ran = sreval("opinions", path, "--analyse", "reliability")
+    assert ran.code == FAILED
+    assert sentence(ran).startswith("All votes are 3: agreement is undefined.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--analyse", "compare", "--rating-scale", "5"), USAGE, "Can't read the scale '5'."),
+        (("--analyse", "difference"), USAGE, "Unknown reference 'hr'."),
+        (("--analyse", "retest"), FAILED, "The votes hold no repeat with its first vote."),
+        (("--analyse", "metrics"), USAGE, "No benchmark results are given. Add --results"),
+        (("--results", "nowhere"), FAILED, "nowhere holds no results.csv."),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    sreval: Sreval, votes: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    ran = sreval("opinions", votes, *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert message in sentence(ran)
+
+
+def test_figures_by_kind_and_a_data_set_that_must_be_chosen(
+    sreval: Sreval, votes: Path, tmp_path: Path
+) -> None:
+    ran = sreval("figure", "opinions", votes, "--kind", "scores", "--out", tmp_path / "s.pdf")
+    assert ran.code == OK, ran.err
+    assert (tmp_path / "s.pdf").read_bytes().startswith(b"%PDF")
+    both = tmp_path / "both.csv"
+    frame = random_votes()
+    pd.concat([frame, frame.assign(dataset="Set14")]).to_csv(both, index=False)
+    ran = sreval("figure", "opinions", both, "--kind", "ranks", "--out", tmp_path / "r.svg")
+    assert ran.code == USAGE
+    assert sentence(ran) == "The votes are on Set14, Set5. Choose one with --dataset."
+    ran = sreval(
+        "figure", "opinions", both, "--kind", "ranks", "--dataset", "Set6", "--out", "r.svg"
+    )
+    assert sentence(ran).startswith("Unknown data set of these votes 'Set6'. Did you mean 'Set5'")
+
+
+def test_power_is_a_curve_and_says_how_many_raters(sreval: Sreval) -> None:
+    plan = ("--difference", "0.5", "--images", "20", "--studies", "20")
+    ran = sreval("study", "power", *plan, "--raters", "5", "--raters", "26")
+    assert ran.code == OK, ran.err
+    (line,) = [line for line in ran.out.splitlines() if line.strip().startswith("0.50")]
+    assert line.split()[:3] == ["0.50", "20", "0.00"]
+    assert line.split()[-1] == "26"
+    assert "Power (simulated raters)" in ran.out
+    content = json.loads(sreval("study", "power", *plan, "--raters", "5", "--json").out)
+    assert content["raters_needed"][0]["n_raters"] is None
+    assert content["curve"][0]["simulated"] is True

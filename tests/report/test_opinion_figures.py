@@ -1,0 +1,117 @@
+"""Figures of opinions: what they show, and that all can read it."""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+from sreval.errors import UsageError
+from sreval.report.opinion_figures import KINDS, all_figures, opinion_figure, rank_shares
+from sreval.report.opinion_style import shades
+from sreval.report.sections import Request
+from sreval.report.style import figure_svg
+from sreval.statistics.votes import check_votes
+from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
+from tests.statistics.builders import random_votes
+
+METHODS = {"nearest": 1.5, "bicubic": 2.5, "srgan-vgg54": 3.8, "hr": 4.5}
+
+
+@pytest.fixture(scope="module")
+def votes() -> pd.DataFrame:
+    stimuli = make_stimuli(METHODS, 12, dataset="Set14")
+    return check_votes(simulate_votes(stimuli, RaterModel(), 10))
+
+
+@pytest.fixture
+def request_with_scores(votes: pd.DataFrame, make_frame: Callable[..., pd.DataFrame]) -> Request:
+    values = {
+        ("Set14", method, metric): [base + i / 10 for i in range(12)]
+        for metric, bases in (("psnr", (24, 26, 25, np.inf)), ("lpips", (0.6, 0.5, 0.2, 0.0)))
+        for method, base in zip(METHODS, bases, strict=True)
+    }
+    frame = make_frame(values)
+    names = {f"img_{i:03}": f"img_{i + 1:03}" for i in range(12)}
+    return Request(scores=frame.assign(image=frame["image"].map(names)))
+
+
+def texts(svg_figure: object) -> list[str]:
+    return [t.get_text() for t in svg_figure.findobj(Text)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_figure_says_n_interval_and_that_it_is_simulated(
+    votes: pd.DataFrame, request_with_scores: Request, kind: str
+) -> None:
+    figure = opinion_figure(votes, kind, request_with_scores)
+    caption = " ".join(" ".join(texts(figure)).split())
+    assert "n = 480 votes, 10 raters, 12 images" in caption
+    assert "interval" in caption or "p < 0.05" in caption
+    assert "SIMULATED" in caption
+    assert "Simulated data: no person gave these votes." in caption
+    assert figure.get_figwidth() * 25.4 <= 175.001
+    assert min(float(t.get_fontsize()) for t in figure.findobj(Text) if t.get_text()) >= 7
+    ET.fromstring(figure_svg(figure))
+
+
+def test_real_votes_are_not_marked_as_simulated() -> None:
+    figure = opinion_figure(check_votes(random_votes()), "scores", Request())
+    assert "simulated" not in " ".join(texts(figure)).lower()
+
+
+def test_the_bars_are_the_shares_of_the_scores(votes: pd.DataFrame) -> None:
+    figure = opinion_figure(votes, "scores", Request())
+    widths = np.array(
+        [p.get_width() for p in figure.axes[0].patches if isinstance(p, Rectangle)]
+    ).reshape(5, 4)
+    own = votes[votes["method"] == "bicubic"]["score"]
+    assert widths[:, 1] == pytest.approx([(own == score).mean() for score in range(1, 6)])
+    assert f"{own.mean():.2f}  (" in " ".join(texts(figure))
+
+
+def test_the_five_shades_are_told_apart_in_grey() -> None:
+    grey = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in shades(5)]
+    assert min(np.diff(grey)) > 0.1
+
+
+def test_rank_shares_agree_with_the_enumeration_of_tie_orders() -> None:
+    scores = np.random.default_rng(0).integers(1, 4, (30, 3)).astype(float)
+    expected = np.zeros((3, 3))
+    for row in scores:
+        orders = [
+            order
+            for order in itertools.permutations(range(3))
+            if all(row[a] >= row[b] for a, b in itertools.pairwise(order))
+        ]
+        for order in orders:
+            for rank, method in enumerate(order):
+                expected[method, rank] += 1 / len(orders) / 30
+    assert rank_shares(scores) == pytest.approx(expected)
+
+
+def test_significance_is_marked_as_the_table_says(votes: pd.DataFrame) -> None:
+    figure = opinion_figure(votes, "significance", Request())
+    cells = {t.get_position(): t for t in figure.axes[0].texts}
+    assert cells[0, 3].get_text().startswith("+")
+    assert cells[3, 0].get_text() == cells[0, 3].get_text().replace("+", "−")
+    assert cells[3, 0].get_fontweight() == "bold"
+    image = np.asarray(figure.axes[0].images[0].get_array())
+    assert (image[3, 0], image[0, 3]) == (1, -1)
+
+
+def test_figures_that_the_votes_do_not_allow_are_left_out() -> None:
+    one_method = check_votes(random_votes(methods=1))
+    names = [name for name, _ in all_figures(one_method, Request())]
+    assert names == ["scores-Set5", "ranks-Set5", "raters", "matrix"]
+
+
+def test_refuses_an_unknown_kind(votes: pd.DataFrame) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'scores'"):
+        opinion_figure(votes, "score", Request())

@@ -1,0 +1,175 @@
+"""MOS beside the metrics: the same images, in every format, or a refusal with names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sreval.errors import DataError
+from sreval.report.opinion_rows import check_same_stimuli, with_mos
+from sreval.report.render import FORMATS, render
+from sreval.report.tables import Table, build_table
+from sreval.statistics.votes import check_votes
+from tests.statistics.builders import random_votes
+
+METHODS = ("a", "b", "hr")
+Frame = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def frame(make_frame: Frame) -> pd.DataFrame:
+    bases = {"a": 24.0, "b": 26.0, "unrated": 25.0, "hr": np.inf}
+    values = {
+        ("Set5", m, "psnr"): [base + i for i in range(6)] for m, base in bases.items()
+    }  # fmt: skip
+    return make_frame(values)
+
+
+@pytest.fixture
+def votes() -> pd.DataFrame:
+    made = random_votes(methods=3)
+    return check_votes(made.assign(method=made["method"].replace({"c": "hr"})))
+
+
+def mos_cells(table: Table) -> dict[str, Any]:
+    (line,) = [line for line in table.lines if line.metric == "mos"]
+    return dict(line.cells)
+
+
+def test_means_intervals_and_marks_are_those_of_the_unit(
+    frame: pd.DataFrame, votes: pd.DataFrame
+) -> None:
+    table = with_mos(build_table(frame, baseline="a"), votes, baseline="a")
+    cells = mos_cells(table)
+    by_rater = votes.groupby(["method", "rater"])["score"].mean().unstack()
+    for method in METHODS:
+        own = by_rater.loc[method]
+        half = stats.t.ppf(0.975, 7) * own.std(ddof=1) / np.sqrt(8)
+        assert cells[method].mean == pytest.approx(own.mean())
+        assert (cells[method].high - cells[method].low) / 2 == pytest.approx(half)
+    p = stats.wilcoxon(by_rater.loc["b"] - by_rater.loc["a"], method="exact").pvalue
+    (test,) = [c for c in table.comparisons if c.metric == "mos"]
+    assert (test.first, test.second) == ("b", "a")
+    assert test.test.p == pytest.approx(p)
+    assert test.difference == pytest.approx((by_rater.loc["b"] - by_rater.loc["a"]).mean())
+    assert cells["b"].mark == ("*" if p < 0.05 else "")
+    assert cells["unrated"] is None
+    assert (cells["b"].rank, cells["a"].rank, cells["hr"].rank) == (1, 2, 0)
+
+
+def test_the_unit_image_counts_images(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
+    table = with_mos(build_table(frame, pairs=True), votes, unit="image", pairs=True)
+    assert mos_cells(table)["a"].n == 6
+    assert mos_cells(table)["a"].mark
+    assert "unit image, about these raters, images in general" in " ".join(table.notes)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_has_the_row_and_marks_simulated(
+    frame: pd.DataFrame, votes: pd.DataFrame, form: str
+) -> None:
+    for simulated in (False, True):
+        marked = votes.assign(simulated=simulated)
+        table = with_mos(build_table(frame), marked)
+        text = render(table, form)
+        mean = votes.loc[votes["method"] == "a", "score"].mean()
+        if form == "csv":
+            rows = pd.read_csv(StringIO(text))
+            own = rows[(rows["metric"] == "mos") & (rows["method"] == "a")].iloc[0]
+            assert own["mean"] == pytest.approx(mean)
+            assert (own["unit"], own["simulated"]) == ("rater", simulated)
+        elif form == "json":
+            (own,) = [
+                f
+                for f in json.loads(text)["figures"]
+                if f["metric"] == "mos" and f["method"] == "a"
+            ]
+            assert own["mean"] == pytest.approx(mean)
+            assert own["simulated"] is simulated
+        else:
+            plain = text.replace(r" & \underline{.", ".").replace("}.", ".")  # LaTeX's two halves
+            assert f"{mean:.2f}" in plain
+            assert ("MOS, simulated" in text) is simulated
+
+
+def test_the_papers_row_stands_below_ours(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
+    paper = build_table(
+        frame.replace({"method": {"a": "nearest", "b": "bicubic"}}), with_paper=True
+    )
+    names = votes["method"].replace({"a": "nearest", "b": "bicubic"})
+    table = with_mos(paper, votes.assign(method=names))
+    lines = render(table, "text").splitlines()
+    place = next(i for i, line in enumerate(lines) if line.split()[:1] == ["MOS"])
+    assert lines[place + 2].split()[:2] == ["paper", "1.28"]
+    assert mos_cells(table)["nearest"].paper == 1.28
+    assert mos_cells(table)["srcnn"].paper == 2.57
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": {"b": "B"}}, "on the method B, which the results lack; they hold a, b"),
+        ({"dataset": {"Set5": "set5"}}, "on the data set set5, which the results lack"),
+        ({"image": {"img_000": "baby"}}, "the results lack 1, baby; the ratings lack 1, img_000"),
+    ],
+)
+def test_other_names_are_refused(
+    frame: pd.DataFrame, votes: pd.DataFrame, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        check_same_stimuli(frame, votes.replace(change))
+
+
+def test_rated_images_without_results_are_named(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
+    fewer = frame[frame["image"] != "img_003"]
+    with pytest.raises(
+        DataError, match="of Set5 are on different images: the results lack 1, img_003"
+    ):
+        check_same_stimuli(fewer, votes)
+
+
+def test_stimuli_other_than_those_scored_are_refused(
+    frame: pd.DataFrame, votes: pd.DataFrame
+) -> None:
+    scored = frame.assign(sr_sha256=frame["method"] + frame["image"])
+    shown = votes.assign(stimulus_sha256=votes["method"] + votes["image"])
+    check_same_stimuli(scored, shown)
+    shown.loc[shown["image"] == "img_002", "stimulus_sha256"] = "other"
+    with pytest.raises(DataError, match="3 stimuli that were rated are not the images that were"):
+        check_same_stimuli(scored, shown)
+
+
+def test_the_table_itself_is_not_changed(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
+    table = build_table(frame)
+    before = replace(table, lines=list(table.lines))
+    with_mos(table, votes)
+    assert table == before
+
+
+def test_through_the_command_line(
+    sreval: Callable[..., Any], demo_run: Path, tmp_path: Path
+) -> None:
+    results = pd.read_csv(demo_run / "results.csv")
+    images = sorted(results["image"].unique())
+    made = random_votes(methods=2, images=len(images))
+    names = {f"img_{i:03}": name for i, name in enumerate(images)}
+    made["image"] = made["image"].map(names)
+    made["method"] = made["method"].replace({"a": "nearest", "b": "bicubic"})
+    made.assign(dataset="demo").to_csv(tmp_path / "votes.csv", index=False)
+    ran = sreval("table", demo_run, "--ratings", tmp_path / "votes.csv", "--baseline", "nearest")
+    assert ran.code == 0, ran.err
+    (line,) = [line for line in ran.out.splitlines() if line.split()[:1] == ["MOS"]]
+    assert f"{made.loc[made['method'] == 'nearest', 'score'].mean():.2f}" in line
+    made.to_csv(tmp_path / "votes.csv", index=False)
+    ran = sreval("table", demo_run, "--ratings", tmp_path / "votes.csv")
+    assert ran.code == 1
+    assert ran.err.startswith("Error: The ratings are on the data set Set5, which the results lack")
