@@ -1,7 +1,7 @@
 """The speed of the statistics of opinions: P.910 Annex E against sureal, and whole studies.
 
 Writes opinions.json and opinions.md with machine, commit and date. Exits with 1 when a goal
-isn't met or sureal can't be had (pip install sureal).
+isn't met or sureal can't be had (pip install -e '.[bench]').
 
 Example: python -m benchmarks.opinions --quick --out build/bench
 """
@@ -75,7 +75,7 @@ def load_sureal() -> Any:
     try:
         from sureal.subjective_model import SubjectMLEModelProjectionSolver2
     except ImportError:
-        sys.exit("sureal can't be had. Install it: pip install sureal")
+        sys.exit("sureal can't be had. Install it: pip install -e '.[bench]'")
     return SubjectMLEModelProjectionSolver2
 
 
@@ -94,7 +94,7 @@ def random_matrix(stimuli: int, raters: int, seen: float) -> Floats:
 def against_sureal(
     solver: Any, stimuli: int, raters: int, seen: float, rounds: int
 ) -> dict[str, Any]:
-    """Both solvers from the same matrix in memory to their tables; in turn, A B A B ..."""
+    """Both solvers from the same matrix in memory to arrays of results; in turn, A B A B ..."""
     matrix = random_matrix(stimuli, raters, seen)
     reader = SimpleNamespace(opinion_score_3darray=matrix[:, :, None])
 
@@ -228,7 +228,7 @@ def lines(content: dict[str, Any]) -> list[str]:
     text = [
         "## ITU-T P.910 Annex E against sureal",
         "",
-        f"Matrix in memory to tables, one process. Goal: {GOAL_RATIO:.0f} times faster, the same "
+        f"Matrix in memory to arrays of results, one process. Goal: {GOAL_RATIO:.0f} times faster, the same "
         "quality to 1e-6. sureal's solver is `SubjectMLEModelProjectionSolver2`.",
         "",
         "| stimuli x raters | votes | sreval | sureal | ratio | rounds | largest relative "

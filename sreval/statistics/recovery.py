@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -39,26 +40,62 @@ class BiasRemoved:
     bias: pd.Series
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recovery:
-    """Quality, bias and inconsistency by ITU-T P.910 Annex E.
+    """Quality, bias and inconsistency by ITU-T P.910 Annex E, of votes ``of``.
 
-    ``stimuli``, by stimulus: quality; n; and the 95 % half widths of the two published versions,
-    ``half_width_li2020`` from the inconsistency of the raters who voted (Li et al. 2020) and
-    ``half_width_p910`` from the residuals on that stimulus (P.910 Annex E).
-    ``raters``, by rater: bias (mean zero over raters) and its 95 % half width; inconsistency
-    (the noise's standard deviation) with low and high of its 95 % interval; n.
+    ``quality`` (J,), ``deviation`` (J,) of the residuals on each stimulus; ``bias`` (I,), mean
+    zero over raters, and ``inconsistency`` (I,), the standard deviation of a rater's noise.
     ``excluded``: raters with a single vote, who leave no residual, and why. ``collapsed``: raters
     whose inconsistency went below 0.01. The likelihood has no bound there: with few votes a
     stimulus such a rater's votes ARE the quality, and the result should not be used.
     """
 
-    stimuli: pd.DataFrame
-    raters: pd.DataFrame
+    of: Ratings
+    quality: Floats
+    deviation: Floats
+    bias: Floats
+    inconsistency: Floats
     iterations: int
     converged: bool
     excluded: dict[str, str]
     collapsed: tuple[Hashable, ...]
+
+    @cached_property
+    def stimuli(self) -> pd.DataFrame:
+        """By stimulus: quality, n, and the 95 % half widths of the two published versions.
+
+        ``half_width_li2020`` comes from the inconsistency of the raters who voted (Li et al.
+        2020), ``half_width_p910`` from the residuals on that stimulus (P.910 Annex E).
+        """
+        n = np.bincount(self.of.stimulus)
+        precision = _reciprocal(self.inconsistency**2)[self.of.rater]
+        li2020 = _reciprocal(np.sqrt(np.bincount(self.of.stimulus, precision)))
+        return pd.DataFrame(
+            {
+                "quality": self.quality,
+                "n": n,
+                "half_width_li2020": Z_95 * li2020,
+                "half_width_p910": Z_95 * self.deviation / np.sqrt(n),
+            },
+            index=_index(self.of.stimuli),
+        )
+
+    @cached_property
+    def raters(self) -> pd.DataFrame:
+        """By rater: bias, its 95 % half width, inconsistency with low and high of its own, n."""
+        n, inconsistency = np.bincount(self.of.rater), self.inconsistency
+        return pd.DataFrame(
+            {
+                "bias": self.bias,
+                "bias_half_width": Z_95 * inconsistency / np.sqrt(n),
+                "inconsistency": inconsistency,
+                "inconsistency_low": np.sqrt(n / special.chdtri(n, 0.025)) * inconsistency,
+                "inconsistency_high": np.sqrt(n / special.chdtri(n, 0.975)) * inconsistency,
+                "n": n,
+            },
+            index=_index(self.of.raters),
+        )
 
 
 def remove_bias(ratings: Ratings) -> BiasRemoved:
@@ -81,44 +118,31 @@ def recover(ratings: Ratings) -> Recovery:
     Raises StatisticsError when no rater has two votes, or when raters and stimuli fall into
     parts without a common vote, between which bias and quality can't be told apart.
     """
-    kept, excluded = _with_residuals(ratings)
+    full = _is_full(ratings) and ratings.n_stimuli > 1
+    kept, excluded = (ratings, {}) if full else _with_residuals(ratings)
     centre = float(kept.score.mean())
     table: _FullTable | _SparseTable
-    if _is_full(kept):
+    if full:
         table = _FullTable(kept, centre)
     else:
         _check_connected(kept)
         table = _SparseTable(kept, centre)
     quality, before, bias, iterations, converged = _alternate(table)
-    _, inconsistency = table.deviations(before, bias)
-    spread, _ = table.deviations(quality, bias)
-    n_stimulus, n_rater = table.n_stimulus, table.n_rater
-    precision = table.sum_by_stimulus(_reciprocal(inconsistency**2))
+    inconsistency = table.deviation_by_rater(before, bias)
     shift = float(bias.mean())
-    stimuli = pd.DataFrame(
-        {
-            "quality": quality + (centre + shift),
-            "n": n_stimulus,
-            "half_width_li2020": Z_95 * _reciprocal(np.sqrt(precision)),
-            "half_width_p910": Z_95 * spread / np.sqrt(n_stimulus),
-        },
-        index=_index(kept.stimuli),
+    return Recovery(
+        of=kept,
+        quality=quality + (centre + shift),
+        deviation=table.deviation_by_stimulus(quality, bias),
+        bias=bias - shift,
+        inconsistency=inconsistency,
+        iterations=iterations,
+        converged=converged,
+        excluded=excluded,
+        collapsed=tuple(
+            kept.raters[code] for code in np.flatnonzero(inconsistency < _COLLAPSED).tolist()
+        ),
     )
-    raters = pd.DataFrame(
-        {
-            "bias": bias - shift,
-            "bias_half_width": Z_95 * inconsistency / np.sqrt(n_rater),
-            "inconsistency": inconsistency,
-            "inconsistency_low": np.sqrt(n_rater / special.chdtri(n_rater, 0.025)) * inconsistency,
-            "inconsistency_high": np.sqrt(n_rater / special.chdtri(n_rater, 0.975)) * inconsistency,
-            "n": n_rater,
-        },
-        index=_index(kept.raters),
-    )
-    collapsed = tuple(
-        kept.raters[code] for code in np.flatnonzero(inconsistency < _COLLAPSED).tolist()
-    )
-    return Recovery(stimuli, raters, iterations, converged, excluded, collapsed)
 
 
 def _alternate(table: _FullTable | _SparseTable) -> tuple[Floats, Floats, Floats, int, bool]:
@@ -148,11 +172,11 @@ def _alternate(table: _FullTable | _SparseTable) -> tuple[Floats, Floats, Floats
 
 
 class _FullTable:
-    """Centred votes of a complete stimulus by rater matrix: sums over the mask are plain sums."""
+    """Centred votes of a complete matrix in its order: sums over the mask are plain sums."""
 
     def __init__(self, ratings: Ratings, centre: float) -> None:
-        self.scores: Floats = np.empty((ratings.n_stimuli, ratings.n_raters))
-        self.scores[ratings.stimulus, ratings.rater] = ratings.score - centre
+        shape = (ratings.n_stimuli, ratings.n_raters)
+        self.scores: Floats = (ratings.score - centre).reshape(shape)
         self.n_stimulus = np.full(ratings.n_stimuli, ratings.n_raters)
         self.n_rater = np.full(ratings.n_raters, ratings.n_stimuli)
         self.stimulus_sums: Floats = self.scores.sum(axis=1)
@@ -169,10 +193,17 @@ class _FullTable:
         total: Floats = values.sum(keepdims=True)
         return total
 
-    def deviations(self, quality: Floats, bias: Floats) -> tuple[Floats, Floats]:
-        """Population standard deviation of the residuals by stimulus and by rater."""
-        residual = self.scores - quality[:, None] - bias
-        return residual.std(axis=1), residual.std(axis=0)
+    def deviation_by_stimulus(self, quality: Floats, bias: Floats) -> Floats:
+        """Population standard deviation of the residuals on each stimulus."""
+        residual = self.scores - bias
+        residual -= residual.mean(axis=1, keepdims=True)
+        return np.sqrt(np.einsum("ji,ji->j", residual, residual) / residual.shape[1])
+
+    def deviation_by_rater(self, quality: Floats, bias: Floats) -> Floats:
+        """Population standard deviation of the residuals of each rater."""
+        residual = self.scores - quality[:, None]
+        residual -= residual.mean(axis=0)
+        return np.sqrt(np.einsum("ji,ji->i", residual, residual) / residual.shape[0])
 
 
 class _SparseTable:
@@ -199,23 +230,24 @@ class _SparseTable:
         """Sum of ``values``, one a rater, over the raters of each stimulus."""
         return np.asarray(self._cast @ values)
 
-    def deviations(self, quality: Floats, bias: Floats) -> tuple[Floats, Floats]:
-        """Population standard deviation of the residuals by stimulus and by rater."""
+    def deviation_by_stimulus(self, quality: Floats, bias: Floats) -> Floats:
+        """Population standard deviation of the residuals on each stimulus."""
         of = self._ratings
-        residual = self._centred - quality[of.stimulus] - bias[of.rater]
-        return (
-            _deviation(residual, of.stimulus, of.n_stimuli),
-            _deviation(residual, of.rater, of.n_raters),
-        )
+        return _deviation(self._centred - bias[of.rater], of.stimulus, of.n_stimuli)
+
+    def deviation_by_rater(self, quality: Floats, bias: Floats) -> Floats:
+        """Population standard deviation of the residuals of each rater."""
+        of = self._ratings
+        return _deviation(self._centred - quality[of.stimulus], of.rater, of.n_raters)
 
 
 def _is_full(ratings: Ratings) -> bool:
-    """Whether every rater rated every stimulus once."""
+    """Whether the votes are a complete matrix, stimulus by stimulus, rater by rater."""
     cells = ratings.n_stimuli * ratings.n_raters
     if ratings.score.size != cells:
         return False
     code = ratings.stimulus * ratings.n_raters + ratings.rater
-    return bool((np.bincount(code, minlength=cells) == 1).all())
+    return bool((code == np.arange(cells)).all())
 
 
 def _with_residuals(ratings: Ratings) -> tuple[Ratings, dict[str, str]]:
