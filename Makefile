@@ -40,6 +40,7 @@ $(VENV)/.ready-test: $(VENV)/.ready
 
 $(VENV)/.ready-bench: $(VENV)/.ready-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation basicsr
 	touch $@
 
 clean:

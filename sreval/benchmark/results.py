@@ -123,11 +123,30 @@ class Store:
         self._images: dict[Subject, dict[tuple[str, str], Row]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            torn = self._load()
             self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
-            self._journal.write("\n" if torn else "")
+            self._claim()
+            try:
+                self._journal.write("\n" if self._load() else "")
+            except BaseException:
+                self.close()
+                raise
         except OSError as error:
             raise write_error(folder, error) from error
+
+    def _claim(self) -> None:
+        """Refuse a folder that another run is writing into, where the system can tell."""
+        try:
+            import fcntl
+
+            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._journal.close()
+            raise DataError(
+                f"Another run is writing into {self._folder}.",
+                "Wait for its end, or give this one a folder of its own.",
+            ) from None
+        except ImportError:
+            return
 
     def _load(self) -> bool:
         """Take over what is there; whether the journal ends in the middle of a line."""
@@ -170,8 +189,10 @@ class Store:
             raise write_error(self._folder / JOURNAL, error) from error
 
     def frame(self) -> pd.DataFrame:
-        """All rows, sorted by data set, scale, method and image."""
-        rows = [self._images[s][key] for s in sorted(self._images) for key in self._images[s]]
+        """All rows, sorted by data set, scale, method, image, protocol and metric."""
+        rows = [
+            self._images[s][key] for s in sorted(self._images) for key in sorted(self._images[s])
+        ]
         return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)
 
     def finish(self, manifest: dict[str, Any]) -> pd.DataFrame:
@@ -187,9 +208,12 @@ class Store:
         return frame
 
     def close(self) -> None:
-        """Leave the journal as it is, for a later run to go on from."""
-        with suppress(OSError):  # what a full disk refused has been reported by ``add``
+        """Leave the journal, if there is anything in it, for a later run to go on from."""
+        with suppress(OSError):  # a full disk has been reported by ``add``
             self._journal.close()
+        journal = self._folder / JOURNAL
+        if journal.is_file() and journal.stat().st_size == 0:
+            journal.unlink()
 
 
 def missing_notes(frame: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ import click
 from sreval.report.collect import collect, select
 from sreval.report.figures import comparison_figure, parse_region, scores_figure
 from sreval.report.style import save_figure
+from sreval.report.training_figures import training_figure
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 OUT = click.option(
@@ -72,4 +73,13 @@ def scores(
     """Every image's score under every method."""
     frame = select(collect(folders), protocol, scale)
     save_figure(scores_figure(frame, dataset, metric), out)
+    click.echo(str(out))
+
+
+@figure.command(epilog="Example: sreval figure training runs/srresnet-mse-paper --out curve.svg")
+@FOLDERS
+@OUT
+def training(folders: tuple[Path, ...], out: Path) -> None:
+    """Losses and validation scores over the updates; several runs as mean and spread."""
+    save_figure(training_figure(folders), out)
     click.echo(str(out))

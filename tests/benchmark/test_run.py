@@ -16,8 +16,16 @@ import pandas as pd
 import pytest
 
 from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.results import JOURNAL, MANIFEST, RESULTS, read_frame, read_manifest
+from sreval.benchmark.results import (
+    JOURNAL,
+    MANIFEST,
+    RESULTS,
+    Store,
+    read_frame,
+    read_manifest,
+)
 from sreval.benchmark.run import Outcome, run
+from sreval.errors import DataError
 from sreval.images.datasets import Item
 from sreval.images.io import write_png
 from sreval.metrics.protocol import Protocol
@@ -399,3 +407,22 @@ def test_the_manifest_says_what_was_run_and_with_what(photos: Path, out: Path) -
     frame = read_frame(out)
     assert set(frame["code"]) == {only["code"]}
     assert set(frame["protocol_sha256"]) == {p["sha256"] for p in only["protocols"].values()}
+
+
+def test_two_runs_into_one_folder_are_refused(photos: Path, out: Path) -> None:
+    go(photos, out)
+    first = Store(out)
+    with pytest.raises(DataError, match="Another run is writing into"):
+        go(photos, out)
+    first.close()
+    assert go(photos, out).reused == 3
+
+
+def test_the_order_of_the_rows_does_not_depend_on_history(
+    photos: Path, out: Path, tmp_path: Path
+) -> None:
+    go(photos, out, metrics=("ssim",))
+    go(photos, out, metrics=("psnr", "ssim"))
+    other = tmp_path / "at once"
+    go(photos, other, metrics=("psnr", "ssim"))
+    assert (out / "results.csv").read_bytes() == (other / "results.csv").read_bytes()

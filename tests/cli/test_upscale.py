@@ -42,7 +42,7 @@ def test_16_bits_stay_16_bits(
     sreval: Run, tmp_path: Path, photograph: UInt8, channels: int
 ) -> None:
     deep = photograph.astype(np.uint16) * 200 + 37
-    image = deep[..., 0] if channels == 0 else np.dstack([deep, deep])[..., :channels].copy()
+    image = deep[..., 0].copy() if channels == 0 else np.dstack([deep, deep])[..., :channels].copy()
     (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(image))
     out = tmp_path / "out"
     assert sreval("upscale", tmp_path / "deep.png", "--method", "bicubic", "--out", out).code == 0
