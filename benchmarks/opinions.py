@@ -228,8 +228,9 @@ def lines(content: dict[str, Any]) -> list[str]:
     text = [
         "## ITU-T P.910 Annex E against sureal",
         "",
-        f"Matrix in memory to arrays of results, one process. Goal: {GOAL_RATIO:.0f} times faster, the same "
-        "quality to 1e-6. sureal's solver is `SubjectMLEModelProjectionSolver2`.",
+        "Matrix in memory to arrays of results, one process. Goal: "
+        f"{GOAL_RATIO:.0f} times faster, the same quality to 1e-6. "
+        "sureal's solver is `SubjectMLEModelProjectionSolver2`.",
         "",
         "| stimuli x raters | votes | sreval | sureal | ratio | rounds | largest relative "
         "difference |",

@@ -215,6 +215,8 @@ def save_random_vgg() -> None:
 
     basicsr = Path("experiments/pretrained_models/vgg19-dcbb9e9d.pth")
     basicsr.parent.mkdir(parents=True)
+    # torchvision warns of the arguments that basicsr's extractor gives it
+    warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
     torch.save(vgg19(weights=None).state_dict(), basicsr)
     network: nn.Module = VGGFeatures(("vgg54",))
     metadata = {"input": "RGB, 0..1, ImageNet mean and std"}

@@ -19,6 +19,7 @@ COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
     "benchmark": ("sreval.cli.benchmark:benchmark", "Run methods on data sets and score them."),
     "train": ("sreval.cli.train:train", "Train a model by its recipe."),
+    "models": ("sreval.cli.models:models", "List, show, verify and publish models."),
     "upscale": ("sreval.cli.upscale:upscale", "Enlarge your own pictures."),
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),

@@ -24,7 +24,7 @@ from sreval.images.fetch import BSDS500, SELFEXSR, fetch, is_intact
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
 
-TRUNKS = ("lpips-alex", "lpips-vgg")
+TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
 FETCHABLE = tuple(name for name in KNOWN if name != "demo")
 
 
@@ -82,7 +82,7 @@ def _has_pool(folder: Path) -> bool:
 def fetch_command(
     names: tuple[str, ...], scale: tuple[int, ...], to: Path | None, mirror: str | None
 ) -> None:
-    """Fetch public data sets, or the trunk weights lpips-alex and lpips-vgg.
+    """Fetch public data sets, or the weights lpips-alex, lpips-vgg and vgg19 (for training).
 
     Each file is verified by SHA-256. What is there already is not fetched again, and an
     interrupted fetch goes on where it stopped.
@@ -93,7 +93,9 @@ def fetch_command(
             raise unknown_name("data set", name, (*FETCHABLE, *TRUNKS))
     folder = to or settings.user_data_dir()
     for name in (by_case[name.lower()] for name in names):
-        if name in TRUNKS:
+        if name == "vgg19":
+            _fetch_vgg19()
+        elif name in TRUNKS:
             _fetch_trunk(name)
         else:
             _fetch_set(name, scale or (4,), folder, mirror)
@@ -134,6 +136,13 @@ def _fetch_trunk(name: str) -> None:
             err=True,
         )
         click.echo(f"{name}: {lpips.download_trunk(net)}", err=True)
+
+
+def _fetch_vgg19() -> None:
+    from sreval.networks.vgg import fetch_torchvision_vgg
+
+    click.echo("vgg19: torchvision downloads its VGG19, 548 MB", err=True)
+    click.echo(f"vgg19: {fetch_torchvision_vgg()}", err=True)
 
 
 @data.command("check", epilog="Example: sreval data check Set5 my/photographs")

@@ -21,6 +21,7 @@ from sreval.report.figures import comparison_figure, parse_region, scores_figure
 from sreval.report.opinion_figures import KINDS, opinion_figure
 from sreval.report.sections import INTERVAL_OF, Request
 from sreval.report.style import save_figure
+from sreval.report.training_figures import training_figure
 from sreval.statistics.comparison import Unit
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -129,4 +130,13 @@ def opinions(
         scores=load_scores(folders, protocol),
     )
     save_figure(opinion_figure(votes, kind, request, dataset), out)
+    click.echo(str(out))
+
+
+@figure.command(epilog="Example: sreval figure training runs/srresnet-mse-paper --out curve.svg")
+@FOLDERS
+@OUT
+def training(folders: tuple[Path, ...], out: Path) -> None:
+    """Losses and validation scores over the updates; several runs as mean and spread."""
+    save_figure(training_figure(folders), out)
     click.echo(str(out))

@@ -84,7 +84,7 @@ def find_vgg() -> Path:
     raise WeightsError(
         f"No VGG19 weights ({' or '.join(FILES)}) in {folders}.",
         "Put one of them there, set SREVAL_WEIGHTS to its folder, or let "
-        "`python -m sreval.networks.vgg` write the second from torchvision's download.",
+        "`sreval data fetch vgg19` write the second from torchvision's download.",
     )
 
 
@@ -111,10 +111,19 @@ def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
 
 
 def fetch_torchvision_vgg() -> Path:
-    """Download torchvision's VGG19 and keep its convolutions where `find_vgg` looks."""
+    """Download torchvision's VGG19 and keep its convolutions where `find_vgg` looks.
+
+    Raises WeightsError when it can't be downloaded.
+    """
     from torchvision.models import VGG19_Weights, vgg19
 
-    state = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features.state_dict()
+    try:
+        state = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features.state_dict()
+    except OSError as error:
+        raise WeightsError(
+            f"torchvision's VGG19 could not be downloaded ({error}).",
+            f"Put {FILES[0]} into the folder that SREVAL_WEIGHTS names.",
+        ) from None
     metadata = {
         "network": "vgg19.features",
         "input": _TORCHVISION,
@@ -123,7 +132,3 @@ def fetch_torchvision_vgg() -> Path:
     path = settings.weights_dirs()[0] / FILES[1]
     write_atomic(path, serialise({f"features.{k}": v for k, v in state.items()}, metadata))
     return path
-
-
-if __name__ == "__main__":
-    print(fetch_torchvision_vgg())  # noqa: T201

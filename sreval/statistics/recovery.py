@@ -197,13 +197,15 @@ class _FullTable:
         """Population standard deviation of the residuals on each stimulus."""
         residual = self.scores - bias
         residual -= residual.mean(axis=1, keepdims=True)
-        return np.sqrt(np.einsum("ji,ji->j", residual, residual) / residual.shape[1])
+        squares: Floats = np.einsum("ji,ji->j", residual, residual)
+        return np.sqrt(squares / residual.shape[1])
 
     def deviation_by_rater(self, quality: Floats, bias: Floats) -> Floats:
         """Population standard deviation of the residuals of each rater."""
         residual = self.scores - quality[:, None]
         residual -= residual.mean(axis=0)
-        return np.sqrt(np.einsum("ji,ji->i", residual, residual) / residual.shape[0])
+        squares: Floats = np.einsum("ji,ji->i", residual, residual)
+        return np.sqrt(squares / residual.shape[0])
 
 
 class _SparseTable:

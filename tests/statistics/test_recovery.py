@@ -2,6 +2,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize
 
@@ -94,7 +95,8 @@ def test_a_rater_with_one_vote_is_left_out_and_named() -> None:
     alone[4] = 5
     with_single = recover(Ratings.from_matrix(np.hstack([matrix, alone])))
     assert with_single.excluded == {"6": "a single vote"}
-    assert with_single.stimuli.equals(recover(Ratings.from_matrix(matrix)).stimuli)
+    without = recover(Ratings.from_matrix(matrix)).stimuli
+    pd.testing.assert_frame_equal(with_single.stimuli, without, rtol=1e-9)
 
 
 def test_all_votes_equal_gives_that_quality_and_no_width() -> None:

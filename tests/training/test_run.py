@@ -53,7 +53,7 @@ def arguments(model: str, photographs: Path, out: Path, *more: str) -> list[str]
             sys.executable,
             "-c",
             "import torch; torch.set_num_threads(1); "
-            "from sreval.training.__main__ import main; raise SystemExit(main())",
+            "import sys; from sreval.cli import main; main(['train', *sys.argv[1:]])",
         ),
         *(model, "--data", str(photographs), "--out", str(out), "--device", "cpu", "--resume"),
         *more,
@@ -118,7 +118,7 @@ def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
     step, path = list_checkpoints(out)[-1]
     assert step >= 5
     assert f"{path} is written" in said
-    assert "To go on: python -m sreval.training" in said
+    assert "To go on: sreval train " in said
     assert "--set run.checkpoint_minutes=60" in said
     assert said.rstrip().endswith("--resume")
     assert "Traceback" not in said

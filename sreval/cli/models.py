@@ -1,0 +1,122 @@
+"""``sreval models``: what models there are, what they hold, and how they come about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sreval.cli.output import columns, print_json
+from sreval.errors import EXIT_FAILED, SrevalError, UsageError
+from sreval.training.models import CARD, Model, get_model, list_models, verify_model
+from sreval.training.publish import publish, read_run, write_card
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+@click.group()
+def models() -> None:
+    """List, show, verify and publish models."""
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    provenance = model.provenance
+    return {
+        "name": model.name,
+        "about": model.recipe.about,
+        "network": model.recipe.network.model_dump(),
+        "parameters": model.parameters,
+        "profiles": list(model.profiles),
+        "starts_from": model.recipe.starts_from,
+        "folder": str(model.folder),
+        "weights_sha256": model.sha256,
+        "updates": provenance.step if provenance else None,
+    }
+
+
+@models.command("list", epilog="Example: sreval models list --json")
+@AS_JSON
+def list_command(as_json: bool) -> None:
+    """Every model known by name."""
+    found = list_models()
+    if as_json:
+        print_json([_facts(model) for model in found])
+        return
+    rows = [["name", "parameters", "weights", "profiles", "about"]]
+    for model in found:
+        weights = f"{model.provenance.step:,} updates" if model.provenance else "-"
+        rows.append(
+            [
+                model.name,
+                f"{model.parameters:,}",
+                weights,
+                " ".join(model.profiles),
+                model.recipe.about,
+            ]
+        )
+    click.echo(columns(rows))
+
+
+@models.command(epilog="Example: sreval models show srgan-vgg54")
+@click.argument("name")
+@AS_JSON
+def show(name: str, as_json: bool) -> None:
+    """What one model is and holds."""
+    facts = _facts(get_model(name))
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(columns([["model", facts.pop("name")], *([k, v] for k, v in facts.items())]))
+
+
+@models.command(epilog="Example: sreval models verify srresnet-mse espcn")
+@click.argument("names", nargs=-1)
+def verify(names: tuple[str, ...]) -> None:
+    """Check recipes, weights and cards, of all models with weights where none is named."""
+    chosen = names or tuple(model.name for model in list_models() if model.provenance)
+    if not chosen:
+        raise UsageError("No model has weights yet.", "Train one with `sreval train NAME`.")
+    wrong = 0
+    for name in chosen:
+        try:
+            model = verify_model(name)
+            click.echo(f"{model.name}: in order, weights {model.sha256[:12]}")
+        except SrevalError as error:
+            wrong += 1
+            click.echo(str(error), err=True)
+    if wrong:
+        raise SystemExit(EXIT_FAILED)
+
+
+@models.command(epilog="Example: sreval models card srresnet-mse --run runs/srresnet-mse-half-hour")
+@click.argument("name")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="Write the card anew from this training run."
+)
+def card(name: str, run: Path | None) -> None:
+    """Print a model's card, or write it anew from the run that made its weights."""
+    model = get_model(name)
+    path = model.folder / CARD
+    if run is not None:
+        click.echo(str(write_card(read_run(run), model.folder)))
+        return
+    if not path.is_file():
+        raise UsageError(f"{name} has no card.", "A card comes with `sreval models publish RUN`.")
+    click.echo(path.read_text(encoding="utf-8"), nl=False)
+
+
+@models.command("publish", epilog="Example: sreval models publish runs/espcn-paper --to models")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="A models folder; default ./models, then SREVAL_HOME/models.",
+)
+@click.option("--replace", is_flag=True, help="Put these in the place of weights there already.")
+def publish_command(run: Path, to: Path | None, replace: bool) -> None:
+    """Put a run's weights (fp16), recipe and card into your models folder.
+
+    The card is scored on those of Set5, Set14 and BSD100 that are at hand.
+    """
+    click.echo(str(publish(run, to, replace)))

@@ -1,0 +1,112 @@
+"""``sreval models``, ``sreval train`` and ``sreval figure training`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sreval.errors import DataError
+from sreval.report.training_figures import training_figure
+
+Run = Callable[..., Any]
+PAPERS_MODELS = {
+    "srresnet-mse", "srresnet-vgg22", "srgan-mse", "srgan-vgg22", "srgan-vgg54",
+    "srcnn", "espcn", "drcn",
+}  # fmt: skip
+
+
+def test_the_papers_eight_models_are_listed_with_their_size(sreval: Run) -> None:
+    found = {row["name"]: row for row in json.loads(sreval("models", "list", "--json").out)}
+    assert set(found) >= PAPERS_MODELS
+    assert found["srgan-vgg54"]["parameters"] == 1_549_462
+    assert found["srgan-vgg54"]["starts_from"] == "srresnet-mse"
+    assert all({"paper", "smoke"} <= set(row["profiles"]) for row in found.values())
+
+
+def test_a_misspelt_model_suggests_the_nearest(sreval: Run) -> None:
+    ran = sreval("models", "show", "srgan-vgg45")
+    assert ran.code == 2
+    assert "Did you mean 'srgan-vgg54'" in ran.err
+
+
+def test_a_model_without_weights_says_how_to_get_them(sreval: Run) -> None:
+    ran = sreval("models", "verify", "drcn")
+    assert ran.code == 1
+    assert "drcn has no weights" in ran.err
+    assert "sreval train drcn" in ran.err
+    assert sreval("models", "card", "drcn").code == 2
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    import skimage.data
+    from PIL import Image
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index, image in enumerate((skimage.data.chelsea(), skimage.data.coffee())):
+        for part in range(3):
+            piece = image[:200, 90 * part : 90 * part + 200]
+            Image.fromarray(np.ascontiguousarray(piece)).save(folder / f"{index}{part}.png")
+    return folder
+
+
+def test_train_verify_and_draw(
+    sreval: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_DATA", str(tmp_path / "none"))
+    run = tmp_path / "run"
+    command = ["train", "espcn", "--data", photos, "--profile", "smoke", "--device", "cpu"]
+    ran = sreval(*command, "--out", run, "--set", "run.dataset=demo")
+    assert ran.code == 0, ran.err
+    assert ran.out.strip() == str(run / "weights.safetensors")
+    again = sreval(*command, "--out", run)
+    assert (again.code, "already holds a run" in again.err) == (2, True)
+    drawn = sreval("figure", "training", run, "--out", tmp_path / "curve.svg")
+    assert drawn.code == 0, drawn.err
+    refused = sreval("models", "publish", run, "--to", tmp_path / "models")
+    assert (refused.code, "smoke run" in refused.err) == (2, True)
+
+
+def test_train_says_what_it_lacks(sreval: Run, tmp_path: Path) -> None:
+    ran = sreval("train", "espcn", "--out", tmp_path / "run")
+    assert (ran.code, "--data" in ran.err) == (2, True)
+    ran = sreval("train", "espcm", "--data", tmp_path)
+    assert (ran.code, "Did you mean 'espcn'" in ran.err) == (2, True)
+    ran = sreval("train", "espcn", "--data", tmp_path, "--set", "data.bach=3")
+    assert (ran.code, "bach" in ran.err) == (2, True)
+
+
+def write_run(folder: Path, losses: list[float]) -> Path:
+    folder.mkdir()
+    steps = [10 * (index + 1) for index in range(len(losses))]
+    frame = pd.DataFrame({"step": steps, "mse": losses, "learning_rate": 1e-4, "rate": 3.0})
+    frame.to_csv(folder / "losses.csv", index=False)
+    scores = pd.DataFrame({"step": [0, 10], "psnr": [20.0, 21.0]})
+    scores.to_csv(folder / "validation.csv", index=False)
+    return folder
+
+
+def test_seeds_are_drawn_as_mean_and_spread_where_they_overlap(tmp_path: Path) -> None:
+    folders = [
+        write_run(tmp_path / "a", [1.0, 0.5, 0.4]),
+        write_run(tmp_path / "b", [3.0, 1.5]),
+    ]
+    axes = training_figure(folders).axes
+    mse = next(one for one in axes if one.get_ylabel().startswith("MSE"))
+    drawn = mse.lines[0]
+    assert np.allclose(np.asarray(drawn.get_xdata(), dtype=float), [10, 20])
+    assert np.allclose(np.asarray(drawn.get_ydata(), dtype=float), [2.0, 1.0])
+    band = mse.collections[0].get_paths()[0].vertices
+    assert np.isclose(np.asarray(band)[:, 1].max(), 2 + np.sqrt(2))
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no losses\.csv"):
+        training_figure([tmp_path])
