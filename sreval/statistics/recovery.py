@@ -198,14 +198,16 @@ class _FullTable:
         residual = self.scores - bias
         residual -= residual.mean(axis=1, keepdims=True)
         squares: Floats = np.einsum("ji,ji->j", residual, residual)
-        return np.sqrt(squares / residual.shape[1])
+        deviation: Floats = np.sqrt(squares / residual.shape[1])
+        return deviation
 
     def deviation_by_rater(self, quality: Floats, bias: Floats) -> Floats:
         """Population standard deviation of the residuals of each rater."""
         residual = self.scores - quality[:, None]
         residual -= residual.mean(axis=0)
         squares: Floats = np.einsum("ji,ji->i", residual, residual)
-        return np.sqrt(squares / residual.shape[0])
+        deviation: Floats = np.sqrt(squares / residual.shape[0])
+        return deviation
 
 
 class _SparseTable:
