@@ -27,8 +27,8 @@ bench: $(VENV)/.ready-bench
 evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.conformance
 	$(BIN)/python -m benchmarks.metrics
-	$(BIN)/python -m benchmarks.opinions
 	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.opinions
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sreval needs Python 3.11 to 3.13; name one with make PYTHON=...")'
