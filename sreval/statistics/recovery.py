@@ -250,8 +250,11 @@ def _is_full(ratings: Ratings) -> bool:
     cells = ratings.n_stimuli * ratings.n_raters
     if ratings.score.size != cells:
         return False
-    code = ratings.stimulus * ratings.n_raters + ratings.rater
-    return bool((code == np.arange(cells)).all())
+    shape = (ratings.n_stimuli, ratings.n_raters)
+    stimulus, rater = (codes.reshape(shape) for codes in (ratings.stimulus, ratings.rater))
+    return bool(
+        (rater == np.arange(shape[1])).all() and (stimulus == np.arange(shape[0])[:, None]).all()
+    )
 
 
 def _with_residuals(ratings: Ratings) -> tuple[Ratings, dict[str, str]]:
