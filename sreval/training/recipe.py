@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
@@ -221,8 +220,3 @@ def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
 def _nested(key: str, value: Any) -> dict[str, Any]:
     head, dot, rest = key.partition(".")
     return {head: _nested(rest, value) if dot else value}
-
-
-def recipe_path(name: str) -> Path:
-    """The recipe file of a model. Raises UsageError for an unknown one."""
-    return content.find("models", name) / "recipe.toml"
