@@ -58,7 +58,9 @@ def loop(t: Training) -> int | None:
     clock = _Clock(progress)
     with _signals() as received:
         while progress.total is None or progress.step < progress.total:
-            t.learner.set_rate(rate_at(t.recipe.optimisation, progress.step, progress.total))
+            o = t.recipe.optimisation
+            rate = rate_at(o, progress.step, progress.total)
+            t.learner.set_rate(rate, average_keeps(o, progress.step))
             t.window.append(_update(t))
             progress.step += 1
             finished = progress.step == progress.total
@@ -89,6 +91,15 @@ def rate_at(o: Optimisation, step: int, total: int | None) -> float:
         )
     passed = sum(step >= milestone for milestone in o.milestones)
     return o.learning_rate * warm * o.factor**passed
+
+
+def average_keeps(o: Optimisation, step: int) -> float:
+    """The share of itself that the average keeps in the update after `step` updates.
+
+    Less at first: what it starts with, batch norm's variances of 1 above all, would otherwise
+    outweigh the small true ones for thousands of updates.
+    """
+    return min(o.ema, (1 + step) / (10 + step))
 
 
 def export(t: Training) -> Path:

@@ -72,7 +72,8 @@ class Optimisation(Config):
     The run ends after `updates`, or after as many as fit into `minutes`, counted from the rate of
     the first updates. `steps` multiplies the learning rate by `factor` at each of `milestones`;
     `cosine` lets it fall to `final_rate` times itself. Both rise linearly over `rate_warmup`.
-    `ema` averages the weights: what is validated and exported is then the average.
+    `ema` averages the weights, at first over fewer updates: what is validated and exported is
+    then the average.
     """
 
     updates: PositiveInt | None = None

@@ -46,6 +46,7 @@ class Learner:
             # state_dict() holds the very tensors that updates change in place
             self._averaged = tuple(self.ema.state_dict().values())
             self._current = tuple(self.generator.state_dict().values())
+        self._keep = recipe.optimisation.ema
         self._run_generator = self._compiled(self.generator)
         if self.discriminator is not None:
             self._run_discriminator = self._compiled(self.discriminator)
@@ -57,8 +58,9 @@ class Learner:
         """What is validated and exported: the average of the weights where one is kept."""
         return self.ema if self.ema is not None else self.generator
 
-    def set_rate(self, rate: float) -> None:
-        """Set the learning rate of both optimisers."""
+    def set_rate(self, rate: float, keep: float) -> None:
+        """Set the learning rate of both optimisers, and what the average keeps of itself."""
+        self._keep = keep
         for optimiser in (self.optimiser, self.discriminator_optimiser):
             for group in optimiser.param_groups if optimiser else ():
                 group["lr"] = rate
@@ -165,7 +167,7 @@ class Learner:
     def _average(self) -> None:
         pairs = list(zip(self._averaged, self._current, strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        step = 1 - self.recipe.optimisation.ema
+        step = 1 - self._keep
         torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], step)
         for old, new in pairs:
             if not old.is_floating_point():
