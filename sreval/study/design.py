@@ -1,0 +1,284 @@
+"""A study's design: everything that is decided before the first rater, as data.
+
+studies/NAME/study.toml holds it, every key commented there. Unknown keys are refused. The design
+is locked by its hash when the first rater enrols: what was asked, shown and planned can't change
+under votes that are already cast.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from sreval.config import Config, load_config
+from sreval.files import sha256_bytes
+
+DESIGN = "study.toml"
+_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+When = Literal["before", "after"]
+
+
+class Scale(Config):
+    """Absolute category rating with five words, worst first (ITU-T P.910 (2008) clause 6.1)."""
+
+    words: tuple[str, str, str, str, str] = ("bad", "poor", "fair", "good", "excellent")
+
+
+class DatasetPart(Config):
+    """One data set's share: all images unless `images` names some; `without` lists the methods
+    of the study that are left out here (the asterisks in the paper's table 2)."""
+
+    name: str
+    images: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Images(Config):
+    """What is rated: every method on every image of every data set, less what is left out."""
+
+    scale: int = Field(default=4, ge=2, le=8)
+    methods: tuple[str, ...] = Field(min_length=1)
+    datasets: tuple[DatasetPart, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Images:
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError("a method stands twice")
+        if len({part.name for part in self.datasets}) < len(self.datasets):
+            raise ValueError("a data set stands twice")
+        for part in self.datasets:
+            unknown = sorted(set(part.without) - set(self.methods))
+            if unknown:
+                raise ValueError(f"{part.name} leaves out {unknown[0]!r}, which is no method here")
+            if set(part.without) == set(self.methods):
+                raise ValueError(f"{part.name} leaves out every method")
+        return self
+
+    def methods_of(self, dataset: str) -> tuple[str, ...]:
+        """The methods rated on one data set, in the design's order."""
+        without = next(part.without for part in self.datasets if part.name == dataset)
+        return tuple(method for method in self.methods if method not in without)
+
+
+class Anchor(Config):
+    """A calibration item: a version, and the score that it is meant to show."""
+
+    method: str
+    score: int = Field(ge=1, le=5)
+
+
+class Calibration(Config):
+    """Items shown first, with their intended score, and rated; they never count as votes.
+
+    `images` of `dataset`, drawn by the study's seed, each in every version of `anchors`.
+    """
+
+    dataset: str
+    images: PositiveInt
+    anchors: tuple[Anchor, ...] = Field(min_length=1)
+
+
+class WarmUp(Config):
+    """Items that look like all others and don't count: `images` of `dataset`, one method each."""
+
+    dataset: str
+    images: PositiveInt
+    methods: tuple[str, ...] = Field(min_length=1)
+
+
+class Repeat(Config):
+    """Hidden repeats: `images` of a data set in one method's version, shown `times` more.
+
+    The showings lie at least `distance` positions apart.
+    """
+
+    dataset: str
+    method: str
+    images: PositiveInt
+    times: PositiveInt = 1
+    distance: PositiveInt = 20
+
+
+class Gold(Config):
+    """Items with a known answer: a score outside low..high fails the item. They never count."""
+
+    dataset: str
+    method: str
+    images: PositiveInt
+    low: int = Field(ge=1, le=5)
+    high: int = Field(ge=1, le=5)
+
+    @model_validator(mode="after")
+    def _has_range(self) -> Gold:
+        if self.low > self.high:
+            raise ValueError(f"no score lies within {self.low}..{self.high}")
+        return self
+
+
+class Order(Config):
+    """What holds in every rater's order.
+
+    Between two showings of one scene lie at least `scene_distance` - 1 other items. With
+    `methods_alternate`, no method stands twice in a row wherever that can be had.
+    """
+
+    scene_distance: PositiveInt = 2
+    methods_alternate: bool = True
+
+
+class Sittings(Config):
+    """How long one sits. `items` a sitting (0: all in one), a break of `break_seconds` after
+    every `break_every` items (0: none), and at least `rest_minutes` between two sittings."""
+
+    items: NonNegativeInt = 0
+    break_every: NonNegativeInt = 0
+    break_seconds: NonNegativeInt = 60
+    rest_minutes: NonNegativeInt = 0
+
+
+class Viewing(Config):
+    """How an image is shown: at least `least_ms` before a vote counts, after `grey_ms` of grey.
+
+    `seconds_an_item` is what a rater is expected to take and feeds the times that are announced.
+    """
+
+    least_ms: NonNegativeInt = 500
+    grey_ms: NonNegativeInt = 500
+    seconds_an_item: float = Field(default=4.0, gt=0)
+    phones: bool = False
+
+
+class Consent(Config):
+    """What a rater agrees to. A changed text needs a changed version."""
+
+    version: str
+    text: str = Field(min_length=1)
+
+
+class Question(Config):
+    """One question of a questionnaire. `screens_out` lists answers that end the session."""
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    when: When = "before"
+    text: str = Field(min_length=1)
+    kind: Literal["choice", "number", "text"] = "choice"
+    options: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    required: bool = True
+    screens_out: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Question:
+        if (self.kind == "choice") != bool(self.options):
+            raise ValueError("options belong to a choice, and a choice needs them")
+        unknown = sorted(set(self.screens_out) - set(self.options))
+        if unknown:
+            raise ValueError(f"screens_out names {unknown[0]!r}, which is no option")
+        return self
+
+
+class Rule(Config):
+    """One reason for which a session's votes are not used, or the session is not paid.
+
+    `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
+    than `viewing.least_ms` + 200 ms above `limit`), `straight-lining` (longest run of one score
+    above `limit`), `repeats` (mean absolute difference of repeated votes above `limit`),
+    `incomplete` (share of planned votes cast below `limit`).
+    """
+
+    kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
+    limit: float
+    used: bool = False
+    paid: bool = True
+    reason: str = Field(min_length=1)
+
+
+class Outcomes(Config):
+    """What a rater is shown at the end, one for each way it can end: a code, or an http(s) URL."""
+
+    complete: str = ""
+    screened_out: str = ""
+    failed_check: str = ""
+    withdrew: str = ""
+
+
+class Analysis(Config):
+    """The analysis planned before the first vote; the report says so wherever it departs."""
+
+    unit: Literal["rater", "image"] = "image"
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    correction: Literal["holm", "none"] = "holm"
+    comparisons: tuple[tuple[str, str], ...] = ()
+    look_before_close: bool = False
+
+
+class StudyDesign(Config):
+    """The whole design of an opinion study."""
+
+    name: str = Field(pattern=_NAME)
+    title: str = Field(min_length=1)
+    instructions: str = Field(min_length=1)
+    language: str = Field(default="en", pattern=r"^[a-z]{2}$")
+    raters: PositiveInt
+    seed: int = Field(ge=0, lt=2**63)
+    pilot: bool = False
+    retention: datetime.date | None = None
+    scale: Scale = Scale()
+    images: Images
+    subset: PositiveInt | None = None
+    calibration: Calibration | None = None
+    warm_up: WarmUp | None = None
+    repeats: tuple[Repeat, ...] = ()
+    gold: tuple[Gold, ...] = ()
+    order: Order = Order()
+    sittings: Sittings = Sittings()
+    viewing: Viewing = Viewing()
+    consent: Consent
+    questions: tuple[Question, ...] = ()
+    acceptance: tuple[Rule, ...] = ()
+    outcomes: Outcomes = Outcomes()
+    analysis: Analysis = Analysis()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> StudyDesign:
+        keys = [question.key for question in self.questions]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two questions have the same key")
+        names = {part.name for part in self.images.datasets}
+        for repeat in self.repeats:
+            if repeat.dataset not in names:
+                raise ValueError(f"repeats name {repeat.dataset!r}, which is not rated")
+            if repeat.method not in self.images.methods_of(repeat.dataset):
+                raise ValueError(f"repeats name {repeat.method!r}, not rated on {repeat.dataset}")
+        for pair in self.analysis.comparisons:
+            unknown = sorted(set(pair) - set(self.images.methods))
+            if unknown:
+                raise ValueError(f"analysis compares {unknown[0]!r}, which is not rated")
+        return self
+
+    def as_json(self) -> str:
+        """The design as one canonical line of JSON: what is hashed, and kept in the database."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `as_json`."""
+        return sha256_bytes(self.as_json().encode())
+
+
+def load_design(folder: Path) -> StudyDesign:
+    """The design in a study's folder.
+
+    Raises UsageError naming the file, the field, the bad value and the remedy.
+    """
+    return load_config(folder / DESIGN, StudyDesign)
+
+
+def json_schema() -> dict[str, Any]:
+    """The design's JSON schema, for editors that check and complete study.toml."""
+    return StudyDesign.model_json_schema()

@@ -1,0 +1,97 @@
+"""The frozen stimuli of a study: which file shows which version of which image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sreval.errors import DataError
+from sreval.files import sha256_bytes
+
+MANIFEST, STIMULI = "manifest.json", "stimuli"
+FORMAT = 1
+Key = tuple[str, str, str]
+"""Data set, image, method."""
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One PNG under STUDY/stimuli/SHA256.png, as it is shown.
+
+    `image_sha256` is the hash of the file that the benchmark scored (for `hr` that of the
+    original); `stand_in` marks a degradation that takes the place of a method not at hand.
+    """
+
+    dataset: str
+    image: str
+    scene: str
+    method: str
+    sha256: str
+    image_sha256: str
+    width: int
+    height: int
+    stand_in: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What the plan knows it by."""
+        return (self.dataset, self.image, self.method)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Every stimulus that a study can show, in a fixed order."""
+
+    stimuli: tuple[Stimulus, ...]
+    code_version: str = ""
+
+    def as_json(self) -> str:
+        """The manifest as it stands on disk."""
+        content = {"format": FORMAT, "code_version": self.code_version}
+        rows = [asdict(stimulus) for stimulus in self.stimuli]
+        return json.dumps({**content, "stimuli": rows}, indent=1, ensure_ascii=False) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `as_json`."""
+        return sha256_bytes(self.as_json().encode())
+
+    @cached_property
+    def by_key(self) -> dict[Key, Stimulus]:
+        """Stimuli by (data set, image, method)."""
+        return {stimulus.key: stimulus for stimulus in self.stimuli}
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """The methods that stand-ins take the place of, sorted."""
+        return tuple(sorted({stimulus.method for stimulus in self.stimuli if stimulus.stand_in}))
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """The greatest width and the greatest height, in pixels; what a window must hold."""
+        return max(s.width for s in self.stimuli), max(s.height for s in self.stimuli)
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """The manifest in a study's folder.
+
+    Raises DataError when the study isn't frozen, or the manifest is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']}, not {FORMAT}")
+        stimuli = tuple(Stimulus(**row) for row in content["stimuli"])
+        if not stimuli:
+            raise ValueError("it names no stimulus")
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} has no {MANIFEST}: its stimuli are not frozen.",
+            f"Run: sreval study freeze {folder} --results FOLDER",
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}).", "Freeze the study again.") from None
+    return Manifest(stimuli, content["code_version"])
