@@ -42,6 +42,11 @@ from sreval.training.run import train as run_training
     type=click.Path(path_type=Path),
     help="Weights, or a light checkpoint's folder, to begin from.",
 )
+@click.option(
+    "--light",
+    is_flag=True,
+    help="Beside each checkpoint, keep the newest in files under 16 MB, for --from elsewhere.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the folder.")
 def train(
     name: str,
@@ -53,6 +58,7 @@ def train(
     device: str,
     precision: str | None,
     start: Path | None,
+    light: bool,
     resume: bool,
 ) -> None:
     """Train the model NAME (a name in models/, or the path of its folder).
@@ -61,9 +67,8 @@ def train(
     and resumed: on the same machine the weights are those of a run that never stopped.
     """
     line = ProgressLine()
-    request = Request(
-        name, data, out, profile, steps, parse_changes(changes), device, precision, start, resume
-    )
+    settings = parse_changes(changes) | ({"run.light": True} if light else {})
+    request = Request(name, data, out, profile, steps, settings, device, precision, start, resume)
     outcome = run_training(request, line)
     if outcome.signal is not None:
         line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,16 @@ def load_checkpoint(
     return Progress(**json.loads(metadata["progress"]))
 
 
+def light_path(out: Path, step: int) -> Path:
+    """Where the light form after that many updates lies."""
+    return out / "light" / f"step-{step:08d}"
+
+
 def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: str) -> list[Path]:
-    """Write the light form into a folder; its files, each under 16 MB."""
+    """Write the light form into a new folder; its files, each under 16 MB.
+
+    The folder appears whole; light forms of other updates beside it go.
+    """
     state = {
         name: tensor.bfloat16() if name.startswith("discriminator.") else tensor
         for name, tensor in _state(learner).items()
@@ -115,12 +124,17 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
     }
     metadata = _metadata(LIGHT_FORMAT, learner.recipe, progress, data_sha256)
     parts = _split(state)
-    paths = []
+    unfinished = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
     for place, part in enumerate(parts, 1):
-        path = folder / f"light-{place:02d}-of-{len(parts):02d}.safetensors"
-        write_atomic(path, serialise(part, metadata))
-        paths.append(path)
-    return paths
+        name = f"light-{place:02d}-of-{len(parts):02d}.safetensors"
+        write_atomic(unfinished / name, serialise(part, metadata))
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    for old in folder.parent.glob("step-*"):
+        if old != folder:
+            shutil.rmtree(old)
+    return sorted(folder.iterdir())
 
 
 def load_light(folder: Path, learner: Learner, warmup: int = 500) -> Progress:
@@ -136,9 +150,15 @@ def load_light(folder: Path, learner: Learner, warmup: int = 500) -> Progress:
             "Copy the whole folder.",
         )
     tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
     for path in paths:
-        part, metadata = read_tensors(path)
+        before, (part, metadata) = metadata, read_tensors(path)
         _check(path, metadata, LIGHT_FORMAT, learner.recipe)
+        if before and before["progress"] != metadata["progress"]:
+            raise TrainingError(
+                f"{path} is of another update than the files before it.",
+                "Copy one whole folder, and nothing else into it.",
+            )
         tensors |= part
     progress = Progress(**json.loads(metadata["progress"]))
     _restore(learner, _joined(tensors), folder)

@@ -18,7 +18,13 @@ from torch import Tensor
 from sreval import __version__
 from sreval.errors import TrainingError
 from sreval.networks.weights import Provenance, write_weights
-from sreval.training.checkpoint import Progress, list_checkpoints, save_checkpoint
+from sreval.training.checkpoint import (
+    Progress,
+    light_path,
+    list_checkpoints,
+    save_checkpoint,
+    save_light,
+)
 from sreval.training.log import Log, ProgressLine
 from sreval.training.recipe import Optimisation, Recipe
 from sreval.training.sampler import Sampler
@@ -239,6 +245,9 @@ def _save(t: Training) -> None:
         save_checkpoint(t.out, t.learner, t.sampler.random, t.progress, t.data_sha256)
     except TrainingError as error:
         raise _stopped(t, error.message.rstrip(".")) from error
+    if t.recipe.run.light:
+        folder = light_path(t.out, t.progress.step)
+        save_light(folder, t.learner, t.progress, t.data_sha256)
     export(t)
 
 

@@ -100,12 +100,16 @@ class Optimisation(Config):
 
 
 class Run(Config):
-    """How a run is watched, kept and sped up; nothing here is part of the recipe's hash."""
+    """How a run is watched, kept and sped up; nothing here is part of the recipe's hash.
+
+    With `light`, each checkpoint has a light form beside it, of which the newest is kept.
+    """
 
     log_every: PositiveInt = 100
     checkpoint_minutes: NonNegativeFloat = 5.0
     keep: PositiveInt = 3
     keep_at: tuple[PositiveInt, ...] = ()
+    light: bool = False
     validate_every: PositiveInt = 5000
     dataset: str = "Set5"
     protocol: str = "matlab"

@@ -13,6 +13,7 @@ from sreval.errors import DataError, TrainingError, WeightsError
 from sreval.training.checkpoint import (
     Progress,
     _state,
+    light_path,
     list_checkpoints,
     load_checkpoint,
     load_light,
@@ -130,11 +131,11 @@ def test_light_form_of_the_full_networks_stays_under_16_mb(
     )
     learner = Learner(recipe, CPU)
     learner.update(torch.rand(1, 3, 24, 24), 2 * torch.rand(1, 3, 96, 96) - 1)
-    paths = save_light(tmp_path, learner, Progress(step=1), "data")
+    paths = save_light(tmp_path / "light", learner, Progress(step=1), "data")
     assert max(path.stat().st_size for path in paths) < 16e6
 
     other = Learner(recipe.model_copy(update={"name": "tiny"}), CPU)
-    progress = load_light(tmp_path, other)
+    progress = load_light(tmp_path / "light", other)
     assert "light form after 1 updates" in progress.notes[0]
     assert progress.generator_waits_until == 0
     a, b = _state(learner), _state(other)
@@ -151,16 +152,31 @@ def test_light_form_without_its_discriminator_lets_it_warm_up(
     plain = make_recipe(optimisation={"updates": 6, "learning_rate": 1e-3, "ema": 0.9})
     learner = Learner(gan, CPU)
     learner.discriminator = learner.discriminator_optimiser = None
-    save_light(tmp_path, learner, Progress(step=40), "data")
-    progress = load_light(tmp_path, Learner(gan, CPU), warmup=70)
+    save_light(tmp_path / "light", learner, Progress(step=40), "data")
+    progress = load_light(tmp_path / "light", Learner(gan, CPU), warmup=70)
     assert progress.generator_waits_until == 110
     assert "alone for 70 updates" in progress.notes[0]
     with pytest.raises(TrainingError, match=r"loss\.adversarial"):
-        load_light(tmp_path, Learner(plain, CPU))
+        load_light(tmp_path / "light", Learner(plain, CPU))
 
 
-def test_a_part_of_the_light_form_is_not_enough(gan: Recipe, tmp_path: Path) -> None:
-    paths = save_light(tmp_path, Learner(gan, CPU), Progress(step=1), "data")
-    paths[0].unlink()
+def test_a_part_of_the_light_form_is_not_enough(
+    gan: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.training.checkpoint.LIGHT_BYTES", 500_000)
+    learner = Learner(gan, CPU)
+    earlier = save_light(tmp_path / "a" / "light", learner, Progress(step=1), "data")
+    later = save_light(tmp_path / "b" / "light", learner, Progress(step=2), "data")
+    assert len(later) > 1
+    earlier[0].replace(later[0])
+    with pytest.raises(TrainingError, match="another update"):
+        load_light(later[0].parent, Learner(gan, CPU))
+    later[0].unlink()
     with pytest.raises(TrainingError, match="whole folder"):
-        load_light(tmp_path, Learner(gan, CPU))
+        load_light(later[0].parent, Learner(gan, CPU))
+
+
+def test_only_the_newest_light_form_is_kept(gan: Recipe, tmp_path: Path) -> None:
+    for step in (5, 12, 9):
+        save_light(light_path(tmp_path, step), Learner(gan, CPU), Progress(step=step), "data")
+    assert [folder.name for folder in (tmp_path / "light").iterdir()] == ["step-00000009"]

@@ -225,6 +225,18 @@ def test_a_run_starts_from_the_weights_it_is_given(
     assert "started from tiny after 4 updates" in provenance.notes[0]
 
 
+def test_a_run_goes_on_elsewhere_from_its_light_form(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    run(model, photographs, tmp_path / "here", steps=4, changes={"run.light": True})
+    (light,) = (tmp_path / "here" / "light").iterdir()
+    assert light.name == "step-00000004"
+    there = run(model, photographs, tmp_path / "there", steps=6, start=light)
+    assert there.step == 6
+    _, provenance = load_network(there.weights)
+    assert "light form after 4 updates" in provenance.notes[0]
+
+
 def test_the_resume_command_keeps_what_was_asked() -> None:
     request = Request("m", [Path("a b")], None, "cpu", 7, {"data.batch": 2}, precision="bf16")
     assert resume_command(request, Path("out")) == (
