@@ -1,6 +1,7 @@
 """Images through a trained network: folded, in batches of one size, in tiles where asked.
 
-Folding puts batch norm's factor and offset into the convolution before it. A tile is computed
+Folding puts batch norm's factor and offset into the convolution before it; SRResNet's output
+layer is computed in packed form. A tile is computed
 with a halo as wide as the network sees, so that its core is what the whole image would give.
 """
 
@@ -19,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from sreval.networks.architecture import Architecture
 from sreval.networks.bicubic import upscale_bicubic
 from sreval.networks.colour import luma, with_luma
+from sreval.networks.packing import packed
 
 Precision = Literal["fp32", "bf16"]
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
@@ -66,7 +68,7 @@ class Inference:
         self.tile, self.batch = tile, batch
         self.halo = cast(int, network.radius)
         self.network = (
-            fold_batch_norm(network)
+            packed(fold_batch_norm(network))
             .to(self.device, self.dtype)
             .to(memory_format=torch.channels_last)
         )

@@ -64,8 +64,11 @@ class SRResNet(nn.Module):
 
     def forward(self, low: Tensor) -> Tensor:
         """low: (N, 3, H, W) in [0, 1]; returns (N, 3, 4H, 4W), about [-1, 1], not clamped."""
+        result: Tensor = self.output(self.upsampling(self.features(low)))
+        return result
+
+    def features(self, low: Tensor) -> Tensor:
+        """Everything at low resolution: (N, 3, H, W) in [0, 1] to (N, C, H, W)."""
         first: Tensor = self.head(low)
         deep: Tensor = self.tail(self.blocks(first))
-        large = self.upsampling(first + deep if self.skips else deep)
-        result: Tensor = self.output(large)
-        return result
+        return first + deep if self.skips else deep

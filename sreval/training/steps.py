@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from sreval.networks.discriminator import Discriminator
+from sreval.networks.packing import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
 from sreval.training.recipe import Recipe
@@ -47,7 +48,7 @@ class Learner:
             self._averaged = tuple(self.ema.state_dict().values())
             self._current = tuple(self.generator.state_dict().values())
         self._keep = recipe.optimisation.ema
-        self._run_generator = self._compiled(self.generator)
+        self._run_generator = self._compiled(packed(self.generator))
         if self.discriminator is not None:
             self._run_discriminator = self._compiled(self.discriminator)
         if self.content.vgg is not None:

@@ -26,7 +26,10 @@ def test_values_and_gradients_are_torch_s(dtype: torch.dtype, layout: torch.memo
     assert torch.allclose(x.grad.double(), y.grad, rtol=scale, atol=scale)
     assert ours.weight.grad is not None
     assert theirs.weight.grad is not None
-    assert float(ours.weight.grad) == pytest.approx(float(theirs.weight.grad), rel=scale)
+    # the sum nearly cancels: its error goes with the size of what is added
+    size = float((y.detach().clamp(max=0) * gradient.double()).abs().sum())
+    step = {torch.float64: 1e-15, torch.float32: 1e-7, torch.bfloat16: 1e-5}[dtype]
+    assert float(ours.weight.grad) == pytest.approx(float(theirs.weight.grad), abs=step * size)
 
 
 def test_sums_over_millions_of_bf16_values_stay_exact_enough() -> None:
