@@ -40,10 +40,13 @@ def plain_gan_update(
 def test_one_pass_of_the_fakes_gives_the_plain_update(make_recipe: MakeRecipe) -> None:
     learner = Learner(make_recipe(**GAN), CPU)
     assert learner.discriminator is not None
+    # Adam's first update follows the sign of each slope, however small: float64 keeps it
+    learner.generator.double()
+    learner.discriminator.double()
     generator, discriminator = (
         copy.deepcopy(network) for network in (learner.generator, learner.discriminator)
     )
-    low, hr = batch()
+    low, hr = (images.double() for images in batch())
     plain_gan_update(generator, discriminator, low, hr)
     learner.update(low, hr)
     for ours, plain in ((learner.generator, generator), (learner.discriminator, discriminator)):
