@@ -1,10 +1,10 @@
-"""Time of one training update against BasicSR's own model classes on the same networks.
+"""Time of one training update against basicsr's own model classes on the same networks.
 
-    python benchmarks/training_step.py --basicsr CHECKOUT --data PHOTOGRAPHS
+Updates of both sides alternate, so that both meet the same machine; a ratio is the median over
+the rounds. VGG19 has random weights on both sides: time doesn't know. Writes training_step.json
+and training_step.md; exits with 1 when a goal isn't met.
 
-CHECKOUT is a folder that holds the package `basicsr` (github.com/XPixelGroup/BasicSR); it needs
-the extra `bench`. Updates of both sides alternate, so that both meet the same machine; the figure
-is the ratio of the median times. VGG19 has random weights on both sides: time doesn't know.
+Example: python -m benchmarks.training_step --data photographs --updates 4 --out build/bench
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-import types
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.rivals import load_basicsr
+from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.images.io import write_png
 from sreval.networks.discriminator import Discriminator
 from sreval.networks.srresnet import SRResNet
@@ -40,42 +41,85 @@ from sreval.training.steps import Learner
 BATCH, CROP = 16, 96
 LOSSES = {"srresnet-mse": {"mse": 1.0}, "srgan-vgg54": {"vgg54": 1.0, "adversarial": 1e-3}}
 
+GOALS = {"fp32": 1.15, "bf16": 1.8}
+
 Step = Callable[[], object]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--basicsr", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+def main() -> int:
+    """Time all sides and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="a folder of photographs")
     parser.add_argument("--model", choices=list(LOSSES), action="append")
-    parser.add_argument("--updates", type=int, default=8)
+    parser.add_argument("--updates", type=int, default=10)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     given = parser.parse_args()
-    given.basicsr = given.basicsr.resolve()
-    pack = open_pack([given.data], 4)
+    out = given.out.resolve()
+    origin = provenance()
+    pack = open_pack([given.data.resolve()], 4)
     device = torch.device(given.device)
-    print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
-    print(f"{'model':<14}{'loader':<8}{'side':<14}{'s/update':>9}{'faster':>8}")
+    rows = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        models = import_basicsr(given.basicsr)
+        models, rival = import_basicsr()
         save_random_vgg()
         write_pairs(pack, 64)
         for name in given.model or LOSSES:
             for loader in (False, True):
-                theirs = basicsr_step(models, name, device, loader)
-                sides = {"basicsr fp32": theirs} | {
-                    f"sreval {precision}": our_step(name, precision, device, pack, loader)
-                    for precision in ("fp32", "bf16")
-                }
-                times = alternate(sides, given.updates, device)
-                for side, seconds in times.items():
-                    ratio = times["basicsr fp32"] / seconds
-                    mark = "yes" if loader else "no"
-                    print(f"{name:<14}{mark:<8}{side:<14}{seconds:>9.3f}{ratio:>7.2f}x", flush=True)
+                progress(f"{name}, loader {'included' if loader else 'left out'}")
+                runs: dict[str, Step] = {"basicsr fp32": basicsr_step(models, name, device, loader)}
+                for precision in GOALS:
+                    step = our_step(name, precision, device, pack, loader)
+                    runs[f"sreval {precision}"] = step
+                rows += measured(runs, given.updates, device, {"model": name, "loader": loader})
+    threads = torch.get_num_threads()
+    content = {**origin, "rival": rival, "device": str(device), "threads": threads, "rows": rows}
+    write_results(out, "training_step", content, "One training update", lines(content))
+    print(out / "training_step.md")
+    return 1 if any(row["goal"] and row["faster"] < row["goal"] for row in rows) else 0
 
 
-def alternate(sides: dict[str, Step], updates: int, device: torch.device) -> dict[str, float]:
-    """Median seconds of an update of each side, taken in turns after two that don't count."""
+def measured(
+    runs: dict[str, Step], updates: int, device: torch.device, facts: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """A row a side: median seconds, and how much faster than basicsr in the same round."""
+    times = alternate(runs, updates, device)
+    theirs = next(iter(times.values()))
+    return [
+        {
+            **facts,
+            "side": side,
+            "seconds": statistics.median(own),
+            "faster": statistics.median(b / a for a, b in zip(own, theirs, strict=True)),
+            "goal": GOALS.get(side.removeprefix("sreval ")),
+        }
+        for side, own in times.items()
+    ]
+
+
+def lines(content: dict[str, Any]) -> list[str]:
+    """The table."""
+    table = [
+        f"Batch {BATCH}, crops of {CROP} pixels, {content['device']}, {content['threads']} "
+        f"threads; torch {torch.__version__}; {content['rival']}. The goals are for a CPU.",
+        "",
+        "| model | loader | side | s/update | faster | goal |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in content["rows"]:
+        loader = "included" if row["loader"] else "left out"
+        goal = f"{row['goal']:g}x" if row["goal"] else ""
+        table.append(
+            f"| {row['model']} | {loader} | {row['side']} | {row['seconds']:.3f} | "
+            f"{row['faster']:.2f}x | {goal} |"
+        )
+    return table
+
+
+def alternate(sides: dict[str, Step], updates: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each update of each side, taken in turns after two that don't count."""
     times: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(updates + 2):
         for side, step in sides.items():
@@ -84,7 +128,7 @@ def alternate(sides: dict[str, Step], updates: int, device: torch.device) -> dic
             if device.type == "cuda":
                 torch.cuda.synchronize()
             times[side].append(time.perf_counter() - start)
-    return {side: statistics.median(seconds[2:]) for side, seconds in times.items()}
+    return {side: seconds[2:] for side, seconds in times.items()}
 
 
 def our_step(name: str, precision: str, device: torch.device, pack: Pack, loader: bool) -> Step:
@@ -185,12 +229,9 @@ class BenchDiscriminator(Discriminator):
     """Our discriminator; basicsr's loss takes any shape of logits."""
 
 
-def import_basicsr(checkout: Path) -> dict[str, Any]:
-    sys.path.insert(0, str(checkout))
-    # written by its setup.py, absent from a plain checkout
-    version = types.ModuleType("basicsr.version")
-    version.__version__, version.__gitsha__ = "checkout", ""  # type: ignore[attr-defined]
-    sys.modules["basicsr.version"] = version
+def import_basicsr() -> tuple[dict[str, Any], str]:
+    """What is timed of basicsr, and how it was got."""
+    origin = load_basicsr().origin
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         from basicsr.data import build_dataloader, build_dataset
@@ -201,12 +242,13 @@ def import_basicsr(checkout: Path) -> dict[str, Any]:
     get_root_logger().setLevel("ERROR")
     ARCH_REGISTRY.register(BenchGenerator)
     ARCH_REGISTRY.register(BenchDiscriminator)
-    return {
+    models = {
         "SRModel": SRModel,
         "SRGANModel": SRGANModel,
         "build_dataset": build_dataset,
         "build_dataloader": build_dataloader,
     }
+    return models, origin
 
 
 def save_random_vgg() -> None:
@@ -240,4 +282,4 @@ def write_pairs(pack: Pack, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

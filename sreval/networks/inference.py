@@ -42,6 +42,16 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     return network
 
 
+def _in_place(network: nn.Module) -> nn.Module:
+    """The network with every one-slope PReLU written over its input, which nothing else reads."""
+    for sequence in network.modules():
+        if isinstance(sequence, nn.Sequential):
+            for place, layer in enumerate(sequence):
+                if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
+                    sequence[place] = nn.LeakyReLU(layer.weight.item(), inplace=True)
+    return network
+
+
 class Inference:
     """A network made ready to upscale images.
 
@@ -68,7 +78,7 @@ class Inference:
         self.tile, self.batch = tile, batch
         self.halo = cast(int, network.radius)
         self.network = (
-            packed(fold_batch_norm(network))
+            packed(_in_place(fold_batch_norm(network)))
             .to(self.device, self.dtype)
             .to(memory_format=torch.channels_last)
         )

@@ -29,7 +29,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, C, H, W); returns the same shape."""
         y: Tensor = self.body(x)
-        return x + y if self.skip else y
+        return y.add_(x) if self.skip else y
 
 
 class UpsamplingBlock(nn.Sequential):
@@ -71,4 +71,4 @@ class SRResNet(nn.Module):
         """Everything at low resolution: (N, 3, H, W) in [0, 1] to (N, C, H, W)."""
         first: Tensor = self.head(low)
         deep: Tensor = self.tail(self.blocks(first))
-        return first + deep if self.skips else deep
+        return deep.add_(first) if self.skips else deep
