@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lint format bench evidence clean
+.PHONY: demo test lint format bench evidence variants clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -29,6 +29,15 @@ evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.opinions
+
+# The five variants, in the order in which they start from each other; resumed where it stopped.
+VARIANTS := srresnet-mse srgan-vgg54 srresnet-vgg22 srgan-vgg22 srgan-mse
+variants: $(VENV)/.ready
+	@test -d "$(DATA)" || { echo "Name a folder of photographs: make variants DATA=FOLDER" >&2; exit 2; }
+	for model in $(VARIANTS); do \
+	  $(BIN)/sreval train $$model --data "$(DATA)" --profile half-hour --light --out runs/$$model --resume \
+	  && $(BIN)/sreval models publish runs/$$model --to models --replace || exit 1; \
+	done
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sreval needs Python 3.11 to 3.13; name one with make PYTHON=...")'
