@@ -36,6 +36,12 @@ class DatasetPart(Config):
     images: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _images_differ(self) -> DatasetPart:
+        if len(set(self.images)) < len(self.images):
+            raise ValueError("an image stands twice")
+        return self
+
 
 class Images(Config):
     """What is rated: every method on every image of every data set, less what is left out."""
@@ -80,6 +86,12 @@ class Calibration(Config):
     dataset: str
     images: PositiveInt
     anchors: tuple[Anchor, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _anchors_differ(self) -> Calibration:
+        if len({anchor.method for anchor in self.anchors}) < len(self.anchors):
+            raise ValueError("two anchors are of one method")
+        return self
 
 
 class WarmUp(Config):
@@ -188,7 +200,7 @@ class Rule(Config):
     `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
     than `viewing.least_ms` + 200 ms above `limit`), `straight-lining` (longest run of one score
     above `limit`), `repeats` (mean absolute difference of repeated votes above `limit`),
-    `incomplete` (share of planned votes cast below `limit`).
+    `incomplete` (share of planned votes, repeats and gold items that were cast below `limit`).
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
@@ -196,6 +208,15 @@ class Rule(Config):
     used: bool = False
     paid: bool = True
     reason: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _limit_fits(self) -> Rule:
+        shares = ("gold", "too-fast", "incomplete")
+        if self.limit < 0 or (self.kind in shares and self.limit > 1):
+            raise ValueError(
+                f"{self.kind} takes a limit {'0..1' if self.kind in shares else '> 0'}"
+            )
+        return self
 
 
 class Outcomes(Config):
