@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sreval.study.allot import period, repeats_of, subset_problem, votes_of
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
 from sreval.study.parts import Parts, Pool, Problem, parts_of, pool_of
-from sreval.study.plan import ItemKind, showings
+from sreval.study.plan import RATING, ItemKind, showings
 from sreval.study.pools import pool_at_hand
 from sreval.study.ring import deal
 
@@ -52,7 +52,7 @@ class Feasibility:
 
 
 def check(
-    design: StudyDesign, manifest: Manifest | None, at_hand: Collection[Key] | None = None
+    design: StudyDesign, manifest: Manifest | None, at_hand: Callable[[Key], bool] | None = None
 ) -> Feasibility:
     """Prove that every rater of the design can be given a plan, or say what stands against it.
 
@@ -62,8 +62,8 @@ def check(
     """
     pool = pool_of(manifest) if manifest else pool_at_hand(design)
     parts = parts_of(design, pool)
-    found = manifest.by_key if manifest else at_hand
-    missing = tuple(key for key in parts.shown if found is not None and key not in found)
+    found = manifest.by_key.__contains__ if manifest else at_hand
+    missing = tuple(key for key in parts.shown if found and not found(key))
     problems = [*parts.problems, *_of_rules(design)]
     if not parts.problems:
         problems += _of_slots(design, parts, pool)
@@ -123,8 +123,8 @@ def _exposures(design: StudyDesign, parts: Parts) -> tuple[int, int]:
 
 
 def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[Sitting]:
-    rated = counts["vote"] + counts["repeat"] + counts["gold"]
-    before = counts["calibration"] + counts["warm-up"]
+    rated = sum(counts[kind] for kind in RATING)
+    before = sum(counts.values()) - rated
     each = design.sittings.items or max(rated, 1)
     every = design.sittings.break_every
     for start in range(0, max(rated, 1), each):
@@ -153,5 +153,12 @@ def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
     if any(pool[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
     every, each = design.sittings.break_every, design.sittings.items
+    counts = _counts(design, parts)
+    rated_items = sum(counts[kind] for kind in RATING)
+    last = rated_items % each if each else 0
+    if 0 < last < each / 2 < rated_items / 2:
+        sittings = rated_items // each + 1
+        even = -(-rated_items // sittings)
+        yield f"The last sitting has only {last} items; {even} a sitting would make all alike."
     if every and each and every >= each:
         yield f"No break comes: break_every is {every}, and a sitting has {each} items."

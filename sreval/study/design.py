@@ -18,7 +18,7 @@ from sreval.config import Config, load_config
 from sreval.files import sha256_bytes
 
 DESIGN = "study.toml"
-_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
 When = Literal["before", "after"]
 
 
@@ -241,7 +241,7 @@ class Analysis(Config):
 class StudyDesign(Config):
     """The whole design of an opinion study."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     title: str = Field(min_length=1)
     instructions: str = Field(min_length=1)
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")

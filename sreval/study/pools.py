@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from sreval import settings
+from sreval.benchmark.results import read_frame
 from sreval.errors import SrevalError
 from sreval.images.datasets import KNOWN, known_files, open_dataset
 from sreval.study.design import StudyDesign
+from sreval.study.manifest import Key
 from sreval.study.parts import Pool
+from sreval.upscalers.interpolation import INTERPOLATIONS
+
+_MADE = ("hr", *INTERPOLATIONS)
 
 
 def pool_at_hand(design: StudyDesign) -> Pool:
@@ -21,6 +28,19 @@ def pool_at_hand(design: StudyDesign) -> Pool:
         with suppress(SrevalError):
             pool[name] = _images(name, design.images.scale)
     return pool
+
+
+def stimuli_at_hand(design: StudyDesign, results: Sequence[Path]) -> Callable[[Key], bool]:
+    """What freezing would find: interpolations and originals anywhere, others in `results`.
+
+    Raises DataError for a folder that holds no results.
+    """
+    keys: set[Key] = set()
+    for folder in results:
+        frame = read_frame(folder)
+        rows = frame[frame["scale"] == design.images.scale]
+        keys.update(zip(rows["dataset"], rows["image"], rows["method"], strict=True))
+    return lambda key: key[2] in _MADE or key in keys
 
 
 def _images(name: str, scale: int) -> dict[str, str]:
