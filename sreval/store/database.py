@@ -173,7 +173,10 @@ def _engine(url: URL) -> Any:
     options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
     if url.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        listeners = {"connect": _on_sqlite, "begin": _begin_sqlite}
+        listeners: dict[str, Callable[..., None]] = {
+            "connect": _on_sqlite,
+            "begin": _begin_sqlite,
+        }
     else:
         # A connection that died while it lay idle is replaced, not met by a rater's vote.
         options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS}}
