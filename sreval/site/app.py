@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask, request, session
-from flask_babel import Babel, get_locale
+from flask_babel import get_locale
 
 from sreval import content
 from sreval.errors import DataError
@@ -17,12 +17,11 @@ from sreval.site.logs import log_requests
 from sreval.site.problems import answer_errors
 from sreval.site.rater import rater
 from sreval.site.security import secure
+from sreval.site.translations import SOURCE_LANGUAGE, Compiled, catalogues, own_names
 from sreval.store import invitations, studies
 from sreval.store.database import open_store
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
-
-SOURCE_LANGUAGE = "en"
 
 
 def create_app(config: SiteConfig) -> Flask:
@@ -45,14 +44,10 @@ def create_app(config: SiteConfig) -> Flask:
     secure(app, config)
     store = open_store(config.database, create=True)
     studies.register(store, design, manifest)
-    languages = _languages()
+    found = catalogues(web / "translations")
+    languages = own_names(found)
     app.extensions["sreval"] = Site(config, store, design, manifest, shelf, languages, Door())
-    Babel(
-        app,
-        default_locale=SOURCE_LANGUAGE,
-        default_translation_directories=str(web / "translations"),
-        locale_selector=_language,
-    )
+    Compiled(app, found, locale_selector=_language)
     answer_errors(app)
     _add_pages(app)
     return app
@@ -72,13 +67,6 @@ def _add_pages(app: Flask) -> None:
     @app.context_processor
     def shared() -> dict[str, Any]:
         return {"study": site().view, "lang": str(get_locale()), "languages": site().languages}
-
-
-def _languages() -> tuple[str, ...]:
-    """The language of the source, and every one that has a folder of translations."""
-    folder = content.packaged("web") / "translations"
-    found = {path.parent.parent.name for path in folder.glob("*/LC_MESSAGES/*.mo")}
-    return tuple(sorted(found | {SOURCE_LANGUAGE}))
 
 
 def _language() -> str:

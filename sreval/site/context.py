@@ -61,7 +61,7 @@ class Site:
     design: StudyDesign
     manifest: Manifest
     shelf: Shelf
-    languages: tuple[str, ...]
+    languages: dict[str, str]
     door: Door
 
     @property
