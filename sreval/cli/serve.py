@@ -44,7 +44,7 @@ def serve(
     """
     from sreval import content, settings
     from sreval.site import server
-    from sreval.site.app import create_app
+    from sreval.site.app import create_app, personal_link
     from sreval.site.config import database_in, from_variables, site_config
     from sreval.site.logs import log_to_stderr
 
@@ -64,8 +64,7 @@ def serve(
         def ready() -> None:
             click.echo(f"Serving {folder.name} at {address}. Ctrl-C ends it.")
             if invite:
-                _, token = invitations.create(store, design.name, "personal", label="serve")
-                click.echo(f"Your link: {address}/r/{token}")
+                click.echo(f"Your link: {address}{personal_link(app)}")
             else:
                 click.echo(f"Links for raters: sreval study invite {study} --base-url {address}")
 

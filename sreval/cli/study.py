@@ -7,6 +7,7 @@ import click
 from sreval.cli import LazyGroup
 
 COMMANDS = {
+    "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
     "power": ("sreval.cli.study_power:power", "How many raters and images a difference needs."),
 }
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request
-from flask_babel import gettext as _
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from werkzeug.exceptions import HTTPException
 
 from sreval.site.context import as_told, open_current, refuse_unless_open, session_id, site
 from sreval.site.device import Report
 from sreval.site.images import StimulusError
 from sreval.site.logs import LOG, where
-from sreval.site.problems import Problem, problem_of, respond
+from sreval.site.problems import PageError, respond
 from sreval.store import progress, votes
 from sreval.store.errors import VoteError
 
@@ -28,7 +26,7 @@ class Ballot(BaseModel):
 
     position: int = Field(ge=1, le=10**6)
     score: int
-    key: str = Field(pattern=r"\A[A-Za-z0-9_-]{8,64}\Z")
+    key: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")
     response_ms: float = Field(ge=0, le=_DAY_MS)
     shown_at: AwareDatetime
     device: str = Field(default="", max_length=500)
@@ -36,13 +34,8 @@ class Ballot(BaseModel):
 
 def _body() -> bytes:
     if not request.is_json:
-        raise Problem(415, _("The server did not understand that"), _("Go back to the study."))
+        raise PageError("400")
     return request.get_data()
-
-
-def _not_understood(error: ValidationError) -> Problem:
-    field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"
-    return Problem(400, _("The server did not understand that"), f"{field}.")
 
 
 @api.get("/api/item")
@@ -57,8 +50,8 @@ def device() -> Response:
     sid = session_id()
     try:
         report = Report.model_validate_json(_body())
-    except ValidationError as error:
-        raise _not_understood(error) from None
+    except ValidationError:
+        raise PageError("400") from None
     here = site()
     fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
     progress.device(here.store, sid, report.stored(), fits)
@@ -71,8 +64,8 @@ def vote() -> Response:
     sid = session_id()
     try:
         ballot = Ballot.model_validate_json(_body())
-    except ValidationError as error:
-        raise _not_understood(error) from None
+    except ValidationError:
+        raise PageError("400") from None
     try:
         receipt = votes.cast(
             site().store,
@@ -87,7 +80,7 @@ def vote() -> Response:
     except VoteError as error:
         if error.why not in ("position", "rest", "too-early"):
             raise
-        return respond(problem_of(error), current=as_told(open_current()))
+        return respond(error.why, current=as_told(open_current()))
     return jsonify({"saved": receipt.position, "current": _after_vote(receipt.current)})
 
 
@@ -96,7 +89,7 @@ def _after_vote(found: progress.Current) -> dict[str, Any]:
     try:
         refuse_unless_open(found.state)
         return as_told(found)
-    except (Problem, StimulusError):
+    except (PageError, StimulusError):
         return {"stage": "message"}
 
 
@@ -106,7 +99,7 @@ def image(address: str) -> Response:
     sid, here = session_id(), site()
     sha256 = progress.image(here.store, sid, address)
     if sha256 is None:
-        raise Problem(404, _("There is no such page"), _("Go back to the study."), back=True)
+        raise PageError("404")
     try:
         data = here.shelf.read(sha256)
     except StimulusError as error:

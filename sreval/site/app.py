@@ -18,7 +18,7 @@ from sreval.site.problems import answer_errors
 from sreval.site.rater import rater
 from sreval.site.security import secure
 from sreval.site.translations import SOURCE_LANGUAGE, Compiled, catalogues, own_names
-from sreval.store import studies
+from sreval.store import invitations, studies
 from sreval.store.database import open_store
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
@@ -51,6 +51,13 @@ def create_app(config: SiteConfig) -> Flask:
     answer_errors(app)
     _add_pages(app)
     return app
+
+
+def personal_link(app: Flask) -> str:
+    """The path of a new personal link, for someone who sits at this machine."""
+    here: Site = app.extensions["sreval"]
+    _, token = invitations.create(here.store, here.design.name, "personal", label="sreval serve")
+    return f"/r/{token}"
 
 
 def _add_pages(app: Flask) -> None:

@@ -13,7 +13,7 @@ from flask import current_app, session, url_for
 
 from sreval.site.config import SiteConfig
 from sreval.site.images import Shelf
-from sreval.site.problems import closed, no_session, paused
+from sreval.site.problems import PageError
 from sreval.store import progress
 from sreval.store.database import Store
 from sreval.store.enrolment import Enrolled
@@ -77,16 +77,16 @@ def site() -> Site:
 
 
 def session_id() -> str:
-    """The rater's session by the signed cookie. Raises Problem (401) when there is none."""
+    """The rater's session by the signed cookie. Raises PageError (401) when there is none."""
     if "sid" not in session:
-        raise no_session()
+        raise PageError("session")
     return str(session["sid"])
 
 
 def open_current() -> Current:
     """Where the rater's session stands, with the items that may be shown.
 
-    Raises Problem: 401 without a session; 503 while the study is paused and 410 when it is
+    Raises PageError: 401 without a session; 503 while the study is paused and 410 when it is
     closed, unless the session had come to its end before.
     """
     found = progress.current(site().store, session_id())
@@ -95,11 +95,9 @@ def open_current() -> Current:
 
 
 def refuse_unless_open(state: SessionState) -> None:
-    """Raise Problem when the study takes nothing from this session now."""
-    if state.outcome is None and state.study_state == "paused":
-        raise paused()
-    if state.outcome is None and state.study_state == "closed":
-        raise closed()
+    """Raise PageError when the study takes nothing from this session now."""
+    if state.outcome is None and state.study_state != "open":
+        raise PageError(state.study_state)
 
 
 def minutes_left(state: SessionState) -> int:

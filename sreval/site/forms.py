@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from flask_babel import gettext as _
+from flask_babel import gettext
 
 from sreval.study.design import Question
 
@@ -14,6 +14,10 @@ LONGEST = 2000
 """Characters of a text answer."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def _(text: str, **values: object) -> str:
+    return str(gettext(text, **values))
 
 
 def read(

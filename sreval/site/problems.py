@@ -2,183 +2,140 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask, Response, jsonify, make_response, render_template, request, url_for
-from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from sreval.errors import StoreError
 from sreval.site.images import StimulusError
 from sreval.site.logs import LOG, where
-from sreval.store.errors import BusyError, StateError, TokenError, VoteError
-
-BUSY_SECONDS, PAUSED_SECONDS, RATE_SECONDS = 2, 60, 10
+from sreval.store.errors import AnswerError, BusyError, StateError, TokenError, VoteError
 
 
-class Problem(Exception):
-    """What a rater is told instead of the page they asked for.
+@dataclass(frozen=True)
+class Told:
+    """What a rater reads. `back` offers the way to the present item; `after` so many seconds
+    the same request may go well."""
 
-    `after` seconds later the same request may go well; `back` leads to the present item.
-    """
-
-    def __init__(
-        self, status: int, title: str, text: str, *, back: bool = False, after: int | None = None
-    ) -> None:
-        super().__init__(title)
-        self.status, self.title, self.text = status, title, text
-        self.back, self.after = back, after
-
-
-class _Row(NamedTuple):
     status: int
     title: str
     text: str
-    back: bool = False
+    back: bool = True
     after: int | None = None
 
 
-def no_session() -> Problem:
-    """Nobody is signed in."""
-    return Problem(
+_SAVED = _("Everything you did is saved. Please come back later by the same link.")
+_ASK = _("Please ask the people who invited you for a new link.")
+_GO_ON = _("Go on with the present image.")
+_BACK = _("Go back to the study.")
+
+TOLD = {
+    "session": Told(
         401,
         _("Please open your link"),
-        _("This page belongs to a session that this browser doesn't know. Open the link that "
-          "you were given; it leads to where you left off."),
-    )
-
-
-def paused() -> Problem:
-    """The study rests."""
-    return Problem(
-        503,
-        _("The study is paused"),
-        _("Everything you did is saved. Please come back later by the same link."),
-        back=True,
-        after=PAUSED_SECONDS,
-    )
-
-
-def closed() -> Problem:
-    """The study is over."""
-    return Problem(
+        _("This browser doesn't know your session. Your link leads to where you left off."),
+        back=False,
+    ),
+    "unknown": Told(
+        404,
+        _("This link isn't known"),
+        _("Check that it was copied whole, or ask the people who invited you."),
+        back=False,
+    ),
+    "used-up": Told(410, _("This link has been used by all it was meant for"), _ASK, back=False),
+    "revoked": Told(410, _("This link has been withdrawn"), _ASK, back=False),
+    "expired": Told(410, _("This link has expired"), _ASK, back=False),
+    "paused": Told(503, _("The study is paused"), _SAVED, after=60),
+    "closed": Told(
         410,
         _("The study has ended"),
-        _("It takes no more ratings. Everything you did before is saved. Thank you."),
-    )
-
-
-def problem_of(error: Exception) -> Problem:
-    """What a rater is told of any error; what only the operator can mend is logged."""
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, TokenError):
-        return _of_token(error)
-    if isinstance(error, VoteError):
-        return _of_vote(error)
-    if isinstance(error, StateError):
-        return Problem(
-            409, _("That step is already done"), _("Go on with the present one."), back=True
-        )
-    if isinstance(error, StoreError):
-        if not isinstance(error, BusyError):
-            LOG.error("database", extra={"fields": {**where(), "message": str(error)}})
-        return Problem(
-            503,
-            _("One moment, please"),
-            _("The server can't save at present. Nothing that was saved is lost. Please try "
-              "again."),
-            back=True,
-            after=BUSY_SECONDS,
-        )
-    if isinstance(error, StimulusError):
-        return Problem(
-            410,
-            _("This image can't be shown"),
-            _("The people who run the study have been told. Everything you did is saved. Please "
-              "come back later by the same link."),
-            back=True,
-        )
-    if isinstance(error, HTTPException):
-        return _of_http(error)
-    LOG.error("unexpected", extra={"fields": where()}, exc_info=error)
-    return Problem(
+        _("It takes no more answers. Everything you did before is saved. Thank you."),
+        back=False,
+    ),
+    "ended": Told(410, _("Your session has ended"), _BACK),
+    "scale": Told(400, _("That is no score from 1 to 5"), _GO_ON),
+    "position": Told(409, _("That image isn't the present one"), _GO_ON),
+    "too-early": Told(409, _("That was very quick"), _("Please look at the image first.")),
+    "rest": Told(409, _("It is time to rest"), _("Your next part comes later.")),
+    "step": Told(409, _("That step is already done"), _BACK),
+    "answers": Told(422, _("Some answers don't fit"), _("Go back and mend them.")),
+    "stimulus": Told(410, _("This image can't be shown, and we have been told"), _SAVED),
+    "csrf": Told(
+        403,
+        _("That form could not be accepted"),
+        _("It was not saved. Go back to the study and send it again."),
+    ),
+    "busy": Told(
+        503,
+        _("One moment, please"),
+        _("The server can't save at present. Nothing that was saved is lost."),
+        after=2,
+    ),
+    "400": Told(400, _("The server did not understand that"), _BACK),
+    "404": Told(404, _("There is no such page"), _BACK),
+    "413": Told(413, _("That was too long"), _("It was not saved. Go back and shorten it.")),
+    "429": Told(429, _("That was very fast"), _("Please wait a moment, then go on."), after=10),
+    "500": Told(
         500,
         _("Something went wrong here"),
-        _("It isn't your fault, and everything you did is saved. Please try again; if it stays, "
-          "tell the people who invited you."),
-        back=True,
-    )
+        _("It isn't your fault, and what was saved is safe. If it stays, tell the people who "
+          "invited you."),
+    ),
+}  # fmt: skip
+"""What raters are told, by kind of error: the whys of TokenError and VoteError, our own, HTTP's."""
 
 
-def _of_token(error: TokenError) -> Problem:
-    ask = _("Please ask the people who invited you for a new link.")
-    status, title = {
-        "unknown": (404, _("This link isn't known")),
-        "used-up": (410, _("This link has been used by as many people as it is meant for")),
-        "revoked": (410, _("This link has been withdrawn")),
-        "expired": (410, _("This link has expired")),
-    }[error.why]
-    if error.why == "unknown":
-        ask = _("Check that it was copied whole, or ask the people who invited you.")
-    return Problem(status, title, ask)
+class PageError(Exception):
+    """Raised by a page to answer with what TOLD says of this kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
-def _of_vote(error: VoteError) -> Problem:
-    if error.why == "closed":
-        return closed()
-    if error.why == "paused":
-        return paused()
-    go_on = _("Go on with the present image.")
-    row = {
-        "scale": _Row(400, _("That is no score from 1 to 5"), go_on, True),
-        "position": _Row(409, _("That image isn't the present one"), go_on, True),
-        "session": _Row(401, _("Please open your link"), _("Your session isn't known here.")),
-        "ended": _Row(410, _("Your session has ended"), _("Thank you for your time."), True),
-        "too-early": _Row(
-            409, _("That was very quick"), _("Please look at the image first."), True
-        ),
-        "rest": _Row(409, _("Now is a time to rest"), _("Your next part comes later."), True),
-    }[error.why]
-    return Problem(row.status, row.title, row.text, back=row.back, after=row.after)
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (StateError, "step"),
+    (AnswerError, "answers"),
+    (StimulusError, "stimulus"),
+    (CSRFError, "csrf"),
+    (BusyError, "busy"),
+)
 
 
-def _of_http(error: HTTPException) -> Problem:
-    if isinstance(error, CSRFError):
-        return Problem(
-            403,
-            _("That form could not be accepted"),
-            _("It was not saved. Go back to the study and send it again."),
-            back=True,
-        )
-    status = error.code or 500
-    again = _("Go back to the study.")
-    title, text, after = {
-        400: (_("The server did not understand that"), again, None),
-        404: (_("There is no such page"), again, None),
-        405: (_("There is no such page"), again, None),
-        413: (_("That was too long"), _("It was not saved. Go back and shorten it."), None),
-        415: (_("The server did not understand that"), again, None),
-        429: (_("That was very fast"), _("Please wait a moment, then go on."), RATE_SECONDS),
-    }.get(status, (_("That did not work"), again, None))
-    return Problem(status, title, text, back=True, after=after)
+def kind_of(error: Exception) -> str:
+    """The kind of an error. What only the operator can mend is logged."""
+    if isinstance(error, PageError):
+        return error.kind
+    if isinstance(error, TokenError | VoteError):
+        return error.why
+    for known, kind in _KINDS:
+        if isinstance(error, known):
+            return kind
+    if isinstance(error, StoreError):
+        LOG.error("database", extra={"fields": {**where(), "message": str(error)}})
+        return "busy"
+    if isinstance(error, HTTPException) and error.code and error.code < 500:
+        return str(error.code) if str(error.code) in TOLD else "400"
+    LOG.error("unexpected", extra={"fields": where()}, exc_info=error)
+    return "500"
 
 
-def respond(problem: Problem, **more: Any) -> Response:
+def respond(kind: str, **more: Any) -> Response:
     """The answer: JSON for scripts, a page for people."""
+    told = TOLD[kind]
     if request.path.startswith(("/api/", "/i/", "/health")):
-        response = jsonify({"error": f"{problem.title}. {problem.text}", **more})
+        response = jsonify({"error": f"{told.title}. {told.text}", **more})
     else:
-        retry = url_for("rater.study") if problem.back else None
-        response = make_response(
-            render_template(
-                "rater/message.html", title=problem.title, text=problem.text, retry=retry
-            )
-        )
-    response.status_code = problem.status
-    if problem.after is not None:
-        response.headers["Retry-After"] = str(problem.after)
+        retry = url_for("rater.study") if told.back else None
+        page = render_template("rater/message.html", title=told.title, text=told.text, retry=retry)
+        response = make_response(page)
+    response.status_code = told.status
+    if told.after is not None:
+        response.headers["Retry-After"] = str(told.after)
     return response
 
 
@@ -187,4 +144,4 @@ def answer_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def answer(error: Exception) -> Response:
-        return respond(problem_of(error))
+        return respond(kind_of(error))

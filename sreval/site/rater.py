@@ -15,7 +15,8 @@ from sreval.files import sha256_bytes
 from sreval.site import forms
 from sreval.site.context import as_told, minutes_left, open_current, session_id, site
 from sreval.site.device import Facts, Report
-from sreval.store import enrolment, invitations, progress
+from sreval.site.problems import PageError
+from sreval.store import enrolment, invitations, progress, studies
 from sreval.store.errors import TokenError
 from sreval.store.invitations import InvitationRow
 from sreval.store.progress import SessionState
@@ -58,6 +59,14 @@ def _invitation(token: str) -> InvitationRow:
     return found
 
 
+def _refuse_newcomers(token: str) -> None:
+    """Raise what keeps somebody without a session out."""
+    known = _invitation(token).session_id
+    state = studies.get(site().store, site().design.name).state
+    if known is None and state != "open":
+        raise PageError(state)
+
+
 @rater.post("/r/<token>")
 def next_rater(token: str) -> Page:
     """A kiosk's next rater: nothing of the one before stays in this browser."""
@@ -84,6 +93,7 @@ def _finished() -> bool:
 
 def _enrol() -> None:
     here, token = site(), session["token"]
+    _refuse_newcomers(token)
     enrolled = here.door.enter(
         session["visit"], lambda: enrolment.enrol(here.store, token, here.manifest)
     )
@@ -108,7 +118,7 @@ def study() -> Page:
 
 def _consent(state: SessionState | None) -> str:
     if state is None:
-        _invitation(session["token"])
+        _refuse_newcomers(session["token"])
     return _page("consent", state, consent=site().design.consent)
 
 
@@ -129,9 +139,7 @@ def _closing(state: SessionState) -> str:
     return _form("closing", state, {}, {})
 
 
-def _form(
-    stage: str, state: SessionState, values: dict[str, str], errors: dict[str, str]
-) -> str:
+def _form(stage: str, state: SessionState, values: dict[str, str], errors: dict[str, str]) -> str:
     return _page(stage, state, questions=_asked(stage), values=values, errors=errors)
 
 
