@@ -7,6 +7,7 @@ import click
 from sreval.cli import LazyGroup
 
 COMMANDS = {
+    "freeze": ("sreval.cli.study_freeze:freeze", "Fix the stimuli, as they were scored."),
     "power": ("sreval.cli.study_power:power", "How many raters and images a difference needs."),
 }
 
