@@ -7,6 +7,13 @@ import click
 from sreval.cli import LazyGroup
 
 COMMANDS = {
+    "new": ("sreval.cli.study_design:new", "Begin a study as a copy of another's design."),
+    "check": (
+        "sreval.cli.study_design:check_command",
+        "Prove a design feasible; how long it sits.",
+    ),
+    "plan": ("sreval.cli.study_design:plan", "Print what one rater will be shown, and why."),
+    "schema": ("sreval.cli.study_design:schema", "Print the JSON schema of study.toml."),
     "freeze": ("sreval.cli.study_freeze:freeze", "Fix the stimuli, as they were scored."),
     "power": ("sreval.cli.study_power:power", "How many raters and images a difference needs."),
 }
