@@ -135,10 +135,11 @@ def _as_text(
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
     state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
     least, most = found.exposures
-    votes = f"{least}" if least == most else f"{least} or {most}"
+    votes = f"{most} vote{'s' * (most != 1)}"
+    votes = votes if least == most else f"{least} or {votes}"
     rows = [
         ["study", f"{design.name}: {design.title} ({state})"],
-        ["raters", f"{design.raters}; every stimulus gets {votes} votes"],
+        ["raters", f"{design.raters}; every stimulus gets {votes}"],
         ["a rater", f"{sum(found.counts.values())} items: {', '.join(counts)}"],
         *_sitting_rows(found),
     ]
@@ -168,8 +169,11 @@ def _sitting_rows(found: Feasibility) -> list[list[str]]:
 
 
 def _missing(study: str, manifest: Manifest | None, found: Feasibility) -> list[str]:
-    rows = [["data set", "method", "images not at hand"]]
-    rows += [[name, method, str(n)] for (name, method), n in found.missing_methods.items()]
+    counts = found.missing_methods
+    datasets = list(dict.fromkeys(name for name, _ in counts))
+    methods = dict.fromkeys(method for _, method in counts)
+    rows = [["images not at hand", *datasets]]
+    rows += [[m, *(str(counts.get((name, m), "-")) for name in datasets)] for m in methods]
     lost = "Freeze the study again: sreval study freeze"
     bring = f"Bring them: sreval study freeze {study} --results FOLDER"
     instead = f"Or let marked degradations of HR take their places: sreval study freeze {study}"
