@@ -60,6 +60,9 @@ class SRCNNArchitecture(_Architecture):
 class ESPCNArchitecture(_Architecture):
     """See `sreval.networks.espcn`."""
 
+    input_range: ClassVar[tuple[float, float]] = (-0.5, 0.5)
+    output_range: ClassVar[tuple[float, float]] = (-0.5, 0.5)
+
     name: Literal["espcn"] = "espcn"
     scale: PositiveInt = 4
 

@@ -1,7 +1,8 @@
 """ESPCN of Shi et al. (CVPR 2016, arXiv 1609.05158), section 3 and figure 1.
 
 All work is done at low resolution; the last convolution makes scale^2 channels that the pixel
-shuffle lays side by side. Initialisation: Glorot for the tanh layers, zero biases.
+shuffle lays side by side. Initialisation: Glorot for the tanh layers, zero biases. The paper
+names no range; about 0, where tanh is steepest, the network learns faster.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 
 class ESPCN(nn.Module):
-    """Low-resolution luma in [0, 1] to high-resolution luma in [0, 1], `scale` times as large."""
+    """Low-resolution luma in [-1/2, 1/2] to high-resolution luma of that range, `scale` times."""
 
     radius = 4
 
