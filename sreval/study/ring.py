@@ -14,6 +14,7 @@ the steps before have done. The steps:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -74,7 +75,8 @@ def deal(showings: Sequence[Showing], scene_distance: int) -> tuple[list[Showing
     The ring is cut into q frames of n / q places, q at least every scene's count. The items,
     scene by scene, go to one frame after the other (in strides that put showings of one stimulus
     far apart), each to the frame's next place. So a scene comes at most once a frame, and at
-    most one place earlier in the frame than before.
+    most one place earlier in the frame than before. Of T showings of one stimulus any two then
+    lie nearly n / T places apart; by how little less is for the ring to show.
     """
     n = len(showings)
     scenes = _by_scene(showings)
@@ -83,18 +85,16 @@ def deal(showings: Sequence[Showing], scene_distance: int) -> tuple[list[Showing
         scene_distance = 1
     if most * scene_distance > n:
         return [], _crowded(max(scenes, key=len)[0].scene, most, scene_distance, n)
-    times = max((len(g) for items in scenes for g in _groups(items) if g[0].apart > 1), default=1)
     loose = most * (scene_distance + 1) <= n
+    scenes.sort(key=lambda items: (len(items) < most and not loose, _shape(items)))
+    row = [item for items in scenes for item in (_grouped(items) if loose else _strided(items))]
+    times = max((len(g) for items in scenes for g in _groups(items) if g[0].apart > 1), default=1)
     if loose:
-        frames, stride = _frames(n, most, n // (scene_distance + 1), times)
-        scenes.sort(key=_shape)
-        row = [item for items in scenes for group in _groups(items) for item in group]
+        ring = _place(row, *_frames(n, most, n // (scene_distance + 1), times))
     else:
-        frames, stride = most, 1
-        scenes.sort(key=lambda items: (len(items) < most, _shape(items)))
-        row = [item for items in scenes for item in _strided(items)]
-    ring = _place(row, frames, stride)
-    return ring, _too_near(ring)
+        ring = _place(row, most, 1)
+    problem = _too_near(ring)
+    return ring, problem
 
 
 class Ring:
@@ -250,12 +250,14 @@ def _shape(items: Sequence[Showing]) -> list[tuple[int, int]]:
     return [_weight(group) for group in _groups(items)]
 
 
+def _grouped(items: Sequence[Showing]) -> list[Showing]:
+    return [item for group in _groups(items) for item in group]
+
+
 def _strided(items: Sequence[Showing]) -> list[Showing]:
     """The showings of one scene in an order that keeps those of one stimulus apart."""
-    groups = _groups(items)
-    stride = _stride(len(items), max(len(group) for group in groups))
-    row = [item for group in groups for item in group]
-    placed = {index * stride % len(items): item for index, item in enumerate(row)}
+    stride = _stride(len(items), max(len(group) for group in _groups(items)))
+    placed = {index * stride % len(items): item for index, item in enumerate(_grouped(items))}
     return [placed[index] for index in range(len(items))]
 
 
@@ -298,24 +300,26 @@ def _crowded(scene: str, count: int, distance: int, n: int) -> Problem:
 
 
 def _too_near(ring: Sequence[Showing]) -> Problem | None:
-    """The repeat whose showings lie too near each other, if there is one."""
+    """The repeat whose showings lie too near each other, if one does."""
     n = len(ring)
     places: dict[Key, list[int]] = {}
+    apart: dict[Key, int] = {}
     for place, item in enumerate(ring):
         if item.apart > 1:
             places.setdefault(item.key, []).append(place)
-    reached: dict[Key, int] = {}
-    for key, at in places.items():
-        reached[key] = min(around(a, b, n) for a in at for b in at if a != b)
-    apart = {item.key: item.apart for item in ring}
-    short = [key for key in reached if reached[key] < apart[key]]
+            apart[item.key] = item.apart
+    short = [
+        (around(a, b, n), key)
+        for key, at in places.items()
+        for a, b in itertools.combinations(at, 2)
+        if around(a, b, n) < apart[key]
+    ]
     if not short:
         return None
-    key = min(short, key=lambda k: reached[k])
+    reached, key = min(short)
     dataset, image, method = key
     what = (
         f"{len(places[key])} showings of {dataset} {image} in {method} can't lie {apart[key]} "
         f"positions apart in a plan of {n} items"
     )
-    remedy = f"Set the distance to {reached[key]} or less."
-    return Problem("repeats.distance", what, remedy)
+    return Problem("repeats.distance", what, f"Set the distance to {reached} or less.")
