@@ -84,6 +84,9 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     return tuple(_numbered(design, manifest, planned))
 
 
+_ORDINALS = {2: "second", 3: "third"}
+
+
 @dataclass(frozen=True)
 class _Planned:
     """An item before it has a number."""
@@ -168,7 +171,8 @@ def _named(design: StudyDesign, parts: Parts, row: Sequence[Showing]) -> list[_P
             planned.append(_Planned("gold", key, reason, low=low, high=high))
         elif key in first:
             seen[key] += 1
-            reason = f"showing {seen[key]} of what stands at position {first[key]}"
+            which = _ORDINALS.get(seen[key], f"{seen[key]}th")
+            reason = f"{which} showing of position {first[key]}"
             planned.append(_Planned("repeat", key, reason))
         else:
             first[key], seen[key] = position, 1

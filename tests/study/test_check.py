@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sreval.study.check import Feasibility, check
-from sreval.study.pools import pool_at_hand, stimuli_at_hand
+from sreval.study.pools import AtHand, at_hand
 from tests.study.designs import design_of, manifest_of, plain_pool
 
 METHODS = ["nearest", "bicubic", "hr"]
@@ -155,7 +155,7 @@ def test_a_plain_design_has_neither_problems_nor_notes() -> None:
 
 def test_an_unfrozen_study_is_checked_against_the_data_sets_at_hand() -> None:
     design = design_of([*METHODS, "srgan-vgg54"], [{"name": "demo"}])
-    made = check(design, None, stimuli_at_hand(design, ()))
+    made = check(design, None)
     assert made.counts["vote"] == 20
     assert not made.problems
     assert made.missing_methods == {("demo", "srgan-vgg54"): 5}
@@ -166,7 +166,7 @@ def test_a_data_set_that_is_not_at_hand_is_named(
 ) -> None:
     monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
     design = design_of(METHODS, [{"name": "Set5"}])
-    assert pool_at_hand(design) == {}
+    assert at_hand(design) == AtHand({})
     problem = check(design, None).problems[0]
     assert problem.what == "the images of Set5 are not at hand"
     assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."
