@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sreval.study.allot import period, repeats_of, subset_problem, votes_of
+from sreval.study.deal import deal
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
 from sreval.study.parts import Parts, Pool, Problem, parts_of, pool_of
 from sreval.study.plan import RATING, ItemKind, showings
 from sreval.study.pools import AtHand, at_hand
-from sreval.study.ring import deal
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Literal
 
 from sreval.errors import DataError
 from sreval.study.allot import repeats_of, subset_problem, votes_of
+from sreval.study.deal import Showing
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
 from sreval.study.parts import Parts, parts_of, pool_of
-from sreval.study.ring import Showing, order
+from sreval.study.ring import order
 from sreval.study.stream import Stream
 
 ALGORITHM = 1
