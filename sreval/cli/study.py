@@ -16,6 +16,7 @@ COMMANDS = {
     "schema": ("sreval.cli.study_design:schema", "Print the JSON schema of study.toml."),
     "freeze": ("sreval.cli.study_freeze:freeze", "Fix the stimuli, as they were scored."),
     "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
+    "simulate": ("sreval.cli.study_simulate:simulate", "Send simulated raters through the site."),
     "power": ("sreval.cli.study_power:power", "How many raters and images a difference needs."),
 }
 
