@@ -15,16 +15,16 @@ import math
 from collections.abc import Sequence
 
 from sreval.study.design import StudyDesign
+from sreval.study.draw import drawn_images
 from sreval.study.manifest import Key
 from sreval.study.parts import Parts, Problem
-from sreval.study.stream import Stream, rank
+from sreval.study.stream import Stream
 
 
 def votes_of(design: StudyDesign, parts: Parts, slot: int) -> tuple[Key, ...]:
-    """What the rater in `slot` votes on, each stimulus once; `subset` at most all of them."""
-    stimuli = parts.stimuli
-    if design.subset is None or design.subset >= len(stimuli):
-        return stimuli
+    """What the rater in `slot` votes on, each stimulus once."""
+    if design.subset is None:
+        return parts.stimuli
     ring = _ring(design.seed, parts)
     start = slot * design.subset
     return tuple(ring[(start + i) % len(ring)] for i in range(design.subset))
@@ -32,33 +32,41 @@ def votes_of(design: StudyDesign, parts: Parts, slot: int) -> tuple[Key, ...]:
 
 def period(design: StudyDesign, parts: Parts) -> int:
     """The number of slots after which the same allotments come again."""
-    if design.subset is None:
-        return 1
-    return len(parts.stimuli) // math.gcd(len(parts.stimuli), design.subset)
+    total = len(parts.stimuli)
+    return total // math.gcd(total, design.subset) if design.subset else 1
+
+
+def subset_problem(design: StudyDesign, parts: Parts) -> Problem | None:
+    """What is wrong with the subset's size, if anything."""
+    total = len(parts.stimuli)
+    if design.subset is None or design.subset <= total:
+        return None
+    what = f"{design.subset} stimuli a rater are asked for, and the design has {total}"
+    return Problem("subset", what, f"Set it to {total} or less, or leave it out.")
 
 
 def repeats_of(
-    design: StudyDesign, parts: Parts, votes: Sequence[Key], slot: int
+    design: StudyDesign, votes: Sequence[Key]
 ) -> tuple[list[tuple[Key, int, int]], list[Problem]]:
-    """What is shown again to the rater in `slot`: (stimulus, how often more, least distance).
+    """What a rater with these votes is shown again: (stimulus, how often more, least distance).
 
-    Drawn from the rater's own votes; no stimulus is drawn for two of the design's repeats.
+    The same stimuli for all raters as far as they see them; none is drawn for two repeats.
     """
-    label = slot % period(design, parts)
     drawn: dict[Key, tuple[Key, int, int]] = {}
     problems = []
     for number, repeat in enumerate(design.repeats):
         cell = (repeat.dataset, repeat.method)
         free = [key for key in votes if (key[0], key[2]) == cell and key not in drawn]
-        free.sort(key=lambda key: rank(design.seed, "repeats", number, label, key[1]))
         if len(free) < repeat.images:
             what = (
                 f"{repeat.images} images of {repeat.dataset} in {repeat.method} are to be shown "
-                f"again, and a rater sees only {len(free)} that are free for it"
+                f"again, and some rater sees only {len(free)} that are free for it"
             )
-            remedy = f"Set its images to {len(free)} or less, or take a larger subset."
+            remedy = f"Set its images to {len(free)} or less, or give a larger subset."
             problems.append(Problem(f"repeats.{number}", what, remedy))
-        for key in free[: repeat.images]:
+            continue
+        for image in drawn_images(design, repeat, [key[1] for key in free]):
+            key = (repeat.dataset, image, repeat.method)
             drawn[key] = (key, repeat.times, repeat.distance)
     return list(drawn.values()), problems
 

@@ -1,19 +1,14 @@
-"""What a design shows, as keys of stimuli: what is rated, and what stands around it.
-
-Images are drawn by a rank that the study's seed and the image's own name decide. So a draw from
-all images of a data set, and a draw from those that were frozen because they were drawn, give
-the same images.
-"""
+"""What a design shows, as keys of stimuli: what is rated, and what stands around it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sreval.errors import UsageError
-from sreval.study.design import DatasetPart, StudyDesign
+from sreval.study.design import Calibration, DatasetPart, Gold, StudyDesign, WarmUp
+from sreval.study.draw import drawn_images, methods_of
 from sreval.study.manifest import Key, Manifest
-from sreval.study.stream import rank
 
 Pool = Mapping[str, Mapping[str, str]]
 """The images of each data set, in order, and the scene that each shows."""
@@ -70,74 +65,61 @@ def pool_of(manifest: Manifest) -> Pool:
 
 def parts_of(design: StudyDesign, pool: Pool) -> Parts:
     """What `design` shows of the images in `pool`; what it can't show stands in `problems`."""
-    draw = _Draw(design, pool)
-    rated = {
-        part.name: tuple(
-            (part.name, image, method)
-            for image in draw.rated(part)
-            for method in design.images.methods_of(part.name)
-        )
-        for part in design.images.datasets
-    }
-    calibration: tuple[tuple[Key, int], ...] = ()
-    if design.calibration:
-        given = design.calibration
-        calibration = tuple(
-            ((given.dataset, image, anchor.method), anchor.score)
-            for image in draw.images("calibration", given.dataset, given.images)
-            for anchor in given.anchors
-        )
-    warm_up: tuple[tuple[Key, ...], ...] = ()
-    if design.warm_up:
-        practice = design.warm_up
-        warm_up = tuple(
-            tuple((practice.dataset, image, method) for method in practice.methods)
-            for image in draw.images("warm_up", practice.dataset, practice.images)
-        )
-    gold = tuple(
-        ((part.dataset, image, part.method), part.low, part.high)
+    problems: list[Problem] = []
+
+    def drawn(name: str, part: Calibration | WarmUp | Gold) -> list[list[Key]]:
+        """For each drawn image its versions."""
+        known = pool.get(part.dataset, {})
+        if not known:
+            problems.append(_not_at_hand(name, part.dataset))
+            return []
+        try:
+            images = drawn_images(design, part, known)
+        except UsageError as error:
+            problems.append(Problem(name, error.message.rstrip("."), error.remedy))
+            return []
+        return [[(part.dataset, image, method) for method in methods_of(part)] for image in images]
+
+    rated = {part.name: _rated(design, part, pool, problems) for part in design.images.datasets}
+    anchors = design.calibration.anchors if design.calibration else ()
+    calibration = drawn("calibration", design.calibration) if design.calibration else []
+    warm_up = drawn("warm_up", design.warm_up) if design.warm_up else []
+    gold = [
+        (keys[0], part.low, part.high)
         for number, part in enumerate(design.gold)
-        for image in draw.images(f"gold.{number}", part.dataset, part.images)
+        for keys in drawn(f"gold.{number}", part)
+    ]
+    scores = {anchor.method: anchor.score for anchor in anchors}
+    return Parts(
+        rated,
+        tuple((key, scores[key[2]]) for keys in calibration for key in keys),
+        tuple(map(tuple, warm_up)),
+        tuple(gold),
+        tuple(problems),
     )
-    return Parts(rated, calibration, warm_up, gold, tuple(draw.problems))
 
 
-class _Draw:
-    def __init__(self, design: StudyDesign, pool: Pool) -> None:
-        self._design, self._pool = design, pool
-        self._parts = {part.name: part for part in design.images.datasets}
-        self.problems: list[Problem] = []
+def _rated(
+    design: StudyDesign, part: DatasetPart, pool: Pool, problems: list[Problem]
+) -> tuple[Key, ...]:
+    known = pool.get(part.name, {})
+    name = "images.datasets"
+    if not known:
+        problems.append(_not_at_hand(name, part.name))
+        return ()
+    for image in part.images:
+        if image not in known:
+            near = f"It has {', '.join(list(known)[:3])}, ..."
+            problems.append(Problem(name, f"{part.name} has no image {image!r}", near))
+    return tuple(
+        (part.name, image, method)
+        for image in part.images or known
+        if image in known
+        for method in design.images.methods_of(part.name)
+    )
 
-    def rated(self, part: DatasetPart) -> Sequence[str]:
-        known = self._pool.get(part.name, {})
-        if not known:
-            self._lacks(f"images.datasets {part.name}", part.name)
-        for image in part.images:
-            if image not in known:
-                what = f"{part.name} has no image {image!r}"
-                self._add("images.datasets", what, "Mend the name, or freeze the study again.")
-        return [i for i in part.images if i in known] if part.images else list(known)
 
-    def images(self, purpose: str, dataset: str, count: int) -> Sequence[str]:
-        """`count` images by rank, those that nobody rates first."""
-        known = self._pool.get(dataset, {})
-        if not known:
-            self._lacks(purpose, dataset)
-        elif len(known) < count:
-            what = f"{dataset} has {len(known)} images, not {count}"
-            self._add(purpose, what, f"Set its images to {len(known)} or less.")
-        part = self._parts.get(dataset)
-        seed = self._design.seed
-
-        def place(image: str) -> tuple[bool, str]:
-            rated = part is not None and (not part.images or image in part.images)
-            return rated, rank(seed, purpose, dataset, image)
-
-        return sorted(known, key=place)[:count]
-
-    def _lacks(self, purpose: str, dataset: str) -> None:
-        what = f"the images of {dataset} are not at hand"
-        self._add(purpose, what, "Fetch the data set, or freeze the study where it is.")
-
-    def _add(self, constraint: str, what: str, remedy: str) -> None:
-        self.problems.append(Problem(constraint, what, remedy))
+def _not_at_hand(constraint: str, dataset: str) -> Problem:
+    what = f"the images of {dataset} are not at hand"
+    remedy = f"Run `sreval data fetch {dataset}`, or freeze the study where they are."
+    return Problem(constraint, what, remedy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sreval.errors import DataError
-from sreval.study.allot import repeats_of, votes_of
+from sreval.study.allot import repeats_of, subset_problem, votes_of
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
 from sreval.study.parts import Parts, parts_of, pool_of
@@ -62,7 +62,8 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     when the manifest lacks a stimulus.
     """
     parts = parts_of(design, pool_of(manifest))
-    for problem in parts.problems:
+    too_large = subset_problem(design, parts)
+    for problem in (*parts.problems, *([too_large] if too_large else [])):
         raise problem.error()
     for key in parts.shown:
         if key not in manifest.by_key:
@@ -72,7 +73,7 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
             )
     stream = Stream(design.seed, "order", ALGORITHM, rater)
     votes = votes_of(design, parts, slot)
-    repeats, problems = repeats_of(design, parts, votes, slot)
+    repeats, problems = repeats_of(design, votes)
     for problem in problems:
         raise problem.error()
     planned = [
@@ -112,16 +113,16 @@ def _warm_up(parts: Parts, stream: Stream) -> list[_Planned]:
 
 
 def showings(
-    manifest_scene: Mapping[Key, str],
+    scene_of: Mapping[tuple[str, str], str],
     votes: Sequence[Key],
     repeats: Sequence[tuple[Key, int, int]],
     gold: Sequence[Key],
 ) -> list[Showing]:
-    """Every showing of the rating part, in no order yet."""
+    """Every showing of the rating part, in no order yet. `scene_of`: by data set and image."""
     apart = {key: distance for key, _, distance in repeats}
     again = [key for key, times, _ in repeats for _ in range(times)]
     return [
-        Showing(key, manifest_scene[key], is_gold, apart.get(key, 1))
+        Showing(key, scene_of[key[:2]], is_gold, apart.get(key, 1))
         for keys, is_gold in ((votes, False), (again, False), (gold, True))
         for key in keys
     ]
@@ -135,7 +136,7 @@ def _rating(
     repeats: Sequence[tuple[Key, int, int]],
     stream: Stream,
 ) -> list[_Planned]:
-    scenes = {stimulus.key: stimulus.scene for stimulus in manifest.stimuli}
+    scenes = {(item.dataset, item.image): item.scene for item in manifest.stimuli}
     gold = [key for key, _, _ in parts.gold]
     row = order(
         showings(scenes, votes, repeats, gold),

@@ -8,16 +8,9 @@ from __future__ import annotations
 import hashlib
 from typing import TypeVar
 
-from sreval.files import sha256_bytes
-
 T = TypeVar("T")
 _BLOCK = 4096
 _WORD = 8
-
-
-def rank(*label: object) -> str:
-    """A value that orders names by chance: the same label always has the same."""
-    return sha256_bytes(_text(label))
 
 
 class Stream:
