@@ -27,7 +27,7 @@ from sreval.store.errors import SchemaError, StateError
 from tests.store.conftest import Study
 from tests.store.test_schema import rows_of
 
-BOTH = ["sqlite", "postgresql"]
+OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
 NewDatabase = Callable[..., str]
 
 
@@ -52,10 +52,10 @@ def filled(study: Study) -> Study:
     return study
 
 
-@pytest.fixture(params=BOTH)
-def other(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Store]:
-    """A second, empty database, of each kind in turn."""
-    opened = open_store(new_database(request.param))
+@pytest.fixture
+def other(database_kind: str, new_database: NewDatabase) -> Iterator[Store]:
+    """A second, empty database, of the other kind."""
+    opened = open_store(new_database(OTHER[database_kind]))
     yield opened
     opened.dispose()
 

@@ -211,19 +211,39 @@ def test_answer_that_screens_out_ends_the_session(study: Study) -> None:
 def test_the_rules_decide_how_a_session_ends(
     study: Study, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, outcome: str, held: bool
 ) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
 
-    def judge(votes: pd.DataFrame, design: Any) -> Verdict:
-        seen.append(len(votes))
+    def judge(votes: pd.DataFrame, design: Any, planned: int) -> Verdict:
+        seen.append((len(votes), planned))
         return verdict
 
     monkeypatch.setattr("sreval.store.verdicts.judge", judge)
     session = study.rating()
     study.vote_all(session)
-    assert seen == [12]
+    assert seen == [(12, 12)]
     state = progress.state(study.store, session)
     assert (state.stage, state.outcome) == ("closing", outcome)
     assert frames.sessions(study.store, study.name)["holds_slot"].tolist() == [held]
+
+
+def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) -> None:
+    rules = [
+        {"kind": "straight-lining", "limit": 5, "paid": False, "reason": "one score throughout"},
+        {"kind": "incomplete", "limit": 0.9, "reason": "not finished"},
+    ]
+    study = Study(store, design(sittings={}, acceptance=rules))
+    lazy, honest, partial = study.rating(), study.rating(), study.rating()
+    for position in range(1, 13):
+        study.vote(lazy, position, 3)
+    study.vote_all(honest)
+    study.vote_all(partial, upto=4)
+    table = frames.sessions(store, study.name).set_index("session")
+    assert table.loc[lazy, ["outcome", "used", "paid"]].tolist() == ["failed_check", False, False]
+    assert table.loc[honest, ["outcome", "used", "paid"]].tolist() == ["complete", True, True]
+    assert table.loc[partial, ["outcome", "used"]].tolist() == [None, False]
+    votes = frames.votes(store, study.name)
+    reasons = votes.drop_duplicates("session").set_index("session")["reason"].to_dict()
+    assert reasons == {lazy: "one score throughout", honest: "", partial: "not finished"}
 
 
 def test_window_is_the_current_item_and_three_more_up_to_the_next_break(study: Study) -> None:
