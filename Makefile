@@ -8,7 +8,7 @@ TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2
          $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test tools lint format bench evidence variants clean
+.PHONY: demo test tools lint format messages bench evidence variants clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -33,6 +33,11 @@ lint: $(VENV)/.ready-test
 format: $(VENV)/.ready-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.ready
+	mkdir -p build
+	$(BIN)/pybabel -q extract -F web/translations/extract.ini --no-location --omit-header -o build/messages.pot .
+	$(BIN)/pybabel -q update -i build/messages.pot -d web/translations --no-fuzzy-matching --ignore-obsolete --omit-header
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sreval import content, settings
+from sreval import content
 from sreval.cli.output import print_json, progress_line
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, StoreError
 
@@ -58,8 +58,8 @@ def simulate(
     forward. One under --url must use the same database, and breaks last. Exits with 3 when some
     raters did not come to the end, with 1 when none did.
     """
-    from sreval.site.config import database_in
     from sreval.store.database import open_store
+    from sreval.store.urls import default_url
     from sreval.study.design import load_design
     from sreval.study.manifest import load_manifest
     from sreval.study.respondent import respondents
@@ -68,7 +68,8 @@ def simulate(
     folder = content.find("studies", study)
     design, manifest = load_design(folder), load_manifest(folder)
     minds = respondents(raters, design, manifest, _qualities(qualities), seed=seed)
-    where = database or settings.database() or database_in(folder)
+    where = default_url(folder, database)
+    assert where is not None
     store = open_store(where, create=True)
     try:
         tokens = _invite(store, folder, raters)
