@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
@@ -157,7 +157,7 @@ def _own_link() -> str | None:
 
 
 def _seconds_to(moment: datetime | None) -> int:
-    left = (moment - datetime.now(UTC)).total_seconds() if moment else 0
+    left = (moment - site().store.clock()).total_seconds() if moment else 0
     return max(0, math.ceil(left))
 
 

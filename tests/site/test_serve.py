@@ -172,9 +172,9 @@ def test_gunicorn_finds_the_application(study: Path) -> None:
 
 def test_changed_design_is_refused_once_a_rater_has_enrolled(sreval: Run, study: Path) -> None:
     from sreval.site.app import create_app
-    from sreval.site.config import database_in, site_config
+    from sreval.site.config import site_config
 
-    config = site_config(study=study, database=database_in(study), secret="s" * 40)
+    config = site_config(study=study, database=str(study / "votes.sqlite"), secret="s" * 40)
     visitor = Visitor(create_app(config))
     visitor.to_rating()
     visitor.store.dispose()
