@@ -11,11 +11,11 @@ from scipy.interpolate import PchipInterpolator
 
 from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
 from sreval.report import paper
+from sreval.report.cells import NAMES
 from sreval.report.opinion_metrics import join_scores
 from sreval.report.opinion_style import captioned, shades
 from sreval.report.sections import Request
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.report.tables import NAMES
 from sreval.statistics.agreement import metric_agreement
 from sreval.statistics.mapping import fit_mapped
 from sreval.statistics.ratings import Ratings
