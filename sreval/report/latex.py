@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from sreval.report import paper
 from sreval.report.cells import Table
 from sreval.report.printing import Printed, PrintedRow, printed_rows
@@ -34,12 +36,28 @@ _LATEX_SPECIAL = {
     ">": "$>$",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "[": "{[}",
+    "]": "{]}",
+    "−": "$-$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "≥": r"$\ge$",
+    "ρ": r"$\rho$",
+    "²": r"\textsuperscript{2}",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
 }
 
 
 def latex_escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX_SPECIAL.get(char, char) for char in text)
+    """Text with LaTeX's special characters escaped, in one line and without control characters.
+
+    Brackets are set in braces: behind ``\\\\`` they would be taken for its argument.
+    """
+    line = " ".join(text.split())
+    plain = (char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
+    return "".join(_LATEX_SPECIAL.get(char, char) for char in plain)
 
 
 def to_latex(table: Table) -> str:

@@ -64,6 +64,11 @@ class StudyData:
         return tuple(method for method in self.design.images.methods if method in found)
 
     @property
+    def hidden(self) -> bool:
+        """Whether mean scores of methods must not be shown yet."""
+        return self.state != "closed" and not self.design.analysis.look_before_close
+
+    @property
     def opinions(self) -> pd.DataFrame:
         """The votes that count: of kind 'vote' and accepted. May be empty."""
         return self.votes[(self.votes["kind"] == "vote") & self.votes["accepted"]]
