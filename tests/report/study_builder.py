@@ -37,6 +37,7 @@ def make_study(
     raters: int = 6,
     *,
     without: Mapping[str, tuple[str, ...]] | None = None,
+    of_dataset: Mapping[str, Mapping[str, float]] | None = None,
     simulated: bool = True,
     stand_ins: tuple[str, ...] = (),
     model: RaterModel | None = None,
@@ -52,12 +53,13 @@ def make_study(
     stimuli = pd.concat(
         [
             make_stimuli(
-                {m: q for m, q in qualities.items() if m in design.images.methods_of(name)},
+                {m: own.get(m, qualities[m]) for m in design.images.methods_of(name)},
                 count,
                 dataset=name,
                 seed=seed + place,
             )
             for place, (name, count) in enumerate(images.items())
+            for own in ((of_dataset or {}).get(name, {}),)
         ],
         ignore_index=True,
     )
@@ -127,6 +129,10 @@ def full_size(seed: int = 0) -> StudyData:
         qualities,
         26,
         without={"BSD100": left},
+        of_dataset={
+            name: {m: q for (d, m, k), q in paper.figures().items() if (d, k) == (name, "mos")}
+            for name in paper.DATASET_ORDER
+        },
         seed=seed,
         name="ledig2017",
         title="The opinion test of Ledig et al. 2017",
