@@ -55,6 +55,10 @@ class StatisticsError(SrevalError):
     """Numbers from which the asked statistic can't be computed."""
 
 
+class StoreError(SrevalError):
+    """A database of votes that can't be reached, read or written, or that refuses something."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
     """The error for a name nobody knows, with the nearest known one suggested."""
     names = sorted(known)

@@ -37,3 +37,8 @@ def home() -> Path | None:
 def cache_dir() -> Path:
     """Folder for what can be computed again: SREVAL_CACHE, else the system's cache folder."""
     return _folder("SREVAL_CACHE") or Path(platformdirs.user_cache_dir("sreval"))
+
+
+def database() -> str | None:
+    """SREVAL_DATABASE, the URL of the database of votes; None when unset."""
+    return os.environ.get("SREVAL_DATABASE") or None

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage.data
+import sqlalchemy
 import torch
 
 torch.set_num_threads(1)
@@ -69,3 +75,117 @@ def sreval(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         return Ran(code if isinstance(code, int) else 1, out, err)
 
     return run
+
+
+def _postgresql_programs() -> Path:
+    """The folder of PostgreSQL's server programs, the newest where there are several."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    packaged = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4])
+    )
+    if not packaged:
+        pytest.fail(
+            "PostgreSQL's server is not installed: make tools, or apt-get install postgresql"
+        )
+    return packaged[-1].parent
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server of this test run alone, on a socket, as a URL without database.
+
+    It never syncs: these tests end processes, not machines.
+    """
+    programs = _postgresql_programs()
+    # A socket's path may have 107 bytes; pytest's own folders are longer.
+    folder = Path(tempfile.mkdtemp(prefix="sreval-pg-"))
+    # PostgreSQL refuses to run as root, as containers do.
+    other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    prefix = other if os.getuid() == 0 else []
+    if prefix:
+        shutil.chown(folder, "nobody", "nogroup")
+    quiet = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60"
+    options = f"-k {folder} -c listen_addresses='' {quiet}"
+    control = [*prefix, str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-s"]
+
+    def run(*command: str) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    initialise = ["--auth=trust", "--username=sreval", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    run(*prefix, str(programs / "initdb"), "-D", str(folder / "data"), *initialise)
+    run(*control, "-o", options, "-l", str(folder / "log"), "start")
+    try:
+        yield f"postgresql://sreval@/{{database}}?host={folder}"
+    finally:
+        run(*control, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """The name of a database with all tables and no row, to be copied for every test."""
+    from sreval.store.database import open_store
+
+    with _administration(postgresql_server) as connection:
+        connection.exec_driver_sql("CREATE DATABASE tables")
+    open_store(postgresql_server.format(database="tables"), create=True).dispose()
+    return "tables"
+
+
+@contextmanager
+def _administration(server: str) -> Iterator[sqlalchemy.Connection]:
+    url = sqlalchemy.make_url(server.format(database="postgres"))
+    engine = sqlalchemy.create_engine(
+        url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def new_database(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str, bool], str]]:
+    """Makes databases by kind, sqlite or postgresql, empty or with tables; gives their URLs."""
+    made: list[str] = []
+
+    def make(kind: str, tables: bool = True) -> str:
+        from sreval.store.database import open_store
+
+        name = f"t{uuid.uuid4().hex}"
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path / name}.sqlite"
+            if tables:
+                open_store(url, create=True).dispose()
+            return url
+        server: str = request.getfixturevalue("postgresql_server")
+        source = request.getfixturevalue("postgresql_template") if tables else "template0"
+        with _administration(server) as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {source}")
+        made.append(name)
+        return server.format(database=name)
+
+    yield make
+    if made:
+        with _administration(request.getfixturevalue("postgresql_server")) as connection:
+            for name in made:
+                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Each of the two databases in turn."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database_kind: str, new_database: Callable[..., str]) -> str:
+    """The URL of a fresh database with all tables and no row, of each kind in turn."""
+    return new_database(database_kind)

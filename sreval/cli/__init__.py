@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -23,7 +24,7 @@ COMMANDS = {
     "upscale": ("sreval.cli.upscale:upscale", "Enlarge your own pictures."),
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
-    "study": ("sreval.cli.study:study", "Plan an opinion study."),
+    "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),
     "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (
         "sreval.cli.protocols:compare_protocols",
@@ -34,24 +35,31 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, not before."""
+    """A group whose commands are imported when they are called, not before.
+
+    ``table`` holds ("module:attribute", "what it does") by name, in the order of the work.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the work."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the command of that name."""
-        if name not in COMMANDS:
+        if name not in self.table:
             return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
+        module, _, attribute = self.table[name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+            formatter.write_dl([(name, about) for name, (_, about) in self.table.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -59,8 +67,8 @@ class LazyGroup(click.Group):
         """Suggest the nearest command for one that doesn't exist."""
         import difflib
 
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if args and args[0] not in self.table and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.table, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
@@ -68,6 +76,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: sreval benchmark --method bicubic --dataset Set5 --out results",
 )

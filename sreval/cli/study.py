@@ -1,79 +1,23 @@
-"""``sreval study``: planning an opinion study."""
+"""``sreval study``: the group; each command stands in its family's own file."""
 
 from __future__ import annotations
 
-import json
-
 import click
-import pandas as pd
 
-from sreval.cli.output import print_json, progress_line
-from sreval.report.power import power_text
-from sreval.statistics.comparison import Unit
-from sreval.study.planning import STUDIES, power_curve, raters_needed
+from sreval.cli import LazyGroup
+
+COMMANDS = {
+    "new": ("sreval.cli.study_design:new", "Begin a study as a copy of another's design."),
+    "check": (
+        "sreval.cli.study_design:check_command",
+        "Prove a design feasible; how long it sits.",
+    ),
+    "plan": ("sreval.cli.study_design:plan", "Print what one rater will be shown, and why."),
+    "schema": ("sreval.cli.study_design:schema", "Print the JSON schema of study.toml."),
+    "power": ("sreval.cli.study_power:power", "How many raters and images a difference needs."),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, table=COMMANDS)
 def study() -> None:
-    """Plan an opinion study."""
-
-
-@study.command(epilog="Example: sreval study power --difference 0.2 --images 100 --raters 26")
-@click.option(
-    "--difference",
-    "differences",
-    multiple=True,
-    type=click.FloatRange(0, min_open=True),
-    default=(0.1, 0.2, 0.3),
-    show_default=True,
-    help="True difference of two methods in points; may be repeated.",
-)
-@click.option(
-    "--raters",
-    multiple=True,
-    type=click.IntRange(2),
-    default=(6, 8, 10, 13, 16, 20, 26, 34, 44, 56),
-    show_default=True,
-)
-@click.option(
-    "--images", multiple=True, type=click.IntRange(1), default=(14, 100), show_default=True
-)
-@click.option("--unit", type=click.Choice(["rater", "image"]), default="rater", show_default=True)
-@click.option(
-    "--target", type=click.FloatRange(0, 1, min_open=True), default=0.8, show_default=True
-)
-@click.option("--studies", type=click.IntRange(1), default=STUDIES, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Every figure in full.")
-def power(
-    differences: tuple[float, ...],
-    raters: tuple[int, ...],
-    images: tuple[int, ...],
-    unit: str,
-    target: float,
-    studies: int,
-    seed: int,
-    as_json: bool,
-) -> None:
-    """How many raters and images a difference needs, by simulation from the rater model.
-
-    The power of the two-sided signed-rank test at alpha 0.05 over the unit, and the fewest
-    raters that reach the target.
-    """
-    chosen: Unit = "image" if unit == "image" else "rater"
-    with progress_line(len(differences) * len(images), "simulating", "curve") as line:
-        parts = []
-        for difference in differences:
-            for count in images:
-                made = power_curve(
-                    [difference], raters, [count], unit=chosen, studies=studies, seed=seed
-                )
-                parts.append(made)
-                line.update()
-    curve = pd.concat(parts, ignore_index=True)
-    needed = raters_needed(curve, target)
-    if as_json:
-        frames = {"curve": curve, "raters_needed": needed}
-        print_json({k: json.loads(f.to_json(orient="records")) for k, f in frames.items()})
-        return
-    click.echo(power_text(curve, needed, target), nl=False)
+    """Design, plan and run an opinion study."""

@@ -18,7 +18,7 @@ from sreval.config import Config, load_config
 from sreval.files import sha256_bytes
 
 DESIGN = "study.toml"
-_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
 When = Literal["before", "after"]
 
 
@@ -35,6 +35,12 @@ class DatasetPart(Config):
     name: str
     images: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _images_differ(self) -> DatasetPart:
+        if len(set(self.images)) < len(self.images):
+            raise ValueError("an image stands twice")
+        return self
 
 
 class Images(Config):
@@ -80,6 +86,12 @@ class Calibration(Config):
     dataset: str
     images: PositiveInt
     anchors: tuple[Anchor, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _anchors_differ(self) -> Calibration:
+        if len({anchor.method for anchor in self.anchors}) < len(self.anchors):
+            raise ValueError("two anchors are of one method")
+        return self
 
 
 class WarmUp(Config):
@@ -188,7 +200,7 @@ class Rule(Config):
     `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
     than `viewing.least_ms` + 200 ms above `limit`), `straight-lining` (longest run of one score
     above `limit`), `repeats` (mean absolute difference of repeated votes above `limit`),
-    `incomplete` (share of planned votes cast below `limit`).
+    `incomplete` (share of planned votes, repeats and gold items that were cast below `limit`).
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
@@ -196,6 +208,15 @@ class Rule(Config):
     used: bool = False
     paid: bool = True
     reason: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _limit_fits(self) -> Rule:
+        shares = ("gold", "too-fast", "incomplete")
+        if self.limit < 0 or (self.kind in shares and self.limit > 1):
+            raise ValueError(
+                f"{self.kind} takes a limit {'0..1' if self.kind in shares else '> 0'}"
+            )
+        return self
 
 
 class Outcomes(Config):
@@ -220,7 +241,7 @@ class Analysis(Config):
 class StudyDesign(Config):
     """The whole design of an opinion study."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     title: str = Field(min_length=1)
     instructions: str = Field(min_length=1)
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")

@@ -1,0 +1,166 @@
+"""A rater enters a study: slot, rater index, pseudonym and plan, all in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, insert, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.errors import DataError
+from sreval.files import sha256_bytes
+from sreval.store.database import Store
+from sreval.store.errors import StateError
+from sreval.store.invitations import admissible, find, make
+from sreval.store.models import Invitation, PlanItem, Rater, Session, Study, Tombstone
+from sreval.store.studies import design_of
+from sreval.study import plan as plans
+from sreval.study.manifest import Manifest
+
+_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A session, and the token of the new rater's own link where they came by an open one."""
+
+    session_id: str
+    resume_token: str | None
+
+
+def enrol(store: Store, token: str, manifest: Manifest) -> Enrolled:
+    """The session that a link opens: a personal link's own, a new one for open and kiosk links.
+
+    A new rater takes the lowest free slot and a rater index that was never used. Raises
+    TokenError for a link that opens nothing, StateError while the study isn't open, DataError
+    when ``manifest`` isn't the one that the study was registered with.
+    """
+    made: tuple[plans.Item, ...] = ()
+    planned: tuple[int, int] | None = None
+    for attempt in range(_TRIES):
+        with store.begin() as tx:
+            invitation, study, session_id = _admit(tx, store, token, manifest)
+            if session_id is not None:
+                return Enrolled(session_id, None)
+            wanted = (_free_slot(tx, study.id), study.next_rater)
+            design = design_of(study)
+            # A plan takes a while to make and votes would wait for it: it is made outside the
+            # transaction, unless others enrol faster than that.
+            if attempt == _TRIES - 1 and wanted != planned:
+                made, planned = plans.make_plan(design, manifest, *wanted), wanted
+            if wanted == planned:
+                return _begin_session(tx, store, study, invitation, wanted, made)
+        made, planned = plans.make_plan(design, manifest, *wanted), wanted
+    raise AssertionError("the last attempt makes the plan itself")
+
+
+def _admit(
+    tx: Transaction, store: Store, token: str, manifest: Manifest
+) -> tuple[Invitation, Study, str | None]:
+    study_id = find(tx, token).study.id
+    # Enrolments in one study queue here. What was read before may have changed meanwhile.
+    tx.execute(select(Study.id).where(Study.id == study_id).with_for_update())
+    tx.expire_all()
+    found = find(tx, token)
+    admissible(found, store.clock())
+    if found.row.session_id is not None:
+        return found.invitation, found.study, found.row.session_id
+    if found.study.state != "open":
+        raise StateError(
+            f"Study {found.study.name!r} is {found.study.state}.", "No new rater can begin now."
+        )
+    if found.study.manifest_sha256 != manifest.sha256:
+        raise DataError(
+            f"The stimuli of study {found.study.name!r} are not those it was registered with.",
+            "Put the old manifest.json back, or freeze and register the study again.",
+        )
+    return found.invitation, found.study, None
+
+
+def _free_slot(tx: Transaction, study_id: int) -> int:
+    held = set(
+        tx.scalars(select(Session.slot).where(Session.study_id == study_id, Session.holds_slot))
+    )
+    return next(slot for slot in range(len(held) + 1) if slot not in held)
+
+
+def _begin_session(
+    tx: Transaction,
+    store: Store,
+    study: Study,
+    link: Invitation,
+    wanted: tuple[int, int],
+    items: Sequence[plans.Item],
+) -> Enrolled:
+    slot, number = wanted
+    now = store.clock()
+    study.next_rater = number + 1
+    study.locked_at = study.locked_at or now
+    link.used += 1
+    own, resume = link, None
+    if link.kind != "personal":
+        own, resume = make(tx, store, study.id, "personal", link.simulated)
+        own.parent_id, own.quota, own.used = link.id, 1, 1
+        tx.flush()
+    rater = Rater(
+        study_id=study.id,
+        invitation_id=own.id,
+        number=number,
+        pseudonym=_pseudonym(tx, study),
+        simulated=link.simulated,
+        created_at=now,
+    )
+    tx.add(rater)
+    tx.flush()
+    session = Session(
+        id=f"s-{secrets.token_hex(8)}",
+        study_id=study.id,
+        rater_id=rater.id,
+        slot=slot,
+        algorithm=plans.ALGORITHM,
+        total=len(items),
+        sitting_ends=sitting_ends(items),
+        created_at=now,
+        seen_at=now,
+    )
+    tx.add(session)
+    tx.flush()
+    store_plan(tx, session.id, items)
+    return Enrolled(session.id, resume if link.kind == "open" else None)
+
+
+def sitting_ends(items: Sequence[plans.Item]) -> str:
+    """The last position of every sitting, as the session keeps them: '282,564'."""
+    ends: dict[int, int] = {}
+    for item in items:
+        ends[item.sitting] = item.position
+    return ",".join(str(ends[sitting]) for sitting in sorted(ends))
+
+
+def store_plan(tx: Transaction, session_id: str, items: Sequence[plans.Item]) -> None:
+    """A session's plan, each position under a new random address."""
+    rows = [
+        {"session_id": session_id, "address": secrets.token_urlsafe(16), **vars(item)}
+        for item in items
+    ]
+    tx.execute(insert(PlanItem), rows)
+
+
+def tombstone_hash(study: str, pseudonym: str) -> str:
+    """By what a deleted rater is recognised: not the pseudonym itself."""
+    return sha256_bytes(f"{study}/{pseudonym}".encode())
+
+
+def _pseudonym(tx: Transaction, study: Study) -> str:
+    while True:
+        name = "r-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
+        taken = exists().where(Rater.study_id == study.id, Rater.pseudonym == name)
+        buried = exists().where(
+            Tombstone.study_id == study.id,
+            Tombstone.pseudonym_sha256 == tombstone_hash(study.name, name),
+        )
+        if not tx.scalar(select(taken | buried)):
+            return name

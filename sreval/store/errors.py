@@ -1,0 +1,48 @@
+"""What goes wrong between a study and its database, each kind a class of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from sreval.errors import StoreError
+
+TokenWhy = Literal["unknown", "used-up", "revoked", "expired"]
+VoteWhy = Literal["scale", "position", "session", "closed", "paused", "ended", "too-early", "rest"]
+
+
+class SchemaError(StoreError):
+    """A database whose tables are older or newer than this code."""
+
+
+class BusyError(StoreError):
+    """A database that others kept locked, or that takes no more connections; trying again helps."""
+
+
+class StateError(StoreError):
+    """What a study's or a session's state doesn't allow."""
+
+
+class TokenError(StoreError):
+    """A link that opens nothing; `why` says which kind of nothing."""
+
+    def __init__(self, why: TokenWhy, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.why: TokenWhy = why
+
+
+class VoteError(StoreError):
+    """A vote, or a step of a session, that is refused; nothing was stored."""
+
+    def __init__(self, why: VoteWhy, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.why: VoteWhy = why
+
+
+class AnswerError(StoreError):
+    """Answers that don't fit their questions: `problems` says what is wrong, by question key."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        named = "; ".join(f"{key}: {what}" for key, what in problems.items())
+        super().__init__(f"Some answers don't fit: {named}.", "Mend them and send again.")
+        self.problems = dict(problems)

@@ -1,0 +1,195 @@
+"""Links that open a study. A token has 128 random bits; only its SHA-256 is ever stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.errors import UsageError
+from sreval.files import sha256_bytes
+from sreval.store import audit
+from sreval.store.database import Store
+from sreval.store.errors import StateError, TokenError
+from sreval.store.models import Invitation, Rater, Session, Study
+from sreval.store.studies import by_name
+
+InvitationKind = Literal["personal", "open", "kiosk"]
+
+
+@dataclass(frozen=True)
+class InvitationRow:
+    """A link without its token. ``rater`` is the pseudonym of who came by a personal one.
+
+    ``expires_at`` is the last moment at which a rater may begin; resuming works afterwards.
+    """
+
+    id: int
+    study: str
+    kind: InvitationKind
+    label: str
+    quota: int | None
+    used: int
+    simulated: bool
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+    rater: str | None
+    session_id: str | None
+
+
+def create(
+    store: Store,
+    study: str,
+    kind: InvitationKind,
+    *,
+    quota: int | None = None,
+    expires: dt.datetime | None = None,
+    label: str = "",
+    simulated: bool = False,
+    who: str = audit.COMMAND_LINE,
+) -> tuple[int, str]:
+    """A new link's id and token: this is the only time that the token is known.
+
+    Raises UsageError for a quota below 1 or of a personal link, StateError for a closed study.
+    """
+    if quota is not None and (kind == "personal" or quota < 1):
+        raise UsageError(
+            f"A {kind} link can't have the quota {quota}.",
+            "A personal link is for one rater; others take 1 or more.",
+        )
+    with store.begin() as tx:
+        row = by_name(tx, study)
+        if row.state == "closed":
+            raise StateError(f"Study {study!r} is closed.", "Nobody can be invited any more.")
+        invitation, token = make(tx, store, row.id, kind, simulated)
+        invitation.quota = 1 if kind == "personal" else quota
+        invitation.expires_at = expires
+        invitation.label = label
+        tx.flush()
+        audit.record(tx, store.clock(), who, "invite", row.id, invitation=invitation.id, kind=kind)
+        return invitation.id, token
+
+
+def make(
+    tx: Transaction, store: Store, study_id: int, kind: InvitationKind, simulated: bool
+) -> tuple[Invitation, str]:
+    """A new link, not yet flushed, and its token."""
+    token = secrets.token_urlsafe(16)
+    invitation = Invitation(
+        study_id=study_id,
+        kind=kind,
+        token_sha256=token_hash(token),
+        simulated=simulated,
+        created_at=store.clock(),
+        used=0,
+    )
+    tx.add(invitation)
+    return invitation, token
+
+
+def token_hash(token: str) -> str:
+    """What is stored of a token. A plain hash is enough: 128 random bits can't be guessed."""
+    return sha256_bytes(token.encode(errors="replace"))
+
+
+def lookup(store: Store, token: str) -> InvitationRow:
+    """The link that a token opens. Raises TokenError, whose `why` says what is wrong with it."""
+    with store.read() as tx:
+        found = find(tx, token)
+        admissible(found, store.clock())
+        return found.row
+
+
+@dataclass(frozen=True)
+class Found:
+    """A link's row in the database, and the same for reading."""
+
+    invitation: Invitation
+    study: Study
+    row: InvitationRow
+
+
+def find(tx: Transaction, token: str) -> Found:
+    """The link of a token. Raises TokenError when it is unknown."""
+    found = tx.execute(_rows().where(Invitation.token_sha256 == token_hash(token))).first()
+    if found is None:
+        raise TokenError("unknown", "This link opens nothing.", "Copy it whole, or ask for one.")
+    invitation, study, pseudonym, session_id = found
+    return Found(invitation, study, _row(invitation, study.name, pseudonym, session_id))
+
+
+def admissible(found: Found, now: dt.datetime) -> None:
+    """Raise TokenError unless the link can begin or resume a session now."""
+    row = found.row
+    ask = "Ask whoever invited you for a new one."
+    if row.revoked_at is not None:
+        raise TokenError("revoked", "This link was revoked.", ask)
+    if row.session_id is not None:
+        return
+    if row.quota is not None and row.used >= row.quota:
+        raise TokenError("used-up", "This link was used as often as it may be.", ask)
+    if row.expires_at is not None and row.expires_at <= now:
+        raise TokenError(
+            "expired", f"This link expired on {row.expires_at:%Y-%m-%d %H:%M} UTC.", ask
+        )
+
+
+def listing(store: Store, study: str) -> list[InvitationRow]:
+    """All links of a study, oldest first."""
+    with store.read() as tx:
+        row = by_name(tx, study)
+        found = tx.execute(
+            _rows().where(Invitation.study_id == row.id).order_by(Invitation.id)
+        ).all()
+        return [_row(invitation, study, name, sid) for invitation, _, name, sid in found]
+
+
+def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -> None:
+    """Make a link open nothing any more; votes cast through it stay. Raises UsageError."""
+    with store.begin() as tx:
+        invitation = tx.get(Invitation, invitation_id)
+        if invitation is None:
+            raise UsageError(f"There is no link {invitation_id}.", "See: sreval study status.")
+        if invitation.revoked_at is None:
+            invitation.revoked_at = store.clock()
+            audit.record(
+                tx,
+                store.clock(),
+                who,
+                "revoke",
+                invitation.study_id,
+                invitation=invitation_id,
+            )
+
+
+def _rows() -> Select[Invitation, Study, str, str]:
+    return (
+        select(Invitation, Study, Rater.pseudonym, Session.id)
+        .join(Study, Study.id == Invitation.study_id)
+        .outerjoin(Rater, Rater.invitation_id == Invitation.id)
+        .outerjoin(Session, Session.rater_id == Rater.id)
+    )
+
+
+def _row(
+    invitation: Invitation, study: str, pseudonym: str | None, session_id: str | None
+) -> InvitationRow:
+    return InvitationRow(
+        id=invitation.id,
+        study=study,
+        kind=invitation.kind,  # type: ignore[arg-type]  # held by a CHECK
+        label=invitation.label,
+        quota=invitation.quota,
+        used=invitation.used,
+        simulated=invitation.simulated,
+        created_at=invitation.created_at,
+        expires_at=invitation.expires_at,
+        revoked_at=invitation.revoked_at,
+        rater=pseudonym,
+        session_id=session_id,
+    )

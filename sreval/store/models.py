@@ -1,0 +1,329 @@
+"""The tables. Times are UTC with microseconds; what a rater is asked to rate is their plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TextClause,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Utc(TypeDecorator[dt.datetime]):
+    """A time-zone aware time, kept in UTC; SQLite has no such type of its own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        """To UTC. Raises ValueError for a time without zone."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"a time without zone: {value}")
+        return None if value is None else value.astimezone(dt.UTC)
+
+    def process_result_value(
+        self, value: dt.datetime | None, dialect: Dialect
+    ) -> dt.datetime | None:
+        """From what the database gives."""
+        if value is None:
+            return None
+        return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+class FreeText(TypeDecorator[str]):
+    """Text that people type. NUL and lone surrogates, which no database stores, become U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Without what can't be stored."""
+        return None if value is None else _UNSTORABLE.sub("�", value)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; constraints have names, so that migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dt.datetime: Utc, str: Text}  # noqa: RUF012
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _held() -> TextClause:
+    return text("holds_slot")
+
+
+class Study(Base):
+    """A study as it was registered. `next_rater` is the rater index given next, never reused."""
+
+    __tablename__ = "study"
+    __table_args__ = (_one_of("state", "open", "paused", "closed"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    design: Mapped[str] = mapped_column(Text, deferred=True)
+    design_sha256: Mapped[str] = mapped_column(String(64))
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(10), default="open")
+    next_rater: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[dt.datetime]
+    locked_at: Mapped[dt.datetime | None]
+    closed_at: Mapped[dt.datetime | None]
+
+
+class Invitation(Base):
+    """A link. Only its token's SHA-256 is kept.
+
+    Every rater has one of kind personal, made beforehand or at enrolment through an open or
+    kiosk link, which then is its `parent_id`. `used` counts the enrolments through a link.
+    """
+
+    __tablename__ = "invitation"
+    __table_args__ = (
+        _one_of("kind", "personal", "open", "kiosk"),
+        CheckConstraint("quota IS NULL OR used <= quota", name="quota"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
+    parent_id: Mapped[int | None] = mapped_column(
+        ForeignKey("invitation.id", ondelete="SET NULL"), index=True
+    )
+    kind: Mapped[str] = mapped_column(String(10))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    label: Mapped[str] = mapped_column(FreeText, default="")
+    quota: Mapped[int | None]
+    used: Mapped[int] = mapped_column(default=0)
+    simulated: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]
+
+
+class Rater(Base):
+    """A person, known by a random pseudonym. `number` is the index that the plan was made from."""
+
+    __tablename__ = "rater"
+    __table_args__ = (
+        UniqueConstraint("study_id", "number"),
+        UniqueConstraint("study_id", "pseudonym"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    invitation_id: Mapped[int | None] = mapped_column(
+        ForeignKey("invitation.id", ondelete="SET NULL"), unique=True
+    )
+    number: Mapped[int]
+    pseudonym: Mapped[str] = mapped_column(String(20))
+    simulated: Mapped[bool]
+    created_at: Mapped[dt.datetime]
+
+
+STAGES = (
+    "consent",
+    "device",
+    "questions",
+    "instructions",
+    "rating",
+    "break",
+    "rest",
+    "closing",
+    "done",
+)
+OUTCOMES = ("complete", "screened_out", "failed_check", "withdrew", "expired")
+
+
+class Session(Base):
+    """A rater's way through a study, over all sittings.
+
+    `done` votes are stored, so `done` + 1 is the current position. `sitting_ends` holds the last
+    position of every sitting. While `holds_slot`, no other rater has the slot. `accepted` is the
+    operator's decision, None where there is none.
+    """
+
+    __tablename__ = "session"
+    __table_args__ = (
+        _one_of("stage", *STAGES),
+        _one_of("outcome", *OUTCOMES),
+        CheckConstraint("done BETWEEN 0 AND total", name="done"),
+        Index(
+            "ix_session_slot",
+            "study_id",
+            "slot",
+            unique=True,
+            sqlite_where=_held(),
+            postgresql_where=_held(),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
+    rater_id: Mapped[int] = mapped_column(ForeignKey("rater.id", ondelete="CASCADE"), unique=True)
+    slot: Mapped[int]
+    holds_slot: Mapped[bool] = mapped_column(default=True)
+    algorithm: Mapped[int]
+    stage: Mapped[str] = mapped_column(String(20), default="consent")
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int]
+    sitting: Mapped[int] = mapped_column(default=1)
+    sitting_ends: Mapped[str]
+    pause_until: Mapped[dt.datetime | None]
+    consent_version: Mapped[str | None]
+    accepted: Mapped[bool | None]
+    accepted_reason: Mapped[str] = mapped_column(FreeText, default="")
+    created_at: Mapped[dt.datetime]
+    seen_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+
+
+class PlanItem(Base):
+    """One position of a session's plan; `address` is what its image is fetched under."""
+
+    __tablename__ = "plan_item"
+    __table_args__ = (
+        _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold"),
+        {"sqlite_with_rowid": False},
+    )
+
+    session_id: Mapped[str] = mapped_column(
+        ForeignKey("session.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sitting: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(15))
+    dataset: Mapped[str]
+    image: Mapped[str]
+    scene: Mapped[str]
+    method: Mapped[str]
+    stimulus_sha256: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(40))
+    reason: Mapped[str]
+    intended: Mapped[int | None]
+    low: Mapped[int | None]
+    high: Mapped[int | None]
+
+
+class Vote(Base):
+    """One score. The primary key is what makes a second vote on a position impossible."""
+
+    __tablename__ = "vote"
+    __table_args__ = (
+        CheckConstraint("score BETWEEN 1 AND 5", name="score"),
+        UniqueConstraint("session_id", "key"),
+        ForeignKeyConstraint(
+            ["session_id", "position"],
+            ["plan_item.session_id", "plan_item.position"],
+            ondelete="CASCADE",
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    session_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    score: Mapped[int]
+    key: Mapped[str] = mapped_column(String(80))
+    response_ms: Mapped[float]
+    shown_at: Mapped[dt.datetime]
+    stored_at: Mapped[dt.datetime]
+    device: Mapped[str] = mapped_column(FreeText)
+
+
+class Answer(Base):
+    """The answer to one question, as text."""
+
+    __tablename__ = "answer"
+    __table_args__ = (UniqueConstraint("session_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(ForeignKey("session.id", ondelete="CASCADE"))
+    when: Mapped[str] = mapped_column(String(10))
+    key: Mapped[str] = mapped_column(String(200))
+    value: Mapped[str] = mapped_column(FreeText)
+    at: Mapped[dt.datetime]
+
+
+class Event(Base):
+    """Something that happened to a session; `facts` is one canonical line of JSON."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(
+        ForeignKey("session.id", ondelete="CASCADE"), index=True
+    )
+    kind: Mapped[str] = mapped_column(String(30))
+    facts: Mapped[str] = mapped_column(FreeText, default="{}")
+    at: Mapped[dt.datetime]
+
+
+class Tombstone(Base):
+    """A rater whose data were deleted: a count, and a hash by which an old export is recognised."""
+
+    __tablename__ = "tombstone"
+
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("study.id", ondelete="CASCADE"), primary_key=True
+    )
+    pseudonym_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    deleted_at: Mapped[dt.datetime]
+
+
+class Operator(Base):
+    """Someone who runs studies. `password` is a hash made by a password hashing function."""
+
+    __tablename__ = "operator"
+    __table_args__ = (_one_of("role", "owner", "viewer"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    password: Mapped[str]
+    role: Mapped[str] = mapped_column(String(10))
+    failed: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+    disabled_at: Mapped[dt.datetime | None]
+
+
+class OperatorEvent(Base):
+    """The audit log: who did what to which study. Rows are only ever added."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[dt.datetime]
+    who: Mapped[str] = mapped_column(FreeText)
+    action: Mapped[str] = mapped_column(String(30))
+    study_id: Mapped[int | None] = mapped_column(
+        ForeignKey("study.id", ondelete="SET NULL"), index=True
+    )
+    facts: Mapped[str] = mapped_column(FreeText, default="{}")

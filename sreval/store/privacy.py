@@ -1,0 +1,68 @@
+"""What is forgotten: a rater's data on their wish, and all data when their time is over."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.errors import unknown_name
+from sreval.store import audit
+from sreval.store.database import Store
+from sreval.store.enrolment import tombstone_hash
+from sreval.store.models import Invitation, Rater, Study, Tombstone
+from sreval.store.studies import by_name, design_of
+
+
+def delete_rater(
+    store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE
+) -> None:
+    """Remove a rater with session, plan, votes, answers and events; a count stays.
+
+    A hash of the pseudonym stays too, so that an old export can't bring the rater back. Raises
+    UsageError when the study has no such rater.
+    """
+    with store.begin() as tx:
+        row = by_name(tx, study, lock=True)
+        rater = rater_of(tx, row, pseudonym)
+        bury(tx, row, rater, store.clock())
+        audit.record(tx, store.clock(), who, "delete-rater", row.id)
+
+
+def bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
+    """Delete a rater's rows and keep a tombstone. The rater's link opens nothing any more."""
+    buried = tombstone_hash(study.name, rater.pseudonym)
+    tx.add(Tombstone(study_id=study.id, pseudonym_sha256=buried, deleted_at=now))
+    if rater.invitation_id is not None:
+        link = tx.get_one(Invitation, rater.invitation_id)
+        link.revoked_at = link.revoked_at or now
+        link.label = ""
+    tx.flush()
+    tx.delete(rater)
+    tx.flush()
+
+
+def deleted(store: Store, study: str) -> int:
+    """How many raters were deleted from a study."""
+    with store.read() as tx:
+        row = by_name(tx, study)
+        count = select(func.count()).select_from(Tombstone).where(Tombstone.study_id == row.id)
+        return tx.scalar(count) or 0
+
+
+def retention_due(store: Store, today: dt.date) -> list[str]:
+    """The studies whose retention date has come while they still hold raters' data, by name."""
+    with store.read() as tx:
+        held = select(Study).where(exists().where(Rater.study_id == Study.id)).order_by(Study.name)
+        dates = [(study.name, design_of(study).retention) for study in tx.scalars(held)]
+    return [name for name, date in dates if date is not None and date <= today]
+
+
+def rater_of(tx: Transaction, study: Study, pseudonym: str) -> Rater:
+    """A rater by pseudonym. Raises UsageError when the study has none of that name."""
+    rater = tx.scalar(select(Rater).where(Rater.study_id == study.id, Rater.pseudonym == pseudonym))
+    if rater is None:
+        known = tx.scalars(select(Rater.pseudonym).where(Rater.study_id == study.id))
+        raise unknown_name("rater", pseudonym, known)
+    return rater

@@ -1,0 +1,123 @@
+"""Studies in the database: registered by name, locked by the first rater, open, paused, closed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.errors import unknown_name
+from sreval.store import audit
+from sreval.store.database import Store
+from sreval.store.errors import StateError
+from sreval.store.models import Rater, Study
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Manifest
+
+StudyState = Literal["open", "paused", "closed"]
+
+_designs: dict[str, StudyDesign] = {}
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A study as it stands; ``simulated`` when any of its raters is."""
+
+    id: int
+    name: str
+    design: StudyDesign
+    design_sha256: str
+    manifest_sha256: str
+    state: StudyState
+    created_at: dt.datetime
+    locked_at: dt.datetime | None
+    closed_at: dt.datetime | None
+    simulated: bool
+
+
+def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
+    """The id of the study of that design, made where there is none of its name.
+
+    Until the first rater enrols, another design or manifest of that name takes its place.
+    Raises StateError afterwards.
+    """
+    with store.begin() as tx:
+        study = tx.scalar(select(Study).where(Study.name == design.name).with_for_update())
+        if study is None:
+            study = Study(name=design.name, created_at=store.clock(), design="")
+            tx.add(study)
+        elif (study.design_sha256, study.manifest_sha256) == (design.sha256, manifest.sha256):
+            return study.id
+        elif study.locked_at is not None:
+            what = "design" if study.design_sha256 != design.sha256 else "stimuli"
+            raise StateError(
+                f"The {what} of study {design.name!r} changed after its first rater enrolled "
+                f"({study.locked_at:%Y-%m-%d %H:%M} UTC).",
+                "Put the old files back, or begin a study of another name: sreval study new.",
+            )
+        study.design = design.as_json()
+        study.design_sha256 = design.sha256
+        study.manifest_sha256 = manifest.sha256
+        tx.flush()
+        return study.id
+
+
+def names(store: Store) -> list[str]:
+    """The names of all studies, sorted."""
+    with store.read() as tx:
+        return list(tx.scalars(select(Study.name).order_by(Study.name)))
+
+
+def get(store: Store, name: str) -> StudyRow:
+    """A study by name. Raises UsageError when there is none."""
+    with store.read() as tx:
+        study = by_name(tx, name)
+        simulated = tx.scalar(select(exists().where(Rater.study_id == study.id, Rater.simulated)))
+        return StudyRow(
+            id=study.id,
+            name=study.name,
+            design=design_of(study),
+            design_sha256=study.design_sha256,
+            manifest_sha256=study.manifest_sha256,
+            state=study.state,  # type: ignore[arg-type]  # held by a CHECK
+            created_at=study.created_at,
+            locked_at=study.locked_at,
+            closed_at=study.closed_at,
+            simulated=bool(simulated),
+        )
+
+
+def set_state(store: Store, name: str, state: StudyState, *, who: str = audit.COMMAND_LINE) -> None:
+    """Open, pause or close a study. Raises StateError for a closed one: closing is for good."""
+    with store.begin() as tx:
+        study = by_name(tx, name, lock=True)
+        if study.state == state:
+            return
+        if study.state == "closed":
+            raise StateError(
+                f"Study {name!r} was closed on {study.closed_at:%Y-%m-%d}: it stays closed.",
+                "Its results may have been looked at; begin a study of another name.",
+            )
+        study.state = state
+        study.closed_at = store.clock() if state == "closed" else None
+        audit.record(tx, store.clock(), who, state, study.id)
+
+
+def by_name(tx: Transaction, name: str, *, lock: bool = False) -> Study:
+    """The row of a study, locked where asked. Raises UsageError when there is none."""
+    query = select(Study).where(Study.name == name)
+    study = tx.scalar(query.with_for_update() if lock else query)
+    if study is None:
+        raise unknown_name("study", name, tx.scalars(select(Study.name)))
+    return study
+
+
+def design_of(study: Study) -> StudyDesign:
+    """The study's design, parsed once a process: votes must not wait for it."""
+    design = _designs.get(study.design_sha256)
+    if design is None:
+        design = _designs[study.design_sha256] = StudyDesign.model_validate_json(study.design)
+    return design

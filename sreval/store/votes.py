@@ -1,0 +1,139 @@
+"""The one transaction that stores a vote."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.store.database import Store
+from sreval.store.errors import VoteError
+from sreval.store.models import Vote
+from sreval.store.progress import (
+    AHEAD,
+    Current,
+    Found,
+    after_vote,
+    current_of,
+    find,
+    refuse_rest,
+    refuse_unless_open,
+)
+
+LONGEST_KEY = 80
+LONGEST_DEVICE = 500
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A stored vote. ``repeated`` when it had been stored before, perhaps with another score.
+
+    ``current`` is the session right after it, read in the same transaction.
+    """
+
+    position: int
+    score: int
+    stored_at: dt.datetime
+    repeated: bool
+    current: Current
+
+
+def cast(
+    store: Store,
+    session_id: str,
+    position: int,
+    score: int,
+    *,
+    key: str,
+    response_ms: float,
+    shown_at: dt.datetime,
+    device: str,
+    ahead: int = AHEAD,
+) -> Receipt:
+    """Store a vote on the current position; when this returns, the vote is durable.
+
+    The same key again, or another one on a position that has a vote, stores nothing and gives
+    the receipt of the vote that stands, however the session or the study has gone on since.
+    ``response_ms`` is in milliseconds since the image appeared. Raises VoteError for a score
+    outside 1..5 ('scale'), another position ('position'), an unknown session ('session'), a
+    closed or paused study, an ended session, a break ('rest'), less than the design's least
+    viewing time ('too-early').
+    """
+    _refuse_senseless(position, score, key, response_ms, shown_at, device)
+    with store.begin() as tx:
+        found = find(tx, session_id, lock=True)
+        stands = _standing(tx, session_id, position, key)
+        if stands is not None:
+            now = current_of(tx, found, ahead)
+            return Receipt(stands.position, stands.score, stands.stored_at, True, now)
+        _refuse_now(store, found, position, response_ms)
+        stored_at = store.clock()
+        tx.add(
+            Vote(
+                session_id=session_id,
+                position=position,
+                score=score,
+                key=key,
+                response_ms=float(response_ms),
+                shown_at=shown_at,
+                stored_at=stored_at,
+                device=device,
+            )
+        )
+        found.session.done = position
+        found.session.seen_at = stored_at
+        after_vote(tx, store, found)
+        tx.flush()
+        return Receipt(position, score, stored_at, False, current_of(tx, found, ahead))
+
+
+def _standing(tx: Transaction, session_id: str, position: int, key: str) -> Vote | None:
+    """The vote that the same request, or another one on the position, has stored."""
+    same = select(Vote).where(
+        Vote.session_id == session_id, or_(Vote.key == key, Vote.position == position)
+    )
+    found = tx.scalars(same).all()
+    return next((vote for vote in found if vote.key == key), found[0] if found else None)
+
+
+def _refuse_senseless(
+    position: int,
+    score: int,
+    key: str,
+    response_ms: float,
+    shown_at: dt.datetime,
+    device: str,
+) -> None:
+    if type(score) is not int or not 1 <= score <= 5:
+        raise VoteError("scale", f"{score!r} is no score.", "Scores are the integers 1 to 5.")
+    if type(position) is not int or position < 1:
+        raise VoteError("position", f"{position!r} is no position.", "Reload the page.")
+    if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise VoteError("position", "The vote's key is unusable.", "Reload the page.")
+    if not math.isfinite(response_ms) or response_ms < 0 or shown_at.tzinfo is None:
+        raise VoteError("too-early", "The vote's times are unusable.", "Reload the page.")
+    if len(device) > LONGEST_DEVICE:
+        raise VoteError("position", "The vote's device facts are too long.", "Reload the page.")
+
+
+def _refuse_now(store: Store, found: Found, position: int, response_ms: float) -> None:
+    session = found.session
+    refuse_unless_open(found)
+    refuse_rest(session, store.clock())
+    if session.stage != "rating" or position != session.done + 1:
+        expected = session.done + 1 if session.stage == "rating" else f"stage {session.stage}"
+        raise VoteError(
+            "position",
+            f"A vote came for position {position}; the session is at {expected}.",
+            "Reload the page.",
+        )
+    least = found.design.viewing.least_ms
+    if response_ms < least:
+        raise VoteError(
+            "too-early",
+            f"The vote came {response_ms:.0f} ms after its image.",
+            f"Look at it for at least {least} ms.",
+        )

@@ -1,0 +1,164 @@
+"""Whether a design can be met, and what it asks of a rater, before anyone sits down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sreval.study.allot import period, repeats_of, subset_problem, votes_of
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Key, Manifest
+from sreval.study.parts import Parts, Pool, Problem, parts_of, pool_of
+from sreval.study.plan import RATING, ItemKind, showings
+from sreval.study.pools import pool_at_hand
+from sreval.study.ring import deal
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One sitting of one rater: its items, the breaks in it, and the minutes it takes in all."""
+
+    items: int
+    breaks: int
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Feasibility:
+    """What `check` found.
+
+    `problems` forbid the study; `missing` are the stimuli that are not at hand; `notes` say what
+    the design gives that its author may not have meant. `counts` are the items of one rater by
+    kind, `exposures` the least and most votes that a stimulus gets from all raters.
+    """
+
+    problems: tuple[Problem, ...]
+    missing: tuple[Key, ...]
+    notes: tuple[str, ...]
+    counts: Mapping[ItemKind, int]
+    exposures: tuple[int, int]
+    sittings: tuple[Sitting, ...]
+
+    @property
+    def minutes(self) -> float:
+        """What one rater sits in all, breaks within a sitting included."""
+        return sum(sitting.minutes for sitting in self.sittings)
+
+    @property
+    def missing_methods(self) -> Mapping[tuple[str, str], int]:
+        """How many images are missing of each (data set, method)."""
+        return Counter((dataset, method) for dataset, _, method in self.missing)
+
+
+def check(
+    design: StudyDesign, manifest: Manifest | None, at_hand: Callable[[Key], bool] | None = None
+) -> Feasibility:
+    """Prove that every rater of the design can be given a plan, or say what stands against it.
+
+    Every slot of `design.raters` is tried by the functions that `make_plan` uses. Without a
+    manifest the images of the data sets on this machine are taken, and `at_hand` says which
+    stimuli freezing would find (None: all). Raises nothing.
+    """
+    pool = pool_of(manifest) if manifest else pool_at_hand(design)
+    parts = parts_of(design, pool)
+    found = manifest.by_key.__contains__ if manifest else at_hand
+    missing = tuple(key for key in parts.shown if found and not found(key))
+    problems = [*parts.problems, *_of_rules(design)]
+    if not parts.problems:
+        problems += _of_slots(design, parts, pool)
+    counts = _counts(design, parts)
+    return Feasibility(
+        problems=tuple(problems),
+        missing=missing,
+        notes=tuple(_notes(design, parts, pool)),
+        counts=counts,
+        exposures=_exposures(design, parts),
+        sittings=tuple(_sittings(design, counts)),
+    )
+
+
+def _of_rules(design: StudyDesign) -> Iterator[Problem]:
+    has = {"gold": design.gold, "repeats": design.repeats}
+    for number, rule in enumerate(design.acceptance):
+        if rule.kind in has and not has[rule.kind]:
+            what = f"the rule {rule.kind!r} has nothing to judge by"
+            remedy = f"Add [[{rule.kind}]] to the design, or remove the rule."
+            yield Problem(f"acceptance.{number}", what, remedy)
+
+
+def _of_slots(design: StudyDesign, parts: Parts, pool: Pool) -> list[Problem]:
+    too_large = subset_problem(design, parts)
+    if too_large:
+        return [too_large]
+    scene_of = {(name, image): scene for name in pool for image, scene in pool[name].items()}
+    gold = [key for key, _, _ in parts.gold]
+    for slot in range(min(design.raters, period(design, parts))):
+        votes = votes_of(design, parts, slot)
+        repeats, problems = repeats_of(design, votes)
+        if problems:
+            return problems
+        row = showings(scene_of, votes, repeats, gold)
+        _, problem = deal(row, design.order.scene_distance)
+        if problem:
+            return [problem]
+    return []
+
+
+def _counts(design: StudyDesign, parts: Parts) -> dict[ItemKind, int]:
+    total = len(parts.stimuli)
+    return {
+        "calibration": len(parts.calibration),
+        "warm-up": len(parts.warm_up),
+        "vote": min(design.subset or total, total),
+        "repeat": sum(repeat.images * repeat.times for repeat in design.repeats),
+        "gold": len(parts.gold),
+    }
+
+
+def _exposures(design: StudyDesign, parts: Parts) -> tuple[int, int]:
+    total = len(parts.stimuli)
+    votes = design.raters * min(design.subset or total, total)
+    return (votes // total, -(-votes // total)) if total else (0, 0)
+
+
+def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[Sitting]:
+    rated = sum(counts[kind] for kind in RATING)
+    before = sum(counts.values()) - rated
+    each = design.sittings.items or max(rated, 1)
+    every = design.sittings.break_every
+    for start in range(0, max(rated, 1), each):
+        items = min(each, rated - start)
+        breaks = max(items - 1, 0) // every if every else 0
+        extra = before if start == 0 else 0
+        seconds = (items + extra) * design.viewing.seconds_an_item
+        seconds += breaks * design.sittings.break_seconds
+        yield Sitting(items + extra, breaks, seconds / 60)
+
+
+def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
+    least, most = _exposures(design, parts)
+    if least < most:
+        full = period(design, parts)
+        yield (
+            f"{design.raters} raters give some stimuli {most} votes and others {least}; "
+            f"a multiple of {full} raters would give all alike."
+        )
+    methods = Counter(key[2] for key in parts.stimuli)
+    for method, count in methods.most_common(1):
+        if design.order.methods_alternate and 2 * count > len(parts.stimuli):
+            yield f"More than half of all stimuli are of {method}, so it will follow itself."
+    rated = {pool[dataset][image] for dataset, image, _ in parts.stimuli}
+    shown = [key for key, _ in parts.calibration]
+    if any(pool[dataset][image] in rated for dataset, image, _ in shown):
+        yield "The calibration shows scenes that are rated afterwards."
+    every, each = design.sittings.break_every, design.sittings.items
+    counts = _counts(design, parts)
+    rated_items = sum(counts[kind] for kind in RATING)
+    last = rated_items % each if each else 0
+    if 0 < last < each / 2 < rated_items / 2:
+        sittings = rated_items // each + 1
+        even = -(-rated_items // sittings)
+        yield f"The last sitting has only {last} items; {even} a sitting would make all alike."
+    if every and each and every >= each:
+        yield f"No break comes: break_every is {every}, and a sitting has {each} items."

@@ -1,0 +1,196 @@
+"""A small study, and plans that need no planner: what the store's tests stand on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sreval.store import enrolment, invitations, progress, studies, votes
+from sreval.store.database import Store, open_store
+from sreval.store.votes import Receipt
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Manifest, Stimulus
+from sreval.study.plan import Item
+
+METHODS = ("bicubic", "srresnet", "hr")
+IMAGES = ("a", "b", "c", "d")
+START = dt.datetime(2026, 3, 1, 9, 0, tzinfo=dt.UTC)
+
+
+def design(**changes: Any) -> StudyDesign:
+    """Twelve items in two sittings of six, a break after every three."""
+    content: dict[str, Any] = {
+        "name": "small",
+        "title": "A small study",
+        "instructions": "Look, then say.",
+        "raters": 3,
+        "seed": 7,
+        "images": {"methods": METHODS, "datasets": [{"name": "Set5", "images": IMAGES}]},
+        "sittings": {"items": 6, "break_every": 3, "break_seconds": 60, "rest_minutes": 30},
+        "consent": {"version": "1", "text": "I agree."},
+        "questions": [
+            {
+                "key": "sight",
+                "text": "Sight?",
+                "options": ["good", "poor"],
+                "screens_out": ["poor"],
+            },
+            {
+                "key": "age",
+                "text": "Age?",
+                "kind": "number",
+                "low": 18,
+                "high": 99,
+                "required": False,
+            },
+            {"key": "remarks", "when": "after", "text": "?", "kind": "text", "required": False},
+        ],
+    }
+    return StudyDesign.model_validate({**content, **changes})
+
+
+def manifest() -> Manifest:
+    """One stimulus a version and image."""
+    return Manifest(
+        tuple(
+            Stimulus("Set5", image, image, method, f"{i:02x}" * 32, f"{i:02x}" * 32, 64, 48)
+            for i, (image, method) in enumerate((i, m) for i in IMAGES for m in METHODS)
+        )
+    )
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets; it moves by a millisecond whenever it is looked at."""
+
+    now: dt.datetime = START
+
+    def __call__(self) -> dt.datetime:
+        self.now += dt.timedelta(milliseconds=1)
+        return self.now
+
+    def wait(self, **duration: float) -> None:
+        self.now += dt.timedelta(**duration)
+
+
+@dataclass
+class Study:
+    """A study in a database, and short ways to do what raters do."""
+
+    store: Store
+    design: StudyDesign = field(default_factory=design)
+    manifest: Manifest = field(default_factory=manifest)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.store.clock = self.clock
+        studies.register(self.store, self.design, self.manifest)
+
+    @property
+    def name(self) -> str:
+        return self.design.name
+
+    def token(self, kind: invitations.InvitationKind = "personal", **options: Any) -> str:
+        return invitations.create(self.store, self.name, kind, **options)[1]
+
+    def enrol(self, token: str | None = None) -> str:
+        return enrolment.enrol(self.store, token or self.token(), self.manifest).session_id
+
+    def rating(self, session: str | None = None) -> str:
+        """A session at its first item."""
+        session = session or self.enrol()
+        progress.agree(self.store, session, self.design.consent.version)
+        progress.device(self.store, session, {"ratio": 1.5}, True)
+        if any(question.when == "before" for question in self.design.questions):
+            progress.answer(self.store, session, "before", {"sight": "good"})
+        progress.start(self.store, session)
+        return session
+
+    def vote(self, session: str, position: int, score: int = 3, **options: Any) -> Receipt:
+        standard = {
+            "key": f"{session}-{position}",
+            "response_ms": 1500.0,
+            "shown_at": self.clock.now,
+            "device": "",
+        }
+        return votes.cast(self.store, session, position, score, **{**standard, **options})
+
+    def vote_all(self, session: str, upto: int | None = None) -> None:
+        """Vote to the end, or up to a position, and wait where a wait is due."""
+        while True:
+            state = progress.state(self.store, session)
+            if state.stage in ("break", "rest"):
+                self.clock.wait(hours=1)
+                progress.resume_after_break(self.store, session)
+            elif state.position is None or state.done == upto:
+                return
+            else:
+                self.vote(session, state.position, 1 + state.position % 5)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """An open database with tables, of each kind in turn."""
+    opened = open_store(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def study(store: Store) -> Study:
+    """The small study in an open database, of each kind in turn."""
+    return Study(store)
+
+
+@pytest.fixture(autouse=True)
+def plain_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stimulus once, rotated by the rater's index, six a sitting."""
+    monkeypatch.setattr("sreval.study.plan.make_plan", plain_plan)
+
+
+def plain_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:
+    shown = manifest.stimuli[rater % 12 :] + manifest.stimuli[: rater % 12]
+    a_sitting = design.sittings.items or len(shown)
+    return tuple(
+        Item(
+            position=i + 1,
+            sitting=i // a_sitting + 1,
+            kind="vote",
+            dataset=s.dataset,
+            image=s.image,
+            scene=s.scene,
+            method=s.method,
+            stimulus_sha256=s.sha256,
+            reason="every stimulus once",
+        )
+        for i, s in enumerate(shown)
+    )
+
+
+Race = Callable[[Callable[[int], Any], int], list[Any]]
+
+
+@pytest.fixture
+def race() -> Race:
+    """Runs a function in several threads at once; gives results and exceptions, by number."""
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    def run(work: Callable[[int], Any], count: int) -> list[Any]:
+        gate = threading.Barrier(count)
+
+        def one(number: int) -> Any:
+            gate.wait()
+            try:
+                return work(number)
+            except Exception as error:
+                return error
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
+
+    return run
