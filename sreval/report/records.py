@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.store.csvs import guarded
 from sreval.report.cells import Table
+from sreval.store.csvs import guarded
 
 
 def records(table: Table) -> list[dict[str, Any]]:
