@@ -25,6 +25,7 @@ COMMANDS = {
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
     "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),
+    "report": ("sreval.cli.report:report", "Report a study: one page, tables, figures."),
     "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (
         "sreval.cli.protocols:compare_protocols",

@@ -28,6 +28,7 @@ def records(table: Table) -> list[dict[str, Any]]:
             "mark": cell.mark,
             "paper": cell.paper,
             "simulated": line.simulated,
+            "study": line.study,
         }
         for line in table.lines
         for method, cell in line.cells.items()

@@ -50,7 +50,8 @@ def progress(data: StudyData) -> pd.DataFrame:
     frame["outcome"] = frame["outcome"].fillna(UNDER_WAY).astype(str)
     frame["order"] = frame["outcome"] != UNDER_WAY
     ordered: pd.DataFrame = frame.sort_values(["order", "share", "rater"], ignore_index=True)
-    return ordered.drop(columns="order")
+    made: pd.DataFrame = ordered.drop(columns="order")
+    return made
 
 
 def planned_items(data: StudyData) -> int:
