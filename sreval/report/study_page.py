@@ -19,7 +19,7 @@ from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.pages import render_page
 from sreval.report.render import html_table
 from sreval.report.sections import Section, column, is_text
-from sreval.report.study_parts import Part, Picture, marks, request_of, section, warnings
+from sreval.report.study_parts import Part, Picture, counted, marks, request_of, section, warnings
 from sreval.report.study_planned import departures
 from sreval.report.study_results import (
     add_figure,
@@ -81,11 +81,11 @@ def study_report(
 
 
 def _summary(data: StudyData) -> list[str]:
-    counted = data.opinions
-    stimuli = len(counted[["dataset", "image", "method"]].drop_duplicates())
+    votes = data.opinions
+    stimuli = len(votes[["dataset", "image", "method"]].drop_duplicates())
     said = [
-        f"Study {data.design.name}: {len(counted)} votes of {counted['rater'].nunique()} raters on "
-        f"{stimuli} stimuli."
+        f"Study {data.design.name}: {len(votes)} votes of "
+        f"{counted(votes['rater'].nunique(), 'rater')} on {stimuli} stimuli."
     ]
     if data.hidden:
         said.append(

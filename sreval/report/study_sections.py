@@ -8,7 +8,7 @@ import pandas as pd
 
 from sreval.report import paper
 from sreval.report.sections import Section, column, figure, listed, method_column, whole
-from sreval.report.study_parts import Part, Picture, section
+from sreval.report.study_parts import Part, Picture, counted, section
 from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor
 from sreval.study.data import StudyData, rated
@@ -280,15 +280,14 @@ def exclusions_part(data: StudyData) -> Part:
     own = data.votes[(data.votes["kind"] == "vote") & ~data.votes["accepted"]]
     raters = own["rater"].nunique()
     part.sentences.append(
-        f"{len(own)} votes of {raters} raters are not used: "
+        f"{counted(len(own), 'vote')} of {counted(raters, 'rater')} are not used: "
         f"{listed(sorted(own['rater'].unique()), 20)}."
         if raters
         else "Every vote is used."
     )
     if data.deleted:
-        part.sentences.append(
-            f"{data.deleted} raters had their data deleted; nothing of them is here."
-        )
+        who = counted(data.deleted, "rater")
+        part.sentences.append(f"All data of {who} were deleted; nothing of them is here.")
     if left:
         frame = pd.DataFrame(left.items(), columns=["why", "rows"])
         columns = {"reason": column("why"), "rows": whole("rows")}
