@@ -15,6 +15,7 @@ the steps before have done. The steps:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ from sreval.study.parts import Problem
 from sreval.study.stream import Stream
 
 SWEEPS = 4
+WALK = 1000
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ def order(
     showings: Sequence[Showing], scene_distance: int, alternate: bool, stream: Stream
 ) -> list[Showing]:
     """The showings in the order in which a rater meets them. Raises UsageError if none exists."""
-    dealt, problem = deal(stream.shuffle(list(showings)), scene_distance)
+    _, problem = deal(showings, scene_distance)
     if problem:
         raise problem.error()
+    # What can be dealt in one order can be dealt in any: only scenes of one shape change places.
+    dealt, _ = deal(stream.shuffle(list(showings)), scene_distance)
     ring = Ring(dealt, scene_distance, stream)
     ring.mix()
     ring.spread()
@@ -75,6 +79,8 @@ def deal(showings: Sequence[Showing], scene_distance: int) -> tuple[list[Showing
     n = len(showings)
     scenes = _by_scene(showings)
     most = max((len(items) for items in scenes), default=1)
+    if most == 1:
+        scene_distance = 1
     if most * scene_distance > n:
         return [], _crowded(max(scenes, key=len)[0].scene, most, scene_distance, n)
     times = max((len(g) for items in scenes for g in _groups(items) if g[0].apart > 1), default=1)
@@ -130,36 +136,57 @@ class Ring:
     def alternate(self) -> None:
         """Exchange items until no two neighbours are of one method.
 
-        Where that can't be had, no exchange of two items lessens the number of such neighbours.
+        First every exchange that lessens such neighbours is made, then a walk of bounded length
+        among exchanges that don't add to them. What remains no exchange of two items lessens.
         """
         n = len(self.items)
-        if n < 3:
-            return
+        most = max(Counter(item.method for item in self.items).values(), default=0)
+        fewest = max(0, 2 * most - n)
+        self._descend(fewest)
+        for _ in range(WALK):
+            alike = self._alikes()
+            if len(alike) <= fewest:
+                return
+            place = alike[self._stream.below(len(alike))] - self._stream.below(2)
+            self._lessen(place, self._stream.below(n), by=0)
+        self._descend(fewest)
+
+    def _descend(self, fewest: int) -> None:
         better = True
         while better:
             better = False
-            for place in range(n):
-                if self._alike(place):
-                    better |= self._part(place) or self._part(place - 1)
+            for place in self._alikes():
+                if self._alike(place) and (self._part(place) or self._part(place - 1)):
+                    better = True
+                    if len(self._alikes()) <= fewest:
+                        return
+
+    def _alikes(self) -> list[int]:
+        return [place for place in range(len(self.items)) if self._alike(place)]
+
+    def _part(self, place: int) -> bool:
+        """Exchange the item at `place` with the first that lessens the alike neighbours."""
+        n = len(self.items)
+        start = self._stream.below(n)
+        return any(self._lessen(place, (start + step) % n, by=1) for step in range(n))
+
+    def _lessen(self, place: int, other: int, by: int) -> bool:
+        """Exchange two items if that takes at least `by` from the number of alike neighbours."""
+        n = len(self.items)
+        place %= n
+        if self.items[place].gold != self.items[other].gold:
+            return False
+        touched = {place, (place + 1) % n, other, (other + 1) % n}
+        before = sum(map(self._alike, touched))
+        if not self._exchange(place, other):
+            return False
+        if sum(map(self._alike, touched)) + by <= before:
+            return True
+        self._swap(place, other)
+        return False
 
     def _alike(self, place: int) -> bool:
         return self.items[place].method == self.items[place - 1].method
-
-    def _part(self, place: int) -> bool:
-        """Lessen the alike neighbours by an exchange of the item at `place` with any other."""
-        n = len(self.items)
-        start = self._stream.below(n)
-        for step in range(n):
-            other = (start + step) % n
-            if self.items[place].gold != self.items[other].gold:
-                continue
-            touched = {place % n, (place + 1) % n, other, (other + 1) % n}
-            before = sum(map(self._alike, touched))
-            if self._exchange(place % n, other):
-                if sum(map(self._alike, touched)) < before:
-                    return True
-                self._swap(place % n, other)
-        return False
 
     def _exchange(self, a: int, b: int) -> bool:
         """Let two items change places if all distances hold after it."""
