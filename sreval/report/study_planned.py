@@ -37,6 +37,10 @@ def planned_tests(votes: pd.DataFrame, data: StudyData) -> pd.DataFrame:
     return frame
 
 
+def _minute(when: str) -> str:
+    return f"{pd.Timestamp(when):%Y-%m-%d %H:%M} UTC"
+
+
 def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
     turned = row | {"first": row["second"], "second": row["first"]}
     for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
@@ -65,7 +69,9 @@ def departures(data: StudyData) -> list[str]:
             why = str(reason).rstrip(".")
             said.append(f"Votes of {who} are not used by decision, not by a rule: {why}.")
     if data.looks:
-        seen = "; ".join(f"{look.when}, {look.votes} rows, {look.who}" for look in data.looks)
+        seen = "; ".join(
+            f"{_minute(look.when)}, {look.votes} rows, {look.who}" for look in data.looks
+        )
         planned = "" if design.analysis.look_before_close else ", which the design forbids"
         said.append(
             f"Results were looked at before the study was closed{planned}: "

@@ -134,9 +134,13 @@ def _acceptance(design: StudyDesign) -> Section:
 def raters_part(data: StudyData) -> Part:
     """Who took part, and how far each came."""
     part = Part("Raters")
-    counts = monitor.outcomes(data)
     about = "Raters by outcome"
-    part.blocks.append(Picture(about, charts.bars(list(counts.items()), about)))
+    counts = [
+        (name.replace("_", " "), count)
+        for name, count in monitor.outcomes(data).items()
+        if count or name in ("enrolled", "complete")
+    ]
+    part.blocks.append(Picture(about, charts.bars(counts, about)))
     if data.sessions.empty:
         part.not_done.append("Nobody has enrolled.")
         return part

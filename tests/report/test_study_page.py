@@ -190,7 +190,7 @@ def test_looks_before_the_end_are_named() -> None:
     look = Look("2026-03-02T10:00:00+00:00", "command line", 120)
     (said,) = departures(replace(make_study(), looks=[look]))
     assert said.startswith("Results were looked at before the study was closed, which the design")
-    assert "2026-03-02T10:00:00+00:00, 120 rows, command line" in said
+    assert "2026-03-02 10:00 UTC, 120 rows, command line" in said
 
 
 def every_sign(gaps: npt.NDArray[np.float64]) -> float:
@@ -261,6 +261,20 @@ def test_exclusions_are_named_and_their_effect_is_that_of_leaving_them_out() -> 
     votes.loc[own, "reason"] = "He told me that he guessed."
     decided = departures(replace(data, votes=votes))
     assert any("by decision, not by a rule: He told me" in s for s in decided), decided
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_screening_speaks_only_of_raters_whose_votes_are_used() -> None:
+    gold = [{"dataset": "Set5", "method": "nearest", "images": 2, "low": 1, "high": 5}]
+    data = make_study(gold=[{**gold[0], "high": 2}])
+    votes = data.votes.copy()
+    own = votes["rater"] == "sim-002"
+    votes.loc[own & (votes["kind"] == "gold"), "score"] = 5
+    votes.loc[own, "accepted"] = False
+    votes.loc[own, "reason"] = "Gold items were missed."
+    report = study_report(replace(data, votes=votes))
+    (part,) = [part for part in report.parts if part.title == "Screening"]
+    assert part.not_done == []
 
 
 @pytest.mark.usefixtures("undrawn")
