@@ -168,27 +168,28 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     notes += [f"Not applied: {reason}" for reason in not_done]
     if len(rows) < len(frame):
         notes.append(f"{len(frame) - len(rows)} raters whom no rule rejects are not printed.")
-    notes.append("Nobody is left out anywhere: a rule proposes, --without RATER does it.")
+    notes.append("Nobody is left out here: a rule only proposes.")
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
-    return sections + [_with_and_without(made, votes) for made in found if made.rejected]
+    counted = set(counts.index)
+    return sections + [
+        _with_and_without(made, votes) for made in found if counted & set(made.rejected)
+    ]
 
 
 def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screening], list[str]]:
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     found = [screening.bt500(ratings), screening.correlation_with_rest(ratings)]
     not_done = []
+    by_default = {
+        "nearest": (request.scale.low, request.scale.low + 1),
+        request.reference: (request.scale.high - 1, request.scale.high),
+    }
     rules: dict[str, Callable[[], screening.Screening]] = {
         "straight-lining": lambda: conduct.straight_lining(votes),
         "response time": lambda: conduct.hasty(votes),
         "repeats": lambda: conduct.unsteady_repeats(votes),
         "inverted": lambda: conduct.inverted(votes, better=request.reference),
-        "gold": lambda: conduct.gold_questions(
-            votes,
-            {
-                "nearest": (request.scale.low, request.scale.low + 1),
-                request.reference: (request.scale.high - 1, request.scale.high),
-            },
-        ),
+        "gold": lambda: conduct.gold_questions(votes, request.gold or by_default),
     }
     for name, rule in rules.items():
         try:
@@ -199,9 +200,10 @@ def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screen
 
 
 def _with_and_without(made: screening.Screening, votes: pd.DataFrame) -> Section:
-    title = f"Results with and without the {len(made.rejected)} whom {made.rule} rejects"
-    rejected = [str(rater) for rater in made.rejected]
-    if len(rejected) == opinions(votes)["rater"].nunique():
+    raters = set(opinions(votes)["rater"])
+    rejected = [str(rater) for rater in made.rejected if rater in raters]
+    title = f"Results with and without the {len(rejected)} whom {made.rule} rejects"
+    if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
     frame = screening.with_and_without(votes, rejected).reset_index()

@@ -9,17 +9,19 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from scipy.interpolate import PchipInterpolator
 
+from sreval.errors import StatisticsError
 from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
 from sreval.report import paper
+from sreval.report.cells import NAMES
 from sreval.report.opinion_metrics import join_scores
-from sreval.report.opinion_style import captioned, shades
+from sreval.report.opinion_style import captioned, shades, short_label
 from sreval.report.sections import Request
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.report.tables import NAMES
 from sreval.statistics.agreement import metric_agreement
 from sreval.statistics.mapping import fit_mapped
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.recovery import recover
+from sreval.statistics.reliability import sos_coefficient
 from sreval.statistics.votes import STIMULUS, opinions
 
 _MOST_NAMED_RATERS = 40
@@ -89,6 +91,38 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(figure, votes, f"Every vote, dark is bad.{white} Single votes, no interval")
 
 
+def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
+    """Variance of every stimulus' votes by its MOS, with the parabola of the SOS hypothesis."""
+    counted, scale = opinions(votes), request.scale
+    ratings = Ratings.from_votes(counted, STIMULUS)
+    a = sos_coefficient(ratings, scale)
+    table = counted.groupby(list(STIMULUS))["score"].agg(["mean", "var", "count"])
+    table = table[table["count"] > 1].reset_index()
+    if table.empty:
+        raise StatisticsError("No stimulus has two votes.", "A variance needs two.")
+    figure = new_figure(PAGE_MM, 95)
+    axes = figure.subplots()
+    methods = paper.sort_methods(list(map(str, table["method"].unique())))
+    for index, method in enumerate(methods):
+        rows = table[table["method"] == method]
+        axes.plot(
+            rows["mean"], rows["var"], linestyle="", markersize=2.5, alpha=0.7,
+            label=short_label(method), **look(index),
+        )  # fmt: skip
+    line = np.linspace(scale.low, scale.high, 200)
+    axes.plot(line, a * (scale.high - line) * (line - scale.low), color="#555555", linewidth=1)
+    axes.set(xlim=(scale.low - 0.1, scale.high + 0.1), xlabel="MOS", ylabel="variance (points²)")
+    axes.set_ylim(bottom=0)
+    figure.legend(loc="outside right center", frameon=False, handletextpad=0.2)
+    return captioned(
+        figure,
+        votes,
+        f"A mark a stimulus with two votes or more. Line: a ({scale.high} − MOS)(MOS − "
+        f"{scale.low}) with a = {a:.3f}, least squares (Hossfeld et al. 2011). Unit stimulus, "
+        "no interval",
+    )
+
+
 def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Each metric against MOS, a mark a stimulus, with the mapping fitted to all."""
     stimuli, metrics = join_scores(votes, request)
@@ -122,7 +156,7 @@ def _metric_panel(axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[
         rows = stimuli[stimuli["method"] == method]
         axes.plot(
             rows[metric], rows["mos"], linestyle="", markersize=3, alpha=0.8,
-            label=paper.label(method), **look(index),
+            label=short_label(method), **look(index),
         )  # fmt: skip
     x = stimuli[metric].to_numpy(dtype=np.float64)
     sign = 1 if HIGHER_IS_BETTER[metric] else -1

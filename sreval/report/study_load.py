@@ -1,0 +1,42 @@
+"""A study with all its data, read from its folder and its database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sreval.errors import UsageError
+from sreval.store import studies
+from sreval.store.database import open_store
+from sreval.store.study_data import looks, record_look, study_data
+from sreval.store.urls import default_url
+from sreval.study.data import StudyData
+from sreval.study.design import load_design
+from sreval.study.manifest import load_manifest
+
+
+def load(folder: Path, database: str | None = None, *, allow_open: bool = False) -> StudyData:
+    """The study in ``folder``, its votes from ``database``, else SREVAL_DATABASE, else its folder.
+
+    A look at results that the design lets be seen before the study is closed is kept in the
+    audit log. Raises UsageError for a study that is not closed unless ``allow_open``, and what
+    the folder and the store raise.
+    """
+    name, manifest = load_design(folder).name, load_manifest(folder)
+    url = default_url(folder, database)
+    assert url is not None  # there is a folder
+    store = open_store(url)
+    try:
+        row = studies.get(store, name)
+        if row.state != "closed" and not allow_open:
+            raise UsageError(
+                f"Study {name} is {row.state}: its results may still change.",
+                f"Close it: sreval study close {name}. Or look before the end: --allow-open.",
+            )
+        data = study_data(store, name, manifest)
+        if data.state == "closed" or data.hidden:
+            return data
+        record_look(store, name, len(data.votes))
+        return replace(data, looks=looks(store, row.id))
+    finally:
+        store.dispose()
