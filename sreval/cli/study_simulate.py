@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import random
 import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -90,7 +92,6 @@ def simulate(
         crowd.send(url)
         crowd.wait()
     elif _serve(folder, where, crowd) == signal.SIGINT:
-        stop.set()
         crowd.wait()
         click.echo("Interrupted. Votes that were acknowledged are kept.", err=True)
         raise SystemExit(EXIT_INTERRUPTED)
@@ -131,7 +132,7 @@ class _Crowd:
     """Visitors, each in a thread, and the one line that tells of them."""
 
     def __init__(self, visitors: list[Visitor], stop: threading.Event) -> None:
-        self.visitors, self._stop = visitors, stop
+        self.visitors, self.stop = visitors, stop
         self._line = progress_line(0, "rating", "vote")
         self._told = threading.Lock()
         self._pool = ThreadPoolExecutor(len(visitors))
@@ -154,7 +155,7 @@ class _Crowd:
         try:
             self._pool.shutdown()
         except KeyboardInterrupt:
-            self._stop.set()
+            self.stop.set()
             self._pool.shutdown()
             raise
         finally:
@@ -167,6 +168,7 @@ def _serve(folder: Path, database: str, crowd: _Crowd) -> int:
     from sreval.site.app import create_app
     from sreval.site.config import site_config
 
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # that requests queue is the purpose
     app = create_app(site_config(study=folder, database=database, rates=None))
     store: Store = app.extensions["sreval"].store
     clock = _Clock()
@@ -178,6 +180,7 @@ def _serve(folder: Path, database: str, crowd: _Crowd) -> int:
         with server.listen("127.0.0.1", 0) as opened:
 
             def ready() -> None:
+                _let_go_of(crowd)
                 crowd.send(server.address_of(opened))
                 ended.start()
 
@@ -187,9 +190,22 @@ def _serve(folder: Path, database: str, crowd: _Crowd) -> int:
     return caught
 
 
+def _let_go_of(crowd: _Crowd) -> None:
+    """Stop the visitors before the server waits for its requests to end."""
+    before = signal.getsignal(signal.SIGINT)
+    assert callable(before)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        crowd.stop.set()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+
+
 def _end_with(crowd: _Crowd) -> None:
     crowd.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not crowd.stop.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Clock:
