@@ -14,7 +14,9 @@ the steps before have done. The steps:
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +26,7 @@ from sreval.study.parts import Problem
 from sreval.study.stream import Stream
 
 SWEEPS = 4
+WALK = 1000
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,11 @@ def order(
     showings: Sequence[Showing], scene_distance: int, alternate: bool, stream: Stream
 ) -> list[Showing]:
     """The showings in the order in which a rater meets them. Raises UsageError if none exists."""
-    dealt, problem = deal(stream.shuffle(list(showings)), scene_distance)
+    _, problem = deal(showings, scene_distance)
     if problem:
         raise problem.error()
+    # What can be dealt in one order can be dealt in any: only scenes of one shape change places.
+    dealt, _ = deal(stream.shuffle(list(showings)), scene_distance)
     ring = Ring(dealt, scene_distance, stream)
     ring.mix()
     ring.spread()
@@ -70,25 +75,26 @@ def deal(showings: Sequence[Showing], scene_distance: int) -> tuple[list[Showing
     The ring is cut into q frames of n / q places, q at least every scene's count. The items,
     scene by scene, go to one frame after the other (in strides that put showings of one stimulus
     far apart), each to the frame's next place. So a scene comes at most once a frame, and at
-    most one place earlier in the frame than before.
+    most one place earlier in the frame than before. Of T showings of one stimulus any two then
+    lie nearly n / T places apart; by how little less is for the ring to show.
     """
     n = len(showings)
     scenes = _by_scene(showings)
     most = max((len(items) for items in scenes), default=1)
+    if most == 1:
+        scene_distance = 1
     if most * scene_distance > n:
         return [], _crowded(max(scenes, key=len)[0].scene, most, scene_distance, n)
-    times = max((len(g) for items in scenes for g in _groups(items) if g[0].apart > 1), default=1)
     loose = most * (scene_distance + 1) <= n
+    scenes.sort(key=lambda items: (len(items) < most and not loose, _shape(items)))
+    row = [item for items in scenes for item in (_grouped(items) if loose else _strided(items))]
+    times = max((len(g) for items in scenes for g in _groups(items) if g[0].apart > 1), default=1)
     if loose:
-        frames, stride = _frames(n, most, n // (scene_distance + 1), times)
-        scenes.sort(key=_shape)
-        row = [item for items in scenes for group in _groups(items) for item in group]
+        ring = _place(row, *_frames(n, most, n // (scene_distance + 1), times))
     else:
-        frames, stride = most, 1
-        scenes.sort(key=lambda items: (len(items) < most, _shape(items)))
-        row = [item for items in scenes for item in _strided(items)]
-    ring = _place(row, frames, stride)
-    return ring, _too_near(ring)
+        ring = _place(row, most, 1)
+    problem = _too_near(ring)
+    return ring, problem
 
 
 class Ring:
@@ -130,36 +136,57 @@ class Ring:
     def alternate(self) -> None:
         """Exchange items until no two neighbours are of one method.
 
-        Where that can't be had, no exchange of two items lessens the number of such neighbours.
+        First every exchange that lessens such neighbours is made, then a walk of bounded length
+        among exchanges that don't add to them. What remains no exchange of two items lessens.
         """
         n = len(self.items)
-        if n < 3:
-            return
+        most = max(Counter(item.method for item in self.items).values(), default=0)
+        fewest = max(0, 2 * most - n)
+        self._descend(fewest)
+        for _ in range(WALK):
+            alike = self._alikes()
+            if len(alike) <= fewest:
+                return
+            place = alike[self._stream.below(len(alike))] - self._stream.below(2)
+            self._lessen(place, self._stream.below(n), by=0)
+        self._descend(fewest)
+
+    def _descend(self, fewest: int) -> None:
         better = True
         while better:
             better = False
-            for place in range(n):
-                if self._alike(place):
-                    better |= self._part(place) or self._part(place - 1)
+            for place in self._alikes():
+                if self._alike(place) and (self._part(place) or self._part(place - 1)):
+                    better = True
+                    if len(self._alikes()) <= fewest:
+                        return
+
+    def _alikes(self) -> list[int]:
+        return [place for place in range(len(self.items)) if self._alike(place)]
+
+    def _part(self, place: int) -> bool:
+        """Exchange the item at `place` with the first that lessens the alike neighbours."""
+        n = len(self.items)
+        start = self._stream.below(n)
+        return any(self._lessen(place, (start + step) % n, by=1) for step in range(n))
+
+    def _lessen(self, place: int, other: int, by: int) -> bool:
+        """Exchange two items if that takes at least `by` from the number of alike neighbours."""
+        n = len(self.items)
+        place %= n
+        if self.items[place].gold != self.items[other].gold:
+            return False
+        touched = {place, (place + 1) % n, other, (other + 1) % n}
+        before = sum(map(self._alike, touched))
+        if not self._exchange(place, other):
+            return False
+        if sum(map(self._alike, touched)) + by <= before:
+            return True
+        self._swap(place, other)
+        return False
 
     def _alike(self, place: int) -> bool:
         return self.items[place].method == self.items[place - 1].method
-
-    def _part(self, place: int) -> bool:
-        """Lessen the alike neighbours by an exchange of the item at `place` with any other."""
-        n = len(self.items)
-        start = self._stream.below(n)
-        for step in range(n):
-            other = (start + step) % n
-            if self.items[place].gold != self.items[other].gold:
-                continue
-            touched = {place % n, (place + 1) % n, other, (other + 1) % n}
-            before = sum(map(self._alike, touched))
-            if self._exchange(place % n, other):
-                if sum(map(self._alike, touched)) < before:
-                    return True
-                self._swap(place % n, other)
-        return False
 
     def _exchange(self, a: int, b: int) -> bool:
         """Let two items change places if all distances hold after it."""
@@ -223,12 +250,14 @@ def _shape(items: Sequence[Showing]) -> list[tuple[int, int]]:
     return [_weight(group) for group in _groups(items)]
 
 
+def _grouped(items: Sequence[Showing]) -> list[Showing]:
+    return [item for group in _groups(items) for item in group]
+
+
 def _strided(items: Sequence[Showing]) -> list[Showing]:
     """The showings of one scene in an order that keeps those of one stimulus apart."""
-    groups = _groups(items)
-    stride = _stride(len(items), max(len(group) for group in groups))
-    row = [item for group in groups for item in group]
-    placed = {index * stride % len(items): item for index, item in enumerate(row)}
+    stride = _stride(len(items), max(len(group) for group in _groups(items)))
+    placed = {index * stride % len(items): item for index, item in enumerate(_grouped(items))}
     return [placed[index] for index in range(len(items))]
 
 
@@ -271,24 +300,26 @@ def _crowded(scene: str, count: int, distance: int, n: int) -> Problem:
 
 
 def _too_near(ring: Sequence[Showing]) -> Problem | None:
-    """The repeat whose showings lie too near each other, if there is one."""
+    """The repeat whose showings lie too near each other, if one does."""
     n = len(ring)
     places: dict[Key, list[int]] = {}
+    apart: dict[Key, int] = {}
     for place, item in enumerate(ring):
         if item.apart > 1:
             places.setdefault(item.key, []).append(place)
-    reached: dict[Key, int] = {}
-    for key, at in places.items():
-        reached[key] = min(around(a, b, n) for a in at for b in at if a != b)
-    apart = {item.key: item.apart for item in ring}
-    short = [key for key in reached if reached[key] < apart[key]]
+            apart[item.key] = item.apart
+    short = [
+        (around(a, b, n), key)
+        for key, at in places.items()
+        for a, b in itertools.combinations(at, 2)
+        if around(a, b, n) < apart[key]
+    ]
     if not short:
         return None
-    key = min(short, key=lambda k: reached[k])
+    reached, key = min(short)
     dataset, image, method = key
     what = (
         f"{len(places[key])} showings of {dataset} {image} in {method} can't lie {apart[key]} "
         f"positions apart in a plan of {n} items"
     )
-    remedy = f"Set the distance to {reached[key]} or less."
-    return Problem("repeats.distance", what, remedy)
+    return Problem("repeats.distance", what, f"Set the distance to {reached} or less.")
