@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lint format bench evidence clean
+.PHONY: demo test lint format messages bench evidence clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -20,6 +20,11 @@ lint: $(VENV)/.ready-test
 format: $(VENV)/.ready-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.ready
+	mkdir -p build
+	$(BIN)/pybabel -q extract -F web/translations/extract.ini --no-location --omit-header -o build/messages.pot .
+	$(BIN)/pybabel -q update -i build/messages.pot -d web/translations --no-fuzzy-matching --ignore-obsolete --omit-header
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics

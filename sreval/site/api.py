@@ -12,7 +12,7 @@ from sreval.site.device import Report
 from sreval.site.images import StimulusError
 from sreval.site.logs import LOG, where
 from sreval.site.problems import PageError, respond
-from sreval.store import progress, votes
+from sreval.store import progress, studies, votes
 from sreval.store.errors import VoteError
 
 api = Blueprint("api", __name__)
@@ -115,5 +115,5 @@ def image(address: str) -> Response:
 @api.get("/health")
 def health() -> Response:
     """Whether the site answers and its database can be read."""
-    site().store.check_schema()
+    studies.get(site().store, site().design.name)
     return jsonify({"status": "ok"})

@@ -146,7 +146,10 @@ class Visitor:
         return self.token
 
     def open(self, token: str = "") -> TestResponse:
-        return self.client.get(f"/r/{token or self.token}", follow_redirects=True)
+        page = self.client.get(f"/r/{token or self.token}", follow_redirects=True)
+        if 'name="csrf_token"' in page.get_data(as_text=True):
+            self.csrf = self.csrf_of(page)
+        return page
 
     def page(self) -> TestResponse:
         return self.client.get("/study")
