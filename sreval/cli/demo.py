@@ -79,10 +79,12 @@ def _serve(study: Path) -> None:
     from sreval.errors import UsageError
     from sreval.site import server
     from sreval.site.app import create_app, personal_link
-    from sreval.site.config import database_in, site_config
+    from sreval.site.config import site_config
     from sreval.site.logs import log_to_stderr
+    from sreval.store.urls import default_url
 
-    app = create_app(site_config(study=study.resolve(), database=database_in(study.resolve())))
+    folder = study.resolve()
+    app = create_app(site_config(study=folder, database=default_url(folder, None)))
     try:
         opened = server.listen("127.0.0.1", PORT)
     except UsageError:
