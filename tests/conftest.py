@@ -114,7 +114,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    initialise = "--auth=trust --username=sreval --encoding=UTF8 --locale=C --no-sync".split()
+    initialise = ["--auth=trust", "--username=sreval", "--encoding=UTF8", "--locale=C", "--no-sync"]
     run(*prefix, str(programs / "initdb"), "-D", str(folder / "data"), *initialise)
     run(*control, "-o", options, "-l", str(folder / "log"), "start")
     try:

@@ -19,7 +19,8 @@ from sreval.cli.ratings import (
 from sreval.files import write_atomic
 from sreval.report.collect import collect, select
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
-from sreval.report.render import FORMATS, comparison_records, render
+from sreval.report.records import comparison_records
+from sreval.report.render import FORMATS, render
 from sreval.report.tables import build_table
 from sreval.statistics.comparison import Unit
 

@@ -16,10 +16,10 @@ from matplotlib.patches import Rectangle
 from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
+from sreval.report.cells import NAMES
 from sreval.report.kept import hr_image, sr_image
-from sreval.report.render import number
+from sreval.report.printing import number
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.report.tables import NAMES
 
 UInt8 = npt.NDArray[np.uint8]
 

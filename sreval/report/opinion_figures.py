@@ -1,4 +1,4 @@
-"""Figures of opinions: scores, ranks, significance, raters, the raw matrix, metrics."""
+"""Figures of opinions: scores, ranks, significance, raters, every vote, SOS, metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from matplotlib.figure import Figure
 from sreval.errors import SrevalError, UsageError, unknown_name
 from sreval.report import paper
 from sreval.report.opinion_style import captioned, shades, write
-from sreval.report.rater_figures import matrix_figure, metrics_figure, raters_figure
+from sreval.report.rater_figures import (
+    matrix_figure,
+    metrics_figure,
+    raters_figure,
+    sos_figure,
+)
 from sreval.report.sections import Request
 from sreval.report.style import COLUMN_MM, PAGE_MM, new_figure
 from sreval.statistics.arrays import Floats
@@ -165,9 +170,10 @@ KINDS: dict[str, Callable[[pd.DataFrame, Request], Figure]] = {
     "significance": significance_figure,
     "raters": raters_figure,
     "matrix": matrix_figure,
+    "sos": sos_figure,
     "metrics": metrics_figure,
 }
-_OVERALL = ("raters", "matrix", "metrics")
+_OVERALL = ("raters", "matrix", "sos", "metrics")
 
 
 def opinion_figure(

@@ -7,6 +7,7 @@ import pandas as pd
 from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
 from sreval.report import paper
+from sreval.report.cells import NAMES
 from sreval.report.sections import (
     Request,
     Section,
@@ -19,7 +20,6 @@ from sreval.report.sections import (
     span,
     vote_notes,
 )
-from sreval.report.tables import NAMES
 from sreval.statistics.agreement import Agreement, metric_agreement
 from sreval.statistics.stimulus import stimulus_mos
 from sreval.statistics.votes import STIMULUS, opinions

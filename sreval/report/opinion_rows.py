@@ -9,8 +9,7 @@ import pandas as pd
 
 from sreval.errors import DataError
 from sreval.report import paper
-from sreval.report.sections import INTERVAL_OF, SIMULATED, listed
-from sreval.report.tables import (
+from sreval.report.cells import (
     ALPHA,
     TOO_SMALL,
     Cell,
@@ -22,6 +21,7 @@ from sreval.report.tables import (
     rank_means,
     star,
 )
+from sreval.report.sections import INTERVAL_OF, SIMULATED, listed
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
 from sreval.statistics.multiplicity import holm
 from sreval.statistics.opinion import INTERVALS, POOLED_WARNING

@@ -177,18 +177,16 @@ def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screen
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     found = [screening.bt500(ratings), screening.correlation_with_rest(ratings)]
     not_done = []
+    by_default = {
+        "nearest": (request.scale.low, request.scale.low + 1),
+        request.reference: (request.scale.high - 1, request.scale.high),
+    }
     rules: dict[str, Callable[[], screening.Screening]] = {
         "straight-lining": lambda: conduct.straight_lining(votes),
         "response time": lambda: conduct.hasty(votes),
         "repeats": lambda: conduct.unsteady_repeats(votes),
         "inverted": lambda: conduct.inverted(votes, better=request.reference),
-        "gold": lambda: conduct.gold_questions(
-            votes,
-            {
-                "nearest": (request.scale.low, request.scale.low + 1),
-                request.reference: (request.scale.high - 1, request.scale.high),
-            },
-        ),
+        "gold": lambda: conduct.gold_questions(votes, request.gold or by_default),
     }
     for name, rule in rules.items():
         try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from sreval.report import paper
+from sreval.report.cells import NAMES
 from sreval.report.collect import select
 from sreval.report.figures import comparison_figure, scores_figure
 from sreval.report.pages import render_page
 from sreval.report.render import html_table
 from sreval.report.style import figure_svg
-from sreval.report.tables import NAMES, build_table
+from sreval.report.tables import build_table
 
 
 def results_page(frame: pd.DataFrame, title: str) -> str:

@@ -9,17 +9,19 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from scipy.interpolate import PchipInterpolator
 
+from sreval.errors import StatisticsError
 from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
 from sreval.report import paper
+from sreval.report.cells import NAMES
 from sreval.report.opinion_metrics import join_scores
 from sreval.report.opinion_style import captioned, shades
 from sreval.report.sections import Request
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.report.tables import NAMES
 from sreval.statistics.agreement import metric_agreement
 from sreval.statistics.mapping import fit_mapped
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.recovery import recover
+from sreval.statistics.reliability import sos_coefficient
 from sreval.statistics.votes import STIMULUS, opinions
 
 _MOST_NAMED_RATERS = 40
@@ -87,6 +89,38 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     missing = float(np.isnan(matrix).mean())
     white = f" White: not cast ({missing:.0%})." if missing else ""
     return captioned(figure, votes, f"Every vote, dark is bad.{white} Single votes, no interval")
+
+
+def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
+    """Variance of every stimulus' votes by its MOS, with the parabola of the SOS hypothesis."""
+    counted, scale = opinions(votes), request.scale
+    ratings = Ratings.from_votes(counted, STIMULUS)
+    a = sos_coefficient(ratings, scale)
+    table = counted.groupby(list(STIMULUS))["score"].agg(["mean", "var", "count"])
+    table = table[table["count"] > 1].reset_index()
+    if table.empty:
+        raise StatisticsError("No stimulus has two votes.", "A variance needs two.")
+    figure = new_figure(PAGE_MM, 95)
+    axes = figure.subplots()
+    methods = paper.sort_methods(list(map(str, table["method"].unique())))
+    for index, method in enumerate(methods):
+        rows = table[table["method"] == method]
+        axes.plot(
+            rows["mean"], rows["var"], linestyle="", markersize=2.5, alpha=0.7,
+            label=paper.label(method), **look(index),
+        )  # fmt: skip
+    line = np.linspace(scale.low, scale.high, 200)
+    axes.plot(line, a * (scale.high - line) * (line - scale.low), color="#555555", linewidth=1)
+    axes.set(xlim=(scale.low - 0.1, scale.high + 0.1), xlabel="MOS", ylabel="variance (points²)")
+    axes.set_ylim(bottom=0)
+    figure.legend(loc="outside right center", frameon=False, handletextpad=0.2)
+    return captioned(
+        figure,
+        votes,
+        f"A mark a stimulus with two votes or more. Line: a ({scale.high} − MOS)(MOS − "
+        f"{scale.low}) with a = {a:.3f}, least squares (Hossfeld et al. 2011). Unit stimulus, "
+        "no interval",
+    )
 
 
 def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class Request:
     alpha: float = 0.05
     scale: Scale = ACR
     reference: str = "hr"
+    gold: Mapping[str, tuple[int, int]] | None = None
+    """Lowest and highest right score of a gold item, by method; None: the scale's ends."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
 
@@ -143,7 +145,7 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
 def to_text(section: Section) -> str:
     """Title, aligned columns (text left, figures right), notes."""
     widths = [max(map(len, cells)) for cells in zip(*section.shown, strict=True)]
-    left = [_is_text(cells[1:]) for cells in zip(*section.shown, strict=True)]
+    left = [is_text(cells[1:]) for cells in zip(*section.shown, strict=True)]
     lines = [section.title, ""]
     for row in section.shown:
         cells = [
@@ -171,7 +173,8 @@ def listed(names: Sequence[Hashable], most: int = 5) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _is_text(cells: Sequence[str]) -> bool:
+def is_text(cells: Sequence[str]) -> bool:
+    """Whether a column's cells are words, set flush left; figures are set flush right."""
     return not all(cell in ("", "–") or cell[0] in "+-<0123456789" for cell in cells) or all(
         not np.any([character.isdigit() for character in cell]) for cell in cells
     )

@@ -38,7 +38,11 @@ POOLED_WARNING = (
     "Pooled votes are not independent: with no true difference this test rejected in half of "
     "2000 simulated studies at alpha 0.05. Use the unit 'rater' or 'image'."
 )
-ADJUSTMENTS: dict[str, Adjustment] = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
+ADJUSTMENTS: dict[str, Adjustment] = {
+    "holm": holm,
+    "benjamini-hochberg": benjamini_hochberg,
+    "none": lambda p: np.asarray(p, dtype=np.float64),
+}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Transaction
 
@@ -79,6 +79,8 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except IntegrityError:
+            raise  # a broken rule of the tables is the caller's to put into words
         except (DBAPIError, PoolTimeout) as error:
             raise database_error(self.name, error) from error
 
@@ -92,12 +94,20 @@ class Store:
 
         Raises SchemaError for a newer one.
         """
-        with self._translated(), self.engine.connect() as connection:
-            connection = connection.execution_options(sreval_mode="write")
-            with connection.begin():
-                if schema_state(connection) == "newer":
-                    raise _schema_error(self.name, "newer")
-                to_head(connection)
+        with self.schema_change() as connection:
+            if schema_state(connection) == "newer":
+                raise _schema_error(self.name, "newer")
+            to_head(connection)
+
+    @contextmanager
+    def schema_change(self) -> Iterator[Connection]:
+        """A write transaction that may change tables; raises as `begin`."""
+        with (
+            self._translated(),
+            self.engine.connect().execution_options(sreval_mode="write") as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -173,7 +183,10 @@ def _engine(url: URL) -> Any:
     options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
     if url.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        listeners = {"connect": _on_sqlite, "begin": _begin_sqlite}
+        listeners: dict[str, Callable[..., None]] = {
+            "connect": _on_sqlite,
+            "begin": _begin_sqlite,
+        }
     else:
         # A connection that died while it lay idle is replaced, not met by a rater's vote.
         options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS}}

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError
@@ -167,7 +167,7 @@ def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -
             )
 
 
-def _rows():  # type: ignore[no-untyped-def]  # SQLAlchemy's own inference is exact
+def _rows() -> Select[Invitation, Study, str, str]:
     return (
         select(Invitation, Study, Rater.pseudonym, Session.id)
         .join(Study, Study.id == Invitation.study_id)

@@ -21,6 +21,7 @@ from sreval.store.errors import StateError, VoteError
 from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study
 from sreval.store.privacy import bury
 from sreval.store.studies import design_of
+from sreval.store.verdicts import judge_session
 from sreval.study.design import StudyDesign, When
 
 AHEAD = 3
@@ -294,7 +295,9 @@ def after_vote(tx: Transaction, store: Store, found: Found) -> None:
     in_sitting = session.done - ([0, *ends][session.sitting - 1])
     pause = design.sittings
     if session.done == session.total:
-        end(tx, store, found, "complete")
+        verdict = judge_session(tx, session, design)
+        end(tx, store, found, "complete" if verdict.paid else "failed_check")
+        session.holds_slot = verdict.used
         session.stage = "rating"
         advance(found)
     elif session.done == ends[session.sitting - 1]:
@@ -308,7 +311,7 @@ def after_vote(tx: Transaction, store: Store, found: Found) -> None:
 
 
 def end(tx: Transaction, store: Store, found: Found, outcome: str) -> None:
-    """End a session; the slot of one that isn't complete is free for another rater."""
+    """End a session; unless it is complete, its slot is free for another rater."""
     session = found.session
     session.stage, session.outcome, session.pause_until = "done", outcome, None
     session.ended_at = store.clock()

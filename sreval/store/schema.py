@@ -37,9 +37,14 @@ def revisions() -> list[str]:
     return [script.revision for script in walked][::-1]
 
 
+def revision_of(connection: Connection) -> str | None:
+    """The revision of a database's tables, None when no migration ever ran."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def schema_state(connection: Connection) -> SchemaState:
     """Whether a database is empty, or its tables are current, older or newer than this code."""
-    found = MigrationContext.configure(connection).get_current_revision()
+    found = revision_of(connection)
     if found is None:
         return "older" if inspect(connection).has_table("study") else "empty"
     if found == head():
@@ -59,9 +64,8 @@ def to_revision(connection: Connection, revision: str) -> None:
     A downgrade drops what the older tables can't hold.
     """
     _lock(connection)
-    found = MigrationContext.configure(connection).get_current_revision()
     order = ["base", *revisions()]
-    down = order.index(revision) < order.index(found or "base")
+    down = order.index(revision) < order.index(revision_of(connection) or "base")
     (command.downgrade if down else command.upgrade)(_config(connection), revision)
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sreval.report.cells import Table
 from sreval.report.collect import collect, select
-from sreval.report.render import latex_escape, render
-from sreval.report.tables import Table, build_table
+from sreval.report.latex import latex_escape
+from sreval.report.render import render
+from sreval.report.tables import build_table
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_latex_compiles_without_overfull_boxes(table: Table, tmp_path: Path) -> 
 
 
 def test_infinity_and_nothing_are_printed_as_signs(table: Table) -> None:
-    from sreval.report.render import number
+    from sreval.report.printing import number
 
     assert (number(math.inf, "psnr"), number(math.nan, "ssim")) == ("∞", "–")
     assert (number(28.426, "psnr"), number(0.82109, "ssim")) == ("28.43", "0.8211")

@@ -14,8 +14,9 @@ from scipy import stats
 
 from sreval.errors import DataError, UsageError
 from sreval.report import paper
+from sreval.report.cells import Table
 from sreval.report.collect import collect, select
-from sreval.report.tables import Table, build_table
+from sreval.report.tables import build_table
 
 Maker = Callable[..., pd.DataFrame]
 RNG = np.random.default_rng(0)

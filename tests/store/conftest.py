@@ -33,11 +33,23 @@ def design(**changes: Any) -> StudyDesign:
         "sittings": {"items": 6, "break_every": 3, "break_seconds": 60, "rest_minutes": 30},
         "consent": {"version": "1", "text": "I agree."},
         "questions": [
-            {"key": "sight", "text": "Sight?", "options": ["good", "poor"], "screens_out": ["poor"]},
-            {"key": "age", "text": "Age?", "kind": "number", "low": 18, "high": 99, "required": False},
+            {
+                "key": "sight",
+                "text": "Sight?",
+                "options": ["good", "poor"],
+                "screens_out": ["poor"],
+            },
+            {
+                "key": "age",
+                "text": "Age?",
+                "kind": "number",
+                "low": 18,
+                "high": 99,
+                "required": False,
+            },
             {"key": "remarks", "when": "after", "text": "?", "kind": "text", "required": False},
         ],
-    }  # fmt: skip
+    }
     return StudyDesign.model_validate({**content, **changes})
 
 

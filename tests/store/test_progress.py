@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sreval.store import progress
-from sreval.store.errors import AnswerError, StateError, VoteError
 from tests.store.conftest import Study
 
 

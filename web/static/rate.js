@@ -137,8 +137,8 @@ async function arrival(next, mine) {
 }
 
 function vote(score) {
-  if (!open || element("leave").open) return;
   const response = Math.round(performance.now() - shownAt);
+  if (!open || response < item.least_ms || element("leave").open) return;
   allow(false);
   item.voted = true;
   buttons[score - 1].classList.add("chosen");

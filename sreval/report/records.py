@@ -1,0 +1,84 @@
+"""Every figure of a result table, for machines: records, CSV, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from sreval.report.cells import Table
+
+
+def records(table: Table) -> list[dict[str, Any]]:
+    """Every figure with its interval, one record a (data set, metric, method)."""
+    return [
+        {
+            "dataset": line.dataset,
+            "metric": line.metric,
+            "method": method,
+            "n": cell.n,
+            "unit": line.unit,
+            "mean": cell.mean,
+            "low": cell.low,
+            "high": cell.high,
+            "rank": cell.rank,
+            "mark": cell.mark,
+            "paper": cell.paper,
+            "simulated": line.simulated,
+        }
+        for line in table.lines
+        for method, cell in line.cells.items()
+        if cell is not None
+    ]
+
+
+def comparison_records(table: Table) -> list[dict[str, Any]]:
+    """Every paired test, one record each."""
+    return [
+        {
+            "dataset": c.dataset,
+            "metric": c.metric,
+            "first": c.first,
+            "second": c.second,
+            "n": c.test.n,
+            "mean_difference": c.difference,
+            "w_plus": c.test.w_plus,
+            "w_minus": c.test.w_minus,
+            "p": c.test.p,
+            "p_holm": c.p_holm,
+            "method": c.test.method,
+            "rank_biserial": c.test.rank_biserial,
+            "least_p": c.test.least_p,
+        }
+        for c in table.comparisons
+    ]
+
+
+def to_csv(table: Table) -> str:
+    """The figures as tidy CSV, one row a (data set, metric, method)."""
+    frame = pd.DataFrame(records(table)).assign(protocol=table.protocol, scale=table.scale)
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def to_json(table: Table) -> str:
+    """Everything the table says; infinite and missing values as strings and null."""
+    content = {
+        "title": table.title,
+        "protocol": table.protocol,
+        "scale": table.scale,
+        "figures": [_plain(record) for record in records(table)],
+        "comparisons": [_plain(record) for record in comparison_records(table)],
+        "notes": table.notes,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, float) and math.isnan(value):
+            return None
+        return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+    return {key: plain(value) for key, value in record.items()}

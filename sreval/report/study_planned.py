@@ -1,0 +1,75 @@
+"""The analysis as the design planned it, and where the study departed from its plan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sreval.report import paper
+from sreval.report.sections import listed
+from sreval.statistics.comparison import ADJUSTMENTS, compare_methods
+from sreval.study.data import ORPHAN, StudyData
+
+
+def planned_tests(votes: pd.DataFrame, data: StudyData) -> pd.DataFrame:
+    """The planned comparisons of one data set, signed as planned, corrected within the data set.
+
+    Columns as ``Comparison.frame``. Raises StatisticsError with fewer than two rated methods.
+    """
+    analysis = data.design.analysis
+    (made,) = compare_methods(votes, unit=analysis.unit, adjustment="none", alpha=analysis.alpha)
+    frame = made.frame()
+    if analysis.comparisons:
+        by_pair = {(row["first"], row["second"]): row for row in frame.to_dict("records")}
+        rows = [
+            by_pair[pair] if pair in by_pair else _turned(by_pair[pair[::-1]])
+            for pair in analysis.comparisons
+            if pair in by_pair or pair[::-1] in by_pair
+        ]
+        frame = pd.DataFrame(rows, columns=frame.columns)
+    adjusted = ADJUSTMENTS[analysis.correction](frame["p"].to_numpy(dtype=np.float64))
+    frame["p_adjusted"], frame["adjustment"] = adjusted, analysis.correction
+    frame["significant"] = frame["p_adjusted"] < analysis.alpha
+    return frame
+
+
+def _turned(row: dict[str, object]) -> dict[str, object]:
+    turned = row | {"first": row["second"], "second": row["first"]}
+    for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
+        turned[to] = -float(row[by])  # type: ignore[arg-type]
+    turned["rank_biserial"] = -float(row["rank_biserial"])  # type: ignore[arg-type]
+    return turned
+
+
+def departures(data: StudyData) -> list[str]:
+    """Where the study went another way than planned, a sentence each."""
+    design, said = data.design, []
+    used = data.opinions["rater"].nunique()
+    if used != design.raters:
+        said.append(f"{used} raters' votes are used, {design.raters} were planned.")
+    cells = data.opinions.groupby(["dataset", "method"]).size()
+    for part in design.images.datasets:
+        lacking = [m for m in design.images.methods_of(part.name) if (part.name, m) not in cells]
+        if lacking:
+            said.append(f"{part.name} has no votes on {listed([paper.label(m) for m in lacking])}.")
+    rules = {rule.reason for rule in design.acceptance if not rule.used}
+    own = data.votes[(data.votes["kind"] == "vote") & ~data.votes["accepted"]]
+    reasons = own["reason"].fillna("no reason given") if "reason" in own else pd.Series(dtype=str)
+    for reason, group in own.groupby(reasons) if len(own) else []:
+        if reason != ORPHAN and not any(rule in str(reason) for rule in rules):
+            count = group["rater"].nunique()
+            said.append(
+                f"Votes of {count} raters are not used by decision, not by a rule: {reason}."
+            )
+    if data.looks:
+        seen = "; ".join(f"{look.when}, {look.votes} rows, {look.who}" for look in data.looks)
+        planned = "" if design.analysis.look_before_close else ", which the design forbids"
+        said.append(
+            f"Results were looked at {len(data.looks)} times before the study was closed{planned} "
+            f"({seen}). The p values take no account of it."
+        )
+    if data.stand_ins:
+        said.append(
+            f"Stand-ins took the place of {listed([*map(paper.label, data.stand_ins)], 20)}."
+        )
+    return said

@@ -1,0 +1,234 @@
+"""Parts of a study's report that show results: planned tests, exploration, agreement, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from sreval.errors import StatisticsError
+from sreval.report import opinions as analyses
+from sreval.report import paper
+from sreval.report.opinion_figures import KINDS, opinion_figure
+from sreval.report.sections import (
+    Request,
+    Section,
+    column,
+    figure,
+    in_order,
+    interval_column,
+    method_column,
+    p_value,
+    vote_notes,
+    whole,
+)
+from sreval.report.study_parts import Part, Picture, marks, request_of, section
+from sreval.report.study_planned import planned_tests
+from sreval.report.study_scores import scored_opinions
+from sreval.report.style import figure_svg
+from sreval.statistics.comparison import CLAIMS
+from sreval.statistics.opinion import mos_table
+from sreval.statistics.votes import ACR
+from sreval.study import charts
+from sreval.study.data import StudyData
+
+FIGURES = {
+    "scores": "Distribution of the scores of every method",
+    "ranks": "Distribution of the ranks of every method",
+    "significance": "Differences of all pairs of methods",
+    "raters": "Bias and inconsistency of every rater",
+    "matrix": "Every vote",
+    "sos": "Variance and mean of every stimulus",
+    "metrics": "Metrics against opinion",
+}
+_OF_DATASET = ("scores", "ranks", "significance")
+
+
+def results_parts(data: StudyData) -> list[Part]:
+    """One part a data set: means, the planned tests, and the figures of that data set."""
+    request = request_of(data)
+    names = [part.name for part in data.design.images.datasets]
+    parts = []
+    for name in paper.sort_datasets(names):
+        part = Part(f"Results on {name}")
+        votes = data.votes[data.votes["dataset"] == name]
+        part.attempt("Mean opinion scores", lambda v=votes, r=request: _means(v, r))  # type: ignore[misc]
+        part.attempt("Planned tests", partial(_tests, votes, data))
+        for kind in _OF_DATASET:
+            add_figure(part, kind, data, votes, request, name)
+        if data.design.analysis.comparisons:
+            part.attempt("All pairs", partial(_explored, votes, request))
+        parts.append(part)
+    return parts
+
+
+def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
+    frame = in_order(mos_table(votes, interval=request.interval, level=request.level))
+    theirs = paper.figures()
+    frame["paper"] = [
+        theirs.get((str(row["dataset"]), str(row["method"]), "mos"), np.nan)
+        for row in frame.to_dict("records")
+    ]
+    columns = {
+        "method": method_column(),
+        "MOS": column("mos", 2),
+        f"{request.level:.0%}": interval_column(2),
+        "sd": column("sd", 2),
+        "votes": whole("n_votes"),
+        "raters": whole("n_raters"),
+        "images": whole("n_images"),
+    }
+    first = frame.iloc[0]
+    notes = [
+        f"MOS: mean of the votes in points; sd: their standard deviation. Interval: "
+        f"{first['interval']}, unit {first['unit']}, about {first['estimand']}.",
+        *vote_notes(votes),
+    ]
+    if frame["paper"].notna().any():
+        columns["paper's MOS"] = column("paper", 2)
+        notes.append(f"Paper's MOS: Ledig et al. 2017. {_order(frame)}")
+    name = str(first["dataset"])
+    rows = [
+        charts.Estimate(
+            paper.label(str(row["method"])), row["mos"], row["low"], row["high"],
+            f"{row['n_votes']} votes, {row['n_raters']} raters",
+        )
+        for row in frame.to_dict("records")
+    ]  # fmt: skip
+    title = f"Mean opinion scores on {name}"
+    said = (
+        f"MOS in points, {request.level:.0%} interval: {first['interval']}, unit {first['unit']}."
+    )
+    svg = charts.estimates(rows, ACR.low, ACR.high, f"{title}. {said}")
+    return [section(title, frame, columns, notes), Picture(title, svg, said)]
+
+
+def _order(frame: pd.DataFrame) -> str:
+    both = frame[frame["paper"].notna()]
+    ours = list(both.sort_values("mos", kind="stable")["method"])
+    if list(both.sort_values("paper", kind="stable")["method"]) == ours:
+        return f"The order of the {len(both)} methods is the paper's."
+    pairs = len(both) * (len(both) - 1) // 2
+    mos, theirs = both["mos"].to_numpy(), both["paper"].to_numpy()
+    swapped = int((np.subtract.outer(mos, mos) * np.subtract.outer(theirs, theirs) < 0).sum()) // 2
+    return f"Of {pairs} pairs of methods {swapped} stand the other way round than in the paper."
+
+
+def _tests(votes: pd.DataFrame, data: StudyData) -> list[Section]:
+    analysis = data.design.analysis
+    frame = planned_tests(votes, data)
+    if frame.empty:
+        raise StatisticsError("None of the planned comparisons was rated here.", "")
+    columns = {
+        "first": method_column("first"),
+        "second": method_column("second"),
+        f"n ({analysis.unit}s)": whole("n"),
+        "difference": lambda row: f"{row['difference']:+.2f}" if row["n"] else "–",
+        "95%": interval_column(2, signed=True),
+        "p": lambda row: p_value(row["p"]),
+        "p adjusted": lambda row: p_value(row["p_adjusted"]),
+        "effect": lambda row: figure(row["rank_biserial"], 2),
+        "differ?": lambda row: (
+            "n too small" if row["too_small"] else "yes" if row["significant"] else "no"
+        ),
+    }
+    correction = {
+        "holm": f"Holm over these {len(frame)}",
+        "none": f"NOT corrected for {len(frame)} comparisons",
+    }[analysis.correction]
+    notes = [
+        f"As planned. Unit {analysis.unit}: {CLAIMS[analysis.unit]}. Two-sided Wilcoxon "
+        f"signed-rank test of the units' means, {correction}, alpha {analysis.alpha:g}. "
+        "Difference: first less second in points, Student's t interval; effect: rank-biserial "
+        "correlation, -1 to 1.",
+        *vote_notes(votes),
+    ]
+    return [section(f"Planned comparisons on {frame['dataset'].iloc[0]}", frame, columns, notes)]
+
+
+def _explored(votes: pd.DataFrame, request: Request) -> list[Section]:
+    return [
+        Section(
+            made.analysis,
+            f"{made.title} (exploratory, all pairs, not planned)",
+            made.frame,
+            made.shown,
+            made.notes,
+        )
+        for made in analyses.compare(votes, request)
+    ]
+
+
+def add_figure(
+    part: Part,
+    kind: str,
+    data: StudyData,
+    votes: pd.DataFrame,
+    request: Request,
+    dataset: str | None = None,
+) -> None:
+    """Draw one figure of ``opinion_figures.KINDS`` into ``part``, the report's marks on it."""
+    assert kind in KINDS
+
+    def draw() -> list[Picture]:
+        drawn = opinion_figure(votes, kind, request, dataset)
+        words = " · ".join(marks(data)).upper()
+        if words:
+            drawn.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
+        where = f", {dataset}" if dataset else ""
+        return [Picture(f"{FIGURES[kind]}{where}", figure_svg(drawn))]
+
+    part.attempt(f"Figure: {FIGURES[kind].lower()}", draw)
+
+
+def agreement_part(data: StudyData) -> Part:
+    """Do raters agree with each other, and with themselves."""
+    part, request = Part("Agreement of raters"), request_of(data)
+    part.attempt("Reliability", lambda: analyses.reliability(data.votes, request))
+    part.attempt("Test and retest", lambda: analyses.retest(data.votes, request))
+    part.attempt("Recovered quality", lambda: analyses.recovery(data.votes, request))
+    for kind in ("raters", "matrix", "sos"):
+        add_figure(part, kind, data, data.votes, request)
+    return part
+
+
+def effect_of_exclusions(part: Part, data: StudyData) -> None:
+    """MOS per method with and without what is left out, and what the screening rules propose."""
+    own = data.votes[data.votes["kind"] == "vote"]
+    if not own["accepted"].all():
+        part.attempt("Effect of the exclusions", lambda: [_effect(own)])
+    part.attempt("Screening", lambda: analyses.screen(data.votes, request_of(data)))
+
+
+def _effect(own: pd.DataFrame) -> Section:
+    sides = []
+    for name, rows in (("all", own), ("used", own[own["accepted"]])):
+        scores = rows.groupby(["dataset", "method"])["score"]
+        sides += [scores.mean().rename(f"mos_{name}"), scores.size().rename(f"n_{name}")]
+    frame = in_order(pd.concat(sides, axis=1).reset_index())
+    frame["change"] = frame["mos_used"] - frame["mos_all"]
+    columns = {
+        "data set": column("dataset"),
+        "method": method_column(),
+        "MOS, all": column("mos_all", 2),
+        "votes, all": whole("n_all"),
+        "MOS, used": column("mos_used", 2),
+        "votes, used": whole("n_used"),
+        "change": lambda row: "–" if np.isnan(row["change"]) else f"{row['change']:+.2f}",
+    }
+    notes = ["Points; without and with the exclusions, no interval: the same votes stand in both."]
+    return section("Effect of the exclusions", frame, columns, notes)
+
+
+def metrics_part(data: StudyData, scores: pd.DataFrame | None, notes: Sequence[str]) -> Part:
+    """Which metric follows the raters; needs results of the very images that were rated."""
+    part = Part("Metrics against opinion", list(notes))
+    if scores is None:
+        part.not_done.append("No benchmark results were given: --results FOLDER.")
+        return part
+    request, votes = request_of(data, scores), scored_opinions(data)
+    part.attempt("Metrics against opinion", lambda: analyses.metrics(votes, request))
+    add_figure(part, "metrics", data, votes, request)
+    return part

@@ -1,0 +1,89 @@
+"""Benchmark results beside a study: only where they are of the very images that were rated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sreval.errors import DataError
+from sreval.report.collect import collect, select
+from sreval.report.sections import listed
+from sreval.statistics.votes import STIMULUS
+from sreval.study.data import StudyData, rated
+from sreval.study.manifest import Stimulus
+
+
+def study_scores(
+    folders: Sequence[Path], protocol: str | None, data: StudyData
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of one protocol, at the study's scale, and what must be said of them.
+
+    Of a data set that was rated only the rated images stay. Stand-ins have no scores. Raises
+    DataError, the names said, where a rated stimulus is missing or is not the image that was
+    scored, and what ``collect`` and ``select`` raise.
+    """
+    frame = select(collect(folders), protocol, data.design.images.scale)
+    stimuli = rated(data.design, data.manifest)
+    _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])
+    _check_stand_ins(frame, [stimulus for stimulus in stimuli if stimulus.stand_in])
+    images = {(stimulus.dataset, stimulus.image) for stimulus in stimuli}
+    datasets = {dataset for dataset, _ in images}
+    keys = pd.MultiIndex.from_frame(frame[["dataset", "image"]])
+    kept = keys.isin(list(images)) | ~frame["dataset"].isin(datasets).to_numpy()
+    notes = []
+    left = len(frame[~kept][["dataset", "image"]].drop_duplicates())
+    if left:
+        notes.append(f"Metrics are over the rated images; {left} others of the results left out.")
+    if data.stand_ins:
+        notes.append(f"Stand-ins have no scores: {listed(data.stand_ins, 20)}.")
+    return frame[kept], notes
+
+
+def scored_opinions(data: StudyData) -> pd.DataFrame:
+    """The study's votes as the tables beside metrics take them: without those on stand-ins.
+
+    The stimulus' hash is left out: it is that of the file shown, which ``study_scores`` has
+    traced to the image that was scored.
+    """
+    votes = data.votes[~data.votes["method"].isin(data.stand_ins)]
+    return votes.drop(columns="stimulus_sha256", errors="ignore")
+
+
+def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
+    scored = {
+        tuple(row[name] for name in STIMULUS): {row["sr_sha256"], row["hr_sha256"]}
+        if row["method"] == "hr"
+        else {row["sr_sha256"]}
+        for row in frame.drop_duplicates(list(STIMULUS)).to_dict("records")
+    }
+    missing = [stimulus for stimulus in stimuli if stimulus.key not in scored]
+    other = [
+        stimulus
+        for stimulus in stimuli
+        if stimulus.key in scored and stimulus.image_sha256 not in scored[stimulus.key]
+    ]
+    said = [
+        f"{len(found)} {what}: {listed(['/'.join(stimulus.key) for stimulus in found])}"
+        for found, what in ((missing, "are not in the results"), (other, "are other files"))
+        if found
+    ]
+    if said:
+        raise DataError(
+            f"Of {len(stimuli)} rated stimuli {'; '.join(said)}.",
+            "Name the results folders that the study was frozen from.",
+        )
+
+
+def _check_stand_ins(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
+    """A method's scores must not stand beside the opinion of what took its place."""
+    both = sorted(
+        {stimulus.method for stimulus in stimuli}
+        & set(frame.loc[frame["dataset"].isin({s.dataset for s in stimuli}), "method"])
+    )
+    if both:
+        raise DataError(
+            f"Stand-ins were rated in the place of {listed(both)}, which the results hold.",
+            "Freeze a study from these results, or leave these methods out of the results.",
+        )

@@ -1,0 +1,130 @@
+"""A study at a glance: who is how far, and how often what has been rated."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.store.database import Store
+from sreval.store.models import PlanItem, Rater, Session, Study, Tombstone, Vote
+from sreval.store.studies import by_name, design_of
+
+
+@dataclass(frozen=True)
+class RaterRow:
+    """One rater's progress. ``holds_slot``: no other rater takes the place."""
+
+    rater: str
+    slot: int
+    holds_slot: bool
+    stage: str
+    outcome: str | None
+    done: int
+    of: int
+    sitting: int
+    seen_at: dt.datetime
+    decided: bool | None
+    decided_reason: str
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How often the stimuli of one cell have been rated by those who hold a slot."""
+
+    dataset: str
+    method: str
+    stimuli: int
+    votes: int
+    fewest: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """``target`` raters are aimed at, ``complete`` have come to the end and hold their slot."""
+
+    study: str
+    state: str
+    target: int
+    complete: int
+    deleted: int
+    votes: int
+    raters: tuple[RaterRow, ...]
+    exposures: tuple[Exposure, ...]
+
+
+def overview(store: Store, study: str) -> Overview:
+    """The study as of one moment. Raises UsageError when there is none of that name."""
+    with store.read() as tx:
+        row = by_name(tx, study)
+        raters = _raters(tx, row)
+        buried = select(func.count()).select_from(Tombstone).where(Tombstone.study_id == row.id)
+        cast = select(func.sum(Session.done)).where(Session.study_id == row.id)
+        return Overview(
+            study=row.name,
+            state=row.state,
+            target=design_of(row).raters,
+            complete=sum(r.outcome == "complete" and r.holds_slot for r in raters),
+            deleted=tx.scalar(buried) or 0,
+            votes=tx.scalar(cast) or 0,
+            raters=raters,
+            exposures=_exposures(tx, row),
+        )
+
+
+def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:
+    query = (
+        select(
+            Rater.pseudonym,
+            Session.slot,
+            Session.holds_slot,
+            Session.stage,
+            Session.outcome,
+            Session.done,
+            Session.total,
+            Session.sitting,
+            Session.seen_at,
+            Session.accepted,
+            Session.accepted_reason,
+            Rater.simulated,
+        )
+        .join(Session, Session.rater_id == Rater.id)
+        .where(Rater.study_id == study.id)
+        .order_by(Rater.number)
+    )
+    return tuple(RaterRow(*tuple(row)) for row in tx.execute(query))
+
+
+def _exposures(tx: Transaction, study: Study) -> tuple[Exposure, ...]:
+    """Only stimuli that stand in somebody's plan are known here."""
+    stimulus = (PlanItem.dataset, PlanItem.method, PlanItem.image)
+    voted = and_(Vote.session_id == PlanItem.session_id, Vote.position == PlanItem.position)
+    counts = (
+        select(*stimulus, func.count(Vote.position).label("votes"))
+        .select_from(PlanItem)
+        .join(Session, Session.id == PlanItem.session_id)
+        .outerjoin(Vote, voted)
+        .where(Session.study_id == study.id, Session.holds_slot, PlanItem.kind == "vote")
+        .group_by(*stimulus)
+        .subquery()
+    )
+    query = (
+        select(
+            counts.c.dataset,
+            counts.c.method,
+            func.count(),
+            func.sum(counts.c.votes),
+            func.min(counts.c.votes),
+            func.max(counts.c.votes),
+        )
+        .group_by(counts.c.dataset, counts.c.method)
+        .order_by(counts.c.dataset, counts.c.method)
+    )
+    return tuple(
+        Exposure(dataset, method, stimuli, int(votes), fewest, most)
+        for dataset, method, stimuli, votes, fewest, most in tx.execute(query)
+    )

@@ -1,0 +1,86 @@
+"""Whether a session's votes are used and its rater is paid: the design's rules, the operator."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.statistics.votes import COLUMNS
+from sreval.store.models import PlanItem, Rater, Session, Study, Vote
+from sreval.study.acceptance import Verdict, judge
+from sreval.study.design import StudyDesign
+
+_TIMES = ("shown_at", "received_at")
+
+
+def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
+    """The design's verdict on one session as it stands."""
+    return judge(_frame(tx, votes_query().where(Session.id == session.id)), design)
+
+
+def votes_query() -> Select[*tuple[object, ...]]:
+    """Every vote with what it was cast on, columns named as in COLUMNS, by rater and position."""
+    return (
+        select(
+            Study.name.label("study"),
+            Rater.pseudonym.label("rater"),
+            Session.id.label("session"),
+            Vote.position,
+            PlanItem.image,
+            PlanItem.scene,
+            PlanItem.dataset,
+            PlanItem.method,
+            PlanItem.stimulus_sha256,
+            Vote.score,
+            PlanItem.kind,
+            Vote.response_ms,
+            Vote.shown_at,
+            Vote.stored_at.label("received_at"),
+            Vote.device,
+            Rater.simulated,
+        )
+        .join(
+            PlanItem,
+            (PlanItem.session_id == Vote.session_id) & (PlanItem.position == Vote.position),
+        )
+        .join(Session, Session.id == Vote.session_id)
+        .join(Rater, Rater.id == Session.rater_id)
+        .join(Study, Study.id == Session.study_id)
+        .order_by(Rater.number, Vote.position)
+    )
+
+
+def judged_votes(
+    tx: Transaction, study: Study, design: StudyDesign
+) -> tuple[pd.DataFrame, dict[str, Verdict]]:
+    """All votes of a study with `accepted` and `reason` filled in, and the rules' verdicts.
+
+    The operator's decision on a session stands above the rules'.
+    """
+    votes = _frame(tx, votes_query().where(Session.study_id == study.id))
+    verdicts = {str(name): judge(part, design) for name, part in votes.groupby("session")}
+    decided = {
+        session_id: (accepted, reason)
+        for session_id, accepted, reason in tx.execute(
+            select(Session.id, Session.accepted, Session.accepted_reason).where(
+                Session.study_id == study.id, Session.accepted.is_not(None)
+            )
+        )
+    }
+    accepted, reasons = {}, {}
+    for name, verdict in verdicts.items():
+        used, why = decided.get(name, (verdict.used, "; ".join(verdict.reasons)))
+        accepted[name], reasons[name] = used, "" if used else why
+    votes["accepted"] = votes["session"].map(accepted).astype(bool)
+    votes["reason"] = votes["session"].map(reasons).astype(object)
+    return votes[list(COLUMNS)], verdicts
+
+
+def _frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
+    result = tx.execute(query)
+    frame = pd.DataFrame(result.all(), columns=list(result.keys()))
+    for column in _TIMES:
+        frame[column] = pd.to_datetime(frame[column], utc=True)
+    # `judge` reads a table as check_votes gives it; what it decides isn't known yet.
+    return frame.assign(accepted=True, reason="")

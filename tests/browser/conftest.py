@@ -1,0 +1,319 @@
+"""A frozen study of real photographs, served; Chromium to look at it with; a rater who clicks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import skimage.data
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from sqlalchemy import select
+from waitress.server import create_server
+
+from sreval.site.app import create_app, personal_link
+from sreval.site.config import site_config
+from sreval.store import models
+from sreval.store.database import Store
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
+
+UInt8 = npt.NDArray[np.uint8]
+WORDS = ("bad", "poor", "fair", "good", "excellent")
+READY = "#scores button[data-score='1'][aria-disabled=false]"
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+]
+
+
+def design(**changes: Any) -> dict[str, Any]:
+    """Examples, practice and nine votes with one break; questions before and after."""
+    content: dict[str, Any] = {
+        "name": "photographs",
+        "title": "How good do enlarged photographs look?",
+        "instructions": "You will see photographs that were enlarged in different ways. Some are "
+        "sharp, some are not.\n\nPlease say how good each one looks to you as a whole. There is "
+        "no time limit, but your first impression counts most.",
+        "raters": 200,
+        "seed": 11,
+        "images": {
+            "methods": ["nearest", "bicubic", "hr"],
+            "datasets": [{"name": "skimage", "images": list(_scenes())}],
+        },
+        "calibration": {
+            "dataset": "skimage",
+            "images": 1,
+            "anchors": [{"method": "nearest", "score": 1}, {"method": "hr", "score": 5}],
+        },
+        "warm_up": {"dataset": "skimage", "images": 1, "methods": ["bicubic"]},
+        "order": {"scene_distance": 1},
+        "sittings": {"break_every": 8, "break_seconds": 1},
+        "viewing": {"least_ms": 120, "grey_ms": 120},
+        "consent": {
+            "version": "1",
+            "text": "You take part in a study of how photographs look after they were enlarged. "
+            "It takes about ten minutes.\n\nYour scores are stored under a pseudonym. You may "
+            "stop at any time and have your scores deleted.",
+        },
+        "questions": [
+            {
+                "key": "sight",
+                "text": "Is your sight normal, or corrected to normal by glasses or lenses?",
+                "options": ["Yes", "No"],
+            },
+            {
+                "key": "distance",
+                "text": "How far are your eyes from the screen, in centimetres?",
+                "kind": "number",
+                "low": 20,
+                "high": 300,
+            },
+            {
+                "key": "light",
+                "text": "How is the room lit?",
+                "options": ["Daylight", "Lamps", "Dark"],
+            },
+            {
+                "key": "remarks",
+                "when": "after",
+                "text": "Is there anything that you wish to tell us?",
+                "kind": "text",
+                "required": False,
+            },
+        ],
+        "outcomes": {"complete": "QX7-4421"},
+    }
+    return content | changes
+
+
+def plain(**changes: Any) -> dict[str, Any]:
+    """Nine votes and nothing else."""
+    gone = ("calibration", "warm_up", "questions")
+    content = {key: value for key, value in design().items() if key not in gone}
+    return content | {"sittings": {}} | changes
+
+
+def _scenes() -> dict[str, UInt8]:
+    """Three photographs of odd and even sizes."""
+    return {
+        "astronaut": skimage.data.astronaut()[0:320, 10:491],
+        "chelsea": skimage.data.chelsea()[:300, :451],
+        "coffee": skimage.data.coffee()[10:367, 120:448],
+    }
+
+
+def _version(image: UInt8, method: str) -> UInt8:
+    if method == "hr":
+        return image
+    height, width = image.shape[:2]
+    how = Image.Resampling.NEAREST if method == "nearest" else Image.Resampling.BICUBIC
+    small = Image.fromarray(image).resize((width // 4, height // 4), Image.Resampling.BICUBIC)
+    return np.asarray(small.resize((width, height), how))
+
+
+def freeze(folder: Path, content: dict[str, Any]) -> Path:
+    """A study's folder, frozen."""
+    methods = StudyDesign.model_validate(content).images.methods
+    (folder / STIMULI).mkdir(parents=True)
+    rows = [f"{key} = {_toml(value)}\n" for key, value in content.items()]
+    (folder / "study.toml").write_text("".join(rows), encoding="utf-8")
+    stimuli = []
+    for name, image in _scenes().items():
+        for method in methods:
+            buffer = io.BytesIO()
+            Image.fromarray(_version(image, method)).save(buffer, "PNG")
+            sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
+            (folder / STIMULI / f"{sha256}.png").write_bytes(buffer.getvalue())
+            height, width = image.shape[:2]
+            stimuli.append(
+                Stimulus("skimage", name, name, method, sha256, sha256, width, height)
+            )
+    (folder / MANIFEST).write_text(Manifest(tuple(stimuli)).as_json(), encoding="utf-8")
+    return folder
+
+
+def _toml(value: Any) -> str:
+    """Scalars and arrays of JSON are TOML; tables stand inline."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A study that is being served."""
+
+    folder: Path
+    url: str
+    store: Store
+    link: Callable[[], str]
+    """A new rater's personal link."""
+
+    def votes(self) -> list[tuple[int, int]]:
+        """Position and score of every stored vote, in the order of their storing."""
+        with self.store.read() as tx:
+            return [(v.position, v.score) for v in tx.scalars(select(models.Vote)).all()]
+
+
+@contextmanager
+def served(folder: Path, content: dict[str, Any]) -> Iterator[Served]:
+    """The real site on a free port of the loopback address."""
+    freeze(folder, content)
+    config = site_config(study=folder, database=str(folder / "votes.sqlite"), rates=None)
+    app = create_app(config)
+    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    url = f"http://127.0.0.1:{server.effective_port}"
+    store = app.extensions["sreval"].store
+    try:
+        yield Served(folder, url, store, lambda: url + personal_link(app))
+    finally:
+        server.task_dispatcher.shutdown()
+        server.asyncore.socket_map.clear()
+        server._map.clear()
+        server.pull_trigger()
+        thread.join(10)
+        server.close()
+        store.dispose()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Chromium; tests skip, saying so, without it."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not found:
+        pytest.skip("there is no chromium on the PATH")
+    return found
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@dataclass
+class Watched:
+    """A browser window, and everything that went wrong or out in it."""
+
+    browser: Browser
+    context: BrowserContext
+    page: Page
+    origin: str
+    problems: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> Page:
+        """Listen to one more tab."""
+        page.on("console", lambda m: self.problems.append(f"{m.type}: {m.text}"))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("request", lambda request: self.addresses.append(request.url))
+        return page
+
+    def check(self, *expected: str) -> None:
+        """Nothing left the host; no word on the console but what was to be expected."""
+        away = [url for url in self.addresses if not url.startswith(f"{self.origin}/")]
+        assert not away, away
+        other = [p for p in self.problems if not any(word in p for word in expected)]
+        assert not other, other
+
+    def screenshot(self, page: Page | None = None) -> UInt8:
+        """The window's own pixels. Playwright's own call would give them, too, but only in a
+        viewport that it emulates, where Chromium places boxes on whole CSS pixels."""
+        session = self.context.new_cdp_session(page or self.page)
+        data = session.send("Page.captureScreenshot", {"format": "png"})["data"]
+        session.detach()
+        image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        return np.asarray(image)
+
+
+Window = Callable[..., Watched]
+
+
+@pytest.fixture(scope="session")
+def browsers(playwright: Playwright, chromium_path: str) -> Iterator[Callable[[float], Browser]]:
+    """Chromium on a screen with that many device pixels to a CSS pixel."""
+    started: dict[float, Browser] = {}
+
+    def get(ratio: float) -> Browser:
+        if ratio not in started:
+            scale = [f"--force-device-scale-factor={ratio}", "--window-size=1280,860"]
+            started[ratio] = playwright.chromium.launch(
+                executable_path=chromium_path, args=CHROMIUM + scale
+            )
+        return started[ratio]
+
+    yield get
+    for browser in started.values():
+        browser.close()
+
+
+@pytest.fixture
+def window(browsers: Callable[[float], Browser]) -> Iterator[Window]:
+    """Open a window on a served study; `size` emulates one of that many CSS pixels."""
+    with ExitStack() as stack:
+
+        def open_window(
+            site: Served, ratio: float = 1, size: tuple[int, int] | None = None, **options: Any
+        ) -> Watched:
+            browser = browsers(ratio)
+            shape = {"width": size[0], "height": size[1]} if size else None
+            options |= {"viewport": shape} if shape else {"no_viewport": True}
+            context = browser.new_context(**{"locale": "en-GB", **options})
+            stack.callback(context.close)
+            context.set_default_timeout(10_000)
+            page = context.new_page()
+            watched = Watched(browser, context, page, site.url)
+            watched.watch(page)
+            return watched
+
+        yield open_window
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A study with all its parts."""
+    with served(tmp_path_factory.mktemp("whole") / "study", design()) as site:
+        yield site
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Served]:
+    """Nine votes and nothing else, for one rater."""
+    with served(tmp_path / "study", plain()) as site:
+        yield site
+
+
+def submit(page: Page, stage: str) -> None:
+    """Send the form of one stage, once it can be sent."""
+    page.locator(f"form[data-stage={stage}] button:enabled").click()
+
+
+def to_rating(page: Page, link: str) -> None:
+    """Through a study without questions to its first image."""
+    page.goto(link)
+    for stage in ("consent", "device", "instructions"):
+        submit(page, stage)
+    page.wait_for_selector(READY)

@@ -1,0 +1,147 @@
+"""Migrations, on both databases: up, down, with rows, and what the models say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import CheckConstraint, MetaData, inspect, select, text
+
+from sreval.store import privacy, schema
+from sreval.store.database import Store, open_store, parse_url
+from sreval.store.errors import SchemaError
+from sreval.store.models import Base
+from tests.store.conftest import Study
+
+NewDatabase = Callable[..., str]
+
+
+def rows_of(store: Store, without: tuple[str, ...] = ()) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, as the database has it."""
+    with store.engine.connect() as connection:
+        found = MetaData()
+        found.reflect(connection)
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for table in found.sorted_tables
+            if table.name not in ("alembic_version", *without)
+        }
+
+
+def test_migrated_tables_are_exactly_those_of_the_models(store: Store) -> None:
+    options = {"compare_type": True, "compare_server_default": True}
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrated_tables_refuse_what_the_models_refuse(store: Store) -> None:
+    """Alembic compares no CHECK and no rule of deletion."""
+    with store.engine.connect() as connection:
+        seen = inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            checks = {c["name"] for c in seen.get_check_constraints(table.name)}
+            assert checks == {c.name for c in table.constraints if isinstance(c, CheckConstraint)}
+            rules = {
+                key["name"]: key["options"].get("ondelete")
+                for key in seen.get_foreign_keys(table.name)
+            }
+            assert rules == {key.name: key.ondelete for key in table.foreign_key_constraints}
+
+
+def test_every_migration_goes_down_and_up_again_with_rows_in_place(study: Study) -> None:
+    session = study.rating()
+    study.vote_all(session, upto=7)
+    gone = study.rating()
+    study.vote(gone, 1)
+    privacy.delete_rater(study.store, study.name, study_rater(study, gone))
+    before = rows_of(study.store)
+    assert before["vote"]
+    assert before["tombstone"]
+    with study.store.schema_change() as connection:
+        schema.to_revision(connection, "0001")
+    assert study.store.check_schema() == "older"
+    later = ("audit", "operator")
+    assert rows_of(study.store) == {k: v for k, v in before.items() if k not in later}
+    study.store.upgrade()
+    assert study.store.check_schema() == "current"
+    assert rows_of(study.store, later) == {k: v for k, v in before.items() if k not in later}
+    study.vote(session, 8)
+
+
+def study_rater(study: Study, session: str) -> str:
+    from sreval.store import frames
+
+    table = frames.sessions(study.store, study.name)
+    return str(table.loc[table["session"] == session, "rater"].item())
+
+
+def test_base_leaves_nothing_and_head_comes_back(store: Store) -> None:
+    with store.schema_change() as connection:
+        schema.to_revision(connection, "base")
+    with store.engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    assert store.check_schema() == "empty"
+    store.upgrade()
+    assert store.check_schema() == "current"
+
+
+def test_migration_that_fails_leaves_the_old_tables(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.rating()
+    with study.store.schema_change() as connection:
+        schema.to_revision(connection, "0001")
+    before = rows_of(study.store)
+
+    def broken(connection: object) -> None:
+        schema.to_head(connection)  # type: ignore[arg-type]
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("sreval.store.database.to_head", broken)
+    with pytest.raises(RuntimeError):
+        study.store.upgrade()
+    assert study.store.check_schema() == "older"
+    assert rows_of(study.store) == before
+
+
+def test_older_tables_are_named_with_the_remedy_and_not_changed(store: Store) -> None:
+    with store.schema_change() as connection:
+        schema.to_revision(connection, "0001")
+    for create in (False, True):
+        with pytest.raises(SchemaError, match=r"older.*sreval study upgrade"):
+            open_store(store.url.render_as_string(hide_password=False), create=create)
+    assert store.check_schema() == "older"
+
+
+def test_newer_tables_are_refused_by_opening_and_by_upgrade(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match="newer"):
+        open_store(store.url.render_as_string(hide_password=False))
+    with pytest.raises(SchemaError, match="newer"):
+        store.upgrade()
+
+
+def test_two_servers_that_start_at_once_make_the_tables_once(
+    database_kind: str, new_database: NewDatabase, race: Callable[..., list[object]]
+) -> None:
+    url = new_database(database_kind, tables=False)
+    opened = race(lambda _: open_store(url, create=True), 4)
+    assert [type(one) for one in opened] == [Store] * 4
+    for one in opened:
+        assert isinstance(one, Store)
+        assert one.check_schema() == "current"
+        one.dispose()
+
+
+def test_database_without_our_tables_is_named_so(
+    database_kind: str, new_database: NewDatabase
+) -> None:
+    url = new_database(database_kind, tables=False)
+    if database_kind == "sqlite":
+        Store(parse_url(url)).check_schema()  # makes the file
+    with pytest.raises(SchemaError, match="no tables"):
+        open_store(url)

@@ -1,0 +1,246 @@
+"""The transaction of a vote, on both databases: durable, once, in order, whatever races."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from sreval.store import progress, studies, votes
+from sreval.store.database import open_store
+from sreval.store.errors import VoteError
+from sreval.store.models import Session, Vote
+from tests.store.conftest import START, Race, Study
+
+
+def stored(study: Study, session: str) -> list[tuple[int, int]]:
+    with study.store.read() as tx:
+        query = select(Vote.position, Vote.score).where(Vote.session_id == session)
+        return [(position, score) for position, score in tx.execute(query.order_by(Vote.position))]
+
+
+def why(study: Study, *args: Any, **options: Any) -> str:
+    with pytest.raises(VoteError) as refused:
+        study.vote(*args, **options)
+    return refused.value.why
+
+
+def test_receipt_names_what_was_stored_and_what_comes_next(study: Study) -> None:
+    session = study.rating()
+    receipt = study.vote(session, 1, 4)
+    assert (receipt.position, receipt.score, receipt.repeated) == (1, 4, False)
+    assert receipt.current.state.position == 2
+    assert receipt.current == progress.current(study.store, session)
+    assert receipt.stored_at > START
+
+
+def test_acknowledged_vote_is_there_for_everyone_at_once(study: Study, database_url: str) -> None:
+    session = study.rating()
+    study.vote(session, 1, 2)
+    other = open_store(database_url)
+    try:
+        assert progress.state(other, session).done == 1
+    finally:
+        other.dispose()
+
+
+def test_same_key_gives_the_same_receipt(study: Study) -> None:
+    session = study.rating()
+    first = study.vote(session, 1, 4, key="k")
+    again = study.vote(session, 1, 4, key="k")
+    assert again.repeated
+    assert (again.position, again.score, again.stored_at) == (1, 4, first.stored_at)
+    later = study.vote(session, 2, 5, key="k")
+    assert (later.position, later.score) == (1, 4)
+    assert stored(study, session) == [(1, 4)]
+
+
+def test_first_vote_on_a_position_stands(study: Study) -> None:
+    session = study.rating()
+    study.vote(session, 1, 4, key="one tab")
+    other = study.vote(session, 1, 2, key="another tab")
+    assert (other.score, other.repeated) == (4, True)
+    assert stored(study, session) == [(1, 4)]
+
+
+def test_retry_is_answered_however_things_went_on(study: Study) -> None:
+    session = study.rating()
+    study.vote(session, 1, 4, key="k")
+    studies.set_state(study.store, study.name, "paused")
+    assert study.vote(session, 1, 4, key="k").repeated
+    studies.set_state(study.store, study.name, "closed")
+    assert study.vote(session, 1, 4, key="k").repeated
+    progress.withdraw(study.store, session)
+    assert study.vote(session, 1, 4, key="k").score == 4
+
+
+@pytest.mark.parametrize("position", [2, 12, 13, 10**9])
+def test_position_ahead_is_refused(study: Study, position: int) -> None:
+    session = study.rating()
+    assert why(study, session, position) == "position"
+    assert stored(study, session) == []
+
+
+@pytest.mark.parametrize("score", [0, 6, -1, 2**40, 3.0, "3", True, None])
+def test_score_off_the_scale_is_refused(study: Study, score: Any) -> None:
+    assert why(study, study.rating(), 1, score) == "scale"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"response_ms": 499.0}, "too-early"),
+        ({"response_ms": -1.0}, "too-early"),
+        ({"response_ms": float("nan")}, "too-early"),
+        ({"shown_at": dt.datetime(2026, 3, 1)}, "too-early"),  # the point
+        ({"key": ""}, "position"),
+        ({"key": "k" * 81}, "position"),
+        ({"key": "k\x00"}, "position"),
+        ({"device": "d" * 501}, "position"),
+    ],
+)
+def test_senseless_vote_is_refused(study: Study, options: dict[str, Any], reason: str) -> None:
+    session = study.rating()
+    assert why(study, session, 1, **options) == reason
+    assert stored(study, session) == []
+
+
+def test_votes_are_refused_before_the_first_item(study: Study) -> None:
+    assert why(study, study.enrol(), 1) == "position"
+
+
+def test_votes_are_refused_of_nobody(study: Study) -> None:
+    assert why(study, "s-nobody", 1) == "session"
+
+
+def test_votes_are_refused_while_paused_and_go_on_afterwards(study: Study) -> None:
+    session = study.rating()
+    studies.set_state(study.store, study.name, "paused")
+    assert why(study, session, 1) == "paused"
+    studies.set_state(study.store, study.name, "open")
+    study.vote(session, 1)
+    studies.set_state(study.store, study.name, "closed")
+    assert why(study, session, 2) == "closed"
+
+
+def test_votes_are_refused_in_a_break_even_when_its_time_is_over(study: Study) -> None:
+    session = study.rating()
+    for position in (1, 2, 3):
+        study.vote(session, position)
+    assert why(study, session, 4) == "rest"
+    study.clock.wait(minutes=2)
+    assert why(study, session, 4) == "position"
+    progress.resume_after_break(study.store, session)
+    study.vote(session, 4)
+
+
+def test_votes_are_refused_after_the_last_and_after_withdrawal(study: Study) -> None:
+    session = study.rating()
+    study.vote_all(session)
+    assert why(study, session, 13) == "ended"
+    other = study.rating()
+    progress.withdraw(study.store, other)
+    assert why(study, other, 1) == "ended"
+
+
+def test_race_on_one_position_stores_one_vote_and_tells_all_the_same(
+    study: Study, race: Race
+) -> None:
+    session = study.rating()
+    receipts = race(lambda n: study.vote(session, 1, 1 + n % 5, key=f"tab-{n}"), 8)
+    assert Counter(receipt.repeated for receipt in receipts) == {False: 1, True: 7}
+    assert len({(receipt.score, receipt.stored_at) for receipt in receipts}) == 1
+    assert stored(study, session) == [(1, receipts[0].score)]
+
+
+def test_race_of_one_retried_request_stores_one_vote(study: Study, race: Race) -> None:
+    session = study.rating()
+    receipts = race(lambda _: study.vote(session, 1, 5, key="the same"), 8)
+    assert Counter(receipt.repeated for receipt in receipts) == {False: 1, True: 7}
+
+
+def test_raters_who_vote_at_once_lose_nothing(study: Study, race: Race) -> None:
+    sessions = [study.rating() for _ in range(6)]
+
+    def all_votes(number: int) -> list[int]:
+        study.vote_all(sessions[number])
+        return [position for position, _ in stored(study, sessions[number])]
+
+    assert race(all_votes, 6) == [list(range(1, 13))] * 6
+
+
+def test_vote_racing_with_withdrawal_is_kept_or_refused_never_both(
+    study: Study, race: Race
+) -> None:
+    for _ in range(5):
+        session = study.rating()
+        work = [
+            lambda s=session: study.vote(s, 1),
+            lambda s=session: progress.withdraw(study.store, s),
+        ]
+        voted, _ = race(lambda n, w=work: w[n](), 2)
+        assert len(stored(study, session)) == (0 if isinstance(voted, VoteError) else 1)
+
+
+def test_database_itself_refuses_a_second_vote_and_a_score_off_the_scale(study: Study) -> None:
+    """Whatever the code above it does."""
+    session = study.rating()
+    study.vote(session, 1, 3, key="k1")
+    study.vote(session, 2, 3, key="k2")
+    row = {
+        "session_id": session,
+        "position": 3,
+        "score": 3,
+        "key": "k3",
+        "response_ms": 900.0,
+        "shown_at": START,
+        "stored_at": START,
+        "device": "",
+    }
+    for bad in ({"position": 1}, {"key": "k1"}, {"score": 0}, {"score": 6}, {"position": 99}):
+        with pytest.raises(IntegrityError), study.store.begin() as tx:
+            tx.execute(insert(Vote), [{**row, **bad}])
+    assert stored(study, session) == [(1, 3), (2, 3)]
+
+
+def test_failure_after_the_vote_was_written_undoes_it_whole(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = study.rating()
+    with monkeypatch.context() as patched:
+        patched.setattr(votes, "current_of", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            study.vote(session, 1, 5)
+    assert stored(study, session) == []
+    assert progress.state(study.store, session).done == 0
+    study.vote(session, 1, 2)
+    assert stored(study, session) == [(1, 2)]
+
+
+def test_done_is_the_number_of_votes(study: Study) -> None:
+    sessions = [study.rating() for _ in range(3)]
+    for number, session in enumerate(sessions):
+        study.vote_all(session, upto=4 * number)
+    with study.store.read() as tx:
+        counted = select(Session.done, func.count(Vote.position))
+        query = counted.outerjoin(Vote, Vote.session_id == Session.id).group_by(Session.id)
+        assert sorted(tuple(row) for row in tx.execute(query)) == [(0, 0), (4, 4), (8, 8)]
+
+
+@given(st.text(max_size=votes.LONGEST_DEVICE))
+def test_device_facts_may_be_any_text(text: str) -> None:
+    from sqlalchemy.dialects import sqlite
+
+    from sreval.store.models import FreeText
+
+    kept = FreeText().process_bind_param(text, sqlite.dialect())
+    assert kept is not None
+    assert "\x00" not in kept
+    assert kept.encode().decode() == kept
+    assert len(kept) == len(text)
