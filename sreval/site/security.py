@@ -75,7 +75,7 @@ def _limit_rates(app: Flask, rates: Rates) -> None:
     Limiter(
         _who,
         app=app,
-        default_limits=[lambda: str(getattr(rates, _RATED[str(request.endpoint)]))],
+        default_limits=[lambda: str(getattr(rates, _RATED.get(str(request.endpoint), "form")))],
         default_limits_exempt_when=lambda: request.endpoint not in _RATED or not _who(),
         storage_uri="memory://",
     )

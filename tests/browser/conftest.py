@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +144,7 @@ def freeze(folder: Path, content: dict[str, Any]) -> Path:
             sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
             (folder / STIMULI / f"{sha256}.png").write_bytes(buffer.getvalue())
             height, width = image.shape[:2]
-            stimuli.append(
-                Stimulus("skimage", name, name, method, sha256, sha256, width, height)
-            )
+            stimuli.append(Stimulus("skimage", name, name, method, sha256, sha256, width, height))
     (folder / MANIFEST).write_text(Manifest(tuple(stimuli)).as_json(), encoding="utf-8")
     return folder
 
@@ -169,11 +167,22 @@ class Served:
     store: Store
     link: Callable[[], str]
     """A new rater's personal link."""
+    earlier: frozenset[str] = frozenset()
+    """Sessions of other tests."""
+
+    def stored(self) -> list[models.Vote]:
+        """Every vote of this test, in the order of their storing."""
+        with self.store.read() as tx:
+            found = tx.scalars(select(models.Vote).order_by(models.Vote.stored_at)).all()
+        return [vote for vote in found if vote.session_id not in self.earlier]
 
     def votes(self) -> list[tuple[int, int]]:
-        """Position and score of every stored vote, in the order of their storing."""
-        with self.store.read() as tx:
-            return [(v.position, v.score) for v in tx.scalars(select(models.Vote)).all()]
+        """Their positions and scores."""
+        return [(vote.position, vote.score) for vote in self.stored()]
+
+    def for_one_test(self) -> Served:
+        """The same site; votes of earlier tests don't count."""
+        return replace(self, earlier=frozenset(vote.session_id for vote in self.stored()))
 
 
 @contextmanager
@@ -183,18 +192,25 @@ def served(folder: Path, content: dict[str, Any]) -> Iterator[Served]:
     config = site_config(study=folder, database=str(folder / "votes.sqlite"), rates=None)
     app = create_app(config)
     server = create_server(app, host="127.0.0.1", port=0, threads=4)
-    thread = threading.Thread(target=server.run)
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            server.asyncore.loop(timeout=1, map=server._map, count=1)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+
+    thread = threading.Thread(target=run)
     thread.start()
     url = f"http://127.0.0.1:{server.effective_port}"
     store = app.extensions["sreval"].store
     try:
         yield Served(folder, url, store, lambda: url + personal_link(app))
     finally:
-        server.task_dispatcher.shutdown()
-        server.asyncore.socket_map.clear()
-        server._map.clear()
+        stop.set()
         server.pull_trigger()
-        thread.join(10)
+        thread.join()
+        server.task_dispatcher.shutdown()
         server.close()
         store.dispose()
 
@@ -239,14 +255,17 @@ class Watched:
         other = [p for p in self.problems if not any(word in p for word in expected)]
         assert not other, other
 
-    def screenshot(self, page: Page | None = None) -> UInt8:
-        """The window's own pixels. Playwright's own call would give them, too, but only in a
-        viewport that it emulates, where Chromium places boxes on whole CSS pixels."""
-        session = self.context.new_cdp_session(page or self.page)
-        data = session.send("Page.captureScreenshot", {"format": "png"})["data"]
+    def screenshot(self, path: Path) -> UInt8:
+        """The window's own pixels, kept as a file. Playwright's own call would give them, too,
+        but only in a viewport that it emulates, where Chromium places boxes on whole CSS
+        pixels."""
+        session = self.context.new_cdp_session(self.page)
+        data = session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})[
+            "data"
+        ]
         session.detach()
-        image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
-        return np.asarray(image)
+        path.write_bytes(base64.b64decode(data))
+        return np.asarray(Image.open(path).convert("RGB"))
 
 
 Window = Callable[..., Watched]
@@ -259,7 +278,8 @@ def browsers(playwright: Playwright, chromium_path: str) -> Iterator[Callable[[f
 
     def get(ratio: float) -> Browser:
         if ratio not in started:
-            scale = [f"--force-device-scale-factor={ratio}", "--window-size=1280,860"]
+            size = {1: "1280,860", 1.25: "1100,780"}.get(ratio, "940,720")  # few pixels: fast
+            scale = [f"--force-device-scale-factor={ratio}", f"--window-size={size}"]
             started[ratio] = playwright.chromium.launch(
                 executable_path=chromium_path, args=CHROMIUM + scale
             )
@@ -293,17 +313,27 @@ def window(browsers: Callable[[float], Browser]) -> Iterator[Window]:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A study with all its parts."""
+def _whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("whole") / "study", design()) as site:
         yield site
 
 
-@pytest.fixture
-def brief(tmp_path: Path) -> Iterator[Served]:
-    """Nine votes and nothing else, for one rater."""
-    with served(tmp_path / "study", plain()) as site:
+@pytest.fixture(scope="session")
+def _brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("brief") / "study", plain()) as site:
         yield site
+
+
+@pytest.fixture
+def whole(_whole: Served) -> Served:
+    """A study with all its parts."""
+    return _whole.for_one_test()
+
+
+@pytest.fixture
+def brief(_brief: Served) -> Served:
+    """Nine votes and nothing else."""
+    return _brief.for_one_test()
 
 
 def submit(page: Page, stage: str) -> None:

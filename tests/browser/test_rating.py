@@ -1,0 +1,349 @@
+"""The rating page under all that raters, browsers and networks do to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Request, Route, expect
+from sqlalchemy import select
+
+from sreval.store import models, studies
+
+from .conftest import READY, Served, Window, plain, served, to_rating
+
+COUNT = "#count"
+OFFLINE = "net::ERR"
+
+
+def rate(page: Page, position: int, score: int) -> None:
+    """Press a key at that item, once it can be rated."""
+    expect(page.locator(COUNT)).to_have_text(f"Image {position} of 9")
+    page.wait_for_selector(READY)
+    page.keyboard.press(str(score))
+
+
+def settle(site: Served, page: Page, votes: list[tuple[int, int]]) -> None:
+    """Wait until the page says that all is saved; then exactly these votes are stored."""
+    expect(page.locator("#status")).to_have_text("Saved")
+    assert site.votes() == votes
+
+
+def test_votes_made_offline_wait_and_go_out_in_order(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief.link())
+    rate(seen.page, 1, 4)
+    expect(seen.page.locator(COUNT)).to_have_text("Image 2 of 9")
+    seen.page.wait_for_load_state("networkidle")
+    seen.context.set_offline(True)
+    rate(seen.page, 2, 5)  # the images of three more items are at hand
+    rate(seen.page, 3, 1)
+    rate(seen.page, 4, 2)
+    expect(seen.page.locator("#status")).to_have_text("Offline, will retry")
+    assert brief.votes() == [(1, 4)]
+    seen.context.set_offline(False)
+    rate(seen.page, 5, 3)
+    settle(brief, seen.page, [(1, 4), (2, 5), (3, 1), (4, 2), (5, 3)])
+    expect(seen.page.locator(COUNT)).to_have_text("Image 6 of 9")
+    seen.check(OFFLINE)
+
+
+def test_a_vote_survives_a_reload_before_it_was_sent(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief.link())
+    seen.page.route("**/api/vote", lambda route: route.abort())
+    rate(seen.page, 1, 2)
+    expect(seen.page.locator("#status")).to_have_text("Offline, will retry")
+    seen.page.unroute("**/api/vote")
+    seen.page.reload()
+    rate(seen.page, 2, 3)
+    settle(brief, seen.page, [(1, 2), (2, 3)])
+
+
+def test_a_lost_answer_is_asked_for_with_the_same_key(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief.link())
+    sent: list[Any] = []
+
+    def lose_first_answer(route: Route, request: Request) -> None:
+        sent.append(request.post_data_json)
+        if len(sent) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    seen.page.route("**/api/vote", lose_first_answer)
+    rate(seen.page, 1, 5)
+    rate(seen.page, 2, 4)
+    settle(brief, seen.page, [(1, 5), (2, 4)])
+    assert [vote["position"] for vote in sent] == [1, 1, 2]
+    assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_asked_again_when_it_says(
+    brief: Served, window: Window, status: int
+) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief.link())
+    refusals = [status]
+
+    def refuse_once(route: Route) -> None:
+        if refusals:
+            headers = {"Retry-After": "1", "Content-Type": "application/json"}
+            route.fulfill(status=refusals.pop(), headers=headers, body="{}")
+        else:
+            route.continue_()
+
+    seen.page.route("**/api/vote", refuse_once)
+    rate(seen.page, 1, 5)
+    expect(seen.page.locator("#status")).to_have_text("The server is busy, will retry")
+    settle(brief, seen.page, [(1, 5)])
+
+
+def test_back_and_reload_show_the_present_item(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    link = brief.link()
+    to_rating(seen.page, link)
+    rate(seen.page, 1, 3)
+    rate(seen.page, 2, 3)
+    expect(seen.page.locator(COUNT)).to_have_text("Image 3 of 9")
+    seen.page.reload()
+    expect(seen.page.locator(COUNT)).to_have_text("Image 3 of 9")
+    seen.page.go_back()  # to the page from before the rating began
+    seen.page.wait_for_load_state()
+    seen.page.goto(link)
+    rate(seen.page, 3, 3)
+    settle(brief, seen.page, [(1, 3), (2, 3), (3, 3)])
+    seen.check()
+
+
+def test_the_first_of_two_tabs_counts_and_the_other_follows(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief.link())
+    other = seen.watch(seen.context.new_page())
+    other.goto(f"{brief.url}/study")
+    other.wait_for_selector(READY)
+    rate(seen.page, 1, 2)
+    settle(brief, seen.page, [(1, 2)])
+    assert other.inner_text(COUNT) == "Image 1 of 9", "a tab in the background is left alone"
+    rate(other, 1, 5)
+    expect(other.locator(COUNT)).to_have_text("Image 2 of 9")
+    settle(brief, other, [(1, 2)])
+    rate(other, 2, 4)
+    rate(seen.page, 2, 1)
+    rate(seen.page, 3, 5)
+    settle(brief, seen.page, [(1, 2), (2, 4), (3, 5)])
+
+
+def test_a_second_browser_goes_on_where_the_first_one_stopped(
+    brief: Served, window: Window
+) -> None:
+    first, link = window(brief), brief.link()
+    to_rating(first.page, link)
+    rate(first.page, 1, 2)
+    settle(brief, first.page, [(1, 2)])
+    second = window(brief)
+    second.page.goto(link)
+    rate(second.page, 2, 3)
+    settle(brief, second.page, [(1, 2), (2, 3)])
+    rate(first.page, 2, 5)
+    rate(first.page, 3, 1)
+    settle(brief, first.page, [(1, 2), (2, 3), (3, 1)])
+
+
+def test_a_held_key_a_key_too_early_and_a_double_click_are_one_vote_at_most(
+    brief: Served, window: Window
+) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief.link())
+    seen.page.keyboard.down("4")
+    for _ in range(30):
+        seen.page.keyboard.down("4")  # repeats, as from a held key
+        seen.page.wait_for_timeout(30)
+    expect(seen.page.locator(COUNT)).to_have_text("Image 2 of 9")
+    seen.page.keyboard.up("4")
+    seen.page.wait_for_selector(READY)
+    seen.page.locator("[data-score='2']").dblclick(delay=0)
+    expect(seen.page.locator(COUNT)).to_have_text("Image 3 of 9")
+    seen.page.keyboard.press("1")  # while the image is not yet on the page
+    seen.page.wait_for_selector(READY)
+    settle(brief, seen.page, [(1, 4), (2, 2)])
+    seen.page.keyboard.press("Control+5")
+    seen.page.keyboard.press("6")
+    seen.page.click("summary")
+    seen.page.keyboard.press("5")  # while thinking of leaving
+    seen.page.click("summary")
+    rate(seen.page, 3, 3)
+    settle(brief, seen.page, [(1, 4), (2, 2), (3, 3)])
+    seen.check()
+
+
+def test_buttons_say_that_they_wait_and_times_count_from_the_paint(
+    brief: Served, window: Window
+) -> None:
+    seen = window(brief)
+    page = seen.page
+    to_rating(page, brief.link())
+    page.route("**/i/*", lambda route: (page.wait_for_timeout(400), route.continue_()))
+    page.evaluate(
+        """() => {
+          window.order = [];
+          new MutationObserver(() => order.push(["image", performance.now()]))
+            .observe(document.getElementById("stage"), {childList: true});
+          const first = document.querySelector("#scores button");
+          new MutationObserver(() => order.push([first.ariaDisabled, performance.now()]))
+            .observe(first, {attributeFilter: ["aria-disabled"]});
+        }"""
+    )
+    assert page.inner_text("#hint") == "How good is the quality of this image? Press 1 to 5."
+    page.keyboard.press("3")
+    assert page.inner_text("#hint") == "Look at the image."
+    expect(page.locator(COUNT)).to_have_text("Image 2 of 9")
+    page.wait_for_selector(READY)
+    changes = page.evaluate("order")
+    grey, image = (when for what, when in changes if what == "image")
+    shut, ready = (when for what, when in changes if what != "image")
+    assert abs(shut - grey) < 20
+    assert image - grey >= 119, "less grey than the design asks for"
+    assert ready - image >= 119, "less time to look than the design asks for"
+    page.wait_for_timeout(300)
+    began = page.evaluate("performance.now()")
+    page.keyboard.press("4")
+    settle(brief, page, [(1, 3), (2, 4)])
+    response = brief.stored()[1].response_ms
+    assert abs(began - image - response) < 60
+
+
+def test_keyboard_alone_suffices(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    page = seen.page
+    page.goto(brief.link())
+
+    def tab_to(name: str) -> None:
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            if name in page.evaluate("document.activeElement.innerText"):
+                width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+                assert width == "3px", "the focus can't be seen"
+                return
+        pytest.fail(f"no Tab leads to {name}")
+
+    for name in ("I agree, go on", "My window stays like this", "Start with the first"):
+        tab_to(name)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    page.wait_for_selector(READY)
+    tab_to("good")
+    page.keyboard.press("Enter")
+    expect(page.locator(COUNT)).to_have_text("Image 2 of 9")
+    page.wait_for_selector(READY)
+    page.keyboard.press("Space")  # the focus has stayed
+    expect(page.locator(COUNT)).to_have_text("Image 3 of 9")
+    settle(brief, page, [(1, 4), (2, 4)])
+    page.keyboard.press("Shift+Tab")
+    tab_to("good")
+    page.keyboard.down("Enter")
+    for _ in range(20):
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(30)
+    page.keyboard.up("Enter")
+    settle(brief, page, [(1, 4), (2, 4), (3, 4)])
+    seen.check()
+
+
+def test_a_window_that_is_too_small_is_covered_until_it_fits(brief: Served, window: Window) -> None:
+    seen = window(brief, size=(1000, 700))
+    page = seen.page
+    to_rating(page, brief.link())
+    page.set_viewport_size({"width": 1000, "height": 400})
+    expect(page.locator("#cover")).to_contain_text("Your window is too small for the images.")
+    page.keyboard.press("3")
+    page.set_viewport_size({"width": 1000, "height": 700})
+    expect(page.locator("#cover")).to_be_hidden()
+    page.wait_for_selector(READY)
+    assert page.locator("#image").bounding_box() is not None
+    rate(page, 1, 4)
+    settle(brief, page, [(1, 4)])
+    session = brief.stored()[0].session_id
+    with brief.store.read() as tx:
+        told = select(models.Event.facts).filter_by(session_id=session, kind="device")
+        assert [json.loads(facts)["fits"] for facts in tx.scalars(told)] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "says"),
+    [
+        ((1000, 400), {}, "Your window is too small"),
+        ((390, 800), {"is_mobile": True, "has_touch": True}, "Telephones are too small"),
+    ],
+)
+def test_a_screen_that_does_not_fit_does_not_get_past_the_check(
+    brief: Served, window: Window, size: tuple[int, int], options: dict[str, Any], says: str
+) -> None:
+    page = window(brief, size=size, **options).page
+    page.goto(brief.link())
+    page.click("form[data-stage=consent] button")
+    expect(page.locator("#advice")).to_contain_text(says)
+    expect(page.locator("form[data-stage=device] button")).to_be_disabled()
+
+
+def test_touch_is_as_good_as_a_click(brief: Served, window: Window) -> None:
+    seen = window(brief, size=(1000, 700), has_touch=True)
+    to_rating(seen.page, brief.link())
+    seen.page.tap("[data-score='5']")
+    expect(seen.page.locator(COUNT)).to_have_text("Image 2 of 9")
+    settle(brief, seen.page, [(1, 5)])
+
+
+def test_an_image_that_fails_is_fetched_again(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    failures = [1, 2]
+
+    def fail_twice(route: Route) -> None:
+        if failures:
+            failures.pop()
+            route.abort()
+        else:
+            route.continue_()
+
+    seen.page.route("**/i/*", fail_twice)
+    to_rating(seen.page, brief.link())
+    rate(seen.page, 1, 5)
+    settle(brief, seen.page, [(1, 5)])
+
+
+def test_leaving_keeps_or_deletes(brief: Served, window: Window) -> None:
+    for choice, left in (("Keep them", 1), ("Delete them; this cannot be undone", 0)):
+        page = window(brief).page
+        to_rating(page, brief.link())
+        before = len(brief.votes())
+        rate(page, 1, 5)
+        expect(page.locator(COUNT)).to_have_text("Image 2 of 9")
+        page.get_by_text("Stop and leave the study").click()
+        page.get_by_label(choice).check()
+        page.get_by_role("button", name="Leave the study now").click()
+        expect(page.locator("h1")).to_have_text("You have left the study")
+        assert len(brief.votes()) - before == left
+
+
+def test_no_storage_is_said_and_nothing_is_lost_silently(brief: Served, window: Window) -> None:
+    page = window(brief).page
+    to_rating(page, brief.link())
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
+    page.keyboard.press("3")
+    expect(page.locator("#status")).to_contain_text("This browser keeps nothing")
+    assert brief.votes() == []
+
+
+def test_an_ended_session_leads_to_the_page_that_says_so(tmp_path: Path, window: Window) -> None:
+    with served(tmp_path / "study", plain()) as site:
+        page = window(site).page
+        to_rating(page, site.link())
+        studies.set_state(site.store, "photographs", "closed")
+        page.keyboard.press("3")
+        expect(page.locator("h1")).to_have_text("The study has ended")
+        assert site.votes() == []

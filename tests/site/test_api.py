@@ -1,0 +1,294 @@
+"""The rating page's JSON: what a vote may be, and what is told of items and images."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from sreval.store.database import open_store
+from sreval.store.models import Event, Vote
+from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
+
+CURRENT = {
+    "stage",
+    "position",
+    "heading",
+    "intended",
+    "image",
+    "next",
+    "done",
+    "of",
+    "minutes_left",
+    "least_ms",
+    "grey_ms",
+    "words",
+}
+
+
+def stored(visitor: Visitor) -> list[tuple[int, int]]:
+    with visitor.store.read() as tx:
+        return [(v.position, v.score) for v in tx.scalars(select(Vote).order_by(Vote.position))]
+
+
+def test_item_tells_what_the_contract_names_and_no_more(visitor: Visitor) -> None:
+    visitor.to_rating()
+    for _ in range(7):
+        current = visitor.item()
+        assert set(current) == CURRENT
+        assert set(current["image"]) == {"url", "width", "height"}
+        visitor.vote(current["position"])
+    told = visitor.item()
+    assert told == {"stage": "break", "position": None, "done": 7, "of": 13, "minutes_left": 1}
+
+
+def test_vote_gives_a_receipt_and_the_next_item(visitor: Visitor) -> None:
+    visitor.to_rating()
+    answer = visitor.vote(1, 4).get_json()
+    assert answer["saved"] == 1
+    assert answer["current"] == visitor.item()
+    assert answer["current"]["position"] == 2
+    assert stored(visitor) == [(1, 4)]
+
+
+def test_same_vote_again_is_acknowledged_and_not_stored_twice(visitor: Visitor) -> None:
+    visitor.to_rating()
+    first, again = visitor.vote(1, 4), visitor.vote(1, 4)
+    assert first.get_json() == again.get_json()
+    assert visitor.vote(1, 2, key="another-key-for-1").status_code == 200
+    assert stored(visitor) == [(1, 4)]
+
+
+def test_many_clicks_at_once_are_one_vote(visitor: Visitor) -> None:
+    visitor.to_rating()
+    second = Visitor(visitor.app, csrf="")
+    second.open(visitor.token)
+    gate = threading.Barrier(2)
+
+    def click(number: int) -> int:
+        gate.wait()
+        one = (visitor, second)[number]
+        return one.vote(1, 1 + number, key=f"click-number-{number}").status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(click, range(2))) == [200, 200]
+    assert len(stored(visitor)) == 1
+
+
+@pytest.mark.parametrize("score", [0, 6, -1, 10**30, 3.5, "3", True, None, [3], {"a": 1}])
+def test_score_outside_the_scale_is_refused(visitor: Visitor, score: Any) -> None:
+    visitor.to_rating()
+    answer = visitor.vote(1, score)
+    assert answer.status_code == 400
+    assert "error" in answer.get_json()
+    assert stored(visitor) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": ""},
+        {"key": "short"},
+        {"key": "x" * 65},
+        {"key": "with space"},
+        {"response_ms": -1},
+        {"response_ms": "soon"},
+        {"response_ms": 1e12},
+        {"shown_at": "yesterday"},
+        {"shown_at": "2026-03-01T09:00:00"},
+        {"device": "x" * 501},
+        {"position": 0},
+        {"position": "1"},
+        {"rater": "somebody"},
+    ],
+)
+def test_ballot_that_makes_no_sense_is_refused(visitor: Visitor, changes: dict[str, Any]) -> None:
+    visitor.to_rating()
+    assert visitor.vote(**{"position": 1, **changes}).status_code == 400
+    assert stored(visitor) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"\xff"', b"[" * 5000])
+def test_what_is_no_json_is_refused(visitor: Visitor, body: bytes) -> None:
+    visitor.to_rating()
+    answer = visitor.client.post(
+        "/api/vote",
+        data=body,
+        content_type="application/json",
+        headers={"X-CSRFToken": visitor.csrf},
+    )
+    assert answer.status_code == 400
+
+
+def test_form_is_no_vote(visitor: Visitor) -> None:
+    visitor.to_rating()
+    data = {"position": 1, "score": 3, "csrf_token": visitor.csrf}
+    assert visitor.client.post("/api/vote", data=data).status_code == 400
+
+
+def test_vote_for_another_position_is_refused_and_told_the_present_one(visitor: Visitor) -> None:
+    visitor.to_rating()
+    for position in (2, 13, 14, 1000):
+        answer = visitor.vote(position)
+        assert answer.status_code == 409
+        assert answer.get_json()["current"]["position"] == 1
+    assert stored(visitor) == []
+
+
+def test_vote_too_early_or_in_a_break_is_refused(make_site: MakeSite) -> None:
+    visitor = make_site(sittings={"break_every": 2, "break_seconds": 600})
+    visitor.to_rating()
+    early = visitor.vote(1, response_ms=100)
+    assert early.status_code == 409
+    assert early.get_json()["current"]["position"] == 1
+    visitor.vote(1), visitor.vote(2)
+    rest = visitor.vote(3)
+    assert rest.status_code == 409
+    assert rest.get_json()["current"]["stage"] == "break"
+    assert visitor.send("break").status_code == 409
+    assert visitor.stage(visitor.page()) == "break"
+    assert len(stored(visitor)) == 2
+
+
+def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
+    visitor.to_rating()
+    stranger = Visitor(visitor.app)
+    stranger.invite()
+    stranger.open()
+    assert stranger.vote(1).status_code == 401
+    assert stranger.client.get("/api/item").status_code == 401
+    assert stranger.client.get(visitor.item()["image"]["url"]).status_code == 401
+    assert stored(visitor) == []
+
+
+def test_device_is_rechecked_at_any_item(visitor: Visitor) -> None:
+    visitor.to_rating()
+    facts = {"ratio": 1, "window": [30, 20], "screen": [800, 600], "touch": False}
+    headers = {"X-CSRFToken": visitor.csrf}
+    report = {"facts": facts, "fits": True}
+    answer = visitor.client.post("/api/device", json=report, headers=headers)
+    assert answer.get_json() == {"fits": False}
+    bad = visitor.client.post("/api/device", json={"facts": {}, "fits": 1}, headers=headers)
+    assert bad.status_code == 400
+
+
+def test_images_open_only_for_the_present_and_the_next_positions(visitor: Visitor) -> None:
+    current = visitor.to_rating()
+    urls = [current["image"]["url"], *(image["url"] for image in current["next"])]
+    assert len(set(urls)) == 4
+    assert [visitor.client.get(url).status_code for url in urls] == [200] * 4
+    visitor.vote(1)
+    assert visitor.client.get(urls[0]).status_code == 404
+    new = visitor.item()["next"][-1]["url"]
+    assert new not in urls
+    assert visitor.client.get(new).status_code == 200
+    other = Visitor(visitor.app)
+    other.to_rating()
+    assert other.client.get(new).status_code == 404
+
+
+def test_image_is_the_frozen_file_under_headers_that_tell_nothing(visitor: Visitor) -> None:
+    current = visitor.to_rating()
+    answers = [visitor.client.get(current["image"]["url"]) for _ in range(2)]
+    answers += [visitor.client.get(image["url"]) for image in current["next"]]
+    names = [sorted(a.headers.keys()) for a in answers]
+    assert all(n == names[0] for n in names)
+    assert not {"ETag", "Last-Modified", "Content-Disposition", "Expires"} & set(names[0])
+    for answer in answers:
+        varying = {k: v for k, v in answer.headers.items() if k != "X-Request-ID"}
+        same = {k: v for k, v in answers[0].headers.items() if k != "X-Request-ID"}
+        assert varying == same
+        assert answer.content_type == "image/png"
+        assert len(answer.data) == PNG_BYTES
+        sha256 = hashlib.sha256(answer.data).hexdigest()
+        assert sha256 in visitor.app.extensions["sreval"].shelf.sizes
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone"])
+def test_changed_stimulus_is_not_served_and_the_operator_is_told(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    current = visitor.to_rating()
+    url = current["image"]["url"]
+    data = visitor.client.get(url).data
+    shelf = visitor.app.extensions["sreval"].shelf
+    path: Path = shelf._path(hashlib.sha256(data).hexdigest())
+    path.write_bytes(data[:-1] + b"\0") if harm == "changed" else path.unlink()
+    answer = visitor.client.get(url)
+    assert answer.status_code == 410
+    assert not answer.data.startswith(b"\x89PNG")
+    assert visitor.page().status_code == 410
+    assert visitor.client.get("/api/item").status_code == 410
+    assert [r.levelno for r in caplog.records if r.getMessage() == "stimulus"] == [logging.ERROR]
+    with visitor.store.read() as tx:
+        events = tx.scalars(select(Event.facts).where(Event.kind == "stimulus-changed")).all()
+    assert [path.stem in facts for facts in events] == [True]
+    path.write_bytes(data)
+    assert visitor.stage(visitor.page()) == "rating"
+    assert visitor.client.get(url).data == data
+
+
+def test_vote_is_acknowledged_although_the_next_image_is_damaged(visitor: Visitor) -> None:
+    current = visitor.to_rating()
+    after = current["next"][0]["url"]
+    data = visitor.client.get(after).data
+    shelf = visitor.app.extensions["sreval"].shelf
+    shelf._path(hashlib.sha256(data).hexdigest()).write_bytes(b"")
+    assert visitor.client.get(after).status_code == 410
+    answer = visitor.vote(1)
+    assert answer.status_code == 200
+    assert answer.get_json()["saved"] == 1
+
+
+def test_locked_database_asks_for_patience_and_loses_nothing(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.store.database.BUSY_SECONDS", 0.1)
+    visitor = make_site()
+    visitor.to_rating()
+    other = open_store(str(visitor.store.url.database))
+    with other.begin() as tx:
+        tx.execute(text("SELECT 1"))
+        refused = visitor.vote(1)
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert "error" in refused.get_json()
+        left = visitor.send("withdraw")
+        assert left.status_code == 503
+        assert 'href="/study"' in left.get_data(as_text=True)
+        assert visitor.stage(visitor.page()) == "rating"
+    other.dispose()
+    assert visitor.vote(1).status_code == 200
+    assert stored(visitor) == [(1, 3)]
+
+
+def test_database_that_fails_is_told_to_the_operator(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor.to_rating()
+    with visitor.store.begin() as tx:
+        tx.connection().exec_driver_sql("DROP TABLE vote")
+    answer = visitor.vote(1)
+    assert answer.status_code == 503
+    assert "vote" not in answer.get_json()["error"]
+    assert "database" in [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+
+
+def test_health_tells_only_that_it_is_well(visitor: Visitor) -> None:
+    answer = visitor.client.get("/health")
+    assert answer.get_json() == {"status": "ok"}
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_on_postgresql_votes_are_stored_alike(make_site: MakeSite, new_database: Any) -> None:
+    visitor = make_site(database=new_database("postgresql"))
+    visitor.to_rating()
+    assert [visitor.vote(p, 2).status_code for p in (1, 1, 3, 2)] == [200, 200, 409, 200]
+    with visitor.store.read() as tx:
+        assert tx.scalar(select(func.count()).select_from(Vote)) == 2

@@ -1,0 +1,185 @@
+"""sreval serve: what it prints, how it stops, what it refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, text
+
+from sreval.site.config import SECRET
+from sreval.store.database import open_store
+from tests.site.conftest import Visitor, freeze
+
+
+@contextmanager
+def served(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The running server, its address and what it said at its start."""
+    command = [sys.executable, "-m", "sreval", "serve", str(folder), "--port", "0", *options]
+    environment = {k: v for k, v in os.environ.items() if k != "SREVAL_DATABASE"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert process.stdout
+        said = process.stdout.readline() + process.stdout.readline()
+        found = re.search(r"at (http://\S+)\. ", said)
+        assert found, said + (process.stderr.read() if process.stderr else "")
+        yield process, found.group(1), said
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return freeze(tmp_path / "small")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_serves_a_link_until_a_signal(study: Path, number: int, code: int) -> None:
+    with served(study, "--invite") as (process, address, said):
+        link = re.search(rf"{address}/r/\S{{22}}\n", said)
+        assert link, said
+        with httpx.Client(follow_redirects=True) as browser:
+            assert browser.get(f"{address}/health").json() == {"status": "ok"}
+            page = browser.get(link.group(0).strip())
+            assert page.status_code == 200
+            assert 'data-stage="consent"' in page.text
+            assert "Server" not in page.headers
+        process.send_signal(number)
+        _, log = process.communicate(timeout=20)
+        assert process.returncode == code, log
+    assert '"route": "/r/<token>"' in log
+    assert link.group(0).strip().rsplit("/", 1)[1] not in log
+    assert "127.0.0.1" not in log
+    assert (study / SECRET).exists()
+
+
+def test_request_that_was_begun_is_answered_before_the_server_stops(study: Path) -> None:
+    with served(study, "--invite") as (process, address, said):
+        link = said.strip().rsplit(" ", 1)[1]
+        store = open_store(str(study / "votes.sqlite"))
+        with httpx.Client(follow_redirects=True, timeout=30) as browser:
+            csrf = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(link).text)
+            assert csrf
+            token = csrf.group(1)
+            answers: list[int] = []
+
+            def agree() -> None:
+                answer = browser.post(
+                    f"{address}/study/consent", data={"csrf_token": token}, follow_redirects=False
+                )
+                answers.append(answer.status_code)
+
+            with store.begin() as tx:
+                tx.execute(text("SELECT 1"))
+                sender = threading.Thread(target=agree)
+                sender.start()
+                _wait_until_busy(process, address)
+                process.send_signal(signal.SIGTERM)
+            sender.join(30)
+        store.dispose()
+        assert process.wait(20) == 0
+        assert answers == [303]
+
+
+def _wait_until_busy(process: subprocess.Popen[str], address: str) -> None:
+    """Until the log shows a request later than the one that waits for the database."""
+    assert process.stderr
+    httpx.get(f"{address}/static/rater.css")
+    while '"route": "/static' not in process.stderr.readline():
+        pass
+
+
+Run = Callable[..., Any]
+
+
+def test_unfrozen_study_is_refused(sreval: Run, study: Path) -> None:
+    (study / "manifest.json").unlink()
+    ran = sreval("serve", study)
+    assert ran.code == 1
+    assert "sreval study freeze" in ran.err
+
+
+def test_study_whose_stimuli_are_missing_is_refused(sreval: Run, study: Path) -> None:
+    next((study / "stimuli").iterdir()).unlink()
+    ran = sreval("serve", study)
+    assert ran.code == 1
+    assert "1 of 9 stimuli" in ran.err
+
+
+def test_port_in_use_is_named(sreval: Run, study: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = sreval("serve", study, "--port", str(port))
+    assert ran.code == 2
+    assert str(port) in ran.err
+    assert "--port" in ran.err
+
+
+def test_address_of_another_machine_is_refused(sreval: Run, study: Path) -> None:
+    ran = sreval("serve", study, "--host", "192.0.2.1", "--port", "0")
+    assert ran.code == 2
+    assert "192.0.2.1" in ran.err
+
+
+def test_unreachable_database_is_named_without_its_password(sreval: Run, study: Path) -> None:
+    ran = sreval("serve", study, "--database", "postgresql://me:geheim@127.0.0.1:1/votes")
+    assert ran.code == 1
+    assert "127.0.0.1:1/votes" in ran.err
+    assert "geheim" not in ran.err
+
+
+def test_older_database_is_left_alone(sreval: Run, study: Path) -> None:
+    path = study / "votes.sqlite"
+    open_store(str(path), create=True).dispose()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+    engine.dispose()
+    ran = sreval("serve", study)
+    assert ran.code == 1
+    assert "sreval study upgrade" in ran.err
+
+
+def test_address_of_a_proxy_must_be_an_origin(sreval: Run, study: Path) -> None:
+    ran = sreval("serve", study, "--base-url", "study.example.org/x")
+    assert ran.code == 2
+    assert "study.example.org" in ran.err
+
+
+def test_gunicorn_finds_the_application(study: Path) -> None:
+    environment = {**os.environ, "SREVAL_STUDY": str(study), "SREVAL_SECRET": "s" * 40}
+    environment.pop("SREVAL_DATABASE", None)
+    command = [sys.executable, "-m", "gunicorn", "--check-config", "sreval.site.wsgi:app"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_changed_design_is_refused_once_a_rater_has_enrolled(sreval: Run, study: Path) -> None:
+    from sreval.site.app import create_app
+    from sreval.site.config import database_in, site_config
+
+    config = site_config(study=study, database=database_in(study), secret="s" * 40)
+    visitor = Visitor(create_app(config))
+    visitor.to_rating()
+    visitor.store.dispose()
+    design = study / "study.toml"
+    design.write_text(design.read_text().replace("Look, then say.", "Be kind."))
+    ran = sreval("serve", study)
+    assert ran.code == 1
+    assert "design" in ran.err
