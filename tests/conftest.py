@@ -135,6 +135,16 @@ def postgresql_template(postgresql_server: str) -> str:
     return "tables"
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no row, to be copied for every test."""
+    from sreval.store.database import open_store
+
+    path = tmp_path_factory.mktemp("sqlite") / "tables.sqlite"
+    open_store(str(path), create=True).dispose()
+    return path
+
+
 @contextmanager
 def _administration(server: str) -> Iterator[sqlalchemy.Connection]:
     url = sqlalchemy.make_url(server.format(database="postgres"))
@@ -156,14 +166,12 @@ def new_database(
     made: list[str] = []
 
     def make(kind: str, tables: bool = True) -> str:
-        from sreval.store.database import open_store
-
         name = f"t{uuid.uuid4().hex}"
         if kind == "sqlite":
-            url = f"sqlite:///{tmp_path / name}.sqlite"
+            path = tmp_path / f"{name}.sqlite"
             if tables:
-                open_store(url, create=True).dispose()
-            return url
+                shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            return f"sqlite:///{path}"
         server: str = request.getfixturevalue("postgresql_server")
         source = request.getfixturevalue("postgresql_template") if tables else "template0"
         with _administration(server) as connection:

@@ -20,9 +20,10 @@ from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, sel
 
 from sreval.errors import StoreError, UsageError
 from sreval.files import atomic_writer, write_error
-from sreval.store.database import Store, open_store, parse_url, sqlite_path
+from sreval.store.database import Store, open_store
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.schema import revision_of, revisions, schema_state, to_head, to_revision
+from sreval.store.urls import parse_url, sqlite_path
 
 FORMAT = 1
 _MANIFEST = "backup.json"

@@ -16,7 +16,7 @@ from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError
 from sreval.store.models import Invitation, Rater, Session, Study
-from sreval.store.studies import by_name
+from sreval.store.studies import by_name, rater_of
 
 InvitationKind = Literal["personal", "open", "kiosk"]
 
@@ -73,6 +73,28 @@ def create(
         tx.flush()
         audit.record(tx, store.clock(), who, "invite", row.id, invitation=invitation.id, kind=kind)
         return invitation.id, token
+
+
+def renew(
+    store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE
+) -> tuple[int, str]:
+    """A new personal link for a rater who lost theirs, which opens nothing from now on.
+
+    Raises UsageError when the study has no such rater.
+    """
+    with store.begin() as tx:
+        row = by_name(tx, study, lock=True)
+        rater = rater_of(tx, row, pseudonym)
+        link, token = make(tx, store, row.id, "personal", rater.simulated)
+        link.quota = link.used = 1
+        if rater.invitation_id is not None:
+            lost = tx.get_one(Invitation, rater.invitation_id)
+            lost.revoked_at = lost.revoked_at or store.clock()
+            link.parent_id, link.label = lost.id, lost.label
+        tx.flush()
+        rater.invitation_id = link.id
+        audit.record(tx, store.clock(), who, "renew-link", row.id, rater=pseudonym)
+        return link.id, token
 
 
 def make(

@@ -7,12 +7,11 @@ import datetime as dt
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import unknown_name
 from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.enrolment import tombstone_hash
 from sreval.store.models import Invitation, Rater, Study, Tombstone
-from sreval.store.studies import by_name, design_of
+from sreval.store.studies import by_name, design_of, rater_of
 
 
 def delete_rater(
@@ -57,12 +56,3 @@ def retention_due(store: Store, today: dt.date) -> list[str]:
         held = select(Study).where(exists().where(Rater.study_id == Study.id)).order_by(Study.name)
         dates = [(study.name, design_of(study).retention) for study in tx.scalars(held)]
     return [name for name, date in dates if date is not None and date <= today]
-
-
-def rater_of(tx: Transaction, study: Study, pseudonym: str) -> Rater:
-    """A rater by pseudonym. Raises UsageError when the study has none of that name."""
-    rater = tx.scalar(select(Rater).where(Rater.study_id == study.id, Rater.pseudonym == pseudonym))
-    if rater is None:
-        known = tx.scalars(select(Rater.pseudonym).where(Rater.study_id == study.id))
-        raise unknown_name("rater", pseudonym, known)
-    return rater

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -18,80 +17,26 @@ from sqlalchemy.orm import Session as Transaction
 from sreval.store.answers import check_answers, screened_out
 from sreval.store.database import Store
 from sreval.store.errors import StateError, VoteError
-from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study
+from sreval.store.models import Answer, Event, Rater
 from sreval.store.privacy import bury
-from sreval.store.studies import design_of
+from sreval.store.state import (
+    AHEAD,
+    Current,
+    Found,
+    PlanItemRow,
+    SessionState,
+    current_of,
+    find,
+    items_of,
+    refuse_rest,
+    refuse_unless_open,
+    state_of,
+    window_of,
+)
 from sreval.store.verdicts import judge_session
-from sreval.study.design import StudyDesign, When
+from sreval.study.design import When
 
-AHEAD = 3
-"""How many images beyond the current one may be fetched in advance."""
-
-
-@dataclass(frozen=True)
-class SessionState:
-    """Where a session stands. Positions and sittings count from 1.
-
-    ``position`` is the lowest position without a vote, None outside the stage 'rating'.
-    ``outcome`` is None, 'complete', 'screened_out', 'failed_check', 'withdrew' or 'expired' (the
-    slot was given to somebody else); a session with an outcome takes no more votes.
-    """
-
-    session_id: str
-    study: str
-    stage: str
-    position: int | None
-    done: int
-    of: int
-    done_in_sitting: int
-    of_in_sitting: int
-    sitting: int
-    sittings: int
-    break_until: dt.datetime | None
-    rest_until: dt.datetime | None
-    consent_version: str | None
-    outcome: str | None
-    simulated: bool
-    study_state: str
-
-
-@dataclass(frozen=True)
-class PlanItemRow:
-    """What is shown at one position. ``intended`` is the score of a calibration item."""
-
-    position: int
-    sitting: int
-    kind: str
-    stimulus_sha256: str
-    address: str
-    intended: int | None
-
-
-@dataclass(frozen=True)
-class Current:
-    """A session's state, and the items that may be shown or fetched in advance, in order."""
-
-    state: SessionState
-    items: tuple[PlanItemRow, ...]
-
-
-@dataclass(frozen=True)
-class Found:
-    """A session with what decides about it."""
-
-    session: Session
-    study: Study
-    simulated: bool
-
-    @property
-    def design(self) -> StudyDesign:
-        """The study's design."""
-        return design_of(self.study)
-
-    @property
-    def ends(self) -> list[int]:
-        """The last position of every sitting."""
-        return [int(end) for end in self.session.sitting_ends.split(",")]
+__all__ = ["AHEAD", "Current", "PlanItemRow", "SessionState"]
 
 
 def state(store: Store, session_id: str) -> SessionState:
@@ -109,13 +54,13 @@ def current(store: Store, session_id: str, ahead: int = AHEAD) -> Current:
 def window(store: Store, session_id: str, ahead: int = AHEAD) -> list[int]:
     """The current position and those that may be fetched in advance; empty unless rating."""
     with store.read() as tx:
-        return list(_window(find(tx, session_id), ahead))
+        return list(window_of(find(tx, session_id), ahead))
 
 
 def item(store: Store, session_id: str, position: int) -> PlanItemRow:
     """The item of one position. Raises VoteError ('position') beyond the plan."""
     with store.read() as tx:
-        found = _items(tx, find(tx, session_id).session.id, range(position, position + 1))
+        found = items_of(tx, find(tx, session_id).session.id, range(position, position + 1))
     if not found:
         raise VoteError("position", f"The plan has no position {position}.", "Reload the page.")
     return found[0]
@@ -227,20 +172,6 @@ def withdraw(store: Store, session_id: str, delete: bool = False) -> SessionStat
         return last
 
 
-def find(tx: Transaction, session_id: str, *, lock: bool = False) -> Found:
-    """A session, locked where asked. Raises VoteError ('session') when there is none."""
-    query = (
-        select(Session, Study, Rater.simulated)
-        .join(Study, Study.id == Session.study_id)
-        .join(Rater, Rater.id == Session.rater_id)
-        .where(Session.id == session_id)
-    )
-    row = tx.execute(query.with_for_update(of=Session) if lock else query).first()
-    if row is None:
-        raise VoteError("session", "There is no such session.", "Open your link again.")
-    return Found(*row)
-
-
 def step(tx: Transaction, store: Store, session_id: str, *, even_ended: bool = False) -> Found:
     """A session locked for its next step.
 
@@ -251,26 +182,6 @@ def step(tx: Transaction, store: Store, session_id: str, *, even_ended: bool = F
         refuse_unless_open(found)
     found.session.seen_at = store.clock()
     return found
-
-
-def refuse_unless_open(found: Found) -> None:
-    """Raise VoteError unless the session goes on and the study is open."""
-    if found.session.outcome is not None:
-        raise VoteError("ended", "This session has ended.", "What was stored is safe.")
-    if found.study.state == "closed":
-        raise VoteError("closed", "The study is closed.", "What was stored is safe.")
-    if found.study.state == "paused":
-        raise VoteError("paused", "The study is paused.", "Come back later; nothing is lost.")
-
-
-def refuse_rest(session: Session, now: dt.datetime) -> None:
-    """Raise VoteError ('rest') while a break or rest isn't over."""
-    if session.pause_until is not None and now < session.pause_until:
-        raise VoteError(
-            "rest",
-            f"The {session.stage} lasts until {session.pause_until:%Y-%m-%d %H:%M:%S} UTC.",
-            "Go on afterwards.",
-        )
 
 
 _ORDER = ("consent", "device", "questions", "instructions", "rating", "closing", "done")
@@ -322,72 +233,6 @@ def end(tx: Transaction, store: Store, found: Found, outcome: str) -> None:
 def note(tx: Transaction, store: Store, session_id: str, kind: str, **facts: Any) -> None:
     """Keep that something happened to a session."""
     tx.add(Event(session_id=session_id, kind=kind, facts=_canonical(facts), at=store.clock()))
-
-
-def state_of(found: Found) -> SessionState:
-    """The state of a session at hand."""
-    session = found.session
-    ends = [0, *found.ends]
-    before, last = ends[session.sitting - 1], ends[session.sitting]
-    stage, until = session.stage, session.pause_until
-    return SessionState(
-        session_id=session.id,
-        study=found.study.name,
-        stage=stage,
-        position=session.done + 1 if stage == "rating" else None,
-        done=session.done,
-        of=session.total,
-        done_in_sitting=session.done - before,
-        of_in_sitting=last - before,
-        sitting=session.sitting,
-        sittings=len(ends) - 1,
-        break_until=until if stage == "break" else None,
-        rest_until=until if stage == "rest" else None,
-        consent_version=session.consent_version,
-        outcome=session.outcome,
-        simulated=found.simulated,
-        study_state=found.study.state,
-    )
-
-
-def current_of(tx: Transaction, found: Found, ahead: int = AHEAD) -> Current:
-    """`current` of a session at hand."""
-    positions = _window(found, ahead)
-    return Current(state_of(found), tuple(_items(tx, found.session.id, positions)))
-
-
-def _window(found: Found, ahead: int) -> range:
-    """Up to the next break at most: what comes after it isn't needed yet."""
-    session = found.session
-    if session.stage != "rating" or found.study.state != "open":
-        return range(0)
-    ends = [0, *found.ends]
-    before, last = ends[session.sitting - 1], ends[session.sitting]
-    every = found.design.sittings.break_every
-    if every:
-        last = min(last, before + ((session.done - before) // every + 1) * every)
-    return range(session.done + 1, min(session.done + 1 + ahead, last) + 1)
-
-
-def _items(tx: Transaction, session_id: str, positions: range) -> list[PlanItemRow]:
-    if not positions:
-        return []
-    rows = tx.execute(
-        select(
-            PlanItem.position,
-            PlanItem.sitting,
-            PlanItem.kind,
-            PlanItem.stimulus_sha256,
-            PlanItem.address,
-            PlanItem.intended,
-        )
-        .where(
-            PlanItem.session_id == session_id,
-            PlanItem.position.between(positions[0], positions[-1]),
-        )
-        .order_by(PlanItem.position)
-    )
-    return [PlanItemRow(*row) for row in rows]
 
 
 def _canonical(facts: Mapping[str, Any]) -> str:

@@ -12,9 +12,9 @@ from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.errors import StateError
 from sreval.store.models import Rater, Session
-from sreval.store.privacy import rater_of
-from sreval.store.progress import end, find, note
-from sreval.store.studies import by_name
+from sreval.store.progress import end, note
+from sreval.store.state import find
+from sreval.store.studies import by_name, rater_of
 
 
 def decide(

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import unknown_name
+from sreval.errors import UsageError, unknown_name
 from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.errors import StateError
@@ -111,8 +111,22 @@ def by_name(tx: Transaction, name: str, *, lock: bool = False) -> Study:
     query = select(Study).where(Study.name == name)
     study = tx.scalar(query.with_for_update() if lock else query)
     if study is None:
-        raise unknown_name("study", name, tx.scalars(select(Study.name)))
+        known = list(tx.scalars(select(Study.name)))
+        if not known:
+            raise UsageError(
+                f"The database holds no study, so not {name!r}.", "Invite raters first."
+            )
+        raise unknown_name("study", name, known)
     return study
+
+
+def rater_of(tx: Transaction, study: Study, pseudonym: str) -> Rater:
+    """A rater by pseudonym. Raises UsageError when the study has none of that name."""
+    rater = tx.scalar(select(Rater).where(Rater.study_id == study.id, Rater.pseudonym == pseudonym))
+    if rater is None:
+        known = tx.scalars(select(Rater.pseudonym).where(Rater.study_id == study.id))
+        raise unknown_name("rater", pseudonym, known)
+    return rater
 
 
 def design_of(study: Study) -> StudyDesign:

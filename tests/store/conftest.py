@@ -98,7 +98,8 @@ class Study:
         return invitations.create(self.store, self.name, kind, **options)[1]
 
     def enrol(self, token: str | None = None) -> str:
-        return enrolment.enrol(self.store, token or self.token(), self.manifest).session_id
+        token = self.token() if token is None else token
+        return enrolment.enrol(self.store, token, self.manifest).session_id
 
     def rating(self, session: str | None = None) -> str:
         """A session at its first item."""

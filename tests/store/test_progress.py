@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from sreval.store import progress
-from tests.store.conftest import Study
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import select
+
+from sreval.store import frames, privacy, progress, studies
+from sreval.store.database import Store, open_store
+from sreval.store.errors import AnswerError, StateError, VoteError
+from sreval.store.models import PlanItem
+from sreval.study.acceptance import Verdict
+from tests.store.conftest import Study, design
+
+
+def addresses(study: Study, session: str) -> list[str]:
+    with study.store.read() as tx:
+        query = select(PlanItem.address).where(PlanItem.session_id == session)
+        return list(tx.scalars(query.order_by(PlanItem.position)))
 
 
 def test_whole_way_goes_through_every_stage_in_order(study: Study) -> None:
@@ -36,3 +54,299 @@ def test_whole_way_goes_through_every_stage_in_order(study: Study) -> None:
         "done",
     ]
     assert progress.state(study.store, session).outcome == "complete"
+
+
+def test_stages_without_content_are_skipped(store: Store) -> None:
+    study = Study(store, design(questions=[], sittings={}))
+    session = study.enrol()
+    progress.agree(store, session, "1")
+    assert progress.device(store, session, {}, True).stage == "instructions"
+    progress.start(store, session)
+    for position in range(1, 12):
+        assert study.vote(session, position).current.state.stage == "rating"
+    assert study.vote(session, 12).current.state.stage == "done"
+
+
+def test_counts_are_told_for_the_whole_and_for_the_sitting(study: Study) -> None:
+    session = study.rating()
+    study.vote_all(session, upto=8)
+    state = progress.state(study.store, session)
+    assert (state.position, state.done, state.of) == (9, 8, 12)
+    assert (state.done_in_sitting, state.of_in_sitting) == (2, 6)
+    assert (state.sitting, state.sittings) == (2, 2)
+
+
+def test_break_and_rest_last_as_long_as_the_design_says(study: Study) -> None:
+    session = study.rating()
+    for position in (1, 2, 3):
+        state = study.vote(session, position).current.state
+    assert state.break_until is not None
+    assert state.break_until - study.clock.now == pytest.approx(
+        dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1)
+    )
+    study.clock.wait(seconds=55)
+    with pytest.raises(VoteError) as refused:
+        progress.resume_after_break(study.store, session)
+    assert refused.value.why == "rest"
+    study.clock.wait(seconds=5)
+    assert progress.resume_after_break(study.store, session).position == 4
+    for position in (4, 5, 6):
+        state = study.vote(session, position).current.state
+    assert (state.stage, state.sitting, state.break_until) == ("rest", 1, None)
+    assert state.rest_until is not None
+    study.clock.wait(minutes=29)
+    with pytest.raises(VoteError):
+        progress.resume_after_break(study.store, session)
+    study.clock.wait(minutes=1)
+    state = progress.resume_after_break(study.store, session)
+    assert (state.stage, state.sitting, state.position) == ("rating", 2, 7)
+
+
+def test_every_step_taken_twice_is_taken_once(study: Study) -> None:
+    session = study.enrol()
+    steps: list[Callable[[], progress.SessionState]] = [
+        lambda: progress.agree(study.store, session, "1"),
+        lambda: progress.device(study.store, session, {"ratio": 2}, True),
+        lambda: progress.answer(study.store, session, "before", {"sight": "good"}),
+        lambda: progress.start(study.store, session),
+        lambda: progress.resume_after_break(study.store, session),
+    ]
+    for step in steps:
+        assert step() == step()
+    assert len(frames.answers(study.store, study.name)) == 1
+    kinds = frames.events(study.store, study.name)["kind"].tolist()
+    assert kinds == ["consent", "device", "sitting"]
+
+
+def test_late_form_of_an_earlier_stage_changes_nothing(study: Study) -> None:
+    session = study.rating()
+    state = progress.state(study.store, session)
+    assert progress.answer(study.store, session, "before", {"sight": "poor"}) == state
+    assert progress.agree(study.store, session, "an old version") == state
+
+
+def test_early_form_of_a_later_stage_changes_nothing(study: Study) -> None:
+    session = study.enrol()
+    state = progress.state(study.store, session)
+    assert progress.start(study.store, session) == state
+    assert progress.answer(study.store, session, "after", {"remarks": "x"}) == state
+    assert frames.answers(study.store, study.name).empty
+
+
+def test_consent_to_another_version_is_refused(study: Study) -> None:
+    session = study.enrol()
+    with pytest.raises(StateError, match="version '1', not '0'"):
+        progress.agree(study.store, session, "0")
+    assert progress.state(study.store, session).stage == "consent"
+
+
+@pytest.mark.parametrize(
+    ("answers", "bad"),
+    [
+        ({}, {"sight"}),
+        ({"sight": "splendid"}, {"sight"}),
+        ({"sight": "good", "age": "17"}, {"age"}),
+        ({"sight": "good", "age": "nan"}, {"age"}),
+        ({"sight": "good", "age": "old"}, {"age"}),
+        ({"sight": "good", "height": "2 m"}, {"height"}),
+        ({"sight": "x" * 5000, "age": "1e999"}, {"sight", "age"}),
+    ],
+)
+def test_answers_that_dont_fit_are_named_and_none_is_stored(
+    study: Study, answers: dict[str, str], bad: set[str]
+) -> None:
+    session = study.enrol()
+    progress.agree(study.store, session, "1")
+    progress.device(study.store, session, {}, True)
+    with pytest.raises(AnswerError) as refused:
+        progress.answer(study.store, session, "before", answers)
+    assert set(refused.value.problems) == bad
+    assert frames.answers(study.store, study.name).empty
+    assert progress.state(study.store, session).stage == "questions"
+
+
+NAUGHTY = [
+    "=1+1",
+    "\t@x",
+    "'quoted'",
+    "a\x00b",
+    "\ud800",
+    "‮evil",
+    "Ω≈ç√",
+    "'; DROP TABLE vote;--",
+    "😀" * 900,
+]
+
+
+@pytest.mark.parametrize("text", NAUGHTY)
+def test_naughty_answers_are_kept_as_they_are_but_for_what_no_database_takes(
+    study: Study, text: str
+) -> None:
+    session = study.rating()
+    study.vote_all(session)
+    progress.answer(study.store, session, "after", {"remarks": f"x{text}"})
+    kept = frames.answers(study.store, study.name).set_index("key")["value"]["remarks"]
+    assert kept == "x" + text.replace("\x00", "�").replace("\ud800", "�")
+
+
+def test_answer_that_screens_out_ends_the_session(study: Study) -> None:
+    session = study.enrol()
+    progress.agree(study.store, session, "1")
+    progress.device(study.store, session, {}, True)
+    state = progress.answer(study.store, session, "before", {"sight": "poor"})
+    assert (state.stage, state.outcome) == ("done", "screened_out")
+    with pytest.raises(VoteError) as refused:
+        progress.start(study.store, session)
+    assert refused.value.why == "ended"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "held"),
+    [
+        (Verdict(True, True, ()), "complete", True),
+        (Verdict(False, True, ("too fast",)), "complete", False),
+        (Verdict(False, False, ("gold",)), "failed_check", False),
+    ],
+)
+def test_the_rules_decide_how_a_session_ends(
+    study: Study, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, outcome: str, held: bool
+) -> None:
+    seen: list[int] = []
+
+    def judge(votes: pd.DataFrame, design: Any) -> Verdict:
+        seen.append(len(votes))
+        return verdict
+
+    monkeypatch.setattr("sreval.store.verdicts.judge", judge)
+    session = study.rating()
+    study.vote_all(session)
+    assert seen == [12]
+    state = progress.state(study.store, session)
+    assert (state.stage, state.outcome) == ("closing", outcome)
+    assert frames.sessions(study.store, study.name)["holds_slot"].tolist() == [held]
+
+
+def test_window_is_the_current_item_and_three_more_up_to_the_next_break(study: Study) -> None:
+    session = study.rating()
+    assert progress.window(study.store, session) == [1, 2, 3]
+    study.vote(session, 1)
+    assert progress.window(study.store, session) == [2, 3]
+    assert progress.window(study.store, session, ahead=0) == [2]
+    study.vote(session, 2)
+    study.vote(session, 3)
+    assert progress.window(study.store, session) == []
+
+
+def test_window_without_breaks_ends_with_the_plan(store: Store) -> None:
+    study = Study(store, design(sittings={}))
+    session = study.rating()
+    study.vote_all(session, upto=5)
+    assert progress.window(store, session) == [6, 7, 8, 9]
+    study.vote_all(session, upto=10)
+    assert progress.window(store, session) == [11, 12]
+
+
+def test_image_is_given_only_within_the_window_of_its_own_session(study: Study) -> None:
+    session, other = study.rating(), study.rating()
+    study.vote(session, 1)
+    given = [
+        position
+        for position, address in enumerate(addresses(study, session), 1)
+        if progress.image(study.store, session, address)
+    ]
+    assert given == [2, 3]
+    assert [progress.image(study.store, session, a) for a in addresses(study, other)] == [None] * 12
+    assert progress.image(study.store, session, "") is None
+    shown = progress.item(study.store, session, 2)
+    assert progress.image(study.store, session, shown.address) == shown.stimulus_sha256
+
+
+def test_no_image_before_the_first_item_nor_while_paused(study: Study) -> None:
+    early = study.enrol()
+    session = study.rating()
+    studies.set_state(study.store, study.name, "paused")
+    for one in (early, session):
+        assert {progress.image(study.store, one, a) for a in addresses(study, one)} == {None}
+
+
+def test_item_beyond_the_plan_is_named(study: Study) -> None:
+    with pytest.raises(VoteError, match="no position 13"):
+        progress.item(study.store, study.rating(), 13)
+
+
+def test_session_goes_on_at_the_right_item_from_anywhere(study: Study, database_url: str) -> None:
+    token = study.token()
+    session = study.rating(study.enrol(token))
+    study.vote_all(session, upto=4)
+    elsewhere = open_store(database_url)
+    try:
+        resumed = Study(elsewhere, clock=study.clock).enrol(token)
+        assert resumed == session
+        assert progress.current(elsewhere, resumed) == progress.current(study.store, session)
+        assert progress.state(elsewhere, resumed).position == 5
+    finally:
+        elsewhere.dispose()
+
+
+def test_withdrawal_keeps_the_votes_unless_asked(study: Study) -> None:
+    session = study.rating()
+    study.vote_all(session, upto=2)
+    state = progress.withdraw(study.store, session)
+    assert (state.stage, state.outcome, state.position) == ("done", "withdrew", None)
+    assert progress.withdraw(study.store, session) == state
+    assert len(frames.votes(study.store, study.name)) == 2
+
+
+def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) -> None:
+    other = study.rating()
+    study.vote(other, 1)
+    session = study.rating()
+    study.vote_all(session, upto=2)
+    name = frames.sessions(study.store, study.name)["rater"].iloc[1]
+    assert progress.withdraw(study.store, session, delete=True).outcome == "withdrew"
+    from tests.store.test_schema import rows_of
+
+    everything = repr(rows_of(study.store))
+    assert session not in everything
+    assert name not in everything
+    assert privacy.deleted(study.store, study.name) == 1
+    with pytest.raises(VoteError) as gone:
+        progress.state(study.store, session)
+    assert gone.value.why == "session"
+    assert progress.state(study.store, other).done == 1
+
+
+@pytest.mark.parametrize("state", ["paused", "closed"])
+def test_withdrawal_works_while_the_study_does_not_go_on(study: Study, state: Any) -> None:
+    session = study.rating()
+    studies.set_state(study.store, study.name, state)
+    assert progress.withdraw(study.store, session, delete=True).outcome == "withdrew"
+
+
+def test_one_who_voted_to_the_end_may_answer_the_last_questions_after_closing(
+    study: Study,
+) -> None:
+    session = study.rating()
+    study.vote_all(session)
+    studies.set_state(study.store, study.name, "closed")
+    state = progress.answer(study.store, session, "after", {"remarks": "good"})
+    assert (state.stage, state.outcome) == ("done", "complete")
+
+
+def test_device_facts_are_kept_where_they_change(study: Study) -> None:
+    session = study.enrol()
+    for ratio in (1, 1, 2, 2, 1):
+        progress.device(study.store, session, {"ratio": ratio}, False)
+    facts = frames.events(study.store, study.name)["facts"].tolist()
+    assert facts == [f'{{"fits": false, "ratio": {ratio}}}' for ratio in (1, 2, 1)]
+
+
+def test_retention_is_due_from_its_day_on_while_there_are_data(store: Store) -> None:
+    study = Study(store, design(retention="2027-01-31"))
+    day = dt.date(2027, 1, 31)
+    assert privacy.retention_due(store, day) == []
+    session = study.enrol()
+    assert privacy.retention_due(store, day) == ["small"]
+    assert privacy.retention_due(store, day - dt.timedelta(days=1)) == []
+    progress.withdraw(store, session, delete=True)
+    assert privacy.retention_due(store, day) == []

@@ -10,9 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, MetaData, inspect, select, text
 
 from sreval.store import privacy, schema
-from sreval.store.database import Store, open_store, parse_url
+from sreval.store.database import Store, open_store
 from sreval.store.errors import SchemaError
 from sreval.store.models import Base
+from sreval.store.urls import parse_url
 from tests.store.conftest import Study
 
 NewDatabase = Callable[..., str]

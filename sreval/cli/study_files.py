@@ -1,0 +1,76 @@
+"""``sreval study export | import | backup | restore``: a study's data as files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from sreval.cli.study_run import opened, study_and_database, where
+from sreval.store import exchange
+from sreval.store.backup import backup as make_backup
+from sreval.store.backup import restore as put_back
+from sreval.store.database import open_store
+from sreval.store.urls import parse_url, sqlite_path
+
+FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
+
+
+@click.command("export", epilog="Example: sreval study export ledig2017 --out ledig2017.zip")
+@study_and_database
+@click.option("--out", type=click.Path(path_type=Path), help="A new .zip or folder.")
+def export_command(study: str, database: str | None, out: Path | None) -> None:
+    """Write votes, plans, sessions, answers and events as CSV files, with the design.
+
+    What every column means stands in docs/data-dictionary.md. No link and no secret is in it.
+    The file `votes.csv` is what `sreval opinions` reads.
+    """
+    with opened(study, database) as (store, name):
+        click.echo(str(exchange.export(store, name, out or Path(f"{name}-{_now()}.zip"))))
+
+
+@click.command("import", epilog="Example: sreval study import ledig2017 ledig2017.zip")
+@study_and_database
+@FILE
+def import_command(study: str, database: str | None, file: Path) -> None:
+    """Store an export: the whole study, or the sessions that are lacking here.
+
+    Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
+    go on new ones: sreval study invite --for RATER.
+    """
+    store = open_store(where(study, database)[1], create=True)
+    try:
+        brought = exchange.import_(store, file)
+    finally:
+        store.dispose()
+    click.echo(
+        f"{brought.study}: {brought.sessions} sessions stored, {brought.present} were here "
+        f"already, {brought.deleted} of deleted raters left out."
+    )
+
+
+@click.command(epilog="Example: sreval study backup ledig2017 --out ledig2017.backup")
+@study_and_database
+@click.option("--out", type=click.Path(path_type=Path), help="A new file.")
+def backup(study: str, database: str | None, out: Path | None) -> None:
+    """Copy the whole database, also while raters vote. Keep the copy as safe as the original."""
+    name, url = where(study, database)
+    ending = "sqlite" if sqlite_path(parse_url(url)) else "zip"
+    click.echo(str(make_backup(url, out or Path(f"{name}-{_now()}.backup.{ending}"))))
+
+
+@click.command(epilog="Example: sreval study restore ledig2017 ledig2017.backup")
+@study_and_database
+@FILE
+@click.option("--overwrite", is_flag=True, help="Also where the database holds votes.")
+def restore(study: str, database: str | None, file: Path, overwrite: bool) -> None:
+    """Put a backup into the database's place, at once or not at all; stop the server before.
+
+    A backup of SQLite may go into PostgreSQL, and the other way round.
+    """
+    put_back(file, where(study, database)[1], overwrite=overwrite)
+
+
+def _now() -> str:
+    return f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}"

@@ -1,0 +1,372 @@
+"""Frames, export and import, backup and restore, on both databases and from one to the other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from sreval.errors import DataError, StoreError, UsageError
+from sreval.statistics.votes import COLUMNS, check_votes
+from sreval.store import csvs, exchange, frames, invitations, privacy, progress, raters, schema
+from sreval.store.backup import backup, restore
+from sreval.store.database import Store, open_store
+from sreval.store.enrolment import enrol
+from sreval.store.errors import SchemaError, StateError
+from tests.store.conftest import Study
+from tests.store.test_schema import rows_of
+
+BOTH = ["sqlite", "postgresql"]
+NewDatabase = Callable[..., str]
+
+
+@pytest.fixture
+def filled(study: Study) -> Study:
+    """Somebody at every stage, one of them deleted, and texts that hurt spreadsheets."""
+    complete = study.rating()
+    study.vote_all(complete)
+    progress.answer(study.store, complete, "after", {"remarks": "=cmd|'/c calc'!A1\r\n-2, \"so\""})
+    part = study.rating(study.enrol(study.token("open", simulated=True)))
+    study.vote_all(part, upto=8)
+    pausing = study.rating()
+    for position in (1, 2, 3):
+        study.vote(pausing, position, device="+1x")
+    gone = study.rating()
+    study.vote(gone, 1)
+    progress.withdraw(study.store, gone, delete=True)
+    progress.withdraw(study.store, study.enrol())
+    study.enrol()
+    refused = frames.sessions(study.store, study.name)["rater"].iloc[2]
+    raters.decide(study.store, study.name, refused, False, "@home, not in the laboratory")
+    return study
+
+
+@pytest.fixture(params=BOTH)
+def other(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Store]:
+    """A second, empty database, of each kind in turn."""
+    opened = open_store(new_database(request.param))
+    yield opened
+    opened.dispose()
+
+
+def test_votes_have_exactly_the_columns_of_the_statistics(filled: Study) -> None:
+    votes = frames.votes(filled.store, filled.name)
+    assert tuple(votes.columns) == COLUMNS
+    checked = check_votes(votes)
+    pd.testing.assert_frame_equal(checked[list(COLUMNS)], votes, check_dtype=False)
+    assert len(votes) == 12 + 8 + 3
+    for _, part in votes.groupby("session"):
+        assert part["position"].tolist() == list(range(1, len(part) + 1))
+    assert set(votes.loc[~votes["accepted"], "reason"]) == {"@home, not in the laboratory"}
+    assert set(votes.loc[votes["accepted"], "reason"]) == {""}
+    assert votes["simulated"].sum() == 8
+    assert (votes["received_at"] > votes["shown_at"]).all()
+
+
+def test_votes_name_what_was_planned_at_their_position(filled: Study) -> None:
+    tables = frames.tables(filled.store, filled.name)
+    on = ["session", "position"]
+    both = tables["votes"].merge(tables["plan"], on=on, suffixes=("", "_planned"))
+    assert len(both) == len(tables["votes"])
+    for column in ("image", "scene", "dataset", "method", "stimulus_sha256", "kind"):
+        assert (both[column] == both[f"{column}_planned"]).all()
+
+
+def test_study_without_votes_gives_empty_frames(study: Study) -> None:
+    assert tuple(frames.votes(study.store, study.name).columns) == COLUMNS
+    assert frames.votes(study.store, study.name).empty
+    study.enrol()
+    assert len(frames.sessions(study.store, study.name)) == 1
+
+
+@pytest.mark.parametrize("form", ["export.zip", "export"])
+def test_export_import_export_gives_the_same_bytes(
+    filled: Study, other: Store, tmp_path: Path, form: str
+) -> None:
+    before = exchange.export(filled.store, filled.name, tmp_path / form)
+    exchange.import_(other, before)
+    after = exchange.export(other, filled.name, tmp_path / f"again-{form}")
+    if form == "export":
+        names = sorted(path.name for path in before.iterdir())
+        assert names == sorted(path.name for path in after.iterdir())
+        assert all((before / n).read_bytes() == (after / n).read_bytes() for n in names)
+    else:
+        assert before.read_bytes() == after.read_bytes()
+
+
+def test_imported_study_goes_on_where_it_stood(filled: Study, other: Store, tmp_path: Path) -> None:
+    exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "e.zip"))
+    rater = frames.sessions(other, filled.name)["rater"].iloc[1]
+    other.clock = filled.clock
+    _, token = invitations.renew(other, filled.name, rater)
+    session = enrol(other, token, filled.manifest).session_id
+    assert progress.state(other, session).position == 9
+    here = Study(other, clock=filled.clock)
+    here.vote_all(session)
+    assert progress.state(other, session).outcome == "complete"
+    here.enrol()
+    indices = frames.sessions(other, filled.name)["rater_index"].tolist()
+    assert indices == sorted(set(indices))
+    assert indices[-1] == 6
+
+
+def test_export_holds_no_token_no_address_and_no_key(filled: Study) -> None:
+    everything = b"".join(exchange.export_files(filled.store, filled.name).values()).decode()
+    secret = rows_of(filled.store)
+    addresses = [row[9] for row in secret["plan_item"]]
+    hashes = [value for row in secret["invitation"] for value in row if len(str(value)) == 64]
+    keys = [row[3] for row in secret["vote"]]
+    assert len(addresses) == 60
+    assert hashes
+    for one in (*addresses, *hashes, *keys):
+        assert str(one) not in everything
+
+
+def test_import_makes_new_addresses(filled: Study, other: Store, tmp_path: Path) -> None:
+    exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "e.zip"))
+    old, new = ({row[9] for row in rows_of(s)["plan_item"]} for s in (filled.store, other))
+    assert len(new) == len(old)
+    assert not old & new
+
+
+def test_deleted_rater_does_not_come_back_from_an_old_export(filled: Study, tmp_path: Path) -> None:
+    old = exchange.export(filled.store, filled.name, tmp_path / "old.zip")
+    rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
+    privacy.delete_rater(filled.store, filled.name, rater)
+    brought = exchange.import_(filled.store, old)
+    assert (brought.sessions, brought.deleted) == (0, 1)
+    assert rater not in set(frames.sessions(filled.store, filled.name)["rater"])
+    assert privacy.deleted(filled.store, filled.name) == 2
+
+
+def test_deletions_travel_with_an_export(filled: Study, other: Store, tmp_path: Path) -> None:
+    old = exchange.export(filled.store, filled.name, tmp_path / "old.zip")
+    rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
+    privacy.delete_rater(filled.store, filled.name, rater)
+    exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "new.zip"))
+    exchange.import_(other, old)
+    assert rater not in set(frames.sessions(other, filled.name)["rater"])
+
+
+def test_import_of_what_is_there_changes_nothing(filled: Study, tmp_path: Path) -> None:
+    path = exchange.export(filled.store, filled.name, tmp_path / "e.zip")
+    before = exchange.export_files(filled.store, filled.name)
+    assert exchange.import_(filled.store, path).present == 5
+    assert exchange.export_files(filled.store, filled.name) == before
+
+
+def test_import_into_a_study_that_went_on_otherwise_is_refused_whole(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    there = Study(other)
+    there.vote(there.rating(), 1)
+    before = exchange.export_files(other, there.name)
+    with pytest.raises(StateError, match="nothing was imported"):
+        exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "e.zip"))
+    assert exchange.export_files(other, there.name) == before
+
+
+def test_export_never_overwrites(filled: Study, tmp_path: Path) -> None:
+    path = exchange.export(filled.store, filled.name, tmp_path / "e.zip")
+    with pytest.raises(UsageError, match="exists already"):
+        exchange.export(filled.store, filled.name, path)
+
+
+def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        content = {entry: archive.read(entry) for entry in archive.namelist()}
+    content[name] = change(content[name])
+    changed = path.with_name("changed.zip")
+    with zipfile.ZipFile(changed, "w") as archive:
+        for entry, data in content.items():
+            archive.writestr(entry, data)
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("votes.csv", lambda data: data.replace(b",5,", b",1,", 1), "votes.csv in .* was changed"),
+        ("manifest.json", lambda data: data[:-5], "no whole export"),
+        ("manifest.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "format 2"),
+        ("manifest.json", lambda data: b"[]", "no whole export"),
+        ("design.json", lambda data: b"{}", "design.json in .* was changed"),
+    ],
+)
+def test_damaged_export_is_refused_and_nothing_is_stored(
+    filled: Study, tmp_path: Path, name: str, change: Callable[[bytes], bytes], match: str
+) -> None:
+    path = damage(exchange.export(filled.store, filled.name, tmp_path / "e.zip"), name, change)
+    with pytest.raises(DataError, match=match):
+        exchange.import_(filled.store, path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_file_that_is_no_export_is_named(store: Store, tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "x.zip"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(DataError, match="no whole export"):
+        exchange.import_(store, path)
+
+
+DANGEROUS = tuple("=+-@\t\r\n")
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
+def test_no_cell_is_a_formula_and_every_text_comes_back(texts: list[str]) -> None:
+    data = csvs.to_csv(pd.DataFrame({"text": texts, "n": range(len(texts))}))
+    cells = [row[0] for row in csv.reader(io.StringIO(data.decode(), newline=""))][1:]
+    assert not any(cell.startswith(DANGEROUS) for cell in cells)
+    assert [row["text"] for row in csvs.from_csv(data)] == texts
+
+
+def test_cells_are_written_in_one_way() -> None:
+    frame = pd.DataFrame(
+        {
+            "a": [True, None],
+            "b": pd.to_datetime(["2026-03-01T10:00:00+01:00", None], utc=True),
+            "c": [1.5, float("nan")],
+            "d": [3, 4],
+        }
+    )
+    assert csvs.to_csv(frame) == (b"a,b,c,d\r\ntrue,2026-03-01T09:00:00.000000Z,1.5,3\r\n,,,4\r\n")
+
+
+def url_of(store: Store) -> str:
+    return store.url.render_as_string(hide_password=False)
+
+
+def test_backup_restored_into_either_database_is_the_same_study(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    path = backup(url_of(filled.store), tmp_path / "backup")
+    assert path.stat().st_mode & 0o077 == 0
+    filled.vote(filled.rating(), 1)
+    restore(path, url_of(other))
+    assert rows_of(other)["vote"] != rows_of(filled.store)["vote"]
+    again = backup(url_of(other), tmp_path / "again")
+    fresh = tmp_path / "fresh.sqlite"
+    restore(again, str(fresh))
+    third = open_store(str(fresh))
+    try:
+        assert exchange.export_files(third, "small") == exchange.export_files(other, "small")
+    finally:
+        third.dispose()
+    there = Study(other, clock=filled.clock)
+    there.vote_all(there.rating())
+    assert len(frames.sessions(other, "small")) == 6
+
+
+def test_restore_throws_no_votes_away_unless_told(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    path = backup(url_of(filled.store), tmp_path / "backup")
+    there = Study(other)
+    there.vote(there.rating(), 1)
+    before = rows_of(other)
+    with pytest.raises(StateError, match="holds votes"):
+        restore(path, url_of(other))
+    assert rows_of(other) == before
+    restore(path, url_of(other), overwrite=True)
+    assert exchange.export_files(other, "small") == exchange.export_files(filled.store, "small")
+
+
+def test_backup_of_an_older_version_is_upgraded_as_it_is_restored(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    votes = frames.votes(filled.store, filled.name)
+    path = tmp_path / "backup"
+    if filled.store.sqlite:
+        with filled.store.schema_change() as connection:
+            schema.to_revision(connection, "0001")
+        filled.store.dispose()
+        path.write_bytes(Path(str(filled.store.url.database)).read_bytes())
+    else:
+        path = old_dump(backup(url_of(filled.store), path))
+    restore(path, url_of(other))
+    assert other.check_schema() == "current"
+    pd.testing.assert_frame_equal(frames.votes(other, "small"), votes)
+
+
+def old_dump(path: Path) -> Path:
+    """A dump as revision 0001 would have written it."""
+    old = path.with_name("old")
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(old, "w") as to:
+        for name in archive.namelist():
+            if name == "backup.json":
+                to.writestr(name, json.dumps({"format": 1, "revision": "0001"}))
+            elif name not in ("audit.jsonl", "operator.jsonl"):
+                to.writestr(name, archive.read(name))
+    return old
+
+
+def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path) -> None:
+    """Every session's counter must agree with its votes in the copy, while raters vote."""
+    sessions = [study.rating() for _ in range(3)]
+    busy = threading.Event()
+
+    def vote_on() -> None:
+        for session in sessions:
+            for position in (1, 2, 3):
+                study.vote(session, position)
+                busy.set()
+
+    voter = threading.Thread(target=vote_on)
+    voter.start()
+    busy.wait(30)
+    copies = [backup(url_of(study.store), tmp_path / f"b{n}") for n in range(3)]
+    voter.join()
+    for number, path in enumerate(copies):
+        target = tmp_path / f"r{number}.sqlite"
+        restore(path, str(target))
+        restored = open_store(str(target))
+        try:
+            with restored.read() as tx:
+                wrong = tx.scalar(
+                    text(
+                        "SELECT count(*) FROM session s WHERE done != "
+                        "(SELECT count(*) FROM vote v WHERE v.session_id = s.id)"
+                    )
+                )
+            assert wrong == 0
+        finally:
+            restored.dispose()
+
+
+def test_backup_never_overwrites(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "b"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        backup(url_of(study.store), path)
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\x00 and no more", b"PK\x03\x04"])
+def test_file_that_is_no_backup_is_refused_and_the_votes_stay(
+    study: Study, tmp_path: Path, content: bytes
+) -> None:
+    study.vote(study.rating(), 1)
+    before = rows_of(study.store)
+    (tmp_path / "b").write_bytes(content)
+    with pytest.raises(StoreError):
+        restore(tmp_path / "b", url_of(study.store), overwrite=True)
+    assert rows_of(study.store) == before
+
+
+def test_backup_of_a_newer_version_is_refused(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "b"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("backup.json", json.dumps({"format": 1, "revision": "9999"}))
+    with pytest.raises(SchemaError, match="newer"):
+        restore(path, url_of(study.store))
