@@ -20,6 +20,7 @@ from sreval.cli.ratings import (
 )
 from sreval.files import write_atomic
 from sreval.report.opinions import ANALYSES, analyse
+from sreval.report.records import csv_text
 from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
 from sreval.statistics.comparison import ADJUSTMENTS, Unit
 from sreval.statistics.opinion import INTERVALS
@@ -126,7 +127,6 @@ def _write(
 
     write_atomic(out / "opinions.txt", text)
     for index, section in enumerate(sections, 1):
-        csv = section.frame.to_csv(index=False, lineterminator="\n")
-        write_atomic(out / f"{index:02}-{section.analysis}.csv", csv)
+        write_atomic(out / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
     for name, figure in all_figures(votes, request):
         save_figure(figure, out / f"{name}.svg")

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pandas as pd
 
 from sreval.cli.output import put, use_colour
-from sreval.cli.ratings import (
-    RATING_SCALE,
-    STIMULI,
-    UNIT,
-    WITHOUT,
-    load_votes,
-    parse_scale,
-)
+from sreval.cli.ratings import RATING_SCALE, STIMULI, WITHOUT, load_votes, parse_scale
+from sreval.content import find
 from sreval.files import write_atomic
 from sreval.report.collect import collect, select
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
-from sreval.report.records import comparison_records
+from sreval.report.records import comparison_records, csv_text
 from sreval.report.render import FORMATS, render
+from sreval.report.study_load import load
+from sreval.report.study_table import scores_of_all, with_studies
 from sreval.report.tables import build_table
 from sreval.statistics.comparison import Unit
 
@@ -56,7 +53,20 @@ from sreval.statistics.comparison import Unit
 @STIMULI
 @RATING_SCALE
 @WITHOUT
-@UNIT
+@click.option(
+    "--study",
+    "names",
+    multiple=True,
+    help="A closed study on the same images, for rows of MOS; may be repeated.",
+)
+@click.option("--database", help="Of --study; default: SREVAL_DATABASE, else the study's own.")
+@click.option("--allow-open", is_flag=True, help="Also with a --study that is not closed.")
+@click.option(
+    "--unit",
+    type=click.Choice(["rater", "image", "pooled"]),
+    help="What varies in intervals and tests of MOS: a claim on raters, or on images, in "
+    "general. Default: what the study plans; rater for --ratings.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file.")
 def table(
     folders: tuple[Path, ...],
@@ -75,18 +85,27 @@ def table(
     stimuli: Path | None,
     rating_scale: str,
     without: tuple[str, ...],
-    unit: Unit,
+    names: tuple[str, ...],
+    database: str | None,
+    allow_open: bool,
+    unit: Unit | None,
     out: Path | None,
 ) -> None:
     """Arrange the results in FOLDERS as the paper's tables.
 
     Means with bootstrap intervals over images, best bold, second underlined; paired two-sided
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
-    --ratings, rows of mean opinion scores whose intervals and tests are over --unit.
+    --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
     if pairs and baseline:
         raise click.UsageError("--pairs and --baseline can't be had together.")
+    if names and ratings is not None:
+        raise click.UsageError("--ratings and --study can't be had together.")
+    studies = [load(find("studies", name), database, allow_open=allow_open) for name in names]
     frame = select(collect(folders), protocol, scale)
+    notes: list[str] = []
+    if studies:
+        frame, notes = scores_of_all(frame, studies)
     made = build_table(
         frame,
         "losses" if layout == "losses" else "methods",
@@ -99,9 +118,13 @@ def table(
     if ratings is not None:
         votes = load_votes(ratings, stimuli, parse_scale(rating_scale), without)
         check_same_stimuli(frame, votes)
-        made = with_mos(made, votes, unit=unit, baseline=baseline, pairs=pairs, level=level)
+        made = with_mos(
+            made, votes, unit=unit or "rater", baseline=baseline, pairs=pairs, level=level
+        )
+    made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
+    made = replace(made, notes=[*made.notes, *notes])
     if tests is not None:
         records = pd.DataFrame(comparison_records(made))
-        write_atomic(tests, records.to_csv(index=False, lineterminator="\n"))
+        write_atomic(tests, csv_text(records))
     form = "json" if as_json else form
     put(render(made, form, colour=out is None and use_colour()), out)

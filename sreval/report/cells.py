@@ -38,7 +38,8 @@ class Cell:
 class Line:
     """One metric on one data set: a cell a method (None where it has no result).
 
-    ``unit`` is what a cell's ``n`` counts and its interval is over.
+    ``unit`` is what a cell's ``n`` counts and its interval is over; ``study`` names the study
+    that a line of opinions is of, where there may be several.
     """
 
     dataset: str
@@ -46,6 +47,7 @@ class Line:
     cells: dict[str, Cell | None]
     unit: str = "image"
     simulated: bool = False
+    study: str = ""
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,14 @@ def with_mos(
     baseline: str | None = None,
     pairs: bool = False,
     level: float = 0.95,
+    study: str = "",
 ) -> Table:
     """``table`` with a row of mean opinion scores for every data set that was rated.
 
     ``baseline``, ``pairs`` and ``level`` as the table was built with; tests are signed-rank
     tests over ``unit``, Holm-adjusted within the data set, HR takes no part. The votes must
-    have passed ``check_same_stimuli``.
+    have passed ``check_same_stimuli``. ``study`` names the study in the row's label; rows of
+    other studies stay.
     """
     counted = opinions(votes)
     lines: list[Line] = []
@@ -81,13 +83,14 @@ def with_mos(
         own = [line for line in table.lines if line.dataset == dataset]
         rows = counted[(counted["dataset"] == dataset) & counted["method"].isin(table.methods)]
         if len(rows):
-            own = [line for line in own if line.metric != "mos"]
+            own = [line for line in own if line.metric != "mos" or line.study]
             made = _tests(rows, dataset, unit, baseline, pairs)
-            own.append(_line(rows, dataset, table, made, unit, level, pairs))
+            line = _line(rows, dataset, table, made, unit, level, pairs)
+            own.append(replace(line, study=study))
             comparisons += made
         lines += own
-    tested = [c for c in comparisons if c.metric == "mos"]
-    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level)]
+    tested = [c for c in comparisons[len(table.comparisons) :] if c.metric == "mos"]
+    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, study)]
     return replace(table, lines=lines, comparisons=comparisons, notes=notes)
 
 
@@ -151,15 +154,20 @@ def _tests(
 
 
 def _notes(
-    votes: pd.DataFrame, tests: list[Comparison], unit: Unit, baseline: str | None, level: float
+    votes: pd.DataFrame,
+    tests: list[Comparison],
+    unit: Unit,
+    baseline: str | None,
+    level: float,
+    study: str,
 ) -> list[str]:
     counted = opinions(votes)
     datasets = paper.sort_datasets(list(map(str, counted["dataset"].unique())))
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
     note = (
-        f"MOS: mean of the votes ({sizes}); {level:.0%} interval by Student t, unit {unit}, about "
-        f"{CLAIMS[unit]}."
+        f"MOS{f' of {study}' if study else ''}: mean of the votes ({sizes}); {level:.0%} interval "
+        f"by Student t, unit {unit}, about {CLAIMS[unit]}."
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"

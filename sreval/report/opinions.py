@@ -168,7 +168,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     notes += [f"Not applied: {reason}" for reason in not_done]
     if len(rows) < len(frame):
         notes.append(f"{len(frame) - len(rows)} raters whom no rule rejects are not printed.")
-    notes.append("Nobody is left out anywhere: a rule proposes, --without RATER does it.")
+    notes.append("Nobody is left out here: a rule only proposes.")
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
     return sections + [_with_and_without(made, votes) for made in found if made.rejected]
 

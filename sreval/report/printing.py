@@ -52,7 +52,8 @@ def printed_rows(table: Table) -> Iterator[PrintedRow]:
             Printed(number(c.mean, line.metric), c.rank, c.mark) if c else Printed("–")
             for c in cells
         ]
-        label = NAMES[line.metric] + (", simulated" if line.simulated else "")
+        label = NAMES[line.metric] + (f", {line.study}" if line.study else "")
+        label += ", simulated" if line.simulated else ""
         yield PrintedRow(head, label, "value", values)
         yield PrintedRow("", "", "interval", [Printed(_interval(c, line.metric)) for c in cells])
         theirs = _paper_figures(cells, line)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sreval.report.cells import Table
+from sreval.store.csvs import guarded
 
 
 def records(table: Table) -> list[dict[str, Any]]:
@@ -27,6 +28,7 @@ def records(table: Table) -> list[dict[str, Any]]:
             "mark": cell.mark,
             "paper": cell.paper,
             "simulated": line.simulated,
+            "study": line.study,
         }
         for line in table.lines
         for method, cell in line.cells.items()
@@ -56,10 +58,23 @@ def comparison_records(table: Table) -> list[dict[str, Any]]:
     ]
 
 
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV in which no text can be taken for a formula."""
+
+    def safe(value: object) -> object:
+        return guarded(value) if isinstance(value, str) else value
+
+    plain = frame.rename(columns=lambda name: guarded(str(name)))
+    for place, kind in enumerate(frame.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            plain = plain.assign(**{plain.columns[place]: frame.iloc[:, place].map(safe)})
+    return str(plain.to_csv(index=False, lineterminator="\n"))
+
+
 def to_csv(table: Table) -> str:
     """The figures as tidy CSV, one row a (data set, metric, method)."""
     frame = pd.DataFrame(records(table)).assign(protocol=table.protocol, scale=table.scale)
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    return csv_text(frame)
 
 
 def to_json(table: Table) -> str:

@@ -14,7 +14,7 @@ import sreval
 from sreval.benchmark.provenance import code_version
 from sreval.files import sha256_bytes
 from sreval.report.cells import Table
-from sreval.report.latex import latex_escape, to_latex
+from sreval.report.opinion_metrics import metrics
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.pages import render_page
 from sreval.report.render import html_table
@@ -22,15 +22,19 @@ from sreval.report.sections import Section, column, is_text
 from sreval.report.study_parts import Part, Picture, marks, request_of, section, warnings
 from sreval.report.study_planned import departures
 from sreval.report.study_results import (
+    add_figure,
     agreement_part,
     effect_of_exclusions,
-    metrics_part,
     results_parts,
+    screening_part,
 )
 from sreval.report.study_scores import scored_opinions
 from sreval.report.study_sections import conduct_part, design_part, exclusions_part, raters_part
 from sreval.report.tables import build_table
 from sreval.study.data import StudyData
+
+_LONG = 40
+"""Letters from which a column's cells may wrap."""
 
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
@@ -65,14 +69,14 @@ def study_report(
     be named with its hash; ``command``: what makes the report again. What the votes don't allow
     is said in its place instead of failing.
     """
-    parts = [design_part(data), raters_part(data), exclusions_part(data), conduct_part(data)]
+    departed = Part("Departures from the plan", departures(data) or ["None."])
+    parts = [design_part(data), departed, raters_part(data), exclusions_part(data)]
     if not data.hidden:
-        effect_of_exclusions(parts[2], data)
+        effect_of_exclusions(parts[-1], data)
         parts += results_parts(data)
-        parts.append(_side_by_side(data, scores, score_notes))
-        parts += [metrics_part(data, scores, score_notes), agreement_part(data)]
-    parts.insert(1, Part("Departures from the plan", departures(data) or ["None."]))
-    parts.append(_origin(data, sources, command))
+        parts += [_metrics_part(data, scores, score_notes), agreement_part(data)]
+        parts.append(screening_part(data))
+    parts += [conduct_part(data), _origin(data, sources, command)]
     return Report(data.design.title, marks(data), warnings(data), _summary(data), parts)
 
 
@@ -90,12 +94,16 @@ def _summary(data: StudyData) -> list[str]:
     return said
 
 
-def _side_by_side(data: StudyData, scores: pd.DataFrame | None, notes: Sequence[str]) -> Part:
-    part = Part("Metrics and opinion side by side")
+def _metrics_part(data: StudyData, scores: pd.DataFrame | None, notes: Sequence[str]) -> Part:
+    """Metrics and opinion side by side, and which metric follows the raters."""
+    part = Part("Metrics and opinion", list(notes))
     if scores is None:
         part.not_done.append("No benchmark results were given: --results FOLDER.")
         return part
-    part.attempt("The table", lambda: [_table(data, scores, notes)])
+    request, votes = request_of(data, scores), scored_opinions(data)
+    part.attempt("Metrics and opinion side by side", lambda: [_table(data, scores, notes)])
+    part.attempt("Which metric follows the raters", lambda: metrics(votes, request))
+    add_figure(part, "metrics", data, votes, request)
     return part
 
 
@@ -126,9 +134,7 @@ def _origin(data: StudyData, sources: Sequence[tuple[str, str]], command: str) -
     part = Part("Versions and commands")
     part.blocks.append(section("What this was made from", frame, columns))
     name = data.design.name
-    part.sentences.append(f"The votes: sreval study export {name}")
-    if command:
-        part.sentences.append(f"This report: {command}")
+    part.commands += [f"sreval study export {name}", *filter(None, [command])]
     return part
 
 
@@ -142,6 +148,7 @@ def to_html(report: Report) -> str:
             "anchor": part.anchor,
             "sentences": part.sentences,
             "not_done": part.not_done,
+            "commands": part.commands,
             "blocks": [_block(block, mark, numbers) for block in part.blocks],
         }
         for part in report.parts
@@ -161,83 +168,29 @@ def _block(block: Section | Table | Picture, mark: str, numbers: dict[str, int])
     kind = "figure" if isinstance(block, Picture) else "table"
     numbers[kind] += 1
     title = f"{kind.capitalize()} {numbers[kind]}. {block.title}{mark}"
+    name = f"{kind}-{numbers[kind]}"
     if isinstance(block, Picture):
         svg = block.svg
         if 'role="img"' not in svg:
             svg = svg.replace("<svg ", '<svg role="img" ', 1)
         return {"kind": kind, "title": title, "svg": svg, "caption": block.caption}
     if isinstance(block, Table):
-        return {"kind": "result", "title": title, "table": html_table(block)}
-    head, *rows = block.shown
-    left = [is_text([row[place] for row in rows]) for place in range(len(head))]
+        return {"kind": "result", "id": name, "title": title, "table": html_table(block)}
     return {
         "kind": kind,
+        "id": name,
         "title": title,
-        "head": head,
-        "rows": rows,
-        "left": left,
+        "head": block.shown[0],
+        "rows": block.shown[1:],
+        "kinds": column_kinds(block.shown),
         "notes": block.notes,
     }
 
 
-_LATEX = r"""\documentclass[a4paper,10pt]{article}
-\usepackage[margin=2cm]{geometry}
-\usepackage{booktabs,longtable,array}
-\usepackage{iftex}
-\ifPDFTeX\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\fi
-\pagestyle{myheadings}
-\markright{HEADING}
-\setlength{\LTleft}{0pt}
-\begin{document}
-\section*{TITLE}
-WARNINGS
-
-BODY
-\end{document}
-"""
-
-
-def to_report_latex(report: Report) -> str:
-    """All tables, a section a part; the report's marks on every page and in every caption."""
-    mark = f" ({', '.join(report.marks)})" if report.marks else ""
-    body = []
-    for part in report.parts:
-        tables = [block for block in part.blocks if not isinstance(block, Picture)]
-        if not (tables or part.sentences or part.not_done):
-            continue
-        body.append(f"\\subsection*{{{latex_escape(part.title + mark)}}}")
-        body += [latex_escape(said) + r"\par" for said in [*part.sentences, *part.not_done]]
-        for block in tables:
-            if isinstance(block, Table):
-                body.append(to_latex(replace(block, title=block.title + mark)))
-            else:
-                body.append(_longtable(block, mark))
-    heading = f"{report.title} {' · '.join(report.marks).upper()}"
-    text = _LATEX.replace("HEADING", latex_escape(heading), 1)
-    text = text.replace("TITLE", latex_escape(report.title), 1)
-    said = "\n".join(latex_escape(line) + r"\par" for line in [*report.warnings, *report.summary])
-    return text.replace("WARNINGS", said, 1).replace("BODY", "\n".join(body), 1)
-
-
-def _longtable(block: Section, mark: str) -> str:
-    head, *rows = block.shown
-    left = [is_text([row[place] for row in rows]) for place in range(len(head))]
-    long = [max((len(row[place]) for row in rows), default=0) > 40 for place in range(len(head))]
-    kinds = [
-        r"p{.5\linewidth}" if wide else "l" if text else "r"
-        for wide, text in zip(long, left, strict=True)
+def column_kinds(shown: list[list[str]]) -> list[str]:
+    """Of every column: "words" where it may wrap, "left" for names, empty for figures."""
+    columns = list(zip(*shown[1:], strict=True)) or [()] * len(shown[0])
+    return [
+        "words" if max(map(len, cells), default=0) > _LONG else "left" if is_text(cells) else ""
+        for cells in columns
     ]
-    lines = [" & ".join(map(latex_escape, row)) + r" \\" for row in rows]
-    return "\n".join(
-        [
-            rf"\begin{{longtable}}{{{''.join(kinds)}}}",
-            rf"\caption{{{latex_escape(block.title + mark)}}}\\",
-            r"\toprule",
-            " & ".join(map(latex_escape, head)) + r" \\",
-            r"\midrule\endhead",
-            *lines,
-            r"\bottomrule",
-            r"\end{longtable}",
-            *(rf"{{\footnotesize {latex_escape(note)}\par}}" for note in block.notes),
-        ]
-    )

@@ -26,12 +26,13 @@ class Picture:
 
 @dataclass
 class Part:
-    """One part of the report under its heading. ``not_done`` says what could not be computed."""
+    """One part of the report under its heading. ``not_done``: what can't be computed, and why."""
 
     title: str
     sentences: list[str] = field(default_factory=list)
     blocks: list[Section | Table | Picture] = field(default_factory=list)
     not_done: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
 
     @property
     def anchor(self) -> str:

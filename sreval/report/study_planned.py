@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -33,11 +36,11 @@ def planned_tests(votes: pd.DataFrame, data: StudyData) -> pd.DataFrame:
     return frame
 
 
-def _turned(row: dict[str, object]) -> dict[str, object]:
+def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
     turned = row | {"first": row["second"], "second": row["first"]}
     for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
-        turned[to] = -float(row[by])  # type: ignore[arg-type]
-    turned["rank_biserial"] = -float(row["rank_biserial"])  # type: ignore[arg-type]
+        turned[to] = -float(row[by])
+    turned["rank_biserial"] = -float(row["rank_biserial"])
     return turned
 
 

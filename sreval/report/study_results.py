@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError
-from sreval.report import opinions as analyses
 from sreval.report import paper
 from sreval.report.opinion_figures import KINDS, opinion_figure
+from sreval.report.opinions import ANALYSES
 from sreval.report.sections import (
     Request,
     Section,
@@ -26,7 +25,6 @@ from sreval.report.sections import (
 )
 from sreval.report.study_parts import Part, Picture, marks, request_of, section
 from sreval.report.study_planned import planned_tests
-from sreval.report.study_scores import scored_opinions
 from sreval.report.style import figure_svg
 from sreval.statistics.comparison import CLAIMS
 from sreval.statistics.opinion import mos_table
@@ -157,7 +155,7 @@ def _explored(votes: pd.DataFrame, request: Request) -> list[Section]:
             made.shown,
             made.notes,
         )
-        for made in analyses.compare(votes, request)
+        for made in ANALYSES["compare"](votes, request)
     ]
 
 
@@ -186,20 +184,26 @@ def add_figure(
 def agreement_part(data: StudyData) -> Part:
     """Do raters agree with each other, and with themselves."""
     part, request = Part("Agreement of raters"), request_of(data)
-    part.attempt("Reliability", lambda: analyses.reliability(data.votes, request))
-    part.attempt("Test and retest", lambda: analyses.retest(data.votes, request))
-    part.attempt("Recovered quality", lambda: analyses.recovery(data.votes, request))
+    part.attempt("Reliability", lambda: ANALYSES["reliability"](data.votes, request))
+    part.attempt("Test and retest", lambda: ANALYSES["retest"](data.votes, request))
+    part.attempt("Recovered quality", lambda: ANALYSES["recovery"](data.votes, request))
     for kind in ("raters", "matrix", "sos"):
         add_figure(part, kind, data, data.votes, request)
     return part
 
 
 def effect_of_exclusions(part: Part, data: StudyData) -> None:
-    """MOS per method with and without what is left out, and what the screening rules propose."""
+    """MOS per method with and without what is left out."""
     own = data.votes[data.votes["kind"] == "vote"]
     if not own["accepted"].all():
         part.attempt("Effect of the exclusions", lambda: [_effect(own)])
-    part.attempt("Screening", lambda: analyses.screen(data.votes, request_of(data)))
+
+
+def screening_part(data: StudyData) -> Part:
+    """What the screening rules would propose, and the results without whom each rejects."""
+    part = Part("Screening")
+    part.attempt("Screening", lambda: ANALYSES["screening"](data.votes, request_of(data)))
+    return part
 
 
 def _effect(own: pd.DataFrame) -> Section:
@@ -220,15 +224,3 @@ def _effect(own: pd.DataFrame) -> Section:
     }
     notes = ["Points; without and with the exclusions, no interval: the same votes stand in both."]
     return section("Effect of the exclusions", frame, columns, notes)
-
-
-def metrics_part(data: StudyData, scores: pd.DataFrame | None, notes: Sequence[str]) -> Part:
-    """Which metric follows the raters; needs results of the very images that were rated."""
-    part = Part("Metrics against opinion", list(notes))
-    if scores is None:
-        part.not_done.append("No benchmark results were given: --results FOLDER.")
-        return part
-    request, votes = request_of(data, scores), scored_opinions(data)
-    part.attempt("Metrics against opinion", lambda: analyses.metrics(votes, request))
-    add_figure(part, "metrics", data, votes, request)
-    return part

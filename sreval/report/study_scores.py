@@ -18,13 +18,27 @@ from sreval.study.manifest import Stimulus
 def study_scores(
     folders: Sequence[Path], protocol: str | None, data: StudyData
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of one protocol, at the study's scale, and what must be said of them.
+    """The rows of ``study_rows`` from results folders, of one protocol at the study's scale.
+
+    Raises what ``collect``, ``select`` and ``study_rows`` raise.
+    """
+    return study_rows(select(collect(folders), protocol, data.design.images.scale), data)
+
+
+def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of ``frame`` that may stand beside the study, and what must be said of them.
 
     Of a data set that was rated only the rated images stay. Stand-ins have no scores. Raises
     DataError, the names said, where a rated stimulus is missing or is not the image that was
-    scored, and what ``collect`` and ``select`` raise.
+    scored, or the results are of another upscaling factor.
     """
-    frame = select(collect(folders), protocol, data.design.images.scale)
+    factors = sorted(map(int, frame["scale"].unique()))
+    if factors != [data.design.images.scale]:
+        raise DataError(
+            f"Study {data.design.name} is on upscaling by {data.design.images.scale}, the "
+            f"results by {', '.join(map(str, factors))}.",
+            "Choose one with --scale.",
+        )
     stimuli = rated(data.design, data.manifest)
     _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])
     _check_stand_ins(frame, [stimulus for stimulus in stimuli if stimulus.stand_in])

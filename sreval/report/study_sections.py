@@ -140,7 +140,6 @@ def raters_part(data: StudyData) -> Part:
     if data.sessions.empty:
         part.not_done.append("Nobody has enrolled.")
         return part
-    part.blocks.append(_progress(data))
     part.attempt("Answers", lambda: _answers(data))
     return part
 
@@ -202,7 +201,7 @@ def _answers(data: StudyData) -> list[Section]:
 
 
 def conduct_part(data: StudyData) -> Part:
-    """Exposure, response times, gold items, and every reason to look at a rater."""
+    """Exposure, response times, gold items, every reason to look at a rater, every rater."""
     part = Part("Exposure and conduct")
     part.attempt("Exposure", lambda: _exposure(data))
     times = monitor.response_times(data.votes)
@@ -222,6 +221,8 @@ def conduct_part(data: StudyData) -> Part:
         part.sentences.append("No rule found a rater to look at.")
     else:
         part.blocks.append(_flags(flagged))
+    if len(data.sessions):
+        part.blocks.append(_progress(data))
     return part
 
 
@@ -279,8 +280,10 @@ def exclusions_part(data: StudyData) -> Part:
     own = data.votes[(data.votes["kind"] == "vote") & ~data.votes["accepted"]]
     raters = own["rater"].nunique()
     part.sentences.append(
-        f"{len(own)} votes of {raters} raters are not used"
-        + (f": {listed(sorted(own['rater'].unique()), 20)}." if raters else ".")
+        f"{len(own)} votes of {raters} raters are not used: "
+        f"{listed(sorted(own['rater'].unique()), 20)}."
+        if raters
+        else "Every vote is used."
     )
     if data.deleted:
         part.sentences.append(

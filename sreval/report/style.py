@@ -34,6 +34,7 @@ _RC: Any = {
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,
     "svg.hashsalt": "sreval",
+    "text.parse_math": False,  # a name may hold dollar signs
 }
 
 

@@ -49,7 +49,7 @@ def progress(data: StudyData) -> pd.DataFrame:
     frame["share"] = (frame["votes"] / frame["of"]).clip(upper=1.0)
     frame["outcome"] = frame["outcome"].fillna(UNDER_WAY).astype(str)
     frame["order"] = frame["outcome"] != UNDER_WAY
-    ordered = frame.sort_values(["order", "share", "rater"], ignore_index=True)
+    ordered: pd.DataFrame = frame.sort_values(["order", "share", "rater"], ignore_index=True)
     made: pd.DataFrame = ordered.drop(columns="order")
     return made
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -37,6 +40,7 @@ def make_study(
     raters: int = 6,
     *,
     without: Mapping[str, tuple[str, ...]] | None = None,
+    of_dataset: Mapping[str, Mapping[str, float]] | None = None,
     simulated: bool = True,
     stand_ins: tuple[str, ...] = (),
     model: RaterModel | None = None,
@@ -52,12 +56,13 @@ def make_study(
     stimuli = pd.concat(
         [
             make_stimuli(
-                {m: q for m, q in qualities.items() if m in design.images.methods_of(name)},
+                {m: own.get(m, qualities[m]) for m in design.images.methods_of(name)},
                 count,
                 dataset=name,
                 seed=seed + place,
             )
             for place, (name, count) in enumerate(images.items())
+            for own in ((of_dataset or {}).get(name, {}),)
         ],
         ignore_index=True,
     )
@@ -127,9 +132,97 @@ def full_size(seed: int = 0) -> StudyData:
         qualities,
         26,
         without={"BSD100": left},
+        of_dataset={
+            name: {m: q for (d, m, k), q in paper.figures().items() if (d, k) == (name, "mos")}
+            for name in paper.DATASET_ORDER
+        },
         seed=seed,
         name="ledig2017",
         title="The opinion test of Ledig et al. 2017",
         repeats=[{"dataset": "BSD100", "method": "hr", "images": 3}],
         gold=[{"dataset": "BSD100", "method": "nearest", "images": 2, "low": 1, "high": 2}],
     )
+
+
+def into_store(data: StudyData, folder: Path, state: str = "closed") -> None:
+    """Write a study's folder and its database, as if the raters had been there."""
+    from sreval.store import models, studies
+    from sreval.store.database import open_store
+
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(to_toml(data.design), encoding="utf-8")
+    (folder / "manifest.json").write_text(data.manifest.as_json(), encoding="utf-8")
+    store = open_store(f"sqlite:///{folder / 'votes.sqlite'}", create=True)
+    study = studies.register(store, data.design, data.manifest)
+    now = START.to_pydatetime()
+    with store.begin() as tx:
+        for number, (name, own) in enumerate(data.votes.groupby("rater")):
+            own = own.reset_index(drop=True)
+            rater = models.Rater(
+                study_id=study, number=number, pseudonym=str(name), created_at=now,
+                simulated=bool(own["simulated"].iloc[0]),
+            )  # fmt: skip
+            tx.add(rater)
+            tx.flush()
+            session = models.Session(
+                id=f"s-{name}", study_id=study, rater_id=rater.id, slot=number, algorithm=1,
+                stage="done", outcome="complete", done=len(own), total=len(own),
+                sitting_ends=str(len(own)), created_at=now, seen_at=now, ended_at=now,
+            )  # fmt: skip
+            tx.add(session)
+            tx.flush()
+            for place, row in enumerate(own.to_dict("records"), 1):
+                tx.add(
+                    models.PlanItem(
+                        session_id=session.id, position=place, sitting=1, address=f"{name}{place}",
+                        reason="all", **{k: row[k] for k in _OF_ITEM},
+                    )
+                )  # fmt: skip
+                tx.add(
+                    models.Vote(
+                        session_id=session.id, position=place, score=int(row["score"]),
+                        key=str(place), response_ms=float(row["response_ms"]), shown_at=now,
+                        stored_at=now, device="",
+                    )
+                )  # fmt: skip
+    if state != "open":
+        studies.set_state(store, data.design.name, state)  # type: ignore[arg-type]
+    store.dispose()
+
+
+_OF_ITEM = ("kind", "dataset", "image", "scene", "method", "stimulus_sha256")
+
+
+def to_toml(design: StudyDesign) -> str:
+    """The design as TOML: JSON's strings, numbers and lists are TOML's as well."""
+    content = design.model_dump(mode="json", exclude_none=True)
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in content.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+def of_results(frame: pd.DataFrame, **options: Any) -> StudyData:
+    """A study of the very images that benchmark rows are of."""
+    rows = frame.drop_duplicates(["dataset", "image", "method"])
+    methods = tuple(sorted(rows["method"].unique()))
+    (dataset,) = rows["dataset"].unique()
+    qualities = {m: QUALITIES.get(m, 2.0) for m in methods}
+    data = make_study({dataset: rows["image"].nunique()}, qualities, **options)
+    names = sorted(rows["image"].unique())
+    renamed = {f"img_{i + 1:03}": name for i, name in enumerate(names)}
+    hashes = {(row["image"], row["method"]): row["sr_sha256"] for row in rows.to_dict("records")}
+    stimuli = tuple(
+        replace(
+            s, image=renamed[s.image], scene=renamed[s.image],
+            image_sha256=hashes[renamed[s.image], s.method],
+        )
+        for s in data.manifest.stimuli
+    )  # fmt: skip
+    votes = data.votes.replace({"image": renamed, "scene": renamed})
+    return replace(data, manifest=Manifest(stimuli, "1.0"), votes=votes)
