@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from typing import Any
 
 import click
 
-from sreval import content, settings
 from sreval.cli.output import columns, print_json
+from sreval.cli.study_run import where
 from sreval.errors import UsageError
 from sreval.store import operators
 from sreval.store.database import Store, open_store
@@ -65,29 +66,30 @@ def list_command(study: str, database: str | None, as_json: bool) -> None:
         found = operators.listing(store)
         now = store.clock()
     if as_json:
-        print_json(
-            [
-                {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in asdict(row).items()}
-                for row in found
-            ]
-        )
+        print_json([_plain(row) for row in found])
         return
     if not found:
         click.echo("Nobody. Make an account: sreval operator add", err=True)
         return
     rows = [
-        [
-            row.name,
-            row.role,
-            f"{row.created_at:%Y-%m-%d}",
-            f"{row.seen_at:%Y-%m-%d %H:%M}" if row.seen_at else "",
-            f"until {row.locked_until:%H:%M}"
-            if row.locked_until and now < row.locked_until
-            else "",
-        ]
+        [row.name, row.role, f"{row.created_at:%Y-%m-%d}", _minute(row.seen_at), _lock(row, now)]
         for row in found
     ]
-    click.echo(columns([["name", "role", "made", "logged in, seen (UTC)", "locked"], *rows]))
+    click.echo(columns([["name", "role", "made", "last request (UTC)", "locked"], *rows]))
+
+
+def _plain(row: operators.OperatorRow) -> dict[str, Any]:
+    times = {name: value for name, value in asdict(row).items() if isinstance(value, dt.datetime)}
+    return asdict(row) | {name: time.isoformat() for name, time in times.items()}
+
+
+def _minute(time: dt.datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
+
+
+def _lock(row: operators.OperatorRow, now: dt.datetime) -> str:
+    until = row.locked_until
+    return f"until {until:%H:%M}" if until and now < until else ""
 
 
 @operator.command(epilog="Example: sreval operator remove ada --study ledig2017")
@@ -124,8 +126,7 @@ def _password(from_stdin: bool) -> str:
 
 @contextmanager
 def _opened(study: str, database: str | None, *, create: bool = False) -> Iterator[Store]:
-    url = database or settings.database() or str(content.find("studies", study) / "votes.sqlite")
-    store = open_store(url, create=create)
+    store = open_store(where(study, database)[1], create=create)
     try:
         yield store
     finally:

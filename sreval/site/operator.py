@@ -30,7 +30,7 @@ _READING = ("GET", "HEAD")
 _TOKEN = "operator"
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """What isn't allowed: a status, what is said, and what would help."""
 
     def __init__(self, status: int, title: str, text: str) -> None:
@@ -56,9 +56,9 @@ def guard() -> Answer | None:
     if g.operator is None:
         if reading:
             return redirect(url_for("operator.login"), 303)
-        raise Refused(401, "You are not logged in", "Nothing was changed. Log in, then try again.")
+        raise RefusalError(401, "You are not logged in", "Nothing was changed. Log in, then try again.")
     if not reading and g.operator.role != "owner" and request.endpoint not in _FOR_VIEWERS:
-        raise Refused(403, "Viewers change nothing", "An owner of the study can do this.")
+        raise RefusalError(403, "Viewers change nothing", "An owner of the study can do this.")
     return None
 
 
@@ -70,14 +70,14 @@ def _refuse_other_sites() -> None:
     if fetched not in ("same-origin", "none") or (
         origin is not None and origin != f"{own.scheme}://{own.netloc}"
     ):
-        raise Refused(403, "That came from another site", "Nothing was changed.")
+        raise RefusalError(403, "That came from another site", "Nothing was changed.")
 
 
 @operator.get("/login")
 def login() -> Page:
     """The form to log in."""
     if g.operator is not None:
-        return redirect(url_for("operator.studies"), 303)
+        return redirect(url_for("operator.studies_page"), 303)
     ended = session.pop(_TOKEN, None) is not None
     return render_template("operator/login.html", error="", name="", ended=ended)
 
@@ -94,7 +94,7 @@ def enter() -> Page:
         return page, 401
     session.clear()
     session[_TOKEN] = token
-    return redirect(url_for("operator.studies"), 303)
+    return redirect(url_for("operator.studies_page"), 303)
 
 
 @operator.post("/logout")
@@ -120,10 +120,14 @@ def _answer(error: Exception) -> tuple[str, int]:
 def _told(error: Exception) -> tuple[int, str, str]:
     """Status, title and text. Operators are told what the error says; what nobody foresaw is
     logged, and only its request's number told."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusalError):
         return error.status, error.title, error.text
     if isinstance(error, CSRFError):
-        return 403, "That form could not be accepted", "Nothing was changed. Reload, then try again."
+        return (
+            403,
+            "That form could not be accepted",
+            "Nothing was changed. Reload, then try again.",
+        )
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         return error.code, error.name, "Nothing was changed."
     if isinstance(error, UsageError | StateError):
@@ -139,4 +143,3 @@ def done(text: str, to: str, **values: Any) -> Answer:
     """To another page, which first says what was done."""
     flash(text)
     return redirect(url_for(to, **values), 303)
-

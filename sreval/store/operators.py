@@ -82,9 +82,7 @@ def remove(store: Store, name: str, *, who: str = audit.COMMAND_LINE) -> None:
         audit.record(tx, store.clock(), who, "remove-operator", None, operator=name)
 
 
-def set_password(
-    store: Store, name: str, password: str, *, who: str = audit.COMMAND_LINE
-) -> None:
+def set_password(store: Store, name: str, password: str, *, who: str = audit.COMMAND_LINE) -> None:
     """Change a password, unlock the account and end all its logins. Raises UsageError."""
     hashed = _hashed(name, password)
     with store.begin() as tx:
