@@ -56,7 +56,9 @@ def guard() -> Answer | None:
     if g.operator is None:
         if reading:
             return redirect(url_for("operator.login"), 303)
-        raise RefusalError(401, "You are not logged in", "Nothing was changed. Log in, then try again.")
+        raise RefusalError(
+            401, "You are not logged in", "Nothing was changed. Log in, then try again."
+        )
     if not reading and g.operator.role != "owner" and request.endpoint not in _FOR_VIEWERS:
         raise RefusalError(403, "Viewers change nothing", "An owner of the study can do this.")
     return None
