@@ -26,6 +26,7 @@ COMMANDS = {
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
     "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),
     "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
+    "operator": ("sreval.cli.operator:operator", "Who may log into a study's operator pages."),
     "report": ("sreval.cli.report:report", "Report a study: one page, tables, figures."),
     "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (

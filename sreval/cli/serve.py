@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from sreval.errors import EXIT_INTERRUPTED, EXIT_OK
+from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    from sreval.site.config import SiteConfig
 
 
 @click.command(epilog="Example: sreval serve quick --port 8000")
@@ -26,6 +31,8 @@ from sreval.errors import EXIT_INTERRUPTED, EXIT_OK
     help="Proxies in front whose X-Forwarded-* headers are believed.",
 )
 @click.option("--invite", is_flag=True, help="Make a personal link for yourself and print it.")
+@click.option("--check", is_flag=True, help="Serve nothing: say whether all that is needed holds.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: machine-readable output.")
 def serve(
     study: str,
     host: str,
@@ -35,12 +42,17 @@ def serve(
     base_url: str,
     trusted_proxies: int,
     invite: bool,
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Serve STUDY, a frozen study's name or folder, until Ctrl-C or SIGTERM.
 
     Only this machine can reach it unless --host says otherwise; docs/hosting.md shows how to put
     it on the net. The study is registered in its database. What happens is told on stderr, one
     line of JSON a request, without links or network addresses.
+
+    --check looks at the database, folders, stimuli, secret, clock and disk, and serves nothing;
+    the exit code is 1 unless all is well.
     """
     from sreval import content
     from sreval.site import server
@@ -57,6 +69,10 @@ def serve(
         trusted_proxies=trusted_proxies,
         **from_variables("secret", "secret_file"),
     )
+    if check:
+        raise click.exceptions.Exit(EXIT_OK if _all_hold(config, as_json) else EXIT_FAILED)
+    if as_json:
+        raise UsageError("--json belongs to --check.", "Add that, or omit it.")
     app = create_app(config)
     with server.listen(host, port) as opened:
         address = config.base_url or server.address_of(opened)
@@ -71,3 +87,24 @@ def serve(
 
         caught = server.serve(app, opened, threads, ready)
     raise click.exceptions.Exit(EXIT_INTERRUPTED if caught == signal.SIGINT else EXIT_OK)
+
+
+def _all_hold(config: SiteConfig, as_json: bool) -> bool:
+    """Print one line a check, as soon as it is known."""
+    from sreval.cli.output import print_json, progress_line
+    from sreval.site.checks import Check, check_site
+
+    done: list[Check] = []
+    with progress_line(0, "stimuli", "file") as line:
+
+        def hashed(count: int, of: int) -> None:
+            line.total = of
+            line.update(count - line.n)
+
+        for found in check_site(config, hashed):
+            done.append(found)
+            if not as_json:
+                line.write(f"{'ok    ' if found.ok else 'FAILED'}  {found.name:<10}{found.found}")
+    if as_json:
+        print_json({"ok": all(c.ok for c in done), "checks": [asdict(c) for c in done]})
+    return all(c.ok for c in done)

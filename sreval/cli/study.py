@@ -24,6 +24,7 @@ COMMANDS = {
     "release": ("sreval.cli.study_run:release", "Give the places of drop-outs to others."),
     "revoke": ("sreval.cli.study_run:revoke", "Make a link open nothing any more."),
     "delete-rater": ("sreval.cli.study_run:delete_rater", "Delete all data of one rater."),
+    "purge": ("sreval.cli.study_purge:purge", "Delete all raters' data when their time is over."),
     "close": ("sreval.cli.study_run:close", "Take no votes any more, for good."),
     "export": ("sreval.cli.study_files:export_command", "Write a study's data as CSV files."),
     "import": ("sreval.cli.study_files:import_command", "Store an export in a database."),

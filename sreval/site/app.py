@@ -14,6 +14,7 @@ from sreval.site.config import SiteConfig
 from sreval.site.context import Door, Site, site
 from sreval.site.images import Shelf
 from sreval.site.logs import log_requests
+from sreval.site.operator_routes import operator
 from sreval.site.problems import answer_errors
 from sreval.site.rater import rater
 from sreval.site.security import secure
@@ -63,6 +64,7 @@ def personal_link(app: Flask) -> str:
 def _add_pages(app: Flask) -> None:
     app.register_blueprint(rater)
     app.register_blueprint(api)
+    app.register_blueprint(operator)
 
     @app.before_request
     def remember_language() -> None:

@@ -63,6 +63,9 @@ def secure(app: Flask, config: SiteConfig) -> None:
     @app.after_request
     def harden(response: Response) -> Response:
         response.headers.update(HEADERS)
+        if request.blueprint == "operator":
+            # told no referrer, browsers hide the origin of forms too, which is checked there
+            response.headers["Referrer-Policy"] = "same-origin"
         if config.tls:
             response.headers["Strict-Transport-Security"] = _HSTS
         if request.endpoint != "static":

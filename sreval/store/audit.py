@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.store.models import OperatorEvent
+from sreval.store.database import Store
+from sreval.store.models import OperatorEvent, Study
 
 COMMAND_LINE = "command line"
 """Who acts when nobody is logged in: whoever may run commands on the server."""
@@ -20,3 +23,33 @@ def record(
     """Add one row; ``facts`` become one canonical line of JSON."""
     line = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     tx.add(OperatorEvent(at=at, who=who, action=action, study_id=study_id, facts=line))
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One row of the log: who did what to which study, and its facts."""
+
+    id: int
+    at: dt.datetime
+    who: str
+    action: str
+    study: str | None
+    facts: dict[str, Any]
+
+
+def log(store: Store, study: str, *, before: int | None = None, limit: int = 200) -> list[Deed]:
+    """What was done to a study, and to accounts, newest first; ``before`` an id of that list."""
+    query = (
+        select(OperatorEvent, Study.name)
+        .outerjoin(Study, Study.id == OperatorEvent.study_id)
+        .where(or_(Study.name == study, OperatorEvent.study_id.is_(None)))
+        .order_by(OperatorEvent.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(OperatorEvent.id < before)
+    with store.read() as tx:
+        return [
+            Deed(row.id, row.at, row.who, row.action, name, json.loads(row.facts))
+            for row, name in tx.execute(query).tuples()
+        ]

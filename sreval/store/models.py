@@ -299,7 +299,10 @@ class Tombstone(Base):
 
 
 class Operator(Base):
-    """Someone who runs studies. `password` is a hash made by a password hashing function."""
+    """Someone who runs studies. `password` is a hash made by a password hashing function.
+
+    `failed` counts attempts to log in since the last one that went well.
+    """
 
     __tablename__ = "operator"
     __table_args__ = (_one_of("role", "owner", "viewer"),)
@@ -311,7 +314,20 @@ class Operator(Base):
     failed: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
-    disabled_at: Mapped[dt.datetime | None]
+
+
+class Login(Base):
+    """An operator's browser session. Only its token's SHA-256 is kept."""
+
+    __tablename__ = "login"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    operator_id: Mapped[int] = mapped_column(
+        ForeignKey("operator.id", ondelete="CASCADE"), index=True
+    )
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[dt.datetime]
+    seen_at: Mapped[dt.datetime]
 
 
 class OperatorEvent(Base):

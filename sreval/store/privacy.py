@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.enrolment import tombstone_hash
+from sreval.store.errors import StateError
 from sreval.store.models import Invitation, Rater, Study, Tombstone
 from sreval.store.studies import by_name, design_of, rater_of
 
@@ -56,3 +57,26 @@ def retention_due(store: Store, today: dt.date) -> list[str]:
         held = select(Study).where(exists().where(Rater.study_id == Study.id)).order_by(Study.name)
         dates = [(study.name, design_of(study).retention) for study in tx.scalars(held)]
     return [name for name, date in dates if date is not None and date <= today]
+
+
+def purge(store: Store, study: str, today: dt.date, *, who: str = audit.COMMAND_LINE) -> int:
+    """Delete the data of all raters of a study whose retention date has come; a count stays.
+
+    Gives how many there were. Raises StateError before that date, or when the design has none.
+    """
+    with store.begin() as tx:
+        row = by_name(tx, study, lock=True)
+        date = design_of(row).retention
+        if date is None or today < date:
+            raise StateError(
+                f"The data of study {study!r} are kept until "
+                f"{date or 'they are deleted: its design names no retention date'}.",
+                "Single raters can be deleted at any time.",
+            )
+        raters = tx.scalars(select(Rater).where(Rater.study_id == row.id)).all()
+        for rater in raters:
+            bury(tx, row, rater, store.clock())
+        # Labels are the operators' own notes, and may name people.
+        tx.execute(update(Invitation).where(Invitation.study_id == row.id).values(label=""))
+        audit.record(tx, store.clock(), who, "purge", row.id, raters=len(raters))
+        return len(raters)

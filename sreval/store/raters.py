@@ -89,3 +89,18 @@ def release(
         if found:
             audit.record(tx, store.clock(), who, "release", row.id, raters=list(found))
         return list(found)
+
+
+def withdraw(store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE) -> None:
+    """End a rater's session as one who left, and free the slot; what was stored stays.
+
+    A session that has ended is left as it is. Raises UsageError for an unknown rater.
+    """
+    with store.begin() as tx:
+        row = by_name(tx, study, lock=True)
+        rater = rater_of(tx, row, pseudonym)
+        session_id = tx.scalars(select(Session.id).where(Session.rater_id == rater.id)).one()
+        found = find(tx, session_id, lock=True)
+        if found.session.outcome is None:
+            end(tx, store, found, "withdrew")
+            audit.record(tx, store.clock(), who, "withdraw", row.id, rater=pseudonym)

@@ -1,4 +1,4 @@
-"""Operators and the audit log."""
+"""Operators, their logins and the audit log."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,11 +21,27 @@ def upgrade() -> None:
         sa.Column("failed", sa.Integer(), nullable=False),
         sa.Column("locked_until", TIME, nullable=True),
         sa.Column("created_at", TIME, nullable=False),
-        sa.Column("disabled_at", TIME, nullable=True),
         sa.CheckConstraint("role IN ('owner', 'viewer')", name=op.f("ck_operator_role")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operator")),
         sa.UniqueConstraint("name", name=op.f("uq_operator_name")),
     )
+    op.create_table(
+        "login",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("seen_at", TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["operator.id"],
+            name=op.f("fk_login_operator_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login")),
+        sa.UniqueConstraint("token_sha256", name=op.f("uq_login_token_sha256")),
+    )
+    op.create_index("ix_login_operator_id", "login", ["operator_id"], unique=False)
     op.create_table(
         "audit",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -45,4 +61,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """From this revision."""
     op.drop_table("audit")
+    op.drop_table("login")
     op.drop_table("operator")

@@ -1,0 +1,186 @@
+"""Whether a site could be served: each thing that must hold, looked at without changing any."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from sreval.errors import SrevalError
+from sreval.site.config import SECRET, SiteConfig, secret_key
+from sreval.site.images import Shelf, StimulusError
+from sreval.store import studies
+from sreval.store.database import Store
+from sreval.store.errors import StateError
+from sreval.store.failures import schema_error
+from sreval.store.models import OperatorEvent, Vote
+from sreval.store.urls import parse_url, sqlite_path
+from sreval.study.design import StudyDesign, load_design
+from sreval.study.manifest import Manifest, load_manifest
+
+LEAST_FREE = 2**30
+"""Bytes that must be free where votes are written."""
+
+WRITTEN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+"""This code is younger than that: a clock that shows an earlier time is wrong."""
+
+_AHEAD = dt.timedelta(minutes=2)
+"""How far the newest row may lie in the future: servers' clocks differ a little."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, whether it holds, and what was found or would mend it."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iterator[Check]:
+    """One check after the other; ``progress`` is told how many stimuli of how many are hashed.
+
+    Nothing is raised for what doesn't hold, and nothing is made or changed.
+    """
+    try:
+        design, manifest = load_design(config.study), load_manifest(config.study)
+    except SrevalError as error:
+        yield Check("study", False, str(error))
+        return
+    yield Check("study", True, f"{design.name}, {len(manifest.stimuli)} stimuli")
+    yield _stimuli(config, manifest, progress)
+    newest = None
+    try:
+        store = Store(parse_url(config.database))
+        try:
+            state, newest = _database(store, design, manifest)
+        finally:
+            store.dispose()
+        yield Check("database", True, state)
+    except SrevalError as error:
+        yield Check("database", False, str(error))
+    yield _folders(config)
+    yield _secret(config)
+    yield _clock(newest, dt.datetime.now(dt.UTC))
+    yield _disk(config)
+
+
+def _stimuli(config: SiteConfig, manifest: Manifest, progress: Callable[[int, int], None]) -> Check:
+    shelf, damaged = Shelf(config.study, manifest), []
+    for count, sha256 in enumerate(shelf.sizes, start=1):
+        try:
+            shelf.read(sha256)
+        except StimulusError as error:
+            damaged.append(error)
+        progress(count, len(shelf.sizes))
+    if damaged:
+        more = f" And {len(damaged) - 1} more." if len(damaged) > 1 else ""
+        return Check("stimuli", False, f"{damaged[0]}{more}")
+    return Check("stimuli", True, f"{len(shelf.sizes)} files, every hash as frozen")
+
+
+def _database(
+    store: Store, design: StudyDesign, manifest: Manifest
+) -> tuple[str, dt.datetime | None]:
+    """What is found, and the time of the newest row. Raises what keeps the site from starting."""
+    path = sqlite_path(store.url)
+    if path is not None and not path.exists():
+        return f"{path} is made when the site first starts", None
+    state = store.check_schema()
+    if state == "empty":
+        return f"{store.name} is reached; its tables are made when the site first starts", None
+    if state != "current":
+        raise schema_error(store.name, state)
+    if design.name in studies.names(store):
+        row = studies.get(store, design.name)
+        here = (design.sha256, manifest.sha256)
+        if row.locked_at is not None and here != (row.design_sha256, row.manifest_sha256):
+            raise StateError(
+                f"{store.name} holds votes for another design or other stimuli of {row.name}.",
+                "Put the old files back, or begin a study of another name: sreval study new.",
+            )
+    with store.read() as tx:
+        votes = tx.scalar(select(func.count()).select_from(Vote)) or 0
+        times = [tx.scalar(select(func.max(t))) for t in (Vote.stored_at, OperatorEvent.at)]
+    newest = max((time for time in times if time is not None), default=None)
+    return f"{store.name} is reached, its tables are current, {votes} votes", newest
+
+
+def _folders(config: SiteConfig) -> Check:
+    path = _database_file(config)
+    wanted = {path.parent if path is not None else None, _secret_file(config).parent}
+    if config.secret:
+        wanted.discard(_secret_file(config).parent)
+    needed = sorted(str(folder) for folder in wanted if folder is not None)
+    closed = [name for name in needed if not _writable(Path(name))]
+    if path is not None and path.exists() and not os.access(path, os.W_OK):
+        closed.append(str(path))
+    if closed:
+        return Check("folders", False, f"Can't write {closed[0]}. Let this user write there.")
+    return Check(
+        "folders", True, f"{', '.join(needed)} can be written" if needed else "none needed"
+    )
+
+
+def _writable(folder: Path) -> bool:
+    """Also of a folder that is yet to be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _database_file(config: SiteConfig) -> Path | None:
+    """None for PostgreSQL, and for a URL that `_database` complains of."""
+    try:
+        return sqlite_path(parse_url(config.database))
+    except SrevalError:
+        return None
+
+
+def _secret_file(config: SiteConfig) -> Path:
+    return config.secret_file or config.study / SECRET
+
+
+def _secret(config: SiteConfig) -> Check:
+    if config.secret:
+        return Check("secret", True, "SREVAL_SECRET is set")
+    path = _secret_file(config)
+    if not path.exists():
+        return Check("secret", True, f"{path} is made when the site first starts")
+    try:
+        secret_key(config)
+    except SrevalError as error:
+        return Check("secret", False, str(error))
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return Check("secret", True, f"{path}, mode {mode:o}")
+
+
+def _clock(newest: dt.datetime | None, now: dt.datetime) -> Check:
+    after = max(WRITTEN, newest - _AHEAD) if newest else WRITTEN
+    if now < after:
+        what = f"what was last stored, {newest:%Y-%m-%d %H:%M}" if newest else "this code"
+        return Check(
+            "clock",
+            False,
+            f"It shows {now:%Y-%m-%d %H:%M} UTC, which is before {what}. "
+            "Set it, best by a time server.",
+        )
+    return Check("clock", True, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _disk(config: SiteConfig) -> Check:
+    path = _database_file(config)
+    folder = path.parent if path is not None else config.study
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 2**30:.1f} GiB free at {folder}"
+    if free < LEAST_FREE:
+        return Check("disk", False, f"{found}. Free {LEAST_FREE / 2**30:.0f} GiB at least.")
+    return Check("disk", True, found)

@@ -1,0 +1,250 @@
+"""What operators do to a study. Each deed is one form, one transaction, one line of the log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+from flask import Response, request
+
+from sreval.errors import UsageError
+from sreval.site.context import site
+from sreval.site.operator import Page, done, operator, who
+from sreval.site.operator_pages import links_page, rater_page, steer_page
+from sreval.store import (
+    audit,
+    dictionary,
+    exchange,
+    invitations,
+    privacy,
+    raters,
+    studies,
+    study_data,
+)
+from sreval.store.csvs import to_csv
+
+_LONGEST = 2000
+_MOST_LINKS = 500
+_CHUNK = 64 * 1024
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+_STATES: dict[str, tuple[studies.StudyState, str]] = {
+    "pause": ("paused", "The study is paused."),
+    "resume": ("open", "The study is open again."),
+    "close": ("closed", "The study is closed."),
+}
+
+
+@operator.post("/studies/<name>/state")
+def state(name: str) -> Page:
+    """Pause, resume, or close for good."""
+    wanted = request.form.get("to", "")
+    if wanted not in _STATES:
+        return steer_page(name, "Choose what the study shall be."), 422
+    if wanted == "close" and (wrong := _wrong_name(name)):
+        return steer_page(name, wrong), 422
+    to, told = _STATES[wanted]
+    studies.set_state(site().store, name, to, who=who().name)
+    return done(told, "operator.steer", name=name)
+
+
+@operator.post("/studies/<name>/raters/<pseudonym>/decision")
+def decision(name: str, pseudonym: str) -> Page:
+    """Use a rater's votes or not, with a reason; or leave it to the design's rules."""
+    choices = {"accept": True, "refuse": False, "rules": None}
+    wanted, reason = request.form.get("decision", ""), request.form.get("reason", "")
+    if wanted not in choices:
+        error = "Choose whether the votes are used."
+    elif len(reason) > _LONGEST:
+        error = f"A reason has at most {_LONGEST} characters, not {len(reason)}."
+    elif choices[wanted] is not None and not reason.strip():
+        error = "Give a reason: the report prints it."
+    else:
+        raters.decide(site().store, name, pseudonym, choices[wanted], reason, who=who().name)
+        return done(
+            f"The decision on {pseudonym} is kept.", "operator.rater", **_of(name, pseudonym)
+        )
+    return rater_page(name, pseudonym, error, decision=wanted, reason=reason), 422
+
+
+@operator.post("/studies/<name>/raters/<pseudonym>/withdraw")
+def withdraw(name: str, pseudonym: str) -> Page:
+    """End a rater's session; what was stored stays."""
+    raters.withdraw(site().store, name, pseudonym, who=who().name)
+    return done(f"{pseudonym} is withdrawn.", "operator.rater", **_of(name, pseudonym))
+
+
+@operator.post("/studies/<name>/raters/<pseudonym>/delete")
+def delete(name: str, pseudonym: str) -> Page:
+    """Delete all that is stored of a rater; a count stays."""
+    if wrong := _wrong_name(name):
+        return rater_page(name, pseudonym, wrong), 422
+    privacy.delete_rater(site().store, name, pseudonym, who=who().name)
+    return done("The rater's data are deleted; a count stays.", "operator.study", name=name)
+
+
+@operator.post("/studies/<name>/purge")
+def purge(name: str) -> Page:
+    """Delete all raters' data once the retention date has come; counts stay."""
+    if wrong := _wrong_name(name):
+        return steer_page(name, wrong), 422
+    today = site().store.clock().date()
+    count = privacy.purge(site().store, name, today, who=who().name)
+    return done(f"The data of {count} raters are deleted.", "operator.steer", name=name)
+
+
+@operator.post("/studies/<name>/links")
+def invite(name: str) -> Page:
+    """Make links, and send them as a CSV file: nobody can look them up later."""
+    form = request.form
+    try:
+        kind, count, quota, expires = _asked(form)
+    except ValueError as error:
+        return links_page(name, str(error), **form.to_dict()), 422
+    label, rows = form.get("label", ""), []
+    for number in range(1, count + 1):
+        each = f"{label} {number}" if label and count > 1 else label
+        key, token = invitations.create(
+            site().store, name, kind, quota=quota, expires=expires, label=each, who=who().name
+        )
+        rows.append((key, kind, each, _address(token)))
+    made = to_csv(pd.DataFrame(rows, columns=["id", "kind", "label", "link"]))
+    return _download([made], "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
+
+
+def _asked(
+    form: Mapping[str, str],
+) -> tuple[invitations.InvitationKind, int, int | None, dt.datetime | None]:
+    """Kind, count, quota and last moment. Raises ValueError saying what is wrong with them."""
+    kind, label = form.get("kind", ""), form.get("label", "")
+    kinds: dict[str, invitations.InvitationKind] = {
+        "personal": "personal",
+        "open": "open",
+        "kiosk": "kiosk",
+    }
+    if kind not in kinds:
+        raise ValueError("Choose a kind of link.")
+    if len(label) > _LONGEST:
+        raise ValueError(f"A note has at most {_LONGEST} characters.")
+    count = _number(form, "count", _MOST_LINKS) or 1
+    quota = _number(form, "quota", 10**6)
+    if kind != "personal" and count > 1:
+        raise ValueError("An open or kiosk link is made one at a time: it takes many raters.")
+    if kind == "personal" and quota is not None:
+        raise ValueError("A personal link is for one rater and has no quota.")
+    return kinds[kind], count, quota, _last_day(form.get("expires", ""))
+
+
+def _number(form: Mapping[str, str], field: str, most: int) -> int | None:
+    text = form.get(field, "").strip()
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
+        raise ValueError(f"The {field} is a number from 1 to {most}, not {text[:20]!r}.")
+    return int(text)
+
+
+def _last_day(text: str) -> dt.datetime | None:
+    """The end of a day in UTC."""
+    if not text.strip():
+        return None
+    try:
+        day = dt.date.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"The last day is a date like 2027-01-31, not {text[:20]!r}.") from None
+    last = dt.datetime.combine(day, dt.time.max, dt.UTC)
+    if last < site().store.clock():
+        raise ValueError(f"The last day, {day}, is over.")
+    return last
+
+
+@operator.post("/studies/<name>/links/<int:key>/revoke")
+def revoke(name: str, key: int) -> Page:
+    """Make a link open nothing any more."""
+    if key not in {link.id for link in invitations.listing(site().store, name)}:
+        raise UsageError(f"{name} has no link {key}.", "See the list of links.")
+    invitations.revoke(site().store, key, who=who().name)
+    return done(f"Link {key} opens nothing any more.", "operator.links", name=name)
+
+
+@operator.post("/studies/<name>/raters/<pseudonym>/link")
+def renew(name: str, pseudonym: str) -> Page:
+    """A new link for a rater who lost theirs, as a CSV file."""
+    key, token = invitations.renew(site().store, name, pseudonym, who=who().name)
+    made = pd.DataFrame([(key, pseudonym, _address(token))], columns=["id", "rater", "link"])
+    return _download([to_csv(made)], "text/csv; charset=utf-8", f"{name}-link-{key}.csv")
+
+
+@operator.post("/studies/<name>/export")
+def export(name: str) -> Page:
+    """Everything that was collected as a zip of CSV files, and what their columns mean.
+
+    It holds scores by method: before the study is closed, it counts as a look at results.
+    """
+    here = site()
+    row = studies.get(here.store, name)
+    files = exchange.export_files(here.store, name) | {dictionary.FILE: dictionary.as_csv()}
+    votes = files["votes.csv"].count(b"\n") - 1
+    with here.store.begin() as tx:
+        audit.record(tx, here.store.clock(), who().name, "export", row.id, votes=votes)
+    if row.state != "closed":
+        study_data.record_look(here.store, name, votes, who=who().name)
+    moment = f"{here.store.clock():%Y%m%d-%H%M%S}"
+    return _download(_zipped(files), "application/zip", f"{name}-{moment}.zip")
+
+
+class _Pipe(io.RawIOBase):
+    """Where a zip file is written to and taken from, piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._pieces.append(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+def _zipped(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    """A zip file in pieces: compressed while it is sent."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name, _EARLIEST)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w") as part:
+                for start in range(0, len(data), _CHUNK):
+                    part.write(data[start : start + _CHUNK])
+                    yield pipe.take()
+    yield pipe.take()
+
+
+def _download(data: Iterator[bytes] | list[bytes], kind: str, name: str) -> Response:
+    head = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(data, mimetype=kind.partition(";")[0], content_type=kind, headers=head)
+
+
+def _address(token: str) -> str:
+    return f"{site().config.base_url or request.host_url.rstrip('/')}/r/{token}"
+
+
+def _of(name: str, pseudonym: str) -> dict[str, str]:
+    return {"name": name, "pseudonym": pseudonym}
+
+
+def _wrong_name(name: str) -> str:
+    """What is wrong with the study's name as it was typed; empty when nothing is."""
+    typed = request.form.get("confirm", "").strip()
+    if typed == name:
+        return ""
+    return f"{typed[:100]!r} is not the study's name, {name}: nothing was changed."

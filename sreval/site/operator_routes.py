@@ -1,0 +1,6 @@
+"""The blueprint with all its pages and deeds."""
+
+from sreval.site import operator_deeds, operator_pages
+from sreval.site.operator import operator
+
+__all__ = ["operator", "operator_deeds", "operator_pages"]

@@ -1,0 +1,255 @@
+"""Operators: their accounts, and the browser sessions they log into.
+
+Passwords are kept as Argon2id hashes (RFC 9106, its second recommended set of parameters).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import threading
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.errors import StoreError, UsageError, unknown_name
+from sreval.files import sha256_bytes
+from sreval.store import audit
+from sreval.store.database import Store
+from sreval.store.errors import BusyError
+from sreval.store.models import Login, Operator
+
+Role = Literal["owner", "viewer"]
+
+SHORTEST, LONGEST = 12, 1000
+"""Characters of a password."""
+
+TRIES = 5
+"""Failed attempts in a row after which an account is locked."""
+
+LOCKED = dt.timedelta(minutes=15)
+IDLE, LIFETIME = dt.timedelta(minutes=30), dt.timedelta(hours=12)
+"""How long a login lasts without a request, and at most."""
+
+_SEEN = dt.timedelta(minutes=1)
+_NAME = 100
+_HASH_WAIT_S = 1.0
+_hasher = PasswordHasher()
+# A hash takes 64 MiB and all cores: strangers who try passwords must not starve raters.
+_hashing = threading.BoundedSemaphore(1)
+
+
+class LoginError(StoreError):
+    """A name and a password that open nothing; which of the two is wrong is not said."""
+
+
+@dataclass(frozen=True)
+class OperatorRow:
+    """An account. ``seen_at`` is the last request under a login that still stands."""
+
+    name: str
+    role: Role
+    created_at: dt.datetime
+    locked_until: dt.datetime | None
+    seen_at: dt.datetime | None
+
+
+def add(
+    store: Store, name: str, role: Role, password: str, *, who: str = audit.COMMAND_LINE
+) -> None:
+    """Make an account. Raises UsageError for a name that is taken or unfit, or a bad password."""
+    _check_name(name)
+    hashed = _hashed(name, password)
+    with store.begin() as tx:
+        if tx.scalar(select(Operator.id).where(Operator.name == name)) is not None:
+            raise UsageError(
+                f"There is an operator {name!r} already.", "Change theirs: sreval operator password"
+            )
+        tx.add(Operator(name=name, role=role, password=hashed, created_at=store.clock()))
+        audit.record(tx, store.clock(), who, "add-operator", None, operator=name, role=role)
+
+
+def remove(store: Store, name: str, *, who: str = audit.COMMAND_LINE) -> None:
+    """Delete an account and end its logins; the audit log keeps the name. Raises UsageError."""
+    with store.begin() as tx:
+        tx.delete(_by_name(tx, name))
+        audit.record(tx, store.clock(), who, "remove-operator", None, operator=name)
+
+
+def set_password(store: Store, name: str, password: str, *, who: str = audit.COMMAND_LINE) -> None:
+    """Change a password, unlock the account and end all its logins. Raises UsageError."""
+    hashed = _hashed(name, password)
+    with store.begin() as tx:
+        operator = _by_name(tx, name)
+        operator.password, operator.failed, operator.locked_until = hashed, 0, None
+        tx.execute(delete(Login).where(Login.operator_id == operator.id))
+        audit.record(tx, store.clock(), who, "password", None, operator=name)
+
+
+def listing(store: Store) -> list[OperatorRow]:
+    """All accounts by name."""
+    seen = select(func.max(Login.seen_at)).where(Login.operator_id == Operator.id)
+    with store.read() as tx:
+        found = tx.execute(
+            select(Operator, seen.scalar_subquery()).order_by(Operator.name)
+        ).tuples()
+        return [_row(operator, last) for operator, last in found]
+
+
+def log_in(store: Store, name: str, password: str) -> str:
+    """A new login's token, known only now.
+
+    An attempt is counted before its password is looked at, so that many at once gain nothing;
+    the hashing is outside of any transaction, so that no vote waits for it. Raises LoginError
+    for a wrong name or password and a locked account alike, BusyError when too many try at once.
+    """
+    known = _count_attempt(store, name)
+    right = _verified(known[1] if known else _nobodys(), password)
+    with store.begin() as tx:
+        operator = tx.get(Operator, known[0], with_for_update=True) if known else None
+        if operator is None or not right or operator.password != (known and known[1]):
+            raise LoginError(
+                "This name and password open nothing.",
+                f"After {TRIES} failed attempts an account is locked for "
+                f"{LOCKED.seconds // 60} minutes.",
+            )
+        now = store.clock()
+        operator.failed, operator.locked_until = 0, None
+        ended = or_(Login.seen_at < now - IDLE, Login.created_at < now - LIFETIME)
+        tx.execute(delete(Login).where(ended))
+        token = secrets.token_urlsafe(32)
+        tx.add(_login(operator, token, now))
+        audit.record(tx, now, operator.name, "login", None)
+        return token
+
+
+def logged_in(store: Store, token: str) -> OperatorRow | None:
+    """Whose login this is; None when it was ended, stood idle or is too old."""
+    with store.read() as tx:
+        found = tx.execute(_by_token(token)).tuples().first()
+    if found is None:
+        return None
+    login, operator = found
+    now = store.clock()
+    if now - login.seen_at > IDLE or now - login.created_at > LIFETIME:
+        return None
+    if now - login.seen_at > _SEEN:
+        with store.begin() as tx:
+            again = tx.execute(_by_token(token)).tuples().first()
+            if again is None:
+                return None
+            again[0].seen_at = now
+    return _row(operator, now)
+
+
+def log_out(store: Store, token: str) -> None:
+    """End a login; one that has ended already stays so."""
+    with store.begin() as tx:
+        found = tx.execute(_by_token(token)).tuples().first()
+        if found is not None:
+            login, operator = found
+            tx.delete(login)
+            audit.record(tx, store.clock(), operator.name, "logout", None)
+
+
+def _count_attempt(store: Store, name: str) -> tuple[int, str] | None:
+    """The id and the hash of the account; None when there is none or it is locked."""
+    with store.begin() as tx:
+        query = select(Operator).where(Operator.name == name).with_for_update()
+        operator = tx.scalar(query)
+        now = store.clock()
+        if operator is None:
+            return None
+        if operator.locked_until is not None:
+            if now < operator.locked_until:
+                return None
+            operator.failed, operator.locked_until = 0, None
+        operator.failed += 1
+        if operator.failed >= TRIES:
+            operator.locked_until = now + LOCKED
+            audit.record(tx, now, operator.name, "last-try", None, failed=operator.failed)
+        return operator.id, operator.password
+
+
+def _hashed(name: str, password: str) -> str:
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise UsageError(
+            f"A password has {SHORTEST} to {LONGEST} characters, not {len(password)}.",
+            "Take four words by chance, or what a password manager makes.",
+        )
+    if password.casefold().strip() == name.casefold():
+        raise UsageError("The password is the name.", "Choose another.")
+    return _hasher.hash(_normal(password))
+
+
+def _verified(hashed: str, password: str) -> bool:
+    if len(password) > LONGEST:
+        return False
+    if not _hashing.acquire(timeout=_HASH_WAIT_S):
+        raise BusyError("Too many try to log in at once.", "Try again in a moment.")
+    try:
+        return _hasher.verify(hashed, _normal(password))
+    except VerificationError:
+        return False
+    finally:
+        _hashing.release()
+
+
+def _normal(password: str) -> bytes:
+    """One form for letters that keyboards compose differently."""
+    return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
+
+
+@cache
+def _nobodys() -> str:
+    """What the password of an unknown name is held against, to take as long."""
+    return _hasher.hash(secrets.token_urlsafe(32))
+
+
+def _check_name(name: str) -> None:
+    unfit = not name or len(name) > _NAME or name != name.strip() or not name.isprintable()
+    if unfit or name == audit.COMMAND_LINE:
+        raise UsageError(
+            f"{name!r} can't be an operator's name.",
+            f"It has 1 to {_NAME} printable characters, no space at its ends, and isn't "
+            f"{audit.COMMAND_LINE!r}.",
+        )
+
+
+def _by_name(tx: Transaction, name: str) -> Operator:
+    operator = tx.scalar(select(Operator).where(Operator.name == name).with_for_update())
+    if operator is None:
+        known = list(tx.scalars(select(Operator.name)))
+        if not known:
+            raise UsageError("There is no operator.", "Make one: sreval operator add")
+        raise unknown_name("operator", name, known)
+    return operator
+
+
+def _by_token(token: str) -> Select[Login, Operator]:
+    return (
+        select(Login, Operator)
+        .join(Operator, Operator.id == Login.operator_id)
+        .where(Login.token_sha256 == sha256_bytes(token.encode(errors="replace")))
+    )
+
+
+def _login(operator: Operator, token: str, now: dt.datetime) -> Login:
+    hashed = sha256_bytes(token.encode())
+    return Login(operator_id=operator.id, token_sha256=hashed, created_at=now, seen_at=now)
+
+
+def _row(operator: Operator, seen: dt.datetime | None) -> OperatorRow:
+    return OperatorRow(
+        operator.name,
+        operator.role,  # type: ignore[arg-type]  # held by a CHECK
+        operator.created_at,
+        operator.locked_until,
+        seen,
+    )
