@@ -22,9 +22,11 @@ from sreval.cli.output import progress_line
 from sreval.files import write_atomic
 from sreval.networks.weights import read_provenance
 from sreval.report import paper
+from sreval.report.cells import NAMES, Cell, Table
 from sreval.report.collect import collect, select
-from sreval.report.render import number, to_markdown
-from sreval.report.tables import NAMES, Cell, Table, build_table
+from sreval.report.printing import number
+from sreval.report.render import to_markdown
+from sreval.report.tables import build_table
 
 BEGIN, END = "<!-- reproduction -->", "<!-- /reproduction -->"
 PAPER_UPDATES = {"srresnet-mse": 1_000_000}
