@@ -25,6 +25,7 @@ COMMANDS = {
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
     "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),
+    "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
     "report": ("sreval.cli.report:report", "Report a study: one page, tables, figures."),
     "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (

@@ -24,7 +24,7 @@ def copy_study(name: str, source: Path) -> Path:
     Returns the new study.toml. Raises UsageError for a name that is taken or can't be one, and
     for a source that holds no valid design.
     """
-    if not re.match(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise UsageError(
             f"{name!r} can't name a study.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
         )

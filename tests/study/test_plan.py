@@ -205,7 +205,7 @@ def test_words_say_why_an_item_stands_where_it_stands() -> None:
     assert reasons["calibration"] in ("an example of the score 1", "an example of the score 5")
     repeat = next(item for item in items if item.kind == "repeat")
     first = next(item for item in items if stimulus(item) == stimulus(repeat))
-    assert repeat.reason == f"showing 2 of what stands at position {first.position}"
+    assert repeat.reason == f"second showing of position {first.position}"
 
 
 def test_a_manifest_without_a_stimulus_is_refused_by_name() -> None:

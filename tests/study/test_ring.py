@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sreval.errors import UsageError
-from sreval.study.ring import Showing, around, deal, order
+from sreval.study.deal import Showing, around, deal
+from sreval.study.ring import order
 from sreval.study.stream import Stream
 
 

@@ -1,0 +1,72 @@
+"""``sreval serve``: a study's site on this machine."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from sreval.errors import EXIT_INTERRUPTED, EXIT_OK
+
+
+@click.command(epilog="Example: sreval serve quick --port 8000")
+@click.argument("study")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option(
+    "--database", metavar="URL", help="Default: SREVAL_DATABASE, else STUDY/votes.sqlite."
+)
+@click.option("--base-url", default="", help="The address raters use, if a proxy stands before.")
+@click.option(
+    "--trusted-proxies",
+    type=click.IntRange(0, 8),
+    default=0,
+    show_default=True,
+    help="Proxies in front whose X-Forwarded-* headers are believed.",
+)
+@click.option("--invite", is_flag=True, help="Make a personal link for yourself and print it.")
+def serve(
+    study: str,
+    host: str,
+    port: int,
+    threads: int,
+    database: str | None,
+    base_url: str,
+    trusted_proxies: int,
+    invite: bool,
+) -> None:
+    """Serve STUDY, a frozen study's name or folder, until Ctrl-C or SIGTERM.
+
+    Only this machine can reach it unless --host says otherwise; docs/hosting.md shows how to put
+    it on the net. The study is registered in its database. What happens is told on stderr, one
+    line of JSON a request, without links or network addresses.
+    """
+    from sreval import content, settings
+    from sreval.site import server
+    from sreval.site.app import create_app, personal_link
+    from sreval.site.config import database_in, from_variables, site_config
+    from sreval.site.logs import log_to_stderr
+
+    folder = content.find("studies", study)
+    config = site_config(
+        study=folder,
+        database=database or settings.database() or database_in(folder),
+        base_url=base_url,
+        trusted_proxies=trusted_proxies,
+        **from_variables("secret", "secret_file"),
+    )
+    app = create_app(config)
+    with server.listen(host, port) as opened:
+        address = config.base_url or server.address_of(opened)
+        log_to_stderr()
+
+        def ready() -> None:
+            click.echo(f"Serving {folder.name} at {address}. Ctrl-C ends it.")
+            if invite:
+                click.echo(f"Your link: {address}{personal_link(app)}")
+            else:
+                click.echo(f"Links for raters: sreval study invite {study} --base-url {address}")
+
+        caught = server.serve(app, opened, threads, ready)
+    raise click.exceptions.Exit(EXIT_INTERRUPTED if caught == signal.SIGINT else EXIT_OK)

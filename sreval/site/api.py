@@ -1,0 +1,119 @@
+"""What the rating page asks for by script: the present item, its image, a vote's receipt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, make_response, request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from sreval.site.context import as_told, open_current, refuse_unless_open, session_id, site
+from sreval.site.device import Report
+from sreval.site.images import StimulusError
+from sreval.site.logs import LOG, where
+from sreval.site.problems import PageError, respond
+from sreval.store import progress, votes
+from sreval.store.errors import VoteError
+
+api = Blueprint("api", __name__)
+_DAY_MS = 24 * 3600 * 1000
+
+
+class Ballot(BaseModel):
+    """A vote as the browser sends it. Whether the score is on the scale, the store decides."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    position: int = Field(ge=1, le=10**6)
+    score: int
+    key: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")
+    response_ms: float = Field(ge=0, le=_DAY_MS)
+    shown_at: AwareDatetime
+    device: str = Field(default="", max_length=500)
+
+
+def _body() -> bytes:
+    if not request.is_json:
+        raise PageError("400")
+    return request.get_data()
+
+
+@api.get("/api/item")
+def item() -> Response:
+    """The present item."""
+    return jsonify(as_told(open_current()))
+
+
+@api.post("/api/device")
+def device() -> Response:
+    """Facts of the window measured again: whether the image still fits."""
+    sid = session_id()
+    try:
+        report = Report.model_validate_json(_body())
+    except ValidationError:
+        raise PageError("400") from None
+    here = site()
+    fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
+    progress.device(here.store, sid, report.stored(), fits)
+    return jsonify({"fits": fits})
+
+
+@api.post("/api/vote")
+def vote() -> Response:
+    """Store one vote; the answer comes when it is durable."""
+    sid = session_id()
+    try:
+        ballot = Ballot.model_validate_json(_body())
+    except ValidationError:
+        raise PageError("400") from None
+    try:
+        receipt = votes.cast(
+            site().store,
+            sid,
+            ballot.position,
+            ballot.score,
+            key=ballot.key,
+            response_ms=ballot.response_ms,
+            shown_at=ballot.shown_at,
+            device=ballot.device,
+        )
+    except VoteError as error:
+        if error.why not in ("position", "rest", "too-early"):
+            raise
+        return respond(error.why, current=as_told(open_current()))
+    return jsonify({"saved": receipt.position, "current": _after_vote(receipt.current)})
+
+
+def _after_vote(found: progress.Current) -> dict[str, Any]:
+    """The vote is stored, so its receipt goes out whatever keeps the next item back."""
+    try:
+        refuse_unless_open(found.state)
+        return as_told(found)
+    except (PageError, StimulusError):
+        return {"stage": "message"}
+
+
+@api.get("/i/<address>")
+def image(address: str) -> Response:
+    """A stimulus, for the session whose present or next items show it; 404 for all others."""
+    sid, here = session_id(), site()
+    sha256 = progress.image(here.store, sid, address)
+    if sha256 is None:
+        raise PageError("404")
+    try:
+        data = here.shelf.read(sha256)
+    except StimulusError as error:
+        LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
+        with here.store.begin() as tx:
+            progress.note(tx, here.store, sid, "stimulus-changed", sha256=sha256)
+        raise
+    response = make_response(data)
+    response.mimetype = "image/png"
+    return response
+
+
+@api.get("/health")
+def health() -> Response:
+    """Whether the site answers and its database can be read."""
+    site().store.check_schema()
+    return jsonify({"status": "ok"})

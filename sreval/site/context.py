@@ -1,0 +1,146 @@
+"""What a request is answered from: the site, the rater's session, the present item."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flask import current_app, session, url_for
+
+from sreval.site.config import SiteConfig
+from sreval.site.images import Shelf
+from sreval.site.problems import PageError
+from sreval.store import progress
+from sreval.store.database import Store
+from sreval.store.enrolment import Enrolled
+from sreval.store.progress import Current, PlanItemRow, SessionState
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Manifest
+
+_REMEMBERED = 1000
+_HEADINGS = {"calibration": "examples", "warm-up": "practice"}
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """What pages may know of a study."""
+
+    title: str
+    instructions: str
+    language: str
+    words: tuple[str, ...]
+
+
+class Door:
+    """Of two clicks on one button only one enrols; the other is given the same session."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entered: OrderedDict[str, Enrolled] = OrderedDict()
+
+    def enter(self, visit: str, enrol: Callable[[], Enrolled]) -> Enrolled:
+        """What `enrol` gave when this visit first came here."""
+        with self._lock:
+            if visit not in self._entered:
+                self._entered[visit] = enrol()
+                if len(self._entered) > _REMEMBERED:
+                    self._entered.popitem(last=False)
+            return self._entered[visit]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every request needs and none changes."""
+
+    config: SiteConfig
+    store: Store
+    design: StudyDesign
+    manifest: Manifest
+    shelf: Shelf
+    languages: dict[str, str]
+    door: Door
+
+    @property
+    def view(self) -> StudyView:
+        """The study as pages may know it."""
+        design = self.design
+        return StudyView(design.title, design.instructions, design.language, design.scale.words)
+
+
+def site() -> Site:
+    """The site that answers the present request."""
+    return cast(Site, current_app.extensions["sreval"])
+
+
+def session_id() -> str:
+    """The rater's session by the signed cookie. Raises PageError (401) when there is none."""
+    if "sid" not in session:
+        raise PageError("session")
+    return str(session["sid"])
+
+
+def open_current() -> Current:
+    """Where the rater's session stands, with the items that may be shown.
+
+    Raises PageError: 401 without a session; 503 while the study is paused and 410 when it is
+    closed, unless the session had come to its end before.
+    """
+    found = progress.current(site().store, session_id())
+    refuse_unless_open(found.state)
+    return found
+
+
+def refuse_unless_open(state: SessionState) -> None:
+    """Raise PageError when the study takes nothing from this session now."""
+    if state.outcome is None and state.study_state != "open":
+        raise PageError(state.study_state)
+
+
+def minutes_left(state: SessionState) -> int:
+    """Whole minutes, rounded up, that the rest of this sitting is expected to take."""
+    design = site().design
+    items = max(0, state.of_in_sitting - state.done_in_sitting)
+    seconds = items * design.viewing.seconds_an_item
+    if every := design.sittings.break_every:
+        breaks = (state.of_in_sitting - 1) // every - state.done_in_sitting // every
+        seconds += max(0, breaks) * design.sittings.break_seconds
+    return math.ceil(seconds / 60)
+
+
+def as_told(found: Current) -> dict[str, Any]:
+    """The present item as the browser may know it: never a name, a method, a kind or a hash.
+
+    Raises StimulusError when its image must not be shown.
+    """
+    state = found.state
+    told: dict[str, Any] = {
+        "stage": state.stage,
+        "position": state.position,
+        "done": state.done,
+        "of": state.of,
+        "minutes_left": minutes_left(state),
+    }
+    if state.stage != "rating":
+        return told
+    here = site()
+    present, *following = found.items
+    here.shelf.recheck(present.stimulus_sha256)
+    return told | {
+        "heading": _HEADINGS.get(present.kind, "rating"),
+        "intended": present.intended if present.kind == "calibration" else None,
+        "image": _image(present),
+        "next": [_image(item) for item in following],
+        "least_ms": here.design.viewing.least_ms,
+        "grey_ms": here.design.viewing.grey_ms,
+        "words": list(here.design.scale.words),
+    }
+
+
+def _image(item: PlanItemRow) -> dict[str, Any]:
+    width, height = site().shelf.sizes[item.stimulus_sha256]
+    url = url_for("api.image", address=item.address)
+    return {"url": url, "width": width, "height": height}

@@ -1,0 +1,147 @@
+"""Every error as a page or as JSON, in the rater's language, with what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, jsonify, make_response, render_template, request, url_for
+from flask_babel import lazy_gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from sreval.errors import StoreError
+from sreval.site.images import StimulusError
+from sreval.site.logs import LOG, where
+from sreval.store.errors import AnswerError, BusyError, StateError, TokenError, VoteError
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a rater reads. `back` offers the way to the present item; `after` so many seconds
+    the same request may go well."""
+
+    status: int
+    title: str
+    text: str
+    back: bool = True
+    after: int | None = None
+
+
+_SAVED = _("Everything you did is saved. Please come back later by the same link.")
+_ASK = _("Please ask the people who invited you for a new link.")
+_GO_ON = _("Go on with the present image.")
+_BACK = _("Go back to the study.")
+
+TOLD = {
+    "session": Told(
+        401,
+        _("Please open your link"),
+        _("This browser doesn't know your session. Your link leads to where you left off."),
+        back=False,
+    ),
+    "unknown": Told(
+        404,
+        _("This link isn't known"),
+        _("Check that it was copied whole, or ask the people who invited you."),
+        back=False,
+    ),
+    "used-up": Told(410, _("This link has been used by all it was meant for"), _ASK, back=False),
+    "revoked": Told(410, _("This link has been withdrawn"), _ASK, back=False),
+    "expired": Told(410, _("This link has expired"), _ASK, back=False),
+    "paused": Told(503, _("The study is paused"), _SAVED, after=60),
+    "closed": Told(
+        410,
+        _("The study has ended"),
+        _("It takes no more answers. Everything you did before is saved. Thank you."),
+        back=False,
+    ),
+    "ended": Told(410, _("Your session has ended"), _BACK),
+    "scale": Told(400, _("That is no score from 1 to 5"), _GO_ON),
+    "position": Told(409, _("That image isn't the present one"), _GO_ON),
+    "too-early": Told(409, _("That was very quick"), _("Please look at the image first.")),
+    "rest": Told(409, _("It is time to rest"), _("Your next part comes later.")),
+    "step": Told(409, _("That step is already done"), _BACK),
+    "answers": Told(422, _("Some answers don't fit"), _("Go back and mend them.")),
+    "stimulus": Told(410, _("This image can't be shown, and we have been told"), _SAVED),
+    "csrf": Told(
+        403,
+        _("That form could not be accepted"),
+        _("It was not saved. Go back to the study and send it again."),
+    ),
+    "busy": Told(
+        503,
+        _("One moment, please"),
+        _("The server can't save at present. Nothing that was saved is lost."),
+        after=2,
+    ),
+    "400": Told(400, _("The server did not understand that"), _BACK),
+    "404": Told(404, _("There is no such page"), _BACK),
+    "413": Told(413, _("That was too long"), _("It was not saved. Go back and shorten it.")),
+    "429": Told(429, _("That was very fast"), _("Please wait a moment, then go on."), after=10),
+    "500": Told(
+        500,
+        _("Something went wrong here"),
+        _("It isn't your fault, and what was saved is safe. If it stays, tell the people who "
+          "invited you."),
+    ),
+}  # fmt: skip
+"""What raters are told, by kind of error: the whys of TokenError and VoteError, our own, HTTP's."""
+
+
+class PageError(Exception):
+    """Raised by a page to answer with what TOLD says of this kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (StateError, "step"),
+    (AnswerError, "answers"),
+    (StimulusError, "stimulus"),
+    (CSRFError, "csrf"),
+    (BusyError, "busy"),
+)
+
+
+def kind_of(error: Exception) -> str:
+    """The kind of an error. What only the operator can mend is logged."""
+    if isinstance(error, PageError):
+        return error.kind
+    if isinstance(error, TokenError | VoteError):
+        return error.why
+    for known, kind in _KINDS:
+        if isinstance(error, known):
+            return kind
+    if isinstance(error, StoreError):
+        LOG.error("database", extra={"fields": {**where(), "message": str(error)}})
+        return "busy"
+    if isinstance(error, HTTPException) and error.code and error.code < 500:
+        return str(error.code) if str(error.code) in TOLD else "400"
+    LOG.error("unexpected", extra={"fields": where()}, exc_info=error)
+    return "500"
+
+
+def respond(kind: str, **more: Any) -> Response:
+    """The answer: JSON for scripts, a page for people."""
+    told = TOLD[kind]
+    if request.path.startswith(("/api/", "/i/", "/health")):
+        response = jsonify({"error": f"{told.title}. {told.text}", **more})
+    else:
+        retry = url_for("rater.study") if told.back else None
+        page = render_template("rater/message.html", title=told.title, text=told.text, retry=retry)
+        response = make_response(page)
+    response.status_code = told.status
+    if told.after is not None:
+        response.headers["Retry-After"] = str(told.after)
+    return response
+
+
+def answer_errors(app: Flask) -> None:
+    """No error leaves the site but through here."""
+
+    @app.errorhandler(Exception)
+    def answer(error: Exception) -> Response:
+        return respond(kind_of(error))

@@ -1,0 +1,250 @@
+"""A small frozen study with real PNG files, served, and a rater who walks through it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from sreval.site.app import create_app
+from sreval.site.config import SiteConfig, site_config
+from sreval.store import invitations
+from sreval.store.database import Store
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
+
+METHODS = ("bicubic", "srresnet", "hr")
+IMAGES = ("a", "b", "c")
+FACTS = {
+    "ratio": 1.25,
+    "window": [1400, 900],
+    "screen": [1536, 864],
+    "magnified": 1,
+    "touch": False,
+}
+SECRET = "for tests only, and longer than thirty-two characters"
+PNG_BYTES = 8000
+
+
+def design(**changes: Any) -> dict[str, Any]:
+    """Calibration, practice, votes, a repeat; a break; questions before and after."""
+    content: dict[str, Any] = {
+        "name": "small",
+        "title": "A small study",
+        "instructions": "Look, then say.",
+        "raters": 4,
+        "seed": 7,
+        "images": {
+            "methods": list(METHODS),
+            "datasets": [{"name": "Set5", "images": list(IMAGES)}],
+        },
+        "calibration": {
+            "dataset": "Set5",
+            "images": 1,
+            "anchors": [{"method": "bicubic", "score": 1}, {"method": "hr", "score": 5}],
+        },
+        "warm_up": {"dataset": "Set5", "images": 1, "methods": ["srresnet"]},
+        "repeats": [{"dataset": "Set5", "method": "hr", "images": 1, "distance": 3}],
+        "order": {"scene_distance": 1},
+        "sittings": {"break_every": 7, "break_seconds": 0},
+        "viewing": {"least_ms": 200, "grey_ms": 0},
+        "consent": {"version": "1", "text": "I agree to look at pictures."},
+        "questions": [
+            {
+                "key": "sight",
+                "text": "Sight?",
+                "options": ["good", "poor"],
+                "screens_out": ["poor"],
+            },
+            {"key": "age", "text": "Age?", "kind": "number", "low": 18, "high": 99},
+            {"key": "light", "text": "Light?", "kind": "text", "required": False},
+            {"key": "remarks", "when": "after", "text": "?", "kind": "text", "required": False},
+        ],
+        "outcomes": {"complete": "DONE-7", "screened_out": "OUT-7", "withdrew": "LEFT-7"},
+    }
+    return content | changes
+
+
+def png(seed: int) -> bytes:
+    """Noise of 40 by 32 pixels, padded to PNG_BYTES by an ancillary chunk."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (32, 40, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    raw = buffer.getvalue()
+    fill = bytes(PNG_BYTES - len(raw) - 12)
+    chunk = b"paDd" + fill
+    framed = struct.pack(">I", len(fill)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return raw[:-12] + framed + raw[-12:]
+
+
+def freeze(folder: Path, *, swap: bool = False, **changes: Any) -> Path:
+    """A frozen study; with `swap`, two methods have exchanged their pictures."""
+    content = design(**changes)
+    checked = StudyDesign.model_validate(content)
+    (folder / STIMULI).mkdir(parents=True)
+    (folder / "study.toml").write_text(_toml(content), encoding="utf-8")
+    stimuli = []
+    for image in IMAGES:
+        for method in METHODS:
+            exchanged = {"bicubic": "srresnet", "srresnet": "bicubic"}.get(method, method)
+            shown = exchanged if swap else method
+            data = png(IMAGES.index(image) * 10 + METHODS.index(shown))
+            sha256 = hashlib.sha256(data).hexdigest()
+            (folder / STIMULI / f"{sha256}.png").write_bytes(data)
+            stimuli.append(Stimulus("Set5", image, image, method, sha256, sha256, 40, 32))
+    (folder / MANIFEST).write_text(Manifest(tuple(stimuli)).as_json(), encoding="utf-8")
+    assert checked.name == content["name"]
+    return folder
+
+
+def _toml(content: dict[str, Any]) -> str:
+    """JSON's scalars and arrays are TOML's; tables stand inline."""
+
+    def value(v: Any) -> str:
+        if isinstance(v, dict):
+            return "{" + ", ".join(f"{k} = {value(x)}" for k, x in v.items()) + "}"
+        if isinstance(v, list):
+            return "[" + ", ".join(value(x) for x in v) + "]"
+        return json.dumps(v)
+
+    return "".join(f"{key} = {value(v)}\n" for key, v in content.items())
+
+
+@dataclass
+class Visitor:
+    """A browser in the hands of a rater, without scripts: forms and the rating page's JSON."""
+
+    app: Flask
+    client: FlaskClient = field(init=False)
+    token: str = ""
+    csrf: str = ""
+
+    def __post_init__(self) -> None:
+        self.client = self.app.test_client()
+
+    @property
+    def store(self) -> Store:
+        store: Store = self.app.extensions["sreval"].store
+        return store
+
+    def invite(self, kind: invitations.InvitationKind = "personal", **options: Any) -> str:
+        self.token = invitations.create(self.store, "small", kind, **options)[1]
+        return self.token
+
+    def open(self, token: str = "") -> TestResponse:
+        return self.client.get(f"/r/{token or self.token}", follow_redirects=True)
+
+    def page(self) -> TestResponse:
+        return self.client.get("/study")
+
+    @staticmethod
+    def stage(response: TestResponse) -> str:
+        """What page this is: rating, or the form that leads on."""
+        text = response.get_data(as_text=True)
+        if 'id="scores"' in text:
+            return "rating"
+        stages = [s for s in re.findall(r'data-stage="([\w-]+)"', text) if s != "withdraw"]
+        return stages[0] if stages else "none"
+
+    @staticmethod
+    def csrf_of(response: TestResponse) -> str:
+        text = response.get_data(as_text=True)
+        found = re.search(r'name="csrf_token" value="([^"]+)"', text)
+        assert found, text
+        return found.group(1)
+
+    def send(self, stage: str, csrf: str | None = None, **fields: str) -> TestResponse:
+        if csrf is None:
+            self.csrf = csrf = self.csrf_of(self.page())
+        return self.client.post(f"/study/{stage}", data={"csrf_token": csrf, **fields})
+
+    def send_facts(self, **changes: Any) -> TestResponse:
+        return self.send("device", facts=json.dumps(FACTS | changes), fits="yes")
+
+    def to_rating(self) -> dict[str, Any]:
+        """From the link to the first image."""
+        if not self.token:
+            self.invite()
+        assert self.stage(self.open()) == "consent"
+        self.send("consent")
+        self.send_facts()
+        self.send("questions", sight="good", age="30")
+        self.send("instructions")
+        return self.item()
+
+    def item(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.client.get("/api/item").get_json()
+        return answer
+
+    def vote(self, position: int, score: Any = 3, **changes: Any) -> TestResponse:
+        ballot = {
+            "position": position,
+            "score": score,
+            "key": f"key-of-{position:06}",
+            "response_ms": 900,
+            "shown_at": "2026-03-01T09:00:00.000Z",
+            "device": "{}",
+        }
+        headers = {"X-CSRFToken": self.csrf}
+        return self.client.post("/api/vote", json=ballot | changes, headers=headers)
+
+    def vote_all(self) -> list[dict[str, Any]]:
+        """All votes of the plan, through breaks; gives what was shown."""
+        seen: list[dict[str, Any]] = []
+        while True:
+            current = self.item()
+            if current["stage"] == "break":
+                assert self.send("break").status_code == 303
+            elif current["stage"] != "rating":
+                return seen
+            else:
+                seen.append(current)
+                assert self.client.get(current["image"]["url"]).status_code == 200
+                assert self.vote(current["position"]).status_code == 200
+
+
+MakeSite = Callable[..., Visitor]
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+    """Makes sites: options of SiteConfig, `swap`, and keys of the design."""
+    opened: list[Visitor] = []
+
+    def make(
+        *,
+        database: str | None = None,
+        swap: bool = False,
+        site: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> Visitor:
+        folder = freeze(tmp_path / f"study-{len(opened)}", swap=swap, **changes)
+        given = {"rates": None, "secret": SECRET, **(site or {})}
+        url = database or str(folder / "votes.sqlite")
+        config: SiteConfig = site_config(study=folder, database=url, **given)
+        opened.append(Visitor(create_app(config)))
+        return opened[-1]
+
+    yield make
+    for visitor in opened:
+        visitor.store.dispose()
+
+
+@pytest.fixture
+def visitor(make_site: MakeSite) -> Visitor:
+    """A rater with a browser before a small study on SQLite."""
+    return make_site()

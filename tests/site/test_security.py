@@ -1,0 +1,312 @@
+"""Each guard of the site, by what gets through and what doesn't."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import request
+
+from sreval.errors import DataError, UsageError
+from sreval.site.app import create_app
+from sreval.site.config import BODY_BYTES, SECRET, Rates, from_environment, site_config
+from sreval.store import progress
+from tests.site.conftest import FACTS, MakeSite, Visitor, freeze
+
+
+def answers_of_every_sort(visitor: Visitor) -> dict[str, Any]:
+    """A page, a form's refusal, JSON, an image, a static file, and errors of several kinds."""
+    current = visitor.to_rating()
+    return {
+        "page": visitor.page(),
+        "json": visitor.client.get("/api/item"),
+        "image": visitor.client.get(current["image"]["url"]),
+        "static": visitor.client.get("/static/rater.css", buffered=True),
+        "health": visitor.client.get("/health"),
+        "absent": visitor.client.get("/nothing"),
+        "absent image": visitor.client.get("/i/nothing"),
+        "refused": visitor.client.post("/study/withdraw"),
+        "wrong link": visitor.client.get("/r/wrong"),
+        "wrong method": visitor.client.get("/api/vote"),
+    }
+
+
+def test_every_answer_carries_the_headers_that_guard_it(visitor: Visitor) -> None:
+    for name, answer in answers_of_every_sort(visitor).items():
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy, name
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "camera=()" in answer.headers["Permissions-Policy"]
+        assert "Strict-Transport-Security" not in answer.headers
+        cached = answer.headers.get("Cache-Control", "")
+        assert name == "static" or cached == "private, no-store", name
+
+
+def test_pages_hold_nothing_that_the_policy_would_refuse(visitor: Visitor) -> None:
+    visitor.invite()
+    pages = [visitor.open()]
+    for stage, fields in (("consent", {}), ("device", {"facts": json.dumps(FACTS), "fits": "yes"})):
+        visitor.send(stage, **fields)
+        pages.append(visitor.page())
+    visitor.send("questions", sight="good", age="20")
+    pages.append(visitor.page())
+    visitor.send("instructions")
+    pages.append(visitor.page())
+    for answer in pages:
+        text = answer.get_data(as_text=True)
+        scripts = re.findall(r"<script([^>]*)>", text)
+        assert all("src=" in s or 'type="application/json"' in s for s in scripts)
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
+        assert set(re.findall(r"(?:src|href)=\"(\w+:)?//", text)) == set()
+
+
+def test_behind_tls_the_cookie_is_secure_and_the_browser_told_to_stay(make_site: MakeSite) -> None:
+    visitor = make_site(site={"base_url": "https://study.example.org"})
+    visitor.invite()
+    answer = visitor.client.get(f"/r/{visitor.token}", base_url="https://study.example.org")
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-sreval=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+def test_behind_tls_forms_pass_although_pages_send_no_referrer(make_site: MakeSite) -> None:
+    visitor = make_site(site={"base_url": "https://study.example.org"})
+    visitor.invite()
+    tls = {"base_url": "https://study.example.org"}
+    page = visitor.client.get(f"/r/{visitor.token}", follow_redirects=True, **tls)
+    data = {"csrf_token": visitor.csrf_of(page)}
+    assert visitor.client.post("/study/consent", data=data, **tls).status_code == 303
+    assert visitor.stage(visitor.client.get("/study", **tls)) == "device"
+
+
+def test_without_tls_the_cookie_is_still_kept_from_scripts(visitor: Visitor) -> None:
+    visitor.invite()
+    cookie = visitor.client.get(f"/r/{visitor.token}").headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+
+
+def test_first_start_makes_a_secret_for_this_user_alone(tmp_path: Path) -> None:
+    folder = freeze(tmp_path / "study")
+    config = site_config(study=folder, database=str(folder / "votes.sqlite"))
+    first, second = create_app(config), create_app(config)
+    made = folder / SECRET
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    assert first.secret_key == second.secret_key == made.read_text().strip()
+    assert len(str(first.secret_key)) == 64
+    assert not list(folder.glob(f".{SECRET}*"))
+
+
+def test_every_study_makes_another_secret(tmp_path: Path) -> None:
+    made = []
+    for name in ("a", "b"):
+        folder = freeze(tmp_path / name)
+        config = site_config(study=folder, database=str(folder / "votes.sqlite"))
+        made.append(create_app(config).secret_key)
+    assert made[0] != made[1]
+
+
+@pytest.mark.parametrize(("content", "mode"), [("x" * 64, 0o640), ("x" * 64, 0o604), ("x", 0o600)])
+def test_secret_that_others_can_read_or_guess_is_refused(
+    tmp_path: Path, content: str, mode: int
+) -> None:
+    folder = freeze(tmp_path / "study")
+    (folder / SECRET).write_text(content)
+    (folder / SECRET).chmod(mode)
+    with pytest.raises(DataError, match=SECRET):
+        create_app(site_config(study=folder, database=str(folder / "votes.sqlite")))
+
+
+def test_secret_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = freeze(tmp_path / "study")
+    monkeypatch.setenv("SREVAL_STUDY", str(folder))
+    monkeypatch.setenv("SREVAL_SECRET", "s" * 40)
+    assert create_app(from_environment()).secret_key == "s" * 40
+    assert not (folder / SECRET).exists()
+    monkeypatch.setenv("SREVAL_SECRET", "short")
+    with pytest.raises(UsageError, match="SREVAL_SECRET") as refused:
+        from_environment()
+    assert "'short'" not in str(refused.value)
+
+
+def test_forged_cookie_opens_nothing(make_site: MakeSite) -> None:
+    visitor, other = make_site(), make_site(site={"secret": "another secret " * 4})
+    visitor.to_rating()
+    cookie = visitor.client.get_cookie("sreval")
+    assert cookie is not None
+    other.client.set_cookie("sreval", cookie.value)
+    assert other.page().status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_form_without_csrf_token_is_refused_and_not_saved(visitor: Visitor, token: str) -> None:
+    visitor.invite()
+    visitor.open()
+    steps = [
+        ("consent", {}),
+        ("device", {"facts": json.dumps(FACTS), "fits": "yes"}),
+        ("questions", {"sight": "good", "age": "30"}),
+        ("instructions", {}),
+    ]
+    for stage, fields in steps:
+        refused = visitor.send(stage, csrf=token, **fields)
+        assert refused.status_code == 403
+        assert 'href="/study"' in refused.get_data(as_text=True)
+        assert visitor.stage(visitor.page()) == stage
+        visitor.send(stage, **fields)
+    assert visitor.client.post("/study/withdraw").status_code == 403
+    assert visitor.stage(visitor.page()) == "rating"
+
+
+def test_vote_without_csrf_token_is_refused_and_not_saved(visitor: Visitor) -> None:
+    visitor.to_rating()
+    vote = {"position": 1, "score": 3, "key": "k" * 8, "response_ms": 900}
+    refused = visitor.client.post("/api/vote", json=vote | {"shown_at": "2026-03-01T09:00:00Z"})
+    assert refused.status_code == 403
+    assert "error" in refused.get_json()
+    assert visitor.item()["done"] == 0
+
+
+def test_rates_are_limited_by_session_and_not_by_address(make_site: MakeSite) -> None:
+    rates = Rates(vote="6 per minute")
+    visitor = make_site(site={"rates": rates})
+    other = Visitor(visitor.app)
+    for one in (visitor, other):
+        one.to_rating()
+    answers = [visitor.client.get("/api/item") for _ in range(8)]
+    assert {a.status_code for a in answers[:5]} == {200}
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert other.client.get("/api/item").status_code == 200
+
+
+def test_links_are_limited_by_token(make_site: MakeSite) -> None:
+    visitor = make_site(site={"rates": Rates(link="3 per minute")})
+    first, second = visitor.invite(), visitor.invite()
+    codes = [visitor.client.get(f"/r/{first}").status_code for _ in range(4)]
+    assert codes == [303, 303, 303, 429]
+    assert visitor.client.get(f"/r/{second}").status_code == 303
+
+
+def test_two_sites_in_one_process_count_apart(make_site: MakeSite) -> None:
+    strict = make_site(site={"rates": Rates(vote="3 per minute")})
+    free = make_site()
+    strict.to_rating(), free.to_rating()
+    assert [strict.client.get("/api/item").status_code for _ in range(3)][-1] == 429
+    assert {free.client.get("/api/item").status_code for _ in range(9)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [(0, "http://localhost/"), (1, "https://b.example/"), (2, "https://a.example/")],
+)
+def test_forwarded_headers_are_believed_only_from_configured_proxies(
+    make_site: MakeSite, proxies: int, seen: str
+) -> None:
+    visitor = make_site(site={"trusted_proxies": proxies})
+    visitor.app.add_url_rule("/probe", view_func=lambda: request.host_url)
+    headers = {
+        "X-Forwarded-Host": "evil.example, a.example, b.example",
+        "X-Forwarded-Proto": "http, https, https",
+    }
+    assert visitor.client.get("/probe", headers=headers).get_data(as_text=True) == seen
+
+
+def test_bodies_are_limited(visitor: Visitor) -> None:
+    visitor.invite()
+    visitor.open()
+    visitor.send("consent")
+    visitor.send_facts()
+    long = visitor.send("questions", sight="good", age="30", light="x" * BODY_BYTES)
+    assert long.status_code == 413
+    assert 'href="/study"' in long.get_data(as_text=True)
+    assert visitor.stage(visitor.page()) == "questions"
+    visitor.send("questions", sight="good", age="30")
+    visitor.send("instructions")
+    csrf = {"X-CSRFToken": visitor.csrf_of(visitor.page())}
+    body = b'{"position": 1, "key": "' + b"k" * BODY_BYTES + b'"}'
+    many = visitor.client.post(
+        "/api/vote", data=body, content_type="application/json", headers=csrf
+    )
+    assert many.status_code == 413
+    assert "error" in many.get_json()
+    assert visitor.item()["done"] == 0
+
+
+def test_logs_name_no_link_no_address_and_no_network(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        current = visitor.to_rating()
+        address = current["image"]["url"].removeprefix("/i/")
+        visitor.client.get(current["image"]["url"])
+        visitor.vote(1)
+        visitor.client.get("/r/guessed-token")
+        monkeypatch.setattr(progress, "image", lambda *_: 1 / 0)
+        assert visitor.client.get(f"/i/{address}").status_code == 500
+    text = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    cookie = visitor.client.get_cookie("sreval")
+    assert cookie is not None
+    for secret in (visitor.token, address, "guessed-token", "127.0.0.1", cookie.value):
+        assert secret not in text
+    lines = [r for r in caplog.records if r.getMessage() == "request"]
+    fields: list[dict[str, Any]] = [vars(r)["fields"] for r in lines]
+    assert {"request", "method", "route", "status", "ms"} == set(fields[0])
+    assert {"/r/<token>", "/i/<address>", "/api/vote"} <= {f["route"] for f in fields}
+    assert len({f["request"] for f in fields}) == len(fields)
+
+
+def test_unexpected_failure_shows_no_traceback_and_logs_one(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.to_rating()
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("private detail")
+
+    monkeypatch.setattr(progress, "current", fail)
+    for path in ("/study", "/api/item"):
+        answer = visitor.client.get(path)
+        assert answer.status_code == 500
+        assert "private detail" not in answer.get_data(as_text=True)
+        assert "Traceback" not in answer.get_data(as_text=True)
+        assert answer.headers["X-Frame-Options"] == "DENY"
+    unexpected = [r for r in caplog.records if r.getMessage() == "unexpected"]
+    assert len(unexpected) == 2
+    assert unexpected[0].exc_info
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/i/../../study.toml",
+        "/i/..%2f..%2fstudy.toml",
+        "/i/%2e%2e%2fmanifest.json",
+        "/static/../templates/base.html",
+        "/static/..%2ftemplates/base.html",
+        "/i/%00",
+        "/static/%00",
+    ],
+)
+def test_no_path_of_a_request_becomes_a_file(visitor: Visitor, path: str) -> None:
+    visitor.to_rating()
+    answer = visitor.client.get(path)
+    assert answer.status_code == 404
+    assert "bicubic" not in answer.get_data(as_text=True)
+
+
+def test_stimulus_cannot_be_asked_for_by_its_hash(visitor: Visitor) -> None:
+    visitor.to_rating()
+    for sha256 in visitor.app.extensions["sreval"].shelf.sizes:
+        assert visitor.client.get(f"/i/{sha256}").status_code == 404
+        assert visitor.client.get(f"/i/{sha256}.png").status_code == 404

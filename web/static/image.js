@@ -1,0 +1,68 @@
+// Images: fetched and decoded ahead of time, and placed pixel for pixel.
+
+const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+
+export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Milliseconds before attempt number `n` (from 0) is repeated; a tenth at random, so that many
+ * browsers don't come back at the same moment. */
+export const backoff = (n) => RETRY_MS[Math.min(n, RETRY_MS.length - 1)] * (0.95 + 0.1 * Math.random());
+
+/** The images that are shown now or soon. */
+export class Images {
+  #wanted = new Map(); // address -> {image: Promise of a decoded img, ready}
+
+  /** Fetch these addresses and forget all others. */
+  keep(addresses) {
+    for (const address of this.#wanted.keys()) {
+      if (!addresses.includes(address)) this.#wanted.delete(address);
+    }
+    for (const address of addresses) {
+      if (this.#wanted.has(address)) continue;
+      const entry = { ready: false };
+      this.#wanted.set(address, entry);
+      entry.image = this.#load(address, entry);
+    }
+  }
+
+  /** A promise of the decoded image; null when it is no longer wanted. */
+  get(address) {
+    return this.#wanted.get(address)?.image ?? Promise.resolve(null);
+  }
+
+  /** Whether the image can be shown at once. */
+  ready(address) {
+    return this.#wanted.get(address)?.ready ?? false;
+  }
+
+  async #load(address, entry) {
+    for (let n = 0; this.#wanted.get(address) === entry; n++) {
+      const image = new Image();
+      image.src = address;
+      try {
+        await image.decode();
+        entry.ready = true;
+        return image;
+      } catch {
+        await wait(backoff(n));
+      }
+    }
+    return null;
+  }
+}
+
+/** Give an img on the page exactly one screen pixel for each of its own, starting on a whole one. */
+export function place(image, width, height) {
+  const ratio = window.devicePixelRatio;
+  const stage = image.parentElement.getBoundingClientRect();
+  const snap = (start, room, size) =>
+    Math.round(start * ratio + Math.max(0, Math.floor((room * ratio - size) / 2))) / ratio - start;
+  image.style.width = `${width / ratio}px`;
+  image.style.height = `${height / ratio}px`;
+  image.style.left = `${snap(stage.left, stage.width, width)}px`;
+  image.style.top = `${snap(stage.top, stage.height, height)}px`;
+}
+
+/** Resolves when what is on the page now has been painted. */
+export const painted = () =>
+  new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
