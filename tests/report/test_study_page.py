@@ -17,6 +17,7 @@ from sreval.report.study_latex import to_report_latex
 from sreval.report.study_page import Report, study_report, to_html
 from sreval.report.study_planned import departures, planned_tests
 from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
+from sreval.study.design import StudyDesign
 from tests.report.study_builder import full_size, make_study
 
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
@@ -113,9 +114,12 @@ def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
     from sreval.report import study_results
 
     drawn: list[Figure] = []
-    monkeypatch.setattr(
-        study_results, "figure_svg", lambda figure: drawn.append(figure) or "<svg ></svg>"
-    )
+
+    def keep(figure: Figure) -> str:
+        drawn.append(figure)
+        return "<svg ></svg>"
+
+    monkeypatch.setattr(study_results, "figure_svg", keep)
     study_report(replace(simulated, state="open", design=looking(simulated)))
     assert len(drawn) == 9
     assert {figure.get_suptitle() for figure in drawn} == {"SIMULATED · INTERIM"}
@@ -166,7 +170,7 @@ def test_the_same_study_gives_the_same_bytes(simulated: StudyData) -> None:
     assert first == second
 
 
-def looking(data: StudyData) -> object:
+def looking(data: StudyData) -> StudyDesign:
     analysis = data.design.analysis.model_copy(update={"look_before_close": True})
     return data.design.model_copy(update={"analysis": analysis})
 

@@ -54,7 +54,8 @@ def test_planned_votes_of_a_subset_are_shared_out(study: StudyData) -> None:
 
 def test_progress_puts_those_under_way_first(study: StudyData) -> None:
     sessions = study.sessions.copy()
-    sessions.loc[2, ["outcome", "stage"]] = [None, "rating"]
+    sessions.loc[2, "outcome"] = None
+    sessions.loc[2, "stage"] = "rating"
     votes = study.votes[(study.votes["rater"] != "sim-003") | (study.votes["image"] == "img_002")]
     table = monitor.progress(replace(study, sessions=sessions, votes=votes))
     first = table.iloc[0]
@@ -84,7 +85,8 @@ def test_gold_items_are_judged_by_the_designs_ranges(study: StudyData) -> None:
     votes = votes[gold | (votes["kind"] != "gold")]
     table = monitor.gold_results(votes, study.design).set_index("rater")
     asked = int((gold & (study.votes["rater"] == "sim-004")).sum())
-    assert table.loc["sim-004", ["asked", "wrong", "share"]].tolist() == [asked, asked, 1.0]
+    own = table[table.index == "sim-004"].to_dict("records")
+    assert own == [{"asked": asked, "wrong": asked, "share": 1.0}]
     assert table["wrong"].sum() == asked
 
 
@@ -138,7 +140,8 @@ def test_raters_who_did_not_look_are_flagged_with_reasons() -> None:
 
 def test_what_was_decided_stands_first_among_the_flags(study: StudyData) -> None:
     sessions = study.sessions.copy()
-    sessions.loc[3, ["accepted", "reason"]] = [False, "Left the room."]
+    sessions.loc[3, "accepted"] = False
+    sessions.loc[3, "reason"] = "Left the room."
     votes = study.votes.copy()
     votes.loc[votes["rater"] == "sim-004", "accepted"] = False
     first = monitor.flags(replace(study, sessions=sessions, votes=votes)).iloc[0]
