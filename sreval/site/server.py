@@ -82,6 +82,8 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
         server.close()
     return caught[0]
 
