@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import random
 import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from sreval import content, settings
+from sreval import content
 from sreval.cli.output import print_json, progress_line
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, StoreError
 
 if TYPE_CHECKING:
     from sreval.store.database import Store
+    from sreval.study.design import StudyDesign
+    from sreval.study.manifest import Manifest
     from sreval.study.respondent import Qualities
     from sreval.study.visitor import Visit, Visitor
 
@@ -58,43 +62,60 @@ def simulate(
     forward. One under --url must use the same database, and breaks last. Exits with 3 when some
     raters did not come to the end, with 1 when none did.
     """
-    from sreval.site.config import database_in
-    from sreval.store.database import open_store
+    from sreval.store.urls import default_url
+
+    folder = content.find("studies", study)
+    where = default_url(folder, database)
+    assert where is not None
+    try:
+        crowd = send_raters(
+            folder, where, raters, _qualities(qualities), url=url, think_ms=think_ms, seed=seed
+        )
+    except KeyboardInterrupt:
+        click.echo("Interrupted. Votes that were acknowledged are kept.", err=True)
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    _summary(crowd, study, where, as_json)
+
+
+def send_raters(
+    folder: Path,
+    database: str,
+    count: int,
+    qualities: Qualities,
+    *,
+    url: str | None = None,
+    think_ms: float = 0,
+    seed: int = 0,
+) -> Crowd:
+    """Let simulated raters go through the study in ``folder``, to their end.
+
+    Without ``url`` the site is served from this process, which must be the main thread's.
+    Raises StoreError where real raters have begun, KeyboardInterrupt when interrupted; in
+    between no acknowledged vote is lost.
+    """
     from sreval.study.design import load_design
     from sreval.study.manifest import load_manifest
     from sreval.study.respondent import respondents
     from sreval.study.visitor import Visitor
 
-    folder = content.find("studies", study)
     design, manifest = load_design(folder), load_manifest(folder)
-    minds = respondents(raters, design, manifest, _qualities(qualities), seed=seed)
-    where = database or settings.database() or database_in(folder)
-    store = open_store(where, create=True)
-    try:
-        tokens = _invite(store, folder, raters)
-    finally:
-        store.dispose()
-    mean = think_ms / 1000
+    minds = respondents(count, design, manifest, qualities, seed=seed)
+    tokens = _invite(database, design, manifest, count)
     stop = threading.Event()
+    mean = think_ms / 1000
+    think = (lambda: random.expovariate(1 / mean)) if mean else (lambda: 0.0)
     visitors = [
-        Visitor(
-            f"/r/{token}",
-            mind,
-            think=lambda: random.expovariate(1 / mean) if mean else 0.0,
-            stop=stop,
-        )
+        Visitor(f"/r/{token}", mind, think=think, stop=stop)
         for token, mind in zip(tokens, minds, strict=True)
     ]
-    crowd = _Crowd(visitors, stop)
+    crowd = Crowd(visitors, stop)
     if url:
         crowd.send(url)
         crowd.wait()
-    elif _serve(folder, where, crowd) == signal.SIGINT:
-        stop.set()
+    elif _serve(folder, database, crowd) == signal.SIGINT:
         crowd.wait()
-        click.echo("Interrupted. Votes that were acknowledged are kept.", err=True)
-        raise SystemExit(EXIT_INTERRUPTED)
-    _summary(crowd, design.name, where, as_json)
+        raise KeyboardInterrupt
+    return crowd
 
 
 def _qualities(given: str) -> Qualities:
@@ -107,31 +128,34 @@ def _qualities(given: str) -> Qualities:
     return {(s, m): value for (s, m, metric), value in figures().items() if metric == "mos"}
 
 
-def _invite(store: Store, folder: Path, count: int) -> list[str]:
+def _invite(database: str, design: StudyDesign, manifest: Manifest, count: int) -> list[str]:
     """Personal links marked as simulated. Raises StoreError where real raters have begun."""
     from sreval.store import invitations, studies
-    from sreval.study.design import load_design
-    from sreval.study.manifest import load_manifest
+    from sreval.store.database import open_store
 
-    design = load_design(folder)
-    studies.register(store, design, load_manifest(folder))
-    listed = invitations.listing(store, design.name)
-    if any(link.rater and not link.simulated for link in listed):
-        raise StoreError(
-            f"Real raters have begun study {design.name!r} in {store.name}.",
-            "Name another place with --database, to keep simulated votes apart.",
-        )
-    return [
-        invitations.create(store, design.name, "personal", label="simulated", simulated=True)[1]
-        for _ in range(count)
-    ]
+    store = open_store(database, create=True)
+    try:
+        studies.register(store, design, manifest)
+        listed = invitations.listing(store, design.name)
+        if any(link.rater and not link.simulated for link in listed):
+            raise StoreError(
+                f"Real raters have begun study {design.name!r} in {store.name}.",
+                "Name another place with --database, to keep simulated votes apart.",
+            )
+        label = "simulated"
+        return [
+            invitations.create(store, design.name, "personal", label=label, simulated=True)[1]
+            for _ in range(count)
+        ]
+    finally:
+        store.dispose()
 
 
-class _Crowd:
+class Crowd:
     """Visitors, each in a thread, and the one line that tells of them."""
 
     def __init__(self, visitors: list[Visitor], stop: threading.Event) -> None:
-        self.visitors, self._stop = visitors, stop
+        self.visitors, self.stop = visitors, stop
         self._line = progress_line(0, "rating", "vote")
         self._told = threading.Lock()
         self._pool = ThreadPoolExecutor(len(visitors))
@@ -149,24 +173,35 @@ class _Crowd:
             self._line.total = max(self._line.total or 0, visit.of * len(self.visitors))
             self._line.update()
 
+    @property
+    def visits(self) -> list[Visit]:
+        """What came of each visit."""
+        return [visitor.visit for visitor in self.visitors]
+
+    @property
+    def failures(self) -> list[BaseException]:
+        """What kept visitors from their end."""
+        return [error for future in self.futures if (error := future.exception())]
+
     def wait(self) -> None:
         """Until all have come to their end; an interrupt ends them first."""
         try:
             self._pool.shutdown()
         except KeyboardInterrupt:
-            self._stop.set()
+            self.stop.set()
             self._pool.shutdown()
             raise
         finally:
             self._line.close()
 
 
-def _serve(folder: Path, database: str, crowd: _Crowd) -> int:
+def _serve(folder: Path, database: str, crowd: Crowd) -> int:
     """Serve the study until the crowd is through; the signal that ended it."""
     from sreval.site import server
     from sreval.site.app import create_app
     from sreval.site.config import site_config
 
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # that requests queue is the purpose
     app = create_app(site_config(study=folder, database=database, rates=None))
     store: Store = app.extensions["sreval"].store
     clock = _Clock()
@@ -178,6 +213,7 @@ def _serve(folder: Path, database: str, crowd: _Crowd) -> int:
         with server.listen("127.0.0.1", 0) as opened:
 
             def ready() -> None:
+                _let_go_of(crowd)
                 crowd.send(server.address_of(opened))
                 ended.start()
 
@@ -187,9 +223,22 @@ def _serve(folder: Path, database: str, crowd: _Crowd) -> int:
     return caught
 
 
-def _end_with(crowd: _Crowd) -> None:
+def _let_go_of(crowd: Crowd) -> None:
+    """Stop the visitors before the server waits for its requests to end."""
+    before = signal.getsignal(signal.SIGINT)
+    assert callable(before)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        crowd.stop.set()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+
+
+def _end_with(crowd: Crowd) -> None:
     crowd.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not crowd.stop.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Clock:
@@ -209,9 +258,8 @@ class _Clock:
             self._ahead = max(self._ahead, until - dt.datetime.now(dt.UTC))
 
 
-def _summary(crowd: _Crowd, study: str, database: str, as_json: bool) -> None:
-    failed = [error for future in crowd.futures if (error := future.exception())]
-    visits = [visitor.visit for visitor in crowd.visitors]
+def _summary(crowd: Crowd, study: str, database: str, as_json: bool) -> None:
+    failed, visits = crowd.failures, crowd.visits
     complete = sum(visit.outcome == "complete" for visit in visits)
     acknowledged = sum(len(visit.votes) for visit in visits)
     for reason in dict.fromkeys(str(error) for error in failed):

@@ -132,12 +132,10 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
     each = design.sittings.items or max(rated, 1)
     every = design.sittings.break_every
     for start in range(0, max(rated, 1), each):
-        items = min(each, rated - start)
+        items = min(each, rated - start) + (0 if start else before)
         breaks = max(items - 1, 0) // every if every else 0
-        extra = before if start == 0 else 0
-        seconds = (items + extra) * design.viewing.seconds_an_item
-        seconds += breaks * design.sittings.break_seconds
-        yield Sitting(items + extra, breaks, seconds / 60)
+        seconds = items * design.viewing.seconds_an_item + breaks * design.sittings.break_seconds
+        yield Sitting(items, breaks, seconds / 60)
 
 
 def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
@@ -164,5 +162,5 @@ def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
         sittings = rated_items // each + 1
         even = -(-rated_items // sittings)
         yield f"The last sitting has only {last} items; {even} a sitting would make all alike."
-    if every and each and every >= each:
-        yield f"No break comes: break_every is {every}, and a sitting has {each} items."
+    if every and not any(sitting.breaks for sitting in _sittings(design, counts)):
+        yield f"No break comes: break_every is {every}, and no sitting has more items."

@@ -23,6 +23,7 @@ from sreval.study.webpage import Field, Form, WebPage
 
 _TIMEOUT_SECONDS = 15.0
 _LONGEST_BACKOFF = 2.0
+_ROUNDING = 0.5
 _STUCK = 20
 """So many pages one after the other without a step forward are a fault of the site."""
 
@@ -110,7 +111,11 @@ class Visitor:
         if page.seconds_left:
             (self.pause or self._wait)(page.seconds_left)
         where = urljoin(str(self.link), form.action) if form.action else self.link
-        return self._read(self._request("POST", where, data=self._filled(form, page)))
+        answer = self._request("POST", where, data=self._filled(form, page))
+        if answer.status_code == 409:  # a pause that was told in whole seconds has a rest left
+            self._wait(_ROUNDING)
+            return self._page(self._at("/study"))
+        return self._read(answer)
 
     def _filled(self, form: Form, page: WebPage) -> dict[str, str]:
         values = {name: self._value(name, field) for name, field in form.fields.items()}

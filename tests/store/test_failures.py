@@ -110,7 +110,7 @@ def test_file_that_nobody_may_write_is_named(sqlite_study: Study) -> None:
 def test_folder_that_nobody_may_write_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
-    with pytest.raises(StoreError, match=r"opened|written"):
+    with pytest.raises(StoreError, match="Can't make"):
         open_store(str(folder / "votes.sqlite"), create=True)
 
 
@@ -121,7 +121,7 @@ def test_folder_in_the_file_s_place_is_named(tmp_path: Path) -> None:
 
 def test_file_in_the_folder_s_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    with pytest.raises(StoreError, match="Can't make the folder"):
+    with pytest.raises(StoreError, match="Can't make"):
         open_store(str(tmp_path / "a" / "votes.sqlite"), create=True)
 
 
@@ -145,6 +145,12 @@ def test_damaged_file_is_named(sqlite_study: Study) -> None:
     path.write_bytes(data)
     with pytest.raises(StoreError, match=r"damaged|can't"):
         open_store(str(path))
+
+
+def test_new_file_is_for_its_owner_alone(sqlite_study: Study) -> None:
+    path = Path(str(sqlite_study.store.url.database))
+    sqlite_study.enrol()
+    assert {file.stat().st_mode & 0o777 for file in path.parent.glob("votes*")} == {0o600}
 
 
 def test_absent_file_is_named_and_not_made(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -237,10 +238,12 @@ def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) 
         study.vote(lazy, position, 3)
     study.vote_all(honest)
     study.vote_all(partial, upto=4)
-    table = frames.sessions(store, study.name).set_index("session")
-    assert table.loc[lazy, ["outcome", "used", "paid"]].tolist() == ["failed_check", False, False]
-    assert table.loc[honest, ["outcome", "used", "paid"]].tolist() == ["complete", True, True]
-    assert table.loc[partial, ["outcome", "used"]].tolist() == [None, False]
+    table = frames.sessions(store, study.name)[["session", "outcome", "used", "paid"]]
+    assert table.values.tolist() == [
+        [lazy, "failed_check", False, False],
+        [honest, "complete", True, True],
+        [partial, None, False, True],
+    ]
     votes = frames.votes(store, study.name)
     reasons = votes.drop_duplicates("session").set_index("session")["reason"].to_dict()
     assert reasons == {lazy: "one score throughout", honest: "", partial: "not finished"}
@@ -334,6 +337,23 @@ def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) 
         progress.state(study.store, session)
     assert gone.value.why == "session"
     assert progress.state(study.store, other).done == 1
+
+
+def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
+    if not study.store.sqlite:
+        return  # a server's files are its administrator's
+    session = study.rating()
+    study.vote_all(session)
+    progress.answer(study.store, session, "after", {"remarks": "my unmistakable remark"})
+    path = Path(str(study.store.url.database))
+
+    def everything() -> bytes:
+        study.store.dispose()
+        return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+
+    assert b"unmistakable" in everything()
+    progress.withdraw(study.store, session, delete=True)
+    assert b"unmistakable" not in everything()
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])

@@ -210,8 +210,12 @@ class Sessions(RuleBasedStateMachine):
 
 
 def test_nothing_acknowledged_is_lost_and_no_position_has_two_votes(store: Store) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Sessions(store),
+    class Bound(Sessions):
+        def __init__(self) -> None:
+            super().__init__(store)
+
+    run_state_machine_as_test(
+        Bound,
         settings=settings(
             max_examples=12,
             stateful_step_count=30,

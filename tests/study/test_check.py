@@ -114,9 +114,9 @@ def test_minutes_count_calibration_breaks_and_seconds_an_item() -> None:
         viewing={"seconds_an_item": 6},
     )
     first, second = made.sittings
-    # 13 rated items: breaks after 4, 8 and 12.
-    assert (first.items, first.breaks) == (17, 3)
-    assert first.minutes == pytest.approx((17 * 6 + 3 * 30) / 60)
+    # Breaks after 4, 8, 12 and 16 items, the calibration's among them; then after 4, 8 and 12.
+    assert (first.items, first.breaks) == (17, 4)
+    assert first.minutes == pytest.approx((17 * 6 + 4 * 30) / 60)
     assert (second.items, second.breaks) == (13, 3)
     assert made.minutes == pytest.approx(first.minutes + second.minutes)
 
