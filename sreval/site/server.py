@@ -63,7 +63,7 @@ def serve(
         sockets=[opened],
         threads=threads,
         ident=None,
-        max_request_body_size=16 * BODY_BYTES,  # between the two, the site itself explains
+        max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
         connection_limit=1000,
         channel_timeout=120,
     )

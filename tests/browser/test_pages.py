@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from sreval.store import invitations
 
-from .conftest import READY, Served, Window, design, plain, served, submit, to_rating
+from .conftest import READY, Window, submit, to_rating
+from .study import Served, design, plain, served
 
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 
@@ -123,10 +124,11 @@ def test_every_page_of_a_whole_way(
     for name in walk(page, whole.link()):
         check_page(page, f"{language} {name}")
         assert page.get_attribute("html", "lang") == language
-        page.click("summary") if page.locator("summary").count() else None
-        check_page(page, f"{language} {name}, leaving")
+        if name in ("device", "rating"):
+            page.click("summary")
+            check_page(page, f"{language} {name}, leaving")
+            page.click("summary")
         page.screenshot(path=tmp_path / f"{language}-{name}.png".replace(" ", "-"))
-        page.click("summary") if page.locator("summary").count() else None
     assert len(whole.votes()) == 9
     seen.check("422")
 

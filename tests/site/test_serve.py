@@ -58,6 +58,9 @@ def test_serves_a_link_until_a_signal(study: Path, number: int, code: int) -> No
             assert page.status_code == 200
             assert 'data-stage="consent"' in page.text
             assert "Server" not in page.headers
+            long = browser.post(f"{address}/study/consent", data={"text": "x" * 2**20})
+            assert long.status_code == 413
+            assert 'href="/study"' in long.text
         process.send_signal(number)
         _, log = process.communicate(timeout=20)
         assert process.returncode == code, log
