@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sreval import content, settings
+from sreval import content
 from sreval.cli.output import print_json, progress_line
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, StoreError
 
@@ -62,10 +62,11 @@ def simulate(
     forward. One under --url must use the same database, and breaks last. Exits with 3 when some
     raters did not come to the end, with 1 when none did.
     """
-    from sreval.site.config import database_in
+    from sreval.store.urls import default_url
 
     folder = content.find("studies", study)
-    where = database or settings.database() or database_in(folder)
+    where = default_url(folder, database)
+    assert where is not None
     try:
         crowd = send_raters(
             folder, where, raters, _qualities(qualities), url=url, think_ms=think_ms, seed=seed
