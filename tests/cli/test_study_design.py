@@ -81,6 +81,16 @@ def test_new_from_an_unknown_study_suggests_the_nearest(sreval: Run) -> None:
     assert "Did you mean 'ledig2017'?" in ran.err
 
 
+def test_new_needs_a_line_with_the_name(sreval: Run, frozen: Path, home: Path) -> None:
+    path = frozen / "study.toml"
+    text = path.read_text(encoding="utf-8").replace('name = "mine"', '"name" = "mine"')
+    path.write_text(text, encoding="utf-8")
+    ran = sreval("study", "new", "other", "--from", "mine")
+    assert ran.code == 2
+    assert "no line that begins with 'name ='" in ran.err
+    assert not (home / "studies" / "other").exists()
+
+
 def test_check_says_how_long_a_rater_sits(sreval: Run, frozen: Path) -> None:
     ran = sreval("study", "check", "mine")
     assert ran.code == 0

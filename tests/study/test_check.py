@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sreval.study.check import Feasibility, check
-from sreval.study.pools import pool_at_hand, stimuli_at_hand
+from sreval.study.pools import AtHand, at_hand
 from tests.study.designs import design_of, manifest_of, plain_pool
 
 METHODS = ["nearest", "bicubic", "hr"]
@@ -114,9 +114,9 @@ def test_minutes_count_calibration_breaks_and_seconds_an_item() -> None:
         viewing={"seconds_an_item": 6},
     )
     first, second = made.sittings
-    # 13 rated items: breaks after 4, 8 and 12.
-    assert (first.items, first.breaks) == (17, 3)
-    assert first.minutes == pytest.approx((17 * 6 + 3 * 30) / 60)
+    # Breaks after 4, 8, 12 and 16 items, the calibration's among them; then after 4, 8 and 12.
+    assert (first.items, first.breaks) == (17, 4)
+    assert first.minutes == pytest.approx((17 * 6 + 4 * 30) / 60)
     assert (second.items, second.breaks) == (13, 3)
     assert made.minutes == pytest.approx(first.minutes + second.minutes)
 
@@ -155,7 +155,7 @@ def test_a_plain_design_has_neither_problems_nor_notes() -> None:
 
 def test_an_unfrozen_study_is_checked_against_the_data_sets_at_hand() -> None:
     design = design_of([*METHODS, "srgan-vgg54"], [{"name": "demo"}])
-    made = check(design, None, stimuli_at_hand(design, ()))
+    made = check(design, None)
     assert made.counts["vote"] == 20
     assert not made.problems
     assert made.missing_methods == {("demo", "srgan-vgg54"): 5}
@@ -166,7 +166,7 @@ def test_a_data_set_that_is_not_at_hand_is_named(
 ) -> None:
     monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
     design = design_of(METHODS, [{"name": "Set5"}])
-    assert pool_at_hand(design) == {}
+    assert at_hand(design) == AtHand({})
     problem = check(design, None).problems[0]
     assert problem.what == "the images of Set5 are not at hand"
     assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."

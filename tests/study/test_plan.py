@@ -94,15 +94,12 @@ def hold_positions(design: StudyDesign, items: Sequence[Item]) -> None:
 
 
 def hold_distances(design: StudyDesign, items: Sequence[Item]) -> None:
-    apart = {
-        stimulus(item): next(
-            r.distance
-            for r in design.repeats
-            if (r.dataset, r.method) == (item.dataset, item.method)
-        )
-        for item in items
-        if item.kind == "repeat" and len(design.repeats) == 1
-    }
+    distances: dict[tuple[str, str], int] = {}
+    for repeat in design.repeats:
+        cell = (repeat.dataset, repeat.method)
+        distances[cell] = min(repeat.distance, distances.get(cell, repeat.distance))
+    again = {stimulus(item) for item in items if item.kind == "repeat"}
+    apart = {key: distances[key[0], key[2]] for key in again}
     for (i, first), (j, second) in itertools.combinations(enumerate(items), 2):
         if first.scene == second.scene:
             assert j - i >= design.order.scene_distance
@@ -205,7 +202,7 @@ def test_words_say_why_an_item_stands_where_it_stands() -> None:
     assert reasons["calibration"] in ("an example of the score 1", "an example of the score 5")
     repeat = next(item for item in items if item.kind == "repeat")
     first = next(item for item in items if stimulus(item) == stimulus(repeat))
-    assert repeat.reason == f"showing 2 of what stands at position {first.position}"
+    assert repeat.reason == f"second showing of position {first.position}"
 
 
 def test_a_manifest_without_a_stimulus_is_refused_by_name() -> None:
