@@ -9,6 +9,7 @@ TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: demo test tools lint format messages bench evidence variants clean
+.PHONY: demo test tools lint format messages bench evidence clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -47,6 +48,9 @@ evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.opinions
+	$(BIN)/python -m benchmarks.study
+	$(BIN)/python -m benchmarks.durability
+	$(BIN)/python -m benchmarks.load
 
 # The five variants, in the order in which they start from each other; resumed where it stopped.
 VARIANTS := srresnet-mse srgan-vgg54 srresnet-vgg22 srgan-vgg22 srgan-mse
