@@ -424,7 +424,7 @@ def test_list_names_every_study_and_those_elsewhere_have_a_page(
     assert listed["other"][2:6] == ["open", "1", "4", "13"]
     other = desk.client.get("/operator/studies/other")
     assert other.status_code == 200
-    assert "can&#39;t be laid beside its stimuli" in other.text
+    assert "can't be laid beside its stimuli" in other.text
     assert "r-" in other.text
 
 
