@@ -3,13 +3,26 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lint format bench evidence clean
+# The tests run a real PostgreSQL server and a real browser.
+TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null),,postgresql) \
+         $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: demo test tools lint format messages bench evidence clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
 
-test: lint
+test: tools lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+tools:
+ifneq ($(strip $(TOOLS)),)
+	@command -v apt-get >/dev/null || { echo "make test needs $(strip $(TOOLS)), and there is no apt-get: install them by hand." >&2; exit 1; }
+	@test -z "$(SUDO)" || command -v sudo >/dev/null || { echo "make test needs $(strip $(TOOLS)): as root, run apt-get install $(strip $(TOOLS))" >&2; exit 1; }
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS)
+endif
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -20,6 +33,11 @@ lint: $(VENV)/.ready-test
 format: $(VENV)/.ready-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.ready
+	mkdir -p build
+	$(BIN)/pybabel -q extract -F web/translations/extract.ini --no-location --omit-header -o build/messages.pot .
+	$(BIN)/pybabel -q update -i build/messages.pot -d web/translations --no-fuzzy-matching --ignore-obsolete --omit-header
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sreval.benchmark.pairs import Pair, read_pair
 from sreval.benchmark.plan import Resolved
 from sreval.benchmark.provenance import code_version
 from sreval.benchmark.results import Row, Store, Subject
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import encode_png, hash_image, read_image
-from sreval.images.resize import crop_to_multiple, downscale
+from sreval.images.io import encode_png, read_image
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference
 from sreval.upscalers import Upscaler
@@ -33,16 +33,6 @@ class Failure:
     image: str
     method: str
     reason: str
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """The HR and LR image that an item is scored on, and the hashes of their files."""
-
-    hr: UInt8
-    lr: UInt8
-    hr_sha256: str
-    lr_sha256: str
 
 
 class Worker:
@@ -61,7 +51,7 @@ class Worker:
     def work(self, dataset: Dataset, item: Item) -> None:
         """All methods on one image; failures are kept in ``failures``, not raised."""
         try:
-            pair = self._pair(dataset, item)
+            pair = read_pair(dataset, item, self._inputs(dataset))
         except ImageError as error:
             for method in self._resolved.methods:
                 self._fail(dataset, item, method, error)
@@ -78,29 +68,8 @@ class Worker:
             self._store.drop((dataset.name, dataset.scale, method.name, item.image))
             self.failures.append(Failure(dataset.name, item.image, method.name, str(error)))
 
-    def _pair(self, dataset: Dataset, item: Item) -> _Pair:
-        """Read the pair; what has to be cropped or made is kept below inputs/."""
-        hr, hr_file = read_image(item.hr), item.hr
-        if item.lr is not None:
-            lr, lr_file = read_image(item.lr), item.lr
-            _check_pair(item, hr, lr, dataset.scale)
-            return _Pair(hr, lr, hash_image(hr_file), hash_image(lr_file))
-        inputs = self._out / "inputs" / f"{dataset.name}_x{dataset.scale}"
-        whole = crop_to_multiple(hr, dataset.scale)
-        if whole.size == 0:
-            raise ImageError(f"{item.hr} is smaller than one LR pixel.", "Use larger images.")
-        if whole.shape != hr.shape:
-            hr, hr_file = whole, inputs / "HR" / f"{item.image}.png"
-            _keep(hr_file, hr)
-        lr, lr_file = (
-            downscale(hr, dataset.scale, dataset.border),
-            inputs / "LR" / f"{item.image}.png",
-        )
-        _keep(lr_file, lr)
-        return _Pair(hr, lr, hash_image(hr_file), hash_image(lr_file))
-
     def _one(
-        self, dataset: Dataset, item: Item, method: Upscaler, pair: _Pair, reference: Reference
+        self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair, reference: Reference
     ) -> None:
         """One method on one image: whatever an earlier run left that still holds is taken over."""
         subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
@@ -166,6 +135,9 @@ class Worker:
         write_atomic(path, encode_png(sr))
         return sr
 
+    def _inputs(self, dataset: Dataset) -> Path:
+        return self._out / "inputs" / f"{dataset.name}_x{dataset.scale}"
+
     def _sr_path(self, subject: Subject) -> Path:
         dataset, scale, method, image = subject
         return self._out / "images" / f"{dataset}_x{scale}" / method / f"{image}.png"
@@ -178,23 +150,3 @@ def _asked(
     protocols = [p for p in resolved.protocols if any(p == protocol for protocol, _ in missing)]
     metrics = [m for m in resolved.plan.metrics if any(m == metric for _, metric in missing)]
     return protocols, metrics
-
-
-def _check_pair(item: Item, hr: UInt8, lr: UInt8, scale: int) -> None:
-    if (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
-        raise ImageError(
-            f"{item.lr} is {lr.shape[1]}x{lr.shape[0]} pixels and {item.hr} "
-            f"{hr.shape[1]}x{hr.shape[0]}, not {scale} times that.",
-            "Crop the HR image to what the LR image covers.",
-        )
-    if lr.ndim != hr.ndim:
-        raise ImageError(
-            f"{item.lr} and {item.hr} are not both grey or both in colour.",
-            "Convert one of them first.",
-        )
-
-
-def _keep(path: Path, image: UInt8) -> None:
-    data = encode_png(image)
-    if not path.is_file() or path.read_bytes() != data:
-        write_atomic(path, data)

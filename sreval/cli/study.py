@@ -14,6 +14,8 @@ COMMANDS = {
     ),
     "plan": ("sreval.cli.study_design:plan", "Print what one rater will be shown, and why."),
     "schema": ("sreval.cli.study_design:schema", "Print the JSON schema of study.toml."),
+    "freeze": ("sreval.cli.study_freeze:freeze", "Fix the stimuli, as they were scored."),
+    "simulate": ("sreval.cli.study_simulate:simulate", "Send simulated raters through the site."),
     "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
     "invite": ("sreval.cli.study_run:invite", "Make links for raters."),
     "status": ("sreval.cli.study_status:status", "Who is how far, and what has been rated."),

@@ -8,19 +8,20 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sreval.cli.output import columns, print_json, put
 from sreval.content import find
 from sreval.errors import EXIT_PARTIAL, EXIT_USAGE, UsageError
-from sreval.study.check import Feasibility, check
 from sreval.study.copying import copy_study
 from sreval.study.design import StudyDesign, json_schema, load_design
 from sreval.study.manifest import MANIFEST, Manifest, load_manifest
 from sreval.study.plan import Item, make_plan
-from sreval.study.pools import stimuli_at_hand
+
+if TYPE_CHECKING:
+    from sreval.study.check import Feasibility
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 STUDY = click.argument("study")
@@ -53,13 +54,15 @@ def check_command(study: str, results: tuple[Path, ...], as_json: bool) -> None:
     A study that isn't frozen is checked against the data sets on this machine. Exit code 2 when
     the design can't be met, 3 when it can and images are missing.
     """
+    from sreval.study.check import check
+    from sreval.study.pools import at_hand
+
     folder = find("studies", study)
     design = load_design(folder)
     manifest = load_manifest(folder) if (folder / MANIFEST).is_file() else None
     if manifest and results:
         raise UsageError(f"{study} is frozen: its stimuli are what they are.", "Omit --results.")
-    at_hand = None if manifest else stimuli_at_hand(design, results)
-    found = check(design, manifest, at_hand)
+    found = check(design, manifest, None if manifest else at_hand(design, results))
     if as_json:
         print_json(_as_json(found))
     else:

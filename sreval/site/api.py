@@ -12,7 +12,7 @@ from sreval.site.device import Report
 from sreval.site.images import StimulusError
 from sreval.site.logs import LOG, where
 from sreval.site.problems import PageError, respond
-from sreval.store import progress, votes
+from sreval.store import progress, studies, votes
 from sreval.store.errors import VoteError
 
 api = Blueprint("api", __name__)
@@ -100,12 +100,14 @@ def image(address: str) -> Response:
     sha256 = progress.image(here.store, sid, address)
     if sha256 is None:
         raise PageError("404")
+    told = sha256 in here.shelf.refused
     try:
         data = here.shelf.read(sha256)
     except StimulusError as error:
-        LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
-        with here.store.begin() as tx:
-            progress.note(tx, here.store, sid, "stimulus-changed", sha256=sha256)
+        if not told:  # browsers go on asking
+            LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
+            with here.store.begin() as tx:
+                progress.note(tx, here.store, sid, "stimulus-changed", sha256=sha256)
         raise
     response = make_response(data)
     response.mimetype = "image/png"
@@ -115,5 +117,5 @@ def image(address: str) -> Response:
 @api.get("/health")
 def health() -> Response:
     """Whether the site answers and its database can be read."""
-    site().store.check_schema()
+    studies.get(site().store, site().design.name)
     return jsonify({"status": "ok"})

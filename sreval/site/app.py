@@ -66,6 +66,11 @@ def _add_pages(app: Flask) -> None:
     app.register_blueprint(api)
     app.register_blueprint(operator)
 
+    @app.before_request
+    def remember_language() -> None:
+        if request.args.get("lang") in site().languages:
+            session["lang"] = request.args["lang"]
+
     @app.context_processor
     def shared() -> dict[str, Any]:
         return {"study": site().view, "lang": str(get_locale()), "languages": site().languages}
@@ -74,12 +79,6 @@ def _add_pages(app: Flask) -> None:
 def _language() -> str:
     """As asked for by ?lang=, else before, else by the browser, else that of the design."""
     known = site().languages
-    asked = request.args.get("lang")
-    if asked in known:
-        session["lang"] = asked
-    chosen = session.get("lang")
-    if chosen in known:
-        return str(chosen)
-    default = site().design.language
-    best = request.accept_languages.best_match(known)
-    return best or (default if default in known else SOURCE_LANGUAGE)
+    wishes = [session.get("lang", ""), *request.accept_languages.values(), site().design.language]
+    spoken = (str(wish).split("-")[0].lower() for wish in wishes)
+    return next((code for code in spoken if code in known), SOURCE_LANGUAGE)

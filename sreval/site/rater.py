@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
@@ -17,9 +17,10 @@ from sreval.site.context import as_told, minutes_left, open_current, session_id,
 from sreval.site.device import Facts, Report
 from sreval.site.problems import PageError
 from sreval.store import enrolment, invitations, progress, studies
+from sreval.store.enrolment import Enrolled
 from sreval.store.errors import TokenError
 from sreval.store.invitations import InvitationRow
-from sreval.store.progress import SessionState
+from sreval.store.progress import Current, SessionState
 from sreval.study.design import Question, When
 
 rater = Blueprint("rater", __name__)
@@ -93,10 +94,12 @@ def _finished() -> bool:
 
 def _enrol() -> None:
     here, token = site(), session["token"]
-    _refuse_newcomers(token)
-    enrolled = here.door.enter(
-        session["visit"], lambda: enrolment.enrol(here.store, token, here.manifest)
-    )
+
+    def enrol() -> Enrolled:
+        _refuse_newcomers(token)
+        return enrolment.enrol(here.store, token, here.manifest)
+
+    enrolled = here.door.enter(session["visit"], enrol)
     session.pop("token")
     session["sid"] = enrolled.session_id
     if enrolled.resume_token:
@@ -104,98 +107,70 @@ def _enrol() -> None:
 
 
 @rater.get("/study")
-def study() -> Page:
+def study() -> str:
     """The page of the stage that the session is at."""
     if "token" in session:
-        return _consent(None)
-    if "left" in session:
-        return _done_page("withdrew", None)
-    found = open_current()
-    if found.state.stage == "rating":
-        return _page("rate", found.state, current=as_told(found), **_room())
-    return _PAGES[found.state.stage](found.state)
-
-
-def _consent(state: SessionState | None) -> str:
-    if state is None:
         _refuse_newcomers(session["token"])
-    return _page("consent", state, consent=site().design.consent)
+        return _page("consent", None, consent=site().design.consent)
+    if "left" in session:
+        return _page("done", None, **_thanks("withdrew"))
+    found = open_current()
+    name = "rate" if found.state.stage == "rating" else found.state.stage
+    return _page(name, found.state, **_more(found))
 
 
-def _device(state: SessionState) -> str:
-    return _page("device", state, **_room())
-
-
-def _room() -> dict[str, Any]:
-    here = site()
-    return {"largest": here.manifest.largest, "phones": here.design.viewing.phones}
-
-
-def _questions(state: SessionState) -> str:
-    return _form("questions", state, {}, {})
-
-
-def _closing(state: SessionState) -> str:
-    return _form("closing", state, {}, {})
-
-
-def _form(stage: str, state: SessionState, values: dict[str, str], errors: dict[str, str]) -> str:
-    return _page(stage, state, questions=_asked(stage), values=values, errors=errors)
+def _more(found: Current) -> dict[str, Any]:
+    """What the page of a stage is given besides what all are given."""
+    state, here = found.state, site()
+    room = {"largest": here.manifest.largest, "phones": here.design.viewing.phones}
+    match state.stage:
+        case "consent":
+            return {"consent": here.design.consent}
+        case "device":
+            return room
+        case "questions" | "closing":
+            return {"questions": _asked(state.stage), "values": {}, "errors": {}}
+        case "instructions":
+            return {"resume_url": _own_link()}
+        case "rating":
+            return {"current": as_told(found), **room}
+        case "break" | "rest":
+            return {"seconds_left": _seconds_to(state.break_until or state.rest_until)}
+        case _:
+            return _thanks(state.outcome or "complete")
 
 
 def _asked(stage: str) -> list[Question]:
-    when: When = "before" if stage == "questions" else "after"
-    return [question for question in site().design.questions if question.when == when]
+    return [q for q in site().design.questions if q.when == _when(stage)]
 
 
-def _instructions(state: SessionState) -> str:
-    resume = session.get("resume")
+def _when(stage: str) -> When:
+    return "before" if stage == "questions" else "after"
+
+
+def _own_link() -> str | None:
+    """The link by which a rater who came by an open one can go on elsewhere."""
+    if "resume" not in session:
+        return None
     address = site().config.base_url or request.host_url.rstrip("/")
-    url = address + url_for("rater.link", token=resume) if resume else None
-    return _page("instructions", state, resume_url=url)
-
-
-def _break(state: SessionState) -> str:
-    return _page("break", state, seconds_left=_seconds_to(state.break_until))
-
-
-def _rest(state: SessionState) -> str:
-    return _page("rest", state, seconds_left=_seconds_to(state.rest_until))
+    return address + url_for("rater.link", token=session["resume"])
 
 
 def _seconds_to(moment: datetime | None) -> int:
-    left = (moment - datetime.now(UTC)).total_seconds() if moment else 0
-    return max(0, round(left))
+    left = (moment - site().store.clock()).total_seconds() if moment else 0
+    return max(0, math.ceil(left))
 
 
-def _done(state: SessionState) -> str:
-    return _done_page(state.outcome or "complete", state)
-
-
-def _done_page(outcome: str, state: SessionState | None) -> str:
+def _thanks(outcome: str) -> dict[str, Any]:
     told = getattr(site().design.outcomes, outcome, "")
     is_url = told.startswith(("http://", "https://"))
     kiosk = session.get("kiosk")
-    return _page(
-        "done",
-        state,
-        outcome=outcome,
-        code="" if is_url else told,
-        url=told if is_url else "",
-        next_rater=url_for("rater.link", token=kiosk) if kiosk else None,
-    )
-
-
-_PAGES: dict[str, Callable[[SessionState], str]] = {
-    "consent": _consent,
-    "device": _device,
-    "questions": _questions,
-    "instructions": _instructions,
-    "break": _break,
-    "rest": _rest,
-    "closing": _closing,
-    "done": _done,
-}
+    return {
+        "outcome": outcome,
+        "code": "" if is_url else told,
+        "url": told if is_url else "",
+        "next_rater": url_for("rater.link", token=kiosk) if kiosk else None,
+    }
 
 
 @rater.post("/study/<any(consent, device, questions, instructions, closing, break):stage>")
@@ -203,31 +178,29 @@ def step(stage: str) -> Page:
     """A form of one stage. Sent twice or from an old page, it leads to the present one."""
     if stage == "consent" and "token" in session:
         _enrol()
-    state = open_current().state
-    present = "break" if state.stage == "rest" else state.stage
-    if present != stage:
+    state, here = open_current().state, site()
+    if stage != ("break" if state.stage == "rest" else state.stage):
         return _to_study()
-    return _STEPS[stage](state) or _to_study()
-
-
-@rater.post("/study/withdraw")
-def withdraw() -> Page:
-    """Leave for good; with delete=yes nothing of the rater stays."""
-    if "token" in session:
-        session.pop("token")
-    else:
-        delete = request.form.get("delete") == "yes"
-        progress.withdraw(site().store, session_id(), delete=delete)
-        session.pop("sid")
-    session["left"] = True
+    sid = state.session_id
+    match stage:
+        case "consent":
+            progress.agree(here.store, sid, here.design.consent.version)
+        case "device":
+            _report(sid)
+        case "instructions":
+            progress.start(here.store, sid)
+        case "break":
+            progress.resume_after_break(here.store, sid)
+        case _:
+            values, errors = forms.read(_asked(stage), request.form)
+            if errors:
+                again = {"questions": _asked(stage), "values": values, "errors": errors}
+                return _page(stage, state, **again), 422
+            progress.answer(here.store, sid, _when(stage), values)
     return _to_study()
 
 
-def _agree(state: SessionState) -> None:
-    progress.agree(site().store, state.session_id, site().design.consent.version)
-
-
-def _report(state: SessionState) -> None:
+def _report(sid: str) -> None:
     here = site()
     try:
         facts = Facts.model_validate_json(request.form.get("facts", ""))
@@ -235,32 +208,15 @@ def _report(state: SessionState) -> None:
         return
     report = Report(facts=facts, fits=request.form.get("fits") == "yes")
     fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
-    progress.device(here.store, state.session_id, report.stored(), fits)
+    progress.device(here.store, sid, report.stored(), fits)
 
 
-def _answer(state: SessionState) -> Page | None:
-    questions = _asked(state.stage)
-    values, errors = forms.read(questions, request.form)
-    if errors:
-        return _form(state.stage, state, values, errors), 422
-    when: When = "before" if state.stage == "questions" else "after"
-    progress.answer(site().store, state.session_id, when, values)
-    return None
-
-
-def _start(state: SessionState) -> None:
-    progress.start(site().store, state.session_id)
-
-
-def _resume(state: SessionState) -> None:
-    progress.resume_after_break(site().store, state.session_id)
-
-
-_STEPS: dict[str, Callable[[SessionState], Page | None]] = {
-    "consent": _agree,
-    "device": _report,
-    "questions": _answer,
-    "instructions": _start,
-    "closing": _answer,
-    "break": _resume,
-}
+@rater.post("/study/withdraw")
+def withdraw() -> Page:
+    """Leave for good; with delete=yes nothing of the rater stays."""
+    if session.pop("token", None) is None:
+        delete = request.form.get("delete") == "yes"
+        progress.withdraw(site().store, session_id(), delete=delete)
+        session.pop("sid")
+    session["left"] = True
+    return _to_study()

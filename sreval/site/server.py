@@ -63,7 +63,7 @@ def serve(
         sockets=[opened],
         threads=threads,
         ident=None,
-        max_request_body_size=16 * BODY_BYTES,  # between the two, the site itself explains
+        max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
         connection_limit=1000,
         channel_timeout=120,
     )
@@ -82,6 +82,8 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
         server.close()
     return caught[0]
 

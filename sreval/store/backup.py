@@ -20,7 +20,7 @@ from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, sel
 
 from sreval.errors import StoreError, UsageError
 from sreval.files import atomic_writer, write_error
-from sreval.store.database import Store, open_store
+from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.schema import revision_of, revisions, schema_state, to_head, to_revision
 from sreval.store.urls import parse_url, sqlite_path
@@ -102,7 +102,7 @@ def restore(path: Path, url: str, *, overwrite: bool = False) -> None:
     target = parse_url(url)
     file = sqlite_path(target)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_file(file)
     store = Store(target)
     try:
         with store.schema_change() as connection:

@@ -124,7 +124,7 @@ def open_store(url: str, create: bool = False) -> Store:
     if path is not None and not path.exists() and not create:
         raise StoreError(f"There is no database {path}.", "Serve the study or invite raters first.")
     if path is not None and create:
-        _make_folder(path)
+        make_file(path)
     store = Store(parsed)
     try:
         state = store.check_schema()
@@ -138,12 +138,14 @@ def open_store(url: str, create: bool = False) -> Store:
     return store
 
 
-def _make_folder(path: Path) -> None:
+def make_file(path: Path) -> None:
+    """What people said of themselves is for its owner's eyes alone."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"Can't make the folder {path.parent}: {error.strerror}.", "Choose another place."
+            f"Can't make {path}: {error.strerror}.", "Choose another place."
         ) from error
 
 
@@ -173,7 +175,9 @@ def _engine(url: URL) -> Any:
 
 def _on_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours: the driver's own begins too late
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # What a rater had deleted is overwritten, not only unlinked (secure_delete).
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 

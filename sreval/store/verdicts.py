@@ -16,7 +16,8 @@ _TIMES = ("shown_at", "received_at")
 
 def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
     """The design's verdict on one session as it stands."""
-    return judge(_frame(tx, votes_query().where(Session.id == session.id)), design)
+    votes = _frame(tx, votes_query().where(Session.id == session.id))
+    return judge(votes, design, planned=session.total)
 
 
 def votes_query() -> Select[*tuple[object, ...]]:
@@ -59,22 +60,24 @@ def judged_votes(
     The operator's decision on a session stands above the rules'.
     """
     votes = _frame(tx, votes_query().where(Session.study_id == study.id))
-    verdicts = {str(name): judge(part, design) for name, part in votes.groupby("session")}
-    decided = {
-        session_id: (accepted, reason)
-        for session_id, accepted, reason in tx.execute(
-            select(Session.id, Session.accepted, Session.accepted_reason).where(
-                Session.study_id == study.id, Session.accepted.is_not(None)
-            )
-        )
-    }
-    accepted, reasons = {}, {}
-    for name, verdict in verdicts.items():
-        used, why = decided.get(name, (verdict.used, "; ".join(verdict.reasons)))
-        accepted[name], reasons[name] = used, "" if used else why
+    verdicts, accepted, reasons = {}, {}, {}
+    kept = {row.id: row for row in tx.execute(_decisions(study))}
+    for key, part in votes.groupby("session"):
+        name = str(key)
+        session = kept[name]
+        verdict = verdicts[name] = judge(part, design, planned=session.total)
+        decided = session.accepted is not None
+        accepted[name] = used = session.accepted if decided else verdict.used
+        why = session.accepted_reason if decided else "; ".join(verdict.reasons)
+        reasons[name] = "" if used else why
     votes["accepted"] = votes["session"].map(accepted).astype(bool)
     votes["reason"] = votes["session"].map(reasons).astype(object)
     return votes[list(COLUMNS)], verdicts
+
+
+def _decisions(study: Study) -> Select[str, int, bool | None, str]:
+    columns = (Session.id, Session.total, Session.accepted, Session.accepted_reason)
+    return select(*columns).where(Session.study_id == study.id)
 
 
 def _frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:

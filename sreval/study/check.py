@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sreval.study.allot import period, repeats_of, subset_problem, votes_of
+from sreval.study.deal import deal
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
 from sreval.study.parts import Parts, Pool, Problem, parts_of, pool_of
 from sreval.study.plan import RATING, ItemKind, showings
-from sreval.study.pools import pool_at_hand
-from sreval.study.ring import deal
+from sreval.study.pools import AtHand, at_hand
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,22 @@ class Feasibility:
 
 
 def check(
-    design: StudyDesign, manifest: Manifest | None, at_hand: Callable[[Key], bool] | None = None
+    design: StudyDesign, manifest: Manifest | None, found: AtHand | None = None
 ) -> Feasibility:
     """Prove that every rater of the design can be given a plan, or say what stands against it.
 
     Every slot of `design.raters` is tried by the functions that `make_plan` uses. Without a
-    manifest the images of the data sets on this machine are taken, and `at_hand` says which
-    stimuli freezing would find (None: all). Raises nothing.
+    manifest the study isn't frozen, and `found` says what freezing would find (None: look on
+    this machine). Raises nothing.
     """
-    pool = pool_of(manifest) if manifest else pool_at_hand(design)
+    has: Callable[[Key], bool]
+    if manifest:
+        pool, has = pool_of(manifest), manifest.by_key.__contains__
+    else:
+        found = found or at_hand(design)
+        pool, has = found.pool, found.has
     parts = parts_of(design, pool)
-    found = manifest.by_key.__contains__ if manifest else at_hand
-    missing = tuple(key for key in parts.shown if found and not found(key))
+    missing = tuple(key for key in parts.shown if not has(key))
     problems = [*parts.problems, *_of_rules(design)]
     if not parts.problems:
         problems += _of_slots(design, parts, pool)
@@ -128,12 +132,10 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
     each = design.sittings.items or max(rated, 1)
     every = design.sittings.break_every
     for start in range(0, max(rated, 1), each):
-        items = min(each, rated - start)
+        items = min(each, rated - start) + (0 if start else before)
         breaks = max(items - 1, 0) // every if every else 0
-        extra = before if start == 0 else 0
-        seconds = (items + extra) * design.viewing.seconds_an_item
-        seconds += breaks * design.sittings.break_seconds
-        yield Sitting(items + extra, breaks, seconds / 60)
+        seconds = items * design.viewing.seconds_an_item + breaks * design.sittings.break_seconds
+        yield Sitting(items, breaks, seconds / 60)
 
 
 def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
@@ -160,5 +162,5 @@ def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
         sittings = rated_items // each + 1
         even = -(-rated_items // sittings)
         yield f"The last sitting has only {last} items; {even} a sitting would make all alike."
-    if every and each and every >= each:
-        yield f"No break comes: break_every is {every}, and a sitting has {each} items."
+    if every and not any(sitting.breaks for sitting in _sittings(design, counts)):
+        yield f"No break comes: break_every is {every}, and no sitting has more items."

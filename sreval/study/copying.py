@@ -6,9 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from sreval.config import config_error
 from sreval.content import names, own_folders
 from sreval.errors import UsageError
 from sreval.files import write_atomic
@@ -24,7 +21,7 @@ def copy_study(name: str, source: Path) -> Path:
     Returns the new study.toml. Raises UsageError for a name that is taken or can't be one, and
     for a source that holds no valid design.
     """
-    if not re.match(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise UsageError(
             f"{name!r} can't name a study.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
         )
@@ -33,10 +30,11 @@ def copy_study(name: str, source: Path) -> Path:
         raise UsageError(f"There is a study {name!r} already.", "Choose another name.")
     load_design(source)
     text = (source / DESIGN).read_text(encoding="utf-8")
-    text = _NAME_LINE.sub(f'name = "{name}"', text, count=1)
-    try:
-        StudyDesign.model_validate(tomllib.loads(text))
-    except ValidationError as error:
-        raise config_error(str(source / DESIGN), error) from None
+    top = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
+    text = _NAME_LINE.sub(f'name = "{name}"', top, count=1) + text[len(top) :]
+    if StudyDesign.model_validate(tomllib.loads(text)).name != name:
+        raise UsageError(
+            f"{source / DESIGN} has no line that begins with 'name ='.", "Give it one at the top."
+        )
     write_atomic(folder / DESIGN, text)
     return folder / DESIGN

@@ -200,7 +200,7 @@ class Rule(Config):
     `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
     than `viewing.least_ms` + 200 ms above `limit`), `straight-lining` (longest run of one score
     above `limit`), `repeats` (mean absolute difference of repeated votes above `limit`),
-    `incomplete` (share of planned votes, repeats and gold items that were cast below `limit`).
+    `incomplete` (share of the plan's items that were rated below `limit`).
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
@@ -276,6 +276,8 @@ class StudyDesign(Config):
                 raise ValueError(f"repeats name {repeat.dataset!r}, which is not rated")
             if repeat.method not in self.images.methods_of(repeat.dataset):
                 raise ValueError(f"repeats name {repeat.method!r}, not rated on {repeat.dataset}")
+        if len({(gold.dataset, gold.method) for gold in self.gold}) < len(self.gold):
+            raise ValueError("two gold ranges are for one method on one data set")
         for pair in self.analysis.comparisons:
             unknown = sorted(set(pair) - set(self.images.methods))
             if unknown:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sreval.errors import UsageError
+from sreval.images.datasets import KNOWN
 from sreval.study.design import Calibration, DatasetPart, Gold, StudyDesign, WarmUp
 from sreval.study.draw import drawn_images, methods_of
 from sreval.study.manifest import Key, Manifest
@@ -120,6 +121,7 @@ def _rated(
 
 
 def _not_at_hand(constraint: str, dataset: str) -> Problem:
+    known = dataset in KNOWN
+    remedy = f"Run `sreval data fetch {dataset}`, or set SREVAL_DATA." if known else ""
     what = f"the images of {dataset} are not at hand"
-    remedy = f"Run `sreval data fetch {dataset}`, or freeze the study where they are."
-    return Problem(constraint, what, remedy)
+    return Problem(constraint, what, remedy or "Name a data set that is at hand.")

@@ -8,10 +8,11 @@ from typing import Literal
 
 from sreval.errors import DataError
 from sreval.study.allot import repeats_of, subset_problem, votes_of
+from sreval.study.deal import Showing
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
 from sreval.study.parts import Parts, parts_of, pool_of
-from sreval.study.ring import Showing, order
+from sreval.study.ring import order
 from sreval.study.stream import Stream
 
 ALGORITHM = 1
@@ -82,6 +83,9 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
         *_rating(design, manifest, parts, votes, repeats, stream),
     ]
     return tuple(_numbered(design, manifest, planned))
+
+
+_ORDINALS = {2: "second", 3: "third"}
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ def _named(design: StudyDesign, parts: Parts, row: Sequence[Showing]) -> list[_P
             planned.append(_Planned("gold", key, reason, low=low, high=high))
         elif key in first:
             seen[key] += 1
-            reason = f"showing {seen[key]} of what stands at position {first[key]}"
+            which = _ORDINALS.get(seen[key], f"{seen[key]}th")
+            reason = f"{which} showing of position {first[key]}"
             planned.append(_Planned("repeat", key, reason))
         else:
             first[key], seen[key] = position, 1

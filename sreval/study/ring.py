@@ -14,43 +14,26 @@ the steps before have done. The steps:
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 
+from sreval.study.deal import Showing, around, deal
 from sreval.study.manifest import Key
-from sreval.study.parts import Problem
 from sreval.study.stream import Stream
 
 SWEEPS = 4
-
-
-@dataclass(frozen=True)
-class Showing:
-    """One showing of a stimulus in the rating part.
-
-    `apart`: the least distance in positions to every other showing of the same stimulus.
-    """
-
-    key: Key
-    scene: str
-    gold: bool = False
-    apart: int = 1
-
-    @property
-    def method(self) -> str:
-        """The method that is shown."""
-        return self.key[2]
+WALK = 1000
 
 
 def order(
     showings: Sequence[Showing], scene_distance: int, alternate: bool, stream: Stream
 ) -> list[Showing]:
     """The showings in the order in which a rater meets them. Raises UsageError if none exists."""
-    dealt, problem = deal(stream.shuffle(list(showings)), scene_distance)
+    _, problem = deal(showings, scene_distance)
     if problem:
         raise problem.error()
+    # What can be dealt in one order can be dealt in any: only scenes of one shape change places.
+    dealt, _ = deal(stream.shuffle(list(showings)), scene_distance)
     ring = Ring(dealt, scene_distance, stream)
     ring.mix()
     ring.spread()
@@ -58,37 +41,6 @@ def order(
         ring.alternate()
     cut = stream.below(len(dealt)) if dealt else 0
     return ring.items[cut:] + ring.items[:cut]
-
-
-def deal(showings: Sequence[Showing], scene_distance: int) -> tuple[list[Showing], Problem | None]:
-    """A ring in which all least distances hold, or the constraint that can't be met.
-
-    With n items, a scene that is shown c times and a distance of k, a ring exists if and only if
-    c k <= n. No unbiased order does without that: of k positions in a row at most one may show
-    the scene, and if all positions are alike to it, c k / n of them do on average.
-
-    The ring is cut into q frames of n / q places, q at least every scene's count. The items,
-    scene by scene, go to one frame after the other (in strides that put showings of one stimulus
-    far apart), each to the frame's next place. So a scene comes at most once a frame, and at
-    most one place earlier in the frame than before.
-    """
-    n = len(showings)
-    scenes = _by_scene(showings)
-    most = max((len(items) for items in scenes), default=1)
-    if most * scene_distance > n:
-        return [], _crowded(max(scenes, key=len)[0].scene, most, scene_distance, n)
-    times = max((len(g) for items in scenes for g in _groups(items) if g[0].apart > 1), default=1)
-    loose = most * (scene_distance + 1) <= n
-    if loose:
-        frames, stride = _frames(n, most, n // (scene_distance + 1), times)
-        scenes.sort(key=_shape)
-        row = [item for items in scenes for group in _groups(items) for item in group]
-    else:
-        frames, stride = most, 1
-        scenes.sort(key=lambda items: (len(items) < most, _shape(items)))
-        row = [item for items in scenes for item in _strided(items)]
-    ring = _place(row, frames, stride)
-    return ring, _too_near(ring)
 
 
 class Ring:
@@ -130,36 +82,57 @@ class Ring:
     def alternate(self) -> None:
         """Exchange items until no two neighbours are of one method.
 
-        Where that can't be had, no exchange of two items lessens the number of such neighbours.
+        First every exchange that lessens such neighbours is made, then a walk of bounded length
+        among exchanges that don't add to them. What remains no exchange of two items lessens.
         """
         n = len(self.items)
-        if n < 3:
-            return
+        most = max(Counter(item.method for item in self.items).values(), default=0)
+        fewest = max(0, 2 * most - n)
+        self._descend(fewest)
+        for _ in range(WALK):
+            alike = self._alikes()
+            if len(alike) <= fewest:
+                return
+            place = alike[self._stream.below(len(alike))] - self._stream.below(2)
+            self._lessen(place, self._stream.below(n), by=0)
+        self._descend(fewest)
+
+    def _descend(self, fewest: int) -> None:
         better = True
         while better:
             better = False
-            for place in range(n):
-                if self._alike(place):
-                    better |= self._part(place) or self._part(place - 1)
+            for place in self._alikes():
+                if self._alike(place) and (self._part(place) or self._part(place - 1)):
+                    better = True
+                    if len(self._alikes()) <= fewest:
+                        return
+
+    def _alikes(self) -> list[int]:
+        return [place for place in range(len(self.items)) if self._alike(place)]
+
+    def _part(self, place: int) -> bool:
+        """Exchange the item at `place` with the first that lessens the alike neighbours."""
+        n = len(self.items)
+        start = self._stream.below(n)
+        return any(self._lessen(place, (start + step) % n, by=1) for step in range(n))
+
+    def _lessen(self, place: int, other: int, by: int) -> bool:
+        """Exchange two items if that takes at least `by` from the number of alike neighbours."""
+        n = len(self.items)
+        place %= n
+        if self.items[place].gold != self.items[other].gold:
+            return False
+        touched = {place, (place + 1) % n, other, (other + 1) % n}
+        before = sum(map(self._alike, touched))
+        if not self._exchange(place, other):
+            return False
+        if sum(map(self._alike, touched)) + by <= before:
+            return True
+        self._swap(place, other)
+        return False
 
     def _alike(self, place: int) -> bool:
         return self.items[place].method == self.items[place - 1].method
-
-    def _part(self, place: int) -> bool:
-        """Lessen the alike neighbours by an exchange of the item at `place` with any other."""
-        n = len(self.items)
-        start = self._stream.below(n)
-        for step in range(n):
-            other = (start + step) % n
-            if self.items[place].gold != self.items[other].gold:
-                continue
-            touched = {place % n, (place + 1) % n, other, (other + 1) % n}
-            before = sum(map(self._alike, touched))
-            if self._exchange(place % n, other):
-                if sum(map(self._alike, touched)) < before:
-                    return True
-                self._swap(place % n, other)
-        return False
 
     def _exchange(self, a: int, b: int) -> bool:
         """Let two items change places if all distances hold after it."""
@@ -192,103 +165,3 @@ class Ring:
                 if other != place and around(place, other, n) < item.apart:
                     return False
         return True
-
-
-def around(a: int, b: int, n: int) -> int:
-    """The distance of two places on a ring of `n`."""
-    return min((a - b) % n, (b - a) % n)
-
-
-def _by_scene(showings: Sequence[Showing]) -> list[list[Showing]]:
-    scenes: dict[str, list[Showing]] = {}
-    for item in showings:
-        scenes.setdefault(item.scene, []).append(item)
-    return list(scenes.values())
-
-
-def _groups(items: Sequence[Showing]) -> list[list[Showing]]:
-    """The showings of one scene by stimulus, the most often shown first."""
-    groups: dict[Key, list[Showing]] = {}
-    for item in items:
-        groups.setdefault(item.key, []).append(item)
-    return sorted(groups.values(), key=_weight)
-
-
-def _weight(group: Sequence[Showing]) -> tuple[int, int]:
-    return (-len(group), -group[0].apart)
-
-
-def _shape(items: Sequence[Showing]) -> list[tuple[int, int]]:
-    """What alone decides how a scene is dealt; scenes of one shape can stand for each other."""
-    return [_weight(group) for group in _groups(items)]
-
-
-def _strided(items: Sequence[Showing]) -> list[Showing]:
-    """The showings of one scene in an order that keeps those of one stimulus apart."""
-    groups = _groups(items)
-    stride = _stride(len(items), max(len(group) for group in groups))
-    row = [item for group in groups for item in group]
-    placed = {index * stride % len(items): item for index, item in enumerate(row)}
-    return [placed[index] for index in range(len(items))]
-
-
-def _place(row: Sequence[Showing], frames: int, stride: int) -> list[Showing]:
-    columns: list[list[Showing]] = [[] for _ in range(frames)]
-    for index, item in enumerate(row):
-        columns[index * stride % frames].append(item)
-    return [item for column in columns for item in column]
-
-
-@cache
-def _frames(n: int, least: int, most: int, times: int) -> tuple[int, int]:
-    """The number of frames and the stride that keep `times` showings farthest apart."""
-
-    def apart(frames: int) -> int:
-        return _gap(frames, _stride(frames, times), times) * (n // frames)
-
-    frames = max(range(least, most + 1), key=apart) if times > 1 else most
-    return frames, _stride(frames, times)
-
-
-def _gap(size: int, stride: int, times: int) -> int:
-    return min((around(0, j * stride, size) for j in range(1, times)), default=size)
-
-
-@cache
-def _stride(size: int, times: int) -> int:
-    """The step around `size` places, meeting all, of which `times` in a row lie farthest apart."""
-    steps = [step for step in range(1, size + 1) if math.gcd(step, size) == 1]
-    return max(steps, key=lambda step: _gap(size, step, times))
-
-
-def _crowded(scene: str, count: int, distance: int, n: int) -> Problem:
-    what = (
-        f"the scene {scene} is shown {count} times among {n} items, so its showings can't all lie "
-        f"{distance} positions apart"
-    )
-    remedy = f"Set order.scene_distance to {n // count} or less, or rate more scenes."
-    return Problem("order.scene_distance", what, remedy)
-
-
-def _too_near(ring: Sequence[Showing]) -> Problem | None:
-    """The repeat whose showings lie too near each other, if there is one."""
-    n = len(ring)
-    places: dict[Key, list[int]] = {}
-    for place, item in enumerate(ring):
-        if item.apart > 1:
-            places.setdefault(item.key, []).append(place)
-    reached: dict[Key, int] = {}
-    for key, at in places.items():
-        reached[key] = min(around(a, b, n) for a in at for b in at if a != b)
-    apart = {item.key: item.apart for item in ring}
-    short = [key for key in reached if reached[key] < apart[key]]
-    if not short:
-        return None
-    key = min(short, key=lambda k: reached[k])
-    dataset, image, method = key
-    what = (
-        f"{len(places[key])} showings of {dataset} {image} in {method} can't lie {apart[key]} "
-        f"positions apart in a plan of {n} items"
-    )
-    remedy = f"Set the distance to {reached[key]} or less."
-    return Problem("repeats.distance", what, remedy)

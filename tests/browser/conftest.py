@@ -25,10 +25,10 @@ from waitress.server import create_server
 
 from sreval.site.app import create_app, personal_link
 from sreval.site.config import site_config
-from sreval.store import models
+from sreval.store import enrolment, models, progress
 from sreval.store.database import Store
 from sreval.study.design import StudyDesign
-from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
+from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus, load_manifest
 
 UInt8 = npt.NDArray[np.uint8]
 WORDS = ("bad", "poor", "fair", "good", "excellent")
@@ -46,7 +46,7 @@ CHROMIUM = [
 
 
 def design(**changes: Any) -> dict[str, Any]:
-    """Examples, practice and nine votes with one break; questions before and after."""
+    """Examples, practice and six votes with one break; questions before and after."""
     content: dict[str, Any] = {
         "name": "photographs",
         "title": "How good do enlarged photographs look?",
@@ -66,8 +66,8 @@ def design(**changes: Any) -> dict[str, Any]:
         },
         "warm_up": {"dataset": "skimage", "images": 1, "methods": ["bicubic"]},
         "order": {"scene_distance": 1},
-        "sittings": {"break_every": 8, "break_seconds": 1},
-        "viewing": {"least_ms": 120, "grey_ms": 120},
+        "sittings": {"break_every": 6, "break_seconds": 1},
+        "viewing": {"least_ms": 100, "grey_ms": 100},
         "consent": {
             "version": "1",
             "text": "You take part in a study of how photographs look after they were enlarged. "
@@ -106,17 +106,16 @@ def design(**changes: Any) -> dict[str, Any]:
 
 
 def plain(**changes: Any) -> dict[str, Any]:
-    """Nine votes and nothing else."""
+    """Six votes and nothing else."""
     gone = ("calibration", "warm_up", "questions")
     content = {key: value for key, value in design().items() if key not in gone}
     return content | {"sittings": {}} | changes
 
 
 def _scenes() -> dict[str, UInt8]:
-    """Three photographs of odd and even sizes."""
+    """Two photographs, one of an odd width and one of an odd height."""
     return {
         "astronaut": skimage.data.astronaut()[0:320, 10:491],
-        "chelsea": skimage.data.chelsea()[:300, :451],
         "coffee": skimage.data.coffee()[10:367, 120:448],
     }
 
@@ -332,7 +331,7 @@ def whole(_whole: Served) -> Served:
 
 @pytest.fixture
 def brief(_brief: Served) -> Served:
-    """Nine votes and nothing else."""
+    """Six votes and nothing else."""
     return _brief.for_one_test()
 
 
@@ -341,9 +340,14 @@ def submit(page: Page, stage: str) -> None:
     page.locator(f"form[data-stage={stage}] button:enabled").click()
 
 
-def to_rating(page: Page, link: str) -> None:
-    """Through a study without questions to its first image."""
+def to_rating(page: Page, site: Served) -> str:
+    """Open a new rater's link at the first image of a study without questions; the link."""
+    link = site.link()
+    enrolled = enrolment.enrol(site.store, link.rpartition("/")[2], load_manifest(site.folder))
+    session = enrolled.session_id
+    progress.agree(site.store, session, "1")
+    progress.device(site.store, session, {}, True)
+    progress.start(site.store, session)
     page.goto(link)
-    for stage in ("consent", "device", "instructions"):
-        submit(page, stage)
     page.wait_for_selector(READY)
+    return link

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from sreval.store.database import open_store
-from sreval.store.models import Event, Vote
+from sreval.store.models import Vote
+from sreval.store.overview import overview
 from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
 
 CURRENT = {
@@ -221,14 +222,12 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
     path: Path = shelf._path(hashlib.sha256(data).hexdigest())
     path.write_bytes(data[:-1] + b"\0") if harm == "changed" else path.unlink()
     answer = visitor.client.get(url)
-    assert answer.status_code == 410
+    assert answer.status_code == visitor.client.get(url).status_code == 410
     assert not answer.data.startswith(b"\x89PNG")
     assert visitor.page().status_code == 410
     assert visitor.client.get("/api/item").status_code == 410
     assert [r.levelno for r in caplog.records if r.getMessage() == "stimulus"] == [logging.ERROR]
-    with visitor.store.read() as tx:
-        events = tx.scalars(select(Event.facts).where(Event.kind == "stimulus-changed")).all()
-    assert [path.stem in facts for facts in events] == [True]
+    assert overview(visitor.store, "small").changed == {path.stem: 1}
     path.write_bytes(data)
     assert visitor.stage(visitor.page()) == "rating"
     assert visitor.client.get(url).data == data
@@ -284,6 +283,11 @@ def test_health_tells_only_that_it_is_well(visitor: Visitor) -> None:
     answer = visitor.client.get("/health")
     assert answer.get_json() == {"status": "ok"}
     assert "Set-Cookie" not in answer.headers
+    with visitor.store.begin() as tx:
+        tx.connection().exec_driver_sql("ALTER TABLE study RENAME TO gone")
+    ill = visitor.client.get("/health")
+    assert ill.status_code == 503
+    assert set(ill.get_json()) == {"error"}
 
 
 def test_on_postgresql_votes_are_stored_alike(make_site: MakeSite, new_database: Any) -> None:

@@ -119,15 +119,17 @@ def test_rater_by_an_open_link_is_given_a_link_of_their_own(visitor: Visitor) ->
     visitor.send("consent")
     visitor.send_facts()
     visitor.send("questions", sight="good", age="30")
-    with visitor.client.session_transaction() as cookie:
-        own = cookie["resume"]
+    shown = re.search(r"http://localhost/r/([\w-]{22})", visitor.page().get_data(as_text=True))
+    assert shown
+    own = shown.group(1)
+    assert own != visitor.token
     visitor.send("instructions")
     elsewhere = Visitor(visitor.app)
     assert elsewhere.stage(elsewhere.open(own)) == "rating"
 
 
 def test_double_click_on_consent_enrols_once(visitor: Visitor) -> None:
-    visitor.invite("open")
+    visitor.invite("open", quota=1)
     csrf = visitor.csrf_of(visitor.open())
     cookie = visitor.client.get_cookie("sreval")
     assert cookie is not None
@@ -265,6 +267,17 @@ def test_one_may_leave_and_keep_or_delete_at_any_time(visitor: Visitor) -> None:
     assert count(visitor, Rater) == 1
 
 
+def test_who_left_in_one_browser_has_left_in_all(visitor: Visitor) -> None:
+    visitor.to_rating()
+    second = Visitor(visitor.app)
+    second.open(visitor.token)
+    visitor.send("withdraw")
+    assert second.vote(1).status_code == 410
+    assert "LEFT-7" in second.page().get_data(as_text=True)
+    assert "LEFT-7" in visitor.open().get_data(as_text=True)
+    assert count(visitor, Vote) == 0
+
+
 def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
     visitor.to_rating()
     with visitor.client.session_transaction() as cookie:
@@ -367,10 +380,3 @@ def test_megabyte_in_a_text_field_is_refused_and_nothing_lost(visitor: Visitor) 
     answer = visitor.send("questions", sight="good", age="30", light="x" * 2**20)
     assert answer.status_code == 413
     assert visitor.stage(visitor.page()) == "questions"
-
-
-def test_language_is_asked_for_then_kept(visitor: Visitor) -> None:
-    visitor.invite()
-    page = visitor.client.get("/nothing?lang=xx", headers={"Accept-Language": "xx"})
-    assert page.status_code == 404
-    assert '<html lang="en"' in page.get_data(as_text=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -211,19 +212,41 @@ def test_answer_that_screens_out_ends_the_session(study: Study) -> None:
 def test_the_rules_decide_how_a_session_ends(
     study: Study, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, outcome: str, held: bool
 ) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
 
-    def judge(votes: pd.DataFrame, design: Any) -> Verdict:
-        seen.append(len(votes))
+    def judge(votes: pd.DataFrame, design: Any, planned: int) -> Verdict:
+        seen.append((len(votes), planned))
         return verdict
 
     monkeypatch.setattr("sreval.store.verdicts.judge", judge)
     session = study.rating()
     study.vote_all(session)
-    assert seen == [12]
+    assert seen == [(12, 12)]
     state = progress.state(study.store, session)
     assert (state.stage, state.outcome) == ("closing", outcome)
     assert frames.sessions(study.store, study.name)["holds_slot"].tolist() == [held]
+
+
+def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) -> None:
+    rules = [
+        {"kind": "straight-lining", "limit": 5, "paid": False, "reason": "one score throughout"},
+        {"kind": "incomplete", "limit": 0.9, "reason": "not finished"},
+    ]
+    study = Study(store, design(sittings={}, acceptance=rules))
+    lazy, honest, partial = study.rating(), study.rating(), study.rating()
+    for position in range(1, 13):
+        study.vote(lazy, position, 3)
+    study.vote_all(honest)
+    study.vote_all(partial, upto=4)
+    table = frames.sessions(store, study.name)[["session", "outcome", "used", "paid"]]
+    assert table.values.tolist() == [
+        [lazy, "failed_check", False, False],
+        [honest, "complete", True, True],
+        [partial, None, False, True],
+    ]
+    votes = frames.votes(store, study.name)
+    reasons = votes.drop_duplicates("session").set_index("session")["reason"].to_dict()
+    assert reasons == {lazy: "one score throughout", honest: "", partial: "not finished"}
 
 
 def test_window_is_the_current_item_and_three_more_up_to_the_next_break(study: Study) -> None:
@@ -314,6 +337,23 @@ def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) 
         progress.state(study.store, session)
     assert gone.value.why == "session"
     assert progress.state(study.store, other).done == 1
+
+
+def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
+    if not study.store.sqlite:
+        return  # a server's files are its administrator's
+    session = study.rating()
+    study.vote_all(session)
+    progress.answer(study.store, session, "after", {"remarks": "my unmistakable remark"})
+    path = Path(str(study.store.url.database))
+
+    def everything() -> bytes:
+        study.store.dispose()
+        return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+
+    assert b"unmistakable" in everything()
+    progress.withdraw(study.store, session, delete=True)
+    assert b"unmistakable" not in everything()
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])

@@ -180,11 +180,13 @@ def test_vote_racing_with_withdrawal_is_kept_or_refused_never_both(
 ) -> None:
     for _ in range(5):
         session = study.rating()
-        work = [
-            lambda s=session: study.vote(s, 1),
-            lambda s=session: progress.withdraw(study.store, s),
-        ]
-        voted, _ = race(lambda n, w=work: w[n](), 2)
+
+        def vote_or_leave(number: int, session: str = session) -> object:
+            if number:
+                return progress.withdraw(study.store, session)
+            return study.vote(session, 1)
+
+        voted, _ = race(vote_or_leave, 2)
         assert len(stored(study, session)) == (0 if isinstance(voted, VoteError) else 1)
 
 

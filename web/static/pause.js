@@ -19,7 +19,8 @@ function tick() {
 }
 
 if (until?.dateTime) {
-  const language = document.documentElement.lang;
+  const own = document.documentElement.lang;
+  const language = navigator.languages.find((name) => name.startsWith(own)) ?? own;
   const style = { dateStyle: "full", timeStyle: "short" };
   until.textContent = new Date(until.dateTime).toLocaleString(language, style);
 }

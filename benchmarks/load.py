@@ -1,0 +1,347 @@
+"""Open-loop load on the site: how long does a vote take to be durable, with 200 raters at once?
+
+Every rater's votes are due at times drawn in advance, exponential with a mean of 4 s; the time of
+a vote counts from when it was due, whether or not the one before was answered. Site, database
+and generator share two cores. Then the raters vote faster and faster, to the knee. Writes
+load.json and load.md; exits with 1 when the goal isn't met.
+
+Example: python -m benchmarks.load --raters 20 --seconds 10 --no-ramp --out build/bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import random
+import resource
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.site import Server, links, noise_study, postgresql
+from benchmarks.timing import ROOT, cores, progress, provenance, write_results
+from sreval.study.visitor import Visitor
+
+GOAL_MS = 100.0
+THINK_SECONDS = 4.0
+FACTORS = (1.5, 2, 3, 4, 5, 6, 8, 10)
+WARM_UP_SECONDS = 5.0
+KNEE_MS, KNEE_SHARE = 1000.0, 0.9
+IMAGES, SIZE = 60, (320, 480)
+
+
+def main() -> int:
+    """Load the site on both databases and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--raters", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--no-ramp", action="store_true")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    options = parser.parse_args()
+    origin = provenance()
+    rows = []
+    factors = () if options.no_ramp else FACTORS
+    for kind in options.database or ["sqlite", "postgresql"]:
+        with (
+            cores(2),
+            tempfile.TemporaryDirectory() as name,
+            postgresql()
+            if kind == "postgresql"
+            else nullcontext(str(Path(name) / "votes.sqlite")) as url,
+        ):
+            steps = load(Path(name), url, options.raters, options.seconds, factors)
+        rows.append({"database": kind, "raters": options.raters, "steps": steps})
+    content = {**origin, "rows": rows}
+    write_results(options.out, "load", content, "The site under open-loop load", lines(rows))
+    print(options.out / "load.md")
+    met = all(row["steps"][0]["vote_ms"]["p99"] < GOAL_MS for row in rows)
+    return 0 if met and not any(row["steps"][0]["refused"] for row in rows) else 1
+
+
+def load(
+    folder: Path, url: str, raters: int, seconds: float, factors: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Figures of the load at its given rate and at its multiples up to the knee."""
+    study = noise_study(folder / "study", IMAGES, raters, SIZE)
+    server = Server(study, url)
+    server.start()
+    try:
+        seats = take_seats(server.url, links(study, url, raters))
+        return asyncio.run(_steps(server, seats, seconds, factors))
+    finally:
+        server.kill()
+
+
+async def _steps(
+    server: Server, seats: list[Seat], seconds: float, factors: Sequence[float]
+) -> list[dict[str, Any]]:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    raters = [Rater(seat, host, int(port), random.Random(i)) for i, seat in enumerate(seats)]
+    for rater in raters:
+        await rater.sit_down()
+    steps: list[dict[str, Any]] = []
+    for factor in (1.0, *factors):
+        steps.append(await _step(server, raters, factor, seconds if factor == 1 else 20.0))
+        progress(f"{steps[-1]}")
+        last = steps[-1]
+        if last["vote_ms"]["p99"] > KNEE_MS or last["achieved"] < KNEE_SHARE * last["offered"]:
+            break
+    for rater in raters:
+        await rater.leave()
+    return steps
+
+
+async def _step(
+    server: Server, raters: list[Rater], factor: float, seconds: float
+) -> dict[str, Any]:
+    think = THINK_SECONDS / factor
+    start = time.monotonic()
+    begin, end = start + WARM_UP_SECONDS, start + WARM_UP_SECONDS + seconds
+    before = server.cpu_seconds(), _own_cpu()
+    for rater in raters:
+        rater.counted = Counted(begin)
+    await asyncio.gather(*(rater.vote_until(end, think) for rater in raters))
+    spent = time.monotonic() - start
+    counted = [rater.counted for rater in raters]
+    votes = [ms for each in counted for ms in each.votes]
+    images = [ms for each in counted for ms in each.images]
+    return {
+        "factor": factor,
+        "offered": len(raters) / think,
+        "achieved": len(votes) / (time.monotonic() - begin),
+        "votes": len(votes),
+        "vote_ms": _percentiles(votes),
+        "images": len(images),
+        "image_ms": _percentiles(images),
+        "refused": sum(each.refused for each in counted),
+        "site_cores": (server.cpu_seconds() - before[0]) / spent,
+        "generator_cores": (_own_cpu() - before[1]) / spent,
+    }
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    if not values:
+        return dict.fromkeys(("p50", "p90", "p99", "max"), float("nan"))
+    found = np.percentile(values, [50, 90, 99, 100])
+    return dict(zip(("p50", "p90", "p99", "max"), map(float, found), strict=True))
+
+
+def _own_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A session at its first image: what a browser would know."""
+
+    cookie: str
+    csrf: str
+    current: dict[str, Any]
+
+
+class _Arrived(Exception):  # noqa: N818  # the end of a way, no error
+    """The rating page is reached."""
+
+
+class _Guest(Visitor):
+    """A visitor who goes as far as the rating page."""
+
+    seat: Seat
+
+    def _rate(self, rating: dict[str, Any]) -> None:
+        cookie = "; ".join(f"{name}={value}" for name, value in self._client.cookies.items())
+        self.seat = Seat(cookie, rating["csrf"], rating["current"])
+        raise _Arrived
+
+
+class _NoMind:
+    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
+        raise AssertionError("the guest doesn't vote")
+
+    def answer(self, question: str, options: Sequence[str]) -> str:
+        return options[0]
+
+
+def take_seats(site: str, paths: Sequence[str]) -> list[Seat]:
+    """Enrol a rater for each link and bring them to their first image."""
+
+    def seat(path: str) -> Seat:
+        guest = _Guest(site + path, _NoMind())
+        try:
+            guest.run()
+        except _Arrived:
+            return guest.seat
+        raise RuntimeError("the study has no rating page")
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(seat, paths))
+
+
+@dataclass
+class Counted:
+    """Times in ms; what began before ``begin``, by the monotonic clock, is left out."""
+
+    begin: float
+    votes: list[float] = field(default_factory=list)
+    images: list[float] = field(default_factory=list)
+    refused: int = 0
+
+
+class Connection:
+    """A connection that is kept, one request at a time; HTTP/1.1 as a browser speaks it."""
+
+    def __init__(self, host: str, port: int, cookie: str) -> None:
+        self._where = host, port
+        self._head = f"Host: {host}:{port}\r\nCookie: {cookie}\r\n"
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def request(self, line: str, head: str = "", body: bytes = b"") -> tuple[int, bytes]:
+        """Status and body of the answer; a connection that the site has closed is opened anew."""
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        sent = f"{line} HTTP/1.1\r\n{self._head}{head}{length}\r\n".encode() + body
+        try:
+            return await self._ask(sent)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            await self.close()
+            return await self._ask(sent)
+
+    async def _ask(self, sent: bytes) -> tuple[int, bytes]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(*self._where, limit=2**20)
+        reader, writer = self._streams
+        writer.write(sent)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        return int(head[9:12]), await reader.readexactly(length)
+
+    async def close(self) -> None:
+        """Close it, if it is open."""
+        if self._streams:
+            self._streams[1].close()
+            self._streams = None
+
+
+class Rater:
+    """One browser: a connection for votes, another one for images."""
+
+    def __init__(self, seat: Seat, host: str, port: int, generator: random.Random) -> None:
+        self._current, self._random = seat.current, generator
+        self._votes = Connection(host, port, seat.cookie)
+        self._images = Connection(host, port, seat.cookie)
+        self._head = f"X-CSRFToken: {seat.csrf}\r\nContent-Type: application/json\r\n"
+        self._loaded: set[str] = set()
+        self.counted = Counted(0)
+
+    async def sit_down(self) -> None:
+        """Load the first images, before anything is measured."""
+        await self._load_images()
+
+    async def leave(self) -> None:
+        """Close both connections."""
+        await self._votes.close()
+        await self._images.close()
+
+    async def vote_until(self, end: float, think: float) -> None:
+        """Votes that are due at random moments with a mean distance of ``think`` seconds."""
+        due = time.monotonic() + self._random.expovariate(1 / think)
+        loading: asyncio.Task[None] | None = None
+        while due < end and self._current.get("stage") == "rating":
+            await asyncio.sleep(due - time.monotonic())
+            await self._vote()
+            if due >= self.counted.begin:
+                self.counted.votes.append(1000 * (time.monotonic() - due))
+            if loading:
+                await loading
+            loading = asyncio.create_task(self._load_images())
+            due += self._random.expovariate(1 / think)
+        if loading:
+            await loading
+
+    async def _vote(self) -> None:
+        ballot = {
+            "position": self._current["position"],
+            "score": self._random.randint(1, 5),
+            "key": secrets.token_hex(16),
+            "response_ms": 1000,
+            "shown_at": dt.datetime.now(dt.UTC).isoformat(),
+            "device": "{}",
+        }
+        body = json.dumps(ballot).encode()
+        while True:
+            status, answer = await self._votes.request("POST /api/vote", self._head, body)
+            if status == 200:
+                self._current = json.loads(answer)["current"]
+                return
+            self.counted.refused += 1
+            await asyncio.sleep(0.1)
+
+    async def _load_images(self) -> None:
+        if self._current.get("stage") != "rating":
+            return
+        urls = [told["url"] for told in (self._current["image"], *self._current["next"])]
+        for url in urls:
+            if url not in self._loaded:
+                start = time.monotonic()
+                status, _ = await self._images.request(f"GET {url}")
+                if start >= self.counted.begin:
+                    self.counted.images.append(1000 * (time.monotonic() - start))
+                if status == 200:
+                    self._loaded.add(url)
+
+
+def lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The Markdown page below its title."""
+    first = rows[0]["steps"][0]
+    text = [
+        f"{rows[0]['raters']} raters, each with a mean of {THINK_SECONDS:.0f} s from vote to vote, "
+        "exponential; the time of a vote counts from the moment at which it was due. Commits are "
+        "durable (SQLite: synchronous FULL; PostgreSQL: fsync). Site, database and generator "
+        f"share two cores. Every vote is followed by one image of about {_image_kb()} kB. Goal: "
+        f"99 % of the votes of the first row within {GOAL_MS:.0f} ms. Further rows have the same "
+        "raters vote faster, to the knee: 99th percentile above a second, or less than 90 % of "
+        "the votes done that were due.",
+    ]
+    for row in rows:
+        text += [
+            "",
+            f"## {row['database']}",
+            "",
+            "| due / s | done / s | as many raters at 4 s | votes | p50 | p90 | p99 | max | "
+            "images p50 | p99 | refused | cores: site | generator |",
+            "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: "
+            "| ---: |",
+        ]
+        for step in row["steps"]:
+            vote, image = step["vote_ms"], step["image_ms"]
+            text.append(
+                f"| {step['offered']:.0f} | {step['achieved']:.1f} | "
+                f"{step['offered'] * THINK_SECONDS:.0f} | {step['votes']} | {vote['p50']:.1f} ms | "
+                f"{vote['p90']:.1f} ms | {vote['p99']:.1f} ms | {vote['max']:.0f} ms | "
+                f"{image['p50']:.1f} ms | {image['p99']:.1f} ms | {step['refused']} | "
+                f"{step['site_cores']:.2f} | {step['generator_cores']:.2f} |"
+            )
+    text += ["", f"{first['votes']} votes stand behind the first percentiles."]
+    return text
+
+
+def _image_kb() -> int:
+    return round(SIZE[0] * SIZE[1] * 3 / 1000)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What the site's benchmarks share: a study of noise, `sreval serve` as a process, databases."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import sqlalchemy
+
+from sreval.files import sha256_bytes, write_atomic
+from sreval.store import invitations, studies
+from sreval.store.database import open_store
+from sreval.study.design import load_design
+from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus, load_manifest
+from sreval.study.png import encode_versions
+
+METHODS = ("nearest", "bicubic", "srcnn", "selfexsr", "drcn", "espcn")
+_START_SECONDS = 60
+_DESIGN = """
+name = "noise"
+title = "Noise"
+instructions = "Rate."
+raters = {raters}
+seed = 1
+images = {{ methods = {methods}, datasets = [{{ name = "noise" }}] }}
+order = {{ scene_distance = 2 }}
+viewing = {{ least_ms = 0, grey_ms = 0 }}
+consent = {{ version = "1", text = "Yes." }}
+"""
+
+
+def noise_study(folder: Path, images: int, raters: int, size: tuple[int, int] = (48, 64)) -> Path:
+    """A frozen study of ``images`` images of noise in six versions; height and width in pixels."""
+    methods = list(METHODS)
+    folder.mkdir(parents=True)
+    write_atomic(folder / "study.toml", _DESIGN.format(raters=raters, methods=methods))
+    generator = np.random.default_rng(0)
+    stimuli = []
+    for number in range(images):
+        name = f"img_{number:03}"
+        pixels = generator.integers(0, 256, (len(methods), *size, 3), dtype=np.uint8)
+        for method, data in zip(methods, encode_versions(list(pixels)), strict=True):
+            sha256 = sha256_bytes(data)
+            write_atomic(folder / STIMULI / f"{sha256}.png", data)
+            scene = f"noise/{name}"
+            stimuli.append(Stimulus("noise", name, scene, method, sha256, sha256, *size[::-1]))
+    write_atomic(folder / MANIFEST, Manifest(tuple(stimuli)).as_json())
+    return folder
+
+
+def links(folder: Path, database: str, count: int) -> list[str]:
+    """Paths of new personal links, marked as simulated."""
+    design, store = load_design(folder), open_store(database, create=True)
+    try:
+        studies.register(store, design, load_manifest(folder))
+        made = [
+            invitations.create(store, design.name, "personal", simulated=True) for _ in range(count)
+        ]
+    finally:
+        store.dispose()
+    return [f"/r/{token}" for _, token in made]
+
+
+class Server:
+    """`sreval serve` as a process of its own, always on the same port."""
+
+    def __init__(self, folder: Path, database: str, threads: int = 8) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "sreval", "serve", str(folder)]
+        self._command += ["--port", str(port), "--database", database, "--threads", str(threads)]
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/health").status_code == 200:
+                    return
+            time.sleep(0.05)
+        self.kill()
+        raise RuntimeError(f"the site didn't come up: {self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL, without warning."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used, where the system tells."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server of our own with durable commits, as the URL of an empty database."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="sreval-pg-"))
+    prefix: list[str] = []
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root, as containers do
+        shutil.chown(folder, "nobody", "nogroup")
+        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    data = str(folder / "data")
+    control = [*prefix, str(programs / "pg_ctl"), "-D", data, "-w", "-s"]
+    options = f"-k {folder} -c listen_addresses='' -c max_connections=60"
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+
+    run(*prefix, str(programs / "initdb"), "-D", data, "-A", "trust", "-U", "sreval", "-E", "UTF8")
+    run(*control, "-o", options, "-l", str(folder / "log"), "start")
+    url = f"postgresql://sreval@/votes?host={folder}"
+    try:
+        engine = sqlalchemy.create_engine(
+            f"postgresql+psycopg://sreval@/postgres?host={folder}", isolation_level="AUTOCOMMIT"
+        )
+        with engine.connect() as connection:
+            connection.exec_driver_sql("CREATE DATABASE votes")
+        engine.dispose()
+        yield url
+    finally:
+        run(*control, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path:
+    found = shutil.which("initdb")
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found and not packaged:
+        sys.exit("PostgreSQL's server can't be had. Install it: apt-get install postgresql")
+    return Path(found).parent if found else packaged[-1].parent

@@ -1,0 +1,74 @@
+"""``sreval study freeze``: the stimuli of a study become files that never change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sreval import content
+from sreval.cli.output import print_json, progress_line
+from sreval.errors import UsageError
+
+
+@click.command(epilog="Example: sreval study freeze mine --results results")
+@click.argument("study")
+@click.option(
+    "--results",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder that `sreval benchmark` wrote; may be repeated.",
+)
+@click.option(
+    "--stand-ins",
+    is_flag=True,
+    help="Let marked degradations of the original take the places of methods not at hand.",
+)
+@click.option("--again", is_flag=True, help="Replace the stimuli of a study that is frozen.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable summary.")
+def freeze(
+    study: str, results: tuple[Path, ...], stand_ins: bool, again: bool, as_json: bool
+) -> None:
+    """Write a study's stimuli, as they were scored, and the manifest of their hashes.
+
+    nearest, bicubic, lanczos and hr need no results. All versions of one image have the same
+    length and the same header. A freeze that was interrupted is begun again by the same command.
+    """
+    from sreval.study import freeze as freezing
+    from sreval.study.design import load_design
+    from sreval.study.manifest import MANIFEST, STIMULI
+
+    folder = content.find("studies", study)
+    packaged = content.packaged("studies").resolve()
+    if packaged in folder.resolve().parents:
+        raise UsageError(
+            f"{study} is a study that the package brings; nothing is written into it.",
+            f"Copy it first: sreval study new mine --from {folder.name}",
+        )
+    design = load_design(folder)
+    with progress_line(0, "freezing", "image") as line:
+
+        def tell(done: int, total: int) -> None:
+            line.total = total
+            line.update(done - line.n)
+
+        manifest = freezing.freeze(
+            folder, design, results, stand_ins=stand_ins, again=again, progress=tell
+        )
+    files = {stimulus.sha256 for stimulus in manifest.stimuli}
+    size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
+    if as_json:
+        print_json(
+            {
+                "manifest": str(folder / MANIFEST),
+                "sha256": manifest.sha256,
+                "stimuli": len(manifest.stimuli),
+                "bytes": size,
+                "stand_ins": list(manifest.stand_ins),
+            }
+        )
+        return
+    if manifest.stand_ins:
+        click.echo(f"Stand-ins take the places of {', '.join(manifest.stand_ins)}.", err=True)
+    click.echo(f"{len(manifest.stimuli)} stimuli, {size / 1e6:.0f} MB.", err=True)
+    click.echo(str(folder / MANIFEST))

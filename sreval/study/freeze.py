@@ -1,0 +1,141 @@
+"""Freezing: the stimuli of a study become files that never change, with a manifest of hashes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from sreval.benchmark.provenance import code_version
+from sreval.errors import DataError
+from sreval.files import sha256_bytes, sha256_file, write_atomic
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import MANIFEST, STIMULI, Key, Manifest, Stimulus
+from sreval.study.parts import parts_of
+from sreval.study.png import encode_versions
+from sreval.study.sources import Sources
+
+_NAMED = 3
+"""So many images of a list are named, the rest counted."""
+
+
+def freeze(
+    folder: Path,
+    design: StudyDesign,
+    results: Sequence[Path],
+    *,
+    stand_ins: bool = False,
+    again: bool = False,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Manifest:
+    """Write STUDY/stimuli/SHA256.png for all that the design shows, then STUDY/manifest.json.
+
+    Versions come from the benchmark's ``results`` folders as they were scored; nearest, bicubic,
+    lanczos and hr are made from the data set where the results lack them; with ``stand_ins``
+    degradations of the original take the place of whatever else is missing. ``progress`` is
+    told how many versions of how many are done. A freeze that is killed leaves the manifest that
+    was there, or none; files of earlier freezes stay, as raters may be looking at them.
+
+    Raises DataError for a study that is frozen already (unless ``again``), for versions that are
+    missing, for files other than those scored and for other sizes than the original's;
+    UsageError for a design that its data sets can't fill.
+    """
+    if (folder / MANIFEST).exists() and not again:
+        raise DataError(
+            f"{folder} is frozen already.",
+            "Add --again to replace its stimuli; that is refused once a rater has begun.",
+        )
+    sources = Sources(design, results, stand_ins)
+    parts = parts_of(design, sources.pool)
+    for problem in parts.problems:
+        raise problem.error()
+    missing = sources.missing(parts.shown)
+    if missing:
+        raise _missing(missing, parts.shown)
+    stimuli = _write_all(folder / STIMULI, sources, parts.shown, progress)
+    # Parts overlap: what a rated image lacks may be a warm-up item. One order serves all.
+    order = {key: number for number, key in enumerate(parts.shown)}
+    manifest = Manifest(tuple(sorted(stimuli, key=lambda s: order[s.key])), code_version())
+    write_atomic(folder / MANIFEST, manifest.as_json())
+    return manifest
+
+
+def _write_all(
+    folder: Path,
+    sources: Sources,
+    keys: Sequence[Key],
+    progress: Callable[[int, int], object],
+) -> list[Stimulus]:
+    methods: dict[tuple[str, str], list[str]] = {}
+    for dataset, image, method in keys:
+        methods.setdefault((dataset, image), []).append(method)
+    scenes = sources.pool
+    stimuli: list[Stimulus] = []
+    with ThreadPoolExecutor(_cores()) as pool:
+        jobs = [
+            pool.submit(_write, folder, sources, *where, scenes[where[0]][where[1]], wanted)
+            for where, wanted in methods.items()
+        ]
+        try:
+            for job in as_completed(jobs):
+                stimuli += job.result()
+                progress(len(stimuli), len(keys))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return stimuli
+
+
+def _write(
+    folder: Path, sources: Sources, dataset: str, image: str, scene: str, methods: Iterable[str]
+) -> list[Stimulus]:
+    """All versions of one image; they are encoded together, to be of one length."""
+    versions = sources.versions(dataset, image, methods)
+    files = encode_versions([version.pixels for version in versions.values()])
+    stimuli = []
+    for (method, version), data in zip(versions.items(), files, strict=True):
+        sha256 = sha256_bytes(data)
+        path = folder / f"{sha256}.png"
+        if not path.is_file() or sha256_file(path) != sha256:
+            write_atomic(path, data)
+        height, width = version.pixels.shape[:2]
+        stimuli.append(
+            Stimulus(
+                dataset,
+                image,
+                scene,
+                method,
+                sha256,
+                version.image_sha256,
+                width,
+                height,
+                version.stand_in,
+            )
+        )
+    return stimuli
+
+
+def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
+    """The error that lists what is missing: data sets by method, images where some are there."""
+    asked = Counter((method, dataset) for dataset, _, method in wanted)
+    images: dict[tuple[str, str], list[str]] = {}
+    for dataset, image, method in missing:
+        images.setdefault((method, dataset), []).append(image)
+    lists: dict[str, list[str]] = {}
+    for (method, dataset), names in images.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        some = f" ({', '.join(names[:_NAMED])}{more})"
+        whole = len(names) == asked[method, dataset]
+        lists.setdefault(method, []).append(dataset if whole else dataset + some)
+    listed = [f"{method} on {', '.join(sets)}" for method, sets in lists.items()]
+    return DataError(
+        f"{len(missing)} versions are not at hand: {'; '.join(listed)}.",
+        "Benchmark those methods on those data sets and name the folder with --results; to try "
+        "the study, let degraded originals take their places with --stand-ins.",
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

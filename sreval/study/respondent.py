@@ -1,0 +1,120 @@
+"""A simulated rater's judgement: recognises a frozen stimulus and scores it by the rater model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sreval.errors import DataError
+from sreval.files import sha256_bytes
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Manifest
+from sreval.study.simulate import RaterModel, Raters, draw_raters, draw_scores
+
+Qualities = Mapping[tuple[str, str], float]
+"""(Data set, method) to true quality on the scale; data set '' holds for all others."""
+
+_MODEL = RaterModel()
+_MEDIAN_MS, _SPREAD, _SPEEDER_MS = 2500.0, 0.4, 250.0
+
+
+@dataclass
+class Respondent:
+    """One rater of the model. A site can't tell it the method: it knows the files' hashes."""
+
+    model: RaterModel
+    rater: Raters
+    seen: Mapping[str, tuple[float, int]]
+    """SHA-256 of a stimulus to its true quality and the number of its method."""
+    avoided: Mapping[str, Sequence[str]]
+    """Answers, by question, that would screen the rater out."""
+    generator: np.random.Generator
+
+    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
+        """Score and response time in ms. An example is given the score that it shows.
+
+        Raises DataError for an image that is none of the frozen stimuli.
+        """
+        sha256 = sha256_bytes(png)
+        if sha256 not in self.seen:
+            raise DataError(
+                f"The site showed an image ({sha256[:12]}...) that is no stimulus of the study.",
+                "Serve the study from the folder that is simulated.",
+            )
+        quality, method = self.seen[sha256]
+        score = draw_scores(
+            self.model, self.rater, np.array([quality]), np.array([method]), self.generator
+        )[0, 0]
+        median = _SPEEDER_MS if self.rater.speeder[0] else _MEDIAN_MS
+        response_ms = median * np.exp(_SPREAD * self.generator.normal())
+        return (intended or int(score)), round(float(response_ms))
+
+    def answer(self, question: str, options: Sequence[str]) -> str:
+        """One option of a question, none that would screen out where there is another."""
+        fit = [option for option in options if option not in self.avoided.get(question, ())]
+        return str(self.generator.choice(fit or list(options)))
+
+
+def respondents(
+    count: int,
+    design: StudyDesign,
+    manifest: Manifest,
+    qualities: Qualities,
+    *,
+    seed: int = 0,
+    model: RaterModel = _MODEL,
+) -> list[Respondent]:
+    """``count`` raters drawn from the model. Raises DataError for methods without a quality."""
+    methods = sorted({stimulus.method for stimulus in manifest.stimuli})
+    overall = {method: _quality_anywhere(qualities, method) for method in methods}
+    unknown = [method for method, quality in overall.items() if quality is None]
+    if unknown:
+        raise DataError(
+            f"No quality is known of {', '.join(unknown)}.",
+            "Name a CSV file with the columns method and quality (1 to 5).",
+        )
+    seen: dict[str, tuple[float, int]] = {}
+    for stimulus in manifest.stimuli:
+        quality = qualities.get((stimulus.dataset, stimulus.method), overall[stimulus.method])
+        assert quality is not None
+        seen.setdefault(stimulus.sha256, (quality, methods.index(stimulus.method)))
+    drawn = draw_raters(model, count, len(methods), np.random.default_rng(seed))
+    avoided = {question.key: question.screens_out for question in design.questions}
+    return [
+        Respondent(model, _one(drawn, i), seen, avoided, np.random.default_rng([seed, i]))
+        for i in range(count)
+    ]
+
+
+def read_qualities(path: Path) -> Qualities:
+    """Qualities from a CSV file with the columns method, quality and, if it differs, dataset.
+
+    Raises DataError when it can't be read or a quality is no number.
+    """
+    try:
+        frame = pd.read_csv(path, keep_default_na=False, dtype=str)
+        names = frame["dataset"] if "dataset" in frame else [""] * len(frame)
+        values = frame["quality"].map(float)
+        return dict(zip(zip(names, frame["method"], strict=True), values, strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{path} holds no qualities ({error}).",
+            "Its columns are method, quality and, if they differ, dataset.",
+        ) from None
+
+
+def _quality_anywhere(qualities: Qualities, method: str) -> float | None:
+    """What holds for all data sets, else the mean over those that are known."""
+    if ("", method) in qualities:
+        return qualities["", method]
+    known = [quality for (_, name), quality in qualities.items() if name == method]
+    return sum(known) / len(known) if known else None
+
+
+def _one(raters: Raters, index: int) -> Raters:
+    chosen = slice(index, index + 1)
+    return Raters(**{field.name: getattr(raters, field.name)[chosen] for field in fields(raters)})

@@ -1,0 +1,234 @@
+"""What every page owes to those who can't see it well, can't use a mouse or read otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sreval.store import invitations
+
+from .conftest import READY, Served, Window, design, plain, served, submit, to_rating
+
+LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+
+# Everything that is shown and has text of its own, with its colours as they come out on the page.
+CONTRASTS = """() => {
+  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => rgb.slice(0, 3).map((value) => value / 255)
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, n) => sum + value * [0.2126, 0.7152, 0.0722][n], 0);
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = parse(getComputedStyle(element).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const texts = [...document.querySelectorAll("body *")].filter((element) =>
+    element.checkVisibility() && [...element.childNodes].some((node) =>
+      node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
+  return texts.map((element) => {
+    const [a, b] = [parse(getComputedStyle(element).color), ground(element)].map(light);
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    return [Math.round(ratio * 100) / 100, element.textContent.trim().slice(0, 40)];
+  });
+}"""
+
+GREYS = """() => [...document.querySelectorAll("body, body *")].flatMap((element) => {
+  const style = getComputedStyle(element);
+  return [style.color, style.backgroundColor, style.borderTopColor, style.outlineColor];
+})"""
+
+TARGETS = """() => [...document.querySelectorAll("button, a, summary, label.choice, input")]
+  .filter((element) => element.checkVisibility())
+  .map((element) => element.closest("label.choice") ?? element)
+  .map((element) => [element.innerText || element.id, element.getBoundingClientRect().height])"""
+
+
+ROLES = "button|link|radio|textbox|spinbutton|progressbar|navigation|heading|img"
+
+
+def walk(page: Page, link: str) -> Iterator[str]:
+    """Every page of a whole way, by its stage, from consent to the code."""
+    page.goto(link)
+    yield "consent"
+    submit(page, "consent")
+    page.wait_for_selector("form[data-stage=device] button:enabled")
+    yield "device"
+    submit(page, "device")
+    page.wait_for_selector("form[data-stage=questions]")
+    yield "questions"
+    page.locator("form[data-stage=questions]").evaluate("form => (form.noValidate = true)")
+    submit(page, "questions")
+    page.wait_for_selector("[role=alert]")
+    yield "questions with errors"
+    page.locator("input[name=sight]").first.check()
+    page.fill("input[name=distance]", "60")
+    page.locator("input[name=light]").first.check()
+    submit(page, "questions")
+    page.wait_for_selector("form[data-stage=instructions]")
+    yield "instructions"
+    submit(page, "instructions")
+    for position in range(1, 10):
+        expect(page.locator("#count")).to_contain_text(re.compile(rf"\b{position}\b..*9"))
+        page.wait_for_selector(READY)
+        if position == 1:
+            yield "rating"
+        page.keyboard.press("3")
+        if position == 6:
+            page.wait_for_selector("form[data-stage=break]")
+            yield "break"
+            submit(page, "break")
+    page.wait_for_selector("form[data-stage=closing]")
+    yield "closing"
+    submit(page, "closing")
+    page.wait_for_selector("#code")
+    yield "done"
+
+
+def check_page(page: Page, name: str) -> None:
+    """What holds on every page."""
+    assert page.locator("h1").count() == 1, name
+    assert page.get_by_role("main").count() == 1, name
+    assert page.title(), name
+    # what a screen reader is told, a line an element: its role and then its name in quotes
+    told = page.locator("body").aria_snapshot()
+    assert not re.search(rf"^ *- ({ROLES})(?! \")", told, re.M), (name, told)
+    unnamed = "fieldset:not(:has(> legend)), [role=group]:not([aria-label])"
+    assert page.locator(unnamed).count() == 0, name
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+    assert len(ids) == len(set(ids)), name
+    styled = "[style]:not(#image, #stage), style, [onclick], script:not([src], [type$=json])"
+    assert page.locator(styled).count() == 0, name
+    low = [text for text in page.evaluate(CONTRASTS) if text[0] < 4.5]
+    assert not low, (name, low)
+    for colour in set(page.evaluate(GREYS)):
+        red, green, blue, *_ = re.findall(r"[\d.]+", colour)
+        assert red == green == blue, (name, colour)
+    small = [target for target in page.evaluate(TARGETS) if target[1] < 44]
+    small = [target for target in small if not target[0].endswith("?")]  # links in an error list
+    assert not small, (name, small)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh"])
+def test_every_page_of_a_whole_way(
+    whole: Served, window: Window, tmp_path: Path, language: str
+) -> None:
+    seen = window(whole, size=(1100, 760), locale=language)
+    page = seen.page
+    for name in walk(page, whole.link()):
+        check_page(page, f"{language} {name}")
+        assert page.get_attribute("html", "lang") == language
+        page.click("summary") if page.locator("summary").count() else None
+        check_page(page, f"{language} {name}, leaving")
+        page.screenshot(path=tmp_path / f"{language}-{name}.png".replace(" ", "-"))
+        page.click("summary") if page.locator("summary").count() else None
+    assert len(whole.votes()) == 9
+    seen.check("422")
+
+
+def test_text_pages_at_a_zoom_of_four_hundred_per_cent(tmp_path: Path, window: Window) -> None:
+    content = design(title=LONG, instructions=f"{LONG} {LONG}")
+    content["questions"][0]["text"] = LONG
+    content["questions"][0]["options"] = [LONG, "No"]
+    content["outcomes"] = {"complete": LONG}
+    content["consent"] = {"version": "1", "text": LONG}
+    with served(tmp_path / "study", content) as site:
+        page = window(site, size=(1280, 720)).page
+        for name in walk(page, site.link()):
+            if name == "rating":
+                continue
+            page.set_viewport_size({"width": 320, "height": 180})
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= 320, f"{name} must be scrolled sideways"
+            page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def test_lines_of_text_have_sixty_to_seventy_letters(whole: Served, window: Window) -> None:
+    page = window(whole, size=(1280, 760)).page
+    page.goto(whole.link())
+    text = "She looked at the old photograph for a while and then at the new one. " * 40
+    page.locator("main p").last.evaluate("(element, text) => (element.textContent = text)", text)
+    lines = page.evaluate(
+        """() => {
+          const paragraph = [...document.querySelectorAll("main p")].at(-1);
+          const range = document.createRange();
+          range.selectNodeContents(paragraph);
+          return new Set([...range.getClientRects()].map((line) => line.top)).size;
+        }"""
+    )
+    assert 60 <= len(text) / lines <= 70
+
+
+def test_long_words_of_a_scale_stay_in_their_buttons(tmp_path: Path, window: Window) -> None:
+    words = ["ungenügend", "mangelhaft", "befriedigend", "sehr ordentlich", "ausgezeichnet"]
+    with served(tmp_path / "study", plain(scale={"words": words}, language="de")) as site:
+        page = window(site, size=(1000, 760)).page
+        to_rating(page, site)
+        for width in (1000, 500):
+            page.set_viewport_size({"width": width, "height": 760})
+            page.wait_for_selector(READY)
+            for button in page.locator("#scores button").all():
+                inner = button.evaluate("b => [b.scrollWidth - b.clientWidth, "
+                                        "b.scrollHeight - b.clientHeight]")  # fmt: skip
+                assert max(inner) <= 0, (width, button.inner_text())
+            strip = page.locator("#strip").bounding_box()
+            assert strip is not None
+            assert strip["y"] + strip["height"] <= 760
+
+
+def test_a_language_can_be_chosen_and_stays(whole: Served, window: Window) -> None:
+    page = window(whole).page
+    page.goto(whole.link())
+    page.get_by_role("link", name="Deutsch").click()
+    expect(page.get_by_role("button", name="Ich willige ein, weiter")).to_be_visible()
+    submit(page, "consent")
+    expect(page.locator("h1")).to_have_text("Ihr Bildschirm")
+
+
+def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window) -> None:
+    with served(tmp_path / "study", plain()) as site:
+        token = invitations.create(site.store, "photographs", "kiosk")[1]
+        page = window(site).page
+        sessions = set()
+        for _ in range(2):
+            page.goto(f"{site.url}/r/{token}")
+            check_page(page, "kiosk")
+            submit(page, "kiosk")
+            for stage in ("consent", "device", "instructions"):
+                submit(page, stage)
+            page.wait_for_selector(READY)
+            expect(page.locator("#count")).to_have_text("Image 1 of 6")
+            page.get_by_text("Stop and leave the study").click()
+            page.get_by_role("button", name="Leave the study now").click()
+            page.get_by_role("link", name="Next rater").click()
+            expect(page.locator("h1")).to_have_text("Welcome")
+            sessions.add(str(page.context.cookies()))
+        assert len(sessions) == 2
+
+
+def test_a_second_sitting_waits_for_its_rest(tmp_path: Path, window: Window) -> None:
+    sittings = {"items": 3, "rest_minutes": 600}
+    with served(tmp_path / "study", plain(sittings=sittings)) as site:
+        page = window(site).page
+        to_rating(page, site)
+        for position in range(1, 4):
+            expect(page.locator("#count")).to_have_text(f"Image {position} of 6")
+            page.wait_for_selector(READY)
+            page.keyboard.press("4")
+        expect(page.locator("h1")).to_have_text("This sitting is done, thank you")
+        check_page(page, "rest")
+        expect(page.locator("form[data-stage=rest] button")).to_be_disabled()
+        assert re.search(r"\d\d:\d\d$", page.inner_text("#until"))
+
+
+def test_messages_are_pages_too(brief: Served, window: Window) -> None:
+    page = window(brief).page
+    page.goto(f"{brief.url}/r/unknown")
+    check_page(page, "unknown link")
+    page.goto(f"{brief.url}/study")
+    check_page(page, "no session")

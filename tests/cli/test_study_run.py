@@ -1,0 +1,281 @@
+"""``sreval study invite | status | export ...`` as an operator types them, on both databases."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from sreval.store import frames, progress, votes
+from sreval.store.database import open_store
+from sreval.store.enrolment import enrol
+from sreval.store.models import OperatorEvent
+from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
+
+Run = Callable[..., Any]
+
+DESIGN = """
+name = "mine"
+title = "Mine"
+instructions = "Look."
+raters = 2
+seed = 1
+consent = { version = "1", text = "Yes." }
+
+[images]
+methods = ["bicubic", "hr"]
+datasets = [{ name = "Set5", images = ["a", "b"] }]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A frozen study of four items in ./studies/mine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SREVAL_HOME", raising=False)
+    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
+    made = tmp_path / "studies" / "mine"
+    made.mkdir(parents=True)
+    (made / "study.toml").write_text(DESIGN)
+    stimuli = tuple(
+        Stimulus("Set5", image, image, method, digest * 64, digest * 64, 32, 32)
+        for digest, (image, method) in zip(
+            "0123", ((i, m) for i in "ab" for m in ("bicubic", "hr")), strict=True
+        )
+    )
+    (made / MANIFEST).write_text(Manifest(stimuli).as_json())
+    return made
+
+
+@pytest.fixture
+def database(
+    folder: Path,
+    database_kind: str,
+    new_database: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """Where the study's votes go: the file in its folder, or a server named by environment."""
+    if database_kind == "sqlite":
+        return f"sqlite:///{folder / 'votes.sqlite'}"
+    url = new_database("postgresql", tables=False)
+    monkeypatch.setenv("SREVAL_DATABASE", url)
+    return url
+
+
+def token(link: str) -> str:
+    return link.strip().rpartition("/r/")[2]
+
+
+def rate(database: str, folder: Path, link: str, count: int) -> str:
+    """Come by a link and vote so often; gives the rater's pseudonym."""
+    store = open_store(database)
+    try:
+        session = enrol(store, token(link), load_manifest(folder)).session_id
+        if progress.state(store, session).stage == "consent":
+            progress.agree(store, session, "1")
+            progress.device(store, session, {}, True)
+            progress.start(store, session)
+        for _ in range(count):
+            state = progress.state(store, session)
+            assert state.position is not None
+            votes.cast(
+                store,
+                session,
+                state.position,
+                1 + state.position % 5,
+                key=f"k{state.position}",
+                response_ms=900,
+                shown_at=store.clock(),
+                device="",
+            )
+        table = frames.sessions(store, "mine").set_index("session")
+        return str(table.loc[session, "rater"])
+    finally:
+        store.dispose()
+
+
+def test_a_study_from_invitation_to_export(sreval: Run, folder: Path, database: str) -> None:
+    made = sreval("study", "invite", "mine", "--count", "2", "--base-url", "https://r.example/")
+    links = made.out.split()
+    assert made.code == 0
+    assert all(link.startswith("https://r.example/r/") for link in links)
+    assert len(set(links)) == 2
+    rate(database, folder, links[0], 4)
+    rate(database, folder, links[1], 1)
+    told = json.loads(sreval("study", "status", "mine", "--json").out)
+    assert (told["votes"], told["complete"], told["target"]) == (5, 1, 2)
+    assert [row["done"] for row in told["raters"]] == [4, 1]
+    assert sum(row["votes"] for row in told["exposures"]) == 5
+    text = sreval("study", "status", "mine").out
+    assert "mine: open; 1 of 2 raters complete" in text
+    assert "1/4" in text
+    assert sreval("study", "export", "mine", "--out", "mine.zip").code == 0
+    assert sreval("study", "export", "mine", "--out", "folder").code == 0
+    with Path("folder/votes.csv").open(newline="") as handle:
+        assert len(list(csv.DictReader(handle))) == 5
+    again = sreval("study", "export", "mine", "--out", "mine.zip")
+    assert again.code == 2
+    assert "mine.zip exists already" in again.err
+
+
+def test_links_go_to_a_private_csv_file(sreval: Run, folder: Path) -> None:
+    ran = sreval(
+        "study", "invite", "mine", "--count", "3", "--label", '=so "so"', "--csv", "links.csv"
+    )
+    assert ran.out.strip() == "links.csv"
+    path = Path("links.csv")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with path.open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["label"] for row in rows] == [f'\'=so "so" {n}' for n in (1, 2, 3)]
+    assert len({token(row["link"]) for row in rows}) == 3
+    assert sreval("study", "invite", "mine", "--csv", "links.csv").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--open", "--kiosk"], "exclude each other"),
+        (["--open", "--count", "2"], "belongs to personal links"),
+        (["--quota", "3"], "belongs to --open or --kiosk"),
+        (["--expires", "2001-01-01"], "is over"),
+        (["--for", "r-nobody"], "Unknown rater"),
+        (["--count", "0"], "is not in the range"),
+    ],
+)
+def test_links_that_cant_be_meant_are_refused(
+    sreval: Run, folder: Path, options: list[str], said: str
+) -> None:
+    ran = sreval("study", "invite", "mine", *options)
+    assert ran.code == 2
+    assert said in ran.err
+    assert ran.out == ""
+
+
+def test_open_link_is_shown_with_its_use_and_can_be_revoked(
+    sreval: Run, folder: Path, database: str
+) -> None:
+    link = sreval("study", "invite", "mine", "--open", "--quota", "5").out
+    rate(database, folder, link, 0)
+    assert "1 of 5 used" in sreval("study", "status", "mine").out
+    number = json.loads(sreval("study", "status", "mine", "--json").out)["links"][0]["id"]
+    assert sreval("study", "revoke", "mine", str(number)).code == 0
+    assert sreval("study", "revoke", "mine", "999").code == 2
+    from sreval.store.errors import TokenError
+
+    with pytest.raises(TokenError, match="revoked"):
+        rate(database, folder, link, 0)
+
+
+def test_lost_link_is_replaced(sreval: Run, folder: Path, database: str) -> None:
+    rater = rate(database, folder, sreval("study", "invite", "mine").out, 1)
+    link = sreval("study", "invite", "mine", "--for", rater).out
+    assert rate(database, folder, link, 1) == rater
+
+
+def test_pause_resume_and_close(sreval: Run, folder: Path, database: str) -> None:
+    link = sreval("study", "invite", "mine").out
+    rate(database, folder, link, 1)
+    assert sreval("study", "pause", "mine").code == 0
+    from sreval.store.errors import VoteError
+
+    with pytest.raises(VoteError, match="paused"):
+        rate(database, folder, link, 1)
+    assert sreval("study", "resume", "mine").code == 0
+    rate(database, folder, link, 1)
+    assert sreval("study", "close", "mine", "--yes").code == 0
+    ran = sreval("study", "resume", "mine")
+    assert ran.code == 1
+    assert "stays closed" in ran.err
+
+
+def test_drop_outs_are_released(sreval: Run, folder: Path, database: str) -> None:
+    rater = rate(database, folder, sreval("study", "invite", "mine").out, 1)
+    assert "Nobody" in sreval("study", "release", "mine").out
+    assert sreval("study", "release", "mine", "--idle-days", "0").out.strip() == rater
+    assert "expired" in sreval("study", "status", "mine").out
+
+
+def test_rater_is_deleted_after_asking(
+    sreval: Run, folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rater = rate(database, folder, sreval("study", "invite", "mine").out, 2)
+    monkeypatch.setattr(click, "prompt", lambda *_, **__: "other")
+    ran = sreval("study", "delete-rater", "mine", rater)
+    assert ran.code == 2
+    assert "nothing was deleted" in ran.err
+    assert json.loads(sreval("study", "status", "mine", "--json").out)["votes"] == 2
+    monkeypatch.setattr(click, "prompt", lambda *_, **__: "mine")
+    assert sreval("study", "delete-rater", "mine", rater).code == 0
+    told = json.loads(sreval("study", "status", "mine", "--json").out)
+    assert (told["votes"], told["deleted"], told["raters"]) == (0, 1, [])
+    assert sreval("study", "delete-rater", "mine", rater, "--yes").code == 2
+
+
+def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> None:
+    rate(database, folder, sreval("study", "invite", "mine").out, 3)
+    assert sreval("study", "backup", "mine", "--out", "kept").code == 0
+    assert sreval("study", "export", "mine", "--out", "e.zip").code == 0
+    ran = sreval("study", "restore", "mine", "kept")
+    assert ran.code == 1
+    assert "--overwrite" in ran.err
+    assert sreval("study", "restore", "mine", "kept", "--overwrite").code == 0
+    fresh = sreval("study", "import", "mine", "e.zip", "--database", "fresh.sqlite")
+    assert "mine: 1 sessions stored" in fresh.out
+    sreval("study", "export", "mine", "--out", "again.zip", "--database", "fresh.sqlite")
+    assert Path("again.zip").read_bytes() == Path("e.zip").read_bytes()
+    elsewhere = sreval("study", "status", "nowhere", "--database", "fresh.sqlite")
+    assert elsewhere.code == 2
+    assert "Unknown study 'nowhere'" in elsewhere.err
+
+
+def test_upgrade_of_older_tables(sreval: Run, folder: Path, database: str) -> None:
+    rate(database, folder, sreval("study", "invite", "mine").out, 1)
+    assert "nothing to do" in sreval("study", "upgrade", "mine").out
+    from sreval.store import schema
+
+    store = open_store(database)
+    with store.schema_change() as connection:
+        schema.to_revision(connection, "0001")
+    store.dispose()
+    ran = sreval("study", "status", "mine")
+    assert ran.code == 1
+    assert "sreval study upgrade" in ran.err
+    assert "upgraded" in sreval("study", "upgrade", "mine").out
+    assert json.loads(sreval("study", "status", "mine", "--json").out)["votes"] == 1
+
+
+def test_every_deed_stands_in_the_audit_log(sreval: Run, folder: Path, database: str) -> None:
+    rater = rate(database, folder, sreval("study", "invite", "mine").out, 1)
+    sreval("study", "pause", "mine")
+    sreval("study", "delete-rater", "mine", rater, "--yes")
+    store = open_store(database)
+    with store.read() as tx:
+        rows = tx.query(OperatorEvent).order_by(OperatorEvent.id).all()
+        assert [row.action for row in rows] == ["invite", "paused", "delete-rater"]
+        assert {row.who for row in rows} == {"command line"}
+        assert rater not in repr([row.facts for row in rows])
+    store.dispose()
+
+
+def test_study_without_votes_says_what_to_do(sreval: Run, folder: Path) -> None:
+    ran = sreval("study", "status", "mine")
+    assert ran.code == 1
+    assert "There is no database" in ran.err
+    assert not (folder / "votes.sqlite").exists()
+
+
+def test_every_command_has_an_example(sreval: Run) -> None:
+    from sreval.cli.study import COMMANDS
+
+    names = [
+        n for n, (where, _) in COMMANDS.items() if "study_run" in where or "study_files" in where
+    ]
+    assert len(names) >= 12
+    for name in names:
+        assert f"Example: sreval study {name}" in sreval("study", name, "--help").out

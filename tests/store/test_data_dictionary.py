@@ -1,0 +1,32 @@
+"""docs/data-dictionary.md names every column of every exported file, and no other."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from sreval.store import exchange
+from tests.store.conftest import Study
+
+PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+
+
+def documented() -> dict[str, list[str]]:
+    parts = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    found = {}
+    for part in parts:
+        rows = [line.split("|")[1].strip() for line in part.splitlines() if line.startswith("| ")]
+        names = [name.strip() for row in rows[2:] for name in row.split(",")]
+        found[re.split(r"[:\n]", part)[0]] = names
+    return found
+
+
+def test_every_column_of_every_file_is_documented_in_its_order(study: Study) -> None:
+    files = exchange.export_files(study.store, study.name)
+    pages = documented()
+    for name, data in files.items():
+        if name.endswith(".csv"):
+            assert sorted(pages[name]) == sorted(data.decode().strip().split(",")), name
+    assert sorted(pages["manifest.json"]) == sorted(json.loads(files["manifest.json"]))
+    assert set(files) == set(pages)

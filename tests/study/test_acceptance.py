@@ -1,0 +1,124 @@
+"""The design's rules on sessions made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from sreval.statistics.votes import check_votes
+from sreval.study.acceptance import Verdict, judge
+from sreval.study.design import StudyDesign
+from tests.study.designs import design_of
+
+KEPT = Verdict(True, True, ())
+
+
+def rule(kind: str, limit: float, **says: Any) -> dict[str, Any]:
+    return {"kind": kind, "limit": limit, "reason": f"because of {kind}", **says}
+
+
+def design(*rules: dict[str, Any], **changes: Any) -> StudyDesign:
+    gold = [
+        {"dataset": "train", "method": "hr", "images": 4, "low": 4, "high": 5},
+        {"dataset": "Set5", "method": "hr", "images": 4, "low": 3, "high": 5},
+    ]
+    parts: dict[str, Any] = {"gold": gold, "acceptance": rules, **changes}
+    return design_of(["nearest", "hr"], [{"name": "Set5"}], **parts)
+
+
+def session(
+    scores: list[int], kind: str = "vote", dataset: str = "Set5", first: int = 1, **columns: Any
+) -> pd.DataFrame:
+    rows = {
+        "rater": "r-1",
+        "position": range(first, first + len(scores)),
+        "dataset": dataset,
+        "image": [f"i{number}" for number in range(len(scores))],
+        "method": "hr",
+        "score": scores,
+        "kind": kind,
+        **columns,
+    }
+    return check_votes(pd.DataFrame(rows))
+
+
+def joined(*parts: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True)
+
+
+VARIED = [1, 2, 3, 4, 5] * 4
+
+
+def test_a_session_that_breaks_no_rule_is_used_and_paid() -> None:
+    strict = design(
+        rule("gold", 0), rule("too-fast", 0), rule("straight-lining", 1), rule("repeats", 0)
+    )
+    votes = joined(
+        session(VARIED, response_ms=700),
+        session([3, 4], "gold", first=50),
+        session([1, 2], "repeat", first=60),
+    )
+    assert judge(votes, strict, planned=24) == KEPT
+
+
+@pytest.mark.parametrize(("wrong", "kept"), [(1, True), (2, False)])
+def test_gold_is_judged_by_the_range_of_its_data_set(wrong: int, kept: bool) -> None:
+    """A 3 fails on the training photographs and passes on Set5."""
+    votes = joined(
+        session(VARIED),
+        session([3] * wrong + [4] * (4 - wrong), "gold", "train", first=50),
+        session([3, 3, 3, 3], "gold", first=60),
+    )
+    verdict = judge(votes, design(rule("gold", 0.125)))
+    assert verdict == (KEPT if kept else Verdict(False, True, ("because of gold",)))
+
+
+@pytest.mark.parametrize(("fast", "kept"), [(2, True), (3, False)])
+def test_votes_faster_than_the_least_time_and_200_ms_count_as_too_fast(
+    fast: int, kept: bool
+) -> None:
+    times = [999.0] * fast + [1000.0] * (20 - fast)
+    rules = design(rule("too-fast", 0.1), viewing={"least_ms": 800})
+    verdict = judge(session(VARIED, response_ms=times), rules)
+    assert verdict.used == kept
+
+
+@pytest.mark.parametrize(("run", "kept"), [(5, True), (6, False)])
+def test_the_longest_run_is_counted_in_the_order_of_positions(run: int, kept: bool) -> None:
+    votes = session([1, 2, *[3] * run, 4, 5])
+    shuffled = votes.sample(frac=1, random_state=1)
+    assert judge(shuffled, design(rule("straight-lining", 5))).used == kept
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(1.5, True), (1.4, False)])
+def test_repeats_are_judged_by_their_mean_absolute_difference(limit: float, kept: bool) -> None:
+    votes = joined(session([1, 5, 3]), session([3, 4], "repeat", first=10))
+    repeats = [{"dataset": "Set5", "method": "hr", "images": 2}]
+    assert judge(votes, design(rule("repeats", limit), repeats=repeats)).used == kept
+
+
+@pytest.mark.parametrize(("planned", "kept"), [(25, True), (26, False), (None, True)])
+def test_an_incomplete_session_rated_too_small_a_share_of_its_plan(
+    planned: int | None, kept: bool
+) -> None:
+    assert judge(session(VARIED), design(rule("incomplete", 0.8)), planned).used == kept
+
+
+def test_used_and_paid_hold_only_if_every_broken_rule_lets_them() -> None:
+    rules = design(
+        rule("straight-lining", 3, used=True, paid=False),
+        rule("incomplete", 0.5, used=False, paid=True),
+        rule("too-fast", 0.5, used=False, paid=False),
+    )
+    verdict = judge(session([2] * 4, response_ms=5000), rules, planned=20)
+    reasons = ("because of straight-lining", "because of incomplete")
+    assert verdict == Verdict(False, False, reasons)
+
+
+def test_a_rule_with_nothing_to_judge_by_is_not_broken() -> None:
+    strict = design(rule("gold", 0), rule("too-fast", 0), rule("repeats", 0))
+    assert judge(session([3]), strict) == KEPT
+    calibration_only = session([1, 5], "calibration")
+    assert judge(calibration_only, design(rule("straight-lining", 1))) == KEPT

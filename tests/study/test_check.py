@@ -1,0 +1,172 @@
+"""What check says of designs that can't be met, and of what a rater will sit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sreval.study.check import Feasibility, check
+from sreval.study.pools import AtHand, at_hand
+from tests.study.designs import design_of, manifest_of, plain_pool
+
+METHODS = ["nearest", "bicubic", "hr"]
+POOL = plain_pool(a=6, b=4, spare=5)
+
+
+def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
+    datasets = changes.pop("datasets", [{"name": "a"}, {"name": "b", "without": ["bicubic"]}])
+    return check(design_of(methods, datasets, **changes), manifest_of(POOL, METHODS))
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint", "remedy"),
+    [
+        ({"subset": 27}, "subset", "Set it to 26 or less, or leave it out."),
+        (
+            {"order": {"scene_distance": 9}},
+            "order.scene_distance",
+            "Set order.scene_distance to 8 or less, or rate more scenes.",
+        ),
+        (
+            {"repeats": [{"dataset": "a", "method": "hr", "images": 1, "distance": 15}]},
+            "repeats.distance",
+            "Set the distance to 12 or less.",
+        ),
+        (
+            {"repeats": [{"dataset": "b", "method": "hr", "images": 5}]},
+            "repeats.0",
+            "Set its images to 4 or less, or give a larger subset.",
+        ),
+        (
+            {"gold": [{"dataset": "spare", "method": "hr", "images": 6, "low": 4, "high": 5}]},
+            "gold.0",
+            "Ask for fewer, or name a larger data set.",
+        ),
+        (
+            {"warm_up": {"dataset": "elsewhere", "images": 1, "methods": ["hr"]}},
+            "warm_up",
+            "Name a data set that is at hand.",
+        ),
+        (
+            {"datasets": [{"name": "a", "images": ["i000", "i9"]}]},
+            "images.datasets",
+            "It has i000, i001, i002, ...",
+        ),
+        (
+            {"acceptance": [{"kind": "gold", "limit": 0.5, "reason": "x"}]},
+            "acceptance.0",
+            "Add [[gold]] to the design, or remove the rule.",
+        ),
+    ],
+)
+def test_a_design_that_cannot_be_met_names_the_constraint_and_what_would_do(
+    changes: dict[str, Any], constraint: str, remedy: str
+) -> None:
+    problem = found(**changes).problems[0]
+    assert (problem.constraint, problem.remedy) == (constraint, remedy)
+
+
+def test_the_remedies_do() -> None:
+    assert not found(subset=26, order={"scene_distance": 8}).problems
+    assert not found(
+        repeats=[{"dataset": "a", "method": "hr", "images": 1, "distance": 12}]
+    ).problems
+
+
+def test_a_repeat_must_be_free_for_every_slot_of_a_subset() -> None:
+    repeats = [{"dataset": "a", "method": "hr", "images": 2, "distance": 1}]
+    problem = found(subset=7, repeats=repeats, raters=10).problems[0]
+    assert problem.constraint == "repeats.0"
+    assert "some rater sees only 1" in problem.what
+    assert not found(subset=13, repeats=repeats, raters=10).problems
+
+
+def test_items_are_counted_by_kind_and_votes_by_stimulus() -> None:
+    made = found(
+        raters=7,
+        subset=10,
+        calibration={
+            "dataset": "spare",
+            "images": 3,
+            "anchors": [{"method": "nearest", "score": 1}, {"method": "hr", "score": 5}],
+        },
+        warm_up={"dataset": "spare", "images": 2, "methods": ["hr"]},
+        gold=[{"dataset": "spare", "method": "hr", "images": 1, "low": 4, "high": 5}],
+    )
+    assert made.counts == {"calibration": 6, "warm-up": 2, "vote": 10, "repeat": 0, "gold": 1}
+    # 7 * 10 votes on 26 stimuli
+    assert made.exposures == (2, 3)
+    assert made.notes[0] == (
+        "7 raters give some stimuli 3 votes and others 2; a multiple of 13 raters would give "
+        "all alike."
+    )
+
+
+def test_minutes_count_calibration_breaks_and_seconds_an_item() -> None:
+    made = found(
+        calibration={
+            "dataset": "spare",
+            "images": 4,
+            "anchors": [{"method": "hr", "score": 5}],
+        },
+        sittings={"items": 13, "break_every": 4, "break_seconds": 30},
+        viewing={"seconds_an_item": 6},
+    )
+    first, second = made.sittings
+    # Breaks after 4, 8, 12 and 16 items, the calibration's among them; then after 4, 8 and 12.
+    assert (first.items, first.breaks) == (17, 4)
+    assert first.minutes == pytest.approx((17 * 6 + 4 * 30) / 60)
+    assert (second.items, second.breaks) == (13, 3)
+    assert made.minutes == pytest.approx(first.minutes + second.minutes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"sittings": {"items": 12}}, "The last sitting has only 2 items; 9 a sitting would"),
+        ({"sittings": {"break_every": 13, "items": 13}}, "No break comes"),
+        (
+            {"datasets": [{"name": "a", "without": ["nearest", "bicubic"]}]},
+            "More than half of all stimuli are of hr",
+        ),
+        (
+            {
+                "calibration": {
+                    "dataset": "a",
+                    "images": 1,
+                    "anchors": [{"method": "hr", "score": 5}],
+                }
+            },
+            "The calibration shows scenes that are rated",
+        ),
+    ],
+)
+def test_notes_say_what_the_author_may_not_have_meant(changes: dict[str, Any], note: str) -> None:
+    made = found(**changes)
+    assert not made.problems
+    assert any(said.startswith(note) for said in made.notes)
+
+
+def test_a_plain_design_has_neither_problems_nor_notes() -> None:
+    made = found()
+    assert (made.problems, made.missing, made.notes) == ((), (), ())
+
+
+def test_an_unfrozen_study_is_checked_against_the_data_sets_at_hand() -> None:
+    design = design_of([*METHODS, "srgan-vgg54"], [{"name": "demo"}])
+    made = check(design, None)
+    assert made.counts["vote"] == 20
+    assert not made.problems
+    assert made.missing_methods == {("demo", "srgan-vgg54"): 5}
+
+
+def test_a_data_set_that_is_not_at_hand_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
+    design = design_of(METHODS, [{"name": "Set5"}])
+    assert at_hand(design) == AtHand({})
+    problem = check(design, None).problems[0]
+    assert problem.what == "the images of Set5 are not at hand"
+    assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."

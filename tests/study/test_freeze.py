@@ -1,0 +1,329 @@
+"""A frozen study shows exactly what was scored, or is not frozen and says why."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from sreval.benchmark.plan import BenchmarkPlan, resolve
+from sreval.benchmark.run import run
+from sreval.errors import DataError, SrevalError, UsageError
+from sreval.files import sha256_file
+from sreval.images.io import read_image, write_png
+from sreval.images.resize import imresize
+from sreval.study.design import StudyDesign, load_design
+from sreval.study.freeze import freeze
+from sreval.study.manifest import MANIFEST, Manifest, load_manifest
+from sreval.study.parts import parts_of, pool_of
+
+UInt8 = npt.NDArray[np.uint8]
+METHODS = ("nearest", "bicubic", "hr")
+
+
+def sharpened(lr: UInt8, scale: int) -> UInt8:
+    """A user's own method, of which nothing is known without results."""
+    large = imresize(lr, scale).astype(int)
+    made: UInt8 = np.clip(large + (large - large.mean()) / 10, 0, 255).astype(np.uint8)
+    return made
+
+
+def make_design(**changes: Any) -> StudyDesign:
+    content: dict[str, Any] = {
+        "name": "frozen",
+        "title": "Frozen",
+        "instructions": "Rate.",
+        "raters": 3,
+        "seed": 7,
+        "images": {"methods": [*METHODS, "mine"], "datasets": [{"name": "photos"}]},
+        "consent": {"version": "1", "text": "Yes."},
+    }
+    return StudyDesign.model_validate(content | changes)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, photograph: UInt8, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of three images, one grey and one of no multiple of 4, in the current folder."""
+    folder = tmp_path / "photos"
+    write_png(folder / "ant.png", photograph)
+    write_png(folder / "bee.png", photograph[:90, :101])
+    write_png(folder / "cow.png", photograph[..., 1])
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def results(photos: Path, tmp_path: Path) -> Path:
+    """The results of two of the four methods, as the benchmark wrote them."""
+    methods = ["bicubic", "mine=python:tests.study.test_freeze:sharpened"]
+    plan = BenchmarkPlan(methods=methods, datasets=[str(photos)], metrics=["psnr"])
+    run(resolve(plan), tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    return folder
+
+
+def test_every_stimulus_is_the_scored_file_pixel_for_pixel(results: Path, study: Path) -> None:
+    manifest = freeze(study, make_design(), [results])
+    assert [s.key for s in manifest.stimuli] == [
+        ("photos", image, method)
+        for image in ("ant", "bee", "cow")
+        for method in (*METHODS, "mine")
+    ]
+    with (results / "results.csv").open() as file:
+        rows = {(row["image"], row["method"]): row["sr_sha256"] for row in csv.DictReader(file)}
+    for (image, method), sr_sha256 in rows.items():
+        stimulus = manifest.by_key["photos", image, method]
+        scored = results / "images" / "photos_x4" / method / f"{image}.png"
+        assert stimulus.image_sha256 == sr_sha256 == sha256_file(scored)
+        with Image.open(study / "stimuli" / f"{stimulus.sha256}.png") as shown:
+            assert shown.mode == "RGB"
+            assert shown.size == (stimulus.width, stimulus.height)
+            expected = np.asarray(Image.open(scored).convert("RGB"))
+            np.testing.assert_array_equal(np.asarray(shown), expected)
+
+
+def test_the_original_is_cropped_as_the_benchmark_crops_it(results: Path, study: Path) -> None:
+    manifest = freeze(study, make_design(), [results])
+    stimulus = manifest.by_key["photos", "bee", "hr"]
+    shown = read_image(study / "stimuli" / f"{stimulus.sha256}.png")
+    np.testing.assert_array_equal(shown, read_image("photos/bee.png")[:88, :100])
+    kept = results / "inputs" / "photos_x4" / "HR" / "bee.png"
+    assert stimulus.image_sha256 == sha256_file(kept)
+
+
+def test_what_needs_no_results_is_what_the_benchmark_makes(results: Path, study: Path) -> None:
+    """Bicubic with and without its results is one file."""
+    design = make_design(images={"methods": ["bicubic"], "datasets": [{"name": "photos"}]})
+    with_results = freeze(study, design, [results])
+    without = freeze(study, design, [], again=True)
+    assert with_results == without
+
+
+def test_files_are_named_by_their_hash_and_versions_have_one_length(
+    results: Path, study: Path
+) -> None:
+    manifest = freeze(study, make_design(), [results])
+    lengths: dict[str, set[int]] = {}
+    for stimulus in manifest.stimuli:
+        path = study / "stimuli" / f"{stimulus.sha256}.png"
+        assert sha256_file(path) == stimulus.sha256
+        lengths.setdefault(stimulus.image, set()).add(path.stat().st_size)
+    assert all(len(found) == 1 for found in lengths.values())
+    assert load_manifest(study) == manifest
+
+
+def test_missing_versions_are_listed_by_method(photos: Path, study: Path) -> None:
+    images = {"methods": [*METHODS, "mine", "yours"], "datasets": [{"name": "photos"}]}
+    with pytest.raises(DataError, match="6 versions are not at hand: mine on photos; yours on ph"):
+        freeze(study, make_design(images=images), [])
+    assert not (study / MANIFEST).exists()
+
+
+def test_single_missing_images_are_named(results: Path, study: Path) -> None:
+    path = results / "results.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "mine,photos,bee" not in line))
+    with pytest.raises(DataError, match=r"1 versions .* mine on photos \(bee\)\."):
+        freeze(study, make_design(), [results])
+
+
+def test_a_file_that_is_not_the_scored_one_is_refused(results: Path, study: Path) -> None:
+    path = results / "images" / "photos_x4" / "mine" / "ant.png"
+    write_png(path, read_image(path) // 2)
+    with pytest.raises(DataError, match=r"mine/ant\.png is not the file that was scored"):
+        freeze(study, make_design(), [results])
+    assert not (study / MANIFEST).exists()
+
+
+def test_a_changed_original_is_refused(results: Path, photos: Path, study: Path) -> None:
+    write_png(photos / "ant.png", read_image(photos / "ant.png")[::-1])
+    with pytest.raises(DataError, match="scored against another original"):
+        freeze(study, make_design(), [results])
+
+
+def test_another_size_than_the_originals_is_refused(results: Path, study: Path) -> None:
+    """A scored file can't have one, so its row is forged with the file."""
+    path = results / "images" / "photos_x4" / "mine" / "ant.png"
+    before = sha256_file(path)
+    write_png(path, read_image(path)[:-4])
+    table = results / "results.csv"
+    table.write_text(table.read_text().replace(before, sha256_file(path)))
+    with pytest.raises(DataError, match="ant, mine is 120x92 pixels, the original 120x96"):
+        freeze(study, make_design(), [results])
+
+
+def test_results_that_contradict_each_other_are_refused(
+    results: Path, study: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    plan = BenchmarkPlan(methods=["mine=nearest"], datasets=["photos"], metrics=["psnr"])
+    run(resolve(plan), other)
+    with pytest.raises(DataError, match="are two versions of photos/ant/mine"):
+        freeze(study, make_design(), [results, other])
+
+
+def test_a_data_set_that_only_the_results_know_is_taken_from_them(
+    results: Path, photos: Path, study: Path
+) -> None:
+    photos.rename(photos.with_name("moved"))
+    images = {"methods": ["bicubic", "mine"], "datasets": [{"name": "photos"}]}
+    assert len(freeze(study, make_design(images=images), [results]).stimuli) == 6
+    with pytest.raises(DataError, match="6 versions are not at hand: nearest on photos; hr on p"):
+        freeze(study, make_design(), [results], again=True)
+
+
+def test_an_unknown_data_set_and_an_unknown_image_are_named(photos: Path, study: Path) -> None:
+    unknown = {"methods": ["hr"], "datasets": [{"name": "fotos"}]}
+    with pytest.raises(UsageError, match="'fotos'"):
+        freeze(study, make_design(images=unknown), [])
+    dog = {"methods": ["hr"], "datasets": [{"name": "photos", "images": ["dog"]}]}
+    with pytest.raises(UsageError, match="photos has no image 'dog'"):
+        freeze(study, make_design(images=dog), [])
+
+
+def test_stand_ins_take_only_the_places_that_are_empty(results: Path, study: Path) -> None:
+    images = {"methods": [*METHODS, "mine", "yours"], "datasets": [{"name": "photos"}]}
+    manifest = freeze(study, make_design(images=images), [results], stand_ins=True)
+    assert manifest.stand_ins == ("yours",)
+    assert len({s.sha256 for s in manifest.stimuli}) == len(manifest.stimuli) == 15
+
+
+def test_drawn_parts_are_frozen_and_found_again_by_the_plan(photos: Path, study: Path) -> None:
+    design = make_design(
+        images={"methods": ["nearest", "hr"], "datasets": [{"name": "photos"}]},
+        calibration={
+            "dataset": "demo",
+            "images": 2,
+            "anchors": [{"method": "nearest", "score": 1}, {"method": "hr", "score": 5}],
+        },
+        warm_up={"dataset": "demo", "images": 2, "methods": ["bicubic", "hr"]},
+        gold=[{"dataset": "demo", "method": "nearest", "images": 1, "low": 1, "high": 2}],
+    )
+    manifest = freeze(study, design, [])
+    assert len(manifest.stimuli) == 3 * 2 + 2 * 2 + 2 * 2 + 1
+    parts = parts_of(design, pool_of(manifest))
+    assert not parts.problems
+    assert set(parts.shown) == set(manifest.by_key)
+
+
+def test_the_photographs_of_a_pool_are_cropped_and_made(shared_data: Path, study: Path) -> None:
+    if not (shared_data / "train" / "bsds300_train").is_dir():
+        pytest.skip("SREVAL_DATA holds no train/bsds300_train")
+    images = {"methods": ["hr"], "datasets": [{"name": "BSDS300-train", "images": []}]}
+    design = make_design(images=images)
+    first = sorted((shared_data / "train" / "bsds300_train").glob("*.jpg"))[:2]
+    part = {"name": "BSDS300-train", "images": [path.stem for path in first]}
+    design = make_design(images={"methods": ["nearest", "hr"], "datasets": [part]})
+    manifest = freeze(study, design, [])
+    assert {(s.dataset, s.width % 4, s.height % 4) for s in manifest.stimuli} == {
+        ("BSDS300-train", 0, 0)
+    }
+    assert {s.scene for s in manifest.stimuli} == {f"BSDS300-train/{p.stem}" for p in first}
+
+
+def test_a_frozen_study_is_replaced_only_on_demand(photos: Path, study: Path) -> None:
+    design = make_design(images={"methods": ["hr"], "datasets": [{"name": "photos"}]})
+    first = freeze(study, design, [])
+    with pytest.raises(DataError, match=r"frozen already.*--again"):
+        freeze(study, design, [])
+    assert freeze(study, design, [], again=True) == first
+
+
+def test_progress_counts_every_version(photos: Path, study: Path) -> None:
+    told: list[tuple[int, int]] = []
+    design = make_design(images={"methods": ["nearest", "hr"], "datasets": [{"name": "photos"}]})
+    freeze(study, design, [], progress=lambda *numbers: told.append(numbers))
+    assert told == [(2, 6), (4, 6), (6, 6)]
+
+
+DESIGN = """
+name = "{name}"
+title = "T"
+instructions = "I"
+raters = 2
+seed = 1
+[images]
+methods = {methods}
+datasets = [{{ name = "photos" }}]
+[consent]
+version = "1"
+text = "Yes"
+"""
+
+
+def write_design(folder: Path, methods: tuple[str, ...] = METHODS) -> StudyDesign:
+    folder.mkdir(parents=True, exist_ok=True)
+    content = DESIGN.format(name=folder.name, methods=json.dumps(methods))
+    (folder / "study.toml").write_text(content)
+    return load_design(folder)
+
+
+@pytest.mark.slow
+def test_a_killed_freeze_leaves_no_manifest_or_a_whole_one(photos: Path, study: Path) -> None:
+    for number in range(12):
+        image = np.random.default_rng(number).integers(0, 256, (240, 240, 3), dtype=np.uint8)
+        write_png(photos / f"more_{number}.png", image)
+    design = write_design(study)
+    command = [sys.executable, "-m", "sreval", "study", "freeze", str(study)]
+    seen: set[str] = set()
+    for files in (1, 20, 44):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(study.glob("stimuli/*.png"))) < files:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        seen.add("whole" if (study / MANIFEST).exists() else "none")
+        assert not (study / MANIFEST).exists() or isinstance(load_manifest(study), Manifest)
+    assert "none" in seen
+    assert len(freeze(study, design, [], again=True).stimuli) == 45
+
+
+def test_the_command_freezes_and_prints_the_manifest(
+    photos: Path, tmp_path: Path, sreval: Callable[..., Any]
+) -> None:
+    write_design(tmp_path / "studies" / "mine", (*METHODS, "srgan"))
+    ran = sreval("study", "freeze", "mine")
+    assert ran.code == 1
+    assert "srgan on photos" in ran.err
+    ran = sreval("study", "freeze", "mine", "--stand-ins", "--json")
+    assert ran.code == 0, ran.err
+    summary = json.loads(ran.out)
+    manifest = load_manifest(tmp_path / "studies" / "mine")
+    assert summary["stimuli"] == len(manifest.stimuli) == 12
+    assert summary["sha256"] == manifest.sha256 == sha256_file(Path(summary["manifest"]))
+    assert summary["stand_ins"] == ["srgan"]
+
+
+def test_a_packaged_study_is_never_written_to(
+    sreval: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: Path
+) -> None:
+    write_design(tmp_path / "package" / "brought")
+    monkeypatch.setattr("sreval.content.packaged", lambda kind: tmp_path / "package")
+    ran = sreval("study", "freeze", "brought")
+    assert ran.code == 2
+    assert "sreval study new mine --from brought" in ran.err
+    assert [path.name for path in (tmp_path / "package" / "brought").iterdir()] == ["study.toml"]
+
+
+def test_a_damaged_image_ends_the_freeze_with_its_name(photos: Path, study: Path) -> None:
+    (photos / "ant.png").write_bytes((photos / "ant.png").read_bytes()[:500])
+    design = make_design(images={"methods": ["hr"], "datasets": [{"name": "photos"}]})
+    with pytest.raises(SrevalError, match=r"ant\.png is damaged"):
+        freeze(study, design, [])
