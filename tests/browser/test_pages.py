@@ -123,10 +123,11 @@ def test_every_page_of_a_whole_way(
     for name in walk(page, whole.link()):
         check_page(page, f"{language} {name}")
         assert page.get_attribute("html", "lang") == language
-        page.click("summary") if page.locator("summary").count() else None
-        check_page(page, f"{language} {name}, leaving")
+        if name in ("device", "rating"):
+            page.click("summary")
+            check_page(page, f"{language} {name}, leaving")
+            page.click("summary")
         page.screenshot(path=tmp_path / f"{language}-{name}.png".replace(" ", "-"))
-        page.click("summary") if page.locator("summary").count() else None
     assert len(whole.votes()) == 9
     seen.check("422")
 
