@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sreval.errors import SrevalError, UsageError, unknown_name
 from sreval.report import paper
-from sreval.report.opinion_style import captioned, shades, write
+from sreval.report.opinion_style import captioned, shades, short_label, write
 from sreval.report.rater_figures import (
     matrix_figure,
     metrics_figure,
@@ -62,7 +62,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
         textcoords="offset points",
         fontsize=7,
     )
-    axes.set_yticks(range(len(methods)), [paper.label(m) for m in methods])
+    axes.set_yticks(range(len(methods)), [short_label(m) for m in methods])
     axes.set(xlim=(0, 1), ylim=(len(methods) - 0.4, -0.6), xlabel="share of the votes")
     first = table.iloc[0]
     return captioned(
@@ -91,7 +91,7 @@ def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
         colour = mpl.colormaps["cividis"](share / max(0.5, float(shares.max())))
         write(axes, place, row, f"{100 * share:.0f}", colour)
     axes.set_xticks(range(len(methods)), [str(i + 1) for i in range(len(methods))])
-    axes.set_yticks(range(len(methods)), [paper.label(m) for m in methods])
+    axes.set_yticks(range(len(methods)), [short_label(m) for m in methods])
     axes.set_xlabel("rank (1 best), cells in % of the row")
     return captioned(
         figure,
@@ -142,7 +142,7 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
     for x, y, text in texts:
         significant = verdict[y, x] != 0
         write(axes, x, y, text, colours((verdict[y, x] + 1) / 2), bold=bool(significant))
-    labels = [paper.label(m) for m in methods]
+    labels = [short_label(m) for m in methods]
     axes.set_xticks(range(len(methods)), labels, rotation=40, ha="right")
     axes.set_yticks(range(len(methods)), labels)
     for edge in np.arange(len(methods) - 1) + 0.5:

@@ -16,6 +16,8 @@ from sreval.statistics.votes import opinions
 
 Shade = tuple[float, float, float, float]
 
+_MOST_LETTERS = 24
+
 
 def shades(count: int) -> list[Shade]:
     """Cividis from dark to light in ``count`` steps."""
@@ -44,6 +46,11 @@ def write(
         color="white" if light < 0.45 else "black",
         fontweight="bold" if bold else "normal",
     )
+
+
+def short_label(method: str) -> str:
+    """A method's name as a figure has room for it."""
+    return textwrap.shorten(paper.label(method)[:_MOST_LETTERS], _MOST_LETTERS, placeholder="…")
 
 
 def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:

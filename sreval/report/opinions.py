@@ -170,7 +170,10 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
         notes.append(f"{len(frame) - len(rows)} raters whom no rule rejects are not printed.")
     notes.append("Nobody is left out here: a rule only proposes.")
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
-    return sections + [_with_and_without(made, votes) for made in found if made.rejected]
+    counted = set(counts.index)
+    return sections + [
+        _with_and_without(made, votes) for made in found if counted & set(made.rejected)
+    ]
 
 
 def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screening], list[str]]:
@@ -197,9 +200,10 @@ def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screen
 
 
 def _with_and_without(made: screening.Screening, votes: pd.DataFrame) -> Section:
-    title = f"Results with and without the {len(made.rejected)} whom {made.rule} rejects"
-    rejected = [str(rater) for rater in made.rejected]
-    if len(rejected) == opinions(votes)["rater"].nunique():
+    raters = set(opinions(votes)["rater"])
+    rejected = [str(rater) for rater in made.rejected if rater in raters]
+    title = f"Results with and without the {len(rejected)} whom {made.rule} rejects"
+    if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
     frame = screening.with_and_without(votes, rejected).reset_index()

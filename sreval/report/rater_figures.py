@@ -14,7 +14,7 @@ from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
 from sreval.report import paper
 from sreval.report.cells import NAMES
 from sreval.report.opinion_metrics import join_scores
-from sreval.report.opinion_style import captioned, shades
+from sreval.report.opinion_style import captioned, shades, short_label
 from sreval.report.sections import Request
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.statistics.agreement import metric_agreement
@@ -107,7 +107,7 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
         rows = table[table["method"] == method]
         axes.plot(
             rows["mean"], rows["var"], linestyle="", markersize=2.5, alpha=0.7,
-            label=paper.label(method), **look(index),
+            label=short_label(method), **look(index),
         )  # fmt: skip
     line = np.linspace(scale.low, scale.high, 200)
     axes.plot(line, a * (scale.high - line) * (line - scale.low), color="#555555", linewidth=1)
@@ -156,7 +156,7 @@ def _metric_panel(axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[
         rows = stimuli[stimuli["method"] == method]
         axes.plot(
             rows[metric], rows["mos"], linestyle="", markersize=3, alpha=0.8,
-            label=paper.label(method), **look(index),
+            label=short_label(method), **look(index),
         )  # fmt: skip
     x = stimuli[metric].to_numpy(dtype=np.float64)
     sign = 1 if HIGHER_IS_BETTER[metric] else -1

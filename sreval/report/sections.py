@@ -135,7 +135,7 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
     notes = [
         f"{len(counted)} votes by {counted['rater'].nunique()} raters on "
         f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli. "
-        f"Rows left out: {reasons}."
+        f"Rows left out: {reasons.rstrip('.')}."
     ]
     if votes["simulated"].astype(bool).any():
         notes.append(SIMULATED)

@@ -33,6 +33,7 @@ _LATEX = r"""\documentclass[a4paper,10pt]{article}
 \setlength{\LTleft}{0pt}
 \begin{document}
 \section*{TITLE}
+\footnotesize\setlength{\tabcolsep}{3pt}
 WARNINGS
 
 BODY
@@ -77,7 +78,7 @@ def _longtable(block: Section, mark: str) -> str:
             *lines,
             r"\bottomrule",
             r"\end{longtable}",
-            *(rf"{{\footnotesize {latex_escape(note)}\par}}" for note in block.notes),
+            *(rf"{{\scriptsize {latex_escape(note)}\par}}" for note in block.notes),
         ]
     )
 

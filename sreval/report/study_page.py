@@ -13,13 +13,14 @@ import pandas as pd
 import sreval
 from sreval.benchmark.provenance import code_version
 from sreval.files import sha256_bytes
+from sreval.report import paper
 from sreval.report.cells import Table
 from sreval.report.opinion_metrics import metrics
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.pages import render_page
 from sreval.report.render import html_table
 from sreval.report.sections import Section, column, is_text
-from sreval.report.study_parts import Part, Picture, marks, request_of, section, warnings
+from sreval.report.study_parts import Part, Picture, counted, marks, request_of, section, warnings
 from sreval.report.study_planned import departures
 from sreval.report.study_results import (
     add_figure,
@@ -81,11 +82,11 @@ def study_report(
 
 
 def _summary(data: StudyData) -> list[str]:
-    counted = data.opinions
-    stimuli = len(counted[["dataset", "image", "method"]].drop_duplicates())
+    votes = data.opinions
+    stimuli = len(votes[["dataset", "image", "method"]].drop_duplicates())
     said = [
-        f"Study {data.design.name}: {len(counted)} votes of {counted['rater'].nunique()} raters on "
-        f"{stimuli} stimuli."
+        f"Study {data.design.name}: {len(votes)} votes of "
+        f"{counted(votes['rater'].nunique(), 'rater')} on {stimuli} stimuli."
     ]
     if data.hidden:
         said.append(
@@ -111,7 +112,9 @@ def _table(data: StudyData, scores: pd.DataFrame, notes: Sequence[str]) -> Table
     request, votes = request_of(data), scored_opinions(data)
     check_same_stimuli(scores, votes)
     protocol, scale = scores["protocol"].iloc[0], int(scores["scale"].iloc[0])
-    made = build_table(scores, with_paper=(protocol, scale) == ("ledig2017", 4))
+    rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
+    theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
+    made = build_table(scores, with_paper=theirs)
     made = with_mos(made, votes, unit=request.unit, pairs=True)
     return replace(made, notes=[*made.notes, *notes])
 
@@ -145,6 +148,7 @@ def to_html(report: Report) -> str:
     parts = [
         {
             "title": part.title + mark,
+            "short": part.title,
             "anchor": part.anchor,
             "sentences": part.sentences,
             "not_done": part.not_done,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sreval.report import paper
 from sreval.report.sections import listed
+from sreval.report.study_parts import counted
 from sreval.statistics.comparison import ADJUSTMENTS, compare_methods
 from sreval.study.data import ORPHAN, StudyData
 
@@ -36,6 +37,10 @@ def planned_tests(votes: pd.DataFrame, data: StudyData) -> pd.DataFrame:
     return frame
 
 
+def _minute(when: str) -> str:
+    return f"{pd.Timestamp(when):%Y-%m-%d %H:%M} UTC"
+
+
 def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
     turned = row | {"first": row["second"], "second": row["first"]}
     for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
@@ -49,7 +54,7 @@ def departures(data: StudyData) -> list[str]:
     design, said = data.design, []
     used = data.opinions["rater"].nunique()
     if used != design.raters:
-        said.append(f"{used} raters' votes are used, {design.raters} were planned.")
+        said.append(f"Votes of {counted(used, 'rater')} are used, {design.raters} were planned.")
     cells = data.opinions.groupby(["dataset", "method"]).size()
     for part in design.images.datasets:
         lacking = [m for m in design.images.methods_of(part.name) if (part.name, m) not in cells]
@@ -60,16 +65,17 @@ def departures(data: StudyData) -> list[str]:
     reasons = own["reason"].fillna("no reason given") if "reason" in own else pd.Series(dtype=str)
     for reason, group in own.groupby(reasons) if len(own) else []:
         if reason != ORPHAN and not any(rule in str(reason) for rule in rules):
-            count = group["rater"].nunique()
-            said.append(
-                f"Votes of {count} raters are not used by decision, not by a rule: {reason}."
-            )
+            who = counted(group["rater"].nunique(), "rater")
+            why = str(reason).rstrip(".")
+            said.append(f"Votes of {who} are not used by decision, not by a rule: {why}.")
     if data.looks:
-        seen = "; ".join(f"{look.when}, {look.votes} rows, {look.who}" for look in data.looks)
+        seen = "; ".join(
+            f"{_minute(look.when)}, {look.votes} rows, {look.who}" for look in data.looks
+        )
         planned = "" if design.analysis.look_before_close else ", which the design forbids"
         said.append(
-            f"Results were looked at {len(data.looks)} times before the study was closed{planned} "
-            f"({seen}). The p values take no account of it."
+            f"Results were looked at before the study was closed{planned}: "
+            f"{seen}. The p values take no account of it."
         )
     if data.stand_ins:
         said.append(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from sreval.report import paper
 from sreval.report.sections import Section, column, figure, listed, method_column, whole
-from sreval.report.study_parts import Part, Picture, section
+from sreval.report.study_parts import Part, Picture, counted, section
 from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor
 from sreval.study.data import StudyData, rated
@@ -134,9 +134,13 @@ def _acceptance(design: StudyDesign) -> Section:
 def raters_part(data: StudyData) -> Part:
     """Who took part, and how far each came."""
     part = Part("Raters")
-    counts = monitor.outcomes(data)
     about = "Raters by outcome"
-    part.blocks.append(Picture(about, charts.bars(list(counts.items()), about)))
+    counts = [
+        (name.replace("_", " "), count)
+        for name, count in monitor.outcomes(data).items()
+        if count or name in ("enrolled", "complete")
+    ]
+    part.blocks.append(Picture(about, charts.bars(counts, about)))
     if data.sessions.empty:
         part.not_done.append("Nobody has enrolled.")
         return part
@@ -280,15 +284,14 @@ def exclusions_part(data: StudyData) -> Part:
     own = data.votes[(data.votes["kind"] == "vote") & ~data.votes["accepted"]]
     raters = own["rater"].nunique()
     part.sentences.append(
-        f"{len(own)} votes of {raters} raters are not used: "
+        f"{counted(len(own), 'vote')} of {counted(raters, 'rater')} are not used: "
         f"{listed(sorted(own['rater'].unique()), 20)}."
         if raters
         else "Every vote is used."
     )
     if data.deleted:
-        part.sentences.append(
-            f"{data.deleted} raters had their data deleted; nothing of them is here."
-        )
+        who = counted(data.deleted, "rater")
+        part.sentences.append(f"All data of {who} were deleted; nothing of them is here.")
     if left:
         frame = pd.DataFrame(left.items(), columns=["why", "rows"])
         columns = {"reason": column("why"), "rows": whole("rows")}

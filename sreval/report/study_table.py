@@ -72,6 +72,8 @@ def with_studies(
     The results must have passed ``scores_of_all``.
     """
     for data in studies:
+        name = data.design.name
+        label = name if data.state == "closed" else f"{name}, interim"
         table = with_mos(
             table,
             scored_opinions(data),
@@ -79,9 +81,8 @@ def with_studies(
             baseline=baseline,
             pairs=pairs,
             level=level,
-            study=data.design.name if len(studies) > 1 else "",
+            study=label if len(studies) > 1 or data.state != "closed" else "",
         )
-        name = data.design.name
         said = [f"Study {name}, design {data.design_sha256[:12]}, {data.state}."]
         said += [f"{name}: {warning}" for warning in warnings(data)]
         table = replace(table, notes=[*table.notes, *said])

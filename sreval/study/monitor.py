@@ -82,7 +82,8 @@ def cells(data: StudyData) -> pd.DataFrame:
     methods = {method: place for place, method in enumerate(data.design.images.methods)}
     sets = {part.name: place for place, part in enumerate(data.design.images.datasets)}
     order = pd.DataFrame({"d": frame["dataset"].map(sets), "m": frame["method"].map(methods)})
-    return frame.loc[order.sort_values(["d", "m"]).index].reset_index(drop=True)
+    made: pd.DataFrame = frame.loc[order.sort_values(["d", "m"]).index].reset_index(drop=True)
+    return made
 
 
 def exposure(data: StudyData) -> pd.DataFrame:
@@ -94,7 +95,8 @@ def exposure(data: StudyData) -> pd.DataFrame:
     table["never"] = table["votes"] == 0
     grouped = table.groupby("dataset", sort=False)
     frame = grouped["votes"].agg(stimuli="size", least="min", median="median", most="max")
-    return frame.join(grouped["never"].sum()).reset_index()
+    made: pd.DataFrame = frame.join(grouped["never"].sum()).reset_index()
+    return made
 
 
 def _per_stimulus(data: StudyData) -> pd.DataFrame:

@@ -106,10 +106,27 @@ def test_significance_is_marked_as_the_table_says(votes: pd.DataFrame) -> None:
     assert (image[3, 0], image[0, 3]) == (1, -1)
 
 
+def test_the_sos_figure_shows_every_stimulus_variance_and_the_fitted_parabola(
+    votes: pd.DataFrame,
+) -> None:
+    axes = opinion_figure(votes, "sos", Request()).axes[0]
+    *marks, line = axes.get_lines()
+    shown = np.concatenate([np.asarray(mark.get_xydata()) for mark in marks])
+    scores = votes.groupby(["dataset", "image", "method"])["score"]
+    expected = np.array([(own.mean(), own.var(ddof=1)) for _, own in scores])
+    assert sorted(shown.round(9).tolist()) == sorted(expected.round(9).tolist())
+    x, y = np.asarray(line.get_xydata()).T
+    middle = np.interp(3.0, x, y) / 4
+    assert y == pytest.approx(middle * (5 - x) * (x - 1), abs=0.01)
+    mean, variance = expected.T
+    largest = (5 - mean) * (mean - 1)
+    assert middle == pytest.approx((largest @ variance) / (largest @ largest), abs=0.001)
+
+
 def test_figures_that_the_votes_do_not_allow_are_left_out() -> None:
     one_method = check_votes(random_votes(methods=1))
     names = [name for name, _ in all_figures(one_method, Request())]
-    assert names == ["scores-Set5", "ranks-Set5", "raters", "matrix"]
+    assert names == ["scores-Set5", "ranks-Set5", "raters", "matrix", "sos"]
 
 
 def test_refuses_an_unknown_kind(votes: pd.DataFrame) -> None:

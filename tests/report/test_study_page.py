@@ -1,0 +1,330 @@
+"""A study's report: marked everywhere, escaped, complete, and honest about what it can't say."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sreval.report.study_latex import to_report_latex
+from sreval.report.study_page import Report, study_report, to_html
+from sreval.report.study_planned import departures, planned_tests
+from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
+from sreval.study.design import StudyDesign
+from tests.report.study_builder import full_size, make_study
+
+NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Page(HTMLParser):
+    """What a page holds: texts by class or tag, attributes, scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            name = (dict(attrs).get("class") or tag).split()[0]
+            self._open.append(name)
+            self.texts.setdefault(name, []).append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for name in set(self._open):
+            self.texts[name][-1] += data
+
+
+def page_of(data: StudyData) -> Page:
+    return Page(to_html(study_report(data)))
+
+
+def headings(page: Page) -> list[str]:
+    return [text for name in ("h2", "caption", "figcaption") for text in page.texts[name]]
+
+
+def titles(report: Report) -> list[str]:
+    return [part.title for part in report.parts]
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are empty: most of a report's time is theirs."""
+    from matplotlib.figure import Figure
+
+    from sreval.report import study_results
+
+    monkeypatch.setattr(study_results, "opinion_figure", lambda *arguments: Figure())
+
+
+@pytest.fixture(scope="module")
+def simulated() -> StudyData:
+    return make_study()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({}, "simulated"),
+        ({"simulated": False, "stand_ins": ("bicubic",)}, "stand-ins"),
+        ({"simulated": False, "pilot": True}, "pilot"),
+    ],
+)
+@pytest.mark.usefixtures("undrawn")
+def test_every_part_table_figure_and_sheet_bears_the_mark(
+    options: dict[str, object], word: str
+) -> None:
+    report = study_report(make_study(**options))  # type: ignore[arg-type]
+    page = Page(to_html(report))
+    assert len(headings(page)) > 25
+    assert [text for text in headings(page) if word not in text] == []
+    assert word.upper() in page.texts["running"][0]  # stands on every sheet in print
+    assert word.upper() in page.texts["title"][0]
+    assert word.upper() in page.texts["warnings"][0]
+    latex = to_report_latex(report)
+    captions = re.findall(r"\\(?:caption|subsection\*)\{(.*)\}", latex)
+    assert len(captions) > 20
+    assert [caption for caption in captions if word not in caption] == []
+    assert word.upper() in latex[latex.index(r"\markright") :].splitlines()[0]
+
+
+def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
+    simulated: StudyData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    from sreval.report import study_results
+
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure) -> str:
+        drawn.append(figure)
+        return "<svg ></svg>"
+
+    monkeypatch.setattr(study_results, "figure_svg", keep)
+    study_report(replace(simulated, state="open", design=looking(simulated)))
+    assert len(drawn) == 9
+    assert {figure.get_suptitle() for figure in drawn} == {"SIMULATED · INTERIM"}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_plain_study_bears_no_mark() -> None:
+    text = to_html(study_report(make_study(simulated=False)))
+    assert not re.search("simulated|stand-in|interim|SIMULATED", text, re.I)
+
+
+def test_the_page_needs_nothing_from_elsewhere(simulated: StudyData) -> None:
+    text = to_html(study_report(simulated))
+    page = Page(text)
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:image/png")), (tag, value)
+    assert [tag for tag, _ in page.tags if tag in ("link", "iframe", "object", "img")] == []
+    assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_naughty_names_are_text_in_html_and_latex() -> None:
+    qualities = {"nearest": 1.5, NAUGHTY: 3.0, "=cmd|' /C calc'!A0": 3.5}
+    data = make_study(
+        {"[0pt]" + NAUGHTY: 5}, qualities, title=NAUGHTY + "\n\n\x00\x1b", instructions=NAUGHTY
+    )
+    report = study_report(data)
+    page = Page(to_html(report))
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
+    assert page.texts["h1"][0].startswith(NAUGHTY)
+    assert "49" not in page.texts["h1"][0]
+    latex = to_report_latex(report)
+    assert r"\input{" not in latex.replace(r"\textbackslash{}input", "")
+    assert re.search(r"\\\\\s*\[", latex) is None  # else taken for the argument of \\
+    assert not re.search(r"(?<!\\)[%#&$]x_1", latex)
+    depth = 0
+    for char in re.sub(r"\\[{}]", "", latex):
+        depth += (char == "{") - (char == "}")
+        assert depth >= 0
+    assert depth == 0
+    assert "\x00" not in latex
+
+
+@pytest.mark.slow
+def test_the_same_study_gives_the_same_bytes(simulated: StudyData) -> None:
+    first, second = (to_html(study_report(data)) for data in (simulated, make_study()))
+    assert first == second
+
+
+def looking(data: StudyData) -> StudyDesign:
+    analysis = data.design.analysis.model_copy(update={"look_before_close": True})
+    return data.design.model_copy(update={"analysis": analysis})
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_open_study_shows_no_mean_unless_the_design_lets_it(simulated: StudyData) -> None:
+    report = study_report(replace(simulated, state="open"))
+    assert not any(name.startswith("Results") for name in titles(report))
+    for section in report.sections:
+        assert not {"mos", "mos_all", "mos_used", "quality", "difference"} & set(section.frame)
+    text = to_html(report)
+    for mean in simulated.opinions.groupby(["dataset", "method"])["score"].mean():
+        assert f">{mean:.2f}<" not in text
+    assert "INTERIM: the study is open; means of methods are hidden." in text
+    shown = study_report(replace(simulated, state="open", design=looking(simulated)))
+    assert "Results on Set5" in titles(shown)
+    assert "INTERIM: the study is open; results may still change." in to_html(shown)
+
+
+def test_looks_before_the_end_are_named() -> None:
+    look = Look("2026-03-02T10:00:00+00:00", "command line", 120)
+    (said,) = departures(replace(make_study(), looks=[look]))
+    assert said.startswith("Results were looked at before the study was closed, which the design")
+    assert "2026-03-02 10:00 UTC, 120 rows, command line" in said
+
+
+def every_sign(gaps: npt.NDArray[np.float64]) -> float:
+    """The signed-rank test's exact two-sided p: all 2^n signs of the ranks at hand."""
+    ranks = stats.rankdata(np.abs(gaps))
+    sums = np.array([ranks @ signs for signs in itertools.product([0, 1], repeat=gaps.size)])
+    observed = ranks[gaps > 0].sum()
+    return float(min(1, 2 * min((sums <= observed).mean(), (sums >= observed).mean())))
+
+
+@pytest.mark.parametrize("unit", ["rater", "image"])
+@pytest.mark.parametrize("correction", ["holm", "none"])
+def test_planned_tests_are_exact_signed_as_planned_and_corrected(
+    unit: str, correction: str
+) -> None:
+    pairs = [["nearest", "bicubic"], ["srresnet-mse", "bicubic"]]
+    data = make_study(
+        raters=9, analysis={"unit": unit, "correction": correction, "comparisons": pairs}
+    )
+    votes = data.votes[data.votes["dataset"] == "Set14"]
+    found = planned_tests(votes, data)
+    assert found[["first", "second"]].to_numpy().tolist() == pairs
+    means = data.opinions[data.opinions["dataset"] == "Set14"]
+    wide = means.groupby(["method", unit])["score"].mean().unstack("method")
+    raw = []
+    for (first, second), (_, row) in zip(pairs, found.iterrows(), strict=True):
+        gaps = (wide[first] - wide[second]).round(9).to_numpy()
+        raw.append(every_sign(gaps[gaps != 0]))
+        assert row["difference"] == pytest.approx(gaps.mean())
+        assert row["low"] <= gaps.mean() <= row["high"]
+        assert np.sign(row["rank_biserial"]) == np.sign(gaps.mean())
+    holm = [min(1, 2 * raw[0]), min(1, 2 * raw[1])]
+    order = int(raw[1] < raw[0])
+    holm[1 - order] = max(holm[order], raw[1 - order])
+    expected = holm if correction == "holm" else raw
+    assert found["p_adjusted"].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_was_not_planned_is_said_to_be_exploratory() -> None:
+    data = make_study(analysis={"comparisons": [["nearest", "bicubic"]]})
+    captions = page_of(data).texts["caption"]
+    assert any("Planned comparisons on Set5" in text for text in captions)
+    assert any("exploratory, all pairs, not planned" in text for text in captions)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_exclusions_are_named_and_their_effect_is_that_of_leaving_them_out() -> None:
+    data = make_study(
+        acceptance=[{"kind": "gold", "limit": 0.4, "reason": "Gold items were missed."}]
+    )
+    votes = data.votes.copy()
+    own = votes["rater"] == "sim-002"
+    votes.loc[own, "accepted"] = False
+    votes.loc[own, "reason"] = "Gold items were missed."
+    report = study_report(replace(data, votes=votes))
+    (effect,) = [s for s in report.sections if s.title == "Effect of the exclusions"]
+    rows = effect.frame.set_index(["dataset", "method"])
+    cast = data.votes[data.votes["kind"] == "vote"]
+    every = cast.groupby(["dataset", "method"])["score"].mean()
+    kept = cast[cast["rater"] != "sim-002"].groupby(["dataset", "method"])["score"].mean()
+    assert rows["mos_all"].to_dict() == pytest.approx(every.to_dict())
+    assert rows["mos_used"].to_dict() == pytest.approx(kept.to_dict())
+    text = to_html(report)
+    assert "not accepted: Gold items were missed." in text
+    assert "Votes of 5 raters are used, 6 were planned." in text
+    assert "by decision, not by a rule" not in text
+    votes.loc[own, "reason"] = "He told me that he guessed."
+    decided = departures(replace(data, votes=votes))
+    assert any("by decision, not by a rule: He told me" in s for s in decided), decided
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_screening_speaks_only_of_raters_whose_votes_are_used() -> None:
+    gold = [{"dataset": "Set5", "method": "nearest", "images": 2, "low": 1, "high": 5}]
+    data = make_study(gold=[{**gold[0], "high": 2}])
+    votes = data.votes.copy()
+    own = votes["rater"] == "sim-002"
+    votes.loc[own & (votes["kind"] == "gold"), "score"] = 5
+    votes.loc[own, "accepted"] = False
+    votes.loc[own, "reason"] = "Gold items were missed."
+    report = study_report(replace(data, votes=votes))
+    (part,) = [part for part in report.parts if part.title == "Screening"]
+    assert part.not_done == []
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_deleted_rater_of_an_old_export_is_left_out_and_said(simulated: StudyData) -> None:
+    gone = simulated.sessions["rater"] == "sim-003"
+    data = without_orphans(replace(simulated, sessions=simulated.sessions[~gone], deleted=1))
+    assert set(data.opinions["rater"]) == set(simulated.votes["rater"]) - {"sim-003"}
+    text = to_html(study_report(data))
+    assert ORPHAN.split("(")[0] in text
+    assert "All data of 1 rater were deleted" in text
+
+
+def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
+    report = study_report(make_study(raters=1))
+    not_done = [said for part in report.parts for said in part.not_done]
+    assert "Reliability: One rater can't be split into halves." in not_done
+    assert "Results on Set5" in titles(report)
+    assert "Not computed:" in to_html(report)
+    to_report_latex(report)
+
+
+def test_a_study_that_nobody_began_gets_a_report(simulated: StudyData) -> None:
+    empty = replace(simulated, votes=simulated.votes.iloc[:0], sessions=simulated.sessions.iloc[:0])
+    report = study_report(empty)
+    assert "Nobody has enrolled." in [said for part in report.parts for said in part.not_done]
+    assert "Results on Set5" in titles(report)
+    to_report_latex(report)
+    to_html(report)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_only_one_method_left_is_said(simulated: StudyData) -> None:
+    votes = simulated.votes[simulated.votes["method"] == "hr"]
+    report = study_report(replace(simulated, votes=votes))
+    (part,) = [part for part in report.parts if part.title == "Results on Set5"]
+    assert any("one method only: hr" in said for said in part.not_done)
+    assert any("Set5 has no votes on nearest, bicubic" in s for s in report.parts[1].sentences)
+
+
+@pytest.mark.slow
+def test_the_papers_size_stays_under_ten_megabytes() -> None:
+    report = study_report(full_size())
+    assert len(to_html(report).encode()) < 10_000_000
+    means = [s for s in report.sections if s.title.startswith("Mean opinion scores on")]
+    assert len(means) == 3
+    for section in means:
+        both = pd.DataFrame(section.frame)[["mos", "paper"]]
+        assert both.notna().all(axis=None)
+        assert stats.kendalltau(both["mos"], both["paper"]).statistic > 0.8

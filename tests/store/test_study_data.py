@@ -1,0 +1,65 @@
+"""A study as one object: the operator's decision above the rules', the deleted counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sreval.errors import DataError
+from sreval.store import privacy, raters
+from sreval.store.study_data import record_look, study_data
+from sreval.study import monitor
+from sreval.study.data import StudyData
+from sreval.study.manifest import Manifest
+from tests.store.conftest import Study
+
+
+def test_what_was_collected_stands_in_one_object(study: Study) -> None:
+    for upto in (None, None, 4):
+        study.vote_all(study.rating(), upto)
+    names = [row["rater"] for row in collected(study).sessions.to_dict("records")]
+    raters.decide(study.store, study.name, names[0], False, "Left the room.")
+    privacy.delete_rater(study.store, study.name, names[1])
+    data = collected(study)
+    assert data.design == study.design
+    assert (data.state, data.deleted, data.invited) == ("open", 1, 3)
+    assert set(data.sessions["rater"]) == {names[0], names[2]}
+    assert set(data.opinions["rater"]) == {names[2]}
+    assert len(data.opinions) == 4
+    own = data.sessions.set_index("rater")
+    assert not own.loc[names[0], "accepted"]
+    assert own.loc[names[0], "reason"] == "Left the room."
+    assert own.loc[names[2], "accepted"]
+    flags = monitor.flags(data)
+    assert flags.iloc[0][["flag", "reason"]].tolist() == ["not used", "Left the room."]
+    assert monitor.outcomes(data)["enrolled"] == 3
+    assert monitor.progress(data).iloc[0]["votes"] == 4
+
+
+def test_a_study_without_raters_is_empty_not_an_error(study: Study) -> None:
+    data = collected(study)
+    assert data.opinions.empty
+    assert data.sessions.empty
+    assert not data.simulated
+    assert monitor.flags(data).empty
+
+
+def test_looks_are_kept_in_order(study: Study) -> None:
+    record_look(study.store, study.name, 5)
+    record_look(study.store, study.name, 9, who="ada")
+    assert [(look.who, look.votes) for look in collected(study).looks] == [
+        ("command line", 5),
+        ("ada", 9),
+    ]
+
+
+def test_another_manifest_is_refused(study: Study) -> None:
+    first, *others = study.manifest.stimuli
+    other = Manifest((replace(first, sha256="f" * 64), *others))
+    with pytest.raises(DataError, match="not the one under which small was rated"):
+        study_data(study.store, study.name, other)
+
+
+def collected(study: Study) -> StudyData:
+    return study_data(study.store, study.name, study.manifest)
