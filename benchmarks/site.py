@@ -39,11 +39,16 @@ consent = {{ version = "1", text = "Yes." }}
 """
 
 
-def noise_study(folder: Path, images: int, raters: int, size: tuple[int, int] = (48, 64)) -> Path:
-    """A frozen study of ``images`` images of noise in six versions; height and width in pixels."""
+def noise_study(
+    folder: Path, images: int, raters: int, size: tuple[int, int] = (48, 64), more: str = ""
+) -> Path:
+    """A frozen study of ``images`` images of noise in six versions; height and width in pixels.
+
+    ``more`` is put at the end of study.toml.
+    """
     methods = list(METHODS)
     folder.mkdir(parents=True)
-    write_atomic(folder / "study.toml", _DESIGN.format(raters=raters, methods=methods))
+    write_atomic(folder / "study.toml", _DESIGN.format(raters=raters, methods=methods) + more)
     generator = np.random.default_rng(0)
     stimuli = []
     for number in range(images):
