@@ -289,7 +289,12 @@ def test_of_many_guesses_at_once_five_are_looked_at(
     mine = operators.listing(site.store)[0].name
     looked: list[str] = []
     monkeypatch.setattr(operators, "_nobodys", lambda: "nobody's")
-    monkeypatch.setattr(operators, "_verified", lambda stored, _: bool(looked.append(stored)))
+
+    def verified(stored: str, _: str) -> bool:
+        looked.append(stored)
+        return False
+
+    monkeypatch.setattr(operators, "_verified", verified)
 
     def guess(number: int) -> str:
         try:
