@@ -24,6 +24,12 @@ def packaged(kind: Kind) -> Path:
     return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / kind
 
 
+def document(name: str) -> Path:
+    """A page of docs/ that travels with the program."""
+    in_wheel = _PACKAGE / "_content" / "docs" / name
+    return in_wheel if in_wheel.is_file() else _PACKAGE.parent / "docs" / name
+
+
 def own_folders(kind: Kind) -> list[Path]:
     """A user's own folders of that kind, first match first; these may be written to."""
     home = settings.home()

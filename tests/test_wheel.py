@@ -77,6 +77,7 @@ def test_a_benchmark_runs_from_the_wheel_and_writes_nothing_into_it(
 
 def test_checksums_types_and_templates_are_packed(installed: Path) -> None:
     for inside in (
+        "_content/docs/data-dictionary.md",
         "images/checksums.csv",
         "images/names.csv",
         "py.typed",

@@ -10,22 +10,15 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 from flask import Response, request
 
+from sreval import content
 from sreval.errors import UsageError
 from sreval.site.context import site
 from sreval.site.operator import Page, done, operator, who
 from sreval.site.operator_pages import links_page, rater_page, steer_page
-from sreval.store import (
-    audit,
-    dictionary,
-    exchange,
-    invitations,
-    privacy,
-    raters,
-    studies,
-    study_data,
-)
+from sreval.store import audit, exchange, invitations, privacy, raters, studies, study_data
 from sreval.store.csvs import to_csv
 
+_DICTIONARY = "data-dictionary.md"
 _LONGEST = 2000
 _MOST_LINKS = 500
 _CHUNK = 64 * 1024
@@ -185,7 +178,8 @@ def export(name: str) -> Page:
     """
     here = site()
     row = studies.get(here.store, name)
-    files = exchange.export_files(here.store, name) | {dictionary.FILE: dictionary.as_csv()}
+    files = exchange.export_files(here.store, name)
+    files[_DICTIONARY] = content.document(_DICTIONARY).read_bytes()
     votes = files["votes.csv"].count(b"\n") - 1
     with here.store.begin() as tx:
         audit.record(tx, here.store.clock(), who().name, "export", row.id, votes=votes)

@@ -51,5 +51,5 @@ def log(store: Store, study: str, *, before: int | None = None, limit: int = 200
     with store.read() as tx:
         return [
             Deed(row.id, row.at, row.who, row.action, name, json.loads(row.facts))
-            for row, name in tx.execute(query).tuples()
+            for row, name in tx.execute(query)
         ]

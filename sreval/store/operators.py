@@ -96,9 +96,7 @@ def listing(store: Store) -> list[OperatorRow]:
     """All accounts by name."""
     seen = select(func.max(Login.seen_at)).where(Login.operator_id == Operator.id)
     with store.read() as tx:
-        found = tx.execute(
-            select(Operator, seen.scalar_subquery()).order_by(Operator.name)
-        ).tuples()
+        found = tx.execute(select(Operator, seen.scalar_subquery()).order_by(Operator.name))
         return [_row(operator, last) for operator, last in found]
 
 
@@ -132,7 +130,7 @@ def log_in(store: Store, name: str, password: str) -> str:
 def logged_in(store: Store, token: str) -> OperatorRow | None:
     """Whose login this is; None when it was ended, stood idle or is too old."""
     with store.read() as tx:
-        found = tx.execute(_by_token(token)).tuples().first()
+        found = tx.execute(_by_token(token)).first()
     if found is None:
         return None
     login, operator = found
@@ -141,7 +139,7 @@ def logged_in(store: Store, token: str) -> OperatorRow | None:
         return None
     if now - login.seen_at > _SEEN:
         with store.begin() as tx:
-            again = tx.execute(_by_token(token)).tuples().first()
+            again = tx.execute(_by_token(token)).first()
             if again is None:
                 return None
             again[0].seen_at = now
@@ -151,7 +149,7 @@ def logged_in(store: Store, token: str) -> OperatorRow | None:
 def log_out(store: Store, token: str) -> None:
     """End a login; one that has ended already stays so."""
     with store.begin() as tx:
-        found = tx.execute(_by_token(token)).tuples().first()
+        found = tx.execute(_by_token(token)).first()
         if found is not None:
             login, operator = found
             tx.delete(login)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
@@ -245,6 +246,13 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
     yield make
     for visitor in opened:
         visitor.store.dispose()
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords hashed with little work: a test logs in often."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr("sreval.store.operators._hasher", hasher)
 
 
 @pytest.fixture

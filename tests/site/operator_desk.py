@@ -1,0 +1,107 @@
+"""An operator with a browser, and a study with raters to look at."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from sreval.store import operators
+from sreval.store.operators import Role
+from sreval.store.overview import overview
+from tests.site.conftest import MakeSite, Visitor
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def wait(self, **duration: float) -> None:
+        self.now += dt.timedelta(**duration)
+
+
+@dataclass
+class Desk:
+    """A browser of an operator at a site of one study, "small"."""
+
+    site: Visitor
+    client: FlaskClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.site.app.test_client()
+
+    def log_in(self, name: str, password: str = PASSWORD) -> TestResponse:
+        page = self.client.get("/operator/login")
+        data = {"csrf_token": Visitor.csrf_of(page), "name": name, "password": password}
+        return self.client.post("/operator/login", data=data)
+
+    def account(self, role: Role, name: str = "") -> Desk:
+        """Logged in as somebody of this role."""
+        operators.add(self.site.store, name or role, role, PASSWORD)
+        assert self.log_in(name or role).status_code == 303
+        return self
+
+    def get(self, path: str = "") -> TestResponse:
+        return self.client.get(f"/operator/studies/small{path}")
+
+    def text(self, path: str = "") -> str:
+        page = self.get(path)
+        assert page.status_code == 200, page.text
+        return page.text
+
+    def csrf(self) -> str:
+        """From any page with a form: all have one to log out."""
+        return Visitor.csrf_of(self.client.get("/operator/"))
+
+    def post(self, path: str, **data: Any) -> TestResponse:
+        return self.client.post(
+            f"/operator/studies/small{path}", data={"csrf_token": self.csrf(), **data}
+        )
+
+    def raters(self) -> list[str]:
+        return [rater.rater for rater in overview(self.site.store, "small").raters]
+
+
+def rated(make_site: MakeSite, scores: tuple[int, ...] = (3,), **options: Any) -> Visitor:
+    """A site whose first rater has given these scores in turn to everything they were shown."""
+    visitor = make_site(**options)
+    rate(visitor, scores)
+    return visitor
+
+
+def rate(site: Visitor, scores: tuple[int, ...], response_ms: float = 900) -> None:
+    """One more rater, from the link to the last vote."""
+    visitor = Visitor(site.app)
+    current = visitor.to_rating()
+    while current["stage"] in ("rating", "break"):
+        if current["stage"] == "break":
+            visitor.send("break")
+        else:
+            place = current["position"]
+            score = scores[place % len(scores)]
+            answer = visitor.vote(place, score, response_ms=response_ms)
+            assert answer.status_code == 200
+        current = visitor.item()
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of all tables of a page, as texts."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", text, re.DOTALL)
+    return [
+        [
+            re.sub(r"<[^>]+>", "", cell).strip()
+            for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]

@@ -1,0 +1,239 @@
+"""`sreval serve --check`, and `sreval operator`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import shutil
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from sreval.site.checks import check_site
+from sreval.site.config import SECRET, SiteConfig, site_config
+from sreval.store import operators, schema
+from sreval.store.database import open_store
+from sreval.store.models import Vote
+from tests.conftest import Ran
+from tests.site.conftest import MakeSite, Visitor, freeze
+from tests.site.operator_desk import rated
+
+pytestmark = pytest.mark.usefixtures("quick_hashes")
+Run = Callable[..., Ran]
+NAMES = ["study", "stimuli", "database", "folders", "secret", "clock", "disk"]
+
+
+def config_of(folder: Path, **options: object) -> SiteConfig:
+    given = {"study": folder, "database": str(folder / "votes.sqlite")}
+    return site_config(**{**given, **options})
+
+
+def failing(config: SiteConfig) -> dict[str, str]:
+    """What doesn't hold, by name."""
+    found = list(check_site(config, lambda *_: None))
+    assert [check.name for check in found] == NAMES[: len(found)]
+    return {check.name: check.found for check in found if not check.ok}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A frozen study that was never served."""
+    return freeze(tmp_path / "study")
+
+
+def test_study_that_was_never_served_may_be_and_nothing_is_made(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    assert failing(config_of(folder)) == {}
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_study_with_votes_may_be_served(make_site: MakeSite, database_url: str) -> None:
+    visitor = rated(make_site, database=database_url)
+    config = visitor.app.extensions["sreval"].config
+    assert failing(config) == {}
+    found = {check.name: check.found for check in check_site(config, lambda *_: None)}
+    assert "13 votes" in found["database"]
+
+
+def test_every_stimulus_is_hashed_and_the_damaged_one_named(folder: Path) -> None:
+    told: list[tuple[int, int]] = []
+    list(check_site(config_of(folder), lambda *count: told.append(count)))
+    assert told == [(n, 9) for n in range(1, 10)]
+    first, second = sorted(folder.glob("stimuli/*.png"))[:2]
+    first.write_bytes(first.read_bytes()[:-1] + b"x")
+    assert first.name in failing(config_of(folder))["stimuli"]
+    second.unlink()
+    assert "And 1 more" in failing(config_of(folder))["stimuli"]
+
+
+def test_design_that_cannot_be_read_ends_the_checks(folder: Path) -> None:
+    (folder / "study.toml").write_text("name = 3")
+    assert "study.toml" in failing(config_of(folder))["study"]
+
+
+@pytest.mark.parametrize("content", ["no database at all" * 100, ""])
+def test_file_that_is_no_database(folder: Path, content: str) -> None:
+    (folder / "votes.sqlite").write_text(content)
+    told = failing(config_of(folder))
+    assert ("database" in told) == bool(content)
+
+
+def test_database_that_cannot_be_reached(folder: Path) -> None:
+    url = "postgresql://nobody@localhost:1/none"
+    assert "can't be reached" in failing(config_of(folder, database=url))["database"]
+
+
+def test_database_with_older_tables(folder: Path) -> None:
+    store = open_store(str(folder / "votes.sqlite"), create=True)
+    with store.schema_change() as connection:
+        schema.to_revision(connection, "0001")
+    store.dispose()
+    assert "sreval study upgrade" in failing(config_of(folder))["database"]
+
+
+def test_database_with_votes_for_other_stimuli(make_site: MakeSite, tmp_path: Path) -> None:
+    visitor = rated(make_site)
+    database = visitor.app.extensions["sreval"].config.database
+    other = freeze(tmp_path / "other", swap=True)
+    told = failing(config_of(other, database=database))
+    assert "other stimuli of small" in told["database"]
+
+
+def test_folder_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told = failing(config_of(folder, database=str(tmp_path / "file" / "votes.sqlite")))
+    assert str(tmp_path / "file") in told["folders"]
+
+
+@pytest.mark.parametrize(("content", "mode"), [("s" * 64, 0o644), ("short", 0o600)])
+def test_secret_that_others_can_read_or_guess(folder: Path, content: str, mode: int) -> None:
+    (folder / SECRET).write_text(content)
+    (folder / SECRET).chmod(mode)
+    assert SECRET in failing(config_of(folder))["secret"]
+    assert failing(config_of(folder, secret="s" * 64)) == {}
+
+
+def test_clock_that_lies_before_the_newest_vote(make_site: MakeSite) -> None:
+    visitor = rated(make_site)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)
+    with visitor.store.begin() as tx:
+        tx.execute(update(Vote).where(Vote.position == 1).values(stored_at=later))
+    told = failing(visitor.app.extensions["sreval"].config)
+    assert f"{later:%Y-%m-%d %H:%M}" in told["clock"]
+
+
+def test_clock_that_lies_before_this_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    monkeypatch.setattr("sreval.site.checks.WRITTEN", soon)
+    assert "before this code" in failing(config_of(folder))["clock"]
+
+
+def test_disk_that_is_nearly_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2**40, 2**40, 2**29))
+    assert "0.5 GiB free" in failing(config_of(folder))["disk"]
+
+
+def test_command_prints_a_line_a_check_and_serves_nothing(sreval: Run, folder: Path) -> None:
+    ran = sreval("serve", folder, "--check")
+    assert ran.code == 0
+    assert [line.split()[:2] for line in ran.out.splitlines()] == [["ok", name] for name in NAMES]
+    next(folder.glob("stimuli/*.png")).unlink()
+    ran = sreval("serve", folder, "--check", "--json")
+    assert ran.code == 1
+    told = json.loads(ran.out)
+    assert not told["ok"]
+    assert {c["name"]: c["ok"] for c in told["checks"]} == {n: n != "stimuli" for n in NAMES}
+    assert not (folder / "votes.sqlite").exists()
+
+
+def test_json_belongs_to_check(sreval: Run, folder: Path) -> None:
+    assert sreval("serve", folder, "--json").code == 2
+
+
+def test_health_tells_a_database_that_is_gone(visitor: Visitor) -> None:
+    answer = visitor.client.get("/health")
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
+    assert len(answer.headers["X-Request-ID"]) == 16
+    path = Path(visitor.app.extensions["sreval"].config.database)
+    visitor.store.dispose()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    path.mkdir()
+    assert visitor.client.get("/health").status_code == 503
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """What stands on stdin."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_accounts_by_command(sreval: Run, folder: Path, typed: Callable[[str], None]) -> None:
+    study = ("--study", folder)
+    typed("correct horse battery\n")
+    ran = sreval("operator", "add", "ada", "--role", "owner", *study, "--password-stdin")
+    assert (ran.code, ran.err) == (0, "")
+    listed = json.loads(sreval("operator", "list", *study, "--json").out)
+    assert [(row["name"], row["role"]) for row in listed] == [("ada", "owner")]
+    store = open_store(str(folder / "votes.sqlite"))
+    token = operators.log_in(store, "ada", "correct horse battery")
+    typed("another good password\r\n")
+    assert sreval("operator", "password", "ada", *study, "--password-stdin").code == 0
+    assert operators.logged_in(store, token) is None
+    assert operators.log_in(store, "ada", "another good password")
+    assert sreval("operator", "remove", "ada", *study).code == 0
+    assert operators.listing(store) == []
+    store.dispose()
+    assert "Nobody" in sreval("operator", "list", *study).err
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "told"),
+    [
+        ("ada", "short", "12 to 1000 characters, not 5"),
+        ("ada", "x" * 1001, "not 1001"),
+        ("a long enough name", "A long enough name", "is the name"),
+        ("taken", "correct horse battery", "already"),
+        (" ada", "correct horse battery", "no space at its ends"),
+        ("a\nb", "correct horse battery", "printable"),
+        ("command line", "correct horse battery", "isn't 'command line'"),
+        ("x" * 101, "correct horse battery", "1 to 100"),
+    ],
+)
+def test_unfit_account_is_refused(
+    sreval: Run, folder: Path, typed: Callable[[str], None], name: str, password: str, told: str
+) -> None:
+    store = open_store(str(folder / "votes.sqlite"), create=True)
+    operators.add(store, "taken", "viewer", "correct horse battery")
+    typed(password + "\n")
+    command = ("operator", "add", name, "--role", "owner", "--study", folder, "--password-stdin")
+    ran = sreval(*command)
+    assert ran.code == 2
+    assert told in ran.err
+    assert password not in ran.err or password == "short"
+    assert [row.name for row in operators.listing(store)] == ["taken"]
+    store.dispose()
+
+
+def test_unknown_operator_and_lack_of_a_terminal_are_told(
+    sreval: Run, folder: Path, typed: Callable[[str], None]
+) -> None:
+    study = ("--study", folder)
+    typed("")
+    ran = sreval("operator", "add", "ada", "--role", "viewer", *study)
+    assert ran.code == 2
+    assert "--password-stdin" in ran.err
+    open_store(str(folder / "votes.sqlite"), create=True).dispose()
+    assert "There is no operator" in sreval("operator", "remove", "bob", *study).err
+    with sqlite3.connect(folder / "votes.sqlite") as connection:
+        assert connection.execute("SELECT count(*) FROM operator").fetchone() == (0,)
+    connection.close()
+    typed("correct horse battery\n")
+    sreval("operator", "add", "ada", "--role", "viewer", *study, "--password-stdin")
+    assert "Did you mean 'ada'" in sreval("operator", "remove", "adda", *study).err

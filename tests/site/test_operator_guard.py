@@ -1,0 +1,355 @@
+"""Who is kept out of the operator's pages: every route, by every way that must not lead in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from sreval.store import operators
+from sreval.store.models import Base
+from tests.site.conftest import MakeSite, Visitor
+from tests.site.operator_desk import PASSWORD, Clock, Desk, rated
+
+Route = tuple[str, str, str]
+"""Endpoint, method and path."""
+
+FREE = {"operator.login", "operator.enter"}
+VIEWERS_TOO = {"operator.logout"}
+FORM = {"to": "pause", "decision": "refuse", "reason": "so", "confirm": "small", "kind": "personal"}
+"""Fields with which every form would be accepted."""
+
+
+pytestmark = pytest.mark.usefixtures("quick_hashes")
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Visitor:
+    """A study with one rater who is through, another under way, and a link."""
+    visitor = rated(make_site)
+    Visitor(visitor.app).to_rating()
+    visitor.store.clock = Clock()
+    return visitor
+
+
+def routes(site: Visitor) -> list[Route]:
+    """Every rule under /operator with every method, its arguments filled in."""
+    rater = Desk(site).raters()[1]
+    found = []
+    adapter = site.app.url_map.bind("localhost")
+    for rule in site.app.url_map.iter_rules():
+        if rule.rule.startswith("/operator"):
+            assert rule.endpoint.startswith("operator."), rule
+            given = {"name": "small", "pseudonym": rater, "key": 2}
+            values = {name: given[name] for name in rule.arguments}
+            for method in sorted(rule.methods or ()):
+                found.append((rule.endpoint, method, adapter.build(rule.endpoint, values, method)))
+    return found
+
+
+def guarded(site: Visitor, methods: tuple[str, ...]) -> list[Route]:
+    wanted = [r for r in routes(site) if r[1] in methods and r[0] not in FREE]
+    assert len({endpoint for endpoint, _, _ in wanted}) >= 7
+    return wanted
+
+
+def everything(site: Visitor) -> dict[str, list[str]]:
+    """All rows of the database but for when a login was last seen."""
+    with site.store.read() as tx:
+        return {
+            table.name: sorted(repr(tuple(row)) for row in tx.execute(select(table)))
+            for table in Base.metadata.sorted_tables
+            if table.name != "login"
+        }
+
+
+def call(desk: Desk, route: Route, csrf: str = "", **headers: str) -> TestResponse:
+    _, method, path = route
+    data = {"csrf_token": csrf, **FORM} if method == "POST" else None
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    answer = desk.client.open(path, method=method, data=data, headers=named)
+    answer.get_data()
+    return answer
+
+
+def test_the_routes_are_found_and_an_owner_may_use_each(site: Visitor) -> None:
+    desk = Desk(site).account("owner")
+    for route in sorted(guarded(site, ("GET", "POST", "HEAD")), key=lambda r: "delete" in r[0]):
+        if route[0] == "operator.logout":
+            continue
+        answer = call(desk, route, desk.csrf())
+        assert answer.status_code in (200, 302, 303, 409), (route, answer.text)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_every_route_refuses_a_stranger(site: Visitor, method: str) -> None:
+    before, stranger = everything(site), Desk(site)
+    csrf = Visitor.csrf_of(stranger.client.get("/operator/login"))
+    for route in guarded(site, (method,)):
+        answer = call(stranger, route, csrf)
+        if method in ("GET", "HEAD"):
+            assert (answer.status_code, answer.location) == (303, "/operator/login"), route
+        else:
+            assert answer.status_code == 401, route
+        assert "Set5" not in answer.text
+    assert everything(site) == before
+
+
+def test_every_change_refuses_a_viewer(site: Visitor) -> None:
+    desk = Desk(site).account("viewer")
+    before = everything(site)
+    for route in guarded(site, ("POST",)):
+        if route[0] not in VIEWERS_TOO:
+            answer = call(desk, route, desk.csrf())
+            assert answer.status_code == 403, route
+            assert "Viewers change nothing" in answer.text
+    assert everything(site) == before
+    assert desk.text()
+
+
+def test_a_viewers_pages_offer_nothing_but_the_way_out(site: Visitor) -> None:
+    desk = Desk(site).account("viewer")
+    for _, _, path in guarded(site, ("GET",)):
+        page = desk.client.get(path)
+        assert page.text.count("<form") == 1, path
+
+
+def _logged_out(desk: Desk) -> None:
+    desk.client.post("/operator/logout", data={"csrf_token": desk.csrf()})
+
+
+def _idle(desk: Desk) -> None:
+    clock_of(desk).wait(minutes=31)
+
+
+def _old(desk: Desk) -> None:
+    for _ in range(37):
+        clock_of(desk).wait(minutes=20)
+        desk.get("/log")
+
+
+def _other_password(desk: Desk) -> None:
+    operators.set_password(desk.site.store, "owner", "another good password")
+
+
+def _removed(desk: Desk) -> None:
+    operators.remove(desk.site.store, "owner")
+
+
+def clock_of(desk: Desk) -> Clock:
+    clock = desk.site.store.clock
+    assert isinstance(clock, Clock)
+    return clock
+
+
+@pytest.mark.parametrize("ends", [_logged_out, _idle, _old, _other_password, _removed])
+def test_every_route_refuses_a_stale_session(site: Visitor, ends: Callable[[Desk], None]) -> None:
+    desk = Desk(site).account("owner")
+    csrf = desk.csrf()
+    cookie = desk.client.get_cookie("sreval")
+    assert cookie is not None
+    ends(desk)
+    before = everything(site)
+    for route in guarded(site, ("GET", "POST")):
+        desk.client.set_cookie("sreval", cookie.value)  # as whoever copied it would
+        answer = call(desk, route, csrf)
+        assert answer.status_code == (303 if route[1] == "GET" else 401), route
+    assert everything(site) == before
+
+
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:81"},
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_every_change_refuses_another_sites_form(site: Visitor, headers: dict[str, str]) -> None:
+    desk = Desk(site).account("owner")
+    csrf, before = desk.csrf(), everything(site)
+    for route in guarded(site, ("POST",)):
+        assert call(desk, route, csrf, **headers).status_code == 403, route
+    assert everything(site) == before
+    assert desk.text()
+
+
+@pytest.mark.parametrize("csrf", ["", "false", "stranger's"])
+def test_every_change_refuses_a_form_without_its_token(site: Visitor, csrf: str) -> None:
+    desk, stranger = Desk(site).account("owner"), Desk(site)
+    if csrf == "stranger's":
+        csrf = Visitor.csrf_of(stranger.client.get("/operator/login"))
+    before = everything(site)
+    for route in guarded(site, ("POST",)):
+        assert call(desk, route, csrf).status_code == 403, route
+    assert everything(site) == before
+
+
+def test_login_refuses_another_sites_form(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    desk = Desk(site)
+    csrf = Visitor.csrf_of(desk.client.get("/operator/login"))
+    data = {"csrf_token": csrf, "name": "ada", "password": PASSWORD}
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = desk.client.post("/operator/login", data=data, headers=headers)
+        assert answer.status_code == 403
+    assert desk.client.post("/operator/login", data=data | {"csrf_token": ""}).status_code == 403
+    assert desk.get().status_code == 303
+
+
+def test_forms_of_the_own_site_pass_with_their_origin(make_site: MakeSite) -> None:
+    site = make_site(site={"base_url": "https://study.example.org"})
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    client, tls = site.app.test_client(), "https://study.example.org"
+    csrf = Visitor.csrf_of(client.get("/operator/login", base_url=tls))
+    answer = client.post(
+        "/operator/login",
+        base_url=tls,
+        data={"csrf_token": csrf, "name": "ada", "password": PASSWORD},
+        headers={"Origin": tls, "Sec-Fetch-Site": "same-origin"},
+    )
+    assert answer.status_code == 303
+    assert client.get("/operator/", base_url=tls).status_code == 200
+
+
+def test_login_begins_a_new_session(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    desk, planted = Desk(site), Desk(site)
+    csrf = Visitor.csrf_of(desk.client.get("/operator/login"))
+    before = desk.client.get_cookie("sreval")
+    assert before is not None
+    planted.client.set_cookie("sreval", before.value)
+    desk.log_in("ada")
+    after = desk.client.get_cookie("sreval")
+    assert after is not None
+    assert after.value != before.value
+    assert planted.get().status_code == 303, "a cookie planted before the login is logged in"
+    assert desk.csrf() != csrf
+    again = Desk(site)
+    again.log_in("ada")
+    other = again.client.get_cookie("sreval")
+    assert other is not None
+    assert other.value != after.value
+
+
+def test_login_forgets_a_raters_session(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    rater = Visitor(site.app)
+    rater.to_rating()
+    desk = Desk(site)
+    desk.client = rater.client
+    desk.log_in("ada")
+    assert rater.page().status_code == 401
+
+
+def test_a_rater_is_no_operator(site: Visitor) -> None:
+    rater = Visitor(site.app)
+    rater.to_rating()
+    assert rater.client.get("/operator/studies/small").status_code == 303
+
+
+def test_a_login_lasts_while_it_is_used(site: Visitor) -> None:
+    desk = Desk(site).account("viewer")
+    for _ in range(30):
+        clock_of(desk).wait(minutes=20)
+        assert desk.get("/log").status_code == 200
+
+
+def test_account_is_locked_after_five_failures_and_opens_again(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    desk = Desk(site)
+    for _ in range(5):
+        assert desk.log_in("ada", "a wrong password").status_code == 401
+    assert desk.log_in("ada").status_code == 401
+    clock_of(desk).wait(minutes=14)
+    assert desk.log_in("ada").status_code == 401
+    clock_of(desk).wait(minutes=2)
+    assert desk.log_in("ada").status_code == 303
+
+
+def test_failures_count_anew_after_a_login(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    desk = Desk(site)
+    for _ in range(3):
+        for _ in range(4):
+            desk.log_in("ada", "a wrong password")
+        assert desk.log_in("ada").status_code == 303
+        desk.client.post("/operator/logout", data={"csrf_token": desk.csrf()})
+
+
+def test_of_many_guesses_at_once_five_are_looked_at(
+    site: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    mine = operators.listing(site.store)[0].name
+    looked: list[str] = []
+    monkeypatch.setattr(operators, "_nobodys", lambda: "nobody's")
+
+    def verified(stored: str, _: str) -> bool:
+        looked.append(stored)
+        return False
+
+    monkeypatch.setattr(operators, "_verified", verified)
+
+    def guess(number: int) -> str:
+        try:
+            return operators.log_in(site.store, mine, f"a guess of number {number}")
+        except operators.LoginError:
+            return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(guess, range(24))) == {""}
+    assert len(looked) == 24
+    assert len([stored for stored in looked if stored != "nobody's"]) == operators.TRIES
+
+
+def test_refusals_tell_no_names(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    desk = Desk(site)
+    pages = {desk.log_in(name, "wrong").text.replace(name, "") for name in ("ada", "bob")}
+    without_tokens = {page.split("csrf_token")[0] for page in pages}
+    assert len(without_tokens) == 1
+
+
+def test_password_stands_nowhere_but_as_a_slow_hash(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    Desk(site).log_in("ada")
+    with site.store.read() as tx:
+        (hashed,) = tx.execute(select(Base.metadata.tables["operator"].c.password)).scalars()
+    assert hashed.startswith("$argon2id$")
+    assert PASSWORD not in str(everything(site))
+
+
+def test_no_more_than_one_password_is_hashed_at_once(site: Visitor) -> None:
+    operators.add(site.store, "ada", "owner", PASSWORD)
+    desk = Desk(site)
+    assert operators._hashing.acquire()
+    try:
+        answer = desk.log_in("ada")
+    finally:
+        operators._hashing.release()
+    assert answer.status_code == 503
+    assert desk.log_in("ada").status_code == 303
+
+
+@pytest.fixture
+def on_each(make_site: MakeSite, database_url: str) -> Visitor:
+    """A site with a rater, on SQLite and on PostgreSQL in turn."""
+    return rated(make_site, database=database_url)
+
+
+def test_way_in_and_out_on_both_databases(on_each: Visitor) -> None:
+    desk = Desk(on_each).account("owner", "Ада 𝔄")
+    assert "Ада 𝔄" in desk.text()
+    desk.client.post("/operator/logout", data={"csrf_token": desk.csrf()})
+    assert desk.get().status_code == 303
+    operators.set_password(on_each.store, "Ада 𝔄", "Пароль из слов")
+    assert desk.log_in("Ада 𝔄").status_code == 401
+    assert desk.log_in("Ада 𝔄", "Пароль из слов").status_code == 303
+    operators.remove(on_each.store, "Ада 𝔄")
+    assert operators.listing(on_each.store) == []

@@ -1,0 +1,469 @@
+"""What operators see and do, held against the database and against what raters then meet."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import html
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sreval.store import exchange, frames, invitations, study_data
+from sreval.store.database import open_store
+from sreval.store.overview import overview
+from sreval.study.manifest import load_manifest
+from tests.site.conftest import MakeSite, Visitor
+from tests.site.operator_desk import Clock, Desk, cells, rate, rated
+from tests.site.test_rater import NAUGHTY
+
+pytestmark = pytest.mark.usefixtures("quick_hashes")
+SPREAD = (1, 5, 2, 4, 3)
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "'quoted"]
+
+
+@pytest.fixture
+def desk(make_site: MakeSite) -> Desk:
+    """An owner before a study with two raters who are through."""
+    site = rated(make_site, SPREAD)
+    rate(site, (2, 3, 4))
+    return Desk(site).account("owner")
+
+
+def log_of(desk: Desk, action: str) -> list[str]:
+    return [row[3] for row in cells(desk.text("/log"))[1:] if row[2] == action]
+
+
+def test_progress_is_what_the_database_holds(desk: Desk) -> None:
+    Visitor(desk.site.app).to_rating()
+    seen = overview(desk.site.store, "small")
+    rows = {row[0]: row for row in cells(desk.text()) if len(row) == 10}
+    del rows["Rater"]
+    assert set(rows) == {rater.rater for rater in seen.raters}
+    for rater in seen.raters:
+        row = rows[rater.rater]
+        assert row[2:7] == [
+            rater.stage,
+            rater.outcome or "under way",
+            str(rater.done),
+            str(rater.of),
+            str(rater.sitting),
+        ]
+
+
+def test_cells_count_votes_by_data_set_and_method(desk: Desk) -> None:
+    votes = frames.votes(desk.site.store, "small")
+    counted = votes[(votes["kind"] == "vote") & votes["accepted"]].groupby("method").size()
+    rows = {row[1]: row for row in cells(desk.text()) if row[0] == "Set5" and len(row) == 9}
+    assert {method: int(row[3]) for method, row in rows.items()} == counted.to_dict()
+    assert all(row[2] == "3" for row in rows.values()), "three stimuli a cell"
+    assert all(row[5] == "50" for row in rows.values()), "two of four raters"
+
+
+def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> None:
+    gold = [{"dataset": "Set5", "method": "hr", "images": 1, "low": 5, "high": 5}]
+    site = rated(make_site, (3,), gold=gold)
+    rate(site, (4, 5, 2), response_ms=250)
+    desk = Desk(site).account("owner")
+    text = desk.text()
+    assert text.index("What needs a hand") < text.index(">Raters<")
+    lined, hasty = desk.raters()
+    needs = {(row[0], row[1]): row[2] for row in cells(text) if len(row) == 3}
+    assert needs[lined, "gold"] == "1 of 1 gold items missed"
+    assert "one score in 100%" in needs[lined, "straight-lining"]
+    assert any(rater == hasty and "within 0.7 s" in why for (rater, _), why in needs.items())
+
+
+def test_flag_goes_when_the_operator_decides(make_site: MakeSite) -> None:
+    desk = Desk(rated(make_site, (3,))).account("owner")
+    (rater,) = desk.raters()
+
+    def needs() -> list[str]:
+        return [row[0] for row in cells(desk.text()) if len(row) == 3]
+
+    assert rater in needs()
+    desk.post(f"/raters/{rater}/decision", decision="accept", reason="I watched this person.")
+    assert rater not in needs()
+
+
+def test_damaged_stimulus_is_told_until_it_is_mended(make_site: MakeSite) -> None:
+    desk = Desk(make_site()).account("owner")
+    assert "damaged stimulus" not in desk.text()
+    visitor = Visitor(desk.site.app)
+    url = visitor.to_rating()["image"]["url"]
+    folder = desk.site.app.extensions["sreval"].config.study
+    shown = visitor.client.get(url).data
+    path = next(p for p in folder.glob("stimuli/*.png") if p.read_bytes() == shown)
+    path.write_bytes(shown + b"x")
+    assert visitor.client.get(url).status_code == 410
+    assert "has changed since it was frozen" in desk.text()
+    path.unlink()
+    assert "Its file is gone" in desk.text()
+    path.write_bytes(shown)
+    assert "damaged stimulus" not in desk.text()
+
+
+def test_idle_raters_unused_links_and_enough_raters_are_told(make_site: MakeSite) -> None:
+    site = rated(make_site, SPREAD, raters=1)
+    Visitor(site.app).to_rating()
+    invitations.create(site.store, "small", "personal", label="somebody")
+    desk = Desk(site)
+    clock = Clock()
+    site.store.clock = clock
+    clock.wait(days=8)
+    desk.account("owner")
+    flags = {row[1]: row[2] for row in cells(desk.text()) if len(row) == 3}
+    assert flags["idle"].startswith("8 days since the last step, 0 of")
+    assert "links unused" in flags
+    assert flags["enough raters"].startswith("1 of 1")
+
+
+def means(desk: Desk) -> dict[str, float]:
+    """By hand, from every vote that counts."""
+    votes = frames.votes(desk.site.store, "small")
+    kept = votes[(votes["kind"] == "vote") & votes["accepted"]]
+    return {str(m): round(sum(s) / len(s), 2) for m, s in kept.groupby("method")["score"]}
+
+
+def test_means_are_hidden_until_the_study_is_closed(desk: Desk) -> None:
+    assert "hidden until the study is closed" in desk.text("/results")
+    rater = desk.raters()[0]
+    for path in ("", "/results", "/links", "/steer", "/log", f"/raters/{rater}"):
+        text = desk.text(path)
+        assert not [mean for mean in means(desk).values() if f">{mean:.2f}<" in text], path
+    assert log_of(desk, "look") == []
+    assert desk.post("/state", to="close", confirm="small").status_code == 303
+    rows = {row[0]: row[1] for row in cells(desk.text("/results"))[1:]}
+    assert rows == {method: f"{mean:.2f}" for method, mean in means(desk).items()}
+    assert log_of(desk, "look") == []
+
+
+def test_a_look_before_the_end_is_recorded_for_the_report(make_site: MakeSite) -> None:
+    site = rated(make_site, SPREAD, analysis={"look_before_close": True})
+    Desk(site).account("viewer", "vera").text("/results")
+    desk = Desk(site).account("owner")
+    assert "this is an interim look" in desk.text("/results")
+    manifest = load_manifest(site.app.extensions["sreval"].config.study)
+    looks = study_data.study_data(site.store, "small", manifest).looks
+    assert [(look.who, look.votes) for look in looks] == [("vera", 13), ("owner", 13)]
+    desk.post("/state", to="close", confirm="small")
+    desk.text("/results")
+    assert len(log_of(desk, "look")) == 2
+
+
+def test_pause_turns_raters_away_and_resume_lets_them_in(desk: Desk) -> None:
+    rater = Visitor(desk.site.app)
+    position = rater.to_rating()["position"]
+    desk.post("/state", to="pause")
+    assert rater.vote(position).status_code == 503
+    assert "Raters are asked to come back later" in desk.text()
+    desk.post("/state", to="resume")
+    assert rater.vote(position).status_code == 200
+    assert log_of(desk, "paused") == log_of(desk, "open") == [""]
+
+
+def test_closing_asks_for_the_studys_name_and_is_for_good(desk: Desk) -> None:
+    for confirm in ("", "smal", "<b>small</b>"):
+        refused = desk.post("/state", to="close", confirm=confirm)
+        assert refused.status_code == 422
+        assert "nothing was changed" in refused.text
+        assert "<b>small</b>" not in refused.text
+    assert "State <b>open</b>" in desk.text()
+    assert desk.post("/state", to="close", confirm=" small ").status_code == 303
+    assert desk.post("/state", to="resume").status_code == 409
+    assert desk.post("/links", kind="personal").status_code == 409
+    assert desk.post("/state", to="elsewhere").status_code == 422
+    assert "State <b>closed</b>" in desk.text()
+
+
+def made(answer: Any) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_links_come_once_as_csv_and_let_raters_in(desk: Desk) -> None:
+    answer = desk.post("/links", kind="personal", count="3", label="group B", expires="2999-01-31")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    rows = made(answer)
+    assert [row["label"] for row in rows] == ["group B 1", "group B 2", "group B 3"]
+    tokens = [row["link"].rpartition("/r/")[2] for row in rows]
+    assert len(set(tokens)) == 3
+    listed = desk.text("/links")
+    assert "group B 2" in listed
+    assert "2999-01-31" in listed
+    assert not any(token in listed + desk.text("/log") for token in tokens)
+    rater = Visitor(desk.site.app, token=tokens[0])
+    assert rater.stage(rater.open()) == "consent"
+
+
+def test_open_and_kiosk_links_keep_their_quota(desk: Desk) -> None:
+    (row,) = made(desk.post("/links", kind="open", quota="1"))
+    token = row["link"].rpartition("/r/")[2]
+    first, second = Visitor(desk.site.app), Visitor(desk.site.app)
+    first.token = token
+    first.open()
+    first.send("consent")
+    assert second.open(token).status_code == 410
+    (row,) = made(desk.post("/links", kind="kiosk", quota="30"))
+    assert row["kind"] == "kiosk"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"kind": ""}, "Choose a kind"),
+        ({"count": "0"}, "from 1 to 500"),
+        ({"count": "501"}, "from 1 to 500"),
+        ({"count": "²"}, "from 1 to 500"),
+        ({"count": "-1"}, "from 1 to 500"),
+        ({"count": "1e3"}, "from 1 to 500"),
+        ({"count": "9" * 5000}, "from 1 to 500"),
+        ({"quota": "3"}, "has no quota"),
+        ({"kind": "open", "count": "2"}, "one at a time"),
+        ({"kind": "open", "quota": "x"}, "The quota is a number"),
+        ({"expires": "31.1.2999"}, "a date like"),
+        ({"expires": "2020-01-01"}, "is over"),
+        ({"label": "x" * 2001}, "at most 2000"),
+    ],
+)
+def test_faulty_invitation_is_told_and_what_was_typed_stays(
+    desk: Desk, fields: dict[str, str], told: str
+) -> None:
+    before = len(invitations.listing(desk.site.store, "small"))
+    given = {"kind": "personal", "label": "my <note>", **fields}
+    answer = desk.post("/links", **given)
+    assert answer.status_code == 422
+    assert told in html.unescape(answer.text)
+    assert html.escape(given["label"]) in answer.text
+    assert len(invitations.listing(desk.site.store, "small")) == before
+
+
+@pytest.mark.parametrize("label", FORMULAS)
+def test_no_spreadsheet_runs_a_note(desk: Desk, label: str) -> None:
+    (row,) = made(desk.post("/links", kind="personal", label=label))
+    assert row["label"] == f"'{label}"
+
+
+def test_revoked_link_opens_nothing(desk: Desk) -> None:
+    (row,) = made(desk.post("/links", kind="personal"))
+    assert desk.post(f"/links/{row['id']}/revoke").status_code == 303
+    assert Visitor(desk.site.app).open(row["link"].rpartition("/r/")[2]).status_code == 410
+    assert desk.post("/links/999/revoke").status_code == 404
+
+
+def test_lost_link_is_replaced(desk: Desk) -> None:
+    rater = Visitor(desk.site.app)
+    at = rater.to_rating()["position"]
+    (row,) = made(desk.post(f"/raters/{desk.raters()[-1]}/link"))
+    assert Visitor(desk.site.app).open(rater.token).status_code == 410
+    again = Visitor(desk.site.app)
+    assert again.stage(again.open(row["link"].rpartition("/r/")[2])) == "rating"
+    assert again.item()["position"] == at
+
+
+@pytest.mark.parametrize("reason", NAUGHTY.values(), ids=NAUGHTY)
+def test_reason_is_kept_as_it_is_and_shown_as_text(desk: Desk, reason: str) -> None:
+    rater = desk.raters()[0]
+    kept = reason.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    assert (
+        desk.post(f"/raters/{rater}/decision", decision="refuse", reason=reason).status_code == 303
+    )
+    votes = frames.votes(desk.site.store, "small")
+    own = votes[votes["rater"] == rater]
+    assert set(own["reason"]) == {kept}
+    assert not own["accepted"].any()
+    page = desk.text(f"/raters/{rater}")
+    area = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    assert area
+    assert html.unescape(area.group(1)) == kept
+    for text in (page, desk.text("/log"), desk.text()):
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+
+
+def test_decision_needs_a_reason_and_deletes_nothing(desk: Desk) -> None:
+    rater, before = desk.raters()[0], len(frames.votes(desk.site.store, "small"))
+    for fields in (
+        {"decision": "refuse", "reason": " \n"},
+        {"decision": "refuse", "reason": "x" * 2001},
+        {"decision": "perhaps", "reason": "mine"},
+    ):
+        answer = desk.post(f"/raters/{rater}/decision", **fields)
+        assert answer.status_code == 422
+        assert fields["reason"] in answer.text
+    assert overview(desk.site.store, "small").raters[0].decided is None
+    for decision in ("refuse", "accept", "rules"):
+        desk.post(f"/raters/{rater}/decision", decision=decision, reason="Because.")
+        assert len(frames.votes(desk.site.store, "small")) == before
+    assert overview(desk.site.store, "small").raters[0].decided is None
+    assert len(log_of(desk, "decide")) == 3
+
+
+def test_withdrawn_raters_place_is_free_and_votes_stay(desk: Desk) -> None:
+    rater = Visitor(desk.site.app)
+    rater.vote(rater.to_rating()["position"])
+    name, before = desk.raters()[-1], len(frames.votes(desk.site.store, "small"))
+    assert desk.post(f"/raters/{name}/withdraw").status_code == 303
+    assert rater.stage(rater.page()) == "none"
+    row = overview(desk.site.store, "small").raters[-1]
+    assert (row.outcome, row.holds_slot) == ("withdrew", False)
+    assert len(frames.votes(desk.site.store, "small")) == before
+    complete = desk.raters()[0]
+    desk.post(f"/raters/{complete}/withdraw")
+    assert overview(desk.site.store, "small").raters[0].outcome == "complete"
+
+
+def test_deleting_a_rater_asks_for_the_name_and_leaves_a_count(desk: Desk) -> None:
+    gone, stays = desk.raters()
+    refused = desk.post(f"/raters/{gone}/delete", confirm="big")
+    assert refused.status_code == 422
+    assert desk.raters() == [gone, stays]
+    assert desk.post(f"/raters/{gone}/delete", confirm="small").status_code == 303
+    assert desk.raters() == [stays]
+    assert all(
+        gone not in table.to_csv() for table in frames.tables(desk.site.store, "small").values()
+    )
+    assert overview(desk.site.store, "small").deleted == 1
+    assert desk.get(f"/raters/{gone}").status_code == 404
+    assert gone not in desk.text("/log")
+
+
+def test_purge_is_offered_when_the_retention_date_has_come(make_site: MakeSite) -> None:
+    site = rated(make_site, SPREAD, retention="2500-06-01")
+    clock = Clock()
+    site.store.clock = clock
+    desk = Desk(site).account("owner")
+    assert "Delete all raters" not in desk.text("/steer")
+    assert desk.post("/purge", confirm="small").status_code == 409
+    assert "retention date" not in desk.text()
+    clock.now = dt.datetime(2500, 6, 1, tzinfo=dt.UTC)
+    desk.log_in("owner")
+    assert "retention date" in desk.text()
+    assert "Delete all raters" in desk.text("/steer")
+    assert desk.post("/purge", confirm="").status_code == 422
+    assert len(desk.raters()) == 1
+    assert desk.post("/purge", confirm="small").status_code == 303
+    assert desk.raters() == []
+    assert overview(site.store, "small").deleted == 1
+    assert "none are left" in desk.text("/steer")
+
+
+def test_export_is_the_stores_own_with_a_dictionary_and_is_streamed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    answer = desk.post("/export")
+    assert answer.mimetype == "application/zip"
+    assert answer.content_length is None, "it is not held whole before it is sent"
+    path = tmp_path / "export.zip"
+    path.write_bytes(answer.data)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    explained = files.pop("data-dictionary.md").decode()
+    assert all(f"## {name}" in explained for name in files if name.endswith(".csv"))
+    assert files == exchange.export_files(desk.site.store, "small")
+    other = open_store(str(tmp_path / "other.sqlite"), create=True)
+    assert exchange.import_(other, path).sessions == 2
+    assert frames.votes(other, "small").equals(frames.votes(desk.site.store, "small"))
+    other.dispose()
+
+
+def test_export_before_the_end_counts_as_a_look(desk: Desk) -> None:
+    desk.post("/export").get_data()
+    assert log_of(desk, "export") == log_of(desk, "look") == ["votes: 26"]
+    desk.post("/state", to="close", confirm="small")
+    desk.post("/export").get_data()
+    assert len(log_of(desk, "export")) == 2
+    assert len(log_of(desk, "look")) == 1
+
+
+@pytest.mark.parametrize("reason", FORMULAS)
+def test_no_spreadsheet_runs_a_reason(desk: Desk, reason: str) -> None:
+    desk.post(f"/raters/{desk.raters()[0]}/decision", decision="refuse", reason=reason)
+    with zipfile.ZipFile(io.BytesIO(desk.post("/export").data)) as archive:
+        text = archive.read("votes.csv").decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert {row["reason"] for row in rows} == {"", f"'{reason}"}
+
+
+def test_log_tells_who_did_what_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sreval.site.operator_pages._LOG_PAGE", 3)
+    for to in ("pause", "resume", "pause", "resume"):
+        desk.post("/state", to=to)
+    seen, path = [], "/log"
+    while path:
+        text = desk.text(path)
+        seen += [(row[1], row[2]) for row in cells(text)[1:]]
+        older = re.search(r'href="/operator/studies/small(/log\?before=\d+)"', text)
+        path = older.group(1) if older else ""
+    assert seen[:4] == [("owner", "open"), ("owner", "paused")] * 2
+    assert ("command line", "add-operator") in seen
+    assert seen[-1][0] == "command line"
+
+
+def test_list_names_every_study_and_those_elsewhere_have_a_page(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "both.sqlite")
+    elsewhere = make_site(database=url, name="other")
+    _, elsewhere.token = invitations.create(elsewhere.store, "other", "personal")
+    elsewhere.to_rating()
+    elsewhere.vote_all()
+    desk = Desk(make_site(database=url)).account("owner")
+    listed = {row[0]: row for row in cells(desk.client.get("/operator/").text)[1:]}
+    assert listed["small"][2] == "open, served here"
+    assert listed["other"][2:6] == ["open", "1", "4", "13"]
+    other = desk.client.get("/operator/studies/other")
+    assert other.status_code == 200
+    assert "can't be laid beside its stimuli" in other.text
+    assert "r-" in other.text
+
+
+def test_simulated_raters_are_marked_wherever_they_are_shown(make_site: MakeSite) -> None:
+    site = make_site(analysis={"look_before_close": True})
+    rater = Visitor(site.app)
+    rater.invite(simulated=True)
+    rater.to_rating()
+    rater.vote_all()
+    desk = Desk(site).account("owner")
+    pages = ["", "/results", f"/raters/{desk.raters()[0]}"]
+    for text in [desk.client.get("/operator/").text, *map(desk.text, pages)]:
+        assert re.search(r"class=\"mark\">[^<]*[Ss]imulated", text)
+
+
+def test_study_without_raters_has_its_pages(make_site: MakeSite) -> None:
+    desk = Desk(make_site(analysis={"look_before_close": True})).account("owner")
+    for path in ("", "/links", "/steer", "/results", "/log"):
+        assert desk.text(path)
+    assert "Nothing." in desk.text()
+
+
+def test_pages_hold_nothing_that_the_policy_would_refuse(desk: Desk) -> None:
+    paths = ["", "/links", "/steer", "/results", "/log", f"/raters/{desk.raters()[0]}"]
+    login = Desk(desk.site).client.get("/operator/login").text
+    for text in [login, *map(desk.text, paths)]:
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", text)
+        assert not re.findall(r"(?:src|href)=\"(?:\w+:)?//", text)
+
+
+def test_unknown_names_are_told_with_the_nearest(desk: Desk) -> None:
+    answer = desk.client.get("/operator/studies/smal")
+    assert answer.status_code == 404
+    assert "Did you mean &#39;small&#39;" in answer.text
+    assert desk.get("/raters/r-nobody").status_code == 404
+    assert desk.post("/raters/r-nobody/delete", confirm="small").status_code == 404
+
+
+def test_failure_nobody_foresaw_is_logged_and_not_shown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sreval.site.operator_pages.gather", lambda *_: 1 // 0)
+    answer = desk.get()
+    assert answer.status_code == 500
+    assert "ZeroDivisionError" not in answer.text
+    assert answer.headers["X-Request-ID"] in answer.text
+    assert "ZeroDivisionError" in caplog.text
