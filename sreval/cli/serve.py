@@ -42,16 +42,17 @@ def serve(
     it on the net. The study is registered in its database. What happens is told on stderr, one
     line of JSON a request, without links or network addresses.
     """
-    from sreval import content, settings
+    from sreval import content
     from sreval.site import server
     from sreval.site.app import create_app, personal_link
-    from sreval.site.config import database_in, from_variables, site_config
+    from sreval.site.config import from_variables, site_config
     from sreval.site.logs import log_to_stderr
+    from sreval.store.urls import default_url
 
     folder = content.find("studies", study)
     config = site_config(
         study=folder,
-        database=database or settings.database() or database_in(folder),
+        database=default_url(folder, database),
         base_url=base_url,
         trusted_proxies=trusted_proxies,
         **from_variables("secret", "secret_file"),

@@ -45,6 +45,8 @@ def _status_lines(seen: Overview, links: list[invitations.InvitationRow]) -> Ite
     yield f"{seen.votes} votes; {seen.deleted} raters deleted; {unused} personal links unused"
     if any(row.simulated for row in seen.raters):
         yield "Some raters are SIMULATED."
+    for sha256, times in seen.changed.items():
+        yield f"stimuli/{sha256}.png was found changed {times} times and not shown: restore it."
     for link in links:
         if link.kind != "personal":
             quota = f" of {link.quota}" if link.quota else ""

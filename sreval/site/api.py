@@ -100,12 +100,14 @@ def image(address: str) -> Response:
     sha256 = progress.image(here.store, sid, address)
     if sha256 is None:
         raise PageError("404")
+    told = sha256 in here.shelf.refused
     try:
         data = here.shelf.read(sha256)
     except StimulusError as error:
-        LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
-        with here.store.begin() as tx:
-            progress.note(tx, here.store, sid, "stimulus-changed", sha256=sha256)
+        if not told:  # browsers go on asking
+            LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
+            with here.store.begin() as tx:
+                progress.note(tx, here.store, sid, "stimulus-changed", sha256=sha256)
         raise
     response = make_response(data)
     response.mimetype = "image/png"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator
 
-from sreval import content, settings
+from sreval import content
 from sreval.config import Config, config_error
 from sreval.errors import DataError, UsageError
+from sreval.store.urls import default_url
 
 SECRET = "site.secret"
 _LEAST_SECRET = 32
@@ -83,20 +84,14 @@ def from_environment() -> SiteConfig:
     if not name:
         raise UsageError("SREVAL_STUDY is not set.", "Set it to the study's name or folder.")
     folder = content.find("studies", name)
-    database = settings.database() or database_in(folder)
     given = from_variables("secret", "secret_file", "base_url", "trusted_proxies")
-    return site_config(study=folder, database=database, **given)
+    return site_config(study=folder, database=default_url(folder, None), **given)
 
 
 def from_variables(*fields: str) -> dict[str, str]:
     """Those fields of SiteConfig whose variable, SREVAL_ and the name in capitals, is set."""
     values = {field: os.environ.get(f"SREVAL_{field.upper()}") for field in fields}
     return {field: value for field, value in values.items() if value}
-
-
-def database_in(folder: Path) -> str:
-    """The database that lies in a study's own folder, the embedded default."""
-    return str(folder / "votes.sqlite")
 
 
 def secret_key(config: SiteConfig) -> str:

@@ -19,7 +19,7 @@ class Shelf:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._folder = folder / STIMULI
         self.sizes = {s.sha256: (s.width, s.height) for s in manifest.stimuli}
-        self._refused: set[str] = set()
+        self.refused: set[str] = set()
 
     def missing(self) -> list[str]:
         """The SHA-256 of every stimulus whose file is absent."""
@@ -38,17 +38,17 @@ class Shelf:
         try:
             data = path.read_bytes()
         except OSError as error:
-            self._refused.add(sha256)
+            self.refused.add(sha256)
             raise StimulusError(f"Can't read {path}: {error.strerror}.", _REMEDY) from None
         if sha256_bytes(data) != sha256:
-            self._refused.add(sha256)
+            self.refused.add(sha256)
             raise StimulusError(f"{path} has changed since it was frozen.", _REMEDY)
-        self._refused.discard(sha256)
+        self.refused.discard(sha256)
         return data
 
     def recheck(self, sha256: str) -> None:
         """Raise StimulusError for a stimulus that was refused and still must be."""
-        if sha256 in self._refused:
+        if sha256 in self.refused:
             self.read(sha256)
 
     def _path(self, sha256: str) -> Path:

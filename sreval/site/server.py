@@ -63,7 +63,7 @@ def serve(
         sockets=[opened],
         threads=threads,
         ident=None,
-        max_request_body_size=16 * BODY_BYTES,  # between the two, the site itself explains
+        max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
         connection_limit=1000,
         channel_timeout=120,
     )
@@ -103,4 +103,4 @@ def _finish(server: Any) -> None:
 
 
 def _turn(server: Any) -> None:
-    server.asyncore.loop(timeout=_IDLE_SECONDS, map=server._map, count=1)
+    server.asyncore.loop(timeout=_IDLE_SECONDS, use_poll=True, map=server._map, count=1)

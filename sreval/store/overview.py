@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.database import Store
-from sreval.store.models import PlanItem, Rater, Session, Study, Tombstone, Vote
+from sreval.store.models import Event, PlanItem, Rater, Session, Study, Tombstone, Vote
 from sreval.store.studies import by_name, design_of
 
 
@@ -45,7 +47,10 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Overview:
-    """``target`` raters are aimed at, ``complete`` have come to the end and hold their slot."""
+    """``target`` raters are aimed at, ``complete`` have come to the end and hold their slot.
+
+    ``changed`` counts, by SHA-256, the times that a stimulus was found changed and not served.
+    """
 
     study: str
     state: str
@@ -55,6 +60,7 @@ class Overview:
     votes: int
     raters: tuple[RaterRow, ...]
     exposures: tuple[Exposure, ...]
+    changed: dict[str, int]
 
 
 def overview(store: Store, study: str) -> Overview:
@@ -73,7 +79,17 @@ def overview(store: Store, study: str) -> Overview:
             votes=tx.scalar(cast) or 0,
             raters=raters,
             exposures=_exposures(tx, row),
+            changed=_changed(tx, row),
         )
+
+
+def _changed(tx: Transaction, study: Study) -> dict[str, int]:
+    query = (
+        select(Event.facts)
+        .join(Session, Session.id == Event.session_id)
+        .where(Session.study_id == study.id, Event.kind == "stimulus-changed")
+    )
+    return dict(Counter(json.loads(facts)["sha256"] for facts in tx.scalars(query)))
 
 
 def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:

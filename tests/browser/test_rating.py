@@ -104,6 +104,22 @@ def test_a_busy_server_is_asked_again_when_it_says(
     settle(brief, seen.page, [(1, 5)])
 
 
+def test_a_vote_whose_token_was_refused_is_sent_again_from_a_fresh_page(
+    brief: Served, window: Window
+) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief)
+
+    def spoil(route: Route, request: Request) -> None:
+        route.continue_(headers={**request.headers, "x-csrftoken": "no such token"})
+
+    seen.page.route("**/api/vote", spoil, times=1)
+    rate(seen.page, 1, 4)
+    rate(seen.page, 2, 5)
+    settle(brief, seen.page, [(1, 4), (2, 5)])
+    seen.check("403")
+
+
 def test_back_and_reload_show_the_present_item(brief: Served, window: Window) -> None:
     seen = window(brief)
     link = to_rating(seen.page, brief)

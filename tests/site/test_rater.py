@@ -267,6 +267,17 @@ def test_one_may_leave_and_keep_or_delete_at_any_time(visitor: Visitor) -> None:
     assert count(visitor, Rater) == 1
 
 
+def test_who_left_in_one_browser_has_left_in_all(visitor: Visitor) -> None:
+    visitor.to_rating()
+    second = Visitor(visitor.app)
+    second.open(visitor.token)
+    visitor.send("withdraw")
+    assert second.vote(1).status_code == 410
+    assert "LEFT-7" in second.page().get_data(as_text=True)
+    assert "LEFT-7" in visitor.open().get_data(as_text=True)
+    assert count(visitor, Vote) == 0
+
+
 def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
     visitor.to_rating()
     with visitor.client.session_transaction() as cookie:

@@ -58,6 +58,9 @@ def test_serves_a_link_until_a_signal(study: Path, number: int, code: int) -> No
             assert page.status_code == 200
             assert 'data-stage="consent"' in page.text
             assert "Server" not in page.headers
+            long = browser.post(f"{address}/study/consent", data={"text": "x" * 2**20})
+            assert long.status_code == 413
+            assert 'href="/study"' in long.text
         process.send_signal(number)
         _, log = process.communicate(timeout=20)
         assert process.returncode == code, log
@@ -172,9 +175,9 @@ def test_gunicorn_finds_the_application(study: Path) -> None:
 
 def test_changed_design_is_refused_once_a_rater_has_enrolled(sreval: Run, study: Path) -> None:
     from sreval.site.app import create_app
-    from sreval.site.config import database_in, site_config
+    from sreval.site.config import site_config
 
-    config = site_config(study=study, database=database_in(study), secret="s" * 40)
+    config = site_config(study=study, database=str(study / "votes.sqlite"), secret="s" * 40)
     visitor = Visitor(create_app(config))
     visitor.to_rating()
     visitor.store.dispose()

@@ -25,7 +25,8 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     out = tmp_path_factory.mktemp("words") / "messages.pot"
     options = ["--no-location", "-F", str(FOLDER / "extract.ini"), "-o", str(out)]
     root = FOLDER.parents[1]
-    CommandLineInterface().run(["pybabel", "-q", "extract", *options, str(root)])
+    command = ["pybabel", "-q", "extract", *options, str(root)]
+    CommandLineInterface().run(command)  # type: ignore[no-untyped-call]
     with out.open("rb") as file:
         return read_po(file)
 
@@ -35,8 +36,8 @@ def _read(language: str) -> Catalog:
         return read_po(file, locale=language)
 
 
-def _texts(text: str | tuple[str, ...] | list[str]) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
+def _texts(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    return [text] if isinstance(text, str) else list(text or ())
 
 
 def _placeholders(text: str) -> set[str]:
@@ -65,6 +66,7 @@ def test_placeholders_agree(words: Catalog, language: str) -> None:
             continue
         translated = there[message.id]
         wanted = _placeholders(_texts(message.id)[-1])
+        assert _texts(translated.string), message.id
         for text in _texts(translated.string):
             assert text.strip(), message.id
             assert _placeholders(text) == wanted, text

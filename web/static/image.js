@@ -38,6 +38,7 @@ export class Images {
   async #load(address, entry) {
     for (let n = 0; this.#wanted.get(address) === entry; n++) {
       const image = new Image();
+      image.decoding = "sync"; // the first paint shows it, even if its pixels were let go meanwhile
       image.src = address;
       try {
         await image.decode();
