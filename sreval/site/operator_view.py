@@ -149,12 +149,20 @@ def _refused(store: Store, study_id: int) -> set[str]:
 
 
 def _of_raters(seen: Overview, flags: pd.DataFrame) -> Iterator[Need]:
-    """Flags of raters on whom nobody has decided yet."""
-    decided = {rater.rater for rater in seen.raters if rater.decided is not None}
+    """A row a flagged rater on whom nobody has decided yet, those whose votes don't count first.
+
+    Who is under way can still see the stimuli that the rules miss, so that isn't told of them.
+    """
+    open_cases = {rater.rater: rater for rater in seen.raters if rater.decided is None}
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for flag in flags.to_dict("records"):
-        if flag["rater"] not in decided:
-            rater = str(flag["rater"])
-            yield Need(rater, str(flag["flag"]), str(flag["reason"]), "operator.rater", rater)
+        rater = open_cases.get(str(flag["rater"]))
+        if rater is not None and (rater.outcome is not None or flag["flag"] != "not used"):
+            found[rater.rater].append((str(flag["flag"]), str(flag["reason"])))
+    for name, told in found.items():
+        words, reasons = zip(*told, strict=True)
+        why = "; ".join(reason.rstrip(".") for reason in reasons)
+        yield Need(name, ", ".join(words), f"{why}.", "operator.rater", name)
 
 
 def _idle(seen: Overview, links: list[InvitationRow], now: dt.datetime) -> Iterator[Need]:
