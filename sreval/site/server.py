@@ -103,4 +103,4 @@ def _finish(server: Any) -> None:
 
 
 def _turn(server: Any) -> None:
-    server.asyncore.loop(timeout=_IDLE_SECONDS, map=server._map, count=1)
+    server.asyncore.loop(timeout=_IDLE_SECONDS, use_poll=True, map=server._map, count=1)
