@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from sreval.store import invitations
 
-from .conftest import READY, Served, Window, design, plain, served, submit, to_rating
+from .conftest import READY, Window, submit, to_rating
+from .study import Served, design, plain, served
 
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from sreval.store import models, studies
 
-from .conftest import READY, Served, Window, plain, served, to_rating
+from .conftest import READY, Window, to_rating
+from .study import Served, plain, served
 
 COUNT = "#count"
 OFFLINE = "net::ERR"

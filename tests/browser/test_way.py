@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from .conftest import READY, Served, UInt8, Watched, Window, submit
+from .conftest import READY, Watched, Window, submit
+from .study import Served, UInt8
 
 
 @pytest.mark.parametrize("ratio", [1, 1.25, 1.5, 2])
