@@ -65,7 +65,7 @@ def _shown(data: StudyData) -> Iterator[tuple[str, str]]:
         yield (
             "hidden repeats",
             f"{repeat.images} images of {repeat.dataset} by {paper.label(repeat.method)}, "
-            f"{repeat.times} times more, {repeat.distance} positions apart or more",
+            f"{counted(repeat.times, 'time')} more, {repeat.distance} positions apart or more",
         )
     for gold in design.gold:
         yield (
