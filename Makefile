@@ -47,6 +47,9 @@ evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.opinions
+	$(BIN)/python -m benchmarks.study
+	$(BIN)/python -m benchmarks.durability
+	$(BIN)/python -m benchmarks.load
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sreval needs Python 3.11 to 3.13; name one with make PYTHON=...")'

@@ -131,6 +131,7 @@ class _Crowd:
                 self._site + self._paths.get_nowait(),
                 Scorer(generator),
                 think=lambda: generator.expovariate(1 / THINK_SECONDS),
+                patience=600,
                 told=lambda _: self._voted.set(),
                 stop=self.stop,
             )

@@ -39,13 +39,15 @@ def freeze(
     from sreval.study.manifest import MANIFEST, STIMULI
 
     folder = content.find("studies", study)
-    packaged = content.packaged("studies").resolve()
-    if packaged in folder.resolve().parents:
+    home, own = folder.resolve().parent, content.own_folders("studies")
+    if home == content.packaged("studies").resolve() and home not in [o.resolve() for o in own]:
         raise UsageError(
             f"{study} is a study that the package brings; nothing is written into it.",
             f"Copy it first: sreval study new mine --from {folder.name}",
         )
     design = load_design(folder)
+    if again:
+        _refuse_once_begun(folder, design.name)
     with progress_line(0, "freezing", "image") as line:
 
         def tell(done: int, total: int) -> None:
@@ -72,3 +74,27 @@ def freeze(
         click.echo(f"Stand-ins take the places of {', '.join(manifest.stand_ins)}.", err=True)
     click.echo(f"{len(manifest.stimuli)} stimuli, {size / 1e6:.0f} MB.", err=True)
     click.echo(str(folder / MANIFEST))
+
+
+def _refuse_once_begun(folder: Path, name: str) -> None:
+    """Raise StateError when a rater has enrolled: what was shown to one must be shown to all."""
+    from sreval.store import studies
+    from sreval.store.database import open_store
+    from sreval.store.errors import StateError
+    from sreval.store.urls import default_url, parse_url, sqlite_path
+
+    url = default_url(folder, None)
+    assert url is not None
+    path = sqlite_path(parse_url(url))
+    if path is not None and not path.exists():
+        return
+    store = open_store(url)
+    try:
+        begun = name in studies.names(store) and studies.get(store, name).locked_at
+    finally:
+        store.dispose()
+    if begun:
+        raise StateError(
+            f"Raters have begun study {name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+            f"Begin another one: sreval study new {name}-2 --from {folder}",
+        )

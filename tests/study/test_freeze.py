@@ -23,6 +23,8 @@ from sreval.errors import DataError, SrevalError, UsageError
 from sreval.files import sha256_file
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import imresize
+from sreval.store import enrolment, invitations, studies
+from sreval.store.database import open_store
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.freeze import freeze
 from sreval.study.manifest import MANIFEST, Manifest, load_manifest
@@ -309,6 +311,26 @@ def test_the_command_freezes_and_prints_the_manifest(
     assert summary["stimuli"] == len(manifest.stimuli) == 12
     assert summary["sha256"] == manifest.sha256 == sha256_file(Path(summary["manifest"]))
     assert summary["stand_ins"] == ["srgan"]
+
+
+def test_stimuli_stay_once_a_rater_has_begun(
+    photos: Path, tmp_path: Path, sreval: Callable[..., Any]
+) -> None:
+    folder = tmp_path / "studies" / "mine"
+    design = write_design(folder)
+    assert sreval("study", "freeze", "mine").code == 0
+    before = (folder / MANIFEST).read_bytes()
+    store = open_store(str(folder / "votes.sqlite"), create=True)
+    studies.register(store, design, load_manifest(folder))
+    assert sreval("study", "freeze", "mine", "--again").code == 0
+    _, token = invitations.create(store, "mine", "personal")
+    enrolment.enrol(store, token, load_manifest(folder))
+    store.dispose()
+    write_png(photos / "ant.png", read_image(photos / "ant.png")[::-1])
+    ran = sreval("study", "freeze", "mine", "--again")
+    assert ran.code == 1
+    assert "Raters have begun study 'mine'" in ran.err
+    assert (folder / MANIFEST).read_bytes() == before
 
 
 def test_a_packaged_study_is_never_written_to(
