@@ -22,7 +22,8 @@ from sreval.store import enrolment, frames, invitations, operators, progress, vo
 from sreval.store.overview import overview
 from sreval.study.manifest import load_manifest
 
-from .conftest import Served, Watched, Window, plain, served
+from .conftest import Watched, Window
+from .study import Served, plain, served
 
 PASSWORD = "correct horse battery"
 NAUGHTY = "<b>bold</b> \"'; =1+1 \u202eשלום 😀"
