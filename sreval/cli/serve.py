@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -108,3 +109,7 @@ def _all_hold(config: SiteConfig, as_json: bool) -> bool:
     if as_json:
         print_json({"ok": all(c.ok for c in done), "checks": [asdict(c) for c in done]})
     return all(c.ok for c in done)
+
+
+study_serve = copy.copy(serve)
+study_serve.epilog = "Example: sreval study serve quick --port 8000"

@@ -16,7 +16,7 @@ COMMANDS = {
     "schema": ("sreval.cli.study_design:schema", "Print the JSON schema of study.toml."),
     "freeze": ("sreval.cli.study_freeze:freeze", "Fix the stimuli, as they were scored."),
     "simulate": ("sreval.cli.study_simulate:simulate", "Send simulated raters through the site."),
-    "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
+    "serve": ("sreval.cli.serve:study_serve", "Serve a study's rating site from this machine."),
     "invite": ("sreval.cli.study_run:invite", "Make links for raters."),
     "status": ("sreval.cli.study_status:status", "Who is how far, and what has been rated."),
     "pause": ("sreval.cli.study_run:pause", "Take no votes for now."),
