@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -112,7 +112,9 @@ def send_raters(
     if url:
         crowd.send(url)
         crowd.wait()
-    elif _serve(folder, database, crowd) == signal.SIGINT:
+        return crowd
+    _serve(folder, database, crowd)
+    if crowd.stop.is_set():
         crowd.wait()
         raise KeyboardInterrupt
     return crowd
@@ -179,6 +181,11 @@ class Crowd:
         return [visitor.visit for visitor in self.visitors]
 
     @property
+    def through(self) -> bool:
+        """Whether all have come to their end."""
+        return bool(self.futures) and all(future.done() for future in self.futures)
+
+    @property
     def failures(self) -> list[BaseException]:
         """What kept visitors from their end."""
         return [error for future in self.futures if (error := future.exception())]
@@ -195,8 +202,8 @@ class Crowd:
             self._line.close()
 
 
-def _serve(folder: Path, database: str, crowd: Crowd) -> int:
-    """Serve the study until the crowd is through; the signal that ended it."""
+def _serve(folder: Path, database: str, crowd: Crowd) -> None:
+    """Serve the study until the crowd is through, or a signal stops it."""
     from sreval.site import server
     from sreval.site.app import create_app
     from sreval.site.config import site_config
@@ -217,22 +224,23 @@ def _serve(folder: Path, database: str, crowd: Crowd) -> int:
                 crowd.send(server.address_of(opened))
                 ended.start()
 
-            caught = server.serve(app, opened, 8, ready)
+            server.serve(app, opened, 8, ready)
     finally:
         store.dispose()
-    return caught
 
 
 def _let_go_of(crowd: Crowd) -> None:
     """Stop the visitors before the server waits for its requests to end."""
-    before = signal.getsignal(signal.SIGINT)
-    assert callable(before)
+    for which in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(which)
+        assert callable(before)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        crowd.stop.set()
-        before(number, frame)
+        def stop(number: int, frame: FrameType | None, then: Any = before) -> None:
+            if not crowd.through:
+                crowd.stop.set()
+            then(number, frame)
 
-    signal.signal(signal.SIGINT, stop)
+        signal.signal(which, stop)
 
 
 def _end_with(crowd: Crowd) -> None:

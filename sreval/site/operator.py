@@ -72,7 +72,12 @@ def _refuse_other_sites() -> None:
     if fetched not in ("same-origin", "none") or (
         origin is not None and origin != f"{own.scheme}://{own.netloc}"
     ):
-        raise RefusalError(403, "That came from another site", "Nothing was changed.")
+        raise RefusalError(
+            403,
+            "That came from another site",
+            "Nothing was changed. If it was this one, then its base URL isn't the address that "
+            "your browser shows: serve it with --base-url.",
+        )
 
 
 @operator.get("/login")

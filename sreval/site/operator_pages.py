@@ -38,14 +38,27 @@ def study(name: str) -> Page:
 def _watched(data: StudyData | None) -> dict[str, Any]:
     if data is None:
         return {}
+    gold = monitor.gold_results(data.votes, data.design)
+    repeats = monitor.repeat_results(data.votes)
     return {
         "outcomes": monitor.outcomes(data),
-        "cells": monitor.cells(data).to_dict("records"),
+        "cells": {(c["dataset"], c["method"]): c for c in monitor.cells(data).to_dict("records")},
         "exposure": monitor.exposure(data).to_dict("records"),
         "sos": monitor.sos(data),
-        "gold": monitor.gold_results(data.votes, data.design).to_dict("records"),
-        "repeats": monitor.repeat_results(data.votes).to_dict("records"),
+        "gold": {row["rater"]: row for row in gold.to_dict("records")},
+        "gold_all": (int(gold["wrong"].sum()), int(gold["asked"].sum())),
+        "repeats": {row["rater"]: row for row in repeats.to_dict("records")},
+        "repeats_all": _over_pairs(repeats),
     }
+
+
+def _over_pairs(repeats: pd.DataFrame) -> dict[str, float]:
+    """All raters' repeats together: pairs, share of the same score, mean change."""
+    pairs = int(repeats["pairs"].sum())
+    if not pairs:
+        return {}
+    means = {name: float((repeats[name] * repeats["pairs"]).sum()) for name in ("exact", "change")}
+    return {"pairs": pairs, **{name: total / pairs for name, total in means.items()}}
 
 
 @operator.get("/studies/<name>/raters/<pseudonym>")

@@ -33,12 +33,13 @@ IDLE = dt.timedelta(days=7)
 class Need:
     """Something that needs a hand: on whom or what, in a word, why, and which page helps.
 
-    ``page`` is an endpoint of the blueprint, ``rater`` its argument where it has one.
+    ``why`` holds single reasons, each possibly in an operator's own words. ``page`` is an
+    endpoint of the blueprint, ``rater`` its argument where it has one.
     """
 
     what: str
     flag: str
-    why: str
+    why: tuple[str, ...]
     page: str = ""
     rater: str = ""
 
@@ -110,16 +111,16 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
         yield Need(
             row.name,
             "retention date",
-            f"It was {retention}, and the data of {len(seen.raters)} raters are still here.",
+            (f"It was {retention}, and the data of {len(seen.raters)} raters are still here.",),
             "operator.steer",
         )
     if row.state == "paused":
-        yield Need(row.name, "paused", "Raters are asked to come back later.", "operator.steer")
+        yield Need(row.name, "paused", ("Raters are asked to come back later.",), "operator.steer")
     if row.state == "open" and seen.complete >= seen.target:
         yield Need(
             row.name,
             "enough raters",
-            f"{seen.complete} of {seen.target} raters are complete: the study can be closed.",
+            (f"{seen.complete} of {seen.target} raters are complete: the study can be closed.",),
             "operator.steer",
         )
 
@@ -129,12 +130,12 @@ def _stimuli(here: Site, row: StudyRow) -> Iterator[Need]:
     names = {s.sha256: " / ".join(s.key) for s in here.manifest.stimuli}
     missing = here.shelf.missing()
     for sha256 in missing:
-        yield Need(names[sha256], "damaged stimulus", "Its file is gone; put it back.")
+        yield Need(names[sha256], "damaged stimulus", ("Its file is gone; put it back.",))
     for sha256 in sorted(_refused(here.store, row.id) & names.keys() - set(missing)):
         try:
             here.shelf.read(sha256)
         except StimulusError as error:
-            yield Need(names[sha256], "damaged stimulus", str(error))
+            yield Need(names[sha256], "damaged stimulus", (str(error),))
 
 
 def _refused(store: Store, study_id: int) -> set[str]:
@@ -149,18 +150,27 @@ def _refused(store: Store, study_id: int) -> set[str]:
 
 
 def _of_raters(seen: Overview, flags: pd.DataFrame) -> Iterator[Need]:
-    """Flags of raters on whom nobody has decided yet."""
-    decided = {rater.rater for rater in seen.raters if rater.decided is not None}
+    """A row a flagged rater on whom nobody has decided yet, those whose votes don't count first.
+
+    Who is under way can still see the stimuli that the rules miss, so that isn't told of them.
+    """
+    open_cases = {rater.rater: rater for rater in seen.raters if rater.decided is None}
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for flag in flags.to_dict("records"):
-        if flag["rater"] not in decided:
-            rater = str(flag["rater"])
-            yield Need(rater, str(flag["flag"]), str(flag["reason"]), "operator.rater", rater)
+        rater = open_cases.get(str(flag["rater"]))
+        if rater is not None and (rater.outcome is not None or flag["flag"] != "not used"):
+            found[rater.rater].append((str(flag["flag"]), str(flag["reason"])))
+    for name, told in found.items():
+        words, reasons = zip(*told, strict=True)
+        yield Need(name, ", ".join(words), reasons, "operator.rater", name)
 
 
 def _idle(seen: Overview, links: list[InvitationRow], now: dt.datetime) -> Iterator[Need]:
     for rater in seen.raters:
         if rater.outcome is None and now - rater.seen_at > IDLE:
-            yield Need(rater.rater, "idle", _idle_reason(rater, now), "operator.rater", rater.rater)
+            yield Need(
+                rater.rater, "idle", (_idle_reason(rater, now),), "operator.rater", rater.rater
+            )
     unused = [
         link
         for link in links
@@ -171,10 +181,11 @@ def _idle(seen: Overview, links: list[InvitationRow], now: dt.datetime) -> Itera
     ]
     if unused and seen.state != "closed":
         plural = "link is" if len(unused) == 1 else "links are"
+        first = f"the first on {unused[0].created_at:%Y-%m-%d}"
         yield Need(
             f"{len(unused)} {plural} unused",
             "links unused",
-            f"Made more than {IDLE.days} days ago, the first on {unused[0].created_at:%Y-%m-%d}.",
+            (f"Made more than {IDLE.days} days ago, {first}.",),
             "operator.links",
         )
 

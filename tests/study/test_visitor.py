@@ -169,6 +169,19 @@ def test_the_command_sends_raters_to_the_end_and_marks_their_data(
     assert means["nearest"] < means["bicubic"] < means["hr"]
 
 
+def test_raters_can_be_sent_to_a_site_that_runs_already(
+    study: Path, sreval: Callable[..., Any]
+) -> None:
+    (study.parents[1] / "q.csv").write_text("method,quality\nnearest,1.3\nbicubic,2.6\nhr,4.4\n")
+    with served(study, lambda app: app) as (site, store):
+        ran = sreval(
+            "study", "simulate", "small", "--raters", "2", "--url", site, "--qualities", "q.csv"
+        )
+        assert len(stored(store)) == 2 * ITEMS
+    assert ran.code == 0, ran.err
+    assert ran.out == f"2 simulated raters, 2 to the end; {2 * ITEMS} votes.\n"
+
+
 def test_a_study_with_real_raters_is_refused(study: Path, sreval: Callable[..., Any]) -> None:
     with served(study, lambda app: app) as (site, store):
         _, token = invitations.create(store, "small", "personal")
