@@ -9,7 +9,6 @@ TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: demo test tools lint format messages bench evidence variants clean
-.PHONY: demo test tools lint format messages bench evidence clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -43,14 +42,18 @@ messages: $(VENV)/.ready
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics
 
+# What needs photographs runs where they are named: make evidence DATA=FOLDER.
 evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.conformance
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.opinions
+	$(BIN)/python -m benchmarks.inference
+	$(if $(DATA),$(BIN)/python -m benchmarks.training_step --data "$(DATA)")
 	$(BIN)/python -m benchmarks.study
 	$(BIN)/python -m benchmarks.durability
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.walks
 
 # The five variants, in the order in which they start from each other; resumed where it stopped.
 VARIANTS := srresnet-mse srgan-vgg54 srresnet-vgg22 srgan-vgg22 srgan-mse
