@@ -18,7 +18,7 @@ from sreval.site.device import Facts, Report
 from sreval.site.problems import PageError
 from sreval.store import enrolment, invitations, progress, studies
 from sreval.store.enrolment import Enrolled
-from sreval.store.errors import TokenError
+from sreval.store.errors import TokenError, VoteError
 from sreval.store.invitations import InvitationRow
 from sreval.store.progress import Current, SessionState
 from sreval.study.design import Question, When
@@ -89,7 +89,10 @@ def _begin(token: str, via: str) -> None:
 def _finished() -> bool:
     if "sid" not in session:
         return "left" in session
-    return progress.state(site().store, session_id()).stage == "done"
+    try:
+        return progress.state(site().store, session_id()).stage == "done"
+    except VoteError:
+        return True  # deleted meanwhile
 
 
 def _enrol() -> None:
@@ -176,6 +179,8 @@ def _thanks(outcome: str) -> dict[str, Any]:
 @rater.post("/study/<any(consent, device, questions, instructions, closing, break):stage>")
 def step(stage: str) -> Page:
     """A form of one stage. Sent twice or from an old page, it leads to the present one."""
+    if stage == "consent" and request.form.get("version") != site().design.consent.version:
+        return _to_study()  # another text was read than the one that stands
     if stage == "consent" and "token" in session:
         _enrol()
     state, here = open_current().state, site()

@@ -162,7 +162,7 @@ def _engine(url: URL) -> Any:
         options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS}}
         listeners = {"connect": _on_postgresql}
     try:
-        engine = create_engine(url, pool_timeout=BUSY_SECONDS, **options)
+        engine = create_engine(url, pool_timeout=BUSY_SECONDS, hide_parameters=True, **options)
     except (ImportError, NoSuchModuleError):
         raise StoreError(
             f"The driver of {url.get_backend_name()} is not installed.",

@@ -35,9 +35,11 @@ def bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
     buried = tombstone_hash(study.name, rater.pseudonym)
     tx.add(Tombstone(study_id=study.id, pseudonym_sha256=buried, deleted_at=now))
     if rater.invitation_id is not None:
-        link = tx.get_one(Invitation, rater.invitation_id)
-        link.revoked_at = link.revoked_at or now
-        link.label = ""
+        link = tx.get(Invitation, rater.invitation_id)
+        while link is not None and link.kind == "personal":
+            link.revoked_at = link.revoked_at or now
+            link.label = ""
+            link = tx.get(Invitation, link.parent_id) if link.parent_id else None
     tx.flush()
     tx.delete(rater)
     tx.flush()

@@ -122,7 +122,7 @@ def answer(store: Store, session_id: str, when: When, answers: Mapping[str, str]
                 Answer(session_id=session_id, when=when, key=key, value=value, at=now)
                 for key, value in given.items()
             )
-            if screened_out(found.design, given):
+            if when == "before" and screened_out(found.design, given):
                 end(tx, store, found, "screened_out")
             else:
                 advance(found)
@@ -163,7 +163,7 @@ def withdraw(store: Store, session_id: str, delete: bool = False) -> SessionStat
     """
     with store.begin() as tx:
         found = find(tx, session_id, lock=True)
-        if found.session.outcome != "withdrew":
+        if found.session.outcome is None:
             end(tx, store, found, "withdrew")
         last = state_of(found)
         if delete:

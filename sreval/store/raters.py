@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError
 from sreval.store import audit
@@ -42,9 +43,18 @@ def decide(
         session.accepted_reason = reason if accepted is not None else ""
         if accepted is False:
             session.holds_slot = False
+        elif session.outcome == "complete" and not session.holds_slot:
+            session.holds_slot = not _slot_is_taken(tx, session)
         audit.record(
             tx, store.clock(), who, "decide", row.id, rater=pseudonym, accepted=accepted, why=reason
         )
+
+
+def _slot_is_taken(tx: Transaction, session: Session) -> bool:
+    others = select(Session.id).where(
+        Session.study_id == session.study_id, Session.slot == session.slot, Session.holds_slot
+    )
+    return tx.scalar(others) is not None
 
 
 def release(
@@ -73,6 +83,7 @@ def release(
                 Session.seen_at < store.clock() - idle,
             )
             .order_by(Rater.number)
+            .with_for_update(of=Session)
         )
         found = {
             name: key for name, key in tx.execute(query) if not pseudonyms or name in pseudonyms

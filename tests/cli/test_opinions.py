@@ -95,7 +95,7 @@ def test_simulated_votes_are_marked_everywhere(
         assert pd.read_csv(table)["simulated"].all()
     figures = {path.stem for path in out.glob("*.svg")}
     assert figures == {
-        "scores-simulated", "ranks-simulated", "significance-simulated", "raters", "matrix"
+        "scores-simulated", "ranks-simulated", "significance-simulated", "raters", "matrix", "sos"
     }  # fmt: skip
 
 

@@ -109,9 +109,9 @@ def test_latex_is_run_without_shell_escape_where_it_is_installed(
 
 
 def test_latex_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_program(tmp_path, "pdflatex", 'echo "! Undefined control sequence."; exit 1')
+    put_program(tmp_path, "xelatex", 'echo "! Undefined control sequence."; exit 1')
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    assert compile_pdf("text") == (None, "no PDF: pdflatex failed: ! Undefined control sequence.")
+    assert compile_pdf("text") == (None, "no PDF: xelatex failed: ! Undefined control sequence.")
 
 
 def test_no_latex_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

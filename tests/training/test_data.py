@@ -14,7 +14,7 @@ from PIL import Image
 from sreval.errors import DataError
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
-from sreval.networks.architecture import ESPCNArchitecture, SRResNetArchitecture
+from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
 from sreval.training.leaks import fingerprint, refuse_leaks
 from sreval.training.pack import Pack, open_pack
 from sreval.training.recipe import Data
@@ -199,7 +199,7 @@ def test_stored_state_gives_the_same_batches(pack: Pack) -> None:
 
 
 def test_luma_networks_get_luma(pack: Pack) -> None:
-    low, high = Sampler(pack, Data(crop=32, batch=3), ESPCNArchitecture(), CPU, 5).batch()
+    low, high = Sampler(pack, Data(crop=32, batch=3), SRCNNArchitecture(), CPU, 5).batch()
     assert low.shape == (3, 1, 8, 8)
     assert high.shape == (3, 1, 32, 32)
     assert float(low.min()) >= 16 / 255 - 1e-6
