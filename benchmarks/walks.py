@@ -38,6 +38,7 @@ from sreval.report import paper
 PAGES = ("walk-benchmark", "walk-raters", "walk-paper")
 AT_HAND = {r"sreval data fetch (Set5 Set14 BSD100).*": r"sreval data check \1"}
 """With SREVAL_DATA the data sets are here: their hashes are checked instead."""
+UNLIKE_A_READERS = ("SREVAL_HOME", "SREVAL_DEBUG", "PYTHONDONTWRITEBYTECODE")
 FAR_APART = 0.25
 RATERS = 26
 _PATIENCE = 60.0
@@ -45,7 +46,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Step:
-    """One block: its commands, how long they took, and the last of what they printed."""
+    """One block: its commands as run, how long they took, and the last of what they printed."""
 
     commands: str
     seconds: float
@@ -78,21 +79,22 @@ def walk(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "PATH": f"{_shim(folder)}{os.pathsep}{os.environ['PATH']}"}
-    environment = {k: v for k, v in environment.items() if k not in ("SREVAL_HOME", "SREVAL_DEBUG")}
+    environment = {name: v for name, v in environment.items() if name not in UNLIKE_A_READERS}
     steps = []
     with contextlib.ExitStack() as servers:
         for commands in blocks(page):
-            text = commands.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+            asked = commands.strip()
             for pattern, instead in replace.items():
-                text = re.sub(pattern, instead, text)
+                asked = re.sub(pattern, instead, asked)
+            text = asked.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
             start = time.monotonic()
             if re.match(r"sreval serve (?!.*--check)", text):
                 servers.close()
-                text = f"exec {text.strip()} --port {port}"
+                text = f"exec {text} --port {port}"
                 printed = servers.enter_context(_served(text, folder, environment, port))
             else:
                 printed = _run(text, folder, environment)
-            steps.append(Step(commands.strip(), time.monotonic() - start, printed[-1500:]))
+            steps.append(Step(asked, time.monotonic() - start, printed[-1500:]))
             after(commands, folder)
     return steps
 
@@ -234,10 +236,15 @@ def lines(content: Mapping[str, Any]) -> list[str]:
         text += [f"## [{page}.md](../../docs/{page}.md): {total / 60:.1f} minutes", ""]
         text += ["| command | seconds |", "| --- | ---: |"]
         for step in steps:
-            shown = re.sub(r"\s*\\?\n\s*", " ", step["commands"]).replace("|", "\\|")
-            text.append(f"| `{shown}` | {step['seconds']:.1f} |")
+            text.append(f"| {_shown(step['commands'])} | {step['seconds']:.1f} |")
         text.append("")
     return [*text, *_order_lines(content), *repeated_lines(content["repeated"])]
+
+
+def _shown(commands: str) -> str:
+    """The commands of a block in a cell, a line each; of a file only that it is written."""
+    text = re.sub(r" *\\\n *", " ", re.sub(r" <<'(\w+)'\n.*?^\1$", "", commands, flags=re.M | re.S))
+    return "<br>".join(f"`{line}`" for line in text.replace("|", "\\|").splitlines())
 
 
 def _order_lines(content: Mapping[str, Any]) -> list[str]:
