@@ -179,7 +179,8 @@ def _thanks(outcome: str) -> dict[str, Any]:
 @rater.post("/study/<any(consent, device, questions, instructions, closing, break):stage>")
 def step(stage: str) -> Page:
     """A form of one stage. Sent twice or from an old page, it leads to the present one."""
-    if stage == "consent" and request.form.get("version") != site().design.consent.version:
+    stands = site().design.consent.version
+    if stage == "consent" and request.form.get("version", stands) != stands:
         return _to_study()  # another text was read than the one that stands
     if stage == "consent" and "token" in session:
         _enrol()
