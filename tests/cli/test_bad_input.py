@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -640,7 +641,11 @@ def files_of_at_most(limit: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("method", "limit", "stopped_at"),
-    [("bicubic", 10_000, "cat.png"), ("again=nearest", 3_000, JOURNAL), ("hr", 60_000, RESULTS)],
+    [
+        ("bicubic", 10_000, "(cat|tac)\\.png"),
+        ("again=nearest", 3_000, JOURNAL),
+        ("hr", 60_000, RESULTS),
+    ],
 )
 def test_a_full_disk_stops_the_run_and_loses_nothing(
     sreval: Sreval, photos: Path, out: Path, method: str, limit: int, stopped_at: str
@@ -653,7 +658,8 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
         full = benchmark(sreval, photos, out, *more, method=method)
     assert full.code == FAILED
     assert sentence(full).startswith(f"Can't write {out}")
-    assert f"{stopped_at}: File too large. Nothing written before is lost; free" in full.err
+    told = rf"{stopped_at}: File too large\. Nothing written before is lost; free"
+    assert re.search(told, full.err), full.err
     pd.testing.assert_frame_equal(read_frame(out), before)
     assert not list(out.rglob("*.part"))
 
