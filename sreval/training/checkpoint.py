@@ -120,7 +120,7 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
     state = {
         name: tensor.bfloat16() if name.startswith("discriminator.") else tensor
         for name, tensor in _state(learner).items()
-        if not name.startswith("discriminator_adam.")
+        if not name.startswith("discriminator_optimiser.")
     }
     metadata = _metadata(LIGHT_FORMAT, learner.recipe, progress, data_sha256)
     parts = _split(state)
@@ -221,14 +221,13 @@ def _restore(learner: Learner, tensors: dict[str, Tensor], path: Path) -> None:
     for prefix, optimiser in _optimisers(learner).items():
         own = _below(prefix, tensors)
         for place, parameter in enumerate(optimiser.param_groups[0]["params"]):
-            for name in ("step", "exp_avg", "exp_avg_sq"):
-                if f"{place}.{name}" not in own:
-                    continue
-                saved = own[f"{place}.{name}"]
+            for name, saved in _below(str(place), own).items():
                 # the fused update asks for the parameter's own memory layout
                 like = parameter if saved.shape == parameter.shape else saved
+                # a count in whole numbers stays on the host, where Soap reads it
+                device = parameter.device if saved.is_floating_point() else "cpu"
                 optimiser.state[parameter][name] = torch.empty_like(
-                    like, dtype=saved.dtype, device=parameter.device, requires_grad=False
+                    like, dtype=saved.dtype, device=device, requires_grad=False
                 ).copy_(saved)
 
 
@@ -248,10 +247,10 @@ def _networks(learner: Learner) -> dict[str, nn.Module]:
     return {prefix: network for prefix, network in networks.items() if network is not None}
 
 
-def _optimisers(learner: Learner) -> dict[str, torch.optim.Adam]:
-    found = {"generator_adam": learner.optimiser}
+def _optimisers(learner: Learner) -> dict[str, torch.optim.Optimizer]:
+    found: dict[str, torch.optim.Optimizer] = {"generator_optimiser": learner.optimiser}
     if learner.discriminator_optimiser is not None:
-        found["discriminator_adam"] = learner.discriminator_optimiser
+        found["discriminator_optimiser"] = learner.discriminator_optimiser
     return found
 
 

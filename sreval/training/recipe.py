@@ -67,7 +67,10 @@ class Data(Config):
 
 
 class Optimisation(Config):
-    """Adam and its schedule.
+    """The optimiser and its schedule.
+
+    `soap` turns Adam's update into the eigenbasis of the gradient's second moments, for networks
+    small enough that this costs little; a discriminator always has Adam.
 
     The run ends after `updates`, or after as many as fit into `minutes`, counted from the rate of
     the first updates. `steps` multiplies the learning rate by `factor` at each of `milestones`;
@@ -76,6 +79,7 @@ class Optimisation(Config):
     then the average.
     """
 
+    optimiser: Literal["adam", "soap"] = "adam"
     updates: PositiveInt | None = None
     minutes: PositiveFloat | None = None
     learning_rate: PositiveFloat = 1e-4

@@ -20,6 +20,7 @@ from sreval.networks.packing import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
 from sreval.training.recipe import Recipe
+from sreval.training.soap import Soap
 
 Terms = dict[str, Tensor]
 Module = TypeVar("Module", bound=nn.Module)
@@ -35,7 +36,7 @@ class Learner:
         self.generator = self._placed(recipe.network.build())
         vgg = load_vgg(tuple(recipe.loss.vgg)) if recipe.loss.vgg else None
         self.content = self._placed(ContentLoss(recipe.loss, vgg))
-        self.optimiser = self._adam(self.generator)
+        self.optimiser = self._optimiser(self.generator)
         self.discriminator: Discriminator | None = None
         self.discriminator_optimiser: torch.optim.Adam | None = None
         if recipe.loss.adversarial:
@@ -151,7 +152,7 @@ class Learner:
             "d_sr": fake.float().sigmoid().mean(),
         }
 
-    def _descend(self, optimiser: torch.optim.Adam, loss: Tensor) -> None:
+    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -176,6 +177,12 @@ class Learner:
 
     def _placed(self, module: Module) -> Module:
         return module.to(self.device).to(memory_format=torch.channels_last)
+
+    def _optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        o = self.recipe.optimisation
+        if o.optimiser == "soap":
+            return Soap(network.parameters(), o.learning_rate, (o.beta1, o.beta2))
+        return self._adam(network)
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         o = self.recipe.optimisation

@@ -1,0 +1,44 @@
+"""Soap against a published implementation, update by update."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pytorch_optimizer import SOAP
+
+from sreval.training.soap import Soap
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 4), (6, 1, 9), (4, 3, 9)])
+def test_updates_equal_a_published_implementations(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(3)
+    ours = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    theirs = ours.detach().clone().requires_grad_()
+    mine = Soap([ours], lr=1e-2, betas=(0.9, 0.95), every=4)
+    published = SOAP(
+        [theirs], lr=1e-2, betas=(0.9, 0.95), weight_decay=0.0, precondition_frequency=4
+    )
+    towards, start = torch.randn(shape, dtype=torch.float64), ours.detach().clone()
+    for _ in range(15):
+        gradient = (ours.detach() - towards) * (1 + torch.rand(shape, dtype=torch.float64))
+        ours.grad, theirs.grad = gradient, gradient.clone()
+        mine.step()
+        published.step()
+        # their QR is made in float32
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert (ours - start).abs().max() > 0.05
+
+
+def test_a_convolution_is_turned_as_its_flattened_filters() -> None:
+    torch.manual_seed(4)
+    filters = torch.randn(4, 3, 3, 3, dtype=torch.float64)
+    square = filters.clone().to(memory_format=torch.channels_last).requires_grad_()
+    flat = filters.flatten(2).clone().requires_grad_()
+    optimisers = [Soap([square], lr=1e-2, every=2), Soap([flat], lr=1e-2, every=2)]
+    for _ in range(6):
+        gradient = torch.randn(4, 3, 3, 3, dtype=torch.float64)
+        square.grad = gradient.to(memory_format=torch.channels_last)
+        flat.grad = gradient.flatten(2)
+        for optimiser in optimisers:
+            optimiser.step()
+    torch.testing.assert_close(square.flatten(2), flat, rtol=1e-12, atol=1e-14)
