@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+import scipy
 
 from sreval.errors import unknown_name
 from sreval.statistics.arrays import Floats, check_level
@@ -79,7 +79,9 @@ def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
         )
     freedom = min(per_rater.size, per_image.size) - 1
     half = (
-        float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance) if freedom else math.nan
+        float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
+        if freedom
+        else math.nan
     )
     mean = float(ratings.score.mean())
     return Interval(
@@ -187,8 +189,8 @@ def _mean_group_variance(score: Floats, codes: Codes) -> float:
 def _pigeonhole_means(ratings: Ratings, resamples: int, generator: np.random.Generator) -> Floats:
     shape = (ratings.n_raters, ratings.n_stimuli)
     cells = (ratings.rater, ratings.stimulus)
-    sums = sparse.csr_array((ratings.score, cells), shape=shape)
-    counts = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+    sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
+    counts = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
     means = []
     for start in range(0, resamples, 200):
         size = min(200, resamples - start)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sreval.statistics.arrays import Floats
 from sreval.statistics.ratings import Ratings, group_mean
@@ -148,5 +148,5 @@ def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.
 def _correlations(scores: Floats, rest: Floats) -> tuple[float, float]:
     if scores.size < 3 or np.ptp(scores) == 0 or np.ptp(rest) == 0:
         return np.nan, np.nan
-    spearman = stats.pearsonr(stats.rankdata(scores), stats.rankdata(rest))
-    return float(stats.pearsonr(scores, rest).statistic), float(spearman.statistic)
+    spearman = scipy.stats.pearsonr(scipy.stats.rankdata(scores), scipy.stats.rankdata(rest))
+    return float(scipy.stats.pearsonr(scores, rest).statistic), float(spearman.statistic)
