@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from sreval.report.sections import (
     in_order,
     interval_column,
     listed,
+    marks_of,
     method_column,
     p_value,
     printed,
@@ -253,11 +255,11 @@ def analyse(
             if names:
                 raise
             not_done.append(f"{name}: {error.message}")
-    if votes["simulated"].astype(bool).any():
-        sections = [_simulated(section) for section in sections]
+    if words := marks_of(votes):
+        sections = [_marked(section, words) for section in sections]
     return sections, not_done
 
 
-def _simulated(made: Section) -> Section:
-    frame = made.frame.assign(simulated=True)
-    return Section(made.analysis, f"{made.title} (simulated)", frame, made.shown, made.notes)
+def _marked(made: Section, words: list[str]) -> Section:
+    frame = made.frame.assign(**{word.replace("-", "_"): True for word in words})
+    return replace(made, title=f"{made.title} ({', '.join(words)})", frame=frame)

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 import scipy
+from numpy.typing import ArrayLike
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, check_level, vector

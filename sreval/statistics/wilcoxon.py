@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 import scipy
+from numpy.typing import ArrayLike
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, paired_vectors
