@@ -25,7 +25,7 @@ from sreval.report.cells import (
 from sreval.report.sections import INTERVAL_OF, SIMULATED, listed, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
 from sreval.statistics.multiplicity import holm
-from sreval.statistics.opinion import INTERVALS, POOLED_WARNING
+from sreval.statistics.opinion import INTERVALS, POOLED_WARNING, mean_of
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.votes import STIMULUS, opinions, stand_ins
 
@@ -197,7 +197,7 @@ def _notes(
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
     note = (
-        f"MOS{f' of {study}' if study else ''}: mean of the votes ({sizes}); {level:.0%} interval "
+        f"MOS{f' of {study}' if study else ''}: {mean_of(unit)} ({sizes}); {level:.0%} interval "
         f"by Student t, unit {unit}, about {CLAIMS[unit]}."
     )
     if tests:

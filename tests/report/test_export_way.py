@@ -75,7 +75,7 @@ def test_opinions_of_an_export_are_marked_as_the_report_marks_them(
     frame = pd.read_csv(table)
     assert frame["simulated"].all()
     assert frame["stand_ins"].all()
-    figure = (tmp_path / "made/scores.svg").read_text()
+    figure = (tmp_path / "made/scores-demo.svg").read_text()
     assert "SIMULATED · STAND-INS" in figure
     told = json.loads(sreval("opinions", votes, "--json").out)
     assert (told["simulated"], told["stand_ins"]) == (True, ["srcnn"])
