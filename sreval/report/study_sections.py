@@ -20,7 +20,7 @@ _MOST_ROWS = 60
 def design_part(data: StudyData) -> Part:
     """What was asked, shown and planned."""
     design = data.design
-    part = Part("Design", [f"Instructions: “{design.instructions}”"])
+    part = Part("Design", [f"Instructions: “{design.instructions.strip()}”"])
     rows = [*_shown(data), *_session(design), *_planned(design)]
     frame = pd.DataFrame(rows, columns=["what", "value"])
     columns = {"": column("what"), "as designed": column("value")}
@@ -93,6 +93,9 @@ def _session(design: StudyDesign) -> Iterator[tuple[str, str]]:
     yield "consent", f"version {design.consent.version}"
 
 
+_CORRECTIONS = {"holm": "Holm's correction", "none": "no correction"}
+
+
 def _planned(design: StudyDesign) -> Iterator[tuple[str, str]]:
     analysis = design.analysis
     yield "raters planned", str(design.raters)
@@ -101,7 +104,7 @@ def _planned(design: StudyDesign) -> Iterator[tuple[str, str]]:
     yield (
         "test planned",
         f"two-sided Wilcoxon signed-rank over {analysis.unit}s, alpha {analysis.alpha:g}, "
-        f"correction {analysis.correction}",
+        f"{_CORRECTIONS[analysis.correction]}",
     )
     yield "results before the end", "allowed" if analysis.look_before_close else "hidden"
     yield "data kept until", str(design.retention or "no date set")
