@@ -175,10 +175,11 @@ def lines(content: dict[str, Any]) -> list[str]:
     """The Markdown page below its title."""
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in content["by_kind"].items())
     with_pdf = "PDF by LaTeX included" if content["pdf"] else "no LaTeX here, so without the PDF"
+    busy = content["load_average"][0] > _CORES / 2
     return [
         f"`sreval report` of a closed study of {content['raters']} simulated raters, no benchmark "
         f"results beside it ({kinds}; {with_pdf}), on {_CORES} cores. Goals: under "
-        f"{GOAL_SECONDS:.0f} s, a page under {GOAL_MB:.0f} MB.",
+        f"{GOAL_SECONDS:.0f} s, a page under {GOAL_MB:.0f} MB.{' Other work shared the machine.' if busy else ''}",
         "",
         "| what | measured |",
         "| --- | ---: |",

@@ -93,9 +93,6 @@ def _session(design: StudyDesign) -> Iterator[tuple[str, str]]:
     yield "consent", f"version {design.consent.version}"
 
 
-_CORRECTIONS = {"holm": "Holm's correction", "none": "no correction"}
-
-
 def _planned(design: StudyDesign) -> Iterator[tuple[str, str]]:
     analysis = design.analysis
     yield "raters planned", str(design.raters)
@@ -104,7 +101,7 @@ def _planned(design: StudyDesign) -> Iterator[tuple[str, str]]:
     yield (
         "test planned",
         f"two-sided Wilcoxon signed-rank over {analysis.unit}s, alpha {analysis.alpha:g}, "
-        f"{_CORRECTIONS[analysis.correction]}",
+        + {"holm": "Holm's correction", "none": "no correction"}[analysis.correction],
     )
     yield "results before the end", "allowed" if analysis.look_before_close else "hidden"
     yield "data kept until", str(design.retention or "no date set")
