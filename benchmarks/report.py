@@ -176,10 +176,11 @@ def lines(content: dict[str, Any]) -> list[str]:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in content["by_kind"].items())
     with_pdf = "PDF by LaTeX included" if content["pdf"] else "no LaTeX here, so without the PDF"
     busy = content["load_average"][0] > _CORES / 2
+    shared = " Other work shared the machine." if busy else ""
     return [
         f"`sreval report` of a closed study of {content['raters']} simulated raters, no benchmark "
         f"results beside it ({kinds}; {with_pdf}), on {_CORES} cores. Goals: under "
-        f"{GOAL_SECONDS:.0f} s, a page under {GOAL_MB:.0f} MB.{' Other work shared the machine.' if busy else ''}",
+        f"{GOAL_SECONDS:.0f} s, a page under {GOAL_MB:.0f} MB.{shared}",
         "",
         "| what | measured |",
         "| --- | ---: |",
