@@ -51,6 +51,7 @@ evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.inference
 	$(if $(DATA),$(BIN)/python -m benchmarks.training_step --data "$(DATA)")
 	$(BIN)/python -m benchmarks.study
+	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.durability
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.walks

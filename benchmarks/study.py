@@ -91,7 +91,9 @@ def account(
         + sum(visit.outcome != "complete" for visit in crowd.visits),
         **_against_acknowledged(rows, told),
         **_against_design(rows, design, manifest, raters),
-        "bytes of the second export that differ": _exported_again(database, work, design.name),
+        "bytes of the second export that differ": _exported_again(
+            database, work, design.name, manifest
+        ),
     }
     return {
         "raters": raters,
@@ -214,15 +216,15 @@ def _repeats_too_soon(
     return wrong
 
 
-def _exported_again(database: str, work: Path, study: str) -> int:
+def _exported_again(database: str, work: Path, study: str, manifest: Manifest) -> int:
     """Bytes by which an export of the imported export differs from the first."""
     first, second = work / "first.zip", work / "second.zip"
     store = open_store(database)
-    exchange.export(store, study, first)
+    exchange.export(store, study, manifest, first)
     store.dispose()
     other = open_store(str(work / "other.sqlite"), create=True)
     exchange.import_(other, first)
-    exchange.export(other, study, second)
+    exchange.export(other, study, manifest, second)
     other.dispose()
     a, b = first.read_bytes(), second.read_bytes()
     return abs(len(a) - len(b)) + sum(x != y for x, y in zip(a, b, strict=False))

@@ -24,6 +24,7 @@ from sreval.report.records import csv_text
 from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
 from sreval.statistics.comparison import ADJUSTMENTS, Unit
 from sreval.statistics.opinion import INTERVALS
+from sreval.statistics.votes import stand_ins
 
 
 @click.command(
@@ -109,8 +110,11 @@ def opinions(
     text += "".join(f"\nNot done: {reason}" for reason in not_done) + "\n" * bool(not_done)
     if as_json:
         records = [to_records(section) for section in sections]
-        simulated = bool(votes["simulated"].astype(bool).any())
-        print_json({"sections": records, "not_done": not_done, "simulated": simulated})
+        marks = {
+            "simulated": bool(votes["simulated"].astype(bool).any()),
+            "stand_ins": stand_ins(votes),
+        }
+        print_json({"sections": records, "not_done": not_done, **marks})
     else:
         click.echo(text, nl=False)
     if out is not None:

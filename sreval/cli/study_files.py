@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from sreval.cli.study_run import opened, study_and_database, where
+from sreval.content import find
 from sreval.store import exchange
 from sreval.store.backup import backup as make_backup
 from sreval.store.backup import restore as put_back
 from sreval.store.database import open_store
 from sreval.store.urls import parse_url, sqlite_path
+from sreval.study.manifest import load_manifest
 
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
 
@@ -24,10 +26,14 @@ def export_command(study: str, database: str | None, out: Path | None) -> None:
     """Write votes, plans, sessions, answers and events as CSV files, with the design.
 
     What every column means stands in docs/data-dictionary.md. No link and no secret is in it.
-    The file `votes.csv` is what `sreval opinions` reads.
+    The file `votes.csv` is what `sreval opinions` and `sreval table --ratings` read. Before the
+    study is closed an export counts as a look at results: the audit log keeps it, the report
+    tells it.
     """
     with opened(study, database) as (store, name):
-        click.echo(str(exchange.export(store, name, out or Path(f"{name}-{_now()}.zip"))))
+        manifest = load_manifest(find("studies", study))
+        path = out or Path(f"{name}-{_now()}.zip")
+        click.echo(str(exchange.export(store, name, manifest, path)))
 
 
 @click.command("import", epilog="Example: sreval study import ledig2017 ledig2017.zip")

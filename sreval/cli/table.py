@@ -13,7 +13,7 @@ from sreval.cli.ratings import RATING_SCALE, STIMULI, WITHOUT, load_votes, parse
 from sreval.content import find
 from sreval.files import write_atomic
 from sreval.report.collect import collect, select
-from sreval.report.opinion_rows import check_same_stimuli, with_mos
+from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
 from sreval.report.records import comparison_records, csv_text
 from sreval.report.render import FORMATS, render
 from sreval.report.study_load import load
@@ -117,6 +117,7 @@ def table(
     )
     if ratings is not None:
         votes = load_votes(ratings, stimuli, parse_scale(rating_scale), without)
+        votes, notes = scored_votes(frame, votes)
         check_same_stimuli(frame, votes)
         made = with_mos(
             made, votes, unit=unit or "rater", baseline=baseline, pairs=pairs, level=level

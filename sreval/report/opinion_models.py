@@ -149,6 +149,9 @@ def _complete_agreement(
     ], notes
 
 
+_P_IS = {"exact": "exact", "normal": "a normal approximation"}
+
+
 def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
     """The same rater on the same stimulus twice."""
     found = retest_of(votes, request.scale)
@@ -169,7 +172,7 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
     }
     notes = [
         f"{found.n_pairs} pairs of {found.n_raters} raters; {found.unpaired} repeats without a "
-        f"first vote are left out. {found.test.method}.",
+        f"first vote are left out. The p of no change is {_P_IS[found.test.method]}.",
         *vote_notes(votes),
     ]
     return [Section("retest", "Repeats", frame, printed(frame, columns), notes)]

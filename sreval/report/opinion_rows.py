@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -21,12 +22,12 @@ from sreval.report.cells import (
     rank_means,
     star,
 )
-from sreval.report.sections import INTERVAL_OF, SIMULATED, listed
+from sreval.report.sections import INTERVAL_OF, SIMULATED, listed, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
 from sreval.statistics.multiplicity import holm
-from sreval.statistics.opinion import INTERVALS, POOLED_WARNING
+from sreval.statistics.opinion import INTERVALS, POOLED_WARNING, mean_of
 from sreval.statistics.ratings import Ratings
-from sreval.statistics.votes import STIMULUS, opinions
+from sreval.statistics.votes import STIMULUS, opinions, stand_ins
 
 
 def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
@@ -34,7 +35,9 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
 
     Every rated method and data set must be among the results. Of a data set that was rated,
     the images of votes and results must be the same; methods that nobody rated may be there.
-    Where the votes carry the hash of what was shown, it must be that of what was scored.
+    Where the votes carry the hash of the image, it must be that of what was scored:
+    `image_sha256`, as an export of a study has it, else that of what was shown. Votes on
+    stand-ins must have been taken out by ``scored_votes``.
     """
     counted = opinions(votes)
     for column, what in (("dataset", "data set"), ("method", "method")):
@@ -55,8 +58,36 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
                 f"Ratings and results of {dataset} are on different images: {'; '.join(said)}.",
                 "One table takes MOS and metrics over the same images.",
             )
-    if "stimulus_sha256" in counted:
-        _check_hashes(frame, counted)
+    for column in ("image_sha256", "stimulus_sha256"):
+        if column in counted:
+            _check_hashes(frame, counted, column)
+            break
+
+
+def scored_votes(frame: pd.DataFrame, votes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The votes that may stand beside metrics, those on stand-ins left out, and what to say.
+
+    Raises DataError for results that hold a method in whose place a stand-in was rated.
+    """
+    methods = stand_ins(votes)
+    if not methods:
+        return votes, []
+    check_stand_ins(frame, set(votes["dataset"].astype(str)), methods)
+    notes = [f"Stand-ins have no scores: {listed(methods, 20)}.", stand_in_note(methods)]
+    return votes[~votes["method"].isin(methods)], notes
+
+
+def check_stand_ins(frame: pd.DataFrame, datasets: Collection[str], methods: Sequence[str]) -> None:
+    """A method's scores must not stand beside the opinion of what took its place.
+
+    Raises DataError where ``frame`` holds one of ``methods`` on a data set that was rated.
+    """
+    both = sorted(set(methods) & set(frame.loc[frame["dataset"].isin(datasets), "method"]))
+    if both:
+        raise DataError(
+            f"Stand-ins were rated in the place of {listed(both)}, which the results hold.",
+            "Freeze a study from these results, or leave these methods out of the results.",
+        )
 
 
 def with_mos(
@@ -166,7 +197,7 @@ def _notes(
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
     note = (
-        f"MOS{f' of {study}' if study else ''}: mean of the votes ({sizes}); {level:.0%} interval "
+        f"MOS{f' of {study}' if study else ''}: {mean_of(unit)} ({sizes}); {level:.0%} interval "
         f"by Student t, unit {unit}, about {CLAIMS[unit]}."
     )
     if tests:
@@ -189,13 +220,34 @@ def _notes(
     return notes
 
 
-def _check_hashes(frame: pd.DataFrame, counted: pd.DataFrame) -> None:
-    shown = counted.groupby(list(STIMULUS))["stimulus_sha256"].first().dropna()
-    scored = frame.drop_duplicates(list(STIMULUS)).set_index(list(STIMULUS))["sr_sha256"]
-    other = shown[shown.astype(str) != scored.reindex(shown.index).astype(str)]
-    if len(other):
+def _check_hashes(frame: pd.DataFrame, counted: pd.DataFrame, column: str) -> None:
+    rated = counted.groupby(list(STIMULUS))[column].first().dropna().astype(str)
+    hashes = scored_hashes(frame)
+    other = [
+        "/".join(key)
+        for row in rated.reset_index().itertuples(index=False)
+        if row[-1] not in hashes.get(key := tuple(map(str, row[:-1])), ())
+    ]
+    if other:
+        remedy = "Score the images that were shown."
+        if column == "stimulus_sha256":
+            remedy += (
+                " For a study of sreval, export it again: a new export names the image that was"
+                " scored beside the file that was shown."
+            )
         raise DataError(
             f"{len(other)} stimuli that were rated are not the images that were scored: "
-            f"{listed(['/'.join(map(str, key)) for key in other.index])}.",
-            "Score the images that were shown.",
+            f"{listed(other)}.",
+            remedy,
         )
+
+
+def scored_hashes(frame: pd.DataFrame) -> dict[Hashable, set[str]]:
+    """The SHA-256 of what was scored, by stimulus; an original goes by that of its own file too."""
+    rows = frame.drop_duplicates(list(STIMULUS))
+    return {
+        tuple(row[name] for name in STIMULUS): {row["sr_sha256"], row["hr_sha256"]}
+        if row["method"] == "hr"
+        else {row["sr_sha256"]}
+        for row in rows.to_dict("records")
+    }

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sreval.report import paper
-from sreval.report.sections import SIMULATED
-from sreval.statistics.votes import opinions
+from sreval.report.sections import SIMULATED, marks_of, stand_in_note
+from sreval.statistics.votes import opinions, stand_ins
 
 Shade = tuple[float, float, float, float]
 
@@ -54,18 +54,22 @@ def short_label(method: str) -> str:
 
 
 def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:
-    """Add the line that says n, what intervals mean, and whether the data are simulated."""
+    """Add the line that says n and what intervals mean, and the marks of the votes."""
     counted = opinions(votes)
     datasets = ", ".join(paper.sort_datasets(list(map(str, counted["dataset"].unique()))))
     images = len(counted[["dataset", "image"]].drop_duplicates())
     head = f"{datasets}: " if datasets else ""
     counts = f"n = {len(counted)} votes, {counted['rater'].nunique()} raters, {images} images."
-    simulated = counted["simulated"].astype(bool).any()
-    caption = f"{head}{counts} {text}.{' ' + SIMULATED if simulated else ''}"
+    words = marks_of(counted)
+    caption = f"{head}{counts} {text}.{' ' + SIMULATED if 'simulated' in words else ''}"
+    if methods := stand_ins(counted):
+        caption += f" {stand_in_note(methods)}"
     width = int(figure.get_figwidth() * 25.4 / 1.33)
     figure.supxlabel(
         textwrap.fill(caption, width), x=0.01, ha="left", fontsize=7, multialignment="left"
     )
-    if simulated:
-        figure.suptitle("SIMULATED", x=0.99, ha="right", fontsize=8, fontweight="bold")
+    if words:
+        figure.suptitle(
+            " · ".join(words).upper(), x=0.99, ha="right", fontsize=8, fontweight="bold"
+        )
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -11,12 +12,14 @@ from sreval.report import paper
 from sreval.report.opinion_metrics import metrics
 from sreval.report.opinion_models import difference, recovery, reliability, retest
 from sreval.report.sections import (
+    Columns,
     Request,
     Section,
     column,
     in_order,
     interval_column,
     listed,
+    marks_of,
     method_column,
     p_value,
     printed,
@@ -26,7 +29,7 @@ from sreval.report.sections import (
 )
 from sreval.statistics import conduct, screening
 from sreval.statistics.comparison import Comparison, compare_methods
-from sreval.statistics.opinion import mos_table
+from sreval.statistics.opinion import mean_of, mos_table
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
 from sreval.statistics.votes import STIMULUS, opinions
@@ -38,28 +41,31 @@ _MOST_RATERS = 40
 def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
     """MOS of every method on every data set."""
     frame = in_order(mos_table(votes, interval=request.interval, level=request.level))
-    shown = printed(
-        frame,
-        with_dataset(
-            frame,
-            {
-                "method": method_column(),
-                "MOS": column("mos", 2),
-                f"{request.level:.0%}": interval_column(2),
-                "sd": column("sd", 2),
-                "votes": whole("n_votes"),
-                "raters": whole("n_raters"),
-                "images": whole("n_images"),
-            },
-        ),
-    )
-    first = frame.iloc[0]
-    notes = [
-        f"MOS: mean of the votes; sd: their standard deviation. Interval: {first['interval']}, "
-        f"unit {first['unit']}, about {first['estimand']}.",
-        *filter(None, [first["warning"]]),
-    ]
+    shown = printed(frame, with_dataset(frame, mos_columns(request.level)))
+    notes = [mos_note(frame), *filter(None, [frame["warning"].iloc[0]])]
     return [Section("mos", "Mean opinion scores", frame, shown, notes + vote_notes(votes))]
+
+
+def mos_columns(level: float) -> Columns:
+    """What is printed of a table of ``mos_table``."""
+    return {
+        "method": method_column(),
+        "MOS": column("mos", 2),
+        f"{level:.0%}": interval_column(2),
+        "sd": column("sd", 2),
+        "votes": whole("n_votes"),
+        "raters": whole("n_raters"),
+        "images": whole("n_images"),
+    }
+
+
+def mos_note(frame: pd.DataFrame) -> str:
+    """What the columns of ``mos_columns`` mean."""
+    first = frame.iloc[0]
+    return (
+        f"MOS: {mean_of(first['unit'])}, in points; sd: standard deviation of the votes. "
+        f"Interval: {first['interval']}, unit {first['unit']}, about {first['estimand']}."
+    )
 
 
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
@@ -172,7 +178,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
     counted = set(counts.index)
     return sections + [
-        _with_and_without(made, votes) for made in found if counted & set(made.rejected)
+        _with_and_without(made, votes, request) for made in found if counted & set(made.rejected)
     ]
 
 
@@ -199,14 +205,15 @@ def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screen
     return found, not_done
 
 
-def _with_and_without(made: screening.Screening, votes: pd.DataFrame) -> Section:
+def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: Request) -> Section:
     raters = set(opinions(votes)["rater"])
     rejected = [str(rater) for rater in made.rejected if rater in raters]
     title = f"Results with and without the {len(rejected)} whom {made.rule} rejects"
     if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
-    frame = screening.with_and_without(votes, rejected).reset_index()
+    found = screening.with_and_without(votes, rejected, interval=request.interval)
+    frame = found.reset_index()
     frame = in_order(frame.assign(rule=made.rule))
     columns = {
         "method": method_column(),
@@ -253,11 +260,11 @@ def analyse(
             if names:
                 raise
             not_done.append(f"{name}: {error.message}")
-    if votes["simulated"].astype(bool).any():
-        sections = [_simulated(section) for section in sections]
+    if words := marks_of(votes):
+        sections = [_marked(section, words) for section in sections]
     return sections, not_done
 
 
-def _simulated(made: Section) -> Section:
-    frame = made.frame.assign(simulated=True)
-    return Section(made.analysis, f"{made.title} (simulated)", frame, made.shown, made.notes)
+def _marked(made: Section, words: list[str]) -> Section:
+    frame = made.frame.assign(**{word.replace("-", "_"): True for word in words})
+    return replace(made, title=f"{made.title} ({', '.join(words)})", frame=frame)

@@ -13,9 +13,18 @@ import pandas as pd
 
 from sreval.report import paper
 from sreval.statistics.comparison import Unit
-from sreval.statistics.votes import ACR, Scale, exclusions
+from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 SIMULATED = "Simulated data: no person gave these votes."
+
+
+def stand_in_note(methods: Sequence[str]) -> str:
+    """What must be said wherever opinions of stand-ins are shown."""
+    names = ", ".join(map(paper.label, methods))
+    return (
+        f"Stand-ins: what was rated as {names} are degraded originals in the place of images "
+        "that were not at hand. Their scores say nothing about these methods."
+    )
 
 
 INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
@@ -128,7 +137,7 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def vote_notes(votes: pd.DataFrame) -> list[str]:
-    """What stands under every table: how many votes, what was left out and why, simulated."""
+    """What stands under every table: how many votes, what was left out and why, the marks."""
     counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
     left = exclusions(votes)
     reasons = "; ".join(f"{n} {why}" for why, n in left.items()) or "none"
@@ -139,7 +148,15 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
     ]
     if votes["simulated"].astype(bool).any():
         notes.append(SIMULATED)
+    if methods := stand_ins(votes):
+        notes.append(stand_in_note(methods))
     return notes
+
+
+def marks_of(votes: pd.DataFrame) -> list[str]:
+    """The words that stand on every table and figure of these votes; empty for plain ones."""
+    words = ["simulated"] if votes["simulated"].astype(bool).any() else []
+    return words + (["stand-ins"] if stand_ins(votes) else [])
 
 
 def to_text(section: Section) -> str:

@@ -25,12 +25,12 @@ _SECONDS = 120
 
 _LATEX = r"""\documentclass[a4paper,10pt]{article}
 \usepackage[margin=2cm]{geometry}
-\usepackage{booktabs,longtable,array}
+\usepackage{booktabs,longtable,array,float}
 \usepackage{iftex}
 \ifPDFTeX\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\fi
 \pagestyle{myheadings}
 \markright{HEADING}
-\setlength{\LTleft}{0pt}
+\setlength{\LTleft}{0pt}\setlength{\parindent}{0pt}
 \begin{document}
 \section*{TITLE}
 \footnotesize\setlength{\tabcolsep}{3pt}
@@ -53,7 +53,9 @@ def to_report_latex(report: Report) -> str:
         body += [latex_escape(said) + r"\par" for said in [*part.sentences, *part.not_done]]
         for block in tables:
             if isinstance(block, Table):
-                body.append(to_latex(replace(block, title=block.title + mark)))
+                made = to_latex(replace(block, title=block.title + mark))
+                # In its place, as the others stand: their numbers are in order then.
+                body.append(made.replace(r"\begin{table}", r"\begin{table}[H]", 1))
             else:
                 body.append(_longtable(block, mark))
     heading = f"{report.title} {' · '.join(report.marks).upper()}"

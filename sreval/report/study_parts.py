@@ -9,9 +9,15 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from sreval.errors import SrevalError
-from sreval.report import paper
 from sreval.report.cells import Table
-from sreval.report.sections import INTERVAL_OF, Columns, Request, Section, printed
+from sreval.report.sections import (
+    INTERVAL_OF,
+    Columns,
+    Request,
+    Section,
+    printed,
+    stand_in_note,
+)
 from sreval.study.data import StudyData
 
 
@@ -61,11 +67,7 @@ def warnings(data: StudyData) -> list[str]:
     if data.simulated:
         said.append("SIMULATED: no person gave these votes; a program drew them.")
     if data.stand_ins:
-        names = ", ".join(map(paper.label, data.stand_ins))
-        said.append(
-            f"STAND-INS: what was rated as {names} are degraded originals in the place of images "
-            "that were not at hand. Their scores say nothing about these methods."
-        )
+        said.append(stand_in_note(data.stand_ins).replace("Stand-ins", "STAND-INS", 1))
     if data.state != "closed":
         seen = "means of methods are hidden" if data.hidden else "results may still change"
         said.append(f"INTERIM: the study is {data.state}; {seen}.")

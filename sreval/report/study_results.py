@@ -10,7 +10,7 @@ import pandas as pd
 from sreval.errors import StatisticsError
 from sreval.report import paper
 from sreval.report.opinion_figures import KINDS, opinion_figure
-from sreval.report.opinions import ANALYSES
+from sreval.report.opinions import ANALYSES, mos_columns, mos_note
 from sreval.report.sections import (
     Request,
     Section,
@@ -69,21 +69,9 @@ def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
         theirs.get((str(row["dataset"]), str(row["method"]), "mos"), np.nan)
         for row in frame.to_dict("records")
     ]
-    columns = {
-        "method": method_column(),
-        "MOS": column("mos", 2),
-        f"{request.level:.0%}": interval_column(2),
-        "sd": column("sd", 2),
-        "votes": whole("n_votes"),
-        "raters": whole("n_raters"),
-        "images": whole("n_images"),
-    }
+    columns = mos_columns(request.level)
     first = frame.iloc[0]
-    notes = [
-        f"MOS: mean of the votes in points; sd: their standard deviation. Interval: "
-        f"{first['interval']}, unit {first['unit']}, about {first['estimand']}.",
-        *vote_notes(votes),
-    ]
+    notes = [mos_note(frame), *vote_notes(votes)]
     if frame["paper"].notna().any():
         columns["paper's MOS"] = column("paper", 2)
         notes.append(f"Paper's MOS: Ledig et al. 2017. {_order(frame)}")
@@ -196,7 +184,8 @@ def effect_of_exclusions(part: Part, data: StudyData) -> None:
     """MOS per method with and without what is left out."""
     own = data.votes[data.votes["kind"] == "vote"]
     if not own["accepted"].all():
-        part.attempt("Effect of the exclusions", lambda: [_effect(own)])
+        interval = request_of(data).interval
+        part.attempt("Effect of the exclusions", lambda: [_effect(own, interval)])
 
 
 def screening_part(data: StudyData) -> Part:
@@ -206,11 +195,11 @@ def screening_part(data: StudyData) -> Part:
     return part
 
 
-def _effect(own: pd.DataFrame) -> Section:
+def _effect(own: pd.DataFrame, interval: str) -> Section:
     sides = []
-    for name, rows in (("all", own), ("used", own[own["accepted"]])):
-        scores = rows.groupby(["dataset", "method"])["score"]
-        sides += [scores.mean().rename(f"mos_{name}"), scores.size().rename(f"n_{name}")]
+    for name, rows in (("all", own.assign(accepted=True)), ("used", own)):
+        found = mos_table(rows, interval=interval).set_index(["dataset", "method"])
+        sides += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
     frame = in_order(pd.concat(sides, axis=1).reset_index())
     frame["change"] = frame["mos_used"] - frame["mos_all"]
     columns = {

@@ -9,8 +9,8 @@ import pandas as pd
 
 from sreval.errors import DataError
 from sreval.report.collect import collect, select
+from sreval.report.opinion_rows import check_stand_ins, scored_hashes
 from sreval.report.sections import listed
-from sreval.statistics.votes import STIMULUS
 from sreval.study.data import StudyData, rated
 from sreval.study.manifest import Stimulus
 
@@ -41,7 +41,7 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
         )
     stimuli = rated(data.design, data.manifest)
     _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])
-    _check_stand_ins(frame, [stimulus for stimulus in stimuli if stimulus.stand_in])
+    check_stand_ins(frame, {stimulus.dataset for stimulus in stimuli}, data.stand_ins)
     images = {(stimulus.dataset, stimulus.image) for stimulus in stimuli}
     datasets = {dataset for dataset, _ in images}
     keys = pd.MultiIndex.from_frame(frame[["dataset", "image"]])
@@ -58,20 +58,14 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
 def scored_opinions(data: StudyData) -> pd.DataFrame:
     """The study's votes as the tables beside metrics take them: without those on stand-ins.
 
-    The stimulus' hash is left out: it is that of the file shown, which ``study_scores`` has
-    traced to the image that was scored.
+    The hashes are left out: ``study_scores`` has compared them.
     """
     votes = data.votes[~data.votes["method"].isin(data.stand_ins)]
-    return votes.drop(columns="stimulus_sha256", errors="ignore")
+    return votes.drop(columns=["stimulus_sha256", "image_sha256"], errors="ignore")
 
 
 def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
-    scored = {
-        tuple(row[name] for name in STIMULUS): {row["sr_sha256"], row["hr_sha256"]}
-        if row["method"] == "hr"
-        else {row["sr_sha256"]}
-        for row in frame.drop_duplicates(list(STIMULUS)).to_dict("records")
-    }
+    scored = scored_hashes(frame)
     missing = [stimulus for stimulus in stimuli if stimulus.key not in scored]
     other = [
         stimulus
@@ -87,17 +81,4 @@ def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
         raise DataError(
             f"Of {len(stimuli)} rated stimuli {'; '.join(said)}.",
             "Name the results folders that the study was frozen from.",
-        )
-
-
-def _check_stand_ins(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
-    """A method's scores must not stand beside the opinion of what took its place."""
-    both = sorted(
-        {stimulus.method for stimulus in stimuli}
-        & set(frame.loc[frame["dataset"].isin({s.dataset for s in stimuli}), "method"])
-    )
-    if both:
-        raise DataError(
-            f"Stand-ins were rated in the place of {listed(both)}, which the results hold.",
-            "Freeze a study from these results, or leave these methods out of the results.",
         )

@@ -20,7 +20,7 @@ _MOST_ROWS = 60
 def design_part(data: StudyData) -> Part:
     """What was asked, shown and planned."""
     design = data.design
-    part = Part("Design", [f"Instructions: “{design.instructions}”"])
+    part = Part("Design", [f"Instructions: “{design.instructions.strip()}”"])
     rows = [*_shown(data), *_session(design), *_planned(design)]
     frame = pd.DataFrame(rows, columns=["what", "value"])
     columns = {"": column("what"), "as designed": column("value")}
@@ -101,7 +101,7 @@ def _planned(design: StudyDesign) -> Iterator[tuple[str, str]]:
     yield (
         "test planned",
         f"two-sided Wilcoxon signed-rank over {analysis.unit}s, alpha {analysis.alpha:g}, "
-        f"correction {analysis.correction}",
+        + {"holm": "Holm's correction", "none": "no correction"}[analysis.correction],
     )
     yield "results before the end", "allowed" if analysis.look_before_close else "hidden"
     yield "data kept until", str(design.retention or "no date set")

@@ -15,7 +15,8 @@ from sreval.errors import UsageError
 from sreval.site.context import site
 from sreval.site.operator import Page, done, operator, who
 from sreval.site.operator_pages import links_page, rater_page, steer_page
-from sreval.store import audit, exchange, invitations, privacy, raters, studies, study_data
+from sreval.site.operator_view import manifest_of
+from sreval.store import exchange, invitations, privacy, raters, studies
 from sreval.store.csvs import to_csv
 
 _DICTIONARY = "data-dictionary.md"
@@ -177,14 +178,9 @@ def export(name: str) -> Page:
     It holds scores by method: before the study is closed, it counts as a look at results.
     """
     here = site()
-    row = studies.get(here.store, name)
-    files = exchange.export_files(here.store, name)
+    files = exchange.export_files(here.store, name, manifest_of(here, name))
+    exchange.record_export(here.store, name, files, who().name)
     files[_DICTIONARY] = content.document(_DICTIONARY).read_bytes()
-    votes = files["votes.csv"].count(b"\n") - 1
-    with here.store.begin() as tx:
-        audit.record(tx, here.store.clock(), who().name, "export", row.id, votes=votes)
-    if row.state != "closed":
-        study_data.record_look(here.store, name, votes, who=who().name)
     moment = f"{here.store.clock():%Y%m%d-%H%M%S}"
     return _download(_zipped(files), "application/zip", f"{name}-{moment}.zip")
 

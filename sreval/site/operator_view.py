@@ -82,12 +82,13 @@ def gather(here: Site, name: str) -> StudyPage:
 def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:
     """A study's data, or why they can't be had: another study's folder may be elsewhere."""
     try:
-        return study_data(here.store, name, _manifest(here, name)), ""
+        return study_data(here.store, name, manifest_of(here, name)), ""
     except SrevalError as error:
         return None, str(error)
 
 
-def _manifest(here: Site, name: str) -> Manifest:
+def manifest_of(here: Site, name: str) -> Manifest:
+    """The stimuli of a study in the site's database. Raises what reading its folder raises."""
     if name == here.design.name:
         return here.manifest
     return load_manifest(content.find("studies", name))

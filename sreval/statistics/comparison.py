@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
@@ -162,11 +162,11 @@ def friedman(table: Floats) -> Friedman | None:
     if k < 3 or n < 2:
         return None
     # means of equal votes may differ in the last bit, which must not decide a rank
-    ranks = stats.rankdata(np.round(complete, 10), axis=1)
+    ranks = scipy.stats.rankdata(np.round(complete, 10), axis=1)
     spread = float(((ranks - (k + 1) / 2) ** 2).sum())
     between = float(((ranks.sum(axis=0) - n * (k + 1) / 2) ** 2).sum())
     chi_square = (k - 1) * between / spread if spread else 0.0
-    p = float(stats.chi2.sf(chi_square, k - 1))
+    p = float(scipy.stats.chi2.sf(chi_square, k - 1))
     return Friedman(n, k, chi_square, k - 1, p, table.shape[0] - n)
 
 

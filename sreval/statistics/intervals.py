@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, check_level, vector
@@ -57,7 +57,11 @@ def student_mean(
     half = math.nan
     if array.size > 1 and math.isfinite(mean):
         scale = float(array.std(ddof=1)) if np.ptp(array) > 0 else 0.0
-        half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * scale / math.sqrt(array.size)
+        half = (
+            float(scipy.stats.t.ppf((1 + level) / 2, array.size - 1))
+            * scale
+            / math.sqrt(array.size)
+        )
     return Interval(mean, mean - half, mean + half, level, array.size, unit, estimand, "Student t")
 
 
@@ -98,8 +102,8 @@ def bootstrap_mean(
 
 def expanded_tail(n: int, level: float) -> float:
     """The tail probability of Hesterberg's expanded percentile interval for n >= 2 units."""
-    t = float(stats.t.ppf((1 + level) / 2, n - 1))
-    return float(stats.norm.cdf(-math.sqrt(n / (n - 1)) * t))
+    t = float(scipy.stats.t.ppf((1 + level) / 2, n - 1))
+    return float(scipy.stats.norm.cdf(-math.sqrt(n / (n - 1)) * t))
 
 
 def _mean(array: Floats) -> float:

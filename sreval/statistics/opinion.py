@@ -3,6 +3,11 @@
 The same votes answer different questions. Whether other raters would agree is seen in the
 spread of the raters; whether the method does as well on other images, in the spread of the
 images; the spread of single votes answers neither.
+
+A MOS is the estimate that its interval is around. Over raters, or images, it is the mean of their
+means, a unit with many votes counting no more than one with few (the summary measure of a cluster:
+Galbraith, Daniel and Vissel 2010, Journal of Neuroscience 30(32)); the two-way and the pooled
+estimates are the mean of all votes. With equal numbers of votes these are the same.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+import scipy
 
 from sreval.errors import unknown_name
 from sreval.statistics.arrays import Floats, check_level
@@ -79,7 +84,9 @@ def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
         )
     freedom = min(per_rater.size, per_image.size) - 1
     half = (
-        float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance) if freedom else math.nan
+        float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
+        if freedom
+        else math.nan
     )
     mean = float(ratings.score.mean())
     return Interval(
@@ -133,6 +140,14 @@ INTERVALS: dict[str, Callable[[Ratings, float], Interval]] = {
 """The intervals of a method's MOS by the name under which a user asks for them."""
 
 
+def mean_of(unit: str) -> str:
+    """What a MOS is the mean of where its interval is over ``unit``, in words."""
+    return {
+        "rater": "mean of the raters' mean votes",
+        "image": "mean of the images' mean votes",
+    }.get(unit, "mean of all votes")
+
+
 def mos_table(
     votes: pd.DataFrame,
     by: Sequence[str] = ("dataset", "method"),
@@ -141,9 +156,9 @@ def mos_table(
 ) -> pd.DataFrame:
     """MOS of every group of checked votes, one row a group, in the order of ``by``.
 
-    Columns: those of ``by``, ``mos`` (mean of the votes), ``sd`` (of the votes, n - 1),
-    ``n_votes``, ``n_raters``, ``n_images``, and the fields of the Interval, its method under
-    ``interval``, and ``warning``, empty but for pooled votes. Raises UsageError
+    Columns: those of ``by``, ``mos`` (the interval's estimate, ``mean_of`` its unit), ``sd`` (of
+    the votes, n - 1), ``n_votes``, ``n_raters``, ``n_images``, and the fields of the Interval,
+    its method under ``interval``, and ``warning``, empty but for pooled votes. Raises UsageError
     for an interval that INTERVALS doesn't know.
     """
     if interval not in INTERVALS:
@@ -156,6 +171,7 @@ def mos_table(
         fields = {name: fields[name] for name in fields if name != "method"}
         rows.append(
             dict(zip(by, key, strict=True))
+            | {"mos": found.estimate}
             | _summary(ratings)
             | fields
             | {"interval": found.method}
@@ -167,7 +183,6 @@ def mos_table(
 def _summary(ratings: Ratings) -> dict[str, Hashable]:
     votes = ratings.score.size
     return {
-        "mos": float(ratings.score.mean()),
         "sd": float(ratings.score.std(ddof=1)) if votes > 1 else math.nan,
         "n_votes": votes,
         "n_raters": ratings.n_raters,
@@ -187,8 +202,8 @@ def _mean_group_variance(score: Floats, codes: Codes) -> float:
 def _pigeonhole_means(ratings: Ratings, resamples: int, generator: np.random.Generator) -> Floats:
     shape = (ratings.n_raters, ratings.n_stimuli)
     cells = (ratings.rater, ratings.stimulus)
-    sums = sparse.csr_array((ratings.score, cells), shape=shape)
-    counts = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+    sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
+    counts = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
     means = []
     for start in range(0, resamples, 200):
         size = min(200, resamples - start)

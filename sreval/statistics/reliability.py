@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, stats
+import scipy
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, check_level
@@ -123,8 +123,8 @@ def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
     half = (order * 2 < ratings.n_raters).T.astype(np.float64)
     cells = (ratings.stimulus, ratings.rater)
     shape = (ratings.n_stimuli, ratings.n_raters)
-    sums = sparse.csr_array((ratings.score, cells), shape=shape)
-    counts = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+    sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
+    counts = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
     sides = []
     for side in (half, 1 - half):
         n: Floats = np.asarray(counts @ side)
@@ -134,7 +134,7 @@ def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
     for one, other in zip(sides[0].T, sides[1].T, strict=True):
         both = ~np.isnan(one) & ~np.isnan(other)
         if both.sum() > 2 and np.ptp(one[both]) > 0 and np.ptp(other[both]) > 0:
-            found.append(float(stats.pearsonr(one[both], other[both]).statistic))
+            found.append(float(scipy.stats.pearsonr(one[both], other[both]).statistic))
     if not found:
         raise StatisticsError(
             "No split of the raters gives halves that can be correlated.",
@@ -175,8 +175,8 @@ def _single_limits(
     freedom = (a * columns + b * error) ** 2 / (
         (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
     )
-    lower = float(stats.f.ppf((1 + level) / 2, n - 1, freedom))
-    upper = float(stats.f.ppf((1 + level) / 2, freedom, n - 1))
+    lower = float(scipy.stats.f.ppf((1 + level) / 2, n - 1, freedom))
+    upper = float(scipy.stats.f.ppf((1 + level) / 2, freedom, n - 1))
     rest = k * columns + (k * n - k - n) * error
     low = n * (rows - lower * error) / (lower * rest + n * rows)
     high = n * (upper * rows - error) / (rest + n * upper * rows)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from sreval.statistics.arrays import Floats
+from sreval.statistics.opinion import mos_table
 from sreval.statistics.ratings import Ratings, group_mean
 from sreval.statistics.votes import opinions, without_raters
 
@@ -122,17 +123,19 @@ def with_and_without(
     votes: pd.DataFrame,
     rejected: Iterable[str],
     by: Sequence[str] = ("dataset", "method"),
+    interval: str = "raters",
 ) -> pd.DataFrame:
     """MOS of every group with all raters and without the rejected: both, their difference, n.
 
-    Raises UsageError for a rater who isn't there, StatisticsError if nobody would be left.
+    ``by`` and ``interval`` as in ``mos_table``; n counts votes. Raises UsageError for a rater
+    who isn't there, StatisticsError if nobody would be left.
     """
     counted = opinions(votes)
     sides = [counted, without_raters(counted, rejected)]
     columns = []
     for name, side in zip(("all", "kept"), sides, strict=True):
-        scores = side.groupby(list(by), sort=True)["score"]
-        columns += [scores.mean().rename(f"mos_{name}"), scores.size().rename(f"n_{name}")]
+        found = mos_table(side, by, interval).set_index(list(by))
+        columns += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
     table = pd.concat(columns, axis=1)
     table["n_kept"] = table["n_kept"].fillna(0).astype(np.int64)
     return table.assign(change=table["mos_kept"] - table["mos_all"])
@@ -148,5 +151,5 @@ def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.
 def _correlations(scores: Floats, rest: Floats) -> tuple[float, float]:
     if scores.size < 3 or np.ptp(scores) == 0 or np.ptp(rest) == 0:
         return np.nan, np.nan
-    spearman = stats.pearsonr(stats.rankdata(scores), stats.rankdata(rest))
-    return float(stats.pearsonr(scores, rest).statistic), float(spearman.statistic)
+    spearman = scipy.stats.pearsonr(scipy.stats.rankdata(scores), scipy.stats.rankdata(rest))
+    return float(scipy.stats.pearsonr(scores, rest).statistic), float(spearman.statistic)

@@ -26,6 +26,8 @@ COLUMNS = (
     "dataset",
     "method",
     "stimulus_sha256",
+    "image_sha256",
+    "stand_in",
     "score",
     "kind",
     "response_ms",
@@ -45,6 +47,7 @@ _DEFAULTS: dict[str, str | bool] = {
     "kind": "vote",
     "accepted": True,
     "simulated": False,
+    "stand_in": False,
 }
 _SHOWN_ROWS = 5
 
@@ -65,9 +68,9 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR) -> pd.DataFrame:
     """A copy of ``frame`` with a plain row index, integer scores and every default filled in.
 
     Defaults: study and dataset empty, scene the image, session the rater, kind 'vote',
-    accepted True, simulated False. Raises StatisticsError for an empty table, missing or
-    unknown columns, an empty cell among rater, image, method and score, a score that is no
-    integer or lies outside ``scale``, an unknown kind, more than one study, and a second
+    accepted True, simulated and stand_in False. Raises StatisticsError for an empty table,
+    missing or unknown columns, an empty cell among rater, image, method and score, a score that
+    is no integer or lies outside ``scale``, an unknown kind, more than one study, and a second
     'vote' of one rater on one stimulus.
     """
     _check_columns(frame)
@@ -81,7 +84,8 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR) -> pd.DataFrame:
     votes["scene"] = votes["scene"].fillna(votes["image"]) if "scene" in votes else votes["image"]
     if "session" not in votes:
         votes["session"] = votes["rater"]
-    votes["accepted"] = votes["accepted"].astype(bool)
+    for column in ("accepted", "stand_in"):
+        votes[column] = votes[column].astype(bool)
     known = votes["kind"].isin(KINDS)
     _refuse(votes, ~known, "kind", "an unknown kind", f"Known: {', '.join(KINDS)}.")
     studies = sorted(set(votes["study"].astype(str)))
@@ -126,6 +130,11 @@ def without_raters(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
             f"Excluding all {len(present)} raters leaves no vote.", "Use a milder rule."
         )
     return votes[~votes["rater"].isin(excluded)]
+
+
+def stand_ins(votes: pd.DataFrame) -> list[str]:
+    """The methods of a checked table in whose place stand-ins were rated, sorted."""
+    return sorted(votes.loc[votes["stand_in"], "method"].astype(str).unique())
 
 
 def exclusions(votes: pd.DataFrame) -> Mapping[str, int]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, paired_vectors
@@ -139,4 +139,4 @@ def _normal_p(ranks: Floats, w_plus: float) -> float:
         return 1.0
     distance = max(0.0, abs(w_plus - float(ranks.sum()) / 2) - 0.5)
     deviation = math.sqrt(float((ranks**2).sum()) / 4)
-    return min(1.0, 2 * float(stats.norm.sf(distance / deviation)))
+    return min(1.0, 2 * float(scipy.stats.norm.sf(distance / deviation)))

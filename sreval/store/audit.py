@@ -16,6 +16,9 @@ from sreval.store.models import OperatorEvent, Study
 COMMAND_LINE = "command line"
 """Who acts when nobody is logged in: whoever may run commands on the server."""
 
+LOOK = "look"
+"""The action under which a look at results before the study was closed is kept."""
+
 
 def record(
     tx: Transaction, at: dt.datetime, who: str, action: str, study_id: int | None, **facts: Any

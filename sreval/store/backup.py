@@ -20,6 +20,7 @@ from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, sel
 
 from sreval.errors import StoreError, UsageError
 from sreval.files import atomic_writer, write_error
+from sreval.store import audit
 from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.schema import revision_of, revisions, schema_state, to_head, to_revision
@@ -30,10 +31,11 @@ _MANIFEST = "backup.json"
 Rows = list[dict[str, Any]]
 
 
-def backup(url: str, path: Path) -> Path:
+def backup(url: str, path: Path, *, who: str = audit.COMMAND_LINE) -> Path:
     """Copy a database, also while it is written to, to the new file ``path``.
 
-    Raises UsageError when ``path`` exists, StoreError when the database can't be read.
+    The audit log of the original says so. Raises UsageError when ``path`` exists, StoreError
+    when the database can't be read.
     """
     if path.exists():
         raise UsageError(f"{path} exists already.", "Name a new file.")
@@ -44,9 +46,15 @@ def backup(url: str, path: Path) -> Path:
             _copy_sqlite(source, path)
         else:
             _dump(store, path)
+        _record(store, who, "backup", path)
     finally:
         store.dispose()
     return path
+
+
+def _record(store: Store, who: str, action: str, path: Path) -> None:
+    with store.begin() as tx:
+        audit.record(tx, store.clock(), who, action, None, file=path.name)
 
 
 def _copy_sqlite(source: Path, path: Path) -> None:
@@ -90,11 +98,13 @@ def _dump(store: Store, path: Path) -> None:
     path.chmod(0o600)
 
 
-def restore(path: Path, url: str, *, overwrite: bool = False) -> None:
+def restore(
+    path: Path, url: str, *, overwrite: bool = False, who: str = audit.COMMAND_LINE
+) -> None:
     """Put a backup into the place of a database, at once or not at all.
 
-    Raises StateError when that database holds votes, unless ``overwrite``; StoreError for what
-    is no backup; SchemaError for one of a newer version.
+    The audit log that came with it says so. Raises StateError when that database holds votes,
+    unless ``overwrite``; StoreError for what is no backup; SchemaError for one of a newer version.
     """
     revision, tables = _read(path)
     if revision not in revisions():
@@ -116,6 +126,7 @@ def restore(path: Path, url: str, *, overwrite: bool = False) -> None:
             to_revision(connection, revision)
             _load(connection, tables)
             to_head(connection)
+        _record(store, who, "restore", path)
     finally:
         store.dispose()
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
@@ -61,7 +62,7 @@ def _cell(value: Any) -> str:
         return guarded(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if value is None or value is pd.NaT or value != value:
+    if value is None or value != value:  # NaN and NaT are not themselves
         return ""
     if isinstance(value, dt.datetime):
         return written(value)

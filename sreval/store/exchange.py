@@ -1,7 +1,8 @@
 """A study's data as files for others, and back: export, import, export gives the same bytes.
 
 No token, no address of an image and no secret is in an export: whoever imports one gets new
-addresses, and makes new links for raters who are to go on.
+addresses, and makes new links for raters who are to go on. Which image was scored, and what is
+a stand-in, stands in the manifest of the stimuli; the database has no more than its hash.
 """
 
 from __future__ import annotations
@@ -27,24 +28,46 @@ from sreval.store.frames import TABLES, tables_of
 from sreval.store.importing import Imported, store_export
 from sreval.store.models import Study
 from sreval.store.studies import by_name
+from sreval.study.manifest import Manifest
 
 FORMAT = 1
 MANIFEST, DESIGN = "manifest.json", "design.json"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
-def export(store: Store, study: str, path: Path) -> Path:
+def export(
+    store: Store, study: str, manifest: Manifest, path: Path, *, who: str = audit.COMMAND_LINE
+) -> Path:
     """Write a study's data to a new zip (`path` ends in .zip) or a new folder; all or nothing.
 
-    Raises UsageError when ``path`` exists or there is no such study, DataError when it can't
-    be written.
+    The audit log says so. Raises UsageError when ``path`` exists or there is no such study,
+    DataError when it can't be written or ``manifest`` is not that under which it was rated.
     """
     if path.exists():
         raise UsageError(f"{path} exists already.", "Name a new file or folder.")
-    files = export_files(store, study)
+    files = export_files(store, study, manifest)
     if path.suffix.lower() == ".zip":
         write_atomic(path, _zipped(files))
-        return path
+    else:
+        _write_folder(path, files)
+    record_export(store, study, files, who)
+    return path
+
+
+def record_export(store: Store, study: str, files: Mapping[str, bytes], who: str) -> None:
+    """Keep in the audit log that somebody took ``files``, what `export_files` gave, away.
+
+    They hold scores by method: before the study is closed, that is a look at results.
+    """
+    votes = json.loads(files[MANIFEST])["rows"]["votes"]
+    with store.begin() as tx:
+        row = by_name(tx, study)
+        audit.record(tx, store.clock(), who, "export", row.id, votes=votes)
+        if row.state != "closed":
+            audit.record(tx, store.clock(), who, audit.LOOK, row.id, votes=votes)
+
+
+def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.mkdir(parents=True)
@@ -55,24 +78,24 @@ def export(store: Store, study: str, path: Path) -> Path:
         raise write_error(path, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return path
 
 
-def export_files(store: Store, study: str) -> dict[str, bytes]:
-    """What an export holds, by file name, all as of one moment."""
+def export_files(store: Store, study: str, manifest: Manifest) -> dict[str, bytes]:
+    """What an export holds, by file name, all as of one moment. Raises as `export` does."""
     with store.read() as tx:
         row = by_name(tx, study)
-        frames = tables_of(tx, row)
+        frames = tables_of(tx, row, manifest)
         files = {DESIGN: _json(json.loads(row.design))}
         files |= {f"{name}.csv": to_csv(frames[name]) for name in TABLES}
-        manifest = {
+        contents = {
             "format": FORMAT,
             "study": _study_facts(row),
             "simulated": bool(frames["sessions"]["simulated"].any()),
+            "stand_ins": list(manifest.stand_ins),
             "rows": {name: len(frames[name]) for name in TABLES},
             "sha256": {name: sha256_bytes(data) for name, data in files.items()},
         }
-    return {MANIFEST: _json(manifest), **files}
+    return {MANIFEST: _json(contents), **files}
 
 
 def _study_facts(row: Study) -> dict[str, Any]:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session as Transaction
 
+from sreval.errors import DataError
 from sreval.store.database import Store
 from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Tombstone
 from sreval.store.studies import by_name, design_of
-from sreval.store.verdicts import judged_votes
+from sreval.store.verdicts import frame_of, judged_votes
+from sreval.study.manifest import Manifest
 
 TABLES = ("sessions", "plan", "votes", "answers", "events", "deleted")
 
 
-def votes(store: Store, study: str) -> pd.DataFrame:
+def votes(store: Store, study: str, manifest: Manifest | None = None) -> pd.DataFrame:
     """One row a vote, with exactly the columns of sreval.statistics.votes.COLUMNS.
 
-    `accepted` follows the design's rules unless the operator decided otherwise; `reason` is
-    empty where a vote is accepted. Raises UsageError when there is no such study.
+    Without the manifest those are lacking that it alone knows. `accepted` follows the design's
+    rules unless the operator decided otherwise; `reason` is empty where a vote is accepted.
+    Raises as `tables` does.
     """
-    return tables(store, study)["votes"]
+    return tables(store, study, manifest)["votes"]
 
 
 def sessions(store: Store, study: str) -> pd.DataFrame:
@@ -38,14 +43,26 @@ def events(store: Store, study: str) -> pd.DataFrame:
     return tables(store, study)["events"]
 
 
-def tables(store: Store, study: str) -> dict[str, pd.DataFrame]:
-    """All of TABLES as of one moment, by name. The columns stand in docs/data-dictionary.md."""
+def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[str, pd.DataFrame]:
+    """All of TABLES as of one moment, by name. The columns stand in docs/data-dictionary.md.
+
+    With the manifest of the stimuli, votes and plan also say which image was scored
+    (`image_sha256`) and what is a stand-in (`stand_in`). Raises UsageError when there is no such
+    study, DataError when it was rated under another manifest.
+    """
     with store.read() as tx:
-        return tables_of(tx, by_name(tx, study))
+        return tables_of(tx, by_name(tx, study), manifest)
 
 
-def tables_of(tx: Transaction, study: Study) -> dict[str, pd.DataFrame]:
+def tables_of(
+    tx: Transaction, study: Study, manifest: Manifest | None = None
+) -> dict[str, pd.DataFrame]:
     """`tables` within a transaction at hand."""
+    if manifest is not None and manifest.sha256 != study.manifest_sha256:
+        raise DataError(
+            f"The manifest at hand is not the one under which {study.name} was rated.",
+            "Put the manifest back that was frozen before the first rater.",
+        )
     voted, verdicts = judged_votes(tx, study, design_of(study))
     sessions = _frame(tx, _sessions(study))
     judged = [verdicts.get(name) for name in sessions["session"]]
@@ -54,25 +71,37 @@ def tables_of(tx: Transaction, study: Study) -> dict[str, pd.DataFrame]:
     sessions["reasons"] = ["; ".join(v.reasons) if v else "" for v in judged]
     return {
         "sessions": sessions,
-        "plan": _frame(tx, _plan(study)),
-        "votes": voted,
+        "plan": _with_stimuli(_frame(tx, _plan(study)), manifest),
+        "votes": _with_stimuli(voted, manifest),
         "answers": _frame(tx, _answers(study)),
         "events": _frame(tx, _events(study)),
         "deleted": _frame(tx, _deleted(study)),
     }
 
 
+def _with_stimuli(frame: pd.DataFrame, manifest: Manifest | None) -> pd.DataFrame:
+    if manifest is None:
+        return frame
+    keys = zip(frame["dataset"], frame["image"], frame["method"], strict=True)
+    shown = [manifest.by_key[key] for key in keys]
+    place = list(frame.columns).index("stimulus_sha256") + 1
+    frame.insert(place, "image_sha256", [stimulus.image_sha256 for stimulus in shown])
+    frame.insert(place + 1, "stand_in", [stimulus.stand_in for stimulus in shown])
+    return frame
+
+
 def _frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
-    result = tx.execute(query)
     # As objects: a column that mixes numbers and nothing must not turn into floats.
-    return pd.DataFrame(result.all(), columns=list(result.keys()), dtype=object)
+    return frame_of(tx, query, dtype=object)
+
+
+_WHO = (Rater.pseudonym.label("rater"), Session.id.label("session"))
 
 
 def _sessions(study: Study) -> Select[*tuple[object, ...]]:
     return (
         select(
-            Rater.pseudonym.label("rater"),
-            Session.id.label("session"),
+            *_WHO,
             Rater.number.label("rater_index"),
             Session.slot,
             Session.holds_slot,
@@ -98,59 +127,44 @@ def _sessions(study: Study) -> Select[*tuple[object, ...]]:
 
 
 def _plan(study: Study) -> Select[*tuple[object, ...]]:
-    return (
-        select(
-            Session.id.label("session"),
-            PlanItem.position,
-            PlanItem.sitting,
-            PlanItem.kind,
-            PlanItem.dataset,
-            PlanItem.image,
-            PlanItem.scene,
-            PlanItem.method,
-            PlanItem.stimulus_sha256,
-            PlanItem.reason,
-            PlanItem.intended,
-            PlanItem.low,
-            PlanItem.high,
-        )
-        .join(Session, Session.id == PlanItem.session_id)
-        .join(Rater, Rater.id == Session.rater_id)
-        .where(Session.study_id == study.id)
-        .order_by(Rater.number, PlanItem.position)
+    columns = (
+        Session.id.label("session"),
+        PlanItem.position,
+        PlanItem.sitting,
+        PlanItem.kind,
+        PlanItem.dataset,
+        PlanItem.image,
+        PlanItem.scene,
+        PlanItem.method,
+        PlanItem.stimulus_sha256,
+        PlanItem.reason,
+        PlanItem.intended,
+        PlanItem.low,
+        PlanItem.high,
     )
+    return _of_sessions(study, PlanItem, columns, PlanItem.position)
 
 
 def _answers(study: Study) -> Select[*tuple[object, ...]]:
-    return (
-        select(
-            Rater.pseudonym.label("rater"),
-            Session.id.label("session"),
-            Answer.when,
-            Answer.key,
-            Answer.value,
-            Answer.at,
-        )
-        .join(Session, Session.id == Answer.session_id)
-        .join(Rater, Rater.id == Session.rater_id)
-        .where(Session.study_id == study.id)
-        .order_by(Rater.number, Answer.id)
-    )
+    columns = (*_WHO, Answer.when, Answer.key, Answer.value, Answer.at)
+    return _of_sessions(study, Answer, columns, Answer.id)
 
 
 def _events(study: Study) -> Select[*tuple[object, ...]]:
+    return _of_sessions(study, Event, (*_WHO, Event.kind, Event.facts, Event.at), Event.id)
+
+
+def _of_sessions(
+    study: Study, table: type[PlanItem | Answer | Event], columns: tuple[Any, ...], order: Any
+) -> Select[*tuple[object, ...]]:
+    """A table's rows of a study's sessions, rater by rater."""
     return (
-        select(
-            Rater.pseudonym.label("rater"),
-            Session.id.label("session"),
-            Event.kind,
-            Event.facts,
-            Event.at,
-        )
-        .join(Session, Session.id == Event.session_id)
+        select(*columns)
+        .select_from(table)
+        .join(Session, Session.id == table.session_id)
         .join(Rater, Rater.id == Session.rater_id)
         .where(Session.study_id == study.id)
-        .order_by(Rater.number, Event.id)
+        .order_by(Rater.number, order)
     )
 
 

@@ -33,7 +33,6 @@ from sreval.store.state import (
     state_of,
     window_of,
 )
-from sreval.store.verdicts import judge_session
 from sreval.study.design import When
 
 __all__ = ["AHEAD", "Current", "PlanItemRow", "SessionState"]
@@ -206,6 +205,8 @@ def after_vote(tx: Transaction, store: Store, found: Found) -> None:
     in_sitting = session.done - ([0, *ends][session.sitting - 1])
     pause = design.sittings
     if session.done == session.total:
+        from sreval.store.verdicts import judge_session  # pandas: most commands do without
+
         verdict = judge_session(tx, session, design)
         end(tx, store, found, "complete" if verdict.paid else "failed_check")
         session.holds_slot = verdict.used

@@ -7,16 +7,12 @@ import json
 import pandas as pd
 from sqlalchemy import select
 
-from sreval.errors import DataError
 from sreval.statistics.votes import check_votes
 from sreval.store import audit, frames, invitations, studies
 from sreval.store.database import Store
 from sreval.store.models import OperatorEvent
 from sreval.study.data import Look, StudyData, without_orphans
 from sreval.study.manifest import Manifest
-
-LOOK = "look"
-"""The action under which the audit log keeps a look at results before the study was closed."""
 
 
 def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
@@ -25,12 +21,7 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
     Raises DataError when ``manifest`` is not the one under which it was rated.
     """
     row = studies.get(store, study)
-    if row.manifest_sha256 != manifest.sha256:
-        raise DataError(
-            f"The manifest at hand is not the one under which {row.name} was rated.",
-            "Put the manifest back that was frozen before the first rater.",
-        )
-    tables = frames.tables(store, study)
+    tables = frames.tables(store, study, manifest)
     links = invitations.listing(store, study)
     data = StudyData(
         design=row.design,
@@ -51,13 +42,13 @@ def record_look(store: Store, study: str, votes: int, *, who: str = audit.COMMAN
     """Keep in the audit log that somebody saw means of methods before the study was closed."""
     row = studies.get(store, study)
     with store.begin() as tx:
-        audit.record(tx, store.clock(), who, LOOK, row.id, votes=votes)
+        audit.record(tx, store.clock(), who, audit.LOOK, row.id, votes=votes)
 
 
 def looks(store: Store, study_id: int) -> tuple[Look, ...]:
     """Every look that was recorded, oldest first."""
     query = select(OperatorEvent).where(
-        OperatorEvent.study_id == study_id, OperatorEvent.action == LOOK
+        OperatorEvent.study_id == study_id, OperatorEvent.action == audit.LOOK
     )
     with store.read() as tx:
         return tuple(

@@ -57,6 +57,8 @@ def judged_votes(
 ) -> tuple[pd.DataFrame, dict[str, Verdict]]:
     """All votes of a study with `accepted` and `reason` filled in, and the rules' verdicts.
 
+    Of COLUMNS all but those that only the manifest of the stimuli knows.
+
     The operator's decision on a session stands above the rules'.
     """
     votes = _frame(tx, votes_query().where(Session.study_id == study.id))
@@ -72,7 +74,7 @@ def judged_votes(
         reasons[name] = "" if used else why
     votes["accepted"] = votes["session"].map(accepted).astype(bool)
     votes["reason"] = votes["session"].map(reasons).astype(object)
-    return votes[list(COLUMNS)], verdicts
+    return votes[[column for column in COLUMNS if column in votes]], verdicts
 
 
 def _decisions(study: Study) -> Select[str, int, bool | None, str]:
@@ -80,9 +82,16 @@ def _decisions(study: Study) -> Select[str, int, bool | None, str]:
     return select(*columns).where(Session.study_id == study.id)
 
 
-def _frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
+def frame_of(
+    tx: Transaction, query: Select[*tuple[object, ...]], dtype: type | None = None
+) -> pd.DataFrame:
+    """What a query finds, its columns named as it labels them."""
     result = tx.execute(query)
-    frame = pd.DataFrame(result.all(), columns=list(result.keys()))
+    return pd.DataFrame(result.all(), columns=list(result.keys()), dtype=dtype)
+
+
+def _frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
+    frame = frame_of(tx, query)
     for column in _TIMES:
         frame[column] = pd.to_datetime(frame[column], utc=True)
     # `judge` reads a table as check_votes gives it; what it decides isn't known yet.

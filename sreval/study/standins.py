@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from PIL import Image
-from scipy import ndimage
 
 from sreval.files import sha256_bytes
 from sreval.images.resize import imresize
@@ -37,7 +37,7 @@ def _rounded(values: Floats) -> UInt8:
 
 
 def _blurred(image: npt.NDArray[np.generic], sigma: float) -> Floats:
-    blurred: Floats = ndimage.gaussian_filter(
+    blurred: Floats = scipy.ndimage.gaussian_filter(
         image.astype(np.float64), (sigma, sigma, 0), mode="nearest"
     )
     return blurred

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sreval import content
 from sreval.errors import UsageError, unknown_name
-from sreval.networks.inference import Precision
 from sreval.upscalers.base import Upscaler
 from sreval.upscalers.function import FunctionUpscaler
 from sreval.upscalers.interpolation import INTERPOLATIONS, Original
 from sreval.upscalers.network import NetworkUpscaler, is_network
 from sreval.upscalers.published import PublishedImages
+
+if TYPE_CHECKING:
+    from sreval.networks.inference import Precision
 
 __all__ = ["Running", "Upscaler", "make_upscaler", "method_names"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from sreval.errors import UsageError, WeightsError
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
-from sreval.networks.inference import Inference, Precision
-from sreval.networks.weights import load_network
 from sreval.upscalers.base import UInt8, Upscaler
+
+if TYPE_CHECKING:
+    from sreval.networks.inference import Precision
 
 WEIGHTS = "weights.safetensors"
 
@@ -32,6 +34,10 @@ class NetworkUpscaler(Upscaler):
         precision: Precision = "fp32",
         tile: int | None = None,
     ) -> None:
+        # torch takes seconds to import, and interpolations are done without it.
+        from sreval.networks.inference import Inference
+        from sreval.networks.weights import load_network
+
         path = weights_path(spec)
         network, provenance = load_network(path)
         self.name = provenance.recipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import click
 import httpx
 import pytest
 
+from sreval import content
 from sreval.cli import cli
-from sreval.study.manifest import load_manifest
+from sreval.study.manifest import Manifest, Stimulus, load_manifest
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -37,14 +39,46 @@ def test_every_command_has_help_with_an_example(
     assert f"Example: sreval {' '.join(command)}" in " ".join(ran.out.split())
 
 
-def test_help_and_version_import_nothing_heavy() -> None:
-    code = (
-        "import sys\nfrom sreval.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit: pass\n"
-        "print(sorted({'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)))"
+HEAVY = {"torch", "numpy", "pandas", "scipy.stats", "scipy.ndimage", "matplotlib", "skimage"}
+
+
+def imported(run: str, folder: Path) -> set[str]:
+    """What of HEAVY a program of its own imports."""
+    code = f"import sys\n{run}\nprint(*({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def running(*command: str) -> str:
+    # Whatever exit code but 0 becomes that of the program.
+    return (
+        f"from sreval.cli import main\ntry:\n    main({list(command)!r})\n"
+        "except SystemExit as end:\n    assert not end.code"
+    )
+
+
+def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
+    assert not imported(running("--help"), tmp_path)
+    assert not imported(running("--version"), tmp_path)
+
+
+def test_a_command_on_a_study_waits_for_no_import_that_it_does_without(tmp_path: Path) -> None:
+    folder = tmp_path / "studies/own"
+    shutil.copytree(content.find("studies", "quick"), folder)
+    # The photographs of the data set "demo" are skimage's.
+    checked = imported(running("study", "check", "own"), tmp_path)
+    assert checked <= {"numpy", "pandas", "skimage"}
+    stimulus = Stimulus("demo", "cat", "cat", "hr", "0" * 64, "1" * 64, 48, 48)
+    (folder / "manifest.json").write_text(Manifest((stimulus,)).as_json(), encoding="utf-8")
+    assert imported(running("study", "invite", "own"), tmp_path) <= {"numpy"}
+    assert imported(running("study", "status", "own"), tmp_path) <= {"numpy"}
+
+
+def test_the_site_starts_without_what_only_results_need(tmp_path: Path) -> None:
+    run = "import sreval.site.app, sreval.site.server"
+    assert imported(run, tmp_path) <= {"numpy", "pandas"}
 
 
 def test_a_misspelt_command_suggests_the_nearest(sreval: Callable[..., Any]) -> None:

@@ -143,7 +143,7 @@ def test_a_matrix_and_its_description(sreval: Sreval, tmp_path: Path) -> None:
     assert ran.code == OK, ran.err
     assert [line.split()[:2] for line in ran.out.splitlines()[3:5]] == [
         ["a", "2.75"],
-        ["b", "4.33"],
+        ["b", "4.00"],
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from sreval.store import frames, progress, votes
+from sreval.store import audit, frames, progress, votes
 from sreval.store.database import open_store
 from sreval.store.enrolment import enrol
 from sreval.store.models import OperatorEvent
@@ -232,6 +232,51 @@ def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> 
     elsewhere = sreval("study", "status", "nowhere", "--database", "fresh.sqlite")
     assert elsewhere.code == 2
     assert "Unknown study 'nowhere'" in elsewhere.err
+
+
+def logged(database: str) -> list[tuple[str, str]]:
+    """What the audit log holds but links, oldest first."""
+    store = open_store(database)
+    try:
+        deeds = audit.log(store, "mine")
+        assert {deed.who for deed in deeds} <= {audit.COMMAND_LINE}
+        return [
+            (deed.action, json.dumps(deed.facts, sort_keys=True))
+            for deed in reversed(deeds)
+            if deed.action != "invite"
+        ]
+    finally:
+        store.dispose()
+
+
+def test_what_is_done_with_the_data_stands_in_the_audit_log(
+    sreval: Run, folder: Path, database: str
+) -> None:
+    for count in (4, 4, 1):
+        rater = rate(database, folder, sreval("study", "invite", "mine").out, count)
+    for command in (
+        ("export", "mine", "--out", "early.zip"),
+        ("backup", "mine", "--out", "kept"),
+        ("delete-rater", "mine", rater, "--yes"),
+        ("close", "mine", "--yes"),
+        ("export", "mine", "--out", "late.zip"),
+    ):
+        assert sreval("study", *command).code == 0
+    assert sreval("study", "export", "mine", "--out", "late.zip").code == 2
+    assert logged(database) == [
+        ("export", '{"votes": 9}'),
+        ("look", '{"votes": 9}'),
+        ("backup", '{"file": "kept"}'),
+        ("delete-rater", "{}"),
+        ("closed", "{}"),
+        ("export", '{"votes": 8}'),
+    ]
+    assert sreval("study", "restore", "mine", "kept", "--overwrite").code == 0
+    assert logged(database) == [
+        ("export", '{"votes": 9}'),
+        ("look", '{"votes": 9}'),
+        ("restore", '{"file": "kept"}'),
+    ]
 
 
 def test_upgrade_of_older_tables(sreval: Run, folder: Path, database: str) -> None:

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from sreval.errors import UsageError
 from sreval.report.opinion_figures import KINDS, all_figures, opinion_figure, rank_shares
 from sreval.report.opinion_style import shades
+from sreval.report.opinions import ANALYSES
 from sreval.report.sections import Request
 from sreval.report.style import figure_svg
 from sreval.statistics.votes import check_votes
@@ -44,6 +45,20 @@ def request_with_scores(votes: pd.DataFrame, make_frame: Callable[..., pd.DataFr
 
 def texts(svg_figure: object) -> list[str]:
     return [t.get_text() for t in svg_figure.findobj(Text)]  # type: ignore[attr-defined]
+
+
+def test_the_metrics_figure_gives_the_intervals_of_the_table(
+    votes: pd.DataFrame, request_with_scores: Request
+) -> None:
+    table = ANALYSES["metrics"](votes, request_with_scores)[0].frame
+    figure = opinion_figure(votes, "metrics", request_with_scores)
+    ranks = table[table["statistic"] == "srocc"].set_index("metric")
+    wanted = {
+        f"ρ = {row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        for row in ranks.to_dict("records")
+    }
+    assert len(wanted) == 2
+    assert {axes.get_title(loc="left") for axes in figure.axes} == wanted
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -18,7 +19,7 @@ from sreval.report.study_page import Report, study_report, to_html
 from sreval.report.study_planned import departures, planned_tests
 from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
 from sreval.study.design import StudyDesign
-from tests.report.study_builder import full_size, make_study
+from tests.report.study_builder import QUALITIES, full_size, make_study
 
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -140,6 +141,19 @@ def test_the_page_needs_nothing_from_elsewhere(simulated: StudyData) -> None:
             assert value.startswith(("#", "data:image/png")), (tag, value)
     assert [tag for tag, _ in page.tags if tag in ("link", "iframe", "object", "img")] == []
     assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_tables_in_latex_stay_in_their_parts_and_in_the_page_s_order(
+    make_frame: Callable[..., pd.DataFrame],
+) -> None:
+    data = make_study({"Set5": 5}, instructions="Rate the picture.\n")
+    scores = make_frame({("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in QUALITIES})
+    report = study_report(data, scores[scores["image"] != "img_000"])
+    latex = to_report_latex(report)
+    assert latex.count(r"\begin{table}[H]") == latex.count(r"\begin{table}") == 1
+    assert "Instructions: ``Rate the picture.''" in latex
+    captions = [int(number) for number in re.findall(r"Table (\d+)\.", to_html(report))]
+    assert captions == list(range(1, latex.count(r"\caption{") + 1))
 
 
 def test_naughty_names_are_text_in_html_and_latex() -> None:

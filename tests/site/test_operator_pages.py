@@ -365,7 +365,9 @@ def test_export_is_the_stores_own_with_a_dictionary_and_is_streamed(
         files = {name: archive.read(name) for name in archive.namelist()}
     explained = files.pop("data-dictionary.md").decode()
     assert all(f"## {name}" in explained for name in files if name.endswith(".csv"))
-    assert files == exchange.export_files(desk.site.store, "small")
+    assert files == exchange.export_files(
+        desk.site.store, "small", desk.site.app.extensions["sreval"].manifest
+    )
     other = open_store(str(tmp_path / "other.sqlite"), create=True)
     assert exchange.import_(other, path).sessions == 2
     assert frames.votes(other, "small").equals(frames.votes(desk.site.store, "small"))

@@ -3,6 +3,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy import stats
 
 from sreval.errors import UsageError
@@ -18,7 +20,7 @@ from sreval.statistics.opinion import (
 )
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.votes import check_votes
-from tests.statistics.builders import random_votes
+from tests.statistics.builders import random_votes, votes_table
 
 
 def test_crowdmos_reaches_the_published_figures(blizzard: Floats, expected: Any) -> None:
@@ -89,6 +91,44 @@ def test_missing_votes() -> None:
         found = interval(ratings, 0.95)
         assert found.low < found.estimate < found.high
     assert over_raters(ratings).estimate == pytest.approx(np.nanmean(matrix, axis=0).mean())
+
+
+def by_hand(votes: list[tuple[str, str, int]], interval: str) -> float:
+    """The MOS written out in loops; ``votes`` are (rater, image, score)."""
+    place = {"raters": 0, "images": 1}.get(interval)
+    if place is None:
+        return sum(vote[2] for vote in votes) / len(votes)
+    groups: dict[str, list[int]] = {}
+    for vote in votes:
+        groups.setdefault(str(vote[place]), []).append(vote[2])
+    return sum(sum(g) / len(g) for g in groups.values()) / len(groups)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.9))
+def test_a_mos_is_what_its_interval_is_around_however_many_votes_a_unit_has(
+    seed: int, seen: float
+) -> None:
+    made = random_votes(seed, seen=seen)
+    assume(len(made) > 0)
+    votes = check_votes(made)
+    for name in INTERVALS:
+        if name == "bootstrap":
+            continue  # its estimate is crowdmos'; it takes long
+        for row in mos_table(votes, interval=name).to_dict("records"):
+            own = votes[votes["method"] == row["method"]]
+            cells = own[["rater", "image", "score"]].itertuples(index=False, name=None)
+            assert row["mos"] == pytest.approx(by_hand(list(cells), name), rel=1e-12)
+            if not math.isnan(row["low"]):
+                assert (row["low"] + row["high"]) / 2 == pytest.approx(row["mos"], rel=1e-9)
+
+
+def test_two_raters_of_unequal_diligence_count_alike() -> None:
+    scores = np.array([[[1.0, 5.0], [1.0, np.nan], [1.0, np.nan], [1.0, np.nan]]])
+    votes = check_votes(votes_table(scores))
+    found = {name: mos_table(votes, interval=name)["mos"].iloc[0] for name in INTERVALS}
+    assert found == {
+        "raters": 3.0, "images": 1.5, "pooled": 1.8, "crowdmos": 1.8, "bootstrap": 1.8,
+    }  # fmt: skip
 
 
 def test_a_rater_with_one_vote_counts_as_a_rater() -> None:

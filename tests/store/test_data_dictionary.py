@@ -23,7 +23,7 @@ def documented() -> dict[str, list[str]]:
 
 
 def test_every_column_of_every_file_is_documented_in_its_order(study: Study) -> None:
-    files = exchange.export_files(study.store, study.name)
+    files = exchange.export_files(study.store, study.name, study.manifest)
     pages = documented()
     for name, data in files.items():
         if name.endswith(".csv"):

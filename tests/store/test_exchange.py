@@ -8,6 +8,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,25 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from sreval.errors import DataError, StoreError, UsageError
+from sreval.files import sha256_bytes
 from sreval.statistics.votes import COLUMNS, check_votes
 from sreval.store import csvs, exchange, frames, invitations, privacy, progress, raters, schema
 from sreval.store.backup import backup, restore
 from sreval.store.database import Store, open_store
 from sreval.store.enrolment import enrol
 from sreval.store.errors import SchemaError, StateError
+from sreval.study.manifest import Manifest
 from tests.store.conftest import Study
 from tests.store.test_schema import rows_of
+
+
+def exported(study: Study, path: Path, store: Store | None = None) -> Path:
+    return exchange.export(store or study.store, study.name, study.manifest, path)
+
+
+def files_of(study: Study, store: Store | None = None) -> dict[str, bytes]:
+    return exchange.export_files(store or study.store, study.name, study.manifest)
+
 
 OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
 NewDatabase = Callable[..., str]
@@ -61,7 +73,7 @@ def other(database_kind: str, new_database: NewDatabase) -> Iterator[Store]:
 
 
 def test_votes_have_exactly_the_columns_of_the_statistics(filled: Study) -> None:
-    votes = frames.votes(filled.store, filled.name)
+    votes = frames.votes(filled.store, filled.name, filled.manifest)
     assert tuple(votes.columns) == COLUMNS
     checked = check_votes(votes)
     pd.testing.assert_frame_equal(checked[list(COLUMNS)], votes, check_dtype=False)
@@ -84,7 +96,8 @@ def test_votes_name_what_was_planned_at_their_position(filled: Study) -> None:
 
 
 def test_study_without_votes_gives_empty_frames(study: Study) -> None:
-    assert tuple(frames.votes(study.store, study.name).columns) == COLUMNS
+    empty = frames.votes(study.store, study.name, study.manifest)
+    assert tuple(empty.columns) == COLUMNS
     assert frames.votes(study.store, study.name).empty
     study.enrol()
     assert len(frames.sessions(study.store, study.name)) == 1
@@ -94,9 +107,9 @@ def test_study_without_votes_gives_empty_frames(study: Study) -> None:
 def test_export_import_export_gives_the_same_bytes(
     filled: Study, other: Store, tmp_path: Path, form: str
 ) -> None:
-    before = exchange.export(filled.store, filled.name, tmp_path / form)
+    before = exported(filled, tmp_path / form)
     exchange.import_(other, before)
-    after = exchange.export(other, filled.name, tmp_path / f"again-{form}")
+    after = exported(filled, tmp_path / f"again-{form}", other)
     if form == "export":
         names = sorted(path.name for path in before.iterdir())
         assert names == sorted(path.name for path in after.iterdir())
@@ -106,7 +119,7 @@ def test_export_import_export_gives_the_same_bytes(
 
 
 def test_imported_study_goes_on_where_it_stood(filled: Study, other: Store, tmp_path: Path) -> None:
-    exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "e.zip"))
+    exchange.import_(other, exported(filled, tmp_path / "e.zip"))
     rater = frames.sessions(other, filled.name)["rater"].iloc[1]
     other.clock = filled.clock
     _, token = invitations.renew(other, filled.name, rater)
@@ -122,7 +135,7 @@ def test_imported_study_goes_on_where_it_stood(filled: Study, other: Store, tmp_
 
 
 def test_export_holds_no_token_no_address_and_no_key(filled: Study) -> None:
-    everything = b"".join(exchange.export_files(filled.store, filled.name).values()).decode()
+    everything = b"".join(files_of(filled).values()).decode()
     secret = rows_of(filled.store)
     addresses = [row[9] for row in secret["plan_item"]]
     hashes = [value for row in secret["invitation"] for value in row if len(str(value)) == 64]
@@ -133,15 +146,55 @@ def test_export_holds_no_token_no_address_and_no_key(filled: Study) -> None:
         assert str(one) not in everything
 
 
+def test_an_export_without_what_later_versions_added_is_imported(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    old = exported(filled, tmp_path / "old")
+    contents = json.loads((old / "manifest.json").read_text())
+    del contents["stand_ins"]
+    for name in ("votes.csv", "plan.csv"):
+        frame = pd.read_csv(old / name, dtype=str, keep_default_na=False)
+        data = csvs.to_csv(frame.drop(columns=["image_sha256", "stand_in"])).replace(b"''", b"'")
+        (old / name).write_bytes(data)
+        contents["sha256"][name] = sha256_bytes(data)
+    (old / "manifest.json").write_text(json.dumps(contents))
+    exchange.import_(other, old)
+    assert files_of(filled, other) == files_of(filled)
+
+
+def test_an_export_marks_stand_ins_and_names_what_was_scored(study: Study) -> None:
+    stimuli = [
+        replace(s, image_sha256=f"{i:064}", stand_in=s.method == "srresnet")
+        for i, s in enumerate(study.manifest.stimuli)
+    ]
+    marked = Study(study.store, study.design, Manifest(tuple(stimuli)), study.clock)
+    marked.vote_all(marked.rating())
+    files = files_of(marked)
+    assert json.loads(files["manifest.json"])["stand_ins"] == ["srresnet"]
+    for name in ("votes.csv", "plan.csv"):
+        rows = list(csv.DictReader(io.StringIO(files[name].decode(), newline="")))
+        assert len(rows) == 12
+        for row in rows:
+            stimulus = marked.manifest.by_key[row["dataset"], row["image"], row["method"]]
+            assert row["image_sha256"] == stimulus.image_sha256
+            assert row["stand_in"] == ("true" if row["method"] == "srresnet" else "false")
+
+
+def test_another_manifest_than_that_which_was_rated_is_refused(filled: Study) -> None:
+    other = Manifest(filled.manifest.stimuli[1:])
+    with pytest.raises(DataError, match="not the one under which small was rated"):
+        exchange.export_files(filled.store, filled.name, other)
+
+
 def test_import_makes_new_addresses(filled: Study, other: Store, tmp_path: Path) -> None:
-    exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "e.zip"))
+    exchange.import_(other, exported(filled, tmp_path / "e.zip"))
     old, new = ({row[9] for row in rows_of(s)["plan_item"]} for s in (filled.store, other))
     assert len(new) == len(old)
     assert not old & new
 
 
 def test_deleted_rater_does_not_come_back_from_an_old_export(filled: Study, tmp_path: Path) -> None:
-    old = exchange.export(filled.store, filled.name, tmp_path / "old.zip")
+    old = exported(filled, tmp_path / "old.zip")
     rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
     privacy.delete_rater(filled.store, filled.name, rater)
     brought = exchange.import_(filled.store, old)
@@ -151,19 +204,19 @@ def test_deleted_rater_does_not_come_back_from_an_old_export(filled: Study, tmp_
 
 
 def test_deletions_travel_with_an_export(filled: Study, other: Store, tmp_path: Path) -> None:
-    old = exchange.export(filled.store, filled.name, tmp_path / "old.zip")
+    old = exported(filled, tmp_path / "old.zip")
     rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
     privacy.delete_rater(filled.store, filled.name, rater)
-    exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "new.zip"))
+    exchange.import_(other, exported(filled, tmp_path / "new.zip"))
     exchange.import_(other, old)
     assert rater not in set(frames.sessions(other, filled.name)["rater"])
 
 
 def test_import_of_what_is_there_changes_nothing(filled: Study, tmp_path: Path) -> None:
-    path = exchange.export(filled.store, filled.name, tmp_path / "e.zip")
-    before = exchange.export_files(filled.store, filled.name)
+    path = exported(filled, tmp_path / "e.zip")
+    before = files_of(filled)
     assert exchange.import_(filled.store, path).present == 5
-    assert exchange.export_files(filled.store, filled.name) == before
+    assert files_of(filled) == before
 
 
 def test_import_into_a_study_that_went_on_otherwise_is_refused_whole(
@@ -171,16 +224,16 @@ def test_import_into_a_study_that_went_on_otherwise_is_refused_whole(
 ) -> None:
     there = Study(other)
     there.vote(there.rating(), 1)
-    before = exchange.export_files(other, there.name)
+    before = files_of(there)
     with pytest.raises(StateError, match="nothing was imported"):
-        exchange.import_(other, exchange.export(filled.store, filled.name, tmp_path / "e.zip"))
-    assert exchange.export_files(other, there.name) == before
+        exchange.import_(other, exported(filled, tmp_path / "e.zip"))
+    assert files_of(there) == before
 
 
 def test_export_never_overwrites(filled: Study, tmp_path: Path) -> None:
-    path = exchange.export(filled.store, filled.name, tmp_path / "e.zip")
+    path = exported(filled, tmp_path / "e.zip")
     with pytest.raises(UsageError, match="exists already"):
-        exchange.export(filled.store, filled.name, path)
+        exported(filled, path)
 
 
 def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
@@ -207,7 +260,11 @@ def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
 def test_damaged_export_is_refused_and_nothing_is_stored(
     filled: Study, tmp_path: Path, name: str, change: Callable[[bytes], bytes], match: str
 ) -> None:
-    path = damage(exchange.export(filled.store, filled.name, tmp_path / "e.zip"), name, change)
+    path = damage(
+        exported(filled, tmp_path / "e.zip"),
+        name,
+        change,
+    )
     with pytest.raises(DataError, match=match):
         exchange.import_(filled.store, path)
 
@@ -261,7 +318,7 @@ def test_backup_restored_into_either_database_is_the_same_study(
     assert fresh.stat().st_mode & 0o077 == 0
     third = open_store(str(fresh))
     try:
-        assert exchange.export_files(third, "small") == exchange.export_files(other, "small")
+        assert files_of(filled, third) == files_of(filled, other)
     finally:
         third.dispose()
     there = Study(other, clock=filled.clock)
@@ -280,7 +337,7 @@ def test_restore_throws_no_votes_away_unless_told(
         restore(path, url_of(other))
     assert rows_of(other) == before
     restore(path, url_of(other), overwrite=True)
-    assert exchange.export_files(other, "small") == exchange.export_files(filled.store, "small")
+    assert files_of(filled, other) == files_of(filled)
 
 
 def test_backup_of_an_older_version_is_upgraded_as_it_is_restored(
