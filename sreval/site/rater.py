@@ -80,10 +80,11 @@ def next_rater(token: str) -> Page:
 
 def _begin(token: str, via: str) -> None:
     """Remember the link until its visitor agrees; only then is a rater enrolled, so that a mail
-    program's preview of a link takes nobody's place."""
+    program's preview of a link takes nobody's place. Who opens it again is the same visitor."""
+    visit = session.get("visit") if session.get("token") == token else None
     for old in ("sid", "left", "resume", "kiosk"):
         session.pop(old, None)
-    session.update(token=token, via=via, visit=secrets.token_hex(8))
+    session.update(token=token, via=via, visit=visit or secrets.token_hex(8))
 
 
 def _finished() -> bool:
