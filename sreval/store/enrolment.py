@@ -62,7 +62,7 @@ def _admit(
 ) -> tuple[Invitation, Study, str | None]:
     study_id = find(tx, token).study.id
     # Enrolments in one study queue here. What was read before may have changed meanwhile.
-    tx.execute(select(Study.id).where(Study.id == study_id).with_for_update())
+    tx.execute(select(Study.id).where(Study.id == study_id).with_for_update(key_share=True))
     tx.expire_all()
     found = find(tx, token)
     admissible(found, store.clock())

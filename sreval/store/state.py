@@ -20,7 +20,7 @@ _SESSION = (
     .join(Rater, Rater.id == Session.rater_id)
     .where(Session.id == bindparam("session_id"))
 )
-_LOCKED = _SESSION.with_for_update(of=Session)
+_LOCK = select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
 _ITEMS = (
     select(
         PlanItem.position,
@@ -108,8 +108,15 @@ class Found:
 
 
 def find(tx: Transaction, session_id: str, *, lock: bool = False) -> Found:
-    """A session, locked where asked. Raises VoteError ('session') when there is none."""
-    row = tx.execute(_LOCKED if lock else _SESSION, {"session_id": session_id}).first()
+    """A session, locked where asked. Raises VoteError ('session') when there is none.
+
+    What decides about a locked one is read after it is locked: whoever closes a study waits for
+    the locks of its sessions, so that no vote is stored afterwards.
+    """
+    asked = {"session_id": session_id}
+    if lock:
+        tx.execute(_LOCK, asked)
+    row = tx.execute(_SESSION, asked).first()
     if row is None:
         raise VoteError("session", "There is no such session.", "Open your link again.")
     return Found(*row)

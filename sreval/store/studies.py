@@ -6,19 +6,25 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError, unknown_name
 from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.errors import StateError
-from sreval.store.models import Rater, Study
+from sreval.store.models import Rater, Session, Study
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
 StudyState = Literal["open", "paused", "closed"]
 
+_LOCK_SESSIONS = (
+    select(Session.id)
+    .where(Session.study_id == bindparam("study_id"))
+    .order_by(Session.id)
+    .with_for_update()
+)
 _designs: dict[str, StudyDesign] = {}
 
 
@@ -91,7 +97,10 @@ def get(store: Store, name: str) -> StudyRow:
 
 
 def set_state(store: Store, name: str, state: StudyState, *, who: str = audit.COMMAND_LINE) -> None:
-    """Open, pause or close a study. Raises StateError for a closed one: closing is for good."""
+    """Open, pause or close a study. Raises StateError for a closed one: closing is for good.
+
+    When this returns, the votes under way are stored and no further one will be.
+    """
     with store.begin() as tx:
         study = by_name(tx, name, lock=True)
         if study.state == state:
@@ -101,15 +110,20 @@ def set_state(store: Store, name: str, state: StudyState, *, who: str = audit.CO
                 f"Study {name!r} was closed on {study.closed_at:%Y-%m-%d}: it stays closed.",
                 "Its results may have been looked at; begin a study of another name.",
             )
+        tx.execute(_LOCK_SESSIONS, {"study_id": study.id})
         study.state = state
         study.closed_at = store.clock() if state == "closed" else None
         audit.record(tx, store.clock(), who, state, study.id)
 
 
 def by_name(tx: Transaction, name: str, *, lock: bool = False) -> Study:
-    """The row of a study, locked where asked. Raises UsageError when there is none."""
+    """The row of a study, locked where asked. Raises UsageError when there is none.
+
+    The lock lets others point to the study, as a rater's deletion does while the rater's session
+    is locked.
+    """
     query = select(Study).where(Study.name == name)
-    study = tx.scalar(query.with_for_update() if lock else query)
+    study = tx.scalar(query.with_for_update(key_share=True) if lock else query)
     if study is None:
         known = list(tx.scalars(select(Study.name)))
         if not known:
