@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import io
 import zipfile
@@ -21,6 +22,7 @@ from sreval.store.csvs import to_csv
 _DICTIONARY = "data-dictionary.md"
 _LONGEST = 2000
 _MOST_LINKS = 500
+_RELEASED_AFTER = dt.timedelta(days=1)
 _CHUNK = 64 * 1024
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _STATES: dict[str, tuple[studies.StudyState, str]] = {
@@ -67,6 +69,13 @@ def withdraw(name: str, pseudonym: str) -> Page:
     """End a rater's session; what was stored stays."""
     raters.withdraw(site().store, name, pseudonym, who=who().name)
     return done(f"{pseudonym} is withdrawn.", "operator.rater", **_of(name, pseudonym))
+
+
+@operator.post("/studies/<name>/raters/<pseudonym>/release")
+def release(name: str, pseudonym: str) -> Page:
+    """Give the place of a rater who did nothing for a day to the next one; votes stay."""
+    raters.release(site().store, name, _RELEASED_AFTER, [pseudonym], who=who().name)
+    return done(f"The place of {pseudonym} is free.", "operator.rater", **_of(name, pseudonym))
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/delete")
@@ -162,6 +171,18 @@ def revoke(name: str, key: int) -> Page:
     return done(f"Link {key} opens nothing any more.", "operator.links", name=name)
 
 
+@operator.post("/studies/<name>/links/<int:key>/extend")
+def extend(name: str, key: int) -> Page:
+    """Let more raters begin by a link, or for longer."""
+    try:
+        quota = _number(request.form, "quota", 10**6)
+        expires = _last_day(request.form.get("expires", ""))
+        invitations.extend(site().store, name, key, quota=quota, expires=expires, who=who().name)
+    except ValueError as error:
+        return links_page(name, str(error)), 422
+    return done(f"Link {key} is extended.", "operator.links", name=name)
+
+
 @operator.post("/studies/<name>/raters/<pseudonym>/link")
 def renew(name: str, pseudonym: str) -> Page:
     """A new link for a rater who lost theirs, as a CSV file."""
@@ -180,7 +201,7 @@ def export(name: str) -> Page:
     row = studies.get(here.store, name)
     files = exchange.export_files(here.store, name)
     files[_DICTIONARY] = content.document(_DICTIONARY).read_bytes()
-    votes = files["votes.csv"].count(b"\n") - 1
+    votes = sum(1 for _ in csv.reader(io.StringIO(files["votes.csv"].decode(), newline=""))) - 1
     with here.store.begin() as tx:
         audit.record(tx, here.store.clock(), who().name, "export", row.id, votes=votes)
     if row.state != "closed":

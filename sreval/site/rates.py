@@ -68,6 +68,7 @@ def _asked() -> Iterator[tuple[str, str]]:
         yield "link", sha256_bytes(token.encode(errors="replace"))
         if "visit" in session:
             yield "visit", session["visit"]
-    elif kind := _KINDS.get(str(request.endpoint)):
-        if key := session.get("sid") or session.get("visit"):
-            yield kind, key
+        return
+    kind, key = _KINDS.get(str(request.endpoint)), session.get("sid") or session.get("visit")
+    if kind and key:
+        yield kind, key

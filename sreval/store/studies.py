@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import bindparam, exists, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError, unknown_name
@@ -50,15 +51,22 @@ def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
     Until the first rater enrols, another design or manifest of that name takes its place.
     Raises StateError afterwards.
     """
+    try:
+        return _register(store, design, manifest)
+    except IntegrityError:  # another process registered it first
+        return _register(store, design, manifest)
+
+
+def _register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
     with store.begin() as tx:
         study = tx.scalar(select(Study).where(Study.name == design.name).with_for_update())
         if study is None:
             study = Study(name=design.name, created_at=store.clock(), design="")
             tx.add(study)
-        elif (study.design_sha256, study.manifest_sha256) == (design.sha256, manifest.sha256):
+        elif same_design(study, design) and study.manifest_sha256 == manifest.sha256:
             return study.id
         elif study.locked_at is not None:
-            what = "design" if study.design_sha256 != design.sha256 else "stimuli"
+            what = "stimuli" if same_design(study, design) else "design"
             raise StateError(
                 f"The {what} of study {design.name!r} changed after its first rater enrolled "
                 f"({study.locked_at:%Y-%m-%d %H:%M} UTC).",
@@ -69,6 +77,11 @@ def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
         study.manifest_sha256 = manifest.sha256
         tx.flush()
         return study.id
+
+
+def same_design(study: Study, design: StudyDesign) -> bool:
+    """Whether a design says what the registered one does, whatever version of sreval hashed it."""
+    return study.design_sha256 == design.sha256 or design_of(study) == design
 
 
 def names(store: Store) -> list[str]:

@@ -287,7 +287,7 @@ def test_health_tells_only_that_it_is_well(visitor: Visitor) -> None:
         tx.connection().exec_driver_sql("ALTER TABLE study RENAME TO gone")
     ill = visitor.client.get("/health")
     assert ill.status_code == 503
-    assert set(ill.get_json()) == {"error"}
+    assert set(ill.get_json()) == {"error", "kind"}
 
 
 def test_on_postgresql_votes_are_stored_alike(make_site: MakeSite, new_database: Any) -> None:

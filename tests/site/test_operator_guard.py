@@ -19,7 +19,14 @@ Route = tuple[str, str, str]
 
 FREE = {"operator.login", "operator.enter"}
 VIEWERS_TOO = {"operator.logout"}
-FORM = {"to": "pause", "decision": "refuse", "reason": "so", "confirm": "small", "kind": "personal"}
+FORM = {
+    "to": "pause",
+    "decision": "refuse",
+    "reason": "so",
+    "confirm": "small",
+    "kind": "personal",
+    "expires": "2999-01-01",
+}
 """Fields with which every form would be accepted."""
 
 
