@@ -165,8 +165,7 @@ def _last_day(text: str) -> dt.datetime | None:
 @operator.post("/studies/<name>/links/<int:key>/revoke")
 def revoke(name: str, key: int) -> Page:
     """Make a link open nothing any more."""
-    if key not in {link.id for link in invitations.listing(site().store, name)}:
-        raise UsageError(f"{name} has no link {key}.", "See the list of links.")
+    _find_link(name, key)
     invitations.revoke(site().store, key, who=who().name)
     return done(f"Link {key} opens nothing any more.", "operator.links", name=name)
 
@@ -174,13 +173,19 @@ def revoke(name: str, key: int) -> Page:
 @operator.post("/studies/<name>/links/<int:key>/extend")
 def extend(name: str, key: int) -> Page:
     """Let more raters begin by a link, or for longer."""
+    _find_link(name, key)
     try:
         quota = _number(request.form, "quota", 10**6)
         expires = _last_day(request.form.get("expires", ""))
         invitations.extend(site().store, name, key, quota=quota, expires=expires, who=who().name)
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         return links_page(name, str(error)), 422
     return done(f"Link {key} is extended.", "operator.links", name=name)
+
+
+def _find_link(name: str, key: int) -> None:
+    if key not in {link.id for link in invitations.listing(site().store, name)}:
+        raise UsageError(f"{name} has no link {key}.", "See the list of links.")
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/link")

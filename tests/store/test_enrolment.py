@@ -378,7 +378,7 @@ def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
     session = study.rating()
     study.clock.wait(days=20)
     began = threading.Event()
-    genuine = votes.after_vote
+    genuine = progress.after_vote
 
     def slow(*given: Any) -> None:
         genuine(*given)

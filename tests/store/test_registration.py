@@ -1,4 +1,4 @@
-"""A study's registration: whatever starts at once, whichever version of sreval hashed its design."""
+"""A study's registration: whatever starts at once, whichever version hashed its design."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from sreval.store import progress, studies, votes
+from sreval.store import audit, progress, studies, votes
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
 from sreval.store.models import Session, Vote
@@ -287,7 +287,7 @@ def test_vote_that_waited_for_the_closing_is_refused(
 ) -> None:
     session = study.rating()
     locked = threading.Event()
-    genuine = studies.audit.record
+    genuine = audit.record
 
     def slow(*given: Any, **facts: Any) -> None:
         genuine(*given, **facts)
@@ -298,9 +298,10 @@ def test_vote_that_waited_for_the_closing_is_refused(
         if number:
             locked.wait(5)
             return study.vote(session, 1)
-        return studies.set_state(study.store, study.name, "closed")
+        studies.set_state(study.store, study.name, "closed")
+        return None
 
-    monkeypatch.setattr(studies.audit, "record", slow)
+    monkeypatch.setattr(audit, "record", slow)
     _, voted = race(close_or_vote, 2)
     assert isinstance(voted, VoteError)
     assert voted.why == "closed"
