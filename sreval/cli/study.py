@@ -21,6 +21,7 @@ COMMANDS = {
     "status": ("sreval.cli.study_status:status", "Who is how far, and what has been rated."),
     "pause": ("sreval.cli.study_run:pause", "Take no votes for now."),
     "resume": ("sreval.cli.study_run:resume", "Take votes again after a pause."),
+    "extend": ("sreval.cli.study_run:extend", "Let more raters begin by a link, or for longer."),
     "release": ("sreval.cli.study_run:release", "Give the places of drop-outs to others."),
     "revoke": ("sreval.cli.study_run:revoke", "Make a link open nothing any more."),
     "delete-rater": ("sreval.cli.study_run:delete_rater", "Delete all data of one rater."),

@@ -100,9 +100,7 @@ def invite(
     Without --open, --kiosk and --for each link is for one rater.
     """
     kind = _kind(is_open, kiosk, rater, count, quota)
-    until = expires.replace(tzinfo=dt.UTC) if expires else None
-    if until and until <= dt.datetime.now(dt.UTC):
-        raise UsageError(f"--expires {until:%Y-%m-%d %H:%M} UTC is over.", "Name a later time.")
+    until = _last_moment(expires)
     if csv_file and csv_file.exists():
         raise UsageError(f"{csv_file} exists already.", "Name a new file.")
     with _registered(study, database) as (store, name):
@@ -137,6 +135,24 @@ def revoke(study: str, database: str | None, link: int) -> None:
         if link not in {row.id for row in invitations.listing(store, name)}:
             raise UsageError(f"{name} has no link {link}.", "See: sreval study status --json.")
         invitations.revoke(store, link)
+
+
+@click.command(epilog="Example: sreval study extend ledig2017 12 --quota 60")
+@study_and_database
+@click.argument("link", type=int)
+@click.option("--quota", type=click.IntRange(1), help="How many raters it lets in, all in all.")
+@click.option(
+    "--expires",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    help="Last moment (UTC) at which a rater may begin.",
+)
+def extend(
+    study: str, database: str | None, link: int, quota: int | None, expires: dt.datetime | None
+) -> None:
+    """Let more raters begin by a link, or for longer, by its number."""
+    until = _last_moment(expires)
+    with opened(study, database) as (store, name):
+        invitations.extend(store, name, link, quota=quota, expires=until)
 
 
 @click.command(epilog="Example: sreval study pause ledig2017")
@@ -222,6 +238,13 @@ def upgrade(study: str, database: str | None) -> None:
     finally:
         store.dispose()
     click.echo(f"{store.name}: {'nothing to do' if before == 'current' else 'upgraded'}.")
+
+
+def _last_moment(expires: dt.datetime | None) -> dt.datetime | None:
+    until = expires.replace(tzinfo=dt.UTC) if expires else None
+    if until and until <= dt.datetime.now(dt.UTC):
+        raise UsageError(f"--expires {until:%Y-%m-%d %H:%M} UTC is over.", "Name a later time.")
+    return until
 
 
 @contextmanager

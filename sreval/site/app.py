@@ -11,7 +11,7 @@ from sreval import content
 from sreval.errors import DataError
 from sreval.site.api import api
 from sreval.site.config import SiteConfig
-from sreval.site.context import Door, Site, site
+from sreval.site.context import Site, site
 from sreval.site.images import Shelf
 from sreval.site.logs import log_requests
 from sreval.site.operator_routes import operator
@@ -47,7 +47,7 @@ def create_app(config: SiteConfig) -> Flask:
     studies.register(store, design, manifest)
     found = catalogues(web / "translations")
     languages = own_names(found)
-    app.extensions["sreval"] = Site(config, store, design, manifest, shelf, languages, Door())
+    app.extensions["sreval"] = Site(config, store, design, manifest, shelf, languages)
     Compiled(app, found, locale_selector=_language)
     answer_errors(app)
     _add_pages(app)

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import Field, NonNegativeInt, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from sreval import content
 from sreval.config import Config, config_error
@@ -22,12 +22,17 @@ BODY_BYTES = 64 * 1024
 
 
 class Rates(Config):
-    """How often one session (or, before there is one, one link) may ask, in each process."""
+    """How many requests a minute are answered, in each process.
 
-    link: str = "30 per minute"
-    form: str = "60 per minute"
-    vote: str = "240 per minute"
-    image: str = "600 per minute"
+    `link` counts openings of one link by everybody, `visit` those by one browser; the others are
+    for one session, or one visit before there is a session.
+    """
+
+    link: PositiveInt = 300
+    visit: PositiveInt = 30
+    form: PositiveInt = 60
+    vote: PositiveInt = 240
+    image: PositiveInt = 600
 
 
 class SiteConfig(Config):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,12 +13,10 @@ from sreval.site.images import Shelf
 from sreval.site.problems import PageError
 from sreval.store import progress
 from sreval.store.database import Store
-from sreval.store.enrolment import Enrolled
 from sreval.store.progress import Current, PlanItemRow, SessionState
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
-_REMEMBERED = 1000
 _HEADINGS = {"calibration": "examples", "warm-up": "practice"}
 
 
@@ -35,23 +30,6 @@ class StudyView:
     words: tuple[str, ...]
 
 
-class Door:
-    """Of two clicks on one button only one enrols; the other is given the same session."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entered: OrderedDict[str, Enrolled] = OrderedDict()
-
-    def enter(self, visit: str, enrol: Callable[[], Enrolled]) -> Enrolled:
-        """What `enrol` gave when this visit first came here."""
-        with self._lock:
-            if visit not in self._entered:
-                self._entered[visit] = enrol()
-                if len(self._entered) > _REMEMBERED:
-                    self._entered.popitem(last=False)
-            return self._entered[visit]
-
-
 @dataclass(frozen=True)
 class Site:
     """What every request needs and none changes."""
@@ -62,7 +40,6 @@ class Site:
     manifest: Manifest
     shelf: Shelf
     languages: dict[str, str]
-    door: Door
 
     @property
     def view(self) -> StudyView:

@@ -47,6 +47,8 @@ def who() -> OperatorRow:
 def guard() -> Answer | None:
     """Refuse everything but what is allowed here."""
     reading = request.method in _READING
+    if "\0" in request.path + request.form.get("name", ""):
+        raise RefusalError(400, "No name has a NUL character", "Nothing was changed.")
     if not reading:
         _refuse_other_sites()
     token = session.get(_TOKEN)
@@ -137,11 +139,14 @@ def _told(error: Exception) -> tuple[int, str, str]:
         )
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         return error.code, error.name, "Nothing was changed."
-    if isinstance(error, UsageError | StateError):
+    if isinstance(error, UsageError | StateError) and g.get("operator") is not None:
         return (404 if isinstance(error, UsageError) else 409), error.message, error.remedy
     if isinstance(error, SrevalError):
+        told = error.message, error.remedy
+        if g.get("operator") is None:  # where a database lies is nothing for strangers
+            told = "Nobody can log in at present", f"The log says more under {g.request_id}."
         LOG.error("operator", extra={"fields": {**where(), "message": str(error)}})
-        return 503 if isinstance(error, StoreError) else 500, error.message, error.remedy
+        return 503 if isinstance(error, StoreError) else 500, *told
     LOG.error("unexpected", extra={"fields": where()}, exc_info=error)
     return 500, "Something went wrong here", f"The log says more under {g.request_id}."
 

@@ -22,6 +22,7 @@ from sreval.store.csvs import to_csv
 _DICTIONARY = "data-dictionary.md"
 _LONGEST = 2000
 _MOST_LINKS = 500
+_RELEASED_AFTER = dt.timedelta(days=1)
 _CHUNK = 64 * 1024
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _STATES: dict[str, tuple[studies.StudyState, str]] = {
@@ -68,6 +69,13 @@ def withdraw(name: str, pseudonym: str) -> Page:
     """End a rater's session; what was stored stays."""
     raters.withdraw(site().store, name, pseudonym, who=who().name)
     return done(f"{pseudonym} is withdrawn.", "operator.rater", **_of(name, pseudonym))
+
+
+@operator.post("/studies/<name>/raters/<pseudonym>/release")
+def release(name: str, pseudonym: str) -> Page:
+    """Give the place of a rater who did nothing for a day to the next one; votes stay."""
+    raters.release(site().store, name, _RELEASED_AFTER, [pseudonym], who=who().name)
+    return done(f"The place of {pseudonym} is free.", "operator.rater", **_of(name, pseudonym))
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/delete")
@@ -157,10 +165,27 @@ def _last_day(text: str) -> dt.datetime | None:
 @operator.post("/studies/<name>/links/<int:key>/revoke")
 def revoke(name: str, key: int) -> Page:
     """Make a link open nothing any more."""
-    if key not in {link.id for link in invitations.listing(site().store, name)}:
-        raise UsageError(f"{name} has no link {key}.", "See the list of links.")
+    _find_link(name, key)
     invitations.revoke(site().store, key, who=who().name)
     return done(f"Link {key} opens nothing any more.", "operator.links", name=name)
+
+
+@operator.post("/studies/<name>/links/<int:key>/extend")
+def extend(name: str, key: int) -> Page:
+    """Let more raters begin by a link, or for longer."""
+    _find_link(name, key)
+    try:
+        quota = _number(request.form, "quota", 10**6)
+        expires = _last_day(request.form.get("expires", ""))
+        invitations.extend(site().store, name, key, quota=quota, expires=expires, who=who().name)
+    except (ValueError, UsageError) as error:
+        return links_page(name, str(error)), 422
+    return done(f"Link {key} is extended.", "operator.links", name=name)
+
+
+def _find_link(name: str, key: int) -> None:
+    if key not in {link.id for link in invitations.listing(site().store, name)}:
+        raise UsageError(f"{name} has no link {key}.", "See the list of links.")
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/link")

@@ -9,7 +9,7 @@ from flask import render_template, request, url_for
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.site.context import site
-from sreval.site.operator import Page, operator, who
+from sreval.site.operator import Page, RefusalError, operator, who
 from sreval.site.operator_view import gather, read_data
 from sreval.statistics.opinion import mos_table
 from sreval.store import audit, frames, invitations, studies, study_data
@@ -18,6 +18,7 @@ from sreval.study import charts, monitor
 from sreval.study.data import StudyData
 
 _LOG_PAGE = 200
+_DIGITS = 10
 
 
 @operator.get("/")
@@ -186,11 +187,17 @@ def _drawn(rows: pd.DataFrame) -> str:
     return charts.estimates(drawn, 1, 5, "Mean opinion scores with 95 % intervals")
 
 
+def _before(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
+        raise RefusalError(400, "There is no such page of the log", "Begin at its newest page.")
+    return int(text) if text else None
+
+
 @operator.get("/studies/<name>/log")
 def log(name: str) -> Page:
     """Who did what to this study and to accounts, newest first."""
     studies.get(site().store, name)
-    before = request.args.get("before", type=int)
+    before = _before(request.args.get("before", ""))
     deeds = audit.log(site().store, name, before=before, limit=_LOG_PAGE)
     older = (
         url_for("operator.log", name=name, before=deeds[-1].id) if len(deeds) == _LOG_PAGE else ""

@@ -50,6 +50,13 @@ TOLD = {
     "revoked": Told(410, _("This link has been withdrawn"), _ASK, back=False),
     "expired": Told(410, _("This link has expired"), _ASK, back=False),
     "paused": Told(503, _("The study is paused"), _SAVED, after=60),
+    "changed": Told(
+        503,
+        _("The study is being changed"),
+        _("Nobody can begin at this moment. Please come back later by the same link."),
+        back=False,
+        after=60,
+    ),
     "closed": Told(
         410,
         _("The study has ended"),
@@ -128,7 +135,7 @@ def respond(kind: str, **more: Any) -> Response:
     """The answer: JSON for scripts, a page for people."""
     told = TOLD[kind]
     if request.path.startswith(("/api/", "/i/", "/health")):
-        response = jsonify({"error": f"{told.title}. {told.text}", **more})
+        response = jsonify({"error": f"{told.title}. {told.text}", "kind": kind, **more})
     else:
         retry = url_for("rater.study") if told.back else None
         page = render_template("rater/message.html", title=told.title, text=told.text, retry=retry)

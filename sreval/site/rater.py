@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from datetime import datetime
 from typing import Any
 
@@ -11,17 +10,19 @@ from flask import Blueprint, redirect, render_template, request, session, url_fo
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
+from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.site import forms
 from sreval.site.context import as_told, minutes_left, open_current, session_id, site
 from sreval.site.device import Facts, Report
+from sreval.site.logs import LOG, where
 from sreval.site.problems import PageError
 from sreval.store import enrolment, invitations, progress, studies
-from sreval.store.enrolment import Enrolled
-from sreval.store.errors import TokenError, VoteError
+from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
 from sreval.store.progress import Current, SessionState
-from sreval.study.design import Question, When
+from sreval.study.design import Question, When, load_design
+from sreval.study.manifest import load_manifest
 
 rater = Blueprint("rater", __name__)
 Page = str | Response | tuple[str, int]
@@ -64,8 +65,26 @@ def _refuse_newcomers(token: str) -> None:
     """Raise what keeps somebody without a session out."""
     known = _invitation(token).session_id
     state = studies.get(site().store, site().design.name).state
-    if known is None and state != "open":
-        raise PageError(state)
+    if known is None:
+        if state != "open":
+            raise PageError(state)
+        _refuse_changed()
+
+
+def _refuse_changed() -> None:
+    """No rater begins with stimuli or a consent that the study's folder holds no more."""
+    here = site()
+    try:
+        if (load_design(here.config.study), load_manifest(here.config.study).sha256) == (
+            here.design,
+            here.manifest.sha256,
+        ):
+            return
+        why = "The study's files were changed since the site started. Restart it."
+    except SrevalError as error:
+        why = str(error)
+    LOG.error("study changed", extra={"fields": {**where(), "message": why}})
+    raise PageError("changed")
 
 
 @rater.post("/r/<token>")
@@ -80,10 +99,11 @@ def next_rater(token: str) -> Page:
 
 def _begin(token: str, via: str) -> None:
     """Remember the link until its visitor agrees; only then is a rater enrolled, so that a mail
-    program's preview of a link takes nobody's place."""
+    program's preview of a link takes nobody's place. Who opens it again is the same visitor."""
+    visit = session.get("visit") if session.get("token") == token else None
     for old in ("sid", "left", "resume", "kiosk"):
         session.pop(old, None)
-    session.update(token=token, via=via, visit=secrets.token_hex(8))
+    session.update(token=token, via=via, visit=visit or invitations.new_token())
 
 
 def _finished() -> bool:
@@ -96,13 +116,21 @@ def _finished() -> bool:
 
 
 def _enrol() -> None:
-    here, token = site(), session["token"]
-
-    def enrol() -> Enrolled:
-        _refuse_newcomers(token)
-        return enrolment.enrol(here.store, token, here.manifest)
-
-    enrolled = here.door.enter(session["visit"], enrol)
+    here = site()
+    try:
+        enrolled = enrolment.enrol(
+            here.store,
+            session["token"],
+            here.manifest,
+            design=here.design,
+            visit=session["visit"],
+        )
+    except StateError:
+        state = studies.get(here.store, here.design.name).state
+        raise PageError(state if state != "open" else "busy") from None
+    except DataError as error:
+        LOG.error("study changed", extra={"fields": {**where(), "message": str(error)}})
+        raise PageError("changed") from None
     session.pop("token")
     session["sid"] = enrolled.session_id
     if enrolled.resume_token:
@@ -183,6 +211,7 @@ def step(stage: str) -> Page:
     if stage == "consent" and request.form.get("version", stands) != stands:
         return _to_study()  # another text was read than the one that stands
     if stage == "consent" and "token" in session:
+        _refuse_changed()
         _enrol()
     state, here = open_current().state, site()
     if stage != ("break" if state.stage == "rest" else state.stage):

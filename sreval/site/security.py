@@ -1,18 +1,16 @@
 """What guards every request: cookies, CSRF, headers, rates, the size of bodies, proxies.
 
-One file, to be reviewed as one.
+One file, to be reviewed as one; only the counting of requests is in rates.py.
 """
 
 from __future__ import annotations
 
-import hashlib
-
-from flask import Flask, Response, request, session
-from flask_limiter import Limiter
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from sreval.site.config import BODY_BYTES, Rates, SiteConfig, secret_key
+from sreval.site.config import BODY_BYTES, SiteConfig, secret_key
+from sreval.site.rates import limit_rates
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -26,15 +24,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
-_RATED = {
-    "rater.link": "link",
-    "rater.study": "form",
-    "rater.step": "form",
-    "api.item": "vote",
-    "api.device": "vote",
-    "api.vote": "vote",
-    "api.image": "image",
-}
 
 
 def secure(app: Flask, config: SiteConfig) -> None:
@@ -57,7 +46,7 @@ def secure(app: Flask, config: SiteConfig) -> None:
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
     if config.rates is not None:
-        _limit_rates(app, config.rates)
+        limit_rates(app, config.rates)
     CSRFProtect(app)
 
     @app.after_request
@@ -71,22 +60,3 @@ def secure(app: Flask, config: SiteConfig) -> None:
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "private, no-store"
         return response
-
-
-def _limit_rates(app: Flask, rates: Rates) -> None:
-    """Limits by session or token and never by network address: a laboratory shares one."""
-    Limiter(
-        _who,
-        app=app,
-        default_limits=[lambda: str(getattr(rates, _RATED.get(str(request.endpoint), "form")))],
-        default_limits_exempt_when=lambda: request.endpoint not in _RATED or not _who(),
-        storage_uri="memory://",
-    )
-
-
-def _who() -> str:
-    """The session, else the link that was opened, by its hash; empty when there is neither."""
-    token = (request.view_args or {}).get("token") or session.get("token")
-    if request.endpoint != "rater.link" and "sid" in session:
-        return str(session["sid"])
-    return hashlib.sha256(str(token).encode()).hexdigest() if token else ""

@@ -19,6 +19,9 @@ COMMAND_LINE = "command line"
 LOOK = "look"
 """The action under which a look at results before the study was closed is kept."""
 
+DELETED = "(deleted)"
+"""What stands in the log where a rater's pseudonym was."""
+
 
 def record(
     tx: Transaction, at: dt.datetime, who: str, action: str, study_id: int | None, **facts: Any
@@ -26,6 +29,24 @@ def record(
     """Add one row; ``facts`` become one canonical line of JSON."""
     line = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     tx.add(OperatorEvent(at=at, who=who, action=action, study_id=study_id, facts=line))
+
+
+def forget(tx: Transaction, study_id: int, rater: str) -> None:
+    """Take a deleted rater's pseudonym, and what was written about them, out of a study's log.
+
+    That something was done stays.
+    """
+    named = json.dumps(rater, ensure_ascii=False)
+    query = select(OperatorEvent).where(
+        OperatorEvent.study_id == study_id, OperatorEvent.facts.contains(named, autoescape=True)
+    )
+    for row in tx.scalars(query):
+        facts = json.loads(row.facts)
+        if facts.get("rater") == rater:
+            facts = {k: v for k, v in facts.items() if k != "why"} | {"rater": DELETED}
+        elif isinstance(facts.get("raters"), list):
+            facts["raters"] = [DELETED if one == rater else one for one in facts["raters"]]
+        row.facts = json.dumps(facts, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

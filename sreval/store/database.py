@@ -7,6 +7,7 @@ SQLite runs with write-ahead log and synchronous FULL, PostgreSQL with synchrono
 from __future__ import annotations
 
 import datetime as dt
+import selectors
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InvalidatePoolError,
+    NoSuchModuleError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Transaction
 
@@ -24,6 +30,7 @@ from sreval.store.schema import SchemaState, schema_state, to_head
 from sreval.store.urls import parse_url, sqlite_path
 
 _POOL = 10
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 class Store:
@@ -158,9 +165,8 @@ def _engine(url: URL) -> Any:
             "begin": _begin_sqlite,
         }
     else:
-        # A connection that died while it lay idle is replaced, not met by a rater's vote.
-        options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": BUSY_SECONDS}}
-        listeners = {"connect": _on_postgresql}
+        options["connect_args"] = {"connect_timeout": BUSY_SECONDS, **_KEEPALIVE}
+        listeners = {"connect": _on_postgresql, "checkout": _refuse_dead}
     try:
         engine = create_engine(url, pool_timeout=BUSY_SECONDS, hide_parameters=True, **options)
     except (ImportError, NoSuchModuleError):
@@ -191,3 +197,15 @@ def _on_postgresql(connection: Any, record: Any) -> None:
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
     connection.commit()
+
+
+def _refuse_dead(connection: Any, record: Any, proxy: Any) -> None:
+    """A connection that died while it lay idle is replaced, not met by a rater's vote.
+
+    Nothing is to be read from a live one between transactions; asking the server each time would
+    take longer than that.
+    """
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        if selector.select(timeout=0):
+            raise InvalidatePoolError

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session as Transaction
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.store.database import Store
-from sreval.store.errors import StateError
+from sreval.store.errors import StateError, TokenError
 from sreval.store.invitations import admissible, find, make
 from sreval.store.models import Invitation, PlanItem, Rater, Session, Study, Tombstone
-from sreval.store.studies import design_of
+from sreval.store.studies import design_of, same_design
 from sreval.study import plan as plans
+from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -31,40 +32,52 @@ class Enrolled:
     resume_token: str | None
 
 
-def enrol(store: Store, token: str, manifest: Manifest) -> Enrolled:
+def enrol(
+    store: Store,
+    token: str,
+    manifest: Manifest,
+    *,
+    design: StudyDesign | None = None,
+    visit: str | None = None,
+) -> Enrolled:
     """The session that a link opens: a personal link's own, a new one for open and kiosk links.
 
-    A new rater takes the lowest free slot and a rater index that was never used. Raises
-    TokenError for a link that opens nothing, StateError while the study isn't open, DataError
-    when ``manifest`` isn't the one that the study was registered with.
+    A new rater takes the lowest free slot and a rater index that was never used. ``visit``, a
+    secret of the visitor's browser, becomes the token of the new rater's own link: one visit
+    enrols one rater, however often and through however many processes it asks. Raises TokenError
+    for a link that opens nothing, StateError while the study isn't open, DataError when
+    ``manifest`` or ``design`` isn't what the study was registered with.
     """
     made: tuple[plans.Item, ...] = ()
     planned: tuple[int, int] | None = None
     for attempt in range(_TRIES):
         with store.begin() as tx:
-            invitation, study, session_id = _admit(tx, store, token, manifest)
+            invitation, study, session_id = _admit(tx, store, token, visit)
             if session_id is not None:
-                return Enrolled(session_id, None)
+                return Enrolled(session_id, visit if invitation.kind == "open" else None)
+            _refuse_changed(study, manifest, design)
             wanted = (_free_slot(tx, study.id), study.next_rater)
-            design = design_of(study)
+            registered = design_of(study)
             # A plan takes a while to make and votes would wait for it: it is made outside the
             # transaction, unless others enrol faster than that.
             if attempt == _TRIES - 1 and wanted != planned:
-                made, planned = plans.make_plan(design, manifest, *wanted), wanted
+                made, planned = plans.make_plan(registered, manifest, *wanted), wanted
             if wanted == planned:
-                return _begin_session(tx, store, study, invitation, wanted, made)
-        made, planned = plans.make_plan(design, manifest, *wanted), wanted
+                return _begin_session(tx, store, study, invitation, wanted, made, visit)
+        made, planned = plans.make_plan(registered, manifest, *wanted), wanted
     raise AssertionError("the last attempt makes the plan itself")
 
 
 def _admit(
-    tx: Transaction, store: Store, token: str, manifest: Manifest
+    tx: Transaction, store: Store, token: str, visit: str | None
 ) -> tuple[Invitation, Study, str | None]:
     study_id = find(tx, token).study.id
     # Enrolments in one study queue here. What was read before may have changed meanwhile.
-    tx.execute(select(Study.id).where(Study.id == study_id).with_for_update())
+    tx.execute(select(Study.id).where(Study.id == study_id).with_for_update(key_share=True))
     tx.expire_all()
     found = find(tx, token)
+    if visit and (again := _entered(tx, visit)):
+        return found.invitation, found.study, again
     admissible(found, store.clock())
     if found.row.session_id is not None:
         return found.invitation, found.study, found.row.session_id
@@ -72,12 +85,31 @@ def _admit(
         raise StateError(
             f"Study {found.study.name!r} is {found.study.state}.", "No new rater can begin now."
         )
-    if found.study.manifest_sha256 != manifest.sha256:
-        raise DataError(
-            f"The stimuli of study {found.study.name!r} are not those it was registered with.",
-            "Put the old manifest.json back, or freeze and register the study again.",
-        )
     return found.invitation, found.study, None
+
+
+def _entered(tx: Transaction, visit: str) -> str | None:
+    """The session of a visitor who enrolled before. Raises TokenError when it was deleted."""
+    try:
+        own = find(tx, visit)
+    except TokenError:
+        return None
+    if own.row.session_id is None:
+        raise TokenError("revoked", "This visit has ended.", "Open your link again.")
+    return own.row.session_id
+
+
+def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None) -> None:
+    if study.manifest_sha256 != manifest.sha256:
+        what, files = "stimuli", "manifest.json"
+    elif design is not None and not same_design(study, design):
+        what, files = "design", "study.toml"
+    else:
+        return
+    raise DataError(
+        f"The {what} of study {study.name!r} at hand are not what it was registered with.",
+        f"Restart the site, or put the old {files} back.",
+    )
 
 
 def _free_slot(tx: Transaction, study_id: int) -> int:
@@ -94,6 +126,7 @@ def _begin_session(
     link: Invitation,
     wanted: tuple[int, int],
     items: Sequence[plans.Item],
+    visit: str | None,
 ) -> Enrolled:
     slot, number = wanted
     now = store.clock()
@@ -102,7 +135,7 @@ def _begin_session(
     link.used += 1
     own, resume = link, None
     if link.kind != "personal":
-        own, resume = make(tx, store, study.id, "personal", link.simulated)
+        own, resume = make(tx, store, study.id, "personal", link.simulated, visit)
         own.parent_id, own.quota, own.used = link.id, 1, 1
         tx.flush()
     rater = Rater(

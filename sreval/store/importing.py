@@ -26,6 +26,7 @@ from sreval.store.models import (
     Tombstone,
     Vote,
 )
+from sreval.store.studies import same_design
 from sreval.study.design import StudyDesign
 
 Row = dict[str, str]
@@ -71,8 +72,6 @@ def _study(tx: Transaction, facts: Mapping[str, Any], design_file: bytes) -> Stu
     design = StudyDesign.model_validate_json(design_file)
     study = tx.scalar(select(Study).where(Study.name == facts["name"]).with_for_update())
     if study is None:
-        if design.sha256 != facts["design_sha256"]:
-            raise ValueError("the design's hash is another")
         study = Study(
             name=facts["name"],
             design=design.as_json(),
@@ -85,10 +84,7 @@ def _study(tx: Transaction, facts: Mapping[str, Any], design_file: bytes) -> Stu
             closed_at=_optional(facts["closed_at"], when),
         )
         tx.add(study)
-    elif (study.design_sha256, study.manifest_sha256) != (
-        facts["design_sha256"],
-        facts["manifest_sha256"],
-    ):
+    elif study.manifest_sha256 != facts["manifest_sha256"] or not same_design(study, design):
         raise StateError(
             f"The study {study.name!r} here has another design or other stimuli.",
             "Import it into an empty database.",

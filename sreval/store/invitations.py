@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session as Transaction
@@ -97,11 +97,21 @@ def renew(
         return link.id, token
 
 
+def new_token() -> str:
+    """128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
 def make(
-    tx: Transaction, store: Store, study_id: int, kind: InvitationKind, simulated: bool
+    tx: Transaction,
+    store: Store,
+    study_id: int,
+    kind: InvitationKind,
+    simulated: bool,
+    token: str | None = None,
 ) -> tuple[Invitation, str]:
     """A new link, not yet flushed, and its token."""
-    token = secrets.token_urlsafe(16)
+    token = token or new_token()
     invitation = Invitation(
         study_id=study_id,
         kind=kind,
@@ -187,6 +197,55 @@ def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -
                 invitation.study_id,
                 invitation=invitation_id,
             )
+
+
+def extend(
+    store: Store,
+    study: str,
+    invitation_id: int,
+    *,
+    quota: int | None = None,
+    expires: dt.datetime | None = None,
+    who: str = audit.COMMAND_LINE,
+) -> None:
+    """Give a link another quota, another last moment, or both; None leaves what is.
+
+    Raises UsageError for a link that the study hasn't, nothing to change, a personal link's quota
+    and one below those who came already; StateError for a revoked link or a closed study.
+    """
+    with store.begin() as tx:
+        row = by_name(tx, study)
+        invitation = tx.scalar(
+            select(Invitation)
+            .where(Invitation.id == invitation_id, Invitation.study_id == row.id)
+            .with_for_update()
+        )
+        if invitation is None:
+            raise UsageError(f"{study} has no link {invitation_id}.", "See the list of links.")
+        _refuse_extension(row, invitation, quota, expires)
+        changed: dict[str, Any] = {}
+        if quota is not None:
+            changed["quota"] = invitation.quota = quota
+        if expires is not None:
+            invitation.expires_at = expires
+            changed["expires"] = expires.isoformat()
+        audit.record(tx, store.clock(), who, "extend", row.id, invitation=invitation_id, **changed)
+
+
+def _refuse_extension(
+    study: Study, link: Invitation, quota: int | None, expires: dt.datetime | None
+) -> None:
+    if study.state == "closed":
+        raise StateError(f"Study {study.name!r} is closed.", "Nobody can begin any more.")
+    if link.revoked_at is not None:
+        raise StateError(f"Link {link.id} was revoked.", "Make a new one.")
+    if quota is None and expires is None:
+        raise UsageError("There is nothing to extend.", "Give a quota, a last day, or both.")
+    if quota is not None and (link.kind == "personal" or quota < max(1, link.used)):
+        raise UsageError(
+            f"Link {link.id} is {link.kind} and let {link.used} in: its quota can't be {quota}.",
+            "A personal link is for one rater; others take those who came, or more.",
+        )
 
 
 def _rows() -> Select[Invitation, Study, str, str]:

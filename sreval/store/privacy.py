@@ -41,6 +41,7 @@ def bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
             link.label = ""
             link = tx.get(Invitation, link.parent_id) if link.parent_id else None
     tx.flush()
+    audit.forget(tx, study.id, rater.pseudonym)
     tx.delete(rater)
     tx.flush()
 

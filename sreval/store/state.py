@@ -5,13 +5,37 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.errors import VoteError
 from sreval.store.models import PlanItem, Rater, Session, Study
 from sreval.store.studies import design_of
 from sreval.study.design import StudyDesign
+
+# Built once: every vote asks these, and building a query takes longer than running it.
+_SESSION = (
+    select(Session, Study, Rater.simulated)
+    .join(Study, Study.id == Session.study_id)
+    .join(Rater, Rater.id == Session.rater_id)
+    .where(Session.id == bindparam("session_id"))
+)
+_LOCK = select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
+_ITEMS = (
+    select(
+        PlanItem.position,
+        PlanItem.sitting,
+        PlanItem.kind,
+        PlanItem.stimulus_sha256,
+        PlanItem.address,
+        PlanItem.intended,
+    )
+    .where(
+        PlanItem.session_id == bindparam("session_id"),
+        PlanItem.position.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(PlanItem.position)
+)
 
 AHEAD = 3
 """How many images beyond the current one may be fetched in advance."""
@@ -84,14 +108,15 @@ class Found:
 
 
 def find(tx: Transaction, session_id: str, *, lock: bool = False) -> Found:
-    """A session, locked where asked. Raises VoteError ('session') when there is none."""
-    query = (
-        select(Session, Study, Rater.simulated)
-        .join(Study, Study.id == Session.study_id)
-        .join(Rater, Rater.id == Session.rater_id)
-        .where(Session.id == session_id)
-    )
-    row = tx.execute(query.with_for_update(of=Session) if lock else query).first()
+    """A session, locked where asked. Raises VoteError ('session') when there is none.
+
+    What decides about a locked one is read after it is locked: whoever closes a study waits for
+    the locks of its sessions, so that no vote is stored afterwards.
+    """
+    asked = {"session_id": session_id}
+    if lock:
+        tx.execute(_LOCK, asked)
+    row = tx.execute(_SESSION, asked).first()
     if row is None:
         raise VoteError("session", "There is no such session.", "Open your link again.")
     return Found(*row)
@@ -169,19 +194,6 @@ def items_of(tx: Transaction, session_id: str, positions: range) -> list[PlanIte
     """The items of some positions, in order."""
     if not positions:
         return []
-    rows = tx.execute(
-        select(
-            PlanItem.position,
-            PlanItem.sitting,
-            PlanItem.kind,
-            PlanItem.stimulus_sha256,
-            PlanItem.address,
-            PlanItem.intended,
-        )
-        .where(
-            PlanItem.session_id == session_id,
-            PlanItem.position.between(positions[0], positions[-1]),
-        )
-        .order_by(PlanItem.position)
-    )
+    wanted = {"session_id": session_id, "first": positions[0], "last": positions[-1]}
+    rows = tx.execute(_ITEMS, wanted)
     return [PlanItemRow(*row) for row in rows]

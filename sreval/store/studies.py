@@ -6,19 +6,26 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError, unknown_name
 from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.errors import StateError
-from sreval.store.models import Rater, Study
+from sreval.store.models import Rater, Session, Study
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
 StudyState = Literal["open", "paused", "closed"]
 
+_LOCK_SESSIONS = (
+    select(Session.id)
+    .where(Session.study_id == bindparam("study_id"))
+    .order_by(Session.id)
+    .with_for_update()
+)
 _designs: dict[str, StudyDesign] = {}
 
 
@@ -44,15 +51,22 @@ def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
     Until the first rater enrols, another design or manifest of that name takes its place.
     Raises StateError afterwards.
     """
+    try:
+        return _register(store, design, manifest)
+    except IntegrityError:  # another process registered it first
+        return _register(store, design, manifest)
+
+
+def _register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
     with store.begin() as tx:
         study = tx.scalar(select(Study).where(Study.name == design.name).with_for_update())
         if study is None:
             study = Study(name=design.name, created_at=store.clock(), design="")
             tx.add(study)
-        elif (study.design_sha256, study.manifest_sha256) == (design.sha256, manifest.sha256):
+        elif same_design(study, design) and study.manifest_sha256 == manifest.sha256:
             return study.id
         elif study.locked_at is not None:
-            what = "design" if study.design_sha256 != design.sha256 else "stimuli"
+            what = "stimuli" if same_design(study, design) else "design"
             raise StateError(
                 f"The {what} of study {design.name!r} changed after its first rater enrolled "
                 f"({study.locked_at:%Y-%m-%d %H:%M} UTC).",
@@ -63,6 +77,11 @@ def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
         study.manifest_sha256 = manifest.sha256
         tx.flush()
         return study.id
+
+
+def same_design(study: Study, design: StudyDesign) -> bool:
+    """Whether a design says what the registered one does, whatever version of sreval hashed it."""
+    return study.design_sha256 == design.sha256 or design_of(study) == design
 
 
 def names(store: Store) -> list[str]:
@@ -91,7 +110,10 @@ def get(store: Store, name: str) -> StudyRow:
 
 
 def set_state(store: Store, name: str, state: StudyState, *, who: str = audit.COMMAND_LINE) -> None:
-    """Open, pause or close a study. Raises StateError for a closed one: closing is for good."""
+    """Open, pause or close a study. Raises StateError for a closed one: closing is for good.
+
+    When this returns, the votes under way are stored and no further one will be.
+    """
     with store.begin() as tx:
         study = by_name(tx, name, lock=True)
         if study.state == state:
@@ -101,15 +123,20 @@ def set_state(store: Store, name: str, state: StudyState, *, who: str = audit.CO
                 f"Study {name!r} was closed on {study.closed_at:%Y-%m-%d}: it stays closed.",
                 "Its results may have been looked at; begin a study of another name.",
             )
+        tx.execute(_LOCK_SESSIONS, {"study_id": study.id})
         study.state = state
         study.closed_at = store.clock() if state == "closed" else None
         audit.record(tx, store.clock(), who, state, study.id)
 
 
 def by_name(tx: Transaction, name: str, *, lock: bool = False) -> Study:
-    """The row of a study, locked where asked. Raises UsageError when there is none."""
+    """The row of a study, locked where asked. Raises UsageError when there is none.
+
+    The lock lets others point to the study, as a rater's deletion does while the rater's session
+    is locked.
+    """
     query = select(Study).where(Study.name == name)
-    study = tx.scalar(query.with_for_update() if lock else query)
+    study = tx.scalar(query.with_for_update(key_share=True) if lock else query)
     if study is None:
         known = list(tx.scalars(select(Study.name)))
         if not known:

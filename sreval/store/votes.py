@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.database import Store
@@ -25,6 +25,16 @@ from sreval.store.state import (
 
 # Without the mapped class: a vote is the one thing here that has to be fast.
 table = Vote.metadata.tables["vote"]
+_INSERT = insert(table)
+_STANDING = (
+    select(table.c.position, table.c.score, table.c.stored_at)
+    .where(
+        table.c.session_id == bindparam("session_id"),
+        or_(table.c.key == bindparam("key"), table.c.position == bindparam("position")),
+    )
+    .order_by(table.c.key != bindparam("key"))
+    .limit(1)
+)
 
 LONGEST_KEY = 80
 LONGEST_DEVICE = 500
@@ -83,7 +93,7 @@ def cast(
             "stored_at": stored_at,
             "device": device,
         }
-        tx.execute(insert(table), vote)
+        tx.execute(_INSERT, vote)
         found.session.done = position
         found.session.seen_at = stored_at
         after_vote(tx, store, found)
@@ -95,16 +105,8 @@ def _standing(
     tx: Transaction, session_id: str, position: int, key: str
 ) -> tuple[int, int, dt.datetime] | None:
     """Position, score and time of the vote that this request, or another one, has stored."""
-    query = (
-        select(table.c.position, table.c.score, table.c.stored_at)
-        .where(
-            table.c.session_id == session_id,
-            or_(table.c.key == key, table.c.position == position),
-        )
-        .order_by(table.c.key != key)
-        .limit(1)
-    )
-    found = tx.execute(query).first()
+    asked = {"session_id": session_id, "position": position, "key": key}
+    found = tx.execute(_STANDING, asked).first()
     return None if found is None else (found[0], found[1], found[2])
 
 

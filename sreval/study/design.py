@@ -285,13 +285,18 @@ class StudyDesign(Config):
         return self
 
     def as_json(self) -> str:
-        """The design as one canonical line of JSON: what is hashed, and kept in the database."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        """The design as one canonical line of JSON with all defaults: what databases keep."""
+        return _canonical(self.model_dump(mode="json"))
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of `as_json`."""
-        return sha256_bytes(self.as_json().encode())
+        """SHA-256 of what differs from the defaults: a key that is added later changes no hash."""
+        told = _canonical(self.model_dump(mode="json", exclude_defaults=True))
+        return sha256_bytes(told.encode())
+
+
+def _canonical(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 
 def load_design(folder: Path) -> StudyDesign:

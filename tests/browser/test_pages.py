@@ -200,7 +200,10 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
         for _ in range(2):
             page.goto(f"{site.url}/r/{token}")
             check_page(page, "kiosk")
+            page.evaluate("localStorage.setItem('sreval-vote-s-1', '{}')")
             submit(page, "kiosk")
+            expect(page.locator("form[data-stage=consent]")).to_be_visible()
+            assert page.evaluate("Object.keys(localStorage).join()") == ""
             for stage in ("consent", "device", "instructions"):
                 submit(page, stage)
             page.wait_for_selector(READY)

@@ -105,6 +105,18 @@ def test_a_busy_server_is_asked_again_when_it_says(
     settle(brief, seen.page, [(1, 5)])
 
 
+def test_a_paused_study_is_told_and_the_vote_kept(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    to_rating(seen.page, brief)
+    studies.set_state(brief.store, "photographs", "paused")
+    rate(seen.page, 1, 5)
+    told = "The study is paused. Your score is kept and sent when it goes on."
+    expect(seen.page.locator("#status")).to_have_text(told)
+    studies.set_state(brief.store, "photographs", "open")
+    seen.page.evaluate("dispatchEvent(new Event('online'))")  # instead of waiting for a minute
+    settle(brief, seen.page, [(1, 5)])
+
+
 def test_a_vote_whose_token_was_refused_is_sent_again_from_a_fresh_page(
     brief: Served, window: Window
 ) -> None:

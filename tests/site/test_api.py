@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import logging
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
+from sreval.store import studies
 from sreval.store.database import open_store
 from sreval.store.models import Vote
 from sreval.store.overview import overview
@@ -287,7 +289,7 @@ def test_health_tells_only_that_it_is_well(visitor: Visitor) -> None:
         tx.connection().exec_driver_sql("ALTER TABLE study RENAME TO gone")
     ill = visitor.client.get("/health")
     assert ill.status_code == 503
-    assert set(ill.get_json()) == {"error"}
+    assert set(ill.get_json()) == {"error", "kind"}
 
 
 def test_on_postgresql_votes_are_stored_alike(make_site: MakeSite, new_database: Any) -> None:
@@ -296,3 +298,24 @@ def test_on_postgresql_votes_are_stored_alike(make_site: MakeSite, new_database:
     assert [visitor.vote(p, 2).status_code for p in (1, 1, 3, 2)] == [200, 200, 409, 200]
     with visitor.store.read() as tx:
         assert tx.scalar(select(func.count()).select_from(Vote)) == 2
+
+
+@pytest.mark.parametrize(
+    "shown_at",
+    ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999-12:00"],
+)
+def test_absurd_clock_of_a_browser_is_not_believed(visitor: Visitor, shown_at: str) -> None:
+    visitor.to_rating()
+    assert visitor.vote(1, shown_at=shown_at, response_ms=900).status_code == 200
+    with visitor.store.read() as tx:
+        vote = tx.scalars(select(Vote)).one()
+    assert vote.stored_at - vote.shown_at < dt.timedelta(seconds=5)
+    assert vote.stored_at - vote.shown_at >= dt.timedelta(milliseconds=900)
+
+
+def test_paused_study_is_told_from_a_busy_server(visitor: Visitor) -> None:
+    visitor.to_rating()
+    studies.set_state(visitor.store, "small", "paused")
+    paused = visitor.vote(1)
+    assert (paused.status_code, paused.get_json()["kind"]) == (503, "paused")
+    assert int(paused.headers["Retry-After"]) > 0

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from sreval.store import operators
+from sreval.errors import StoreError
+from sreval.store import operators, studies
 from sreval.store.models import Base
 from tests.site.conftest import MakeSite, Visitor
 from tests.site.operator_desk import PASSWORD, Clock, Desk, rated
@@ -19,7 +20,14 @@ Route = tuple[str, str, str]
 
 FREE = {"operator.login", "operator.enter"}
 VIEWERS_TOO = {"operator.logout"}
-FORM = {"to": "pause", "decision": "refuse", "reason": "so", "confirm": "small", "kind": "personal"}
+FORM = {
+    "to": "pause",
+    "decision": "refuse",
+    "reason": "so",
+    "confirm": "small",
+    "kind": "personal",
+    "expires": "2999-01-01",
+}
 """Fields with which every form would be accepted."""
 
 
@@ -353,3 +361,32 @@ def test_way_in_and_out_on_both_databases(on_each: Visitor) -> None:
     assert desk.log_in("Ада 𝔄", "Пароль из слов").status_code == 303
     operators.remove(on_each.store, "Ада 𝔄")
     assert operators.listing(on_each.store) == []
+
+
+def test_strangers_are_not_told_where_the_database_lies(
+    site: Visitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ill(*given: object) -> str:
+        raise StoreError("postgresql://sreval@db.internal/votes can't be reached.", "Check host.")
+
+    desk, stranger = Desk(site).account("owner"), Desk(site)
+    csrf = Visitor.csrf_of(stranger.client.get("/operator/login"))
+    monkeypatch.setattr(operators, "log_in", ill)
+    monkeypatch.setattr(studies, "names", ill)
+    told = stranger.client.post("/operator/login", data={"csrf_token": csrf, "name": "x"})
+    assert told.status_code == 503
+    assert "db.internal" not in told.text
+    assert told.headers["X-Request-ID"] in told.text
+    assert "db.internal" in str([vars(record) for record in caplog.records])
+    assert "db.internal" in desk.client.get("/operator/").text
+
+
+def test_nul_in_a_name_and_an_absurd_page_are_the_askers_fault(on_each: Visitor) -> None:
+    stranger, desk = Desk(on_each), Desk(on_each).account("owner")
+    assert stranger.log_in("a\0b").status_code == 400
+    for path in ("/raters/r%00x", "/log?before=%00"):
+        assert desk.get(path).status_code == 400, path
+    assert desk.client.get("/operator/studies/sm%00all").status_code == 400
+    for before in ("9" * 30, "-1", "x", "²"):
+        assert desk.get(f"/log?before={before}").status_code == 400
+    assert desk.get("/log?before=1").status_code == 200

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sreval.store import exchange, frames, invitations, study_data
+from sreval.store import audit, exchange, frames, invitations, study_data
 from sreval.store.database import open_store
 from sreval.store.overview import overview
 from sreval.study.manifest import load_manifest
@@ -469,3 +469,51 @@ def test_failure_nobody_foresaw_is_logged_and_not_shown(
     assert "ZeroDivisionError" not in answer.text
     assert answer.headers["X-Request-ID"] in answer.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_link_is_extended_and_the_log_says_so(desk: Desk) -> None:
+    (row,) = made(desk.post("/links", kind="open", quota="1"))
+    token = row["link"].rpartition("/r/")[2]
+    first = Visitor(desk.site.app)
+    first.open(token)
+    first.send("consent")
+    assert Visitor(desk.site.app).open(token).status_code == 410
+    path = f"/links/{row['id']}/extend"
+    assert desk.post(path, quota="2", expires="2999-01-31").status_code == 303
+    assert Visitor.stage(Visitor(desk.site.app).open(token)) == "consent"
+    assert "2999-01-31" in desk.text("/links")
+    assert "extend" in desk.text("/log")
+    for fields, status in (
+        ({"quota": "x"}, 422),
+        ({"expires": "2020-01-01"}, 422),
+        ({}, 422),
+        ({"quota": "0"}, 422),
+        ({"quota": "1" * 7}, 422),
+    ):
+        assert desk.post(path, **fields).status_code == status
+    assert desk.post("/links/999/extend", quota="3").status_code == 404
+
+
+def test_place_of_an_idle_rater_is_released(desk: Desk) -> None:
+    clock = Clock()
+    desk.site.store.clock = clock
+    Visitor(desk.site.app).to_rating()
+    rater = desk.raters()[-1]
+    assert desk.post(f"/raters/{rater}/release").status_code == 409
+    clock.wait(days=1, minutes=1)
+    again = Desk(desk.site)
+    again.log_in("owner")
+    assert "Release the place" in again.text(f"/raters/{rater}")
+    assert again.post(f"/raters/{rater}/release").status_code == 303
+    assert "expired" in again.text(f"/raters/{rater}")
+    assert "release" in again.text("/log")
+    assert again.post(f"/raters/{rater}/release").status_code == 409
+
+
+def test_votes_of_an_export_are_counted_though_a_reason_has_lines(desk: Desk) -> None:
+    rater = desk.raters()[0]
+    count = sum(row.done for row in overview(desk.site.store, "small").raters)
+    desk.post(f"/raters/{rater}/decision", decision="refuse", reason="one\ntwo\nthree")
+    desk.post("/export")
+    (deed,) = [d for d in audit.log(desk.site.store, "small") if d.action == "export"]
+    assert deed.facts["votes"] == count

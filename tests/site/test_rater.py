@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from sreval.store import invitations, progress, studies
+from sreval.site.app import create_app
+from sreval.site.context import Site
+from sreval.store import invitations, privacy, progress, studies
 from sreval.store.models import Answer, Rater, Vote
+from sreval.store.overview import overview
+from sreval.study.design import StudyDesign
 from tests.site.conftest import MakeSite, Visitor
 
 NAUGHTY = {
@@ -186,6 +190,83 @@ def test_kiosk_link_opened_in_mid_session_loses_nothing(visitor: Visitor) -> Non
     visitor.send("consent")
     assert visitor.stage(visitor.open()) == "kiosk"
     assert visitor.stage(visitor.page()) == "device"
+
+
+def test_kiosk_goes_on_after_its_rater_was_deleted(visitor: Visitor) -> None:
+    visitor.invite("kiosk")
+    csrf = visitor.csrf_of(visitor.open())
+    visitor.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
+    visitor.send("consent")
+    (rater,) = overview(visitor.store, "small").raters
+    privacy.delete_rater(visitor.store, "small", rater.rater)
+    welcome = visitor.open()
+    assert visitor.stage(welcome) == "kiosk"
+    began = visitor.client.post(
+        f"/r/{visitor.token}",
+        data={"csrf_token": visitor.csrf_of(welcome)},
+        follow_redirects=True,
+    )
+    assert visitor.stage(began) == "consent"
+
+
+def test_double_click_enrols_once_through_two_workers(visitor: Visitor) -> None:
+    """Two processes share nothing but the database and the secret."""
+    here: Site = visitor.app.extensions["sreval"]
+    other = create_app(here.config)
+    visitor.invite("open")
+    csrf = visitor.csrf_of(visitor.open())
+    cookie = visitor.client.get_cookie("sreval")
+    assert cookie is not None
+    links = []
+    for app in (visitor.app, other):
+        browser = app.test_client()
+        browser.set_cookie("sreval", cookie.value)
+        sent = browser.post("/study/consent", data={"csrf_token": csrf})
+        assert sent.status_code == 303
+        with browser.session_transaction() as session:
+            links.append((session["sid"], session["resume"]))
+    assert count(visitor, Rater) == 1
+    assert links[0] == links[1]
+    other.extensions["sreval"].store.dispose()
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "study.toml"])
+def test_nobody_begins_once_the_study_was_changed_under_the_server(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    old = Visitor(visitor.app)
+    old.to_rating()
+    visitor.invite()
+    visitor.open()
+    csrf = visitor.csrf_of(visitor.page())
+    path = visitor.app.extensions["sreval"].config.study / file
+    kept = path.read_text()
+    path.write_text(kept.replace('"image": "a"', '"image": "z"').replace("Look, then", "Then"))
+    assert path.read_text() != kept
+    for answer in (visitor.page(), visitor.send("consent", csrf=csrf)):
+        assert answer.status_code == 503
+        assert "being changed" in answer.text
+    assert "study changed" in caplog.text
+    assert count(visitor, Rater) == 1
+    assert old.vote(1).status_code == 200  # who began goes on as planned
+    path.write_text(kept)
+    assert visitor.stage(visitor.page()) == "consent"
+    assert visitor.send("consent").status_code == 303
+    assert count(visitor, Rater) == 2
+
+
+def test_nobody_begins_once_another_design_was_registered(visitor: Visitor) -> None:
+    """`study invite` with an edited study.toml, which was then put back."""
+    here: Site = visitor.app.extensions["sreval"]
+    visitor.invite()
+    visitor.open()
+    consent = {"version": "2", "text": "More."}
+    other = StudyDesign.model_validate({**here.design.model_dump(), "consent": consent})
+    studies.register(here.store, other, here.manifest)
+    assert visitor.send("consent").status_code == 503
+    assert count(visitor, Rater) == 0
+    studies.register(here.store, here.design, here.manifest)
+    assert visitor.send("consent").status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from flask import request
 from sreval.errors import DataError, UsageError
 from sreval.site.app import create_app
 from sreval.site.config import BODY_BYTES, SECRET, Rates, from_environment, site_config
+from sreval.site.rates import WINDOW_SECONDS, Counts
 from sreval.store import progress
 from tests.site.conftest import FACTS, MakeSite, Visitor, freeze
 
@@ -178,7 +179,7 @@ def test_vote_without_csrf_token_is_refused_and_not_saved(visitor: Visitor) -> N
 
 
 def test_rates_are_limited_by_session_and_not_by_address(make_site: MakeSite) -> None:
-    rates = Rates(vote="6 per minute")
+    rates = Rates(vote=6)
     visitor = make_site(site={"rates": rates})
     other = Visitor(visitor.app)
     for one in (visitor, other):
@@ -191,15 +192,42 @@ def test_rates_are_limited_by_session_and_not_by_address(make_site: MakeSite) ->
 
 
 def test_links_are_limited_by_token(make_site: MakeSite) -> None:
-    visitor = make_site(site={"rates": Rates(link="3 per minute")})
+    visitor = make_site(site={"rates": Rates(link=3)})
     first, second = visitor.invite(), visitor.invite()
     codes = [visitor.client.get(f"/r/{first}").status_code for _ in range(4)]
     assert codes == [303, 303, 303, 429]
     assert visitor.client.get(f"/r/{second}").status_code == 303
 
 
+def test_many_come_by_one_open_link_and_one_of_them_too_often(make_site: MakeSite) -> None:
+    first = make_site(site={"rates": Rates(link=40, visit=3, form=3)})
+    token = first.invite("open")
+    others = [Visitor(first.app) for _ in range(20)]
+    assert {each.client.get(f"/r/{token}").status_code for each in others} == {303}
+    assert {each.page().status_code for each in others} == {200}
+    again = [others[0].client.get(f"/r/{token}").status_code for _ in range(4)]
+    assert again == [303, 303, 303, 429]
+    assert [others[1].page().status_code for _ in range(3)] == [200, 200, 429]
+    assert others[2].client.get(f"/r/{token}").status_code == 303
+    codes = {Visitor(first.app).client.get(f"/r/{token}").status_code for _ in range(40)}
+    assert codes == {303, 429}
+
+
+def test_a_window_ends_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("sreval.site.rates.time.monotonic", lambda: now)
+    counts = Counts()
+    assert [counts.more("a") for _ in range(3)] == [1, 2, 3]
+    now += WINDOW_SECONDS - 1
+    assert counts.more("a") == 4
+    now += 2
+    assert counts.more("b") == 1
+    assert list(counts._windows) == ["b"]
+    assert counts.more("a") == 1
+
+
 def test_two_sites_in_one_process_count_apart(make_site: MakeSite) -> None:
-    strict = make_site(site={"rates": Rates(vote="3 per minute")})
+    strict = make_site(site={"rates": Rates(vote=3)})
     free = make_site()
     strict.to_rating(), free.to_rating()
     assert [strict.client.get("/api/item").status_code for _ in range(3)][-1] == 429

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from sreval.errors import DataError, UsageError
-from sreval.store import enrolment, frames, invitations, privacy, progress, raters, studies
-from sreval.store.database import Store
+from sreval.store import enrolment, frames, invitations, privacy, progress, raters, studies, votes
+from sreval.store.database import Store, open_store
 from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.models import Invitation, PlanItem, Rater, Session
+from sreval.store.overview import overview
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Race, Study, design, plain_plan
 
@@ -184,6 +187,31 @@ def test_one_personal_link_opened_at_once_makes_one_session(study: Study, race: 
     assert len(rows(study)) == 1
 
 
+@pytest.mark.parametrize("kind", ["open", "kiosk"])
+def test_one_visit_enrols_one_rater_through_any_process(
+    study: Study, database_url: str, race: Race, kind: Any
+) -> None:
+    token, visit = study.token(kind, quota=1), invitations.new_token()
+    stores = [open_store(database_url) for _ in range(6)]
+    try:
+        made = race(lambda n: enrolment.enrol(stores[n], token, study.manifest, visit=visit), 6)
+    finally:
+        for store in stores:
+            store.dispose()
+    assert len(set(made)) == 1
+    assert made[0].resume_token == (visit if kind == "open" else None)
+    assert len(overview(study.store, study.name).raters) == 1
+    assert study.enrol(visit) == made[0].session_id
+
+
+def test_visit_of_a_deleted_rater_enrols_nobody(study: Study) -> None:
+    token, visit = study.token("open"), invitations.new_token()
+    session = enrolment.enrol(study.store, token, study.manifest, visit=visit).session_id
+    progress.withdraw(study.store, session, delete=True)
+    with pytest.raises(TokenError):
+        enrolment.enrol(study.store, token, study.manifest, visit=visit)
+
+
 def test_enrolments_race_with_drop_outs_and_slots_stay_single(study: Study, race: Race) -> None:
     sessions = [study.enrol() for _ in range(4)]
     token = study.token("open")
@@ -324,3 +352,47 @@ def test_decision_needs_a_reason_and_can_be_taken_back(study: Study) -> None:
     assert votes[["accepted", "reason"]].values.tolist() == [[False, "fell asleep"]]
     raters.decide(study.store, study.name, name, None, "")
     assert frames.votes(study.store, study.name)["accepted"].all()
+
+
+def test_slot_comes_back_when_a_refusal_is_taken_back_unless_it_was_given_away(
+    study: Study,
+) -> None:
+    first = study.rating()
+    study.vote_all(first)
+    progress.answer(study.store, first, "after", {})
+    name = pseudonym(study, first)
+    raters.decide(study.store, study.name, name, False, "bad light")
+    assert rows(study) == [(0, 0, False)]
+    raters.decide(study.store, study.name, name, None, "")
+    assert rows(study) == [(0, 0, True)]
+    raters.decide(study.store, study.name, name, False, "bad light")
+    study.enrol()
+    raters.decide(study.store, study.name, name, None, "")
+    assert rows(study) == [(0, 0, False), (1, 0, True)]
+
+
+def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
+    study: Study, race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes back while the operator releases keeps the place, or has ended: never both."""
+    session = study.rating()
+    study.clock.wait(days=20)
+    began = threading.Event()
+    genuine = progress.after_vote
+
+    def slow(*given: Any) -> None:
+        genuine(*given)
+        began.set()
+        time.sleep(0.2)  # long enough for the release to meet the lock; that is no event here
+
+    def vote_or_release(number: int) -> object:
+        if number:
+            began.wait(5)
+            return raters.release(study.store, study.name, dt.timedelta(days=1))
+        return study.vote(session, 1)
+
+    monkeypatch.setattr(votes, "after_vote", slow)
+    voted, released = race(vote_or_release, 2)
+    assert isinstance(voted, votes.Receipt)
+    assert released == []
+    assert progress.state(study.store, session).outcome is None

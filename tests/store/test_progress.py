@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from sreval.store import frames, privacy, progress, studies
+from sreval.store import frames, privacy, progress, raters, studies
 from sreval.store.database import Store, open_store
 from sreval.store.errors import AnswerError, StateError, VoteError
 from sreval.store.models import PlanItem
 from sreval.study.acceptance import Verdict
 from tests.store.conftest import Study, design
+from tests.store.test_enrolment import pseudonym
 
 
 def addresses(study: Study, session: str) -> list[str]:
@@ -390,3 +391,23 @@ def test_retention_is_due_from_its_day_on_while_there_are_data(store: Store) -> 
     assert privacy.retention_due(store, day - dt.timedelta(days=1)) == []
     progress.withdraw(store, session, delete=True)
     assert privacy.retention_due(store, day) == []
+
+
+def test_withdrawing_after_completion_undoes_nothing(study: Study) -> None:
+    session = study.rating()
+    study.vote_all(session)
+    progress.answer(study.store, session, "after", {})
+    before = progress.state(study.store, session)
+    assert before.outcome == "complete"
+    assert progress.withdraw(study.store, session) == before
+    raters.withdraw(study.store, study.name, pseudonym(study, session))
+    assert progress.state(study.store, session) == before
+
+
+def test_closing_questions_screen_nobody_out(store: Store) -> None:
+    asked = {"key": "tired", "when": "after", "text": "Tired?", "options": ["yes", "no"]}
+    study = Study(store, design(questions=[asked | {"screens_out": ["yes"]}]))
+    session = study.rating()
+    study.vote_all(session)
+    progress.answer(store, session, "after", {"tired": "yes"})
+    assert progress.state(store, session).outcome == "complete"

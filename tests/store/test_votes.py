@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from sreval.store import progress, studies, votes
+from sreval.store import audit, progress, studies, votes
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
 from sreval.store.models import Session, Vote
+from sreval.store.votes import Receipt
 from tests.store.conftest import START, Race, Study
 
 
@@ -246,3 +249,60 @@ def test_device_facts_may_be_any_text(text: str) -> None:
     assert "\x00" not in kept
     assert kept.encode().decode() == kept
     assert len(kept) == len(text)
+
+
+def test_no_vote_is_stored_once_the_study_is_closed(
+    study: Study, race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vote has read that the study is open; then it is closed, in another connection."""
+    sessions = [study.rating() for _ in range(2)]
+    read, closed = threading.Event(), threading.Event()
+    genuine = votes._refuse_now
+
+    def slow(*given: Any) -> None:
+        genuine(*given)
+        read.set()
+        assert not closed.wait(0.5)  # the operator waits for this vote
+
+    def close_or_vote(number: int) -> object:
+        if number:
+            read.wait(5)
+            studies.set_state(study.store, study.name, "closed")
+            closed.set()
+            return study.vote(sessions[1], 1)
+        return study.vote(sessions[0], 1)
+
+    monkeypatch.setattr(votes, "_refuse_now", slow)
+    voted, late = race(close_or_vote, 2)
+    assert isinstance(voted, Receipt)
+    assert isinstance(late, VoteError)
+    assert late.why == "closed"
+    ended = studies.get(study.store, study.name).closed_at
+    assert ended is not None
+    assert voted.stored_at < ended
+
+
+def test_vote_that_waited_for_the_closing_is_refused(
+    study: Study, race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = study.rating()
+    locked = threading.Event()
+    genuine = audit.record
+
+    def slow(*given: Any, **facts: Any) -> None:
+        genuine(*given, **facts)
+        locked.set()
+        time.sleep(0.2)  # long enough for the vote to begin; there is no event of its waiting
+
+    def close_or_vote(number: int) -> object:
+        if number:
+            locked.wait(5)
+            return study.vote(session, 1)
+        studies.set_state(study.store, study.name, "closed")
+        return None
+
+    monkeypatch.setattr(audit, "record", slow)
+    _, voted = race(close_or_vote, 2)
+    assert isinstance(voted, VoteError)
+    assert voted.why == "closed"
+    assert stored(study, session) == []

@@ -13,7 +13,7 @@ export class Outbox {
   #sending = false;
   #wake = () => {};
 
-  /** `listener` has told(state) with "saved", "saving", "offline" or "busy"; answered(current,
+  /** `listener` has told(state) with "saved", "saving", "offline", "paused" or "busy"; answered(current,
    * vote) with the server's current item after each vote; and ended() when the session's page is
    * to be loaded anew. */
   constructor(session, token, listener) {
@@ -83,7 +83,8 @@ export class Outbox {
     if (response.status === 400) return { settled: true, current: null };
     if (response.status === 429 || response.status >= 500) {
       const seconds = Number(response.headers.get("Retry-After"));
-      return { retry: "busy", after: seconds > 0 ? seconds * 1000 : undefined };
+      const why = body.kind === "paused" ? "paused" : "busy";
+      return { retry: why, after: seconds > 0 ? seconds * 1000 : undefined };
     }
     return { ended: true };
   }

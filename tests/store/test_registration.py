@@ -1,0 +1,74 @@
+"""A study's registration: whatever starts at once, whichever version hashed its design."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import update
+
+from sreval.errors import DataError
+from sreval.files import sha256_bytes
+from sreval.store import enrolment, studies
+from sreval.store.database import Store, open_store
+from sreval.store.errors import StateError
+from sreval.store.models import Study as StudyTable
+from sreval.study.design import StudyDesign
+from tests.store.conftest import Race, Study, design, manifest
+
+
+def test_workers_that_start_at_once_register_one_study(
+    database_kind: str, new_database: Callable[..., str], race: Race
+) -> None:
+    url = new_database(database_kind)
+    opened = [open_store(url) for _ in range(6)]
+    try:
+        found = race(lambda n: studies.register(opened[n], design(), manifest()), 6)
+        assert len(set(found)) == 1
+        assert isinstance(found[0], int)
+    finally:
+        for store in opened:
+            store.dispose()
+
+
+def test_hash_is_of_what_the_author_wrote() -> None:
+    """A key that a later version adds, with its default, leaves the hash as it is."""
+
+    class Later(StudyDesign):
+        added: bool = False
+
+    content = json.loads(design().as_json())
+    assert Later.model_validate(content).as_json() != design().as_json()
+    assert Later.model_validate(content).sha256 == design().sha256
+    assert Later.model_validate({**content, "added": True}).sha256 != design().sha256
+    assert StudyDesign.model_validate(content).sha256 == design().sha256
+    assert design(seed=8).sha256 != design().sha256
+
+
+def hashed_by_an_older_version(store: Store) -> None:
+    """As it was: the hash of the design with all its defaults, one key less than today."""
+    content = json.loads(design().as_json())
+    del content["analysis"]["look_before_close"]
+    old = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    with store.begin() as tx:
+        tx.execute(update(StudyTable).values(design=old, design_sha256=sha256_bytes(old.encode())))
+
+
+def test_running_study_of_an_older_version_goes_on(study: Study) -> None:
+    study.enrol()
+    hashed_by_an_older_version(study.store)
+    studies.register(study.store, design(), manifest())
+    token = study.token()
+    enrolment.enrol(study.store, token, study.manifest, design=design())
+    with pytest.raises(StateError, match="The design"):
+        studies.register(study.store, design(seed=8), manifest())
+
+
+def test_nobody_begins_under_another_design_than_the_registered(study: Study) -> None:
+    other = design(consent={"version": "2", "text": "I agree to more."})
+    token = study.token()
+    with pytest.raises(DataError, match=r"design.*Restart"):
+        enrolment.enrol(study.store, token, study.manifest, design=other)
+    studies.register(study.store, other, study.manifest)
+    enrolment.enrol(study.store, token, study.manifest, design=other)
