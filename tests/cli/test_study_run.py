@@ -172,6 +172,18 @@ def test_open_link_is_shown_with_its_use_and_can_be_revoked(
         rate(database, folder, link, 0)
 
 
+def test_used_up_link_is_extended(sreval: Run, folder: Path, database: str) -> None:
+    link = sreval("study", "invite", "mine", "--open", "--quota", "1").out
+    first = rate(database, folder, link, 0)
+    number = json.loads(sreval("study", "status", "mine", "--json").out)["links"][0]["id"]
+    nothing = sreval("study", "extend", "mine", str(number))
+    assert nothing.code == 2
+    assert "Give a quota" in nothing.err
+    assert sreval("study", "extend", "mine", str(number), "--quota", "2").code == 0
+    assert rate(database, folder, link, 0) != first
+    assert "2 of 2 used" in sreval("study", "status", "mine").out
+
+
 def test_lost_link_is_replaced(sreval: Run, folder: Path, database: str) -> None:
     rater = rate(database, folder, sreval("study", "invite", "mine").out, 1)
     link = sreval("study", "invite", "mine", "--for", rater).out
