@@ -53,22 +53,29 @@ def _start(x: Floats, mos: Floats) -> Floats:
 
 def _logistic(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:
     """Levenberg-Marquardt on (centre, log steepness), each step solving the linear part."""
-    damping = np.full(weights.shape[0], 1e-2)
+    rows = weights.shape[0]
+    damping = np.full(rows, 1e-2)
     best = _curve(x, mos, weights, at)
     loss = (weights * (best - mos) ** 2).sum(axis=1)
-    idle = 0
+    idle = np.zeros(rows, dtype=np.intp)
+    going = np.arange(rows)
     for _ in range(_ITERATIONS):
-        trial = _bounded(at + _step(x, mos, weights, at, best, damping))
-        mapped = _curve(x, mos, weights, trial)
-        trial_loss = (weights * (mapped - mos) ** 2).sum(axis=1)
-        better = trial_loss < loss
-        gained = bool((trial_loss < loss * (1 - _ENOUGH)).any())
-        at = np.where(better, trial, at)
-        best = np.where(better[:, None], mapped, best)
-        loss = np.where(better, trial_loss, loss)
-        damping = np.where(better, damping / 4, damping * 8)
-        idle = 0 if gained else idle + 1
-        if idle == _PATIENCE:
+        w, here = weights[going], at[:, going]
+        trial = _bounded(here + _step(x, mos, w, here, best[going], damping[going]))
+        mapped = _curve(x, mos, w, trial)
+        trial_loss = (w * (mapped - mos) ** 2).sum(axis=1)
+        better = trial_loss < loss[going]
+        gained = trial_loss < loss[going] * (1 - _ENOUGH)
+        taken = going[better]
+        at[:, taken], best[taken], loss[taken] = (
+            trial[:, better],
+            mapped[better],
+            trial_loss[better],
+        )
+        damping[going] = np.where(better, damping[going] / 4, damping[going] * 8)
+        idle[going] = np.where(gained, 0, idle[going] + 1)
+        going = going[idle[going] < _PATIENCE]
+        if not going.size:
             break
     return best
 
