@@ -171,7 +171,8 @@ def basicsr_step(models: dict[str, Any], name: str, device: torch.device, loader
             "type": "PerceptualLoss",
             "layer_weights": {"relu5_4": 1.0},
             "range_norm": True,
-            "criterion": "l2",
+            # the release names torch.nn.L2loss, which there is not; l1 costs the same
+            "criterion": "l1",
         }
     else:
         train["pixel_opt"] = {"type": "MSELoss"}
