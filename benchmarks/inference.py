@@ -35,6 +35,8 @@ from sreval.networks.srresnet import SRResNet
 GOALS = {"eager PyTorch": 1.3, "onnxruntime": 1.0}
 UInt8 = npt.NDArray[np.uint8]
 Run = Callable[[UInt8], UInt8]
+_REST = 0.3
+"""Seconds before each run: the threads of the side before spin a while after their work."""
 
 
 def main() -> int:
@@ -120,6 +122,7 @@ def time_sides(runs: dict[str, Run], images: list[UInt8]) -> list[dict[str, Any]
     for place, image in enumerate(images, 1):
         results = {}
         for name, run in runs.items():
+            time.sleep(_REST)
             start = time.perf_counter()
             results[name] = run(image)
             times[name].append(time.perf_counter() - start)
