@@ -30,6 +30,9 @@ FORMAT = "sreval-checkpoint-1"
 LIGHT_FORMAT = "sreval-light-1"
 LIGHT_BYTES = 15_000_000
 
+STARTED = "started from "
+"""How the note begins that says which weights a run began with."""
+
 _NAME = re.compile(r"^step-(\d+)\.safetensors$")
 
 

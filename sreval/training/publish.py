@@ -18,7 +18,7 @@ from sreval.files import sha256_file, write_atomic
 from sreval.images.datasets import locate
 from sreval.networks.architecture import parameter_count
 from sreval.networks.weights import Provenance, load_network, read_metadata, write_weights
-from sreval.training.checkpoint import list_checkpoints
+from sreval.training.checkpoint import STARTED, list_checkpoints
 from sreval.training.licences import NOT_STATED, non_commercial
 from sreval.training.log import VALIDATION, duration
 from sreval.training.models import CARD, RECIPE, WEIGHTS
@@ -147,7 +147,7 @@ def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provena
         "Updates": f"{provenance.step:,}{of}, batch {run.recipe.data.batch}, "
         f"crops of {run.recipe.data.crop}",
         "Time": f"{duration(run.seconds)} on {run.hardware}, {run.recipe.optimisation.precision}",
-        "Starts from": run.recipe.starts_from or "scratch",
+        "Starts from": _start(provenance.notes),
         "Code": f"sreval {provenance.code_version}",
         "Weights": f"fp16, {weights.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_file(weights)}",
     }
@@ -189,6 +189,11 @@ def _curve(run: FinishedRun) -> str:
     lines += [f"| {' | '.join(row)} |" for row in kept]
     watched = run.recipe.run
     return f"{watched.dataset} under `{watched.protocol}`:\n\n" + "\n".join(lines)
+
+
+def _start(notes: Sequence[str]) -> str:
+    started = (note.removeprefix(STARTED) for note in notes if note.startswith(STARTED))
+    return next(started, "scratch")
 
 
 def _section(title: str, text: str) -> str:

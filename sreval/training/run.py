@@ -17,7 +17,13 @@ from sreval.devices import pick_device
 from sreval.errors import TrainingError, UsageError
 from sreval.files import sha256_file, write_atomic
 from sreval.networks.weights import load_network
-from sreval.training.checkpoint import Progress, list_checkpoints, load_checkpoint, load_light
+from sreval.training.checkpoint import (
+    STARTED,
+    Progress,
+    list_checkpoints,
+    load_checkpoint,
+    load_light,
+)
 from sreval.training.leaks import evaluation_fingerprints, refuse_leaks
 from sreval.training.licences import count_licences
 from sreval.training.log import Log, ProgressLine
@@ -177,7 +183,7 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner) -> Progress:
     network, provenance = load_network(path, recipe.network)
     learner.start_from(network)
     progress.notes.append(
-        f"started from {provenance.recipe} after {provenance.step} updates "
+        f"{STARTED}{provenance.recipe} after {provenance.step} updates "
         f"(weights {sha256_file(path)[:12]})"
     )
     return progress

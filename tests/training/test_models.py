@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sreval.errors import TrainingError, UsageError, WeightsError
+from sreval.files import sha256_file
 from sreval.networks.weights import load_network, read_tensors, serialise
 from sreval.training.licences import count_licences, non_commercial
 from sreval.training.models import get_model, list_models, verify_model
@@ -68,6 +69,17 @@ def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) ->
     whole, _ = load_network(finished / "weights.safetensors")
     for a, b in zip(network.parameters(), whole.parameters(), strict=True):
         assert (a == (b.half().float() if b.ndim > 1 else b)).all()
+
+
+def test_the_card_names_the_weights_that_a_run_began_with(
+    finished: Path, photographs: Path, tmp_path: Path
+) -> None:
+    start = finished / "weights.safetensors"
+    second = Request("tiny-espcn", [photographs], tmp_path / "second", steps=2, start=start)
+    train(second)
+    card = (publish(tmp_path / "second") / "card.md").read_text()
+    digest = sha256_file(start)[:12]
+    assert f"| Starts from | tiny-espcn after 150 updates (weights {digest}) |" in card
 
 
 def test_weights_are_not_replaced_unasked(finished: Path) -> None:
