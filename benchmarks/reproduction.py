@@ -69,7 +69,7 @@ def main() -> int:
             "",
             *differences(table),
             "",
-            "## Where we fall short, and why",
+            "## What stands behind the networks' figures",
             "",
             *reasons(table),
         ]
@@ -91,7 +91,9 @@ def compared(table: Table) -> Iterator[tuple[str, str, str, Cell, float]]:
     """Data set, metric, method, our cell and the paper's figure, where both are finite."""
     for line in table.lines:
         for method, cell in line.cells.items():
-            if cell and cell.paper is not None and math.isfinite(cell.paper):
+            if cell is None or cell.paper is None:
+                continue
+            if math.isfinite(cell.mean) and math.isfinite(cell.paper):
                 yield line.dataset, line.metric, method, cell, cell.paper
 
 
@@ -103,13 +105,18 @@ def differences(table: Table) -> list[str]:
     ]
     for dataset, metric, method, cell, printed in compared(table):
         low, high = number(cell.low, metric), number(cell.high, metric)
-        apart = cell.mean - printed
-        sign = "+" if apart >= 0 else "−"
         rows.append(
             f"| {dataset} | {NAMES[metric]} | {paper.label(method)} | {number(cell.mean, metric)} "
-            f"| {low} to {high} | {number(printed, metric)} | {sign}{number(abs(apart), metric)} |"
+            f"| {low} to {high} | {number(printed, metric)} | {_apart(cell, printed, metric)} |"
         )
     return rows
+
+
+def _apart(cell: Cell, printed: float, metric: str) -> str:
+    """Ours minus the paper's, signed unless it rounds to nothing."""
+    size = number(abs(cell.mean - printed), metric)
+    sign = "+" if cell.mean > printed else "−"
+    return sign + size if float(size) else size
 
 
 def reasons(table: Table) -> list[str]:
@@ -119,14 +126,16 @@ def reasons(table: Table) -> list[str]:
     for method in having:
         made = read_provenance(content.packaged("models") / method / "weights.safetensors")
         gaps = [
-            f"{cell.mean - printed:+.2f} dB on {dataset}"
+            f"{_apart(cell, printed, metric)} dB on {dataset}"
             for dataset, metric, name, cell, printed in compared(table)
             if (metric, name) == ("psnr", method)
         ]
         of = f" of the paper's {PAPER_UPDATES[method]:,}" if method in PAPER_UPDATES else ""
+        begun = "".join(f", {note}" for note in made.notes)
+        theirs = ", where the paper had 350,000 images of ImageNet"
         lines.append(
-            f"- **{paper.label(method)}** ({', '.join(gaps)}): {made.step:,} updates{of} on "
-            "freely licensed photographs, where the paper had 350,000 images of ImageNet; see "
+            f"- **{paper.label(method)}** ({', '.join(gaps)}): {made.step:,} updates{of}{begun}; "
+            f"freely licensed photographs{theirs if method in paper.LOSS_VARIANTS else ''}; see "
             f"[its card](../models/{method}/card.md)."
         )
     without = [name for name in paper.LOSS_VARIANTS if name not in having]
