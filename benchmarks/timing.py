@@ -98,7 +98,7 @@ def provenance() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "command": " ".join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["python", *map(_without_folder, sys.argv)]),
         "machine": machine("cpu"),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "packages": package_versions(),
@@ -123,6 +123,11 @@ def write_results(
 def progress(text: str) -> None:
     """One line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _without_folder(word: str) -> str:
+    """Where a file lies on this machine is nobody's business."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def _commit() -> str:

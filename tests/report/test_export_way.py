@@ -84,8 +84,7 @@ def test_opinions_of_an_export_are_marked_as_the_report_marks_them(
 def test_images_other_than_those_scored_are_refused(
     sreval: Run, demo_run: Path, votes: Path
 ) -> None:
-    with votes.open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = read(votes)
     scored = pd.read_csv(demo_run / "results.csv")
     assert {row["stand_in"] for row in rows if row["method"] == "srcnn"} == {"true"}
     assert {row["stand_in"] for row in rows if row["method"] != "srcnn"} == {"false"}
@@ -102,8 +101,7 @@ def test_images_other_than_those_scored_are_refused(
 def test_an_export_that_names_no_scored_image_says_how_to_get_one(
     sreval: Run, demo_run: Path, votes: Path
 ) -> None:
-    with votes.open(newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["method"] != "srcnn"]
+    rows = [row for row in read(votes) if row["method"] != "srcnn"]
     for row in rows:
         del row["image_sha256"], row["stand_in"]
     ran = sreval("table", demo_run, "--ratings", written(rows))
@@ -114,13 +112,17 @@ def test_an_export_that_names_no_scored_image_says_how_to_get_one(
 def test_scores_do_not_stand_beside_opinions_of_a_stand_in(
     sreval: Run, demo_run: Path, votes: Path
 ) -> None:
-    with votes.open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = read(votes)
     for row in rows:
         row["stand_in"] = str(row["method"] == "bicubic").lower()
     ran = sreval("table", demo_run, "--ratings", written(rows))
     assert ran.code == 1
     assert "Stand-ins were rated in the place of bicubic, which the results hold" in ran.err
+
+
+def read(votes: Path) -> list[dict[str, str]]:
+    with votes.open(newline="") as handle:
+        return list(csv.DictReader(handle))
 
 
 def written(rows: list[dict[str, str]]) -> Path:
