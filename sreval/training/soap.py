@@ -49,8 +49,8 @@ class Soap(torch.optim.Optimizer):
                 bases = _bases(state)
                 state["exp_avg"].lerp_(gradient, 1 - beta1)
                 state["exp_avg_sq"].lerp_(_turned(gradient, bases).square(), 1 - beta2)
-                scaled = _turned(state["exp_avg"], bases)
-                scaled /= state["exp_avg_sq"].sqrt().add_(group["eps"])
+                scale = state["exp_avg_sq"].sqrt().add_(group["eps"])
+                scaled = _turned(state["exp_avg"], bases) / scale
                 rate = group["lr"] * (1 - beta2**done) ** 0.5 / (1 - beta1**done)
                 parameter.sub_(rate * _turned_back(scaled, bases).view_as(parameter))
                 for axis in range(len(bases)):
@@ -87,7 +87,7 @@ def _turned(x: Tensor, bases: list[Tensor]) -> Tensor:
     # each product takes the first axis and puts the new one last: in the end all are in order
     for basis in bases:
         x = torch.tensordot(x, basis, dims=([0], [0]))
-    return x.clone() if not bases else x
+    return x
 
 
 def _turned_back(x: Tensor, bases: list[Tensor]) -> Tensor:
