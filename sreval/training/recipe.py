@@ -70,7 +70,8 @@ class Optimisation(Config):
     """The optimiser and its schedule.
 
     `soap` turns Adam's update into the eigenbasis of the gradient's second moments, for networks
-    small enough that this costs little; a discriminator always has Adam.
+    small enough that this costs little; the basis is renewed every `basis_every` updates. A
+    discriminator always has Adam.
 
     The run ends after `updates`, or after as many as fit into `minutes`, counted from the rate of
     the first updates. `steps` multiplies the learning rate by `factor` at each of `milestones`;
@@ -80,6 +81,7 @@ class Optimisation(Config):
     """
 
     optimiser: Literal["adam", "soap"] = "adam"
+    basis_every: PositiveInt = 10
     updates: PositiveInt | None = None
     minutes: PositiveFloat | None = None
     learning_rate: PositiveFloat = 1e-4

@@ -11,12 +11,17 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+WIDEST = 2048
+"""The longest side of a weight for which a basis is kept over channels and pixels together."""
+
 
 class Soap(torch.optim.Optimizer):
     """Adam's update of each weight, in a basis that follows the gradient's second moments.
 
     A weight of two and more dimensions is turned along each of them; a convolution's (O, I, h, w)
-    counts as (O, I, h * w). Biases and scales have Adam's update as it is. The basis is brought up
+    counts as (O, I * h * w), so that the basis knows how neighbouring pixels of different channels
+    move together, or, where that is too wide, as (O, I, h * w). Biases and scales have Adam's
+    update as it is. The basis is brought up
     to date every `every` updates by one step of power iteration; the first update only begins the
     moments, as published. All state is tensors, so that a checkpoint holds all of it.
     """
@@ -60,7 +65,10 @@ class Soap(torch.optim.Optimizer):
 
 
 def _matrix(gradient: Tensor) -> Tensor:
-    return gradient.contiguous().flatten(2) if gradient.dim() > 2 else gradient
+    if gradient.dim() < 3:
+        return gradient
+    together = gradient[0].numel() <= WIDEST
+    return gradient.contiguous().flatten(1 if together else 2)
 
 
 def _begin(state: dict[str, Tensor], gradient: Tensor, beta2: float) -> None:
