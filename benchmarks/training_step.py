@@ -1,7 +1,8 @@
 """Time of one training update against basicsr's own model classes on the same networks.
 
-Updates of both sides alternate, so that both meet the same machine; a ratio is the median over
-the rounds. VGG19 has random weights on both sides: time doesn't know. Writes training_step.json
+Each side runs in a process of its own, with the settings that its users have; the updates of
+all sides alternate, so that they meet the same machine, and a ratio is the median over the
+rounds. VGG19 has random weights on both sides: time doesn't know. Writes training_step.json
 and training_step.md; exits with 1 when a goal isn't met.
 
 Example: python -m benchmarks.training_step --data photographs --updates 4 --out build/bench
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import multiprocessing
 import os
 import statistics
 import sys
@@ -19,6 +21,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ from torch import nn
 from benchmarks.rivals import load_basicsr
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.images.io import write_png
+from sreval.memory import keep_freed_memory
 from sreval.networks.discriminator import Discriminator
 from sreval.networks.srresnet import SRResNet
 from sreval.networks.vgg import FILES, VGGFeatures
@@ -43,7 +48,8 @@ LOSSES = {"srresnet-mse": {"mse": 1.0}, "srgan-vgg54": {"vgg54": 1.0, "adversari
 
 GOALS = {"fp32": 1.15, "bf16": 1.8}
 
-Step = Callable[[], object]
+Step = Callable[[], float]
+"""Makes one update; its seconds."""
 
 
 def main() -> int:
@@ -59,21 +65,20 @@ def main() -> int:
     given = parser.parse_args()
     out = given.out.resolve()
     origin = provenance()
-    pack = open_pack([given.data.resolve()], 4)
+    data = given.data.resolve()
+    pack = open_pack([data], 4)
     device = torch.device(given.device)
     rows = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        models, rival = import_basicsr()
+        rival = load_basicsr().origin
         save_random_vgg()
         write_pairs(pack, 64)
         for name in given.model or LOSSES:
             for loader in (False, True):
                 progress(f"{name}, loader {'included' if loader else 'left out'}")
-                runs: dict[str, Step] = {"basicsr fp32": basicsr_step(models, name, device, loader)}
-                for precision in GOALS:
-                    step = our_step(name, precision, device, pack, loader)
-                    runs[f"sreval {precision}"] = step
-                rows += measured(runs, given.updates, device, {"model": name, "loader": loader})
+                facts = {"model": name, "loader": loader}
+                with side_processes(name, loader, device, data) as runs:
+                    rows += measured(runs, given.updates, facts)
     threads = torch.get_num_threads()
     content = {**origin, "rival": rival, "device": str(device), "threads": threads, "rows": rows}
     write_results(out, "training_step", content, "One training update", lines(content))
@@ -81,11 +86,9 @@ def main() -> int:
     return 1 if any(row["goal"] and row["faster"] < row["goal"] for row in rows) else 0
 
 
-def measured(
-    runs: dict[str, Step], updates: int, device: torch.device, facts: dict[str, Any]
-) -> list[dict[str, Any]]:
+def measured(runs: dict[str, Step], updates: int, facts: dict[str, Any]) -> list[dict[str, Any]]:
     """A row a side: median seconds, and how much faster than basicsr in the same round."""
-    times = alternate(runs, updates, device)
+    times = alternate(runs, updates)
     theirs = next(iter(times.values()))
     return [
         {
@@ -118,20 +121,66 @@ def lines(content: dict[str, Any]) -> list[str]:
     return table
 
 
-def alternate(sides: dict[str, Step], updates: int, device: torch.device) -> dict[str, list[float]]:
+def alternate(sides: dict[str, Step], updates: int) -> dict[str, list[float]]:
     """Seconds of each update of each side, taken in turns after two that don't count."""
     times: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(updates + 2):
         for side, step in sides.items():
+            times[side].append(step())
+    return {side: seconds[2:] for side, seconds in times.items()}
+
+
+@contextlib.contextmanager
+def side_processes(
+    name: str, loader: bool, device: torch.device, data: Path
+) -> Iterator[dict[str, Step]]:
+    """A process a side; each step asks its process for one update and gives its seconds."""
+    context = multiprocessing.get_context("spawn")
+    sides: dict[str, Step] = {}
+    with contextlib.ExitStack() as stack:
+        for side in ("basicsr fp32", *(f"sreval {precision}" for precision in GOALS)):
+            here, there = context.Pipe()
+            process = context.Process(target=serve, args=(there, side, name, loader, device, data))
+            process.start()
+            there.close()
+            stack.callback(process.join)
+            stack.callback(here.close)
+            sides[side] = partial(ask, here)
+        yield sides
+
+
+def ask(side: Connection) -> float:
+    """The seconds of one update of the side behind a connection."""
+    side.send(None)
+    seconds: float = side.recv()
+    return seconds
+
+
+def serve(
+    asked: Connection, side: str, name: str, loader: bool, device: torch.device, data: Path
+) -> None:
+    """Make the updates of one side, each when asked for, until the connection is closed."""
+    # as where basicsr is started from a shell: its loader's processes know what its own knows
+    multiprocessing.set_start_method("fork", force=True)
+    if side.startswith("basicsr"):
+        step = basicsr_step(import_basicsr(), name, device, loader)
+    else:
+        step = our_step(name, side.removeprefix("sreval "), device, open_pack([data], 4), loader)
+    with contextlib.suppress(EOFError):
+        while True:
+            asked.recv()
             start = time.perf_counter()
             step()
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            times[side].append(time.perf_counter() - start)
-    return {side: seconds[2:] for side, seconds in times.items()}
+            asked.send(time.perf_counter() - start)
 
 
-def our_step(name: str, precision: str, device: torch.device, pack: Pack, loader: bool) -> Step:
+def our_step(
+    name: str, precision: str, device: torch.device, pack: Pack, loader: bool
+) -> Callable[[], object]:
+    if device.type == "cpu":
+        keep_freed_memory()  # as `sreval train` does
     options = {"updates": 1, "precision": precision}
     raw = {
         "name": name,
@@ -152,7 +201,9 @@ def our_step(name: str, precision: str, device: torch.device, pack: Pack, loader
     return step
 
 
-def basicsr_step(models: dict[str, Any], name: str, device: torch.device, loader: bool) -> Step:
+def basicsr_step(
+    models: dict[str, Any], name: str, device: torch.device, loader: bool
+) -> Callable[[], object]:
     gan = "adversarial" in LOSSES[name]
     train: dict[str, Any] = {
         "optim_g": {"type": "Adam", "lr": 1e-4, "betas": (0.9, 0.999)},
@@ -230,9 +281,9 @@ class BenchDiscriminator(Discriminator):
     """Our discriminator; basicsr's loss takes any shape of logits."""
 
 
-def import_basicsr() -> tuple[dict[str, Any], str]:
-    """What is timed of basicsr, and how it was got."""
-    origin = load_basicsr().origin
+def import_basicsr() -> dict[str, Any]:
+    """What is timed of basicsr."""
+    load_basicsr()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         from basicsr.data import build_dataloader, build_dataset
@@ -241,15 +292,16 @@ def import_basicsr() -> tuple[dict[str, Any], str]:
         from basicsr.utils import get_root_logger
         from basicsr.utils.registry import ARCH_REGISTRY
     get_root_logger().setLevel("ERROR")
+    # torchvision warns of the arguments that basicsr's extractor gives it
+    warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
     ARCH_REGISTRY.register(BenchGenerator)
     ARCH_REGISTRY.register(BenchDiscriminator)
-    models = {
+    return {
         "SRModel": SRModel,
         "SRGANModel": SRGANModel,
         "build_dataset": build_dataset,
         "build_dataloader": build_dataloader,
     }
-    return models, origin
 
 
 def save_random_vgg() -> None:
@@ -258,8 +310,6 @@ def save_random_vgg() -> None:
 
     basicsr = Path("experiments/pretrained_models/vgg19-dcbb9e9d.pth")
     basicsr.parent.mkdir(parents=True)
-    # torchvision warns of the arguments that basicsr's extractor gives it
-    warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
     torch.save(vgg19(weights=None).state_dict(), basicsr)
     network: nn.Module = VGGFeatures(("vgg54",))
     metadata = {"input": "RGB, 0..1, ImageNet mean and std"}

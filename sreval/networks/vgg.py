@@ -52,7 +52,7 @@ class VGGFeatures(nn.Module):
         for i, (convolutions, width) in enumerate(zip(BLOCKS, WIDTHS, strict=True)):
             for j in range(convolutions):
                 self.features.append(nn.Conv2d(before, width, 3, padding=1))
-                self.features.append(nn.ReLU())
+                self.features.append(nn.ReLU(inplace=True))
                 self.ends[len(self.features) - 1] = f"vgg{i + 1}{j + 1}"
                 before = width
             self.features.append(nn.MaxPool2d(2))

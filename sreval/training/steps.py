@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from sreval.networks.discriminator import Discriminator
+from sreval.networks.discriminator import Discriminator, OfPair
 from sreval.networks.packing import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
@@ -51,7 +51,7 @@ class Learner:
         self._keep = recipe.optimisation.ema
         self._run_generator = self._compiled(packed(self.generator))
         if self.discriminator is not None:
-            self._run_discriminator = self._compiled(self.discriminator)
+            self._run_discriminator = self._compiled(OfPair(self.discriminator))
         if self.content.vgg is not None:
             self.content.vgg = self._compiled(self.content.vgg)
 
@@ -129,8 +129,7 @@ class Learner:
         assert self.discriminator_optimiser is not None
         with self.autocast():
             images = sr.detach().requires_grad_()
-            fake = self._run_discriminator(images)
-            real = self._run_discriminator(hr)
+            fake, real = self._run_discriminator(images, hr)
             adversarial = generator_adversarial(fake)
             loss = discriminator_loss(real, fake)
         if generator_too:
@@ -181,7 +180,8 @@ class Learner:
     def _optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         o = self.recipe.optimisation
         if o.optimiser == "soap":
-            return Soap(network.parameters(), o.learning_rate, (o.beta1, o.beta2))
+            betas = o.beta1, o.beta2
+            return Soap(network.parameters(), o.learning_rate, betas, every=o.basis_every)
         return self._adam(network)
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
