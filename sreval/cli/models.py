@@ -9,6 +9,7 @@ import click
 
 from sreval.cli.output import columns, print_json
 from sreval.errors import EXIT_FAILED, SrevalError, UsageError
+from sreval.training.cards import planned_card
 from sreval.training.models import CARD, Model, get_model, list_models, verify_model
 from sreval.training.publish import publish, read_run, write_card
 
@@ -95,11 +96,17 @@ def verify(names: tuple[str, ...]) -> None:
     "--run", type=click.Path(path_type=Path), help="Write the card anew from this training run."
 )
 def card(name: str, run: Path | None) -> None:
-    """Print a model's card, or write it anew from the run that made its weights."""
+    """Print a model's card, or write it anew from the run that made its weights.
+
+    The card of a model without weights says how to train it.
+    """
     model = get_model(name)
     path = model.folder / CARD
     if run is not None:
         click.echo(str(write_card(read_run(run), model.folder)))
+        return
+    if model.provenance is None:
+        click.echo(planned_card(model), nl=False)
         return
     if not path.is_file():
         raise UsageError(f"{name} has no card.", "A card comes with `sreval models publish RUN`.")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from sreval import content
 from sreval.errors import TrainingError, UsageError
-from sreval.files import sha256_file, write_atomic
+from sreval.files import write_atomic
 from sreval.images.datasets import locate
-from sreval.networks.architecture import parameter_count
-from sreval.networks.weights import Provenance, load_network, read_metadata, write_weights
-from sreval.training.checkpoint import STARTED, list_checkpoints
-from sreval.training.licences import NOT_STATED, non_commercial
-from sreval.training.log import VALIDATION, duration
+from sreval.networks.weights import load_network, read_metadata, write_weights
+from sreval.training.cards import FinishedRun, Scored, card
+from sreval.training.checkpoint import list_checkpoints
 from sreval.training.models import CARD, RECIPE, WEIGHTS
 from sreval.training.recipe import Recipe
 from sreval.training.validation import Validator
@@ -28,31 +22,6 @@ from sreval.training.validation import Validator
 SETS = ("Set5", "Set14", "BSD100")
 PROTOCOLS = ("ledig2017", "matlab")
 FACTS = "run.json"
-_CURVE_ROWS = 12
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Means of PSNR in dB and SSIM over a data set of `n` images under a protocol."""
-
-    dataset: str
-    protocol: str
-    n: int
-    psnr: float
-    ssim: float
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """What a run's folder says: its recipe, its facts (see `run.py`), how far it came."""
-
-    folder: Path
-    recipe: Recipe
-    facts: dict[str, Any]
-    step: int
-    total: int | None
-    seconds: float
-    hardware: str
 
 
 def read_run(folder: Path) -> FinishedRun:
@@ -121,87 +90,6 @@ def score(recipe: Recipe, weights: Path, device: str = "cpu") -> list[Scored]:
             n = len(validator.high)
             found.append(Scored(dataset, protocol, n, means["psnr"], means["ssim"]))
     return found
-
-
-def card(run: FinishedRun, weights: Path, scores: Sequence[Scored]) -> str:
-    """The card of published weights, as Markdown."""
-    network, provenance = load_network(weights, run.recipe.network)
-    sections = [
-        f"# {run.recipe.name}\n\n{run.recipe.about}",
-        _facts(run, weights, parameter_count(network), provenance),
-        _section("Data", _data(run.facts)),
-        _section("Scores", _scores(scores)),
-        _section("Curve", _curve(run)),
-        _section("Our choices where the papers leave one", _bullets(run.recipe.choices)),
-        _section("What happened on the way", _bullets(provenance.notes)),
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provenance) -> str:
-    of = f" of {run.total:,}" if run.total and run.total != provenance.step else ""
-    network = run.recipe.network
-    rows = {
-        "Network": f"{network.name}, {parameters:,} parameters, x{network.scale}",
-        "Recipe": f"profile `{run.facts['profile']}`, SHA-256 {provenance.recipe_sha256[:16]}",
-        "Updates": f"{provenance.step:,}{of}, batch {run.recipe.data.batch}, "
-        f"crops of {run.recipe.data.crop}",
-        "Time": f"{duration(run.seconds)} on {run.hardware}, {run.recipe.optimisation.precision}",
-        "Starts from": _start(provenance.notes),
-        "Code": f"sreval {provenance.code_version}",
-        "Weights": f"fp16, {weights.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_file(weights)}",
-    }
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())])
-
-
-def _data(facts: dict[str, Any]) -> str:
-    licences: dict[str, int] = facts["licences"]
-    rows = "\n".join(f"| {name} | {count} |" for name, count in licences.items())
-    use = "The weights are for non-commercial use, as part of the data is.\n\n"
-    unknown = f"Of those {NOT_STATED}, the licence is the trainer's to know.\n\n"
-    return (
-        f"{facts['photographs']} photographs, {facts['megapixels']:.0f} megapixels, manifest "
-        f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image.\n\n"
-        f"{use if non_commercial(licences) else ''}{unknown if NOT_STATED in licences else ''}"
-        f"| licence | photographs |\n| --- | ---: |\n{rows}"
-    )
-
-
-def _scores(scores: Sequence[Scored]) -> str:
-    if not scores:
-        return ""
-    rows = [f"| {s.dataset} ({s.n}) | {s.protocol} | {s.psnr:.2f} | {s.ssim:.4f} |" for s in scores]
-    head = ["| data set (images) | protocol | PSNR, dB | SSIM |", "| --- | --- | ---: | ---: |"]
-    return "\n".join([*head, *rows])
-
-
-def _curve(run: FinishedRun) -> str:
-    path = run.folder / VALIDATION
-    if not path.is_file():
-        return ""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    head, body = rows[0], rows[1:]
-    kept = body[:: max(1, -(-len(body) // _CURVE_ROWS))]
-    if body and kept[-1] != body[-1]:
-        kept.append(body[-1])
-    lines = [f"| {' | '.join(head)} |", "|" + " ---: |" * len(head)]
-    lines += [f"| {' | '.join(row)} |" for row in kept]
-    watched = run.recipe.run
-    return f"{watched.dataset} under `{watched.protocol}`:\n\n" + "\n".join(lines)
-
-
-def _start(notes: Sequence[str]) -> str:
-    started = (note.removeprefix(STARTED) for note in notes if note.startswith(STARTED))
-    return next(started, "scratch")
-
-
-def _section(title: str, text: str) -> str:
-    return f"## {title}\n\n{text}" if text else ""
-
-
-def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def _writable(to: Path | None) -> Path:

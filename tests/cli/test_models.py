@@ -40,7 +40,23 @@ def test_a_model_without_weights_says_how_to_get_them(sreval: Run) -> None:
     assert ran.code == 1
     assert "drcn has no weights" in ran.err
     assert "sreval train drcn" in ran.err
-    assert sreval("models", "card", "drcn").code == 2
+
+
+def test_a_card_without_weights_is_what_the_recipe_says(sreval: Run) -> None:
+    without = [
+        row for row in json.loads(sreval("models", "list", "--json").out) if not row["updates"]
+    ]
+    assert "drcn" in {row["name"] for row in without}
+    for row in without:
+        ran = sreval("models", "card", row["name"])
+        assert ran.code == 0
+        # anew: sreval models card NAME > models/NAME/card.md
+        assert Path(row["folder"], "card.md").read_text() == ran.out
+        assert f"sreval train {row['name']}" in ran.out
+    card = sreval("models", "card", "srresnet-vgg22").out
+    assert "vgg22 1, total_variation 2e-08, content scale calibrated" in card
+    assert "`paper`: 1,000,000 updates, batch 16, crops of 96, fp32" in card
+    assert "smoke" not in card
 
 
 @pytest.fixture
