@@ -153,8 +153,9 @@ def _curve(run: FinishedRun) -> str:
 
 
 def _start(notes: Sequence[str]) -> str:
-    started = (note.removeprefix(STARTED) for note in notes if note.startswith(STARTED))
-    return next(started, "scratch")
+    # the notes of the weights that a run began with stand before its own
+    started = [note.removeprefix(STARTED) for note in notes if note.startswith(STARTED)]
+    return started[-1] if started else "scratch"
 
 
 def _section(title: str, text: str) -> str:

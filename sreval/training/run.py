@@ -185,10 +185,8 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner) -> Progress:
         )
     network, provenance = load_network(path, recipe.network)
     learner.start_from(network)
-    progress.notes.append(
-        f"{STARTED}{provenance.recipe} after {provenance.step} updates "
-        f"(weights {sha256_file(path)[:12]})"
-    )
+    started = f"{provenance.recipe} after {provenance.step} updates"
+    progress.notes += [*provenance.notes, f"{STARTED}{started} (weights {sha256_file(path)[:12]})"]
     return progress
 
 

@@ -71,7 +71,7 @@ def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) ->
         assert (a == (b.half().float() if b.ndim > 1 else b)).all()
 
 
-def test_the_card_names_the_weights_that_a_run_began_with(
+def test_the_card_names_the_weights_that_a_run_and_those_before_it_began_with(
     finished: Path, photographs: Path, tmp_path: Path
 ) -> None:
     start = finished / "weights.safetensors"
@@ -80,6 +80,13 @@ def test_the_card_names_the_weights_that_a_run_began_with(
     card = (publish(tmp_path / "second") / "card.md").read_text()
     digest = sha256_file(start)[:12]
     assert f"| Starts from | tiny-espcn after 150 updates (weights {digest}) |" in card
+
+    start = tmp_path / "second/weights.safetensors"
+    train(Request("tiny-espcn", [photographs], tmp_path / "third", steps=3, start=start))
+    card = (publish(tmp_path / "third", replace=True) / "card.md").read_text()
+    earlier, last = digest, sha256_file(start)[:12]
+    assert f"| Starts from | tiny-espcn after 2 updates (weights {last}) |" in card
+    assert f"- started from tiny-espcn after 150 updates (weights {earlier})\n- started" in card
 
 
 def test_weights_are_not_replaced_unasked(finished: Path) -> None:
