@@ -8,7 +8,7 @@ TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2
          $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test tools lint format messages bench evidence variants clean
+.PHONY: demo test tools lint format messages bench evidence accelerator variants clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -55,6 +55,12 @@ evidence: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.durability
 	$(BIN)/python -m benchmarks.load
 	$(BIN)/python -m benchmarks.walks
+
+# What a GPU gives, on a machine that has one: make accelerator DATA=FOLDER.
+accelerator: $(VENV)/.ready-bench
+	@test -d "$(DATA)" || { echo "Name a folder of photographs: make accelerator DATA=FOLDER" >&2; exit 2; }
+	$(BIN)/python -m benchmarks.accelerator --data "$(DATA)"
+	$(BIN)/python -m benchmarks.training_step --data "$(DATA)"
 
 # The five variants, in the order in which they start from each other; resumed where it stopped.
 VARIANTS := srresnet-mse srgan-vgg54 srresnet-vgg22 srgan-vgg22 srgan-mse
