@@ -11,7 +11,7 @@ from sreval.cli.output import columns, print_json
 from sreval.errors import EXIT_FAILED, SrevalError, UsageError
 from sreval.training.cards import planned_card
 from sreval.training.models import CARD, Model, get_model, list_models, verify_model
-from sreval.training.publish import publish, read_run, write_card
+from sreval.training.publish import publish, read_run, rewrite_card
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -103,7 +103,7 @@ def card(name: str, run: Path | None) -> None:
     model = get_model(name)
     path = model.folder / CARD
     if run is not None:
-        click.echo(str(write_card(read_run(run), model.folder)))
+        click.echo(str(rewrite_card(read_run(run), model)))
         return
     if model.provenance is None:
         click.echo(planned_card(model), nl=False)

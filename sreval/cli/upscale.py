@@ -45,6 +45,13 @@ def upscale(
     targets = {path: out / f"{path.stem}.png" for path in images}
     if len(set(targets.values())) < len(images):
         raise UsageError("Two of the images have one name.", "Upscale them into two folders.")
+    originals = {path.resolve() for path in images}
+    for path, target in targets.items():
+        if target.resolve() in originals:
+            raise UsageError(
+                f"{path} would be written over {target}, one of the pictures.",
+                "Give another folder with --out.",
+            )
     running = Running(pick_device(device), "bf16" if precision == "bf16" else "fp32", tile)
     upscaler = make_upscaler(method, running)
     failed = 0

@@ -61,6 +61,9 @@ def loop(t: Training) -> int | None:
     _calibrate(t)
     if progress.step == 0:
         _validate(t)
+    else:
+        # a kill may have come between the checkpoint and the weights
+        export(t)
     clock = _Clock(progress)
     with _signals() as received:
         while progress.total is None or progress.step < progress.total:

@@ -91,7 +91,7 @@ def verify_model(name: str) -> Model:
     if not card.is_file() or model.sha256 not in card.read_text(encoding="utf-8"):
         raise WeightsError(
             f"{card} does not carry the SHA-256 of the weights, {model.sha256}.",
-            "Write it anew from the run: `sreval models card RUN`.",
+            f"Write it anew from its run: `sreval models card {name} --run RUN`.",
         )
     return model
 

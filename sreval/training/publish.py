@@ -15,7 +15,7 @@ from sreval.images.datasets import locate
 from sreval.networks.weights import load_network, read_metadata, write_weights
 from sreval.training.cards import FinishedRun, Scored, card
 from sreval.training.checkpoint import list_checkpoints
-from sreval.training.models import CARD, RECIPE, WEIGHTS
+from sreval.training.models import CARD, RECIPE, WEIGHTS, Model
 from sreval.training.recipe import Recipe
 from sreval.training.validation import Validator
 
@@ -72,6 +72,22 @@ def write_card(run: FinishedRun, target: Path) -> Path:
     weights = target / WEIGHTS
     write_atomic(target / CARD, card(run, weights, score(run.recipe, weights)))
     return target / CARD
+
+
+def rewrite_card(run: FinishedRun, model: Model) -> Path:
+    """Write the card of published weights anew from the run that made them; its path.
+
+    Raises UsageError when the weights came from another run, or belong to the package.
+    """
+    made = model.provenance
+    own = (run.recipe.sha256, run.facts["data_sha256"], run.step)
+    if made is None or (made.recipe_sha256, made.data_sha256, made.step) != own:
+        raise UsageError(
+            f"{run.folder} is not the run that made the weights of {model.name}.",
+            "Name that run, or publish this one with `sreval models publish`.",
+        )
+    _writable(model.folder.parent)
+    return write_card(run, model.folder)
 
 
 def score(recipe: Recipe, weights: Path, device: str = "cpu") -> list[Scored]:

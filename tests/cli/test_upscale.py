@@ -89,3 +89,12 @@ def test_what_cannot_be_meant(sreval: Run, tmp_path: Path, photograph: UInt8) ->
     assert (ran.code, "hr can't enlarge pictures of one's own" in ran.err) == (2, True)
     ran = sreval("upscale", both[0], "--method", "bicubik", "--out", tmp_path / "out")
     assert (ran.code, "Did you mean 'bicubic'" in ran.err) == (2, True)
+
+
+def test_a_picture_is_never_written_over(sreval: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "mine.png"
+    Image.fromarray(np.full((8, 9, 3), 90, np.uint8)).save(picture)
+    before = picture.read_bytes()
+    ran = sreval("upscale", picture, "--method", "bicubic", "--out", tmp_path)
+    assert (ran.code, "written over" in ran.err) == (2, True)
+    assert picture.read_bytes() == before

@@ -11,7 +11,7 @@ from sreval.files import sha256_file
 from sreval.networks.weights import load_network, read_tensors, serialise
 from sreval.training.licences import count_licences, non_commercial
 from sreval.training.models import get_model, list_models, verify_model
-from sreval.training.publish import publish, read_run
+from sreval.training.publish import publish, read_run, rewrite_card
 from sreval.training.run import Request, train
 
 RECIPE = """
@@ -87,6 +87,32 @@ def test_the_card_names_the_weights_that_a_run_and_those_before_it_began_with(
     earlier, last = digest, sha256_file(start)[:12]
     assert f"| Starts from | tiny-espcn after 2 updates (weights {last}) |" in card
     assert f"- started from tiny-espcn after 150 updates (weights {earlier})\n- started" in card
+
+
+def test_a_card_is_written_anew_from_its_own_run_alone(
+    finished: Path, photographs: Path, tmp_path: Path
+) -> None:
+    folder = publish(finished)
+    card = (folder / "card.md").read_text()
+    (folder / "card.md").unlink()
+    rewrite_card(read_run(finished), get_model("tiny-espcn"))
+    assert (folder / "card.md").read_text() == card
+    train(Request("tiny-espcn", [photographs], tmp_path / "other", steps=2, device="cpu"))
+    with pytest.raises(UsageError, match="not the run that made the weights"):
+        rewrite_card(read_run(tmp_path / "other"), get_model("tiny-espcn"))
+    assert (folder / "card.md").read_text() == card
+
+
+def test_weights_lost_between_checkpoint_and_export_come_back(
+    finished: Path, photographs: Path
+) -> None:
+    weights = finished / "weights.safetensors"
+    before, _ = load_network(weights)
+    weights.unlink()
+    train(Request("tiny-espcn", [photographs], finished, device="cpu", resume=True))
+    after, _ = load_network(weights)
+    for a, b in zip(before.parameters(), after.parameters(), strict=True):
+        assert (a == b).all()
 
 
 def test_weights_are_not_replaced_unasked(finished: Path) -> None:
