@@ -205,7 +205,7 @@ def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path
         (UsageError, "photos", {"changes": {"run.dataset": "photos"}}),
         (UsageError, "rgbb", {"changes": {"run.protocol": "rgbb"}}),
         (DataError, "batch takes 50", {"changes": {"data.batch": 50}}),
-        (TrainingError, "srresnet-mse first", {"changes": {"starts_from": "srresnet-mse"}}),
+        (TrainingError, "drcn first", {"changes": {"starts_from": "drcn"}}),
     ]
     if not torch.cuda.is_available():
         bad.append((UsageError, "cuda", {"device": "cuda"}))
