@@ -175,8 +175,11 @@ def _refuse(path: Path, image: Image.Image) -> None:
 
 
 def _to_array(image: Image.Image) -> Pixels:
+    if "transparency" in image.info and image.mode in ("P", "RGB", "L"):
+        # one entry of the palette, or one colour, is transparent
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
     if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        image = image.convert("RGB")
     if image.mode == "PA":
         image = image.convert("RGBA")
     pixels = np.asarray(image)

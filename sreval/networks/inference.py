@@ -106,16 +106,12 @@ class Inference:
         Not clamped. Three channels through a luma network keep bicubic chroma; one channel
         through a colour network is repeated, and comes back as the luma of what was made.
         """
-        grey = low.shape[1] == 1
-        if self.architecture.colour == "luma":
-            if grey:
-                return self._tiled(low)
-            large = upscale_bicubic(low, self.architecture.scale)
-            return with_luma(large, self._tiled(luma(low)))
-        rgb = self._tiled(low.expand(-1, 3, -1, -1))
-        if not grey:
-            return rgb
-        return (rgb * rgb.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        scale = self.architecture.scale
+        n, channels, height, width = low.shape
+        result = low.new_empty(n, channels, scale * height, scale * width)
+        for rows, columns, part in self._parts(low):
+            result[:, :, rows, columns] = part
+        return result
 
     @torch.inference_mode()
     def _stack(self, stack: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -123,27 +119,45 @@ class Inference:
         planes = stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
         # torch's support of uint16 is narrow: widen first
         low = torch.from_numpy(planes.astype(np.float32) / peak).to(self.device)
-        large = self.tensor(low).mul_(peak).add_(0.5).floor_().clamp_(0, peak)
-        array = large.permute(0, 2, 3, 1).cpu().numpy().astype(stack.dtype)
-        return np.ascontiguousarray(array[..., 0] if stack.ndim == 3 else array)
-
-    def _tiled(self, low: Tensor) -> Tensor:
-        """Through the network, whole or tile by tile; values in [0, 1] again."""
-        if self.tile is None:
-            return self._forward(low)
         scale = self.architecture.scale
         n, channels, height, width = low.shape
-        result = low.new_empty(n, channels, scale * height, scale * width)
-        for top, bottom in _cores(height, self.tile):
-            for left, right in _cores(width, self.tile):
+        # rounded part by part: the whole in floats would be what fills the memory
+        array = np.empty((n, scale * height, scale * width, channels), stack.dtype)
+        for rows, columns, part in self._parts(low):
+            large = (part * peak).add_(0.5).floor_().clamp_(0, peak)
+            array[:, rows, columns] = large.permute(0, 2, 3, 1).cpu().numpy()
+        return array[..., 0] if stack.ndim == 3 else array
+
+    def _parts(self, low: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+        """The output whole or tile by tile: its rows, its columns, its values in [0, 1]."""
+        scale = self.architecture.scale
+        height, width = low.shape[2:]
+        tile = self.tile or max(height, width)
+        for top, bottom in _cores(height, tile):
+            for left, right in _cores(width, tile):
                 y, x = max(top - self.halo, 0), max(left - self.halo, 0)
-                part = self._forward(
-                    low[:, :, y : bottom + self.halo, x : right + self.halo].contiguous()
+                around = low[:, :, y : bottom + self.halo, x : right + self.halo].contiguous()
+                rows = slice(scale * (top - y), scale * (bottom - y))
+                columns = slice(scale * (left - x), scale * (right - x))
+                part = self._in_colour(around)[:, :, rows, columns]
+                yield (
+                    slice(scale * top, scale * bottom),
+                    slice(scale * left, scale * right),
+                    part,
                 )
-                result[:, :, scale * top : scale * bottom, scale * left : scale * right] = part[
-                    :, :, scale * (top - y) : scale * (bottom - y), scale * (left - x) :
-                ][..., : scale * (right - left)]
-        return result
+
+    def _in_colour(self, low: Tensor) -> Tensor:
+        """One part in the channels it has, whatever the network reads and makes."""
+        grey = low.shape[1] == 1
+        if self.architecture.colour == "luma":
+            if grey:
+                return self._forward(low)
+            large = upscale_bicubic(low, self.architecture.scale)
+            return with_luma(large, self._forward(luma(low)))
+        rgb = self._forward(low.expand(-1, 3, -1, -1))
+        if not grey:
+            return rgb
+        return (rgb * rgb.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
     def _forward(self, low: Tensor) -> Tensor:
         before, after = self.architecture.input_range, self.architecture.output_range

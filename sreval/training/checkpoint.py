@@ -140,11 +140,11 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
     return sorted(folder.iterdir())
 
 
-def load_light(folder: Path, learner: Learner, warmup: int = 500) -> Progress:
+def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 500) -> Progress:
     """Go on from a light form: weights, the generator's optimiser, the number of updates.
 
     Where it holds no discriminator and the recipe has one, the discriminator is trained alone
-    for `warmup` updates first. Both that and the move itself are noted.
+    for `warmup` updates first. That, the move itself and other data than before are noted.
     """
     paths = sorted(folder.glob("light-*-of-*.safetensors"))
     if not paths or len(paths) != int(paths[0].stem.rsplit("-", 1)[1]):
@@ -171,6 +171,9 @@ def load_light(folder: Path, learner: Learner, warmup: int = 500) -> Progress:
     ):
         progress.generator_waits_until = progress.step + warmup
         note += f", without its discriminator, which was trained alone for {warmup} updates"
+    before_sha256 = metadata["data_sha256"]
+    if before_sha256 != data_sha256:
+        note += f"; trained before on other photographs, manifest SHA-256 {before_sha256[:16]}"
     progress.notes.append(note)
     return progress
 

@@ -31,8 +31,12 @@ def non_commercial(licences: Iterable[str]) -> bool:
 
 
 def _read(path: Path) -> dict[str, str]:
-    with path.open(newline="", encoding="utf-8") as file:
+    # any CSV file may lie among photographs, in any encoding
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = csv.DictReader(file)
-        if not {"file", "licence"} <= set(rows.fieldnames or ()):
+        try:
+            if not {"file", "licence"} <= set(rows.fieldnames or ()):
+                return {}
+            return {row["file"]: row["licence"] or NOT_STATED for row in rows}
+        except csv.Error:
             return {}
-        return {row["file"]: row["licence"] for row in rows}

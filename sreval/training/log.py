@@ -29,7 +29,8 @@ class Log:
     def __init__(self, out: Path, step: int) -> None:
         self.out = out
         for name in (LOSSES, VALIDATION):
-            _cut(out / name, step)
+            # a run that begins validates before its first update
+            _cut(out / name, step or -1)
         self.board = _tensorboard(out / "tensorboard", step)
 
     def losses(self, step: int, values: Mapping[str, float]) -> None:

@@ -91,7 +91,7 @@ def open_pack(
     a folder is missing, nothing usable is in them, or the cache can't be written.
     """
     files = _photographs_in(folders)
-    listing = [[str(f), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    listing = [[str(f), *_size_and_time(f)] for f in files]
     key = sha256_bytes(json.dumps([_LAYOUT, scale, listing]).encode())[:16]
     folder = settings.cache_dir() / "packs" / key
     if not (folder / "manifest.json").is_file():
@@ -121,6 +121,14 @@ def _photographs_in(folders: Sequence[Path]) -> list[Path]:
             f"No images in {_named(folders)}.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
         )
     return sorted(set(files))
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:  # a link that leads nowhere is skipped like any file that can't be read
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def _write_pack(files: list[Path], scale: int, folder: Path, say: Callable[[str], None]) -> None:
@@ -190,8 +198,10 @@ def _read_manifest(folder: Path) -> Pack:
         thumbnails = np.load(folder / "thumbnails.npy")
         photographs = tuple(Photograph(**entry) for entry in manifest["photographs"])
         pixels = sum(p.height * p.width for p in photographs)
-        if (folder / "high.bin").stat().st_size != 3 * pixels:
-            raise ValueError("high.bin has another length than the manifest says")
+        lengths = {"high.bin": 3 * pixels, "low.bin": 3 * pixels // manifest["scale"] ** 2}
+        for name, length in lengths.items():
+            if (folder / name).stat().st_size != length:
+                raise ValueError(f"{name} has another length than the manifest says")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"The pack {folder} is damaged ({error}).", "Remove the folder; it is made again."

@@ -99,9 +99,11 @@ class Optimisation(Config):
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
-    def _one_length(self) -> Optimisation:
+    def _means_one_thing(self) -> Optimisation:
         if (self.updates is None) == (self.minutes is None):
             raise ValueError("give either updates or minutes")
+        if self.optimiser == "soap" and self.weight_decay:
+            raise ValueError("soap knows no weight_decay; set it to 0")
         return self
 
 

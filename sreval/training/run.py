@@ -99,8 +99,17 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         progress = load_checkpoint(path, learner, sampler.random, pack.sha256)
         line.say(f"Resuming after {progress.step:,} updates, from {path}")
     else:
-        progress = _begin(recipe, request.start, learner)
+        progress = _begin(recipe, request.start, learner, pack.sha256)
+        if progress.step:
+            # the sampler's state is one device's own; the first batches have been learnt from
+            sampler.random.manual_seed(recipe.optimisation.seed + progress.step)
     progress.total = recipe.optimisation.updates or progress.total
+    if not checkpoints and progress.total is not None and progress.step >= progress.total:
+        raise UsageError(
+            f"{request.start} holds {progress.step:,} updates, and the run ends after "
+            f"{progress.total:,}.",
+            "Its weights.safetensors are the result already.",
+        )
     _note_hardware(progress, device, line)
     write_atomic(out / FACTS, json.dumps(_facts(request, recipe, pack), indent=1) + "\n")
     log = Log(out, progress.step)
@@ -170,15 +179,15 @@ def _checked_pack(folders: Sequence[Path], recipe: Recipe, line: ProgressLine) -
     return pack
 
 
-def _begin(recipe: Recipe, start: Path | None, learner: Learner) -> Progress:
+def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: str) -> Progress:
     """Progress at the first update, with the weights that the recipe starts from in place."""
     if start is not None and start.is_dir():
-        return load_light(start, learner)
+        return load_light(start, learner, data_sha256)
     progress = Progress(generator_waits_until=recipe.optimisation.discriminator_warmup)
     if start is None and not recipe.starts_from:
         return progress
     path = start or content.find("models", recipe.starts_from) / "weights.safetensors"
-    if not path.exists():
+    if start is None and not path.exists():
         raise TrainingError(
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
             f"Train {recipe.starts_from} first, or name a weight file with --from.",

@@ -10,7 +10,8 @@ from typing import cast
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+import tifffile
+from PIL import Image, UnidentifiedImageError
 
 from sreval.files import write_atomic
 from sreval.images.io import Pixels, encode_png, read_pixels
@@ -30,8 +31,7 @@ class Picture:
 def read_picture(path: Path) -> Picture:
     """All of a picture that is kept. Raises ImageError as ``images.io.read_pixels`` does."""
     pixels = read_pixels(path)
-    with Image.open(path) as image:
-        profile = image.info.get("icc_profile")
+    profile = _profile(path)
     if pixels.ndim == 2:
         return Picture(pixels, None, profile)
     channels = pixels.shape[2]
@@ -56,6 +56,16 @@ def write_picture(path: Path, picture: Picture) -> None:
         pixels = np.concatenate([colour, picture.alpha[..., None]], axis=2)
     data = encode_png(pixels) if pixels.dtype == np.uint8 else imagecodecs.png_encode(pixels)
     write_atomic(path, _with_profile(bytes(data), picture.profile))
+
+
+def _profile(path: Path) -> bytes | None:
+    try:
+        with Image.open(path) as image:
+            return image.info.get("icc_profile")
+    except UnidentifiedImageError:  # a TIFF that read_pixels knows and Pillow doesn't
+        with tifffile.TiffFile(path) as tiff:
+            tag = tiff.pages.first.tags.get("InterColorProfile")
+            return None if tag is None else bytes(tag.value)
 
 
 def _with_profile(png: bytes, profile: bytes | None) -> bytes:

@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from sreval.images.io import read_pixels
@@ -98,3 +99,29 @@ def test_a_picture_is_never_written_over(sreval: Run, tmp_path: Path) -> None:
     ran = sreval("upscale", picture, "--method", "bicubic", "--out", tmp_path)
     assert (ran.code, "written over" in ran.err) == (2, True)
     assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_transparent_colour_stays_transparent(sreval: Run, tmp_path: Path, mode: str) -> None:
+    pixels = np.full((6, 8, 3), 200, np.uint8)
+    pixels[:, :4] = 10
+    key: Any = (10, 10, 10) if mode == "RGB" else 10
+    Image.fromarray(pixels).convert(mode).save(tmp_path / "key.png", transparency=key)
+    out = tmp_path / "out"
+    assert sreval("upscale", tmp_path / "key.png", "--method", "nearest", "--out", out).code == 0
+    alpha = read_pixels(out / "key.png")[..., -1]
+    assert np.array_equal(alpha, imresize(np.where(pixels[..., 0] == 10, 0, 255).astype("u1"), 4))
+
+
+def test_a_deep_grey_tiff_with_alpha_keeps_alpha_and_profile(sreval: Run, tmp_path: Path) -> None:
+    deep = np.arange(6 * 8 * 2, dtype=np.uint16).reshape(6, 8, 2) * 600
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tifffile.imwrite(
+        tmp_path / "deep.tif", deep, extrasamples=["unassalpha"], iccprofile=profile,
+        photometric="minisblack", planarconfig="contig",
+    )  # fmt: skip
+    ran = sreval("upscale", tmp_path / "deep.tif", "--method", "bicubic", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert np.array_equal(read_pixels(tmp_path / "out" / "deep.png"), imresize(deep, 4))
+    with Image.open(tmp_path / "out" / "deep.png") as made:
+        assert made.info["icc_profile"] == profile

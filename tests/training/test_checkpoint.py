@@ -149,9 +149,11 @@ def test_light_form_of_the_full_networks_stays_under_16_mb(
     assert max(path.stat().st_size for path in paths) < 16e6
 
     other = Learner(recipe.model_copy(update={"name": "tiny"}), CPU)
-    progress = load_light(tmp_path / "light", other)
+    progress = load_light(tmp_path / "light", other, "data")
     assert "light form after 1 updates" in progress.notes[0]
     assert progress.generator_waits_until == 0
+    assert "other photographs" not in progress.notes[0]
+    assert "other photographs" in load_light(tmp_path / "light", other, "others").notes[0]
     a, b = _state(learner), _state(other)
     for name, tensor in a.items():
         if name.startswith("discriminator."):
@@ -167,11 +169,11 @@ def test_light_form_without_its_discriminator_lets_it_warm_up(
     learner = Learner(gan, CPU)
     learner.discriminator = learner.discriminator_optimiser = None
     save_light(tmp_path / "light", learner, Progress(step=40), "data")
-    progress = load_light(tmp_path / "light", Learner(gan, CPU), warmup=70)
+    progress = load_light(tmp_path / "light", Learner(gan, CPU), "data", warmup=70)
     assert progress.generator_waits_until == 110
     assert "alone for 70 updates" in progress.notes[0]
     with pytest.raises(TrainingError, match=r"loss\.adversarial"):
-        load_light(tmp_path / "light", Learner(plain, CPU))
+        load_light(tmp_path / "light", Learner(plain, CPU), "data")
 
 
 def test_a_part_of_the_light_form_is_not_enough(
@@ -184,10 +186,10 @@ def test_a_part_of_the_light_form_is_not_enough(
     assert len(later) > 1
     earlier[0].replace(later[0])
     with pytest.raises(TrainingError, match="another update"):
-        load_light(later[0].parent, Learner(gan, CPU))
+        load_light(later[0].parent, Learner(gan, CPU), "data")
     later[0].unlink()
     with pytest.raises(TrainingError, match="whole folder"):
-        load_light(later[0].parent, Learner(gan, CPU))
+        load_light(later[0].parent, Learner(gan, CPU), "data")
 
 
 def test_only_the_newest_light_form_is_kept(gan: Recipe, tmp_path: Path) -> None:

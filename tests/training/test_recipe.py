@@ -115,3 +115,9 @@ def test_rates() -> None:
     assert rate_at(o, 50, 100) == pytest.approx(0.55)
     assert rate_at(o, 100, 100) == pytest.approx(0.1)
     assert rate_at(o, 20, None) == pytest.approx(1.0)
+
+
+def test_soap_has_no_weight_decay_that_would_be_ignored() -> None:
+    with pytest.raises(UsageError, match="soap knows no weight_decay"):
+        load_recipe("drcn", "paper", {"optimisation.optimiser": "soap"})
+    load_recipe("drcn", "paper", {"optimisation.optimiser": "soap", "optimisation.weight_decay": 0})

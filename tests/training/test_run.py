@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from sreval.errors import DataError, SrevalError, TrainingError, UsageError
 from sreval.networks.weights import load_network
 from sreval.training import loop as loop_module
 from sreval.training.checkpoint import list_checkpoints
+from sreval.training.loop import Training
+from sreval.training.pack import open_pack
 from sreval.training.run import Outcome, Request, resume_command, train
 from sreval.training.steps import Learner, Terms
 
@@ -235,6 +238,47 @@ def test_a_run_goes_on_elsewhere_from_its_light_form(
     assert there.step == 6
     _, provenance = load_network(there.weights)
     assert "light form after 4 updates" in provenance.notes[0]
+    with pytest.raises(UsageError, match="holds 4 updates"):
+        run(model, photographs, tmp_path / "nothing left", steps=4, start=light)
+
+
+def test_a_run_from_a_light_form_draws_other_batches_than_the_run_before(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model, photographs, tmp_path / "here", steps=4, changes={"run.light": True})
+    (light,) = (tmp_path / "here" / "light").iterdir()
+    firsts: list[torch.Tensor] = []
+
+    def first_batch(training: Training) -> int | None:
+        firsts.append(training.sampler.batch()[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sreval.training.run.loop", first_batch)
+    for place, start in enumerate((None, None, light)):
+        with pytest.raises(KeyboardInterrupt):
+            run(model, photographs, tmp_path / str(place), steps=6, start=start)
+    assert torch.equal(firsts[0], firsts[1])
+    assert not torch.equal(firsts[0], firsts[2])
+
+
+def test_a_run_begun_twice_is_logged_once(model: str, photographs: Path, tmp_path: Path) -> None:
+    out = run(model, photographs, tmp_path / "run").out
+    shutil.rmtree(out / "checkpoints")
+    run(model, photographs, out)
+    steps = [row["step"] for row in rows(out / "validation.csv")]
+    assert len(set(steps)) == len(steps) > 1
+
+
+def test_what_is_no_photograph_among_them_is_skipped(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photographs"
+    shutil.copytree(photographs, folder)
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "notes.csv").write_bytes("Größe;Höhe\n1;2\n".encode("latin-1"))
+    pack = open_pack([folder], 4)
+    assert [name for name, _ in pack.skipped] == ["gone.png"]
+    run(model, folder, tmp_path / "run")
 
 
 def test_the_resume_command_keeps_what_was_asked() -> None:
