@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sreval.errors import EXIT_INTERRUPTED
+from sreval.memory import keep_freed_memory
 from sreval.training.log import ProgressLine
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Request, resume_command
@@ -66,6 +67,7 @@ def train(
     Test images among the photographs are refused. The run can be stopped with Ctrl-C, or killed,
     and resumed: on the same machine the weights are those of a run that never stopped.
     """
+    keep_freed_memory()
     line = ProgressLine()
     settings = parse_changes(changes) | ({"run.light": True} if light else {})
     request = Request(name, data, out, profile, steps, settings, device, precision, start, resume)

@@ -16,7 +16,6 @@ from sreval import content
 from sreval.devices import pick_device
 from sreval.errors import TrainingError, UsageError
 from sreval.files import sha256_file, write_atomic
-from sreval.memory import keep_freed_memory
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import (
     STARTED,
@@ -84,8 +83,6 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             "Add --resume to go on with it, or give another --out.",
         )
     device = torch.device(pick_device(request.device))
-    if device.type == "cpu":
-        keep_freed_memory()
     pack = _checked_pack(request.data, recipe, line)
     validator = Validator(recipe, device)
     learner = Learner(recipe, device)
