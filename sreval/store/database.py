@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import selectors
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -181,10 +183,24 @@ def _engine(url: URL) -> Any:
 
 def _on_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours: the driver's own begins too late
+    _write_ahead(connection)
     # What a rater had deleted is overwritten, not only unlinked (secure_delete).
-    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
-    for pragma in pragmas:
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _write_ahead(connection: Any) -> None:
+    """Turn the file to WAL; SQLite doesn't wait where several do so at once with a new file."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
