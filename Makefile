@@ -13,8 +13,9 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
 
+# A worker that died is not replaced: with loadfile, pytest-xdist may then wait for ever.
 test: tools lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 tools:
 ifneq ($(strip $(TOOLS)),)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Mapping
@@ -93,8 +92,6 @@ def main(args: list[str] | None = None) -> None:
     # What decoders have to say about a damaged file stands in the one sentence on it.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         code: Any = cli.main(args, standalone_mode=False)
     except click.exceptions.Abort:

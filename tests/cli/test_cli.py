@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -143,3 +144,21 @@ def test_downscaled_images_check_as_matlabs(sreval: Callable[..., Any], tmp_path
         assert sreval("data", "downscale", tmp_path / "hr", low, "--border", border).code == 0
         ran = sreval("data", "check", f"hr={tmp_path / 'hr'},lr={low}")
         assert f"1 LR MATLAB bicubic, {border} border" in ran.out
+
+
+def test_a_reader_that_left_ends_a_command_without_a_word() -> None:
+    left, right = os.pipe()
+    os.close(left)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "sreval", "models", "list"], stdout=right, stderr=subprocess.PIPE
+        )
+    finally:
+        os.close(right)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_a_command_leaves_the_process_its_signals(sreval: Callable[..., Any]) -> None:
+    # Where this is SIG_DFL, a peer that hangs up ends the process that writes to it.
+    assert sreval("--version").code == 0
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN

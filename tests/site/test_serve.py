@@ -98,6 +98,18 @@ def test_request_that_was_begun_is_answered_before_the_server_stops(study: Path)
         assert answers == [303]
 
 
+def test_visitors_who_hang_up_do_not_end_the_server(study: Path) -> None:
+    with served(study, "--invite") as (process, address, _):
+        port = int(address.rsplit(":", 1)[1])
+        asked = b"GET /static/rater.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 50
+        for _ in range(20):
+            # A closed tab: the end of the requests is followed by a reset at the first answer.
+            with socket.create_connection(("127.0.0.1", port)) as visitor:
+                visitor.sendall(asked)
+        assert httpx.get(f"{address}/health").json() == {"status": "ok"}
+        assert process.poll() is None
+
+
 def _wait_until_busy(process: subprocess.Popen[str], address: str) -> None:
     """Until the log shows a request later than the one that waits for the database."""
     assert process.stderr
