@@ -22,10 +22,10 @@ def training_figure(folders: Sequence[Path]) -> Figure:
 
     One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
     their mean with one standard deviation (n - 1) either side, at the updates they share.
-    Raises DataError for a folder that holds no training run.
+    Raises DataError for a folder that holds no training run, or when they share no update.
     """
-    losses = _together([_read(folder, LOSSES) for folder in folders])
-    scores = _together([_read(folder, VALIDATION) for folder in folders])
+    losses = _together(folders, LOSSES)
+    scores = _together(folders, VALIDATION)
     panels = [(name, losses) for name in _terms(losses)]
     panels += [(name, scores) for name in _terms(scores)]
     lines = -(-len(panels) // 2)
@@ -63,7 +63,13 @@ def _read(folder: Path, name: str) -> pd.DataFrame:
     return frame
 
 
-def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
+def _together(folders: Sequence[Path], name: str) -> pd.DataFrame:
+    frames = [_read(folder, name) for folder in folders]
+    if not set.intersection(*(set(frame["step"]) for frame in frames)):
+        raise DataError(
+            f"The runs {', '.join(map(str, folders))} share no update in {name}.",
+            "Draw runs that were logged at the same updates, or each by itself.",
+        )
     return pd.concat([frame.assign(run=run) for run, frame in enumerate(frames)])
 
 

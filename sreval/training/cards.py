@@ -23,18 +23,25 @@ _CHOICES = "Our choices where the papers leave one"
 
 @dataclass(frozen=True)
 class Scored:
-    """Means of PSNR in dB and SSIM over a data set of `n` images under a protocol."""
+    """Means over a data set of `n` images under a protocol, PSNR in dB.
+
+    `lpips` is None where the weights of its trunk were not at hand.
+    """
 
     dataset: str
     protocol: str
     n: int
     psnr: float
     ssim: float
+    lpips: float | None
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run's folder says: its recipe, its facts (see `run.py`), how far it came."""
+    """What a run's folder says: its recipe, its facts (see `run.py`), how far it came.
+
+    `vgg_factor` is what its VGG terms were multiplied by.
+    """
 
     folder: Path
     recipe: Recipe
@@ -43,6 +50,7 @@ class FinishedRun:
     total: int | None
     seconds: float
     hardware: str
+    vgg_factor: float
 
 
 def card(run: FinishedRun, weights: Path, scores: Sequence[Scored]) -> str:
@@ -64,13 +72,9 @@ def planned_card(model: Model) -> str:
     """The card of a model that has no weights yet: what its recipe says, and how to train it."""
     recipe = model.recipe
     network = recipe.network
-    terms = recipe.loss.model_dump(exclude={"content_scale"})
-    losses = [f"{name} {weight:g}" for name, weight in terms.items() if weight]
-    if recipe.loss.vgg:
-        losses.append(f"content scale {recipe.loss.content_scale}")
     rows = {
         "Network": f"{network.name}, {model.parameters:,} parameters, x{network.scale}",
-        "Loss": ", ".join(losses),
+        "Loss": _loss(recipe),
         "Starts from": recipe.starts_from or "scratch",
         "Weights": "none yet",
     }
@@ -89,6 +93,14 @@ def planned_card(model: Model) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def _loss(recipe: Recipe) -> str:
+    terms = recipe.loss.model_dump(exclude={"content_scale"})
+    losses = [f"{name} {weight:g}" for name, weight in terms.items() if weight]
+    if recipe.loss.vgg:
+        losses.append(f"content scale {recipe.loss.content_scale}")
+    return ", ".join(losses)
+
+
 def _schedule(name: str, profile: str) -> str:
     recipe = load_recipe(name, profile)
     o, data = recipe.optimisation, recipe.data
@@ -102,8 +114,10 @@ def _schedule(name: str, profile: str) -> str:
 def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provenance) -> str:
     of = f" of {run.total:,}" if run.total and run.total != provenance.step else ""
     network = run.recipe.network
+    factor = f", VGG terms times {run.vgg_factor:.4g}" if run.recipe.loss.vgg else ""
     rows = {
         "Network": f"{network.name}, {parameters:,} parameters, x{network.scale}",
+        "Loss": f"{_loss(run.recipe)}{factor}",
         "Recipe": f"profile `{run.facts['profile']}`, SHA-256 {provenance.recipe_sha256[:16]}",
         "Updates": f"{provenance.step:,}{of}, batch {run.recipe.data.batch}, "
         f"crops of {run.recipe.data.crop}",
@@ -131,8 +145,15 @@ def _data(facts: dict[str, Any]) -> str:
 def _scores(scores: Sequence[Scored]) -> str:
     if not scores:
         return ""
-    rows = [f"| {s.dataset} ({s.n}) | {s.protocol} | {s.psnr:.2f} | {s.ssim:.4f} |" for s in scores]
-    head = ["| data set (images) | protocol | PSNR, dB | SSIM |", "| --- | --- | ---: | ---: |"]
+    rows = [
+        f"| {s.dataset} ({s.n}) | {s.protocol} | {s.psnr:.2f} | {s.ssim:.4f} | "
+        f"{'–' if s.lpips is None else f'{s.lpips:.3f}'} |"
+        for s in scores
+    ]
+    head = [
+        "| data set (images) | protocol | PSNR, dB | SSIM | LPIPS |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
     return "\n".join([*head, *rows])
 
 

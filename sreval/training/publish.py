@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 
 from sreval import content
-from sreval.errors import TrainingError, UsageError
+from sreval.errors import DataError, TrainingError, UsageError
 from sreval.files import write_atomic
 from sreval.images.datasets import locate
+from sreval.metrics.lpips import trunk_file
 from sreval.networks.weights import load_network, read_metadata, write_weights
 from sreval.training.cards import FinishedRun, Scored, card
 from sreval.training.checkpoint import list_checkpoints
 from sreval.training.models import CARD, RECIPE, WEIGHTS, Model
-from sreval.training.recipe import Recipe
+from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.validation import Validator
 
 SETS = ("Set5", "Set14", "BSD100")
@@ -40,6 +41,7 @@ def read_run(folder: Path) -> FinishedRun:
         progress["total"],
         progress["seconds"],
         progress["hardware"],
+        progress["vgg_factor"],
     )
 
 
@@ -47,8 +49,9 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     """Put a run's weights, recipe and card into a user's models folder; the folder made.
 
     `to` is that models folder; else ./models, where it exists, then SREVAL_HOME/models. Raises
-    UsageError for a smoke run, where weights lie already and `replace` is not given, or when the
-    package itself would be written to; TrainingError when the folder holds no run.
+    UsageError for a smoke run, for a network that the model's profile doesn't name, where weights
+    lie already and `replace` is not given, or when the package itself would be written to;
+    TrainingError when the folder holds no run.
     """
     run = read_run(folder)
     if run.facts["profile"] == "smoke":
@@ -56,13 +59,19 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
             f"{folder} is a smoke run, which shows that training works and no more.",
             "Publish a run of another profile.",
         )
+    model, profile = run.facts["model"], run.facts["profile"]
+    if load_recipe(model, profile).network != run.recipe.network:
+        raise UsageError(
+            f"{folder} trained another network than profile {profile!r} of {model} names.",
+            "Put the change into a recipe of your own, under ./models, and train that.",
+        )
     target = _writable(to) / run.recipe.name
     if (target / WEIGHTS).exists() and not replace:
         raise UsageError(f"{target} already has weights.", "Add --replace to put these instead.")
     network, provenance = load_network(folder / WEIGHTS)
     write_weights(target / WEIGHTS, network, provenance, "fp16")
     if not (target / RECIPE).exists():
-        shutil.copyfile(content.find("models", run.facts["model"]) / RECIPE, target / RECIPE)
+        shutil.copyfile(content.find("models", model) / RECIPE, target / RECIPE)
     write_card(run, target)
     return target
 
@@ -91,21 +100,32 @@ def rewrite_card(run: FinishedRun, model: Model) -> Path:
 
 
 def score(recipe: Recipe, weights: Path, device: str = "cpu") -> list[Scored]:
-    """PSNR and SSIM on those of Set5, Set14 and BSD100 that are at hand, under two protocols."""
+    """PSNR, SSIM and LPIPS on those of Set5, Set14 and BSD100 at hand, under two protocols."""
     network, _ = load_network(weights, recipe.network)
+    metrics = ("psnr", "ssim", "lpips") if _lpips_at_hand() else ("psnr", "ssim")
     found = []
     for dataset in SETS:
         if locate(dataset, recipe.network.scale) is None:
             continue
         for protocol in PROTOCOLS:
             watched = recipe.run.model_copy(
-                update={"dataset": dataset, "protocol": protocol, "metrics": ("psnr", "ssim")}
+                update={"dataset": dataset, "protocol": protocol, "metrics": metrics}
             )
             validator = Validator(recipe.model_copy(update={"run": watched}), torch.device(device))
             means, _ = validator.scores(network)
             n = len(validator.high)
-            found.append(Scored(dataset, protocol, n, means["psnr"], means["ssim"]))
+            found.append(
+                Scored(dataset, protocol, n, means["psnr"], means["ssim"], means.get("lpips"))
+            )
     return found
+
+
+def _lpips_at_hand() -> bool:
+    try:
+        trunk_file("alex")
+    except DataError:
+        return False
+    return True
 
 
 def _writable(to: Path | None) -> Path:

@@ -408,6 +408,7 @@ def test_a_function_that_is_not_there(
         ("--scale", "1", "the command line: scale = 1: Input should be greater than or equal"),
         ("--workers", "0", "the command line: workers = 0: Input should be greater than or equal"),
         ("--device", "gpu9", "No device 'gpu9' ("),
+        ("--device", "meta", "No device 'meta' ("),
     ],
 )
 def test_a_wrong_option_suggests_what_was_meant(

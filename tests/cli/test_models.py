@@ -123,6 +123,14 @@ def test_seeds_are_drawn_as_mean_and_spread_where_they_overlap(tmp_path: Path) -
     assert np.isclose(np.asarray(band)[:, 1].max(), 2 + np.sqrt(2))
 
 
+def test_runs_that_share_no_update_are_refused(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / "a", [1.0]), write_run(tmp_path / "b", [1.0])]
+    frame = pd.read_csv(folders[1] / "losses.csv").assign(step=[7])
+    frame.to_csv(folders[1] / "losses.csv", index=False)
+    with pytest.raises(DataError, match=r"share no update in losses\.csv"):
+        training_figure(folders)
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no losses\.csv"):
         training_figure([tmp_path])

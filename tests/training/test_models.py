@@ -8,6 +8,10 @@ import pytest
 
 from sreval.errors import TrainingError, UsageError, WeightsError
 from sreval.files import sha256_file
+from sreval.images.datasets import open_dataset
+from sreval.images.io import read_image
+from sreval.images.resize import crop_to_multiple, downscale
+from sreval.networks.inference import Inference
 from sreval.networks.weights import load_network, read_tensors, serialise
 from sreval.training.licences import count_licences, non_commercial
 from sreval.training.models import get_model, list_models, verify_model
@@ -61,7 +65,14 @@ def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) ->
     assert {"srresnet-mse", "srgan-vgg54"} <= set(listed)
     assert listed["srresnet-mse"].parameters == 1_549_462
     card = (folder / "card.md").read_text()
-    for part in ("150, batch 3", "scratch", "6 photographs", "not stated", "Everything is small."):
+    for part in (
+        "150, batch 3",
+        "| Loss | mse 1 |",
+        "scratch",
+        "6 photographs",
+        "not stated",
+        "Everything is small.",
+    ):
         assert part in card
     assert model.sha256 in card
     assert "non-commercial" not in card
@@ -132,6 +143,40 @@ def test_a_smoke_run_and_no_run_are_not_published(
     with pytest.raises(TrainingError, match="no run"):
         publish(tmp_path)
     assert not (home / "models/tiny-espcn/weights.safetensors").exists()
+
+
+def test_a_network_that_no_profile_names_is_not_published(
+    home: Path, photographs: Path, tmp_path: Path
+) -> None:
+    changes = {"network.scale": 2}
+    train(Request("tiny-espcn", [photographs], tmp_path / "run", steps=2, changes=changes))
+    with pytest.raises(UsageError, match="another network than profile 'paper' of tiny-espcn"):
+        publish(tmp_path / "run")
+    assert not (home / "models/tiny-espcn/weights.safetensors").exists()
+
+
+@pytest.mark.data
+def test_a_card_has_lpips_where_its_weights_are_at_hand(
+    finished: Path,
+    shared_weights: Path,
+    shared_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sreval.metrics.lpips import lpips
+
+    monkeypatch.setattr("sreval.training.publish.SETS", ("Set5",))
+    monkeypatch.setenv("SREVAL_DATA", str(shared_data))
+    card = (publish(finished) / "card.md").read_text()
+    row = next(line for line in card.splitlines() if line.startswith("| Set5 (5) | matlab |"))
+    network, _ = load_network(finished.parent / "home/models/tiny-espcn/weights.safetensors")
+    images = [(item, read_image(item.hr)) for item in open_dataset("Set5", 4).items]
+    inference = Inference(network, get_model("tiny-espcn").recipe.network)
+    low = [downscale(crop_to_multiple(high, 4), 4) for _, high in images]
+    found = [
+        lpips(crop_to_multiple(high, 4)[4:-4, 4:-4], image[4:-4, 4:-4])
+        for (_, high), image in zip(images, inference.upscale(low), strict=True)
+    ]
+    assert float(row.split("|")[-2]) == pytest.approx(sum(found) / 5, abs=6e-4)
 
 
 def test_verify_finds_what_is_wrong(home: Path, finished: Path) -> None:
