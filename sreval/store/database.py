@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
@@ -32,6 +33,13 @@ from sreval.store.schema import SchemaState, schema_state, to_head
 from sreval.store.urls import parse_url, sqlite_path
 
 _POOL = 10
+_BROKEN = (
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+)
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
@@ -160,12 +168,18 @@ def make_file(path: Path) -> None:
 
 def _engine(url: URL) -> Any:
     options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
-    if url.get_backend_name() == "sqlite":
+    path = sqlite_path(url)
+    if path is not None:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
         listeners: dict[str, Callable[..., None]] = {
             "connect": _on_sqlite,
             "begin": _begin_sqlite,
+            "handle_error": _drop_broken,
+            "checkout": _Present(path),
         }
+        # Only `make_file` makes a file: where one was removed, SQLite would make an empty one.
+        url = url.set(database=f"file:{quote(str(path))}")
+        url = url.update_query_dict({"uri": "true", "mode": "rw"})
     else:
         options["connect_args"] = {"connect_timeout": BUSY_SECONDS, **_KEEPALIVE}
         listeners = {"connect": _on_postgresql, "checkout": _refuse_dead}
@@ -201,6 +215,29 @@ def _write_ahead(connection: Any) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+class _Present:
+    """A connection to a file that was removed or replaced is given up, not voted into."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, connection: Any, record: Any, proxy: Any) -> None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            raise InvalidatePoolError from None
+        now = (found.st_dev, found.st_ino)
+        if record.info.setdefault("file", now) != now:
+            raise InvalidatePoolError
+
+
+def _drop_broken(context: ExceptionContext) -> None:
+    """Connections that SQLite opened while a file was read-only or failing stay so for ever."""
+    code = getattr(context.original_exception, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _BROKEN:
+        context.is_disconnect = True
 
 
 def _begin_sqlite(connection: Connection) -> None:

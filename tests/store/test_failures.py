@@ -106,6 +106,65 @@ def test_file_that_nobody_may_write_is_named(sqlite_study: Study) -> None:
     assert path is not None
 
 
+def test_a_file_that_was_removed_takes_no_vote_until_it_is_back(sqlite_study: Study) -> None:
+    study = sqlite_study
+    session = study.rating()
+    study.vote(session, 1)
+    path = Path(str(study.store.url.database))
+    with study.store.read() as tx:  # folds the log into the file, so that it can be moved alone
+        tx.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    aside = path.rename(path.with_name("aside"))
+    for _ in range(2):
+        with pytest.raises(StoreError, match="can't be opened"):
+            study.vote(session, 2)
+    assert not path.exists()
+    aside.rename(path)
+    study.vote(session, 2)
+    assert progress.state(study.store, session).done == 2
+
+
+def test_votes_go_to_the_file_that_took_the_place_of_another(
+    sqlite_study: Study, tmp_path: Path
+) -> None:
+    study = sqlite_study
+    session = study.rating()
+    path = Path(str(study.store.url.database))
+    with contextlib.closing(sqlite3.connect(path)) as source:
+        source.execute("VACUUM INTO ?", (str(tmp_path / "copy"),))
+    for name in ("votes.sqlite-wal", "votes.sqlite-shm"):
+        (tmp_path / name).unlink()
+    (tmp_path / "copy").rename(path)
+    study.vote(session, 1)
+    with contextlib.closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT count(*) FROM vote").fetchone() == (1,)
+
+
+def test_a_file_that_can_be_written_again_takes_votes_again(sqlite_study: Study) -> None:
+    study = sqlite_study
+    session = study.rating()
+    study.store.dispose()
+    readonly = [1]
+    from sqlalchemy import event
+
+    event.listen(
+        study.store.engine,
+        "connect",
+        lambda connection, _: connection.execute(f"PRAGMA query_only={readonly[0]}"),
+    )
+    with pytest.raises(StoreError, match="can't be written"):
+        study.vote(session, 1)
+    readonly[0] = 0
+    study.vote(session, 1)
+    assert progress.state(study.store, session).done == 1
+
+
+@pytest.mark.parametrize("name", ["a b.sqlite", "was?#100%.sqlite", "größe:1.sqlite"])
+def test_any_name_will_do_for_a_file(tmp_path: Path, name: str) -> None:
+    opened = open_store(str(tmp_path / name), create=True)
+    opened.dispose()
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_folder_that_nobody_may_write_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
