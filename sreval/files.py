@@ -52,6 +52,15 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name or an argument can be written as UTF-8: not all bytes are text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_error(path: Path, error: OSError) -> DataError:
     """The one sentence a user reads when ``path`` could not be written."""
     return DataError(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sreval import __version__
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError
+from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError, UsageError
+from sreval.files import is_text
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
@@ -89,10 +92,16 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run a command line; errors become one sentence on stderr and an exit code."""
+    _open_streams()
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        _fail("Error: The working directory no longer exists. Change to another.", EXIT_FAILED)
     # What decoders have to say about a damaged file stands in the one sentence on it.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
+        _refuse_undecodable(sys.argv[1:] if args is None else args)
         code: Any = cli.main(args, standalone_mode=False)
     except click.exceptions.Abort:
         _fail("Interrupted.", EXIT_INTERRUPTED)
@@ -104,6 +113,9 @@ def main(args: list[str] | None = None) -> None:
     except SrevalError as error:
         _fail(f"Error: {error}", error.exit_code)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            what = f"{error.filename}" if error.filename else "the output"
+            _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", EXIT_FAILED)
         if os.environ.get("SREVAL_DEBUG"):
             raise
         _fail(
@@ -112,6 +124,23 @@ def main(args: list[str] | None = None) -> None:
             EXIT_FAILED,
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """A stream that the caller closed is an empty one; libraries expect all three."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _refuse_undecodable(args: list[str]) -> None:
+    """A name that is no text can be written into no result."""
+    for arg in args:
+        if not is_text(arg):
+            raise UsageError(
+                f"{os.fsencode(arg)!r} is no text in {sys.getfilesystemencoding()}.",
+                "Rename it, or set a UTF-8 locale: LC_ALL=C.UTF-8.",
+            )
 
 
 def _fail(message: str, code: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import signal
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -80,11 +81,14 @@ def serve(
         log_to_stderr()
 
         def ready() -> None:
-            click.echo(f"Serving {folder.name} at {address}. Ctrl-C ends it.")
+            lines = [f"Serving {folder.name} at {address}. Ctrl-C ends it."]
             if invite:
-                click.echo(f"Your link: {address}{personal_link(app)}")
+                lines.append(f"Your link: {address}{personal_link(app)}")
             else:
-                click.echo(f"Links for raters: sreval study invite {study} --base-url {address}")
+                lines.append(f"Links for raters: sreval study invite {study} --base-url {address}")
+            # one write, so that who reads the first line alone ends nothing by leaving
+            with suppress(BrokenPipeError):
+                click.echo("\n".join(lines))
 
         caught = server.serve(app, opened, threads, ready)
     raise click.exceptions.Exit(EXIT_INTERRUPTED if caught == signal.SIGINT else EXIT_OK)

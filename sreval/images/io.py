@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
-from sreval.files import sha256_file, write_atomic
+from sreval.files import is_text, sha256_file, write_atomic
 
 UInt8 = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -103,7 +105,10 @@ def write_png(path: Path, image: Pixels) -> None:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder by name, hidden ones left out. Raises ImageError if none."""
+    """The image files of a folder by name, hidden ones left out.
+
+    Raises ImageError if there is none, or one whose name can't stand in a result.
+    """
     if not folder.is_dir():
         raise ImageError(f"No such folder: {folder}.", "Check the path.")
     found = sorted(
@@ -117,6 +122,13 @@ def list_images(folder: Path) -> list[Path]:
         raise ImageError(
             f"{folder} holds no images.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
         )
+    for entry in found:
+        if not is_text(entry.name):
+            raise ImageError(
+                f"{os.fsencode(entry.name)!r} in {folder} is no text in "
+                f"{sys.getfilesystemencoding()}.",
+                "Rename it, or set a UTF-8 locale: LC_ALL=C.UTF-8.",
+            )
     return found
 
 

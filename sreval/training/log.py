@@ -7,6 +7,7 @@ import io
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -69,10 +70,14 @@ class Log:
 
 
 class ProgressLine:
-    """One line that says where a run stands; rewritten on a terminal, else said now and then."""
+    """One line that says where a run stands; rewritten on a terminal, else said now and then.
+
+    A run goes on in silence where who watched it has gone.
+    """
 
     def __init__(self, stream: TextIO | None = None, every: float = 60.0) -> None:
         self.stream = stream or sys.stderr
+        self.terminal = self.stream.isatty()
         self.every = every
         self.said = 0.0
 
@@ -81,17 +86,20 @@ class ProgressLine:
         left = "" if total is None else f"  {duration((total - step) / rate)} left"
         of = "" if total is None else f" of {total:,}"
         text = f"{step:,}{of} updates  {rate:.2f}/s{left}  loss {loss:.5f}"
-        if self.stream.isatty():
-            self.stream.write(f"\r{text:<79}")
+        if self.terminal:
+            self._write(f"\r{text:<79}")
         elif time.monotonic() - self.said >= self.every:
             self.said = time.monotonic()
-            self.stream.write(text + "\n")
-        self.stream.flush()
+            self._write(text + "\n")
 
     def say(self, text: str) -> None:
         """A line of its own."""
-        self.stream.write(f"\r{'':<79}\r{text}\n" if self.stream.isatty() else text + "\n")
-        self.stream.flush()
+        self._write(f"\r{'':<79}\r{text}\n" if self.terminal else text + "\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):
+            self.stream.write(text)
+            self.stream.flush()
 
 
 def duration(seconds: float) -> str:

@@ -34,6 +34,9 @@ from sreval.training.validation import Validator
 DIVERGED = 10.0
 """A window's content loss this many times the least one so far stops the run."""
 
+_HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+_STOPPING = (signal.SIGINT, signal.SIGTERM, _HANGUP)
+
 
 @dataclass
 class Training:
@@ -52,7 +55,7 @@ class Training:
 
 
 def loop(t: Training) -> int | None:
-    """Train until the recipe's end, or until SIGINT or SIGTERM; the signal's number, or None.
+    """Train until the recipe's end, or until SIGINT, SIGTERM or SIGHUP; its number, or None.
 
     Raises TrainingError when the loss is not finite or has diverged, naming the last good
     checkpoint, and when the device is out of memory, naming a batch that fits.
@@ -256,12 +259,14 @@ def _save(t: Training) -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM put their number into; a second one acts as it always did."""
+    """A list that signals to stop put their number into; a second one acts as it always did."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _STOPPING}
+    if before.get(_HANGUP) is signal.SIG_IGN:
+        del before[_HANGUP]  # as nohup asks
 
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)

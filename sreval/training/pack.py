@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +33,7 @@ UInt8 = npt.NDArray[np.uint8]
 
 _LAYOUT = 1
 _AT_ONCE = 32
+_ABANDONED_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def _size_and_time(file: Path) -> tuple[int, int]:
 
 def _write_pack(files: list[Path], scale: int, folder: Path, say: Callable[[str], None]) -> None:
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    _remove_abandoned(folder.parent)
     part.mkdir(parents=True, exist_ok=True)
     photographs, skipped, thumbnails = [], [], []
     seen: dict[str, str] = {}
@@ -159,11 +163,28 @@ def _write_pack(files: list[Path], scale: int, folder: Path, say: Callable[[str]
             "skipped": skipped,
         }
         write_atomic(part / "manifest.json", json.dumps(manifest, indent=1))
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
+        _put(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Of several that pack the same photographs at once, the first to finish stands for all."""
+    if not (folder / "manifest.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        part.replace(folder)
+    except OSError:
+        if not (folder / "manifest.json").is_file():
+            raise
+
+
+def _remove_abandoned(packs: Path) -> None:
+    """What a packing left that was killed. By age: a process of another machine may be alive."""
+    for part in packs.glob(".*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 _Decoded = tuple[Photograph, UInt8 | None, UInt8 | None, str]

@@ -69,7 +69,7 @@ class Outcome:
 
 
 def train(request: Request, line: ProgressLine | None = None) -> Outcome:
-    """Run a request to its end or to the first SIGINT or SIGTERM.
+    """Run a request to its end or to the first SIGINT, SIGTERM or SIGHUP.
 
     Raises a SrevalError for whatever keeps it from beginning or going on.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -162,3 +163,37 @@ def test_a_command_leaves_the_process_its_signals(sreval: Callable[..., Any]) ->
     # Where this is SIG_DFL, a peer that hangs up ends the process that writes to it.
     assert sreval("--version").code == 0
     assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_empty_ones(tmp_path: Path, closed: str) -> None:
+    shutil.copytree(content.find("studies", "quick"), tmp_path / "studies/own")
+    run = f"{shlex.quote(sys.executable)} -m sreval study check own {closed}"
+    ran = subprocess.run(["bash", "-c", run], cwd=tmp_path, capture_output=True, text=True)
+    assert (ran.returncode, "Error" in ran.stderr) == (0, False), ran.stderr
+
+
+def test_a_full_disk_behind_stdout_is_named() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "sreval", "models", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Error: Can't write the output: No space left on device.")
+
+
+def test_a_working_directory_that_was_removed_is_named(tmp_path: Path) -> None:
+    run = f'mkdir gone; cd gone; rmdir ../gone; "{sys.executable}" -m sreval models list'
+    ran = subprocess.run(["bash", "-c", run], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert "Error: The working directory no longer exists." in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_argument_that_is_no_text_is_refused(sreval: Callable[..., Any]) -> None:
+    ran = sreval("benchmark", "--method", "nearest", "--dataset", os.fsdecode(b"bad\xff"))
+    assert ran.code == 2
+    assert ran.err.startswith("Error: b'bad\\xff' is no text in utf-8. Rename it")

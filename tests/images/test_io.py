@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -343,6 +344,12 @@ def test_a_folder_is_listed_by_name_without_what_is_hidden_or_no_image(tmp_path:
     for name in ("b.PNG", "a.jpeg", "notes.txt", ".hidden.png"):
         (tmp_path / name).touch()
     assert [path.name for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG"]
+
+
+def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.png")).touch()
+    with pytest.raises(ImageError, match=r"b'x\\xff\.png' in .* is no text"):
+        list_images(tmp_path)
 
 
 def test_a_folder_without_images_says_which_kinds_are_known(tmp_path: Path) -> None:

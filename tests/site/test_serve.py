@@ -110,6 +110,22 @@ def test_visitors_who_hang_up_do_not_end_the_server(study: Path) -> None:
         assert process.poll() is None
 
 
+def test_who_reads_the_first_line_alone_may_leave(study: Path) -> None:
+    command = [sys.executable, "-m", "sreval", "serve", str(study), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        found = re.search(r"at (http://\S+)\. ", process.stdout.readline())
+        process.stdout.close()
+        assert found
+        assert httpx.get(f"{found.group(1)}/health").json() == {"status": "ok"}
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stderr
+        process.stderr.close()
+
+
 def _wait_until_busy(process: subprocess.Popen[str], address: str) -> None:
     """Until the log shows a request later than the one that waits for the database."""
     assert process.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
 from sreval.training.leaks import fingerprint, refuse_leaks
-from sreval.training.pack import Pack, open_pack
+from sreval.training.pack import Pack, _decoded, open_pack
 from sreval.training.recipe import Data
 from sreval.training.sampler import Sampler
 
@@ -51,6 +52,41 @@ def test_pack_is_opened_again_and_its_hash_travels(
     assert said == []
     shutil.copytree(photographs, tmp_path / "elsewhere")
     assert open_pack([tmp_path / "elsewhere"], 4).sha256 == pack.sha256
+
+
+def test_the_first_of_two_packings_of_the_same_photographs_stands(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(photographs, tmp_path / "photos")
+    first: list[Pack] = []
+
+    def other_process(files: list[Path], scale: int) -> Iterator[object]:
+        monkeypatch.undo()
+        monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        first.append(open_pack([tmp_path / "photos"], scale))
+        inode.append((first[0].folder / "high.bin").stat().st_ino)
+        yield from _decoded(files, scale)
+
+    inode: list[int] = []
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sreval.training.pack._decoded", other_process)
+    second = open_pack([tmp_path / "photos"], 4)
+    assert second.folder == first[0].folder
+    assert (second.folder / "high.bin").stat().st_ino == inode[0]
+    assert [entry.name for entry in second.folder.parent.iterdir()] == [second.folder.name]
+
+
+def test_what_a_killed_packing_left_goes_after_a_day(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    old, new = (tmp_path / f"cache/packs/.{name}.7.part" for name in ("old", "new"))
+    for part in (old, new):
+        part.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    open_pack([photographs], 4)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_unusable_images_are_skipped_and_named(photographs: Path, tmp_path: Path) -> None:

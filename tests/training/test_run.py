@@ -107,7 +107,9 @@ def test_killed_at_any_moment_and_resumed_it_gives_the_same_weights(
     assert last[0]["mse"] == last[1]["mse"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
     model: str, photographs: Path, tmp_path: Path, number: int, code: int
 ) -> None:
@@ -125,6 +127,20 @@ def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
     assert "--set run.checkpoint_minutes=60" in said
     assert said.rstrip().endswith("--resume")
     assert "Traceback" not in said
+
+
+def test_a_run_goes_on_when_nobody_reads_its_progress(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    command = arguments(model, photographs, tmp_path / "run", "--steps", "6")
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
+    ) as process:
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait(120) in (0, 120)  # 120: Python's own, as its last flush fails
+    assert (tmp_path / "run/weights.safetensors").is_file()
+    assert list_checkpoints(tmp_path / "run")[-1][0] == 6
 
 
 def run(model: str, photographs: Path, out: Path, **more: object) -> Outcome:
