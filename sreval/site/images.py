@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
-from sreval.errors import DataError
+from sreval.errors import DataError, StoreError
 from sreval.files import sha256_bytes
 from sreval.study.manifest import STIMULI, Manifest
+
+_PASSING = (errno.EMFILE, errno.ENFILE)
 
 
 class StimulusError(DataError):
@@ -28,9 +31,10 @@ class Shelf:
     def read(self, sha256: str) -> bytes:
         """The PNG's bytes.
 
-        Raises StimulusError when the file is gone or its bytes have changed; KeyError for a hash
-        that is not the study's. Half a megabyte is hashed in under a millisecond, so that no
-        cache is needed whose truth would have to be argued.
+        Raises StimulusError when the file is gone or its bytes have changed, StoreError when it
+        can't be read just now, KeyError for a hash that is not the study's. Half a megabyte is
+        hashed in under a millisecond, so that no cache is needed whose truth would have to be
+        argued.
         """
         if sha256 not in self.sizes:
             raise KeyError(sha256)
@@ -38,6 +42,10 @@ class Shelf:
         try:
             data = path.read_bytes()
         except OSError as error:
+            if error.errno in _PASSING:
+                raise StoreError(
+                    f"Can't read {path}: {error.strerror}.", "Allow more open files: ulimit -n."
+                ) from None
             self.refused.add(sha256)
             raise StimulusError(f"Can't read {path}: {error.strerror}.", _REMEDY) from None
         if sha256_bytes(data) != sha256:

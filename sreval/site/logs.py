@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import os
+import queue
 import secrets
 import sys
+import threading
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, Response, g, request
 
 LOG = logging.getLogger("sreval.site")
+
+_WAITING = 1000
+_LAST_SECONDS = 1.0
 
 
 class JsonLines(logging.Formatter):
@@ -33,10 +41,55 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class LineWriter(logging.Handler):
+    """Lines to an open file, by a thread of its own.
+
+    A terminal that stands still or a pipe that nobody reads would otherwise hold up raters. Of
+    the lines that wait for it, a thousand are kept; how many others were lost is then said.
+    """
+
+    def __init__(self, file: int) -> None:
+        super().__init__()
+        self._file = file
+        self._lines: queue.Queue[bytes] = queue.Queue(_WAITING)
+        self._lost = 0
+        threading.Thread(target=self._write_all, name="log", daemon=True).start()
+        atexit.register(self._finish)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record to the thread; called under the handler's lock."""
+        try:
+            if self._lost:
+                lost = logging.LogRecord(LOG.name, logging.WARNING, "", 0, "lines lost", (), None)
+                lost.fields = {"count": self._lost}
+                self._lines.put_nowait(self._line(lost))
+                self._lost = 0
+            self._lines.put_nowait(self._line(record))
+        except queue.Full:
+            self._lost += 1
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
+    def _write_all(self) -> None:
+        while True:
+            line = self._lines.get()
+            # below Python's own streams, whose locks the end of the process would wait for
+            with suppress(OSError):
+                while line:
+                    line = line[os.write(self._file, line) :]
+            self._lines.task_done()
+
+    def _finish(self) -> None:
+        end = time.monotonic() + _LAST_SECONDS
+        while self._lines.unfinished_tasks and time.monotonic() < end:
+            time.sleep(0.01)
+
+
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the site's lines to stderr, once. Servers' own logs name paths, and so tokens: off."""
     if not LOG.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = LineWriter(sys.stderr.fileno())
         handler.setFormatter(JsonLines())
         LOG.addHandler(handler)
     LOG.setLevel(level)

@@ -20,6 +20,7 @@ GRACE_SECONDS = 15
 
 _IDLE_SECONDS = 1.0
 _BACKLOG = 1024
+_MOST_CONNECTIONS, _OTHER_FILES = 1000, 128
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -64,7 +65,7 @@ def serve(
         threads=threads,
         ident=None,
         max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
-        connection_limit=1000,
+        connection_limit=_connections(),
         channel_timeout=120,
     )
     caught: list[int] = []
@@ -86,6 +87,21 @@ def serve(
             channel.handle_close()
         server.close()
     return caught[0]
+
+
+def _connections() -> int:
+    """As many as open files are allowed, less those for the database and the stimuli.
+
+    At a file too many the server would ask in a loop for a connection that it can't accept.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows counts otherwise
+        return _MOST_CONNECTIONS
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(16, min(_MOST_CONNECTIONS, allowed - _OTHER_FILES))
 
 
 def _finish(server: Any) -> None:

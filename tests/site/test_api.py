@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import logging
 import threading
@@ -245,6 +246,23 @@ def test_vote_is_acknowledged_although_the_next_image_is_damaged(visitor: Visito
     answer = visitor.vote(1)
     assert answer.status_code == 200
     assert answer.get_json()["saved"] == 1
+
+
+def test_a_lack_of_open_files_is_not_taken_for_a_changed_stimulus(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = visitor.to_rating()["image"]["url"]
+    opened = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    answer = visitor.client.get(address)
+    assert (answer.status_code, answer.get_json()["kind"]) == (503, "busy")
+    monkeypatch.setattr(Path, "read_bytes", opened)
+    assert visitor.client.get(address).status_code == 200
+    assert not visitor.app.extensions["sreval"].shelf.refused
 
 
 def test_locked_database_asks_for_patience_and_loses_nothing(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import logging
 import os
 import re
 import signal
@@ -9,8 +12,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from sreval.site.config import SECRET
+from sreval.site.logs import JsonLines, LineWriter
 from sreval.store.database import open_store
 from tests.site.conftest import Visitor, freeze
 
@@ -108,6 +113,46 @@ def test_visitors_who_hang_up_do_not_end_the_server(study: Path) -> None:
                 visitor.sendall(asked)
         assert httpx.get(f"{address}/health").json() == {"status": "ok"}
         assert process.poll() is None
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_raters_nor_the_end(study: Path) -> None:
+    with served(study) as (process, address, _):
+        assert process.stderr
+        fcntl.fcntl(process.stderr.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+        with httpx.Client() as visitor:
+            for _ in range(60):
+                assert visitor.get(f"{address}/static/rater.css", timeout=10).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_lines_that_nobody_took_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sreval.site.logs._WAITING", 3)
+    outlet, inlet = os.pipe()
+    os.set_blocking(inlet, False)
+    filled = 0
+    with suppress(BlockingIOError):
+        while True:
+            filled += os.write(inlet, b"x")
+    os.set_blocking(inlet, True)
+    writer = LineWriter(inlet)
+    writer.setFormatter(JsonLines())
+
+    def say(number: int) -> None:
+        record = logging.LogRecord("x", logging.INFO, "", 0, f"line {number}", (), None)
+        writer.handle(record)
+
+    say(0)
+    time.sleep(0.2)  # until the thread waits with it
+    for number in range(1, 12):
+        say(number)
+    with os.fdopen(outlet, "rb") as reader:
+        reader.read(filled)
+        first = [json.loads(reader.readline())["event"] for _ in range(4)]
+        say(12)
+        lost, last = json.loads(reader.readline()), json.loads(reader.readline())
+    assert first == ["line 0", "line 1", "line 2", "line 3"]
+    assert (lost["event"], lost["count"], last["event"]) == ("lines lost", 8, "line 12")
 
 
 def test_who_reads_the_first_line_alone_may_leave(study: Path) -> None:
