@@ -15,6 +15,7 @@ from sreval.errors import UsageError, unknown_name
 
 Kind = Literal["models", "studies", "web"]
 
+_ONE = {"models": "model", "studies": "study", "web": "part of the site"}
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -49,7 +50,7 @@ def find(kind: Kind, name: str) -> Path:
     for folder in (*own_folders(kind), packaged(kind)):
         if (folder / name).is_dir():
             return folder / name
-    raise unknown_name(kind.removesuffix("s"), name, names(kind))
+    raise unknown_name(_ONE[kind], name, names(kind))
 
 
 def names(kind: Kind) -> list[str]:

@@ -58,3 +58,5 @@ def test_a_misspelt_name_suggests_the_nearest(places: dict[str, Path]) -> None:
     (places["here"].parent / "srgan-vgg54").mkdir()
     with pytest.raises(UsageError, match="Did you mean 'srgan-vgg54'"):
         content.find("models", "srgan-vgg45")
+    with pytest.raises(UsageError, match="Unknown study 'nothing'"):
+        content.find("studies", "nothing")

@@ -246,6 +246,18 @@ def test_gunicorn_finds_the_application(study: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_gunicorn_s_log_has_one_sentence_for_what_keeps_the_site_from_starting(
+    study: Path,
+) -> None:
+    (study / "manifest.json").unlink()
+    environment = {**os.environ, "SREVAL_STUDY": str(study), "SREVAL_SECRET": "s" * 40}
+    run = [sys.executable, "-c", "import sreval.site.wsgi"]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_changed_design_is_refused_once_a_rater_has_enrolled(sreval: Run, study: Path) -> None:
     from sreval.site.app import create_app
     from sreval.site.config import site_config
