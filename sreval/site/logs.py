@@ -21,7 +21,7 @@ from flask import Flask, Response, g, request
 LOG = logging.getLogger("sreval.site")
 
 _WAITING = 1000
-_LAST_SECONDS = 1.0
+_REST_SECONDS, _LAST_SECONDS = 0.05, 1.0
 
 
 class JsonLines(logging.Formatter):
@@ -51,38 +51,44 @@ class LineWriter(logging.Handler):
     def __init__(self, file: int) -> None:
         super().__init__()
         self._file = file
-        self._lines: queue.Queue[bytes] = queue.Queue(_WAITING)
-        self._lost = 0
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._taken, self._written, self._lost = 0, 0, 0
         threading.Thread(target=self._write_all, name="log", daemon=True).start()
         atexit.register(self._finish)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record to the thread; called under the handler's lock."""
-        try:
-            if self._lost:
-                lost = logging.LogRecord(LOG.name, logging.WARNING, "", 0, "lines lost", (), None)
-                lost.fields = {"count": self._lost}
-                self._lines.put_nowait(self._line(lost))
-                self._lost = 0
-            self._lines.put_nowait(self._line(record))
-        except queue.Full:
+        if self._lines.qsize() >= _WAITING:
             self._lost += 1
+            return
+        if self._lost:
+            lost = logging.LogRecord(LOG.name, logging.WARNING, "", 0, "lines lost", (), None)
+            lost.fields = {"count": self._lost}
+            self._lost = 0
+            self._put(lost)
+        self._put(record)
 
-    def _line(self, record: logging.LogRecord) -> bytes:
-        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+    def _put(self, record: logging.LogRecord) -> None:
+        self._taken += 1
+        self._lines.put(f"{self.format(record)}\n".encode(errors="backslashreplace"))
 
     def _write_all(self) -> None:
         while True:
-            line = self._lines.get()
+            lines = [self._lines.get()]
+            while not self._lines.empty():
+                lines.append(self._lines.get())
+            text = b"".join(lines)
             # below Python's own streams, whose locks the end of the process would wait for
             with suppress(OSError):
-                while line:
-                    line = line[os.write(self._file, line) :]
-            self._lines.task_done()
+                while text:
+                    text = text[os.write(self._file, text) :]
+            self._written += len(lines)
+            # a thread that woke at every line would take the interpreter from the busy ones
+            time.sleep(_REST_SECONDS)
 
     def _finish(self) -> None:
         end = time.monotonic() + _LAST_SECONDS
-        while self._lines.unfinished_tasks and time.monotonic() < end:
+        while self._written < self._taken and time.monotonic() < end:
             time.sleep(0.01)
 
 
