@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from sreval.errors import DataError
+from sreval.errors import DataError, UsageError
 
 
 def sha256_file(path: Path) -> str:
@@ -52,13 +53,15 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 
-def is_text(name: str) -> bool:
-    """Whether a file's name or an argument can be written as UTF-8: not all bytes are text."""
+def require_text(name: str) -> None:
+    """Raise UsageError for a file's name or an argument that is no text: no result can hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        raise UsageError(
+            f"{os.fsencode(name)!r} is no text in {sys.getfilesystemencoding()}.",
+            "Rename it, or set a UTF-8 locale: LC_ALL=C.UTF-8.",
+        ) from None
 
 
 def write_error(path: Path, error: OSError) -> DataError:

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from sreval import __version__
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError, UsageError
-from sreval.files import is_text
+from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError
+from sreval.files import require_text
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
@@ -101,7 +101,8 @@ def main(args: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
-        _refuse_undecodable(sys.argv[1:] if args is None else args)
+        for arg in sys.argv[1:] if args is None else args:
+            require_text(arg)
         code: Any = cli.main(args, standalone_mode=False)
     except click.exceptions.Abort:
         _fail("Interrupted.", EXIT_INTERRUPTED)
@@ -114,7 +115,7 @@ def main(args: list[str] | None = None) -> None:
         _fail(f"Error: {error}", error.exit_code)
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            what = f"{error.filename}" if error.filename else "the output"
+            what = error.filename or "the output"
             _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", EXIT_FAILED)
         if os.environ.get("SREVAL_DEBUG"):
             raise
@@ -131,16 +132,6 @@ def _open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
-
-
-def _refuse_undecodable(args: list[str]) -> None:
-    """A name that is no text can be written into no result."""
-    for arg in args:
-        if not is_text(arg):
-            raise UsageError(
-                f"{os.fsencode(arg)!r} is no text in {sys.getfilesystemencoding()}.",
-                "Rename it, or set a UTF-8 locale: LC_ALL=C.UTF-8.",
-            )
 
 
 def _fail(message: str, code: int) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import sys
 import warnings
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
-from sreval.files import is_text, sha256_file, write_atomic
+from sreval.files import require_text, sha256_file, write_atomic
 
 UInt8 = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -107,7 +105,7 @@ def write_png(path: Path, image: Pixels) -> None:
 def list_images(folder: Path) -> list[Path]:
     """The image files of a folder by name, hidden ones left out.
 
-    Raises ImageError if there is none, or one whose name can't stand in a result.
+    Raises ImageError if there is none, UsageError for a name that is no text.
     """
     if not folder.is_dir():
         raise ImageError(f"No such folder: {folder}.", "Check the path.")
@@ -123,12 +121,7 @@ def list_images(folder: Path) -> list[Path]:
             f"{folder} holds no images.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
         )
     for entry in found:
-        if not is_text(entry.name):
-            raise ImageError(
-                f"{os.fsencode(entry.name)!r} in {folder} is no text in "
-                f"{sys.getfilesystemencoding()}.",
-                "Rename it, or set a UTF-8 locale: LC_ALL=C.UTF-8.",
-            )
+        require_text(entry.name)
     return found
 
 

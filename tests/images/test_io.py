@@ -15,7 +15,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image
 
-from sreval.errors import DataError, ImageError
+from sreval.errors import DataError, ImageError, UsageError
 from sreval.images.io import list_images, read_image, read_pixels, write_png
 
 Array = npt.NDArray[Any]
@@ -348,7 +348,7 @@ def test_a_folder_is_listed_by_name_without_what_is_hidden_or_no_image(tmp_path:
 
 def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.png")).touch()
-    with pytest.raises(ImageError, match=r"b'x\\xff\.png' in .* is no text"):
+    with pytest.raises(UsageError, match=r"b'x\\xff\.png' is no text"):
         list_images(tmp_path)
 
 
