@@ -63,6 +63,26 @@ def test_a_vote_survives_a_reload_before_it_was_sent(brief: Served, window: Wind
     settle(brief, seen.page, [(1, 2), (2, 3)])
 
 
+def test_the_image_of_a_vote_that_waits_is_not_fetched_again(brief: Served, window: Window) -> None:
+    """Where the vote overtook its image, the server would refuse it by then."""
+    seen = window(brief)
+    to_rating(seen.page, brief)
+    seen.page.route("**/api/vote", lambda route: route.abort())
+    rate(seen.page, 1, 2)
+    expect(seen.page.locator("#status")).to_have_text("Offline, will retry")
+    seen.addresses.clear()
+    seen.page.reload()
+    expect(seen.page.locator("#status")).to_have_text("Offline, will retry")
+    seen.page.wait_for_load_state("networkidle")
+    current = json.loads(seen.page.locator("#page").text_content() or "")["current"]
+    assert current["position"] == 1
+    assert f"{brief.url}{current['image']['url']}" not in seen.addresses
+    assert f"{brief.url}{current['next'][0]['url']}" in seen.addresses
+    seen.page.unroute("**/api/vote")
+    rate(seen.page, 2, 3)
+    settle(brief, seen.page, [(1, 2), (2, 3)])
+
+
 def test_a_lost_answer_is_asked_for_with_the_same_key(brief: Served, window: Window) -> None:
     seen = window(brief)
     to_rating(seen.page, brief)

@@ -54,7 +54,10 @@ function follow(current) {
 function prepare() {
   const from = item?.position ?? 0;
   for (const position of known.keys()) if (position < from) known.delete(position);
-  images.keep([...known.values()].map((image) => image.url));
+  // the image of a vote that waits may be refused by the time it is asked for
+  const voted = outbox.pending().map((vote) => vote.position);
+  const wanted = [...known].filter(([position]) => position === from || !voted.includes(position));
+  images.keep(wanted.map(([, image]) => image.url));
 }
 
 /** Ask the server what is current; without a connection nothing changes. */
