@@ -117,6 +117,12 @@ def main(args: list[str] | None = None) -> None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             what = error.filename or "the output"
             _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", EXIT_FAILED)
+        if _is_out_of_memory(error):
+            _fail(
+                "Error: There is not enough memory. End other programs, or ask for less at a time: "
+                "a smaller batch, tile, network or picture, or fewer workers.",
+                EXIT_FAILED,
+            )
         if os.environ.get("SREVAL_DEBUG"):
             raise
         _fail(
@@ -125,6 +131,16 @@ def main(args: list[str] | None = None) -> None:
             EXIT_FAILED,
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, the system, torch on a GPU or torch on the CPU ran out of memory."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing it
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )
 
 
 def _open_streams() -> None:

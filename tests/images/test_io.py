@@ -196,6 +196,21 @@ def test_alpha_is_dropped_and_not_blended(tmp_path: Path) -> None:
         assert_reads(tmp_path / f"la.{suffix}", GREY8)
 
 
+@pytest.mark.parametrize("samples", [RGBA16[..., :3], RGBA16[..., 0]], ids=["colour", "grey"])
+def test_one_transparent_colour_of_16_bits_becomes_alpha(tmp_path: Path, samples: Array) -> None:
+    key = samples[1, 2]
+    png = png16(samples, chunk(b"tRNS", np.atleast_1d(key).astype(">u2").tobytes()))
+    (tmp_path / "keyed.png").write_bytes(png)
+    pixels = read_pixels(tmp_path / "keyed.png")
+    opaque = pixels[..., -1]
+    assert pixels.dtype == np.uint16
+    assert opaque[1, 2] == 0
+    for y, x in np.ndindex(opaque.shape):
+        assert opaque[y, x] == (0 if np.array_equal(samples[y, x], key) else 65535)
+    colour = pixels[..., :-1]
+    np.testing.assert_array_equal(colour if samples.ndim == 3 else colour[..., 0], samples)
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     for index, pixels in enumerate((RGB8, GREY8, RGBA16[..., 0])):
         write_png(tmp_path / f"{index}.png", pixels)

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -223,6 +224,15 @@ def test_out_of_memory_names_a_batch_that_fits(
     monkeypatch.setattr(Learner, "update", small)
     with pytest.raises(TrainingError, match=r"batch of 5 .*--set data\.batch=2"):
         run(model, photographs, tmp_path / "run", changes={"data.batch": 5})
+
+
+def test_too_little_memory_is_one_sentence(
+    sreval: Callable[..., Any], model: str, photographs: Path, tmp_path: Path
+) -> None:
+    wide = ("--set", "network.channels=1000000")  # 36 TB a layer
+    ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run", *wide)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].startswith("Error: There is not enough memory. End other")
 
 
 def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path: Path) -> None:
