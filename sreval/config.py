@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,13 +45,19 @@ def read_toml(path: Path) -> dict[str, Any]:
 def config_error(source: str, error: ValidationError) -> UsageError:
     """One sentence for the first thing wrong in a configuration.
 
-    An unknown key goes first: misspelt, it is the reason why another one is missing.
+    An unknown key goes first: misspelt, it is the reason why another one is missing. Where fields
+    don't go together, the sentence names them, and the table that holds them is not repeated.
     """
     errors = error.errors()
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    field = ".".join(str(part) for part in first["loc"]) or "the file"
+    field = ".".join(str(part) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return UsageError(f"{source}: unknown key {field!r}.", "Remove it or mend its spelling.")
     if first["type"] == "missing":
         return UsageError(f"{source}: {field!r} is missing.", "Add it.")
-    return UsageError(f"{source}: {field} = {first['input']!r}: {first['msg']}.", "Mend the value.")
+    if not field:
+        return UsageError(f"{source}: {reason}.", "Mend the value.")
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):
+        return UsageError(f"{source}: {field}: {reason}.", "Mend the value.")
+    return UsageError(f"{source}: {field} = {first['input']!r}: {reason}.", "Mend the value.")

@@ -21,7 +21,7 @@ from sreval.report.figures import comparison_figure, parse_region, scores_figure
 from sreval.report.opinion_figures import KINDS, opinion_figure
 from sreval.report.sections import INTERVAL_OF, Request
 from sreval.report.style import save_figure
-from sreval.report.training_figures import training_figure
+from sreval.report.training_figures import require_one_recipe, training_figure
 from sreval.statistics.comparison import Unit
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -137,6 +137,10 @@ def opinions(
 @FOLDERS
 @OUT
 def training(folders: tuple[Path, ...], out: Path) -> None:
-    """Losses and validation scores over the updates; several runs as mean and spread."""
+    """Losses and validation scores over the updates.
+
+    Several runs, of one recipe from different seeds, are drawn as their mean and spread.
+    """
+    require_one_recipe(folders)
     save_figure(training_figure(folders), out)
     click.echo(str(out))

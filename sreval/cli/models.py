@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sreval.cli.output import columns, print_json
-from sreval.errors import EXIT_FAILED, SrevalError, UsageError
+from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
 from sreval.training.cards import planned_card
 from sreval.training.models import CARD, Model, get_model, list_models, verify_model
 from sreval.training.publish import publish, read_run, rewrite_card
@@ -40,10 +41,18 @@ def _facts(model: Model) -> dict[str, Any]:
 @AS_JSON
 def list_command(as_json: bool) -> None:
     """Every model known by name."""
-    found = list_models()
+    found, broken = list_models()
+    for error in broken:
+        click.echo(str(error), err=True)
     if as_json:
         print_json([_facts(model) for model in found])
-        return
+    else:
+        _print_table(found)
+    if broken:
+        raise SystemExit(EXIT_PARTIAL)
+
+
+def _print_table(found: Sequence[Model]) -> None:
     rows = [["name", "parameters", "weights", "profiles", "about"]]
     for model in found:
         weights = f"{model.provenance.step:,} updates" if model.provenance else "-"
@@ -75,10 +84,13 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Check recipes, weights and cards, of all models with weights where none is named."""
-    chosen = names or tuple(model.name for model in list_models() if model.provenance)
-    if not chosen:
+    found, broken = ([], []) if names else list_models()
+    chosen = names or tuple(model.name for model in found if model.provenance)
+    if not chosen and not broken:
         raise UsageError("No model has weights yet.", "Train one with `sreval train NAME`.")
-    wrong = 0
+    for error in broken:
+        click.echo(str(error), err=True)
+    wrong = len(broken)
     for name in chosen:
         try:
             model = verify_model(name)

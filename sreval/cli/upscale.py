@@ -10,7 +10,7 @@ from sreval.cli.output import progress_line
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, ImageError, UsageError
 
 
-@click.command(epilog="Example: sreval upscale holiday/*.jpg --method srresnet-mse --out large")
+@click.command(epilog="Example: sreval upscale holiday --method srresnet-mse --out large")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--method", required=True, help="bicubic, nearest, lanczos, or a model.")
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(2, 16))
@@ -35,6 +35,8 @@ def upscale(
 ) -> None:
     """Enlarge IMAGES; each comes out as PNG under its own name.
 
+    A folder among them stands for the images in it, those of its folders left out.
+
     16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic, and the colour
     profile is kept.
     """
@@ -42,21 +44,26 @@ def upscale(
     from sreval.upscalers import Running, make_upscaler
     from sreval.upscalers.pictures import enlarge, read_picture, write_picture
 
-    targets = {path: out / f"{path.stem}.png" for path in images}
-    if len(set(targets.values())) < len(images):
-        raise UsageError("Two of the images have one name.", "Upscale them into two folders.")
-    originals = {path.resolve() for path in images}
-    for path, target in targets.items():
+    found = [path for given in images for path in _pictures(given)]
+    originals = {path.resolve() for path in found}
+    targets: dict[Path, Path] = {}
+    for path in found:
+        target = out / f"{path.stem}.png"
+        if target in targets:
+            raise UsageError(
+                f"{targets[target]} and {path} have one name.", "Upscale them into two folders."
+            )
         if target.resolve() in originals:
             raise UsageError(
                 f"{path} would be written over {target}, one of the pictures.",
                 "Give another folder with --out.",
             )
+        targets[target] = path
     running = Running(pick_device(device), "bf16" if precision == "bf16" else "fp32", tile)
     upscaler = make_upscaler(method, running)
     failed = 0
-    with progress_line(len(images), "upscaling", "image") as line:
-        for path, target in targets.items():
+    with progress_line(len(found), "upscaling", "image") as line:
+        for target, path in targets.items():
             try:
                 write_picture(target, enlarge(read_picture(path), upscaler, scale))
             except ImageError as error:
@@ -65,4 +72,14 @@ def upscale(
             line.update()
     click.echo(str(out))
     if failed:
-        raise SystemExit(EXIT_FAILED if failed == len(images) else EXIT_PARTIAL)
+        raise SystemExit(EXIT_FAILED if failed == len(found) else EXIT_PARTIAL)
+
+
+def _pictures(given: Path) -> list[Path]:
+    """The file itself, or the images of a folder."""
+    from sreval.images.io import list_images
+
+    try:
+        return list_images(given) if given.is_dir() else [given]
+    except OSError as error:
+        raise ImageError(f"Can't read {given}: {error.strerror}.", "Check the path.") from None

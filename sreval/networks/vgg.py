@@ -91,7 +91,8 @@ def find_vgg() -> Path:
 def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
     """VGG19 up to the last of the named maps, with the weights of `path` or of `find_vgg`.
 
-    Raises WeightsError when the file is damaged or its preparation of images is not known.
+    Raises WeightsError when the file is damaged, its tensors are not those of VGG19, or its
+    preparation of images is not known.
     """
     path = path or find_vgg()
     tensors, metadata = read_tensors(path)
@@ -106,6 +107,13 @@ def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
     missing = sorted(wanted.keys() - tensors.keys())
     if missing:
         raise WeightsError(f"{path}: tensor {missing[0]!r} is missing.", "Get the file again.")
+    for name, tensor in wanted.items():
+        if tensors[name].shape != tensor.shape:
+            raise WeightsError(
+                f"{path}: tensor {name!r} has shape {tuple(tensors[name].shape)}, VGG19 asks for "
+                f"{tuple(tensor.shape)}.",
+                "Get the file again.",
+            )
     network.load_state_dict({name: tensors[name].float() for name in wanted})
     return network.eval()
 

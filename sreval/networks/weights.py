@@ -105,8 +105,13 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """The bytes of a safetensors file."""
-    return save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
+    """The bytes of a safetensors file: the same for the same tensors and metadata."""
+    data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
+    # safetensors writes its header, whose length stands in 8 bytes before it, in any order
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from sreval.errors import DataError
 from sreval.report.style import PAGE_MM, look, new_figure
+from sreval.training.recipe import first_difference
 
-LOSSES, VALIDATION = "losses.csv", "validation.csv"
+LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
 NOT_DRAWN = ("step", "rate", "learning_rate")
 LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS", "mse": "MSE on [-1, 1]"}
+
+
+def require_one_recipe(folders: Sequence[Path]) -> None:
+    """Raises DataError unless the runs are of one recipe, but for its seed, and of the same data.
+
+    One run alone is never refused.
+    """
+    if len(folders) < 2:
+        return
+    first = _identity(folders[0])
+    for folder in folders[1:]:
+        difference = first_difference(first, _identity(folder))
+        if difference:
+            raise DataError(
+                f"{folders[0]} and {folder} are not runs of one recipe on the same data: "
+                f"{difference}.",
+                "Draw each by itself.",
+            )
 
 
 def training_figure(folders: Sequence[Path]) -> Figure:
@@ -22,7 +45,8 @@ def training_figure(folders: Sequence[Path]) -> Figure:
 
     One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
     their mean with one standard deviation (n - 1) either side, at the updates they share.
-    Raises DataError for a folder that holds no training run, or when they share no update.
+    `require_one_recipe` refuses others. Raises DataError for a folder that holds no training run,
+    or when they share no update.
     """
     losses = _together(folders, LOSSES)
     scores = _together(folders, VALIDATION)
@@ -46,6 +70,24 @@ def training_figure(folders: Sequence[Path]) -> Figure:
         ha="left",
     )
     return figure
+
+
+def _identity(folder: Path) -> dict[str, Any]:
+    """What seeds of one recipe have in common."""
+    path = folder / FACTS
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        recipe = {k: v for k, v in facts["recipe"].items() if k not in ("run", "about", "choices")}
+        optimisation = {k: v for k, v in recipe["optimisation"].items() if k != "seed"}
+        return recipe | {"optimisation": optimisation, "data_sha256": facts["data_sha256"]}
+    except OSError as error:
+        why = error.strerror
+    except (ValueError, KeyError, TypeError, AttributeError):
+        why = "it is damaged"
+    raise DataError(
+        f"Can't tell the recipe of {folder} from {path}: {why}.",
+        "Draw it by itself, or name a folder that `sreval train --out` wrote.",
+    )
 
 
 def _read(folder: Path, name: str) -> pd.DataFrame:
@@ -88,5 +130,18 @@ def _draw(axes: Axes, runs: pd.DataFrame, name: str) -> None:
         axes.fill_between(table.index, mean - spread, mean + spread, color="0.75", linewidth=0)
     if name not in LABELS or name == "mse":
         positive = bool((table > 0).all(axis=None))
-        axes.set_yscale("log" if positive and not name.startswith("d_") else "linear")
+        if positive and not name.startswith("d_"):
+            axes.set_yscale("log")
+            _label_plainly(axes.yaxis, *axes.get_ylim())
     axes.set_ylabel(LABELS.get(name, name))
+
+
+def _label_plainly(axis: Axis, low: float, high: float) -> None:
+    """Labels like 0.05 on a log axis, as many as it takes to read it from low to high."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    if high < 5 * low:  # perhaps without a power of ten
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    elif high < 100 * low:  # perhaps with one alone
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

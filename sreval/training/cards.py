@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from sreval.training.checkpoint import STARTED
 from sreval.training.licences import NOT_STATED, non_commercial
 from sreval.training.log import VALIDATION, duration
 from sreval.training.models import Model
-from sreval.training.recipe import Recipe, load_recipe
+from sreval.training.recipe import Recipe, differences, load_recipe
 
 _CURVE_ROWS = 12
 _CHOICES = "Our choices where the papers leave one"
@@ -113,12 +114,14 @@ def _schedule(name: str, profile: str) -> str:
 
 def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provenance) -> str:
     of = f" of {run.total:,}" if run.total and run.total != provenance.step else ""
-    network = run.recipe.network
+    network, o = run.recipe.network, run.recipe.optimisation
     factor = f", VGG terms times {run.vgg_factor:.4g}" if run.recipe.loss.vgg else ""
     rows = {
         "Network": f"{network.name}, {parameters:,} parameters, x{network.scale}",
         "Loss": f"{_loss(run.recipe)}{factor}",
-        "Recipe": f"profile `{run.facts['profile']}`, SHA-256 {provenance.recipe_sha256[:16]}",
+        "Recipe": f"profile `{run.facts['profile']}`{_changes(run)}, "
+        f"SHA-256 {provenance.recipe_sha256[:16]}",
+        "Optimiser": f"{o.optimiser}, learning rate {o.learning_rate:g}, {o.shape}",
         "Updates": f"{provenance.step:,}{of}, batch {run.recipe.data.batch}, "
         f"crops of {run.recipe.data.crop}",
         "Time": f"{duration(run.seconds)} on {run.hardware}, {run.recipe.optimisation.precision}",
@@ -129,14 +132,27 @@ def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provena
     return _rows(rows)
 
 
+def _changes(run: FinishedRun) -> str:
+    """What the run changed in its profile, such as ` with data.batch = 8`."""
+    profile = load_recipe(run.facts["model"], run.facts["profile"]).identity()
+    changed = [
+        f"{key} = {json.dumps(new)}"
+        for key, _, new in differences(profile, run.recipe.identity())
+        if new is not None
+    ]
+    return f" with {', '.join(changed)}" if changed else ""
+
+
 def _data(facts: dict[str, Any]) -> str:
     licences: dict[str, int] = facts["licences"]
     rows = "\n".join(f"| {name} | {count} |" for name, count in licences.items())
     use = "The weights are for non-commercial use, as part of the data is.\n\n"
+    absent = facts["by_hash_alone"]
+    compared = f", compared with {', '.join(absent)} by file hash alone" if absent else ""
     unknown = f"Of those {NOT_STATED}, the licence is the trainer's to know.\n\n"
     return (
         f"{facts['photographs']} photographs, {facts['megapixels']:.0f} megapixels, manifest "
-        f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image.\n\n"
+        f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image{compared}.\n\n"
         f"{use if non_commercial(licences) else ''}{unknown if NOT_STATED in licences else ''}"
         f"| licence | photographs |\n| --- | ---: |\n{rows}"
     )

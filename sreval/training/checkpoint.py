@@ -3,9 +3,9 @@
 A checkpoint is a safetensors file of every tensor the run's future depends on, with the rest in
 its metadata. It appears whole or not at all, so that a kill at any moment leaves the one before.
 
-The light form is for carrying a run to another machine: generator, its optimiser, and the
-discriminator in bf16, split into small files. A run that goes on from it is not the same run bit
-for bit, and its weights say so.
+The light form is for carrying a run to another machine, in small files: the generator and its
+optimiser as light-NN-of-MM, the discriminator in bf16 as discriminator-NN-of-MM, which may be left
+behind. A run that goes on from it is not the same run bit for bit, and its weights say so.
 """
 
 from __future__ import annotations
@@ -120,18 +120,21 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
 
     The folder appears whole; light forms of other updates beside it go.
     """
-    state = {
-        name: tensor.bfloat16() if name.startswith("discriminator.") else tensor
-        for name, tensor in _state(learner).items()
-        if not name.startswith("discriminator_optimiser.")
+    state = _state(learner)
+    forms = {
+        "light": {n: t for n, t in state.items() if not n.startswith("discriminator")},
+        "discriminator": {
+            n: t.bfloat16() for n, t in state.items() if n.startswith("discriminator.")
+        },
     }
     metadata = _metadata(LIGHT_FORMAT, learner.recipe, progress, data_sha256)
-    parts = _split(state)
     unfinished = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    for place, part in enumerate(parts, 1):
-        name = f"light-{place:02d}-of-{len(parts):02d}.safetensors"
-        write_atomic(unfinished / name, serialise(part, metadata))
+    for kind, tensors in forms.items():
+        parts = _split(tensors) if tensors else []
+        for place, part in enumerate(parts, 1):
+            name = f"{kind}-{place:02d}-of-{len(parts):02d}.safetensors"
+            write_atomic(unfinished / name, serialise(part, metadata))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     for old in folder.parent.glob("step-*"):
@@ -146,12 +149,7 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
     Where it holds no discriminator and the recipe has one, the discriminator is trained alone
     for `warmup` updates first. That, the move itself and other data than before are noted.
     """
-    paths = sorted(folder.glob("light-*-of-*.safetensors"))
-    if not paths or len(paths) != int(paths[0].stem.rsplit("-", 1)[1]):
-        raise TrainingError(
-            f"{folder} holds {len(paths)} files light-NN-of-MM.safetensors, not all of them.",
-            "Copy the whole folder.",
-        )
+    paths = [*_parts(folder, "light"), *_parts(folder, "discriminator")]
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     for path in paths:
@@ -176,6 +174,18 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
         note += f"; trained before on other photographs, manifest SHA-256 {before_sha256[:16]}"
     progress.notes.append(note)
     return progress
+
+
+def _parts(folder: Path, kind: str) -> list[Path]:
+    """All files of one kind of a light form; none at all is right for the discriminator alone."""
+    paths = sorted(folder.glob(f"{kind}-*-of-*.safetensors"))
+    wanted = int(paths[0].stem.rsplit("-", 1)[1]) if paths else kind == "light"
+    if len(paths) != wanted:
+        raise TrainingError(
+            f"{folder} holds {len(paths)} of {wanted} files {kind}-NN-of-MM.safetensors.",
+            "Copy the whole folder, with or without the files of the discriminator.",
+        )
+    return paths
 
 
 def _metadata(fmt: str, recipe: Recipe, progress: Progress, data_sha256: str) -> dict[str, str]:

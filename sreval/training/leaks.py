@@ -2,8 +2,8 @@
 
 A thumbnail is the image's grey, averaged over a 32x32 grid, with mean 0 and length 1; the dot
 product of two is their correlation. A copy in another size or quality stays above 0.98 (0.985 is
-the least measured), mirrored ones are looked for too; the most alike of 180,000 pairs of different
-photographs reach 0.933.
+the least measured), turned and mirrored ones are looked for too; the most alike of 125,000 pairs of
+different photographs, each turned and mirrored in all ways, reach 0.936.
 """
 
 from __future__ import annotations
@@ -45,11 +45,15 @@ def fingerprint(name: str, sha256: str, image: npt.NDArray[np.uint8]) -> Fingerp
     return Fingerprint(name, sha256, (flat / max(np.linalg.norm(flat), 1e-9)).astype(np.float32))
 
 
-def evaluation_fingerprints(scale: int = 4) -> tuple[list[Fingerprint], list[str]]:
-    """Fingerprints of all evaluation sets at hand, and the names of the sets that are not."""
+def evaluation_fingerprints() -> tuple[list[Fingerprint], list[str]]:
+    """Fingerprints of all evaluation sets at hand, and the names of the sets that are not.
+
+    The originals of any one scale do, whatever is trained for: thumbnails know no scale.
+    """
     prints, absent = [], []
     for name in EVALUATION_SETS:
-        if scale not in KNOWN[name].scales or locate(name, scale) is None:
+        scale = next((s for s in reversed(KNOWN[name].scales) if locate(name, s)), None)
+        if scale is None:
             absent.append(name)
             continue
         for item in open_dataset(name, scale).items:
@@ -65,9 +69,9 @@ def refuse_leaks(photographs: Sequence[Fingerprint], tests: Sequence[Fingerprint
     pairs = [(p.name, hashes[p.sha256], "same file") for p in photographs if p.sha256 in hashes]
     if photographs and tests:
         ours = np.stack([p.thumbnail for p in photographs])
-        theirs = np.stack([t.thumbnail for t in tests])
-        mirrored = theirs.reshape(-1, THUMBNAIL, THUMBNAIL)[:, :, ::-1].reshape(theirs.shape)
-        alike = np.maximum(ours @ theirs.T, ours @ mirrored.T)
+        squares = np.stack([t.thumbnail for t in tests]).reshape(-1, THUMBNAIL, THUMBNAIL)
+        seen = [np.rot90(s, turn, (1, 2)) for s in (squares, squares.mT) for turn in range(4)]
+        alike = np.max([ours @ square.reshape(len(tests), -1).T for square in seen], axis=0)
         pairs += [
             (photographs[i].name, tests[j].name, f"correlation {alike[i, j]:.3f}")
             for i, j in zip(*np.nonzero(alike > ALIKE), strict=True)

@@ -42,6 +42,14 @@ class Log:
         """A row of `validation.csv`."""
         self._row(VALIDATION, step, values)
 
+    def has_validation(self, step: int) -> bool:
+        """Whether `validation.csv` has a row of that step."""
+        path = self.out / VALIDATION
+        if not path.exists():
+            return False
+        with path.open(newline="", encoding="utf-8") as file:
+            return any(row and row[0] == str(step) for row in csv.reader(file))
+
     def picture(self, step: int, image: npt.NDArray[np.uint8]) -> None:
         """The grid of crops after that many updates, (H, W, 3)."""
         write_png(self.out / "samples" / f"step-{step:08d}.png", image)
@@ -79,18 +87,21 @@ class ProgressLine:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.every = every
-        self.said = 0.0
+        # the first line comes after a few seconds
+        self.shown = time.monotonic() - (0.0 if self.terminal else every - 5)
+
+    def due(self) -> bool:
+        """Whether nothing was shown for a while: 5 s on a terminal, else `every` seconds."""
+        return time.monotonic() - self.shown >= (5.0 if self.terminal else self.every)
 
     def show(self, step: int, total: int | None, rate: float, loss: float) -> None:
         """`rate` is updates per second, `loss` the generator's."""
         left = "" if total is None else f"  {duration((total - step) / rate)} left"
         of = "" if total is None else f" of {total:,}"
         text = f"{step:,}{of} updates  {rate:.2f}/s{left}  loss {loss:.5f}"
-        if self.terminal:
-            self._write(f"\r{text:<79}")
-        elif time.monotonic() - self.said >= self.every:
-            self.said = time.monotonic()
-            self._write(text + "\n")
+        if self.terminal or self.due():
+            self.shown = time.monotonic()
+            self._write(f"\r{text:<79}" if self.terminal else text + "\n")
 
     def say(self, text: str) -> None:
         """A line of its own."""

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,12 @@ from sreval.training.validation import Validator
 
 DIVERGED = 10.0
 """A window's content loss this many times the least one so far stops the run."""
+
+_JUDGED = 10
+"""As many updates since the last report say whether the run has diverged."""
+
+_LENGTH_KNOWN = 0.1
+"""The share of its minutes after which a run's number of updates is fixed at the latest."""
 
 _HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 _STOPPING = (signal.SIGINT, signal.SIGTERM, _HANGUP)
@@ -62,11 +68,11 @@ def loop(t: Training) -> int | None:
     """
     run, progress = t.recipe.run, t.progress
     _calibrate(t)
-    if progress.step == 0:
-        _validate(t)
-    else:
+    if progress.step:
         # a kill may have come between the checkpoint and the weights
         export(t)
+    if _validation_due(t) and not t.log.has_validation(progress.step):
+        _validate(t)
     clock = _Clock(progress)
     with _signals() as received:
         while progress.total is None or progress.step < progress.total:
@@ -79,9 +85,12 @@ def loop(t: Training) -> int | None:
 
             if progress.step % run.log_every == 0 or finished:
                 _report(t, clock)
-            if progress.step % run.validate_every == 0 or finished:
-                _validate(t)
-            due = clock.since_checkpoint() >= 60 * run.checkpoint_minutes
+            elif t.line.due():
+                _show(t, clock)
+            _fix_length(t, clock)
+            if _validation_due(t):
+                _validate_or_save(t)
+            due = clock.since_checkpoint() >= 60 * run.checkpoint_minutes and _can_judge(t)
             if due or finished or received or progress.step in run.keep_at:
                 clock.lap()
                 _save(t)
@@ -189,6 +198,14 @@ class _Clock:
         """Seconds since the last checkpoint."""
         return time.monotonic() - self.saved
 
+    def seconds(self) -> float:
+        """The run's seconds up to now."""
+        return self.progress.seconds + time.monotonic() - self.start
+
+    def present_rate(self) -> float:
+        """Updates per second since the last lap."""
+        return (self.progress.step - self.step) / max(time.monotonic() - self.start, 1e-9)
+
     def lap(self) -> float:
         """End a lap and begin the next; updates per second in the last that had any."""
         now = time.monotonic()
@@ -202,6 +219,45 @@ class _Clock:
 
 def _report(t: Training, clock: _Clock) -> None:
     """Means over the window to the log; the one place that waits for the device."""
+    means = _judge(t)
+    rate = clock.lap()
+    t.window.clear()
+    loss = _content_loss(t, means)
+    t.progress.best_loss = min(t.progress.best_loss, loss)
+    learning_rate = t.learner.optimiser.param_groups[0]["lr"]
+    t.log.losses(t.progress.step, {**means, "learning_rate": learning_rate, "rate": rate})
+    if t.progress.step >= 2 * t.recipe.run.log_every:
+        _fix_length(t, clock, rate)
+    t.line.show(t.progress.step, t.progress.total, rate, loss)
+
+
+def _show(t: Training, clock: _Clock) -> None:
+    """The progress line between two reports, with the loss of the last update."""
+    last = {name: float(term) for name, term in t.window[-1].items()}
+    t.line.show(t.progress.step, t.progress.total, clock.present_rate(), _content_loss(t, last))
+
+
+def _fix_length(t: Training, clock: _Clock, rate: float | None = None) -> None:
+    """The number of updates of a run of given minutes: from a `rate` measured on warm caches, or,
+    where that is long in coming, from the rate since the start."""
+    minutes, progress = t.recipe.optimisation.minutes, t.progress
+    if progress.total is not None or not minutes:
+        return
+    seconds = clock.seconds()
+    if rate is None:
+        if seconds < 60 * minutes * _LENGTH_KNOWN:
+            return
+        rate = progress.step / seconds
+    progress.total = progress.step + max(1, int(max(0.0, 60 * minutes - seconds) * rate))
+
+
+def _can_judge(t: Training) -> bool:
+    """Whether no update was made since the last report, or enough to tell by."""
+    return not t.window or len(t.window) >= _JUDGED
+
+
+def _judge(t: Training) -> dict[str, float]:
+    """Means over the window; raises TrainingError where they are not finite or have diverged."""
     names = t.window[0].keys()
     sums = torch.stack(
         [
@@ -210,22 +266,21 @@ def _report(t: Training, clock: _Clock) -> None:
         ]
     )
     means = dict(zip(names, sums.tolist(), strict=True))
-    rate = clock.lap()
-    t.window.clear()
-    loss = sum(t.learner.content.weights.get(name, 0.0) * value for name, value in means.items())
-    if not all(math.isfinite(value) for value in means.values()):
-        bad = next(name for name, value in means.items() if not math.isfinite(value))
+    bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
+    if bad is not None:
         raise _stopped(t, f"{bad} is {means[bad]}")
-    if loss > DIVERGED * t.progress.best_loss:
-        raise _stopped(t, f"the content loss, {loss:.4g}, is {DIVERGED:g} times its least value")
-    t.progress.best_loss = min(t.progress.best_loss, loss)
-    learning_rate = t.learner.optimiser.param_groups[0]["lr"]
-    t.log.losses(t.progress.step, {**means, "learning_rate": learning_rate, "rate": rate})
-    minutes = t.recipe.optimisation.minutes
-    if t.progress.total is None and minutes and t.progress.step >= 2 * t.recipe.run.log_every:
-        left = max(0.0, 60 * minutes - t.progress.seconds)
-        t.progress.total = t.progress.step + max(1, int(left * rate))
-    t.line.show(t.progress.step, t.progress.total, rate, loss)
+    loss, before, bound = _content_loss(t, means), t.progress.best_loss, DIVERGED
+    if math.isinf(before):
+        # a single batch says less than the mean of many
+        before = _content_loss(t, {name: float(term) for name, term in t.window[0].items()})
+        bound = DIVERGED**2
+    if loss > bound * before:
+        raise _stopped(t, f"the content loss has risen from {before:.4g} to {loss:.4g}")
+    return means
+
+
+def _content_loss(t: Training, terms: Mapping[str, float]) -> float:
+    return sum(t.learner.content.weights.get(name, 0.0) * value for name, value in terms.items())
 
 
 def _stopped(t: Training, why: str) -> TrainingError:
@@ -246,7 +301,23 @@ def _validate(t: Training) -> None:
     t.line.say(f"{t.progress.step:,} updates: {run.dataset} under {run.protocol}: {values}")
 
 
+def _validation_due(t: Training) -> bool:
+    step = t.progress.step
+    return step % t.recipe.run.validate_every == 0 or step == t.progress.total
+
+
+def _validate_or_save(t: Training) -> None:
+    """Validate; a validation that fails costs no update."""
+    try:
+        _validate(t)
+    except Exception:
+        _save(t)
+        raise
+
+
 def _save(t: Training) -> None:
+    if t.window and _can_judge(t):
+        _judge(t)
     try:
         save_checkpoint(t.out, t.learner, t.sampler.random, t.progress, t.data_sha256)
     except TrainingError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from sreval import content
-from sreval.errors import WeightsError
+from sreval.errors import SrevalError, UsageError, WeightsError
 from sreval.files import sha256_file
 from sreval.networks.architecture import Architecture, parameter_count
 from sreval.networks.weights import Provenance, load_network, read_provenance
@@ -40,19 +40,35 @@ class Model:
             return parameter_count(self.recipe.network.build())
 
 
-def list_models() -> list[Model]:
-    """Every model known by name; folders without a recipe are left out."""
-    names = content.names("models")
-    return [get_model(n) for n in names if (content.find("models", n) / RECIPE).is_file()]
+def list_models() -> tuple[list[Model], list[SrevalError]]:
+    """Every model known by name, and what is wrong with those that can't be read.
+
+    Folders without a recipe are left out.
+    """
+    found: list[Model] = []
+    broken: list[SrevalError] = []
+    for name in content.names("models"):
+        if not (content.find("models", name) / RECIPE).is_file():
+            continue
+        try:
+            found.append(get_model(name))
+        except SrevalError as error:
+            broken.append(error)
+    return found, broken
 
 
 def get_model(name: str) -> Model:
     """One model by name or folder.
 
-    Raises UsageError for no such one, WeightsError for weights that can't be read.
+    Raises UsageError for no such one or a recipe that isn't whole, WeightsError for weights that
+    can't be read.
     """
     folder = content.find("models", name)
     profiles = profile_names(name)
+    if not profiles:
+        raise UsageError(
+            f"{folder / RECIPE} has no profiles.", "Give it at least one, as [profiles.paper]."
+        )
     recipe = load_recipe(name, "paper" if "paper" in profiles else profiles[0])
     weights = folder / WEIGHTS
     there = weights.is_file()

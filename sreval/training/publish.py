@@ -30,9 +30,15 @@ def read_run(folder: Path) -> FinishedRun:
     checkpoints = list_checkpoints(folder)
     if not checkpoints or not (folder / FACTS).is_file():
         raise TrainingError(f"{folder} holds no run with a checkpoint.", "Name a run's --out.")
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    recipe = Recipe.model_validate(facts.pop("recipe"))
-    progress = json.loads(read_metadata(checkpoints[-1][1])["progress"])
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(facts.pop("recipe"))
+        progress = json.loads(read_metadata(checkpoints[-1][1])["progress"])
+    except (KeyError, ValueError) as error:
+        raise TrainingError(
+            f"{folder / FACTS} is not what `sreval train` writes ({type(error).__name__}).",
+            "It was edited, or comes from another version; train again.",
+        ) from error
     return FinishedRun(
         folder,
         recipe,
@@ -62,7 +68,8 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     model, profile = run.facts["model"], run.facts["profile"]
     if load_recipe(model, profile).network != run.recipe.network:
         raise UsageError(
-            f"{folder} trained another network than profile {profile!r} of {model} names.",
+            f"{folder} trained another network than profile {profile!r} of {run.recipe.name} "
+            "names.",
             "Put the change into a recipe of your own, under ./models, and train that.",
         )
     target = _writable(to) / run.recipe.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import (
@@ -27,6 +27,8 @@ from sreval.config import Config, config_error, read_toml
 from sreval.errors import UsageError, unknown_name
 from sreval.files import sha256_bytes
 from sreval.networks.architecture import Architecture
+
+_LENGTHS = ("optimisation.updates", "optimisation.minutes")
 
 
 class Loss(Config):
@@ -169,8 +171,9 @@ def load_recipe(
 ) -> Recipe:
     """The recipe of a model (a name or a folder) with a profile and then `changes` applied.
 
-    `changes` maps dotted keys to values, as `parse_changes` makes them. Raises UsageError naming
-    the file, the field, the bad value and the remedy.
+    `changes` maps dotted keys to values, as `parse_changes` makes them; one of
+    `optimisation.updates` and `optimisation.minutes` takes the place of the other. Raises
+    UsageError naming the file, the field, the bad value and the remedy.
     """
     path = content.find("models", name) / "recipe.toml"
     raw = read_toml(path)
@@ -178,12 +181,23 @@ def load_recipe(
     if not isinstance(profiles, dict) or profile not in profiles:
         raise unknown_name(f"profile of {path}", profile, profiles)
     merged = _merged(raw, profiles[profile])
-    for key, value in (changes or {}).items():
+    changes = dict(changes or {})
+    for length, other in (_LENGTHS, _LENGTHS[::-1]):
+        if length in changes:
+            changes.setdefault(other, None)
+    for key, value in changes.items():
         merged = _merged(merged, _nested(key, value))
     try:
-        return Recipe.model_validate(merged)
+        recipe = Recipe.model_validate(merged)
     except ValidationError as error:
         raise config_error(f"{path} (profile {profile})", error) from None
+    folder = path.resolve().parent.name
+    if recipe.name != folder:
+        raise UsageError(
+            f"{path} is the recipe of {recipe.name!r}, but its folder is named {folder!r}.",
+            f'Write name = "{folder}" into it: weights are published under that name.',
+        )
+    return recipe
 
 
 def profile_names(name: str) -> list[str]:
@@ -208,17 +222,21 @@ def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
-def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> str | None:
-    """The dotted name of the first field in which two identities differ, with both values."""
+def differences(
+    a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """The fields in which two identities differ: dotted name and both values, by name."""
     for key in sorted(a.keys() | b.keys()):
         x, y = a.get(key), b.get(key)
         if isinstance(x, Mapping) and isinstance(y, Mapping):
-            deeper = first_difference(x, y, f"{prefix}{key}.")
-            if deeper:
-                return deeper
+            yield from differences(x, y, f"{prefix}{key}.")
         elif x != y:
-            return f"{prefix}{key} = {x!r} and {y!r}"
-    return None
+            yield f"{prefix}{key}", x, y
+
+
+def first_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+    """The dotted name of the first field in which two identities differ, with both values."""
+    return next((f"{key} = {x!r} and {y!r}" for key, x, y in differences(a, b)), None)
 
 
 def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import nn
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, upscale
+from sreval.metrics.lpips import trunk_file
 from sreval.metrics.protocol import get_protocol
 from sreval.metrics.scorer import Reference, check_metrics
 from sreval.networks.inference import Inference
@@ -28,6 +29,8 @@ class Validator:
         self.recipe, self.device = recipe, device
         self.protocol = get_protocol(recipe.run.protocol)
         check_metrics(recipe.run.metrics)
+        if "lpips" in recipe.run.metrics:
+            trunk_file("alex")
         scale = recipe.network.scale
         items = open_dataset(recipe.run.dataset, scale).items
         self.high = [crop_to_multiple(read_image(item.hr), scale) for item in items]

@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
 
 from sreval.files import write_atomic
 from sreval.images.io import Pixels, encode_png, read_pixels
@@ -41,10 +42,14 @@ def read_picture(path: Path) -> Picture:
 
 
 def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
-    """The picture ``scale`` times as large; its alpha by bicubic, whatever the method."""
+    """The picture ``scale`` times as large; its alpha by bicubic, whatever the method.
+
+    What is hidden under alpha 0, often black, is first replaced by the nearest colour that shows,
+    lest it darken the edges.
+    """
     alpha = picture.alpha
     large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))
-    large = upscaler.enlarge(picture.pixels, scale)
+    large = upscaler.enlarge(_without_hidden(picture), scale)
     return Picture(large, large_alpha, picture.profile)
 
 
@@ -56,6 +61,17 @@ def write_picture(path: Path, picture: Picture) -> None:
         pixels = np.concatenate([colour, picture.alpha[..., None]], axis=2)
     data = encode_png(pixels) if pixels.dtype == np.uint8 else imagecodecs.png_encode(pixels)
     write_atomic(path, _with_profile(bytes(data), picture.profile))
+
+
+def _without_hidden(picture: Picture) -> Pixels:
+    """The pixels, each under alpha 0 in the colour of the nearest that isn't, if there is one."""
+    alpha = picture.alpha
+    if alpha is None or alpha.all() or not alpha.any():
+        return picture.pixels
+    rows, columns = ndimage.distance_transform_edt(
+        alpha == 0, return_distances=False, return_indices=True
+    )
+    return cast(Pixels, picture.pixels[rows, columns])
 
 
 def _profile(path: Path) -> bytes | None:

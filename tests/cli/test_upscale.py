@@ -64,6 +64,33 @@ def test_a_jpeg_comes_out_turned_as_its_exif_says(
         assert made.size == (4 * 96, 4 * 120)
 
 
+def test_a_folder_stands_for_the_images_in_it(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    holiday, out = tmp_path / "holiday", tmp_path / "out"
+    (holiday / "deeper").mkdir(parents=True)
+    for name in ("a.png", "b.jpg", "deeper/c.png"):
+        Image.fromarray(photograph).save(holiday / name)
+    (holiday / "notes.txt").write_text("no picture")
+    Image.fromarray(photograph).save(tmp_path / "d.png")
+    command = ["--method", "nearest", "--out", out]
+    ran = sreval("upscale", holiday, tmp_path / "d.png", *command)
+    assert ran.code == 0, ran.err
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "d.png"]
+    assert np.array_equal(read_pixels(out / "a.png"), photograph.repeat(4, 0).repeat(4, 1))
+
+
+def test_a_bad_picture_in_a_folder_does_not_stop_the_others(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    Image.fromarray(photograph).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    ran = sreval("upscale", tmp_path, "--method", "bicubic", "--out", tmp_path / "out")
+    assert ran.code == 3
+    assert "bad.png" in ran.err
+    assert (tmp_path / "out" / "good.png").is_file()
+
+
 def test_one_bad_picture_does_not_stop_the_others(
     sreval: Run, tmp_path: Path, photograph: UInt8
 ) -> None:
@@ -86,6 +113,15 @@ def test_what_cannot_be_meant(sreval: Run, tmp_path: Path, photograph: UInt8) ->
     both = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png"]
     ran = sreval("upscale", *both, "--method", "bicubic", "--out", tmp_path / "out")
     assert (ran.code, "have one name" in ran.err) == (2, True)
+    ran = sreval("upscale", tmp_path / "a", both[1], "--method", "bicubic", "--out", tmp_path)
+    assert (ran.code, f"{both[0]} and {both[1]} have one name" in ran.err) == (2, True)
+    ran = sreval("upscale", tmp_path / "a", "--method", "bicubic", "--out", tmp_path / "a")
+    assert (ran.code, "written over" in ran.err) == (2, True)
+    ran = sreval("upscale", both[0], tmp_path, "--method", "bicubic", "--out", tmp_path / "out")
+    assert (ran.code, f"{tmp_path} holds no images" in ran.err) == (1, True)
+    assert not (tmp_path / "out").exists()
+    ran = sreval("upscale", "x" * 300, "--method", "bicubic", "--out", tmp_path / "out")
+    assert (ran.code, "xxx: File name too long" in ran.err) == (1, True)
     ran = sreval("upscale", both[0], "--method", "hr", "--out", tmp_path / "out")
     assert (ran.code, "hr can't enlarge pictures of one's own" in ran.err) == (2, True)
     ran = sreval("upscale", both[0], "--method", "bicubik", "--out", tmp_path / "out")

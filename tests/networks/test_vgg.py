@@ -75,6 +75,18 @@ def test_missing_tensor_is_named(tmp_path: Path) -> None:
         load_vgg(("vgg22",), path)
 
 
+def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path: Path) -> None:
+    path = tmp_path / FILES[0]
+    state = random_state() | {"features.2.weight": torch.zeros(64, 32, 3, 3)}
+    path.write_bytes(serialise(state, {"input": TORCHVISION}))
+    with pytest.raises(WeightsError, match=r"'features\.2\.weight'") as caught:
+        load_vgg(("vgg22",), path)
+    assert caught.value.message.startswith(f"{path}: ")
+    assert "(64, 32, 3, 3)" in caught.value.message
+    assert "(64, 64, 3, 3)" in caught.value.message
+    assert caught.value.remedy == "Get the file again."
+
+
 def test_missing_file_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("sreval.settings.platformdirs.user_data_dir", lambda _: str(tmp_path))

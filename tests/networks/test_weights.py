@@ -56,6 +56,12 @@ def test_a_network_comes_back_as_it_was_written(tmp_path: Path, provenance: Prov
     assert not loaded.training
 
 
+def test_the_same_tensors_are_the_same_bytes(provenance: Provenance) -> None:
+    tensors = provenance.architecture.build().state_dict()
+    metadata = {f"field {n}": "x" * n for n in range(20)}
+    assert len({serialise(tensors, metadata) for _ in range(20)}) == 1
+
+
 def test_half_precision_keeps_vectors_whole(tmp_path: Path, provenance: Provenance) -> None:
     network = provenance.architecture.build()
     network.tail[1].running_var.fill_(1e-9)  # type: ignore[index,union-attr]

@@ -16,7 +16,7 @@ from sreval.errors import DataError
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
-from sreval.training.leaks import fingerprint, refuse_leaks
+from sreval.training.leaks import evaluation_fingerprints, fingerprint, refuse_leaks
 from sreval.training.pack import Pack, _decoded, open_pack
 from sreval.training.recipe import Data
 from sreval.training.sampler import Sampler
@@ -138,6 +138,32 @@ def test_copies_of_test_images_are_refused_by_pair(photographs: Path, tmp_path: 
         refuse_leaks([copy], tests)
     with pytest.raises(DataError, match="same file"):
         refuse_leaks([fingerprint("renamed.png", "coffee-a.png", image[:40, :40])], tests)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turns", range(4))
+def test_a_turned_or_mirrored_test_image_is_found(
+    photographs: Path, turns: int, mirrored: bool
+) -> None:
+    image = read_image(photographs / "coffee-a.png")
+    turned = np.rot90(image[:, ::-1] if mirrored else image, turns)
+    with pytest.raises(DataError, match=r"correlation (0\.9[89]|1\.00)"):
+        refuse_leaks([fingerprint("a", "a", turned)], [fingerprint("b", "b", image)])
+
+
+def test_test_images_are_compared_whatever_their_scale_at_hand(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "eval/Set5/HR_x3"
+    folder.mkdir(parents=True)
+    (tmp_path / "eval/Set5/LR_x3").mkdir()
+    for number in range(1, 6):
+        shutil.copy(photographs / "coffee-a.png", folder / f"img_00{number}.png")
+        shutil.copy(photographs / "coffee-a.png", tmp_path / f"eval/Set5/LR_x3/img_00{number}.png")
+    monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
+    tests, absent = evaluation_fingerprints()
+    assert len(tests) == 5
+    assert absent == ["Set14", "BSD100", "Urban100"]
 
 
 def test_different_photographs_pass(photographs: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from sreval.networks.weights import load_network, read_tensors, serialise
 from sreval.training.licences import count_licences, non_commercial
 from sreval.training.models import get_model, list_models, verify_model
 from sreval.training.publish import publish, read_run, rewrite_card
+from sreval.training.recipe import load_recipe
 from sreval.training.run import Request, train
 
 RECIPE = """
@@ -60,7 +64,7 @@ def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) ->
     assert model.provenance is not None
     assert model.provenance.step == 150
     assert model.parameters == 1_600 + 64 + 18_432 + 32 + 4_608 + 16
-    listed = {m.name: m for m in list_models()}
+    listed = {m.name: m for m in list_models()[0]}
     assert listed["tiny-espcn"].sha256 == model.sha256
     assert {"srresnet-mse", "srgan-vgg54"} <= set(listed)
     assert listed["srresnet-mse"].parameters == 1_549_462
@@ -124,6 +128,59 @@ def test_weights_lost_between_checkpoint_and_export_come_back(
     after, _ = load_network(weights)
     for a, b in zip(before.parameters(), after.parameters(), strict=True):
         assert (a == b).all()
+
+
+def test_a_finished_run_resumed_writes_the_same_bytes(finished: Path, photographs: Path) -> None:
+    before = (finished / "weights.safetensors").read_bytes()
+    train(Request("tiny-espcn", [photographs], finished, device="cpu", resume=True))
+    assert (finished / "weights.safetensors").read_bytes() == before
+
+
+def test_a_card_says_what_the_run_changed_and_what_was_compared_by_hash_alone(
+    home: Path, photographs: Path, tmp_path: Path
+) -> None:
+    changes = {"optimisation.learning_rate": 0.002, "data.crop": 48}
+    train(Request("tiny-espcn", [photographs], tmp_path / "run", steps=3, changes=changes))
+    card = (publish(tmp_path / "run") / "card.md").read_text()
+    changed = "data.crop = 48, optimisation.learning_rate = 0.002, optimisation.updates = 3"
+    assert f"profile `paper` with {changed}, SHA-256" in card
+    assert "| Optimiser | adam, learning rate 0.002, steps |" in card
+    assert "compared with Set5, Set14, BSD100, Urban100 by file hash alone" in card
+
+
+def test_a_run_is_published_from_anywhere(
+    home: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(Request("tiny-espcn", [photographs], tmp_path / "run", steps=3))
+    monkeypatch.delenv("SREVAL_HOME")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    assert publish(tmp_path / "run") == tmp_path / "models/tiny-espcn"
+    assert load_recipe("tiny-espcn").about == load_recipe(str(home / "models/tiny-espcn")).about
+
+
+def test_what_is_no_run_s_facts_is_said(finished: Path) -> None:
+    (finished / "run.json").write_text('{"model": "tiny-espcn"}')
+    with pytest.raises(TrainingError, match=r"run\.json"):
+        publish(finished)
+
+
+def test_a_broken_model_hides_no_other(
+    home: Path, finished: Path, sreval: Callable[..., Any]
+) -> None:
+    publish(finished)
+    for name, text in (("empty", 'name = "empty"'), ("odd", "name = ")):
+        (home / "models" / name).mkdir()
+        (home / "models" / name / "recipe.toml").write_text(text)
+    listed = sreval("models", "list", "--json")
+    assert listed.code == 3
+    assert "tiny-espcn" in {row["name"] for row in json.loads(listed.out)}
+    assert "empty/recipe.toml has no profiles" in listed.err
+    assert "odd/recipe.toml" in listed.err
+    verified = sreval("models", "verify")
+    assert verified.code == 1
+    assert "tiny-espcn: in order" in verified.out
+    assert "empty/recipe.toml has no profiles" in verified.err
 
 
 def test_weights_are_not_replaced_unasked(finished: Path) -> None:

@@ -82,6 +82,26 @@ def test_bad_values_are_named_with_their_file(tmp_path: Path, line: str, named: 
     assert str(tmp_path / "recipe.toml") in caught.value.message
 
 
+def test_a_recipe_is_of_the_name_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "mine").mkdir()
+    assert load_recipe(written(tmp_path / "mine", GOOD)).name == "mine"
+    with pytest.raises(UsageError, match="recipe of 'mine', but its folder is named 'other'"):
+        load_recipe(written(tmp_path / "other", GOOD))
+    with pytest.raises(UsageError, match="recipe of 'espcn'"):
+        load_recipe(str(tmp_path / "mine"), changes={"name": "espcn"})
+
+
+def test_updates_and_minutes_take_each_other_s_place() -> None:
+    timed = load_recipe("espcn", "paper", {"optimisation.minutes": 3}).optimisation
+    counted = load_recipe("espcn", "half-hour", {"optimisation.updates": 3}).optimisation
+    assert (timed.minutes, timed.updates) == (3, None)
+    assert (counted.minutes, counted.updates) == (None, 3)
+    both = {"optimisation.minutes": 3, "optimisation.updates": 3}
+    with pytest.raises(UsageError, match="either updates or minutes"):
+        load_recipe("espcn", "paper", both)
+
+
 def test_unknown_profile_and_unknown_model_suggest_the_nearest() -> None:
     with pytest.raises(UsageError, match="'paper'"):
         load_recipe("espcn", "papr")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,14 +20,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sreval.errors import DataError, SrevalError, TrainingError, UsageError
+from sreval.errors import DataError, SrevalError, TrainingError, UsageError, WeightsError
 from sreval.networks.weights import load_network
-from sreval.training import loop as loop_module
 from sreval.training.checkpoint import list_checkpoints
+from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
 from sreval.training.pack import open_pack
+from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, resume_command, train
 from sreval.training.steps import Learner, Terms
+from sreval.training.validation import Validator
 
 TINY = """
 name = "tiny"
@@ -180,6 +185,25 @@ def test_minutes_become_a_number_of_updates(model: str, photographs: Path, tmp_p
     assert outcome.step > 4
 
 
+def test_minutes_are_kept_where_an_update_takes_long(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+
+    def slow(self: Learner, *batch: torch.Tensor, **_: bool) -> Terms:
+        time.sleep(0.05)
+        return update(self, batch[0], batch[1])
+
+    monkeypatch.setattr(Learner, "update", slow)
+    said = io.StringIO()
+    line = ProgressLine(said, every=0.1)
+    line.shown = 0.0
+    changes = {"run.log_every": 100}
+    request = Request(model, [photographs], tmp_path, "timed", changes=changes, device="cpu")
+    assert 1 <= train(request, line).step <= 12  # of at least 0.05 s each, in 0.6 s
+    assert re.search(r"\d of \d+ updates", said.getvalue())
+
+
 def test_an_old_run_is_never_overwritten(model: str, photographs: Path, tmp_path: Path) -> None:
     run(model, photographs, tmp_path / "run")
     with pytest.raises(UsageError, match="--resume"):
@@ -199,16 +223,111 @@ def test_nan_stops_and_names_the_last_good_checkpoint(
         return {**terms, "mse": terms["mse"] * (float("nan") if len(calls) > 3 else 1)}
 
     monkeypatch.setattr(Learner, "update", broken)
-    with pytest.raises(TrainingError, match=r"mse is nan.*last good checkpoint is .*step-00000003"):
+    with pytest.raises(TrainingError, match=r"mse is nan.*last good checkpoint is .*step-00000002"):
         run(model, photographs, tmp_path / "run")
 
 
-def test_divergence_stops(
+@pytest.mark.parametrize(
+    ("good", "checkpoint"), [(40, "last good checkpoint is .*step-00000040"), (1, "No checkpoint")]
+)
+def test_divergence_stops_and_names_a_checkpoint_from_before(
+    model: str,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    good: int,
+    checkpoint: str,
+) -> None:
+    update = Learner.update
+    calls = []
+
+    def diverging(self: Learner, *batch: torch.Tensor, **_: bool) -> Terms:
+        calls.append(1)
+        terms = update(self, batch[0], batch[1])
+        return {**terms, "mse": torch.tensor(0.1 if len(calls) <= good else 500.0)}
+
+    monkeypatch.setattr(Learner, "update", diverging)
+    changes = {"run.log_every": 20}
+    with pytest.raises(TrainingError, match=rf"has risen from 0\.1 to.*{checkpoint}"):
+        run(model, photographs, tmp_path / "run", steps=200, changes=changes)
+
+
+def test_a_validation_that_fails_costs_no_update(
     model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_module, "DIVERGED", 0.1)
-    with pytest.raises(TrainingError, match="times its least value"):
-        run(model, photographs, tmp_path / "run")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    changes = {"run.validate_every": 3, "run.checkpoint_minutes": 60}
+    wanted = run(model, photographs, whole, changes=changes).weights.read_bytes()
+    scores, calls = Validator.scores, []
+
+    def failing(self: Validator, network: torch.nn.Module) -> Any:
+        calls.append(1)
+        if len(calls) in (2, 4):
+            raise DataError("Something is gone.")
+        return scores(self, network)
+
+    monkeypatch.setattr(Validator, "scores", failing)
+    for step in (3, 4):
+        with pytest.raises(DataError, match="gone"):
+            run(model, photographs, broken, changes=changes, resume=True)
+        assert list_checkpoints(broken)[-1][0] == step
+    assert run(model, photographs, broken, changes=changes, resume=True).step == 4
+    assert [row["step"] for row in rows(broken / "validation.csv")] == ["0", "3", "4"]
+    assert (broken / "weights.safetensors").read_bytes() == wanted
+
+
+def test_lpips_without_its_weights_is_refused_before_anything_is_written(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    changes = {"run.metrics": ["lpips"]}
+    with pytest.raises(DataError, match="alexnet"):
+        run(model, photographs, tmp_path / "run", changes=changes)
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_scores_of_another_kind_do_not_follow_those_of_before(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    out = run(model, photographs, tmp_path / "run").out
+    for changes in ({"run.metrics": ["psnr"]}, {"run.dataset": "demo"}, {"run.protocol": "rgb"}):
+        with pytest.raises(UsageError, match=next(iter(changes))):
+            run(model, photographs, out, resume=True, steps=6, changes=changes)
+
+
+def test_a_run_is_not_made_shorter_than_it_is(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    out = run(model, photographs, tmp_path / "run").out
+    facts = (out / "run.json").read_bytes()
+    with pytest.raises(UsageError, match="holds 4 updates, and the run ends after 2"):
+        run(model, photographs, out, resume=True, steps=2)
+    assert (out / "run.json").read_bytes() == facts
+
+
+def test_two_runs_never_share_a_folder(model: str, photographs: Path, tmp_path: Path) -> None:
+    slow = ("--steps", "100000")
+    with start(arguments(model, photographs, tmp_path / "run", *slow)) as process:
+        wait_for_step(tmp_path / "run", 2)
+        more = {"device": "cpu", "resume": True, "steps": 100_000}
+        with pytest.raises(UsageError, match="Another run is writing"):
+            train(Request(model, [photographs], tmp_path / "run", **more))  # type: ignore[arg-type]
+        process.kill()
+    assert run(model, photographs, tmp_path / "other").step == 4
+
+
+def test_a_damaged_checkpoint_names_the_one_before(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    out = run(model, photographs, tmp_path / "run").out
+    (before, _), (_, newest) = list_checkpoints(out)[-2:]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=f"go on from step-{before:08d}"):
+        run(model, photographs, out, resume=True, steps=6)
+    newest.unlink()
+    assert run(model, photographs, out, resume=True, steps=6).step == 6
 
 
 def test_out_of_memory_names_a_batch_that_fits(
@@ -259,9 +378,31 @@ def test_a_run_starts_from_the_weights_it_is_given(
     model: str, photographs: Path, tmp_path: Path
 ) -> None:
     first = run(model, photographs, tmp_path / "first")
-    second = run(model, photographs, tmp_path / "second", start=first.weights)
+    for place, start in enumerate((first.weights, first.out)):
+        second = run(model, photographs, tmp_path / f"second-{place}", start=start)
+        _, provenance = load_network(second.weights)
+        assert "started from tiny after 4 updates" in provenance.notes[0]
+
+
+def test_a_model_s_name_stands_for_its_weights(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    Path(model).rename(tmp_path / "models/tiny")
+    monkeypatch.chdir(tmp_path)
+    weights = run("tiny", photographs, tmp_path / "first").weights
+    shutil.copy(weights, "models/tiny")
+    second = run("tiny", photographs, tmp_path / "second", start=Path("tiny"))
     _, provenance = load_network(second.weights)
     assert "started from tiny after 4 updates" in provenance.notes[0]
+
+
+def test_a_discriminator_that_trained_alone_is_noted(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    changes = {"optimisation.discriminator_warmup": 3}
+    _, provenance = load_network(run(model, photographs, tmp_path, changes=changes).weights)
+    assert "alone for 3 updates" in provenance.notes[0]
 
 
 def test_a_run_goes_on_elsewhere_from_its_light_form(
@@ -270,7 +411,7 @@ def test_a_run_goes_on_elsewhere_from_its_light_form(
     run(model, photographs, tmp_path / "here", steps=4, changes={"run.light": True})
     (light,) = (tmp_path / "here" / "light").iterdir()
     assert light.name == "step-00000004"
-    there = run(model, photographs, tmp_path / "there", steps=6, start=light)
+    there = run(model, photographs, tmp_path / "there", steps=6, start=light.parent)
     assert there.step == 6
     _, provenance = load_network(there.weights)
     assert "light form after 4 updates" in provenance.notes[0]
@@ -323,6 +464,13 @@ def test_the_resume_command_keeps_what_was_asked() -> None:
         "m --out out --profile cpu --data 'a b' --steps 7 --precision bf16 "
         "--set data.batch=2 --resume"
     )
+
+
+def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
+    changes = {"network": {"name": "espcn", "deep": {"a b": [1, "x"]}}, "run.metrics": ["psnr"]}
+    words = shlex.split(resume_command(Request("m", [], changes=changes), Path("out")))
+    given = [word for word, before in zip(words[1:], words, strict=False) if before == "--set"]
+    assert parse_changes(given) == changes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""Figures of training runs: axes that can be read, and seeds of one recipe only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from sreval.report.style import figure_bytes
+from sreval.report.training_figures import training_figure
+
+Write = Callable[..., Path]
+
+RECIPE: dict[str, Any] = {
+    "name": "mine",
+    "about": "",
+    "choices": [],
+    "network": {"name": "espcn", "scale": 4},
+    "data": {"crop": 96, "batch": 16},
+    "optimisation": {"updates": 90, "seed": 0},
+    "run": {"log_every": 10},
+}
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> Write:
+    """A run of nine logged updates; what is given replaces fields of its recipe."""
+
+    def write(
+        name: str,
+        top: float = 0.2,
+        decades: float = 1.0,
+        data_sha256: str = "aa",
+        **recipe: object,
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        losses = top * 10 ** -np.linspace(0, decades, 9)
+        frame = pd.DataFrame({"step": 10 * np.arange(1, 10), "mse": losses, "vgg22": losses / 3})
+        frame.to_csv(folder / "losses.csv", index=False)
+        scores = pd.DataFrame({"step": [0, 90], "psnr": [20.0, 21.0]})
+        scores.to_csv(folder / "validation.csv", index=False)
+        facts = {"recipe": RECIPE | recipe, "data_sha256": data_sha256}
+        (folder / "run.json").write_text(json.dumps(facts))
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("decades", [0.02, 0.2, 0.5, 0.6, 0.7, 0.9, 1.0, 1.5, 1.9, 2.0, 3.0, 5.0])
+@pytest.mark.parametrize("top", [0.09, 0.21, 0.9])
+def test_log_axes_have_plain_labels_whatever_they_span(
+    write_run: Write, top: float, decades: float
+) -> None:
+    figure = training_figure([write_run("run", top, decades)])
+    figure_bytes(figure, "svg")
+    texts = [one for one in figure.findobj(Text) if isinstance(one, Text) and one.get_visible()]
+    assert not [one.get_text() for one in texts if "$" in one.get_text()]
+    panels = [axes for axes in figure.axes if axes.get_yscale() == "log"]
+    assert len(panels) == 2
+    for axes in panels:
+        low, high = axes.get_ylim()
+        ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
+        labelled = {
+            tick.label1.get_text(): tick.get_loc()
+            for tick in ticks
+            if tick.label1.get_text() and low <= tick.get_loc() <= high
+        }
+        assert 2 <= len(labelled) <= 9
+        for label, place in labelled.items():
+            assert float(label) == pytest.approx(place, rel=1e-5)
+
+
+def test_five_decades_are_labelled_at_powers_of_ten_alone(write_run: Write) -> None:
+    figure = training_figure([write_run("run", 0.2, 5)])
+    svg = figure_bytes(figure, "svg").decode()
+    labels = re.findall(r"<!-- (0\.\d+|\de-\d+) -->", svg)
+    assert {"0.1", "0.01", "0.001", "0.0001", "1e-05"} <= set(labels)
+    assert all(re.fullmatch(r"0\.0*1|1e-\d+", label) for label in labels)
+
+
+def test_runs_of_one_recipe_may_differ_in_seed_and_in_how_they_were_watched(
+    write_run: Write, sreval: Callable[..., Any], tmp_path: Path
+) -> None:
+    seed = {"updates": 90, "seed": 7}
+    watched = {"run": {"log_every": 5}, "about": "x", "choices": ["y"]}
+    folders = [write_run("a"), write_run("b", optimisation=seed, **watched)]
+    ran = sreval("figure", "training", *folders, "--out", tmp_path / "seeds.svg")
+    assert ran.code == 0, ran.err
+    assert "2 runs, mean and one standard deviation" in (tmp_path / "seeds.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"data": {"crop": 96, "batch": 8}}, "data.batch = 16 and 8"),
+        ({"network": {"name": "drcn", "scale": 4}}, "network.name = 'espcn' and 'drcn'"),
+        ({"optimisation": {"updates": 70, "seed": 0}}, "optimisation.updates = 90 and 70"),
+        ({"data_sha256": "bb"}, "data_sha256 = 'aa' and 'bb'"),
+    ],
+)
+def test_runs_of_two_recipes_or_of_other_data_are_not_averaged(
+    write_run: Write,
+    sreval: Callable[..., Any],
+    tmp_path: Path,
+    change: dict[str, Any],
+    difference: str,
+) -> None:
+    folders = [write_run("a"), write_run("b"), write_run("c", **change)]
+    ran = sreval("figure", "training", *folders, "--out", tmp_path / "curve.svg")
+    assert ran.code == 1
+    assert f"{folders[0]} and {folders[2]} " in ran.err
+    assert difference in ran.err
+    assert not (tmp_path / "curve.svg").exists()
+
+
+@pytest.mark.parametrize("facts", [None, "", "[]", "{}", '{"recipe": {}}', '{"recipe": 3}', "\xff"])
+def test_of_several_runs_each_must_say_what_it_was(
+    write_run: Write, sreval: Callable[..., Any], tmp_path: Path, facts: str | None
+) -> None:
+    folders = [write_run("a"), write_run("b")]
+    path = folders[1] / "run.json"
+    path.unlink()
+    if facts is not None:
+        path.write_bytes(facts.encode("latin-1"))
+    out = tmp_path / "curve.svg"
+    ran = sreval("figure", "training", *folders, "--out", out)
+    assert ran.code == 1
+    assert "should not" not in ran.err
+    assert str(folders[1]) in ran.err
+    alone = sreval("figure", "training", folders[1], "--out", out)
+    assert alone.code == 0, alone.err
