@@ -1,8 +1,9 @@
 """The losses of Ledig et al. 2017, section 2.2, on images in [-1, 1].
 
-Two readings are ours. The printed VGG loss sums over the channels of a feature map and divides
+Three readings are ours. The printed VGG loss sums over the channels of a feature map and divides
 by its width and height; here the channels are averaged too, as working implementations do. The
-adversarial loss sums over the batch in print; here it is the batch mean.
+adversarial loss sums over the batch in print; here it is the batch mean. The total variation is
+named and not printed; here it sums absolute differences, down and across.
 """
 
 from __future__ import annotations

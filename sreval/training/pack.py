@@ -114,16 +114,18 @@ def open_pack(
 
 
 def _photographs_in(folders: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
+    """The images of all folders, folder by folder, each once, in an order that a move keeps."""
+    files: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"No such folder: {folder}.", "Check the path given with --data.")
-        files += (f for f in folder.resolve().rglob("*") if f.suffix.lower() in SUFFIXES)
+        found = sorted(f for f in folder.resolve().rglob("*") if f.suffix.lower() in SUFFIXES)
+        files |= dict.fromkeys(found)
     if not files:
         raise DataError(
             f"No images in {_named(folders)}.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
         )
-    return sorted(set(files))
+    return list(files)
 
 
 def _size_and_time(file: Path) -> tuple[int, int]:

@@ -54,6 +54,21 @@ def test_pack_is_opened_again_and_its_hash_travels(
     assert open_pack([tmp_path / "elsewhere"], 4).sha256 == pack.sha256
 
 
+def test_the_hash_of_several_folders_is_of_their_order_and_not_of_their_names(
+    photographs: Path, tmp_path: Path
+) -> None:
+    names = sorted(p.name for p in photographs.iterdir())
+    for parts in (("a", "b"), ("z", "y")):
+        for part, own in zip(parts, (names[:3], names[3:]), strict=True):
+            (tmp_path / part).mkdir()
+            for name in own:
+                shutil.copy(photographs / name, tmp_path / part / name)
+    first = open_pack([tmp_path / "a", tmp_path / "b"], 4)
+    second = open_pack([tmp_path / "z", tmp_path / "y"], 4)
+    assert first.sha256 == second.sha256
+    assert [p.file for p in second.photographs] == names
+
+
 def test_the_first_of_two_packings_of_the_same_photographs_stands(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
