@@ -41,12 +41,13 @@ from sreval.training.run import train as run_training
     "--from",
     "start",
     type=click.Path(path_type=Path),
-    help="Weights, or a light checkpoint's folder, to begin from.",
+    help="What to begin from: weights, a run's folder, a model's name, or a light checkpoint.",
 )
 @click.option(
     "--light",
     is_flag=True,
-    help="Beside each checkpoint, keep the newest in files under 16 MB, for --from elsewhere.",
+    help="Beside each checkpoint, keep the newest in files under 16 MB, for --from elsewhere; "
+    "those of the discriminator may be left behind.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the folder.")
 def train(
