@@ -7,6 +7,7 @@ write only to the first three.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +52,11 @@ def find(kind: Kind, name: str) -> Path:
         if (folder / name).is_dir():
             return folder / name
     raise unknown_name(_ONE[kind], name, names(kind))
+
+
+def name_of(folder: Path) -> str:
+    """The name under which a folder is seen, a link's own one; `.` and `..` have one, too."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100
 
 
 def names(kind: Kind) -> list[str]:

@@ -145,8 +145,8 @@ class Store:
                 f"Another run is writing into {self._folder}.",
                 "Wait for its end, or give this one a folder of its own.",
             ) from None
-        except ImportError:
-            return
+        except (ImportError, OSError):
+            return  # Windows has none, some network file systems neither
 
     def _load(self) -> bool:
         """Take over what is there; whether the journal ends in the middle of a line."""

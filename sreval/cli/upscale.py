@@ -44,7 +44,7 @@ def upscale(
     from sreval.upscalers import Running, make_upscaler
     from sreval.upscalers.pictures import enlarge, read_picture, write_picture
 
-    found = [path for given in images for path in _pictures(given)]
+    found = list(dict.fromkeys(path for given in images for path in _pictures(given)))
     originals = {path.resolve() for path in found}
     targets: dict[Path, Path] = {}
     for path in found:

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from sreval.errors import DataError
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.training.recipe import first_difference
+from sreval.training.recipe import Recipe, first_difference
 
 LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
 NOT_DRAWN = ("step", "rate", "learning_rate")
@@ -77,9 +77,11 @@ def _identity(folder: Path) -> dict[str, Any]:
     path = folder / FACTS
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        recipe = {k: v for k, v in facts["recipe"].items() if k not in ("run", "about", "choices")}
-        optimisation = {k: v for k, v in recipe["optimisation"].items() if k != "seed"}
-        return recipe | {"optimisation": optimisation, "data_sha256": facts["data_sha256"]}
+        recipe = Recipe.model_validate(facts["recipe"])
+        identity = recipe.identity()
+        del identity["optimisation"]["seed"]
+        scored = recipe.run.model_dump(mode="json", include={"dataset", "protocol", "metrics"})
+        return identity | {"run": scored, "data_sha256": facts["data_sha256"]}
     except OSError as error:
         why = error.strerror
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -53,6 +53,12 @@ class FinishedRun:
     hardware: str
     vgg_factor: float
 
+    @property
+    def model(self) -> str:
+        """Where its model is found: the folder it had, or else the name."""
+        folder: str = self.facts.get("folder", "")
+        return folder if folder and Path(folder).is_dir() else self.facts["model"]
+
 
 def card(run: FinishedRun, weights: Path, scores: Sequence[Scored]) -> str:
     """The card of published weights, as Markdown."""
@@ -134,7 +140,7 @@ def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provena
 
 def _changes(run: FinishedRun) -> str:
     """What the run changed in its profile, such as ` with data.batch = 8`."""
-    profile = load_recipe(run.facts["model"], run.facts["profile"]).identity()
+    profile = load_recipe(run.model, run.facts["profile"]).identity()
     changed = [
         f"{key} = {json.dumps(new)}"
         for key, _, new in differences(profile, run.recipe.identity())
@@ -147,7 +153,7 @@ def _data(facts: dict[str, Any]) -> str:
     licences: dict[str, int] = facts["licences"]
     rows = "\n".join(f"| {name} | {count} |" for name, count in licences.items())
     use = "The weights are for non-commercial use, as part of the data is.\n\n"
-    absent = facts["by_hash_alone"]
+    absent = facts.get("by_hash_alone")
     compared = f", compared with {', '.join(absent)} by file hash alone" if absent else ""
     unknown = f"Of those {NOT_STATED}, the licence is the trainer's to know.\n\n"
     return (

@@ -102,7 +102,8 @@ def load_checkpoint(
         raise TrainingError(
             f"{path} was trained on other data: its manifest's SHA-256 is "
             f"{metadata['data_sha256'][:12]}, the data given have {data_sha256[:12]}.",
-            "Give the same photographs with --data, or begin anew in another --out.",
+            "Give the same photographs with --data, folders in the same order, or begin anew in "
+            "another --out.",
         )
     random.set_state(tensors.pop("random.sampler"))
     torch.set_rng_state(tensors.pop("random.cpu"))
@@ -129,7 +130,8 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
     }
     metadata = _metadata(LIGHT_FORMAT, learner.recipe, progress, data_sha256)
     unfinished = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    for left in folder.parent.glob(".step-*.part"):
+        shutil.rmtree(left, ignore_errors=True)
     for kind, tensors in forms.items():
         parts = _split(tensors) if tensors else []
         for place, part in enumerate(parts, 1):
@@ -179,7 +181,7 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
 def _parts(folder: Path, kind: str) -> list[Path]:
     """All files of one kind of a light form; none at all is right for the discriminator alone."""
     paths = sorted(folder.glob(f"{kind}-*-of-*.safetensors"))
-    wanted = int(paths[0].stem.rsplit("-", 1)[1]) if paths else kind == "light"
+    wanted = int(paths[0].stem.rsplit("-", 1)[1]) if paths else int(kind == "light")
     if len(paths) != wanted:
         raise TrainingError(
             f"{folder} holds {len(paths)} of {wanted} files {kind}-NN-of-MM.safetensors.",

@@ -70,7 +70,8 @@ def refuse_leaks(photographs: Sequence[Fingerprint], tests: Sequence[Fingerprint
     if photographs and tests:
         ours = np.stack([p.thumbnail for p in photographs])
         squares = np.stack([t.thumbnail for t in tests]).reshape(-1, THUMBNAIL, THUMBNAIL)
-        seen = [np.rot90(s, turn, (1, 2)) for s in (squares, squares.mT) for turn in range(4)]
+        both = squares, squares.swapaxes(1, 2)
+        seen = [np.rot90(each, turn, (1, 2)) for each in both for turn in range(4)]
         alike = np.max([ours @ square.reshape(len(tests), -1).T for square in seen], axis=0)
         pairs += [
             (photographs[i].name, tests[j].name, f"correlation {alike[i, j]:.3f}")

@@ -24,14 +24,17 @@ class Log:
     """The CSV files, pictures and TensorBoard events of one run, from `step` onwards.
 
     Rows of later steps, left by a run that was killed after its checkpoint, are removed first,
-    so that a resumed log reads as an uninterrupted one.
+    so that a resumed log reads as an uninterrupted one; with `anew`, all that a run left which
+    came to no checkpoint.
     """
 
-    def __init__(self, out: Path, step: int) -> None:
+    def __init__(self, out: Path, step: int, anew: bool = False) -> None:
         self.out = out
         for name in (LOSSES, VALIDATION):
-            # a run that begins validates before its first update
-            _cut(out / name, step or -1)
+            if anew:
+                (out / name).unlink(missing_ok=True)
+            else:
+                _cut(out / name, step)
         self.board = _tensorboard(out / "tensorboard", step)
 
     def losses(self, step: int, values: Mapping[str, float]) -> None:

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +37,12 @@ DIVERGED = 10.0
 _JUDGED = 10
 """As many updates since the last report say whether the run has diverged."""
 
-_LENGTH_KNOWN = 0.1
-"""The share of its minutes after which a run's number of updates is fixed at the latest."""
+_EARLY, _LATE = 0.1, 0.5
+"""Shares of its minutes after which the number of a run's updates is fixed, if it isn't yet: the
+first where enough updates were measured, the second at the latest."""
+
+_WORST = 4.0
+"""The MSE of black for white: no network that works is worse."""
 
 _HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 _STOPPING = (signal.SIGINT, signal.SIGTERM, _HANGUP)
@@ -58,6 +62,7 @@ class Training:
     out: Path
     data_sha256: str
     window: list[Terms] = field(default_factory=list)
+    unjudged: list[Terms] = field(default_factory=list)
 
 
 def loop(t: Training) -> int | None:
@@ -80,7 +85,9 @@ def loop(t: Training) -> int | None:
             rate = rate_at(o, progress.step, progress.total)
             t.learner.set_rate(rate, average_keeps(o, progress.step))
             t.window.append(_update(t))
+            t.unjudged.append(t.window[-1])
             progress.step += 1
+            clock.count()
             finished = progress.step == progress.total
 
             if progress.step % run.log_every == 0 or finished:
@@ -89,7 +96,7 @@ def loop(t: Training) -> int | None:
                 _show(t, clock)
             _fix_length(t, clock)
             if _validation_due(t):
-                _validate_or_save(t)
+                _validate_or_save(t, clock)
             due = clock.since_checkpoint() >= 60 * run.checkpoint_minutes and _can_judge(t)
             if due or finished or received or progress.step in run.keep_at:
                 clock.lap()
@@ -187,7 +194,18 @@ class _Clock:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.rate = 0.0
+        self.first: tuple[int, float] | None = None
         self.checkpoint()
+
+    def count(self) -> None:
+        """Note when the first update was done, which compiles and takes memory."""
+        if self.first is None:
+            self.first = self.progress.step, self.seconds()
+
+    def since_first(self) -> tuple[int, float]:
+        """Updates and seconds since the first one of this process."""
+        step, seconds = self.first or (self.progress.step, self.seconds())
+        return self.progress.step - step, self.seconds() - seconds
 
     def checkpoint(self) -> None:
         """Begin a lap after a checkpoint was written."""
@@ -218,12 +236,15 @@ class _Clock:
 
 
 def _report(t: Training, clock: _Clock) -> None:
-    """Means over the window to the log; the one place that waits for the device."""
-    means = _judge(t)
+    """Means over the window to the log."""
+    means = _means(t.window)
+    bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
+    if bad is not None:
+        raise _stopped(t, f"{bad} is {means[bad]}")
+    _judge(t)
     rate = clock.lap()
     t.window.clear()
     loss = _content_loss(t, means)
-    t.progress.best_loss = min(t.progress.best_loss, loss)
     learning_rate = t.learner.optimiser.param_groups[0]["lr"]
     t.log.losses(t.progress.step, {**means, "learning_rate": learning_rate, "rate": rate})
     if t.progress.step >= 2 * t.recipe.run.log_every:
@@ -238,45 +259,47 @@ def _show(t: Training, clock: _Clock) -> None:
 
 
 def _fix_length(t: Training, clock: _Clock, rate: float | None = None) -> None:
-    """The number of updates of a run of given minutes: from a `rate` measured on warm caches, or,
-    where that is long in coming, from the rate since the start."""
+    """The number of updates of a run of given minutes: from the `rate` of a report, or, where
+    that is long in coming, from the updates so far."""
     minutes, progress = t.recipe.optimisation.minutes, t.progress
     if progress.total is not None or not minutes:
         return
     seconds = clock.seconds()
     if rate is None:
-        if seconds < 60 * minutes * _LENGTH_KNOWN:
+        updates, measured = clock.since_first()
+        late = seconds >= 60 * minutes * _LATE
+        if not late and (updates < _JUDGED or seconds < 60 * minutes * _EARLY):
             return
-        rate = progress.step / seconds
+        rate = updates / measured if updates else progress.step / seconds
     progress.total = progress.step + max(1, int(max(0.0, 60 * minutes - seconds) * rate))
+
+
+def _means(terms: Sequence[Terms]) -> dict[str, float]:
+    """The mean of each term over some updates; this waits for the device."""
+    columns = {name: [each[name].float() for each in terms if name in each] for name in terms[0]}
+    means = torch.stack([torch.stack(column).mean() for column in columns.values()])
+    return dict(zip(columns, means.tolist(), strict=True))
 
 
 def _can_judge(t: Training) -> bool:
     """Whether no update was made since the last report, or enough to tell by."""
-    return not t.window or len(t.window) >= _JUDGED
+    return not t.window or len(t.unjudged) >= _JUDGED
 
 
-def _judge(t: Training) -> dict[str, float]:
-    """Means over the window; raises TrainingError where they are not finite or have diverged."""
-    names = t.window[0].keys()
-    sums = torch.stack(
-        [
-            torch.stack([terms[name].float() for terms in t.window if name in terms]).mean()
-            for name in names
-        ]
-    )
-    means = dict(zip(names, sums.tolist(), strict=True))
-    bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
-    if bad is not None:
-        raise _stopped(t, f"{bad} is {means[bad]}")
-    loss, before, bound = _content_loss(t, means), t.progress.best_loss, DIVERGED
+def _judge(t: Training) -> None:
+    """Raises TrainingError where the loss has diverged; too few updates wait for more."""
+    if len(t.unjudged) < _JUDGED:
+        return
+    loss, before = _content_loss(t, _means(t.unjudged)), t.progress.best_loss
+    bound = DIVERGED * before
     if math.isinf(before):
         # a single batch says less than the mean of many
-        before = _content_loss(t, {name: float(term) for name, term in t.window[0].items()})
-        bound = DIVERGED**2
-    if loss > bound * before:
+        before = _content_loss(t, {name: float(term) for name, term in t.unjudged[0].items()})
+        bound = max(DIVERGED**2 * before, _WORST)
+    if not loss <= bound:
         raise _stopped(t, f"the content loss has risen from {before:.4g} to {loss:.4g}")
-    return means
+    t.progress.best_loss = min(t.progress.best_loss, loss)
+    t.unjudged.clear()
 
 
 def _content_loss(t: Training, terms: Mapping[str, float]) -> float:
@@ -306,18 +329,18 @@ def _validation_due(t: Training) -> bool:
     return step % t.recipe.run.validate_every == 0 or step == t.progress.total
 
 
-def _validate_or_save(t: Training) -> None:
+def _validate_or_save(t: Training, clock: _Clock) -> None:
     """Validate; a validation that fails costs no update."""
     try:
         _validate(t)
     except Exception:
+        clock.lap()
         _save(t)
         raise
 
 
 def _save(t: Training) -> None:
-    if t.window and _can_judge(t):
-        _judge(t)
+    _judge(t)
     try:
         save_checkpoint(t.out, t.learner, t.sampler.random, t.progress, t.data_sha256)
     except TrainingError as error:

@@ -73,7 +73,7 @@ def get_model(name: str) -> Model:
     weights = folder / WEIGHTS
     there = weights.is_file()
     return Model(
-        folder.resolve().name,
+        content.name_of(folder),
         folder,
         recipe,
         tuple(profiles),

@@ -34,7 +34,7 @@ def read_run(folder: Path) -> FinishedRun:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         recipe = Recipe.model_validate(facts.pop("recipe"))
         progress = json.loads(read_metadata(checkpoints[-1][1])["progress"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise TrainingError(
             f"{folder / FACTS} is not what `sreval train` writes ({type(error).__name__}).",
             "It was edited, or comes from another version; train again.",
@@ -65,8 +65,8 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
             f"{folder} is a smoke run, which shows that training works and no more.",
             "Publish a run of another profile.",
         )
-    model, profile = run.facts["model"], run.facts["profile"]
-    if load_recipe(model, profile).network != run.recipe.network:
+    profile = run.facts["profile"]
+    if load_recipe(run.model, profile).network != run.recipe.network:
         raise UsageError(
             f"{folder} trained another network than profile {profile!r} of {run.recipe.name} "
             "names.",
@@ -76,10 +76,18 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     if (target / WEIGHTS).exists() and not replace:
         raise UsageError(f"{target} already has weights.", "Add --replace to put these instead.")
     network, provenance = load_network(folder / WEIGHTS)
-    write_weights(target / WEIGHTS, network, provenance, "fp16")
-    if not (target / RECIPE).exists():
-        shutil.copyfile(content.find("models", model) / RECIPE, target / RECIPE)
-    write_card(run, target)
+    # weights and their card appear together, whatever happens while they are scored
+    unfinished = target.with_name(f".{target.name}.part")
+    try:
+        write_weights(unfinished / WEIGHTS, network, provenance, "fp16")
+        write_card(run, unfinished)
+        target.mkdir(parents=True, exist_ok=True)
+        if not (target / RECIPE).exists():
+            shutil.copyfile(content.find("models", run.model) / RECIPE, target / RECIPE)
+        for name in (WEIGHTS, CARD):
+            (unfinished / name).replace(target / name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return target
 
 

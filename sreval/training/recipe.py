@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
@@ -176,9 +177,8 @@ def load_recipe(
     UsageError naming the file, the field, the bad value and the remedy.
     """
     path = content.find("models", name) / "recipe.toml"
-    raw = read_toml(path)
-    profiles = raw.pop("profiles", {})
-    if not isinstance(profiles, dict) or profile not in profiles:
+    raw, profiles = _read(path)
+    if profile not in profiles:
         raise unknown_name(f"profile of {path}", profile, profiles)
     merged = _merged(raw, profiles[profile])
     changes = dict(changes or {})
@@ -191,18 +191,18 @@ def load_recipe(
         recipe = Recipe.model_validate(merged)
     except ValidationError as error:
         raise config_error(f"{path} (profile {profile})", error) from None
-    folder = path.resolve().parent.name
+    folder = content.name_of(path.parent)
     if recipe.name != folder:
         raise UsageError(
             f"{path} is the recipe of {recipe.name!r}, but its folder is named {folder!r}.",
-            f'Write name = "{folder}" into it: weights are published under that name.',
+            "Give the recipe and its folder one name: weights are published under it.",
         )
     return recipe
 
 
 def profile_names(name: str) -> list[str]:
     """The profiles of a model's recipe in the file's order."""
-    return list(read_toml(content.find("models", name) / "recipe.toml").get("profiles", {}))
+    return list(_read(content.find("models", name) / "recipe.toml")[1])
 
 
 def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
@@ -237,6 +237,15 @@ def differences(
 def first_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
     """The dotted name of the first field in which two identities differ, with both values."""
     return next((f"{key} = {x!r} and {y!r}" for key, x, y in differences(a, b)), None)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A recipe's own fields, and the changes that each of its profiles makes."""
+    raw = read_toml(path)
+    profiles = raw.pop("profiles", {})
+    if not (isinstance(profiles, dict) and all(isinstance(p, dict) for p in profiles.values())):
+        raise UsageError(f"{path}: profiles are tables of changes.", "Write [profiles.paper].")
+    return raw, profiles
 
 
 def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

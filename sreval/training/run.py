@@ -6,7 +6,7 @@ import json
 import platform
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     """
     line = line or ProgressLine()
     recipe = requested_recipe(request)
-    out = request.out or Path("runs") / f"{Path(request.name).name}-{request.profile}"
+    out = request.out or Path("runs") / f"{recipe.name}-{request.profile}"
     checkpoints = list_checkpoints(out)
     if checkpoints and not request.resume:
         raise UsageError(
@@ -116,11 +116,23 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             f"ends after {progress.total:,}.",
             "Its weights.safetensors are the result already; for fewer updates, begin anew.",
         )
+    alone = progress.generator_waits_until
+    if progress.total is not None and alone >= progress.total > 0:
+        raise UsageError(
+            f"The discriminator is to be trained alone up to update {alone:,}, and the run ends "
+            f"after {progress.total:,}.",
+            "Give it more updates.",
+        )
     _note_hardware(progress, device, line)
     with _alone_in(out):
+        if list_checkpoints(out) != checkpoints:
+            raise UsageError(
+                f"Another run has written into {out} meanwhile.",
+                "Add --resume to go on with it, or give another --out.",
+            )
         facts = _facts(request, recipe, pack, by_hash_alone)
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
-        log = Log(out, progress.step)
+        log = Log(out, progress.step, anew=not checkpoints)
         training = Training(
             recipe, learner, sampler, validator, progress, log, line, out, pack.sha256
         )
@@ -171,7 +183,7 @@ def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
     try:
         facts = json.loads((out / FACTS).read_text(encoding="utf-8"))
         before = {key: facts["recipe"]["run"][key] for key in ("dataset", "protocol", "metrics")}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return  # it is written anew
     for key, old in before.items():
         new = asked[key]
@@ -191,16 +203,17 @@ def _alone_in(out: Path) -> Iterator[None]:
     except OSError as error:
         raise write_error(out, error) from error
     with file:
-        with suppress(ImportError):  # Windows has none
+        try:
             import fcntl
 
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"Another run is writing into {out}.",
-                    "Wait for its end, or give this one another --out.",
-                ) from None
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"Another run is writing into {out}.",
+                "Wait for its end, or give this one another --out.",
+            ) from None
+        except (ImportError, OSError):
+            pass  # Windows has none, some network file systems neither
         yield
 
 
@@ -222,13 +235,13 @@ def _facts(
 ) -> dict[str, Any]:
     """What a card will say of a run, that neither its checkpoint nor its weights hold.
 
-    A model that the package doesn't bring is kept by its folder's path, so that it is found from
-    everywhere.
+    `folder` is that of a model which the package doesn't bring.
     """
-    folder = content.find("models", request.name).resolve()
-    packaged = folder.parent == content.packaged("models").resolve()
+    folder = content.find("models", request.name).absolute()
+    packaged = folder.parent.resolve() == content.packaged("models").resolve()
     return {
-        "model": folder.name if packaged else str(folder),
+        "model": recipe.name,
+        "folder": "" if packaged else str(folder),
         "profile": request.profile,
         "recipe": recipe.model_dump(mode="json"),
         "photographs": len(pack.photographs),
@@ -294,12 +307,14 @@ def _start(given: Path) -> Path:
     A run's folder stands for its weights, its folder `light` for the newest light form, and a
     model's name for the weights of that model.
     """
-    if not given.exists():
-        named = str(given) in content.names("models")
-        return content.find("models", str(given)) / "weights.safetensors" if named else given
+    if given.is_file() or any(given.glob("light-*")):
+        return given
     if (given / "weights.safetensors").is_file():
         return given / "weights.safetensors"
-    return max(given.glob("step-*"), default=given)
+    forms = sorted(given.glob("step-*"))
+    if not forms and str(given) in content.names("models"):
+        return content.find("models", str(given)) / "weights.safetensors"
+    return forms[-1] if forms else given
 
 
 def _note_hardware(progress: Progress, device: torch.device, line: ProgressLine) -> None:

@@ -80,6 +80,16 @@ def test_a_folder_stands_for_the_images_in_it(
     assert np.array_equal(read_pixels(out / "a.png"), photograph.repeat(4, 0).repeat(4, 1))
 
 
+def test_a_picture_named_twice_is_taken_once(sreval: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (8, 8), "teal").save(folder / "a.png")
+    out = tmp_path / "out"
+    ran = sreval("upscale", folder, folder / "a.png", "--method", "bicubic", "--out", out)
+    assert ran.code == 0, ran.err
+    assert [path.name for path in out.iterdir()] == ["a.png"]
+
+
 def test_a_bad_picture_in_a_folder_does_not_stop_the_others(
     sreval: Run, tmp_path: Path, photograph: UInt8
 ) -> None:

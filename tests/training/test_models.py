@@ -159,6 +159,48 @@ def test_a_run_is_published_from_anywhere(
     assert load_recipe("tiny-espcn").about == load_recipe(str(home / "models/tiny-espcn")).about
 
 
+def test_a_run_whose_model_s_folder_is_gone_is_found_by_name(
+    home: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.rename(home.with_name("moved"))
+    monkeypatch.setenv("SREVAL_HOME", str(home.with_name("moved")))
+    folder = publish(finished)
+    assert folder == home.with_name("moved") / "models/tiny-espcn"
+    assert "| Recipe | profile `paper`, SHA-256" in (folder / "card.md").read_text()
+
+
+def test_weights_and_card_appear_together(
+    home: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = publish(finished)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sreval.training.publish.score", interrupted)
+    (finished / "weights.safetensors").write_bytes(before["weights.safetensors"])
+    with pytest.raises(KeyboardInterrupt):
+        publish(finished, replace=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny-espcn"]
+
+
+def test_a_run_from_before_the_hashes_were_noted_is_published(finished: Path) -> None:
+    facts = json.loads((finished / "run.json").read_text())
+    del facts["by_hash_alone"], facts["folder"]
+    (finished / "run.json").write_text(json.dumps(facts))
+    assert "by file hash alone" not in (publish(finished) / "card.md").read_text()
+
+
+def test_a_linked_model_bears_the_link_s_name(home: Path, finished: Path) -> None:
+    folder = publish(finished)
+    folder.rename(home / "elsewhere")
+    folder.symlink_to(home / "elsewhere")
+    assert "tiny-espcn" in {model.name for model in list_models()[0]}
+    assert verify_model("tiny-espcn").name == "tiny-espcn"
+
+
 def test_what_is_no_run_s_facts_is_said(finished: Path) -> None:
     (finished / "run.json").write_text('{"model": "tiny-espcn"}')
     with pytest.raises(TrainingError, match=r"run\.json"):
@@ -169,14 +211,19 @@ def test_a_broken_model_hides_no_other(
     home: Path, finished: Path, sreval: Callable[..., Any]
 ) -> None:
     publish(finished)
-    for name, text in (("empty", 'name = "empty"'), ("odd", "name = ")):
+    for name, text in (
+        ("empty", 'name = "empty"'),
+        ("odd", "name = "),
+        ("number", "profiles = 3"),
+        ("numbers", "profiles.paper = 3"),
+    ):
         (home / "models" / name).mkdir()
         (home / "models" / name / "recipe.toml").write_text(text)
     listed = sreval("models", "list", "--json")
     assert listed.code == 3
     assert "tiny-espcn" in {row["name"] for row in json.loads(listed.out)}
     assert "empty/recipe.toml has no profiles" in listed.err
-    assert "odd/recipe.toml" in listed.err
+    assert all(f"{name}/recipe.toml" in listed.err for name in ("odd", "number", "numbers"))
     verified = sreval("models", "verify")
     assert verified.code == 1
     assert "tiny-espcn: in order" in verified.out

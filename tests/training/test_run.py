@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 import re
@@ -25,7 +26,7 @@ from sreval.networks.weights import load_network
 from sreval.training.checkpoint import list_checkpoints
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
-from sreval.training.pack import open_pack
+from sreval.training.pack import Pack, open_pack
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, resume_command, train
 from sreval.training.steps import Learner, Terms
@@ -227,8 +228,25 @@ def test_nan_stops_and_names_the_last_good_checkpoint(
         run(model, photographs, tmp_path / "run")
 
 
+def test_minutes_are_not_counted_from_the_update_that_compiles(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def first_slow(self: Learner, *_: torch.Tensor, **__: bool) -> Terms:
+        calls.append(1)
+        time.sleep(0.2 if len(calls) == 1 else 0.005)
+        return {"mse": torch.tensor(0.1)}
+
+    monkeypatch.setattr(Learner, "update", first_slow)
+    changes = {"run.log_every": 1000}
+    request = Request(model, [photographs], tmp_path, "timed", changes=changes, device="cpu")
+    assert train(request).step > 20  # in 0.6 s; 2 or 3 at the rate of the first
+
+
+@pytest.mark.parametrize("log_every", [20, 3])
 @pytest.mark.parametrize(
-    ("good", "checkpoint"), [(40, "last good checkpoint is .*step-00000040"), (1, "No checkpoint")]
+    ("good", "checkpoint"), [(40, "last good checkpoint is .*step-000000[34]"), (1, "")]
 )
 def test_divergence_stops_and_names_a_checkpoint_from_before(
     model: str,
@@ -237,6 +255,7 @@ def test_divergence_stops_and_names_a_checkpoint_from_before(
     monkeypatch: pytest.MonkeyPatch,
     good: int,
     checkpoint: str,
+    log_every: int,
 ) -> None:
     update = Learner.update
     calls = []
@@ -247,9 +266,25 @@ def test_divergence_stops_and_names_a_checkpoint_from_before(
         return {**terms, "mse": torch.tensor(0.1 if len(calls) <= good else 500.0)}
 
     monkeypatch.setattr(Learner, "update", diverging)
-    changes = {"run.log_every": 20}
+    changes = {"run.log_every": log_every}
     with pytest.raises(TrainingError, match=rf"has risen from 0\.1 to.*{checkpoint}"):
         run(model, photographs, tmp_path / "run", steps=200, changes=changes)
+
+
+def test_a_flat_first_crop_is_no_sign_of_divergence(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+    calls = []
+
+    def lucky(self: Learner, *batch: torch.Tensor, **_: bool) -> Terms:
+        calls.append(1)
+        terms = update(self, batch[0], batch[1])
+        return {**terms, "mse": torch.tensor(1e-5 if len(calls) == 1 else 0.01)}
+
+    monkeypatch.setattr(Learner, "update", lucky)
+    changes = {"run.log_every": 20}
+    assert run(model, photographs, tmp_path, steps=60, changes=changes).step == 60
 
 
 def test_a_validation_that_fails_costs_no_update(
@@ -305,6 +340,56 @@ def test_a_run_is_not_made_shorter_than_it_is(
     with pytest.raises(UsageError, match="holds 4 updates, and the run ends after 2"):
         run(model, photographs, out, resume=True, steps=2)
     assert (out / "run.json").read_bytes() == facts
+
+
+def test_a_run_that_begins_leaves_no_row_of_one_that_came_to_nothing(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    out = run(model, photographs, tmp_path / "run").out
+    shutil.rmtree(out / "checkpoints")
+    run(model, photographs, out, changes={"run.metrics": ["ssim"], "run.validate_every": 2})
+    scores = rows(out / "validation.csv")
+    assert [row["step"] for row in scores] == ["0", "2", "4"]
+    assert all(set(row) == {"step", "ssim"} for row in scores)
+
+
+def test_a_discriminator_must_not_train_alone_to_the_end(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    changes = {"optimisation.discriminator_warmup": 4}
+    with pytest.raises(UsageError, match="alone up to update 4, and the run ends after 4"):
+        run(model, photographs, tmp_path / "run", changes=changes)
+
+
+def test_a_run_that_another_overtook_is_refused(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr("sreval.training.run.open_pack", overtaken(model, photographs, out))
+    with pytest.raises(UsageError, match="Another run has written"):
+        run(model, photographs, out)
+
+
+def overtaken(model: str, photographs: Path, out: Path) -> Callable[..., Pack]:
+    """As open_pack, but another run begins and ends meanwhile, once."""
+    others = [lambda: run(model, photographs, out)]
+
+    def opened(*args: Any) -> Pack:
+        if others:
+            others.pop()()
+        return open_pack(*args)
+
+    return opened
+
+
+def test_a_file_system_without_locks_will_do(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    assert run(model, photographs, tmp_path / "run").step == 4
 
 
 def test_two_runs_never_share_a_folder(model: str, photographs: Path, tmp_path: Path) -> None:
@@ -392,6 +477,7 @@ def test_a_model_s_name_stands_for_its_weights(
     monkeypatch.chdir(tmp_path)
     weights = run("tiny", photographs, tmp_path / "first").weights
     shutil.copy(weights, "models/tiny")
+    Path("tiny").mkdir()
     second = run("tiny", photographs, tmp_path / "second", start=Path("tiny"))
     _, provenance = load_network(second.weights)
     assert "started from tiny after 4 updates" in provenance.notes[0]
