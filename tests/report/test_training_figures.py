@@ -23,6 +23,7 @@ RECIPE: dict[str, Any] = {
     "about": "",
     "choices": [],
     "network": {"name": "espcn", "scale": 4},
+    "loss": {"mse": 1.0},
     "data": {"crop": 96, "batch": 16},
     "optimisation": {"updates": 90, "seed": 0},
     "run": {"log_every": 10},
@@ -101,7 +102,9 @@ def test_runs_of_one_recipe_may_differ_in_seed_and_in_how_they_were_watched(
     ("change", "difference"),
     [
         ({"data": {"crop": 96, "batch": 8}}, "data.batch = 16 and 8"),
-        ({"network": {"name": "drcn", "scale": 4}}, "network.name = 'espcn' and 'drcn'"),
+        ({"network": {"name": "espcn", "scale": 2}}, "network.scale = 4 and 2"),
+        ({"run": {"dataset": "Set14"}}, "run.dataset = 'Set5' and 'Set14'"),
+        ({"run": {"metrics": ["psnr"]}}, "run.metrics = ['psnr', 'ssim'] and ['psnr']"),
         ({"optimisation": {"updates": 70, "seed": 0}}, "optimisation.updates = 90 and 70"),
         ({"data_sha256": "bb"}, "data_sha256 = 'aa' and 'bb'"),
     ],
