@@ -235,13 +235,13 @@ def test_minutes_are_not_counted_from_the_update_that_compiles(
 
     def first_slow(self: Learner, *_: torch.Tensor, **__: bool) -> Terms:
         calls.append(1)
-        time.sleep(0.2 if len(calls) == 1 else 0.005)
+        time.sleep(1 if len(calls) == 1 else 0.01)
         return {"mse": torch.tensor(0.1)}
 
     monkeypatch.setattr(Learner, "update", first_slow)
-    changes = {"run.log_every": 1000}
+    changes = {"run.log_every": 1000, "optimisation.minutes": 0.05}
     request = Request(model, [photographs], tmp_path, "timed", changes=changes, device="cpu")
-    assert train(request).step > 20  # in 0.6 s; 2 or 3 at the rate of the first
+    assert train(request).step > 6  # in 3 s; 3 at the rate of the first
 
 
 @pytest.mark.parametrize("log_every", [20, 3])
