@@ -64,6 +64,24 @@ def require_text(name: str) -> None:
         ) from None
 
 
+def claim(file: IO[str], folder: Path) -> None:
+    """Hold a folder, by an open file in it, for this run until the file is closed.
+
+    Raises DataError where another run holds it, and the system can tell.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DataError(
+            f"Another run is writing into {folder}.",
+            "Wait for its end, or give this one a folder of its own.",
+        ) from None
+    except (ImportError, OSError):
+        pass  # Windows has none, some network file systems neither
+
+
 def write_error(path: Path, error: OSError) -> DataError:
     """The one sentence a user reads when ``path`` could not be written."""
     return DataError(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sreval.errors import DataError
-from sreval.files import write_atomic, write_error
+from sreval.files import claim, write_atomic, write_error
 
 FORMAT = 1
 Subject = tuple[str, int, str, str]
@@ -124,7 +124,11 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
-            self._claim()
+            try:
+                claim(self._journal, folder)
+            except DataError:
+                self._journal.close()  # the other run's journal stays
+                raise
             try:
                 self._journal.write("\n" if self._load() else "")
             except BaseException:
@@ -132,21 +136,6 @@ class Store:
                 raise
         except OSError as error:
             raise write_error(folder, error) from error
-
-    def _claim(self) -> None:
-        """Refuse a folder that another run is writing into, where the system can tell."""
-        try:
-            import fcntl
-
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._journal.close()
-            raise DataError(
-                f"Another run is writing into {self._folder}.",
-                "Wait for its end, or give this one a folder of its own.",
-            ) from None
-        except (ImportError, OSError):
-            return  # Windows has none, some network file systems neither
 
     def _load(self) -> bool:
         """Take over what is there; whether the journal ends in the middle of a line."""

@@ -35,7 +35,7 @@ DIVERGED = 10.0
 """A window's content loss this many times the least one so far stops the run."""
 
 _JUDGED = 10
-"""As many updates since the last report say whether the run has diverged."""
+"""How many updates it takes to say whether the run has diverged."""
 
 _EARLY, _LATE = 0.1, 0.5
 """Shares of its minutes after which the number of a run's updates is fixed, if it isn't yet: the
@@ -268,9 +268,10 @@ def _fix_length(t: Training, clock: _Clock, rate: float | None = None) -> None:
     if rate is None:
         updates, measured = clock.since_first()
         late = seconds >= 60 * minutes * _LATE
-        if not late and (updates < _JUDGED or seconds < 60 * minutes * _EARLY):
+        early = updates >= _JUDGED and seconds >= 60 * minutes * _EARLY
+        if not (updates and (early or late)):
             return
-        rate = updates / measured if updates else progress.step / seconds
+        rate = updates / measured
     progress.total = progress.step + max(1, int(max(0.0, 60 * minutes - seconds) * rate))
 
 

@@ -16,7 +16,7 @@ import torch
 from sreval import content
 from sreval.devices import pick_device
 from sreval.errors import TrainingError, UsageError, WeightsError
-from sreval.files import sha256_file, write_atomic, write_error
+from sreval.files import claim, sha256_file, write_atomic, write_error
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import (
     STARTED,
@@ -196,24 +196,14 @@ def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
 
 @contextmanager
 def _alone_in(out: Path) -> Iterator[None]:
-    """Refuse a folder that another run is writing into, where the system can tell."""
+    """Write into a folder while no other run does. Raises DataError otherwise."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         file = (out / ".lock").open("w", encoding="utf-8")
     except OSError as error:
         raise write_error(out, error) from error
     with file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"Another run is writing into {out}.",
-                "Wait for its end, or give this one another --out.",
-            ) from None
-        except (ImportError, OSError):
-            pass  # Windows has none, some network file systems neither
+        claim(file, out)
         yield
 
 

@@ -416,6 +416,7 @@ def test_two_runs_into_one_folder_are_refused(photos: Path, out: Path) -> None:
     first = Store(out)
     with pytest.raises(DataError, match="Another run is writing into"):
         go(photos, out)
+    assert (out / JOURNAL).is_file()
     first.close()
     assert go(photos, out).reused == 3
 
