@@ -1,8 +1,18 @@
-"""The device that a user names, found before any work is done."""
+"""The device that a user names, and arithmetic there that is what it is called."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
 from sreval.errors import UsageError
+
+_lock = threading.Lock()
+_inside = 0
+_restore: list[Callable[[], Any]] = []
 
 
 def pick_device(name: str) -> str:
@@ -20,3 +30,98 @@ def pick_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise UsageError(f"No device {name!r} ({reason}).", "Use auto, cpu or cuda.") from None
     return name
+
+
+def slow_bf16(device: str) -> bool:
+    """Whether it is a processor that has no arithmetic for bf16, as far as torch can tell."""
+    import torch
+
+    if torch.device(device).type != "cpu":
+        return False
+    # torch has no public name for this, and none at all where it was built without oneDNN
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is not None and not supported()
+
+
+@contextmanager
+def exact_fp32() -> Iterator[None]:
+    """Convolutions and products of fp32 computed in fp32, whatever the process has set.
+
+    On CUDA torch rounds a convolution's factors to TF32 by default, whose 10 bits of mantissa
+    move one value of an image in forty by a level. Off within are TF32, bf16 in fp32's place on
+    the CPU, autocast, and cuDNN's choice among algorithms by their time, for each rounds in its
+    own way. Autocast is the thread's; the others are the whole process's, so the last of several
+    threads to leave restores them.
+    """
+    global _inside
+    import torch
+
+    with _lock:
+        if not _inside:
+            _restore[:] = _set_exact()
+        _inside += 1
+    try:
+        with ExitStack() as stack:
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                for restore in _restore:
+                    restore()
+
+
+@contextmanager
+def convolutions(*, tf32: bool, fastest: bool) -> Iterator[None]:
+    """How cuDNN computes convolutions inside: those of fp32 in TF32 or not, and by which algorithm.
+
+    `fastest` times the algorithms and takes the fastest for each shape; otherwise the same input
+    gives the same bits each time. The settings are the whole process's.
+    """
+    import torch
+
+    cudnn: Any = torch.backends.cudnn
+    switches = [
+        (cudnn.conv, "fp32_precision", "tf32" if tf32 else "ieee")
+        if hasattr(cudnn, "conv")
+        else (cudnn, "allow_tf32", tf32),
+        (cudnn, "benchmark", fastest),
+        (cudnn, "deterministic", not fastest),
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in switches]
+    try:
+        for owner, name, value in switches:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+
+def _set_exact() -> list[Callable[[], Any]]:
+    """Set the process's switches; what puts each back."""
+    import torch
+
+    backends: Any = torch.backends
+    switches: list[tuple[Any, str, Any]] = [(backends.cudnn, "benchmark", False)]
+    # torch 2.9 has a switch for each kind of operation, and complains of the older ones
+    newer = hasattr(backends.cuda.matmul, "fp32_precision")
+    if newer:
+        cuda = (backends.cudnn.conv, backends.cuda.matmul)
+        cpu = (backends.mkldnn.conv, backends.mkldnn.matmul)
+        switches += [(operation, "fp32_precision", "ieee") for operation in (*cuda, *cpu)]
+    else:
+        switches.append((backends.cudnn, "allow_tf32", False))
+    restore: list[Callable[[], Any]] = []
+    for owner, name, value in switches:
+        restore.append(partial(setattr, owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+    if not newer:
+        # of the CPU's products, too
+        before = torch.get_float32_matmul_precision()
+        restore.append(partial(torch.set_float32_matmul_precision, before))
+        torch.set_float32_matmul_precision("highest")
+    return restore

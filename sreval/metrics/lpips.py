@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from sreval import settings
+from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
 from sreval.files import sha256_file
 
@@ -59,9 +60,9 @@ _loading = threading.Lock()
 def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu") -> float:
     """LPIPS of two uint8 images (H, W[, 3]) of one shape: 0 for equal ones, larger is worse.
 
-    Grey is repeated to RGB; values go to [-1, 1]. Raises ImageError for images smaller than
-    the trunk takes, DataError when the trunk's weights aren't at hand, ValueError on different
-    shapes.
+    Grey is repeated to RGB; values go to [-1, 1]; computed in fp32, never in TF32. Raises
+    ImageError for images smaller than the trunk takes, DataError when the trunk's weights aren't
+    at hand, ValueError on different shapes.
     """
     if reference.shape != image.shape:
         raise ValueError(f"shapes differ: {reference.shape} and {image.shape}")
@@ -73,7 +74,7 @@ def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu"
             "Score larger images.",
         )
     model = load_model(net, device)
-    with torch.inference_mode():
+    with exact_fp32(), torch.inference_mode():
         value: torch.Tensor = model(_to_tensor(reference, device), _to_tensor(image, device))
     return float(value)
 
@@ -125,7 +126,9 @@ def _model(net: Net, device: str, weights: Path) -> torch.nn.Module:
     import lpips as package
 
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", UserWarning)  # torchvision's, on lpips' old arguments
+        # torchvision's, on lpips' old arguments; torch 2.5's, on how it loads its own weights
+        for kind in (UserWarning, FutureWarning):
+            warnings.simplefilter("ignore", kind)
         model: torch.nn.Module = package.LPIPS(net=net, pnet_rand=True, verbose=False)
     trunk = model.get_submodule("net")
     state = _trunk_state(weights)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sreval.devices import exact_fp32
 from sreval.errors import ImageError
 from sreval.threads import one_thread
 
@@ -149,7 +150,7 @@ def _weighted_mean(
     def work(share: list[slice]) -> list[tuple[float, float]]:
         return [score(sums) for sums in _window_sums(x, y, kernel, padding, share)]
 
-    with one_thread() as threads:
+    with exact_fp32(), one_thread() as threads:
         workers = max(1, min(threads, len(strips) // _LEAST_STRIPS))
         size = -(-len(strips) // workers)
         shares = [strips[start : start + size] for start in range(0, len(strips), size)]

@@ -32,4 +32,5 @@ def _matrix(size: int, scale: int, dtype: torch.dtype, device: torch.device) -> 
 def _keys(d: Tensor) -> Tensor:
     near = 1.5 * d**3 - 2.5 * d**2 + 1
     far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
-    return torch.where(d <= 1, near, torch.where(d < 2, far, 0))
+    # zeros made on the device: a number would be copied there, and the copy waited for
+    return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))

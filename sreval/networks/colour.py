@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,8 +13,7 @@ _OFFSET = 16 / 255
 
 def luma(rgb: Tensor) -> Tensor:
     """rgb: (N, 3, H, W) in [0, 1]; returns (N, 1, H, W) in [16/255, 235/255]."""
-    weights = torch.tensor(_WEIGHTS, dtype=rgb.dtype, device=rgb.device).view(1, 3, 1, 1)
-    return (rgb * weights).sum(1, keepdim=True) + _OFFSET
+    return (rgb * per_channel(_WEIGHTS, rgb)).sum(1, keepdim=True) + _OFFSET
 
 
 def with_luma(rgb: Tensor, new: Tensor) -> Tensor:
@@ -21,3 +22,12 @@ def with_luma(rgb: Tensor, new: Tensor) -> Tensor:
     With Cb and Cr held, a step of luma moves R, G and B by 255/219 of it.
     """
     return rgb + (new - luma(rgb)) * (255 / 219)
+
+
+def per_channel(values: Sequence[float], like: Tensor) -> Tensor:
+    """The values as (1, C, 1, 1), of the dtype and on the device of `like`.
+
+    They are filled in there: a copy from the host would wait for the device, and can't be
+    captured in a CUDA graph.
+    """
+    return torch.cat([like.new_full((1, 1, 1, 1), value) for value in values], 1)

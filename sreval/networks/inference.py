@@ -1,8 +1,8 @@
 """Images through a trained network: folded, in batches of one size, in tiles where asked.
 
 Folding puts batch norm's factor and offset into the convolution before it; SRResNet's output
-layer is computed in packed form. A tile is computed
-with a halo as wide as the network sees, so that its core is what the whole image would give.
+layer is computed in packed form. A tile is computed with a halo as wide as the network sees, so
+that its core is what the whole image would give. fp32 is never TF32 here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sreval.devices import exact_fp32
 from sreval.networks.architecture import Architecture
 from sreval.networks.bicubic import upscale_bicubic
-from sreval.networks.colour import luma, with_luma
+from sreval.networks.colour import luma, per_channel, with_luma
 from sreval.networks.packing import packed
 
 Precision = Literal["fp32", "bf16"]
@@ -100,6 +101,7 @@ class Inference:
         return [results[place] for place in range(len(images))]
 
     @torch.inference_mode()
+    @exact_fp32()
     def tensor(self, low: Tensor) -> Tensor:
         """low: (N, 3 or 1, H, W) in [0, 1]; returns (N, as many, scale H, scale W) in [0, 1].
 
@@ -114,6 +116,7 @@ class Inference:
         return result
 
     @torch.inference_mode()
+    @exact_fp32()
     def _stack(self, stack: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         peak = np.iinfo(str(stack.dtype)).max
         planes = stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
@@ -157,7 +160,7 @@ class Inference:
         rgb = self._forward(low.expand(-1, 3, -1, -1))
         if not grey:
             return rgb
-        return (rgb * rgb.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        return (rgb * per_channel(_GREY, rgb)).sum(1, keepdim=True)
 
     def _forward(self, low: Tensor) -> Tensor:
         before, after = self.architecture.input_range, self.architecture.output_range

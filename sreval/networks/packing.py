@@ -33,7 +33,11 @@ class Packed(nn.Module):
         output = self.network.output
         assert output.bias is not None
         kernel, bias = packed_kernel(output.weight), output.bias.repeat_interleave(4)
-        return pixel_shuffle(conv2d(squares, kernel, bias, padding=2), 2)
+        if not (low.device.type == "cuda" and torch.is_autocast_enabled("cuda")):
+            return pixel_shuffle(conv2d(squares, kernel, bias, padding=2), 2)
+        # in bf16 an output near 1 is off by half a level of 255, and a GPU has the time
+        with torch.autocast("cuda", enabled=False):
+            return pixel_shuffle(conv2d(squares.float(), kernel, bias, padding=2), 2)
 
 
 def packed(network: nn.Module) -> nn.Module:

@@ -1,7 +1,8 @@
 """PReLU with one slope (He et al. 2015), with a backward pass made for the CPU.
 
 torch's own writes the slope's gradient element by element before it sums it up, which costs more
-than the convolution beside it. On other devices, and where nothing is learnt, this is torch's.
+than the convolution beside it. On other devices, and where nothing is learnt or the network is
+traced, exported or compiled, this is torch's: ours reads the slope as a number.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ class PReLU(nn.PReLU):
     def forward(self, input: Tensor) -> Tensor:
         """input: any shape and float dtype; returns the same."""
         learning = torch.is_grad_enabled() and input.requires_grad
-        if learning and input.device.type == "cpu" and not torch.compiler.is_compiling():
+        recorded = torch.compiler.is_compiling() or _tracing()
+        if learning and input.device.type == "cpu" and not recorded:
             result: Tensor = _OneSlope.apply(input, self.weight)
             return result
         return super().forward(input)
+
+
+def _tracing() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]
 
 
 class _OneSlope(torch.autograd.Function):

@@ -27,9 +27,9 @@ FILES = ("vgg19_features_caffe_fp16.safetensors", "vgg19_features_torchvision.sa
 _CAFFE = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 _TORCHVISION = "RGB, 0..1, ImageNet mean and std"
 _PREPARATION = {
-    # (channel order, factor and mean of the values 0..1)
-    _CAFFE: ((2, 1, 0), (255.0,) * 3, (103.939 / 255, 116.779 / 255, 123.68 / 255)),
-    _TORCHVISION: ((0, 1, 2), (1 / 0.229, 1 / 0.224, 1 / 0.225), (0.485, 0.456, 0.406)),
+    # (whether the channels are turned round, factor and mean of the values 0..1)
+    _CAFFE: (True, (255.0,) * 3, (103.939 / 255, 116.779 / 255, 123.68 / 255)),
+    _TORCHVISION: (False, (1 / 0.229, 1 / 0.224, 1 / 0.225), (0.485, 0.456, 0.406)),
 }
 
 
@@ -41,9 +41,8 @@ class VGGFeatures(nn.Module):
 
     def __init__(self, names: tuple[str, ...], preparation: str = _CAFFE) -> None:
         super().__init__()
-        order, factor, mean = _PREPARATION[preparation]
+        self.turned, factor, mean = _PREPARATION[preparation]
         self.names = names
-        self.order = list(order)
         self.register_buffer("factor", torch.tensor(factor).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.features = nn.Sequential()
@@ -62,7 +61,9 @@ class VGGFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """x: (N, 3, H, W) in [-1, 1]; returns maps (N, C, H / 2^(i-1), W / 2^(i-1))."""
-        x = ((x[:, self.order] + 1) / 2 - self.mean) * self.factor
+        # a list as an index would be copied to the device, and the copy waited for
+        x = x.flip(1) if self.turned else x
+        x = ((x + 1) / 2 - self.mean) * self.factor
         found: dict[str, Tensor] = {}
         for place, layer in enumerate(self.features):
             x = layer(x)

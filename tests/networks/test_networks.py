@@ -148,3 +148,19 @@ def test_drcn_output_is_the_weighted_sum_of_all_recursions() -> None:
     wanted = sum(w * o for w, o in zip(network.sum_weights.tolist(), outputs, strict=True))
     assert isinstance(wanted, torch.Tensor)
     assert torch.allclose(network(low), wanted, atol=1e-6)
+
+
+def test_bicubic_to_the_last_bit_by_its_formula() -> None:
+    """As two products with a matrix of Keys's kernel, whose far end is a plain zero."""
+
+    def matrix(size: int, scale: int) -> torch.Tensor:
+        place = (torch.arange(scale * size, dtype=torch.float64) + 0.5) / scale - 0.5
+        taps = place.floor().long()[:, None] + torch.arange(-1, 3)
+        d = (place[:, None] - taps).abs()
+        near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+        weights = torch.where(d <= 1, near, torch.where(d < 2, far, 0))
+        lines = torch.zeros(scale * size, size, dtype=torch.float64)
+        return lines.scatter_add_(1, taps.clamp(0, size - 1), weights).float()
+
+    x = torch.rand(2, 3, 7, 5)
+    assert torch.equal(upscale_bicubic(x, 3), matrix(7, 3) @ x @ matrix(5, 3).T)

@@ -11,6 +11,7 @@ from sreval.errors import WeightsError
 from sreval.networks.vgg import FILES, NAMES, VGGFeatures, find_vgg, load_vgg
 from sreval.networks.weights import serialise
 
+CAFFE = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 TORCHVISION = "RGB, 0..1, ImageNet mean and std"
 
 
@@ -55,6 +56,37 @@ def test_caffe_preparation_is_bgr_minus_the_mean() -> None:
     assert torch.allclose(seen[0], bgr, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("preparation", "order", "factor", "mean"),
+    [
+        (CAFFE, [2, 1, 0], [255.0] * 3, [103.939 / 255, 116.779 / 255, 123.68 / 255]),
+        (TORCHVISION, [0, 1, 2], [1 / 0.229, 1 / 0.224, 1 / 0.225], [0.485, 0.456, 0.406]),
+    ],
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_preparation_and_its_gradient_to_the_last_bit(
+    preparation: str,
+    order: list[int],
+    factor: list[float],
+    mean: list[float],
+    layout: torch.memory_format,
+) -> None:
+    network = VGGFeatures(("vgg11",), preparation)
+    network.features = torch.nn.Sequential(torch.nn.Identity())
+    network.ends = {0: "vgg11"}
+    x = torch.rand(2, 3, 9, 8).mul(2).sub(1).contiguous(memory_format=layout).requires_grad_()
+    y = x.detach().clone().requires_grad_()
+    (ours,) = network(x)
+    shift, scale = torch.tensor(mean).view(1, 3, 1, 1), torch.tensor(factor).view(1, 3, 1, 1)
+    formula = ((y[:, order] + 1) / 2 - shift) * scale
+    assert torch.equal(ours, formula)
+    gradient = torch.rand(2, 3, 9, 8)
+    torch.autograd.backward([ours, formula], [gradient, gradient])
+    assert x.grad is not None
+    assert y.grad is not None
+    assert torch.equal(x.grad, y.grad)
+
+
 def test_it_is_never_trained() -> None:
     assert not any(p.requires_grad for p in VGGFeatures(("vgg22",)).parameters())
 
@@ -89,7 +121,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path: Path) -> 
 
 def test_missing_file_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("sreval.settings.platformdirs.user_data_dir", lambda _: str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
     with pytest.raises(WeightsError, match="SREVAL_WEIGHTS") as caught:
         find_vgg()
     assert str(tmp_path) in str(caught.value)

@@ -1,0 +1,213 @@
+"""fp32 is fp32 inside, and everything is as it was outside, whatever happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sreval.devices import exact_fp32, slow_bf16
+from sreval.metrics import lpips as lpips_module
+from sreval.metrics import ssim as ssim_module
+from sreval.metrics.lpips import lpips
+from sreval.metrics.ssim import ssim_daala, ssim_wang
+from sreval.networks.architecture import SRResNetArchitecture
+from sreval.networks.inference import Inference
+
+BACKENDS: Any = torch.backends
+NEWER = hasattr(BACKENDS.cuda.matmul, "fp32_precision")
+
+
+def switches() -> dict[str, object]:
+    """All that decides in which precision fp32 is computed, as this version of torch tells it."""
+    found: dict[str, object] = {
+        "benchmark": BACKENDS.cudnn.benchmark,
+        "autocast": torch.is_autocast_enabled("cpu"),
+    }
+    if NEWER:
+        found["conv"] = BACKENDS.cudnn.conv.fp32_precision
+        found["matmul"] = BACKENDS.cuda.matmul.fp32_precision
+        found["conv, CPU"] = BACKENDS.mkldnn.conv.fp32_precision
+        found["matmul, CPU"] = BACKENDS.mkldnn.matmul.fp32_precision
+    else:
+        found["conv"] = BACKENDS.cudnn.allow_tf32
+        found["matmul"] = torch.get_float32_matmul_precision()
+    return found
+
+
+def exact(found: dict[str, object]) -> bool:
+    fp32 = {"ieee"} if NEWER else {False, "highest"}
+    modes = {value for name, value in found.items() if name not in ("benchmark", "autocast")}
+    return modes <= fp32 and found["benchmark"] is False and found["autocast"] is False
+
+
+@pytest.fixture(params=["torch's own", "TF32 and bf16", "the older way"])
+def before(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
+    """What the process has set before."""
+    usual = switches()
+    BACKENDS.cudnn.benchmark = True
+    if request.param == "the older way" or (request.param == "TF32 and bf16" and not NEWER):
+        torch.set_float32_matmul_precision("medium")
+    elif request.param == "TF32 and bf16":
+        BACKENDS.cudnn.conv.fp32_precision = BACKENDS.cuda.matmul.fp32_precision = "tf32"
+        BACKENDS.mkldnn.conv.fp32_precision = BACKENDS.mkldnn.matmul.fp32_precision = "bf16"
+    yield switches()
+    torch.set_float32_matmul_precision("highest")
+    BACKENDS.cudnn.benchmark = usual["benchmark"]
+    if NEWER:
+        BACKENDS.cudnn.conv.fp32_precision = usual["conv"]
+        BACKENDS.cuda.matmul.fp32_precision = usual["matmul"]
+        BACKENDS.mkldnn.conv.fp32_precision = usual["conv, CPU"]
+        BACKENDS.mkldnn.matmul.fp32_precision = usual["matmul, CPU"]
+
+
+def test_exact_inside_and_as_before_after(before: dict[str, object]) -> None:
+    assert not exact(before)
+    with exact_fp32():
+        assert exact(switches())
+    assert switches() == before
+
+
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+def test_what_the_older_way_set_is_told_again_after(precision: str) -> None:
+    torch.set_float32_matmul_precision(precision)
+    try:
+        with exact_fp32():
+            pass
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_an_error_restores(before: dict[str, object]) -> None:
+    with pytest.raises(ZeroDivisionError), exact_fp32():
+        raise ZeroDivisionError
+    assert switches() == before
+
+
+def test_the_inner_one_restores_nothing(before: dict[str, object]) -> None:
+    with exact_fp32():
+        with exact_fp32():
+            assert exact(switches())
+        assert exact(switches())
+    assert switches() == before
+
+
+def test_the_last_thread_to_leave_restores(before: dict[str, object]) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with exact_fp32():
+            entered.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=other)
+    with exact_fp32():
+        thread.start()
+        assert entered.wait(60)
+    assert exact(switches())
+    leave.set()
+    thread.join()
+    assert switches() == before
+
+
+def test_autocast_is_off_inside_and_on_again_after() -> None:
+    a = torch.rand(4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        with exact_fp32():
+            assert (a @ a).dtype == torch.float32
+        assert (a @ a).dtype == torch.bfloat16
+
+
+def test_products_are_those_of_fp32() -> None:
+    """bf16 in fp32's place, where the processor has it, would be seen here."""
+    a, b = torch.rand(256, 256), torch.rand(256, 256)
+    with exact_fp32():
+        error = (a @ b - (a.double() @ b.double()).float()).abs().max()
+    assert float(error) < 1e-3
+
+
+def test_inference_runs_inside(before: dict[str, object]) -> None:
+    ours = Inference(SRResNetArchitecture(depth=1, channels=4).build(), SRResNetArchitecture())
+    seen: list[dict[str, object]] = []
+    ours.network.register_forward_hook(lambda *_: seen.append(switches()))
+    ours.upscale([np.zeros((8, 8, 3), np.uint8)])
+    ours.tensor(torch.zeros(1, 3, 8, 8))
+    assert len(seen) == 2
+    assert all(map(exact, seen))
+    assert switches() == before
+
+
+def test_lpips_runs_inside(before: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, object]] = []
+
+    def model(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        seen.append(switches())
+        return (a - b).abs().mean()
+
+    monkeypatch.setattr(lpips_module, "load_model", lambda net, device: model)
+    black = np.zeros((40, 40, 3), np.uint8)
+    assert lpips(black, black) == 0
+    assert len(seen) == 1
+    assert exact(seen[0])
+    assert switches() == before
+
+
+@pytest.mark.parametrize("ssim", [ssim_wang, ssim_daala])
+def test_ssim_runs_inside(
+    before: dict[str, object], monkeypatch: pytest.MonkeyPatch, ssim: Any
+) -> None:
+    seen: list[dict[str, object]] = []
+    sums = ssim_module._window_sums
+
+    def spy(*args: Any) -> Any:
+        seen.append(switches())
+        return sums(*args)
+
+    monkeypatch.setattr(ssim_module, "_window_sums", spy)
+    plane = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    assert ssim(plane, plane) == 1
+    assert seen
+    assert all(map(exact, seen))
+    assert switches() == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_convolutions_and_products_are_those_of_fp32() -> None:
+    """TF32 keeps 10 bits of a factor's mantissa: errors of 1e-3 of a sum's size, not of 1e-6."""
+    torch.manual_seed(0)
+    x, kernel = torch.randn(4, 64, 48, 48), torch.randn(64, 64, 3, 3)
+    a = torch.randn(512, 512)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with exact_fp32():
+            conv = torch.nn.functional.conv2d(x.cuda(), kernel.cuda()).cpu()
+            product = (a.cuda() @ a.cuda()).cpu()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    wanted = torch.nn.functional.conv2d(x.double(), kernel.double())
+    assert float((conv - wanted).abs().max() / wanted.abs().max()) < 2e-5
+    wanted = a.double() @ a.double()
+    assert float((product - wanted).abs().max() / wanted.abs().max()) < 2e-5
+
+
+def test_a_processor_without_bf16_is_told_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for supported in (False, True):
+        monkeypatch.setattr(
+            torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda supported=supported: supported
+        )
+        assert slow_bf16("cpu") is not supported
+        assert not slow_bf16("cuda")
+    monkeypatch.undo()
+    # a processor that makes products in bf16 has one of these
+    with suppress(OSError):
+        known = Path("/proc/cpuinfo").read_text()
+        if "avx2" in known:
+            assert slow_bf16("cpu") is not ("avx512bw" in known or "avx_ne_convert" in known)
