@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-
-import platformdirs
 
 
 def _folder(variable: str) -> Path | None:
@@ -20,12 +19,12 @@ def data_dirs() -> list[Path]:
 
 def user_data_dir() -> Path:
     """The folder that ``sreval data fetch`` fills when no other is given."""
-    return Path(platformdirs.user_data_dir("sreval")) / "data"
+    return _user_data() / "data"
 
 
 def weights_dirs() -> list[Path]:
     """Folders searched for third-party weights: SREVAL_WEIGHTS, then the user's own."""
-    own = Path(platformdirs.user_data_dir("sreval")) / "weights"
+    own = _user_data() / "weights"
     return [d for d in (_folder("SREVAL_WEIGHTS"), own) if d is not None]
 
 
@@ -36,9 +35,28 @@ def home() -> Path | None:
 
 def cache_dir() -> Path:
     """Folder for what can be computed again: SREVAL_CACHE, else the system's cache folder."""
-    return _folder("SREVAL_CACHE") or Path(platformdirs.user_cache_dir("sreval"))
+    return _folder("SREVAL_CACHE") or _own("XDG_CACHE_HOME", ".cache", "Caches", "Cache")
 
 
 def database() -> str | None:
     """SREVAL_DATABASE, the URL of the database of votes; None when unset."""
     return os.environ.get("SREVAL_DATABASE") or None
+
+
+def _user_data() -> Path:
+    return _own("XDG_DATA_HOME", ".local/share", "Application Support", "")
+
+
+def _own(variable: str, elsewhere: str, mac: str, windows: str) -> Path:
+    """The user's folder for sreval: by XDG's variable, or under ~ or ~/Library or LOCALAPPDATA.
+
+    The XDG Base Directory Specification 0.8 has a path in its variables ignored unless absolute.
+    """
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / mac / "sreval"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        # the maker's name before the program's, both sreval
+        return Path(local, "sreval", "sreval", windows)
+    named = Path(os.environ.get(variable, ""))
+    return (named if named.is_absolute() else Path.home() / elsewhere) / "sreval"

@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage.data
-import sqlalchemy
 import torch
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 torch.set_num_threads(1)
 os.environ["SREVAL_CACHE"] = str(Path(__file__).parents[1] / "build" / "test-cache")
@@ -147,6 +150,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def _administration(server: str) -> Iterator[sqlalchemy.Connection]:
+    import sqlalchemy
+
     url = sqlalchemy.make_url(server.format(database="postgres"))
     engine = sqlalchemy.create_engine(
         url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"

@@ -6,11 +6,10 @@ import io
 import math
 import warnings
 from pathlib import Path
+from types import ModuleType
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
-import tifffile
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
@@ -102,6 +101,22 @@ def write_png(path: Path, image: Pixels) -> None:
     write_atomic(path, encode_png(image))
 
 
+def deep_codecs(path: Path) -> ModuleType:
+    """The package imagecodecs, for samples of 16 bits that Pillow would narrow to 8.
+
+    Nothing else needs it, so that a machine without it can do everything else. Raises
+    ImageError, naming the package and the file it is wanted for, where it is missing.
+    """
+    try:
+        import imagecodecs
+    except ImportError:
+        raise ImageError(
+            f"{path} has 16 bits a sample, for which the package imagecodecs is missing.",
+            "Run `pip install imagecodecs`.",
+        ) from None
+    return imagecodecs
+
+
 def list_images(folder: Path) -> list[Path]:
     """The image files of a folder by name, hidden ones left out.
 
@@ -151,7 +166,7 @@ def _decode(path: Path, data: bytes) -> Pixels:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         if image.format == "PNG" and data[24] == 16:
             # Pillow narrows 16-bit colour to 8 bits without a word.
-            return _turn(imagecodecs.png_decode(data), orientation)
+            return _turn(deep_codecs(path).png_decode(data), orientation)
         if image.format == "TIFF" and image.mode in ("RGB", "RGBA") and _tiff(image, 258) == {16}:
             return _decode_tiff16(path, data, orientation)
         white_is_zero = image.format == "TIFF" and _tiff(image, 262) == {0}
@@ -200,6 +215,8 @@ def _tiff(image: Image.Image, tag: int) -> set[int]:
 
 def _decode_tiff16(path: Path, data: bytes, orientation: int) -> npt.NDArray[np.uint16]:
     """16-bit TIFF in colour or with alpha, which Pillow narrows or doesn't identify."""
+    import tifffile
+
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
         if len(tiff.pages) > 1:
@@ -214,6 +231,8 @@ def _decode_tiff16(path: Path, data: bytes, orientation: int) -> npt.NDArray[np.
             )
         if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
             raise ImageError(f"{path} is multiplied by its alpha.", "Save it without alpha.")
+        if page.compression != tifffile.COMPRESSION.NONE:
+            deep_codecs(path)
         pixels = np.asarray(page.asarray(), dtype=np.uint16)
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             pixels = np.moveaxis(pixels, 0, -1)

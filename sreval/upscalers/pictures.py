@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import imagecodecs
 import numpy as np
-import tifffile
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from sreval.files import write_atomic
-from sreval.images.io import Pixels, encode_png, read_pixels
+from sreval.images.io import Pixels, deep_codecs, encode_png, read_pixels
 from sreval.images.resize import imresize
 from sreval.upscalers.base import Upscaler
 
@@ -54,12 +52,16 @@ def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write it as PNG, whole or not at all. Raises DataError."""
+    """Write it as PNG, whole or not at all.
+
+    Raises DataError, and ImageError where 16 bits want a package that is missing.
+    """
     pixels = picture.pixels
     if picture.alpha is not None:
         colour = pixels if pixels.ndim == 3 else pixels[..., None]
         pixels = np.concatenate([colour, picture.alpha[..., None]], axis=2)
-    data = encode_png(pixels) if pixels.dtype == np.uint8 else imagecodecs.png_encode(pixels)
+    deep = pixels.dtype == np.uint16
+    data = deep_codecs(path).png_encode(pixels) if deep else encode_png(pixels)
     write_atomic(path, _with_profile(bytes(data), picture.profile))
 
 
@@ -79,6 +81,8 @@ def _profile(path: Path) -> bytes | None:
         with Image.open(path) as image:
             return image.info.get("icc_profile")
     except UnidentifiedImageError:  # a TIFF that read_pixels knows and Pillow doesn't
+        import tifffile
+
         with tifffile.TiffFile(path) as tiff:
             tag = tiff.pages.first.tags.get("InterColorProfile")
             return None if tag is None else bytes(tag.value)

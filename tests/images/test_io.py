@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -390,3 +391,27 @@ def test_a_full_disk_leaves_what_stood_there_before(
         write_png(path, 255 - RGB8)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_imagecodecs_only_16_bits_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    (tmp_path / "deep.png").write_bytes(png16(RGBA16))
+    with pytest.raises(ImageError, match="package imagecodecs is missing") as caught:
+        read_image(tmp_path / "deep.png")
+    assert str(tmp_path / "deep.png") in caught.value.message
+    tifffile.imwrite(tmp_path / "deep.tif", RGBA16[..., :3], photometric="rgb")
+    assert np.array_equal(read_image(tmp_path / "deep.tif"), narrowed(RGBA16[..., :3]))
+    write_png(tmp_path / "eight.png", RGB8)
+    assert np.array_equal(read_image(tmp_path / "eight.png"), RGB8)
+
+
+def test_without_imagecodecs_a_compressed_16_bit_tiff_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "deep.tif", RGBA16[..., :3], photometric="rgb", compression="lzw")
+    assert np.array_equal(read_image(tmp_path / "deep.tif"), narrowed(RGBA16[..., :3]))
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(ImageError, match="package imagecodecs is missing"):
+        read_image(tmp_path / "deep.tif")

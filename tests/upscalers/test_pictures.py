@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from sreval.errors import ImageError
 from sreval.images.io import Pixels
 from sreval.upscalers import make_upscaler
-from sreval.upscalers.pictures import Picture, enlarge
+from sreval.upscalers.pictures import Picture, enlarge, write_picture
 
 
 def of_kind(white: Any, dtype: str, colour: bool) -> Pixels:
@@ -58,3 +61,15 @@ def test_a_picture_that_is_all_hidden_or_all_seen_keeps_its_colours(
     hidden = None if alpha is None else of_kind(np.full_like(shades, alpha), dtype, False)
     made = enlarge(Picture(pixels, hidden), make_upscaler("nearest"), 2)
     assert np.array_equal(made.pixels, pixels.repeat(2, 0).repeat(2, 1))
+
+
+def test_without_imagecodecs_16_bits_are_not_written_as_8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    deep = Picture(of_kind(np.linspace(0, 1, 48).reshape(6, 8), "u2", True))
+    with pytest.raises(ImageError, match="package imagecodecs is missing"):
+        write_picture(tmp_path / "deep.png", deep)
+    assert not (tmp_path / "deep.png").exists()
+    write_picture(tmp_path / "eight.png", Picture(of_kind(np.ones((6, 8)), "u1", True)))
+    assert (tmp_path / "eight.png").exists()
