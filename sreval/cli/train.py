@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from sreval.training.run import train as run_training
 
 
 @click.command(
-    epilog="Example: sreval train srresnet-mse --data photographs --profile half-hour --out run"
+    epilog="Example: sreval train srresnet-mse --data photographs --profile cpu --minutes 60"
 )
 @click.argument("name")
 @click.option(
@@ -28,6 +29,16 @@ from sreval.training.run import train as run_training
 @click.option("--out", type=click.Path(path_type=Path), help="Default: runs/NAME-PROFILE.")
 @click.option("--profile", default="paper", show_default=True, help="A profile of the recipe.")
 @click.option("--steps", type=click.IntRange(min=1), help="Updates, instead of the profile's.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Minutes of training, validation and saving included, instead of the profile's length.",
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]),
+    help="Train up to this time, such as 18:30 (today or tomorrow) or '2026-11-30 18:30'.",
+)
 @click.option(
     "--set",
     "changes",
@@ -56,6 +67,8 @@ def train(
     out: Path | None,
     profile: str,
     steps: int | None,
+    minutes: float | None,
+    until: datetime | None,
     changes: tuple[str, ...],
     device: str,
     precision: str | None,
@@ -66,12 +79,26 @@ def train(
     """Train the model NAME (a name in models/, or the path of its folder).
 
     Test images among the photographs are refused. The run can be stopped with Ctrl-C, or killed,
-    and resumed: on the same machine the weights are those of a run that never stopped.
+    and resumed: on the same machine, a run of given updates has the weights of one that never
+    stopped.
     """
     keep_freed_memory()
     line = ProgressLine()
     settings = parse_changes(changes) | ({"run.light": True} if light else {})
-    request = Request(name, data, out, profile, steps, settings, device, precision, start, resume)
+    request = Request(
+        name,
+        data,
+        out,
+        profile,
+        steps,
+        settings,
+        device,
+        precision,
+        start,
+        resume,
+        minutes,
+        next_time(until),
+    )
     outcome = run_training(request, line)
     if outcome.signal is not None:
         line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
@@ -79,3 +106,12 @@ def train(
         code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
         raise SystemExit(code)
     click.echo(str(outcome.weights))
+
+
+def next_time(given: datetime | None) -> datetime | None:
+    """A time of day, which click reads as of the year 1900, as when the clock next shows it."""
+    if given is None or given.year > 1900:
+        return given
+    now = datetime.now()
+    today = datetime.combine(now.date(), given.time())
+    return today if today > now else today + timedelta(days=1)

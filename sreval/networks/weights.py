@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -23,8 +23,36 @@ from sreval.networks.architecture import Architecture
 FORMAT = "sreval-weights-1"
 
 
+class Stage(BaseModel):
+    """One training run on the way to some weights. Hashes are SHA-256.
+
+    `started_from` is that of the weight file it began with, empty for scratch; `changes` are what
+    was set over the profile; `vgg_factor` is what the VGG terms were multiplied by. What earlier
+    versions didn't keep is empty or 0.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    updates: int
+    batch: int = 0
+    crop: int = 0
+    seconds: float = 0.0
+    profile: str = ""
+    changes: dict[str, Any] = Field(default_factory=dict)
+    recipe_sha256: str = ""
+    started_from: str = ""
+    data_sha256: str = ""
+    photographs: int = 0
+    hardware: str = ""
+    vgg_factor: float = 1.0
+
+
 class Provenance(BaseModel):
-    """What a weight file says of itself. Hashes are SHA-256; `data` that of the data manifest."""
+    """What a weight file says of itself. Hashes are SHA-256; `data` that of the data manifest.
+
+    `stages` are all training runs that led to the weights, the last one's included.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,6 +63,7 @@ class Provenance(BaseModel):
     step: int
     code_version: str
     notes: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
 
 def write_weights(
@@ -172,7 +201,7 @@ def _provenance(path: Path, metadata: dict[str, str]) -> Provenance:
 
 
 def _parsed(key: str, text: str) -> object:
-    return json.loads(text) if key in ("architecture", "step", "notes") else text
+    return json.loads(text) if key in ("architecture", "step", "notes", "stages") else text
 
 
 def _compare(path: Path, found: dict[str, object], wanted: dict[str, object]) -> None:

@@ -38,17 +38,27 @@ _NAME = re.compile(r"^step-(\d+)\.safetensors$")
 
 @dataclass
 class Progress:
-    """Where a run stands. `total` is None until a run of given minutes knows its length."""
+    """Where a run stands.
+
+    `total` is how many updates it will have, None for a run of given minutes before its end, and
+    `given` the seconds that it had been given when it ended;
+    `best_score` and `best_step` are of the best validation so far; `stages` are the runs that led
+    to the weights it began with, and the run itself, as in `weights.Stage`.
+    """
 
     step: int = 0
     total: int | None = None
     seconds: float = 0.0
+    given: float = 0.0
     best_loss: float = float("inf")
+    best_score: float = float("-inf")
+    best_step: int = 0
     vgg_factor: float = 1.0
     calibrated: bool = False
     generator_waits_until: int = 0
     hardware: str = ""
     notes: list[str] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
 
 
 def checkpoint_path(out: Path, step: int) -> Path:
@@ -207,10 +217,12 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> No
         )
     theirs: dict[str, Any] = json.loads(metadata["recipe"])
     ours = recipe.identity()
-    if recipe.optimisation.shape == "steps":
-        # a schedule of steps may be made longer without a change to what was done
-        for identity in (theirs, ours):
-            identity["optimisation"]["updates"] = None
+    lengths = [recipe.optimisation.shape == "steps" and "updates"]
+    lengths.append(all(x["optimisation"].get("minutes") for x in (theirs, ours)) and "minutes")
+    # a schedule of steps may be made longer without a change to what was done, and a run of
+    # given minutes is a function of the time that it is given
+    for identity in (theirs, ours):
+        identity["optimisation"] |= {length: None for length in lengths if length}
     difference = first_difference(theirs, ours)
     if difference:
         raise TrainingError(

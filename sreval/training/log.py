@@ -97,11 +97,10 @@ class ProgressLine:
         """Whether nothing was shown for a while: 5 s on a terminal, else `every` seconds."""
         return time.monotonic() - self.shown >= (5.0 if self.terminal else self.every)
 
-    def show(self, step: int, total: int | None, rate: float, loss: float) -> None:
-        """`rate` is updates per second, `loss` the generator's."""
-        left = "" if total is None else f"  {duration((total - step) / rate)} left"
+    def show(self, step: int, total: int | None, rate: float, left: float, loss: float) -> None:
+        """`rate` is updates per second, `left` the seconds to come, `loss` the generator's."""
         of = "" if total is None else f" of {total:,}"
-        text = f"{step:,}{of} updates  {rate:.2f}/s{left}  loss {loss:.5f}"
+        text = f"{step:,}{of} updates  {rate:.2f}/s  {duration(left)} left  loss {loss:.5f}"
         if self.terminal or self.due():
             self.shown = time.monotonic()
             self._write(f"\r{text:<79}" if self.terminal else text + "\n")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import torch
-from torch import Tensor
 
 from sreval import __version__
 from sreval.errors import TrainingError
-from sreval.networks.weights import Provenance, write_weights
+from sreval.metrics.scorer import HIGHER_IS_BETTER
+from sreval.networks.weights import Provenance, Stage, write_weights
 from sreval.training.checkpoint import (
     Progress,
     light_path,
@@ -25,21 +24,21 @@ from sreval.training.checkpoint import (
     save_checkpoint,
     save_light,
 )
+from sreval.training.clock import Clock, Stopwatch
 from sreval.training.log import Log, ProgressLine
+from sreval.training.losses import CALIBRATION_CROPS
+from sreval.training.models import BEST, WEIGHTS
 from sreval.training.recipe import Optimisation, Recipe
 from sreval.training.sampler import Sampler
-from sreval.training.steps import Learner, Terms
-from sreval.training.validation import Validator
+from sreval.training.steps import Learner
+from sreval.training.updates import Updates
+from sreval.training.validation import OutOfTime, Validator
 
 DIVERGED = 10.0
 """A window's content loss this many times the least one so far stops the run."""
 
 _JUDGED = 10
 """How many updates it takes to say whether the run has diverged."""
-
-_EARLY, _LATE = 0.1, 0.5
-"""Shares of its minutes after which the number of a run's updates is fixed, if it isn't yet: the
-first where enough updates were measured, the second at the latest."""
 
 _WORST = 4.0
 """The MSE of black for white: no network that works is worse."""
@@ -50,7 +49,10 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, _HANGUP)
 
 @dataclass
 class Training:
-    """All parts of one run, put together by `sreval.training.run`."""
+    """All parts of one run, put together by `sreval.training.run`.
+
+    `seconds` is its length where it is given minutes, else None.
+    """
 
     recipe: Recipe
     learner: Learner
@@ -61,8 +63,7 @@ class Training:
     line: ProgressLine
     out: Path
     data_sha256: str
-    window: list[Terms] = field(default_factory=list)
-    unjudged: list[Terms] = field(default_factory=list)
+    seconds: float | None = None
 
 
 def loop(t: Training) -> int | None:
@@ -71,52 +72,17 @@ def loop(t: Training) -> int | None:
     Raises TrainingError when the loss is not finite or has diverged, naming the last good
     checkpoint, and when the device is out of memory, naming a batch that fits.
     """
-    run, progress = t.recipe.run, t.progress
-    _calibrate(t)
-    if progress.step:
-        # a kill may have come between the checkpoint and the weights
-        export(t)
-    if _validation_due(t) and not t.log.has_validation(progress.step):
-        _validate(t)
-    clock = _Clock(progress)
-    with _signals() as received:
-        while progress.total is None or progress.step < progress.total:
-            o = t.recipe.optimisation
-            rate = rate_at(o, progress.step, progress.total)
-            t.learner.set_rate(rate, average_keeps(o, progress.step))
-            t.window.append(_update(t))
-            t.unjudged.append(t.window[-1])
-            progress.step += 1
-            clock.count()
-            finished = progress.step == progress.total
-
-            if progress.step % run.log_every == 0 or finished:
-                _report(t, clock)
-            elif t.line.due():
-                _show(t, clock)
-            _fix_length(t, clock)
-            if _validation_due(t):
-                _validate_or_save(t, clock)
-            due = clock.since_checkpoint() >= 60 * run.checkpoint_minutes and _can_judge(t)
-            if due or finished or received or progress.step in run.keep_at:
-                clock.lap()
-                _save(t)
-                clock.checkpoint()
-            if received:
-                return received[0]
-    return None
+    with Stopwatch() as watch:
+        clock = Clock(watch, t.progress.seconds, t.progress.step, t.seconds)
+        return _Loop(t, clock).run()
 
 
-def rate_at(o: Optimisation, step: int, total: int | None) -> float:
-    """The learning rate of the update after `step` updates; with no `total` yet, as at 0."""
+def rate_at(o: Optimisation, step: int, done: float) -> float:
+    """The learning rate of the update after `step` updates, when a share `done` of all is over."""
     warm = min(1.0, (step + 1) / o.rate_warmup) if o.rate_warmup else 1.0
     if o.shape == "cosine":
-        done = step / total if total else 0.0
-        return (
-            o.learning_rate
-            * warm
-            * (o.final_rate + (1 - o.final_rate) * (1 + math.cos(math.pi * done)) / 2)
-        )
+        falling = (1 + math.cos(math.pi * done)) / 2
+        return o.learning_rate * warm * (o.final_rate + (1 - o.final_rate) * falling)
     passed = sum(step >= milestone for milestone in o.milestones)
     return o.learning_rate * warm * o.factor**passed
 
@@ -130,53 +96,225 @@ def average_keeps(o: Optimisation, step: int) -> float:
     return min(o.ema, (1 + step) / (10 + step))
 
 
-def export(t: Training) -> Path:
-    """Write the weights as they stand; their path."""
-    path = t.out / "weights.safetensors"
-    write_weights(
-        path,
-        t.learner.result,
-        Provenance(
-            architecture=t.recipe.network,
-            recipe=t.recipe.name,
-            recipe_sha256=t.recipe.sha256,
-            data_sha256=t.data_sha256,
-            step=t.progress.step,
-            code_version=__version__,
-            notes=tuple(t.progress.notes),
-        ),
-    )
-    return path
+class _Loop:
+    """The loop itself, with what it needs beside the parts of the run."""
 
+    def __init__(self, t: Training, clock: Clock) -> None:
+        self.t, self.clock = t, clock
+        self.updates = Updates(t.learner, t.sampler, t.line.say)
+        self.frozen = False
 
-def _calibrate(t: Training) -> None:
-    from sreval.training.losses import CALIBRATION_BATCHES
+    def run(self) -> int | None:
+        t, run, progress = self.t, self.t.recipe.run, self.t.progress
+        self._calibrate()
+        if progress.step:
+            # a kill may have come between the checkpoint and the weights
+            self._export(WEIGHTS)
+        at_an_end = progress.step in (0, progress.total)
+        if self._validation_due(at_an_end) and not t.log.has_validation(progress.step):
+            self._validate()
+        self.clock.lap()
+        finished = progress.step == progress.total
+        with _signals() as received:
+            while not finished:
+                self._update()
+                finished = progress.step == progress.total or self.clock.over()
+                if finished:
+                    progress.total, progress.given = progress.step, t.seconds or 0.0
+                if progress.step % run.log_every == 0 or finished:
+                    self._report()
+                elif t.line.due():
+                    self._show()
+                if self._validation_due(finished):
+                    self._validate_or_save()
+                due = self.clock.seconds() - self.clock.saved >= 60 * run.checkpoint_minutes
+                named = progress.step in run.keep_at
+                if finished or received or named or (due and self._can_judge()):
+                    self._save()
+                if received:
+                    return received[0]
+        return None
 
-    wanted = t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated"
-    if not t.progress.calibrated and wanted:
-        batches: Iterator[tuple[Tensor, Tensor]] = (
-            t.sampler.batch() for _ in range(CALIBRATION_BATCHES)
+    def _calibrate(self) -> None:
+        t = self.t
+        wanted = t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated"
+        if not t.progress.calibrated and wanted:
+            count = -(-CALIBRATION_CROPS // t.recipe.data.batch)
+            batches = (t.sampler.batch() for _ in range(count))
+            if t.recipe.optimisation.freeze_norm == 0:
+                t.learner.freeze_norm()
+            t.progress.vgg_factor = t.learner.calibrate(batches)
+            t.progress.calibrated = True
+            t.line.say(f"Content terms multiplied by {t.progress.vgg_factor:.4g} to equal the MSE")
+        t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
+
+    def _update(self) -> None:
+        t, progress = self.t, self.t.progress
+        o = t.recipe.optimisation
+        done = self.clock.done() if t.seconds else progress.step / (progress.total or 1)
+        if not self.frozen and done >= o.freeze_norm < 1:
+            self.updates.freeze_norm()
+            self.frozen = True
+        t.learner.set_rate(rate_at(o, progress.step, done), average_keeps(o, progress.step))
+        if not self._fits(progress.step >= progress.generator_waits_until):
+            raise TrainingError(
+                f"A batch of {t.recipe.data.batch} crops of {t.recipe.data.crop} pixels does not "
+                f"fit into the memory of {t.learner.device}.",
+                _smaller_batch(t.learner, t.sampler),
+            )
+        progress.step += 1
+        self.clock.count(progress.step)
+        if math.isinf(progress.best_loss) and self.updates.unjudged.count == 1:
+            self.first_loss = self._content_loss(self.updates.means(self.updates.unjudged))
+
+    def _fits(self, generator_too: bool) -> bool:
+        """Make one update; whether the memory was enough."""
+        try:
+            self.updates(generator_too)
+        except torch.OutOfMemoryError:
+            return False
+        return True
+
+    def _report(self) -> None:
+        """Means over the window to the log."""
+        t = self.t
+        means = self.updates.means(self.updates.window)
+        bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
+        if bad is not None:
+            raise self._stopped(f"{bad} is {means[bad]}")
+        self._judge()
+        self.updates.window.clear()
+        rate = self.clock.rate()
+        self.clock.lap()
+        learning_rate = float(t.learner.optimiser.param_groups[0]["lr"])
+        more = {"learning_rate": learning_rate, "rate": rate, "seconds": self.clock.seconds()}
+        t.log.losses(t.progress.step, {**means, **more})
+        self._line(means)
+
+    def _show(self) -> None:
+        """The progress line between two reports."""
+        self._line(self.updates.means(self.updates.window))
+
+    def _line(self, means: Mapping[str, float]) -> None:
+        t, clock = self.t, self.clock
+        if clock.total is None:
+            updates = (t.progress.total or t.progress.step) - t.progress.step
+            left = updates * clock.updating
+        else:
+            left = max(0.0, clock.total - clock.seconds())
+        total = t.recipe.optimisation.updates
+        t.line.show(t.progress.step, total, clock.rate(), left, self._content_loss(means))
+
+    def _can_judge(self) -> bool:
+        """Whether no update was made since the last report, or enough to tell by."""
+        return not self.updates.window.count or self.updates.unjudged.count >= _JUDGED
+
+    def _judge(self) -> None:
+        """Raises TrainingError where the loss has diverged; too few updates wait for more."""
+        sums, progress = self.updates.unjudged, self.t.progress
+        if sums.count < _JUDGED:
+            return
+        loss, before = self._content_loss(self.updates.means(sums)), progress.best_loss
+        bound = DIVERGED * before
+        if math.isinf(before):
+            # a single batch says less than the mean of many
+            before = self.first_loss
+            bound = max(DIVERGED**2 * before, _WORST)
+        if not loss <= bound:
+            raise self._stopped(f"the content loss has risen from {before:.4g} to {loss:.4g}")
+        progress.best_loss = min(progress.best_loss, loss)
+        sums.clear()
+
+    def _content_loss(self, terms: Mapping[str, float]) -> float:
+        weights = self.t.learner.content.weights
+        return sum(weights.get(name, 0.0) * value for name, value in terms.items())
+
+    def _stopped(self, why: str) -> TrainingError:
+        t = self.t
+        kept = list_checkpoints(t.out)
+        good = (
+            f"The last good checkpoint is {kept[-1][1]}." if kept else "No checkpoint was written."
         )
-        t.progress.vgg_factor = t.learner.calibrate(batches)
-        t.progress.calibrated = True
-        t.line.say(f"Content terms multiplied by {t.progress.vgg_factor:.4g} to equal the MSE")
-    t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
+        return TrainingError(
+            f"Stopped after {t.progress.step} updates: {why}.",
+            f"{good} Try a smaller learning rate or --precision fp32.",
+        )
+
+    def _validation_due(self, at_an_end: bool) -> bool:
+        if at_an_end:
+            return True
+        if self.clock.total is not None:
+            return self.clock.validation_due()
+        return self.t.progress.step % self.t.recipe.run.validate_every == 0
+
+    def _validate(self) -> None:
+        t, run, progress = self.t, self.t.recipe.run, self.t.progress
+        try:
+            with self.clock.validation():
+                scores, grid = t.validator.scores(t.learner.result, self.clock.no_time_to_validate)
+        except OutOfTime:
+            t.line.say(f"{progress.step:,} updates: no time was left to validate once more")
+            return
+        t.log.validation(progress.step, scores)
+        t.log.picture(progress.step, grid)
+        values = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        t.line.say(f"{progress.step:,} updates: {run.dataset} under {run.protocol}: {values}")
+        metric = "lpips" if "lpips" in scores else run.metrics[0]
+        score = scores[metric] if HIGHER_IS_BETTER[metric] else -scores[metric]
+        if progress.step and score > progress.best_score:
+            progress.best_score, progress.best_step = score, progress.step
+            progress.seconds = self.clock.seconds()
+            self._export(BEST)
+
+    def _validate_or_save(self) -> None:
+        """Validate; a validation that fails costs no update."""
+        try:
+            self._validate()
+        except Exception:
+            self._save()
+            raise
+
+    def _save(self) -> None:
+        t, progress = self.t, self.t.progress
+        with self.clock.checkpoint():
+            self._judge()
+            progress.seconds = self.clock.seconds()
+            try:
+                save_checkpoint(t.out, t.learner, t.sampler.random, progress, t.data_sha256)
+            except TrainingError as error:
+                raise self._stopped(error.message.rstrip(".")) from error
+            if t.recipe.run.light:
+                folder = light_path(t.out, progress.step)
+                save_light(folder, t.learner, progress, t.data_sha256)
+            self._export(WEIGHTS)
+
+    def _export(self, name: str) -> None:
+        """Write the weights as they stand, with the runs that led to them."""
+        t, progress = self.t, self.t.progress
+        progress.stages[-1] |= {
+            "updates": progress.step,
+            "seconds": progress.seconds,
+            "hardware": progress.hardware,
+            "vgg_factor": progress.vgg_factor,
+        }
+        write_weights(
+            t.out / name,
+            t.learner.result,
+            Provenance(
+                architecture=t.recipe.network,
+                recipe=t.recipe.name,
+                recipe_sha256=t.recipe.sha256,
+                data_sha256=t.data_sha256,
+                step=progress.step,
+                code_version=__version__,
+                notes=tuple(progress.notes),
+                stages=tuple(map(Stage.model_validate, progress.stages)),
+            ),
+        )
 
 
-def _update(t: Training) -> Terms:
-    low, high = t.sampler.batch()
-    try:
-        return t.learner.update(low, high, t.progress.step >= t.progress.generator_waits_until)
-    except torch.OutOfMemoryError:
-        pass
-    raise TrainingError(
-        f"A batch of {len(low)} crops of {t.recipe.data.crop} pixels does not fit into the "
-        f"memory of {t.learner.device}.",
-        _smaller_batch(t.learner, low, high),
-    )
-
-
-def _smaller_batch(learner: Learner, low: Tensor, high: Tensor) -> str:
+def _smaller_batch(learner: Learner, sampler: Sampler) -> str:
+    low, high = sampler.batch()
     size = len(low) // 2
     while size:
         try:
@@ -186,170 +324,6 @@ def _smaller_batch(learner: Learner, low: Tensor, high: Tensor) -> str:
         else:
             return f"A batch of {size} fits: --set data.batch={size}."
     return "Not even a batch of 1 fits; make data.crop smaller."
-
-
-class _Clock:
-    """Updates per second, and the run's seconds, without the time that checkpoints take."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.rate = 0.0
-        self.first: tuple[int, float] | None = None
-        self.checkpoint()
-
-    def count(self) -> None:
-        """Note when the first update was done, which compiles and takes memory."""
-        if self.first is None:
-            self.first = self.progress.step, self.seconds()
-
-    def since_first(self) -> tuple[int, float]:
-        """Updates and seconds since the first one of this process."""
-        step, seconds = self.first or (self.progress.step, self.seconds())
-        return self.progress.step - step, self.seconds() - seconds
-
-    def checkpoint(self) -> None:
-        """Begin a lap after a checkpoint was written."""
-        self.saved = self.start = time.monotonic()
-        self.step = self.progress.step
-
-    def since_checkpoint(self) -> float:
-        """Seconds since the last checkpoint."""
-        return time.monotonic() - self.saved
-
-    def seconds(self) -> float:
-        """The run's seconds up to now."""
-        return self.progress.seconds + time.monotonic() - self.start
-
-    def present_rate(self) -> float:
-        """Updates per second since the last lap."""
-        return (self.progress.step - self.step) / max(time.monotonic() - self.start, 1e-9)
-
-    def lap(self) -> float:
-        """End a lap and begin the next; updates per second in the last that had any."""
-        now = time.monotonic()
-        seconds, updates = now - self.start, self.progress.step - self.step
-        self.progress.seconds += seconds
-        self.start, self.step = now, self.progress.step
-        if updates:
-            self.rate = updates / max(seconds, 1e-9)
-        return self.rate
-
-
-def _report(t: Training, clock: _Clock) -> None:
-    """Means over the window to the log."""
-    means = _means(t.window)
-    bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
-    if bad is not None:
-        raise _stopped(t, f"{bad} is {means[bad]}")
-    _judge(t)
-    rate = clock.lap()
-    t.window.clear()
-    loss = _content_loss(t, means)
-    learning_rate = t.learner.optimiser.param_groups[0]["lr"]
-    t.log.losses(t.progress.step, {**means, "learning_rate": learning_rate, "rate": rate})
-    if t.progress.step >= 2 * t.recipe.run.log_every:
-        _fix_length(t, clock, rate)
-    t.line.show(t.progress.step, t.progress.total, rate, loss)
-
-
-def _show(t: Training, clock: _Clock) -> None:
-    """The progress line between two reports, with the loss of the last update."""
-    last = {name: float(term) for name, term in t.window[-1].items()}
-    t.line.show(t.progress.step, t.progress.total, clock.present_rate(), _content_loss(t, last))
-
-
-def _fix_length(t: Training, clock: _Clock, rate: float | None = None) -> None:
-    """The number of updates of a run of given minutes: from the `rate` of a report, or, where
-    that is long in coming, from the updates so far."""
-    minutes, progress = t.recipe.optimisation.minutes, t.progress
-    if progress.total is not None or not minutes:
-        return
-    seconds = clock.seconds()
-    if rate is None:
-        updates, measured = clock.since_first()
-        late = seconds >= 60 * minutes * _LATE
-        early = updates >= _JUDGED and seconds >= 60 * minutes * _EARLY
-        if not (updates and (early or late)):
-            return
-        rate = updates / measured
-    progress.total = progress.step + max(1, int(max(0.0, 60 * minutes - seconds) * rate))
-
-
-def _means(terms: Sequence[Terms]) -> dict[str, float]:
-    """The mean of each term over some updates; this waits for the device."""
-    columns = {name: [each[name].float() for each in terms if name in each] for name in terms[0]}
-    means = torch.stack([torch.stack(column).mean() for column in columns.values()])
-    return dict(zip(columns, means.tolist(), strict=True))
-
-
-def _can_judge(t: Training) -> bool:
-    """Whether no update was made since the last report, or enough to tell by."""
-    return not t.window or len(t.unjudged) >= _JUDGED
-
-
-def _judge(t: Training) -> None:
-    """Raises TrainingError where the loss has diverged; too few updates wait for more."""
-    if len(t.unjudged) < _JUDGED:
-        return
-    loss, before = _content_loss(t, _means(t.unjudged)), t.progress.best_loss
-    bound = DIVERGED * before
-    if math.isinf(before):
-        # a single batch says less than the mean of many
-        before = _content_loss(t, {name: float(term) for name, term in t.unjudged[0].items()})
-        bound = max(DIVERGED**2 * before, _WORST)
-    if not loss <= bound:
-        raise _stopped(t, f"the content loss has risen from {before:.4g} to {loss:.4g}")
-    t.progress.best_loss = min(t.progress.best_loss, loss)
-    t.unjudged.clear()
-
-
-def _content_loss(t: Training, terms: Mapping[str, float]) -> float:
-    return sum(t.learner.content.weights.get(name, 0.0) * value for name, value in terms.items())
-
-
-def _stopped(t: Training, why: str) -> TrainingError:
-    kept = list_checkpoints(t.out)
-    good = f"The last good checkpoint is {kept[-1][1]}." if kept else "No checkpoint was written."
-    return TrainingError(
-        f"Stopped after {t.progress.step} updates: {why}.",
-        f"{good} Try a smaller learning rate or --precision fp32.",
-    )
-
-
-def _validate(t: Training) -> None:
-    scores, grid = t.validator.scores(t.learner.result)
-    t.log.validation(t.progress.step, scores)
-    t.log.picture(t.progress.step, grid)
-    run = t.recipe.run
-    values = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-    t.line.say(f"{t.progress.step:,} updates: {run.dataset} under {run.protocol}: {values}")
-
-
-def _validation_due(t: Training) -> bool:
-    step = t.progress.step
-    return step % t.recipe.run.validate_every == 0 or step == t.progress.total
-
-
-def _validate_or_save(t: Training, clock: _Clock) -> None:
-    """Validate; a validation that fails costs no update."""
-    try:
-        _validate(t)
-    except Exception:
-        clock.lap()
-        _save(t)
-        raise
-
-
-def _save(t: Training) -> None:
-    _judge(t)
-    try:
-        save_checkpoint(t.out, t.learner, t.sampler.random, t.progress, t.data_sha256)
-    except TrainingError as error:
-        raise _stopped(t, error.message.rstrip(".")) from error
-    if t.recipe.run.light:
-        folder = light_path(t.out, t.progress.step)
-        save_light(folder, t.learner, t.progress, t.data_sha256)
-    export(t)
 
 
 @contextmanager

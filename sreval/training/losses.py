@@ -19,7 +19,11 @@ from sreval.networks.vgg import VGGFeatures
 from sreval.training.recipe import Loss
 
 FEATURE_SCALE = 1 / 12.75
-CALIBRATION_BATCHES = 64
+CALIBRATION_CROPS = 128
+"""What the VGG terms are calibrated on, in batches of the recipe's."""
+
+_MOVES = 16
+"""Places to a side that VGG's poolings down to its fifth block tell apart."""
 
 
 def vgg_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -47,7 +51,8 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 class ContentLoss(nn.Module):
     """The terms of a recipe that compare an output with its original, and their weighted sum.
 
-    `vgg_factor` is what the VGG terms are multiplied by; `calibrate` sets it.
+    `vgg_factor` is what the VGG terms are multiplied by; `calibrate` sets it. `random` is where the
+    moves of `vgg_moves` are drawn from, on the device of the images.
     """
 
     vgg_factor: Tensor
@@ -57,20 +62,36 @@ class ContentLoss(nn.Module):
         self.loss = loss
         self.vgg = vgg
         self.weights = {"mse": loss.mse, **loss.vgg, "total_variation": loss.total_variation}
+        self.random: torch.Generator | None = None
         self.register_buffer("vgg_factor", torch.ones(()))
 
     def forward(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """sr, hr: (N, C, H, W) in [-1, 1]; each term that counts, unweighted, VGG as scaled."""
-        sr = sr.float()
+        sr, hr = sr.float(), hr.float()
         terms = {"mse": mse_loss(sr, hr)} if self.loss.mse else {}
         if self.vgg is not None:
+            seen, original = self._moved(sr, hr) if self.loss.vgg_moves else (sr, hr)
             with torch.no_grad():
-                originals = self.vgg(hr)
-            for name, a, b in zip(self.vgg.names, self.vgg(sr), originals, strict=True):
+                originals = self.vgg(original)
+            for name, a, b in zip(self.vgg.names, self.vgg(seen), originals, strict=True):
                 terms[name] = self.vgg_factor * vgg_distance(a, b)
         if self.loss.total_variation:
             terms["total_variation"] = total_variation(sr)
         return terms
+
+    def _moved(self, *images: Tensor) -> tuple[Tensor, ...]:
+        """The same 16 pixels less of each image, from a place of its own in every update."""
+        height, width = images[0].shape[2:]
+        device = images[0].device
+        place = torch.randint(0, _MOVES, (2, 1), generator=self.random, device=device)
+        rows = place[0] + torch.arange(height - _MOVES, device=device)
+        columns = place[1] + torch.arange(width - _MOVES, device=device)
+        return tuple(
+            x.index_select(2, rows)
+            .index_select(3, columns)
+            .contiguous(memory_format=torch.channels_last)
+            for x in images
+        )
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum of `forward`'s terms."""
@@ -80,10 +101,10 @@ class ContentLoss(nn.Module):
     def calibrate(self, generator: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
         """Set `vgg_factor` so that the VGG terms' weighted sum equals the MSE; return it.
 
-        Measured over the given (input, target) batches with a copy of the generator in training
-        mode, so that its batch statistics stay as they are.
+        Measured over the given (input, target) batches with a copy of the generator, whose batch
+        statistics stay as they are.
         """
-        network = copy.deepcopy(generator).train()
+        network = copy.deepcopy(generator)
         self.vgg_factor.fill_(1)
         mse = content = torch.zeros((), device=self.vgg_factor.device)
         for low, hr in batches:

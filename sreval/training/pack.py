@@ -194,7 +194,7 @@ _Decoded = tuple[Photograph, UInt8 | None, UInt8 | None, str]
 
 def _decoded(files: list[Path], scale: int) -> Iterator[_Decoded]:
     """Each file decoded and downscaled, in order; a few are held at once."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
         for first in range(0, len(files), _AT_ONCE):
             group = files[first : first + _AT_ONCE]
             yield from pool.map(_decode, group, [scale] * len(group))
@@ -206,13 +206,18 @@ def _decode(file: Path, scale: int) -> _Decoded:
         image = read_image(file)
     except ImageError as error:
         return unknown, None, None, error.message
-    if image.ndim == 2 or not (image != image[..., :1]).any():
+    if is_grey(image):
         return unknown, None, None, "it is grey"
     image = np.ascontiguousarray(crop_to_multiple(image, scale))
     if min(image.shape[:2]) < 4 * scale:
         return unknown, None, None, f"it has only {image.shape[1]}x{image.shape[0]} pixels"
     photograph = Photograph(file.name, sha256_file(file), *image.shape[:2])
     return photograph, image, downscale(image, scale), ""
+
+
+def is_grey(image: UInt8) -> bool:
+    """Whether an image (H, W[, 3]) holds no colour."""
+    return image.ndim == 2 or not bool((image != image[..., :1]).any())
 
 
 def _read_manifest(folder: Path) -> Pack:

@@ -1,7 +1,7 @@
 """A recipe: all that decides which weights a training run arrives at.
 
 models/NAME/recipe.toml holds the recipe and, under `profiles`, named changes to it: `paper` (the
-paper's schedule), `half-hour`, `smoke` and others. What `run` holds (how often to log, what to
+paper's schedule), `gpu`, `cpu`, `smoke`. What `run` holds (how often to log, what to
 compile) changes no weights in meaning and is left out of the recipe's hash.
 """
 
@@ -29,6 +29,9 @@ from sreval.errors import UsageError, unknown_name
 from sreval.files import sha256_bytes
 from sreval.networks.architecture import Architecture
 
+KEPT_ASIDE = "kept_aside"
+"""The name of the validation set that is cut from the photographs kept from training."""
+
 _LENGTHS = ("optimisation.updates", "optimisation.minutes")
 
 
@@ -37,7 +40,12 @@ class Loss(Config):
 
     The VGG terms are the content terms that `content_scale` concerns: `calibrated` multiplies
     them by the one factor that makes their weighted sum equal the generator's MSE at the start,
-    measured over 64 batches; `as-printed` leaves the factor 1/12.75 of the paper alone.
+    measured over 128 crops; `as-printed` leaves the factor 1/12.75 of the paper alone.
+
+    With `vgg_moves` VGG sees both images moved by the same few pixels, other ones in each update.
+    Its poolings stand on a grid of 2, 4, 8 and 16 pixels, and a crop begins at a multiple of 4:
+    unmoved, each place in the 4x4 cell of the pixel shuffles always meets the same place of the
+    poolings, and what their gradients favour there grows into a pattern of that period.
     """
 
     mse: NonNegativeFloat = 0.0
@@ -47,6 +55,7 @@ class Loss(Config):
     adversarial: NonNegativeFloat = 0.0
     total_variation: NonNegativeFloat = 0.0
     content_scale: Literal["calibrated", "as-printed"] = "calibrated"
+    vgg_moves: bool = False
 
     @property
     def vgg(self) -> dict[str, float]:
@@ -62,28 +71,40 @@ class Loss(Config):
 
 
 class Data(Config):
-    """What a batch is made of. `crop` is in high-resolution pixels."""
+    """What a batch is made of. `crop` is in high-resolution pixels.
+
+    With `views` of 8 every crop is turned and mirrored at random, each of the square's eight
+    positions as likely. `kept_aside` photographs are never trained on: their middles are the
+    validation set. Those whose names have the least SHA-256 are taken, a tenth of all at most.
+    """
 
     crop: int = Field(default=96, ge=16)
     batch: PositiveInt = 16
-    flips: bool = False
+    views: Literal[1, 8] = 1
+    kept_aside: NonNegativeInt = 10
 
 
 class Optimisation(Config):
     """The optimiser and its schedule.
 
     `soap` turns Adam's update into the eigenbasis of the gradient's second moments, for networks
-    small enough that this costs little; the basis is renewed every `basis_every` updates. A
-    discriminator always has Adam.
+    small enough that this costs little; the basis is renewed every `basis_every` updates. `muon`
+    makes the update of a convolution orthogonal, with `beta1` for its momentum. A discriminator
+    always has Adam.
 
-    The run ends after `updates`, or after as many as fit into `minutes`, counted from the rate of
-    the first updates. `steps` multiplies the learning rate by `factor` at each of `milestones`;
-    `cosine` lets it fall to `final_rate` times itself. Both rise linearly over `rate_warmup`.
+    The run ends after `updates`, or when `minutes` are over, validation and saving included.
+    `steps` multiplies the learning rate by `factor` at each of `milestones`; `cosine` lets it fall
+    to `final_rate` times itself over the updates or the minutes. Both rise linearly over
+    `rate_warmup` updates.
+    From the share `freeze_norm` of the run on, the generator's batch norms keep their statistics:
+    it learns as what it is scored as, whatever else is in a batch. 0 keeps those of the weights
+    that the run starts from, 1 never does. Without it, rare crops come to hold most of the variance
+    in a long run at a high rate, and a batch that has none of them then ends it.
     `ema` averages the weights, at first over fewer updates: what is validated and exported is
     then the average.
     """
 
-    optimiser: Literal["adam", "soap"] = "adam"
+    optimiser: Literal["adam", "soap", "muon"] = "adam"
     basis_every: PositiveInt = 10
     updates: PositiveInt | None = None
     minutes: PositiveFloat | None = None
@@ -98,6 +119,7 @@ class Optimisation(Config):
     weight_decay: NonNegativeFloat = 0.0
     ema: float = Field(default=0.0, ge=0, lt=1)
     discriminator_warmup: NonNegativeInt = 0
+    freeze_norm: float = Field(default=1.0, ge=0, le=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = Field(default=0, ge=0, lt=2**63)
 
@@ -105,15 +127,17 @@ class Optimisation(Config):
     def _means_one_thing(self) -> Optimisation:
         if (self.updates is None) == (self.minutes is None):
             raise ValueError("give either updates or minutes")
-        if self.optimiser == "soap" and self.weight_decay:
-            raise ValueError("soap knows no weight_decay; set it to 0")
+        if self.optimiser != "adam" and self.weight_decay:
+            raise ValueError(f"{self.optimiser} knows no weight_decay; set it to 0")
         return self
 
 
 class Run(Config):
     """How a run is watched, kept and sped up; nothing here is part of the recipe's hash.
 
-    With `light`, each checkpoint has a light form beside it, of which the newest is kept.
+    With `light`, each checkpoint has a light form beside it, of which the newest is kept. The
+    validation set is `kept_aside`, the photographs that Data keeps from training, or a named one.
+    On a CUDA device the whole update is captured as a `graph`, where that can be done.
     """
 
     log_every: PositiveInt = 100
@@ -122,10 +146,11 @@ class Run(Config):
     keep_at: tuple[PositiveInt, ...] = ()
     light: bool = False
     validate_every: PositiveInt = 5000
-    dataset: str = "Set5"
+    dataset: str = KEPT_ASIDE
     protocol: str = "matlab"
     metrics: tuple[str, ...] = ("psnr", "ssim")
-    compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = "off"
+    compile: Literal["off", "default"] = "off"
+    graph: bool = True
 
 
 class Recipe(Config):
@@ -153,18 +178,26 @@ class Recipe(Config):
             raise ValueError("loss.recursion needs the network drcn")
         if self.network.colour != "rgb" and (self.loss.vgg or self.loss.adversarial):
             raise ValueError(f"{self.network.name} makes luma; VGG and adversarial losses need RGB")
+        if self.loss.vgg_moves and self.data.crop < 32:
+            raise ValueError("loss.vgg_moves needs data.crop to be 32 or more")
         if self.loss.adversarial and self.data.crop % 16:
             raise ValueError("the discriminator needs data.crop to be a multiple of 16")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What the hash is taken of: all that decides the weights."""
+        """All that decides the weights."""
         return self.model_dump(mode="json", exclude={"about", "choices", "run"})
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of `identity`."""
-        return sha256_bytes(json.dumps(self.identity(), sort_keys=True).encode())
+        """SHA-256 of what `identity` holds and is not the default.
+
+        So a hash outlives a new field, whose default must be what was done before it.
+        """
+        left_out = {"about", "choices", "run", "network"}
+        chosen = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+        chosen["network"] = self.network.model_dump(mode="json")
+        return sha256_bytes(json.dumps(chosen, sort_keys=True).encode())
 
 
 def load_recipe(

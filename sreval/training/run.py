@@ -8,16 +8,17 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sreval import content
-from sreval.devices import pick_device
+from sreval.devices import pick_device, slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError
 from sreval.files import claim, sha256_file, write_atomic, write_error
-from sreval.networks.weights import load_network
+from sreval.networks.weights import Stage, load_network
 from sreval.training.checkpoint import (
     STARTED,
     Progress,
@@ -29,12 +30,14 @@ from sreval.training.leaks import evaluation_fingerprints, refuse_leaks
 from sreval.training.licences import count_licences
 from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
+from sreval.training.models import BEST, WEIGHTS
 from sreval.training.pack import Pack, open_pack
 from sreval.training.publish import FACTS
 from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.sampler import Sampler
+from sreval.training.stages import history
 from sreval.training.steps import Learner
-from sreval.training.validation import Validator
+from sreval.training.validation import Validator, check_validation, kept_aside
 
 _SKIPPED_SHOWN = 20
 
@@ -44,7 +47,9 @@ class Request:
     """What `sreval train` is asked for.
 
     `changes` are dotted keys over the profile (see `recipe.parse_changes`); `start` is a weight
-    file, or a folder of a light checkpoint, to begin from in place of what the recipe names.
+    file, or a folder of a light checkpoint, to begin from in place of what the recipe names. The
+    length is `steps` updates, `minutes` of training, or the time up to `until`, instead of the
+    profile's.
     With `resume` a run goes on from the last checkpoint in `out`, or begins where there is none.
     """
 
@@ -58,6 +63,8 @@ class Request:
     precision: str | None = None
     start: Path | None = None
     resume: bool = False
+    minutes: float | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     Raises a SrevalError for whatever keeps it from beginning or going on.
     """
     line = line or ProgressLine()
-    recipe = requested_recipe(request)
+    changes = _changes(request)
+    recipe = load_recipe(request.name, request.profile, changes)
     out = request.out or Path("runs") / f"{recipe.name}-{request.profile}"
     checkpoints = list_checkpoints(out)
     if checkpoints and not request.resume:
@@ -91,10 +99,12 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         _refuse_other_validation(out, recipe)
     device = torch.device(pick_device(request.device))
     # what may be missing is looked for before the photographs are packed
-    validator = Validator(recipe, device)
+    check_validation(recipe)
     learner = Learner(recipe, device)
     pack, by_hash_alone = _checked_pack(request.data, recipe, line)
-    sampler = Sampler(pack, recipe.data, recipe.network, device, recipe.optimisation.seed)
+    validator = Validator(recipe, device, pack)
+    aside = kept_aside(pack, recipe.data.kept_aside)
+    sampler = Sampler(pack, recipe.data, recipe.network, device, recipe.optimisation.seed, aside)
     if sampler.too_small:
         line.say(
             f"{len(sampler.too_small)} images hold no crop: {', '.join(sampler.too_small[:5])}"
@@ -107,23 +117,18 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         if progress.step:
             # the sampler's state is one device's own; the first batches have been learnt from
             sampler.random.manual_seed(recipe.optimisation.seed + progress.step)
+    _add_stage(progress, request, changes, recipe, pack)
+    seconds = _seconds(request, recipe, progress)
     progress.total = recipe.optimisation.updates or progress.total
-    # a finished run may be resumed: its weights are written again
-    most = progress.step if checkpoints else progress.step + 1
-    if progress.total is not None and most > progress.total:
-        raise UsageError(
-            f"{out if checkpoints else request.start} holds {progress.step:,} updates, and the run "
-            f"ends after {progress.total:,}.",
-            "Its weights.safetensors are the result already; for fewer updates, begin anew.",
-        )
-    alone = progress.generator_waits_until
-    if progress.total is not None and alone >= progress.total > 0:
-        raise UsageError(
-            f"The discriminator is to be trained alone up to update {alone:,}, and the run ends "
-            f"after {progress.total:,}.",
-            "Give it more updates.",
-        )
+    if seconds is not None and seconds > 1.01 * progress.given:
+        progress.total = None  # more time is given than when it ended
+    _refuse_short(progress, out if checkpoints else request.start, resumed=bool(checkpoints))
     _note_hardware(progress, device, line)
+    if recipe.optimisation.precision == "bf16" and slow_bf16(str(device)):
+        line.say(
+            "This processor computes bf16 in software, many times slower than fp32: --precision "
+            "fp32 is faster here."
+        )
     with _alone_in(out):
         if list_checkpoints(out) != checkpoints:
             raise UsageError(
@@ -132,9 +137,13 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             )
         facts = _facts(request, recipe, pack, by_hash_alone)
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
+        if not checkpoints:
+            (out / BEST).unlink(missing_ok=True)
         log = Log(out, progress.step, anew=not checkpoints)
+        # with --until, what was packed and loaded meanwhile is not the run's
+        seconds = _seconds(request, recipe, progress)
         training = Training(
-            recipe, learner, sampler, validator, progress, log, line, out, pack.sha256
+            recipe, learner, sampler, validator, progress, log, line, out, pack.sha256, seconds
         )
         try:
             signal = loop(training)
@@ -144,14 +153,81 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     return Outcome(signal, progress.step, out / "weights.safetensors", last, out)
 
 
-def requested_recipe(request: Request) -> Recipe:
-    """The recipe with the request's profile, steps, precision and changes."""
+def _refuse_short(progress: Progress, where: Path | None, *, resumed: bool) -> None:
+    """Raises UsageError where the run would end before it has begun."""
+    # a finished run may be resumed: its weights are written again
+    most = progress.step if resumed else progress.step + 1
+    if progress.total is not None and most > progress.total:
+        raise UsageError(
+            f"{where} holds {progress.step:,} updates, and the run ends after {progress.total:,}.",
+            "Its weights.safetensors are the result already; for fewer updates, begin anew.",
+        )
+    alone = progress.generator_waits_until
+    if progress.total is not None and alone >= progress.total > 0:
+        raise UsageError(
+            f"The discriminator is to be trained alone up to update {alone:,}, and the run ends "
+            f"after {progress.total:,}.",
+            "Give it more updates.",
+        )
+
+
+def _changes(request: Request) -> dict[str, Any]:
+    """All that a request changes in the profile, as dotted keys and values."""
     changes = dict(request.changes or {})
+    lengths = [request.steps, request.minutes, request.until]
+    if sum(length is not None for length in lengths) > 1:
+        raise UsageError(
+            "More than one of --steps, --minutes and --until was given.", "Give the run one length."
+        )
     if request.steps is not None:
         changes["optimisation.updates"] = request.steps
+    if request.minutes is not None:
+        changes["optimisation.minutes"] = request.minutes
+    if request.until is not None:
+        changes["optimisation.minutes"] = round(_until(request.until) / 60, 2)
     if request.precision is not None:
         changes["optimisation.precision"] = request.precision
-    return load_recipe(request.name, request.profile, changes)
+    return changes
+
+
+def _seconds(request: Request, recipe: Recipe, progress: Progress) -> float | None:
+    """How long a run of given minutes is, with what it has trained already; else None."""
+    if request.until is not None:
+        return progress.seconds + _until(request.until)
+    minutes = recipe.optimisation.minutes
+    return 60 * minutes if minutes else None
+
+
+def _until(end: datetime) -> float:
+    """Seconds from now to `end`. Raises UsageError when it is over."""
+    left = (end - datetime.now(end.tzinfo)).total_seconds()
+    if left <= 0:
+        raise UsageError(f"{end:%Y-%m-%d %H:%M} is over.", "Give --until a later time.")
+    return left
+
+
+def _add_stage(
+    progress: Progress,
+    request: Request,
+    changes: Mapping[str, Any],
+    recipe: Recipe,
+    pack: Pack,
+) -> None:
+    """Put this run behind those that led to the weights it began with; `_begin` did with those."""
+    begun = progress.stages[-1] if progress.stages else {}
+    own = Stage(
+        model=recipe.name,
+        updates=progress.step,
+        batch=recipe.data.batch,
+        crop=recipe.data.crop,
+        profile=request.profile,
+        changes=dict(changes),
+        recipe_sha256=recipe.sha256,
+        started_from=begun.get("started_from", ""),
+        data_sha256=pack.sha256,
+        photographs=len(pack.photographs),
+    )
+    progress.stages = [*progress.stages[:-1], own.model_dump(mode="json")]
 
 
 def resume_command(request: Request, out: Path) -> str:
@@ -159,8 +235,13 @@ def resume_command(request: Request, out: Path) -> str:
     words = [request.name, "--out", str(out), "--profile", request.profile]
     for folder in request.data:
         words += ["--data", str(folder)]
-    for flag, value in (("--steps", request.steps), ("--precision", request.precision)):
-        words += [flag, str(value)] if value is not None else []
+    lengths = (("--steps", request.steps), ("--minutes", request.minutes))
+    for flag, value in (*lengths, ("--precision", request.precision)):
+        words += (
+            [flag, f"{value:.12g}" if isinstance(value, float) else str(value)] if value else []
+        )
+    if request.until is not None:
+        words += ["--until", request.until.isoformat(timespec="minutes")]
     for key, value in (request.changes or {}).items():
         words += ["--set", f"{key}={_toml(value)}"]
     if request.device != "auto":
@@ -285,22 +366,25 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
         )
     network, provenance = load_network(path, recipe.network)
     learner.start_from(network)
-    started = f"{provenance.recipe} after {provenance.step} updates"
-    before = [*provenance.notes, f"{STARTED}{started} (weights {sha256_file(path)[:12]})"]
+    started, sha256 = f"{provenance.recipe} after {provenance.step} updates", sha256_file(path)
+    before = [*provenance.notes, f"{STARTED}{started} (weights {sha256[:12]})"]
     progress.notes = [*before, *progress.notes]
+    own = Stage(model=recipe.name, updates=0, started_from=sha256)
+    progress.stages = [stage.model_dump(mode="json") for stage in (*history(provenance), own)]
     return progress
 
 
 def _start(given: Path) -> Path:
     """What --from means: a weight file, or the folder of a light form.
 
-    A run's folder stands for its weights, its folder `light` for the newest light form, and a
-    model's name for the weights of that model.
+    A run's folder stands for its best weights, its folder `light` for the newest light form, and
+    a model's name for the weights of that model.
     """
     if given.is_file() or any(given.glob("light-*")):
         return given
-    if (given / "weights.safetensors").is_file():
-        return given / "weights.safetensors"
+    for name in (BEST, WEIGHTS):
+        if (given / name).is_file():
+            return given / name
     forms = sorted(given.glob("step-*"))
     if not forms and str(given) in content.names("models"):
         return content.find("models", str(given)) / "weights.safetensors"

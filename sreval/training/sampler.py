@@ -1,4 +1,4 @@
-"""Batches cut from a pack on the device that trains, without a word to the host.
+"""Batches cut from a pack on the device that trains, without waiting for it.
 
 Images are drawn without repeats within a batch, as in the paper, each as often as it has places
 for a crop; the place is drawn evenly, on the grid of low-resolution pixels. All draws come from
@@ -6,6 +6,8 @@ one generator whose state a checkpoint stores.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -21,9 +23,18 @@ class Sampler:
     """Draws batches for one recipe. `too_small` names the images that no crop fits into."""
 
     def __init__(
-        self, pack: Pack, data: Data, architecture: Architecture, device: torch.device, seed: int
+        self,
+        pack: Pack,
+        data: Data,
+        architecture: Architecture,
+        device: torch.device,
+        seed: int,
+        without: Collection[int] = (),
     ) -> None:
-        """Raises DataError when fewer images are large enough than a batch asks for."""
+        """Draws from all of a pack's images but those at the places `without`.
+
+        Raises DataError when fewer images are large enough than a batch asks for.
+        """
         self.data, self.architecture, self.device = data, architecture, device
         self.size = data.crop // pack.scale
         self.random = torch.Generator(device).manual_seed(seed)
@@ -32,9 +43,11 @@ class Sampler:
         self.too_small = [
             p.file for p, fit in zip(pack.photographs, fits.tolist(), strict=True) if not fit
         ]
+        fits[list(without)] = False
         if int(fits.sum()) < data.batch:
             raise DataError(
-                f"Only {int(fits.sum())} images hold a crop of {data.crop} pixels, and a batch "
+                f"Only {int(fits.sum())} images hold a crop of {data.crop} pixels"
+                f"{' and are not kept aside' if without else ''}, and a batch "
                 f"takes {data.batch} different ones.",
                 "Add photographs, or make data.crop or data.batch smaller.",
             )
@@ -54,9 +67,10 @@ class Sampler:
         draws = torch.empty_like(self.weights).exponential_(generator=self.random)
         images = (draws / self.weights).topk(n, largest=False).indices
         corners = (self._uniform(n, 2) * self.places[images]).long()
-        flips = (self._uniform(n, 2) < 0.5) & self.data.flips
-        low = self._cut(self.low, images, corners, flips, 1)
-        high = self._cut(self.high, images, corners, flips, self.scale)
+        # rows backwards, columns backwards, rows for columns: the eight positions of a square
+        turns = (self._uniform(n, 3) < 0.5) & (self.data.views == 8)
+        low = self._cut(self.low, images, corners, turns, 1)
+        high = self._cut(self.high, images, corners, turns, self.scale)
         return self._prepared(low, self.architecture.input_range), self._prepared(
             high, self.architecture.output_range
         )
@@ -65,17 +79,18 @@ class Sampler:
         return torch.rand(*shape, generator=self.random, device=self.device)
 
     def _cut(
-        self, pixels: Tensor, images: Tensor, corners: Tensor, flips: Tensor, factor: int
+        self, pixels: Tensor, images: Tensor, corners: Tensor, turns: Tensor, factor: int
     ) -> Tensor:
         """Crops (N, size, size, 3) in uint8, at `factor` times the low resolution."""
         size = self.size * factor
         steps = torch.arange(size, device=self.device)
-        # (N, 2, size): rows and columns of each crop, backwards where flipped
-        lines = torch.where(flips[:, :, None], size - 1 - steps, steps)
+        # (N, 2, size): rows and columns of each crop
+        lines = torch.where(turns[:, :2, None], size - 1 - steps, steps)
         lines = lines + factor * corners[:, :, None]
         width = factor * self.shapes[images, 1]
         index = factor**2 * self.starts[images, None] + lines[:, 0] * width[:, None]
-        return pixels[index[:, :, None] + lines[:, 1, None, :]]
+        index = index[:, :, None] + lines[:, 1, None, :]
+        return pixels[torch.where(turns[:, 2, None, None], index.mT, index)]
 
     def _prepared(self, crops: Tensor, span: tuple[float, float]) -> Tensor:
         # the permuted view of (N, H, W, 3) is channels_last as it stands

@@ -19,6 +19,7 @@ from sreval.networks.discriminator import Discriminator, OfPair
 from sreval.networks.packing import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
+from sreval.training.muon import Muon
 from sreval.training.recipe import Recipe
 from sreval.training.soap import Soap
 
@@ -48,10 +49,11 @@ class Learner:
             # state_dict() holds the very tensors that updates change in place
             self._averaged = tuple(self.ema.state_dict().values())
             self._current = tuple(self.generator.state_dict().values())
-        self._keep = recipe.optimisation.ema
+        self._step = torch.tensor(1 - recipe.optimisation.ema, device=device)
         self._run_generator = self._compiled(packed(self.generator))
         if self.discriminator is not None:
-            self._run_discriminator = self._compiled(OfPair(self.discriminator))
+            # not compiled: a compiled pass computes every gradient in each of the two backwards
+            self._run_discriminator = OfPair(self.discriminator)
         if self.content.vgg is not None:
             self.content.vgg = self._compiled(self.content.vgg)
 
@@ -61,11 +63,23 @@ class Learner:
         return self.ema if self.ema is not None else self.generator
 
     def set_rate(self, rate: float, keep: float) -> None:
-        """Set the learning rate of both optimisers, and what the average keeps of itself."""
-        self._keep = keep
+        """Set the learning rate of both optimisers, and what the average keeps of itself.
+
+        On a CUDA device both are tensors, which a captured update reads anew each time.
+        """
+        self._step.fill_(1 - keep)
         for optimiser in (self.optimiser, self.discriminator_optimiser):
             for group in optimiser.param_groups if optimiser else ():
-                group["lr"] = rate
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    def freeze_norm(self) -> None:
+        """Let the generator's batch norms keep their statistics from here on."""
+        for module in self.generator.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
 
     def start_from(self, network: nn.Module) -> None:
         """Give the generator, and the average where one is kept, another network's weights."""
@@ -168,8 +182,10 @@ class Learner:
     def _average(self) -> None:
         pairs = list(zip(self._averaged, self._current, strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        step = 1 - self._keep
-        torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], step)
+        old_floats, new_floats = zip(*floats, strict=True)
+        steps = torch._foreach_sub(new_floats, old_floats)
+        torch._foreach_mul_(steps, self._step)
+        torch._foreach_add_(old_floats, steps)
         for old, new in pairs:
             if not old.is_floating_point():
                 old.copy_(new)
@@ -179,8 +195,10 @@ class Learner:
 
     def _optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         o = self.recipe.optimisation
+        betas = o.beta1, o.beta2
+        if o.optimiser == "muon":
+            return Muon(network.parameters(), self._rate(), betas, momentum=o.beta1)
         if o.optimiser == "soap":
-            betas = o.beta1, o.beta2
             return Soap(network.parameters(), o.learning_rate, betas, every=o.basis_every)
         return self._adam(network)
 
@@ -188,11 +206,16 @@ class Learner:
         o = self.recipe.optimisation
         return torch.optim.Adam(
             network.parameters(),
-            lr=o.learning_rate,
+            lr=self._rate(),
             betas=(o.beta1, o.beta2),
             weight_decay=o.weight_decay,
             fused=True,
+            capturable=self.device.type == "cuda",
         )
+
+    def _rate(self) -> float | Tensor:
+        rate = self.recipe.optimisation.learning_rate
+        return torch.tensor(rate, device=self.device) if self.device.type == "cuda" else rate
 
     def _compiled(self, network: Module) -> Module:
         mode = self.recipe.run.compile

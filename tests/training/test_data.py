@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -206,35 +207,51 @@ def crops_of(sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("views", [1, 8])
 def test_crops_are_pieces_of_the_images_and_of_their_bicubic(
-    pack: Pack, photographs: Path, flips: bool
+    pack: Pack, photographs: Path, views: Literal[1, 8]
 ) -> None:
-    sampler = Sampler(pack, Data(crop=32, batch=4, flips=flips), SRResNetArchitecture(), CPU, 1)
+    sampler = Sampler(pack, Data(crop=32, batch=4, views=views), SRResNetArchitecture(), CPU, 1)
     images = {
         p.file: np.ascontiguousarray(crop_to_multiple(read_image(photographs / p.file), 4))
         for p in pack.photographs
     }
     smalls = {name: downscale(image, 4) for name, image in images.items()}
-    turned = 0
-    for _ in range(3):
+    seen = set()
+    for _ in range(8):
         for low, high in zip(*crops_of(sampler), strict=True):
             found = [
-                (flip, name, y, x)
-                for flip in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+                (view, name, y, x)
+                for view in range(8)
                 for name, small in smalls.items()
-                for y, x in places(small, low[:: flip[0], :: flip[1]])
+                for y, x in places(small, turned(low, view))
             ]
             assert found
             assert any(
                 np.array_equal(
-                    images[name][4 * y : 4 * y + 32, 4 * x : 4 * x + 32],
-                    high[:: flip[0], :: flip[1]],
+                    images[name][4 * y : 4 * y + 32, 4 * x : 4 * x + 32], turned(high, view)
                 )
-                for flip, name, y, x in found
+                for view, name, y, x in found
             )
-            turned += all(flip != (1, 1) for flip, *_ in found)
-    assert (turned > 0) == flips
+            seen |= {view for view, *_ in found}
+    assert len(seen) == views
+
+
+def turned(image: np.ndarray, view: int) -> np.ndarray:
+    """One of a square's eight positions: a quarter turn up to three times, mirrored or not."""
+    result: np.ndarray = np.rot90(image, view % 4)
+    return result[:, ::-1] if view >= 4 else result
+
+
+def test_images_left_out_are_never_drawn(pack: Pack) -> None:
+    arguments = (pack, Data(crop=32, batch=3), SRResNetArchitecture(), CPU, 3)
+    sampler = Sampler(*arguments, without=(1, 4))
+    whole = Sampler(*arguments)
+    kept = torch.tensor([0, 2, 3, 5])
+    assert torch.equal(sampler.starts, whole.starts[kept])
+    assert torch.equal(sampler.shapes, whole.shapes[kept])
+    with pytest.raises(DataError, match=r"Only 2 images hold a crop .* not kept aside"):
+        Sampler(*arguments, without=(0, 1, 2, 3))
 
 
 def places(image: np.ndarray, piece: np.ndarray) -> list[tuple[int, int]]:
@@ -266,7 +283,7 @@ def test_images_in_a_batch_are_distinct_and_drawn_by_their_area(pack: Pack) -> N
 
 
 def test_stored_state_gives_the_same_batches(pack: Pack) -> None:
-    sampler = Sampler(pack, Data(crop=32, batch=3, flips=True), SRResNetArchitecture(), CPU, 5)
+    sampler = Sampler(pack, Data(crop=32, batch=3, views=8), SRResNetArchitecture(), CPU, 5)
     sampler.batch()
     state = sampler.random.get_state()
     first = sampler.batch()

@@ -13,6 +13,7 @@ from sreval.training.pack import open_pack
 from sreval.training.recipe import Recipe
 from sreval.training.sampler import Sampler
 from sreval.training.steps import Learner
+from sreval.training.updates import Updates
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -41,6 +42,82 @@ def test_it_learns(
     learner, sampler = parts(recipe, photographs)
     losses = torch.stack([learner.update(*sampler.batch())["mse"] for _ in range(60)])
     assert float(losses[-5:].mean()) < 0.8 * float(losses[:5].mean())
+
+
+GAN = {"mse": 1.0, "adversarial": 1e-3}
+
+
+def updates(recipe: Recipe, photographs: Path, said: list[str]) -> Updates:
+    made = Updates(*parts(recipe, photographs), said.append)
+    made.learner.set_rate(recipe.optimisation.learning_rate, 0.9)
+    return made
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+@pytest.mark.parametrize("loss", [{"mse": 1.0}, GAN])
+def test_a_captured_update_is_an_update(
+    make_recipe: MakeRecipe, photographs: Path, loss: dict[str, float], optimiser: str
+) -> None:
+    runs = []
+    said: list[str] = []
+    for graph in (True, False):
+        recipe = make_recipe(
+            loss=loss,
+            optimisation={
+                "updates": 9,
+                "learning_rate": 1e-3,
+                "ema": 0.9,
+                "optimiser": optimiser,
+                "beta1": 0.9,
+            },
+            run={"graph": graph},
+        )
+        run = updates(recipe, photographs, said)
+        for _ in range(9):
+            run()
+        assert run.captures == graph, said
+        runs.append(run)
+    captured, plain = runs
+    assert captured.means(captured.window) == pytest.approx(plain.means(plain.window), rel=1e-3)
+    weights = [run.learner.result.state_dict() for run in runs]
+    for name, wanted in weights[1].items():
+        assert torch.allclose(weights[0][name].float(), wanted.float(), atol=1e-3), name
+    # both have drawn as much: the next batches are the same
+    assert torch.equal(captured.sampler.batch()[0], plain.sampler.batch()[0])
+
+
+def test_a_captured_update_heeds_the_rate(make_recipe: MakeRecipe, photographs: Path) -> None:
+    run = updates(make_recipe(loss=GAN), photographs, [])
+    for _ in range(5):
+        run()
+    before = [p.clone() for p in run.learner.generator.parameters()]
+    run.learner.set_rate(0.0, 0.9)
+    run()
+    after = list(run.learner.generator.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    run.learner.set_rate(1e-3, 0.9)
+    run()
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_both_kinds_of_update_are_captured(make_recipe: MakeRecipe, photographs: Path) -> None:
+    said: list[str] = []
+    run = updates(make_recipe(loss=GAN), photographs, said)
+    for generator_too in [False] * 5 + [True] * 5:
+        run(generator_too)
+    assert len(run._replay) == 2, said
+    assert run.window.count == 10
+
+
+def test_mixed_precision_leaves_the_image_in_fp32(
+    make_recipe: MakeRecipe, photographs: Path
+) -> None:
+    recipe = make_recipe(
+        optimisation={"updates": 1, "learning_rate": 1e-3, "precision": "bf16"},
+    )
+    learner, sampler = parts(recipe, photographs)
+    with learner.autocast():
+        assert learner._run_generator(sampler.batch()[0]).dtype == torch.float32
 
 
 def test_an_update_does_not_wait_for_the_device(make_recipe: MakeRecipe, photographs: Path) -> None:

@@ -31,7 +31,7 @@ SHIPPED = (
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_of_a_shipped_recipe_is_valid(name: str) -> None:
-    assert {"paper", "half-hour", "smoke"} <= set(profile_names(name))
+    assert {"paper", "gpu", "smoke"} <= set(profile_names(name))
     for profile in profile_names(name):
         assert load_recipe(name, profile).name == name
 
@@ -41,7 +41,7 @@ def test_paper_profiles_say_what_the_paper_says(name: str) -> None:
     recipe = load_recipe(name)
     o = recipe.optimisation
     assert (recipe.data.crop, recipe.data.batch, o.beta1, o.learning_rate) == (96, 16, 0.9, 1e-4)
-    assert (recipe.data.flips, o.ema, o.shape) == (False, 0.0, "steps")
+    assert (recipe.data.views, o.ema, o.shape) == (1, 0.0, "steps")
     gan = name.startswith("srgan")
     assert o.updates == (200_000 if gan else 1_000_000)
     assert recipe.loss.adversarial == (1e-3 if gan else 0)
@@ -94,7 +94,7 @@ def test_a_recipe_is_of_the_name_of_its_folder(tmp_path: Path) -> None:
 
 def test_updates_and_minutes_take_each_other_s_place() -> None:
     timed = load_recipe("espcn", "paper", {"optimisation.minutes": 3}).optimisation
-    counted = load_recipe("espcn", "half-hour", {"optimisation.updates": 3}).optimisation
+    counted = load_recipe("espcn", "gpu", {"optimisation.updates": 3}).optimisation
     assert (timed.minutes, timed.updates) == (3, None)
     assert (counted.minutes, counted.updates) == (None, 3)
     both = {"optimisation.minutes": 3, "optimisation.updates": 3}
@@ -131,10 +131,10 @@ def test_first_difference_names_the_field_and_both_values() -> None:
 
 def test_rates() -> None:
     o = Optimisation(updates=100, learning_rate=1.0, shape="cosine", rate_warmup=10, final_rate=0.1)
-    assert rate_at(o, 0, 100) == pytest.approx(0.1)
-    assert rate_at(o, 50, 100) == pytest.approx(0.55)
-    assert rate_at(o, 100, 100) == pytest.approx(0.1)
-    assert rate_at(o, 20, None) == pytest.approx(1.0)
+    assert rate_at(o, 0, 0.0) == pytest.approx(0.1)
+    assert rate_at(o, 50, 0.5) == pytest.approx(0.55)
+    assert rate_at(o, 100, 1.0) == pytest.approx(0.1)
+    assert rate_at(o, 20, 0.0) == pytest.approx(1.0)
 
 
 def test_soap_has_no_weight_decay_that_would_be_ignored() -> None:
