@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from sreval import content
 from sreval.cli.output import columns, print_json
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
 from sreval.training.cards import planned_card
 from sreval.training.models import CARD, Model, get_model, list_models, verify_model
-from sreval.training.publish import publish, read_run, rewrite_card
+from sreval.training.publish import publish, read_run, renew_card, rewrite_card
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -94,7 +95,8 @@ def verify(names: tuple[str, ...]) -> None:
     for name in chosen:
         try:
             model = verify_model(name)
-            click.echo(f"{model.name}: in order, weights {model.sha256[:12]}")
+            unknown = "" if model.profile_recorded else "; its recipe was not recorded"
+            click.echo(f"{model.name}: in order, weights {model.sha256[:12]}{unknown}")
         except SrevalError as error:
             wrong += 1
             click.echo(str(error), err=True)
@@ -102,16 +104,41 @@ def verify(names: tuple[str, ...]) -> None:
         raise SystemExit(EXIT_FAILED)
 
 
-@models.command(epilog="Example: sreval models card srresnet-mse --run runs/srresnet-mse-half-hour")
-@click.argument("name")
+@models.command(epilog="Example: sreval models card srresnet-mse --run runs/srresnet-mse-cpu")
+@click.argument("name", required=False)
 @click.option(
     "--run", type=click.Path(path_type=Path), help="Write the card anew from this training run."
 )
-def card(name: str, run: Path | None) -> None:
+@click.option(
+    "--all", "renew", is_flag=True, help="Write anew the cards of ./models and of SREVAL_HOME."
+)
+def card(name: str | None, run: Path | None, renew: bool) -> None:
     """Print a model's card, or write it anew from the run that made its weights.
 
-    The card of a model without weights says how to train it.
+    The card of a model without weights says how to train it. With --all, no run is needed: what
+    the weights don't say is kept from the card that they have.
     """
+    if renew == (name is not None) or (renew and run is not None):
+        raise UsageError("Name one model, or give --all alone.", "See `sreval models card --help`.")
+    if renew:
+        _renew_cards()
+    elif name is not None:
+        _print_or_rewrite(name, run)
+
+
+def _renew_cards() -> None:
+    found, broken = list_models()
+    for error in broken:
+        click.echo(str(error), err=True)
+    for model in found:
+        # those that the package brings are left as they are
+        if model.folder.parent in content.own_folders("models"):
+            click.echo(str(renew_card(model)))
+    if broken:
+        raise SystemExit(EXIT_PARTIAL)
+
+
+def _print_or_rewrite(name: str, run: Path | None) -> None:
     model = get_model(name)
     path = model.folder / CARD
     if run is not None:

@@ -19,7 +19,15 @@ from sreval.training.recipe import Recipe, first_difference
 
 LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
 NOT_DRAWN = ("step", "rate", "learning_rate")
-LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS", "mse": "MSE on [-1, 1]"}
+LABELS = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "mse": "MSE on [-1, 1]",
+    "grid_peak": "grid peak",
+    "flat_pattern": "pattern on flat colours (levels)",
+    "flat_offset": "offset of flat colours (levels)",
+}
 
 
 def require_one_recipe(folders: Sequence[Path]) -> None:
@@ -79,7 +87,7 @@ def _identity(folder: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
         recipe = Recipe.model_validate(facts["recipe"])
         identity = recipe.identity()
-        del identity["optimisation"]["seed"]
+        identity["optimisation"].pop("seed", None)
         scored = recipe.run.model_dump(mode="json", include={"dataset", "protocol", "metrics"})
         return identity | {"run": scored, "data_sha256": facts["data_sha256"]}
     except OSError as error:

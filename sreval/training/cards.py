@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +12,27 @@ from typing import Any
 from sreval.files import sha256_file
 from sreval.networks.architecture import parameter_count
 from sreval.networks.weights import Provenance, load_network
+from sreval.training.artefacts import Flat
 from sreval.training.checkpoint import STARTED
 from sreval.training.licences import NOT_STATED, non_commercial
-from sreval.training.log import VALIDATION, duration
-from sreval.training.models import Model
-from sreval.training.recipe import Recipe, differences, load_recipe
+from sreval.training.log import VALIDATION
+from sreval.training.models import BEST, Model
+from sreval.training.recipe import KEPT_ASIDE, Recipe, load_recipe
+from sreval.training.stages import account, history
+from sreval.training.validation import how_many_aside
 
 _CURVE_ROWS = 12
+_DATA, _SCORES, _KNOW, _CURVE = "Data", "Scores", "What to know", "Curve"
 _CHOICES = "Our choices where the papers leave one"
+_PEAK_SET = "Set5"
+_MOST_PEAK, _MOST_PATTERN, _MOST_OFFSET = 6.0, 1.0, 2.0
 
 
 @dataclass(frozen=True)
 class Scored:
     """Means over a data set of `n` images under a protocol, PSNR in dB.
 
-    `lpips` is None where the weights of its trunk were not at hand.
+    `lpips` is None where the weights of its trunk were not at hand; `grid_peak` is the median.
     """
 
     dataset: str
@@ -35,11 +41,20 @@ class Scored:
     psnr: float
     ssim: float
     lpips: float | None
+    grid_peak: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of published weights: on data sets, and on flat colours."""
+
+    scores: tuple[Scored, ...]
+    flat: Flat
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run's folder says: its recipe, its facts (see `run.py`), how far it came.
+    """What a run's folder says: its recipe, its facts (see `run.py`), its updates.
 
     `vgg_factor` is what its VGG terms were multiplied by.
     """
@@ -47,10 +62,7 @@ class FinishedRun:
     folder: Path
     recipe: Recipe
     facts: dict[str, Any]
-    step: int
-    total: int | None
-    seconds: float
-    hardware: str
+    updates: int
     vgg_factor: float
 
     @property
@@ -60,17 +72,35 @@ class FinishedRun:
         return folder if folder and Path(folder).is_dir() else self.facts["model"]
 
 
-def card(run: FinishedRun, weights: Path, scores: Sequence[Scored]) -> str:
-    """The card of published weights, as Markdown."""
-    network, provenance = load_network(weights, run.recipe.network)
+def card(
+    recipe: Recipe,
+    weights: Path,
+    findings: Findings,
+    run: FinishedRun | None = None,
+    old: str = "",
+) -> str:
+    """The card of published weights, as Markdown.
+
+    Without their `run`, what neither the weights nor the recipe hold is taken from the `old` card,
+    and so are the scores where none were found.
+    """
+    network, provenance = load_network(weights, recipe.network)
+    facts, before = _parts(old)
+    know = _to_know(recipe, findings)
     sections = [
-        f"# {run.recipe.name}\n\n{run.recipe.about}",
-        _facts(run, weights, parameter_count(network), provenance),
-        _section("Data", _data(run.facts)),
-        _section("Scores", _scores(scores)),
-        _section("Curve", _curve(run)),
-        _section(_CHOICES, _bullets(run.recipe.choices)),
-        _section("What happened on the way", _bullets(provenance.notes)),
+        f"# {recipe.name}\n\n{recipe.about}",
+        _facts(recipe, weights, parameter_count(network), provenance, run, facts),
+        _section("How it came about", account(history(provenance))),
+        _section(_DATA, _data(run) if run else before.get(_DATA, "")),
+        _section(_SCORES, _scores(findings.scores) or before.get(_SCORES, "")),
+        _section(_KNOW, know if findings.scores else before.get(_KNOW, know)),
+        _section(_CURVE, _curve(run) if run else before.get(_CURVE, "")),
+        _section(_CHOICES, _bullets(recipe.choices)),
+        # what a run began with stands among the stages
+        _section(
+            "What happened on the way",
+            _bullets([note for note in provenance.notes if not note.startswith(STARTED)]),
+        ),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -95,13 +125,14 @@ def planned_card(model: Model) -> str:
             f"models publish RUN`, which puts a card with data, curve and scores in the place of "
             f"this one. The profiles:\n\n" + _bullets(schedules),
         ),
+        _section(_KNOW, _bullets(_calibration(recipe))),
         _section(_CHOICES, _bullets(recipe.choices)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _loss(recipe: Recipe) -> str:
-    terms = recipe.loss.model_dump(exclude={"content_scale"})
+    terms = recipe.loss.model_dump(exclude={"content_scale", "vgg_moves"})
     losses = [f"{name} {weight:g}" for name, weight in terms.items() if weight]
     if recipe.loss.vgg:
         losses.append(f"content scale {recipe.loss.content_scale}")
@@ -118,50 +149,65 @@ def _schedule(name: str, profile: str) -> str:
     return f"`{profile}`: {length}, batch {data.batch}, crops of {data.crop}, {o.precision}"
 
 
-def _facts(run: FinishedRun, weights: Path, parameters: int, provenance: Provenance) -> str:
-    of = f" of {run.total:,}" if run.total and run.total != provenance.step else ""
-    network, o = run.recipe.network, run.recipe.optimisation
-    factor = f", VGG terms times {run.vgg_factor:.4g}" if run.recipe.loss.vgg else ""
-    rows = {
-        "Network": f"{network.name}, {parameters:,} parameters, x{network.scale}",
-        "Loss": f"{_loss(run.recipe)}{factor}",
-        "Recipe": f"profile `{run.facts['profile']}`{_changes(run)}, "
-        f"SHA-256 {provenance.recipe_sha256[:16]}",
-        "Optimiser": f"{o.optimiser}, learning rate {o.learning_rate:g}, {o.shape}",
-        "Updates": f"{provenance.step:,}{of}, batch {run.recipe.data.batch}, "
-        f"crops of {run.recipe.data.crop}",
-        "Time": f"{duration(run.seconds)} on {run.hardware}, {run.recipe.optimisation.precision}",
-        "Starts from": _start(provenance.notes),
+def _facts(
+    recipe: Recipe,
+    weights: Path,
+    parameters: int,
+    provenance: Provenance,
+    run: FinishedRun | None,
+    old: Mapping[str, str],
+) -> str:
+    network = recipe.network
+    rows = {"Network": f"{network.name}, {parameters:,} parameters, x{network.scale}"}
+    if run:
+        o = recipe.optimisation
+        factor = f", VGG terms times {run.vgg_factor:.4g}" if recipe.loss.vgg else ""
+        of = f" of {run.updates:,}" if run.updates != provenance.step else ""
+        best = ", the best of the validation" if (run.folder / BEST).is_file() else ""
+        rows |= {
+            "Loss": f"{_loss(recipe)}{factor}",
+            "Optimiser": f"{o.optimiser}, learning rate {o.learning_rate:g}, {o.shape}, "
+            f"{o.precision}",
+            "Updates": f"after {provenance.step:,}{of} updates{best}, batch {recipe.data.batch}, "
+            f"crops of {recipe.data.crop}",
+        }
+    else:
+        rows |= old or {"Loss": _loss(recipe), "Updates": f"after {provenance.step:,} updates"}
+    rows |= {
         "Code": f"sreval {provenance.code_version}",
         "Weights": f"fp16, {weights.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_file(weights)}",
     }
     return _rows(rows)
 
 
-def _changes(run: FinishedRun) -> str:
-    """What the run changed in its profile, such as ` with data.batch = 8`."""
-    profile = load_recipe(run.model, run.facts["profile"]).identity()
-    changed = [
-        f"{key} = {json.dumps(new)}"
-        for key, _, new in differences(profile, run.recipe.identity())
-        if new is not None
-    ]
-    return f" with {', '.join(changed)}" if changed else ""
+def _parts(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The first table of a card, and its sections by their titles."""
+    head, *rest = re.split(r"^## (.+)\n+", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", head, flags=re.MULTILINE)
+    sections = {title: body.strip() for title, body in zip(rest[::2], rest[1::2], strict=True)}
+    return {name: value for name, value in rows if name != "---"}, sections
 
 
-def _data(facts: dict[str, Any]) -> str:
+def _data(run: FinishedRun) -> str:
+    facts = run.facts
     licences: dict[str, int] = facts["licences"]
     rows = "\n".join(f"| {name} | {count} |" for name, count in licences.items())
     use = "The weights are for non-commercial use, as part of the data is.\n\n"
     absent = facts.get("by_hash_alone")
     compared = f", compared with {', '.join(absent)} by file hash alone" if absent else ""
     unknown = f"Of those {NOT_STATED}, the licence is the trainer's to know.\n\n"
+    aside = _aside(run)
+    kept = f", of which {aside} kept aside and never trained on" if aside else ""
     return (
-        f"{facts['photographs']} photographs, {facts['megapixels']:.0f} megapixels, manifest "
+        f"{facts['photographs']} photographs, {facts['megapixels']:.0f} megapixels{kept}; manifest "
         f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image{compared}.\n\n"
         f"{use if non_commercial(licences) else ''}{unknown if NOT_STATED in licences else ''}"
         f"| licence | photographs |\n| --- | ---: |\n{rows}"
     )
+
+
+def _aside(run: FinishedRun) -> int:
+    return how_many_aside(run.facts["photographs"], run.recipe.data.kept_aside)
 
 
 def _scores(scores: Sequence[Scored]) -> str:
@@ -179,6 +225,40 @@ def _scores(scores: Sequence[Scored]) -> str:
     return "\n".join([*head, *rows])
 
 
+def _to_know(recipe: Recipe, findings: Findings) -> str:
+    """What the scores don't show, each figure with its meaning, and a warning where it is due."""
+    lines = []
+    peak = next((s.grid_peak for s in findings.scores if s.dataset == _PEAK_SET), None)
+    if peak is not None:
+        grid = " **A fine grid shows in smooth places.**" if peak > _MOST_PEAK else ""
+        lines.append(
+            f"Grid peak on {_PEAK_SET}: {peak:.1f} (median). That is how much stronger the periods "
+            "of 4 and 2 pixels are than those around them; the originals have 2.3, the images "
+            f"that the authors of SRGAN published 5.5.{grid}"
+        )
+    flat = findings.flat
+    texture = " **Flat areas get a texture.**" if flat.pattern > _MOST_PATTERN else ""
+    tint = " **Colours drift.**" if flat.offset > _MOST_OFFSET else ""
+    lines += [
+        f"Pattern on flat colours: {flat.pattern:.2f} levels of 255. That is the standard "
+        f"deviation of what becomes of an even area, in the worst of six colours; 0 is right."
+        f"{texture}",
+        f"Offset of flat colours: {flat.offset:.2f} levels of 255. That is how far the mean of an "
+        f"even area moves, in the worst of six colours; 0 is right.{tint}",
+        *_calibration(recipe),
+    ]
+    return _bullets(lines)
+
+
+def _calibration(recipe: Recipe) -> list[str]:
+    if not (recipe.loss.vgg and recipe.loss.content_scale == "calibrated"):
+        return []
+    return [
+        "`content_scale = calibrated` makes the values of the VGG loss and of the MSE equal at the "
+        "start, not their gradients."
+    ]
+
+
 def _curve(run: FinishedRun) -> str:
     path = run.folder / VALIDATION
     if not path.is_file():
@@ -191,14 +271,12 @@ def _curve(run: FinishedRun) -> str:
         kept.append(body[-1])
     lines = [f"| {' | '.join(head)} |", "|" + " ---: |" * len(head)]
     lines += [f"| {' | '.join(row)} |" for row in kept]
-    watched = run.recipe.run
-    return f"{watched.dataset} under `{watched.protocol}`:\n\n" + "\n".join(lines)
-
-
-def _start(notes: Sequence[str]) -> str:
-    # the notes of the weights that a run began with stand before its own
-    started = [note.removeprefix(STARTED) for note in notes if note.startswith(STARTED)]
-    return started[-1] if started else "scratch"
+    watched, aside = run.recipe.run, _aside(run)
+    name = watched.dataset
+    if name == KEPT_ASIDE:
+        name = f"The {aside} photographs" if aside > 1 else "The photograph"
+        name += " kept aside"
+    return f"{name} under `{watched.protocol}`:\n\n" + "\n".join(lines)
 
 
 def _section(title: str, text: str) -> str:

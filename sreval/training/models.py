@@ -16,6 +16,9 @@ from sreval.training.recipe import Recipe, load_recipe, profile_names
 
 WEIGHTS, CARD, RECIPE = "weights.safetensors", "card.md", "recipe.toml"
 
+BEST = "best.safetensors"
+"""The best weights of a run by its validation, beside the last ones."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -38,6 +41,13 @@ class Model:
         """Trainable numbers of the recipe's network."""
         with torch.device("meta"):
             return parameter_count(self.recipe.network.build())
+
+    @property
+    def profile_recorded(self) -> bool:
+        """Whether its weights say which profile they were trained with, and what was changed."""
+        return bool(
+            self.provenance and self.provenance.stages and self.provenance.stages[-1].profile
+        )
 
 
 def list_models() -> tuple[list[Model], list[SrevalError]]:
@@ -86,8 +96,9 @@ def verify_model(name: str) -> Model:
     """Check a model through and through; it, when all is well.
 
     Every profile of its recipe is read; its weights load into the network they name, which a
-    profile must ask for; they make a finite image; and its card carries their SHA-256. Raises
-    UsageError or WeightsError for the first thing wrong.
+    profile must ask for; they make a finite image; the recipe is the one they were trained with,
+    where they say so; and its card carries their SHA-256. Raises UsageError or WeightsError for
+    the first thing wrong.
     """
     model = get_model(name)
     recipes = [load_recipe(name, profile) for profile in model.profiles]
@@ -103,6 +114,7 @@ def verify_model(name: str) -> Model:
             "Publish the weights again, from a run of this recipe.",
         )
     _check_output(model.weights, network, provenance.architecture)
+    _check_recipe(name, model, provenance)
     card = model.folder / CARD
     if not card.is_file() or model.sha256 not in card.read_text(encoding="utf-8"):
         raise WeightsError(
@@ -110,6 +122,20 @@ def verify_model(name: str) -> Model:
             f"Write it anew from its run: `sreval models card {name} --run RUN`.",
         )
     return model
+
+
+def _check_recipe(name: str, model: Model, provenance: Provenance) -> None:
+    if not model.profile_recorded:
+        return
+    own = provenance.stages[-1]
+    now = load_recipe(name, own.profile, own.changes).sha256
+    if now != provenance.recipe_sha256:
+        raise WeightsError(
+            f"{model.weights} were trained with a recipe of SHA-256 "
+            f"{provenance.recipe_sha256[:16]}; {model.folder / RECIPE}, profile {own.profile!r} "
+            f"with the changes of then, is now {now[:16]}.",
+            "It has changed since: put it back, or train and publish again.",
+        )
 
 
 def _check_output(path: Path, network: torch.nn.Module, architecture: Architecture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,11 +14,14 @@ from sreval.errors import DataError, TrainingError, UsageError
 from sreval.files import write_atomic
 from sreval.images.datasets import locate
 from sreval.metrics.lpips import trunk_file
-from sreval.networks.weights import load_network, read_metadata, write_weights
-from sreval.training.cards import FinishedRun, Scored, card
-from sreval.training.checkpoint import list_checkpoints
-from sreval.training.models import CARD, RECIPE, WEIGHTS, Model
+from sreval.metrics.protocol import get_protocol
+from sreval.networks.inference import Inference
+from sreval.networks.weights import load_network, read_provenance, write_weights
+from sreval.training.artefacts import flat_colours
+from sreval.training.cards import Findings, FinishedRun, Scored, card, planned_card
+from sreval.training.models import BEST, CARD, RECIPE, WEIGHTS, Model
 from sreval.training.recipe import Recipe, load_recipe
+from sreval.training.stages import history
 from sreval.training.validation import Validator
 
 SETS = ("Set5", "Set14", "BSD100")
@@ -26,38 +30,34 @@ FACTS = "run.json"
 
 
 def read_run(folder: Path) -> FinishedRun:
-    """The run in a folder. Raises TrainingError when it is none or has no checkpoint."""
-    checkpoints = list_checkpoints(folder)
-    if not checkpoints or not (folder / FACTS).is_file():
-        raise TrainingError(f"{folder} holds no run with a checkpoint.", "Name a run's --out.")
+    """The run in a folder: its facts and its weights, wherever its checkpoints are.
+
+    Raises TrainingError when the folder holds none.
+    """
+    # a run that diverged may have its best weights alone
+    last = next((folder / name for name in (WEIGHTS, BEST) if (folder / name).is_file()), None)
+    if last is None or not (folder / FACTS).is_file():
+        raise TrainingError(f"{folder} holds no run with weights.", "Name a run's --out.")
+    made = read_provenance(last)
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         recipe = Recipe.model_validate(facts.pop("recipe"))
-        progress = json.loads(read_metadata(checkpoints[-1][1])["progress"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise TrainingError(
             f"{folder / FACTS} is not what `sreval train` writes ({type(error).__name__}).",
             "It was edited, or comes from another version; train again.",
         ) from error
-    return FinishedRun(
-        folder,
-        recipe,
-        facts,
-        progress["step"],
-        progress["total"],
-        progress["seconds"],
-        progress["hardware"],
-        progress["vgg_factor"],
-    )
+    return FinishedRun(folder, recipe, facts, made.step, history(made)[-1].vgg_factor)
 
 
 def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path:
     """Put a run's weights, recipe and card into a user's models folder; the folder made.
 
-    `to` is that models folder; else ./models, where it exists, then SREVAL_HOME/models. Raises
-    UsageError for a smoke run, for a network that the model's profile doesn't name, where weights
-    lie already and `replace` is not given, or when the package itself would be written to;
-    TrainingError when the folder holds no run.
+    The weights are the best by the validation, or the last where no best ones were kept. `to` is
+    that models folder; else ./models, where it exists, then SREVAL_HOME/models. Raises UsageError
+    for a smoke run, for a network that the model's profile doesn't name, where weights lie already
+    and `replace` is not given, or when the package itself would be written to; TrainingError when
+    the folder holds no run.
     """
     run = read_run(folder)
     if run.facts["profile"] == "smoke":
@@ -75,7 +75,7 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     target = _writable(to) / run.recipe.name
     if (target / WEIGHTS).exists() and not replace:
         raise UsageError(f"{target} already has weights.", "Add --replace to put these instead.")
-    network, provenance = load_network(folder / WEIGHTS)
+    network, provenance = load_network(_result(folder))
     # weights and their card appear together, whatever happens while they are scored
     unfinished = target.with_name(f".{target.name}.part")
     try:
@@ -94,8 +94,31 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
 def write_card(run: FinishedRun, target: Path) -> Path:
     """Score the published weights in `target` and write their card anew; its path."""
     weights = target / WEIGHTS
-    write_atomic(target / CARD, card(run, weights, score(run.recipe, weights)))
+    write_atomic(target / CARD, card(run.recipe, weights, score(run.recipe, weights, SETS), run))
     return target / CARD
+
+
+def renew_card(model: Model) -> Path:
+    """Write a model's card anew without a run; its path.
+
+    Without weights, it is what the recipe says. With weights, what only their run knew is kept
+    from the card of before, if that is theirs, and so are its scores where a data set or LPIPS is
+    not at hand. Raises UsageError for a model that belongs to the package.
+    """
+    _writable(model.folder.parent)
+    path = model.folder / CARD
+    if model.provenance is None:
+        write_atomic(path, planned_card(model))
+        return path
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if model.sha256 not in old:
+        old = ""
+    # a profile may have another network than the first
+    recipe = model.recipe.model_copy(update={"network": model.provenance.architecture})
+    whole = _lpips_at_hand() and all(locate(name, recipe.network.scale) for name in SETS)
+    findings = score(recipe, model.weights, SETS if whole or not old else ())
+    write_atomic(path, card(recipe, model.weights, findings, old=old))
+    return path
 
 
 def rewrite_card(run: FinishedRun, model: Model) -> Path:
@@ -103,9 +126,11 @@ def rewrite_card(run: FinishedRun, model: Model) -> Path:
 
     Raises UsageError when the weights came from another run, or belong to the package.
     """
-    made = model.provenance
-    own = (run.recipe.sha256, run.facts["data_sha256"], run.step)
-    if made is None or (made.recipe_sha256, made.data_sha256, made.step) != own:
+    made, own = model.provenance, read_provenance(_result(run.folder))
+    if made is None or any(
+        getattr(made, field) != getattr(own, field)
+        for field in ("recipe_sha256", "data_sha256", "step")
+    ):
         raise UsageError(
             f"{run.folder} is not the run that made the weights of {model.name}.",
             "Name that run, or publish this one with `sreval models publish`.",
@@ -114,25 +139,36 @@ def rewrite_card(run: FinishedRun, model: Model) -> Path:
     return write_card(run, model.folder)
 
 
-def score(recipe: Recipe, weights: Path, device: str = "cpu") -> list[Scored]:
-    """PSNR, SSIM and LPIPS on those of Set5, Set14 and BSD100 at hand, under two protocols."""
+def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu") -> Findings:
+    """PSNR, SSIM and LPIPS on those of the sets at hand, under two protocols; and flat colours."""
     network, _ = load_network(weights, recipe.network)
     metrics = ("psnr", "ssim", "lpips") if _lpips_at_hand() else ("psnr", "ssim")
-    found = []
-    for dataset in SETS:
+    found: list[Scored] = []
+    for dataset in sets:
         if locate(dataset, recipe.network.scale) is None:
             continue
-        for protocol in PROTOCOLS:
-            watched = recipe.run.model_copy(
-                update={"dataset": dataset, "protocol": protocol, "metrics": metrics}
+        watched = recipe.run.model_copy(update={"dataset": dataset, "metrics": metrics})
+        validator = Validator(recipe.model_copy(update={"run": watched}), torch.device(device))
+        scores, _ = validator.scores_under([get_protocol(name) for name in PROTOCOLS], network)
+        found += [
+            Scored(
+                dataset,
+                name,
+                len(validator.high),
+                means["psnr"],
+                means["ssim"],
+                means.get("lpips"),
+                means["grid_peak"],
             )
-            validator = Validator(recipe.model_copy(update={"run": watched}), torch.device(device))
-            means, _ = validator.scores(network)
-            n = len(validator.high)
-            found.append(
-                Scored(dataset, protocol, n, means["psnr"], means["ssim"], means.get("lpips"))
-            )
-    return found
+            for name, means in scores.items()
+        ]
+    return Findings(tuple(found), flat_colours(Inference(network, recipe.network, device=device)))
+
+
+def _result(folder: Path) -> Path:
+    """The weights of a run that are worth publishing."""
+    best = folder / BEST
+    return best if best.is_file() else folder / WEIGHTS
 
 
 def _lpips_at_hand() -> bool:

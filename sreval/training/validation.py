@@ -2,63 +2,163 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from sreval.errors import UsageError
+from sreval.files import sha256_bytes
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, upscale
 from sreval.metrics.lpips import trunk_file
-from sreval.metrics.protocol import get_protocol
+from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import Reference, check_metrics
 from sreval.networks.inference import Inference
-from sreval.training.recipe import Recipe
+from sreval.training.artefacts import flat_colours, grey_of, grid_peak
+from sreval.training.pack import Pack
+from sreval.training.recipe import KEPT_ASIDE, Recipe
 
 UInt8 = npt.NDArray[np.uint8]
 
 _CROPS, _SIDE = 5, 160
+_MIDDLE = 240
+
+
+class OutOfTime(Exception):  # noqa: N818
+    """A validation was given up before its end; it has no scores."""
 
 
 class Validator:
-    """The images of a recipe's validation set, read once, and the scores of any network on them."""
+    """The images of a recipe's validation set, read once, and the scores of any network on them.
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+    `pack` holds the photographs of which some are kept aside, for a recipe that validates on
+    those.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device, pack: Pack | None = None) -> None:
         """Raises UsageError or DataError when data set, protocol or metrics can't be had."""
+        check_validation(recipe)
         self.recipe, self.device = recipe, device
         self.protocol = get_protocol(recipe.run.protocol)
-        check_metrics(recipe.run.metrics)
-        if "lpips" in recipe.run.metrics:
-            trunk_file("alex")
         scale = recipe.network.scale
-        items = open_dataset(recipe.run.dataset, scale).items
-        self.high = [crop_to_multiple(read_image(item.hr), scale) for item in items]
-        self.low = [
-            read_image(item.lr) if item.lr else downscale(high, scale)
-            for item, high in zip(items, self.high, strict=True)
-        ]
+        self.high: list[UInt8]
+        self.low: list[UInt8]
+        if recipe.run.dataset == KEPT_ASIDE:
+            if pack is None:
+                raise ValueError("photographs kept aside need their pack")
+            self.high = list(_middles(pack, kept_aside(pack, recipe.data.kept_aside)))
+            self.low = [downscale(high, scale) for high in self.high]
+            if not self.high:
+                raise UsageError(
+                    "A single photograph leaves none to keep aside for the validation.",
+                    "Give more with --data, or a validation set: --set run.dataset=demo.",
+                )
+        else:
+            items = open_dataset(recipe.run.dataset, scale).items
+            self.high = [crop_to_multiple(read_image(item.hr), scale) for item in items]
+            self.low = [
+                read_image(item.lr) if item.lr else downscale(high, scale)
+                for item, high in zip(items, self.high, strict=True)
+            ]
         self.references = [Reference(high, scale, str(device)) for high in self.high]
 
-    def scores(self, network: nn.Module) -> tuple[dict[str, float], UInt8]:
-        """The mean of each metric over the set, and the grid: bicubic, network, original."""
+    def scores(
+        self, network: nn.Module, out_of_time: Callable[[], bool] = lambda: False
+    ) -> tuple[dict[str, float], UInt8]:
+        """The scores of a network under the recipe's protocol; see `scores_under`."""
+        found, grid = self.scores_under([self.protocol], network, out_of_time)
+        return found[self.protocol.name], grid
+
+    def scores_under(
+        self,
+        protocols: Sequence[Protocol],
+        network: nn.Module,
+        out_of_time: Callable[[], bool] = lambda: False,
+    ) -> tuple[dict[str, dict[str, float]], UInt8]:
+        """The scores by protocol, and the grid of crops: bicubic, network, original.
+
+        The scores are the mean of each of the recipe's metrics, `grid_peak`, the median over the
+        images large enough, and of flat colours `flat_pattern` and `flat_offset`, see
+        `artefacts`. Raises OutOfTime where `out_of_time()`, asked before each image, says so.
+        """
         # one image after the other, so that a set of large ones needs no more memory
         inference = Inference(network, self.recipe.network, device=self.device, batch=1)
-        images = inference.upscale(self.low)
-        found: dict[str, list[float]] = {metric: [] for metric in self.recipe.run.metrics}
-        for reference, image in zip(self.references, images, strict=True):
-            for score in reference.score(image, [self.protocol], self.recipe.run.metrics):
-                found[score.metric].append(score.value)
-        return {metric: float(np.mean(values)) for metric, values in found.items()}, self._grid(
-            images
+        metrics = self.recipe.run.metrics
+        found: dict[str, dict[str, list[float]]] = {
+            protocol.name: {metric: [] for metric in metrics} for protocol in protocols
+        }
+        peaks: list[float] = []
+        rows: list[UInt8] = []
+        for low, high, reference in zip(self.low, self.high, self.references, strict=True):
+            if out_of_time():
+                raise OutOfTime
+            image = inference.upscale([low])[0]
+            for score in reference.score(image, protocols, metrics):
+                found[score.protocol][score.metric].append(score.value)
+            peaks.append(grid_peak(grey_of(image)))
+            if len(rows) < _CROPS:
+                large = upscale(low, self.recipe.network.scale)
+                rows.append(np.hstack([_middle(x) for x in (large, image, high)]))
+        flat = flat_colours(inference)
+        known = [peak for peak in peaks if not np.isnan(peak)]
+        artefacts = {
+            "grid_peak": float(np.median(known)) if known else float("nan"),
+            "flat_pattern": flat.pattern,
+            "flat_offset": flat.offset,
+        }
+        return {
+            name: {metric: float(np.mean(values)) for metric, values in own.items()} | artefacts
+            for name, own in found.items()
+        }, np.vstack(rows)
+
+
+def check_validation(recipe: Recipe) -> None:
+    """Raises UsageError or DataError for what a Validator would lack, whatever the photographs."""
+    run = recipe.run
+    get_protocol(run.protocol)
+    check_metrics(run.metrics)
+    if "lpips" in run.metrics:
+        trunk_file("alex")
+    if run.dataset != KEPT_ASIDE:
+        open_dataset(run.dataset, recipe.network.scale)
+    elif not recipe.data.kept_aside:
+        raise UsageError(
+            f"run.dataset is {KEPT_ASIDE!r}, and data.kept_aside is 0.",
+            "Keep some photographs aside, or name a validation set: --set run.dataset=demo.",
         )
 
-    def _grid(self, images: list[UInt8]) -> UInt8:
-        scale = self.recipe.network.scale
-        rows = []
-        for low, image, high in list(zip(self.low, images, self.high, strict=True))[:_CROPS]:
-            rows.append(np.hstack([_middle(x) for x in (upscale(low, scale), image, high)]))
-        return np.vstack(rows)
+
+def kept_aside(pack: Pack, count: int) -> tuple[int, ...]:
+    """The places in `pack.photographs` of those that are never trained on, ascending.
+
+    They are those whose file names, without the ending, have the least SHA-256: one photograph
+    more changes little, and a copy in another format keeps the same ones aside.
+    """
+    names = [Path(photograph.file).stem for photograph in pack.photographs]
+    order = sorted(range(len(names)), key=lambda place: sha256_bytes(names[place].encode()))
+    return tuple(sorted(order[: how_many_aside(len(names), count)]))
+
+
+def how_many_aside(photographs: int, count: int) -> int:
+    """`count`, but a tenth of the photographs at most, and one at least where there are two."""
+    return max(1, min(count, photographs // 10)) if count and photographs > 1 else 0
+
+
+def _middles(pack: Pack, places: tuple[int, ...]) -> Iterator[UInt8]:
+    """The middles of some photographs at high resolution, at most _MIDDLE square."""
+    side = _MIDDLE // pack.scale * pack.scale
+    ends = np.cumsum([photograph.height * photograph.width for photograph in pack.photographs])
+    for place in places:
+        height, width = pack.photographs[place].height, pack.photographs[place].width
+        pixels = pack.high[ends[place] - height * width : ends[place]]
+        top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+        image = pixels.reshape(height, width, 3)[top : top + side, left : left + side]
+        yield np.ascontiguousarray(image)
 
 
 def _middle(image: UInt8) -> UInt8:

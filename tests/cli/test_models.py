@@ -50,12 +50,12 @@ def test_a_card_without_weights_is_what_the_recipe_says(sreval: Run) -> None:
     for row in without:
         ran = sreval("models", "card", row["name"])
         assert ran.code == 0
-        # anew: sreval models card NAME > models/NAME/card.md
+        # anew: sreval models card --all
         assert Path(row["folder"], "card.md").read_text() == ran.out
         assert f"sreval train {row['name']}" in ran.out
-    card = sreval("models", "card", "srresnet-vgg22").out
-    assert "vgg22 1, total_variation 2e-08, content scale calibrated" in card
-    assert "`paper`: 1,000,000 updates, batch 16, crops of 96, fp32" in card
+    card = sreval("models", "card", "drcn").out
+    assert "mse 0.5, recursion 0.5" in card
+    assert "`paper`: 500,000 updates, batch 64, crops of 40, fp32" in card
     assert "smoke" not in card
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sreval.errors import TrainingError, UsageError, WeightsError
 from sreval.files import sha256_file
@@ -15,11 +19,21 @@ from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.networks.inference import Inference
-from sreval.networks.weights import load_network, read_tensors, serialise
+from sreval.networks.weights import (
+    Stage,
+    load_network,
+    read_provenance,
+    read_tensors,
+    serialise,
+    write_weights,
+)
+from sreval.training import cards
+from sreval.training.artefacts import Flat
+from sreval.training.cards import Findings, Scored, planned_card
 from sreval.training.licences import count_licences, non_commercial
 from sreval.training.models import get_model, list_models, verify_model
-from sreval.training.publish import publish, read_run, rewrite_card
-from sreval.training.recipe import load_recipe
+from sreval.training.publish import publish, read_run, renew_card, rewrite_card
+from sreval.training.recipe import KEPT_ASIDE, load_recipe
 from sreval.training.run import Request, train
 
 RECIPE = """
@@ -70,9 +84,10 @@ def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) ->
     assert listed["srresnet-mse"].parameters == 1_549_462
     card = (folder / "card.md").read_text()
     for part in (
-        "150, batch 3",
+        "after 150 updates",
         "| Loss | mse 1 |",
-        "scratch",
+        "| Optimiser | adam, learning rate 0.003, steps, fp32 |",
+        "| 1 | tiny-espcn | scratch |",
         "6 photographs",
         "not stated",
         "Everything is small.",
@@ -94,14 +109,15 @@ def test_the_card_names_the_weights_that_a_run_and_those_before_it_began_with(
     train(second)
     card = (publish(tmp_path / "second") / "card.md").read_text()
     digest = sha256_file(start)[:12]
-    assert f"| Starts from | tiny-espcn after 150 updates (weights {digest}) |" in card
+    assert f"\n| 2 | tiny-espcn | stage 1, weights {digest} |" in card
 
     start = tmp_path / "second/weights.safetensors"
     train(Request("tiny-espcn", [photographs], tmp_path / "third", steps=3, start=start))
     card = (publish(tmp_path / "third", replace=True) / "card.md").read_text()
-    earlier, last = digest, sha256_file(start)[:12]
-    assert f"| Starts from | tiny-espcn after 2 updates (weights {last}) |" in card
-    assert f"- started from tiny-espcn after 150 updates (weights {earlier})\n- started" in card
+    last = sha256_file(start)[:12]
+    assert "\n| 1 | tiny-espcn | scratch |" in card
+    assert f"\n| 2 | tiny-espcn | stage 1, weights {digest} |" in card
+    assert f"\n| 3 | tiny-espcn | stage 2, weights {last} |" in card
 
 
 def test_a_card_is_written_anew_from_its_own_run_alone(
@@ -136,16 +152,191 @@ def test_a_finished_run_resumed_writes_the_same_bytes(finished: Path, photograph
     assert (finished / "weights.safetensors").read_bytes() == before
 
 
-def test_a_card_says_what_the_run_changed_and_what_was_compared_by_hash_alone(
+def test_a_card_says_what_was_compared_by_hash_alone(finished: Path) -> None:
+    card = (publish(finished) / "card.md").read_text()
+    assert "compared with Set5, Set14, BSD100, Urban100 by file hash alone" in card
+
+
+def test_the_best_weights_by_the_validation_are_published(home: Path, finished: Path) -> None:
+    network, provenance = load_network(finished / "weights.safetensors")
+    with torch.no_grad():
+        next(network.parameters()).mul_(0.5)
+    best = finished / "best.safetensors"
+    write_weights(best, network, provenance.model_copy(update={"step": 100}))
+    folder = publish(finished)
+    published, made = load_network(folder / "weights.safetensors")
+    assert made.step == 100
+    assert torch.equal(next(published.parameters()), next(network.parameters()).half().float())
+    card = (folder / "card.md").read_text()
+    assert "after 100 of 150 updates, the best of the validation, batch 3" in card
+    (folder / "card.md").unlink()
+    rewrite_card(read_run(finished), get_model("tiny-espcn"))
+    assert (folder / "card.md").read_text() == card
+    best.unlink()
+    with pytest.raises(UsageError, match="not the run that made the weights"):
+        rewrite_card(read_run(finished), get_model("tiny-espcn"))
+
+
+def give_stages(run: Path, *stages: Stage) -> None:
+    """Make a run's weights say which runs led to them."""
+    for path in run.glob("*.safetensors"):
+        network, provenance = load_network(path)
+        write_weights(path, network, provenance.model_copy(update={"stages": stages}))
+
+
+def own_stage(**changed: Any) -> Stage:
+    recipe = load_recipe("tiny-espcn")
+    facts = {"model": "tiny-espcn", "updates": 150, "batch": 3, "profile": "paper"}
+    return Stage.model_validate(facts | {"recipe_sha256": recipe.sha256} | changed)
+
+
+def test_verify_says_when_the_recipe_has_changed(
+    home: Path, finished: Path, sreval: Callable[..., Any]
+) -> None:
+    folder = publish(finished)
+    verified = sreval("models", "verify", "tiny-espcn")
+    give_stages(finished, own_stage())
+    publish(finished, replace=True)
+    verified = sreval("models", "verify", "tiny-espcn")
+    assert verified.code == 0
+    assert "not recorded" not in verified.out
+    recipe = (folder / "recipe.toml").read_text()
+    (folder / "recipe.toml").write_text(recipe.replace("batch = 3", "batch = 4"))
+    made, now = own_stage().recipe_sha256, load_recipe("tiny-espcn").sha256
+    with pytest.raises(WeightsError) as error:
+        verify_model("tiny-espcn")
+    before = get_model("tiny-espcn").provenance
+    assert before is not None
+    assert before.recipe_sha256[:16] in str(error.value)
+    assert now[:16] in str(error.value)
+    assert made == now
+    (folder / "recipe.toml").write_text(recipe)
+    verify_model("tiny-espcn")
+
+
+def test_verify_counts_what_was_changed_in_the_profile(
     home: Path, photographs: Path, tmp_path: Path
 ) -> None:
-    changes = {"optimisation.learning_rate": 0.002, "data.crop": 48}
+    changes = {"optimisation.updates": 3, "optimisation.learning_rate": 0.002}
     train(Request("tiny-espcn", [photographs], tmp_path / "run", steps=3, changes=changes))
-    card = (publish(tmp_path / "run") / "card.md").read_text()
-    changed = "data.crop = 48, optimisation.learning_rate = 0.002, optimisation.updates = 3"
-    assert f"profile `paper` with {changed}, SHA-256" in card
-    assert "| Optimiser | adam, learning rate 0.002, steps |" in card
-    assert "compared with Set5, Set14, BSD100, Urban100 by file hash alone" in card
+    give_stages(tmp_path / "run", own_stage(changes=changes))
+    publish(tmp_path / "run")
+    verify_model("tiny-espcn")
+
+
+def test_old_weights_are_in_order_and_their_recipe_is_said_to_be_unknown(
+    home: Path, finished: Path, sreval: Callable[..., Any]
+) -> None:
+    give_stages(finished)
+    publish(finished)
+    verified = sreval("models", "verify", "tiny-espcn")
+    assert verified.code == 0
+    assert "in order" in verified.out
+    assert "its recipe was not recorded" in verified.out
+
+
+def test_all_cards_are_made_again_without_their_runs(
+    home: Path, finished: Path, sreval: Callable[..., Any]
+) -> None:
+    folder = publish(finished)
+    card = (folder / "card.md").read_text()
+    planned = home / "models/planned"
+    planned.mkdir()
+    (planned / "recipe.toml").write_text(
+        (folder / "recipe.toml").read_text().replace("tiny-espcn", "planned")
+    )
+    # a card of before, without what is measured and recorded by now
+    old = re.sub(r"## (How it came about|What to know)\n.*?(?=## )", "", card, flags=re.DOTALL)
+    old = old.replace("6 photographs", "66 photographs")
+    (folder / "card.md").write_text(old)
+    shutil.rmtree(finished)
+    ran = sreval("models", "card", "--all")
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines() == [str(planned / "card.md"), str(folder / "card.md")]
+    assert (folder / "card.md").read_text() == card.replace("6 photographs", "66 photographs")
+    assert (planned / "card.md").read_text() == sreval("models", "card", "planned").out
+    assert sreval("models", "card", "--all").code == 0
+    assert (folder / "card.md").read_text() == card.replace("6 photographs", "66 photographs")
+
+
+def test_a_card_of_other_weights_is_no_source(
+    home: Path, finished: Path, sreval: Callable[..., Any]
+) -> None:
+    folder = publish(finished)
+    model = get_model("tiny-espcn")
+    card = (folder / "card.md").read_text()
+    (folder / "card.md").write_text(card.replace(model.sha256, "0" * 64))
+    renew_card(model)
+    renewed = (folder / "card.md").read_text()
+    assert model.sha256 in renewed
+    assert "6 photographs" not in renewed
+    assert "## What to know" in renewed
+
+
+def test_scores_stay_where_the_data_sets_are_not_at_hand(home: Path, finished: Path) -> None:
+    folder = publish(finished)
+    card = (folder / "card.md").read_text()
+    scores = "## Scores\n\n| Set5 (5) | matlab | 31.11 |\n\n"
+    grid = "## What to know\n\n- Grid peak on Set5: 3.3 (median)."
+    card = card.replace("## What to know\n\n", f"{scores}{grid}\n")
+    (folder / "card.md").write_text(card)
+    renew_card(get_model("tiny-espcn"))
+    assert (folder / "card.md").read_text() == card
+
+
+def test_the_card_command_wants_one_name_or_all(sreval: Callable[..., Any]) -> None:
+    for arguments in ((), ("espcn", "--all"), ("--all", "--run", "runs/x")):
+        ran = sreval("models", "card", *arguments)
+        assert (ran.code, "Name one model, or give --all alone" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("peak", "flat", "warnings"),
+    [
+        (2.3, Flat(0.1, 0.5), []),
+        (6.1, Flat(0.1, 0.5), ["A fine grid shows in smooth places."]),
+        (2.3, Flat(1.1, 0.5), ["Flat areas get a texture."]),
+        (2.3, Flat(0.1, 2.1), ["Colours drift."]),
+    ],
+)
+def test_what_to_know_warns_where_it_is_due(
+    finished: Path, peak: float, flat: Flat, warnings: list[str]
+) -> None:
+    scores = (Scored("Set5", "matlab", 5, 30.0, 0.9, None, peak),)
+    recipe = load_recipe("tiny-espcn")
+    text = cards.card(recipe, finished / "weights.safetensors", Findings(scores, flat))
+    know = text.split("## What to know")[1].split("## ")[0]
+    assert f"Grid peak on Set5: {peak:.1f}" in know
+    assert f"{flat.pattern:.2f} levels" in know
+    assert f"{flat.offset:.2f} levels" in know
+    possible = (
+        "A fine grid shows in smooth places.",
+        "Flat areas get a texture.",
+        "Colours drift.",
+    )
+    assert [warning for warning in possible if warning in know] == warnings
+    text = cards.card(recipe, finished / "weights.safetensors", Findings((), flat))
+    assert "Grid peak" not in text
+    assert f"{flat.offset:.2f} levels" in text
+
+
+def test_a_card_names_the_photographs_it_was_validated_on(finished: Path) -> None:
+    run = read_run(finished)
+    watched = run.recipe.run.model_copy(update={"dataset": KEPT_ASIDE})
+    run.facts["photographs"] = 854
+    again = replace(run, recipe=run.recipe.model_copy(update={"run": watched}))
+    findings = Findings((), Flat(0.1, 0.1))
+    text = cards.card(run.recipe, finished / "weights.safetensors", findings, again)
+    assert "\nThe 10 photographs kept aside under `matlab`:\n" in text
+    assert "854 photographs, 0 megapixels, of which 10 kept aside and never trained on;" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "said"), [("srgan-vgg54", True), ("srgan-mse", False), ("espcn", False)]
+)
+def test_a_card_says_what_calibration_makes_equal(model: str, said: bool) -> None:
+    text = planned_card(get_model(model))
+    assert ("makes the values of the VGG loss and of the MSE equal" in text) == said
 
 
 def test_a_run_is_published_from_anywhere(
@@ -166,7 +357,7 @@ def test_a_run_whose_model_s_folder_is_gone_is_found_by_name(
     monkeypatch.setenv("SREVAL_HOME", str(home.with_name("moved")))
     folder = publish(finished)
     assert folder == home.with_name("moved") / "models/tiny-espcn"
-    assert "| Recipe | profile `paper`, SHA-256" in (folder / "card.md").read_text()
+    assert "after 150 updates" in (folder / "card.md").read_text()
 
 
 def test_weights_and_card_appear_together(
@@ -309,9 +500,10 @@ def test_verify_finds_what_is_wrong(home: Path, finished: Path) -> None:
 
 def test_a_run_s_facts(finished: Path) -> None:
     run = read_run(finished)
-    assert (run.step, run.total, run.facts["profile"]) == (150, 150, "paper")
-    assert run.seconds > 0
-    assert "threads" in run.hardware
+    assert (run.updates, run.vgg_factor, run.facts["profile"]) == (150, 1.0, "paper")
+    (stage,) = read_provenance(finished / "weights.safetensors").stages
+    assert stage.seconds > 0
+    assert "threads" in stage.hardware
 
 
 def test_licences_come_from_the_list_beside_or_inside(tmp_path: Path) -> None:
@@ -324,3 +516,12 @@ def test_licences_come_from_the_list_beside_or_inside(tmp_path: Path) -> None:
     assert counts == {"CC0": 2, "non-commercial research": 1, "not stated": 1}
     assert non_commercial(counts)
     assert not non_commercial(["CC0"])
+
+
+def test_a_copy_in_another_format_stands_under_its_original_s_licence(tmp_path: Path) -> None:
+    rows = "file,licence\nsky_1.04__a.jpg,CC0\nb.jpg,CC0\nb.png,CC BY\nc.jpg,CC BY\nc.png,CC BY\n"
+    (tmp_path / "open.csv").write_text(rows)
+    counts = count_licences([tmp_path], ["sky_1.04__a.webp", "c.webp", "sky_1.webp"])
+    assert counts == {"CC0": 1, "CC BY": 1, "not stated": 1}
+    # two originals of one name under two licences: which of them was copied isn't known
+    assert count_licences([tmp_path], ["b.webp", "b.png"]) == {"not stated": 1, "CC BY": 1}
