@@ -1,9 +1,9 @@
 """What a GPU gives: updates per second of the five variants, inference, metrics.
 
-Batches are cut from real photographs on the device, as in training, so that the loader is
-included. VGG19, AlexNet and all networks have random weights: time doesn't know. The matrix peak
-is that of one large bf16 product, measured here. Writes accelerator.json and accelerator.md. The
-same update in basicsr's classes: `python -m benchmarks.training_step`.
+Updates are those of training, captured as a graph where that can be done, with batches cut from
+real photographs on the device. VGG19, AlexNet and all networks have random weights: time doesn't
+know. The matrix peak is that of one large bf16 product, measured here. Writes accelerator.json and
+accelerator.md. The same update in basicsr's classes: `python -m benchmarks.training_step`.
 
 Example: python -m benchmarks.accelerator --data photographs --seconds 5 --out build/bench
 A trial without one: add --batch 2 --model srgan-vgg54 --compile off --size small
@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,10 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from benchmarks.inference import trained_like
+from benchmarks.peak import matrix_peak, rate, training_speed
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from benchmarks.training_step import save_random_vgg
 from sreval.devices import pick_device
@@ -37,29 +35,11 @@ from sreval.networks.inference import Inference, Precision
 from sreval.networks.weights import serialise
 from sreval.training.pack import Pack, open_pack
 from sreval.training.recipe import load_recipe
-from sreval.training.sampler import Sampler
-from sreval.training.steps import Learner
 
 VARIANTS = ("srresnet-mse", "srgan-vgg54", "srresnet-vgg22", "srgan-vgg22", "srgan-mse")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 SIZES = {"small": (320, 480), "4k": (2160, 3840)}
 """Height and width of BSD100's images, about, and of a large screen."""
-
-
-class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations of convolutions and products, by torch's own formulas.
-
-    torch's FlopCounterMode hooks into gradients, which `autograd.grad` doesn't allow.
-    """
-
-    total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=result)
-        return result
 
 
 def main() -> int:
@@ -115,33 +95,6 @@ def name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def rate(run: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Runs per second, after some that don't count (compiling, autotuning) and one wait."""
-
-    def wait() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    for _ in range(3):
-        run()
-    wait()
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        # the device waits for nobody: no look at the clock after every run
-        for _ in range(max(1, done // 10)):
-            run()
-            done += 1
-        wait()
-    return done / (time.perf_counter() - start)
-
-
-def matrix_peak(device: torch.device, seconds: float) -> float:
-    """TFLOP/s of one large product in bf16."""
-    size = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    return 2 * size**3 * rate(lambda: a @ b, device, seconds) / 1e12
-
-
 def updates(
     name: str,
     precision: str,
@@ -152,30 +105,14 @@ def updates(
     seconds: float,
     peak: float,
 ) -> dict[str, Any]:
-    """Updates per second of a variant with batches of its own, and its share of the peak."""
+    """Updates per second of a variant, as training makes them, and its share of the peak."""
     progress(f"{name}, {precision}, compile {mode}")
-    changes = {
-        "optimisation.precision": precision,
-        "data.batch": batch,
-        "run.compile": mode,
-    }
-    recipe = load_recipe(name, "half-hour", changes)
-    learner = Learner(recipe, device)
-    sampler = Sampler(pack, recipe.data, recipe.network, device, 0)
-    plain = Learner(load_recipe(name, "half-hour", {**changes, "run.compile": "off"}), device)
-    batch_now = sampler.batch()
-    with Flops() as counter:  # type: ignore[no-untyped-call]
-        plain.update(*batch_now)
-    flops = counter.total
-    per_second = rate(lambda: learner.update(*sampler.batch()), device, seconds)
-    return {
-        "model": name,
-        "precision": precision,
-        "compile": mode,
-        "updates_per_second": per_second,
-        "gflop": flops / 1e9,
-        "share_of_peak": flops * per_second / 1e12 / peak,
-    }
+    changes = {"optimisation.precision": precision, "data.batch": batch, "run.compile": mode}
+    recipe = load_recipe(name, "gpu", changes)
+    found = training_speed(recipe, pack, device, seconds, progress)
+    share = found["gflop"] * found["updates_per_second"] / 1e3 / peak
+    about = {"model": name, "precision": precision, "compile": mode}
+    return {**about, **found, "share_of_peak": share}
 
 
 def upscaling(
@@ -238,12 +175,13 @@ def lines(content: dict[str, Any]) -> list[str]:
         "",
         f"Training, batch {content['batch']}, crops of 96 pixels, batches cut on the device:",
         "",
-        "| model | precision | compile | updates/s | GFLOP an update | share of the peak |",
-        "| --- | --- | --- | ---: | ---: | ---: |",
+        "| model | precision | compile | captured | updates/s | GFLOP an update | of the peak |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: |",
     ]
     for r in content["training"]:
         table.append(
-            f"| {r['model']} | {r['precision']} | {r['compile']} | {r['updates_per_second']:.3g} | "
+            f"| {r['model']} | {r['precision']} | {r['compile']} | "
+            f"{'yes' if r['captured'] else 'no'} | {r['updates_per_second']:.3g} | "
             f"{r['gflop']:.0f} | {100 * r['share_of_peak']:.0f} % |"
         )
     table += [

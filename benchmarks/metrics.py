@@ -1,7 +1,8 @@
 """The speed of metrics and resize against other packages, and of a whole benchmark.
 
 Writes metrics.json and metrics.md with machine, commit and date. Exits with 1 when a goal isn't
-met, a rival can't be had, or the data sets of the whole benchmark (SREVAL_DATA) are missing.
+met, or the data sets of the whole benchmark (SREVAL_DATA) are missing. A rival that can't be had
+is left out, with the goals against it, and named.
 
 Example: python -m benchmarks.metrics --quick --out build/bench
 """
@@ -28,7 +29,7 @@ from PIL import Image
 from skimage.data import astronaut
 from skimage.metrics import structural_similarity
 
-from benchmarks.rivals import Basicsr, load_basicsr
+from benchmarks.rivals import Basicsr, MissingRivalError, load_basicsr
 from benchmarks.timing import ROOT, compare, cores, progress, provenance, threads, write_results
 from sreval.errors import SrevalError
 from sreval.files import sha256_file, write_atomic
@@ -72,8 +73,14 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
-    basicsr = load_basicsr()
-    progress(basicsr.origin)
+    basicsr: Basicsr | None = None
+    rival = "basicsr is left out, since it can't be imported"
+    try:
+        basicsr = load_basicsr()
+        rival = basicsr.origin
+        progress(rival)
+    except MissingRivalError as error:
+        progress(str(error))
     origin = provenance()
     seconds = 0.5 if options.quick else 4.0
     rows = [
@@ -86,8 +93,8 @@ def main() -> int:
         whole = whole_benchmark(SETS[: 1 if options.quick else None])
     except SrevalError as error:
         raise SystemExit(f"The whole benchmark can't be run: {error}") from None
-    content = {**origin, "basicsr": basicsr.origin, "rows": rows, "whole": whole}
-    lines = report(rows, whole, basicsr.origin)
+    content = {**origin, "basicsr": rival, "rows": rows, "whole": whole}
+    lines = report(rows, whole, rival)
     write_results(options.out, "metrics", content, "Speed", lines)
     print("\n".join(lines))
     missed = [row for row in rows if row["met"] is False]
@@ -100,7 +107,7 @@ def main() -> int:
 
 
 def timed(
-    height: int, width: int, count: int, basicsr: Basicsr, seconds: float
+    height: int, width: int, count: int, basicsr: Basicsr | None, seconds: float
 ) -> Iterator[dict[str, Any]]:
     """The rows of all cases at one size and one number of threads."""
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +135,7 @@ def _threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}"
 
 
-def cases(height: int, width: int, basicsr: Basicsr, folder: Path) -> Iterator[Case]:
+def cases(height: int, width: int, basicsr: Basicsr | None, folder: Path) -> Iterator[Case]:
     """Everything that is timed on a pair of that size."""
     hr, sr = pair(height, width)
     yield wang_case(hr, sr)
@@ -165,7 +172,7 @@ def wang_case(hr: UInt8, sr: UInt8) -> Case:
     return Case("Wang SSIM, float64", rivals, lambda ours, own: f"{abs(ours - own):.1e}", 2.5)
 
 
-def matlab_case(hr: UInt8, sr: UInt8, basicsr: Basicsr) -> Case:
+def matlab_case(hr: UInt8, sr: UInt8, basicsr: Basicsr | None) -> Case:
     protocol = PROTOCOLS["matlab"]
     # basicsr's arrays are BGR, as OpenCV reads them.
     theirs = [np.ascontiguousarray(image[..., ::-1]) for image in (hr, sr)]
@@ -177,6 +184,7 @@ def matlab_case(hr: UInt8, sr: UInt8, basicsr: Basicsr) -> Case:
         return protocol.psnr(a, b), protocol.ssim(a, b)
 
     def rival() -> tuple[float, float]:
+        assert basicsr is not None
         return (
             basicsr.calculate_psnr(*theirs, crop_border=SCALE, test_y_channel=True),
             basicsr.calculate_ssim(*theirs, crop_border=SCALE, test_y_channel=True),
@@ -186,30 +194,32 @@ def matlab_case(hr: UInt8, sr: UInt8, basicsr: Basicsr) -> Case:
         apart = _apart(ours, own)
         return f"{apart} (its luma isn't rounded; with ours unrounded {_apart(like_basicsr, own)})"
 
-    return Case("`matlab` PSNR+SSIM", {"sreval": sreval, "basicsr": rival}, difference, 2)
+    rivals = {"sreval": sreval} | ({"basicsr": rival} if basicsr else {})
+    return Case("`matlab` PSNR+SSIM", rivals, difference, 2 if basicsr else None)
 
 
 def _apart(ours: tuple[float, float], own: tuple[float, float]) -> str:
     return f"{abs(ours[0] - own[0]):.1e} dB, {abs(ours[1] - own[1]):.1e} SSIM"
 
 
-def resize_case(name: str, image: UInt8, scale: float, basicsr: Basicsr) -> Case:
+def resize_case(name: str, image: UInt8, scale: float, basicsr: Basicsr | None) -> Case:
     ready = image.astype(np.float32) / 255
     unrounded = imresize(image.astype(np.float64), scale, border="symmetric")
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
 
-    def from_uint8() -> UInt8:
-        return _to_uint8(basicsr.imresize(image.astype(np.float32) / 255, scale))
-
-    rivals = {
-        # basicsr mirrors the border, so that is what ours is asked for here.
-        "sreval": lambda: imresize(image, scale, border="symmetric"),
-        "basicsr": lambda: basicsr.imresize(ready, scale),
-        "basicsr, uint8 to uint8": from_uint8,
-        "Pillow (inexact)": lambda: np.asarray(
-            Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-        ),
+    # basicsr mirrors the border, so that is what ours is asked for here.
+    rivals: dict[str, Callable[[], Any]] = {
+        "sreval": lambda: imresize(image, scale, border="symmetric")
     }
+    if basicsr is not None:
+        theirs = basicsr.imresize
+        rivals["basicsr"] = lambda: theirs(ready, scale)
+        rivals["basicsr, uint8 to uint8"] = lambda: _to_uint8(
+            theirs(image.astype(np.float32) / 255, scale)
+        )
+    rivals["Pillow (inexact)"] = lambda: np.asarray(
+        Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    )
 
     def difference(ours: UInt8, own: npt.NDArray[Any]) -> str:
         levels = own if own.dtype == np.uint8 else _to_uint8(own)
@@ -220,7 +230,7 @@ def resize_case(name: str, image: UInt8, scale: float, basicsr: Basicsr) -> Case
         apart = np.abs(np.asarray(unrounded, dtype=np.float64) - 255.0 * own).max()
         return f"{text} (it doesn't round between passes; unrounded {apart:.1e})"
 
-    return Case(name, rivals, difference, 5)
+    return Case(name, rivals, difference, 5 if basicsr else None)
 
 
 def _to_uint8(image: npt.NDArray[Any]) -> UInt8:

@@ -17,13 +17,17 @@ from typing import Any
 from torchvision.transforms import functional
 
 INSTALL = """\
-basicsr, one of the rivals, can't be had ({reason}).
-Install it without its dependencies, which name an old toolchain:
+basicsr, one of the rivals, is left out ({reason}).
+To have it, install it without its dependencies, which name an old toolchain:
     pip install -e '.[bench]'
     pip install --no-deps --no-build-isolation basicsr
 or name a checkout: BASICSR_PATH=/path/to/BasicSR"""
 
 _GONE = "torchvision.transforms.functional_tensor"
+
+
+class MissingRivalError(Exception):
+    """Why a rival can't be had, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Basicsr:
 
 
 def load_basicsr() -> Basicsr:
-    """basicsr from BASICSR_PATH, else as installed. SystemExit, saying how, when it can't be had.
+    """basicsr from BASICSR_PATH, else as installed. MissingRivalError when it can't be had.
 
     The released package imports a module that torchvision no longer has, for one function that
     moved; an alias of it is put in its place. No timed function uses it.
@@ -58,7 +62,7 @@ def load_basicsr() -> Basicsr:
             metrics = importlib.import_module("basicsr.metrics.psnr_ssim")
             resize = importlib.import_module("basicsr.utils.matlab_functions")
     except ImportError as error:
-        raise SystemExit(INSTALL.format(reason=error)) from None
+        raise MissingRivalError(INSTALL.format(reason=error)) from None
     return Basicsr(
         metrics.calculate_psnr,
         metrics.calculate_ssim,

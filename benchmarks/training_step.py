@@ -2,8 +2,9 @@
 
 Each side runs in a process of its own, with the settings that its users have; the updates of
 all sides alternate, so that they meet the same machine, and a ratio is the median over the
-rounds. VGG19 has random weights on both sides: time doesn't know. Writes training_step.json
-and training_step.md, on a GPU training_step_gpu.*; exits with 1 when a goal isn't met.
+rounds. basicsr is optional: without it our sides are timed alone and the results say so. VGG19
+has random weights on both sides: time doesn't know. Writes training_step.json and
+training_step.md, on a GPU training_step_gpu.*; exits with 1 when a goal isn't met.
 
 Example: python -m benchmarks.training_step --data photographs --updates 4 --out build/bench
 """
@@ -30,7 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.rivals import load_basicsr
+from benchmarks.rivals import MissingRivalError, load_basicsr
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.images.io import write_png
 from sreval.memory import keep_freed_memory
@@ -47,6 +48,7 @@ BATCH, CROP = 16, 96
 LOSSES = {"srresnet-mse": {"mse": 1.0}, "srgan-vgg54": {"vgg54": 1.0, "adversarial": 1e-3}}
 
 PRECISIONS = ("fp32", "bf16")
+RIVAL = "basicsr fp32"
 GOALS = {
     ("cpu", "srresnet-mse"): {"fp32": 1.15, "bf16": 1.8},
     ("cpu", "srgan-vgg54"): {"fp32": 1.15, "bf16": 1.8},
@@ -76,15 +78,21 @@ def main() -> int:
     device = torch.device(given.device)
     rows = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        rival = load_basicsr().origin
+        theirs, rival = True, ""
+        try:
+            rival = load_basicsr().origin
+        except MissingRivalError as error:
+            theirs, rival = False, "basicsr is left out, since it can't be imported"
+            progress(str(error))
         save_random_vgg()
         write_pairs(pack, 64)
         for name in given.model or LOSSES:
             for loader in (False, True):
                 progress(f"{name}, loader {'included' if loader else 'left out'}")
                 facts = {"model": name, "loader": loader}
-                with side_processes(name, loader, device, data) as runs:
-                    rows += measured(runs, given.updates, facts, GOALS[device.type, name])
+                goals = GOALS[device.type, name] if theirs else {}
+                with side_processes(name, loader, device, data, theirs) as runs:
+                    rows += measured(runs, given.updates, facts, goals)
     threads = torch.get_num_threads()
     content = {**origin, "rival": rival, "device": str(device), "threads": threads, "rows": rows}
     name = "training_step" if device.type == "cpu" else "training_step_gpu"
@@ -96,15 +104,18 @@ def main() -> int:
 def measured(
     runs: dict[str, Step], updates: int, facts: dict[str, Any], goals: dict[str, float]
 ) -> list[dict[str, Any]]:
-    """A row a side: median seconds, and how much faster than basicsr in the same round."""
+    """A row a side: median seconds, and how much faster than basicsr in the same round.
+
+    Where basicsr is not among the sides, `faster` and `goal` are None.
+    """
     times = alternate(runs, updates)
-    theirs = next(iter(times.values()))
+    theirs = times.get(RIVAL)
     return [
         {
             **facts,
             "side": side,
             "seconds": statistics.median(own),
-            "faster": statistics.median(b / a for a, b in zip(own, theirs, strict=True)),
+            "faster": theirs and statistics.median(b / a for a, b in zip(own, theirs, strict=True)),
             "goal": goals.get(side.removeprefix("sreval ")),
         }
         for side, own in times.items()
@@ -123,9 +134,10 @@ def lines(content: dict[str, Any]) -> list[str]:
     for row in content["rows"]:
         loader = "included" if row["loader"] else "left out"
         goal = f"{row['goal']:g}x" if row["goal"] else ""
+        faster = f"{row['faster']:.2f}x" if row["faster"] else ""
         table.append(
             f"| {row['model']} | {loader} | {row['side']} | {row['seconds']:.3f} | "
-            f"{row['faster']:.2f}x | {goal} |"
+            f"{faster} | {goal} |"
         )
     return table
 
@@ -141,13 +153,14 @@ def alternate(sides: dict[str, Step], updates: int) -> dict[str, list[float]]:
 
 @contextlib.contextmanager
 def side_processes(
-    name: str, loader: bool, device: torch.device, data: Path
+    name: str, loader: bool, device: torch.device, data: Path, theirs: bool
 ) -> Iterator[dict[str, Step]]:
     """A process a side; each step asks its process for one update and gives its seconds."""
+    names = [RIVAL] * theirs + [f"sreval {precision}" for precision in PRECISIONS]
     context = multiprocessing.get_context("spawn")
     sides: dict[str, Step] = {}
     with contextlib.ExitStack() as stack:
-        for side in ("basicsr fp32", *(f"sreval {precision}" for precision in PRECISIONS)):
+        for side in names:
             here, there = context.Pipe()
             process = context.Process(target=serve, args=(there, side, name, loader, device, data))
             process.start()
@@ -171,7 +184,7 @@ def serve(
     """Make the updates of one side, each when asked for, until the connection is closed."""
     # as where basicsr is started from a shell: its loader's processes know what its own knows
     multiprocessing.set_start_method("fork", force=True)
-    if side.startswith("basicsr"):
+    if side == RIVAL:
         step = basicsr_step(import_basicsr(), name, device, loader)
     else:
         step = our_step(name, side.removeprefix("sreval "), device, open_pack([data], 4), loader)
