@@ -97,6 +97,8 @@ def timed(given: argparse.Namespace, minutes: float, load: str) -> dict[str, Any
         vars(training)["loop"] = loop
         for other in others:
             other.kill()
+    if outcome.signal is not None:
+        raise SystemExit(128 + outcome.signal)
     return {
         "model": given.model,
         "minutes": minutes,

@@ -19,7 +19,7 @@ from sreval.networks.vgg import VGGFeatures
 from sreval.training.recipe import Loss
 
 FEATURE_SCALE = 1 / 12.75
-CALIBRATION_CROPS = 128
+CALIBRATION_CROPS = 256
 """What the VGG terms are calibrated on, in batches of the recipe's."""
 
 _MOVES = 16

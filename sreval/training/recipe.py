@@ -40,7 +40,7 @@ class Loss(Config):
 
     The VGG terms are the content terms that `content_scale` concerns: `calibrated` multiplies
     them by the one factor that makes their weighted sum equal the generator's MSE at the start,
-    measured over 128 crops; `as-printed` leaves the factor 1/12.75 of the paper alone.
+    measured over 256 crops; `as-printed` leaves the factor 1/12.75 of the paper alone.
 
     With `vgg_moves` VGG sees both images moved by the same few pixels, other ones in each update.
     Its poolings stand on a grid of 2, 4, 8 and 16 pixels, and a crop begins at a multiple of 4:
