@@ -41,9 +41,9 @@ class Progress:
     """Where a run stands.
 
     `total` is how many updates it will have, None for a run of given minutes before its end, and
-    `given` the seconds that it had been given when it ended;
-    `best_score` and `best_step` are of the best validation so far; `stages` are the runs that led
-    to the weights it began with, and the run itself, as in `weights.Stage`.
+    `given` the seconds that it had been given when it ended. `best_score` is that of the best
+    validation so far. `stages` are the runs that led to the weights it began with, and the run
+    itself, as in `weights.Stage`.
     """
 
     step: int = 0
@@ -52,7 +52,6 @@ class Progress:
     given: float = 0.0
     best_loss: float = float("inf")
     best_score: float = float("-inf")
-    best_step: int = 0
     vgg_factor: float = 1.0
     calibrated: bool = False
     generator_waits_until: int = 0

@@ -262,7 +262,7 @@ class _Loop:
         metric = "lpips" if "lpips" in scores else run.metrics[0]
         score = scores[metric] if HIGHER_IS_BETTER[metric] else -scores[metric]
         if progress.step and score > progress.best_score:
-            progress.best_score, progress.best_step = score, progress.step
+            progress.best_score = score
             progress.seconds = self.clock.seconds()
             self._export(BEST)
 
