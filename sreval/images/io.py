@@ -6,7 +6,6 @@ import io
 import math
 import warnings
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,31 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
 from sreval.files import require_text, sha256_file, write_atomic
+from sreval.images.deep import (
+    MAX_BYTES,
+    Pixels,
+    bomb,
+    bound_tiff,
+    decode_tiff,
+    deep_codecs,
+    frames,
+    rescaled,
+    too_much,
+    turn,
+)
+
+__all__ = [
+    "SUFFIXES",
+    "Pixels",
+    "encode_png",
+    "hash_image",
+    "list_images",
+    "read_image",
+    "read_pixels",
+    "write_png",
+]
 
 UInt8 = npt.NDArray[np.uint8]
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 SUFFIXES = {
     ".png": "PNG",
@@ -49,11 +70,12 @@ def read_image(path: Path | str) -> UInt8:
     dropped, 16 bits become 8 by round(v / 257).
     Raises ImageError, one sentence naming the file, for what can't be read or scored: missing,
     empty, truncated, mislabelled and non-image files, CMYK, 1-bit, float and animated images,
-    and images of more pixels than Pillow's decompression-bomb limit.
+    and, before they are decoded, images of more pixels than Pillow's decompression-bomb limit
+    or of more than MAX_BYTES.
     """
     pixels = read_pixels(path)
     if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        pixels = rescaled(pixels, 65535, 255)
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
         pixels = pixels[..., :-1]
     if pixels.ndim == 3 and pixels.shape[2] == 1:
@@ -72,6 +94,7 @@ def hash_image(path: Path) -> str:
 def read_pixels(path: Path | str) -> Pixels:
     """All an image file holds: uint8 or uint16, (H, W) or (H, W, 2 to 4), alpha last.
 
+    Samples of fewer bits than their type (TIFF's 12, say) are stretched to it: white stays white.
     Raises ImageError as ``read_image`` does.
     """
     path = Path(path)
@@ -81,7 +104,7 @@ def read_pixels(path: Path | str) -> Pixels:
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _bomb(path) from None
+        raise bomb(path) from None
     except UnidentifiedImageError:
         raise ImageError(f"{path} is not an image.", "Remove it or replace it.") from None
     except Exception as error:  # a damaged file makes decoders raise anything
@@ -99,22 +122,6 @@ def encode_png(image: Pixels) -> bytes:
 def write_png(path: Path, image: Pixels) -> None:
     """Write (H, W[, 3]) pixels as PNG, whole or not at all. Raises DataError."""
     write_atomic(path, encode_png(image))
-
-
-def deep_codecs(path: Path) -> ModuleType:
-    """The package imagecodecs, for samples of 16 bits that Pillow would narrow to 8.
-
-    Nothing else needs it, so that a machine without it can do everything else. Raises
-    ImageError, naming the package and the file it is wanted for, where it is missing.
-    """
-    try:
-        import imagecodecs
-    except ImportError:
-        raise ImageError(
-            f"{path} has 16 bits a sample, for which the package imagecodecs is missing.",
-            "Run `pip install imagecodecs`.",
-        ) from None
-    return imagecodecs
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -142,6 +149,9 @@ def list_images(folder: Path) -> list[Path]:
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise too_much(path, size)
         data = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -160,19 +170,40 @@ def _decode(path: Path, data: bytes) -> Pixels:
     except UnidentifiedImageError:
         if path.suffix.lower() not in (".tif", ".tiff") or data[:2] not in (b"II", b"MM"):
             raise
-        return _decode_tiff16(path, data, 1)
+        return decode_tiff(path, data)
     with image:
         _refuse(path, image)
+        deep = _is_deep(image, data)
+        _bound(path, image, 2 if deep or image.mode.startswith("I;16") else 1)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if image.format == "PNG" and data[24] == 16:
-            # Pillow narrows 16-bit colour to 8 bits without a word.
-            return _turn(deep_codecs(path).png_decode(data), orientation)
-        if image.format == "TIFF" and image.mode in ("RGB", "RGBA") and _tiff(image, 258) == {16}:
-            return _decode_tiff16(path, data, orientation)
+        if deep and image.format == "PNG":
+            return turn(deep_codecs(path).png_decode(data), orientation)
+        if deep:
+            return decode_tiff(path, data)
         white_is_zero = image.format == "TIFF" and _tiff(image, 262) == {0}
         pixels = _to_array(ImageOps.exif_transpose(image))
         # Pillow sees to this at 8 bits, not at 16.
         return 65535 - pixels if white_is_zero and pixels.dtype == np.uint16 else pixels
+
+
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """Whether a file holds samples that Pillow would narrow, or leave unstretched, in silence."""
+    if image.format == "PNG":
+        return data[24] == 16
+    if image.format != "TIFF":
+        return False
+    bits = _tiff(image, 258) or {1}
+    return not bits & {1, 2, 4, 8} and not (bits == {16} and image.mode.startswith("I;16"))
+
+
+def _bound(path: Path, image: Image.Image, sample_bytes: int) -> None:
+    """Refuse an image of which more would have to be decoded than is read."""
+    samples = 4 if "transparency" in image.info or image.mode == "P" else len(image.getbands())
+    if image.format == "TIFF":
+        sizes = [max(_tiff(image, tag) or {1}) for tag in (32997, 322, 323)]
+        bound_tiff(path, (*image.size, *sizes), samples * sample_bytes)
+    elif math.prod(image.size) * samples * sample_bytes > MAX_BYTES:
+        raise too_much(path, math.prod(image.size) * samples * sample_bytes)
 
 
 def _refuse(path: Path, image: Image.Image) -> None:
@@ -184,9 +215,9 @@ def _refuse(path: Path, image: Image.Image) -> None:
             f"{path} is named as {expected} but holds {kind}.",
             "Rename it, and make sure that it is the file you mean.",
         )
-    frames: int = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        raise _frames(path, frames)
+    count: int = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "MPO":
+        raise frames(path, count)
     if image.mode in _REFUSED_MODES and not (image.format == "PNG" and image.mode == "I"):
         what, remedy = _REFUSED_MODES[image.mode]
         raise ImageError(f"{path} {what}.", remedy)
@@ -211,53 +242,3 @@ def _tiff(image: Image.Image, tag: int) -> set[int]:
     """The values of a TIFF tag."""
     value = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
     return set(value) if isinstance(value, tuple) else {value}
-
-
-def _decode_tiff16(path: Path, data: bytes, orientation: int) -> npt.NDArray[np.uint16]:
-    """16-bit TIFF in colour or with alpha, which Pillow narrows or doesn't identify."""
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        page = tiff.pages.first
-        if len(tiff.pages) > 1:
-            raise _frames(path, len(tiff.pages))
-        if page.imagewidth * page.imagelength > (Image.MAX_IMAGE_PIXELS or math.inf):
-            raise _bomb(path)
-        kinds = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
-        if page.dtype != np.uint16 or page.photometric not in kinds or page.samplesperpixel > 4:
-            raise ImageError(
-                f"{path} holds {page.dtype} samples of shape {page.shape}.",
-                "Convert it to 8 or 16 bit grey or RGB first.",
-            )
-        if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
-            raise ImageError(f"{path} is multiplied by its alpha.", "Save it without alpha.")
-        if page.compression != tifffile.COMPRESSION.NONE:
-            deep_codecs(path)
-        pixels = np.asarray(page.asarray(), dtype=np.uint16)
-        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-            pixels = np.moveaxis(pixels, 0, -1)
-        if pixels.shape[:2] != (page.imagelength, page.imagewidth):
-            raise ValueError("its tags contradict each other")
-    return _turn(pixels, orientation)
-
-
-def _turn(pixels: npt.NDArray[np.uint16], orientation: int) -> npt.NDArray[np.uint16]:
-    """What ImageOps.exif_transpose does, on an array."""
-    if orientation in (5, 6, 7, 8):
-        pixels = np.swapaxes(pixels, 0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
-
-
-def _frames(path: Path, frames: int) -> ImageError:
-    return ImageError(f"{path} holds {frames} frames.", "Save the one you mean.")
-
-
-def _bomb(path: Path) -> ImageError:
-    return ImageError(
-        f"{path} holds more than {Image.MAX_IMAGE_PIXELS} pixels.",
-        "Cut it into smaller images first.",
-    )

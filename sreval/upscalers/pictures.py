@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from sreval.files import write_atomic
-from sreval.images.io import Pixels, deep_codecs, encode_png, read_pixels
+from sreval.images.deep import deep_codecs
+from sreval.images.io import Pixels, encode_png, read_pixels
 from sreval.images.resize import imresize
 from sreval.upscalers.base import Upscaler
 
