@@ -39,6 +39,10 @@ class ImageError(SrevalError):
     """An image file that can't be read or must not be used."""
 
 
+class ArrayError(SrevalError, ValueError):
+    """An array that isn't what a function takes: its type, its range or its shape."""
+
+
 class DataError(SrevalError):
     """A data set, a folder or a results file that is missing, damaged or inconsistent."""
 

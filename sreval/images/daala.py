@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sreval.images.arrays import require_image
 from sreval.images.dither import MAX_BLOCKS, dither_offsets
 
 UInt8 = npt.NDArray[np.uint8]
@@ -28,8 +29,10 @@ _STRIP = 4096
 def png2y4m_luma(image: UInt8) -> UInt8:
     """Luma of a uint8 image: (H, W, 3) or grey (H, W) to (H, W) uint8.
 
-    Raises ValueError for images of more than MAX_PIXELS pixels.
+    Raises ValueError for images of more than MAX_PIXELS pixels, ArrayError for what is no uint8
+    image.
     """
+    require_image(image, "image")
     height, width = image.shape[:2]
     rows, columns = -(-height // 2), -(-width // 2)
     offsets = dither_offsets(rows * columns).reshape(3, 4, rows, columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sreval.images.arrays import require_image
 from sreval.images.resize import round_half_away
 
 UInt8 = npt.NDArray[np.uint8]
@@ -17,7 +18,9 @@ def bt601_float(image: UInt8) -> Float64:
     """Studio-range BT.601 luma, unrounded: (H, W, 3) uint8 to (H, W) float64 in 16..235.
 
     A grey image is taken as it is. The sum runs in MATLAB's order, which decides exact ties.
+    Raises ArrayError for what is no uint8 image; so do the two below.
     """
+    require_image(image, "image")
     if image.ndim == 2:
         return image.astype(np.float64)
     weights = _BT601 * (1 / 255)
@@ -31,11 +34,13 @@ def bt601_float(image: UInt8) -> Float64:
 
 def bt601(image: UInt8) -> UInt8:
     """MATLAB's ``rgb2ycbcr`` luma of a uint8 image: (H, W, 3) to (H, W) uint8 in 16..235."""
+    require_image(image, "image")
     return image if image.ndim == 2 else round_half_away(bt601_float(image)).astype(np.uint8)
 
 
 def bt601_full_range(image: UInt8) -> Float64:
     """Full-range BT.601 luma (JPEG, OpenCV, Pillow), unrounded, 0..255: costs 1.3 dB."""
+    require_image(image, "image")
     if image.ndim == 2:
         return image.astype(np.float64)
     luma: Float64 = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])

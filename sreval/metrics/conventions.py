@@ -43,15 +43,20 @@ def _protocol(name: str) -> Callable[[UInt8, UInt8, int], tuple[float, float]]:
     return score
 
 
+def _ssim(reference: Plane, image: Plane) -> float:
+    """SSIM of Wang et al. 2004 of planes in 0..255, however dark."""
+    return ssim_wang(reference, image, data_range=255)
+
+
 def _variant(
     luma: Callable[[UInt8], Plane] = bt601,
-    ssim: Callable[[Plane, Plane], float] = ssim_wang,
+    ssim: Callable[[Plane, Plane], float] = _ssim,
     border: int | None = None,
 ) -> Callable[[UInt8, UInt8, int], tuple[float, float]]:
     def score(hr: UInt8, sr: UInt8, scale: int) -> tuple[float, float]:
         cut = scale if border is None else border
         a, b = (luma(crop(image, cut)) for image in (hr, sr))
-        return psnr(a, b), ssim(a, b)
+        return psnr(a, b, data_range=255), ssim(a, b)
 
     return score
 
@@ -67,7 +72,7 @@ def ssim_reflected(reference: Plane, image: Plane) -> float:
     """SSIM of Wang et al. 2004 with every pixel scored, the border reflected (torchmetrics)."""
     reach = WANG_WINDOW // 2
     a, b = (np.pad(plane, reach, mode="reflect") for plane in (reference, image))
-    return ssim_wang(a, b)
+    return _ssim(a, b)
 
 
 def ssim_downsampled(reference: Plane, image: Plane) -> float:
@@ -80,7 +85,7 @@ def ssim_downsampled(reference: Plane, image: Plane) -> float:
         averaged: Plane = whole.reshape(height, factor, width, factor).mean(axis=(1, 3))
         return averaged
 
-    return ssim_wang(shrink(reference), shrink(image))
+    return _ssim(shrink(reference), shrink(image))
 
 
 def _rounded_full_range(image: UInt8) -> Plane:

@@ -23,6 +23,7 @@ from sreval import settings
 from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
 from sreval.files import sha256_file
+from sreval.images.arrays import as_colour, require_image, require_pair
 
 UInt8 = npt.NDArray[np.uint8]
 Net = Literal["alex", "vgg"]
@@ -62,10 +63,11 @@ def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu"
 
     Grey is repeated to RGB; values go to [-1, 1]; computed in fp32, never in TF32. Raises
     ImageError for images smaller than the trunk takes, DataError when the trunk's weights aren't
-    at hand, ValueError on different shapes.
+    at hand, ArrayError, a ValueError, for another shape or type.
     """
-    if reference.shape != image.shape:
-        raise ValueError(f"shapes differ: {reference.shape} and {image.shape}")
+    for array, what in ((reference, "reference"), (image, "image")):
+        require_image(array, what)
+    require_pair(reference, image)
     least = TRUNKS[net].least_side
     if min(image.shape[:2]) < least:
         raise ImageError(
@@ -151,6 +153,5 @@ def _trunk_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _to_tensor(image: UInt8, device: str) -> torch.Tensor:
-    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-    tensor = torch.from_numpy(np.require(colour, requirements=["C", "W"])).to(device)
+    tensor = torch.from_numpy(np.require(as_colour(image), requirements=["C", "W"])).to(device)
     return tensor.permute(2, 0, 1)[None].float().div_(127.5).sub_(1)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import ImageError, unknown_name
+from sreval.images.arrays import require_image
 from sreval.images.daala import MAX_PIXELS, png2y4m_luma
 from sreval.images.luma import bt601
 from sreval.metrics.psnr import psnr
@@ -53,8 +54,9 @@ class Protocol:
         """What PSNR and SSIM compare: (H, W[, 3]) uint8 to cropped (H', W', C) uint8.
 
         Raises ImageError for an image that the crop leaves nothing of, or that is too large for
-        the protocol's luma.
+        the protocol's luma, ArrayError for what is no uint8 image.
         """
+        require_image(image, "image")
         inner = crop(image, self.border(scale))
         if self.luma == "png2y4m":
             height, width = inner.shape[:2]

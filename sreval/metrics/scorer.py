@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import ImageError, unknown_name
+from sreval.images.arrays import as_colour, require_image
 from sreval.metrics.lpips import Net, lpips
 from sreval.metrics.protocol import Protocol, crop
 
@@ -22,10 +23,16 @@ METRICS = ("psnr", "ssim", "lpips", "lpips-vgg")
 HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lpips": False, "lpips-vgg": False}
 UNITS = {"psnr": "dB", "ssim": "", "lpips": "", "lpips-vgg": ""}
 
+GREY_AS_COLOUR = "grey repeated to RGB, whose luma is 16..235; two grey images keep their 0..255"
+"""The note of a score that no score of two grey images may be held against."""
+
 
 @dataclass(frozen=True)
 class Score:
-    """One value; where it could not be computed it is NaN and ``note`` says why."""
+    """One value; where it could not be computed it is NaN and ``note`` says why.
+
+    The note of a value that could be computed says what was done to the pair first.
+    """
 
     protocol: str
     metric: str
@@ -40,25 +47,19 @@ def check_metrics(metrics: Iterable[str]) -> None:
             raise unknown_name("metric", metric, METRICS)
 
 
-def match_modes(hr: UInt8, sr: UInt8) -> UInt8:
-    """The SR image in the HR image's mode, checked to be comparable with it.
+def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:
+    """Two uint8 images of one size, the grey one of them repeated to RGB where the other is RGB.
 
-    An RGB copy of a grey image becomes grey again. Raises ImageError where sizes differ or a
-    colour would have to be invented or thrown away.
+    Raises ArrayError for what is no uint8 image, ImageError where sizes differ.
     """
+    for image, what in ((hr, "hr"), (sr, "sr")):
+        require_image(image, what)
     if hr.shape[:2] != sr.shape[:2]:
         raise ImageError(
             f"SR is {sr.shape[1]}x{sr.shape[0]} pixels, HR is {hr.shape[1]}x{hr.shape[0]}.",
             "Both must have one size; nothing is resized or cropped to fit.",
         )
-    if hr.ndim == sr.ndim:
-        return sr
-    if hr.ndim == 2 and (sr[..., 0] == sr[..., 1]).all() and (sr[..., 0] == sr[..., 2]).all():
-        return np.ascontiguousarray(sr[..., 0])
-    kinds = {2: "grey", 3: "in colour"}
-    raise ImageError(
-        f"SR is {kinds[sr.ndim]}, HR is {kinds[hr.ndim]}.", "Convert one of them first."
-    )
+    return (hr, sr) if hr.ndim == sr.ndim else (as_colour(hr), as_colour(sr))
 
 
 class Reference:
@@ -66,21 +67,27 @@ class Reference:
 
     def __init__(self, hr: UInt8, scale: int = 4, device: str = "cpu") -> None:
         """``hr`` is uint8 (H, W) or (H, W, 3); LPIPS and SSIM run on ``device``."""
+        require_image(hr, "hr")
         self._hr, self._scale, self._device = hr, scale, device
-        self._planes = cache(lambda protocol: protocol.planes(hr, scale))
+        # A grey HR image is compared as it is with grey, repeated to RGB with RGB.
+        self._planes = cache(
+            lambda protocol, colour: protocol.planes(as_colour(hr) if colour else hr, scale)
+        )
 
     def score(
         self, sr: UInt8, protocols: Sequence[Protocol], metrics: Sequence[str] = ("psnr", "ssim")
     ) -> list[Score]:
         """All metrics of an SR image (H, W[, 3]), protocol by protocol.
 
-        Raises UsageError for an unknown metric and ImageError for an image that can't be
-        compared (see ``match_modes``); a single score that can't be computed is NaN with a note.
+        Raises UsageError for an unknown metric, and ArrayError or ImageError for an image that
+        can't be compared (see ``match_modes``); a single score that can't be computed is NaN
+        with a note.
         """
         check_metrics(metrics)
-        sr = match_modes(self._hr, sr)
+        mixed = self._hr.ndim != sr.ndim
+        hr, sr = match_modes(self._hr, sr)
         # The crop of LPIPS is the same under every protocol, so each trunk runs once.
-        perceptual = cache(lambda net: _attempt(lambda: self._lpips(sr, net)))
+        perceptual = cache(lambda net: _attempt(lambda: self._lpips(hr, sr, net)))
         scores = []
         for protocol in protocols:
             planes = cache(lambda protocol=protocol: protocol.planes(sr, self._scale))
@@ -88,19 +95,23 @@ class Reference:
                 if metric.startswith("lpips"):
                     value, note = perceptual(_net(metric, protocol))
                 else:
-                    value, note = _attempt(partial(self._fidelity, metric, protocol, planes))
+                    fidelity = partial(self._fidelity, metric, protocol, hr.ndim == 3, planes)
+                    value, note = _attempt(fidelity)
+                    if not note and mixed and protocol.luma == "bt601":
+                        note = GREY_AS_COLOUR
                 scores.append(Score(protocol.name, metric, value, note))
         return scores
 
-    def _fidelity(self, metric: str, protocol: Protocol, planes: Callable[[], UInt8]) -> float:
-        reference, image = self._planes(protocol), planes()
+    def _fidelity(
+        self, metric: str, protocol: Protocol, colour: bool, planes: Callable[[], UInt8]
+    ) -> float:
+        reference, image = self._planes(protocol, colour), planes()
         if metric == "psnr":
             return protocol.psnr(reference, image)
         return protocol.ssim(reference, image, self._device)
 
-    def _lpips(self, sr: UInt8, net: Net) -> float:
-        hr, sr = crop(self._hr, self._scale), crop(sr, self._scale)
-        return lpips(hr, sr, net, self._device)
+    def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
+        return lpips(crop(hr, self._scale), crop(sr, self._scale), net, self._device)
 
 
 def score(

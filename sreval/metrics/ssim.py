@@ -17,7 +17,8 @@ import numpy.typing as npt
 import torch
 
 from sreval.devices import exact_fp32
-from sreval.errors import ImageError
+from sreval.errors import ArrayError, ImageError
+from sreval.images.arrays import require_image, require_pair
 from sreval.threads import one_thread
 
 Plane = npt.NDArray[np.generic]
@@ -33,20 +34,27 @@ _BLOCK = 16
 """Outputs that one product with the banded matrix gives."""
 
 
-def ssim_wang(reference: Plane, image: Plane, device: str | torch.device = "cpu") -> float:
-    """Mean SSIM of two planes (H, W) in 0..255, as in Wang et al. 2004, equation 13.
+def ssim_wang(
+    reference: Plane,
+    image: Plane,
+    device: str | torch.device = "cpu",
+    data_range: float | None = None,
+) -> float:
+    """Mean SSIM of two planes (H, W), uint8 or floats of 0..255: Wang et al. 2004, equation 13.
 
     11x11 Gaussian window of sigma 1.5, valid region only, population covariance, K1 = 0.01,
-    K2 = 0.03, L = 255. Raises ImageError when a side is smaller than the window, ValueError
-    on different shapes.
+    K2 = 0.03, L = 255, or ``data_range`` for planes of another range. Raises ImageError when a
+    side is smaller than the window, ArrayError, a ValueError, for another shape, type or range.
     """
+    peak = require_pair(reference, image, data_range)
+    _require_plane(reference)
     if min(reference.shape) < WANG_WINDOW:
         raise ImageError(
             f"{reference.shape[1]}x{reference.shape[0]} pixels are fewer than SSIM's window of "
             f"{WANG_WINDOW}x{WANG_WINDOW}.",
             "Score larger images.",
         )
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
 
     def score(sums: _Sums) -> tuple[float, float]:
         mx, my, squares, products, _, _ = sums
@@ -64,8 +72,12 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
 
     The window grows with the picture (sigma = 1.5 H / 256), its taps are integers that sum to
     256, taps outside the picture are dropped, and each pixel counts with the weight W of the
-    taps it used. Exact in float64. Raises ValueError on different shapes.
+    taps it used. Exact in float64. Raises ArrayError, a ValueError, for another shape or type.
     """
+    require_pair(reference, image)
+    require_image(reference, "reference")
+    require_image(image, "image")
+    _require_plane(reference)
     kernel = daala_kernel(*reference.shape)
     radius = len(kernel) // 2
     down, across = (_used_taps(length, kernel, device) for length in reference.shape)
@@ -83,6 +95,14 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
         return _total(numerator.div_(denominator).mul_(w)), _total(w)
 
     return _weighted_mean(reference, image, kernel, radius, device, score)
+
+
+def _require_plane(reference: Plane) -> None:
+    if reference.ndim != 2:
+        raise ArrayError(
+            f"SSIM is of planes (H, W); these are of the shape {reference.shape}.",
+            "Convert them to luma, or score one channel after the other.",
+        )
 
 
 def wang_kernel() -> npt.NDArray[np.float64]:
@@ -137,8 +157,6 @@ def _weighted_mean(
     On a CPU the strips are shared out to as many threads as torch has; the result doesn't
     depend on their number, since the parts and the order of their sum stay the same.
     """
-    if reference.shape != image.shape or reference.ndim != 2:
-        raise ValueError(f"two planes of one shape are needed: {reference.shape}, {image.shape}")
     x, y = (
         torch.from_numpy(np.require(p, requirements=["C", "W"])).to(device)
         for p in (reference, image)

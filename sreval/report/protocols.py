@@ -27,8 +27,7 @@ def score_conventions(
     )
     rows = []
     for _, subject in subjects.iterrows():
-        hr = hr_image(subject)
-        sr = match_modes(hr, sr_image(subject))
+        hr, sr = match_modes(hr_image(subject), sr_image(subject))
         for convention in CONVENTIONS:
             psnr, ssim = convention.score(hr, sr, int(subject["scale"]))
             rows.append(

@@ -25,11 +25,6 @@ PADDING = b"paDD"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def as_colour(image: UInt8) -> UInt8:
-    """(H, W) or (H, W, 3) uint8 as (H, W, 3): the one mode in which stimuli are stored."""
-    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
-
-
 def encode_versions(versions: Sequence[UInt8]) -> list[bytes]:
     """Versions of one image, uint8 of one shape (H, W, 3), as PNG files of the same length.
 

@@ -15,13 +15,13 @@ from sreval.benchmark.pairs import Pair, read_pair
 from sreval.benchmark.results import read_frame
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
+from sreval.images.arrays import as_colour
 from sreval.images.datasets import KNOWN, Dataset, Item, known_files, open_dataset
 from sreval.images.io import encode_png, hash_image, read_image
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_parts, methods_of
 from sreval.study.manifest import Key
 from sreval.study.parts import Pool
-from sreval.study.png import as_colour
 from sreval.study.standins import STAND_INS, stand_in
 from sreval.upscalers import make_upscaler
 from sreval.upscalers.interpolation import INTERPOLATIONS

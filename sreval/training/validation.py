@@ -12,6 +12,7 @@ from torch import nn
 
 from sreval.errors import UsageError
 from sreval.files import sha256_bytes
+from sreval.images.arrays import as_colour
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, upscale
@@ -163,7 +164,7 @@ def _middles(pack: Pack, places: tuple[int, ...]) -> Iterator[UInt8]:
 
 def _middle(image: UInt8) -> UInt8:
     """The middle of an image, _SIDE square, RGB; what a small image lacks is grey."""
-    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    colour = as_colour(image)
     top, left = (max(0, (side - _SIDE) // 2) for side in colour.shape[:2])
     cut = colour[top : top + _SIDE, left : left + _SIDE]
     canvas = np.full((_SIDE, _SIDE, 3), 119, np.uint8)

@@ -61,7 +61,7 @@ def tiff(samples: Array, bits: int, photometric: int, order: str = "<", *extra: 
 def stretched(samples: Array, bits: int) -> Array:
     """v of 0..2^bits - 1 as the nearest v / (2^bits - 1) of the full range, half up."""
     full = 255 if bits <= 8 else 65535
-    scaled = np.floor(samples * (full / (2**bits - 1)) + 0.5)
+    scaled: Array = np.floor(samples * (full / (2**bits - 1)) + 0.5)
     return scaled.astype(np.uint8 if bits <= 8 else np.uint16)
 
 
@@ -172,7 +172,7 @@ def test_the_depth_of_a_tiff_counts(
 def test_a_huge_tile_of_a_small_tiff_is_not_made(tmp_path: Path, dtype: type) -> None:
     path = tmp_path / "tile.tif"
     tifffile.imwrite(path, np.zeros((16, 16, 3), dtype), photometric="rgb", tile=(16, 16))
-    with tifffile.TiffFile(path, mode="r+b") as opened:
+    with tifffile.TiffFile(path, mode="r+") as opened:
         for name in ("TileWidth", "TileLength"):
             opened.pages.first.tags[name].overwrite(60_000)
     with pytest.raises(ImageError, match=r"tile\.tif takes [\d,]+ bytes, more"):

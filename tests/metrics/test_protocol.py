@@ -20,7 +20,7 @@ from sreval.metrics import protocol as protocol_module
 from sreval.metrics.conventions import CONVENTIONS, ssim_downsampled, ssim_reflected
 from sreval.metrics.protocol import PROTOCOLS, get_protocol
 from sreval.metrics.psnr import psnr
-from sreval.metrics.scorer import match_modes, score
+from sreval.metrics.scorer import Reference, score
 from sreval.metrics.ssim import ssim_daala, ssim_wang
 
 UInt8 = npt.NDArray[np.uint8]
@@ -91,13 +91,28 @@ def test_a_size_that_differs_is_refused_with_both_sizes(pair: tuple[UInt8, UInt8
         score(hr, sr[:, :-1], [PROTOCOLS["rgb"]])
 
 
-def test_a_grey_copy_in_colour_is_made_grey_but_no_colour_is_thrown_away(photograph: UInt8) -> None:
-    grey = photograph[..., 0]
-    assert np.array_equal(match_modes(grey, np.stack([grey] * 3, axis=-1)), grey)
-    with pytest.raises(ImageError, match="SR is in colour, HR is grey"):
-        match_modes(grey, photograph)
-    with pytest.raises(ImageError, match="SR is grey, HR is in colour"):
-        match_modes(photograph, grey)
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_grey_is_scored_against_colour_as_its_rgb_copy(
+    pair: tuple[UInt8, UInt8], name: str
+) -> None:
+    colour, grey = pair[0], np.ascontiguousarray(pair[1][..., 1])
+    copy = np.stack([grey] * 3, axis=-1)
+    assert values(grey, colour, name) == values(copy, colour, name)
+    assert values(colour, grey, name) == values(colour, copy, name)
+    shifted = np.roll(grey, 1, axis=1)
+    assert values(copy, shifted, name) == values(copy, np.stack([shifted] * 3, axis=-1), name)
+
+
+def test_a_grey_image_is_compared_as_it_is_with_grey_alone(pair: tuple[UInt8, UInt8]) -> None:
+    a, b = (np.ascontiguousarray(image[..., 1]) for image in pair)
+    reference = Reference(a)
+    copy = np.stack([b] * 3, axis=-1)
+    for image in (b, copy, b):  # whatever was scored before
+        found, *_ = reference.score(image, [PROTOCOLS["matlab"]])
+        # BT.601 squeezes 0..255 into 16..235: 20 log10(255 / 219) dB
+        more = 0 if image.ndim == 2 else 20 * math.log10(255 / 219)
+        assert found.value == pytest.approx(psnr(a[4:-4, 4:-4], b[4:-4, 4:-4]) + more, abs=0.05)
+        assert ("grey repeated to RGB" in found.note) == (image.ndim == 3)
 
 
 def test_too_large_for_the_dither_is_said_and_the_rest_is_scored(

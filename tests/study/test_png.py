@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from sreval.study.png import as_colour, encode_versions
+from sreval.images.arrays import as_colour
+from sreval.study.png import encode_versions
 
 UInt8 = npt.NDArray[np.uint8]
 
