@@ -74,19 +74,20 @@ def as_uint8(name: str, array: Array) -> str:
     """The line of Python that makes uint8 of an array called ``name``, by the range it has."""
     kind = array.dtype.kind
     if kind not in "biuf" or not np.isfinite(array).all():
-        return "uint8, or floats in 0..255"
+        return "uint8 of 0..255"
     low, high = float(array.min()), float(array.max())
     if kind == "b":
         return f"{name} * np.uint8(255)"
+    if kind in "iu" and low >= 0 and high <= 255:
+        return f"{name}.astype(np.uint8)"
+    unit, where = name, ""
     if kind == "f" and low >= -_DARK and high <= _DARK:
         unit = f"({name} + 1) * 127.5" if low < -0.5 else f"{name} * 255"
-    elif low >= 0 and high > 511:
+    elif low >= 0 and high > 2**14:
         unit = f"{name} / 257"  # 65535, the white of 16 bits, becomes 255
-    elif kind in "iu" and low >= 0 and high <= 255:
-        return f"{name}.astype(np.uint8)"
-    else:
-        unit = name
-    return f"np.clip(np.rint({unit}), 0, 255).astype(np.uint8)"
+    elif low >= 0 and high > 511:
+        unit, where = f"{name} * (255 / white)", " with white = 1023, 4095 or 65535"
+    return f"np.clip(np.rint({unit}), 0, 255).astype(np.uint8){where}"
 
 
 def _require_array(array: object, what: str) -> None:

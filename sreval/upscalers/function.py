@@ -13,6 +13,7 @@ import numpy as np
 
 from sreval.errors import ImageError, UsageError
 from sreval.files import sha256_file
+from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Item
 from sreval.upscalers.base import UInt8, Upscaler
 
@@ -20,9 +21,12 @@ from sreval.upscalers.base import UInt8, Upscaler
 class FunctionUpscaler(Upscaler):
     """``package.module:function``, found on the import path or in the current folder.
 
-    The function takes the LR image, uint8 (h, w) or (h, w, 3), and, if it has a parameter of
-    that name, ``scale``. It returns uint8, or floats in 0..255, of scale times the size; floats
-    are rounded half to even and saturated. Its fingerprint is that of the file it stands in.
+    The function takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name,
+    ``scale``. It returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half
+    to even and saturated. A grey LR image comes repeated to three channels, and what the function
+    makes of it is kept as grey where its channels are equal. A function with the attribute
+    ``takes_grey = True`` gets a grey LR image as it is, (h, w), and returns (scale h, scale w).
+    Its fingerprint is that of the file it stands in.
     """
 
     parallel = False
@@ -41,35 +45,77 @@ class FunctionUpscaler(Upscaler):
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """What the function returns, checked: shape, type, range, no NaN."""
+        takes_grey = getattr(self._function, "takes_grey", False)
+        given = lr.copy() if takes_grey else as_colour(lr.copy())
         arguments = {"scale": scale} if self._takes_scale else {}
         try:
-            result = np.asarray(self._function(lr.copy(), **arguments))
+            result = np.asarray(self._function(given, **arguments))
         except (Exception, SystemExit) as error:
             raise ImageError(
                 f"{self._path} failed on {item.dataset}/{item.image}: "
                 f"{type(error).__name__}: {error}.",
                 "Mend the function, then run again.",
             ) from error
-        return self._checked(result, lr, scale, item)
+        sr = self._checked(result, lr, given.ndim, scale, item)
+        copies = lr.ndim == 2 and sr.ndim == 3 and (sr == sr[..., :1]).all()
+        return np.ascontiguousarray(sr[..., 0]) if copies else sr
 
-    def _checked(self, result: np.ndarray[Any, Any], lr: UInt8, scale: int, item: Item) -> UInt8:
-        where = f"{self._path} returned"
-        expected = (lr.shape[0] * scale, lr.shape[1] * scale, *lr.shape[2:])
+    def _checked(
+        self, result: np.ndarray[Any, Any], lr: UInt8, ndim: int, scale: int, item: Item
+    ) -> UInt8:
+        where, which = f"{self._path} returned", f"{item.dataset}/{item.image}"
+        expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[:ndim]
         if result.shape != expected:
             raise ImageError(
-                f"{where} shape {result.shape} for {item.dataset}/{item.image}, not {expected}.",
-                "Return an array (height, width, channels) of the LR image's channels.",
+                f"{where} shape {result.shape} for {which}, not {expected}.",
+                _reshape(result.shape, expected, scale),
             )
         if result.dtype == np.uint8:
             return np.asarray(result, dtype=np.uint8)
-        if not np.issubdtype(result.dtype, np.floating):
-            raise ImageError(f"{where} {result.dtype}.", "Return uint8, or floats in 0..255.")
-        if not np.isfinite(result).all():
+        floats = np.issubdtype(result.dtype, np.floating)
+        if floats and not np.isfinite(result).all():
             raise ImageError(
-                f"{where} NaN or infinite values for {item.dataset}/{item.image}.",
+                f"{where} NaN or infinite values for {which}.",
                 "Mend the function, then run again.",
             )
+        if not floats or not _fits(result, lr):
+            raise ImageError(
+                f"{where} {seen(result)} for {which}, whose LR image is of {lr.min()}..{lr.max()}.",
+                f"Return {as_uint8('sr', result)}, where sr is what it returns now.",
+            )
         return np.asarray(np.clip(np.rint(result), 0, 255), dtype=np.uint8)
+
+
+_BEYOND = 100
+"""How far beyond 0..255 floats may reach and still be rounded and saturated."""
+
+
+def _fits(result: np.ndarray[Any, Any], lr: UInt8) -> bool:
+    """Whether floats can be meant as 0..255: about as bright as the LR image, or saturated little.
+
+    In 0..1 and in -1..1 the brightest value is below a sixteenth of the LR image's, however dark
+    that is.
+    """
+    low, high = float(result.min()), float(result.max())
+    bright = high > lr.max() / 16 or lr.max() == 0
+    return bright and low >= -_BEYOND and high <= 255 + _BEYOND
+
+
+def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> str:
+    """What to do about a result of another shape."""
+    if sorted(shape) == sorted(expected) and shape[0] == 3:
+        return "The channels come last: return np.moveaxis(sr, 0, -1)."
+    if len(shape) == 4 and shape[0] == 1:
+        return "Return the one image and not a batch: return sr[0]."
+    if len(shape) == len(expected) and shape[2:] == expected[2:]:
+        found = shape[0] * scale / expected[0], shape[1] * scale / expected[1]
+        if found[0] == found[1] >= 2 and found[0].is_integer():
+            return (
+                f"It enlarges {found[0]:.0f} times: run it with a scale of {found[0]:.0f}, or give "
+                "it a parameter called scale."
+            )
+        return f"Return {scale} times the LR image's height and width."
+    return f"Return an array {('(height, width)', '(height, width, 3)')[len(expected) - 2]}."
 
 
 def _load(path: str) -> Callable[..., Any]:
@@ -77,6 +123,9 @@ def _load(path: str) -> Callable[..., Any]:
     if not function_name:
         raise UsageError(f"python:{path} names no function.", "Write python:package.module:name.")
     here = str(Path.cwd())
+    if here in sys.path:
+        sys.path.remove(here)
+    # It stays there: a function may import its neighbours only when it is called.
     sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
@@ -85,8 +134,6 @@ def _load(path: str) -> Callable[..., Any]:
             f"Can't import {module_name}: {type(error).__name__}: {error}.",
             "Install it, or run where it lies.",
         ) from error
-    finally:
-        sys.path.remove(here)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UsageError(f"{module_name} has no function {function_name!r}.", "Check the name.")
@@ -106,8 +153,13 @@ def _source_file(function: Callable[..., Any], path: str) -> Path | None:
 
 
 def _takes_scale(function: Callable[..., Any]) -> bool:
+    """Whether a function names ``scale``; a wrapper's own parameters go before the wrapped ones."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        own = inspect.signature(function, follow_wrapped=False).parameters
+        wrapped = inspect.signature(function).parameters
     except ValueError:
         return False  # compiled functions needn't tell their parameters
-    return any(p.name == "scale" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    if "scale" in own:
+        return own["scale"].kind is not inspect.Parameter.POSITIONAL_ONLY
+    passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values())
+    return passes_on and "scale" in wrapped

@@ -346,7 +346,10 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nan", "returned NaN or infinite values for photos/cat. Mend the function"),
         ("small", "returned shape (24, 30, 3) for photos/cat, not (96, 120, 3). Return"),
-        ("integers", "returned int64. Return uint8, or floats in 0..255."),
+        (
+            "integers",
+            "returned int64 of 1..197 for photos/cat, whose LR image is of 1..197. Return",
+        ),
         ("raises", "failed on photos/cat: RuntimeError: out of memory. Mend the function"),
         ("leaves", "failed on photos/cat: SystemExit: done. Mend the function"),
     ],
