@@ -212,3 +212,22 @@ def missing_notes(frame: pd.DataFrame) -> list[str]:
         f"{len(group)} values under {protocol} are missing: {note}"
         for (protocol, note), group in missing.groupby(["protocol", "note"])
     ]
+
+
+def remarks(frame: pd.DataFrame) -> list[str]:
+    """One line for each thing that was done to pairs before they were scored, with the images."""
+    done = frame[frame["value"].notna() & (frame["note"] != "")]
+    done = done.assign(note=done["note"].str.split("; ")).explode("note")
+    lines = []
+    for note, rows in done.groupby("note"):
+        parts = []
+        for dataset, own in rows.groupby("dataset"):
+            of = frame[frame["dataset"] == dataset]
+            images, methods = list(own["image"].unique()), list(own["method"].unique())
+            named = ", ".join(images[:5]) + (" ..." if len(images) > 5 else "")
+            under = "" if len(methods) == of["method"].nunique() else f" under {', '.join(methods)}"
+            parts.append(
+                f"{dataset} {len(images)} of {of['image'].nunique()} images ({named}){under}"
+            )
+        lines.append(f"{note}: {'; '.join(parts)}.")
+    return lines

@@ -18,6 +18,7 @@ from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import encode_png, read_image
+from sreval.images.pairs import CROPPED
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference
 from sreval.upscalers import Upscaler
@@ -100,7 +101,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note=score.note,
+                note="; ".join(note for note in (score.note, pair.cropped and CROPPED) if note),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,

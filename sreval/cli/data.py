@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from sreval import settings
+from sreval.benchmark.pairs import read_pair
 from sreval.cli.output import columns, print_json, progress_line
 from sreval.errors import (
     EXIT_FAILED,
@@ -201,19 +202,14 @@ def _parents(dataset: Dataset) -> set[Path]:
 
 def _check_item(dataset: Dataset, item: Item) -> str:
     """How the LR image comes about. Raises ImageError for a pair that can't be used."""
-    hr = read_image(item.hr)
+    pair = read_pair(dataset, item)
+    cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
-        cropped = crop_to_multiple(hr, dataset.scale).shape != hr.shape
-        return f"to be made{' (HR cropped)' if cropped else ''}"
-    lr = read_image(item.lr)
-    if tuple(side * dataset.scale for side in lr.shape[:2]) != hr.shape[:2] or lr.ndim != hr.ndim:
-        raise ImageError(
-            f"{item.lr} is not 1/{dataset.scale} of {item.hr} in size and mode.", "Replace it."
-        )
+        return f"to be made{cropped}"
     for border in ("replicate", "symmetric"):
-        if np.array_equal(downscale(hr, dataset.scale, border), lr):
-            return f"MATLAB bicubic, {border} border"
-    return "made in another way"
+        if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
+            return f"MATLAB bicubic, {border} border{cropped}"
+    return f"made in another way{cropped}"
 
 
 @data.command("downscale", epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")

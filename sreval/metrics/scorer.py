@@ -23,7 +23,7 @@ METRICS = ("psnr", "ssim", "lpips", "lpips-vgg")
 HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lpips": False, "lpips-vgg": False}
 UNITS = {"psnr": "dB", "ssim": "", "lpips": "", "lpips-vgg": ""}
 
-GREY_AS_COLOUR = "grey repeated to RGB, whose luma is 16..235; two grey images keep their 0..255"
+GREY_AS_COLOUR = "Grey is repeated to RGB, whose luma is 16..235 (that of two grey images 0..255)"
 """The note of a score that no score of two grey images may be held against."""
 
 

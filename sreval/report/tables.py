@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from sreval.benchmark.results import remarks
 from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import METRICS, UNITS
 from sreval.report import paper
@@ -73,6 +74,7 @@ def build_table(
             lines.append(_line(values, dataset, metric, methods, made, level, pairs, with_paper))
         if with_paper and paper_figure(dataset, methods[0], "mos") is not None:
             lines.append(_paper_mos(dataset, methods))
+    notes += remarks(frame[frame["method"].isin(chosen)])
     notes += _notes(protocol, lines, comparisons, level, baseline, with_paper, methods)
     return Table(
         _title(protocol, scale), protocol, scale, methods, lines, comparisons, with_paper, notes

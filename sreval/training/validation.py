@@ -15,7 +15,8 @@ from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
-from sreval.images.resize import crop_to_multiple, downscale, upscale
+from sreval.images.pairs import fit_pair
+from sreval.images.resize import downscale, upscale
 from sreval.metrics.lpips import trunk_file
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import Reference, check_metrics
@@ -60,12 +61,14 @@ class Validator:
                     "Give more with --data, or a validation set: --set run.dataset=demo.",
                 )
         else:
-            items = open_dataset(recipe.run.dataset, scale).items
-            self.high = [crop_to_multiple(read_image(item.hr), scale) for item in items]
-            self.low = [
-                read_image(item.lr) if item.lr else downscale(high, scale)
-                for item, high in zip(items, self.high, strict=True)
+            dataset = open_dataset(recipe.run.dataset, scale)
+            pairs = [
+                fit_pair(
+                    dataset, item, read_image(item.hr), read_image(item.lr) if item.lr else None
+                )
+                for item in dataset.items
             ]
+            self.high, self.low = [high for high, _ in pairs], [low for _, low in pairs]
         self.references = [Reference(high, scale, str(device)) for high in self.high]
 
     def scores(

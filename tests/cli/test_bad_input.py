@@ -202,34 +202,77 @@ def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
 # Sizes
 
 
-def test_a_pair_of_the_wrong_size_or_mode_is_refused_by_name(
-    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8
+@pytest.mark.parametrize(
+    ("rows", "columns", "remedy"),
+    [
+        (92, 120, "HR is too small: bring the whole HR image, or an LR image made from this one."),
+        (96, 119, "HR is too small"),
+        (100, 120, "Crop HR to 120x96, or run it with the scale of its LR images."),
+        (96, 240, "Crop HR to 120x96"),
+    ],
+)
+def test_a_pair_of_sizes_that_do_not_belong_together_is_refused_by_name(
+    sreval: Sreval,
+    tmp_path: Path,
+    out: Path,
+    photograph: UInt8,
+    rows: int,
+    columns: int,
+    remedy: str,
 ) -> None:
     hr, lr = tmp_path / "HR", tmp_path / "LR"
-    low = np.ascontiguousarray(photograph[::4, ::4])
-    for name in ("good", "size", "mode"):
-        write_png(hr / f"{name}.png", photograph)
-    write_png(lr / "good.png", low)
-    write_png(lr / "size.png", np.ascontiguousarray(low[1:]))
-    write_png(lr / "mode.png", np.ascontiguousarray(low[..., 0]))
+    large = np.tile(photograph, (2, 2, 1))
+    write_png(hr / "good.png", photograph)
+    write_png(hr / "size.png", np.ascontiguousarray(large[:rows, :columns]))
+    for name in ("good", "size"):
+        write_png(lr / f"{name}.png", np.ascontiguousarray(photograph[::4, ::4]))
     ran = benchmark(sreval, f"hr={hr},lr={lr}", out)
     assert ran.code == PARTIAL
-    mode, size = sorted(failures(ran))
-    assert f"{lr / 'size.png'} is 30x23 pixels and {hr / 'size.png'} 120x96, not 4 times" in size
-    assert "not both grey or both in colour. Convert one of them first." in mode
+    [failed] = failures(ran)
+    assert (
+        f"{lr / 'size.png'} is 30x24 pixels, 4 times that is 120x96; {hr / 'size.png'} is "
+        f"{columns}x{rows}. {remedy}"
+    ) in failed
+    checked = sreval("data", "check", f"hr={hr},lr={lr}")
+    assert checked.code == FAILED
+    assert remedy in checked.out
+    if "Crop" in remedy:
+        write_png(hr / "size.png", np.ascontiguousarray(large[:96, :120]))
+        assert benchmark(sreval, f"hr={hr},lr={lr}", out).code == OK
 
 
-def test_sr_in_another_mode_than_hr_is_refused(
-    sreval: Sreval, photos: Path, out: Path, tmp_path: Path, photograph: UInt8
+@pytest.mark.parametrize("protocol", ["ledig2017", "matlab", "rgb"])
+@pytest.mark.parametrize("grey", ["HR", "LR", "SR"])
+def test_grey_among_colour_is_scored_as_its_rgb_copy(
+    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8, grey: str, protocol: str
 ) -> None:
-    made = tmp_path / "made"
-    write_png(made / "cat.png", photograph)
-    write_png(made / "tac.png", np.ascontiguousarray(photograph[..., 0]))
-    ran = benchmark(sreval, photos, out, method=f"published:{made}")
-    assert ran.code == PARTIAL
-    assert failures(ran) == [
-        "failed: photos/tac, made: SR is grey, HR is in colour. Convert one of them first."
-    ]
+    plane = np.ascontiguousarray(photograph[..., 1])
+    copy = np.stack([plane] * 3, axis=-1)
+    other = photograph if grey == "HR" else copy
+    images = {"HR": copy, "LR": np.ascontiguousarray(other[::4, ::4]), "SR": other}
+    found = []
+    for place in ("copies", "grey"):
+        for kind, image in images.items():
+            one = image[..., 1] if place == "grey" and kind == grey else image
+            write_png(tmp_path / place / kind / "cat.png", np.ascontiguousarray(one))
+        folder, results = tmp_path / place, out / place
+        method = f"published:{folder / 'SR'}" if grey != "LR" else "nearest"
+        data = f"hr={folder / 'HR'},lr={folder / 'LR'},name=set"
+        ran = benchmark(sreval, data, results, "--protocol", protocol, method=method)
+        assert ran.code == OK
+        found.append(read_frame(results)[["protocol", "metric", "value"]])
+    pd.testing.assert_frame_equal(found[0], found[1])
+
+
+def test_a_table_of_grey_and_colour_under_matlab_says_so(
+    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8
+) -> None:
+    write_png(tmp_path / "hr" / "cat.png", np.ascontiguousarray(photograph[..., 1]))
+    write_png(tmp_path / "sr" / "cat.png", photograph)
+    method = f"published:{tmp_path / 'sr'}"
+    ran = benchmark(sreval, tmp_path / "hr", out, "--method", "bicubic", method=method)
+    assert "Grey is repeated to RGB" in ran.out
+    assert ": hr 1 of 1 images (cat) under sr." in ran.out
 
 
 def test_sizes_that_the_scale_does_not_divide_are_cropped_and_kept(
@@ -240,11 +283,35 @@ def test_sizes_that_the_scale_does_not_divide_are_cropped_and_kept(
     assert benchmark(sreval, tmp_path / "odd", out).code == OK
     kept = np.asarray(Image.open(out / "inputs" / "odd_x4" / "HR" / "a.png"))
     np.testing.assert_array_equal(kept, odd[:92, :116])
+    assert sreval("table", out).out.count("HR is cropped to what its LR image covers") == 1
 
     ran = sreval("data", "downscale", tmp_path / "odd", tmp_path / "low")
     assert ran.code == FAILED
     assert "a.png: 117x94 pixels can't be divided by 4. Crop to multiples of 4 first." in ran.err
     assert sreval("data", "downscale", "--crop", tmp_path / "odd", tmp_path / "low").code == OK
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_hr_is_cropped_to_its_lr_as_it_is_without_one(
+    sreval: Sreval, tmp_path: Path, out: Path, photograph: UInt8, scale: int
+) -> None:
+    hr, lr = tmp_path / "HR", tmp_path / "LR"
+    for over in range(scale):
+        odd = photograph[: 12 * scale + over, : 16 * scale + scale - 1 - over]
+        write_png(hr / f"{over}.png", np.ascontiguousarray(odd))
+    assert sreval("data", "downscale", hr, lr, "--crop", "--scale", str(scale)).code == OK
+    frames = []
+    for data in (f"hr={hr},lr={lr}", str(hr)):
+        results = out / str(len(frames))
+        assert benchmark(sreval, data, results, "--scale", str(scale)).code == OK
+        frame = read_frame(results)
+        frames.append(frame[["image", "metric", "value", "note", "hr_sha256", "lr_sha256"]])
+        table = sreval("table", results).out
+        named = ", ".join(map(str, range(scale)))
+        note = f"HR is cropped to what its LR image covers: HR {scale} of {scale} images ({named})."
+        assert table.count(note) == 1
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+    assert sreval("data", "check", f"hr={hr},lr={lr}", "--scale", str(scale)).code == OK
 
 
 def test_images_smaller_than_window_crop_or_scale_say_so(
@@ -255,7 +322,9 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
     ran = benchmark(sreval, photos, out)
     assert ran.code == PARTIAL
     [failed] = failures(ran)
-    assert "side3.png is smaller than one LR pixel. Use larger images." in failed
+    assert (
+        "side3.png is 3x3 pixels, smaller than one LR pixel. Use images of at least 4x4" in failed
+    )
     rows = {(row["image"], row["metric"]): row for row in read_frame(out).to_dict("records")}
     assert rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 a side."
     assert rows["side16", "ssim"]["note"] == "8x8 pixels are fewer than SSIM's window of 11x11."

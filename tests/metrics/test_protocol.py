@@ -112,7 +112,7 @@ def test_a_grey_image_is_compared_as_it_is_with_grey_alone(pair: tuple[UInt8, UI
         # BT.601 squeezes 0..255 into 16..235: 20 log10(255 / 219) dB
         more = 0 if image.ndim == 2 else 20 * math.log10(255 / 219)
         assert found.value == pytest.approx(psnr(a[4:-4, 4:-4], b[4:-4, 4:-4]) + more, abs=0.05)
-        assert ("grey repeated to RGB" in found.note) == (image.ndim == 3)
+        assert ("Grey is repeated to RGB" in found.note) == (image.ndim == 3)
 
 
 def test_too_large_for_the_dither_is_said_and_the_rest_is_scored(
