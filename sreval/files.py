@@ -53,6 +53,14 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 
+def exists(path: str) -> bool:
+    """Whether a text that a user wrote, ``~`` and all, is the path of something."""
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
+        return False
+
+
 def require_text(name: str) -> None:
     """Raise UsageError for a file's name or an argument that is no text: no result can hold it."""
     try:

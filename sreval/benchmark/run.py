@@ -120,6 +120,7 @@ def _manifest(resolved: Resolved, out: Path, worker: Worker, command: str) -> di
         "code": code_version(),
         "plan": resolved.plan.model_dump(mode="json", exclude={"out"}),
         "methods": {m.name: {"weights_sha256": m.weights_sha256} for m in resolved.methods},
+        "pairing": {m.name: pairing for m in resolved.methods if (pairing := m.pairing())},
         "datasets": {
             d.name: {"images": len(d.items), "scale": d.scale, "border": d.border}
             for d in resolved.datasets

@@ -23,7 +23,7 @@ from sreval.files import write_error
 from sreval.images.datasets import KNOWN, Dataset, Item, by_stem, known_files, locate, open_dataset
 from sreval.images.fetch import BSDS500, SELFEXSR, fetch, is_intact
 from sreval.images.io import read_image, write_png
-from sreval.images.resize import crop_to_multiple, downscale
+from sreval.images.resize import crop_to_multiple, downscale, require_scale
 
 TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
 FETCHABLE = tuple(name for name in KNOWN if name != "demo")
@@ -226,8 +226,7 @@ def _check_item(dataset: Dataset, item: Item) -> str:
 @click.option("--crop", is_flag=True, help="Crop HR images to multiples of the scale.")
 def downscale_command(source: Path, target: Path, scale: int, border: str, crop: bool) -> None:
     """Make low-resolution images of a folder exactly as MATLAB's imresize does."""
-    if scale < 2:
-        raise UsageError(f"A scale of {scale} makes nothing smaller.", "Give 2 or more.")
+    require_scale(scale)
     if target.resolve() == source.resolve():
         raise UsageError(
             f"{target} holds the images themselves; they would be overwritten.",

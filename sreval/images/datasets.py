@@ -18,8 +18,10 @@ from pydantic import Field
 from sreval import settings
 from sreval.config import Config, load_config
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
+from sreval.files import exists
 from sreval.images.io import list_images
-from sreval.images.resize import Border
+from sreval.images.names import composed, pair_parts
+from sreval.images.resize import Border, require_scale
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,16 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
     """A data set from what a user wrote.
 
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, demo, any case), a folder of HR
-    images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``).
-    Raises UsageError for an unknown name, DataError or ImageError for a folder that is absent,
-    empty, or holds two images of one stem.
+    images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). What exists as
+    a path is that path, whatever its name holds.
+    Raises UsageError for an unknown name or a scale that is none, DataError or ImageError for a
+    folder that is absent, empty, or holds two images of one stem.
     """
+    require_scale(scale)
     by_case = {name.lower(): name for name in KNOWN}
     if spec.lower() in by_case:
         return _known(by_case[spec.lower()], scale)
-    if "=" in spec:
+    if "=" in spec and not exists(spec):
         return _from_pair(spec, scale)
     path = Path(spec).expanduser()
     if path.suffix == ".toml":
@@ -205,11 +209,7 @@ def _from_folder(folder: Path, scale: int) -> Dataset:
 
 
 def _from_pair(spec: str, scale: int) -> Dataset:
-    parts = dict(part.split("=", 1) for part in spec.split(",") if "=" in part)
-    if set(parts) - {"hr", "lr", "name"} or "hr" not in parts:
-        raise UsageError(
-            f"Can't read the data set {spec!r}.", "Write hr=FOLDER,lr=FOLDER[,name=NAME]."
-        )
+    parts = pair_parts(spec)
     hr = Path(parts["hr"]).expanduser()
     lr = Path(parts["lr"]).expanduser() if "lr" in parts else None
     return _from_folders(parts.get("name", hr.resolve().name), hr, lr, scale)
@@ -235,25 +235,30 @@ def _from_folders(
 ) -> Dataset:
     images = by_stem(hr)
     low = _match_lr(images, by_stem(lr), scale, lr) if lr is not None else {}
-    common = {**_known_names(name), **{k: (v, "") for k, v in (names or {}).items()}}
+    names, scenes = (
+        {composed(image): text for image, text in (given or {}).items()}
+        for given in (names, scenes)
+    )
+    common = {**_known_names(name), **{image: (text, "") for image, text in names.items()}}
     items = []
     for stem, path in images.items():
         label, scene = common.get(stem, (stem, ""))
-        scene = (scenes or {}).get(stem) or scene or f"{name}/{stem}"
+        scene = scenes.get(stem) or scene or f"{name}/{stem}"
         items.append(Item(name, stem, label, scene, path, low.get(stem)))
     return Dataset(name, scale, tuple(items), border)
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """The images of a folder by stem. Raises DataError when two share one."""
+    """The images of a folder by stem, in NFC. Raises DataError when two share one."""
     found: dict[str, Path] = {}
     for path in list_images(folder):
-        if path.stem in found:
+        stem = composed(path.stem)
+        if stem in found:
             raise DataError(
-                f"{folder} holds {found[path.stem].name} and {path.name}: one stem, two images.",
+                f"{folder} holds {found[stem].name} and {path.name}: one stem, two images.",
                 "Rename or remove one.",
             )
-        found[path.stem] = path
+        found[stem] = path
     return found
 
 

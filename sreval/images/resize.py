@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sreval.errors import ImageError
+from sreval.errors import ImageError, UsageError
 from sreval.threads import one_thread
 
 if TYPE_CHECKING:
@@ -64,11 +64,19 @@ def imresize(
     return image
 
 
+def require_scale(scale: int) -> None:
+    """Raises UsageError for a scale that isn't 2 to 16."""
+    if not 2 <= scale <= 16:
+        raise UsageError(f"{scale} is no scale.", "A scale is a whole number from 2 to 16.")
+
+
 def downscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
     """The low-resolution image of the benchmark: (H, W[, 3]) to (H/factor, W/factor[, 3]).
 
-    Raises ImageError when a side isn't a multiple of ``factor``.
+    Raises UsageError for a factor that is no scale, ImageError when a side isn't a multiple of
+    it.
     """
+    require_scale(factor)
     if image.shape[0] % factor or image.shape[1] % factor:
         raise ImageError(
             f"{image.shape[1]}x{image.shape[0]} pixels can't be divided by {factor}.",
@@ -83,7 +91,15 @@ def upscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
 
 
 def crop_to_multiple(image: UInt8, factor: int) -> UInt8:
-    """The image without the last rows and columns that ``factor`` doesn't divide."""
+    """The image without the last rows and columns that ``factor`` doesn't divide.
+
+    Raises ImageError where that leaves nothing.
+    """
+    if min(image.shape[:2]) < factor:
+        raise ImageError(
+            f"{image.shape[1]}x{image.shape[0]} pixels are smaller than one LR pixel.",
+            f"Use images of at least {factor}x{factor} pixels.",
+        )
     height, width = (side - side % factor for side in image.shape[:2])
     return image[:height, :width]
 

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sreval.errors import UsageError, unknown_name
+from sreval.images.arrays import as_colour
+from sreval.images.names import composed
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
 from sreval.report.cells import NAMES
@@ -137,6 +139,7 @@ def _rows_of(frame: pd.DataFrame, dataset: str, image: str) -> pd.DataFrame:
     if dataset not in set(frame["dataset"]):
         raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
     rows = frame[frame["dataset"] == dataset]
+    image = composed(image)
     if image not in set(rows["image"]):
         raise unknown_name(f"image of {dataset} in these results", image, rows["image"].unique())
     return rows[rows["image"] == image]
@@ -145,7 +148,7 @@ def _rows_of(frame: pd.DataFrame, dataset: str, image: str) -> pd.DataFrame:
 def _worst_region(hr: UInt8, sr: UInt8) -> Region:
     """The square, a fifth of the shorter side, in which two images differ most."""
     side = max(8, min(hr.shape[:2]) // 5)
-    error = np.abs(hr.astype(np.int64) - sr).reshape(*hr.shape[:2], -1).sum(axis=2)
+    error = np.abs(as_colour(hr).astype(np.int64) - as_colour(sr)).sum(axis=2)
     sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     y, x = np.unravel_index(int(boxes.argmax()), boxes.shape)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sreval import content
 from sreval.errors import UsageError, unknown_name
+from sreval.files import exists
 from sreval.upscalers.base import Upscaler
 from sreval.upscalers.function import FunctionUpscaler
 from sreval.upscalers.interpolation import INTERPOLATIONS, Original
@@ -41,7 +42,7 @@ def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
     Raises UsageError for what it can't mean.
     """
     label, _, rest = spec.partition("=")
-    if rest and not any(mark in label for mark in ":/"):
+    if rest and not exists(spec) and not any(mark in label for mark in ":/"):
         if not label:
             raise UsageError(f"{spec!r} gives the method an empty name.", "Write NAME=METHOD.")
         upscaler = make_upscaler(rest, running)

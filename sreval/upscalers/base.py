@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,10 @@ class Upscaler(ABC):
 
     def prepare(self, dataset: Dataset) -> None:  # noqa: B027
         """Look at a data set before its images come. Raises what makes the method unusable."""
+
+    def pairing(self) -> dict[str, Any]:
+        """For the manifest: where each image's result is looked up; empty for what makes it."""
+        return {}
 
     def fingerprint(self, item: Item) -> str:
         """What changes whenever the SR image of ``item`` may; empty when the code alone decides."""

@@ -300,7 +300,7 @@ def test_hr_is_cropped_to_its_lr_as_it_is_without_one(
         odd = photograph[: 12 * scale + over, : 16 * scale + scale - 1 - over]
         write_png(hr / f"{over}.png", np.ascontiguousarray(odd))
     assert sreval("data", "downscale", hr, lr, "--crop", "--scale", str(scale)).code == OK
-    frames = []
+    frames: list[pd.DataFrame] = []
     for data in (f"hr={hr},lr={lr}", str(hr)):
         results = out / str(len(frames))
         assert benchmark(sreval, data, results, "--scale", str(scale)).code == OK
@@ -473,7 +473,7 @@ def test_a_function_that_is_not_there(
         ("--dataset", "Set55", "Unknown data set 'Set55'. Did you mean 'Set5'?"),
         ("--dataset", "no/such/folder", "No such folder or file: no/such/folder."),
         ("--dataset", "set.toml", "Can't read set.toml: No such file or directory."),
-        ("--dataset", "hr=a,low=b", "Can't read the data set 'hr=a,low=b'. Write hr=FOLDER"),
+        ("--dataset", "hr=a,low=b", "Can't read the data set 'hr=a,low=b': 'low' is no part of"),
         ("--dataset", "BSDS300-train", "BSDS300-train is a pool of photographs"),
         ("--protocol", "matlb", "Unknown protocol 'matlb'. Did you mean 'matlab'?"),
         ("--metric", "pnsr", "Unknown metric 'pnsr'. Did you mean 'psnr'?"),
@@ -581,13 +581,14 @@ def test_published_images_that_are_ambiguous_missing_or_of_another_size(
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
     assert ran.code == FAILED
     assert "cat_x4.png and my_cat.png both match photos/cat" in sentence(ran)
-    assert "Keep one of them in the folder." in ran.err
+    assert f"Name each file as its image, or write {made / 'pairs.csv'} with the line" in ran.err
 
     (made / "my_cat.png").unlink()
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
     assert ran.code == PARTIAL
     assert failures(ran) == [
-        f"failed: photos/tac, made: No file of {made} matches photos/tac (tac). Name it tac."
+        f"failed: photos/tac, made: No file of {made} matches photos/tac (tac). Name it tac, or "
+        "add it to pairs.csv there."
     ]
 
     write_png(made / "tac.png", np.ascontiguousarray(photograph[:-1]))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -126,3 +129,90 @@ def test_bsd100_has_a_hundred_images_under_their_berkeley_numbers(shared_data: P
     items = open_dataset("bsd100").items
     assert len(items) == 100
     assert items[0].name == "101085"
+
+
+def test_what_exists_as_a_path_is_that_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "a,b", "lr=0.1", "hr=a,lr=b", "b,name=x"):
+        write_png(tmp_path / name / f"{name.replace('=', '-')}.png", photograph)
+
+    def hr(spec: str) -> str:
+        [item] = open_dataset(spec).items
+        return item.hr.parent.name
+
+    assert hr("hr=./a,b") == "a,b"
+    assert hr("hr=./a") == "a"
+    assert hr("./lr=0.1") == hr("lr=0.1") == hr("hr=lr=0.1") == "lr=0.1"
+    assert hr("hr=a,lr=b") == "hr=a,lr=b"
+    assert hr("hr=b,name=x") == "b,name=x"
+    assert open_dataset("hr=a,b,name=c").name == "c"
+    assert hr("hr=a,b,name=c") == "a,b"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("hr=./a,b", "Can't read the data set 'hr=./a,b': 'b' is no part of a pair. Write hr="),
+        ("hr=./a,c=d", "'c' is no part of a pair"),
+        ("hr=a,hr=a", "hr is given twice"),
+        ("hr=", "it names no hr|hr is empty"),
+        ("hr=,lr=a", "hr is empty"),
+        ("lr=a", "it names no hr"),
+        ("=a", "'' is no part of a pair"),
+    ],
+)
+def test_a_part_of_a_pair_that_means_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8, spec: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_png(tmp_path / "a" / "a.png", photograph)
+    with pytest.raises(UsageError, match=message):
+        open_dataset(spec)
+
+
+@pytest.mark.parametrize(("hr", "lr"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_one_name_in_two_forms_of_unicode_is_one_name(
+    tmp_path: Path, photograph: UInt8, hr: Literal["NFC", "NFD"], lr: Literal["NFC", "NFD"]
+) -> None:
+    name = unicodedata.normalize(hr, "café")
+    other = unicodedata.normalize(lr, "café")
+    write_png(tmp_path / "HR" / f"{name}.png", photograph)
+    write_png(tmp_path / "LR" / f"{other}x4.png", photograph[::4, ::4].copy())
+    (tmp_path / "set.toml").write_text(
+        f'name = "s"\nhr = "HR"\nlr = "LR"\n[names]\n"{other}" = "Kaffee"\n'
+        f'[scenes]\n"{other}" = "table"\n'
+    )
+    for spec in (f"hr={tmp_path / 'HR'},lr={tmp_path / 'LR'}", str(tmp_path / "set.toml")):
+        [item] = open_dataset(spec).items
+        assert item.image == "caf\u00e9"
+        assert item.lr == tmp_path / "LR" / f"{other}x4.png"
+    assert (item.name, item.scene) == ("Kaffee", "table")
+    write_png(tmp_path / "HR" / f"{other}.png", photograph)
+    with pytest.raises(DataError, match="one stem, two images"):
+        open_dataset(str(tmp_path / "HR"))
+
+
+@pytest.mark.parametrize("scale", [-1, 0, 1, 17, 100])
+def test_a_scale_is_2_to_16(
+    tmp_path: Path, photograph: UInt8, scale: int, sreval: Callable[..., Any]
+) -> None:
+    write_png(tmp_path / "hr" / "a.png", photograph)
+    write_png(tmp_path / "hr" / "tiny.png", photograph[:3, :3].copy())
+    message = f"Error: {scale} is no scale. A scale is a whole number from 2 to 16.\n"
+    for command in (("check", tmp_path / "hr"), ("downscale", tmp_path / "hr", tmp_path / "lr")):
+        ran = sreval("data", *command, "--scale", str(scale))
+        assert (ran.code, ran.err) == (2, message)
+    assert not (tmp_path / "lr").exists()
+
+
+def test_an_image_smaller_than_one_lr_pixel_does_not_stop_the_others(
+    tmp_path: Path, photograph: UInt8, sreval: Callable[..., Any]
+) -> None:
+    write_png(tmp_path / "hr" / "a.png", photograph)
+    write_png(tmp_path / "hr" / "tiny.png", photograph[:3, :3].copy())
+    ran = sreval("data", "downscale", tmp_path / "hr", tmp_path / "lr", "--crop")
+    assert ran.code == 3
+    assert "tiny.png: 3x3 pixels are smaller than one LR pixel. Use images of at least" in ran.err
+    assert [path.name for path in (tmp_path / "lr").iterdir()] == ["a.png"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sreval.errors import UsageError
+from sreval.errors import ImageError, UsageError
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
@@ -139,3 +139,19 @@ def test_time_is_asked_for_before_each_image(make_recipe: MakeRecipe) -> None:
     with pytest.raises(OutOfTime):
         validator.scores(recipe.network.build().eval(), second)
     assert len(asked) == 2
+
+
+def test_an_image_of_the_validation_set_that_is_too_small_is_named(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    write_png(tmp_path / "tiny" / "a.png", np.zeros((3, 3, 3), np.uint8))
+    with pytest.raises(ImageError, match=r"a\.png is 3x3 pixels, smaller than one LR pixel. Use"):
+        Validator(make_recipe(run={"dataset": str(tmp_path / "tiny")}), CPU)
+
+
+def test_hr_is_cropped_to_its_lr_in_validation_too(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    write_png(tmp_path / "HR" / "a.png", np.zeros((99, 101, 3), np.uint8))
+    write_png(tmp_path / "LR" / "a.png", np.zeros((24, 25, 3), np.uint8))
+    dataset = f"hr={tmp_path / 'HR'},lr={tmp_path / 'LR'}"
+    validator = Validator(make_recipe(run={"dataset": dataset}), CPU)
+    assert [image.shape for image in validator.high] == [(96, 100, 3)]

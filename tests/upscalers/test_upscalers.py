@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from sreval.errors import DataError, ImageError, UsageError
+from sreval.errors import DataError, ImageError, UsageError, WeightsError
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
 from sreval.images.resize import downscale, upscale
@@ -60,10 +60,12 @@ def test_hr_is_the_original(low: UInt8, dataset: Dataset, photograph: UInt8) -> 
         ("baby.png", "bird.png"),
         ("img_001_SRF_4_SRCNN.png", "img_002_SRF_4_SRCNN.png"),
         ("srgan-baby.png", "srgan-bird.png"),
-        ("a.png", "b.png"),
+        ("babyx4_SwinIR.png", "birdx4_SwinIR.png"),
+        ("Set5_BABY_(ours).png", "Set5_BIRD_(ours).png"),
+        ("out_1.png", "out_2.png"),
     ],
 )
-def test_published_images_are_found_by_stem_common_name_or_order(
+def test_published_images_are_found_by_stem_common_name_or_number(
     names: tuple[str, str], tmp_path: Path, dataset: Dataset, photograph: UInt8, low: UInt8
 ) -> None:
     images = [photograph, photograph[::-1].copy()]
@@ -216,3 +218,12 @@ def test_fingerprint_follows_the_published_file(
     first = method.fingerprint(dataset.items[0])
     write_png(path, photograph[::-1].copy())
     assert method.fingerprint(dataset.items[0]) != first
+
+
+def test_a_path_that_exists_is_no_name_given_to_a_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run=1.safetensors").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"run=1\.safetensors"):
+        make_upscaler("run=1.safetensors")
