@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sreval.files import sha256_bytes, write_atomic
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import encode_png, hash_image, read_image
+from sreval.images.io import encode_png, read_hashed
 from sreval.images.pairs import fit_pair
 
 UInt8 = npt.NDArray[np.uint8]
@@ -36,13 +36,15 @@ def read_pair(dataset: Dataset, item: Item, keep: Path | None = None) -> Pair:
     What has to be cropped or made is kept in ``keep``/HR and ``keep``/LR, where that is given.
     Raises ImageError when a file can't be read or the two don't fit.
     """
-    hr = read_image(item.hr)
-    given = read_image(item.lr) if item.lr is not None else None
+    hr, hr_sha256 = read_hashed(item.hr)
+    given, lr_sha256 = read_hashed(item.lr) if item.lr is not None else (None, "")
     whole, lr = fit_pair(dataset, item, hr, given)
     name = f"{item.image}.png"
     cropped = whole.shape != hr.shape
-    hr_sha256 = _made(whole, keep and keep / "HR" / name) if cropped else hash_image(item.hr)
-    lr_sha256 = hash_image(item.lr) if item.lr else _made(lr, keep and keep / "LR" / name)
+    if cropped:
+        hr_sha256 = _made(whole, keep and keep / "HR" / name)
+    if given is None:
+        lr_sha256 = _made(lr, keep and keep / "LR" / name)
     return Pair(whole, lr, hr_sha256, lr_sha256, cropped)
 
 

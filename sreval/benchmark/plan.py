@@ -10,10 +10,10 @@ from pydantic import Field
 from sreval.config import Config
 from sreval.devices import pick_device
 from sreval.errors import UsageError
-from sreval.images.datasets import Dataset, open_dataset
-from sreval.metrics.lpips import load_model
+from sreval.images.datasets import KNOWN, Dataset, open_dataset
+from sreval.metrics.lpips import Net, load_model, trunk_sha256
 from sreval.metrics.protocol import Protocol, get_protocol
-from sreval.metrics.scorer import check_metrics
+from sreval.metrics.scorer import check_metrics, trunk_of
 from sreval.networks.inference import Precision
 from sreval.upscalers import Running, Upscaler, make_upscaler
 
@@ -35,13 +35,19 @@ class BenchmarkPlan(Config):
 
 @dataclass(frozen=True)
 class Resolved:
-    """A plan whose every name has been found: what the run works with."""
+    """A plan whose every name has been found: what the run works with.
+
+    ``sources`` say by a data set's name where it comes from: a public one's own name, or the folder
+    of the HR images. ``trunks`` are the SHA-256 of LPIPS's trunks, as far as they are needed.
+    """
 
     plan: BenchmarkPlan
     methods: tuple[Upscaler, ...]
     datasets: tuple[Dataset, ...]
     protocols: tuple[Protocol, ...]
     device: str
+    sources: dict[str, str]
+    trunks: dict[Net, str]
 
 
 def resolve(plan: BenchmarkPlan) -> Resolved:
@@ -55,7 +61,8 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     device = pick_device(plan.device)
     running = Running(device, plan.precision, plan.tile)
     methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
-    datasets = tuple(open_dataset(spec, plan.scale) for spec in dict.fromkeys(plan.datasets))
+    specs = list(dict.fromkeys(plan.datasets))
+    datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
     _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
     _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
     for dataset in datasets:
@@ -66,9 +73,21 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
             )
         for method in methods:
             method.prepare(dataset)
-    for net in {"vgg" if m == "lpips-vgg" else "alex" for m in plan.metrics if "lpips" in m}:
-        load_model("vgg" if net == "vgg" else "alex", device)
-    return Resolved(plan, methods, datasets, protocols, device)
+    trunks: dict[Net, str] = {
+        net: trunk_sha256(net)
+        for metric in plan.metrics
+        for protocol in protocols
+        if (net := trunk_of(metric, protocol))
+    }
+    for net in trunks:
+        load_model(net, device)
+    sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
+    return Resolved(plan, methods, datasets, protocols, device, sources, trunks)
+
+
+def _source(spec: str, dataset: Dataset) -> str:
+    public = dataset.name in KNOWN and spec.lower() == dataset.name.lower()
+    return dataset.name if public else str(dataset.items[0].hr.resolve().parent)
 
 
 def _check_names(kind: str, names: list[str], remedy: str) -> None:

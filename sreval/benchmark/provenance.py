@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 from functools import cache
@@ -11,22 +12,22 @@ from pathlib import Path
 
 import sreval
 
-_ROOMS = ("images", "metrics", "networks", "upscalers")
+_ROOMS = ("benchmark", "images", "metrics", "networks", "upscalers")
 _PACKAGES = ("numpy", "scipy", "torch", "torchvision", "lpips", "pillow", "scikit-image", "pandas")
 
 
 @cache
 def code_version() -> str:
-    """The package's version and a hash of the source that scores depend on.
+    """The package's version and a hash of the code that scores depend on, others' included.
 
     The hash tells two states of one version apart, so that a result made before an edit is
-    never taken for one made after it.
+    never taken for one made after it. A new Pillow may decode, and enlarge, otherwise.
     """
     root = Path(sreval.__file__).parent
-    digest = hashlib.sha256()
-    for room in _ROOMS:
-        for path in sorted((root / room).rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    digest = hashlib.sha256(json.dumps(package_versions()).encode())
+    files = [*root.glob("*.py"), *(path for room in _ROOMS for path in (root / room).rglob("*.py"))]
+    for path in sorted(files):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{sreval.__version__}+{digest.hexdigest()[:12]}"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,22 @@ import pandas as pd
 from sreval.errors import DataError
 from sreval.files import claim, write_atomic, write_error
 
-FORMAT = 1
+FORMAT = 2
 Subject = tuple[str, int, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
+UNDER_WAY = "under-way.json"
+"""What the names in the journal stand for."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One value and all that it depends on; the columns of ``results.csv`` in their order."""
+    """One value and all that it depends on; the columns of ``results.csv`` in their order.
+
+    ``method_sha256`` is that of a ``names.Meaning``; ``source_sha256`` that of the file which a
+    published SR image was taken from, ``trunk_sha256`` that of LPIPS's trunk; ``device`` is the
+    kind of device that the image was made and scored on.
+    """
 
     method: str
     dataset: str
@@ -36,9 +43,12 @@ class Row:
     lr_sha256: str
     sr_sha256: str
     hr_sha256: str
+    source_sha256: str
     weights_sha256: str
     method_sha256: str
     protocol_sha256: str
+    trunk_sha256: str
+    device: str
     code: str
 
     @property
@@ -49,10 +59,20 @@ class Row:
     @property
     def origin(self) -> tuple[str, ...]:
         """What the SR image and its scores were made from and with."""
-        return (self.lr_sha256, self.hr_sha256, self.method_sha256, self.sr_sha256, self.code)
+        return (*self.inputs, self.method_sha256, self.sr_sha256)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All of ``origin`` but the method and what it made."""
+        return (self.lr_sha256, self.hr_sha256, self.source_sha256, self.device, self.code)
 
 
 COLUMNS = list(Row.__dataclass_fields__)
+
+
+def place(dataset: str, scale: int) -> str:
+    """The name of a data set at one scale: that of its folders, and in the manifest."""
+    return f"{dataset}_x{scale}"
 
 
 def read_frame(folder: Path) -> pd.DataFrame:
@@ -108,6 +128,55 @@ def check_format(folder: Path) -> None:
             f"format {manifest.get('format')}; this version reads format {FORMAT}.",
             "Run the benchmark again into a new folder, or use that version.",
         )
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a data set as the last run found it; why which methods ``failed`` on it.
+
+    ``hr`` and ``lr`` are the files, absolute, ``lr`` empty where it was made; the hashes are those
+    of the pair that was scored, empty where it couldn't be read.
+    """
+
+    scene: str
+    hr: str
+    lr: str
+    hr_sha256: str = ""
+    lr_sha256: str = ""
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The hashes of the pair."""
+        return (self.hr_sha256, self.lr_sha256)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a data set held when it was last run on.
+
+    ``source`` is a public set's name, or the folder of the HR images; ``border`` is how missing
+    LR images were made.
+    """
+
+    name: str
+    scale: int
+    source: str
+    border: str
+    images: dict[str, Image]
+
+
+def read_datasets(manifest: dict[str, Any], path: Path) -> dict[str, Held]:
+    """What the manifest at ``path`` says of data sets, by ``place``. Raises DataError."""
+    try:
+        return {
+            key: Held(**{**one, "images": {k: Image(**i) for k, i in one["images"].items()}})
+            for key, one in manifest.get("datasets", {}).items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is damaged ({error}).", "Run the benchmark again into a new folder."
+        ) from None
 
 
 class Store:
@@ -167,6 +236,25 @@ class Store:
         """Forget an SR image that can no longer be made or scored."""
         self._images.pop(subject, None)
 
+    def settle(self, dataset: str, scale: int, images: Mapping[str, Image]) -> None:
+        """Bring the rows of a data set in line with what it holds now.
+
+        Rows of images that it doesn't hold any more, or of other files, go; scenes are taken over.
+        """
+        for subject in [one for one in self._images if one[:2] == (dataset, scale)]:
+            image, rows = images.get(subject[3]), self._images[subject]
+            files = {(row.hr_sha256, row.lr_sha256) for row in rows.values()}
+            if image is None or files != {image.pair}:
+                self.drop(subject)
+                continue
+            self._images[subject] = {
+                key: replace(row, scene=image.scene) for key, row in rows.items()
+            }
+
+    def methods(self) -> set[str]:
+        """Every ``method_sha256`` in the rows."""
+        return {row.method_sha256 for rows in self._images.values() for row in rows.values()}
+
     def add(self, rows: Sequence[Row]) -> None:
         """Keep rows of one SR image; older rows of another origin go. Raises DataError."""
         for row in rows:
@@ -193,7 +281,8 @@ class Store:
         )
         write_atomic(self._folder / RESULTS, frame.to_csv(index=False, lineterminator="\n"))
         self._journal.close()
-        (self._folder / JOURNAL).unlink(missing_ok=True)
+        for name in (UNDER_WAY, JOURNAL):
+            (self._folder / name).unlink(missing_ok=True)
         return frame
 
     def close(self) -> None:
@@ -202,6 +291,7 @@ class Store:
             self._journal.close()
         journal = self._folder / JOURNAL
         if journal.is_file() and journal.stat().st_size == 0:
+            (self._folder / UNDER_WAY).unlink(missing_ok=True)
             journal.unlink()
 
 

@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 
 import sreval
+from sreval.benchmark.names import Names
 from sreval.benchmark.plan import Resolved
 from sreval.benchmark.provenance import code_version, machine, package_versions
-from sreval.benchmark.results import MANIFEST, Store, read_manifest
+from sreval.benchmark.results import MANIFEST, Held, Store, place, read_manifest
 from sreval.benchmark.work import Failure, Worker
-from sreval.metrics.lpips import Net, trunk_sha256
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,50 @@ def run(
 ) -> Outcome:
     """Run a plan into the folder ``out``; what is there and still holds is taken over.
 
+    Rows of images that a data set no longer holds, or holds in another version, are dropped.
     ``progress`` is told how many SR images have been dealt with since it was last told.
-    Raises DataError when the folder can't be written; KeyboardInterrupt leaves a folder that
+    Raises UsageError for a data set whose name stands for another one in the folder, DataError
+    when the folder can't be written; KeyboardInterrupt leaves a folder that
     the same call goes on from.
     """
     store = Store(out)
-    worker = Worker(resolved, store, out)
     try:
+        names = Names(out)
+        names.begin(resolved.datasets, resolved.sources)
+        worker = Worker(resolved, store, names, out)
         _in_parallel(worker, resolved, progress)
-        frame = store.finish(_manifest(resolved, out, worker, command))
+        held = _held(resolved, names, worker)
+        for one in (held[place(d.name, d.scale)] for d in resolved.datasets):
+            store.settle(one.name, one.scale, one.images)
+        known = {
+            "methods": names.methods(store.methods()),
+            "datasets": {key: asdict(one) for key, one in held.items()},
+        }
+        frame = store.finish({**known, **_manifest(resolved, out, worker, command)})
     finally:
         store.close()
     asked = _asked(frame, resolved)
     return Outcome(frame, asked, worker.failures, worker.computed, worker.reused)
+
+
+def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
+    """What every data set of the folder holds, as far as is known; this run's as it found them.
+
+    Where another run's method failed on an image that is still the same, that stands.
+    """
+    asked = {method.name for method in resolved.methods}
+    held = dict(names.datasets)
+    for dataset in resolved.datasets:
+        key = place(dataset.name, dataset.scale)
+        images = {item.image: worker.images[dataset.name][item.image] for item in dataset.items}
+        for image, before in (held[key].images if key in held else {}).items():
+            now = images.get(image)
+            if now and before.hr_sha256 and before.pair == now.pair:
+                others = {m: why for m, why in before.failed.items() if m not in asked}
+                now.failed.update(others)
+        source = resolved.sources[dataset.name]
+        held[key] = Held(dataset.name, dataset.scale, source, dataset.border, images)
+    return held
 
 
 def _asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
@@ -108,16 +139,11 @@ def _cores() -> int:
 
 def _manifest(resolved: Resolved, out: Path, worker: Worker, command: str) -> dict[str, Any]:
     earlier = read_manifest(out).get("runs", []) if (out / MANIFEST).is_file() else []
-    nets: set[Net] = {
-        "vgg" if metric == "lpips-vgg" else protocol.lpips_net
-        for metric in resolved.plan.metrics
-        for protocol in resolved.protocols
-        if metric.startswith("lpips")
-    }
     this_run = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "code": code_version(),
+        "directory": str(Path.cwd()),
         "plan": resolved.plan.model_dump(mode="json", exclude={"out"}),
         "methods": {m.name: {"weights_sha256": m.weights_sha256} for m in resolved.methods},
         "pairing": {m.name: pairing for m in resolved.methods if (pairing := m.pairing())},
@@ -126,7 +152,7 @@ def _manifest(resolved: Resolved, out: Path, worker: Worker, command: str) -> di
             for d in resolved.datasets
         },
         "protocols": {p.name: {**asdict(p), "sha256": p.sha256} for p in resolved.protocols},
-        "lpips_trunks": {net: trunk_sha256(net) for net in sorted(nets)},
+        "lpips_trunks": resolved.trunks,
         "machine": machine(resolved.device),
         "packages": package_versions(),
         "computed": worker.computed,

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from sreval.benchmark.names import Names
 from sreval.benchmark.pairs import Pair, read_pair
 from sreval.benchmark.plan import Resolved
 from sreval.benchmark.provenance import code_version
-from sreval.benchmark.results import Row, Store, Subject
+from sreval.benchmark.results import Image, Row, Store, Subject, place
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import encode_png, read_image
+from sreval.images.io import encode_png, read_hashed
 from sreval.images.pairs import CROPPED
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference
+from sreval.metrics.scorer import Reference, trunk_of
 from sreval.upscalers import Upscaler
 
 UInt8 = npt.NDArray[np.uint8]
@@ -37,26 +39,36 @@ class Failure:
 
 
 class Worker:
-    """Does one image after another with all methods; called from several threads."""
+    """Does one image after another with all methods; called from several threads.
 
-    def __init__(self, resolved: Resolved, store: Store, out: Path) -> None:
-        """Rows go to ``store``, images below ``out``."""
-        self._resolved, self._store, self._out = resolved, store, out
+    ``images`` are those that have been worked on, by data set.
+    """
+
+    def __init__(self, resolved: Resolved, store: Store, names: Names, out: Path) -> None:
+        """Rows go to ``store``, images below ``out``; ``names`` say which rows still hold."""
+        self._resolved, self._store, self._names, self._out = resolved, store, names, out
         self._code = code_version()
+        self._device = resolved.device.partition(":")[0]
         self._writing = threading.Lock()
         self._one_at_a_time = threading.Lock()
+        self.images: dict[str, dict[str, Image]] = defaultdict(dict)
         self.failures: list[Failure] = []
         self.computed = 0
         self.reused = 0
 
     def work(self, dataset: Dataset, item: Item) -> None:
         """All methods on one image; failures are kept in ``failures``, not raised."""
+        image = Image(item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else "")
+        self.images[dataset.name][item.image] = image
         try:
             pair = read_pair(dataset, item, self._inputs(dataset))
         except ImageError as error:
             for method in self._resolved.methods:
                 self._fail(dataset, item, method, error)
             return
+        self.images[dataset.name][item.image] = replace(
+            image, hr_sha256=pair.hr_sha256, lr_sha256=pair.lr_sha256
+        )
         reference = Reference(pair.hr, dataset.scale, self._resolved.device)
         for method in self._resolved.methods:
             try:
@@ -67,6 +79,7 @@ class Worker:
     def _fail(self, dataset: Dataset, item: Item, method: Upscaler, error: ImageError) -> None:
         with self._writing:
             self._store.drop((dataset.name, dataset.scale, method.name, item.image))
+            self.images[dataset.name][item.image].failed[method.name] = str(error)
             self.failures.append(Failure(dataset.name, item.image, method.name, str(error)))
 
     def _one(
@@ -74,23 +87,34 @@ class Worker:
     ) -> None:
         """One method on one image: whatever an earlier run left that still holds is taken over."""
         subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
-        stamp = sha256_bytes(f"{method.fingerprint(item)}|{method.weights_sha256}".encode())
         path = self._sr_path(subject)
-        kept = self._kept(subject, (pair.lr_sha256, pair.hr_sha256, stamp), path)
+        source_sha256 = method.source_sha256(item)
+        inputs = (pair.lr_sha256, pair.hr_sha256, source_sha256, self._device, self._code)
+        kept = self._kept(subject, method, inputs, path)
+        there = {(row.protocol_sha256, row.metric, row.trunk_sha256) for row in kept}
         missing = {
             (protocol, metric)
             for protocol in self._resolved.protocols
             for metric in self._resolved.plan.metrics
-            if (protocol.sha256, metric) not in kept
+            if (protocol.sha256, metric, self._trunk(metric, protocol)) not in there
         }
         if not missing:
             with self._writing:
                 self.reused += 1
             return
-        sr = read_image(path) if kept else self._make(dataset, item, method, pair.lr, path)
+        if kept:
+            sr, sr_sha256 = read_hashed(path)
+            if sr_sha256 != kept[0].sr_sha256:
+                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+            method_sha256 = kept[0].method_sha256
+        else:
+            sr = self._make(dataset, item, method, pair)
+            data = encode_png(sr)
+            write_atomic(path, data)
+            sr_sha256 = sha256_bytes(data)
+            with self._writing:
+                method_sha256 = self._names.meaning(method).sha256
         protocols, metrics = _asked(self._resolved, missing)
-        scores = reference.score(sr, protocols, metrics)
-        sr_sha256 = sha256_file(path)
         by_name = {protocol.name: protocol for protocol in protocols}
         rows = [
             Row(
@@ -106,12 +130,15 @@ class Worker:
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,
                 hr_sha256=pair.hr_sha256,
+                source_sha256=source_sha256,
                 weights_sha256=method.weights_sha256,
-                method_sha256=stamp,
+                method_sha256=method_sha256,
                 protocol_sha256=by_name[score.protocol].sha256,
+                trunk_sha256=self._trunk(score.metric, by_name[score.protocol]),
+                device=self._device,
                 code=self._code,
             )
-            for score in scores
+            for score in reference.score(sr, protocols, metrics)
             if (by_name[score.protocol], score.metric) in missing
         ]
         with self._writing:
@@ -119,29 +146,35 @@ class Worker:
             self.computed += 1
 
     def _kept(
-        self, subject: Subject, inputs: tuple[str, str, str], path: Path
-    ) -> set[tuple[str, str]]:
-        """Which (protocol hash, metric) of an SR image still hold from an earlier run."""
+        self, subject: Subject, method: Upscaler, inputs: tuple[str, ...], path: Path
+    ) -> list[Row]:
+        """The rows of an SR image that still hold from an earlier run."""
         with self._writing:
             rows = self._store.rows(subject)
-        if not rows or not path.is_file():
-            return set()
-        if rows[0].origin != (*inputs, sha256_file(path), self._code):
-            return set()
-        return {(row.protocol_sha256, row.metric) for row in rows}
+            if not rows or rows[0].inputs != inputs or not path.is_file():
+                return []
+            if not self._names.holds(method, rows[0].method_sha256):
+                return []
+        return rows if sha256_file(path) == rows[0].sr_sha256 else []
 
-    def _make(self, dataset: Dataset, item: Item, method: Upscaler, lr: UInt8, path: Path) -> UInt8:
+    def _make(self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair) -> UInt8:
+        if method.specification == "hr":
+            return pair.hr  # the file may be another one by now
         with nullcontext() if method.parallel else self._one_at_a_time:
-            sr = method.upscale(lr, dataset.scale, item)
-        write_atomic(path, encode_png(sr))
+            sr = method.upscale(pair.lr, dataset.scale, item)
+            method.check_unchanged()
         return sr
 
+    def _trunk(self, metric: str, protocol: Protocol) -> str:
+        net = trunk_of(metric, protocol)
+        return self._resolved.trunks[net] if net else ""
+
     def _inputs(self, dataset: Dataset) -> Path:
-        return self._out / "inputs" / f"{dataset.name}_x{dataset.scale}"
+        return self._out / "inputs" / place(dataset.name, dataset.scale)
 
     def _sr_path(self, subject: Subject) -> Path:
         dataset, scale, method, image = subject
-        return self._out / "images" / f"{dataset}_x{scale}" / method / f"{image}.png"
+        return self._out / "images" / place(dataset, scale) / method / f"{image}.png"
 
 
 def _asked(

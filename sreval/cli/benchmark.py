@@ -11,7 +11,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from sreval.cli.output import print_json, progress_line, use_colour
+from sreval.cli.output import print_json, progress_line, use_colour, warn
 from sreval.config import config_error, read_toml
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
 
@@ -26,7 +26,7 @@ from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageErro
     "methods",
     multiple=True,
     help="nearest, bicubic, lanczos, hr, a model's name or its weights, published:FOLDER, "
-    "python:package.module:function; NAME=METHOD gives it a name.",
+    "python:package.module:function[,weights=FILE]; NAME=METHOD gives it a name.",
 )
 @click.option(
     "--dataset",
@@ -69,6 +69,12 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
             err=True,
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
+    for method in resolved.methods:
+        if not method.known:
+            warn(
+                f"{method.name} names no files that it reads, so each run computes its images "
+                f"anew. Name them: {method.name}={method.specification},weights=FILE."
+            )
     _summary(outcome, resolved.protocols[0].name, wanted.scale, wanted.out, as_json)
     if outcome.asked["value"].notna().sum() == 0:
         raise SystemExit(EXIT_FAILED)
@@ -118,7 +124,7 @@ def _summary(outcome: Any, protocol: str, scale: int, out: Path, as_json: bool) 
     for note in missing:
         click.echo(note, err=True)
     if outcome.asked.loc[outcome.asked["protocol"] == protocol, "value"].notna().any():
-        _print_table(outcome.frame, protocol, scale)
+        _print_table(outcome.asked, protocol, scale)
     click.echo(
         f"{outcome.computed} images computed, {outcome.reused} taken over, "
         f"{len(outcome.failures)} failed.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sreval.cli.output import warn
 from sreval.cli.ratings import (
     RATING_SCALE,
     RATINGS,
@@ -60,7 +61,7 @@ def comparison(
     out: Path,
 ) -> None:
     """One region of one image under every method, enlarged by pixel repetition."""
-    frame = select(collect(folders), protocol, scale)
+    frame = select(collect(folders, warn), protocol, scale)
     chosen = parse_region(region) if region else None
     save_figure(comparison_figure(frame, dataset, image, methods, chosen), out)
     click.echo(str(out))
@@ -84,7 +85,7 @@ def scores(
     out: Path,
 ) -> None:
     """Every image's score under every method."""
-    frame = select(collect(folders), protocol, scale)
+    frame = select(collect(folders, warn), protocol, scale)
     save_figure(scores_figure(frame, dataset, metric), out)
     click.echo(str(out))
 

@@ -31,6 +31,11 @@ def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=1, ensure_ascii=False))
 
 
+def warn(text: str) -> None:
+    """A line on stderr, so that what is printed can still be read by a program."""
+    click.echo(text, err=True)
+
+
 def progress_line(total: int, what: str, unit: str) -> tqdm[Any]:
     """One line on stderr with rate and remaining time; silent where stderr is no terminal."""
     return tqdm(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sreval.cli.output import print_json, progress_line
+from sreval.cli.output import print_json, progress_line, warn
 from sreval.errors import UsageError, unknown_name
 from sreval.report.collect import collect
 from sreval.report.protocols import conventions_text, score_conventions, summarise_conventions
@@ -24,7 +24,7 @@ def compare_protocols(
 
     Nothing here is a result: it shows which tool gives which number on the same images.
     """
-    frame = collect(folders)
+    frame = collect(folders, warn)
     for column, kind, chosen in (("dataset", "data set", datasets), ("method", "method", methods)):
         for name in chosen:
             if name not in set(frame[column]):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
+from sreval.cli.output import warn
 from sreval.errors import UsageError
 from sreval.report.collect import collect, select
 from sreval.statistics.votes import Scale, without_raters
@@ -68,4 +69,4 @@ def load_scores(
     folders: Sequence[Path], protocol: str | None, scale: int | None = None
 ) -> pd.DataFrame | None:
     """The benchmark rows of one protocol and scale, None without folders."""
-    return select(collect(folders), protocol, scale) if folders else None
+    return select(collect(folders, warn), protocol, scale) if folders else None

@@ -102,7 +102,8 @@ def table(
     if names and ratings is not None:
         raise click.UsageError("--ratings and --study can't be had together.")
     studies = [load(find("studies", name), database, allow_open=allow_open) for name in names]
-    frame = select(collect(folders), protocol, scale)
+    left_out: list[str] = []
+    frame = select(collect(folders, left_out.append), protocol, scale)
     notes: list[str] = []
     if studies:
         frame, notes = scores_of_all(frame, studies)
@@ -123,7 +124,7 @@ def table(
             made, votes, unit=unit or "rater", baseline=baseline, pairs=pairs, level=level
         )
     made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
-    made = replace(made, notes=[*made.notes, *notes])
+    made = replace(made, notes=[*made.notes, *left_out, *notes])
     if tests is not None:
         records = pd.DataFrame(comparison_records(made))
         write_atomic(tests, csv_text(records))

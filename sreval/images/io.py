@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
-from sreval.files import require_text, sha256_file, write_atomic
+from sreval.files import require_text, sha256_bytes, sha256_file, write_atomic
 from sreval.images.deep import (
     MAX_BYTES,
     Pixels,
@@ -32,6 +32,7 @@ __all__ = [
     "encode_png",
     "hash_image",
     "list_images",
+    "read_hashed",
     "read_image",
     "read_pixels",
     "write_png",
@@ -73,7 +74,20 @@ def read_image(path: Path | str) -> UInt8:
     and, before they are decoded, images of more pixels than Pillow's decompression-bomb limit
     or of more than MAX_BYTES.
     """
-    pixels = read_pixels(path)
+    return read_hashed(path)[0]
+
+
+def read_hashed(path: Path | str) -> tuple[UInt8, str]:
+    """What ``read_image`` gives, and the SHA-256 of the very bytes that it was read from.
+
+    Raises ImageError as ``read_image`` does.
+    """
+    path = Path(path)
+    data = _read_bytes(path)
+    return _as_uint8(_pixels(path, data)), sha256_bytes(data)
+
+
+def _as_uint8(pixels: Pixels) -> UInt8:
     if pixels.dtype == np.uint16:
         pixels = rescaled(pixels, 65535, 255)
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
@@ -98,7 +112,10 @@ def read_pixels(path: Path | str) -> Pixels:
     Raises ImageError as ``read_image`` does.
     """
     path = Path(path)
-    data = _read_bytes(path)
+    return _pixels(path, _read_bytes(path))
+
+
+def _pixels(path: Path, data: bytes) -> Pixels:
     try:
         return _decode(path, data)
     except ImageError:

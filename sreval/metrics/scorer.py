@@ -47,6 +47,13 @@ def check_metrics(metrics: Iterable[str]) -> None:
             raise unknown_name("metric", metric, METRICS)
 
 
+def trunk_of(metric: str, protocol: Protocol) -> Net | None:
+    """The trunk network that a metric looks through under a protocol, None for one without."""
+    if metric == "lpips-vgg":
+        return "vgg"
+    return protocol.lpips_net if metric == "lpips" else None
+
+
 def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:
     """Two uint8 images of one size, the grey one of them repeated to RGB where the other is RGB.
 
@@ -92,8 +99,8 @@ class Reference:
         for protocol in protocols:
             planes = cache(lambda protocol=protocol: protocol.planes(sr, self._scale))
             for metric in metrics:
-                if metric.startswith("lpips"):
-                    value, note = perceptual(_net(metric, protocol))
+                if net := trunk_of(metric, protocol):
+                    value, note = perceptual(net)
                 else:
                     fidelity = partial(self._fidelity, metric, protocol, hr.ndim == 3, planes)
                     value, note = _attempt(fidelity)
@@ -124,10 +131,6 @@ def score(
 ) -> list[Score]:
     """All metrics of one SR image against its HR image; see ``Reference.score``."""
     return Reference(hr, scale, device).score(sr, protocols, metrics)
-
-
-def _net(metric: str, protocol: Protocol) -> Net:
-    return "vgg" if metric == "lpips-vgg" else protocol.lpips_net
 
 
 def _attempt(compute: Callable[[], float]) -> tuple[float, str]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from sreval.benchmark.results import read_frame
+from sreval.benchmark.standing import standing
 from sreval.errors import DataError, UsageError, unknown_name
 
 
-def collect(folders: Sequence[Path]) -> pd.DataFrame:
-    """The rows of all folders together, each with its ``folder``.
+def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: None) -> pd.DataFrame:
+    """The rows of all folders together, each with its ``folder``; see ``standing``.
 
-    Raises DataError where rows can't stand in one table: one value twice, or one image with
-    two HR or LR files, the names said.
+    ``say`` is told what is left out. Raises DataError where rows can't stand in one table: one
+    value twice, or one image with two HR or LR files, the names said.
     """
-    frames = [read_frame(folder).assign(folder=str(folder)) for folder in folders]
-    frame = pd.concat(frames, ignore_index=True)
+    frame = standing(folders, say)
     if frame.empty:
         raise DataError(f"{folders[0]} holds no scores.", "Look at the failures in its manifest.")
     keys = ["dataset", "scale", "method", "image", "protocol", "metric"]

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sreval.benchmark.results import read_manifest
-from sreval.errors import DataError, SrevalError
-from sreval.files import sha256_file
-from sreval.images.datasets import open_dataset
-from sreval.images.io import read_image
+from sreval.benchmark.results import MANIFEST, place, read_datasets, read_manifest
+from sreval.errors import DataError, ImageError, SrevalError
+from sreval.images.datasets import KNOWN, open_dataset
+from sreval.images.io import read_hashed
 
 UInt8 = npt.NDArray[np.uint8]
 
 
 def sr_image(row: pd.Series) -> UInt8:
     """The SR image of a row. Raises DataError when it is no longer what was scored."""
-    place = f"{row['dataset']}_x{row['scale']}"
-    path = Path(row["folder"]) / "images" / place / row["method"] / f"{row['image']}.png"
-    if not path.is_file() or sha256_file(path) != row["sr_sha256"]:
+    within = Path(place(row["dataset"], row["scale"]), row["method"], f"{row['image']}.png")
+    path = Path(row["folder"]) / "images" / within
+    image = _as_scored(path, row["sr_sha256"])
+    if image is None:
         raise DataError(
             f"{path} is no longer the image that was scored.", "Run the benchmark again."
         )
-    return read_image(path)
+    return image
 
 
 def hr_image(row: pd.Series) -> UInt8:
@@ -33,20 +34,31 @@ def hr_image(row: pd.Series) -> UInt8:
 
     Raises DataError when it is nowhere any more.
     """
-    folder, place = Path(row["folder"]), f"{row['dataset']}_x{row['scale']}"
-    kept = folder / "inputs" / place / "HR" / f"{row['image']}.png"
-    candidates = [kept] if kept.is_file() else []
-    for run in read_manifest(folder)["runs"]:
-        for spec in run["plan"]["datasets"]:
-            try:
-                items = open_dataset(spec, int(row["scale"])).items
-            except SrevalError:
-                continue  # moved away since; another run may know where it is
+    folder, key = Path(row["folder"]), place(row["dataset"], row["scale"])
+    held = read_datasets(read_manifest(folder), folder / MANIFEST).get(key)
+    candidates = [folder / "inputs" / key / "HR" / f"{row['image']}.png"]
+    if held and row["image"] in held.images:
+        candidates.append(Path(held.images[row["image"]].hr))
+    public = held is not None and held.source in KNOWN
+    if public:  # it may have moved since
+        with suppress(SrevalError):
+            items = open_dataset(row["dataset"], int(row["scale"])).items
             candidates += [item.hr for item in items if item.image == row["image"]]
     for path in candidates:
-        if sha256_file(path) == row["hr_sha256"]:
-            return read_image(path)
+        image = _as_scored(path, row["hr_sha256"])
+        if image is not None:
+            return image
     raise DataError(
-        f"The HR image of {row['dataset']}/{row['image']} is no longer where it was scored.",
-        "Set SREVAL_DATA as for the benchmark.",
+        f"The HR image of {row['dataset']}/{row['image']} is no longer what was scored: "
+        f"{candidates[-1]}.",
+        "Set SREVAL_DATA as for the benchmark." if public else "Run the benchmark again.",
     )
+
+
+def _as_scored(path: Path, sha256: str) -> UInt8 | None:
+    """The image at ``path`` where it is the file of that hash."""
+    try:
+        image, found = read_hashed(path)
+    except ImageError:
+        return None
+    return image if found == sha256 else None

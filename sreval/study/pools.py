@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sreval.benchmark.results import read_frame
+from sreval.benchmark.standing import standing
 from sreval.errors import SrevalError
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_parts
@@ -43,7 +43,7 @@ def at_hand(design: StudyDesign, results: Sequence[Path] = ()) -> AtHand:
     opened = set(pool)
     scored: set[Key] = set()
     for folder in results:
-        frame = read_frame(folder)
+        frame = standing([folder])
         for row in frame[frame["scale"] == design.images.scale].to_dict("records"):
             scored.add((row["dataset"], row["image"], row["method"]))
             if row["dataset"] in names and row["dataset"] not in opened:

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from sreval import settings
 from sreval.benchmark.pairs import Pair, read_pair
-from sreval.benchmark.results import read_frame
+from sreval.benchmark.results import place
+from sreval.benchmark.standing import standing
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import KNOWN, Dataset, Item, known_files, open_dataset
-from sreval.images.io import encode_png, hash_image, read_image
+from sreval.images.io import encode_png, read_hashed
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_parts, methods_of
 from sreval.study.manifest import Key
@@ -174,11 +175,11 @@ def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
     """What the folders' results say was scored, by key."""
     found: dict[Key, _Scored] = {}
     for folder in folders:
-        frame = read_frame(folder)
+        frame = standing([folder])
         frame = frame[frame["scale"] == scale].drop_duplicates(["dataset", "image", "method"])
         for row in frame.to_dict("records"):
             key = (row["dataset"], row["image"], row["method"])
-            path = folder / "images" / f"{key[0]}_x{scale}" / key[2] / f"{key[1]}.png"
+            path = folder / "images" / place(key[0], scale) / key[2] / f"{key[1]}.png"
             scored = _Scored(path, row["scene"], row["sr_sha256"], row["hr_sha256"])
             other = found.setdefault(key, scored)
             if other.sr_sha256 != scored.sr_sha256:
@@ -190,7 +191,7 @@ def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
 
 
 def _as_scored(scored: _Scored, method: str, pair: Pair | None) -> Version:
-    found = hash_image(scored.path)
+    pixels, found = read_hashed(scored.path)
     if found != scored.sr_sha256:
         raise DataError(
             f"{scored.path} is not the file that was scored: its SHA-256 is {found[:12]}..., "
@@ -203,7 +204,7 @@ def _as_scored(scored: _Scored, method: str, pair: Pair | None) -> Version:
             "Run the benchmark again with the data set as it is here.",
         )
     image_sha256 = scored.hr_sha256 if method == "hr" else scored.sr_sha256
-    return Version(as_colour(read_image(scored.path)), image_sha256)
+    return Version(as_colour(pixels), image_sha256)
 
 
 def _check_size(what: str, pixels: UInt8, size: tuple[int, ...]) -> None:

@@ -38,8 +38,8 @@ def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
     """The method a user wrote, optionally as LABEL=SPEC to give it a name of one's own.
 
     SPEC is one of ``method_names()``, the path of a weight file or of its folder,
-    ``published:FOLDER`` or ``python:package.module:function``.
-    Raises UsageError for what it can't mean.
+    ``published:FOLDER`` or ``python:package.module:function``, which may be followed by the files
+    that the function reads: ``,weights=FILE``. Raises UsageError for what it can't mean.
     """
     label, _, rest = spec.partition("=")
     if rest and not exists(spec) and not any(mark in label for mark in ":/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import UsageError
+from sreval.files import sha256_bytes
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
 
@@ -18,13 +20,31 @@ UInt8 = npt.NDArray[np.uint8]
 class Upscaler(ABC):
     """A super-resolution method under one name.
 
-    ``weights_sha256`` is the hash of the weights it runs with, empty for a method without any.
-    ``parallel`` says whether several threads may call ``upscale`` at once.
+    ``specification`` is what ``make_upscaler`` takes for it, paths absolute; ``settings`` what
+    else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
+    a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
+    ``known`` says whether its ``sha256`` covers all that an SR image depends on.
     """
 
     name: str
+    specification: str
+    settings: str = ""
     weights_sha256: str = ""
     parallel: bool = True
+    known: bool = True
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what the method is, whatever it is called."""
+        return sha256_bytes(json.dumps(self.identity()).encode())
+
+    def identity(self) -> list[object]:
+        """All that makes the method what it is, as JSON."""
+        return [self.specification, self.settings]
+
+    def files(self) -> dict[str, str]:
+        """SHA-256 of every file that the method consists of, as it was read, by absolute path."""
+        return {}
 
     def prepare(self, dataset: Dataset) -> None:  # noqa: B027
         """Look at a data set before its images come. Raises what makes the method unusable."""
@@ -33,9 +53,12 @@ class Upscaler(ABC):
         """For the manifest: where each image's result is looked up; empty for what makes it."""
         return {}
 
-    def fingerprint(self, item: Item) -> str:
-        """What changes whenever the SR image of ``item`` may; empty when the code alone decides."""
+    def source_sha256(self, item: Item) -> str:
+        """The hash of the file that holds the SR image of ``item``; empty where it is made."""
         return ""
+
+    def check_unchanged(self) -> None:  # noqa: B027
+        """Raises ImageError when a file of the method isn't any more what it was at first."""
 
     @abstractmethod
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:

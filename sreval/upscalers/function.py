@@ -16,32 +16,52 @@ from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Item
 from sreval.upscalers.base import UInt8, Upscaler
+from sreval.upscalers.dependencies import forget_changed, own_modules, split_files
 
 
 class FunctionUpscaler(Upscaler):
-    """``package.module:function``, found on the import path or in the current folder.
+    """``package.module:function[,weights=FILE ...]``, on the import path or in the current folder.
 
     The function takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name,
     ``scale``. It returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half
     to even and saturated. A grey LR image comes repeated to three channels, and what the function
     makes of it is kept as grey where its channels are equal. A function with the attribute
     ``takes_grey = True`` gets a grey LR image as it is, (h, w), and returns (scale h, scale w).
-    Its fingerprint is that of the file it stands in.
+    It is known by its modules and the files it names; one that names none may read any.
     """
 
     parallel = False
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._function = _load(path)
-        self.name = path.rpartition(":")[2]
-        source = _source_file(self._function, path)
-        self._source = sha256_file(source) if source else ""
+    def __init__(self, text: str) -> None:
+        self._path, named = split_files(text)
+        self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
+        forget_changed()
+        self._function = _load(self._path)
+        self.name = self._path.rpartition(":")[2]
+        self.specification = ",".join(
+            [f"python:{self._path}", *(f"{key}={path}" for key, path in named.items())]
+        )
+        self.known = bool(named) and bool(own_modules(self._module))
         self._takes_scale = _takes_scale(self._function)
 
-    def fingerprint(self, item: Item) -> str:
-        """The hash of the file that the function stands in."""
-        return self._source
+    @property
+    def _module(self) -> str:
+        return self._path.partition(":")[0]
+
+    def identity(self) -> list[object]:
+        """The function, and what it has loaded and named by now."""
+        return [self.specification, self.files()]
+
+    def files(self) -> dict[str, str]:
+        """Its modules, as far as they are loaded by now, and the files that it names."""
+        named = {str(path): sha256 for path, (_, sha256) in self._named.items()}
+        return {**own_modules(self._module), **named}
+
+    def check_unchanged(self) -> None:
+        """Raises ImageError when a named file was written to: it may have been read before."""
+        for path, (state, sha256) in self._named.items():
+            if _state(path) != state and (not path.is_file() or sha256_file(path) != sha256):
+                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """What the function returns, checked: shape, type, range, no NaN."""
@@ -140,16 +160,13 @@ def _load(path: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _source_file(function: Callable[..., Any], path: str) -> Path | None:
-    """The file that a function stands in; that of its module for a partial or a network object."""
-    for thing in (inspect.unwrap(function), sys.modules[path.partition(":")[0]]):
-        try:
-            source = inspect.getsourcefile(thing)
-        except TypeError:
-            continue
-        if source:
-            return Path(source)
-    return None
+def _state(path: Path) -> tuple[int, int] | None:
+    """What tells, short of reading it, that a file was written to."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _takes_scale(function: Callable[..., Any]) -> bool:

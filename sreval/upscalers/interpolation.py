@@ -25,7 +25,7 @@ class Interpolation(Upscaler):
 class Nearest(Interpolation):
     """Pixel repetition."""
 
-    name = "nearest"
+    name = specification = "nearest"
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """Each pixel scale x scale times."""
@@ -35,7 +35,7 @@ class Nearest(Interpolation):
 class Bicubic(Interpolation):
     """MATLAB's imresize, replicate border: the bicubic of the SRGAN paper."""
 
-    name = "bicubic"
+    name = specification = "bicubic"
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """See ``images.resize.imresize``."""
@@ -45,7 +45,7 @@ class Bicubic(Interpolation):
 class Lanczos(Interpolation):
     """Lanczos with three lobes, as Pillow computes it."""
 
-    name = "lanczos"
+    name = specification = "lanczos"
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """Pillow's resize with its LANCZOS filter. Raises ImageError for 16 bits in colour."""
@@ -58,7 +58,7 @@ class Lanczos(Interpolation):
 class Original(Upscaler):
     """The HR image itself: the ceiling of every table and of every opinion test."""
 
-    name = "hr"
+    name = specification = "hr"
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The HR image, cropped to what the LR image covers."""

@@ -42,9 +42,10 @@ class NetworkUpscaler(Upscaler):
         network, provenance = load_network(path)
         self.name = provenance.recipe
         self.weights_sha256 = sha256_file(path)
+        self.specification = str(path.resolve())
+        self.settings = precision if tile is None else f"{precision}, tiles of {tile}"
         self.parallel = device == "cpu"
         self._scale = provenance.architecture.scale
-        self._stamp = f"{precision} {device.partition(':')[0]}"
         self._inference = Inference(
             network, provenance.architecture, device=device, precision=precision, tile=tile
         )
@@ -58,9 +59,13 @@ class NetworkUpscaler(Upscaler):
                 f"Run it with a scale of {self._scale}.",
             )
 
-    def fingerprint(self, item: Item) -> str:
-        """The precision and the kind of device: both may change a rounded value."""
-        return self._stamp
+    def identity(self) -> list[object]:
+        """The weights, wherever their file lies, and the settings that may change a rounding."""
+        return ["network", self.weights_sha256, self.settings]
+
+    def files(self) -> dict[str, str]:
+        """The weight file."""
+        return {self.specification: self.weights_sha256}
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The network's SR image, rounded to uint8; a grey image stays grey."""

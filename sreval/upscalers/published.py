@@ -7,7 +7,7 @@ from typing import Any
 
 from sreval.errors import DataError, ImageError
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import hash_image, read_image
+from sreval.images.io import hash_image, read_hashed
 from sreval.upscalers.base import UInt8, Upscaler
 from sreval.upscalers.matching import PAIRS, Matching, match_files
 
@@ -23,7 +23,9 @@ class PublishedImages(Upscaler):
         if not self._folder.is_dir():
             raise DataError(f"No such folder: {folder}.", "Check the path after published:.")
         self.name = self._folder.resolve().name
+        self.specification = f"published:{self._folder.resolve()}"
         self._matched: dict[str, Matching] = {}
+        self._told: dict[Path, str] = {}
 
     def prepare(self, dataset: Dataset) -> None:
         """Match the folder's files to the items. Raises DataError where that can't be told."""
@@ -41,14 +43,18 @@ class PublishedImages(Upscaler):
             for name, matching in self._matched.items()
         }
 
-    def fingerprint(self, item: Item) -> str:
-        """The hash of the published file."""
-        return hash_image(self._file(item))
+    def source_sha256(self, item: Item) -> str:
+        """The hash of the published file, which ``upscale`` then holds it to."""
+        path = self._file(item)
+        self._told[path] = hash_image(path)
+        return self._told[path]
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The published image of ``item``; its size is checked, nothing is resized."""
         path = self._file(item)
-        image = read_image(path)
+        image, sha256 = read_hashed(path)
+        if self._told.get(path, sha256) != sha256:
+            raise ImageError(f"{path} has changed since this run began.", "Run it again.")
         expected = (lr.shape[0] * scale, lr.shape[1] * scale)
         if image.shape[:2] != expected:
             raise ImageError(

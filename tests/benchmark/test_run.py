@@ -216,13 +216,15 @@ def test_an_sr_image_that_is_not_what_was_scored_is_made_again(
     assert results(out) == before
 
 
-def test_an_image_that_left_its_folder_stays_in_the_results(photos: Path, out: Path) -> None:
-    go(photos, out)
-    before = results(out)
+def test_an_image_that_left_its_folder_leaves_the_results_with_all_methods(
+    photos: Path, out: Path, tmp_path: Path
+) -> None:
+    go(photos, out, ("nearest", "bicubic"))
     (photos / "cow.png").unlink()
     outcome = go(photos, out)
-    assert outcome.reused == 2
-    assert results(out) == before
+    assert (outcome.computed, outcome.reused) == (0, 2)
+    go(photos, tmp_path / "fresh", ("nearest", "bicubic"))
+    assert results(out) == results(tmp_path / "fresh")
 
 
 # Killed and resumed

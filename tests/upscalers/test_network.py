@@ -66,12 +66,19 @@ def test_grey_stays_grey(weights: Path, photograph: UInt8) -> None:
     assert make_upscaler(str(weights)).upscale(low, 4, ITEM).shape == (96, 120)
 
 
-def test_precision_is_part_of_the_fingerprint(weights: Path) -> None:
-    stamps = {
-        make_upscaler(str(weights), Running(precision=p)).fingerprint(ITEM)
-        for p in ("fp32", "bf16")
-    }
-    assert len(stamps) == 2
+def test_a_network_is_its_weights_and_settings_whatever_their_name(
+    weights: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "other" / "copy.safetensors"
+    copy.parent.mkdir()
+    copy.write_bytes(weights.read_bytes())
+    assert make_upscaler(str(weights)).sha256 == make_upscaler(f"ours={copy}").sha256
+    ways = (Running(), Running(precision="bf16"), Running(tile=16), Running(tile=32))
+    assert len({make_upscaler(str(weights), way).sha256 for way in ways}) == len(ways)
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    copy.write_bytes(changed)
+    assert make_upscaler(str(weights)).sha256 != make_upscaler(str(copy)).sha256
 
 
 def test_another_scale_and_missing_weights_are_refused(weights: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sreval.errors import DataError, ImageError, UsageError, WeightsError
+from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
 from sreval.images.resize import downscale, upscale
@@ -208,16 +209,19 @@ def test_a_method_can_be_given_a_name(low: UInt8, dataset: Dataset) -> None:
     assert make_upscaler("nearest").name == "nearest"
 
 
-def test_fingerprint_follows_the_published_file(
-    tmp_path: Path, dataset: Dataset, photograph: UInt8
+def test_the_hash_of_a_published_image_follows_its_file(
+    tmp_path: Path, dataset: Dataset, photograph: UInt8, low: UInt8
 ) -> None:
     path = tmp_path / "theirs" / "baby.png"
     write_png(path, photograph)
     method = make_upscaler(f"published:{tmp_path / 'theirs'}")
     method.prepare(dataset)
-    first = method.fingerprint(dataset.items[0])
+    assert method.source_sha256(dataset.items[0]) == sha256_file(path)
     write_png(path, photograph[::-1].copy())
-    assert method.fingerprint(dataset.items[0]) != first
+    with pytest.raises(ImageError, match=r"baby.png has changed since this run began"):
+        method.upscale(low, 4, dataset.items[0])
+    assert method.source_sha256(dataset.items[0]) == sha256_file(path)
+    assert np.array_equal(method.upscale(low, 4, dataset.items[0]), photograph[::-1])
 
 
 def test_a_path_that_exists_is_no_name_given_to_a_method(

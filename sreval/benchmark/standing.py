@@ -1,0 +1,118 @@
+"""Which rows of results folders may be shown together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from sreval.benchmark.names import Meaning, read_meanings
+from sreval.benchmark.results import (
+    MANIFEST,
+    Held,
+    place,
+    read_datasets,
+    read_frame,
+    read_manifest,
+)
+from sreval.errors import DataError
+
+
+def standing(
+    folders: Sequence[Path], say: Callable[[str], object] = lambda _: None
+) -> pd.DataFrame:
+    """The rows of all folders, each with its ``folder``, that hold for the data sets as they are.
+
+    What a method scored before an image joined its data set, or before one changed, is left out
+    until the method is run again; ``say`` is told. Raises DataError as ``read_frame`` does, where
+    one name stands for two methods, and where one stands for two data sets.
+    """
+    frames = []
+    held: dict[str, list[tuple[Path, Held]]] = {}
+    meanings: dict[tuple[str, str, str], Meaning] = {}
+    for folder in folders:
+        manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
+        frame = read_frame(folder)
+        datasets = read_datasets(manifest, folder / MANIFEST)
+        for name, known in read_meanings(manifest, folder / MANIFEST).items():
+            meanings |= {(str(folder), name, sha256): one for sha256, one in known.items()}
+        for key, one in datasets.items():
+            held.setdefault(key, []).append((folder, one))
+        frames.append(_whole(frame, datasets, say).assign(folder=str(folder)))
+    for several in held.values():
+        for first, second in combinations(several, 2):
+            _refuse_two_datasets(first, second)
+    frame = pd.concat(frames, ignore_index=True)
+    for (_, method), rows in frame.groupby(["scale", "method"]):
+        _refuse_two_methods(str(method), rows, meanings)
+    return frame
+
+
+def _whole(
+    frame: pd.DataFrame, datasets: dict[str, Held], say: Callable[[str], object]
+) -> pd.DataFrame:
+    """Without what a method scored on a part of a data set as it is now."""
+    lacking: dict[tuple[str, str], set[str]] = {}
+    left = []
+    for _, rows in frame.groupby(["dataset", "scale", "method", "protocol", "metric"]):
+        dataset, scale, method = rows[["dataset", "scale", "method"]].iloc[0]
+        held = datasets.get(place(dataset, scale))
+        if held is None:
+            continue
+        there = set(rows["image"])
+        missing = {
+            name
+            for name, image in held.images.items()
+            if name not in there and method not in image.failed
+        }
+        if missing:
+            lacking.setdefault((dataset, method), set()).update(missing)
+            left += list(rows.index)
+    for (dataset, method), missing in lacking.items():
+        say(
+            f"{dataset}: scores of {method} are left out, it wasn't run on "
+            f"{', '.join(sorted(missing)[:5])}{' ...' if len(missing) > 5 else ''}, new or changed "
+            f"since. Run {method} on {dataset} again."
+        )
+    return frame.drop(index=left)
+
+
+def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> None:
+    pairs = [{name: image.pair for name, image in held.images.items()} for _, held in (one, other)]
+    if pairs[0].keys() == pairs[1].keys():
+        return  # where files differ, the rows say which methods were run on which
+    told = [
+        f"{len(held.images)} images of {held.source} in {place}" for place, held in (one, other)
+    ]
+    raise DataError(
+        f"{one[1].name} is not one data set in these results: {' and '.join(told)}.",
+        f"Run one of them again as it is now, or under a name of its own: "
+        f"--dataset hr={one[1].source},name=NAME.",
+    )
+
+
+def _refuse_two_methods(
+    method: str, rows: pd.DataFrame, meanings: dict[tuple[str, str, str], Meaning]
+) -> None:
+    kinds = rows.drop_duplicates(["folder", "dataset", "method_sha256"])
+    if kinds["method_sha256"].nunique() < 2:
+        return
+    told: dict[str, Meaning] = {}
+    datasets: dict[str, dict[str, None]] = {}
+    for row in kinds.to_dict("records"):
+        sha256 = row["method_sha256"]
+        unknown = Meaning(f"a method with SHA-256 {sha256[:12]}", "", sha256, "")
+        told[sha256] = meanings.get((row["folder"], method, sha256), unknown)
+        datasets.setdefault(sha256, {})[row["dataset"]] = None
+    if all(one.may_be(other) for one, other in combinations(told.values(), 2)):
+        return
+    parts = [f"{told[sha256]} on {', '.join(names)}" for sha256, names in datasets.items()]
+    latest = max(told.values(), key=lambda meaning: meaning.since)
+    names = dict.fromkeys(name for found in datasets.values() for name in found)
+    raise DataError(
+        f"{method} is not one method in these results: {'; '.join(parts)}.",
+        f"Run it on {' and '.join(names)} again in one command, as in "
+        f"`--method {method}={latest.specification}`.",
+    )

@@ -1,0 +1,174 @@
+"""What a function of a user's own depends on: the modules it loads, the files it names.
+
+Of the modules the user's own count, not Python's and not installed packages: those that the
+function's module imports, directly or through others of the user's own, and those below the
+working directory that no function's module imports by name.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import sreval
+from sreval.errors import UsageError
+from sreval.files import sha256_bytes, sha256_file
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_NOT_OWN = (Path(sysconfig.get_path("stdlib")).resolve(), Path(sreval.__file__).resolve().parent)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A module as it was when it was first seen, and the names that its source imports."""
+
+    module: ModuleType
+    path: Path
+    sha256: str
+    imports: frozenset[str]
+
+
+_loaded: dict[str, _Loaded] = {}
+_roots: set[str] = set()
+_seen_from: set[Path] = set()
+
+
+def split_files(text: str) -> tuple[str, dict[str, Path]]:
+    """``module:function,weights=FILE,...`` as the function and its files by key, paths absolute.
+
+    A comma may stand in a path: of several readings the longest path that is a file counts.
+    Raises UsageError for a part that names no file, and for a key that comes twice.
+    """
+    function, *parts = text.split(",")
+    files: dict[str, Path] = {}
+    while parts:
+        key, equals, _ = parts[0].partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(
+                f"Can't read {parts[0]!r} in python:{text}.",
+                "Name a file that the function reads as in python:module:function,weights=FILE.",
+            )
+        if key in files:
+            raise UsageError(f"python:{text} names {key!r} twice.", "Give each file its own key.")
+        for count in range(len(parts), 0, -1):
+            path = Path(",".join(parts[:count])[len(key) + 1 :]).expanduser()
+            if path.is_file():
+                files[key], parts = path.resolve(), parts[count:]
+                break
+        else:
+            raise UsageError(
+                f"python:{text} names a file that isn't there: {parts[0][len(key) + 1 :]!r}.",
+                "Check the path; name files, not folders.",
+            )
+    return function, files
+
+
+def forget_changed() -> None:
+    """Let modules be imported anew whose files have changed, or that another folder's hide.
+
+    Within one process Python would go on with what it has read before.
+    """
+    here = Path.cwd()
+    if _seen_from <= {here} and all(_is_unchanged(seen) for seen in _loaded.values()):
+        return
+    for name, seen in _loaded.items():
+        if sys.modules.get(name) is seen.module and name != "__main__":
+            del sys.modules[name]
+    for state in (_loaded, _roots, _seen_from):
+        state.clear()
+    importlib.invalidate_caches()
+
+
+def own_modules(root: str) -> dict[str, str]:
+    """SHA-256, by path, of the files of the user's own modules that ``root``'s function loaded.
+
+    A file counts as it was when its module was first seen. Empty where ``root`` has no file.
+    """
+    _roots.add(root)
+    _seen_from.add(Path.cwd())
+    if _see(root, whatever=True) is None:
+        return {}
+    named = {name for other in _roots for name in _reached(other)}
+    below = {
+        name
+        for name in set(sys.modules) - named - {"__main__"}
+        if (seen := _see(name)) and Path.cwd() in seen.path.parents
+    }
+    names = {*_reached(root), *below}
+    return {str(_loaded[name].path): _loaded[name].sha256 for name in sorted(names)}
+
+
+def _reached(root: str) -> set[str]:
+    """The user's own modules that ``root`` imports, with those that these import, and itself."""
+    found: set[str] = set()
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        seen = _see(name, whatever=name == root)
+        if name not in found and seen:
+            found.add(name)
+            waiting += seen.imports
+    return found
+
+
+def _see(name: str, whatever: bool = False) -> _Loaded | None:
+    """A loaded module of the user's own (or ``whatever`` module has a file), hashed once."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if module is None or not isinstance(file, str):
+        return None
+    seen = _loaded.get(name)
+    if seen and seen.module is module:
+        return seen
+    path = _own_path(file, Path.cwd(), whatever)
+    if path is None:
+        return None
+    data = path.read_bytes()
+    imports = frozenset(_imports(data, module)) if path.suffix == ".py" else frozenset()
+    _loaded[name] = _Loaded(module, path, sha256_bytes(data), imports)
+    return _loaded[name]
+
+
+@cache
+def _own_path(file: str, here: Path, whatever: bool) -> Path | None:
+    path = Path(file).resolve()
+    inside = path.relative_to(here) if here in path.parents else path
+    foreign = _INSTALLED & set(inside.parts) or any(place in path.parents for place in _NOT_OWN)
+    return path if path.is_file() and (whatever or not foreign) else None
+
+
+def _imports(source: bytes, module: ModuleType) -> Iterator[str]:
+    """Every name that a source may import as a module, wherever in it the import stands."""
+    package = getattr(module, "__package__", None) or ""
+    with suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield from _with_packages(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                base = importlib.util.resolve_name(
+                    "." * node.level + (node.module or ""), package or None
+                )
+                yield from _with_packages(base)
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    yield from (".".join(parts[: count + 1]) for count in range(len(parts)))
+
+
+def _is_unchanged(seen: _Loaded) -> bool:
+    try:
+        return sha256_file(seen.path) == seen.sha256
+    except OSError:
+        return False
