@@ -91,10 +91,11 @@ class Names:
 
     def _renamed(self, dataset: Dataset) -> str:
         first, number = dataset.items[0], 2
-        while place(f"{dataset.name}-{number}", dataset.scale) in self._sources:
+        here = str(first.hr.resolve().parent)
+        while self._sources.get(place(f"{dataset.name}-{number}", dataset.scale), here) != here:
             number += 1
         low = f",lr={first.lr.resolve().parent}" if first.lr else ""
-        return f"hr={first.hr.resolve().parent}{low},name={dataset.name}-{number}"
+        return f"hr={here}{low},name={dataset.name}-{number}"
 
     def meaning(self, method: Upscaler) -> Meaning:
         """What the method's name stands for now; kept in ``under-way.json`` when that is new.

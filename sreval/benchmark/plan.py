@@ -16,6 +16,7 @@ from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics, trunk_of
 from sreval.networks.inference import Precision
 from sreval.upscalers import Running, Upscaler, make_upscaler
+from sreval.upscalers.dependencies import forget_modules
 
 
 class BenchmarkPlan(Config):
@@ -60,6 +61,7 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     check_metrics(plan.metrics)
     device = pick_device(plan.device)
     running = Running(device, plan.precision, plan.tile)
+    forget_modules()
     methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
     specs = list(dict.fromkeys(plan.datasets))
     datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)

@@ -47,6 +47,7 @@ def machine(device: str) -> dict[str, str | int]:
     return facts
 
 
+@cache
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that scores depend on."""
     versions = {}

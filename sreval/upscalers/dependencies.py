@@ -21,7 +21,7 @@ from types import ModuleType
 
 import sreval
 from sreval.errors import UsageError
-from sreval.files import sha256_bytes, sha256_file
+from sreval.files import sha256_bytes
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _NOT_OWN = (Path(sysconfig.get_path("stdlib")).resolve(), Path(sreval.__file__).resolve().parent)
@@ -39,7 +39,6 @@ class _Loaded:
 
 _loaded: dict[str, _Loaded] = {}
 _roots: set[str] = set()
-_seen_from: set[Path] = set()
 
 
 def split_files(text: str) -> tuple[str, dict[str, Path]]:
@@ -72,19 +71,16 @@ def split_files(text: str) -> tuple[str, dict[str, Path]]:
     return function, files
 
 
-def forget_changed() -> None:
-    """Let modules be imported anew whose files have changed, or that another folder's hide.
+def forget_modules() -> None:
+    """Let every module that was seen here be imported anew, with all that it reads.
 
     Within one process Python would go on with what it has read before.
     """
-    here = Path.cwd()
-    if _seen_from <= {here} and all(_is_unchanged(seen) for seen in _loaded.values()):
-        return
     for name, seen in _loaded.items():
         if sys.modules.get(name) is seen.module and name != "__main__":
             del sys.modules[name]
-    for state in (_loaded, _roots, _seen_from):
-        state.clear()
+    _loaded.clear()
+    _roots.clear()
     importlib.invalidate_caches()
 
 
@@ -93,34 +89,34 @@ def own_modules(root: str) -> dict[str, str]:
 
     A file counts as it was when its module was first seen. Empty where ``root`` has no file.
     """
+    here = Path.cwd()
     _roots.add(root)
-    _seen_from.add(Path.cwd())
-    if _see(root, whatever=True) is None:
+    if _see(root, here, whatever=True) is None:
         return {}
-    named = {name for other in _roots for name in _reached(other)}
+    named = {name for other in _roots for name in _reached(other, here)}
     below = {
         name
         for name in set(sys.modules) - named - {"__main__"}
-        if (seen := _see(name)) and Path.cwd() in seen.path.parents
+        if (seen := _see(name, here)) and here in seen.path.parents
     }
-    names = {*_reached(root), *below}
+    names = {*_reached(root, here), *below}
     return {str(_loaded[name].path): _loaded[name].sha256 for name in sorted(names)}
 
 
-def _reached(root: str) -> set[str]:
+def _reached(root: str, here: Path) -> set[str]:
     """The user's own modules that ``root`` imports, with those that these import, and itself."""
     found: set[str] = set()
     waiting = [root]
     while waiting:
         name = waiting.pop()
-        seen = _see(name, whatever=name == root)
+        seen = _see(name, here, whatever=name == root)
         if name not in found and seen:
             found.add(name)
             waiting += seen.imports
     return found
 
 
-def _see(name: str, whatever: bool = False) -> _Loaded | None:
+def _see(name: str, here: Path, whatever: bool = False) -> _Loaded | None:
     """A loaded module of the user's own (or ``whatever`` module has a file), hashed once."""
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)
@@ -129,7 +125,7 @@ def _see(name: str, whatever: bool = False) -> _Loaded | None:
     seen = _loaded.get(name)
     if seen and seen.module is module:
         return seen
-    path = _own_path(file, Path.cwd(), whatever)
+    path = _own_path(file, here, whatever)
     if path is None:
         return None
     data = path.read_bytes()
@@ -165,10 +161,3 @@ def _imports(source: bytes, module: ModuleType) -> Iterator[str]:
 def _with_packages(name: str) -> Iterator[str]:
     parts = name.split(".")
     yield from (".".join(parts[: count + 1]) for count in range(len(parts)))
-
-
-def _is_unchanged(seen: _Loaded) -> bool:
-    try:
-        return sha256_file(seen.path) == seen.sha256
-    except OSError:
-        return False

@@ -16,7 +16,7 @@ from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Item
 from sreval.upscalers.base import UInt8, Upscaler
-from sreval.upscalers.dependencies import forget_changed, own_modules, split_files
+from sreval.upscalers.dependencies import own_modules, split_files
 
 
 class FunctionUpscaler(Upscaler):
@@ -35,7 +35,6 @@ class FunctionUpscaler(Upscaler):
     def __init__(self, text: str) -> None:
         self._path, named = split_files(text)
         self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
-        forget_changed()
         self._function = _load(self._path)
         self.name = self._path.rpartition(":")[2]
         self.specification = ",".join(

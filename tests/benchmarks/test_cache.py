@@ -1,0 +1,18 @@
+"""Whatever changes, a results folder prints what a fresh one would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.cache import differences
+
+
+def test_after_any_two_changes_a_results_folder_prints_what_a_fresh_one_would(
+    tmp_path: Path,
+) -> None:
+    found = differences(tmp_path, sequences=200, changes=2)
+    assert found["different"] == []
+    assert found["tables"] == 400
+    assert min(found["changes"].values()) >= 10
+    assert found["refused"].keys() == {"two data sets of one name", "a column of two methods"}
+    assert found["reused"] > 200
