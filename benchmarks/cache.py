@@ -33,7 +33,6 @@ from sreval.benchmark.run import run
 from sreval.errors import DataError, UsageError
 from sreval.images.io import write_png
 from sreval.report.collect import collect
-from sreval.report.records import records
 from sreval.report.render import to_text
 from sreval.report.tables import build_table
 
@@ -87,7 +86,7 @@ def differences(folder: Path, sequences: int, changes: int = CHANGES) -> dict[st
     before = Path.cwd(), sys.dont_write_bytecode, os.fsync
     os.chdir(folder)
     sys.dont_write_bytecode = True  # Python takes a source for unchanged by its size and second
-    os.fsync = lambda _: None  # machines aren't ended here, and runs are many
+    os.fsync = lambda fd: None  # machines aren't ended here, and runs are many
     try:
         world = World()
         for number in range(sequences):
@@ -116,7 +115,7 @@ class World:
         self.refused: Counter[str] = Counter()
         self.tables = self.computed = self.reused = 0
         self.different: list[str] = []
-        self._fresh: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+        self._fresh: dict[str, tuple[list[tuple[object, ...]], str]] = {}
         self._reset(0)
         self._run(Path("first"))
 
@@ -272,22 +271,28 @@ class World:
         key = repr((self._methods, self._datasets, self._files, self._images))
         if key not in self._fresh:
             shutil.rmtree("fresh", ignore_errors=True)
-            self._fresh[key] = _printed(self._run(Path("fresh")))
-        text, figures = self._fresh[key]
-        return _printed(asked)[0] != text or self._shows_otherwise(figures)
+            fresh = self._run(Path("fresh"))
+            self._fresh[key] = _values(fresh), _printed(collect([Path("fresh")]))
+        values, text = self._fresh[key]
+        return _values(asked) != values or self._shows_otherwise(text)
 
-    def _shows_otherwise(self, figures: list[dict[str, Any]]) -> bool:
-        """Whether the whole folder's table, too, has other figures, or is wrongly refused."""
+    def _shows_otherwise(self, text: str) -> bool:
+        """Whether the whole folder's table has other figures, or is refused and should not be.
+
+        It holds earlier names, too: of these no more is asked than that they are not mixed up.
+        """
         mixed = any(
             len({repr(tag) for (name, _), tag in self._tags.items() if name == label}) > 1
             for label in LABELS
         )
         try:
-            whole = _printed(collect([Path("r")]))[1]
+            rows = collect([Path("r")])
         except DataError:
             self.refused["a column of two methods"] += mixed
             return not mixed
-        return mixed or any(figure not in whole for figure in figures)
+        datasets = [re.sub(".*name=|.*/", "", spec) for spec in self._datasets]
+        asked = rows["method"].isin(list(self._methods)) & rows["dataset"].isin(datasets)
+        return mixed or _printed(rows[asked]) != text
 
 
 _CHANGES: tuple[Callable[[World], None], ...] = (
@@ -310,12 +315,13 @@ def _noise(seed: int) -> Any:
     return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def _printed(rows: pd.DataFrame) -> tuple[str, list[dict[str, Any]]]:
-    """The table of some rows as text, and its figures without their ranks."""
-    table = build_table(rows)
-    keys = ("dataset", "metric", "method", "n", "mean", "low", "high")
-    figures = [{key: repr(one[key]) for key in keys} for one in records(table)]
-    return to_text(table, False), figures
+def _values(rows: pd.DataFrame) -> list[tuple[object, ...]]:
+    return list(rows[["dataset", "method", "image", "value"]].itertuples(index=False, name=None))
+
+
+def _printed(rows: pd.DataFrame) -> str:
+    """The table of some rows as text."""
+    return to_text(build_table(rows), False)
 
 
 def lines(content: dict[str, Any]) -> list[str]:

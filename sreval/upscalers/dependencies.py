@@ -2,7 +2,7 @@
 
 Of the modules the user's own count, not Python's and not installed packages: those that the
 function's module imports, directly or through others of the user's own, and those below the
-working directory that no function's module imports by name.
+working directory that were loaded since but are named in no function's import.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class _Loaded:
 
 _loaded: dict[str, _Loaded] = {}
 _roots: set[str] = set()
+_others: set[str] = set()
+"""Modules that were there before any function's were."""
 
 
 def split_files(text: str) -> tuple[str, dict[str, Path]]:
@@ -72,15 +74,17 @@ def split_files(text: str) -> tuple[str, dict[str, Path]]:
 
 
 def forget_modules() -> None:
-    """Let every module that was seen here be imported anew, with all that it reads.
+    """Let every module that a function has loaded be imported anew, with all that it reads.
 
     Within one process Python would go on with what it has read before.
     """
     for name, seen in _loaded.items():
-        if sys.modules.get(name) is seen.module and name != "__main__":
+        if sys.modules.get(name) is seen.module and name not in _others:
             del sys.modules[name]
     _loaded.clear()
     _roots.clear()
+    _others.clear()
+    _others.update(sys.modules)
     importlib.invalidate_caches()
 
 
@@ -94,11 +98,8 @@ def own_modules(root: str) -> dict[str, str]:
     if _see(root, here, whatever=True) is None:
         return {}
     named = {name for other in _roots for name in _reached(other, here)}
-    below = {
-        name
-        for name in set(sys.modules) - named - {"__main__"}
-        if (seen := _see(name, here)) and here in seen.path.parents
-    }
+    late = set(sys.modules) - _others - named
+    below = {name for name in late if (seen := _see(name, here)) and here in seen.path.parents}
     names = {*_reached(root, here), *below}
     return {str(_loaded[name].path): _loaded[name].sha256 for name in sorted(names)}
 

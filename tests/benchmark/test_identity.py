@@ -72,7 +72,7 @@ def means(sreval: Sreval, *folders: str) -> dict[tuple[str, str], tuple[float, i
 def sentence(ran: Any) -> str:
     assert ran.code != 0
     [line] = [line for line in ran.err.splitlines() if line.startswith("Error: ")]
-    return line.removeprefix("Error: ")
+    return str(line.removeprefix("Error: "))
 
 
 def assert_as_fresh(sreval: Sreval, *methods: str, **given: Any) -> Any:
