@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -45,8 +46,7 @@ def standing(
         for first, second in combinations(several, 2):
             _refuse_two_datasets(first, second)
     frame = pd.concat(frames, ignore_index=True)
-    for (_, method), rows in frame.groupby(["scale", "method"]):
-        _refuse_two_methods(str(method), rows, meanings)
+    _refuse_two_methods(frame, meanings)
     return frame
 
 
@@ -54,29 +54,29 @@ def _whole(
     frame: pd.DataFrame, datasets: dict[str, Held], say: Callable[[str], object]
 ) -> pd.DataFrame:
     """Without what a method scored on a part of a data set as it is now."""
+    of_row = [
+        tuple(row) for row in frame[["dataset", "scale", "method", "protocol", "metric"]].to_numpy()
+    ]
+    scored: dict[tuple[Any, ...], set[str]] = {}
+    for key, image in zip(of_row, frame["image"], strict=True):
+        scored.setdefault(key, set()).add(image)
     lacking: dict[tuple[str, str], set[str]] = {}
-    left = []
-    for _, rows in frame.groupby(["dataset", "scale", "method", "protocol", "metric"]):
-        dataset, scale, method = rows[["dataset", "scale", "method"]].iloc[0]
+    left_out = set()
+    for key, there in scored.items():
+        dataset, scale, method, *_ = key
         held = datasets.get(place(dataset, scale))
-        if held is None:
-            continue
-        there = set(rows["image"])
-        missing = {
-            name
-            for name, image in held.images.items()
-            if name not in there and method not in image.failed
-        }
+        images = held.images.items() if held else ()
+        missing = {name for name, image in images if method not in image.failed} - there
         if missing:
             lacking.setdefault((dataset, method), set()).update(missing)
-            left += list(rows.index)
+            left_out.add(key)
     for (dataset, method), missing in lacking.items():
         say(
             f"{dataset}: scores of {method} are left out, it wasn't run on "
             f"{', '.join(sorted(missing)[:5])}{' ...' if len(missing) > 5 else ''}, new or changed "
             f"since. Run {method} on {dataset} again."
         )
-    return frame.drop(index=left)
+    return frame[[key not in left_out for key in of_row]] if left_out else frame
 
 
 def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> None:
@@ -93,26 +93,25 @@ def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> No
     )
 
 
-def _refuse_two_methods(
-    method: str, rows: pd.DataFrame, meanings: dict[tuple[str, str, str], Meaning]
-) -> None:
-    kinds = rows.drop_duplicates(["folder", "dataset", "method_sha256"])
-    if kinds["method_sha256"].nunique() < 2:
-        return
-    told: dict[str, Meaning] = {}
-    datasets: dict[str, dict[str, None]] = {}
-    for row in kinds.to_dict("records"):
-        sha256 = row["method_sha256"]
+def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str], Meaning]) -> None:
+    found: dict[tuple[int, str], dict[str, tuple[Meaning, dict[str, None]]]] = {}
+    columns = ["scale", "method", "method_sha256", "folder", "dataset"]
+    for scale, method, sha256, folder, dataset in dict.fromkeys(
+        map(tuple, frame[columns].to_numpy())
+    ):
         unknown = Meaning(f"a method with SHA-256 {sha256[:12]}", "", sha256, "")
-        told[sha256] = meanings.get((row["folder"], method, sha256), unknown)
-        datasets.setdefault(sha256, {})[row["dataset"]] = None
-    if all(one.may_be(other) for one, other in combinations(told.values(), 2)):
-        return
-    parts = [f"{told[sha256]} on {', '.join(names)}" for sha256, names in datasets.items()]
-    latest = max(told.values(), key=lambda meaning: meaning.since)
-    names = dict.fromkeys(name for found in datasets.values() for name in found)
-    raise DataError(
-        f"{method} is not one method in these results: {'; '.join(parts)}.",
-        f"Run it on {' and '.join(names)} again in one command, as in "
-        f"`--method {method}={latest.specification}`.",
-    )
+        meaning = meanings.get((folder, method, sha256), unknown)
+        of_name = found.setdefault((scale, method), {})
+        of_name.setdefault(sha256, (meaning, {}))[1][dataset] = None
+    for (_, method), kinds in found.items():
+        told = [meaning for meaning, _ in kinds.values()]
+        if all(one.may_be(other) for one, other in combinations(told, 2)):
+            continue
+        parts = [f"{meaning} on {', '.join(datasets)}" for meaning, datasets in kinds.values()]
+        latest = max(told, key=lambda meaning: meaning.since)
+        names = dict.fromkeys(name for _, datasets in kinds.values() for name in datasets)
+        raise DataError(
+            f"{method} is not one method in these results: {'; '.join(parts)}.",
+            f"Run it on {' and '.join(names)} again in one command, as in "
+            f"`--method {method}={latest.specification}`.",
+        )

@@ -12,7 +12,7 @@ def test_after_any_two_changes_a_results_folder_prints_what_a_fresh_one_would(
 ) -> None:
     found = differences(tmp_path, sequences=200, changes=2)
     assert found["different"] == []
-    assert found["tables"] == 400
+    assert found["runs"] == 400
     assert min(found["changes"].values()) >= 10
     assert found["refused"].keys() == {"two data sets of one name", "a column of two methods"}
     assert found["reused"] > 200
