@@ -64,8 +64,9 @@ def main() -> int:
         run(resolved, options.work, line.update, "python -m benchmarks.reproduction")
     frame = select(collect([options.work]), None, None)
     metrics = ["psnr", "ssim", "lpips"]
-    table = build_table(frame, metrics=metrics, with_paper=True)
-    losses = build_table(frame, "losses", metrics=metrics, with_paper=True)
+    second, first = (frame[frame["method"].isin(of)] for of in (paper.TABLE_2, paper.LOSS_VARIANTS))
+    table = build_table(second, metrics=metrics, with_paper=True)
+    losses = build_table(first, "losses", metrics=metrics, with_paper=True)
     facts = {**origin, "processor": origin["machine"]["processor"]}
     made = {
         name: read_provenance(content.packaged("models") / name / "weights.safetensors")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sreval.errors import DataError, UsageError
 
@@ -59,6 +61,19 @@ def exists(path: str) -> bool:
         return Path(path).expanduser().exists()
     except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
         return False
+def json_text(content: Any) -> str:
+    """JSON that every parser reads: NaN is null, an infinity is the text "inf" or "-inf"."""
+    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None if math.isnan(content) else str(float(content))
+    return content
 
 
 def require_text(name: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import importlib
+import io
 import logging
 import os
 import sys
@@ -144,10 +146,26 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _open_streams() -> None:
-    """A stream that the caller closed is an empty one; libraries expect all three."""
+    """A stream that the caller closed is an empty one; libraries expect all three.
+
+    On one whose encoding lacks a sign, plainer signs take its place.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    codecs.register_error("sreval-plain", _plainer)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="sreval-plain")
+
+
+_PLAIN = {"∞": "inf", "–": "-", "−": "-", "×": "x", "‡": "#", "…": "...", "·": ".", "\u2007": " "}
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """What is printed for the letters that a stream can't encode."""
+    assert isinstance(error, UnicodeEncodeError)
+    letters = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(letter, "?") for letter in letters), error.end
 
 
 def _fail(message: str, code: int) -> None:

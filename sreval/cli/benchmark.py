@@ -75,7 +75,7 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
                 f"{method.name} names no files that it reads, so each run computes its images "
                 f"anew. Name them: {method.name}={method.specification},weights=FILE."
             )
-    _summary(outcome, resolved.protocols[0].name, wanted.scale, wanted.out, as_json)
+    _summary(outcome, resolved, wanted.out, as_json)
     if outcome.asked["value"].notna().sum() == 0:
         raise SystemExit(EXIT_FAILED)
     if outcome.failures or outcome.asked["value"].isna().any():
@@ -100,7 +100,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
         raise config_error(str(path or "the command line"), error) from None
 
 
-def _summary(outcome: Any, protocol: str, scale: int, out: Path, as_json: bool) -> None:
+def _summary(outcome: Any, resolved: Any, out: Path, as_json: bool) -> None:
     from sreval.benchmark.results import missing_notes
 
     missing = missing_notes(outcome.asked)
@@ -123,8 +123,9 @@ def _summary(outcome: Any, protocol: str, scale: int, out: Path, as_json: bool) 
         )
     for note in missing:
         click.echo(note, err=True)
-    if outcome.asked.loc[outcome.asked["protocol"] == protocol, "value"].notna().any():
-        _print_table(outcome.asked, protocol, scale)
+    first = outcome.asked["protocol"] == resolved.protocols[0].name
+    if outcome.asked.loc[first, "value"].notna().any():
+        _print_table(outcome, resolved, out)
     click.echo(
         f"{outcome.computed} images computed, {outcome.reused} taken over, "
         f"{len(outcome.failures)} failed.",
@@ -133,9 +134,13 @@ def _summary(outcome: Any, protocol: str, scale: int, out: Path, as_json: bool) 
     click.echo(str(out))
 
 
-def _print_table(frame: Any, protocol: str, scale: int) -> None:
-    from sreval.report.collect import select
+def _print_table(outcome: Any, resolved: Any, out: Path) -> None:
+    from sreval.report.collect import select, with_failures
     from sreval.report.render import to_text
     from sreval.report.tables import build_table
 
-    click.echo(to_text(build_table(select(frame, protocol, scale)), use_colour()))
+    rows = with_failures(outcome.asked, [out])
+    for column, asked in (("method", resolved.methods), ("dataset", resolved.datasets)):
+        rows = rows[rows[column].isin([one.name for one in asked])]
+    rows = select(rows, resolved.protocols[0].name, resolved.plan.scale)
+    click.echo(to_text(build_table(rows), use_colour()))

@@ -29,7 +29,9 @@ FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(pat
 OUT = click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A .png, .svg or .pdf file."
 )
-PROTOCOL = click.option("--protocol", help="Default: ledig2017 where it was run.")
+PROTOCOL = click.option(
+    "--protocol", help="Default: one that all folders have, ledig2017 before others."
+)
 SCALE = click.option("--scale", type=int, help="Needed where the results hold several.")
 
 

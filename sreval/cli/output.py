@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import click
 from tqdm import tqdm
 
 from sreval.errors import UsageError
-from sreval.files import write_atomic
+from sreval.files import json_text, write_atomic
 
 
 def columns(rows: Sequence[Sequence[object]]) -> str:
@@ -28,7 +27,7 @@ def columns(rows: Sequence[Sequence[object]]) -> str:
 
 def print_json(content: Any) -> None:
     """Machine-readable output on stdout."""
-    click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    click.echo(json_text(content))
 
 
 def warn(text: str) -> None:

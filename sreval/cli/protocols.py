@@ -8,8 +8,13 @@ import click
 
 from sreval.cli.output import print_json, progress_line, warn
 from sreval.errors import UsageError, unknown_name
-from sreval.report.collect import collect
-from sreval.report.protocols import conventions_text, score_conventions, summarise_conventions
+from sreval.report.collect import collect, narrowed
+from sreval.report.protocols import (
+    conventions_text,
+    score_conventions,
+    subjects,
+    summarise_conventions,
+)
 
 
 @click.command(epilog="Example: sreval compare-protocols results --dataset Set5 --method bicubic")
@@ -30,14 +35,12 @@ def compare_protocols(
             if name not in set(frame[column]):
                 raise unknown_name(f"{kind} of these results", name, frame[column].unique())
         if chosen:
-            frame = frame[frame[column].isin(chosen)]
-    subjects = frame[frame["method"] != "hr"].drop_duplicates(
-        ["dataset", "scale", "method", "image"]
-    )
-    if subjects.empty:
+            frame = narrowed(frame, column, chosen)
+    images = subjects(frame)
+    if images.empty:
         raise UsageError("Nothing is left to compare.", "HR against itself says nothing.")
-    with progress_line(len(subjects), "scoring", "image") as line:
-        scores = score_conventions(subjects, line.update)
+    with progress_line(len(images), "scoring", "image") as line:
+        scores = score_conventions(images, line.update)
     if as_json:
         print_json(scores.to_dict("records"))
     else:

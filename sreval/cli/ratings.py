@@ -10,7 +10,7 @@ import pandas as pd
 
 from sreval.cli.output import warn
 from sreval.errors import UsageError
-from sreval.report.collect import collect, select
+from sreval.report.collect import collect, scored, select
 from sreval.statistics.votes import Scale, without_raters
 from sreval.study.imports import read_ratings
 
@@ -68,5 +68,5 @@ def load_votes(
 def load_scores(
     folders: Sequence[Path], protocol: str | None, scale: int | None = None
 ) -> pd.DataFrame | None:
-    """The benchmark rows of one protocol and scale, None without folders."""
-    return select(collect(folders, warn), protocol, scale) if folders else None
+    """The benchmark's scores of one protocol and scale, None without folders."""
+    return scored(select(collect(folders, warn), protocol, scale)) if folders else None

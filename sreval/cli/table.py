@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import pandas as pd
 
 from sreval.cli.output import put, use_colour
 from sreval.cli.ratings import RATING_SCALE, STIMULI, WITHOUT, load_votes, parse_scale
@@ -14,7 +13,7 @@ from sreval.content import find
 from sreval.files import write_atomic
 from sreval.report.collect import collect, select
 from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
-from sreval.report.records import comparison_records, csv_text
+from sreval.report.records import tests_csv
 from sreval.report.render import FORMATS, render
 from sreval.report.study_load import load
 from sreval.report.study_table import scores_of_all, with_studies
@@ -31,9 +30,9 @@ from sreval.statistics.comparison import Unit
     type=click.Choice(["methods", "losses"]),
     default="methods",
     show_default=True,
-    help="The paper's table 2 (methods) or table 1 (losses).",
+    help="All methods, or the loss variants of the paper's table 1 alone.",
 )
-@click.option("--protocol", help="Default: ledig2017 where it was run.")
+@click.option("--protocol", help="Default: one that all folders have, ledig2017 before others.")
 @click.option("--scale", type=int, help="Needed where the results hold several.")
 @click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
 @click.option("--baseline", help="Test every method against this one.")
@@ -126,7 +125,6 @@ def table(
     made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
     made = replace(made, notes=[*made.notes, *left_out, *notes])
     if tests is not None:
-        records = pd.DataFrame(comparison_records(made))
-        write_atomic(tests, csv_text(records))
+        write_atomic(tests, tests_csv(made))
     form = "json" if as_json else form
     put(render(made, form, colour=out is None and use_colour()), out)

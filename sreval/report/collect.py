@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from sreval.benchmark.results import COLUMNS, MANIFEST, read_datasets, read_manifest
 from sreval.benchmark.standing import standing
 from sreval.errors import DataError, UsageError, unknown_name
+
+_SUBJECT = ["dataset", "scale", "method", "image"]
+_VALUE = [*_SUBJECT, "protocol", "metric"]
+_PREFERRED = "ledig2017"
 
 
 def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: None) -> pd.DataFrame:
     """The rows of all folders together, each with its ``folder``; see ``standing``.
 
-    ``say`` is told what is left out. Raises DataError where rows can't stand in one table: one
-    value twice, or one image with two HR or LR files, the names said.
+    An image that a method failed on has rows, too; see ``with_failures``. ``say`` is told what is
+    left out. Raises DataError for a folder without any score, and where rows can't stand in one
+    table: one value twice, or one image with two HR or LR files, the names said.
     """
     frame = standing(folders, say)
-    if frame.empty:
-        raise DataError(f"{folders[0]} holds no scores.", "Look at the failures in its manifest.")
-    keys = ["dataset", "scale", "method", "image", "protocol", "metric"]
-    twice = frame[frame.duplicated(keys, keep=False)]
+    for folder in folders:
+        own = frame[frame["folder"] == str(folder)]
+        if own["value"].isna().all():
+            raise _no_scores(folder, [*own["note"], *_failures(folder)["note"]])
+    twice = frame[frame.duplicated(_VALUE, keep=False)]
     if not twice.empty:
         first = twice.iloc[0]
         others = sorted(twice["folder"].unique())
@@ -31,7 +38,143 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
         )
     for column, what in (("hr_sha256", "high"), ("lr_sha256", "low")):
         _refuse_mixed(frame, column, what)
-    return frame
+    return with_failures(frame, folders)
+
+
+def with_failures(frame: pd.DataFrame, folders: Sequence[Path]) -> pd.DataFrame:
+    """``frame`` with a row for each value that was asked for of an image that a method failed on.
+
+    These are NaN, with the reason as ``note`` and without hashes; see ``scored``.
+    """
+    there = set(frame[_SUBJECT].itertuples(index=False, name=None))
+    for folder in folders:
+        failed = _failures(folder).assign(folder=str(folder))
+        keys = failed[_SUBJECT].itertuples(index=False, name=None)
+        left = failed.loc[[key not in there for key in keys], list(frame.columns)]
+        frame = pd.concat([frame, left], ignore_index=True) if len(left) else frame
+    return frame.drop_duplicates(_VALUE, ignore_index=True)
+
+
+def scored(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of images that were made and scored; those of failures have no hash, no value."""
+    return frame[(frame["sr_sha256"] != "") | frame["value"].notna()]
+
+
+def select(frame: pd.DataFrame, protocol: str | None, scale: int | None) -> pd.DataFrame:
+    """The rows of one protocol and one scale; the only ones there are when not given.
+
+    Without a choice the protocol is one that every folder has, ``ledig2017`` before others.
+    Raises UsageError when what is asked for isn't there, when the choice is open, or when a
+    folder would contribute nothing.
+    """
+    chosen = _common_protocol(frame) if protocol is None else protocol
+    if chosen not in set(frame["protocol"]):
+        raise unknown_name("protocol of these results", chosen, frame["protocol"].unique())
+    frame = narrowed(frame, "protocol", [chosen])
+    scales = sorted(map(int, frame["scale"].unique()))
+    if scale is None and len(scales) > 1:
+        raise UsageError(
+            f"The results hold scales {scales}.",
+            "Choose one with --scale."
+            if _in_all(frame, "scale")
+            else "No scale is in all of the folders; make a table of each.",
+        )
+    if scale is not None and scale not in scales:
+        raise UsageError(f"The results hold no scale {scale}.", f"They hold {scales}.")
+    if frame["protocol_sha256"].nunique() > 1:
+        raise DataError(
+            f"The rows under {chosen} come from two definitions of it.",
+            "Run the older benchmark again with this version.",
+        )
+    return frame if scale is None else narrowed(frame, "scale", [scale])
+
+
+_KINDS = {"dataset": "data set"}
+
+
+def narrowed(frame: pd.DataFrame, column: str, values: Collection[object]) -> pd.DataFrame:
+    """The rows whose ``column`` is one of ``values``.
+
+    Raises UsageError for a results folder of which none is left: who names it expects to see it.
+    """
+    left = frame[frame[column].isin(list(values))]
+    kind = _KINDS.get(column, column)
+    for folder in _folders(frame):
+        if folder not in _folders(left):
+            own = sorted(frame.loc[frame["folder"] == folder, column].unique())
+            raise UsageError(
+                f"{folder} contributes nothing: it holds no {kind} "
+                f"{' or '.join(map(str, values))}, but {', '.join(map(str, own))}.",
+                f"Leave that folder out, or choose another {kind}.",
+            )
+    return left
+
+
+def _folders(frame: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(frame["folder"])) if "folder" in frame else []
+
+
+def _in_all(frame: pd.DataFrame, column: str) -> list[str]:
+    """The values of ``column`` that every folder has rows of, sorted."""
+    folders = _folders(frame)
+    return [str(v) for v, rows in frame.groupby(column) if len(_folders(rows)) == len(folders)]
+
+
+def _common_protocol(frame: pd.DataFrame) -> str:
+    """The protocol to show where none is asked for. Raises UsageError where none is common."""
+    of_all = _in_all(frame, "protocol")
+    if not of_all:
+        held = [
+            f"{folder} has {', '.join(sorted(rows['protocol'].unique()))}"
+            for folder, rows in frame.groupby("folder", sort=False)
+        ]
+        raise UsageError(
+            f"No protocol is in all of these results: {'; '.join(held)}.",
+            "Name only folders of one protocol, or run the benchmarks under one.",
+        )
+    return _PREFERRED if _PREFERRED in of_all else of_all[0]
+
+
+def _failures(folder: Path) -> pd.DataFrame:
+    """A row for each value that the folder's runs asked for and that failed, by its manifest."""
+    manifest = read_manifest(folder)
+    asked: dict[tuple[str, int, str], dict[tuple[str, str, str], None]] = {}
+    for run in manifest.get("runs", []):
+        values = dict.fromkeys(
+            (name, protocol["sha256"], metric)
+            for name, protocol in run["protocols"].items()
+            for metric in run["plan"]["metrics"]
+        )
+        for dataset, facts in run["datasets"].items():
+            for method in run["methods"]:
+                asked.setdefault((dataset, int(facts["scale"]), method), {}).update(values)
+    rows = [
+        dict.fromkeys(COLUMNS, "")
+        | {
+            "dataset": dataset.name,
+            "scale": dataset.scale,
+            "method": method,
+            "image": image,
+            "protocol": protocol,
+            "protocol_sha256": sha256,
+            "metric": metric,
+            "value": float("nan"),
+            "note": reason,
+        }
+        for dataset in read_datasets(manifest, folder / MANIFEST).values()
+        for image, found in dataset.images.items()
+        for method, reason in found.failed.items()
+        for protocol, sha256, metric in asked.get((dataset.name, dataset.scale, method), ())
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _no_scores(folder: Path, reasons: Sequence[str]) -> DataError:
+    why = next((reason for reason in reasons if reason), "")
+    return DataError(
+        f"{folder} holds no scores{f': {why}' if why else '.'}",
+        "Leave that folder out, or run its benchmark again.",
+    )
 
 
 def _refuse_mixed(frame: pd.DataFrame, column: str, what: str) -> None:
@@ -47,28 +190,3 @@ def _refuse_mixed(frame: pd.DataFrame, column: str, what: str) -> None:
         f"{what}-resolution files ({len(mixed)} images in all).",
         "Run both methods on one data set again.",
     )
-
-
-def select(frame: pd.DataFrame, protocol: str | None, scale: int | None) -> pd.DataFrame:
-    """The rows of one protocol and one scale; the only ones there are when not given.
-
-    Without a choice ``ledig2017`` is taken where it was run. Raises UsageError when what is
-    asked for isn't there, or when the choice is open.
-    """
-    protocols = sorted(frame["protocol"].unique())
-    if protocol is None:
-        protocol = "ledig2017" if "ledig2017" in protocols else protocols[0]
-    if protocol not in protocols:
-        raise unknown_name("protocol of these results", protocol, protocols)
-    frame = frame[frame["protocol"] == protocol]
-    scales = sorted(map(int, frame["scale"].unique()))
-    if scale is None and len(scales) > 1:
-        raise UsageError(f"The results hold scales {scales}.", "Choose one with --scale.")
-    if scale is not None and scale not in scales:
-        raise UsageError(f"The results hold no scale {scale}.", f"They hold {scales}.")
-    if frame["protocol_sha256"].nunique() > 1:
-        raise DataError(
-            f"The rows under {protocol} come from two definitions of it.",
-            "Run the older benchmark again with this version.",
-        )
-    return frame if scale is None else frame[frame["scale"] == scale]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import DataError, UsageError, unknown_name
 from sreval.images.arrays import as_colour
 from sreval.images.names import composed
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
 from sreval.report.cells import NAMES
+from sreval.report.collect import narrowed, scored
 from sreval.report.kept import hr_image, sr_image
 from sreval.report.printing import number
 from sreval.report.style import PAGE_MM, look, new_figure
+from sreval.report.values import values_of
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -64,28 +67,43 @@ def comparison_figure(
     pixels enlarged by repetition, PSNR and SSIM of the whole image below. Without a region the
     one is taken in which the first method errs most. ``frame`` comes from ``collect.select``.
     Raises UsageError for an image, method or region that isn't there, DataError where the HR
-    image is no longer at hand.
+    image is no longer at hand or every method failed on it.
     """
     rows = _rows_of(frame, dataset, image)
     names = paper.sort_methods(list(rows["method"].unique()))
     for method in methods or ():
         if method not in names:
             raise unknown_name("method of these results", method, names)
+    rows = narrowed(rows, "method", methods or names)
     chosen = [name for name in names if name != "hr" and (not methods or name in methods)]
-    hr = hr_image(rows.iloc[0])
-    images = {method: sr_image(rows[rows["method"] == method].iloc[0]) for method in chosen}
-    region = region or _worst_region(hr, images[chosen[0]]) if chosen else Region(0, 0, 8, 8)
+    made = scored(rows)
+    if made.empty:
+        raise DataError(
+            f"{dataset}/{image} failed under every method: {rows['note'].iloc[0]}",
+            "Choose another image with --image.",
+        )
+    hr = hr_image(made.iloc[0])
+    images = {
+        method: sr_image(made[made["method"] == method].iloc[0])
+        for method in chosen
+        if method in set(made["method"])
+    }
+    if region is None:
+        region = _worst_region(hr, next(iter(images.values()), hr))
     if region.x + region.width > hr.shape[1] or region.y + region.height > hr.shape[0]:
         raise UsageError(
             f"The region {region.x},{region.y},{region.width},{region.height} reaches beyond "
             f"{dataset}/{image}, {hr.shape[1]}x{hr.shape[0]} pixels.",
             "Choose one inside it.",
         )
-    panels = [(_caption(rows, method), region.cut(images[method])) for method in chosen]
+    panels = [
+        (_caption(rows, method), region.cut(images[method]) if method in images else None)
+        for method in chosen
+    ]
     return _draw_comparison(hr, region, [*panels, ("HR\n", region.cut(hr))])
 
 
-def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]]) -> Figure:
+def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8 | None]]) -> Figure:
     lines = math.ceil(len(panels) / 5)
     columns = math.ceil(len(panels) / lines)
     whole_mm = 0.36 * PAGE_MM
@@ -112,7 +130,8 @@ def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8]])
     for place in grid.flat:
         place.axis("off")
     for place, (caption, part) in zip(grid.flat, panels, strict=False):
-        _show(place, part.repeat(_ENLARGE, 0).repeat(_ENLARGE, 1))
+        if part is not None:
+            _show(place, part.repeat(_ENLARGE, 0).repeat(_ENLARGE, 1))
         place.text(0.5, -0.03, caption, transform=place.transAxes, ha="center", va="top")
     return figure
 
@@ -126,23 +145,27 @@ def _show(axes: Axes, image: UInt8) -> None:
 
 
 def _caption(rows: pd.DataFrame, method: str) -> str:
-    values = rows[rows["method"] == method].set_index("metric")["value"]
+    values = rows[rows["method"] == method].set_index("metric")["value"].dropna()
     shown = [
         f"{number(values[metric], metric)}{' ' + UNITS[metric] if UNITS[metric] else ''}"
         for metric in ("psnr", "ssim")
         if metric in values
     ]
-    return f"{paper.label(method)}\n{' / '.join(shown)}"
+    return f"{paper.label(method)}\n{' / '.join(shown) or 'no result'}"
 
 
 def _rows_of(frame: pd.DataFrame, dataset: str, image: str) -> pd.DataFrame:
-    if dataset not in set(frame["dataset"]):
-        raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
-    rows = frame[frame["dataset"] == dataset]
+    rows = _of_dataset(frame, dataset)
     image = composed(image)
     if image not in set(rows["image"]):
         raise unknown_name(f"image of {dataset} in these results", image, rows["image"].unique())
-    return rows[rows["image"] == image]
+    return narrowed(rows, "image", [image])
+
+
+def _of_dataset(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    if dataset not in set(frame["dataset"]):
+        raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
+    return narrowed(frame, "dataset", [dataset])
 
 
 def _worst_region(hr: UInt8, sr: UInt8) -> Region:
@@ -161,22 +184,29 @@ _NAMED_IMAGES = 20
 def scores_figure(frame: pd.DataFrame, dataset: str, metric: str) -> Figure:
     """Every image's score under every method, images sorted by the first method's score.
 
-    ``frame`` comes from ``collect.select``. Raises UsageError for what it doesn't hold.
+    What can't be drawn, infinite values and methods without a result, is named below. ``frame``
+    comes from ``collect.select``. Raises UsageError for what it doesn't hold, and where no value
+    can be drawn.
     """
     if metric not in set(frame["metric"]):
         raise unknown_name("metric of these results", metric, frame["metric"].unique())
-    if dataset not in set(frame["dataset"]):
-        raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
-    rows = frame[(frame["dataset"] == dataset) & (frame["metric"] == metric)]
-    wide = rows.pivot(index="image", columns="method", values="value").replace(np.inf, np.nan)
-    methods = [m for m in paper.sort_methods(list(wide.columns)) if wide[m].notna().any()]
+    rows = narrowed(_of_dataset(frame, dataset), "metric", [metric])
+    asked = values_of(rows, metric, paper.sort_methods(list(rows["method"].unique())))
+    wide = asked.replace(np.inf, np.nan)
+    methods = [method for method in wide.columns if wide[method].notna().any()]
+    if not methods:
+        raise UsageError(
+            f"No {NAMES[metric]} of {dataset} can be drawn: it is infinite or missing for every "
+            "image.",
+            "Draw another metric with --metric; `sreval table` prints this one.",
+        )
     wide = wide.sort_values(methods[0])
     figure = new_figure(PAGE_MM, 75)
     axes = figure.subplots()
     places = np.arange(len(wide))
     for index, method in enumerate(methods):
         axes.plot(places, wide[method], linestyle="", markersize=3.5, **look(index))
-    _label_ends(axes, {m: float(wide[m].iloc[-1]) for m in methods}, len(wide))
+    _label_ends(axes, {m: float(wide[m].dropna().iloc[-1]) for m in methods}, len(wide))
     unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
     axes.set_ylabel(f"{NAMES[metric]}{unit}")
     if len(wide) <= _NAMED_IMAGES:
@@ -187,7 +217,21 @@ def scores_figure(frame: pd.DataFrame, dataset: str, metric: str) -> Figure:
     axes.set_title(
         f"{dataset}, {len(wide)} images, protocol {rows['protocol'].iloc[0]}", loc="left"
     )
+    if note := _not_drawn(asked):
+        figure.supxlabel(textwrap.fill(note, 120), x=0.01, ha="left", fontsize="small")
     return figure
+
+
+def _not_drawn(asked: pd.DataFrame) -> str:
+    """Methods and the values of theirs that have no place on an axis, in words."""
+    said = []
+    for method in asked.columns:
+        infinite, missing = int(np.isinf(asked[method]).sum()), int(asked[method].isna().sum())
+        what = [f"infinite on {infinite}"] * bool(infinite)
+        what += [f"no result on {missing}"] * bool(missing)
+        if what:
+            said.append(f"{paper.label(str(method))} ({', '.join(what)})")
+    return f"Not drawn, of {len(asked)} images: {'; '.join(said)}." if said else ""
 
 
 def _label_ends(axes: Axes, ends: dict[str, float], count: int) -> None:

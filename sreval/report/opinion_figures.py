@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from sreval.errors import SrevalError, UsageError, unknown_name
 from sreval.report import paper
+from sreval.report.digits import fixed
 from sreval.report.opinion_style import captioned, shades, short_label, write
 from sreval.report.rater_figures import (
     matrix_figure,
@@ -160,7 +161,7 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
 
 def _signed(value: float) -> str:
     """Two decimals with a true minus, and no sign before a zero."""
-    text = f"{value:+.2f}".replace("-", "−")
+    text = fixed(value, 2, signed=True).replace("-", "−")
     return "0.00" if text[1:] == "0.00" else text
 
 

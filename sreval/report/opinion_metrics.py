@@ -8,6 +8,7 @@ from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
 from sreval.report import paper
 from sreval.report.cells import NAMES
+from sreval.report.digits import fixed
 from sreval.report.sections import (
     Request,
     Section,
@@ -116,7 +117,7 @@ def _metric_sections(
             "data set": column("dataset"),
             "first": lambda row: NAMES[row["first"]],
             "second": lambda row: NAMES[row["second"]],
-            "SROCC, difference": lambda row: f"{row['difference']:+.3f}",
+            "SROCC, difference": lambda row: fixed(row["difference"], 3, signed=True),
             "95%": interval_column(3, signed=True),
             "p adjusted": lambda row: p_value(row["p_adjusted"]),
         }

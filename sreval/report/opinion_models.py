@@ -7,6 +7,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError
 from sreval.report import paper
+from sreval.report.digits import fixed
 from sreval.report.sections import (
     Request,
     Section,
@@ -82,7 +83,7 @@ def _raters(table: pd.DataFrame) -> Section:
     )
     columns = {
         "rater": column("rater"),
-        "bias": lambda row: f"{row['bias']:+.2f}",
+        "bias": lambda row: fixed(row["bias"], 2, signed=True),
         "bias, 95%": interval_column(2, "bias_low", "bias_high", signed=True),
         "inconsistency": column("inconsistency", 2),
         "95%": interval_column(2, "inconsistency_low", "inconsistency_high"),

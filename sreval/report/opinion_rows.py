@@ -22,6 +22,7 @@ from sreval.report.cells import (
     rank_means,
     star,
 )
+from sreval.report.collect import scored
 from sreval.report.sections import INTERVAL_OF, SIMULATED, listed, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
 from sreval.statistics.multiplicity import holm
@@ -39,7 +40,7 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     `image_sha256`, as an export of a study has it, else that of what was shown. Votes on
     stand-ins must have been taken out by ``scored_votes``.
     """
-    counted = opinions(votes)
+    counted, frame = opinions(votes), scored(frame)
     for column, what in (("dataset", "data set"), ("method", "method")):
         strange = sorted(set(counted[column].astype(str)) - set(frame[column]))
         if strange:
@@ -49,9 +50,9 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
                 "Benchmark it, or name it alike in both.",
             )
     for dataset, rated in counted.groupby("dataset"):
-        scored = set(frame.loc[frame["dataset"] == dataset, "image"])
+        there = set(frame.loc[frame["dataset"] == dataset, "image"])
         images = set(rated["image"].astype(str))
-        gaps = {"results": sorted(images - scored), "ratings": sorted(scored - images)}
+        gaps = {"results": sorted(images - there), "ratings": sorted(there - images)}
         said = [f"the {who} lack {len(gap)}, {listed(gap)}" for who, gap in gaps.items() if gap]
         if said:
             raise DataError(
@@ -82,6 +83,7 @@ def check_stand_ins(frame: pd.DataFrame, datasets: Collection[str], methods: Seq
 
     Raises DataError where ``frame`` holds one of ``methods`` on a data set that was rated.
     """
+    frame = scored(frame)
     both = sorted(set(methods) & set(frame.loc[frame["dataset"].isin(datasets), "method"]))
     if both:
         raise DataError(
@@ -244,7 +246,7 @@ def _check_hashes(frame: pd.DataFrame, counted: pd.DataFrame, column: str) -> No
 
 def scored_hashes(frame: pd.DataFrame) -> dict[Hashable, set[str]]:
     """The SHA-256 of what was scored, by stimulus; an original goes by that of its own file too."""
-    rows = frame.drop_duplicates(list(STIMULUS))
+    rows = scored(frame).drop_duplicates(list(STIMULUS))
     return {
         tuple(row[name] for name in STIMULUS): {row["sr_sha256"], row["hr_sha256"]}
         if row["method"] == "hr"

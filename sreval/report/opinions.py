@@ -9,6 +9,7 @@ import pandas as pd
 
 from sreval.errors import SrevalError, StatisticsError, UsageError, unknown_name
 from sreval.report import paper
+from sreval.report.digits import fixed
 from sreval.report.opinion_metrics import metrics
 from sreval.report.opinion_models import difference, recovery, reliability, retest
 from sreval.report.sections import (
@@ -101,7 +102,7 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
         "first": method_column("first"),
         "second": method_column("second"),
         "n": whole("n"),
-        "difference": lambda row: f"{row['difference']:+.2f}" if row["n"] else "–",
+        "difference": lambda row: fixed(row["difference"], 2, signed=True) if row["n"] else "–",
         "95%": interval_column(2, signed=True),
         "p": lambda row: p_value(row["p"]),
         "p adjusted": lambda row: p_value(row["p_adjusted"]),
@@ -221,7 +222,7 @@ def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: R
         "votes, all": whole("n_all"),
         "MOS, kept": column("mos_kept", 2),
         "votes, kept": whole("n_kept"),
-        "change": lambda row: f"{row['change']:+.2f}",
+        "change": lambda row: fixed(row["change"], 2, signed=True),
     }
     notes = [f"Rejected: {listed(rejected, 20)}."]
     return Section("screening", title, frame, printed(frame, with_dataset(frame, columns)), notes)

@@ -22,6 +22,8 @@ METHOD_ORDER = (
 """The paper's order of methods; others follow, HR stays last."""
 
 LOSS_VARIANTS = ("srresnet-mse", "srresnet-vgg22", "srgan-mse", "srgan-vgg22", "srgan-vgg54")
+"""The methods of the paper's table 1."""
+
 DATASET_ORDER = ("Set5", "Set14", "BSD100", "Urban100")
 
 LABELS = {
@@ -49,6 +51,9 @@ srresnet-mse 32.05 0.9019 3.37   28.49 0.8184 2.98        27.58 0.7620 2.29
 srgan-vgg54 29.40 0.8472 3.58    26.02 0.7397 3.72        25.16 0.6688 3.56
 hr inf 1 4.32                    inf 1 4.32               inf 1 4.46
 """
+
+TABLE_2 = tuple(line.split()[0] for line in _TABLE_2.strip().splitlines()[1:])
+"""The methods of the paper's table 2."""
 
 _TABLE_1 = """
         Set5                     Set14

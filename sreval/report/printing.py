@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sreval.report.cells import DIGITS, NAMES, Cell, Line, Table
+from sreval.report.digits import fixed
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def number(value: float, metric: str) -> str:
     """A value with the digits its metric warrants; ∞ for identical images, – for none."""
     if math.isnan(value):
         return "–"
-    return "∞" if math.isinf(value) else f"{value:.{DIGITS[metric]}f}"
+    return "∞" if math.isinf(value) else fixed(value, DIGITS[metric])
 
 
 def printed_rows(table: Table) -> Iterator[PrintedRow]:
@@ -43,7 +44,7 @@ def printed_rows(table: Table) -> Iterator[PrintedRow]:
         head = line.dataset if line.dataset != previous else ""
         previous = line.dataset
         cells = [line.cells.get(method) for method in table.methods]
-        if all(cell is None or cell.n == 0 for cell in cells):
+        if line.metric == "mos" and all(cell is None or cell.n == 0 for cell in cells):
             yield PrintedRow(
                 head, f"{NAMES[line.metric]}, paper", "paper", _paper_figures(cells, line)
             )

@@ -8,10 +8,17 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from sreval.errors import ImageError
 from sreval.metrics.conventions import CONVENTIONS
 from sreval.metrics.scorer import match_modes
 from sreval.report import paper
+from sreval.report.collect import scored
+from sreval.report.digits import fixed
 from sreval.report.kept import hr_image, sr_image
+from sreval.report.sections import figure, listed
+
+_BLOCK = ["dataset", "scale", "method"]
+"""A block of the text: what one mean is over the images of."""
 
 
 def score_conventions(
@@ -19,64 +26,99 @@ def score_conventions(
 ) -> pd.DataFrame:
     """PSNR and SSIM of every SR image in ``frame`` under every convention, one row each.
 
-    Columns: dataset, method, image, convention, psnr, ssim. HR itself is left out. Raises
+    Columns: dataset, scale, method, image, convention, psnr, ssim, note. HR itself is left out.
+    An image that a convention can't score has NaN under all, and the reason as its note. Raises
     DataError when an image is no longer at hand.
     """
-    subjects = frame[frame["method"] != "hr"].drop_duplicates(
-        ["dataset", "scale", "method", "image"]
-    )
-    rows = []
-    for _, subject in subjects.iterrows():
-        hr, sr = match_modes(hr_image(subject), sr_image(subject))
-        for convention in CONVENTIONS:
-            psnr, ssim = convention.score(hr, sr, int(subject["scale"]))
-            rows.append(
-                {
-                    "dataset": subject["dataset"],
-                    "method": subject["method"],
-                    "image": subject["image"],
-                    "convention": convention.name,
-                    "psnr": psnr,
-                    "ssim": ssim,
-                }
-            )
+    rows: list[dict[str, object]] = []
+    for _, subject in subjects(frame).iterrows():
+        scale = int(subject["scale"])
+        try:
+            hr, sr = match_modes(hr_image(subject), sr_image(subject))
+            found = [(*convention.score(hr, sr, scale), "") for convention in CONVENTIONS]
+        except ImageError as error:
+            found = [(math.nan, math.nan, error.message)] * len(CONVENTIONS)
+        rows += [
+            {
+                "dataset": subject["dataset"],
+                "scale": scale,
+                "method": subject["method"],
+                "image": subject["image"],
+                "convention": convention.name,
+                "psnr": psnr,
+                "ssim": ssim,
+                "note": note,
+            }
+            for convention, (psnr, ssim, note) in zip(CONVENTIONS, found, strict=True)
+        ]
         progress()
     return pd.DataFrame(rows)
 
 
+def subjects(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each SR image of ``frame`` that was made; HR is none."""
+    return scored(frame[frame["method"] != "hr"]).drop_duplicates([*_BLOCK, "image"])
+
+
 def summarise_conventions(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means over images per data set, method and convention, and their distance from matlab."""
-    means = scores.groupby(["dataset", "method", "convention"], as_index=False).agg(
-        n=("image", "size"), psnr=("psnr", "mean"), ssim=("ssim", "mean")
-    )
-    base = means[means["convention"] == "matlab"].set_index(["dataset", "method"])
-    keys = pd.MultiIndex.from_frame(means[["dataset", "method"]])
-    for metric in ("psnr", "ssim"):
-        means[f"{metric}_difference"] = means[metric] - base[metric].reindex(keys).to_numpy()
-    order = {c.name: index for index, c in enumerate(CONVENTIONS)}
-    datasets = {d: i for i, d in enumerate(paper.sort_datasets(list(means["dataset"].unique())))}
-    methods = {m: i for i, m in enumerate(paper.sort_methods(list(means["method"].unique())))}
-    return means.sort_values(
-        ["dataset", "method", "convention"],
-        key=lambda column: column.map({**order, **datasets, **methods}),
+    """Means over images per data set, scale, method and convention, and their distance from matlab.
+
+    The means are over the ``n`` images that have finite figures under every convention, ``left``
+    says which others there are and why; where no image has, over those that have any figure.
+    """
+    blocks = []
+    for _, block in scores.groupby(_BLOCK):
+        wide = block.pivot(index="image", columns="convention", values=["psnr", "ssim"])
+        some = wide.dropna()
+        used = some[np.isfinite(some).all(axis=1)]
+        used = used if len(used) else some
+        left = [
+            f"{image} ({note or 'PSNR is infinite'})"
+            for image, note in block.groupby("image")["note"].first().items()
+            if image not in used.index
+        ]
+        means = pd.DataFrame({m: used[m].mean() for m in ("psnr", "ssim")}).reset_index()
+        for metric in ("psnr", "ssim"):
+            base = means.loc[means["convention"] == "matlab", metric].item()
+            same = means[metric] == base
+            means[f"{metric}_difference"] = (means[metric] - base).mask(same, 0.0)
+        of = block.iloc[0]
+        means = means.assign(dataset=of["dataset"], scale=of["scale"], method=of["method"])
+        blocks.append(means.assign(n=len(used), left=listed(left, 10)))
+    summary = pd.concat(blocks, ignore_index=True)
+    orders = {
+        "dataset": paper.sort_datasets(list(summary["dataset"].unique())),
+        "scale": sorted(summary["scale"].unique()),
+        "method": paper.sort_methods(list(summary["method"].unique())),
+        "convention": [c.name for c in CONVENTIONS],
+    }
+    return summary.sort_values(
+        list(orders),
+        key=lambda column: column.map(orders[str(column.name)].index),
         ignore_index=True,
     )
 
 
 def conventions_text(summary: pd.DataFrame) -> str:
-    """The summary as aligned columns, a block a data set and method."""
+    """The summary as aligned columns, a block a data set, scale and method."""
     tools = {c.name: c for c in CONVENTIONS}
+    several = summary["scale"].nunique() > 1
     lines = []
-    for (dataset, method), block in summary.groupby(["dataset", "method"], sort=False):
-        lines.append(f"{dataset}, {paper.label(str(method))}, mean of {block['n'].iloc[0]} images")
+    for (dataset, scale, method), block in summary.groupby(_BLOCK, sort=False):
+        where = f"{dataset} x{scale}" if several else str(dataset)
+        count, left = block["n"].iloc[0], block["left"].iloc[0]
+        images = f"{count} image" if count == 1 else f"{count} images"
+        lines.append(f"{where}, {paper.label(str(method))}, mean of {images}")
+        lines += [f"  left out: {left}"] * bool(left)
         lines.append(
             f"  {'convention':<17} {'PSNR/dB':>8} {'':>7}  {'SSIM':>6} {'':>8}  what differs (tool)"
         )
         for _, row in block.iterrows():
             convention = tools[row["convention"]]
             lines.append(
-                f"  {row['convention']:<17} {row['psnr']:8.3f} {_signed(row['psnr_difference'], 2)}"
-                f"  {row['ssim']:.4f} {_signed(row['ssim_difference'], 4)}"
+                f"  {row['convention']:<17} {_figure(row['psnr'], 3):>8} "
+                f"{_signed(row['psnr_difference'], 2):>7}"
+                f"  {_figure(row['ssim'], 4):>6} {_signed(row['ssim_difference'], 4):>8}"
                 f"  {convention.difference} ({convention.tool})"
             )
         lines.append("")
@@ -84,8 +126,10 @@ def conventions_text(summary: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _figure(value: float, digits: int) -> str:
+    return "∞" if math.isinf(value) else figure(value, digits)
+
+
 def _signed(value: float, digits: int) -> str:
-    width = digits + 5 if digits == 2 else digits + 4
-    if math.isnan(value) or np.round(value, digits) == 0:
-        return " " * width
-    return f"{value:+{width}.{digits}f}"
+    nothing = not math.isfinite(value) or np.round(value, digits) == 0
+    return "" if nothing else fixed(value, digits, signed=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 import pandas as pd
 
+from sreval.files import json_text
 from sreval.report.cells import Table
 from sreval.store.csvs import guarded
 
@@ -34,6 +33,18 @@ def records(table: Table) -> list[dict[str, Any]]:
         for method, cell in line.cells.items()
         if cell is not None
     ]
+
+
+_TEST = (
+    "dataset", "metric", "first", "second", "n", "mean_difference", "w_plus", "w_minus", "p",
+    "p_holm", "method", "rank_biserial", "least_p",
+)  # fmt: skip
+"""The columns of a file of tests, also of one that holds none."""
+
+
+def tests_csv(table: Table) -> str:
+    """Every paired test as tidy CSV, one row each."""
+    return csv_text(pd.DataFrame(comparison_records(table), columns=list(_TEST)))
 
 
 def comparison_records(table: Table) -> list[dict[str, Any]]:
@@ -83,17 +94,8 @@ def to_json(table: Table) -> str:
         "title": table.title,
         "protocol": table.protocol,
         "scale": table.scale,
-        "figures": [_plain(record) for record in records(table)],
-        "comparisons": [_plain(record) for record in comparison_records(table)],
+        "figures": records(table),
+        "comparisons": comparison_records(table),
         "notes": table.notes,
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, float) and math.isnan(value):
-            return None
-        return str(value) if isinstance(value, float) and math.isinf(value) else value
-
-    return {key: plain(value) for key, value in record.items()}
+    return json_text(content) + "\n"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.report import paper
+from sreval.report.digits import fixed
 from sreval.statistics.comparison import Unit
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
@@ -97,7 +98,7 @@ def interval_column(
 
 def figure(value: float, digits: int) -> str:
     """A number with so many decimals, an en dash for none."""
-    return "–" if not math.isfinite(value) else f"{value:.{digits}f}"
+    return "–" if not math.isfinite(value) else fixed(value, digits)
 
 
 def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
@@ -105,8 +106,8 @@ def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     if signed:
-        return f"{low:+.{digits}f} to {high:+.{digits}f}"
-    return f"{low:.{digits}f}–{high:.{digits}f}"
+        return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
+    return f"{fixed(low, digits)}–{fixed(high, digits)}"
 
 
 def p_value(p: float) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError
 from sreval.report import paper
+from sreval.report.digits import fixed
 from sreval.report.opinion_figures import KINDS, opinion_figure
 from sreval.report.opinions import ANALYSES, mos_columns, mos_note
 from sreval.report.sections import (
@@ -111,7 +112,7 @@ def _tests(votes: pd.DataFrame, data: StudyData) -> list[Section]:
         "first": method_column("first"),
         "second": method_column("second"),
         f"n ({analysis.unit}s)": whole("n"),
-        "difference": lambda row: f"{row['difference']:+.2f}" if row["n"] else "–",
+        "difference": lambda row: fixed(row["difference"], 2, signed=True) if row["n"] else "–",
         "95%": interval_column(2, signed=True),
         "p": lambda row: p_value(row["p"]),
         "p adjusted": lambda row: p_value(row["p_adjusted"]),
@@ -209,7 +210,9 @@ def _effect(own: pd.DataFrame, interval: str) -> Section:
         "votes, all": whole("n_all"),
         "MOS, used": column("mos_used", 2),
         "votes, used": whole("n_used"),
-        "change": lambda row: "–" if np.isnan(row["change"]) else f"{row['change']:+.2f}",
+        "change": lambda row: (
+            "–" if np.isnan(row["change"]) else fixed(row["change"], 2, signed=True)
+        ),
     }
     notes = ["Points; without and with the exclusions, no interval: the same votes stand in both."]
     return section("Effect of the exclusions", frame, columns, notes)

@@ -26,6 +26,8 @@ from sreval.report.cells import (
     rank_means,
     star,
 )
+from sreval.report.collect import narrowed
+from sreval.report.values import comparable, gap_notes, infinite_notes, values_of
 from sreval.statistics.intervals import bootstrap_mean
 from sreval.statistics.multiplicity import holm
 from sreval.statistics.wilcoxon import signed_rank
@@ -45,10 +47,12 @@ def build_table(
 ) -> Table:
     """A table of one protocol and scale from rows that ``collect.select`` has chosen.
 
-    Every mean of a line is over the same images: those that all its methods have a value for.
-    Intervals: bootstrap over images. Tests: paired two-sided Wilcoxon signed-rank against
-    ``baseline``, or for all ``pairs``, Holm-adjusted within one data set and metric; HR takes
-    no part. Raises UsageError for a method, metric or layout that the results can't serve.
+    The layout ``methods`` has every method of ``frame``, ``losses`` the paper's loss variants
+    alone. Every mean of a line is over the same images, see ``values.comparable``; a method
+    without any result has a cell whose n is 0. Intervals: bootstrap over images. Tests: paired
+    two-sided Wilcoxon signed-rank against ``baseline``, or for all ``pairs``, Holm-adjusted
+    within one data set and metric; HR takes no part. Raises UsageError for a method, metric or
+    layout that the results can't serve, and for a folder that would contribute nothing.
     """
     protocol, scale = str(frame["protocol"].iloc[0]), int(frame["scale"].iloc[0])
     if with_paper and (protocol, scale) != ("ledig2017", 4):
@@ -60,18 +64,27 @@ def build_table(
     chosen = _methods(frame, layout)
     if baseline is not None and baseline not in chosen:
         raise unknown_name("method of these results", baseline, chosen)
+    notes = _left_out(frame, chosen)
+    frame = narrowed(frame, "method", chosen)
     methods = _with_paper_methods(chosen, layout) if with_paper else chosen
+    named = _metrics(frame, metrics)
+    frame = narrowed(frame, "metric", named)
     lines: list[Line] = []
     comparisons: list[Comparison] = []
-    notes: list[str] = []
     for dataset in paper.sort_datasets(list(frame["dataset"].unique())):
-        for metric in _metrics(frame, metrics):
-            values = _values(frame, dataset, metric, chosen, notes)
-            if values.empty:
+        rows = frame[frame["dataset"] == dataset]
+        notes += gap_notes(rows, chosen)
+        for metric in named:
+            asked = values_of(rows, metric, chosen)
+            if asked.empty:
                 continue
-            made = _compare(values, dataset, metric, baseline, pairs)
+            used = comparable(asked)
+            notes += infinite_notes(dataset, metric, asked, used)
+            made = _compare(used, dataset, metric, baseline, pairs)
             comparisons += made
-            lines.append(_line(values, dataset, metric, methods, made, level, pairs, with_paper))
+            lines.append(
+                _line(asked, used, dataset, metric, methods, made, level, pairs, with_paper)
+            )
         if with_paper and paper_figure(dataset, methods[0], "mos") is not None:
             lines.append(_paper_mos(dataset, methods))
     notes += remarks(frame[frame["method"].isin(chosen)])
@@ -83,25 +96,26 @@ def build_table(
 
 def _methods(frame: pd.DataFrame, layout: Layout) -> list[str]:
     present = paper.sort_methods(list(frame["method"].unique()))
-    if layout == "losses":
-        chosen = [method for method in paper.LOSS_VARIANTS if method in present]
-        if not chosen:
-            raise UsageError(
-                "The results hold none of the paper's loss variants.",
-                f"They are {', '.join(paper.LOSS_VARIANTS)}; or use --layout methods.",
-            )
-        return chosen
-    only_losses = set(paper.LOSS_VARIANTS) - {"srresnet-mse", "srgan-vgg54"}
-    return [method for method in present if method not in only_losses] or present
+    if layout == "methods":
+        return present
+    chosen = [method for method in paper.LOSS_VARIANTS if method in present]
+    if not chosen:
+        raise UsageError(
+            "The results hold none of the paper's loss variants.",
+            f"They are {', '.join(paper.LOSS_VARIANTS)}; or use --layout methods.",
+        )
+    return chosen
+
+
+def _left_out(frame: pd.DataFrame, chosen: Sequence[str]) -> list[str]:
+    left = [m for m in paper.sort_methods(list(frame["method"].unique())) if m not in chosen]
+    return [f"Left out, as no loss variants of the paper: {', '.join(left)}."] if left else []
 
 
 def _with_paper_methods(chosen: list[str], layout: Layout) -> list[str]:
-    theirs = {method for _, method, _ in paper.figures()}
-    variants = set(paper.LOSS_VARIANTS)
     if layout == "losses":
         return list(paper.LOSS_VARIANTS)
-    theirs -= variants - {"srresnet-mse", "srgan-vgg54"}
-    return paper.sort_methods(list(theirs | set(chosen)))
+    return paper.sort_methods(list({*paper.TABLE_2, *chosen}))
 
 
 def _metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
@@ -112,52 +126,37 @@ def _metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
     return [metric for metric in present if metrics is None or metric in metrics]
 
 
-def _values(
-    frame: pd.DataFrame, dataset: str, metric: str, methods: list[str], notes: list[str]
-) -> pd.DataFrame:
-    """Images by methods, only images that every method has a value for; says what was left."""
-    rows = frame[(frame["dataset"] == dataset) & (frame["metric"] == metric)]
-    wide = rows.pivot(index="image", columns="method", values="value")
-    wide = wide[[method for method in methods if method in wide.columns]].dropna(how="all")
-    complete = wide.dropna()
-    if len(complete) < len(wide):
-        lacking = wide[wide.isna().any(axis=1)].index
-        notes.append(
-            f"{dataset} {NAMES[metric]}: {len(lacking)} of {len(wide)} images are left out, not "
-            f"every method has a value for them: {', '.join(lacking[:5])}"
-            f"{' ...' if len(lacking) > 5 else ''}."
-        )
-    return complete
-
-
 def _compare(
-    values: pd.DataFrame, dataset: str, metric: str, baseline: str | None, pairs: bool
+    used: pd.DataFrame, dataset: str, metric: str, baseline: str | None, pairs: bool
 ) -> list[Comparison]:
-    methods = [method for method in values.columns if method != "hr"]
+    methods = [method for method in used.columns if method != "hr"]
+    if used.empty:
+        return []
     if pairs:
         chosen = [(a, b) for i, a in enumerate(methods) for b in methods[i + 1 :]]
     elif baseline in methods:
         chosen = [(method, str(baseline)) for method in methods if method != baseline]
     else:
         return []
-    tests = [signed_rank(values[first], values[second]) for first, second in chosen]
+    tests = [signed_rank(used[first], used[second]) for first, second in chosen]
     adjusted = holm([test.p for test in tests])
     return [
         Comparison(
-            dataset,
-            metric,
-            first,
-            second,
-            float(np.mean(values[first] - values[second])),
-            test,
-            float(p),
+            dataset, metric, first, second, _difference(used[first], used[second]), test, float(p)
         )
         for (first, second), test, p in zip(chosen, tests, adjusted, strict=True)
     ]
 
 
+def _difference(x: pd.Series, y: pd.Series) -> float:
+    """The mean of x - y; equal infinities differ by zero, as in the test."""
+    a, b = x.to_numpy(float), y.to_numpy(float)
+    return float(np.subtract(a, b, out=np.zeros_like(a), where=a != b).mean())
+
+
 def _line(
-    values: pd.DataFrame,
+    asked: pd.DataFrame,
+    used: pd.DataFrame,
     dataset: str,
     metric: str,
     methods: list[str],
@@ -166,28 +165,30 @@ def _line(
     pairs: bool,
     with_paper: bool,
 ) -> Line:
-    ranks = rank_means(values.mean(), metric)
+    ranks = rank_means(used.mean(), metric) if len(used) else {}
     marks = {c.first: star(c) for c in comparisons}
     if pairs and comparisons:
-        marks = letters([method for method in values.columns if method != "hr"], comparisons)
+        marks = letters([method for method in used.columns if method != "hr"], comparisons)
     cells: dict[str, Cell | None] = {}
     for method in methods:
         theirs = paper_figure(dataset, method, metric) if with_paper else None
-        if method not in values.columns:
-            cells[method] = (
-                None if theirs is None else Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
+        if method in used.columns and len(used):
+            interval = bootstrap_mean(
+                used[method], level, unit="image", estimand="mean over images"
             )
-            continue
-        interval = bootstrap_mean(values[method], level, unit="image", estimand="mean over images")
-        cells[method] = Cell(
-            interval.estimate,
-            interval.low,
-            interval.high,
-            interval.n,
-            ranks.get(method, 0),
-            marks.get(method, ""),
-            theirs,
-        )
+            cells[method] = Cell(
+                interval.estimate,
+                interval.low,
+                interval.high,
+                interval.n,
+                ranks.get(method, 0),
+                marks.get(method, ""),
+                theirs,
+            )
+        elif method in asked.columns or theirs is not None:
+            cells[method] = Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
+        else:
+            cells[method] = None
     return Line(dataset, metric, cells)
 
 
@@ -216,12 +217,7 @@ def _notes(
     with_paper: bool,
     methods: list[str],
 ) -> list[str]:
-    counts = {
-        line.dataset: max(c.n for c in line.cells.values() if c)
-        for line in lines
-        if line.metric != "mos"
-    }
-    sizes = ", ".join(f"{dataset} {count}" for dataset, count in counts.items())
+    sizes = ", ".join(_sizes(lines))
     units = [
         f"{NAMES[m]} in {UNITS[m]}"
         for m in UNITS
@@ -234,17 +230,46 @@ def _notes(
     ]
     if comparisons:
         notes.append(_test_note(comparisons, baseline))
-        too_small = [c for c in comparisons if c.test.too_small_for(ALPHA)]
+        too_small = _too_small(comparisons)
         if too_small:
-            least = max(too_small, key=lambda c: c.test.n)
             notes.append(
-                f"{TOO_SMALL} n too small: no p below {ALPHA} is possible on {least.dataset} "
-                f"({least.test.n} images; the least exact p is {least.test.least_p:.4f})."
+                f"{TOO_SMALL} n too small: no p below {ALPHA} is possible on "
+                f"{', '.join(too_small)}."
             )
+    elif baseline is not None:
+        notes.append(f"Nothing was tested against {paper.label(baseline)}: see above.")
     if with_paper:
         notes.append("Rows 'paper': Ledig et al. 2017, tables 1 and 2.")
         notes += [text for method, text in paper.FOOTNOTES.items() if method in methods]
     return notes
+
+
+def _sizes(lines: Sequence[Line]) -> list[str]:
+    """How many images the means are over, for each metric where they differ."""
+    counts: dict[str, dict[str, int]] = {}
+    for line in lines:
+        if line.metric != "mos":
+            found = max((c.n for c in line.cells.values() if c), default=0)
+            counts.setdefault(line.dataset, {})[line.metric] = found
+    said = []
+    for dataset, of in counts.items():
+        if len(set(of.values())) == 1:
+            said.append(f"{dataset} {next(iter(of.values()))}")
+        else:
+            said.append(f"{dataset} {', '.join(f'{NAMES[m]} {n}' for m, n in of.items())}")
+    return said
+
+
+def _too_small(comparisons: Sequence[Comparison]) -> list[str]:
+    """The data sets on which a test can't tell methods apart, whatever its outcome; the least p."""
+    found: dict[tuple[str, int], float] = {}
+    for c in comparisons:
+        if c.test.too_small_for(ALPHA):
+            key = (c.dataset, c.test.n)
+            found[key] = min(c.test.least_p, found.get(key, 1.0))
+    return [
+        f"{dataset} ({n} images; the least exact p is {p:.4f})" for (dataset, n), p in found.items()
+    ]
 
 
 def _ranking_note(lines: list[Line], methods: list[str]) -> str:

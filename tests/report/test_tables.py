@@ -107,18 +107,22 @@ def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> N
     assert any("1 of 3 images are left out" in note and "img_002" in note for note in table.notes)
 
 
-def test_layout_methods_leaves_the_losses_to_their_own_table(make_frame: Maker) -> None:
+def test_no_method_is_dropped_by_its_name(make_frame: Maker) -> None:
     names = ["hr", "srgan-vgg54", "zeta", "bicubic", "srresnet-vgg22", "srresnet-mse", "nearest"]
     frame = make_frame({("Set5", name, "psnr"): [1.0, 2.0] for name in names})
     assert build_table(frame).methods == [
         "nearest",
         "bicubic",
         "srresnet-mse",
+        "srresnet-vgg22",
         "srgan-vgg54",
         "zeta",
         "hr",
     ]
-    assert build_table(frame, "losses").methods == ["srresnet-mse", "srresnet-vgg22", "srgan-vgg54"]
+    assert {method for method, _ in line(build_table(frame), "Set5", "psnr").items()} == set(names)
+    losses = build_table(frame, "losses")
+    assert losses.methods == ["srresnet-mse", "srresnet-vgg22", "srgan-vgg54"]
+    assert any("Left out" in n and "bicubic, zeta, hr" in n for n in losses.notes)
     with pytest.raises(UsageError, match="none of the paper's loss variants"):
         build_table(make_frame({("Set5", "bicubic", "psnr"): [1.0]}), "losses")
 
@@ -168,3 +172,120 @@ def test_two_runs_on_different_hr_files_are_refused(demo_run: Path, tmp_path: Pa
     (other / "manifest.json").write_bytes((demo_run / "manifest.json").read_bytes())
     with pytest.raises(DataError, match=r"demo/coffee: .* different high-resolution files"):
         collect([demo_run, other])
+
+
+def test_a_method_without_any_result_keeps_its_column(make_frame: Maker) -> None:
+    frame = make_frame(
+        {
+            ("Set5", "a", "psnr"): [20.0, 30.0],
+            ("Set5", "bad", "psnr"): [math.nan, math.nan],
+            ("Set5", "b", "psnr"): [22.0, 32.0],
+        }
+    )
+    frame.loc[frame["method"] == "bad", "note"] = "It went wrong."
+    table = build_table(frame, baseline="bad")
+    cells = line(table, "Set5", "psnr")
+    assert table.methods == ["a", "b", "bad"]
+    assert [(cells[m].mean, cells[m].n) for m in ("a", "b")] == [(25, 2), (27, 2)]
+    assert math.isnan(cells["bad"].mean)
+    assert cells["bad"].n == 0
+    assert "bad: no result on 2 of 2 images of Set5. The first: It went wrong." in table.notes
+    assert any("Nothing was tested against bad" in note for note in table.notes)
+
+
+def test_an_infinite_value_is_named_and_the_mean_is_of_the_rest(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "psnr"): [20.0, math.inf, 30.0, 40.0],
+        ("Set5", "b", "psnr"): [21.0, 50.0, 31.0, 41.0],
+        ("Set5", "copy", "psnr"): [math.inf] * 4,
+        ("Set5", "hr", "psnr"): [math.inf] * 4,
+    }
+    table = build_table(make_frame(values), pairs=True)
+    cells = line(table, "Set5", "psnr")
+    # means over the images 0, 2 and 3 by hand; a copy of the original is infinite on each
+    assert [(cells[m].mean, cells[m].n) for m in ("a", "b")] == [(30, 3), (31, 3)]
+    assert math.isfinite(cells["a"].low)
+    assert [cells[m].mean for m in ("copy", "hr")] == [math.inf, math.inf]
+    (note,) = [note for note in table.notes if "infinite" in note]
+    assert "img_001 (a)" in note
+    assert "every image, img_000, img_001, img_002, img_003 (copy)" in note
+    assert "3 of 4 images" in note
+    assert "HR" not in note
+    assert {c.test.n for c in table.comparisons} == {3}
+    differences = {(c.first, c.second): c.difference for c in table.comparisons}
+    assert differences["a", "b"] == -1
+
+
+def test_two_methods_that_are_infinite_everywhere_do_not_differ(make_frame: Maker) -> None:
+    values = {("Set5", name, "psnr"): [math.inf] * 3 for name in ("a", "b")}
+    table = build_table(make_frame(values), baseline="b")
+    (comparison,) = table.comparisons
+    assert (comparison.difference, comparison.test.p) == (0, 1)
+
+
+def test_n_stands_for_each_metric_where_they_differ(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "psnr"): [20.0, 30.0, 40.0],
+        ("Set5", "a", "ssim"): [0.5, math.nan, 0.7],
+        ("Set14", "a", "psnr"): [20.0, 30.0],
+        ("Set14", "a", "ssim"): [0.5, 0.6],
+    }
+    notes = build_table(make_frame(values)).notes
+    assert any("(n: Set5 PSNR 3, SSIM 2, Set14 2)" in note for note in notes)
+
+
+def test_every_data_set_on_which_n_is_too_small_is_named(make_frame: Maker) -> None:
+    values = {
+        (dataset, method, "psnr"): [20.0 + k + (method == "a") * 0.1 * k for k in range(1, n + 1)]
+        for dataset, n in (("Set5", 5), ("few", 3))
+        for method in ("a", "bicubic")
+    }
+    (note,) = [n for n in build_table(make_frame(values), baseline="bicubic").notes if "‡" in n]
+    assert "Set5 (5 images" in note
+    assert "few (3 images" in note
+
+
+def test_methods_without_a_common_image_keep_their_line(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "psnr"): [20.0, math.nan],
+        ("Set5", "b", "psnr"): [math.nan, 22.0],
+    }
+    table = build_table(make_frame(values))
+    assert [cell.n for cell in line(table, "Set5", "psnr").values()] == [0, 0]
+    assert any("2 of 2 images are left out" in note for note in table.notes)
+
+
+def test_the_protocol_is_one_that_all_folders_have(make_frame: Maker) -> None:
+    first = make_frame({("Set5", "a", "psnr"): [1.0]}, protocol="matlab").assign(folder="r1")
+    second = [
+        make_frame({("Set5", "b", "psnr"): [2.0]}, protocol=name).assign(folder="r2")
+        for name in ("ledig2017", "matlab")
+    ]
+    frame = pd.concat([first, *second], ignore_index=True)
+    assert set(select(frame, None, None)["protocol"]) == {"matlab"}
+    assert set(select(second[0], None, None)["protocol"]) == {"ledig2017"}
+    with pytest.raises(UsageError, match=r"r1 contributes nothing: it holds no protocol ledig"):
+        select(frame, "ledig2017", None)
+    apart = pd.concat([first, second[0]], ignore_index=True)
+    with pytest.raises(UsageError, match="r1 has matlab; r2 has ledig2017"):
+        select(apart, None, None)
+
+
+def test_a_folder_that_contributes_nothing_is_named(make_frame: Maker) -> None:
+    first = make_frame({("Set5", "a", "psnr"): [1.0]}).assign(folder="r1")
+    second = make_frame({("Set5", "b", "ssim"): [0.5]}).assign(folder="r2")
+    frame = pd.concat([first, second], ignore_index=True)
+    with pytest.raises(UsageError, match=r"r2 contributes nothing: it holds no metric psnr"):
+        build_table(frame, metrics=["psnr"])
+    with pytest.raises(UsageError, match=r"r1 contributes nothing: .* srgan-mse"):
+        build_table(
+            pd.concat(
+                [first, make_frame({("Set5", "srgan-mse", "psnr"): [1.0]}).assign(folder="r2")]
+            ),
+            "losses",
+        )
+    scales = pd.concat([first, second.assign(scale=2)], ignore_index=True)
+    with pytest.raises(UsageError, match="make a table of each"):
+        select(scales, None, None)
+    with pytest.raises(UsageError, match=r"r2 contributes nothing: it holds no scale 4, but 2"):
+        select(scales, None, 4)

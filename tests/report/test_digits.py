@@ -1,0 +1,44 @@
+"""Figures as text."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sreval.report.digits import fixed
+from sreval.report.printing import number
+from sreval.report.sections import figure, span
+
+
+@pytest.mark.parametrize("value", [-0.0, -4e-15, -0.0049, 0.0049, 0.0])
+def test_what_rounds_to_zero_has_no_minus(value: float) -> None:
+    assert fixed(value, 2) == number(value, "psnr") == figure(value, 2) == "0.00"
+    assert fixed(value, 2, signed=True) == "+0.00"
+    assert span(value, value, 2) == "0.00–0.00"
+    assert span(value, value, 2, signed=True) == "+0.00 to +0.00"
+
+
+def test_other_figures_keep_their_signs() -> None:
+    assert (fixed(-0.006, 2), fixed(-1.5, 1), fixed(2.25, 1, signed=True)) == (
+        "-0.01",
+        "-1.5",
+        "+2.2",
+    )
+
+
+def test_a_stream_without_the_signs_gets_plain_ones() -> None:
+    script = (
+        "import sys; sys.argv = ['sreval', '--version']\n"
+        "from sreval.cli import _open_streams\n"
+        "_open_streams(); print('∞ 1–2 ‡ 日')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode("latin-1").strip() == "inf 1-2 # ?"
