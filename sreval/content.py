@@ -16,6 +16,7 @@ from sreval.errors import UsageError, unknown_name
 
 Kind = Literal["models", "studies", "web"]
 
+_MAIN_FILE = {"models": "recipe.toml", "studies": "study.toml", "web": "README.md"}
 _ONE = {"models": "model", "studies": "study", "web": "part of the site"}
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -41,16 +42,19 @@ def own_folders(kind: Kind) -> list[Path]:
 def find(kind: Kind, name: str) -> Path:
     """The folder of one model or study, by path or by name.
 
-    Raises UsageError when there is none, with the nearest known name.
+    A folder of that name without the file that makes it a model or a study hides none that has
+    it. Raises UsageError when there is none, with the nearest known name.
     """
     if "/" in name or "\\" in name or name.startswith("."):
         explicit = Path(name).expanduser()
         if explicit.exists():
             return explicit
         raise UsageError(f"No such folder: {name}.", f"{kind}/ names need no path.")
-    for folder in (*own_folders(kind), packaged(kind)):
-        if (folder / name).is_dir():
-            return folder / name
+    places = [folder / name for folder in (*own_folders(kind), packaged(kind))]
+    there = [place for place in places if place.is_dir()]
+    whole = [place for place in there if (place / _MAIN_FILE[kind]).exists()]
+    if there:
+        return (whole or there)[0]
     raise unknown_name(_ONE[kind], name, names(kind))
 
 

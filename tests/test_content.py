@@ -34,6 +34,18 @@ def test_the_nearest_place_wins(places: dict[str, Path]) -> None:
         content.find("models", "net")
 
 
+def test_a_folder_without_a_recipe_hides_none_that_has_one(places: dict[str, Path]) -> None:
+    (places["package"] / "recipe.toml").write_text("")
+    assert content.find("models", "net") == places["package"]
+    (places["home"] / "recipe.toml").write_text("")
+    assert content.find("models", "net") == places["home"]
+    studies = [path.parents[1] / "studies" / "net" for path in places.values()]
+    for study in studies:
+        study.mkdir(parents=True)
+    (studies[1] / "study.toml").write_text("")
+    assert content.find("studies", "net") == studies[1]
+
+
 def test_a_path_is_taken_as_it_is(places: dict[str, Path]) -> None:
     assert content.find("models", str(places["package"])) == places["package"]
     assert content.find("models", "./models/net") == Path("models/net")

@@ -11,8 +11,9 @@ import click
 from sreval import content
 from sreval.cli.output import columns, print_json
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
+from sreval.networks.weights import CARD
 from sreval.training.cards import planned_card
-from sreval.training.models import CARD, Model, get_model, list_models, verify_model
+from sreval.training.models import Model, get_model, list_models, verify_model
 from sreval.training.publish import publish, read_run, renew_card, rewrite_card
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

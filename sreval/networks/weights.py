@@ -1,26 +1,36 @@
 """Weight files: safetensors whose metadata says what they hold and where they came from.
 
+A file that sreval writes carries the SHA-256 of its own content, and a published model's card that
+of the file; both are checked whenever it is read. A file without either loads unchecked.
+
 Matrices and kernels may be kept in half precision; vectors (biases, batch norm) stay in single
 precision, because the variances of batch norm leave the range of fp16.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from sreval.errors import WeightsError
-from sreval.files import write_atomic
+from sreval.files import sha256_bytes, write_atomic
 from sreval.networks.architecture import Architecture
 
 FORMAT = "sreval-weights-1"
+CARD = "card.md"
+"""The file beside published weights that says what they are, their SHA-256 included."""
+
+_SEAL = "content_sha256"
+"""The field of the metadata that holds the SHA-256 of everything else in the file."""
 
 
 class Stage(BaseModel):
@@ -102,7 +112,35 @@ def load_network(path: Path, expected: Architecture | None = None) -> tuple[nn.M
     Raises WeightsError naming the field when the file is damaged, of another format, holds
     another network than `expected`, or its tensors are not those of the network it names.
     """
-    tensors, metadata = read_tensors(path)
+    return _network(path, _read(path), expected)
+
+
+def load_model(
+    path: Path, expected: Architecture | None = None
+) -> tuple[nn.Module, Provenance, str]:
+    """As `load_network`, of weights that a card may lie beside; and their file's SHA-256.
+
+    Raises WeightsError, too, where the card names another SHA-256.
+    """
+    data = _read(path)
+    sha256 = sha256_bytes(data)
+    card = path.with_name(CARD)
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    named = re.search(r"^\| Weights \|.*SHA-256 ([0-9a-f]{64})", text, re.MULTILINE)
+    if named and named[1] != sha256:
+        raise WeightsError(
+            f"{path} has the SHA-256 {sha256[:16]}..., and {card.name} beside it says "
+            f"{named[1][:16]}...",
+            "The weights are damaged or were replaced: get them again. If they are right, remove "
+            f"{card}.",
+        )
+    return *_network(path, data, expected), sha256
+
+
+def _network(
+    path: Path, data: bytes, expected: Architecture | None
+) -> tuple[nn.Module, Provenance]:
+    tensors, metadata = _parsed_tensors(path, data)
     provenance = _provenance(path, metadata)
     architecture = provenance.architecture
     if expected is not None:
@@ -134,25 +172,25 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """The bytes of a safetensors file: the same for the same tensors and metadata."""
+    """The bytes of a safetensors file: the same for the same tensors and metadata.
+
+    `read_tensors` refuses the file once any of it has changed.
+    """
     data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
-    # safetensors writes its header, whose length stands in 8 bytes before it, in any order
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return b"".join((len(header).to_bytes(8, "little"), header, memoryview(data)[end:]))
+    header, content = _halves(data)
+    header.setdefault("__metadata__", {})[_SEAL] = _seal(header, content)
+    text = _canonical(header)
+    text += b" " * (-len(text) % 8)
+    return b"".join((len(text).to_bytes(8, "little"), text, content))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors of a safetensors file, on the CPU, and its metadata.
 
-    Raises WeightsError when there is no such file or it is no safetensors file.
+    Raises WeightsError when there is no such file, it is no safetensors file, or its content is
+    not what it was written with.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+    return _parsed_tensors(path, _read(path))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -162,6 +200,47 @@ def read_metadata(path: Path) -> dict[str, str]:
             return file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _parsed_tensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        header, content = _halves(data)
+        metadata: dict[str, str] = header.get("__metadata__", {})
+        if _SEAL in metadata and metadata[_SEAL] != _seal(header, content):
+            raise WeightsError(
+                f"{path} is damaged: its content has not the SHA-256 that it was written with.",
+                "Get it again from where it was made.",
+            )
+        return load(data), {name: text for name, text in metadata.items() if name != _SEAL}
+    except (SafetensorError, ValueError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _halves(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    """The header of a safetensors file, whose length stands in 8 bytes before it, and the rest."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8:end])
+    return header, memoryview(data)[end:]
+
+
+def _canonical(header: Mapping[str, Any]) -> bytes:
+    """A header's bytes in one order; safetensors writes it in any."""
+    return json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _seal(header: Mapping[str, Any], content: memoryview) -> str:
+    """The SHA-256 of a file's content: of its header without the seal, and of its tensors."""
+    metadata = {k: v for k, v in header.get("__metadata__", {}).items() if k != _SEAL}
+    digest = hashlib.sha256(_canonical({**header, "__metadata__": metadata}))
+    digest.update(content)
+    return digest.hexdigest()
 
 
 _OTHER_FILE = "The file belongs to another network or version; train or fetch it again."

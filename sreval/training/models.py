@@ -11,10 +11,10 @@ from sreval import content
 from sreval.errors import SrevalError, UsageError, WeightsError
 from sreval.files import sha256_file
 from sreval.networks.architecture import Architecture, parameter_count
-from sreval.networks.weights import Provenance, load_network, read_provenance
+from sreval.networks.weights import CARD, Provenance, load_network, read_provenance
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 
-WEIGHTS, CARD, RECIPE = "weights.safetensors", "card.md", "recipe.toml"
+WEIGHTS, RECIPE = "weights.safetensors", "recipe.toml"
 
 BEST = "best.safetensors"
 """The best weights of a run by its validation, beside the last ones."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from sreval import content
 from sreval.errors import DataError, TrainingError, UsageError
-from sreval.files import write_atomic
+from sreval.files import write_atomic, write_error
 from sreval.images.datasets import locate
 from sreval.metrics.lpips import trunk_file
 from sreval.metrics.protocol import get_protocol
 from sreval.networks.inference import Inference
-from sreval.networks.weights import load_network, read_provenance, write_weights
+from sreval.networks.weights import CARD, load_network, read_provenance, write_weights
 from sreval.training.artefacts import flat_colours
 from sreval.training.cards import Findings, FinishedRun, Scored, card, planned_card
-from sreval.training.models import BEST, CARD, RECIPE, WEIGHTS, Model
+from sreval.training.models import BEST, RECIPE, WEIGHTS, Model
 from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.stages import history
 from sreval.training.validation import Validator
@@ -72,23 +73,43 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
             "names.",
             "Put the change into a recipe of your own, under ./models, and train that.",
         )
-    target = _writable(to) / run.recipe.name
+    recipe = (content.find("models", run.model) / RECIPE).read_bytes()
+    models = _writable(to)
+    target = models / run.recipe.name
     if (target / WEIGHTS).exists() and not replace:
         raise UsageError(f"{target} already has weights.", "Add --replace to put these instead.")
     network, provenance = load_network(_result(folder))
-    # weights and their card appear together, whatever happens while they are scored
     unfinished = target.with_name(f".{target.name}.part")
+    new = not models.exists()
     try:
         write_weights(unfinished / WEIGHTS, network, provenance, "fp16")
         write_card(run, unfinished)
-        target.mkdir(parents=True, exist_ok=True)
-        if not (target / RECIPE).exists():
-            shutil.copyfile(content.find("models", run.model) / RECIPE, target / RECIPE)
-        for name in (WEIGHTS, CARD):
-            (unfinished / name).replace(target / name)
+        write_atomic(unfinished / RECIPE, recipe)
+        _put(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        if new:
+            with suppress(OSError):
+                models.rmdir()  # it is empty where nothing was published
     return target
+
+
+def _put(unfinished: Path, target: Path) -> None:
+    """Make a finished folder the model's, at once, or file by file where it has one already.
+
+    Weights without a card can be loaded, and a folder without a recipe is no model: whatever
+    moment it is stopped at, no card stands beside weights of another and no model is hidden.
+    """
+    try:
+        if not target.exists():
+            unfinished.rename(target)
+            return
+        (target / CARD).unlink(missing_ok=True)
+        for name in (WEIGHTS, CARD, RECIPE):
+            if name != RECIPE or not (target / RECIPE).exists():
+                (unfinished / name).replace(target / name)
+    except OSError as error:
+        raise write_error(target, error) from error
 
 
 def write_card(run: FinishedRun, target: Path) -> Path:

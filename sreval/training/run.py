@@ -17,8 +17,8 @@ import torch
 from sreval import content
 from sreval.devices import pick_device, slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError
-from sreval.files import claim, sha256_file, write_atomic, write_error
-from sreval.networks.weights import Stage, load_network
+from sreval.files import claim, write_atomic, write_error
+from sreval.networks.weights import Stage, load_model
 from sreval.training.checkpoint import (
     STARTED,
     Progress,
@@ -364,9 +364,9 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
             f"Train {recipe.starts_from} first, or name a weight file with --from.",
         )
-    network, provenance = load_network(path, recipe.network)
+    network, provenance, sha256 = load_model(path, recipe.network)
     learner.start_from(network)
-    started, sha256 = f"{provenance.recipe} after {provenance.step} updates", sha256_file(path)
+    started = f"{provenance.recipe} after {provenance.step} updates"
     before = [*provenance.notes, f"{STARTED}{started} (weights {sha256[:12]})"]
     progress.notes = [*before, *progress.notes]
     own = Stage(model=recipe.name, updates=0, started_from=sha256)

@@ -9,7 +9,6 @@ import numpy as np
 
 from sreval import content
 from sreval.errors import UsageError, WeightsError
-from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
 from sreval.upscalers.base import UInt8, Upscaler
@@ -36,12 +35,11 @@ class NetworkUpscaler(Upscaler):
     ) -> None:
         # torch takes seconds to import, and interpolations are done without it.
         from sreval.networks.inference import Inference
-        from sreval.networks.weights import load_network
+        from sreval.networks.weights import load_model
 
         path = weights_path(spec)
-        network, provenance = load_network(path)
+        network, provenance, self.weights_sha256 = load_model(path)
         self.name = provenance.recipe
-        self.weights_sha256 = sha256_file(path)
         self.specification = str(path.resolve())
         self.settings = precision if tile is None else f"{precision}, tiles of {tile}"
         self.parallel = device == "cpu"

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sreval.errors import WeightsError
+from sreval.files import sha256_file
 from sreval.networks.architecture import ESPCNArchitecture, SRResNetArchitecture
 from sreval.networks.weights import (
     Provenance,
+    load_model,
     load_network,
     read_provenance,
     read_tensors,
@@ -117,3 +120,69 @@ def test_a_missing_or_damaged_file_is_named(written: Path, tmp_path: Path) -> No
     written.write_bytes(written.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="safetensors"):
         load_network(written)
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def test_any_flipped_bit_of_what_sreval_wrote_is_seen(written: Path) -> None:
+    data = written.read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    whole, _ = load_network(written)
+    bits = [*range(0, 8 * header, 37), *range(8 * header, 8 * len(data), 8 * len(data) // 97)]
+    for bit in bits:
+        written.write_bytes(flipped(data, bit))
+        try:
+            found, _ = load_network(written)
+        except WeightsError:
+            continue
+        # the name of the checksum's own field was hit: the weights are right
+        assert bit < 8 * header
+        for a, b in zip(whole.parameters(), found.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_damaged_tensor_is_named_as_damage(written: Path) -> None:
+    data = written.read_bytes()
+    written.write_bytes(flipped(data, 8 * len(data) - 8))
+    with pytest.raises(WeightsError, match=r"is damaged: .*SHA-256.* Get it again"):
+        load_network(written)
+    written.write_bytes(data)
+    load_network(written)
+
+
+def without_checksum(path: Path) -> None:
+    """Write the file as versions before did, and as other programs do."""
+    tensors, metadata = read_tensors(path)
+    save_file(tensors, path, metadata)
+
+
+def test_weights_without_a_recorded_checksum_load(written: Path) -> None:
+    whole, provenance = load_network(written)
+    without_checksum(written)
+    found, same, sha256 = load_model(written)
+    assert same == provenance
+    assert sha256 == sha256_file(written)
+    for a, b in zip(whole.parameters(), found.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_card_s_checksum_is_checked_and_its_remedy_works(written: Path) -> None:
+    without_checksum(written)
+    data = written.read_bytes()
+    card = written.with_name("card.md")
+    card.write_text(
+        f"| Weights | fp16, 0.1 MB, SHA-256 {sha256_file(written)} |\n\nData: {'0' * 64}\n"
+    )
+    load_model(written)
+    written.write_bytes(flipped(data, 8 * len(data) - 8))
+    with pytest.raises(WeightsError, match=r"card\.md beside it says .* remove .*card\.md"):
+        load_model(written)
+    card.unlink()
+    load_model(written)
+    written.write_bytes(data)
+    card.write_text("| Weights | none yet |\n")
+    load_model(written)

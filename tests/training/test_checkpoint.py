@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sreval.errors import DataError, TrainingError, WeightsError
+from sreval.networks.weights import read_tensors
 from sreval.training.checkpoint import (
     Progress,
     _state,
@@ -198,3 +200,36 @@ def test_only_the_newest_light_form_is_kept(gan: Recipe, tmp_path: Path) -> None
     for step in (5, 12, 9):
         save_light(light_path(tmp_path, step), Learner(gan, CPU), Progress(step=step), "data")
     assert [folder.name for folder in (tmp_path / "light").iterdir()] == ["step-00000009"]
+
+
+def test_a_flipped_bit_is_seen_in_a_checkpoint_and_in_its_light_form(
+    gan: Recipe, tmp_path: Path
+) -> None:
+    learner = Learner(gan, CPU)
+    path = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+
+    def go_on(file: Path) -> Progress:
+        if file == path:
+            return load_checkpoint(file, learner, torch.Generator(), "data")
+        return load_light(file.parent, learner, "data")
+
+    light = save_light(light_path(tmp_path, 1), learner, Progress(step=1), "data")
+    for file in (path, *light):
+        data = bytearray(file.read_bytes())
+        data[-5] ^= 1
+        file.write_bytes(data)
+        with pytest.raises(WeightsError, match=rf"{file.name} is damaged"):
+            read_tensors(file)
+        with pytest.raises(WeightsError, match="is damaged"):
+            go_on(file)
+        data[-5] ^= 1
+        file.write_bytes(data)
+        assert go_on(file).step == 1
+
+
+def test_a_checkpoint_of_a_version_without_checksums_loads(gan: Recipe, tmp_path: Path) -> None:
+    learner = Learner(gan, CPU)
+    path = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+    tensors, metadata = read_tensors(path)
+    save_file(tensors, path, metadata)
+    assert load_checkpoint(path, learner, torch.Generator(), "data").step == 1

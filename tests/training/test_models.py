@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from sreval.errors import TrainingError, UsageError, WeightsError
+from sreval import content
+from sreval.errors import DataError, TrainingError, UsageError, WeightsError
 from sreval.files import sha256_file
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
@@ -35,6 +36,7 @@ from sreval.training.models import get_model, list_models, verify_model
 from sreval.training.publish import publish, read_run, renew_card, rewrite_card
 from sreval.training.recipe import KEPT_ASIDE, load_recipe
 from sreval.training.run import Request, train
+from sreval.upscalers.network import NetworkUpscaler
 
 RECIPE = """
 name = "tiny-espcn"
@@ -348,6 +350,103 @@ def test_a_run_is_published_from_anywhere(
     (tmp_path / "models").mkdir()
     assert publish(tmp_path / "run") == tmp_path / "models/tiny-espcn"
     assert load_recipe("tiny-espcn").about == load_recipe(str(home / "models/tiny-espcn")).about
+
+
+@pytest.mark.parametrize("own_home", [False, True])
+def test_a_run_of_a_packaged_model_is_published_where_there_is_no_folder_yet(
+    own_home: bool,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sreval: Callable[..., Any],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SREVAL_HOME", raising=False)
+    models = tmp_path / "models"
+    if own_home:
+        monkeypatch.setenv("SREVAL_HOME", str(tmp_path / "own"))
+        models = tmp_path / "own/models"
+    quick = {"run.dataset": str(photographs), "data.batch": 2}
+    train(Request("espcn", [photographs], tmp_path / "runs/mine", steps=2, changes=quick))
+    packaged = (content.packaged("models") / "espcn/recipe.toml").read_bytes()
+
+    # what an older version left when it failed here
+    (models / "espcn").mkdir(parents=True)
+    assert "espcn" in {model.name for model in list_models()[0]}
+    (models / "espcn").rmdir()
+    models.rmdir()
+
+    first = sreval("models", "publish", "runs/mine")
+    assert first.code == 0, first.err
+    assert Path(first.out.strip()).resolve() == models / "espcn"
+    assert sorted(path.name for path in (models / "espcn").iterdir()) == [
+        "card.md",
+        "recipe.toml",
+        "weights.safetensors",
+    ]
+    assert (models / "espcn/recipe.toml").read_bytes() == packaged
+    again = sreval("models", "publish", "runs/mine")
+    assert (again.code, "--replace" in again.err) == (2, True)
+    assert sreval("models", "publish", "runs/mine", "--replace").code == 0
+    assert get_model("espcn").folder.resolve() == models / "espcn"
+    assert verify_model("espcn").sha256 == sha256_file(models / "espcn/weights.safetensors")
+
+
+def test_publishing_that_fails_leaves_nothing(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SREVAL_HOME", raising=False)
+    quick = {"run.dataset": str(photographs), "data.batch": 2}
+    train(Request("espcn", [photographs], tmp_path / "run", steps=2, changes=quick))
+    before = sorted(tmp_path.rglob("*"))
+
+    def fails(*_: object) -> None:
+        raise DataError("The disk is full.")
+
+    monkeypatch.setattr("sreval.training.publish.score", fails)
+    with pytest.raises(DataError, match="full"):
+        publish(tmp_path / "run")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert get_model("espcn").folder == content.packaged("models") / "espcn"
+
+
+def test_weights_put_under_another_s_card_are_refused(home: Path, finished: Path) -> None:
+    folder = publish(finished)
+    NetworkUpscaler("tiny-espcn")
+    weights = folder / "weights.safetensors"
+    data = weights.read_bytes()
+    shutil.copyfile(finished / "weights.safetensors", weights)
+    with pytest.raises(WeightsError, match=r"card\.md beside it"):
+        NetworkUpscaler("tiny-espcn")
+    with pytest.raises(WeightsError, match=r"card\.md beside it"):
+        train(Request("tiny-espcn", [finished.parent], finished.parent / "b", start=folder))
+    weights.write_bytes(data)
+    NetworkUpscaler("tiny-espcn")
+
+
+@pytest.mark.parametrize("name", ["espcn", "srcnn"])
+def test_packaged_weights_with_a_flipped_bit_are_refused(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    shutil.copytree(content.packaged("models") / name, folder)
+    NetworkUpscaler(str(folder))
+    weights = folder / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-3] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(WeightsError, match=rf"{name}/weights\.safetensors has the SHA-256"):
+        NetworkUpscaler(str(folder))
+
+
+def test_a_run_s_weights_with_a_flipped_bit_are_refused(finished: Path) -> None:
+    for name in ("weights.safetensors", "best.safetensors"):
+        data = bytearray((finished / name).read_bytes())
+        data[-3] ^= 1
+        (finished / name).write_bytes(data)
+        with pytest.raises(WeightsError, match=rf"{name} is damaged"):
+            NetworkUpscaler(str(finished / name))
+    with pytest.raises(WeightsError, match="is damaged"):
+        publish(finished)
 
 
 def test_a_run_whose_model_s_folder_is_gone_is_found_by_name(
