@@ -13,9 +13,9 @@ from sreval.errors import UsageError
 
 
 class Config(BaseModel):
-    """Base of every configuration: frozen, and an unknown key is an error."""
+    """Base of every configuration: frozen; an unknown key is an error, and so is inf or NaN."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,9 +27,11 @@ def pick_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=name).cpu()  # meta makes tensors, but none with values
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"No device {name!r} ({reason}).", "Use auto, cpu or cuda.") from None
+    except (RuntimeError, AssertionError, ImportError) as error:
+        # of other kinds torch lists what it was built with, which says no more
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        why = textwrap.shorten(reason, 120) if name.startswith("cuda") else "torch has none here"
+        raise UsageError(f"No device {name!r} ({why}).", "Use auto, cpu or cuda.") from None
     return name
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from sreval.devices import exact_fp32, slow_bf16
+from sreval.devices import exact_fp32, pick_device, slow_bf16
+from sreval.errors import UsageError
 from sreval.metrics import lpips as lpips_module
 from sreval.metrics import ssim as ssim_module
 from sreval.metrics.lpips import lpips
@@ -211,3 +212,16 @@ def test_a_processor_without_bf16_is_told_by_torch(monkeypatch: pytest.MonkeyPat
         known = Path("/proc/cpuinfo").read_text()
         if "avx2" in known:
             assert slow_bf16("cpu") is not ("avx512bw" in known or "avx_ne_convert" in known)
+
+
+@pytest.mark.parametrize("name", ["hpu", "vulkan", "privateuseone", "gpu9", "", "cuda:99"])
+def test_a_device_that_is_not_here_is_one_short_sentence(name: str) -> None:
+    with pytest.raises(UsageError) as error:
+        pick_device(name)
+    said = str(error.value)
+    assert said.startswith(f"No device {name!r} (")
+    assert said.endswith("). Use auto, cpu or cuda.")
+    assert len(said) < 200
+    assert "\n" not in said
+    for remedy in ("auto", "cpu"):
+        torch.zeros(1, device=pick_device(remedy))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import textwrap
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,11 +71,22 @@ def loop(t: Training) -> int | None:
     """Train until the recipe's end, or until SIGINT, SIGTERM or SIGHUP; its number, or None.
 
     Raises TrainingError when the loss is not finite or has diverged, naming the last good
-    checkpoint, and when the device is out of memory, naming a batch that fits.
+    checkpoint, when the device is out of memory, naming a batch that fits, and when the networks
+    can't be compiled.
     """
     with Stopwatch() as watch:
         clock = Clock(watch, t.progress.seconds, t.progress.step, t.seconds)
-        return _Loop(t, clock).run()
+        try:
+            return _Loop(t, clock).run()
+        except RuntimeError as error:
+            compiled = t.recipe.run.compile != "off"
+            if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                raise
+            reason = textwrap.shorten(str(error).strip().partition("\n")[0], 200)
+            raise TrainingError(
+                f"run.compile = {t.recipe.run.compile!r} can't be had here: {reason.rstrip('.')}.",
+                "Go without: --set run.compile=off. Or install a C++ compiler, such as g++.",
+            ) from error
 
 
 def rate_at(o: Optimisation, step: int, done: float) -> float:

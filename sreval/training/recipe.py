@@ -148,9 +148,16 @@ class Run(Config):
     validate_every: PositiveInt = 5000
     dataset: str = KEPT_ASIDE
     protocol: str = "matlab"
-    metrics: tuple[str, ...] = ("psnr", "ssim")
+    metrics: tuple[str, ...] = Field(default=("psnr", "ssim"), min_length=1)
     compile: Literal["off", "default"] = "off"
     graph: bool = True
+
+    @model_validator(mode="after")
+    def _names_metrics_once(self) -> Run:
+        twice = [name for name in self.metrics if self.metrics.count(name) > 1]
+        if twice:
+            raise ValueError(f"metrics names {twice[0]!r} twice")
+        return self
 
 
 class Recipe(Config):
@@ -182,6 +189,11 @@ class Recipe(Config):
             raise ValueError("loss.vgg_moves needs data.crop to be 32 or more")
         if self.loss.adversarial and self.data.crop % 16:
             raise ValueError("the discriminator needs data.crop to be a multiple of 16")
+        if self.loss.adversarial and self.data.batch * (self.data.crop // 16) ** 2 < 2:
+            raise ValueError(
+                "the discriminator's last batch norm would see a single value: data.batch must be "
+                "2 or more, or data.crop 32 or more"
+            )
         return self
 
     def identity(self) -> dict[str, Any]:

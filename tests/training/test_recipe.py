@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sreval.errors import UsageError
 from sreval.training.loop import rate_at
@@ -16,6 +18,7 @@ from sreval.training.recipe import (
     parse_changes,
     profile_names,
 )
+from sreval.training.steps import Learner
 
 SHIPPED = (
     "srresnet-mse",
@@ -80,6 +83,33 @@ def test_bad_values_are_named_with_their_file(tmp_path: Path, line: str, named: 
     with pytest.raises(UsageError, match=named) as caught:
         load_recipe(name)
     assert str(tmp_path / "recipe.toml") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("run.metrics", ["psnr", "psnr"], "metrics names 'psnr' twice"),
+        ("run.metrics", [], r"run\.metrics = \[\]: .*at least 1"),
+        ("optimisation.learning_rate", math.inf, "learning_rate = inf: .*finite"),
+        ("optimisation.learning_rate", math.nan, "learning_rate = nan"),
+        ("loss.mse", math.inf, "mse = inf: .*finite"),
+        ("run.checkpoint_minutes", math.inf, "checkpoint_minutes = inf: .*finite"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_named(key: str, value: object, named: str) -> None:
+    with pytest.raises(UsageError, match=rf"espcn/recipe\.toml .*{named}"):
+        load_recipe("espcn", "smoke", {key: value})
+
+
+def test_a_batch_norm_that_sees_one_value_is_refused_and_the_remedy_works() -> None:
+    least = {"data.batch": 1, "data.crop": 16}
+    with pytest.raises(UsageError, match=r"data\.batch must be 2 or more, or data\.crop 32"):
+        load_recipe("srgan-mse", "smoke", least)
+    for remedy in ({"data.batch": 2}, {"data.crop": 32}):
+        recipe = load_recipe("srgan-mse", "smoke", least | remedy)
+        learner = Learner(recipe, torch.device("cpu"))
+        batch, crop = recipe.data.batch, recipe.data.crop
+        learner.update(torch.rand(batch, 3, crop // 4, crop // 4), torch.rand(batch, 3, crop, crop))
 
 
 def test_a_recipe_is_of_the_name_of_its_folder(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -441,6 +443,24 @@ def test_too_little_memory_is_one_sentence(
     ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run", *wide)
     assert ran.code == 1
     assert ran.err.splitlines()[-1].startswith("Error: There is not enough memory. End other")
+
+
+def test_networks_that_cannot_be_compiled_are_one_sentence_whose_remedy_works(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch._inductor.config as inductor
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    monkeypatch.setattr(inductor.cpp, "cxx", (None, str(tmp_path / "no-compiler")))
+    compiled = {"run.compile": "default"}
+    request = Request(model, [photographs], tmp_path / "run", steps=2, changes=compiled)
+    with pytest.raises(TrainingError) as error:
+        train(request)
+    assert re.match(r"run\.compile = 'default' can't be had here: .*compiler", error.value.message)
+    assert "\n" not in str(error.value)
+    assert "--set run.compile=off" in error.value.remedy
+    torch._dynamo.reset()
+    train(replace(request, changes=parse_changes(["run.compile=off"])))
 
 
 def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path: Path) -> None:
