@@ -61,6 +61,8 @@ def exists(path: str) -> bool:
         return Path(path).expanduser().exists()
     except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
         return False
+
+
 def json_text(content: Any) -> str:
     """JSON that every parser reads: NaN is null, an infinity is the text "inf" or "-inf"."""
     return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
