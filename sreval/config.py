@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from sreval.errors import UsageError
+from sreval.settings import user_path
 
 
 class Config(BaseModel):
@@ -17,6 +18,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+
+UserPath = Annotated[Path, AfterValidator(user_path)]
+"""A path in a configuration, in which a leading ~ stands for the home as on the command line."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -35,7 +39,8 @@ def load_config(path: Path, model: type[Model]) -> Model:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as a dictionary. Raises UsageError when it is absent or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # utf-8-sig: editors on Windows put a byte order mark before the text
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

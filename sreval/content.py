@@ -46,7 +46,7 @@ def find(kind: Kind, name: str) -> Path:
     it. Raises UsageError when there is none, with the nearest known name.
     """
     if "/" in name or "\\" in name or name.startswith("."):
-        explicit = Path(name).expanduser()
+        explicit = settings.user_path(name)
         if explicit.exists():
             return explicit
         raise UsageError(f"No such folder: {name}.", f"{kind}/ names need no path.")

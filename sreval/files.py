@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -13,7 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError, ImageError, UsageError
+
+TORCHVISION = "https://download.pytorch.org/models/"
+"""Where torchvision downloads its weights from; their names end in the digits of a hash."""
 
 
 def sha256_file(path: Path) -> str:
@@ -27,14 +31,38 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def temporary_beside(path: Path) -> Path:
+    """A hidden place beside ``path``, this thread's own, from which it can be renamed to it.
+
+    Its name is short: ``path`` may have the longest name that the file system takes.
+    """
+    own = sha256_bytes(os.fsencode(path.name))[:12]
+    return path.with_name(f".{own}.{os.getpid()}-{threading.get_ident()}.part")
+
+
+def read_hashed(path: Path) -> bytes:
+    """The bytes of a file whose name ends in the first digits of their SHA-256, as torch.hub's do.
+
+    Raises DataError for other bytes, which a download that broke off leaves.
+    """
+    data = path.read_bytes()
+    digits = path.stem.rpartition("-")[2]
+    if not sha256_bytes(data).startswith(digits):
+        raise DataError(
+            f"{path} is damaged: its SHA-256 does not begin with {digits}.",
+            f"Remove it, and get it from {TORCHVISION}{path.name}.",
+        )
+    return data
+
+
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of ``path`` only once it is written whole and synced.
 
-    Raises DataError when the folder can't be written or the disk is full; what stood at
-    ``path`` before is then untouched.
+    Raises DataError when the folder can't be written or the disk is full, ImageError when the name
+    is too long; what stood at ``path`` before is then untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as handle:
@@ -107,8 +135,13 @@ def claim(file: IO[str], folder: Path) -> None:
         pass  # Windows has none, some network file systems neither
 
 
-def write_error(path: Path, error: OSError) -> DataError:
-    """The one sentence a user reads when ``path`` could not be written."""
+def write_error(path: Path, error: OSError) -> DataError | ImageError:
+    """The one sentence a user reads when ``path`` could not be written.
+
+    An ImageError where its name alone is to blame, so that other images of a run are not stopped.
+    """
+    if error.errno == errno.ENAMETOOLONG:
+        return ImageError(f"Can't write {path}: its name is too long.", "Give it a shorter name.")
     return DataError(
         f"Can't write {path}: {error.strerror or error}.",
         "Nothing written before is lost; free space or choose another folder, then run again.",

@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 
+def user_path(text: str | Path) -> Path:
+    """A path as a user writes it, a leading ~ for the home; ~nobody stays what it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for ~nobody
+
+
 def _folder(variable: str) -> Path | None:
     value = os.environ.get(variable)
-    return Path(value).expanduser() if value else None
+    return user_path(value) if value else None
 
 
 def data_dirs() -> list[Path]:

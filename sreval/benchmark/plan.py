@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import Field
 
-from sreval.config import Config
+from sreval.config import Config, UserPath
 from sreval.devices import pick_device
 from sreval.errors import UsageError
 from sreval.images.datasets import KNOWN, Dataset, open_dataset
@@ -31,7 +30,7 @@ class BenchmarkPlan(Config):
     precision: Precision = "fp32"
     tile: int | None = Field(default=None, ge=16)
     workers: int | None = Field(default=None, ge=1, le=256)
-    out: Path | None = None
+    out: UserPath | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import click
 from sreval import __version__
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError
 from sreval.files import require_text
+from sreval.settings import user_path
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
@@ -103,7 +104,8 @@ def main(args: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
-        for arg in sys.argv[1:] if args is None else args:
+        args = [_with_home(arg) for arg in (sys.argv[1:] if args is None else args)]
+        for arg in args:
             require_text(arg)
         code: Any = cli.main(args, standalone_mode=False)
     except click.exceptions.Abort:
@@ -133,6 +135,13 @@ def main(args: list[str] | None = None) -> None:
             EXIT_FAILED,
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _with_home(arg: str) -> str:
+    """The argument with its ~ as the home, which shells leave alone after = and within quotes."""
+    option, equals, path = arg.partition("=") if arg.startswith("--") else ("", "", arg)
+    at_home = path == "~" or path.startswith(("~/", "~\\"))
+    return f"{option}{equals}{user_path(path)}" if at_home else arg
 
 
 def _is_out_of_memory(error: Exception) -> bool:

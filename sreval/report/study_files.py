@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from sreval.errors import DataError
-from sreval.files import sha256_bytes, write_error
+from sreval.files import sha256_bytes, temporary_beside, write_error
 
 PAGE, LATEX, PDF, CONTENTS = "index.html", "tables.tex", "tables.pdf", "report.json"
 FORMAT = 1
@@ -45,8 +44,8 @@ def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: objec
     """
     check_folder(out, study)
     out = out.resolve()
-    new = out.with_name(f".{out.name}.{os.getpid()}.part")
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    new = temporary_beside(out)
+    old = new.with_suffix(".old")
     contents = {
         "sreval_report": study,
         "format": FORMAT,

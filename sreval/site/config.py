@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from sreval import content
-from sreval.config import Config, config_error
+from sreval.config import Config, UserPath, config_error
 from sreval.errors import DataError, UsageError
+from sreval.files import temporary_beside
 from sreval.store.urls import default_url
 
 SECRET = "site.secret"
@@ -43,10 +44,10 @@ class SiteConfig(Config):
     such headers. `rates` None turns rate limits off, for simulated raters and tests.
     """
 
-    study: Path
+    study: UserPath
     database: str = Field(repr=False)
     secret: str | None = Field(default=None, min_length=_LEAST_SECRET, repr=False)
-    secret_file: Path | None = None
+    secret_file: UserPath | None = None
     base_url: str = ""
     trusted_proxies: NonNegativeInt = 0
     rates: Rates | None = Rates()
@@ -129,7 +130,7 @@ def _make_secret(path: Path) -> None:
     """Of several workers that start at once, the first one's secret stands for all."""
     if path.exists():
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = temporary_beside(path)
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, select, text
 
 from sreval.errors import StoreError, UsageError
-from sreval.files import atomic_writer, write_error
+from sreval.files import atomic_writer, temporary_beside, write_error
 from sreval.store import audit
 from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError, StateError
@@ -58,7 +58,7 @@ def _record(store: Store, who: str, action: str, path: Path) -> None:
 
 
 def _copy_sqlite(source: Path, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.part")
+    partial = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (

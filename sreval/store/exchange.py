@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from sreval.errors import DataError, UsageError
-from sreval.files import sha256_bytes, write_atomic, write_error
+from sreval.files import sha256_bytes, temporary_beside, write_atomic, write_error
 from sreval.store import audit
 from sreval.store.csvs import to_csv, written
 from sreval.store.database import Store
@@ -68,7 +67,7 @@ def record_export(store: Store, study: str, files: Mapping[str, bytes], who: str
 
 
 def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = temporary_beside(path)
     try:
         partial.mkdir(parents=True)
         for name, data in files.items():

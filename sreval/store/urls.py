@@ -20,7 +20,7 @@ def parse_url(url: str) -> URL:
     Raises StoreError for what is neither.
     """
     if "://" not in url:
-        return URL.create("sqlite", database=str(Path(url).expanduser()))
+        return URL.create("sqlite", database=str(settings.user_path(url)))
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):

@@ -29,7 +29,7 @@ def copy_study(name: str, source: Path) -> Path:
     if name in names("studies") or folder.exists():
         raise UsageError(f"There is a study {name!r} already.", "Choose another name.")
     load_design(source)
-    text = (source / DESIGN).read_text(encoding="utf-8")
+    text = (source / DESIGN).read_text(encoding="utf-8-sig")
     top = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
     text = _NAME_LINE.sub(f'name = "{name}"', top, count=1) + text[len(top) :]
     if StudyDesign.model_validate(tomllib.loads(text)).name != name:

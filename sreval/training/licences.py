@@ -42,7 +42,7 @@ def _only(of_stem: dict[str, set[str]], file: str) -> str:
 
 def _read(path: Path) -> dict[str, str]:
     # any CSV file may lie among photographs, in any encoding
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = csv.DictReader(file)
         try:
             if not {"file", "licence"} <= set(rows.fieldnames or ()):

@@ -11,6 +11,7 @@ from sreval import content
 from sreval.errors import UsageError, WeightsError
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
+from sreval.settings import user_path
 from sreval.upscalers.base import UInt8, Upscaler
 
 if TYPE_CHECKING:
@@ -85,19 +86,19 @@ def is_network(spec: str) -> bool:
     """Whether ``spec`` names a model or a file or folder of weights."""
     if spec in content.names("models"):
         return True
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     return path.suffix == ".safetensors" or (path / WEIGHTS).is_file()
 
 
 def weights_path(spec: str) -> Path:
     """The weight file of a model's name, its folder or the file itself. Raises WeightsError."""
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if path.suffix == ".safetensors":
         return path
     folder = path if (path / WEIGHTS).is_file() else content.find("models", spec)
     if not (folder / WEIGHTS).is_file():
         raise WeightsError(
             f"The model {folder.name} has a recipe but no weights yet: {folder / WEIGHTS}.",
-            f"Train it with `sreval train {folder.name}`, or name a weight file.",
+            f"Run `sreval train {folder.name} --data PHOTOGRAPHS`, or name a weight file.",
         )
     return folder / WEIGHTS
