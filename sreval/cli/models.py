@@ -89,7 +89,9 @@ def verify(names: tuple[str, ...]) -> None:
     found, broken = ([], []) if names else list_models()
     chosen = names or tuple(model.name for model in found if model.provenance)
     if not chosen and not broken:
-        raise UsageError("No model has weights yet.", "Train one with `sreval train NAME`.")
+        raise UsageError(
+            "No model has weights yet.", "Train one with `sreval train NAME --data PHOTOGRAPHS`."
+        )
     for error in broken:
         click.echo(str(error), err=True)
     wrong = len(broken)

@@ -7,6 +7,7 @@ called.
 
 from __future__ import annotations
 
+import io
 import threading
 import warnings
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from safetensors.torch import load_file
 from sreval import settings
 from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
-from sreval.files import sha256_file
+from sreval.files import read_hashed, sha256_file
 from sreval.images.arrays import as_colour, require_image, require_pair
 
 UInt8 = npt.NDArray[np.uint8]
@@ -82,9 +83,13 @@ def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu"
 
 
 def trunk_file(net: Net) -> Path:
-    """The file that the trunk's weights come from. Raises DataError when there is none."""
+    """The file that the trunk's weights come from. Raises DataError when there is none.
+
+    In a weights folder it is sreval's own file of the convolutions or torchvision's whole one.
+    """
     trunk = TRUNKS[net]
-    places = [folder / trunk.file for folder in settings.weights_dirs()]
+    names = (trunk.file, trunk.torchvision_file)
+    places = [folder / name for folder in settings.weights_dirs() for name in names]
     places.append(Path(torch.hub.get_dir()) / "checkpoints" / trunk.torchvision_file)
     for place in places:
         if place.is_file():
@@ -97,7 +102,10 @@ def trunk_file(net: Net) -> Path:
 
 
 def download_trunk(net: Net) -> Path:
-    """Let torchvision download the trunk's weights into its own cache; the file it wrote."""
+    """Let torchvision download the trunk's weights into its own cache; the file it wrote.
+
+    Raises DataError, saying where to get the file and where to put it, when it can't.
+    """
     import torchvision.models
 
     trunk = TRUNKS[net]
@@ -107,7 +115,7 @@ def download_trunk(net: Net) -> Path:
     except OSError as error:
         raise DataError(
             f"{weights.url} could not be downloaded ({error}).",
-            f"Put {trunk.file} into the folder that SREVAL_WEIGHTS names.",
+            f"Download it where there is a network, and put it into {settings.weights_dirs()[0]}.",
         ) from None
     return trunk_file(net)
 
@@ -146,8 +154,11 @@ def _trunk_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        data = io.BytesIO(read_hashed(path))
+        state: dict[str, torch.Tensor] = torch.load(data, map_location="cpu", weights_only=True)
         return state
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(f"{path} is damaged ({error}).", "Remove it and fetch it anew.") from None
 

@@ -7,6 +7,7 @@ from a file that says in its metadata how an image must be prepared for them.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
@@ -14,15 +15,16 @@ from torch import Tensor, nn
 
 from sreval import settings
 from sreval.errors import WeightsError
-from sreval.files import write_atomic
+from sreval.files import TORCHVISION, read_hashed, write_atomic
 from sreval.networks.weights import read_tensors, serialise
 
 BLOCKS = (2, 2, 4, 4, 4)
 """Convolutions before each of the five max poolings."""
 WIDTHS = (64, 128, 256, 512, 512)
 NAMES = tuple(f"vgg{i + 1}{j + 1}" for i, n in enumerate(BLOCKS) for j in range(n))
-FILES = ("vgg19_features_caffe_fp16.safetensors", "vgg19_features_torchvision.safetensors")
-"""Names under which the weights are looked for, first match first."""
+WHOLE = "vgg19-dcbb9e9d.pth"
+FILES = ("vgg19_features_caffe_fp16.safetensors", "vgg19_features_torchvision.safetensors", WHOLE)
+"""Names under which the weights are looked for, first match first; the last is torchvision's."""
 
 _CAFFE = "BGR, 0..255, minus (103.939, 116.779, 123.68)"
 _TORCHVISION = "RGB, 0..1, ImageNet mean and std"
@@ -84,19 +86,19 @@ def find_vgg() -> Path:
     folders = ", ".join(str(folder) for folder in settings.weights_dirs())
     raise WeightsError(
         f"No VGG19 weights ({' or '.join(FILES)}) in {folders}.",
-        "Put one of them there, set SREVAL_WEIGHTS to its folder, or let "
-        "`sreval data fetch vgg19` write the second from torchvision's download.",
+        "Run `sreval data fetch vgg19`, which writes the second from torchvision's download, or "
+        "set SREVAL_WEIGHTS to the folder of one of them.",
     )
 
 
 def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
     """VGG19 up to the last of the named maps, with the weights of `path` or of `find_vgg`.
 
-    Raises WeightsError when the file is damaged, its tensors are not those of VGG19, or its
-    preparation of images is not known.
+    Raises WeightsError or DataError when the file is damaged, its tensors are not those of VGG19,
+    or its preparation of images is not known.
     """
     path = path or find_vgg()
-    tensors, metadata = read_tensors(path)
+    tensors, metadata = _read_whole(path) if path.name == WHOLE else read_tensors(path)
     preparation = metadata.get("input", "")
     if preparation not in _PREPARATION:
         raise WeightsError(
@@ -119,10 +121,16 @@ def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
     return network.eval()
 
 
+def _read_whole(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Torchvision's own file, and what a file of sreval's would say of it."""
+    tensors = torch.load(io.BytesIO(read_hashed(path)), map_location="cpu", weights_only=True)
+    return tensors, {"input": _TORCHVISION}
+
+
 def fetch_torchvision_vgg() -> Path:
     """Download torchvision's VGG19 and keep its convolutions where `find_vgg` looks.
 
-    Raises WeightsError when it can't be downloaded.
+    Raises WeightsError, saying where to get the file and where to put it, when it can't.
     """
     from torchvision.models import VGG19_Weights, vgg19
 
@@ -130,8 +138,8 @@ def fetch_torchvision_vgg() -> Path:
         state = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features.state_dict()
     except OSError as error:
         raise WeightsError(
-            f"torchvision's VGG19 could not be downloaded ({error}).",
-            f"Put {FILES[0]} into the folder that SREVAL_WEIGHTS names.",
+            f"{TORCHVISION}{WHOLE} could not be downloaded ({error}).",
+            f"Download it where there is a network, and put it into {settings.weights_dirs()[0]}.",
         ) from None
     metadata = {
         "network": "vgg19.features",

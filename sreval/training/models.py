@@ -104,7 +104,8 @@ def verify_model(name: str) -> Model:
     recipes = [load_recipe(name, profile) for profile in model.profiles]
     if model.provenance is None:
         raise WeightsError(
-            f"{model.name} has no weights: {model.weights}.", f"Train it: `sreval train {name}`."
+            f"{model.name} has no weights: {model.weights}.",
+            f"Train it: `sreval train {name} --data PHOTOGRAPHS`.",
         )
     network, provenance = load_network(model.weights)
     if provenance.architecture not in [recipe.network for recipe in recipes]:
