@@ -29,7 +29,8 @@ from tqdm import tqdm
 
 from sreval.errors import SrevalError
 from sreval.files import write_atomic
-from sreval.images.io import list_images, read_image
+from sreval.images.folders import list_images
+from sreval.images.io import read_image
 from sreval.metrics.lpips import TRUNKS, trunk_file
 from sreval.networks.vgg import find_vgg
 from sreval.networks.weights import serialise

@@ -26,7 +26,7 @@ from sqlalchemy import insert, select
 
 from benchmarks.timing import ROOT, cores, progress, provenance, write_results
 from sreval.files import sha256_bytes
-from sreval.images.datasets import known_files
+from sreval.images.known import known_files
 from sreval.report.paper import figures
 from sreval.store import enrolment, invitations, studies
 from sreval.store.database import Store, open_store

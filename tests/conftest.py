@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -23,7 +24,23 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 torch.set_num_threads(1)
-os.environ["SREVAL_CACHE"] = str(Path(__file__).parents[1] / "build" / "test-cache")
+
+# What lies in the home of whoever runs the tests says nothing about the code: this one is empty.
+_EMPTY_HOME = tempfile.TemporaryDirectory(prefix="sreval-home-")
+atexit.register(_EMPTY_HOME.cleanup)
+os.environ["HOME"] = _EMPTY_HOME.name
+for _name, _folder_name in (
+    ("XDG_DATA_HOME", ".local/share"),
+    ("XDG_CACHE_HOME", ".cache"),
+    ("XDG_CONFIG_HOME", ".config"),
+):
+    os.environ[_name] = str(Path(_EMPTY_HOME.name, _folder_name))
+for _name in ("SREVAL_HOME", "SREVAL_DATABASE", "TORCH_HOME"):
+    os.environ.pop(_name, None)
+# Kept from one run to the next: what takes seconds to compute and depends on nobody's home.
+_BUILD = Path(__file__).parents[1] / "build"
+os.environ["SREVAL_CACHE"] = str(_BUILD / "test-cache")
+os.environ["MPLCONFIGDIR"] = str(_BUILD / "test-matplotlib")
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -19,7 +19,8 @@ from sreval.benchmark.results import (
 )
 from sreval.errors import DataError, UsageError
 from sreval.files import sha256_bytes, write_atomic
-from sreval.images.datasets import KNOWN, Dataset
+from sreval.images.datasets import Dataset
+from sreval.images.known import KNOWN
 from sreval.upscalers import Upscaler
 
 

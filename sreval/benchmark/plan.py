@@ -9,7 +9,8 @@ from pydantic import Field
 from sreval.config import Config, UserPath
 from sreval.devices import pick_device
 from sreval.errors import UsageError
-from sreval.images.datasets import KNOWN, Dataset, open_dataset
+from sreval.images.datasets import Dataset, open_dataset
+from sreval.images.known import KNOWN
 from sreval.metrics.lpips import Net, load_model, trunk_sha256
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics, trunk_of

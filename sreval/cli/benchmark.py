@@ -53,11 +53,15 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     """
     from sreval.benchmark.plan import resolve
     from sreval.benchmark.run import run, total_images
+    from sreval.images.folders import left_out_note
 
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:
         raise UsageError("No results folder is given.", "Add --out FOLDER.")
     resolved = resolve(wanted)
+    for dataset in resolved.datasets:
+        if dataset.left_out:
+            click.echo(f"{dataset.name}: {left_out_note(dataset.left_out)}", err=True)
     command = shlex.join(["sreval", *sys.argv[1:]])
     try:
         with progress_line(total_images(resolved), "benchmark", "image") as line:

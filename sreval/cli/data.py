@@ -20,9 +20,11 @@ from sreval.errors import (
     unknown_name,
 )
 from sreval.files import write_error
-from sreval.images.datasets import KNOWN, Dataset, Item, by_stem, known_files, locate, open_dataset
-from sreval.images.fetch import BSDS500, SELFEXSR, fetch, is_intact
+from sreval.images.datasets import Dataset, Item, by_stem, open_dataset, published
+from sreval.images.fetch import BSDS500, SELFEXSR, fetch
+from sreval.images.folders import left_out, left_out_note
 from sreval.images.io import read_image, write_png
+from sreval.images.known import KNOWN, KnownFile, best_copy, files_at, known_name, locate
 from sreval.images.resize import crop_to_multiple, downscale, require_scale
 
 TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
@@ -40,16 +42,14 @@ def list_command(as_json: bool) -> None:
     """The data sets known by name, and where each lies."""
     rows: list[dict[str, Any]] = []
     for known in KNOWN.values():
-        at = [s for s in known.scales if known.name == "demo" or locate(known.name, s)]
-        folder = next((str(d) for s in at if (d := locate(known.name, s))), "")
-        if known.name == "BSDS300-train":
-            folder = next((str(d) for d in settings.data_dirs() if _has_pool(d)), "")
+        here = {scale: _where(known.name, scale) for scale in known.scales or (0,)}
+        folders = [folder for folder in here.values() if folder]
         rows.append(
             {
                 "name": known.name,
                 "scales_known": list(known.scales),
-                "scales_at_hand": at,
-                "folder": folder or ("scikit-image" if known.name == "demo" else ""),
+                "scales_at_hand": [scale for scale in known.scales if here[scale]],
+                "folder": folders[0] if folders else "",
                 "about": known.about,
                 "licence": known.licence,
             }
@@ -71,8 +71,9 @@ def list_command(as_json: bool) -> None:
     click.echo(columns([head, *body]))
 
 
-def _has_pool(folder: Path) -> bool:
-    return (folder / "train" / "bsds300_train").is_dir()
+def _where(name: str, scale: int) -> str:
+    """The folder that holds a whole set, or ""."""
+    return "scikit-image" if name == "demo" else str(locate(name, scale) or "")
 
 
 @data.command("fetch", epilog="Example: sreval data fetch Set5 Set14 --scale 4")
@@ -104,14 +105,7 @@ def fetch_command(
 
 
 def _fetch_set(name: str, scales: tuple[int, ...], folder: Path, mirror: str | None) -> None:
-    files = known_files(name)
-    if KNOWN[name].scales:
-        for scale in scales:
-            if scale not in KNOWN[name].scales:
-                raise UsageError(f"{name} has no scale {scale}.", f"It has {KNOWN[name].scales}.")
-        ends = {f"_x{scale}" if scale != 4 else "" for scale in scales}
-        places = {f"HR{end}" for end in ends} | {f"LR_x{scale}" for scale in scales}
-        files = tuple(file for file in files if Path(file.path).parent.name in places)
+    files = list(dict.fromkeys(file for scale in scales for file in files_at(name, scale)))
     total = sum(file.size for file in files)
     home = mirror or (BSDS500 if name == "BSDS300-train" else SELFEXSR)
     click.echo(
@@ -120,7 +114,16 @@ def _fetch_set(name: str, scales: tuple[int, ...], folder: Path, mirror: str | N
         err=True,
     )
     with progress_line(total, name, "B") as line:
-        brought = fetch(files, folder, mirror, lambda file: bool(line.update(file.size)))
+
+        def progress(file: KnownFile) -> None:
+            line.update(file.size)
+            stand.append(file)
+            # a line in a pipe can't be written over, so there are ten of them
+            if line.disable and len(stand) % max(1, len(files) // 10) == 0:
+                click.echo(f"{name}: {len(stand)} of {len(files)} files", err=True)
+
+        stand: list[KnownFile] = []
+        brought = fetch(files, folder, mirror, progress)
     click.echo(f"{name}: {brought} fetched, {len(files) - brought} were there.", err=True)
 
 
@@ -129,7 +132,7 @@ def _fetch_trunk(name: str) -> None:
 
     net: lpips.Net = "vgg" if name == "lpips-vgg" else "alex"
     try:
-        click.echo(f"{name}: already at {lpips.trunk_file(net)}", err=True)
+        file = lpips.trunk_file(net)
     except SrevalError:
         trunk = lpips.TRUNKS[net]
         click.echo(
@@ -137,6 +140,9 @@ def _fetch_trunk(name: str) -> None:
             err=True,
         )
         click.echo(f"{name}: {lpips.download_trunk(net)}", err=True)
+    else:
+        lpips.load_model(net)  # a damaged file is not there
+        click.echo(f"{name}: already at {file}", err=True)
 
 
 def _fetch_vgg19() -> None:
@@ -162,6 +168,8 @@ def check_command(names: tuple[str, ...], scale: int, as_json: bool) -> None:
     else:
         for report in reports:
             click.echo(f"{report['dataset']}: {report['images']} images, {report['summary']}")
+            if report["left_out"]:
+                click.echo("  " + left_out_note(report["left_out"]))
             for problem in report["problems"]:
                 click.echo(f"  {problem}")
     if any(report["problems"] for report in reports):
@@ -169,35 +177,34 @@ def check_command(names: tuple[str, ...], scale: int, as_json: bool) -> None:
 
 
 def _check(name: str, scale: int) -> dict[str, Any]:
-    dataset = open_dataset(name, scale)
-    root = locate(dataset.name, scale) if dataset.name in KNOWN else None
+    known = known_name(name)
     wrong: list[str] = []
     kinds: list[str] = []
+    hashes = ""
+    if known is None or known == "demo":
+        dataset = open_dataset(name, scale)
+    else:
+        copy = best_copy(known, scale)
+        dataset = published(known, scale, copy.folder)
+        wrong = copy.faults()
+        right = len(copy.files) - len(wrong)
+        hashes = f"; {right} of {len(copy.files)} files have the published SHA-256"
     with progress_line(len(dataset.items), f"checking {dataset.name}", "image") as line:
         for item in dataset.items:
             try:
                 kinds.append(_check_item(dataset, item))
             except ImageError as error:
-                wrong.append(str(error))
+                if known is None:
+                    wrong.append(str(error))
             line.update()
     summary = ", ".join(f"{kinds.count(kind)} LR {kind}" for kind in dict.fromkeys(kinds))
-    if root is not None and dataset.items[0].hr.is_relative_to(root):
-        files = [
-            f for f in known_files(dataset.name) if (root / f.path).parent in _parents(dataset)
-        ]
-        bad = [f"{root / f.path}: not the published file" for f in files if not is_intact(f, root)]
-        wrong += bad
-        summary += f"; {len(files) - len(bad)} of {len(files)} files have the published SHA-256"
     return {
         "dataset": dataset.name,
         "images": len(dataset.items),
-        "summary": summary or "none usable",
+        "summary": (summary or "none usable") + hashes,
+        "left_out": list(dataset.left_out),
         "problems": wrong,
     }
-
-
-def _parents(dataset: Dataset) -> set[Path]:
-    return {path.parent for item in dataset.items for path in (item.hr, item.lr) if path}
 
 
 def _check_item(dataset: Dataset, item: Item) -> str:
@@ -233,6 +240,8 @@ def downscale_command(source: Path, target: Path, scale: int, border: str, crop:
             "Name another folder.",
         )
     images = by_stem(source)
+    if others := left_out(source):
+        click.echo(f"{source}: {left_out_note(others)}", err=True)
     failed = 0
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,13 @@ from sreval.training.run import train as run_training
     help="Beside each checkpoint, keep the newest in files under 16 MB, for --from elsewhere; "
     "those of the discriminator may be left behind.",
 )
+@click.option(
+    "--different",
+    multiple=True,
+    metavar="FILE",
+    help="The name of a photograph that was refused as a test image and only looks like one; the "
+    "card will say so. May be given several times.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the folder.")
 def train(
     name: str,
@@ -74,6 +81,7 @@ def train(
     precision: str | None,
     start: Path | None,
     light: bool,
+    different: tuple[str, ...],
     resume: bool,
 ) -> None:
     """Train the model NAME (a name in models/, or the path of its folder).
@@ -98,6 +106,7 @@ def train(
         resume,
         minutes,
         next_time(until),
+        different,
     )
     outcome = run_training(request, line)
     if outcome.signal is not None:

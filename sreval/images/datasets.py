@@ -7,21 +7,27 @@ shows, so that one photograph in two sets is known as one.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from pydantic import Field
 
-from sreval import settings
-from sreval.config import Config, load_config
+from sreval.config import Config, UserPath, load_config
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
-from sreval.files import exists
-from sreval.images.io import list_images
+from sreval.files import exists, sha256_file
+from sreval.images.folders import left_out, list_images
+from sreval.images.known import (
+    KNOWN,
+    files_at,
+    known_files,
+    known_name,
+    known_names,
+    pair_folders,
+    require,
+)
 from sreval.images.names import composed, pair_parts
 from sreval.images.resize import Border, require_scale
+from sreval.settings import user_path
 
 
 @dataclass(frozen=True)
@@ -38,89 +44,19 @@ class Item:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named list of items at one scale; ``border`` is how a missing LR image is made."""
+    """A named list of items at one scale; ``border`` is how a missing LR image is made.
+
+    ``left_out`` are files beside the HR images that are images of a kind not read here.
+    """
 
     name: str
     scale: int
     items: tuple[Item, ...]
     border: Border = "replicate"
+    left_out: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class Known:
-    """What the package knows of a public data set."""
-
-    name: str
-    about: str
-    licence: str
-    scales: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class KnownFile:
-    """One public file: where it lies below a data folder, its size and its SHA-256."""
-
-    dataset: str
-    path: str
-    size: int
-    sha256: str
-
-
-_SELFEXSR = "pairs of Huang et al. 2015 (SelfExSR): HR cropped, LR by MATLAB bicubic"
-
-KNOWN = {
-    known.name: known
-    for known in (
-        Known("Set5", f"5 images, {_SELFEXSR}", "none stated; for research", (2, 3, 4)),
-        Known("Set14", f"14 images, {_SELFEXSR}", "none stated; for research", (2, 3, 4)),
-        Known("BSD100", f"100 images, {_SELFEXSR}", "BSDS: non-commercial research", (2, 3, 4)),
-        Known("Urban100", f"100 images, {_SELFEXSR}", "Flickr photographs, CC BY", (2, 4)),
-        Known(
-            "BSDS300-train",
-            "199 photographs for training or calibrating raters, without Set5's woman",
-            "BSDS: non-commercial research",
-            (),
-        ),
-        Known(
-            "demo",
-            "5 photographs that come with scikit-image, cropped to multiples of the scale",
-            "CC0 or public domain",
-            (2, 3, 4),
-        ),
-    )
-}
 
 DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
-
-
-@cache
-def known_files(dataset: str) -> tuple[KnownFile, ...]:
-    """The files of a public data set in the order of its list. Empty for ``demo``."""
-    rows = csv.DictReader(_resource("checksums.csv").splitlines())
-    training = dataset == "BSDS300-train"
-    return tuple(
-        KnownFile(
-            dataset,
-            f"train/bsds300_train/{row['file']}"
-            if training
-            else f"eval/{dataset}/{row['folder']}/{row['file']}",
-            int(row["bytes"]),
-            row["sha256"],
-        )
-        for row in rows
-        if row["dataset"] == dataset
-    )
-
-
-def pair_folders(scale: int) -> tuple[str, str]:
-    """Names of the HR and LR folder of a public data set at that scale."""
-    return ("HR" if scale == 4 else f"HR_x{scale}"), f"LR_x{scale}"
-
-
-def locate(dataset: str, scale: int) -> Path | None:
-    """The data folder that holds a public data set at that scale, or None."""
-    inside = f"eval/{dataset}/{pair_folders(scale)[0]}"
-    return next((d for d in settings.data_dirs() if (d / inside).is_dir()), None)
 
 
 def open_dataset(spec: str, scale: int = 4) -> Dataset:
@@ -129,16 +65,17 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, demo, any case), a folder of HR
     images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). What exists as
     a path is that path, whatever its name holds.
-    Raises UsageError for an unknown name or a scale that is none, DataError or ImageError for a
-    folder that is absent, empty, or holds two images of one stem.
+    Raises UsageError for an unknown name or a scale that is none, DataError for a public set of
+    which no whole copy with the published content is at hand, DataError or ImageError for a folder
+    that is absent, empty, or holds two images of one stem.
     """
     require_scale(scale)
-    by_case = {name.lower(): name for name in KNOWN}
-    if spec.lower() in by_case:
-        return _known(by_case[spec.lower()], scale)
+    known = known_name(spec)
+    if known is not None:
+        return _known(known, scale)
     if "=" in spec and not exists(spec):
         return _from_pair(spec, scale)
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if path.suffix == ".toml":
         return _from_toml(path)
     if path.is_dir():
@@ -152,8 +89,8 @@ class UserSet(Config):
     """A data set described in a TOML file; folders are relative to the file."""
 
     name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
-    hr: Path
-    lr: Path | None = None
+    hr: UserPath
+    lr: UserPath | None = None
     scale: int = Field(default=4, ge=2, le=16)
     border: Border = "replicate"
     names: dict[str, str] = Field(default_factory=dict)
@@ -166,23 +103,31 @@ def _known(name: str, scale: int) -> Dataset:
             f"{name} is a pool of photographs, not a set of HR/LR pairs.",
             "Name its folder to score on it.",
         )
-    if scale not in KNOWN[name].scales:
-        scales = ", ".join(map(str, KNOWN[name].scales))
-        raise UsageError(f"{name} has no scale {scale}.", f"It has {scales}.")
     if name == "demo":
         return _demo(scale)
-    root = locate(name, scale)
-    if root is None:
-        searched = ", ".join(str(d) for d in settings.data_dirs())
-        raise DataError(
-            f"{name} at scale {scale} is not in {searched}.",
-            f"Run `sreval data fetch {name}`, or set SREVAL_DATA to the folder that holds eval/.",
-        )
-    hr, lr = (root / "eval" / name / folder for folder in pair_folders(scale))
-    return _from_folders(name, hr, lr if lr.is_dir() else None, scale)
+    return published(name, scale, require(name, scale))
+
+
+def published(name: str, scale: int, root: Path) -> Dataset:
+    """A public data set at one scale, or a pool, as its list has it, below the folder ``root``.
+
+    Whether the files are there and are the published ones is for ``known.copies`` to say.
+    """
+    hr, lr = pair_folders(scale)
+    places = {Path(file.path): root / file.path for file in files_at(name, scale)}
+    names = known_names(name)
+    items = []
+    for place, path in places.items():
+        if place.parent.name == hr or not KNOWN[name].scales:
+            label, scene = names.get(place.stem, (place.stem, ""))
+            low = places.get(place.parent.with_name(lr) / place.name)
+            scene = scene or f"{name}/{place.stem}"
+            items.append(Item(name, place.stem, label, scene, path, low))
+    return Dataset(name, scale, tuple(items))
 
 
 def _demo(scale: int) -> Dataset:
+    files_at("demo", scale)
     import skimage.data
 
     folder = Path(skimage.data.__file__).parent
@@ -210,8 +155,8 @@ def _from_folder(folder: Path, scale: int) -> Dataset:
 
 def _from_pair(spec: str, scale: int) -> Dataset:
     parts = pair_parts(spec)
-    hr = Path(parts["hr"]).expanduser()
-    lr = Path(parts["lr"]).expanduser() if "lr" in parts else None
+    hr = user_path(parts["hr"])
+    lr = user_path(parts["lr"]) if "lr" in parts else None
     return _from_folders(parts.get("name", hr.resolve().name), hr, lr, scale)
 
 
@@ -239,13 +184,34 @@ def _from_folders(
         {composed(image): text for image, text in (given or {}).items()}
         for given in (names, scenes)
     )
-    common = {**_known_names(name), **{image: (text, "") for image, text in names.items()}}
+    own_names = {image: (text, "") for image, text in names.items()}
+    common = {**_public_names(name, images), **own_names}
     items = []
     for stem, path in images.items():
         label, scene = common.get(stem, (stem, ""))
         scene = scenes.get(stem) or scene or f"{name}/{stem}"
         items.append(Item(name, stem, label, scene, path, low.get(stem)))
-    return Dataset(name, scale, tuple(items), border)
+    return Dataset(name, scale, tuple(items), border, tuple(left_out(hr)))
+
+
+def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, str]]:
+    """Common names and scenes of those images that are a public set's by content.
+
+    Any folder may be called Set5; its first image need not be Set5's baby.
+    """
+    names = known_names(name)
+    own = {file.sha256 for file in known_files(name)}
+    return {
+        stem: names[stem] for stem in names.keys() & images.keys() if _sha256(images[stem]) in own
+    }
+
+
+def _sha256(path: Path) -> str:
+    """The hash of a file, or "" of one that can't be read: who reads it next says why."""
+    try:
+        return sha256_file(path)
+    except OSError:
+        return ""
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
@@ -275,13 +241,3 @@ def _match_lr(
             )
         matched[stem] = path
     return matched
-
-
-@cache
-def _known_names(dataset: str) -> dict[str, tuple[str, str]]:
-    rows = csv.DictReader(_resource("names.csv").splitlines())
-    return {row["image"]: (row["name"], row["scene"]) for row in rows if row["dataset"] == dataset}
-
-
-def _resource(name: str) -> str:
-    return resources.files("sreval.images").joinpath(name).read_text(encoding="utf-8")

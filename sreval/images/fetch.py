@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import http.client
 import re
-import time
+import socket
+import ssl
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
@@ -11,15 +15,21 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sreval.errors import DataError
-from sreval.files import sha256_bytes, sha256_file, write_error
-from sreval.images.datasets import KnownFile
+from sreval.files import sha256_bytes, write_error
+from sreval.images.known import KnownFile, is_intact
 
 SELFEXSR = "https://github.com/jbhuang0604/SelfExSR/raw/master"
 BSDS500 = "https://github.com/BIDS/BSDS500/raw/master"
 
 _TRIES = 4
 _TIMEOUT_S = 30
+_PAUSE_S = 0.5
 _PARALLEL = 4
+
+_NOT_THERE = (403, 404, 410)
+_VAIN = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificationError, ValueError)
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
+"""Where the next try, and the next file, would fail as this one did."""
 
 
 def remote_path(file: KnownFile) -> str:
@@ -38,10 +48,8 @@ def remote_url(file: KnownFile, mirror: str | None = None) -> str:
     return f"{(mirror or home).rstrip('/')}/{remote_path(file)}"
 
 
-def is_intact(file: KnownFile, folder: Path) -> bool:
-    """Whether the file lies below ``folder`` with the bytes it should have."""
-    path = folder / file.path
-    return path.is_file() and path.stat().st_size == file.size and sha256_file(path) == file.sha256
+class NotThereError(DataError):
+    """One file that its source doesn't have, or has with other bytes; the others may be there."""
 
 
 def fetch(
@@ -53,8 +61,8 @@ def fetch(
     """Bring every file that isn't there intact below ``folder``; the number brought.
 
     ``progress`` is told each file once it stands. An interrupted file goes on where it broke
-    off. Raises DataError, after all others were brought, when a file can't be had or has other
-    bytes than it should.
+    off. Raises NotThereError, after all others were brought, when a source lacks a file or has it
+    with other bytes; DataError at once when the source can't be reached or the folder be written.
     """
     missing = []
     for file in files:
@@ -62,78 +70,111 @@ def fetch(
             progress(file)
         else:
             missing.append(file)
-    errors: list[DataError] = []
+    absent: list[NotThereError] = []
+    stop = threading.Event()
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        waiting = {pool.submit(_fetch_one, file, folder, mirror): file for file in missing}
+        waiting = {pool.submit(_fetch_one, file, folder, mirror, stop): file for file in missing}
         try:
             for done in as_completed(waiting):
                 try:
-                    done.result()
-                    progress(waiting[done])
-                except DataError as error:
-                    errors.append(error)
-        except KeyboardInterrupt:
+                    if done.result():
+                        progress(waiting[done])
+                except NotThereError as error:
+                    absent.append(error)
+        except BaseException:
+            stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    if errors:
-        raise DataError(
-            f"{len(errors)} of {len(missing)} files could not be fetched; the first: "
-            f"{errors[0].message}",
-            errors[0].remedy,
+    if absent:
+        raise NotThereError(
+            f"{len(absent)} of {len(missing)} files could not be fetched; the first: "
+            f"{absent[0].message}",
+            absent[0].remedy,
         )
     return len(missing)
 
 
-def _fetch_one(file: KnownFile, folder: Path, mirror: str | None) -> None:
+def _fetch_one(file: KnownFile, folder: Path, mirror: str | None, stop: threading.Event) -> bool:
+    """Whether the file was brought: not after ``stop``, which is set where no other can be."""
+    if stop.is_set():
+        return False
+    try:
+        _bring(file, folder, mirror, stop)
+    except NotThereError:
+        raise
+    except BaseException:
+        stop.set()
+        raise
+    return True
+
+
+def _bring(file: KnownFile, folder: Path, mirror: str | None, stop: threading.Event) -> None:
     target = folder / file.path
     part = target.with_name(target.name + ".part")
     url = remote_url(file, mirror)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(target, error) from error
-    reason = ""
     for attempt in range(_TRIES):
         try:
             _download(url, part, file.size)
             break
-        except (urllib.error.URLError, TimeoutError, ConnectionError, EOFError) as error:
-            reason = str(getattr(error, "reason", error))
-            if isinstance(error, urllib.error.HTTPError) and error.code in (403, 404, 410):
-                reason = f"HTTP {error.code}"
-                break
-            time.sleep(0.5 * 2**attempt)
-    data = part.read_bytes() if part.is_file() else b""
-    if len(data) < file.size:
-        raise DataError(
-            f"{url} could not be fetched ({reason or 'too short'}).",
-            "Run the same command again: what has come is kept.",
-        )
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            if error.code in _NOT_THERE:
+                raise NotThereError(
+                    f"{url} could not be fetched (HTTP {error.code}).",
+                    "Check the address given with --mirror, or fetch it from its home."
+                    if mirror
+                    else "The source has changed; name a copy of it with --mirror.",
+                ) from None
+            _again_or_give_up(url, error, attempt, stop)
+        except (OSError, http.client.HTTPException, ValueError, EOFError) as error:
+            _again_or_give_up(url, error, attempt, stop)
+    data = part.read_bytes()
     if sha256_bytes(data) != file.sha256:
         part.unlink(missing_ok=True)
-        raise DataError(
+        raise NotThereError(
             f"{url} is not the file it should be: its SHA-256 differs.",
             "Try again; if it stays so, the source has changed.",
         )
     part.replace(target)
 
 
+def _again_or_give_up(url: str, error: Exception, attempt: int, stop: threading.Event) -> None:
+    """Wait for the next try. Raises DataError where a further one is the last or would be vain."""
+    answered = isinstance(error, urllib.error.HTTPError)
+    reason = error if answered else getattr(error, "reason", error)
+    vain = isinstance(reason, _VAIN) or getattr(reason, "errno", None) in _UNREACHABLE
+    if vain or attempt + 1 == _TRIES or stop.wait(_PAUSE_S * 2**attempt):
+        raise DataError(
+            f"{url} could not be fetched ({reason}).",
+            "Check the network and the address, then run the same command again: what has come "
+            "is kept.",
+        ) from None
+
+
 def _download(url: str, part: Path, size: int) -> None:
+    """Bring a file's bytes to ``part``, from where an earlier try broke off.
+
+    Raises DataError where ``part`` can't be written, else whatever urllib raises.
+    """
     have = part.stat().st_size if part.is_file() else 0
     if have >= size:
         part.unlink()
         have = 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-        resumed = answer.status == 206
         try:
-            with part.open("ab" if resumed else "wb") as handle:
-                for block in _blocks(answer.read):
-                    handle.write(block)
+            # only now, so that a source that can't be reached leaves no empty folders behind
+            part.parent.mkdir(parents=True, exist_ok=True)
+            handle = part.open("ab" if answer.status == 206 else "wb")
         except OSError as error:
-            if isinstance(error, TimeoutError | ConnectionError):
-                raise
             raise write_error(part, error) from error
+        with handle:
+            for block in _blocks(answer.read):
+                try:
+                    handle.write(block)
+                    handle.flush()
+                except OSError as error:
+                    raise write_error(part, error) from error
     if part.stat().st_size < size:
         raise EOFError("the connection broke off")
 

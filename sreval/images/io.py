@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from sreval.errors import ImageError
-from sreval.files import require_text, sha256_bytes, sha256_file, write_atomic
+from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.deep import (
     MAX_BYTES,
     Pixels,
@@ -31,7 +32,6 @@ __all__ = [
     "Pixels",
     "encode_png",
     "hash_image",
-    "list_images",
     "read_hashed",
     "read_image",
     "read_pixels",
@@ -105,19 +105,21 @@ def hash_image(path: Path) -> str:
         raise _unreadable(path, error) from None
 
 
-def read_pixels(path: Path | str) -> Pixels:
+def read_pixels(path: Path | str, convert: bool = False) -> Pixels:
     """All an image file holds: uint8 or uint16, (H, W) or (H, W, 2 to 4), alpha last.
 
     Samples of fewer bits than their type (TIFF's 12, say) are stretched to it: white stays white.
+    With ``convert``, CMYK and YCbCr become sRGB, by the file's profile where it has one, and two
+    levels become grey; such images are refused otherwise.
     Raises ImageError as ``read_image`` does.
     """
     path = Path(path)
-    return _pixels(path, _read_bytes(path))
+    return _pixels(path, _read_bytes(path), convert)
 
 
-def _pixels(path: Path, data: bytes) -> Pixels:
+def _pixels(path: Path, data: bytes, convert: bool = False) -> Pixels:
     try:
-        return _decode(path, data)
+        return _decode(path, data, convert)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -141,29 +143,6 @@ def write_png(path: Path, image: Pixels) -> None:
     write_atomic(path, encode_png(image))
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder by name, hidden ones left out.
-
-    Raises ImageError if there is none, UsageError for a name that is no text.
-    """
-    if not folder.is_dir():
-        raise ImageError(f"No such folder: {folder}.", "Check the path.")
-    found = sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES
-        and not entry.name.startswith(".")
-        and not entry.is_dir()
-    )
-    if not found:
-        raise ImageError(
-            f"{folder} holds no images.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
-        )
-    for entry in found:
-        require_text(entry.name)
-    return found
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
@@ -181,7 +160,7 @@ def _unreadable(path: Path, error: OSError) -> ImageError:
     return ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.")
 
 
-def _decode(path: Path, data: bytes) -> Pixels:
+def _decode(path: Path, data: bytes, convert: bool) -> Pixels:
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
@@ -189,7 +168,7 @@ def _decode(path: Path, data: bytes) -> Pixels:
             raise
         return decode_tiff(path, data)
     with image:
-        _refuse(path, image)
+        _refuse(path, image, convert)
         deep = _is_deep(image, data)
         _bound(path, image, 2 if deep or image.mode.startswith("I;16") else 1)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -223,7 +202,7 @@ def _bound(path: Path, image: Image.Image, sample_bytes: int) -> None:
         raise too_much(path, math.prod(image.size) * samples * sample_bytes)
 
 
-def _refuse(path: Path, image: Image.Image) -> None:
+def _refuse(path: Path, image: Image.Image, convert: bool) -> None:
     expected = SUFFIXES.get(path.suffix.lower())
     # A multi-picture JPEG of a camera carries previews of the one photograph, not frames.
     kind = "JPEG" if image.format == "MPO" else image.format
@@ -235,7 +214,10 @@ def _refuse(path: Path, image: Image.Image) -> None:
     count: int = getattr(image, "n_frames", 1)
     if count > 1 and image.format != "MPO":
         raise frames(path, count)
-    if image.mode in _REFUSED_MODES and not (image.format == "PNG" and image.mode == "I"):
+    fine = {"1", "CMYK", "YCbCr"} if convert else set()
+    if image.format == "PNG":
+        fine |= {"I"}
+    if image.mode in _REFUSED_MODES and image.mode not in fine:
         what, remedy = _REFUSED_MODES[image.mode]
         raise ImageError(f"{path} {what}.", remedy)
     if image.format == "TIFF" and _tiff(image, 339) & {2, 3}:
@@ -243,6 +225,10 @@ def _refuse(path: Path, image: Image.Image) -> None:
 
 
 def _to_array(image: Image.Image) -> Pixels:
+    if image.mode in ("CMYK", "YCbCr"):
+        image = _to_srgb(image)
+    if image.mode == "1":
+        image = image.convert("L")
     if "transparency" in image.info and image.mode in ("P", "RGB", "L"):
         # one entry of the palette, or one colour, is transparent
         image = image.convert("LA" if image.mode == "L" else "RGBA")
@@ -253,6 +239,19 @@ def _to_array(image: Image.Image) -> Pixels:
     pixels = np.asarray(image)
     # Big-endian samples come as big-endian numbers.
     return pixels.astype(np.uint16) if image.mode.startswith("I;16") else pixels
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """By its own profile; without one, or where it is broken, by Pillow's plain formula."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        with suppress(ImageCms.PyCMSError, OSError):
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+            made = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+            if made is not None:
+                return made
+    return image.convert("RGB")
 
 
 def _tiff(image: Image.Image, tag: int) -> set[int]:

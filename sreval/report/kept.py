@@ -11,8 +11,9 @@ import pandas as pd
 
 from sreval.benchmark.results import MANIFEST, place, read_datasets, read_manifest
 from sreval.errors import DataError, ImageError, SrevalError
-from sreval.images.datasets import KNOWN, open_dataset
+from sreval.images.datasets import open_dataset
 from sreval.images.io import read_hashed
+from sreval.images.known import KNOWN
 
 UInt8 = npt.NDArray[np.uint8]
 

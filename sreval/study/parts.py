@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sreval.errors import UsageError
-from sreval.images.datasets import KNOWN
+from sreval.images.known import KNOWN, fetch_command
 from sreval.study.design import Calibration, DatasetPart, Gold, StudyDesign, WarmUp
 from sreval.study.draw import drawn_images, methods_of
 from sreval.study.manifest import Key, Manifest
@@ -72,7 +72,7 @@ def parts_of(design: StudyDesign, pool: Pool) -> Parts:
         """For each drawn image its versions."""
         known = pool.get(part.dataset, {})
         if not known:
-            problems.append(_not_at_hand(name, part.dataset))
+            problems.append(_not_at_hand(name, part.dataset, design))
             return []
         try:
             images = drawn_images(design, part, known)
@@ -106,7 +106,7 @@ def _rated(
     known = pool.get(part.name, {})
     name = "images.datasets"
     if not known:
-        problems.append(_not_at_hand(name, part.name))
+        problems.append(_not_at_hand(name, part.name, design))
         return ()
     for image in part.images:
         if image not in known:
@@ -120,8 +120,11 @@ def _rated(
     )
 
 
-def _not_at_hand(constraint: str, dataset: str) -> Problem:
-    known = dataset in KNOWN
-    remedy = f"Run `sreval data fetch {dataset}`, or set SREVAL_DATA." if known else ""
+def _not_at_hand(constraint: str, dataset: str, design: StudyDesign) -> Problem:
+    known, scale, remedy = KNOWN.get(dataset), design.images.scale, ""
+    if known and known.scales and scale not in known.scales:
+        remedy = f"Set images.scale to one of its scales, {', '.join(map(str, known.scales))}."
+    elif known:
+        remedy = f"Run `{fetch_command(dataset, scale)}`, or set SREVAL_DATA."
     what = f"the images of {dataset} are not at hand"
     return Problem(constraint, what, remedy or "Name a data set that is at hand.")

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sreval import settings
 from sreval.benchmark.pairs import Pair, read_pair
 from sreval.benchmark.results import place
 from sreval.benchmark.standing import standing
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
-from sreval.images.datasets import KNOWN, Dataset, Item, known_files, open_dataset
+from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.io import encode_png, read_hashed
+from sreval.images.known import KNOWN, require
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_parts, methods_of
 from sreval.study.manifest import Key
@@ -150,15 +150,7 @@ def open_pictures(name: str, scale: int) -> Dataset:
     if known is None or known.scales:
         dataset = open_dataset(name, scale)
         return dataset if dataset.name == name else _renamed(dataset, name)
-    inside = Path(known_files(name)[0].path).parent
-    folder = next((d / inside for d in settings.data_dirs() if (d / inside).is_dir()), None)
-    if folder is None:
-        searched = ", ".join(str(d) for d in settings.data_dirs())
-        raise DataError(
-            f"{name} is not in {searched}.",
-            f"Run `sreval data fetch {name}`, or set SREVAL_DATA to the folder that holds it.",
-        )
-    return _renamed(open_dataset(str(folder), scale), name)
+    return published(name, scale, require(name, scale))
 
 
 def _renamed(dataset: Dataset, name: str) -> Dataset:

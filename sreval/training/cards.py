@@ -195,12 +195,15 @@ def _data(run: FinishedRun) -> str:
     use = "The weights are for non-commercial use, as part of the data is.\n\n"
     absent = facts.get("by_hash_alone")
     compared = f", compared with {', '.join(absent)} by file hash alone" if absent else ""
+    told = "".join(
+        f" Different, as the trainer says: {pair}." for pair in facts.get("told_apart", ())
+    )
     unknown = f"Of those {NOT_STATED}, the licence is the trainer's to know.\n\n"
     aside = _aside(run)
     kept = f", of which {aside} kept aside and never trained on" if aside else ""
     return (
         f"{facts['photographs']} photographs, {facts['megapixels']:.0f} megapixels{kept}; manifest "
-        f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image{compared}.\n\n"
+        f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image{compared}.{told}\n\n"
         f"{use if non_commercial(licences) else ''}{unknown if NOT_STATED in licences else ''}"
         f"| licence | photographs |\n| --- | ---: |\n{rows}"
     )

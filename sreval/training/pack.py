@@ -2,9 +2,8 @@
 
 A pack holds every image one after the other as raw uint8 RGB, at high resolution and as the
 exact bicubic of images/ makes it at low resolution from the whole image. It lies in the cache
-folder under a key made from the files' paths, sizes and times, so that a second run opens it at
-once; the manifest's hash is made from the files' contents alone, so that it is the same on
-another machine.
+folder under a key made from the files' names and contents, so that a second run, which only hashes
+them, opens it at once; the manifest's hash is made from the contents alone.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ import numpy.typing as npt
 from sreval import settings
 from sreval.errors import DataError, ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic, write_error
-from sreval.images.io import SUFFIXES, read_image
+from sreval.images.folders import left_out, list_images
+from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.training.leaks import Fingerprint, fingerprint
 
@@ -72,6 +73,12 @@ class Pack:
         """Pixels at high resolution, mapped copy-on-write."""
         return np.memmap(self.folder / "high.bin", np.uint8, "c").reshape(-1, 3)
 
+    def image(self, place: int) -> UInt8:
+        """The image (H, W, 3) at a place of `photographs`, at high resolution."""
+        before = sum(p.height * p.width for p in self.photographs[:place])
+        height, width = self.photographs[place].height, self.photographs[place].width
+        return self.high[before : before + height * width].reshape(height, width, 3)
+
     @property
     def low(self) -> UInt8:
         """Pixels at low resolution, mapped copy-on-write."""
@@ -80,8 +87,8 @@ class Pack:
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""
         return [
-            Fingerprint(p.file, p.sha256, t)
-            for p, t in zip(self.photographs, self.thumbnails, strict=True)
+            Fingerprint(p.file, p.sha256, self.thumbnails[place], partial(self.image, place))
+            for place, p in enumerate(self.photographs)
         ]
 
 
@@ -90,17 +97,18 @@ def open_pack(
 ) -> Pack:
     """The pack of all photographs in some folders (searched deeply), made when there is none.
 
-    Grey, unreadable and tiny images are skipped, and named in `skipped`. Raises DataError when
-    a folder is missing, nothing usable is in them, or the cache can't be written.
+    Grey, unreadable and tiny images, and those of kinds that aren't read, are skipped, and named in
+    `skipped`. Raises ImageError when a folder is missing or holds no image, DataError when none of
+    them is usable or the cache can't be written.
     """
-    files = _photographs_in(folders)
-    listing = [[str(f), *_size_and_time(f)] for f in files]
-    key = sha256_bytes(json.dumps([_LAYOUT, scale, listing]).encode())[:16]
+    files, others = _photographs_in(folders)
+    listing = [(file.name, sha256) for file, sha256 in files.items()]
+    key = sha256_bytes(json.dumps([_LAYOUT, scale, listing, others]).encode())[:16]
     folder = settings.cache_dir() / "packs" / key
     if not (folder / "manifest.json").is_file():
         say(f"Packing {len(files)} photographs into {folder}")
         try:
-            _write_pack(files, scale, folder, say)
+            _write_pack(files, others, scale, folder, say)
         except OSError as error:
             raise write_error(folder, error) from error
     pack = _read_manifest(folder)
@@ -113,34 +121,42 @@ def open_pack(
     return pack
 
 
-def _photographs_in(folders: Sequence[Path]) -> list[Path]:
-    """The images of all folders, folder by folder, each once, in an order that a move keeps."""
+def _photographs_in(folders: Sequence[Path]) -> tuple[dict[Path, str], list[str]]:
+    """The images of all folders and their SHA-256, folder by folder, each once, in an order that a
+    move keeps; and the names of images of other kinds. A file that can't be read has "".
+    """
     files: dict[Path, None] = {}
+    others: list[str] = []
     for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"No such folder: {folder}.", "Check the path given with --data.")
-        found = sorted(f for f in folder.resolve().rglob("*") if f.suffix.lower() in SUFFIXES)
-        files |= dict.fromkeys(found)
-    if not files:
-        raise DataError(
-            f"No images in {_named(folders)}.", f"Known kinds: {', '.join(sorted(SUFFIXES))}."
-        )
-    return list(files)
+        files |= dict.fromkeys(list_images(folder.resolve(), deep=True))
+        others += left_out(folder.resolve(), deep=True)
+    with _threads() as pool:
+        return dict(zip(files, pool.map(_sha256, files), strict=True)), others
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def _sha256(file: Path) -> str:
     try:
-        found = file.stat()
+        return sha256_file(file)
     except OSError:  # a link that leads nowhere is skipped like any file that can't be read
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+        return ""
 
 
-def _write_pack(files: list[Path], scale: int, folder: Path, say: Callable[[str], None]) -> None:
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1))
+
+
+def _write_pack(
+    files: Mapping[Path, str],
+    others: Sequence[str],
+    scale: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> None:
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     _remove_abandoned(folder.parent)
     part.mkdir(parents=True, exist_ok=True)
-    photographs, skipped, thumbnails = [], [], []
+    photographs, thumbnails = [], []
+    skipped = [(name, "images of its kind are not read") for name in others]
     seen: dict[str, str] = {}
     try:
         with (part / "high.bin").open("wb") as high, (part / "low.bin").open("wb") as low:
@@ -192,26 +208,29 @@ def _remove_abandoned(packs: Path) -> None:
 _Decoded = tuple[Photograph, UInt8 | None, UInt8 | None, str]
 
 
-def _decoded(files: list[Path], scale: int) -> Iterator[_Decoded]:
+def _decoded(files: Mapping[Path, str], scale: int) -> Iterator[_Decoded]:
     """Each file decoded and downscaled, in order; a few are held at once."""
-    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        for first in range(0, len(files), _AT_ONCE):
-            group = files[first : first + _AT_ONCE]
-            yield from pool.map(_decode, group, [scale] * len(group))
+    listed = list(files.items())
+    with _threads() as pool:
+        for first in range(0, len(listed), _AT_ONCE):
+            group, hashes = zip(*listed[first : first + _AT_ONCE], strict=True)
+            yield from pool.map(_decode, group, hashes, [scale] * len(group))
 
 
-def _decode(file: Path, scale: int) -> _Decoded:
+def _decode(file: Path, sha256: str, scale: int) -> _Decoded:
     unknown = Photograph(file.name, "", 0, 0)
     try:
         image = read_image(file)
     except ImageError as error:
         return unknown, None, None, error.message
+    if _sha256(file) != sha256:
+        raise DataError(f"{file} changed while it was packed.", "Run the same command again.")
     if is_grey(image):
         return unknown, None, None, "it is grey"
     image = np.ascontiguousarray(crop_to_multiple(image, scale))
     if min(image.shape[:2]) < 4 * scale:
         return unknown, None, None, f"it has only {image.shape[1]}x{image.shape[0]} pixels"
-    photograph = Photograph(file.name, sha256_file(file), *image.shape[:2])
+    photograph = Photograph(file.name, sha256, *image.shape[:2])
     return photograph, image, downscale(image, scale), ""
 
 

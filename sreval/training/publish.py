@@ -13,7 +13,7 @@ import torch
 from sreval import content
 from sreval.errors import DataError, TrainingError, UsageError
 from sreval.files import write_atomic, write_error
-from sreval.images.datasets import locate
+from sreval.images.known import locate
 from sreval.metrics.lpips import trunk_file
 from sreval.metrics.protocol import get_protocol
 from sreval.networks.inference import Inference

@@ -50,6 +50,7 @@ class Request:
     file, or a folder of a light checkpoint, to begin from in place of what the recipe names. The
     length is `steps` updates, `minutes` of training, or the time up to `until`, instead of the
     profile's.
+    Photographs named in `different` may look like a test image: their owner says they show another.
     With `resume` a run goes on from the last checkpoint in `out`, or begins where there is none.
     """
 
@@ -65,6 +66,7 @@ class Request:
     resume: bool = False
     minutes: float | None = None
     until: datetime | None = None
+    different: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     # what may be missing is looked for before the photographs are packed
     check_validation(recipe)
     learner = Learner(recipe, device)
-    pack, by_hash_alone = _checked_pack(request.data, recipe, line)
+    pack, checked = _checked_pack(request, recipe, line)
     validator = Validator(recipe, device, pack)
     aside = kept_aside(pack, recipe.data.kept_aside)
     sampler = Sampler(pack, recipe.data, recipe.network, device, recipe.optimisation.seed, aside)
@@ -135,7 +137,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
                 f"Another run has written into {out} meanwhile.",
                 "Add --resume to go on with it, or give another --out.",
             )
-        facts = _facts(request, recipe, pack, by_hash_alone)
+        facts = _facts(request, recipe, pack) | checked
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
         if not checkpoints:
             (out / BEST).unlink(missing_ok=True)
@@ -244,6 +246,8 @@ def resume_command(request: Request, out: Path) -> str:
         words += ["--until", request.until.isoformat(timespec="minutes")]
     for key, value in (request.changes or {}).items():
         words += ["--set", f"{key}={_toml(value)}"]
+    for name in request.different:
+        words += ["--different", name]
     if request.device != "auto":
         words += ["--device", request.device]
     return shlex.join([*words, "--resume"])
@@ -301,9 +305,7 @@ def _resume(
         raise WeightsError(error.message, remedy) from error
 
 
-def _facts(
-    request: Request, recipe: Recipe, pack: Pack, by_hash_alone: Sequence[str]
-) -> dict[str, Any]:
+def _facts(request: Request, recipe: Recipe, pack: Pack) -> dict[str, Any]:
     """What a card will say of a run, that neither its checkpoint nor its weights hold.
 
     `folder` is that of a model which the package doesn't bring.
@@ -318,31 +320,37 @@ def _facts(
         "photographs": len(pack.photographs),
         "megapixels": pack.pixels / 1e6,
         "data_sha256": pack.sha256,
-        "by_hash_alone": list(by_hash_alone),
         "licences": count_licences(request.data, (p.file for p in pack.photographs)),
     }
 
 
 def _checked_pack(
-    folders: Sequence[Path], recipe: Recipe, line: ProgressLine
-) -> tuple[Pack, list[str]]:
-    """The pack, free of test images, and the evaluation sets that were compared by hash alone."""
-    pack = open_pack(folders, recipe.network.scale, line.say)
+    request: Request, recipe: Recipe, line: ProgressLine
+) -> tuple[Pack, dict[str, list[str]]]:
+    """The pack, free of test images, and what the card will say of that check.
+
+    That is the evaluation sets that were compared by hash alone, and the pairs that look alike and
+    are told apart by the request.
+    """
+    pack = open_pack(request.data, recipe.network.scale, line.say)
     tests, absent = evaluation_fingerprints()
-    refuse_leaks(pack.fingerprints(), tests)
+    told_apart = refuse_leaks(pack.fingerprints(), tests, request.different)
     line.say(
         f"{len(pack.photographs)} photographs, {pack.pixels / 1e6:.0f} megapixels, none of them a "
         f"test image of those at hand"
     )
     if absent:
-        line.say(f"Not at hand, so compared by file hash alone: {', '.join(absent)}")
+        listed = ", ".join(name + (f" ({why})" if why else "") for name, why in absent.items())
+        line.say(f"Not at hand, so compared by file hash alone: {listed}")
+    if told_apart:
+        line.say(f"Different, as --different says: {'; '.join(told_apart)}")
     if pack.skipped:
         line.say(f"Skipped {len(pack.skipped)}:")
         for name, why in pack.skipped[:_SKIPPED_SHOWN]:
             line.say(f"  {name}: {why}")
         if len(pack.skipped) > _SKIPPED_SHOWN:
             line.say(f"  all are listed in {pack.folder / 'manifest.json'}")
-    return pack, absent
+    return pack, {"by_hash_alone": list(absent), "told_apart": told_apart}
 
 
 def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: str) -> Progress:

@@ -156,13 +156,11 @@ def how_many_aside(photographs: int, count: int) -> int:
 def _middles(pack: Pack, places: tuple[int, ...]) -> Iterator[UInt8]:
     """The middles of some photographs at high resolution, at most _MIDDLE square."""
     side = _MIDDLE // pack.scale * pack.scale
-    ends = np.cumsum([photograph.height * photograph.width for photograph in pack.photographs])
     for place in places:
-        height, width = pack.photographs[place].height, pack.photographs[place].width
-        pixels = pack.high[ends[place] - height * width : ends[place]]
+        image = pack.image(place)
+        height, width = image.shape[:2]
         top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
-        image = pixels.reshape(height, width, 3)[top : top + side, left : left + side]
-        yield np.ascontiguousarray(image)
+        yield np.ascontiguousarray(image[top : top + side, left : left + side])
 
 
 def _middle(image: UInt8) -> UInt8:

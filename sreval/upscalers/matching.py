@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sreval.errors import DataError
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import list_images
+from sreval.images.folders import list_images
 from sreval.images.names import one_name
 
 PAIRS = "pairs.csv"

@@ -29,9 +29,14 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """All of a picture that is kept. Raises ImageError as ``images.io.read_pixels`` does."""
-    pixels = read_pixels(path)
+    """All of a picture that is kept; CMYK comes as sRGB, two levels as grey.
+
+    Raises ImageError as ``images.io.read_pixels`` does.
+    """
+    pixels = read_pixels(path, convert=True)
     profile = _profile(path)
+    if profile and profile[16:20] == b"CMYK":  # the header's colour space; the pixels are sRGB now
+        profile = None
     if pixels.ndim == 2:
         return Picture(pixels, None, profile)
     channels = pixels.shape[2]

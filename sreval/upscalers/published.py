@@ -8,6 +8,7 @@ from typing import Any
 from sreval.errors import DataError, ImageError
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import hash_image, read_hashed
+from sreval.settings import user_path
 from sreval.upscalers.base import UInt8, Upscaler
 from sreval.upscalers.matching import PAIRS, Matching, match_files
 
@@ -19,7 +20,7 @@ class PublishedImages(Upscaler):
     """
 
     def __init__(self, folder: str) -> None:
-        self._folder = Path(folder).expanduser()
+        self._folder = user_path(folder)
         if not self._folder.is_dir():
             raise DataError(f"No such folder: {folder}.", "Check the path after published:.")
         self.name = self._folder.resolve().name

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import skimage.data
 from PIL import Image
+
+from sreval.files import sha256_bytes
+from sreval.images.known import KnownFile
 
 IMAGES = {
     "eval/Set5/HR": ("img_001.png", "img_002.png"),
@@ -19,15 +23,27 @@ SIZE = 96, 64
 
 @pytest.fixture
 def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """SREVAL_DATA with nine crops of one photograph; LR images are made from them."""
+    """SREVAL_DATA with nine crops of one photograph as the public sets; LR is made from them."""
     photograph = Image.fromarray(skimage.data.coffee())
     root, left = tmp_path / "data", 0
+    files: list[KnownFile] = []
     for folder, names in IMAGES.items():
         (root / folder).mkdir(parents=True)
         for name in names:
             crop = photograph.crop((left, 200, left + SIZE[0], 200 + SIZE[1]))
             crop.save(root / folder / name)
             left += 60
+            data = (root / folder / name).read_bytes()
+            dataset = folder.split("/")[1].replace("bsds300_train", "BSDS300-train")
+            files.append(KnownFile(dataset, f"{folder}/{name}", len(data), sha256_bytes(data)))
+    # the commands run in processes of their own, to which these files must be the published ones
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "from sreval.images import known\nfrom sreval.images.known import KnownFile\n"
+        f"FILES = {files!r}\n"
+        "known.known_files = lambda name: tuple(file for file in FILES if file.dataset == name)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
     monkeypatch.setenv("SREVAL_DATA", str(root))
     monkeypatch.delenv("SREVAL_DATABASE", raising=False)
     return root

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,9 +15,8 @@ from typing import Any
 import pytest
 
 from sreval.errors import DataError
-from sreval.images import datasets
-from sreval.images.datasets import KnownFile, known_files
-from sreval.images.fetch import fetch, is_intact, remote_path, remote_url
+from sreval.images.fetch import fetch, remote_path, remote_url
+from sreval.images.known import KNOWN, KnownFile, is_intact, known_files, locate
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -25,6 +26,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.break_off: set[str] = set()
+        self.out_of_order = False
         self.ranges: list[str] = []
         self.asked: Counter[str] = Counter()
 
@@ -39,6 +41,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked[self.path] += 1
         data = self.server.files.get(self.path)
+        if self.server.out_of_order:
+            self.send_error(503)
+            return
         if data is None:
             self.send_error(404)
             return
@@ -63,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("sreval.images.fetch.time.sleep", lambda _: None)
+    monkeypatch.setattr("sreval.images.fetch._PAUSE_S", 0)
     running = Server()
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
@@ -139,12 +144,93 @@ def test_a_file_that_is_not_there_is_named(server: Server, tmp_path: Path) -> No
         fetch(files, tmp_path, server.url)
 
 
+@pytest.fixture
+def asked_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A machine without a network: no name resolves; those that were asked for."""
+    names: list[str] = []
+
+    def unknown(host: str, *_: object, **__: object) -> None:
+        names.append(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    return names
+
+
+def test_without_a_network_the_first_name_ends_it_and_nothing_is_left(
+    asked_names: list[str], tmp_path: Path
+) -> None:
+    files = known_files("Set5")[:12]
+    with pytest.raises(DataError, match="Temporary failure in name resolution"):
+        fetch(files, tmp_path / "data", "http://mirror.invalid")
+    assert 1 <= len(asked_names) <= 4  # one for each of those fetched at once, and no second try
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_refused_connection_ends_it_and_nothing_counts_as_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
+) -> None:
+    monkeypatch.delenv("SREVAL_DATA", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with socket.socket() as held:  # bound and not listening: whoever connects is refused
+        held.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{held.getsockname()[1]}"
+        ran = sreval("data", "fetch", "Set5", "--mirror", address)
+    assert ran.code == 1
+    assert "Connection refused" in ran.err
+    assert list(tmp_path.iterdir()) == []
+    listed = sreval("data", "list", "--json").out
+    assert {row["name"]: row["scales_at_hand"] for row in json.loads(listed)}["Set5"] == []
+
+
+def test_a_source_that_only_fails_is_given_up(server: Server, tmp_path: Path) -> None:
+    files = offered(server, 9)
+    server.out_of_order = True
+    with pytest.raises(DataError, match="503"):
+        fetch(files, tmp_path, server.url)
+    assert server.asked.total() <= 4 * 4  # four tries of each of the four fetched at once
+    server.out_of_order = False
+    assert fetch(files, tmp_path, server.url) == 9
+
+
+def test_what_is_no_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"mirror/data/Set5/.* could not be fetched"):
+        fetch(known_files("Set5")[:1], tmp_path, "mirror")
+
+
+def test_a_half_fetched_set_is_not_at_hand_and_is_completed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
+) -> None:
+    files = offered(server)
+    monkeypatch.setattr(
+        "sreval.images.known.known_files", lambda name: files if name == "Set5" else ()
+    )
+    monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
+    late = server.files.pop("/" + remote_path(files[1]))
+    command = ("data", "fetch", "Set5", "--to", tmp_path, "--mirror", server.url)
+    assert sreval(*command).code == 1
+    assert locate("Set5", 4) is None
+    server.files["/" + remote_path(files[1])] = late
+    assert sreval(*command).code == 0
+    assert locate("Set5", 4) == tmp_path
+
+
+def test_progress_is_shown_in_a_pipe(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
+) -> None:
+    files = offered(server, 5)
+    monkeypatch.setattr("sreval.images.known.known_files", lambda name: files)
+    ran = sreval("data", "fetch", "Set5", "--to", tmp_path, "--mirror", server.url)
+    lines = [line for line in ran.err.splitlines() if line.endswith("of 5 files")]
+    assert lines == [f"Set5: {number} of 5 files" for number in range(1, 6)]
+
+
 def test_the_command_fetches_one_scale_and_prints_the_folder(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
 ) -> None:
     files = offered(server)
     low = KnownFile("Set5", "eval/Set5/LR_x2/img_001.png", 1, hashlib.sha256(b"x").hexdigest())
-    monkeypatch.setattr("sreval.cli.data.known_files", lambda name: (*files, low))
+    monkeypatch.setattr("sreval.images.known.known_files", lambda name: (*files, low))
     ran = sreval("data", "fetch", "set5", "--to", tmp_path, "--mirror", server.url)
     assert ran.code == 0, ran.err
     assert ran.out.strip() == str(tmp_path)
@@ -165,7 +251,7 @@ def test_public_addresses_are_those_of_the_repositories() -> None:
 
 
 def test_every_public_file_is_known_once() -> None:
-    counts = {name: len(known_files(name)) for name in datasets.KNOWN}
+    counts = {name: len(known_files(name)) for name in KNOWN}
     assert counts == {
         "Set5": 30,
         "Set14": 84,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import sys
 import zlib
@@ -16,8 +15,8 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image
 
-from sreval.errors import DataError, ImageError, UsageError
-from sreval.images.io import list_images, read_image, read_pixels, write_png
+from sreval.errors import DataError, ImageError
+from sreval.images.io import read_image, read_pixels, write_png
 
 Array = npt.NDArray[Any]
 
@@ -354,26 +353,6 @@ def test_no_damage_does_more_than_refuse_the_file(tmp_path: Path, kind: str) -> 
             assert image.dtype == np.uint8
             assert image.ndim == 2 or image.shape[2] == 3
     assert read < len(data) / 3 * 2
-
-
-def test_a_folder_is_listed_by_name_without_what_is_hidden_or_no_image(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpeg", "notes.txt", ".hidden.png"):
-        (tmp_path / name).touch()
-    assert [path.name for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG"]
-
-
-def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.png")).touch()
-    with pytest.raises(UsageError, match=r"b'x\\xff\.png' is no text"):
-        list_images(tmp_path)
-
-
-def test_a_folder_without_images_says_which_kinds_are_known(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(ImageError, match=r"holds no images. Known kinds: .bmp, .jpeg, .jpg, .png"):
-        list_images(tmp_path)
-    with pytest.raises(ImageError, match="No such folder"):
-        list_images(tmp_path / "elsewhere")
 
 
 def test_a_full_disk_leaves_what_stood_there_before(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sreval.errors import DataError
+from sreval.errors import DataError, ImageError
 from sreval.images.io import read_image, write_png
+from sreval.images.known import KnownFile
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
 from sreval.training.leaks import evaluation_fingerprints, fingerprint, refuse_leaks
@@ -76,7 +78,7 @@ def test_the_first_of_two_packings_of_the_same_photographs_stands(
     shutil.copytree(photographs, tmp_path / "photos")
     first: list[Pack] = []
 
-    def other_process(files: list[Path], scale: int) -> Iterator[object]:
+    def other_process(files: dict[Path, str], scale: int) -> Iterator[object]:
         monkeypatch.undo()
         monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(os, "getpid", lambda: -1)
@@ -123,9 +125,9 @@ def test_unusable_images_are_skipped_and_named(photographs: Path, tmp_path: Path
 
 
 def test_no_folder_no_images_nothing_usable(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No such folder"):
+    with pytest.raises(ImageError, match="No such folder"):
         open_pack([tmp_path / "none"], 4)
-    with pytest.raises(DataError, match="No images in"):
+    with pytest.raises(ImageError, match="holds no images"):
         open_pack([tmp_path], 4)
     write_png(tmp_path / "grey.png", np.zeros((64, 64), np.uint8))
     with pytest.raises(DataError, match="it is grey"):
@@ -170,16 +172,19 @@ def test_a_turned_or_mirrored_test_image_is_found(
 def test_test_images_are_compared_whatever_their_scale_at_hand(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "eval/Set5/HR_x3"
-    folder.mkdir(parents=True)
-    (tmp_path / "eval/Set5/LR_x3").mkdir()
-    for number in range(1, 6):
-        shutil.copy(photographs / "coffee-a.png", folder / f"img_00{number}.png")
-        shutil.copy(photographs / "coffee-a.png", tmp_path / f"eval/Set5/LR_x3/img_00{number}.png")
+    names = [f"eval/Set5/{kind}_x3/img_001.png" for kind in ("HR", "LR")]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(photographs / "coffee-a.png", tmp_path / name)
+    data = (tmp_path / names[0]).read_bytes()
+    files = tuple(KnownFile("Set5", n, len(data), sha256(data).hexdigest()) for n in names)
+    monkeypatch.setattr(
+        "sreval.images.known.known_files", lambda name: files if name == "Set5" else ()
+    )
     monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
     tests, absent = evaluation_fingerprints()
-    assert len(tests) == 5
-    assert absent == ["Set14", "BSD100", "Urban100"]
+    assert len(tests) == 1
+    assert absent == {"Set14": "", "BSD100": "", "Urban100": ""}
 
 
 def test_different_photographs_pass(photographs: Path) -> None:

@@ -22,7 +22,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sreval.errors import DataError, SrevalError, TrainingError, UsageError, WeightsError
+from sreval.errors import (
+    DataError,
+    ImageError,
+    SrevalError,
+    TrainingError,
+    UsageError,
+    WeightsError,
+)
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import list_checkpoints
 from sreval.training.log import ProgressLine
@@ -467,7 +474,7 @@ def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path
     out = tmp_path / "run"
     bad: list[tuple[type[SrevalError], str, dict[str, object]]] = [
         (UsageError, "--data", {"data": []}),
-        (DataError, "No such folder", {"data": [tmp_path / "none"]}),
+        (ImageError, "No such folder", {"data": [tmp_path / "none"]}),
         (UsageError, "'gpu'", {"device": "gpu"}),
         (UsageError, "photos", {"changes": {"run.dataset": "photos"}}),
         (UsageError, "rgbb", {"changes": {"run.protocol": "rgbb"}}),

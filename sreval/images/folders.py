@@ -1,0 +1,70 @@
+"""What a folder of images holds: the one rule for every command that is given a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from sreval.errors import ImageError
+from sreval.files import require_text
+from sreval.images.io import SUFFIXES
+
+KINDS = f"Known kinds: {', '.join(sorted(SUFFIXES))}."
+
+_OTHER_KINDS = re.compile(
+    r"\.(apng|arw|avif|bpg|cr[23w]|dds|dib|dng|eps|exr|fits?|gif|hdr|hei[cf]|hif|icns|ico|jfif|jls|"
+    r"jp[2cefxm]|j2[ck]|jxl|jxr|mpo|nef|nrw|orf|p[abgnfp]m|pcx|pef|psb|psd|qoi|raf|ras|raw|rw2|sgi|"
+    r"sr2|srw|svgz?|tga|wbmp|wdp|xbm|xcf|xpm)",
+    re.IGNORECASE,
+)
+"""Endings of images that aren't read from folders: left out, but never without a word."""
+
+
+def list_images(folder: Path, deep: bool = False) -> list[Path]:
+    """The image files of a folder by name, those of its folders too if ``deep``.
+
+    What is hidden is left out, links are followed, and a folder that links lead to again is
+    looked into once. Raises ImageError if there is no image or a folder can't be read, UsageError
+    for a name that is no text.
+    """
+    found = sorted(file for file in _files(folder, deep) if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ImageError(f"{folder} holds no images.", KINDS)
+    for file in found:
+        require_text(file.name)
+    return found
+
+
+def left_out(folder: Path, deep: bool = False) -> list[str]:
+    """The names of images, by their endings, that ``list_images`` passes over: other kinds."""
+    return sorted(f.name for f in _files(folder, deep) if _OTHER_KINDS.fullmatch(f.suffix))
+
+
+def left_out_note(names: Sequence[str]) -> str:
+    """A sentence on images that were left out, the first of them named."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{len(names)} of other kinds left out: {', '.join(names[:5])}{more}. {KINDS}"
+
+
+def _files(folder: Path, deep: bool) -> list[Path]:
+    """The files of a folder, and deeply those below it, hidden ones left out."""
+    if not folder.is_dir():
+        raise ImageError(f"No such folder: {folder}.", "Check the path.")
+    found: list[Path] = []
+    seen = {folder.resolve()}
+
+    def unreadable(error: OSError) -> None:
+        raise ImageError(f"Can't read {error.filename}: {error.strerror}.", "Check the path.")
+
+    for at, inside, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        found += [Path(at) / name for name in files if not name.startswith(".")]
+        shown = [Path(at) / name for name in inside if deep and not name.startswith(".")]
+        inside.clear()
+        # a folder goes before the links to it, so that its files keep their own path
+        for path in sorted(shown, key=lambda path: (path.is_symlink(), path)):
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                inside.append(path.name)
+    return found
