@@ -9,6 +9,7 @@ import click
 
 from sreval.cli.output import progress_line
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, ImageError
+from sreval.files import write_error
 
 
 @click.command(epilog="Example: sreval upscale holiday --method srresnet-mse --out large")
@@ -86,7 +87,11 @@ def _check_target(
             f"{path} would be written over {target}, one of the pictures.",
             "Give another folder with --out.",
         )
-    if target.exists() and not replace:
+    try:
+        there = target.exists()
+    except OSError as error:
+        raise write_error(target, error) from None
+    if there and not replace:
         raise ImageError(
             f"{target} is there already; {path} was not enlarged.",
             "Give another folder with --out, or add --replace.",

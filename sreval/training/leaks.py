@@ -6,13 +6,14 @@ the least measured), turned and mirrored ones are looked for too; the most alike
 different photographs, each turned and mirrored in all ways, reach 0.936.
 
 Two views of sky and sea can be more alike than that, for a thumbnail shows little else than where
-it is light. So what is alike is looked at again: a 64x64 grid less its own blur, where only the
-detail is left. Copies at a third of the size and JPEG quality 10 still correlate by 0.72 there, the
-most alike of 34,000 pairs of different photographs by 0.33.
+it is light. So what is alike is looked at again: a 64x64 grid less its own blur, where only detail
+is left. Copies at a fifth of the size and JPEG quality 10 still have 0.62 of it, those cut by 3 %
+at an edge 0.72; the 25 pairs of different photographs with the most alike thumbnails 0.16 at most.
 """
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from sreval.images.known import EVALUATION_SETS, KNOWN, KnownFile, copies, known
 
 THUMBNAIL = 32
 ALIKE = 0.96
-_CLOSER, _BLUR, _ALIKE_CLOSER = 64, 2, 0.4
+_CLOSER, _BLUR, _BLOCKS, _ALIKE_CLOSER = 64, 2, 4, 0.5
 
 
 UInt8 = npt.NDArray[np.uint8]
@@ -75,13 +76,31 @@ def _unit(grid: Grid) -> Grid:
 
 
 def _closer_look(first: UInt8, second: UInt8) -> float:
-    """The correlation of two images' detail, of all positions of the second the greatest."""
-    side = min(_CLOSER, *first.shape[:2], *second.shape[:2])
+    """How far the detail of one image is that of another in any position: 1 for a copy."""
+    side = min(_CLOSER, *first.shape[:2], *second.shape[:2]) // _BLOCKS * _BLOCKS
     ours, theirs = (
-        _unit(grid - gaussian_filter(grid, _BLUR))
+        grid - gaussian_filter(grid, _BLUR)
         for grid in (_grid(image, side) for image in (first, second))
     )
-    return max(float((ours * view).sum()) for view in _views(theirs))
+    return max(_found_again(ours, view) for view in _views(theirs))
+
+
+def _found_again(ours: Grid, theirs: Grid) -> float:
+    """The mean correlation of the blocks of a square with those of another, up to a cell away.
+
+    That much a block moves where an edge was cut off. Blocks that hold more count for more.
+    """
+    size = len(ours) // _BLOCKS
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(theirs, 1), (size, size))
+    found, weights = 0.0, 1e-9
+    for top, left in itertools.product(range(0, len(ours), size), repeat=2):
+        block = ours[top : top + size, left : left + size]
+        others = near[top : top + 3, left : left + 3]
+        weight = float(np.linalg.norm(block))
+        lengths = np.maximum(np.linalg.norm(others, axis=(2, 3)), 1e-9)
+        found += float(((others * block).sum(axis=(2, 3)) / lengths).max())
+        weights += weight
+    return found / weights
 
 
 def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import re
+import socket
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sreval.errors import DataError, ImageError
 from sreval.images.io import read_image
-from sreval.metrics.lpips import lpips, trunk_file
+from sreval.metrics.lpips import TRUNKS, download_trunk, lpips, trunk_file
 from sreval.metrics.protocol import PROTOCOLS
 from sreval.metrics.scorer import score
 
@@ -76,3 +81,44 @@ def test_damaged_weights_are_named(
     monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
     with pytest.raises(DataError, match=f"{file} is damaged"):
         lpips(photograph, photograph)
+
+
+def test_torchvision_s_own_file_is_taken_from_the_weights_folder_by_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_weights: Path
+) -> None:
+    state = load_file(shared_weights / TRUNKS["alex"].file)
+    torch.save({**state, "classifier.6.bias": torch.zeros(1000)}, tmp_path / "whole")
+    data = (tmp_path / "whole").read_bytes()
+    file = tmp_path / f"alexnet-owt-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    monkeypatch.setitem(
+        TRUNKS, "alex", dataclasses.replace(TRUNKS["alex"], torchvision_file=file.name)
+    )
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
+    file.write_bytes(data[:-1])
+    black, white = (np.full((64, 64, 3), value, np.uint8) for value in (0, 255))
+    with pytest.raises(DataError, match=rf"{file} is damaged: its SHA-256 .* Remove it, and get"):
+        lpips(black, white)
+    file.write_bytes(data)
+    from_torchvision = lpips(black, white)
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(shared_weights))
+    assert from_torchvision == lpips(black, white) > 0
+
+
+def test_without_a_network_the_remedy_names_a_file_that_can_be_had_and_where_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    for net in ("alex", "vgg"):
+        with pytest.raises(DataError, match=r"https://download\.pytorch\.org/") as error:
+            download_trunk("vgg" if net == "vgg" else "alex")
+        name = re.findall(r"models/(\S+\.pth)", error.value.message)[0]
+        (folder,) = re.findall(r"put it into (.*)\.", error.value.remedy)
+        Path(folder).mkdir(exist_ok=True)
+        (Path(folder) / name).touch()
+        assert trunk_file("vgg" if net == "vgg" else "alex") == Path(folder) / name

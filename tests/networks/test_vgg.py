@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
 
-from sreval.errors import WeightsError
+from sreval.errors import DataError, WeightsError
 from sreval.networks.vgg import FILES, NAMES, VGGFeatures, find_vgg, load_vgg
 from sreval.networks.weights import serialise
 
@@ -127,3 +128,23 @@ def test_missing_file_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch, tmp_
     assert str(tmp_path) in str(caught.value)
     (tmp_path / FILES[1]).touch()
     assert find_vgg() == tmp_path / FILES[1]
+
+
+def test_torchvision_s_own_file_is_read_by_its_hash(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = random_state()
+    torch.save({**state, "classifier.6.bias": torch.zeros(1000)}, tmp_path / "whole")
+    data = (tmp_path / "whole").read_bytes()
+    path = tmp_path / f"vgg19-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    monkeypatch.setattr("sreval.networks.vgg.WHOLE", path.name)
+    monkeypatch.setattr("sreval.networks.vgg.FILES", (path.name,))
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
+    path.write_bytes(data[:-1])
+    with pytest.raises(DataError, match="damaged"):
+        load_vgg(("vgg22",))
+    path.write_bytes(data)
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(serialise(state, {"input": TORCHVISION}))
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.equal(load_vgg(("vgg22",))(image)[0], load_vgg(("vgg22",), own)(image)[0])

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -55,6 +55,58 @@ def test_pack_is_opened_again_and_its_hash_travels(
     assert said == []
     shutil.copytree(photographs, tmp_path / "elsewhere")
     assert open_pack([tmp_path / "elsewhere"], 4).sha256 == pack.sha256
+
+
+def test_other_pixels_of_the_same_size_and_time_make_another_pack(
+    photographs: Path, tmp_path: Path
+) -> None:
+    image = read_image(photographs / "coffee-a.png")
+    path = tmp_path / "photos" / "a.bmp"
+    path.parent.mkdir()
+    packs = []
+    for pixels in (image, image[::-1]):
+        Image.fromarray(pixels).save(path)
+        os.utime(path, (1, 1))
+        packs.append(open_pack([path.parent], 4))
+        whole = crop_to_multiple(pixels, 4)
+        assert np.array_equal(packs[-1].high, whole.reshape(-1, 3))
+    assert packs[0].sha256 != packs[1].sha256
+
+
+def test_a_photograph_that_changes_while_it_is_packed_is_named(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "photos" / "a.png"
+    path.parent.mkdir()
+    shutil.copy(photographs / "coffee-a.png", path)
+
+    def read(file: Path) -> Any:
+        image = read_image(file)
+        shutil.copy(photographs / "chelsea-a.png", path)
+        return image
+
+    monkeypatch.setattr("sreval.training.pack.read_image", read)
+    with pytest.raises(DataError, match=r"a\.png changed while it was packed"):
+        open_pack([path.parent], 4)
+
+
+def test_all_of_a_folder_is_packed_links_too_and_what_is_left_out_is_named(
+    photographs: Path, tmp_path: Path
+) -> None:
+    names = sorted(path.name for path in photographs.iterdir())
+    folder = tmp_path / "all"
+    for inside, own in ((folder, names[:3]), (tmp_path / "other", names[3:])):
+        inside.mkdir()
+        for name in own:
+            shutil.copy(photographs / name, inside / name)
+    (folder / ".thumbnails").mkdir()
+    shutil.copy(photographs / names[0], folder / ".thumbnails" / "small.png")
+    (folder / "more").symlink_to("../other")
+    (folder / "round").symlink_to(".")
+    (folder / "x.avif").touch()
+    pack = open_pack([folder], 4)
+    assert [photograph.file for photograph in pack.photographs] == names
+    assert pack.skipped == (("x.avif", "images of its kind are not read"),)
 
 
 def test_the_hash_of_several_folders_is_of_their_order_and_not_of_their_names(
