@@ -37,7 +37,7 @@ from sreval.report.collect import collect
 from sreval.report.render import to_text
 from sreval.report.tables import build_table
 
-CHANGES = 6
+CHANGES = 3
 SIDE = 16
 NET = """
 import numpy as np

@@ -22,12 +22,15 @@ from sreval.errors import DataError
 
 
 def standing(
-    folders: Sequence[Path], say: Callable[[str], object] = lambda _: None
+    folders: Sequence[Path],
+    say: Callable[[str], object] = lambda _: None,
+    single: bool = False,
 ) -> pd.DataFrame:
     """The rows of all folders, each with its ``folder``, that hold for the data sets as they are.
 
     What a method scored before an image joined its data set, or before one changed, is left out
-    until the method is run again; ``say`` is told. Raises DataError as ``read_frame`` does, where
+    until the method is run again, and ``say`` is told; not where ``single`` images are wanted
+    rather than means. Raises DataError as ``read_frame`` does, where
     one name stands for two methods, and where one stands for two data sets.
     """
     frames = []
@@ -41,7 +44,8 @@ def standing(
             meanings |= {(str(folder), name, sha256): one for sha256, one in known.items()}
         for key, one in datasets.items():
             held.setdefault(key, []).append((folder, one))
-        frames.append(_whole(frame, datasets, say).assign(folder=str(folder)))
+        kept = frame if single else _whole(frame, datasets, say)
+        frames.append(kept.assign(folder=str(folder)))
     for several in held.values():
         for first, second in combinations(several, 2):
             _refuse_two_datasets(first, second)

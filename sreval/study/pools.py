@@ -43,7 +43,7 @@ def at_hand(design: StudyDesign, results: Sequence[Path] = ()) -> AtHand:
     opened = set(pool)
     scored: set[Key] = set()
     for folder in results:
-        frame = standing([folder])
+        frame = standing([folder], single=True)
         for row in frame[frame["scale"] == design.images.scale].to_dict("records"):
             scored.add((row["dataset"], row["image"], row["method"]))
             if row["dataset"] in names and row["dataset"] not in opened:

@@ -167,7 +167,7 @@ def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
     """What the folders' results say was scored, by key."""
     found: dict[Key, _Scored] = {}
     for folder in folders:
-        frame = standing([folder])
+        frame = standing([folder], single=True)
         frame = frame[frame["scale"] == scale].drop_duplicates(["dataset", "image", "method"])
         for row in frame.to_dict("records"):
             key = (row["dataset"], row["image"], row["method"])
