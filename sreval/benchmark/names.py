@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sreval.benchmark.results import (
@@ -85,7 +86,7 @@ class Names:
                     f"{self._folder} has results of another data set called {dataset.name!r}: "
                     f"{there}, not {here}.",
                     f"Give this one a name of its own, as in "
-                    f"`--dataset {self._renamed(dataset)}`, or name another --out.",
+                    f"`--dataset {quote(self._renamed(dataset))}`, or name another --out.",
                 )
             self._sources[name] = here
         self._write()

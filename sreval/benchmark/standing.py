@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -117,5 +118,5 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
         raise DataError(
             f"{method} is not one method in these results: {'; '.join(parts)}.",
             f"Run it on {' and '.join(names)} again in one command, as in "
-            f"`--method {method}={latest.specification}`.",
+            f"`--method {quote(f'{method}={latest.specification}')}`.",
         )

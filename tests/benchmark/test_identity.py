@@ -400,13 +400,13 @@ def test_two_data_sets_of_one_name_are_refused_and_the_remedy_keeps_both(
     sreval: Sreval, work: Path, photograph: UInt8
 ) -> None:
     images(work / "A/HR", photograph, "ant", "bee")
-    images(work / "B/HR", photograph, "cow")
+    images(work / "B 2/HR", photograph, "cow")
     run(sreval, "bicubic", data=("A/HR",))
     before = Path("r/results.csv").read_bytes()
-    refused = run(sreval, "bicubic", data=("B/HR",))
+    refused = run(sreval, "bicubic", data=("B 2/HR",))
     assert refused.code == 2
     said = sentence(refused)
-    assert f"another data set called 'HR': {work}/A/HR, not {work}/B/HR." in said
+    assert f"another data set called 'HR': {work}/A/HR, not {work}/B 2/HR." in said
     assert Path("r/results.csv").read_bytes() == before
     assert not Path("r/journal.jsonl").exists()
     remedy = re.search(r"`--dataset (.*?)`", said)
