@@ -40,7 +40,7 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{own}.{os.getpid()}-{threading.get_ident()}.part")
 
 
-def read_hashed(path: Path) -> bytes:
+def read_named_hash(path: Path) -> bytes:
     """The bytes of a file whose name ends in the first digits of their SHA-256, as torch.hub's do.
 
     Raises DataError for other bytes, which a download that broke off leaves.

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from sreval.errors import DataError, ImageError
-from sreval.files import read_hashed, sha256_bytes, write_atomic, write_error
+from sreval.files import read_named_hash, sha256_bytes, write_atomic, write_error
 from sreval.images.io import write_png
 from sreval.settings import user_path
 from sreval.training.licences import count_licences
@@ -140,7 +140,7 @@ def test_a_file_named_by_its_hash_has_that_hash(tmp_path: Path) -> None:
     data = os.urandom(99)
     good = tmp_path / f"net-{sha256_bytes(data)[:8]}.pth"
     good.write_bytes(data)
-    assert read_hashed(good) == data
+    assert read_named_hash(good) == data
     good.write_bytes(data[:-1])
     with pytest.raises(DataError, match=rf"damaged.*https://download\.pytorch\.org/.*{good.name}"):
-        read_hashed(good)
+        read_named_hash(good)

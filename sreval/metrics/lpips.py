@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from sreval import settings
 from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
-from sreval.files import read_hashed, sha256_file
+from sreval.files import read_named_hash, sha256_file
 from sreval.images.arrays import as_colour, require_image, require_pair
 
 UInt8 = npt.NDArray[np.uint8]
@@ -154,7 +154,7 @@ def _trunk_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        data = io.BytesIO(read_hashed(path))
+        data = io.BytesIO(read_named_hash(path))
         state: dict[str, torch.Tensor] = torch.load(data, map_location="cpu", weights_only=True)
         return state
     except DataError:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sreval import settings
 from sreval.errors import WeightsError
-from sreval.files import TORCHVISION, read_hashed, write_atomic
+from sreval.files import TORCHVISION, read_named_hash, write_atomic
 from sreval.networks.weights import read_tensors, serialise
 
 BLOCKS = (2, 2, 4, 4, 4)
@@ -123,7 +123,7 @@ def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
 
 def _read_whole(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Torchvision's own file, and what a file of sreval's would say of it."""
-    tensors = torch.load(io.BytesIO(read_hashed(path)), map_location="cpu", weights_only=True)
+    tensors = torch.load(io.BytesIO(read_named_hash(path)), map_location="cpu", weights_only=True)
     return tensors, {"input": _TORCHVISION}
 
 
