@@ -186,7 +186,8 @@ def test_when_every_image_fails_the_run_has_failed(
     assert "0 images computed, 0 taken over, 1 failed." in ran.err
     later = sreval("table", out)
     assert later.code == FAILED
-    assert sentence(later).endswith("holds no scores. Look at the failures in its manifest.")
+    assert "holds no scores: " in sentence(later)
+    assert "a.png is empty. Replace it. Leave that folder out, or run" in sentence(later)
 
 
 def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
