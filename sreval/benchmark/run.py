@@ -71,8 +71,7 @@ def run(
         frame = store.finish({**known, **_manifest(resolved, out, worker, command)})
     finally:
         store.close()
-    asked = _asked(frame, resolved)
-    return Outcome(frame, asked, worker.failures, worker.computed, worker.reused)
+    return Outcome(frame, asked(frame, resolved), worker.failures, worker.computed, worker.reused)
 
 
 def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
@@ -95,7 +94,8 @@ def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
     return held
 
 
-def _asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
+def asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
+    """The rows of a frame that a plan asked for."""
     plan = resolved.plan
     return frame[
         frame["method"].isin([method.name for method in resolved.methods])

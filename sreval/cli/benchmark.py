@@ -129,7 +129,7 @@ def _summary(outcome: Any, resolved: Any, out: Path, as_json: bool) -> None:
         click.echo(note, err=True)
     first = outcome.asked["protocol"] == resolved.protocols[0].name
     if outcome.asked.loc[first, "value"].notna().any():
-        _print_table(outcome, resolved, out)
+        _print_table(outcome.asked, resolved, out)
     click.echo(
         f"{outcome.computed} images computed, {outcome.reused} taken over, "
         f"{len(outcome.failures)} failed.",
@@ -138,13 +138,13 @@ def _summary(outcome: Any, resolved: Any, out: Path, as_json: bool) -> None:
     click.echo(str(out))
 
 
-def _print_table(outcome: Any, resolved: Any, out: Path) -> None:
+def _print_table(rows: Any, resolved: Any, out: Path) -> None:
+    """The table of what this run asked for, its failures included."""
+    from sreval.benchmark.run import asked
     from sreval.report.collect import select, with_failures
     from sreval.report.render import to_text
     from sreval.report.tables import build_table
 
-    rows = with_failures(outcome.asked, [out])
-    for column, asked in (("method", resolved.methods), ("dataset", resolved.datasets)):
-        rows = rows[rows[column].isin([one.name for one in asked])]
-    rows = select(rows, resolved.protocols[0].name, resolved.plan.scale)
-    click.echo(to_text(build_table(rows), use_colour()))
+    frame = asked(with_failures(rows, [out]), resolved)
+    frame = select(frame, resolved.protocols[0].name, resolved.plan.scale)
+    click.echo(to_text(build_table(frame), use_colour()))

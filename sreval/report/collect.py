@@ -155,6 +155,7 @@ def _failures(folder: Path) -> pd.DataFrame:
             "scale": dataset.scale,
             "method": method,
             "image": image,
+            "scene": found.scene,
             "protocol": protocol,
             "protocol_sha256": sha256,
             "metric": metric,
