@@ -4,8 +4,7 @@ Random sequences of changes: methods renamed, added, dropped, a name given to an
 weights trained anew, modules and published images edited, photographs removed, added and replaced,
 data sets dropped and added, two folders of one name, runs killed. After each change the benchmark
 runs into the old folder and into a fresh one, and the scores are compared, after every other one
-the printed tables as well. Writes cache.json and
-cache.md; exits with 1 when any differ.
+the printed tables as well. Writes cache.json and cache.md; exits with 1 when any differ.
 
 Example: python -m benchmarks.cache --sequences 20 --out build/bench
 """
