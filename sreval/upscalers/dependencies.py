@@ -76,8 +76,12 @@ def split_files(text: str) -> tuple[str, dict[str, Path]]:
 def forget_modules() -> None:
     """Let every module that a function has loaded be imported anew, with all that it reads.
 
-    Within one process Python would go on with what it has read before.
+    Within one process Python would go on with what it has read before. That holds for what a run
+    loaded and didn't come to ask for, too: it was refused, or stopped.
     """
+    here = Path.cwd()
+    for name in set(sys.modules) - _others if _others else ():
+        _see(name, here)
     for name, seen in _loaded.items():
         if sys.modules.get(name) is seen.module and name not in _others:
             del sys.modules[name]

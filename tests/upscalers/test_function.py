@@ -17,6 +17,7 @@ from sreval.images.datasets import Item
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
 from sreval.upscalers import Upscaler, make_upscaler
+from sreval.upscalers.dependencies import forget_modules
 
 UInt8 = npt.NDArray[np.uint8]
 Make = Callable[..., Upscaler]
@@ -192,3 +193,19 @@ def test_a_grey_image_of_a_set_is_scored_as_nearest_scores_it(
     wide = frame.pivot(index=["image", "protocol", "metric"], columns="method", values="value")
     assert len(wide) == 2 * 3 * 2
     assert (wide["up"] == wide["nearest"]).all()
+
+
+def test_what_a_refused_run_loaded_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module, helper = tmp_path / "refused_net.py", tmp_path / "refused_helper.py"
+    low = np.full((4, 4, 3), 100, np.uint8)
+    module.write_text("import refused_helper\n\ndef up(lr):\n    return refused_helper.up(lr)\n")
+    for value in (10, 200):
+        forget_modules()
+        helper.write_text(
+            f"import numpy as np\n\ndef up(lr):\n    return np.full((16, 16, 3), {value:.1f})\n"
+        )
+        method = make_upscaler("python:refused_net:up")  # nobody asks what it is
+        assert (method.upscale(low, 4, ITEM) == value).all()
