@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sreval.benchmark.results import MANIFEST, place, read_datasets, read_manifest
+from sreval.benchmark.results import MANIFEST, Held, place, read_datasets, read_manifest
 from sreval.errors import DataError, ImageError, SrevalError
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_hashed
@@ -37,23 +38,27 @@ def hr_image(row: pd.Series) -> UInt8:
     """
     folder, key = Path(row["folder"]), place(row["dataset"], row["scale"])
     held = read_datasets(read_manifest(folder), folder / MANIFEST).get(key)
-    candidates = [folder / "inputs" / key / "HR" / f"{row['image']}.png"]
-    if held and row["image"] in held.images:
-        candidates.append(Path(held.images[row["image"]].hr))
-    public = held is not None and held.source in KNOWN
-    if public:  # it may have moved since
-        with suppress(SrevalError):
-            items = open_dataset(row["dataset"], int(row["scale"])).items
-            candidates += [item.hr for item in items if item.image == row["image"]]
-    for path in candidates:
+    for path in _hr_files(row, held):
         image = _as_scored(path, row["hr_sha256"])
         if image is not None:
             return image
+    public = held is not None and held.source in KNOWN
     raise DataError(
-        f"The HR image of {row['dataset']}/{row['image']} is no longer what was scored: "
-        f"{candidates[-1]}.",
+        f"The HR image of {row['dataset']}/{row['image']} is no longer what was scored: {path}.",
         "Set SREVAL_DATA as for the benchmark." if public else "Run the benchmark again.",
     )
+
+
+def _hr_files(row: pd.Series, held: Held | None) -> Iterator[Path]:
+    """Where the HR image may be; last where a public set has it now, for that hashes all of it."""
+    key = place(row["dataset"], row["scale"])
+    yield Path(row["folder"]) / "inputs" / key / "HR" / f"{row['image']}.png"
+    if held and row["image"] in held.images:
+        yield Path(held.images[row["image"]].hr)
+    if held and held.source in KNOWN:
+        with suppress(SrevalError):
+            items = open_dataset(row["dataset"], int(row["scale"])).items
+            yield from (item.hr for item in items if item.image == row["image"])
 
 
 def _as_scored(path: Path, sha256: str) -> UInt8 | None:
