@@ -6,7 +6,7 @@ Every message names the thing and the bad value; ``remedy`` says what to do abou
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -61,6 +61,12 @@ class StatisticsError(SrevalError):
 
 class StoreError(SrevalError):
     """A database of votes that can't be reached, read or written, or that refuses something."""
+
+
+def listed(names: Sequence[Hashable], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:

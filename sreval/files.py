@@ -26,6 +26,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def sha256_or_empty(path: Path) -> str:
+    """SHA-256 of a file, or "" of one that can't be read: who reads it next says why."""
+    try:
+        return sha256_file(path)
+    except OSError:
+        return ""
+
+
 def sha256_bytes(data: bytes) -> str:
     """SHA-256 of bytes as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

@@ -19,7 +19,7 @@ from sreval.benchmark.results import (
     read_manifest,
 )
 from sreval.errors import DataError, UsageError
-from sreval.files import sha256_bytes, write_atomic
+from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
 from sreval.upscalers import Upscaler
@@ -187,11 +187,6 @@ def _under_way(path: Path) -> dict[str, Any]:
 
 def _are_unchanged(then: dict[str, str], now: dict[str, str]) -> bool:
     """Whether files are still what they were; those in ``now`` have just been read."""
-    return all(now.get(path) or _sha256(Path(path)) == sha256 for path, sha256 in then.items())
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return sha256_bytes(path.read_bytes())
-    except OSError:
-        return ""
+    return all(
+        now.get(path) or sha256_or_empty(Path(path)) == sha256 for path, sha256 in then.items()
+    )

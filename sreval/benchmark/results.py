@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.files import claim, write_atomic, write_error
 
 FORMAT = 2
@@ -314,10 +314,8 @@ def remarks(frame: pd.DataFrame) -> list[str]:
         for dataset, own in rows.groupby("dataset"):
             of = frame[frame["dataset"] == dataset]
             images, methods = list(own["image"].unique()), list(own["method"].unique())
-            named = ", ".join(images[:5]) + (" ..." if len(images) > 5 else "")
             under = "" if len(methods) == of["method"].nunique() else f" under {', '.join(methods)}"
-            parts.append(
-                f"{dataset} {len(images)} of {of['image'].nunique()} images ({named}){under}"
-            )
+            count = f"{len(images)} of {of['image'].nunique()} images"
+            parts.append(f"{dataset} {count} ({listed(images)}){under}")
         lines.append(f"{note}: {'; '.join(parts)}.")
     return lines

@@ -19,7 +19,7 @@ from sreval.benchmark.results import (
     read_frame,
     read_manifest,
 )
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 
 
 def standing(
@@ -78,7 +78,7 @@ def _whole(
     for (dataset, method), missing in lacking.items():
         say(
             f"{dataset}: scores of {method} are left out, it wasn't run on "
-            f"{', '.join(sorted(missing)[:5])}{' ...' if len(missing) > 5 else ''}, new or changed "
+            f"{listed(sorted(missing))}, new or changed "
             f"since. Run {method} on {dataset} again."
         )
     return frame[[key not in left_out for key in of_row]] if left_out else frame

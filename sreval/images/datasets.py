@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sreval.config import Config, UserPath, load_config
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
-from sreval.files import exists, sha256_file
+from sreval.files import exists, sha256_or_empty
 from sreval.images.folders import left_out, list_images
 from sreval.images.known import (
     KNOWN,
@@ -201,17 +201,8 @@ def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, st
     """
     names = known_names(name)
     own = {file.sha256 for file in known_files(name)}
-    return {
-        stem: names[stem] for stem in names.keys() & images.keys() if _sha256(images[stem]) in own
-    }
-
-
-def _sha256(path: Path) -> str:
-    """The hash of a file, or "" of one that can't be read: who reads it next says why."""
-    try:
-        return sha256_file(path)
-    except OSError:
-        return ""
+    both = names.keys() & images.keys()
+    return {stem: names[stem] for stem in both if sha256_or_empty(images[stem]) in own}
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

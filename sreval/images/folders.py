@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sreval.errors import ImageError
+from sreval.errors import ImageError, listed
 from sreval.files import require_text
 from sreval.images.io import SUFFIXES
 
@@ -44,8 +44,7 @@ def left_out(folder: Path, deep: bool = False) -> list[str]:
 
 def left_out_note(names: Sequence[str]) -> str:
     """A sentence on images that were left out, the first of them named."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{len(names)} of other kinds left out: {', '.join(names[:5])}{more}. {KINDS}"
+    return f"{len(names)} of other kinds left out: {listed(names)}. {KINDS}"
 
 
 def _files(folder: Path, deep: bool) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import UsageError, listed, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
 from sreval.report import paper
 from sreval.report.cells import NAMES
@@ -15,7 +15,6 @@ from sreval.report.sections import (
     column,
     figure,
     interval_column,
-    listed,
     p_value,
     printed,
     span,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, listed
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.sections import (
@@ -14,7 +14,6 @@ from sreval.report.sections import (
     column,
     in_order,
     interval_column,
-    listed,
     method_column,
     printed,
     vote_notes,

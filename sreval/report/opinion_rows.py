@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.report import paper
 from sreval.report.cells import (
     ALPHA,
@@ -23,7 +23,7 @@ from sreval.report.cells import (
     star,
 )
 from sreval.report.collect import scored
-from sreval.report.sections import INTERVAL_OF, SIMULATED, listed, stand_in_note
+from sreval.report.sections import INTERVAL_OF, SIMULATED, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
 from sreval.statistics.multiplicity import holm
 from sreval.statistics.opinion import INTERVALS, POOLED_WARNING, mean_of

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from sreval.errors import SrevalError, StatisticsError, UsageError, unknown_name
+from sreval.errors import SrevalError, StatisticsError, UsageError, listed, unknown_name
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.opinion_metrics import metrics
@@ -19,7 +19,6 @@ from sreval.report.sections import (
     column,
     in_order,
     interval_column,
-    listed,
     marks_of,
     method_column,
     p_value,

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from sreval.errors import ImageError
+from sreval.errors import ImageError, listed
 from sreval.metrics.conventions import CONVENTIONS
 from sreval.metrics.scorer import match_modes
 from sreval.report import paper
 from sreval.report.collect import scored
 from sreval.report.digits import fixed
 from sreval.report.kept import hr_image, sr_image
-from sreval.report.sections import figure, listed
+from sreval.report.sections import figure
 
 _BLOCK = ["dataset", "scale", "method"]
 """A block of the text: what one mean is over the images of."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,12 +183,6 @@ def to_records(section: Section) -> dict[str, Any]:
         "rows": rows,
         "notes": section.notes,
     }
-
-
-def listed(names: Sequence[Hashable], most: int = 5) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def is_text(cells: Sequence[str]) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sreval.errors import listed
 from sreval.report import paper
-from sreval.report.sections import listed
 from sreval.report.study_parts import counted
 from sreval.statistics.comparison import ADJUSTMENTS, compare_methods
 from sreval.study.data import ORPHAN, StudyData

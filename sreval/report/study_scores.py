@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.report.collect import collect, select
 from sreval.report.opinion_rows import check_stand_ins, scored_hashes
-from sreval.report.sections import listed
 from sreval.study.data import StudyData, rated
 from sreval.study.manifest import Stimulus
 

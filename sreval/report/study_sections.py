@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from sreval.errors import listed
 from sreval.report import paper
-from sreval.report.sections import Section, column, figure, listed, method_column, whole
+from sreval.report.sections import Section, column, figure, method_column, whole
 from sreval.report.study_parts import Part, Picture, counted, section
 from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor

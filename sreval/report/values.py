@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from sreval.errors import listed
 from sreval.report import paper
 from sreval.report.cells import NAMES
-from sreval.report.sections import listed
 
 _NAMED = 10
 """Images named in a note; of more, how many."""

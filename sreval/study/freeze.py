@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sreval.benchmark.provenance import code_version
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Key, Manifest, Stimulus
@@ -125,13 +125,12 @@ def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
         images.setdefault((method, dataset), []).append(image)
     lists: dict[str, list[str]] = {}
     for (method, dataset), names in images.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        some = f" ({', '.join(names[:_NAMED])}{more})"
+        some = f" ({listed(names, _NAMED)})"
         whole = len(names) == asked[method, dataset]
         lists.setdefault(method, []).append(dataset if whole else dataset + some)
-    listed = [f"{method} on {', '.join(sets)}" for method, sets in lists.items()]
+    told = [f"{method} on {', '.join(sets)}" for method, sets in lists.items()]
     return DataError(
-        f"{len(missing)} versions are not at hand: {'; '.join(listed)}.",
+        f"{len(missing)} versions are not at hand: {'; '.join(told)}.",
         "Benchmark those methods on those data sets and name the folder with --results; to try "
         "the study, let degraded originals take their places with --stand-ins.",
     )

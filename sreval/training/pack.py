@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from sreval import settings
 from sreval.errors import DataError, ImageError
-from sreval.files import sha256_bytes, sha256_file, write_atomic, write_error
+from sreval.files import sha256_bytes, sha256_or_empty, write_atomic, write_error
 from sreval.images.folders import left_out, list_images
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale
@@ -131,14 +131,7 @@ def _photographs_in(folders: Sequence[Path]) -> tuple[dict[Path, str], list[str]
         files |= dict.fromkeys(list_images(folder.resolve(), deep=True))
         others += left_out(folder.resolve(), deep=True)
     with _threads() as pool:
-        return dict(zip(files, pool.map(_sha256, files), strict=True)), others
-
-
-def _sha256(file: Path) -> str:
-    try:
-        return sha256_file(file)
-    except OSError:  # a link that leads nowhere is skipped like any file that can't be read
-        return ""
+        return dict(zip(files, pool.map(sha256_or_empty, files), strict=True)), others
 
 
 def _threads() -> ThreadPoolExecutor:
@@ -223,7 +216,7 @@ def _decode(file: Path, sha256: str, scale: int) -> _Decoded:
         image = read_image(file)
     except ImageError as error:
         return unknown, None, None, error.message
-    if _sha256(file) != sha256:
+    if sha256_or_empty(file) != sha256:
         raise DataError(f"{file} changed while it was packed.", "Run the same command again.")
     if is_grey(image):
         return unknown, None, None, "it is grey"

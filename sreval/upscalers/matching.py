@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import list_images
 from sreval.images.names import one_name
@@ -148,12 +148,8 @@ def _why(dataset: Dataset, files: Sequence[Path], found: Mapping[str, Path], twi
     left = [file.name for file in files if file not in set(found.values())]
     return (
         f"which file belongs to which image of {dataset.name} can't be told by name or number; "
-        f"no file for {_some(lacking)}, no image for {_some(left)}"
+        f"no file for {listed(lacking, 3)}, no image for {listed(left, 3)}"
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
@@ -175,7 +171,7 @@ def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
             if one_name(image) not in items:
                 raise DataError(
                     f"{line}: {dataset.name} has no image {image!r}.",
-                    f"Its images are {_some(list(items))}.",
+                    f"Its images are {listed(list(items), 3)}.",
                 )
             if not file or not (folder / file).is_file():
                 raise DataError(f"{line}: there is no file {file!r}.", f"Name one in {folder}.")
