@@ -7,11 +7,18 @@ kept aside, and the mean PSNR on the middles of those stands beside the time, un
 seed each. Writes optimisers.json and optimisers.md, on a GPU optimisers_gpu.*.
 
 Example: python -m benchmarks.optimisers --data photographs --minutes 1 --out build/bench
+
+Runs of one optimiser each, one core each, are put into one table afterwards:
+
+    for o in muon soap; do OMP_NUM_THREADS=1 python -m benchmarks.optimisers --data photographs \
+        --minutes 60 --precision fp32 --optimiser $o --out build/$o & done; wait
+    python -m benchmarks.optimisers --join build/muon/optimisers.json build/soap/optimisers.json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 import time
@@ -57,7 +64,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="a folder of photographs")
+    parser.add_argument("--data", type=Path, help="a folder of photographs")
+    parser.add_argument("--join", type=Path, nargs="+", help="results of runs, to be one table")
     parser.add_argument("--minutes", type=float, default=20, help="for each optimiser")
     parser.add_argument("--optimiser", choices=list(SETTINGS), action="append")
     parser.add_argument("--rate", type=float, help="the learning rate of all, not each one's own")
@@ -67,6 +75,13 @@ def main() -> int:
     parser.add_argument("--start", type=Path, help="weights to start from, not from scratch")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     given = parser.parse_args()
+    if given.join:
+        content = joined([json.loads(path.read_text()) for path in given.join])
+        write_results(given.out, "optimisers", content, "A race of optimisers", lines(content))
+        print(given.out / "optimisers.md")
+        return 0
+    if not given.data:
+        parser.error("--data is needed: a folder of photographs")
     device = torch.device(given.device)
     if device.type == "cpu":
         keep_freed_memory()  # as `sreval train` does
@@ -95,6 +110,15 @@ def main() -> int:
     write_results(given.out, name, content, "A race of optimisers", lines(content))
     print(given.out / f"{name}.md")
     return 0
+
+
+def joined(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """One content with the rows of all runs, which must have been made alike."""
+    first = runs[0]
+    for field in ("commit", "device", "threads", "minutes", "batch", "precision", "photographs"):
+        if any(run[field] != first[field] for run in runs):
+            raise SystemExit(f"the runs differ in {field}: {[run[field] for run in runs]}")
+    return first | {"rows": [row for run in runs for row in run["rows"]]}
 
 
 def recipe_of(optimiser: str, batch: int, precision: str, rate: float | None) -> Recipe:
