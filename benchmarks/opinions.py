@@ -29,8 +29,8 @@ from sreval.report.sections import Request
 from sreval.report.style import save_figure
 from sreval.statistics.arrays import Floats
 from sreval.statistics.ratings import Ratings
+from sreval.statistics.reading import read_ratings
 from sreval.statistics.recovery import Recovery, recover
-from sreval.study.imports import read_ratings
 from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
 
 GOAL_RATIO = 20.0
@@ -173,7 +173,7 @@ def whole_study(votes: int) -> dict[str, Any]:
         frame.to_csv(path, index=False)
         progress(f"a whole study of {len(frame)} votes")
         start = time.perf_counter()
-        checked = read_ratings(path)
+        checked = read_ratings(path).votes
         parts = {"read": time.perf_counter() - start}
         request = Request(scores=scores)
         for analysis in ANALYSES:

@@ -8,14 +8,15 @@ import click
 
 from sreval.cli.output import warn
 from sreval.cli.ratings import (
-    RATING_SCALE,
     RATINGS,
-    STIMULI,
     UNIT,
     WITHOUT,
+    Form,
+    better_options,
+    directions,
+    form_options,
+    load_opinions,
     load_scores,
-    load_votes,
-    parse_scale,
 )
 from sreval.report.collect import collect, select
 from sreval.report.figures import comparison_figure, parse_region, scores_figure
@@ -99,9 +100,9 @@ def scores(
 @click.option("--kind", required=True, type=click.Choice(list(KINDS)), help="What to show.")
 @click.option("--dataset", help="Needed where the votes are on several, but for raters, metrics.")
 @UNIT
-@STIMULI
-@RATING_SCALE
+@form_options
 @WITHOUT
+@better_options
 @click.option(
     "--results",
     "folders",
@@ -116,20 +117,21 @@ def opinions(
     kind: str,
     dataset: str | None,
     unit: Unit,
-    stimuli: Path | None,
-    rating_scale: str,
+    form: Form,
     without: tuple[str, ...],
+    higher: tuple[str, ...],
+    lower: tuple[str, ...],
     folders: tuple[Path, ...],
     protocol: str | None,
     out: Path,
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
-    ratings_scale = parse_scale(rating_scale)
-    votes = load_votes(ratings, stimuli, ratings_scale, without)
+    votes, better = load_opinions(ratings, form, without, directions(higher, lower))
     request = Request(
         unit=unit,
         interval=INTERVAL_OF[unit],
-        scale=ratings_scale,
+        scale=form.scale,
+        better=better,
         scores=load_scores(folders, protocol),
     )
     save_figure(opinion_figure(votes, kind, request, dataset), out)

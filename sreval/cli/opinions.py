@@ -9,14 +9,15 @@ import pandas as pd
 
 from sreval.cli.output import print_json
 from sreval.cli.ratings import (
-    RATING_SCALE,
     RATINGS,
-    STIMULI,
     UNIT,
     WITHOUT,
+    Form,
+    better_options,
+    directions,
+    form_options,
+    load_opinions,
     load_scores,
-    load_votes,
-    parse_scale,
 )
 from sreval.files import write_atomic
 from sreval.report.opinions import ANALYSES, analyse
@@ -55,9 +56,9 @@ from sreval.statistics.votes import stand_ins
 @click.option(
     "--reference", default="hr", show_default=True, help="The hidden reference, a method."
 )
-@STIMULI
-@RATING_SCALE
+@form_options
 @WITHOUT
+@better_options
 @click.option(
     "--results",
     "folders",
@@ -79,9 +80,10 @@ def opinions(
     level: float,
     adjustment: str,
     reference: str,
-    stimuli: Path | None,
-    rating_scale: str,
+    form: Form,
     without: tuple[str, ...],
+    higher: tuple[str, ...],
+    lower: tuple[str, ...],
     folders: tuple[Path, ...],
     protocol: str | None,
     factor: int | None,
@@ -92,16 +94,17 @@ def opinions(
 
     RATINGS is a CSV with the columns rater, image, method, score (and dataset, scene, kind, ...),
     a CSV matrix of one row a stimulus and one column a rater, or JSON [method][rater][image]. A
-    vote that was not cast is an empty cell, 0 in JSON.
+    vote that was not cast is an empty cell, null in JSON. A CSV of mean opinion scores with the
+    columns image, method, mos and metrics (psnr, ssim, ...) is read too, for --analyse metrics.
     """
-    scale = parse_scale(rating_scale)
-    votes = load_votes(ratings, stimuli, scale, without)
+    votes, better = load_opinions(ratings, form, without, directions(higher, lower))
     request = Request(
         unit=unit,
         interval=interval or INTERVAL_OF[unit],
         level=level,
         adjustment=adjustment,
-        scale=scale,
+        scale=form.scale,
+        better=better,
         reference=reference,
         scores=load_scores(folders, protocol, factor),
     )
@@ -111,7 +114,7 @@ def opinions(
     if as_json:
         records = [to_records(section) for section in sections]
         marks = {
-            "simulated": bool(votes["simulated"].astype(bool).any()),
+            "simulated": bool(votes["simulated"].any()),
             "stand_ins": stand_ins(votes),
         }
         print_json({"sections": records, "not_done": not_done, **marks})

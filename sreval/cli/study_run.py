@@ -13,8 +13,8 @@ import click
 from sreval.content import find
 from sreval.errors import UsageError
 from sreval.files import write_atomic
+from sreval.statistics.cells import guarded
 from sreval.store import invitations, privacy, raters, studies
-from sreval.store.csvs import guarded
 from sreval.store.database import Store, open_store
 from sreval.store.overview import overview
 from sreval.store.urls import default_url, parse_url

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sreval.cli.output import put, use_colour
-from sreval.cli.ratings import RATING_SCALE, STIMULI, WITHOUT, load_votes, parse_scale
+from sreval.cli.ratings import WITHOUT, Form, form_options, load_votes
 from sreval.content import find
 from sreval.files import write_atomic
 from sreval.report.collect import collect, select
@@ -23,7 +23,7 @@ from sreval.statistics.comparison import Unit
 
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "written", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
     "--layout",
@@ -49,8 +49,7 @@ from sreval.statistics.comparison import Unit
 @click.option(
     "--ratings", type=click.Path(path_type=Path), help="Votes on the same images, for rows of MOS."
 )
-@STIMULI
-@RATING_SCALE
+@form_options
 @WITHOUT
 @click.option(
     "--study",
@@ -69,7 +68,7 @@ from sreval.statistics.comparison import Unit
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file.")
 def table(
     folders: tuple[Path, ...],
-    form: str,
+    written: str,
     as_json: bool,
     layout: str,
     protocol: str | None,
@@ -81,8 +80,7 @@ def table(
     with_paper: bool,
     level: float,
     ratings: Path | None,
-    stimuli: Path | None,
-    rating_scale: str,
+    form: Form,
     without: tuple[str, ...],
     names: tuple[str, ...],
     database: str | None,
@@ -116,7 +114,7 @@ def table(
         level=level,
     )
     if ratings is not None:
-        votes = load_votes(ratings, stimuli, parse_scale(rating_scale), without)
+        votes = load_votes(ratings, form, without)
         votes, notes = scored_votes(frame, votes)
         check_same_stimuli(frame, votes)
         made = with_mos(
@@ -126,5 +124,5 @@ def table(
     made = replace(made, notes=[*made.notes, *left_out, *notes])
     if tests is not None:
         write_atomic(tests, tests_csv(made))
-    form = "json" if as_json else form
-    put(render(made, form, colour=out is None and use_colour()), out)
+    written = "json" if as_json else written
+    put(render(made, written, colour=out is None and use_colour()), out)

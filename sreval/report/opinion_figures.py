@@ -25,6 +25,7 @@ from sreval.report.style import COLUMN_MM, PAGE_MM, new_figure
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import compare_methods
 from sreval.statistics.opinion import mos_table
+from sreval.statistics.reading import is_means, needs_votes
 from sreval.statistics.votes import opinions
 
 _ROW_MM = 5.5
@@ -38,15 +39,16 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     methods = paper.sort_methods(list(map(str, counted["method"].unique())))
     figure = new_figure(PAGE_MM, 22 + _ROW_MM * len(methods))
     axes = figure.subplots()
-    values = range(scale.low, scale.high + 1)
-    shares = counted.groupby("method")["score"].value_counts(normalize=True).unstack(fill_value=0)
+    values = scale.scores()
+    step = ((counted["score"] - scale.low) / scale.spacing).round().astype(int)
+    shares = step.groupby(counted["method"]).value_counts(normalize=True).unstack(fill_value=0)
     left = np.zeros(len(methods))
-    for value, colour in zip(values, shades(len(values)), strict=True):
-        width = np.array([shares.at[m, value] if value in shares else 0.0 for m in methods])
+    for index, (value, colour) in enumerate(zip(values, shades(len(values)), strict=True)):
+        width = np.array([shares.at[m, index] if index in shares else 0.0 for m in methods])
         axes.barh(methods, width, left=left, color=colour, edgecolor="white", linewidth=0.4)
         for place, (start, share) in enumerate(zip(left, width, strict=True)):
             if share >= _WIDE_ENOUGH:
-                write(axes, start + share / 2, place, str(value), colour)
+                write(axes, start + share / 2, place, f"{value:g}", colour)
         left = left + width
     table = mos_table(votes, interval=request.interval, level=request.level).set_index("method")
     for place, method in enumerate(methods):
@@ -69,7 +71,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"Scores {scale.low} bad to {scale.high} excellent, dark to light. MOS with "
+        f"Scores {scale.low:g} bad to {scale.high:g} excellent, dark to light. MOS with "
         f"{request.level:.0%} interval, {first['interval']}, about {first['estimand']}",
     )
 
@@ -187,6 +189,8 @@ def opinion_figure(
     """
     if kind not in KINDS:
         raise unknown_name("kind of figure", kind, KINDS)
+    if is_means(votes) and kind != "metrics":
+        raise needs_votes(f"The figure of {kind}")
     names = sorted(map(str, votes["dataset"].unique()))
     if dataset is not None and dataset not in names:
         raise unknown_name("data set of these votes", dataset, names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
 from sreval.errors import UsageError, listed, unknown_name
@@ -21,14 +23,14 @@ from sreval.report.sections import (
     vote_notes,
 )
 from sreval.statistics.agreement import Agreement, metric_agreement
+from sreval.statistics.heads import MEAN
+from sreval.statistics.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.statistics.stimulus import stimulus_mos
 from sreval.statistics.votes import STIMULUS, opinions
 
 
 def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
     """Which metric follows the raters, per data set and overall."""
-    if request.scores is None:
-        raise UsageError("No benchmark results are given.", "Add --results FOLDER.")
     stimuli, names = join_scores(votes, request)
     names_of_sets = paper.sort_datasets(list(map(str, stimuli["dataset"].unique())))
     groups = [(name, stimuli[stimuli["dataset"] == name]) for name in names_of_sets]
@@ -36,7 +38,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
         groups.append(("all data sets", stimuli))
     frames, differences, notes = [], [], []
     for name, rows in groups:
-        found = metric_agreement(rows, {m: HIGHER_IS_BETTER[m] for m in names}, level=request.level)
+        found = metric_agreement(rows, directions(names, request), level=request.level)
         frames.append(found.frame().assign(dataset=name))
         differences += _differences(name, found)
         left = sum(found.excluded.values())
@@ -47,13 +49,21 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
 def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, list[str]]:
     """One row a stimulus with its MOS and metrics, and the metrics' names.
 
-    Raises UsageError when a rated stimulus has no results.
+    ``votes`` may be a table of mean opinion scores, which brings its metrics along where there
+    are no results. Raises UsageError when a rated stimulus has no results, or no metric is known.
     """
     scores = request.scores
+    if is_means(votes) and scores is None:
+        return _own_metrics(votes, request)
     if scores is None:
         raise UsageError("No benchmark results are given.", "Add --results FOLDER.")
     wide = scores.pivot(index=list(STIMULUS), columns="metric", values="value")
-    mos = stimulus_mos(votes, scale=request.scale)
+    if is_means(votes):
+        opinion = votes.set_index(list(STIMULUS))
+        mos, scene = opinion[[MEAN]], opinion["scene"]
+    else:
+        mos = stimulus_mos(votes, scale=request.scale)
+        scene = opinions(votes).groupby(list(STIMULUS))["scene"].first()
     for level in ("dataset", "method"):
         for name in mos.index.unique(level):
             if name not in wide.index.unique(level):
@@ -65,10 +75,42 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
             f"{listed(['/'.join(map(str, key)) for key in lacking])}.",
             "Benchmark the images that were rated.",
         )
-    scene = opinions(votes).groupby(list(STIMULUS))["scene"].first()
     joined = mos.join(wide).join(scene).reset_index()
-    joined["scene"] = joined["dataset"].astype(str) + "/" + joined["scene"].astype(str)
-    return joined, [metric for metric in METRICS if metric in wide]
+    return _by_scene(joined), [metric for metric in METRICS if metric in wide]
+
+
+def _by_scene(stimuli: pd.DataFrame) -> pd.DataFrame:
+    """Scenes of different data sets are different scenes."""
+    return stimuli.assign(scene=stimuli["dataset"] + "/" + stimuli["scene"])
+
+
+def _own_metrics(means: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, list[str]]:
+    metrics, others = own_metrics(means, request.better)
+    if not metrics:
+        raise UsageError(
+            f"The table has no metric that is known ({', '.join(METRICS)}).",
+            "Add --results FOLDER, or name columns by --higher-is-better and --lower-is-better"
+            f"{': ' + listed(others) if others else ''}.",
+        )
+    return _by_scene(metric_values(means, metrics)), metrics
+
+
+def own_metrics(means: pd.DataFrame, better: Mapping[str, bool]) -> tuple[list[str], list[str]]:
+    """The metrics that a table of means brings, known or named, and its other columns."""
+    further = {metric_key(str(name)): str(name) for name in means if name not in DESCRIBED}
+    named = {metric_key(name): name for name in (*METRICS, *better)}
+    metrics = [name for key, name in named.items() if key in further or name in better]
+    return metrics, [name for key, name in further.items() if key not in named]
+
+
+def directions(metrics: Sequence[str], request: Request) -> dict[str, bool]:
+    """Of each metric whether higher is better."""
+    return {name: request.better.get(name, HIGHER_IS_BETTER.get(name, True)) for name in metrics}
+
+
+def metric_name(metric: str) -> str:
+    """How a metric is printed."""
+    return NAMES.get(metric, metric)
 
 
 def _differences(dataset: str, found: Agreement) -> list[dict[str, object]]:
@@ -97,7 +139,7 @@ def _metric_sections(
     rows = [["data set", "metric", "PLCC", "95%", "SROCC", "95%", "KROCC", "RMSE", "n", "scenes"]]
     for (dataset, metric), group in frame.groupby(["dataset", "metric"], sort=False):
         of = {str(row["statistic"]): row for row in group.to_dict("records")}
-        cells = [str(dataset), NAMES[str(metric)]]
+        cells = [str(dataset), metric_name(str(metric))]
         for name in ("plcc", "srocc"):
             cells.append(figure(of[name]["estimate"], 3))
             cells.append(span(of[name]["low"], of[name]["high"], 3))
@@ -114,8 +156,8 @@ def _metric_sections(
         table = pd.DataFrame(differences)
         columns = {
             "data set": column("dataset"),
-            "first": lambda row: NAMES[row["first"]],
-            "second": lambda row: NAMES[row["second"]],
+            "first": lambda row: metric_name(row["first"]),
+            "second": lambda row: metric_name(row["second"]),
             "SROCC, difference": lambda row: fixed(row["difference"], 3, signed=True),
             "95%": interval_column(3, signed=True),
             "p adjusted": lambda row: p_value(row["p_adjusted"]),

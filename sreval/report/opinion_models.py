@@ -154,7 +154,7 @@ _P_IS = {"exact": "exact", "normal": "a normal approximation"}
 
 def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
     """The same rater on the same stimulus twice."""
-    found = retest_of(votes, request.scale)
+    found = retest_of(votes)
     change = found.change
     rows = [
         ("exact agreement", found.exact, np.nan, np.nan, "share of pairs"),

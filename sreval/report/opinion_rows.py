@@ -156,7 +156,7 @@ def _line(
             cells[method] = Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
         else:
             cells[method] = None
-    simulated = bool(rows["simulated"].astype(bool).any())
+    simulated = bool(rows["simulated"].any())
     return Line(dataset, "mos", cells, unit, simulated)
 
 
@@ -217,7 +217,7 @@ def _notes(
         )
     if unit == "pooled":
         notes.append(POOLED_WARNING)
-    if counted["simulated"].astype(bool).any():
+    if counted["simulated"].any():
         notes.append(f"MOS: {SIMULATED}")
     return notes
 

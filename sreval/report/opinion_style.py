@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from sreval.report import paper
 from sreval.report.sections import SIMULATED, marks_of, stand_in_note
+from sreval.statistics.reading import is_means
 from sreval.statistics.votes import opinions, stand_ins
 
 Shade = tuple[float, float, float, float]
@@ -55,11 +56,13 @@ def short_label(method: str) -> str:
 
 def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:
     """Add the line that says n and what intervals mean, and the marks of the votes."""
-    counted = opinions(votes)
+    counted = votes if is_means(votes) else opinions(votes)
     datasets = ", ".join(paper.sort_datasets(list(map(str, counted["dataset"].unique()))))
     images = len(counted[["dataset", "image"]].drop_duplicates())
     head = f"{datasets}: " if datasets else ""
-    counts = f"n = {len(counted)} votes, {counted['rater'].nunique()} raters, {images} images."
+    counts = f"n = {len(counted)} mean opinion scores, {images} images."
+    if not is_means(votes):
+        counts = f"n = {len(counted)} votes, {counted['rater'].nunique()} raters, {images} images."
     words = marks_of(counted)
     caption = f"{head}{counts} {text}.{' ' + SIMULATED if 'simulated' in words else ''}"
     if methods := stand_ins(counted):

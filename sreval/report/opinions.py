@@ -31,6 +31,7 @@ from sreval.statistics import conduct, screening
 from sreval.statistics.comparison import Comparison, compare_methods
 from sreval.statistics.opinion import mean_of, mos_table
 from sreval.statistics.ratings import Ratings
+from sreval.statistics.reading import is_means, needs_votes
 from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
 from sreval.statistics.votes import STIMULUS, opinions
 
@@ -187,8 +188,8 @@ def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screen
     found = [screening.bt500(ratings), screening.correlation_with_rest(ratings)]
     not_done = []
     by_default = {
-        "nearest": (request.scale.low, request.scale.low + 1),
-        request.reference: (request.scale.high - 1, request.scale.high),
+        "nearest": (int(request.scale.low), int(request.scale.low) + 1),
+        request.reference: (int(request.scale.high) - 1, int(request.scale.high)),
     }
     rules: dict[str, Callable[[], screening.Screening]] = {
         "straight-lining": lambda: conduct.straight_lining(votes),
@@ -255,6 +256,8 @@ def analyse(
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
         try:
+            if is_means(votes) and name != "metrics":
+                raise needs_votes(f"The analysis {name}")
             sections += ANALYSES[name](votes, request)
         except (StatisticsError, UsageError) as error:
             if names:

@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from scipy.interpolate import PchipInterpolator
 
 from sreval.errors import StatisticsError
-from sreval.metrics.scorer import HIGHER_IS_BETTER, UNITS
+from sreval.metrics.scorer import UNITS
 from sreval.report import paper
-from sreval.report.cells import NAMES
-from sreval.report.opinion_metrics import join_scores
+from sreval.report.opinion_metrics import directions, join_scores, metric_name
 from sreval.report.opinion_style import captioned, shades, short_label
 from sreval.report.sections import Request
 from sreval.report.style import PAGE_MM, look, new_figure
@@ -25,6 +24,9 @@ from sreval.statistics.reliability import sos_coefficient
 from sreval.statistics.votes import STIMULUS, opinions
 
 _MOST_NAMED_RATERS = 40
+_MOST_TICKS = 12
+_SHADES = 100
+"""In which the scores of a continuous scale are drawn."""
 
 
 def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
@@ -70,11 +72,13 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     order = np.argsort(np.nanmean(matrix, axis=1), kind="stable")
     raters = np.argsort(np.nanmean(matrix, axis=0), kind="stable")
     scale = request.scale
-    values = np.arange(scale.low, scale.high + 1)
+    step = scale.spacing or (scale.high - scale.low) / _SHADES
+    edges = np.arange(scale.low - step / 2, scale.high + step, step)
+    values = scale.scores() if len(edges) <= _MOST_TICKS else [scale.low, scale.high]
     figure = new_figure(PAGE_MM, 95)
     axes = figure.subplots()
-    colours = ListedColormap(shades(len(values))).with_extremes(bad="#ffffff")
-    norm = BoundaryNorm(np.arange(scale.low, scale.high + 2) - 0.5, len(values))
+    colours = ListedColormap(shades(len(edges) - 1)).with_extremes(bad="#ffffff")
+    norm = BoundaryNorm(edges, len(edges) - 1)
     shown = axes.imshow(
         matrix[order][:, raters].T, cmap=colours, norm=norm, aspect="auto",
         interpolation="nearest", rasterized=True,
@@ -117,8 +121,8 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"A mark a stimulus with two votes or more. Line: a ({scale.high} − MOS)(MOS − "
-        f"{scale.low}) with a = {a:.3f}, least squares (Hossfeld et al. 2011). Unit stimulus, "
+        f"A mark a stimulus with two votes or more. Line: a ({scale.high:g} − MOS)(MOS − "
+        f"{scale.low:g}) with a = {a:.3f}, least squares (Hossfeld et al. 2011). Unit stimulus, "
         "no interval",
     )
 
@@ -128,13 +132,13 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     stimuli, metrics = join_scores(votes, request)
     finite = stimuli[np.isfinite(stimuli[metrics].to_numpy(dtype=np.float64)).all(axis=1)]
     # Ranks don't depend on the mapping: the linear one gives the table's intervals, and soon.
-    better = {m: HIGHER_IS_BETTER[m] for m in metrics}
+    better = directions(metrics, request)
     found = metric_agreement(finite, better, level=request.level, mapping="linear")
     methods = paper.sort_methods(list(map(str, finite["method"].unique())))
     figure = new_figure(PAGE_MM, 82)
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
-        _metric_panel(axes, finite, metric, methods)
+        _metric_panel(axes, finite, metric, methods, better[metric])
         rho = found.statistics[metric]["srocc"]
         axes.set_title(f"ρ = {rho.estimate:.2f} ({rho.low:.2f} to {rho.high:.2f})", loc="left")
     panels[0].set_ylabel("MOS")
@@ -151,7 +155,9 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     )
 
 
-def _metric_panel(axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[str]) -> None:
+def _metric_panel(
+    axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[str], higher_is_better: bool
+) -> None:
     for index, method in enumerate(methods):
         rows = stimuli[stimuli["method"] == method]
         axes.plot(
@@ -159,11 +165,11 @@ def _metric_panel(axes: Axes, stimuli: pd.DataFrame, metric: str, methods: list[
             label=short_label(method), **look(index),
         )  # fmt: skip
     x = stimuli[metric].to_numpy(dtype=np.float64)
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    sign = 1 if higher_is_better else -1
     mapped = fit_mapped("logistic", sign * x, stimuli["mos"].to_numpy(), np.ones((1, x.size)))[0]
     places, first = np.unique(x, return_index=True)
     line = np.linspace(places[0], places[-1], 200)
     axes.plot(line, PchipInterpolator(places, mapped[first])(line), color="#555555", linewidth=1)
     unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
-    worse = "" if HIGHER_IS_BETTER[metric] else ", lower is better"
-    axes.set_xlabel(f"{NAMES[metric]}{unit}{worse}")
+    worse = "" if higher_is_better else ", lower is better"
+    axes.set_xlabel(f"{metric_name(metric)}{unit}{worse}")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from sreval.files import json_text
 from sreval.report.cells import Table
-from sreval.store.csvs import guarded
+from sreval.statistics.cells import guarded
 
 
 def records(table: Table) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.statistics.comparison import Unit
+from sreval.statistics.reading import is_means
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 SIMULATED = "Simulated data: no person gave these votes."
@@ -47,6 +48,8 @@ class Request:
     """Lowest and highest right score of a gold item, by method; None: the scale's ends."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
+    better: Mapping[str, bool] = field(default_factory=dict)
+    """Further metrics among the columns of a table of means, and whether higher is better."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,8 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 def vote_notes(votes: pd.DataFrame) -> list[str]:
     """What stands under every table: how many votes, what was left out and why, the marks."""
+    if is_means(votes):
+        return [f"{len(votes)} mean opinion scores, as given.", *mark_notes(votes)]
     counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
     left = exclusions(votes)
     reasons = "; ".join(f"{n} {why}" for why, n in left.items()) or "none"
@@ -147,8 +152,12 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
         f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli. "
         f"Rows left out: {reasons.rstrip('.')}."
     ]
-    if votes["simulated"].astype(bool).any():
-        notes.append(SIMULATED)
+    return notes + mark_notes(votes)
+
+
+def mark_notes(votes: pd.DataFrame) -> list[str]:
+    """What must be said of simulated raters and of stand-ins."""
+    notes = [SIMULATED] if votes["simulated"].any() else []
     if methods := stand_ins(votes):
         notes.append(stand_in_note(methods))
     return notes
@@ -156,7 +165,7 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
 
 def marks_of(votes: pd.DataFrame) -> list[str]:
     """The words that stand on every table and figure of these votes; empty for plain ones."""
-    words = ["simulated"] if votes["simulated"].astype(bool).any() else []
+    words = ["simulated"] if votes["simulated"].any() else []
     return words + (["stand-ins"] if stand_ins(votes) else [])
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats
 from sreval.statistics.intervals import Interval, student_mean
-from sreval.statistics.votes import ACR, STIMULUS, Scale
+from sreval.statistics.votes import STIMULUS
 from sreval.statistics.wilcoxon import SignedRank, signed_rank
 
 
@@ -52,7 +52,7 @@ def repeat_pairs(votes: pd.DataFrame) -> pd.DataFrame:
     return pairs.rename(columns={"score_first": "first", "score_second": "second"})
 
 
-def retest(votes: pd.DataFrame, scale: Scale = ACR) -> Retest:
+def retest(votes: pd.DataFrame) -> Retest:
     """How well raters agree with themselves (Ledig et al. 2017, supplement: the pilot study).
 
     Raises StatisticsError when there is no repeat.
@@ -74,23 +74,17 @@ def retest(votes: pd.DataFrame, scale: Scale = ACR) -> Retest:
         kappa=weighted_kappa(
             pairs["first"].to_numpy(dtype=np.float64),
             pairs["second"].to_numpy(dtype=np.float64),
-            scale,
         ),
         test=signed_rank(by_rater["second"], by_rater["first"]),
         unpaired=repeats - len(pairs),
     )
 
 
-def weighted_kappa(first: Floats, second: Floats, scale: Scale = ACR) -> float:
+def weighted_kappa(first: Floats, second: Floats) -> float:
     """Cohen's kappa with quadratic weights of two vectors of scores, NaN if all are one score.
 
-    Cohen 1968, Psychological Bulletin 70(4), weights (i - j)^2.
+    Cohen 1968, Psychological Bulletin 70(4), weights (i - j)^2. Written in moments, it is Lin's
+    concordance correlation coefficient (1989, Biometrics 45(1)), which any numbers have.
     """
-    size = scale.high - scale.low + 1
-    joint = np.zeros((size, size))
-    np.add.at(
-        joint, (first.astype(int) - scale.low, second.astype(int) - scale.low), 1 / first.size
-    )
-    weight = np.subtract.outer(np.arange(size), np.arange(size)) ** 2
-    chance = float((weight * np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum())
-    return 1 - float((weight * joint).sum()) / chance if chance else math.nan
+    chance = float(first.var() + second.var() + (first.mean() - second.mean()) ** 2)
+    return 1 - float(((first - second) ** 2).mean()) / chance if chance else math.nan

@@ -1,8 +1,7 @@
 """Tables as CSV that a spreadsheet can't be made to execute, and back without loss.
 
-A cell of text that begins with = + - @, a tab, a line end or an apostrophe gets an apostrophe
-before it (https://owasp.org/www-community/attacks/CSV_Injection); reading takes it away again.
-Numbers are written as they are. Lines end as RFC 4180 says; times are UTC, ISO 8601.
+Text is guarded as `sreval.statistics.cells` has it; reading takes the guard away again. Numbers
+are written as they are. Lines end as RFC 4180 says; times are UTC, ISO 8601.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ import datetime as dt
 import io
 from typing import TYPE_CHECKING, Any
 
+from sreval.statistics.cells import guarded, unguarded
+
 if TYPE_CHECKING:
     import pandas as pd
-
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
@@ -35,16 +34,7 @@ def from_csv(data: bytes) -> list[dict[str, str]]:
     for row in rows:
         if None in row or None in row.values():
             raise ValueError("a row has more or fewer cells than the header")
-    return [{key: _unguarded(value) for key, value in row.items()} for row in rows]
-
-
-def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
-
-
-def _unguarded(text: str) -> str:
-    return text[1:] if text.startswith("'") else text
+    return [{key: unguarded(value) for key, value in row.items()} for row in rows]
 
 
 def when(text: str) -> dt.datetime:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session as Transaction
 
+from sreval.statistics.cells import flag
 from sreval.store import audit
 from sreval.store.csvs import from_csv, when
 from sreval.store.enrolment import tombstone_hash
@@ -125,7 +126,7 @@ def _session(tx: Transaction, study: Study, row: Row, parts: Mapping[str, list[R
         study_id=study.id,
         number=int(row["rater_index"]),
         pseudonym=row["rater"],
-        simulated=_flag(row["simulated"]),
+        simulated=flag(row["simulated"]),
         created_at=when(row["created_at"]),
     )
     tx.add(rater)
@@ -138,7 +139,7 @@ def _session(tx: Transaction, study: Study, row: Row, parts: Mapping[str, list[R
         study_id=study.id,
         rater_id=rater.id,
         slot=int(row["slot"]),
-        holds_slot=_flag(row["holds_slot"]),
+        holds_slot=flag(row["holds_slot"]),
         algorithm=int(row["algorithm"]),
         stage=row["stage"],
         outcome=row["outcome"] or None,
@@ -148,7 +149,7 @@ def _session(tx: Transaction, study: Study, row: Row, parts: Mapping[str, list[R
         sitting_ends=",".join(ends.values()),
         pause_until=_optional(row["pause_until"], when),
         consent_version=row["consent_version"] or None,
-        accepted=_optional(row["decided"], _flag),
+        accepted=_optional(row["decided"], flag),
         accepted_reason=row["decided_reason"],
         created_at=when(row["created_at"]),
         seen_at=when(row["seen_at"]),
@@ -199,7 +200,3 @@ def _event(row: Row) -> dict[str, Any]:
 
 def _optional(value: Any, read: Any) -> Any:
     return read(value) if value not in (None, "") else None
-
-
-def _flag(text: str) -> bool:
-    return {"true": True, "false": False}[text]

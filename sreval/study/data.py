@@ -50,7 +50,7 @@ class StudyData:
     def simulated(self) -> bool:
         """Whether any vote or session is of a simulated rater."""
         return any(
-            bool(frame["simulated"].astype(bool).any())
+            bool(frame["simulated"].any())
             for frame in (self.votes, self.sessions)
             if "simulated" in frame
         )

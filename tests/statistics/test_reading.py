@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from sreval.errors import SrevalError
+from sreval.statistics.reading import read_ratings
 from sreval.statistics.votes import Scale
-from sreval.study.imports import read_ratings
 
 
 def write(folder: Path, text: str, name: str = "ratings.csv") -> Path:

@@ -1,0 +1,85 @@
+"""What a cell may mean: a name, a number, a flag, guarded text. One rule each, for all readers."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
+_FLAGS = {"true": True, "yes": True, "1": True, "1.0": True} | dict.fromkeys(
+    ("false", "no", "0", "0.0"), False
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_SHOWN = 40
+
+
+def guarded(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe is put before what might be.
+
+    https://owasp.org/www-community/attacks/CSV_Injection. ``unguarded`` takes it away again.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def unguarded(text: str) -> str:
+    """The text that ``guarded`` was given; any other text as it is."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def plain(text: str) -> str:
+    """A cell of a file as it is meant: without blanks around it and without its guard."""
+    return unguarded(text.strip()).strip()
+
+
+def identifier(value: object) -> str:
+    """A name as text: without blanks around it, in Unicode's form NFC; 3.0, a float, is '3'."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return unicodedata.normalize("NFC", str(value).strip())
+
+
+def flag(value: object) -> bool:
+    """True of true, yes and 1, False of false, no and 0, in any case, blanks around them or not.
+
+    Raises ValueError for anything else.
+    """
+    try:
+        return _FLAGS[str(value).strip().casefold()]
+    except KeyError:
+        raise ValueError(f"{shown(value)} is neither true nor false") from None
+
+
+def number(value: object) -> float:
+    """A finite number in decimal digits, with a point or a comma before its decimals.
+
+    Raises ValueError for anything else, and for 1,234, which may be meant as 1.234 or as 1234.
+    """
+    text = str(value).strip()
+    if not _THOUSANDS.fullmatch(text) and _NUMBER.fullmatch(with_point(text)):
+        found = float(with_point(text))
+        if math.isfinite(found):
+            return found
+    raise ValueError(f"{shown(value)} is no finite number")
+
+
+def with_point(text: str) -> str:
+    """A number's decimal comma as a point; any other text as it is."""
+    return text.replace(",", ".") if _COMMA.fullmatch(text) else text
+
+
+def is_number(value: object) -> bool:
+    """Whether ``number`` can read it."""
+    try:
+        number(value)
+    except ValueError:
+        return False
+    return True
+
+
+def shown(value: object) -> str:
+    """A value as messages quote it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -1,0 +1,259 @@
+"""One reader for opinions that were collected anywhere: long CSV, matrix CSV, JSON, MOS tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sreval.errors import DataError, StatisticsError, UsageError, listed
+from sreval.statistics.cells import is_number, number, plain
+from sreval.statistics.heads import (
+    MEAN,
+    UNNAMED,
+    Cells,
+    Heads,
+    all_heads,
+    columns_of,
+    filled_rows,
+    form_of,
+    head_key,
+    place_of,
+)
+from sreval.statistics.matrix import read_matrix
+from sreval.statistics.nested import read_json, read_nested, sheet_of
+from sreval.statistics.sheet import Sheet, parse, read_text
+from sreval.statistics.votes import (
+    ACR,
+    REQUIRED,
+    STIMULUS,
+    Scale,
+    check_votes,
+    flags,
+    mapped,
+    numbers,
+    refuse,
+    refuse_case,
+    row_number,
+)
+
+DESCRIBED = (*STIMULUS, "scene", MEAN, "simulated", "stand_in")
+"""The columns of a table of means that are no metrics."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file holds: ``table``, and ``notes`` on what was left alone or taken for granted.
+
+    ``table`` has one row a vote, as ``check_votes`` gives it; or, of mean opinion scores
+    (``is_means``), one row a stimulus with the columns dataset, image, method, scene, mos,
+    simulated, stand_in, and the file's further columns as text.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def votes(self) -> pd.DataFrame:
+        """The checked votes. Raises StatisticsError for a table of means."""
+        if is_means(self.table):
+            raise needs_votes("This")
+        return self.table
+
+
+def is_means(table: pd.DataFrame) -> bool:
+    """Whether a table that was read holds mean opinion scores instead of votes."""
+    return "score" not in table
+
+
+def needs_votes(what: str) -> StatisticsError:
+    """The error for an analysis of votes that is given a table of means."""
+    return StatisticsError(
+        f"{what} needs votes; this table has mean opinion scores.",
+        "Bring one row a vote, with the columns rater, image, method, score.",
+    )
+
+
+def read_ratings(
+    path: Path | str,
+    *,
+    scale: Scale = ACR,
+    stimuli: Path | None = None,
+    header: bool | None = None,
+    labels: bool | None = None,
+    missing: Sequence[str] = (),
+) -> Reading:
+    """The checked opinions in a file, whichever form it has.
+
+    - Long: a CSV whose first row names rater, image, method and score, or JSON with a list of
+      such objects; one row a vote. A row without a score is a vote not cast.
+    - Matrix: any other CSV, one row a stimulus and one column a rater, empty where no vote was
+      cast. ``header`` and ``labels`` say whether its first row and column hold names; the
+      command asks where they might be votes. ``stimuli`` is a CSV with one row a stimulus that
+      names, in columns dataset, image, scene and method, what was rated; without it the image is
+      the label or the row's number, from 1.
+    - JSON: [method][rater][image] nested lists, null where no vote was cast, or an object of
+      such [rater][image] lists by method name.
+    - Means: a CSV with the columns image and mos, and method, dataset, scene where they differ.
+
+    CSV is that of RFC 4180, by comma, semicolon or tab, in UTF-8. 0 is a score like any other;
+    ``missing`` names what stands for a vote not cast beside an empty cell or null.
+
+    Raises DataError for a file that can't be read, is empty, ragged or of another kind;
+    UsageError for an option that doesn't go with the form; what check_votes raises, with the file.
+    """
+    path = Path(path)
+    text = read_text(path)
+    matrix_options = {"--stimuli": stimuli, "--header": header, "--labels": labels}
+    given = [name for name, value in matrix_options.items() if value is not None]
+    content = read_json(path, text) if _is_json(path, text) else None
+    if isinstance(content, list) and all(isinstance(row, dict) for row in content):
+        sheet = sheet_of(path, content)
+    elif content is not None:
+        _refuse_options(path, given)
+        cells = read_nested(path, content)
+        return _named(path, lambda: _checked(path, cells, scale, missing))
+    else:
+        sheet = parse(path, text, all_heads())
+    heads = Heads.of(path, [plain(cell) for cell in sheet.rows[0]])
+    form = form_of(path, heads)
+    if form != "matrix":
+        _refuse_options(path, given)
+    if form == "means":
+        return _named(path, lambda: _means(sheet, heads, scale))
+    if form == "matrix":
+        cells = read_matrix(sheet, heads, stimuli, header, labels, missing)
+    else:
+        cells = _long(sheet, heads)
+    return _named(path, lambda: _checked(path, cells, scale, missing))
+
+
+def _is_json(path: Path, text: str) -> bool:
+    return path.suffix.lower() == ".json" or text.lstrip()[0] in "[{"
+
+
+def _refuse_options(path: Path, given: Sequence[str]) -> None:
+    if given:
+        raise UsageError(
+            f"{path} is no matrix of scores, so that {' and '.join(given)} say nothing.",
+            f"Leave out {' and '.join(given)}.",
+        )
+
+
+def _named(path: Path, read: Callable[[], Reading]) -> Reading:
+    """What ``read`` gives; its refusals name the file."""
+    try:
+        return read()
+    except StatisticsError as error:
+        raise StatisticsError(f"{path}: {error.message}", error.remedy) from None
+
+
+def _checked(path: Path, found: Cells, scale: Scale, missing: Sequence[str]) -> Reading:
+    """The votes that were cast."""
+    scores = found.frame["score"]
+    words = {word.strip().casefold() for word in missing}
+    values = {number(word) for word in words if is_number(word)}
+
+    def named(cell: str) -> bool:
+        return cell.casefold() in words or (is_number(cell) and number(cell) in values)
+
+    blank = scores == ""
+    told = scores.map({cell: named(cell) for cell in scores.unique()}).astype(bool) & ~blank
+    rows = np.flatnonzero(~(blank | told).to_numpy())
+    frame = found.frame.iloc[rows]
+    _refuse_unrated(path, found.frame["method"], frame["method"])
+    notes = list(found.notes)
+    if told.any():
+        notes.append(f"{int(told.sum())} scores are votes not cast: {listed(list(missing))}.")
+    votes = check_votes(frame, scale, lambda row: found.place(int(rows[row])))
+    return Reading(votes, tuple(f"{path}: {note}" for note in notes))
+
+
+def _refuse_unrated(path: Path, named: pd.Series, rated: pd.Series) -> None:
+    """Raise DataError for methods that are named but have no vote."""
+    without = sorted(set(named.unique()) - set(rated.unique()) - {""})
+    if without and len(rated):
+        raise DataError(
+            f"In {path}, no vote was cast on {listed(without)}.",
+            "Take the method out of the file.",
+        )
+
+
+# One row a vote, or a stimulus
+
+
+def _long(sheet: Sheet, heads: Heads) -> Cells:
+    missing = [name for name in REQUIRED if name not in heads.names]
+    if missing:
+        raise DataError(
+            f"The votes in {sheet.path} lack {', '.join(missing)}: the columns are "
+            f"{', '.join(heads.cells)}.",
+            f"Name the columns {', '.join(REQUIRED)}.",
+        )
+    rows = filled_rows(sheet)
+    frame, further = columns_of(sheet, heads, [row for _, row in rows])
+    notes = list(heads.notes)
+    if further:
+        notes.append(f"further columns are left alone: {listed(further, 20)}.")
+    return Cells(frame, place_of(rows), notes)
+
+
+def _means(sheet: Sheet, heads: Heads, scale: Scale) -> Reading:
+    """A table of mean opinion scores; ``metric_values`` makes numbers of further columns."""
+    if "image" not in heads.names:
+        raise DataError(
+            f"The mean opinion scores in {sheet.path} lack the column image: the columns are "
+            f"{', '.join(heads.cells)}.",
+            "Name the column of the images image.",
+        )
+    rows = filled_rows(sheet)
+    if not rows:
+        raise StatisticsError("The table holds no scores.", "One row per stimulus is expected.")
+    frame, _ = columns_of(sheet, heads, [row for _, row in rows])
+    place = place_of(rows)
+    refuse(
+        frame["image"], frame["image"] == "", "Column 'image' has an empty cell", "Name it.", place
+    )
+    frame[MEAN] = numbers(frame[MEAN], place)
+    outside = (frame[MEAN] < scale.low) | (frame[MEAN] > scale.high)
+    what = f"Column '{MEAN}' has a number outside {scale}"
+    refuse(frame[MEAN], outside, what, "Name the scale by --rating-scale.", place)
+    for column, default in (("dataset", ""), ("method", UNNAMED), ("scene", frame["image"])):
+        own = frame[column] if column in frame else pd.Series("", frame.index, dtype=object)
+        frame[column] = own.where(own != "", default)
+    refuse_case(frame)
+    twice = frame.duplicated(list(STIMULUS), keep=False)
+    refuse(frame["image"], twice, "One stimulus has two rows", "Keep one of them.", place)
+    notes = tuple(f"{sheet.path}: {note}" for note in heads.notes)
+    for mark in ("simulated", "stand_in"):
+        frame[mark] = flags(frame[mark], False, place) if mark in frame else False
+    return Reading(frame.set_axis([i for i, _ in rows]), notes)
+
+
+def metric_key(name: str) -> str:
+    """A metric's name in the form in which heads are compared, its unit aside."""
+    return head_key(name).removesuffix("_(db)")
+
+
+def metric_values(table: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
+    """A table of means with the columns of ``metrics`` as floats under these names.
+
+    Case, and what stands between words, don't matter to a name; inf and an empty cell may be
+    there. Raises StatisticsError for another cell that is no number, with its row, and for a
+    name that no column has.
+    """
+    columns = {metric_key(str(column)): column for column in table}
+    found = table.copy()
+    for name in metrics:
+        if metric_key(name) not in columns:
+            raise StatisticsError(
+                f"The table has no column {name!r}.", f"It has {', '.join(map(str, table))}."
+            )
+        cells = table[columns[metric_key(name)]]
+        infinite = mapped(cells, str).map(lambda cell: str(cell).casefold() in ("inf", "infinity"))
+        finite = numbers(cells.mask(infinite), lambda row: row_number(int(table.index[row])))
+        found[name] = finite.mask(infinite, np.inf)
+    return found

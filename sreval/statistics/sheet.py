@@ -1,0 +1,115 @@
+"""Text files of rows and columns: CSV by RFC 4180, by comma, semicolon or tab."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sreval.errors import DataError, listed
+
+_SEPARATORS = ("\t", ";", ",")
+_LOOKED_AT = 50
+"""Rows by which the separator is told."""
+
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """``rows`` of one length, as they stand in the file, lines without a cell left out."""
+
+    path: Path
+    rows: Rows
+    separator: str
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file (or UTF-16 with its mark, as spreadsheets write), without a mark.
+
+    Raises DataError for a file that can't be read, is no text or is empty.
+    """
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"Can't read {path}: {reason}.") from error
+    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        text = data.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 text.", "Save it as CSV in UTF-8.") from error
+    if not text.strip():
+        raise DataError(f"{path} is empty.", "One row a vote, or one row a stimulus, is expected.")
+    return text
+
+
+def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
+    """The rows of ``text``, the file's content, by the separator that fits.
+
+    It is the one by which the first row names most of ``heads`` (in any case), else the one that
+    gives rows of one length. Raises DataError for rows of different lengths and misplaced quotes.
+    """
+    known = {head.casefold() for head in heads}
+
+    def fit(separator: str) -> tuple[int, bool, bool, bool]:
+        try:
+            rows = list(itertools.islice(_rows(path, text, separator), _LOOKED_AT))
+        except DataError:
+            rows = []
+        lengths = {len(row) for row in rows}
+        named = sum(cell.strip().casefold() in known for cell in rows[0]) if rows else 0
+        several = bool(rows) and len(rows[0]) > 1
+        return named, several and len(lengths) == 1, several, (separator != ",") == several
+
+    separator = max(_SEPARATORS, key=fit)
+    rows = list(_rows(path, text, separator))
+    if not rows:
+        raise DataError(f"{path} holds no rows.", "One row a vote, or one a stimulus, is expected.")
+    width = len(rows[0])
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != width:
+            raise DataError(
+                f"{path} is no rectangular CSV: its row {number} has {len(row)} cells, the first "
+                f"has {width}.",
+                f"Put quotes around a cell that holds {_named(separator)}.",
+            )
+    while width > 1 and not any(row[-1].strip() for row in rows):
+        width -= 1
+        rows = [row[:width] for row in rows]
+    return Sheet(path, rows, separator)
+
+
+def _rows(path: Path, text: str, separator: str) -> Iterable[list[str]]:
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+    )
+    try:
+        for row in reader:
+            if len(row) > 1 or "".join(row).strip():
+                yield row
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: {error}.",
+            "Put quotes around the whole cell, and write a quote within it twice (RFC 4180).",
+        ) from None
+
+
+def _named(separator: str) -> str:
+    return {",": "a comma", ";": "a semicolon", "\t": "a tab"}[separator]
+
+
+def refuse_twice(path: Path, names: Iterable[str], what: str, start: int = 1) -> None:
+    """Raise DataError for a name that is there twice, by its columns, counted from ``start``."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names, start):
+        places.setdefault(name, []).append(place)
+    for name, own in places.items():
+        if len(own) > 1:
+            raise DataError(
+                f"{path} names the {what} {name!r} in columns {listed(own)}.",
+                "Give every column a name of its own.",
+            )
