@@ -99,6 +99,8 @@ def read_matrix(
     no rater's, a name that is there twice, and a cell that is neither score nor missing.
     """
     rows = [[plain(cell) for cell in row] for row in sheet.rows]
+    if sheet.separator != ",":
+        rows = [[with_point(cell) for cell in row] for row in rows]
     width, named = _label_columns(rows, heads, header, labels)
     notes: list[str] = []
     if header is None:
@@ -107,12 +109,6 @@ def read_matrix(
     if not body or len(body[0]) == width:
         raise DataError(f"{sheet.path} holds names but no votes.", FORMS)
     names = rows[0] if header else []
-    if labels is None and not width and _may_number(body, names):
-        raise DataError(
-            f"The first column of {sheet.path} may hold votes or number the stimuli: it begins "
-            f"{', '.join(row[0] for row in body[:3])}.",
-            "Say which by --labels no or --labels yes.",
-        )
     labels_of = {i: name for i, name in heads.known.items() if i < width and name in DESCRIBING}
     matrix = _Matrix(sheet.path, names, labels_of, body, width)
     stray = [heads.cells[place] for place in heads.known if place >= width]
@@ -121,11 +117,16 @@ def read_matrix(
             f"{sheet.path} holds {listed(stray)} among the raters of a matrix.",
             f"Put columns that name the stimuli first. {FORMS}",
         )
+    raters = matrix.raters
+    if labels is None and not width and _may_number(body, names):
+        raise DataError(
+            f"The first column of {sheet.path} may hold votes or number the stimuli: it begins "
+            f"{', '.join(row[0] for row in body[:3])}.",
+            "Say which by --labels no or --labels yes.",
+        )
     _refuse_words(matrix, missing, heads)
-    raters, described = matrix.raters, matrix.described(stimuli)
+    described = matrix.described(stimuli)
     scores = [cell for row in body for cell in row[width:]]
-    if sheet.separator != ",":
-        scores = [with_point(cell) for cell in scores]
     frame = described.loc[described.index.repeat(len(raters))].reset_index(drop=True)
     frame = frame.assign(rater=raters * len(body), score=scores)
 
@@ -181,7 +182,9 @@ def _may_number(body: Rows, names: Sequence[str]) -> bool:
     if alike or len(cells) < 2 or not all(map(is_number, cells)):
         return False
     values = list(map(number, cells))
-    gapless = max(values) - min(values) == len(values) - 1 == len(set(values)) - 1
+    gapless = len(values) > 3 and (
+        max(values) - min(values) == len(values) - 1 == len(set(values)) - 1
+    )
     rising = all(one < other for one, other in itertools.pairwise(values))
     return (gapless or rising) and all(value.is_integer() for value in values)
 

@@ -117,7 +117,8 @@ def test_the_nested_json_reaches_the_published_systems(
     sreval: Sreval, ratings_folder: Path, expected: Any
 ) -> None:
     path = ratings_folder / "blizzard_paid_participants.json"
-    ran = sreval("opinions", path, "--analyse", "mos", "--interval", "crowdmos", "--json")
+    asked = ("--analyse", "mos", "--interval", "crowdmos", "--missing", "0", "--json")
+    ran = sreval("opinions", path, *asked)
     rows = {int(row["method"]): row for row in json.loads(ran.out)["sections"][0]["rows"]}
     published = expected["blizzard_paid_participants"]
     ours = [rows[i + 1] for i in range(len(rows))]
@@ -137,9 +138,8 @@ def test_bt500_rejects_nobody_on_honest_raters(
 def test_a_matrix_and_its_description(sreval: Sreval, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("1,2\n,5\n4,4\n3,5\n")
     (tmp_path / "s.csv").write_text("image,method\nx,a\nx,b\ny,a\ny,b\n")
-    ran = sreval(
-        "opinions", tmp_path / "m.csv", "--stimuli", tmp_path / "s.csv", "--analyse", "mos"
-    )
+    told = ("--header", "no", "--stimuli", tmp_path / "s.csv")
+    ran = sreval("opinions", tmp_path / "m.csv", *told, "--analyse", "mos")
     assert ran.code == OK, ran.err
     assert [line.split()[:2] for line in ran.out.splitlines()[3:5]] == [
         ["a", "2.75"],
@@ -154,6 +154,128 @@ def test_leaving_raters_out_is_said(sreval: Sreval, votes: Path) -> None:
     assert "Rows left out: 36 not accepted: left out by name." in ran.out
 
 
+# Forms of a file
+
+
+def test_what_may_be_votes_is_asked_and_the_answer_works(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("1,2,3,4,5\n5,5,5,5,5\n5,5,5,5,5\n")
+    ran = sreval("opinions", path, "--analyse", "mos")
+    assert (ran.code, ran.out) == (FAILED, "")
+    assert sentence(ran).endswith("Say which by --header no or --header yes.")
+    for answer, votes, mean in (("yes", 10, "5.00"), ("no", 15, "4.33")):
+        ran = sreval("opinions", path, "--analyse", "mos", "--header", answer)
+        assert ran.out.splitlines()[3].split()[:2] == ["unnamed", mean]
+        assert f"{votes} votes by 5 raters" in ran.out
+
+
+def test_a_value_for_a_vote_not_cast_is_named(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "v.csv"
+    path.write_text(LONG + "r1,x,a,4\nr1,y,a,0\nr2,x,a,4\nr2,y,a,2\n")
+    ran = sreval("opinions", path)
+    assert "empty (null in JSON), or name what stands there by --missing." in sentence(ran)
+    ran = sreval("opinions", path, "--analyse", "mos", "--missing", "0")
+    assert "3 votes by 2 raters" in ran.out
+    assert ran.err == f"{path}: 1 scores are votes not cast: 0.\n"
+    ran = sreval("opinions", path, "--analyse", "mos", "--rating-scale", "0..5")
+    assert "4 votes by 2 raters" in ran.out
+
+
+def test_a_slider_is_analysed_and_categories_are_not_made_up(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    frame = random_votes()
+    generator = np.random.default_rng(0)
+    sliders = frame.assign(
+        score=frame["score"] * 40 - 120 + generator.integers(0, 4, len(frame)) / 4
+    )
+    repeats = sliders.assign(kind="repeat", score=sliders["score"] - 0.25)
+    path = tmp_path / "v.csv"
+    pd.concat([sliders.assign(kind="vote"), repeats]).to_csv(path, index=False)
+    scale = ("--rating-scale", "-100..100")
+    ran = sreval("opinions", path, "--analyse", "mos", "--analyse", "retest", *scale, "--json")
+    assert ran.code == OK, ran.err
+    mos, retest = json.loads(ran.out)["sections"]
+    means = sliders.groupby("method")["score"].mean()
+    assert {row["method"]: row["mos"] for row in mos["rows"]} == pytest.approx(means.to_dict())
+    (kappa,) = [row for row in retest["rows"] if "kappa" in str(row)]
+    spread = 2 * sliders["score"].var(ddof=0) + 0.25**2
+    assert kappa["value"] == pytest.approx(1 - 0.25**2 / spread)
+    out = ("--out", tmp_path / "f.svg")
+    ran = sreval("figure", "opinions", path, "--kind", "scores", *scale, *out)
+    assert ran.code == FAILED
+    assert sentence(ran).startswith("The scale -100..100 is continuous: it has no single scores")
+    for kind in ("matrix", "sos"):
+        assert sreval("figure", "opinions", path, "--kind", kind, *scale, *out).code == OK
+
+
+@pytest.mark.parametrize("scale", ["5", "5..1", "1..nan", "1..5/7", "1..5/x", "..", "1..1e400"])
+def test_a_scale_that_is_none(sreval: Sreval, votes: Path, scale: str) -> None:
+    ran = sreval("opinions", votes, "--rating-scale", scale)
+    assert ran.code == USAGE
+    assert sentence(ran).startswith(
+        f"Can't read the scale {scale!r}. Write LOW..HIGH, such as 1..5"
+    )
+
+
+@pytest.fixture
+def means(tmp_path: Path) -> Path:
+    """Mean opinion scores of 24 stimuli; psnr rises with them, lpips and niqe fall."""
+    mos = np.linspace(1.2, 4.8, 24)
+    frame = pd.DataFrame(
+        {"image": [f"i{i % 8}" for i in range(24)], "method": np.repeat(["a", "b", "c"], 8)}
+    ).assign(MOS=mos, n=20, PSNR=20 + 2 * mos, lpips=1 - mos / 5, niqe=9 - mos, taste="fine")
+    path = tmp_path / "means.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_table_of_means_brings_its_metrics(sreval: Sreval, means: Path, tmp_path: Path) -> None:
+    ran = sreval("opinions", means, "--lower-is-better", "niqe", "--json", "--out", tmp_path / "o")
+    assert ran.code == OK, ran.err
+    content = json.loads(ran.out)
+    found = {
+        (row["metric"], row["statistic"]): row["estimate"] for row in content["sections"][0]["rows"]
+    }
+    for metric in ("psnr", "lpips", "niqe"):
+        assert found[metric, "srocc"] == pytest.approx(1)
+        assert found[metric, "plcc"] == pytest.approx(1, abs=1e-3)
+    assert "further columns are left alone: n, taste. A metric among them" in ran.err
+    needs = "needs votes; this table has mean opinion scores."
+    assert f"mos: The analysis mos {needs}" in content["not_done"]
+    assert len(content["not_done"]) == 7
+    assert (tmp_path / "o" / "metrics.svg").is_file()
+
+
+def test_a_table_of_means_says_what_needs_votes(
+    sreval: Sreval, means: Path, tmp_path: Path
+) -> None:
+    needs = "needs votes; this table has mean opinion scores. Bring one row a vote"
+    for command in (
+        ("opinions", means, "--analyse", "compare"),
+        ("opinions", means, "--without", "r1"),
+        ("figure", "opinions", means, "--kind", "ranks", "--out", tmp_path / "f.svg"),
+    ):
+        ran = sreval(*command)
+        assert ran.code == FAILED
+        assert needs in ran.err.splitlines()[-1]
+    figure = ("figure", "opinions", means, "--kind", "metrics", "--out", tmp_path / "f.svg")
+    assert sreval(*figure).code == OK
+
+
+def test_metrics_that_nobody_knows_are_asked_for(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "means.csv"
+    path.write_text("image,mos,niqe\n" + "".join(f"i{i},{1 + i / 2},{9 - i}\n" for i in range(8)))
+    asked = ("opinions", path, "--analyse", "metrics")
+    ran = sreval(*asked)
+    assert ran.code == USAGE
+    assert "no metric that is known (psnr, ssim, lpips, lpips-vgg)" in ran.err
+    assert "by --higher-is-better and --lower-is-better: niqe." in ran.err
+    assert sreval(*asked, "--lower-is-better", "NIQE").code == OK
+    ran = sreval(*asked, "--lower-is-better", "niqe", "--higher-is-better", "niqe")
+    assert sentence(ran) == "niqe can't be better when higher and when lower. Name it once."
+
+
 # Bad input
 
 
@@ -163,21 +285,30 @@ BAD: dict[str, tuple[str, str]] = {
     "no votes cast": (LONG + "r1,x,a,\n", "The table holds no votes."),
     "duplicate": (
         LONG + "r1,x,a,3\nr1,x,a,4\n",
-        "Column 'score' has a second vote on one stimulus in row 1: 3, row 2: 4.",
+        "Column 'score' has a second vote on one stimulus in row 1: 3, row 2: 4. Remove one. Mark",
     ),
     "two scales": (
         LONG + "r1,x,a,3\nr2,x,a,87\n",
-        "Column 'score' has outside 1..5 in row 2: 87. If two scales stand in one table, split",
+        "Column 'score' has a number outside 1..5 in row 2: '87'. Leave the cell of a vote not",
     ),
-    "no integer": (LONG + "r1,x,a,3\nr2,x,a,3.5\n", "Column 'score' has no integer in row 2: 3.5."),
-    "missing column": ("rater,image,score\nr1,x,3\n", "The table of votes lacks method."),
+    "no whole score": (
+        LONG + "r1,x,a,3\nr2,x,a,3.5\n",
+        "'score' has what is no score of 1..5 in steps of 1 in row 2: '3.5'. Write --rating-scale",
+    ),
+    "missing column": (
+        "rater,image,score\nr1,x,3\n",
+        "lack method: the columns are rater, image, score.",
+    ),
     "a method without votes": (
         LONG + "r1,x,a,3\nr1,x,b,\nr2,x,a,4\n",
         "no vote was cast on b. Take the method out of the file.",
     ),
     "no UTF-8": ("rater,image,method,score\nr\xe9,x,a,3\n", "is no UTF-8 text."),
     "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
-    "words in a matrix": ("1,2\n3,x\n", "holds what is no score in row 2, column 2: 'x'."),
+    "words in a matrix": (
+        "p,q\n3,x\n",
+        "holds what is no score in row 1, column 2: 'x'. Its first",
+    ),
 }
 
 
@@ -192,12 +323,13 @@ def test_a_bad_table_is_one_sentence(sreval: Sreval, tmp_path: Path, case: str) 
     assert ran.out == ""
 
 
-def test_an_unknown_column_suggests_the_nearest(sreval: Sreval, tmp_path: Path) -> None:
-    path = tmp_path / "votes.csv"
-    path.write_text("rater,image,method,score,datset\nr1,x,a,3,Set5\n")
-    ran = sreval("opinions", path)
-    assert ran.code == USAGE
-    assert sentence(ran).startswith("Unknown column 'datset'. Did you mean 'dataset'?")
+def test_further_columns_are_left_alone_and_named_once(sreval: Sreval, votes: Path) -> None:
+    frame = pd.read_csv(votes)
+    before = sreval("opinions", votes).out
+    frame.assign(comment="fine", Age=30).to_csv(votes, index=False)
+    ran = sreval("opinions", votes)
+    assert (ran.code, ran.out) == (OK, before)
+    assert ran.err == f"{votes}: further columns are left alone: comment, Age.\n"
 
 
 def test_a_file_that_is_not_there(sreval: Sreval, tmp_path: Path) -> None:
