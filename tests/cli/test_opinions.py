@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from sreval.images.io import write_png
+from sreval.store.csvs import to_csv
 from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
 from tests.statistics.builders import random_votes
 from tests.statistics.conftest import expected, ratings_folder
@@ -274,6 +277,36 @@ def test_metrics_that_nobody_knows_are_asked_for(sreval: Sreval, tmp_path: Path)
     assert sreval(*asked, "--lower-is-better", "NIQE").code == OK
     ran = sreval(*asked, "--lower-is-better", "niqe", "--higher-is-better", "niqe")
     assert sentence(ran) == "niqe can't be better when higher and when lower. Name it once."
+
+
+def test_an_exports_guarded_names_join_the_results(
+    sreval: Sreval, photograph: npt.NDArray[np.uint8], tmp_path: Path
+) -> None:
+    for name in ("+1", "-2"):
+        write_png(tmp_path / "set" / f"{name}.png", photograph)
+    out = tmp_path / "results"
+    methods = ("--method", "@m=nearest", "--method", "bicubic", "--metric", "psnr")
+    data = ("--dataset", tmp_path / "set", "--protocol", "matlab", "--out", out)
+    ran = sreval("benchmark", *methods, *data)
+    assert ran.code == OK, ran.err
+    exported = to_csv(
+        pd.DataFrame(
+            [
+                ("set", rater, image, method, score)
+                for rater in ("r1", "r2")
+                for image in ("+1", "-2")
+                for method, score in (("@m", 2), ("bicubic", 4))
+            ],
+            columns=["dataset", "rater", "image", "method", "score"],
+        )
+    )
+    assert b"'+1" in exported
+    (tmp_path / "votes.csv").write_bytes(exported)
+    ran = sreval("table", out, "--ratings", tmp_path / "votes.csv", "--json")
+    assert ran.code == OK, ran.err
+    figures = json.loads(ran.out)["figures"]
+    mos = {row["method"]: row["mean"] for row in figures if row["metric"] == "mos"}
+    assert mos == {"@m": 2, "bicubic": 4}
 
 
 # Bad input

@@ -31,7 +31,7 @@ def write(folder: Path, text: str, name: str = "ratings.csv") -> Path:
     return path
 
 
-def rows(read: Reading) -> list[tuple[object, ...]]:
+def rows(read: Reading) -> list[tuple[str, str, str, float]]:
     columns = ["rater", "image", "method", "score"]
     return sorted(read.votes[columns].itertuples(index=False, name=None))
 
