@@ -23,7 +23,8 @@ from sreval.files import write_atomic
 from sreval.report.opinions import ANALYSES, analyse
 from sreval.report.records import csv_text
 from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
-from sreval.statistics.comparison import ADJUSTMENTS, Unit
+from sreval.statistics.comparison import Unit
+from sreval.statistics.multiplicity import ADJUSTMENTS
 from sreval.statistics.opinion import INTERVALS
 from sreval.statistics.votes import stand_ins
 

@@ -36,7 +36,7 @@ from sreval.statistics.comparison import Unit
 @click.option("--scale", type=int, help="Needed where the results hold several.")
 @click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
 @click.option("--baseline", help="Test every method against this one.")
-@click.option("--pairs", is_flag=True, help="Test all pairs; letters mark what doesn't differ.")
+@click.option("--pairs", is_flag=True, help="Test all pairs; a shared letter: not shown to differ.")
 @click.option("--tests", type=click.Path(path_type=Path), help="Write every test to this CSV.")
 @click.option("--paper", "with_paper", is_flag=True, help="Add the paper's own figures.")
 @click.option(

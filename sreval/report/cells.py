@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from sreval.metrics.scorer import HIGHER_IS_BETTER
 from sreval.report import paper
-from sreval.statistics.multiplicity import letter_display
+from sreval.statistics import multiplicity
+from sreval.statistics.multiplicity import Verdict
 from sreval.statistics.wilcoxon import SignedRank
 
 DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lpips-vgg": 4, "mos": 2}
@@ -21,8 +23,8 @@ TOO_SMALL = "‡"
 class Cell:
     """A method's mean on one data set; ``rank`` 1 is the best, 2 the second, 0 any other.
 
-    ``mark`` is a significance mark or the letters of the groups that don't differ; ``paper`` the
-    paper's own figure where it was asked for.
+    ``mark`` is a significance mark, or the letters that a method shares with those it wasn't
+    shown to differ from; ``paper`` the paper's own figure where it was asked for.
     """
 
     mean: float
@@ -52,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A paired test of two methods over the images of one data set."""
+    """A paired test of two methods on one data set, and its verdict among those beside it."""
 
     dataset: str
     metric: str
@@ -60,12 +62,7 @@ class Comparison:
     second: str
     difference: float
     test: SignedRank
-    p_holm: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the adjusted p is below ALPHA."""
-        return self.p_holm < ALPHA
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -91,19 +88,63 @@ def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
     return {str(method): order.index(mean) + 1 for method, mean in means.items()}
 
 
-def letters(methods: list[str], comparisons: list[Comparison]) -> dict[str, str]:
-    """Letters of the groups that don't differ, or the sign that n is too small for all pairs."""
-    if all(c.test.too_small_for(ALPHA) for c in comparisons):
-        return dict.fromkeys(methods, TOO_SMALL)
-    different = [(c.first, c.second) for c in comparisons if c.significant]
-    return letter_display(methods, different)
+def verdicts(tests: Sequence[SignedRank]) -> list[Verdict]:
+    """The verdicts of the tests of one data set and metric, by Holm at ALPHA."""
+    return multiplicity.judge([t.p for t in tests], [t.least_p for t in tests], "holm", ALPHA)
 
 
-def star(comparison: Comparison) -> str:
-    """The mark of a comparison: significant, not, or never possible with this n."""
-    if comparison.test.too_small_for(ALPHA):
-        return TOO_SMALL
-    return "*" if comparison.significant else ""
+def marks(methods: list[str], comparisons: list[Comparison], pairs: bool) -> dict[str, str]:
+    """What stands beside each method's mean, given the tests of one data set and metric.
+
+    With ``pairs`` letters, or the sign that n is too small for all pairs; else, beside a method
+    that was tested against a baseline, a star, nothing, or that sign. HR takes no part.
+    """
+    if pairs and comparisons:
+        names = [method for method in methods if method != "hr"]
+        tested = {(c.first, c.second): c.verdict for c in comparisons}
+        return multiplicity.letters(names, tested) or dict.fromkeys(names, TOO_SMALL)
+    return {
+        c.first: TOO_SMALL if c.verdict.too_small else "*" * c.verdict.significant
+        for c in comparisons
+    }
+
+
+def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
+    """Where no outcome could have been significant; ``unit`` is what the tests' n counts.
+
+    One note on the families of tests, and single tests against a baseline, that have the sign
+    beside them, one on the pairs that share a letter for want of units.
+    """
+    families: dict[tuple[str, str], list[Comparison]] = {}
+    for c in comparisons:
+        families.setdefault((c.dataset, c.metric), []).append(c)
+    least: dict[tuple[str, int], tuple[float, float]] = {}
+    some = []
+    for (dataset, metric), tests in families.items():
+        small = [c for c in tests if c.verdict.too_small]
+        name = f"{dataset}, MOS" if metric == "mos" else dataset
+        if small and (len(small) == len(tests) or len({c.second for c in tests}) == 1):
+            for c in small:
+                found = (c.verdict.least_p_adjusted, c.test.least_p)
+                least[name, c.test.n] = min(found, least.get((name, c.test.n), found))
+        elif small:
+            some.append(f"{len(small)} of {len(tests)} pairs of {NAMES[metric]} on {dataset}")
+    marked = [
+        f"{name} ({n} {unit}s; the least exact p is {p:.4f}, Holm-adjusted {adjusted:.4f})"
+        for (name, n), (adjusted, p) in least.items()
+    ]
+    notes = []
+    if marked:
+        notes.append(
+            f"{TOO_SMALL} n too small: no outcome could have been significant on "
+            f"{'; '.join(marked)}."
+        )
+    if some:
+        notes.append(
+            f"n too small for {'; '.join(some)}: they share a letter because no outcome could have "
+            "been significant."
+        )
+    return notes
 
 
 def paper_figure(dataset: str, method: str, metric: str) -> float | None:

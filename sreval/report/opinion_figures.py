@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from sreval.errors import SrevalError, UsageError, unknown_name
 from sreval.report import paper
+from sreval.report.cells import TOO_SMALL
 from sreval.report.digits import fixed
 from sreval.report.opinion_style import captioned, shades, short_label, write
 from sreval.report.rater_figures import (
@@ -20,7 +21,7 @@ from sreval.report.rater_figures import (
     raters_figure,
     sos_figure,
 )
-from sreval.report.sections import Request
+from sreval.report.sections import CORRECTIONS, Request
 from sreval.report.style import COLUMN_MM, PAGE_MM, new_figure
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import compare_methods
@@ -125,21 +126,23 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
     (made,) = compare_methods(
         votes, unit=request.unit, adjustment=request.adjustment, alpha=request.alpha
     )
+    small = [pair for pair in made.pairs if pair.too_small]
     methods = paper.sort_methods(list(made.methods))
     place = {method: index for index, method in enumerate(methods)}
     verdict = np.zeros((len(methods), len(methods)))
     side = 34 + 11 * len(methods)
-    figure = new_figure(min(PAGE_MM, max(COLUMN_MM, side)), 30 + 7.5 * len(methods))
+    figure = new_figure(min(PAGE_MM, max(COLUMN_MM, side)), 36 + 7.5 * len(methods))
     axes = figure.subplots()
     texts = []
     for pair in made.pairs:
         if pair.difference is None:
             continue
-        found = pair.p_adjusted < made.alpha
+        found = pair.verdict.significant
+        mark = TOO_SMALL if pair.too_small else ""
         for one, two, sign in ((pair.first, pair.second, 1), (pair.second, pair.first, -1)):
             value = sign * pair.difference.estimate
             verdict[place[one], place[two]] = found * np.sign(value)
-            texts.append((place[two], place[one], _signed(value)))
+            texts.append((place[two], place[one], _signed(value) + mark))
     colours = ListedColormap([shades(5)[1], (1.0, 1.0, 1.0, 1.0), shades(5)[4]])
     axes.imshow(verdict, cmap=colours, vmin=-1, vmax=1, aspect="auto")
     for x, y, text in texts:
@@ -156,8 +159,9 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         figure,
         votes,
         "Mean of the row less mean of the column, points. Bold on a ground, light where the row is "
-        f"better, dark where it is worse: {made.adjustment}-adjusted p < {made.alpha}, two-sided "
-        f"Wilcoxon signed-rank, unit {made.unit} ({made.claim})",
+        f"better, dark where it is worse: p < {made.alpha:g} ({CORRECTIONS[made.adjustment]}), "
+        f"two-sided Wilcoxon signed-rank, unit {made.unit} ({made.claim})"
+        f"{f'. {TOO_SMALL} n too small' if small else ''}",
     )
 
 

@@ -11,21 +11,19 @@ import pandas as pd
 from sreval.errors import DataError, listed
 from sreval.report import paper
 from sreval.report.cells import (
-    ALPHA,
-    TOO_SMALL,
     Cell,
     Comparison,
     Line,
     Table,
-    letters,
+    marks,
     paper_figure,
     rank_means,
-    star,
+    too_small_notes,
+    verdicts,
 )
 from sreval.report.collect import scored
 from sreval.report.sections import INTERVAL_OF, SIMULATED, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
-from sreval.statistics.multiplicity import holm
 from sreval.statistics.opinion import INTERVALS, POOLED_WARNING, mean_of
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.votes import STIMULUS, opinions, stand_ins
@@ -142,15 +140,13 @@ def _line(
         for method, group in rows.groupby("method")
     }
     ranks = rank_means(pd.Series({m: i.estimate for m, i in found.items()}), "mos")
-    marks = {c.first: star(c) for c in tests}
-    if pairs and tests:
-        marks = letters([m for m in table.methods if m in found and m != "hr"], tests)
+    beside = marks([method for method in table.methods if method in found], tests, pairs)
     cells: dict[str, Cell | None] = {}
     for method in table.methods:
         theirs = paper_figure(dataset, method, "mos") if table.with_paper else None
         if method in found:
             i = found[method]
-            mark = marks.get(method, "")
+            mark = beside.get(method, "")
             cells[method] = Cell(i.estimate, i.low, i.high, i.n, ranks.get(method, 0), mark, theirs)
         elif theirs is not None:
             cells[method] = Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
@@ -181,9 +177,12 @@ def _tests(
             test = replace(
                 test, w_plus=test.w_minus, w_minus=test.w_plus, rank_biserial=-test.rank_biserial
             )
-        found.append(Comparison(dataset, "mos", first, second, estimate, test, math.nan))
-    adjusted = holm([c.test.p for c in found])
-    return [replace(c, p_holm=float(p)) for c, p in zip(found, adjusted, strict=True)]
+        found.append((first, second, estimate, test))
+    judged = verdicts([test for *_, test in found])
+    return [
+        Comparison(dataset, "mos", *pair, verdict)
+        for pair, verdict in zip(found, judged, strict=True)
+    ]
 
 
 def _notes(
@@ -208,13 +207,7 @@ def _notes(
     left = len(votes) - len(counted)
     note += f" {left} rows that are no accepted votes are left out." if left else ""
     notes = [note]
-    too_small = [c for c in tests if c.test.too_small_for(ALPHA)]
-    if too_small:
-        least = too_small[0].test
-        notes.append(
-            f"{TOO_SMALL} at a MOS: no p below {ALPHA} is possible with n = {least.n} (the least "
-            f"is {least.least_p:.4f})."
-        )
+    notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
     if unit == "pooled":
         notes.append(POOLED_WARNING)
     if counted["simulated"].any():

@@ -13,6 +13,7 @@ from sreval.report.digits import fixed
 from sreval.report.opinion_metrics import metrics
 from sreval.report.opinion_models import difference, recovery, reliability, retest
 from sreval.report.sections import (
+    CORRECTIONS,
     Columns,
     Request,
     Section,
@@ -22,6 +23,7 @@ from sreval.report.sections import (
     marks_of,
     method_column,
     p_value,
+    percent,
     printed,
     vote_notes,
     whole,
@@ -91,49 +93,95 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
 def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
     """All pairs of methods, data set by data set."""
     found = compare_methods(
-        votes, unit=request.unit, adjustment=request.adjustment, alpha=request.alpha
+        votes,
+        unit=request.unit,
+        adjustment=request.adjustment,
+        alpha=request.alpha,
+        level=request.level,
     )
     return [_comparison(made, votes) for made in found]
 
 
-def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
-    frame = made.frame()
-    columns = {
+def pair_columns(level: float, n: str = "n") -> Columns:
+    """What is printed of a table of ``Comparison.frame``; ``n`` is the head over its n."""
+    return {
         "first": method_column("first"),
         "second": method_column("second"),
-        "n": whole("n"),
+        n: whole("n"),
         "difference": lambda row: fixed(row["difference"], 2, signed=True) if row["n"] else "–",
-        "95%": interval_column(2, signed=True),
+        percent(level): interval_column(2, signed=True),
         "p": lambda row: p_value(row["p"]),
         "p adjusted": lambda row: p_value(row["p_adjusted"]),
         "effect": column("rank_biserial", 2),
         "differ?": lambda row: (
-            "n too small" if row["too_small"] else "yes" if row["significant"] else "no"
+            "n too small" if row["too_small"] else "yes" if row["significant"] else "not shown"
         ),
     }
+
+
+def pair_notes(frame: pd.DataFrame) -> list[str]:
+    """What stands under ``pair_columns``: the intervals' claim, and where n is too small."""
+    first, small = frame.iloc[0], frame[frame["too_small"]]
+    made = int(frame["p"].notna().sum())
+    adjusted = made > 1 and first["adjustment"] != "none"
+    note = f"Intervals: Student's t, {percent(first['level'])} for each difference alone"
+    if adjusted:
+        note += (
+            f". They aren't adjusted for the {made} comparisons; the p values are. So an interval "
+            "may leave out 0 where no difference is shown"
+        )
+    notes = [f"{note}."]
+    if len(small):
+        which = "" if len(small) == len(frame) else f" for {len(small)} of {len(frame)} pairs"
+        note = f"n too small{which}: no outcome could have been significant at {first['alpha']:g}"
+        if small["least_p"].notna().any():
+            best = small.sort_values("least_p_adjusted").iloc[0]
+            note += f" (n {best['n']}; the least p is {best['least_p']:.4f}"
+            note += f", adjusted {best['least_p_adjusted']:.4f})" if adjusted else ")"
+        notes.append(f"{note}.")
+    return notes
+
+
+def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
+    frame = made.frame()
     zeros = {"wilcox": "dropped before ranking", "pratt": "ranked, then dropped"}[made.zeros]
-    letters = ", ".join(f"{paper.label(name)} {made.letters[name]}" for name in made.methods)
     notes = [
         f"Unit {made.unit}: {made.claim}. Two-sided Wilcoxon signed-rank test of the units' "
-        f"means (zero differences {zeros}), {made.adjustment} within the data set, alpha "
-        f"{made.alpha}. Difference with Student's t interval; effect: rank-biserial "
-        "correlation. Only images that a rater rated under both methods count.",
-        f"Methods that share a letter don't differ: {letters}.",
+        f"means (zero differences {zeros}), {CORRECTIONS[made.adjustment]} within the data set, "
+        f"alpha {made.alpha:g}. Effect: rank-biserial correlation. Only images that a rater rated "
+        "under both methods count.",
+        *pair_notes(frame),
     ]
-    if made.friedman:
-        test = made.friedman
-        notes.append(
-            f"Friedman over {test.n_methods} methods and {test.n} units (left out: "
-            f"{test.excluded}): chi-square {test.chi_square:.2f}, {test.freedom} degrees of "
-            f"freedom, p {p_value(test.p)}."
-        )
+    if made.letters:
+        letters = ", ".join(f"{paper.label(name)} {made.letters[name]}" for name in made.methods)
+        notes.append(f"Methods that share a letter weren't shown to differ: {letters}.")
+    notes.append(_friedman(made))
     left = frame[frame["excluded"] > 0]
     if len(left):
         notes.append(f"{len(left)} pairs leave out units without a common image.")
     name = f" on {made.dataset}" if made.dataset else ""
-    shown = printed(frame, columns)
+    shown = printed(frame, pair_columns(made.level))
     notes += [*filter(None, [made.warning]), *vote_notes(votes)]
     return Section("compare", f"Which methods differ{name}", frame, shown, notes)
+
+
+def _friedman(made: Comparison) -> str:
+    test = made.friedman
+    if test is None:
+        return (
+            "Friedman's test: not done. It needs three methods and two "
+            f"{'votes' if made.unit == 'pooled' else made.unit + 's'} that have all of them."
+        )
+    if not test.least_p < made.alpha:
+        return (
+            f"Friedman's test: not done. On {test.n} units and {test.n_methods} methods no outcome "
+            f"could have been significant: the least p is {p_value(test.least_p)}."
+        )
+    return (
+        f"Friedman over {test.n_methods} methods and {test.n} units (left out: {test.excluded}): "
+        f"chi-square {test.chi_square:.2f}, {test.freedom} degrees of freedom, p "
+        f"{p_value(test.p)}."
+    )
 
 
 def screen(votes: pd.DataFrame, request: Request) -> list[Section]:

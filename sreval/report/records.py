@@ -37,7 +37,7 @@ def records(table: Table) -> list[dict[str, Any]]:
 
 _TEST = (
     "dataset", "metric", "first", "second", "n", "mean_difference", "w_plus", "w_minus", "p",
-    "p_holm", "method", "rank_biserial", "least_p",
+    "p_holm", "method", "rank_biserial", "least_p", "least_p_holm", "significant", "too_small",
 )  # fmt: skip
 """The columns of a file of tests, also of one that holds none."""
 
@@ -60,10 +60,13 @@ def comparison_records(table: Table) -> list[dict[str, Any]]:
             "w_plus": c.test.w_plus,
             "w_minus": c.test.w_minus,
             "p": c.test.p,
-            "p_holm": c.p_holm,
+            "p_holm": c.verdict.p_adjusted,
             "method": c.test.method,
             "rank_biserial": c.test.rank_biserial,
             "least_p": c.test.least_p,
+            "least_p_holm": c.verdict.least_p_adjusted,
+            "significant": c.verdict.significant,
+            "too_small": c.verdict.too_small,
         }
         for c in table.comparisons
     ]

@@ -31,6 +31,8 @@ def stand_in_note(methods: Sequence[str]) -> str:
 
 INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
 """The interval of a MOS that makes the claim of a unit."""
+CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
+"""How an adjustment of p values is printed."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
     if signed:
         return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
     return f"{fixed(low, digits)}–{fixed(high, digits)}"
+
+
+def percent(level: float) -> str:
+    """A level of confidence, with all its digits: 95%, 99.9%."""
+    return f"{100 * level:.10g}%"
 
 
 def p_value(p: float) -> str:

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sreval.errors import listed
 from sreval.report import paper
 from sreval.report.study_parts import counted
-from sreval.statistics.comparison import ADJUSTMENTS, compare_methods
+from sreval.statistics.comparison import compare_methods
+from sreval.statistics.multiplicity import judge
 from sreval.study.data import ORPHAN, StudyData
 
 
-def planned_tests(votes: pd.DataFrame, data: StudyData) -> pd.DataFrame:
+def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> pd.DataFrame:
     """The planned comparisons of one data set, signed as planned, corrected within the data set.
 
-    Columns as ``Comparison.frame``. Raises StatisticsError with fewer than two rated methods.
+    Columns as ``Comparison.frame``, intervals at ``level``. Raises StatisticsError with fewer than
+    two rated methods.
     """
     analysis = data.design.analysis
-    (made,) = compare_methods(votes, unit=analysis.unit, adjustment="none", alpha=analysis.alpha)
+    (made,) = compare_methods(
+        votes, unit=analysis.unit, adjustment="none", alpha=analysis.alpha, level=level
+    )
     frame = made.frame()
     if analysis.comparisons:
         by_pair = {(row["first"], row["second"]): row for row in frame.to_dict("records")}
@@ -31,10 +34,10 @@ def planned_tests(votes: pd.DataFrame, data: StudyData) -> pd.DataFrame:
             if pair in by_pair or pair[::-1] in by_pair
         ]
         frame = pd.DataFrame(rows, columns=frame.columns)
-    adjusted = ADJUSTMENTS[analysis.correction](frame["p"].to_numpy(dtype=np.float64))
-    frame["p_adjusted"], frame["adjustment"] = adjusted, analysis.correction
-    frame["significant"] = frame["p_adjusted"] < analysis.alpha
-    return frame
+    verdicts = judge(frame["p"], frame["least_p"], analysis.correction, analysis.alpha)
+    names = ("p_adjusted", "least_p_adjusted", "significant", "too_small")
+    judged = {name: [getattr(verdict, name) for verdict in verdicts] for name in names}
+    return frame.assign(adjustment=analysis.correction, **judged)
 
 
 def _minute(when: str) -> str:

@@ -11,16 +11,14 @@ from sreval.errors import StatisticsError
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.opinion_figures import KINDS, opinion_figure
-from sreval.report.opinions import ANALYSES, mos_columns, mos_note
+from sreval.report.opinions import ANALYSES, mos_columns, mos_note, pair_columns, pair_notes
 from sreval.report.sections import (
+    CORRECTIONS,
     Request,
     Section,
     column,
-    figure,
     in_order,
-    interval_column,
     method_column,
-    p_value,
     vote_notes,
     whole,
 )
@@ -54,7 +52,7 @@ def results_parts(data: StudyData) -> list[Part]:
         part = Part(f"Results on {name}")
         votes = data.votes[data.votes["dataset"] == name]
         part.attempt("Mean opinion scores", lambda v=votes, r=request: _means(v, r))  # type: ignore[misc]
-        part.attempt("Planned tests", partial(_tests, votes, data))
+        part.attempt("Planned tests", partial(_tests, votes, data, request))
         for kind in _OF_DATASET:
             add_figure(part, kind, data, votes, request, name)
         if data.design.analysis.comparisons:
@@ -103,33 +101,22 @@ def _order(frame: pd.DataFrame) -> str:
     return f"Of {pairs} pairs of methods {swapped} stand the other way round than in the paper."
 
 
-def _tests(votes: pd.DataFrame, data: StudyData) -> list[Section]:
+def _tests(votes: pd.DataFrame, data: StudyData, request: Request) -> list[Section]:
     analysis = data.design.analysis
-    frame = planned_tests(votes, data)
+    frame = planned_tests(votes, data, request.level)
     if frame.empty:
         raise StatisticsError("None of the planned comparisons was rated here.", "")
-    columns = {
-        "first": method_column("first"),
-        "second": method_column("second"),
-        f"n ({analysis.unit}s)": whole("n"),
-        "difference": lambda row: fixed(row["difference"], 2, signed=True) if row["n"] else "–",
-        "95%": interval_column(2, signed=True),
-        "p": lambda row: p_value(row["p"]),
-        "p adjusted": lambda row: p_value(row["p_adjusted"]),
-        "effect": lambda row: figure(row["rank_biserial"], 2),
-        "differ?": lambda row: (
-            "n too small" if row["too_small"] else "yes" if row["significant"] else "no"
-        ),
-    }
-    correction = {
-        "holm": f"Holm over these {len(frame)}",
-        "none": f"NOT corrected for {len(frame)} comparisons",
-    }[analysis.correction]
+    columns = pair_columns(request.level, f"n ({analysis.unit}s)")
+    correction = (
+        f"NOT corrected for {len(frame)} comparisons"
+        if analysis.correction == "none"
+        else f"{CORRECTIONS[analysis.correction]} over these {len(frame)}"
+    )
     notes = [
         f"As planned. Unit {analysis.unit}: {CLAIMS[analysis.unit]}. Two-sided Wilcoxon "
         f"signed-rank test of the units' means, {correction}, alpha {analysis.alpha:g}. "
-        "Difference: first less second in points, Student's t interval; effect: rank-biserial "
-        "correlation, -1 to 1.",
+        "Difference: first less second in points; effect: rank-biserial correlation, -1 to 1.",
+        *pair_notes(frame),
         *vote_notes(votes),
     ]
     return [section(f"Planned comparisons on {frame['dataset'].iloc[0]}", frame, columns, notes)]

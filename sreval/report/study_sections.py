@@ -8,7 +8,7 @@ import pandas as pd
 
 from sreval.errors import listed
 from sreval.report import paper
-from sreval.report.sections import Section, column, figure, method_column, whole
+from sreval.report.sections import CORRECTIONS, Section, column, figure, method_column, whole
 from sreval.report.study_parts import Part, Picture, counted, section
 from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor
@@ -102,7 +102,7 @@ def _planned(design: StudyDesign) -> Iterator[tuple[str, str]]:
     yield (
         "test planned",
         f"two-sided Wilcoxon signed-rank over {analysis.unit}s, alpha {analysis.alpha:g}, "
-        + {"holm": "Holm's correction", "none": "no correction"}[analysis.correction],
+        f"{CORRECTIONS[analysis.correction]}",
     )
     yield "results before the end", "allowed" if analysis.look_before_close else "hidden"
     yield "data kept until", str(design.retention or "no date set")

@@ -16,20 +16,19 @@ from sreval.report import paper
 from sreval.report.cells import (
     ALPHA,
     NAMES,
-    TOO_SMALL,
     Cell,
     Comparison,
     Line,
     Table,
-    letters,
+    marks,
     paper_figure,
     rank_means,
-    star,
+    too_small_notes,
+    verdicts,
 )
 from sreval.report.collect import narrowed
 from sreval.report.values import comparable, gap_notes, infinite_notes, values_of
 from sreval.statistics.intervals import bootstrap_mean
-from sreval.statistics.multiplicity import holm
 from sreval.statistics.wilcoxon import signed_rank
 
 Layout = Literal["methods", "losses"]
@@ -139,12 +138,11 @@ def _compare(
     else:
         return []
     tests = [signed_rank(used[first], used[second]) for first, second in chosen]
-    adjusted = holm([test.p for test in tests])
     return [
         Comparison(
-            dataset, metric, first, second, _difference(used[first], used[second]), test, float(p)
+            dataset, metric, first, second, _difference(used[first], used[second]), test, verdict
         )
-        for (first, second), test, p in zip(chosen, tests, adjusted, strict=True)
+        for (first, second), test, verdict in zip(chosen, tests, verdicts(tests), strict=True)
     ]
 
 
@@ -166,9 +164,7 @@ def _line(
     with_paper: bool,
 ) -> Line:
     ranks = rank_means(used.mean(), metric) if len(used) else {}
-    marks = {c.first: star(c) for c in comparisons}
-    if pairs and comparisons:
-        marks = letters([method for method in used.columns if method != "hr"], comparisons)
+    beside = marks(list(used.columns), comparisons, pairs)
     cells: dict[str, Cell | None] = {}
     for method in methods:
         theirs = paper_figure(dataset, method, metric) if with_paper else None
@@ -182,7 +178,7 @@ def _line(
                 interval.high,
                 interval.n,
                 ranks.get(method, 0),
-                marks.get(method, ""),
+                beside.get(method, ""),
                 theirs,
             )
         elif method in asked.columns or theirs is not None:
@@ -229,13 +225,7 @@ def _notes(
         _ranking_note(lines, methods),
     ]
     if comparisons:
-        notes.append(_test_note(comparisons, baseline))
-        too_small = _too_small(comparisons)
-        if too_small:
-            notes.append(
-                f"{TOO_SMALL} n too small: no p below {ALPHA} is possible on "
-                f"{', '.join(too_small)}."
-            )
+        notes += [_test_note(comparisons, baseline), *too_small_notes(comparisons, "image")]
     elif baseline is not None:
         notes.append(f"Nothing was tested against {paper.label(baseline)}: see above.")
     if with_paper:
@@ -260,18 +250,6 @@ def _sizes(lines: Sequence[Line]) -> list[str]:
     return said
 
 
-def _too_small(comparisons: Sequence[Comparison]) -> list[str]:
-    """The data sets on which a test can't tell methods apart, whatever its outcome; the least p."""
-    found: dict[tuple[str, int], float] = {}
-    for c in comparisons:
-        if c.test.too_small_for(ALPHA):
-            key = (c.dataset, c.test.n)
-            found[key] = min(c.test.least_p, found.get(key, 1.0))
-    return [
-        f"{dataset} ({n} images; the least exact p is {p:.4f})" for (dataset, n), p in found.items()
-    ]
-
-
 def _ranking_note(lines: list[Line], methods: list[str]) -> str:
     note = "Best bold, second underlined"
     note += ", HR not ranked." if "hr" in methods else "."
@@ -282,6 +260,8 @@ def _ranking_note(lines: list[Line], methods: list[str]) -> str:
 
 def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:
     test = "paired two-sided Wilcoxon signed-rank over images, Holm within data set and metric"
-    if baseline is not None and all(c.second == baseline for c in comparisons):
+    if all(c.verdict.too_small for c in comparisons):
+        return f"Tests: {test}."
+    if baseline is not None:
         return f"* differs from {paper.label(baseline)} (p < {ALPHA}; {test})."
-    return f"Methods that share a letter don't differ (p < {ALPHA}; {test})."
+    return f"Methods that share a letter weren't shown to differ (p < {ALPHA}; {test})."

@@ -23,9 +23,9 @@ import scipy
 from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.intervals import Interval, student_mean
-from sreval.statistics.multiplicity import Adjustment, benjamini_hochberg, holm, letter_display
+from sreval.statistics.multiplicity import Verdict, judge, letters
 from sreval.statistics.votes import opinions
-from sreval.statistics.wilcoxon import SignedRank, Zeros, signed_rank
+from sreval.statistics.wilcoxon import SignedRank, Zeros, least_exact_p, signed_rank
 
 Unit = Literal["rater", "image", "pooled"]
 
@@ -38,20 +38,16 @@ POOLED_WARNING = (
     "Pooled votes are not independent: with no true difference this test rejected in half of "
     "2000 simulated studies at alpha 0.05. Use the unit 'rater' or 'image'."
 )
-ADJUSTMENTS: dict[str, Adjustment] = {
-    "holm": holm,
-    "benjamini-hochberg": benjamini_hochberg,
-    "none": lambda p: np.asarray(p, dtype=np.float64),
-}
 
 
 @dataclass(frozen=True)
 class Pair:
     """Method ``first`` against ``second`` on the units that rated both on a common image.
 
-    ``difference`` is first minus second with Student's t interval over the units; ``test`` is
-    None, and the p NaN, when no unit rated both. ``excluded`` counts units that rated at
-    least one of the two but have no common image.
+    ``difference`` is first minus second with Student's t interval over the units, of this pair
+    alone: it isn't adjusted for the others. ``test`` is None, and every p NaN, when no unit
+    rated both. ``verdict`` is the test's among all pairs of the data set. ``excluded`` counts
+    units that rated at least one of the two but have no common image.
     """
 
     first: str
@@ -60,30 +56,53 @@ class Pair:
     excluded: int
     difference: Interval | None
     test: SignedRank | None
-    p: float
-    p_adjusted: float
-    too_small: bool
+    verdict: Verdict
+
+    @property
+    def p(self) -> float:
+        """The p of this test alone."""
+        return self.test.p if self.test else math.nan
+
+    @property
+    def p_adjusted(self) -> float:
+        """The p adjusted for all pairs of the data set."""
+        return self.verdict.p_adjusted
+
+    @property
+    def too_small(self) -> bool:
+        """Whether no outcome could have been significant after adjustment."""
+        return self.verdict.too_small
 
 
 @dataclass(frozen=True)
 class Friedman:
-    """Friedman's test that all methods are alike, on the ``n`` units that rated every method."""
+    """Friedman's test that all methods are alike, on the ``n`` units that rated every method.
+
+    ``least_p``: that of ``n`` units which all put the methods in the same order.
+    """
 
     n: int
     n_methods: int
     chi_square: float
     freedom: int
     p: float
+    least_p: float
     excluded: int
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs of methods of one data set, methods in falling order of their mean."""
+    """All pairs of methods of one data set, methods in falling order of their mean.
+
+    ``level`` is that of the differences' intervals. ``letters`` is empty where no pair could
+    have been significant, and ``friedman`` None where fewer than three methods or two units
+    that rated all are there.
+    """
 
     dataset: str
     unit: Unit
     claim: str
+    level: float
     alpha: float
     adjustment: str
     zeros: Zeros
@@ -109,12 +128,17 @@ class Comparison:
             "difference": difference.estimate if difference else math.nan,
             "low": difference.low if difference else math.nan,
             "high": difference.high if difference else math.nan,
+            "level": self.level,
+            "interval_adjusted": False,
             "p": pair.p,
             "p_adjusted": pair.p_adjusted,
             "adjustment": self.adjustment,
+            "alpha": self.alpha,
+            "least_p": test.least_p if test else math.nan,
+            "least_p_adjusted": pair.verdict.least_p_adjusted,
             "rank_biserial": test.rank_biserial if test else math.nan,
             "p_method": test.method if test else "",
-            "significant": pair.p_adjusted < self.alpha,
+            "significant": pair.verdict.significant,
             "too_small": pair.too_small,
         }
 
@@ -127,18 +151,18 @@ def compare_methods(
     zeros: Zeros = "wilcox",
     adjustment: str = "holm",
     alpha: float = 0.05,
+    level: float = 0.95,
 ) -> list[Comparison]:
     """Compare all pairs of methods by the signed-rank test, data set by data set.
 
     ``votes`` are checked votes; of a unit's votes on one method the mean counts. p values are
-    adjusted within one data set. A pair is ``too_small`` when no outcome could give p below
-    ``alpha`` before adjustment. Raises UsageError for an unknown unit, adjustment or method,
-    StatisticsError when a data set has fewer than two methods.
+    adjusted within one data set. A pair is ``too_small`` when no outcome could give an adjusted
+    p below ``alpha``, see ``multiplicity.judge``. ``level`` is that of the intervals. Raises
+    UsageError for an unknown unit, adjustment or method, StatisticsError for a level outside
+    0..1 and when a data set has fewer than two methods.
     """
     if unit not in CLAIMS:
         raise unknown_name("unit", unit, CLAIMS)
-    if adjustment not in ADJUSTMENTS:
-        raise unknown_name("adjustment", adjustment, ADJUSTMENTS)
     counted = opinions(votes)
     for method in methods or ():
         if method not in set(counted["method"]):
@@ -146,9 +170,31 @@ def compare_methods(
     if methods:
         counted = counted[counted["method"].isin(methods)]
     return [
-        _compare(str(dataset), group, unit, zeros, adjustment, alpha)
+        _compare(str(dataset), group, unit, zeros, adjustment, alpha, level)
         for dataset, group in counted.groupby("dataset", sort=True)
     ]
+
+
+def best_outcome(units: Sequence[int], adjustment: str, alpha: float) -> list[Verdict]:
+    """What tests on so many ``units`` each give when every unit puts all methods in one order.
+
+    No outcome is more favourable to any of them, and no unit is lost to a tie. 0 units: that
+    test isn't made. Raises UsageError for an unknown adjustment.
+    """
+    least = [least_exact_p(n) if n else math.nan for n in units]
+    return judge(least, least, adjustment, alpha)
+
+
+def least_units(comparisons: int, adjustment: str = "holm", alpha: float = 0.05) -> int:
+    """The fewest units, raters or images, on which one of so many comparisons can be significant.
+
+    Raises UsageError for an unknown adjustment.
+    """
+    return next(
+        n
+        for n in itertools.count(1)
+        if not best_outcome([n] * comparisons, adjustment, alpha)[0].too_small
+    )
 
 
 def friedman(table: Floats) -> Friedman | None:
@@ -166,12 +212,18 @@ def friedman(table: Floats) -> Friedman | None:
     spread = float(((ranks - (k + 1) / 2) ** 2).sum())
     between = float(((ranks.sum(axis=0) - n * (k + 1) / 2) ** 2).sum())
     chi_square = (k - 1) * between / spread if spread else 0.0
-    p = float(scipy.stats.chi2.sf(chi_square, k - 1))
-    return Friedman(n, k, chi_square, k - 1, p, table.shape[0] - n)
+    p, least = (float(scipy.stats.chi2.sf(x, k - 1)) for x in (chi_square, n * (k - 1)))
+    return Friedman(n, k, chi_square, k - 1, p, least, table.shape[0] - n)
 
 
 def _compare(
-    dataset: str, votes: pd.DataFrame, unit: Unit, zeros: Zeros, adjustment: str, alpha: float
+    dataset: str,
+    votes: pd.DataFrame,
+    unit: Unit,
+    zeros: Zeros,
+    adjustment: str,
+    alpha: float,
+    level: float,
 ) -> Comparison:
     means = votes.groupby("method")["score"].mean().sort_values(ascending=False, kind="stable")
     names = [str(name) for name in means.index]
@@ -183,25 +235,38 @@ def _compare(
     wide = votes.pivot(index=["rater", "image"], columns="method", values="score")[names]
     codes = _unit_codes(wide, unit)
     scores = wide.to_numpy(dtype=np.float64)
-    pairs = [
-        _pair(names[i], names[j], scores[:, [i, j]], codes, unit, zeros, alpha)
-        for i, j in itertools.combinations(range(len(names)), 2)
-    ]
-    adjusted = ADJUSTMENTS[adjustment]([pair.p for pair in pairs])
-    done = tuple(
-        Pair(**(vars(pair) | {"p_adjusted": float(p)}))
-        for pair, p in zip(pairs, adjusted, strict=True)
+    couples = list(itertools.combinations(range(len(names)), 2))
+    common = [_common_means(scores[:, [i, j]], codes) for i, j in couples]
+    tests = [signed_rank(*m.T, zeros=zeros) if len(m) else None for m in common]
+    verdicts = judge(
+        [test.p if test else math.nan for test in tests],
+        [test.least_p if test else math.nan for test in tests],
+        adjustment,
+        alpha,
+    )
+    pairs = tuple(
+        Pair(
+            first=names[i],
+            second=names[j],
+            n=len(m),
+            excluded=np.unique(codes[~np.isnan(scores[:, [i, j]]).all(axis=1)]).size - len(m),
+            difference=_difference(m, unit, level) if len(m) else None,
+            test=test,
+            verdict=verdict,
+        )
+        for (i, j), m, test, verdict in zip(couples, common, tests, verdicts, strict=True)
     )
     return Comparison(
         dataset=dataset,
         unit=unit,
         claim=CLAIMS[unit],
+        level=level,
         alpha=alpha,
         adjustment=adjustment,
         zeros=zeros,
         methods=tuple(names),
-        pairs=done,
-        letters=letter_display(names, [(p.first, p.second) for p in done if p.p_adjusted < alpha]),
+        pairs=pairs,
+        letters=letters(names, {(p.first, p.second): p.verdict for p in pairs}),
         friedman=friedman(_unit_means(scores, codes)),
         warning=POOLED_WARNING if unit == "pooled" else "",
     )
@@ -224,35 +289,16 @@ def _unit_means(scores: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp]]
     return np.stack(columns, axis=1)
 
 
-def _pair(
-    first: str,
-    second: str,
-    scores: Floats,
-    codes: np.ndarray[tuple[int], np.dtype[np.intp]],
-    unit: Unit,
-    zeros: Zeros,
-    alpha: float,
-) -> Pair:
-    rated_either = np.unique(codes[~np.isnan(scores).all(axis=1)]).size
+def _common_means(scores: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
+    """``_unit_means`` of the units that have any."""
     means = _unit_means(scores, codes)
-    means = means[~np.isnan(means).any(axis=1)]
-    excluded = rated_either - means.shape[0]
-    if means.shape[0] == 0:
-        return Pair(first, second, 0, excluded, None, None, math.nan, math.nan, True)
-    test = signed_rank(means[:, 0], means[:, 1], zeros=zeros)
-    difference = student_mean(
+    return means[~np.isnan(means).any(axis=1)]
+
+
+def _difference(means: Floats, unit: Unit, level: float) -> Interval:
+    return student_mean(
         means[:, 0] - means[:, 1],
+        level,
         unit="vote" if unit == "pooled" else unit,
         estimand=f"difference of means: {CLAIMS[unit]}",
-    )
-    return Pair(
-        first,
-        second,
-        means.shape[0],
-        excluded,
-        difference,
-        test,
-        test.p,
-        math.nan,
-        test.too_small_for(alpha),
     )

@@ -1,14 +1,15 @@
-"""Many tests at once: adjusted p values, and letters for groups that don't differ."""
+"""Many tests at once: adjusted p values, what they could have shown, and letters for groups."""
 
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
 
 Adjustment = Callable[[ArrayLike], Floats]
@@ -36,6 +37,64 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
     steps = values[order] * order.size / np.arange(1, order.size + 1)
     adjusted[order] = np.minimum(1.0, np.minimum.accumulate(steps[::-1])[::-1])
     return adjusted
+
+
+ADJUSTMENTS: dict[str, Adjustment] = {
+    "holm": holm,
+    "benjamini-hochberg": benjamini_hochberg,
+    "none": lambda p: np.asarray(p, dtype=np.float64),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One test of a family: its adjusted p, and the least that any outcome could have given it.
+
+    Both in 0..1, NaN where no test was made.
+    """
+
+    p_adjusted: float
+    least_p_adjusted: float
+    alpha: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the adjusted p is below ``alpha``."""
+        return self.p_adjusted < self.alpha
+
+    @property
+    def too_small(self) -> bool:
+        """Whether no outcome could have been significant, also where no test was made."""
+        return not self.least_p_adjusted < self.alpha
+
+
+def judge(p: ArrayLike, least_p: ArrayLike, adjustment: str, alpha: float) -> list[Verdict]:
+    """The verdicts of a family of m tests with these ``p`` and least attainable ``least_p``, (m,).
+
+    No adjusted p of ADJUSTMENTS falls when any p of the family rises. So the outcome most
+    favourable to each test is the same one: all p at their least. Adjusted, these bound what
+    could have been found: with m tests on n units alike m 2^(1 - n) by Holm and 2^(1 - n) by
+    Benjamini and Hochberg. Raises UsageError for an unknown adjustment, StatisticsError for a p
+    outside 0..1.
+    """
+    if adjustment not in ADJUSTMENTS:
+        raise unknown_name("adjustment", adjustment, ADJUSTMENTS)
+    adjust = ADJUSTMENTS[adjustment]
+    return [
+        Verdict(float(found), float(least), alpha)
+        for found, least in zip(adjust(p), adjust(least_p), strict=True)
+    ]
+
+
+def letters(names: Sequence[str], tested: Mapping[tuple[str, str], Verdict]) -> dict[str, str]:
+    """``letter_display`` of the pairs found significant; empty where none could have been.
+
+    A letter shared says that two weren't shown to differ; that no pair could have been shown to,
+    whatever the outcome, it must not hide.
+    """
+    if all(verdict.too_small for verdict in tested.values()):
+        return {}
+    return letter_display(names, [pair for pair, found in tested.items() if found.significant])
 
 
 def letter_display(names: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -34,7 +34,7 @@ class SignedRank:
     ``n`` pairs, ``n_zero`` of them equal, ``n_used`` with a sign; ``w_plus`` and ``w_minus``
     the rank sums of x > y and x < y; ``rank_biserial`` in -1..1, positive where x is larger
     (Kerby 2014), 0 when all pairs are equal; ``least_p`` the smallest p that these absolute
-    differences allow.
+    differences allow, that of differences all of one sign.
     """
 
     n: int
@@ -48,9 +48,13 @@ class SignedRank:
     rank_biserial: float
     least_p: float
 
-    def too_small_for(self, alpha: float) -> bool:
-        """Whether no outcome on these absolute differences could give p < ``alpha``."""
-        return self.least_p >= alpha
+
+def least_exact_p(n: int) -> float:
+    """The smallest exact p that ``n`` pairs allow, none of them equal: all of one sign.
+
+    Whatever the ties, one of 2^n sign patterns has the rank sum 0, and one the largest.
+    """
+    return min(1.0, 2.0 ** (1 - n))
 
 
 def signed_rank(x: ArrayLike, y: ArrayLike, *, zeros: Zeros = "wilcox") -> SignedRank:
@@ -86,7 +90,7 @@ def signed_rank(x: ArrayLike, y: ArrayLike, *, zeros: Zeros = "wilcox") -> Signe
         method="exact" if exact else "normal",
         zeros=zeros,
         rank_biserial=(w_plus - w_minus) / total if total else 0.0,
-        least_p=min(1.0, 2.0 ** (1 - used.size)),
+        least_p=least_exact_p(used.size) if exact else _normal_p(used, float(used.sum())),
     )
 
 

@@ -233,7 +233,7 @@ class Analysis(Config):
 
     unit: Literal["rater", "image"] = "image"
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    correction: Literal["holm", "none"] = "holm"
+    correction: Literal["holm", "benjamini-hochberg", "none"] = "holm"
     comparisons: tuple[tuple[str, str], ...] = ()
     look_before_close: bool = False
 

@@ -72,7 +72,7 @@ def test_a_baseline_is_tested_as_scipy_does_with_holm(make_frame: Maker) -> None
         x, y = HARD["Set14", method, "psnr"], HARD["Set14", "bicubic", "psnr"]
         assert comparison.test.p == pytest.approx(stats.wilcoxon(x, y, method="exact").pvalue)
         assert comparison.difference == pytest.approx(np.mean(np.subtract(x, y)))
-    assert found["nearest"].p_holm == pytest.approx(2 * found["nearest"].test.p)
+    assert found["nearest"].verdict.p_adjusted == pytest.approx(2 * found["nearest"].test.p)
     cells = line(table, "Set14", "psnr")
     assert (cells["nearest"].mark, cells["lanczos"].mark, cells["bicubic"].mark) == ("*", "", "")
     assert any("differs from bicubic" in note for note in table.notes)
