@@ -49,10 +49,11 @@ def new(name: str, source: str) -> None:
 )
 @AS_JSON
 def check_command(study: str, results: tuple[Path, ...], as_json: bool) -> None:
-    """Prove that a design can be met, and say how long a rater will sit.
+    """Prove that a design can be met, and say how long a rater will sit and what can be found.
 
-    A study that isn't frozen is checked against the data sets on this machine. Exit code 2 when
-    the design can't be met, 3 when it can and images are missing.
+    A study that isn't frozen is checked against the data sets on this machine. Where no outcome
+    could be significant, that is said; for comparisons that the design names, it can't be met.
+    Exit code 2 when the design can't be met, 3 when it can and images are missing.
     """
     from sreval.study.check import check
     from sreval.study.pools import at_hand
@@ -145,6 +146,7 @@ def _as_text(
         ["raters", f"{design.raters}; every stimulus gets {votes}"],
         ["a rater", f"{sum(found.counts.values())} items: {', '.join(counts)}"],
         *_sitting_rows(found),
+        *_test_rows(found),
     ]
     lines = [columns(rows)]
     if found.missing:
@@ -156,6 +158,20 @@ def _as_text(
         return [*lines, "", "The design can be met."]
     said = (f"{p.constraint}: {p.what}. {p.remedy}" for p in found.problems)
     return [*lines, "", "The design can't be met.", *said]
+
+
+def _test_rows(found: Feasibility) -> list[list[str]]:
+    from sreval.report.sections import CORRECTIONS
+
+    rows = []
+    for made in found.tests:
+        least = "–" if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
+        rows.append(
+            f"{made.dataset}: {made.tests} comparison{'s' * (made.tests != 1)} over {made.n} "
+            f"{made.unit}{'s' * (made.n != 1)}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.alpha:g}; least adjusted p {least}"
+        )
+    return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
 
 
 def _sitting_rows(found: Feasibility) -> list[list[str]]:

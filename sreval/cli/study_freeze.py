@@ -35,8 +35,10 @@ def freeze(
     length and the same header. A freeze that was interrupted is begun again by the same command.
     """
     from sreval.study import freeze as freezing
+    from sreval.study.attainable import attainable
     from sreval.study.design import load_design
     from sreval.study.manifest import MANIFEST, STIMULI
+    from sreval.study.parts import parts_of, pool_of
 
     folder = content.find("studies", study)
     home, own = folder.resolve().parent, content.own_folders("studies")
@@ -57,6 +59,8 @@ def freeze(
         manifest = freezing.freeze(
             folder, design, results, stand_ins=stand_ins, again=again, progress=tell
         )
+    parts = parts_of(design, pool_of(manifest))
+    notes = [f"{m.note}. {m.remedy}" for m in attainable(design, parts) if m.hopeless]
     files = {stimulus.sha256 for stimulus in manifest.stimuli}
     size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
     if as_json:
@@ -67,11 +71,14 @@ def freeze(
                 "stimuli": len(manifest.stimuli),
                 "bytes": size,
                 "stand_ins": list(manifest.stand_ins),
+                "notes": notes,
             }
         )
         return
     if manifest.stand_ins:
         click.echo(f"Stand-ins take the places of {', '.join(manifest.stand_ins)}.", err=True)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
     click.echo(f"{len(manifest.stimuli)} stimuli, {size / 1e6:.0f} MB.", err=True)
     click.echo(str(folder / MANIFEST))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import click
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from sreval.cli.output import print_json, progress_line
 from sreval.report.power import power_text
 from sreval.statistics.comparison import Unit
+from sreval.statistics.multiplicity import ADJUSTMENTS
 from sreval.study.planning import STUDIES, power_curve, raters_needed
 
 
@@ -35,7 +37,35 @@ from sreval.study.planning import STUDIES, power_curve, raters_needed
 )
 @click.option("--unit", type=click.Choice(["rater", "image"]), default="rater", show_default=True)
 @click.option(
-    "--target", type=click.FloatRange(0, 1, min_open=True), default=0.8, show_default=True
+    "--methods",
+    type=click.IntRange(2),
+    default=2,
+    show_default=True,
+    help="Methods of the study, all pairs of which are compared.",
+)
+@click.option(
+    "--comparisons",
+    type=click.IntRange(1),
+    help="Comparisons of a study that plans fewer.  [default: all pairs of the methods]",
+)
+@click.option(
+    "--adjustment",
+    type=click.Choice(list(ADJUSTMENTS)),
+    default="holm",
+    show_default=True,
+    help="For the p values of all comparisons.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+)
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.8,
+    show_default=True,
 )
 @click.option("--studies", type=click.IntRange(1), default=STUDIES, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -45,6 +75,10 @@ def power(
     raters: tuple[int, ...],
     images: tuple[int, ...],
     unit: str,
+    methods: int,
+    comparisons: int | None,
+    adjustment: str,
+    alpha: float,
     target: float,
     studies: int,
     seed: int,
@@ -52,8 +86,8 @@ def power(
 ) -> None:
     """How many raters and images a difference needs, by simulation from the rater model.
 
-    The power of the two-sided signed-rank test at alpha 0.05 over the unit, and the fewest
-    raters that reach the target.
+    The power of one two-sided signed-rank test over the unit, among all that the study makes, and
+    the fewest raters that reach the target.
     """
     chosen: Unit = "image" if unit == "image" else "rater"
     with progress_line(len(differences) * len(images), "simulating", "curve") as line:
@@ -61,7 +95,15 @@ def power(
         for difference in differences:
             for count in images:
                 made = power_curve(
-                    [difference], raters, [count], unit=chosen, studies=studies, seed=seed
+                    [difference],
+                    raters,
+                    [count],
+                    unit=chosen,
+                    comparisons=comparisons or math.comb(methods, 2),
+                    adjustment=adjustment,
+                    alpha=alpha,
+                    studies=studies,
+                    seed=seed,
                 )
                 parts.append(made)
                 line.update()

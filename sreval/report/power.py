@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sreval.report.sections import Section, figure, to_text
-from sreval.statistics.comparison import CLAIMS, Unit
+from sreval.report.sections import CORRECTIONS, Section, figure, to_text
+from sreval.statistics.comparison import CLAIMS, Unit, least_units
 
 
 def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
@@ -24,11 +24,21 @@ def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
         rows.append([f"{key[0]:.2f}", str(int(key[1])), *powers, fewest])
     first = curve.iloc[0]
     unit: Unit = first["unit"]
+    comparisons = int(first["comparisons"])
+    least = least_units(comparisons, first["adjustment"], first["alpha"])
+    bound = "p"
+    if comparisons > 1 and first["adjustment"] != "none":
+        bound = f"p x {comparisons}"
     error = float(curve["standard_error"].max())
     notes = [
-        f"Power of the two-sided Wilcoxon signed-rank test at alpha {first['alpha']} by number of "
-        f"raters; unit {unit}: {CLAIMS[unit]}. The fewest raters tried with power {target:g} or "
-        "more.",
+        f"Power of one two-sided Wilcoxon signed-rank test among {comparisons} "
+        f"comparison{'s' * (comparisons != 1)}, {CORRECTIONS[first['adjustment']]}, by number of "
+        f"raters; unit {unit}: {CLAIMS[unit]}. A difference is found where {bound} < "
+        f"{first['alpha']:g}, which is what the correction asks for when no other comparison shows "
+        "anything.",
+        f"With fewer than {least} {unit}s no outcome can be significant. Raters needed: the fewest "
+        f"tried that show a power of {target:g} or more, as all larger numbers do, with the 95% "
+        "limit of the simulation.",
         f"{first['studies']} simulated studies a cell, standard error {error:.3f} or less; the "
         "difference is in points before rounding and clipping to the scale.",
     ]

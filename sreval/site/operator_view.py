@@ -22,8 +22,10 @@ from sreval.store.overview import Overview, RaterRow, overview
 from sreval.store.studies import StudyRow
 from sreval.store.study_data import study_data
 from sreval.study import charts, monitor
+from sreval.study.attainable import attainable
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest, load_manifest
+from sreval.study.parts import parts_of, pool_of
 
 IDLE = dt.timedelta(days=7)
 """After this long without a step, a rater or a link is worth a question."""
@@ -107,6 +109,8 @@ def _histogram(times: monitor.ResponseTimes | None) -> str:
 def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> Iterator[Need]:
     if row.name == here.design.name:
         yield from _stimuli(here, row)
+        if not seen.raters:
+            yield from _hopeless(here)
     retention = row.design.retention
     if retention is not None and retention <= now.date() and seen.raters:
         yield Need(
@@ -124,6 +128,13 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
             (f"{seen.complete} of {seen.target} raters are complete: the study can be closed.",),
             "operator.steer",
         )
+
+
+def _hopeless(here: Site) -> Iterator[Need]:
+    """Tests that no outcome could make significant, while the design can still be changed."""
+    for found in attainable(here.design, parts_of(here.design, pool_of(here.manifest))):
+        if found.hopeless:
+            yield Need(found.dataset, "n too small", (f"{found.note}. {found.remedy}",))
 
 
 def _stimuli(here: Site, row: StudyRow) -> Iterator[Need]:

@@ -12,7 +12,7 @@ image meets each method in turn from slot to slot.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_images
@@ -23,11 +23,16 @@ from sreval.study.stream import Stream
 
 def votes_of(design: StudyDesign, parts: Parts, slot: int) -> tuple[Key, ...]:
     """What the rater in `slot` votes on, each stimulus once."""
-    if design.subset is None:
-        return parts.stimuli
-    ring = _ring(design.seed, parts)
-    start = slot * design.subset
-    return tuple(ring[(start + i) % len(ring)] for i in range(design.subset))
+    return next(windows(design, parts, [slot]))
+
+
+def windows(design: StudyDesign, parts: Parts, slots: Iterable[int]) -> Iterator[tuple[Key, ...]]:
+    """`votes_of` each slot, the ring laid once."""
+    subset = design.subset
+    ring = parts.stimuli if subset is None else _ring(design.seed, parts)
+    for slot in slots:
+        start = slot * (subset or 0)
+        yield tuple(ring[(start + i) % len(ring)] for i in range(subset or len(ring)))
 
 
 def period(design: StudyDesign, parts: Parts) -> int:
@@ -71,13 +76,13 @@ def repeats_of(
     return list(drawn.values()), problems
 
 
-def _ring(seed: int, parts: Parts) -> list[Key]:
+def _ring(seed: int, parts: Parts) -> tuple[Key, ...]:
     """All stimuli in the order in which the slots' windows run over them."""
     placed = []
     for number, (dataset, keys) in enumerate(parts.rated.items()):
         for place, key in enumerate(_turns(seed, dataset, keys)):
             placed.append(((2 * place + 1) / (2 * len(keys)), number, key))
-    return [key for _, _, key in sorted(placed)]
+    return tuple(key for _, _, key in sorted(placed))
 
 
 def _turns(seed: int, dataset: str, keys: Sequence[Key]) -> list[Key]:

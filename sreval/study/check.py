@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sreval.study.allot import period, repeats_of, subset_problem, votes_of
+from sreval.study.allot import period, repeats_of, subset_problem, windows
+from sreval.study.attainable import Attainable, attainable
 from sreval.study.deal import deal
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Key, Manifest
@@ -30,7 +31,8 @@ class Feasibility:
 
     `problems` forbid the study; `missing` are the stimuli that are not at hand; `notes` say what
     the design gives that its author may not have meant. `counts` are the items of one rater by
-    kind, `exposures` the least and most votes that a stimulus gets from all raters.
+    kind, `exposures` the least and most votes that a stimulus gets from all raters. `tests` say
+    what the planned analysis could show, a data set each; empty where problems stand against it.
     """
 
     problems: tuple[Problem, ...]
@@ -39,6 +41,7 @@ class Feasibility:
     counts: Mapping[ItemKind, int]
     exposures: tuple[int, int]
     sittings: tuple[Sitting, ...]
+    tests: tuple[Attainable, ...]
 
     @property
     def minutes(self) -> float:
@@ -56,7 +59,9 @@ def check(
 ) -> Feasibility:
     """Prove that every rater of the design can be given a plan, or say what stands against it.
 
-    Every slot of `design.raters` is tried by the functions that `make_plan` uses. Without a
+    Every slot of `design.raters` is tried by the functions that `make_plan` uses. A comparison
+    that the design names, and that no outcome could make significant, is a problem as well;
+    where all pairs are compared because it names none, that is a note. Without a
     manifest the study isn't frozen, and `found` says what freezing would find (None: look on
     this machine). Raises nothing.
     """
@@ -69,16 +74,22 @@ def check(
     parts = parts_of(design, pool)
     missing = tuple(key for key in parts.shown if not has(key))
     problems = [*parts.problems, *_of_rules(design)]
+    tests: tuple[Attainable, ...] = ()
     if not parts.problems:
         problems += _of_slots(design, parts, pool)
+        tests = () if subset_problem(design, parts) else attainable(design, parts)
+    hopeless = [found for found in tests if found.hopeless]
+    problems += [Problem("analysis", h.note, h.remedy) for h in hopeless if h.planned]
+    notes = [f"{h.note}. {h.remedy}" for h in hopeless if not h.planned]
     counts = _counts(design, parts)
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
-        notes=tuple(_notes(design, parts, pool)),
+        notes=(*_notes(design, parts, pool), *notes),
         counts=counts,
         exposures=_exposures(design, parts),
         sittings=tuple(_sittings(design, counts)),
+        tests=tests,
     )
 
 
@@ -97,8 +108,8 @@ def _of_slots(design: StudyDesign, parts: Parts, pool: Pool) -> list[Problem]:
         return [too_large]
     scene_of = {(name, image): scene for name in pool for image, scene in pool[name].items()}
     gold = [key for key, _, _ in parts.gold]
-    for slot in range(min(design.raters, period(design, parts))):
-        votes = votes_of(design, parts, slot)
+    slots = range(min(design.raters, period(design, parts)))
+    for votes in windows(design, parts, slots):
         repeats, problems = repeats_of(design, votes)
         if problems:
             return problems

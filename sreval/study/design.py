@@ -8,7 +8,9 @@ under votes that are already cast.
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -282,7 +284,20 @@ class StudyDesign(Config):
             unknown = sorted(set(pair) - set(self.images.methods))
             if unknown:
                 raise ValueError(f"analysis compares {unknown[0]!r}, which is not rated")
+            if pair[0] == pair[1]:
+                raise ValueError(f"analysis compares {pair[0]!r} with itself")
+        pairs = Counter(frozenset(pair) for pair in self.analysis.comparisons)
+        for pair in self.analysis.comparisons:
+            if pairs[frozenset(pair)] > 1:
+                raise ValueError(f"analysis compares {pair[0]!r} and {pair[1]!r} twice")
         return self
+
+    def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
+        """The comparisons planned on one data set: all pairs where the design names none."""
+        methods = self.images.methods_of(dataset)
+        if not self.analysis.comparisons:
+            return tuple(itertools.combinations(methods, 2))
+        return tuple(pair for pair in self.analysis.comparisons if set(pair) <= set(methods))
 
     def as_json(self) -> str:
         """The design as one canonical line of JSON with all defaults: what databases keep."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import CLAIMS, Unit
+from sreval.statistics.multiplicity import ADJUSTMENTS
 from sreval.statistics.wilcoxon import signed_rank
 from sreval.study.simulate import RaterModel, draw_raters, draw_scores
 
@@ -33,15 +35,22 @@ class ImageModel:
 
 @dataclass(frozen=True)
 class Power:
-    """The share of simulated studies with p < alpha, and its standard error."""
+    """The share of simulated studies with an adjusted p below alpha, and its standard error.
+
+    ``low`` is the lower limit of the power, 95 % to one side (Wilson 1927). ``comparisons`` are
+    made in all; see ``power`` for what is assumed of the others.
+    """
 
     power: float
     standard_error: float
+    low: float
     studies: int
     difference: float
     n_raters: int
     n_images: int
     unit: Unit
+    comparisons: int
+    adjustment: str
     alpha: float
 
 
@@ -53,23 +62,32 @@ def power(
     model: RaterModel | None = None,
     images_like: ImageModel | None = None,
     unit: Unit = "rater",
+    comparisons: int = 1,
+    adjustment: str = "holm",
     alpha: float = 0.05,
     studies: int = STUDIES,
     seed: int = 0,
 ) -> Power:
     """How often the signed-rank test finds a true ``difference`` in quality of two methods.
 
+    Of ``comparisons`` tests this one is found where its p times their number is below ``alpha``
+    (p itself without adjustment). That is what Holm and Benjamini-Hochberg both find whatever the
+    other tests show: the power where they show nothing, and the least where they do.
+
     ``difference`` is in points before rounding and clipping. What an image does to one method
     alone is chance only for a claim about images in general, and what a rater's taste does
     only for one about raters in general: each is drawn with its own unit, and belongs to the
-    difference with the other. Raises UsageError for an
-    unknown unit, StatisticsError for fewer than one rater, image or study.
+    difference with the other. Raises UsageError for an unknown unit or adjustment,
+    StatisticsError for fewer than one rater, image, comparison or study.
     """
     if unit not in CLAIMS:
         raise unknown_name("unit", unit, CLAIMS)
-    if min(n_raters, n_images, studies) < 1:
+    if adjustment not in ADJUSTMENTS:
+        raise unknown_name("adjustment", adjustment, ADJUSTMENTS)
+    if min(n_raters, n_images, comparisons, studies) < 1:
         raise StatisticsError(
-            f"Can't simulate {studies} studies of {n_raters} raters and {n_images} images.",
+            f"Can't simulate {studies} studies of {n_raters} raters, {n_images} images and "
+            f"{comparisons} comparisons.",
             "Each must be at least 1.",
         )
     model, images_like = model or RaterModel(), images_like or ImageModel()
@@ -79,10 +97,24 @@ def power(
         first, second = _paired_scores(
             difference, n_raters, n_images, model, images_like, unit, generator
         )
-        found += signed_rank(first, second).p < alpha
+        p = signed_rank(first, second).p
+        found += p * (1 if adjustment == "none" else comparisons) < alpha
     share = found / studies
-    error = math.sqrt(share * (1 - share) / studies)
-    return Power(share, error, studies, difference, n_raters, n_images, unit, alpha)
+    binomial = scipy.stats.binomtest(int(found), studies, alternative="greater")
+    limits = binomial.proportion_ci(method="wilson")
+    return Power(
+        power=share,
+        standard_error=math.sqrt(share * (1 - share) / studies),
+        low=float(limits.low),
+        studies=studies,
+        difference=difference,
+        n_raters=n_raters,
+        n_images=n_images,
+        unit=unit,
+        comparisons=comparisons,
+        adjustment=adjustment,
+        alpha=alpha,
+    )
 
 
 def power_curve(
@@ -93,6 +125,8 @@ def power_curve(
     model: RaterModel | None = None,
     images_like: ImageModel | None = None,
     unit: Unit = "rater",
+    comparisons: int = 1,
+    adjustment: str = "holm",
     alpha: float = 0.05,
     studies: int = STUDIES,
     seed: int = 0,
@@ -109,6 +143,8 @@ def power_curve(
             model=model,
             images_like=images_like,
             unit=unit,
+            comparisons=comparisons,
+            adjustment=adjustment,
             alpha=alpha,
             studies=studies,
             seed=seed,
@@ -121,13 +157,18 @@ def power_curve(
 
 
 def raters_needed(curve: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
-    """The fewest raters of ``power_curve`` that reach ``target``, per difference and images.
+    """The fewest raters of ``power_curve`` from which on ``target`` is shown to be reached.
 
-    NaN where none of those tried does.
+    Per difference and images: their ``low`` and that of every larger number tried is ``target``
+    or more. Tried from the largest down, each at 5 %, so that too few are named in 5 % of curves
+    at most, however many numbers are tried. NaN where the largest isn't shown to reach it.
     """
-    reached = curve["n_raters"].where(curve["power"] >= target)
-    keys = [curve["difference"], curve["n_images"]]
-    return reached.groupby(keys).min().rename("n_raters").reset_index()
+    rows = []
+    for (difference, n_images), group in curve.groupby(["difference", "n_images"]):
+        down = group.sort_values("n_raters", ascending=False)
+        shown = down.loc[(down["low"] >= target).cummin(), "n_raters"]
+        rows.append((difference, n_images, shown.min() if len(shown) else math.nan))
+    return pd.DataFrame(rows, columns=["difference", "n_images", "n_raters"])
 
 
 def _paired_scores(
