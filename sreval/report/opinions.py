@@ -166,19 +166,19 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
 
 
 def _friedman(made: Comparison) -> str:
-    test = made.friedman
+    test, units = made.friedman, "votes" if made.unit == "pooled" else f"{made.unit}s"
     if test is None:
         return (
-            "Friedman's test: not done. It needs three methods and two "
-            f"{'votes' if made.unit == 'pooled' else made.unit + 's'} that have all of them."
+            f"Friedman's test: not done. It needs three methods and two {units} with votes on all "
+            "of them."
         )
     if not test.least_p < made.alpha:
         return (
-            f"Friedman's test: not done. On {test.n} units and {test.n_methods} methods no outcome "
-            f"could have been significant: the least p is {p_value(test.least_p)}."
+            f"Friedman's test: not done. On {test.n} {units} and {test.n_methods} methods no "
+            f"outcome could have been significant: the least p is {p_value(test.least_p)}."
         )
     return (
-        f"Friedman over {test.n_methods} methods and {test.n} units (left out: {test.excluded}): "
+        f"Friedman over {test.n_methods} methods and {test.n} {units} (left out: {test.excluded}): "
         f"chi-square {test.chi_square:.2f}, {test.freedom} degrees of freedom, p "
         f"{p_value(test.p)}."
     )

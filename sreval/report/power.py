@@ -24,18 +24,15 @@ def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
         rows.append([f"{key[0]:.2f}", str(int(key[1])), *powers, fewest])
     first = curve.iloc[0]
     unit: Unit = first["unit"]
-    comparisons = int(first["comparisons"])
-    least = least_units(comparisons, first["adjustment"], first["alpha"])
-    bound = "p"
-    if comparisons > 1 and first["adjustment"] != "none":
-        bound = f"p x {comparisons}"
+    comparisons, adjustment = int(first["comparisons"]), str(first["adjustment"])
+    least = least_units(comparisons, adjustment, first["alpha"])
+    bound = f"p x {comparisons}" if comparisons > 1 and adjustment != "none" else "p"
     error = float(curve["standard_error"].max())
     notes = [
-        f"Power of one two-sided Wilcoxon signed-rank test among {comparisons} "
-        f"comparison{'s' * (comparisons != 1)}, {CORRECTIONS[first['adjustment']]}, by number of "
-        f"raters; unit {unit}: {CLAIMS[unit]}. A difference is found where {bound} < "
-        f"{first['alpha']:g}, which is what the correction asks for when no other comparison shows "
-        "anything.",
+        "Power of one two-sided Wilcoxon signed-rank test by number of raters; unit "
+        f"{unit}: {CLAIMS[unit]}. Comparisons in all: {comparisons}; {CORRECTIONS[adjustment]}, "
+        f"alpha {first['alpha']:g}. A difference is found where {bound} < {first['alpha']:g}: what "
+        "it takes when no other comparison shows anything.",
         f"With fewer than {least} {unit}s no outcome can be significant. Raters needed: the fewest "
         f"tried that show a power of {target:g} or more, as all larger numbers do, with the 95% "
         "limit of the simulation.",

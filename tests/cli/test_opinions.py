@@ -440,6 +440,81 @@ def test_figures_by_kind_and_a_data_set_that_must_be_chosen(
     assert sentence(ran).startswith("Unknown data set of these votes 'Set6'. Did you mean 'Set5'")
 
 
+def ordered(path: Path, raters: int, methods: int) -> Path:
+    """Votes of raters who all put the methods in one order."""
+    rows = [
+        (f"r{r:02}", f"i{i:02}", f"m{m}", 2 + (i <= m) + r % 2)
+        for r in range(raters)
+        for i in range(methods)
+        for m in range(methods)
+    ]
+    pd.DataFrame(rows, columns=["rater", "image", "method", "score"]).to_csv(path, index=False)
+    return path
+
+
+def test_n_is_too_small_by_the_adjusted_p_and_no_letters_stand(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    """Nine methods have 36 pairs: 36 x 2^-9 = 0.07 for ten raters, 0.035 for eleven."""
+    compare = ("opinions", "--analyse", "compare")
+    ten = ordered(tmp_path / "ten.csv", 10, 9)
+    text = sreval(*compare, ten).out
+    assert text.count("n too small\n") == 36
+    assert "(n 10; the least p is 0.0020, adjusted 0.0703)" in text
+    assert "share a letter" not in text
+    assert "They aren't adjusted for the 36 comparisons" in text
+    (told,) = json.loads(sreval(*compare, ten, "--json").out)["sections"]
+    assert {row["too_small"] for row in told["rows"]} == {True}
+    text = sreval(*compare, ordered(tmp_path / "eleven.csv", 11, 9)).out
+    assert "n too small" not in text
+    assert "Methods that share a letter weren't shown to differ: m8 a, m7 b" in text
+    text = sreval(*compare, ten, "--adjustment", "benjamini-hochberg").out
+    assert "n too small" not in text
+
+
+def test_the_level_of_compare_is_obeyed_and_told(sreval: Sreval, votes: Path) -> None:
+    def rows(*options: str) -> list[dict[str, float]]:
+        ran = sreval("opinions", votes, "--analyse", "compare", "--json", *options)
+        return list(json.loads(ran.out)["sections"][0]["rows"])
+
+    for narrow, wide in zip(rows(), rows("--level", "0.999"), strict=True):
+        assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
+        assert (narrow["level"], wide["level"]) == (0.95, 0.999)
+        assert narrow["interval_adjusted"] is False
+    text = sreval("opinions", votes, "--analyse", "compare", "--level", "0.999").out
+    assert " 99.9%  " in text
+    assert "Intervals: Student's t, 99.9% for each difference alone." in text
+
+
+def test_a_friedman_test_that_can_show_nothing_is_not_done(sreval: Sreval, tmp_path: Path) -> None:
+    two = sreval("opinions", ordered(tmp_path / "2.csv", 2, 3), "--analyse", "compare").out
+    # chi-square 4 on 2 degrees of freedom
+    assert "Friedman's test: not done. On 2 raters and 3 methods" in two
+    assert "the least p is 0.1353" in two
+    one = sreval("opinions", ordered(tmp_path / "1.csv", 1, 3), "--analyse", "compare").out
+    assert "Friedman's test: not done. It needs three methods and two raters" in one
+
+
+def test_power_knows_methods_adjustment_and_alpha(sreval: Sreval) -> None:
+    """36 x 2^-9 = 0.07 for ten raters: nothing can be found, whatever the difference."""
+    plan = ("--difference", "2", "--images", "20", "--studies", "20", "--json")
+    raters = ("--raters", "6", "--raters", "10", "--raters", "11")
+
+    def told(*options: str) -> tuple[list[float], float]:
+        content = json.loads(sreval("study", "power", *plan, *raters, *options).out)
+        powers = [row["power"] for row in content["curve"]]
+        return powers, content["raters_needed"][0]["n_raters"]
+
+    assert told() == ([1, 1, 1], 6)
+    assert told("--methods", "9") == ([0, 0, 1], 11)
+    assert told("--methods", "9", "--adjustment", "none") == ([1, 1, 1], 6)
+    assert told("--methods", "9", "--comparisons", "2", "--alpha", "0.1") == ([1, 1, 1], 6)
+    assert told("--alpha", "0.002") == ([0, 1, 1], 10)
+    text = sreval("study", "power", *plan[:-1], *raters, "--methods", "9").out
+    assert "Comparisons in all: 36; Holm, alpha 0.05" in text
+    assert "With fewer than 11 raters no outcome can be significant." in text
+
+
 def test_power_is_a_curve_and_says_how_many_raters(sreval: Sreval) -> None:
     plan = ("--difference", "0.5", "--images", "20", "--studies", "20")
     ran = sreval("study", "power", *plan, "--raters", "5", "--raters", "26")

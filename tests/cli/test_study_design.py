@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,48 @@ def test_check_of_a_design_that_cannot_be_met(sreval: Run, frozen: Path) -> None
     refused = sreval("study", "plan", "mine")
     assert refused.code == 2
     assert told["problems"][0]["remedy"] in refused.err
+
+
+def with_analysis(path: Path, lines: str, raters: int) -> None:
+    """Give a design these lines as its table of the analysis, and so many raters."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^\[analysis\]\n(?:(?!\[).*\n?)*", "", text)
+    text = re.sub(r"(?m)^raters = \d+$", f"raters = {raters}", text)
+    path.write_text(f"{text.rstrip()}\n\n[analysis]\n{lines}\n", encoding="utf-8")
+
+
+def test_check_warns_of_tests_that_can_show_nothing(sreval: Run, frozen: Path) -> None:
+    """Five photographs, four methods: 6 x 2^-4 over images, 6 x 2^-25 over 26 raters."""
+    path = frozen / "study.toml"
+    with_analysis(path, 'unit = "image"', 26)
+    ran = sreval("study", "check", "mine")
+    assert ran.code == 0
+    assert "the least p on 5 images is 0.0625, adjusted for 6 comparisons 0.375" in ran.out
+    assert 'Set analysis.unit to "rater"' in ran.out
+    (told,) = json.loads(sreval("study", "check", "mine", "--json").out)["tests"]
+    assert (told["n"], told["tests"], told["least_p"]) == (5, 6, 0.0625)
+    assert len(told["hopeless"]) == 6
+    with_analysis(path, 'unit = "image"\ncomparisons = [["bicubic", "lanczos"]]', 26)
+    ran = sreval("study", "check", "mine")
+    assert ran.code == 2
+    assert "analysis: On demo no outcome could be significant" in ran.out
+    with_analysis(path, 'unit = "rater"\ncomparisons = [["bicubic", "lanczos"]]', 26)
+    ran = sreval("study", "check", "mine")
+    assert ran.code == 0
+    assert "no outcome" not in ran.out
+    (told,) = json.loads(sreval("study", "check", "mine", "--json").out)["tests"]
+    assert told["hopeless"] == []
+
+
+def test_freeze_tells_of_tests_that_can_show_nothing(sreval: Run, frozen: Path) -> None:
+    with_analysis(frozen / "study.toml", 'unit = "rater"', 5)
+    ran = sreval("study", "freeze", "mine", "--again")
+    assert ran.code == 0
+    assert "Note: On demo no outcome could be significant: the least p on 5 raters" in ran.err
+    assert "Set raters to 8 or more" in ran.err
+    with_analysis(frozen / "study.toml", 'unit = "rater"', 8)
+    ran = sreval("study", "freeze", "mine", "--again")
+    assert "Note" not in ran.err
 
 
 def test_check_refuses_an_unknown_key_by_name(sreval: Run, frozen: Path) -> None:

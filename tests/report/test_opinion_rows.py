@@ -20,7 +20,7 @@ from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.render import FORMATS, render
 from sreval.report.tables import build_table
 from sreval.statistics.votes import check_votes
-from tests.statistics.builders import random_votes
+from tests.statistics.builders import random_votes, votes_table
 
 METHODS = ("a", "b", "hr")
 Frame = Callable[..., pd.DataFrame]
@@ -65,6 +65,21 @@ def test_means_intervals_and_marks_are_those_of_the_unit(
     assert cells["b"].mark == ("*" if p < 0.05 else "")
     assert cells["unrated"] is None
     assert (cells["b"].rank, cells["a"].rank, cells["hr"].rank) == (1, 2, 0)
+
+
+def test_letters_of_a_mos_are_withheld_where_no_outcome_could_have_been_significant(
+    make_frame: Frame,
+) -> None:
+    """Six raters in one order; three pairs: 3 x 2 x 2^-6 = 0.094."""
+    votes = check_votes(votes_table(np.ones((3, 6, 6)) + np.arange(3)[:, None, None]))
+    values = {("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in "abc"}
+    table = with_mos(build_table(make_frame(values)), votes, pairs=True)
+    assert {cell.mark for cell in mos_cells(table).values()} == {"‡"}
+    notes = " ".join(table.notes)
+    assert (
+        "could have been significant on Set5, MOS (6 raters; the least exact p is 0.0312" in notes
+    )
+    assert "Holm-adjusted 0.0938" in notes
 
 
 def test_the_unit_image_counts_images(frame: pd.DataFrame, votes: pd.DataFrame) -> None:

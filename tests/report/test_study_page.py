@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from collections.abc import Callable
@@ -245,6 +246,29 @@ def test_planned_tests_are_exact_signed_as_planned_and_corrected(
     holm[1 - order] = max(holm[order], raw[1 - order])
     expected = holm if correction == "holm" else raw
     assert found["p_adjusted"].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("correction", ["holm", "benjamini-hochberg"])
+def test_planned_tests_are_too_small_by_their_own_family(correction: str) -> None:
+    """Six raters: 2^-5 for one comparison; with two, 2^-4 by Holm, and 2^-5 by the other."""
+    pairs = [["hr", "nearest"], ["srresnet-mse", "bicubic"]]
+    plan = {"unit": "rater", "correction": correction}
+    for count in (1, 2):
+        data = make_study(raters=6, analysis=plan | {"comparisons": pairs[:count]})
+        found = planned_tests(data.votes[data.votes["dataset"] == "Set14"], data)
+        assert set(found["too_small"]) == {correction == "holm" and count == 2}
+        assert (found["least_p"] == 2**-5).all()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_report_says_where_no_outcome_could_have_been_significant() -> None:
+    """Five images, all pairs of four methods: the planned tests and no letters."""
+    made = study_report(make_study(raters=6, analysis={"unit": "image"}))
+    text = html.unescape(to_html(made))
+    assert "n too small: no outcome could have been significant at 0.05" in text
+    assert "(n 5; the least p is 0.0625, adjusted 0.3750)" in text
+    assert "They aren't adjusted for the 6 comparisons" in text
+    assert "don't differ" not in text
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -16,6 +16,8 @@ from sreval.errors import DataError, UsageError
 from sreval.report import paper
 from sreval.report.cells import Table
 from sreval.report.collect import collect, select
+from sreval.report.records import comparison_records
+from sreval.report.render import FORMATS, render
 from sreval.report.tables import build_table
 
 Maker = Callable[..., pd.DataFrame]
@@ -94,6 +96,55 @@ def test_five_images_are_too_few_and_the_table_says_so(make_frame: Maker) -> Non
     table = build_table(make_frame(values), baseline="bicubic")
     assert line(table, "Set5", "psnr")["nearest"].mark == "‡"
     assert any("n too small" in n and "least exact p is 0.0625" in n for n in table.notes)
+
+
+SIX = {
+    ("Set6", "nearest", "psnr"): [20.0, 21, 22, 23, 24, 25],
+    ("Set6", "bicubic", "psnr"): [21.1, 22.2, 23.3, 24.4, 25.5, 26.6],
+    ("Set6", "lanczos", "psnr"): [22.3, 23.5, 24.7, 25.9, 27.1, 28.3],
+}
+"""Six images in one order: p is 2 x 2^-6 for every pair, and 0.0625 or more for two and more."""
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(("options", "marks"), [({"pairs": True}, 3), ({"baseline": "bicubic"}, 2)])
+def test_six_images_are_too_few_for_more_than_one_comparison(
+    make_frame: Maker, options: dict[str, Any], marks: int, form: str
+) -> None:
+    table = build_table(make_frame(SIX), **options)
+    printed = render(table, form, colour=False)
+    sign = "\\ddag" if form == "latex" else "‡"
+    assert printed.count(sign) + printed.count("\\u2021") == marks + (form != "csv")
+    assert "share a letter" not in printed
+    assert "differs from" not in printed
+    said = {True: "0.0938", False: "0.0625"}["pairs" in options]
+    if form != "csv":
+        assert "no outcome could have been significant on Set6 (6 images" in printed
+        assert f"Holm-adjusted {said}" in printed
+    for test in comparison_records(table):
+        assert (test["too_small"], test["significant"], test["p"]) == (True, False, 0.03125)
+
+
+def test_six_images_do_for_one_comparison(make_frame: Maker) -> None:
+    two = {key: values for key, values in SIX.items() if key[1] != "lanczos"}
+    table = build_table(make_frame(two), baseline="bicubic")
+    assert line(table, "Set6", "psnr")["nearest"].mark == "*"
+    assert not any("n too small" in note for note in table.notes)
+
+
+def test_pairs_that_share_a_letter_for_want_of_images_are_told(make_frame: Maker) -> None:
+    """Ten images; bicubic and lanczos differ on five of them, too few for any outcome."""
+    base = np.arange(10.0)
+    values = {
+        ("Set10", "nearest", "psnr"): list(base),
+        ("Set10", "bicubic", "psnr"): list(base + 2 + base / 10),
+        ("Set10", "lanczos", "psnr"): list(base + 2 + base / 10 + (base < 5) * (1 + base) / 100),
+    }
+    table = build_table(make_frame(values), pairs=True)
+    marks = {method: cell.mark for method, cell in line(table, "Set10", "psnr").items()}
+    assert marks["bicubic"] == marks["lanczos"] != marks["nearest"]
+    assert any("weren't shown to differ" in note for note in table.notes)
+    assert any("n too small for 1 of 3 pairs of PSNR on Set10" in note for note in table.notes)
 
 
 def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> None:

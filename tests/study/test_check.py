@@ -149,7 +149,7 @@ def test_notes_say_what_the_author_may_not_have_meant(changes: dict[str, Any], n
 
 
 def test_a_plain_design_has_neither_problems_nor_notes() -> None:
-    made = found()
+    made = found(raters=7, analysis={"unit": "rater"})
     assert (made.problems, made.missing, made.notes) == ((), (), ())
 
 
