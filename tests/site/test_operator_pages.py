@@ -438,10 +438,22 @@ def test_simulated_raters_are_marked_wherever_they_are_shown(make_site: MakeSite
 
 
 def test_study_without_raters_has_its_pages(make_site: MakeSite) -> None:
-    desk = Desk(make_site(analysis={"look_before_close": True})).account("owner")
+    analysis = {"look_before_close": True, "unit": "rater"}
+    desk = Desk(make_site(analysis=analysis, raters=9)).account("owner")
     for path in ("", "/links", "/steer", "/results", "/log"):
         assert desk.text(path)
     assert "Nothing." in desk.text()
+
+
+def test_tests_that_can_show_nothing_are_told_while_the_design_can_be_changed(
+    make_site: MakeSite,
+) -> None:
+    """Five raters: no p below 2 x 2^-5, whatever they vote."""
+    site = make_site(analysis={"unit": "rater"}, raters=5)
+    desk = Desk(site).account("owner")
+    assert "no outcome could be significant: the least p on 5 raters is 0.0625" in desk.text()
+    site.to_rating()
+    assert "no outcome could be significant" not in desk.text()
 
 
 def test_pages_hold_nothing_that_the_policy_would_refuse(desk: Desk) -> None:
