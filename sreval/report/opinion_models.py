@@ -15,6 +15,7 @@ from sreval.report.sections import (
     in_order,
     interval_column,
     method_column,
+    p_value,
     printed,
     vote_notes,
     whole,
@@ -22,6 +23,7 @@ from sreval.report.sections import (
 )
 from sreval.statistics.differences import difference_scores
 from sreval.statistics.intervals import student_mean
+from sreval.statistics.multiplicity import judge
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.recovery import recover, remove_bias
 from sreval.statistics.reliability import (
@@ -33,6 +35,7 @@ from sreval.statistics.reliability import (
 from sreval.statistics.repeats import retest as retest_of
 from sreval.statistics.screening import correlation_with_rest
 from sreval.statistics.votes import STIMULUS, opinions
+from sreval.statistics.wilcoxon import SignedRank
 
 
 def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
@@ -152,6 +155,12 @@ def _complete_agreement(
 _P_IS = {"exact": "exact", "normal": "a normal approximation"}
 
 
+def _over_raters(test: SignedRank, alpha: float) -> str:
+    (verdict,) = judge([test.p], [test.least_p], "none", alpha)
+    small = f"; n too small: the least p is {p_value(test.least_p)}" if verdict.too_small else ""
+    return f"signed-rank test over raters{small}"
+
+
 def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
     """The same rater on the same stimulus twice."""
     found = retest_of(votes)
@@ -161,7 +170,7 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
         ("within one point", found.within_one, np.nan, np.nan, "share of pairs"),
         ("change, second - first", change.estimate, change.low, change.high, change.estimand),
         ("kappa, quadratic weights", found.kappa, np.nan, np.nan, "all pairs"),
-        ("p of no change", found.test.p, np.nan, np.nan, "signed-rank test over raters"),
+        ("p of no change", found.test.p, np.nan, np.nan, _over_raters(found.test, request.alpha)),
     ]
     frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
     columns = {

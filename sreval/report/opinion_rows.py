@@ -122,6 +122,9 @@ def with_mos(
         lines += own
     tested = [c for c in comparisons[len(table.comparisons) :] if c.metric == "mos"]
     notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, study)]
+    if pairs:
+        own = [line for line in lines if line.metric == "mos" and line.study == study]
+        notes += _untested(own, tested)
     return replace(table, lines=lines, comparisons=comparisons, notes=notes)
 
 
@@ -183,6 +186,21 @@ def _tests(
         Comparison(dataset, "mos", *pair, verdict)
         for pair, verdict in zip(found, judged, strict=True)
     ]
+
+
+def _untested(lines: Sequence[Line], tests: Sequence[Comparison]) -> list[str]:
+    """Pairs that share a letter on lines of MOS because nobody compared them."""
+    notes = []
+    for line in lines:
+        rated = [m for m, cell in line.cells.items() if m != "hr" and cell and cell.n]
+        made = sum(c.dataset == line.dataset for c in tests)
+        pairs = math.comb(len(rated), 2)
+        if 0 < made < pairs:
+            notes.append(
+                f"MOS on {line.dataset}: no rater rated both methods of {pairs - made} of {pairs} "
+                "pairs on one image; they share a letter untested."
+            )
+    return notes
 
 
 def _notes(

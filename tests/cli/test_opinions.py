@@ -495,6 +495,25 @@ def test_a_friedman_test_that_can_show_nothing_is_not_done(sreval: Sreval, tmp_p
     assert "Friedman's test: not done. It needs three methods and two raters" in one
 
 
+@pytest.mark.parametrize(("raters", "small"), [(5, True), (6, False)])
+def test_a_retest_on_few_raters_says_that_it_can_show_nothing(
+    sreval: Sreval, tmp_path: Path, raters: int, small: bool
+) -> None:
+    """Every second vote is higher: p is 2 x 2^-5 = 0.0625 for five raters, half of it for six."""
+    rows = [
+        (f"r{r}", f"i{i}", "m", kind, 2 + (kind == "repeat") * (i <= r))
+        for r in range(raters)
+        for i in range(raters)
+        for kind in ("vote", "repeat")
+    ]
+    path = tmp_path / "repeats.csv"
+    columns = ["rater", "image", "method", "kind", "score"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    text = sreval("opinions", path, "--analyse", "retest").out
+    assert ("n too small: the least p is 0.0625" in text) == small
+    assert ("n too small" in text) == small
+
+
 def test_power_knows_methods_adjustment_and_alpha(sreval: Sreval) -> None:
     """36 x 2^-9 = 0.07 for ten raters: nothing can be found, whatever the difference."""
     plan = ("--difference", "2", "--images", "20", "--studies", "20", "--json")

@@ -82,6 +82,21 @@ def test_letters_of_a_mos_are_withheld_where_no_outcome_could_have_been_signific
     assert "Holm-adjusted 0.0938" in notes
 
 
+def test_pairs_that_nobody_compared_are_told(make_frame: Frame) -> None:
+    """No rater rated both a and b: the two share a letter, and that shows nothing."""
+    scores = np.ones((3, 6, 16)) + np.arange(3)[:, None, None] * np.ones((1, 1, 16))
+    scores[0, :, :8] = scores[1, :, 8:] = np.nan
+    votes = check_votes(votes_table(scores))
+    values = {("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in "abc"}
+    table = with_mos(build_table(make_frame(values)), votes, pairs=True)
+    marks = {method: cell.mark for method, cell in mos_cells(table).items()}
+    assert marks["a"] == marks["b"] != marks["c"]
+    assert (
+        "MOS on Set5: no rater rated both methods of 1 of 3 pairs on one image; they share a letter untested."
+        in table.notes
+    )
+
+
 def test_the_unit_image_counts_images(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     table = with_mos(build_table(frame, pairs=True), votes, unit="image", pairs=True)
     assert mos_cells(table)["a"].n == 6
