@@ -111,6 +111,16 @@ def test_rank_shares_agree_with_the_enumeration_of_tie_orders() -> None:
     assert rank_shares(scores) == pytest.approx(expected)
 
 
+def test_pairs_that_no_outcome_could_tell_apart_have_the_sign(votes: pd.DataFrame) -> None:
+    """Seven raters, six pairs: 6 x 2^-6 = 0.094; eight give 0.047."""
+    for raters, count in ((7, 12), (8, 0)):
+        few = votes[votes["rater"].isin(sorted(votes["rater"].unique())[:raters])]
+        told = texts(opinion_figure(few, "significance", Request()))
+        cells = [text for text in told if text.endswith("‡")]
+        assert len(cells) == count
+        assert any("‡ n too small" in " ".join(text.split()) for text in told) == bool(count)
+
+
 def test_significance_is_marked_as_the_table_says(votes: pd.DataFrame) -> None:
     figure = opinion_figure(votes, "significance", Request())
     cells = {t.get_position(): t for t in figure.axes[0].texts}
