@@ -182,9 +182,10 @@ def whole_study(votes: int) -> dict[str, Any]:
             _, parts[analysis] = timed_once(lambda a=analysis: analyse(checked, [a], request))
         begin = time.perf_counter()
         drawn = 0
-        for figure_name, figure in all_figures(checked, request):
-            save_figure(figure, Path(name) / f"{figure_name}.svg")
-            drawn += 1
+        for figure_name, figure, _ in all_figures(checked, request):
+            if figure is not None:
+                save_figure(figure, Path(name) / f"{figure_name}.svg")
+                drawn += 1
         parts["figures"] = time.perf_counter() - begin
         seconds = time.perf_counter() - start
     progress(f"{len(frame)} votes: {seconds:.1f} s")

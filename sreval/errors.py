@@ -6,13 +6,22 @@ Every message names the thing and the bad value; ``remedy`` says what to do abou
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable, Sequence
+import os
+import traceback
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_PARTIAL = 3
 EXIT_INTERRUPTED = 130
+
+DEBUG = "SREVAL_DEBUG"
+UNFORESEEN = "failed in a way it should not"
+"""What is said of a fault of the program itself, wherever one is caught."""
+
+Made = TypeVar("Made")
 
 
 class SrevalError(Exception):
@@ -61,6 +70,28 @@ class StatisticsError(SrevalError):
 
 class StoreError(SrevalError):
     """A database of votes that can't be reached, read or written, or that refuses something."""
+
+
+def unforeseen(error: Exception) -> str:
+    """What a user is told of an error that nobody thought of; the variable DEBUG shows where."""
+    return f"{UNFORESEEN}: {type(error).__name__}: {error}. Set {DEBUG}=1 to see where"
+
+
+def attempted(make: Callable[[], Made]) -> tuple[Made | None, str]:
+    """What ``make`` gives and an empty text, or None and why it can't be had.
+
+    One figure that can't be had must not take the others with it, whatever it raises. What is no
+    SrevalError is a fault of the program: it is told as one, and with the variable DEBUG set its
+    traceback goes to stderr.
+    """
+    try:
+        return make(), ""
+    except SrevalError as error:
+        return None, error.message
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        return None, f"sreval {unforeseen(error)}."
 
 
 def listed(names: Sequence[Hashable], most: int = 5) -> str:

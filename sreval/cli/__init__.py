@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from sreval import __version__
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, SrevalError
+from sreval.errors import DEBUG, EXIT_FAILED, EXIT_INTERRUPTED, SrevalError, unforeseen
 from sreval.files import require_text
 from sreval.settings import user_path
 
@@ -127,13 +127,9 @@ def main(args: list[str] | None = None) -> None:
                 "a smaller batch, tile, network or picture, or fewer workers.",
                 EXIT_FAILED,
             )
-        if os.environ.get("SREVAL_DEBUG"):
+        if os.environ.get(DEBUG):
             raise
-        _fail(
-            f"Error: sreval failed in a way it should not: {type(error).__name__}: {error}. "
-            "Set SREVAL_DEBUG=1 to see where.",
-            EXIT_FAILED,
-        )
+        _fail(f"Error: sreval {unforeseen(error)}.", EXIT_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -19,6 +19,7 @@ from sreval.cli.ratings import (
     load_opinions,
     load_scores,
 )
+from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
 from sreval.files import write_atomic
 from sreval.report.opinions import ANALYSES, analyse
 from sreval.report.records import csv_text
@@ -110,8 +111,9 @@ def opinions(
         scores=load_scores(folders, protocol, factor),
     )
     sections, not_done = analyse(votes, names, request)
-    text = "\n".join(map(to_text, sections))
-    text += "".join(f"\nNot done: {reason}" for reason in not_done) + "\n" * bool(not_done)
+    lines = [*map(to_text, sections), *(f"Not done: {reason}\n" for reason in not_done)]
+    text = "\n".join(lines[: len(sections)]) + "\n" * bool(sections and not_done)
+    text += "".join(lines[len(sections) :])
     if as_json:
         records = [to_records(section) for section in sections]
         marks = {
@@ -122,19 +124,27 @@ def opinions(
     else:
         click.echo(text, nl=False)
     if out is not None:
-        _write(out, sections, text, votes, request)
+        for why in _write(out, sections, text, votes, request):
+            click.echo(f"Not drawn: {why}", err=True)
         click.echo(str(out), err=as_json)
+    if names and not_done:
+        raise SystemExit(EXIT_PARTIAL if sections else EXIT_FAILED)
 
 
 def _write(
     out: Path, sections: list[Section], text: str, votes: pd.DataFrame, request: Request
-) -> None:
-    """Tables and figures as files; a figure that the votes don't allow is said and left out."""
+) -> list[str]:
+    """Tables and figures as files; which figures the votes don't allow, and why."""
     from sreval.report.opinion_figures import all_figures
     from sreval.report.style import save_figure
 
     write_atomic(out / "opinions.txt", text)
     for index, section in enumerate(sections, 1):
         write_atomic(out / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
-    for name, figure in all_figures(votes, request):
-        save_figure(figure, out / f"{name}.svg")
+    not_drawn = []
+    for name, figure, why in all_figures(votes, request):
+        if figure is None:
+            not_drawn.append(f"{name}: {why}")
+        else:
+            save_figure(figure, out / f"{name}.svg")
+    return not_drawn

@@ -23,6 +23,7 @@ from sreval.statistics.reading import (
     needs_votes,
     read_ratings,
 )
+from sreval.statistics.units import DEFAULT_UNIT
 from sreval.statistics.votes import Scale, without_raters
 
 RATINGS = click.argument("ratings", type=click.Path(path_type=Path))
@@ -32,7 +33,7 @@ WITHOUT = click.option(
 UNIT = click.option(
     "--unit",
     type=click.Choice(["rater", "image", "pooled"]),
-    default="rater",
+    default=DEFAULT_UNIT,
     show_default=True,
     help="What varies in intervals and tests: a claim on raters, or on images, in general.",
 )

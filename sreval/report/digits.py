@@ -1,12 +1,24 @@
-"""Figures as text: one rule for decimals and signs, whatever prints them."""
+"""Figures as text: one rule for decimals, signs and missing numbers, whatever prints them."""
 
 from __future__ import annotations
 
+import math
+
+NONE = "–"
+"""What stands for a number that is missing."""
+
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:
-    """A finite number with so many decimals; what rounds to zero has no minus.
+    """A number with so many decimals; what rounds to zero has no minus, what is missing a dash.
 
     ``signed`` prints a plus, too, as differences need it.
     """
+    if not math.isfinite(value):
+        return NONE
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     return text.replace("-", "+" if signed else "") if float(text) == 0 else text
+
+
+def whole_percent(share: float) -> str:
+    """A share of 0..1 in whole per cent, a dash for none."""
+    return f"{share:.0%}" if math.isfinite(share) else NONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from sreval.errors import SrevalError, UsageError, unknown_name
+from sreval.errors import UsageError, attempted, unknown_name
 from sreval.report import paper
 from sreval.report.cells import TOO_SMALL
 from sreval.report.digits import fixed
@@ -21,7 +22,7 @@ from sreval.report.rater_figures import (
     raters_figure,
     sos_figure,
 )
-from sreval.report.sections import CORRECTIONS, Request
+from sreval.report.sections import CORRECTIONS, Request, image_notes, span
 from sreval.report.style import COLUMN_MM, PAGE_MM, new_figure
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import compare_methods
@@ -52,9 +53,11 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
                 write(axes, start + share / 2, place, f"{value:g}", colour)
         left = left + width
     table = mos_table(votes, interval=request.interval, level=request.level).set_index("method")
+    means = table[["mos", "low", "high"]].astype(float).to_dict("index")
     for place, method in enumerate(methods):
-        row = table.loc[method]
-        text = f"{row['mos']:.2f}  ({row['low']:.2f}–{row['high']:.2f})"
+        row = means[method]
+        within = span(row["low"], row["high"], 2)
+        text = fixed(row["mos"], 2) + (f"  ({within})" if within else "")
         axes.annotate(
             text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7
         )
@@ -73,7 +76,8 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
         figure,
         votes,
         f"Scores {scale.low:g} bad to {scale.high:g} excellent, dark to light. MOS with "
-        f"{request.level:.0%} interval, {first['interval']}, about {first['estimand']}",
+        f"{request.level:.0%} interval, {first['interval']}, about {first['estimand']}"
+        + "".join(f". {note.rstrip('.')}" for note in image_notes(counted)),
     )
 
 
@@ -204,13 +208,10 @@ def opinion_figure(
     return KINDS[kind](chosen, request)
 
 
-def all_figures(votes: pd.DataFrame, request: Request) -> Iterator[tuple[str, Figure]]:
-    """Every figure that the votes allow, each with a name for its file."""
+def all_figures(votes: pd.DataFrame, request: Request) -> Iterator[tuple[str, Figure | None, str]]:
+    """Every figure with a name for its file, or None and why the votes don't allow it."""
     datasets = paper.sort_datasets(list(map(str, votes["dataset"].unique())))
     for kind in KINDS:
         for dataset in [None] if kind in _OVERALL else datasets:
-            try:
-                made = opinion_figure(votes, kind, request, dataset)
-            except SrevalError:
-                continue  # said in the text: the same votes refuse the table
-            yield f"{kind}-{dataset}" if dataset else kind, made
+            made, why = attempted(partial(opinion_figure, votes, kind, request, dataset))
+            yield f"{kind}-{dataset}" if dataset else kind, made, why

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
-from sreval.errors import UsageError, listed, unknown_name
+from sreval.errors import StatisticsError, UsageError, attempted, listed, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
 from sreval.report import paper
 from sreval.report.cells import NAMES
@@ -23,6 +25,7 @@ from sreval.report.sections import (
     vote_notes,
 )
 from sreval.statistics.agreement import Agreement, metric_agreement
+from sreval.statistics.arrays import varies
 from sreval.statistics.heads import MEAN
 from sreval.statistics.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.statistics.stimulus import stimulus_mos
@@ -38,12 +41,38 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
         groups.append(("all data sets", stimuli))
     frames, differences, notes = [], [], []
     for name, rows in groups:
-        found = metric_agreement(rows, directions(names, request), level=request.level)
+        usable, unusable = usable_metrics(rows, names)
+        notes += [f"Not done: {name}, {why}" for why in unusable]
+        better = directions(usable, request)
+        found, why = attempted(partial(metric_agreement, rows, better, level=request.level))
+        if found is None:
+            notes += [f"Not done: {name}: {why}"] if usable else []
+            continue
         frames.append(found.frame().assign(dataset=name))
         differences += _differences(name, found)
         left = sum(found.excluded.values())
         notes += [f"{name}: {left} stimuli without finite values left out."] if left else []
+    if not frames:
+        raise StatisticsError(" ".join(note.removeprefix("Not done: ") for note in notes))
     return _metric_sections(pd.concat(frames, ignore_index=True), differences, notes, votes)
+
+
+def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], list[str]]:
+    """Of the metrics ``names`` those that can be held against the MOS, and why the others can't.
+
+    A metric without finite values, or of one value, must not take the others with it.
+    """
+    usable, reasons = [], []
+    for name in names:
+        values = stimuli[name].to_numpy(dtype=np.float64)
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            reasons.append(f"{NAMES[name]}: no stimulus has a finite value.")
+        elif not varies(finite):
+            reasons.append(f"{NAMES[name]}: all stimuli have one value, which nothing can follow.")
+        else:
+            usable.append(name)
+    return usable, reasons
 
 
 def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, list[str]]:

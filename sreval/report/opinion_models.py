@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, listed
+from sreval.errors import StatisticsError, attempted, listed
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.sections import (
     Request,
     Section,
     column,
+    image_notes,
     in_order,
     interval_column,
     method_column,
@@ -41,9 +44,11 @@ from sreval.statistics.wilcoxon import SignedRank
 def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
     """Quality, bias and inconsistency by ITU-T P.910 Annex E, and P.913's removal of bias."""
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
-    found, unbiased = recover(ratings), remove_bias(ratings)
+    unbiased = remove_bias(ratings)
+    found, why = attempted(lambda: recover(ratings))
     mos = opinions(votes).groupby(list(STIMULUS))["score"].mean().rename("mos")
-    stimuli = pd.DataFrame(index=unbiased.stimuli.index).join(found.stimuli)
+    stimuli = pd.DataFrame(index=unbiased.stimuli.index)
+    stimuli = stimuli.join(found.stimuli) if found else stimuli.assign(quality=np.nan)
     stimuli = stimuli.assign(bias_removed=unbiased.stimuli["mos"])
     stimuli.index = pd.MultiIndex.from_tuples(list(stimuli.index), names=list(STIMULUS))
     stimuli = stimuli.join(mos).reset_index()
@@ -56,12 +61,18 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
         "quality": column("quality", 2),
         "images": whole("images"),
     }
-    notes = [
-        "Means over stimuli. Bias removed: ITU-T P.913 12.4. Quality: ITU-T P.910 Annex E, Li et "
+    notes = ["Means over stimuli. Bias removed: ITU-T P.913 12.4.", *image_notes(opinions(votes))]
+    shown = printed(means, with_dataset(means, columns))
+    title = "Recovered quality of every method"
+    if found is None:
+        notes += [f"Not done: quality, ITU-T P.910 Annex E: {why}", *vote_notes(votes)]
+        return [Section("recovery", title, stimuli, shown, notes)]
+    notes.append(
+        "Quality: ITU-T P.910 Annex E, Li et "
         f"al. 2020, {found.iterations} iterations"
         f"{'' if found.converged else ', NOT converged'}; both 95 % half widths of every "
-        "stimulus stand in the JSON.",
-    ]
+        "stimulus stand in the JSON."
+    )
     if found.excluded:
         notes.append(f"Left out, a single vote each: {listed(list(found.excluded))}.")
     if found.collapsed:
@@ -70,9 +81,8 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
             "there are too few votes a stimulus."
         )
     notes += vote_notes(votes)
-    shown = printed(means, with_dataset(means, columns))
     return [
-        Section("recovery", "Recovered quality of every method", stimuli, shown, notes),
+        Section("recovery", title, stimuli, shown, notes),
         _raters(found.raters),
     ]
 
@@ -107,16 +117,15 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
             f"All votes are {counted['score'].iloc[0]}: agreement is undefined.",
             "Reliability needs votes that differ.",
         )
-    rows, notes = _complete_agreement(ratings, request.level)
-    halves = split_half(ratings)
-    rest = correlation_with_rest(ratings).table["pearson"]
-    rows += [
-        ("Krippendorff's alpha, ordinal", krippendorff_alpha(ratings), np.nan, np.nan, ""),
-        ("split half, r", halves.correlation, halves.low, halves.high, "range of the splits"),
-        ("split half, Spearman-Brown", halves.spearman_brown, np.nan, np.nan, "MOS of all raters"),
-        ("rater against rest, mean r", rest.mean(), rest.min(), rest.max(), "range of the raters"),
-        ("SOS coefficient a", sos_coefficient(ratings, request.scale), np.nan, np.nan, ""),
-    ]
+    rows: list[_Figure] = []
+    notes = _left_out_of_icc(ratings)
+    for what, estimate in _agreement(ratings, request).items():
+        made, why = attempted(estimate)
+        rows += made or []
+        notes += [f"Not done: {what}: {why}"] if made is None else []
+        notes += [f"Not done: {row[0]}: {_NO_QUOTIENT}" for row in made or [] if np.isnan(row[1])]
+    if not rows:
+        raise StatisticsError(" ".join(notes))
     frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
     columns = {
         "figure": column("figure"),
@@ -126,7 +135,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
     }
     notes += [
         "ICC: McGraw and Wong 1996, case 2A; A,1 one rater, A,k the mean of all. Split half: "
-        f"{halves.splits} random splits of {halves.n_raters} raters.",
+        "random splits of the raters.",
         *vote_notes(votes),
     ]
     return [
@@ -134,22 +143,51 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
     ]
 
 
-def _complete_agreement(
-    ratings: Ratings, level: float
-) -> tuple[list[tuple[str, float, float, float, str]], list[str]]:
-    """ICC rows on the stimuli that every rater rated, and what was left out for it."""
-    matrix = ratings.matrix()
-    complete = ~np.isnan(matrix).any(axis=1)
-    left = int((~complete).sum())
-    notes = [f"ICC leaves out {left} stimuli that not every rater rated."] if left else []
-    try:
-        icc = intraclass_correlation(matrix[complete], level)
-    except StatisticsError as error:
-        return [], [*notes, f"No ICC: {error.message}"]
-    about = f"{level:.0%}, new stimuli and raters"
-    return [
-        (i.estimand, i.estimate, i.low, i.high, about) for i in (icc.single, icc.average)
-    ], notes
+_Figure = tuple[str, float, float, float, str]
+_NO_QUOTIENT = "it is a quotient, and these votes make its denominator zero."
+
+
+def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], list[_Figure]]]:
+    """Every estimator of agreement by the name under which its failure is told."""
+
+    def icc() -> list[_Figure]:
+        matrix = ratings.matrix()
+        found = intraclass_correlation(matrix[~np.isnan(matrix).any(axis=1)], request.level)
+        about = f"{request.level:.0%}, new stimuli and raters"
+        of = (found.single, found.average)
+        return [(i.estimand, i.estimate, i.low, i.high, about) for i in of]
+
+    def halves() -> list[_Figure]:
+        r = split_half(ratings)
+        name, about = "split half, Spearman-Brown", "MOS of all raters"
+        return [
+            ("split half, r", r.correlation, r.low, r.high, f"range of {r.splits} splits"),
+            (name, r.spearman_brown, np.nan, np.nan, about),
+        ]
+
+    def rest() -> list[_Figure]:
+        r = correlation_with_rest(ratings).table["pearson"].dropna()
+        if r.empty:
+            raise StatisticsError("No rater's votes vary along with those of others.")
+        about = "range of the raters"
+        return [("rater against rest, mean r", r.mean(), r.min(), r.max(), about)]
+
+    def single(name: str, value: float) -> list[_Figure]:
+        return [(name, value, np.nan, np.nan, "")]
+
+    alpha, sos = "Krippendorff's alpha, ordinal", "SOS coefficient a"
+    return {
+        "ICC": icc,
+        alpha: lambda: single(alpha, krippendorff_alpha(ratings)),
+        "split half": halves,
+        "rater against rest": rest,
+        sos: lambda: single(sos, sos_coefficient(ratings, request.scale)),
+    }
+
+
+def _left_out_of_icc(ratings: Ratings) -> list[str]:
+    left = int(np.isnan(ratings.matrix()).any(axis=1).sum())
+    return [f"ICC leaves out {left} stimuli that not every rater rated."] if left else []
 
 
 _P_IS = {"exact": "exact", "normal": "a normal approximation"}
@@ -214,6 +252,7 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Section]:
         "good as the reference, more is better (ITU-T P.910 (2008) 6.2). Mean over raters, "
         "Student t, about these images, raters in general. Votes without a reference left "
         f"out: {found.excluded}.",
+        *image_notes(found.votes),
         *vote_notes(votes),
     ]
     shown = printed(frame, with_dataset(frame, columns))

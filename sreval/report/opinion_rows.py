@@ -22,10 +22,11 @@ from sreval.report.cells import (
     verdicts,
 )
 from sreval.report.collect import scored
-from sreval.report.sections import INTERVAL_OF, SIMULATED, stand_in_note
+from sreval.report.sections import INTERVAL_OF, SIMULATED, image_notes, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
 from sreval.statistics.opinion import INTERVALS, POOLED_WARNING, mean_of
 from sreval.statistics.ratings import Ratings
+from sreval.statistics.units import DEFAULT_UNIT
 from sreval.statistics.votes import STIMULUS, opinions, stand_ins
 
 
@@ -94,7 +95,7 @@ def with_mos(
     table: Table,
     votes: pd.DataFrame,
     *,
-    unit: Unit = "rater",
+    unit: Unit = DEFAULT_UNIT,
     baseline: str | None = None,
     pairs: bool = False,
     level: float = 0.95,
@@ -226,6 +227,7 @@ def _notes(
     note += f" {left} rows that are no accepted votes are left out." if left else ""
     notes = [note]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
+    notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit])]
     if unit == "pooled":
         notes.append(POOLED_WARNING)
     if counted["simulated"].any():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
-from sreval.errors import SrevalError, StatisticsError, UsageError, listed, unknown_name
+from sreval.errors import attempted, listed, unknown_name
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.opinion_metrics import metrics
@@ -18,6 +19,8 @@ from sreval.report.sections import (
     Request,
     Section,
     column,
+    each,
+    image_notes,
     in_order,
     interval_column,
     marks_of,
@@ -29,13 +32,14 @@ from sreval.report.sections import (
     whole,
     with_dataset,
 )
-from sreval.statistics import conduct, screening
+from sreval.statistics import screening
 from sreval.statistics.comparison import Comparison, compare_methods
+from sreval.statistics.naming import numbered
 from sreval.statistics.opinion import mean_of, mos_table
-from sreval.statistics.ratings import Ratings
 from sreval.statistics.reading import is_means, needs_votes
+from sreval.statistics.rules import default_rules
 from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
-from sreval.statistics.votes import STIMULUS, opinions
+from sreval.statistics.votes import opinions
 
 _MOST_RATERS = 40
 """Raters that are printed one by one; of more only those whom a rule rejects."""
@@ -46,6 +50,7 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
     frame = in_order(mos_table(votes, interval=request.interval, level=request.level))
     shown = printed(frame, with_dataset(frame, mos_columns(request.level)))
     notes = [mos_note(frame), *filter(None, [frame["warning"].iloc[0]])]
+    notes += image_notes(opinions(votes), request.interval)
     return [Section("mos", "Mean opinion scores", frame, shown, notes + vote_notes(votes))]
 
 
@@ -91,15 +96,20 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
 
 
 def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
-    """All pairs of methods, data set by data set."""
-    found = compare_methods(
-        votes,
-        unit=request.unit,
-        adjustment=request.adjustment,
-        alpha=request.alpha,
-        level=request.level,
-    )
-    return [_comparison(made, votes) for made in found]
+    """All pairs of methods, data set by data set, each of which fails alone."""
+
+    def of(dataset: str) -> list[Section]:
+        found = compare_methods(
+            votes[votes["dataset"] == dataset],
+            unit=request.unit,
+            adjustment=request.adjustment,
+            alpha=request.alpha,
+            level=request.level,
+        )
+        return [_comparison(made, votes) for made in found]
+
+    names = sorted(opinions(votes)["dataset"].unique(), key=str)
+    return each({str(name) if len(names) > 1 else "": partial(of, name) for name in names})
 
 
 def pair_columns(level: float, n: str = "n") -> Columns:
@@ -108,7 +118,7 @@ def pair_columns(level: float, n: str = "n") -> Columns:
         "first": method_column("first"),
         "second": method_column("second"),
         n: whole("n"),
-        "difference": lambda row: fixed(row["difference"], 2, signed=True) if row["n"] else "–",
+        "difference": lambda row: fixed(row["difference"], 2, signed=True),
         percent(level): interval_column(2, signed=True),
         "p": lambda row: p_value(row["p"]),
         "p adjusted": lambda row: p_value(row["p_adjusted"]),
@@ -185,73 +195,80 @@ def _friedman(made: Comparison) -> str:
 
 
 def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
-    """Every rule that the votes allow, rater by rater, and the results with and without."""
-    found, not_done = _rules(votes, request)
-    by_rule = {made.rule: made for made in found}
-    counts = opinions(votes).groupby("rater").size().rename("votes")
-    frame = counts.to_frame()
+    """What every rule finds, rater by rater, and the results with and without whom it rejects."""
+    found, not_done = _apply_rules(votes, request)
+    counted = opinions(votes).groupby("rater").size()
+    names = sorted(votes["rater"].unique(), key=numbered)
+    frame = pd.DataFrame(index=pd.Index(names, name="rater"))
+    frame["votes"] = counted.reindex(frame.index, fill_value=0)
     for made in found:
-        own = made.table.drop(columns="votes", errors="ignore")
-        frame = frame.join(own.add_prefix(f"{made.rule} "), how="left")
-    rejecting = {
-        rater: [rule for rule, made in by_rule.items() if rater in set(made.rejected)]
-        for rater in frame.index
-    }
-    frame = frame.assign(rejected_by=[", ".join(rejecting[r]) for r in frame.index]).reset_index()
-    rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
-    shown = printed(
-        rows,
-        {
-            "rater": column("rater"),
-            "votes": whole("votes"),
-            "P": whole("bt500 P"),
-            "Q": whole("bt500 Q"),
-            "(P+Q)/votes": column("bt500 straying", 3),
-            "|P-Q|/(P+Q)": column("bt500 lopsided", 3),
-            "correlation": column("correlation-with-rest pearson", 3),
-            "rejected by": column("rejected_by"),
-        },
-    )
-    notes = [
-        f"{made.rule} ({made.source}): rejects {len(made.rejected)} of {len(made.table)}"
-        f"{': ' + listed(made.rejected) if made.rejected else ''}; limits "
-        + ", ".join(f"{name} {limit:g}" for name, limit in made.limits.items())
-        + "".join(f"; {n} {what} skipped" for what, n in made.skipped.items() if n)
-        + "."
-        for made in found
+        frame = frame.join(made.table.add_prefix(f"{made.rule} "))
+    frame["rejected_by"] = [
+        ", ".join(made.rule for made in found if rater in set(made.rejected)) for rater in names
     ]
+    frame = frame.reset_index()
+    rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
+    columns = {
+        "rater": column("rater"),
+        "votes used": whole("votes"),
+        "P": whole("bt500 P"),
+        "Q": whole("bt500 Q"),
+        "(P+Q)/votes": column("bt500 straying", 3),
+        "|P-Q|/(P+Q)": column("bt500 lopsided", 3),
+        "correlation": column("correlation-with-rest pearson", 3),
+        "rejected by": column("rejected_by"),
+    }
+    there = {made.rule for made in found}
+    for head, rule in (("correlation", "correlation-with-rest"), *((h, "bt500") for h in _BT500)):
+        if rule not in there:
+            columns.pop(head)
+    notes = [note for made in found for note in _rule_notes(made)]
     notes += [f"Not applied: {reason}" for reason in not_done]
     if len(rows) < len(frame):
         notes.append(f"{len(frame) - len(rows)} raters whom no rule rejects are not printed.")
     notes.append("Nobody is left out here: a rule only proposes.")
+    shown = printed(rows, columns)
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
-    counted = set(counts.index)
-    return sections + [
-        _with_and_without(made, votes, request) for made in found if counted & set(made.rejected)
-    ]
+    effects = {
+        f"With and without whom {made.rule} rejects": partial(_effect_of, made, votes, request)
+        for made in found
+        if set(counted.index) & set(made.rejected)
+    }
+    return each({"": lambda: sections, **effects})
 
 
-def _rules(votes: pd.DataFrame, request: Request) -> tuple[list[screening.Screening], list[str]]:
-    ratings = Ratings.from_votes(opinions(votes), STIMULUS)
-    found = [screening.bt500(ratings), screening.correlation_with_rest(ratings)]
-    not_done = []
-    by_default = {
-        "nearest": (int(request.scale.low), int(request.scale.low) + 1),
-        request.reference: (int(request.scale.high) - 1, int(request.scale.high)),
-    }
-    rules: dict[str, Callable[[], screening.Screening]] = {
-        "straight-lining": lambda: conduct.straight_lining(votes),
-        "response time": lambda: conduct.hasty(votes),
-        "repeats": lambda: conduct.unsteady_repeats(votes),
-        "inverted": lambda: conduct.inverted(votes, better=request.reference),
-        "gold": lambda: conduct.gold_questions(votes, request.gold or by_default),
-    }
-    for name, rule in rules.items():
-        try:
-            found.append(rule())
-        except SrevalError as error:
-            not_done.append(f"{name}: {error.message}")
+_BT500 = ("P", "Q", "(P+Q)/votes", "|P-Q|/(P+Q)")
+
+
+def _rule_notes(made: screening.Screening) -> list[str]:
+    judged = int(made.table["judged"].sum())
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in made.limits.items())
+    note = (
+        f"{made.rule} ({made.source}): rejects {len(made.rejected)} of {judged}"
+        f"{': ' + listed(made.rejected) if made.rejected else ''}; limits {limits}"
+        + "".join(f"; {n} {what} skipped" for what, n in made.skipped.items() if n)
+        + "."
+    )
+    return [note, *(f"Not judged: {few}." for few in (made.too_few(),) if few)]
+
+
+def _apply_rules(
+    votes: pd.DataFrame, request: Request
+) -> tuple[list[screening.Screening], list[str]]:
+    """What each rule finds, and why the others can't be applied."""
+    found, not_done = [], []
+    rules = request.rules or default_rules(request.scale, request.reference)
+    for rule in rules:
+        made, why = attempted(partial(rule.judge, votes))
+        if made is None:
+            not_done.append(f"{rule.kind}: {why}")
+        else:
+            found.append(made)
     return found, not_done
+
+
+def _effect_of(made: screening.Screening, votes: pd.DataFrame, request: Request) -> list[Section]:
+    return [_with_and_without(made, votes, request)]
 
 
 def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: Request) -> Section:
@@ -295,25 +312,29 @@ def analyse(
 ) -> tuple[list[Section], list[str]]:
     """The sections of the named analyses; without names all but the single stimuli.
 
-    The second list says which analyses nobody named were not possible, and why; one that was
-    named raises instead: UsageError for an unknown name, else what the estimator raises.
+    Each analysis fails alone: the second list says which were not possible, and why. Raises
+    UsageError for an unknown name, and what the estimator raises where one analysis alone was
+    named.
     """
+    for name in names:
+        if name not in ANALYSES:
+            raise unknown_name("analysis", name, ANALYSES)
     sections: list[Section] = []
     not_done = []
     for name in names or _UNASKED:
-        if name not in ANALYSES:
-            raise unknown_name("analysis", name, ANALYSES)
-        try:
-            if is_means(votes) and name != "metrics":
-                raise needs_votes(f"The analysis {name}")
-            sections += ANALYSES[name](votes, request)
-        except (StatisticsError, UsageError) as error:
-            if names:
-                raise
-            not_done.append(f"{name}: {error.message}")
+        make = partial(_analysis, name, votes, request)
+        made, why = (make(), "") if len(names) == 1 else attempted(make)
+        sections += made or []
+        not_done += [f"{name}: {why}"] if made is None else []
     if words := marks_of(votes):
         sections = [_marked(section, words) for section in sections]
     return sections, not_done
+
+
+def _analysis(name: str, votes: pd.DataFrame, request: Request) -> list[Section]:
+    if is_means(votes) and name != "metrics":
+        raise needs_votes(f"The analysis {name}")
+    return ANALYSES[name](votes, request)
 
 
 def _marked(made: Section, words: list[str]) -> Section:

@@ -12,7 +12,8 @@ from scipy.interpolate import PchipInterpolator
 from sreval.errors import StatisticsError
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
-from sreval.report.opinion_metrics import directions, join_scores, metric_name
+from sreval.report.digits import fixed, whole_percent
+from sreval.report.opinion_metrics import directions, join_scores, metric_name, usable_metrics
 from sreval.report.opinion_style import captioned, shades, short_label
 from sreval.report.sections import Request
 from sreval.report.style import PAGE_MM, look, new_figure
@@ -91,7 +92,7 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     missing = float(np.isnan(matrix).mean())
-    white = f" White: not cast ({missing:.0%})." if missing else ""
+    white = f" White: not cast ({whole_percent(missing)})." if missing else ""
     return captioned(figure, votes, f"Every vote, dark is bad.{white} Single votes, no interval")
 
 
@@ -122,14 +123,17 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
         figure,
         votes,
         f"A mark a stimulus with two votes or more. Line: a ({scale.high:g} − MOS)(MOS − "
-        f"{scale.low:g}) with a = {a:.3f}, least squares (Hossfeld et al. 2011). Unit stimulus, "
-        "no interval",
+        f"{scale.low:g}) with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit "
+        "stimulus, no interval",
     )
 
 
 def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Each metric against MOS, a mark a stimulus, with the mapping fitted to all."""
-    stimuli, metrics = join_scores(votes, request)
+    stimuli, names = join_scores(votes, request)
+    metrics, unusable = usable_metrics(stimuli, names)
+    if not metrics:
+        raise StatisticsError(" ".join(unusable), "")
     finite = stimuli[np.isfinite(stimuli[metrics].to_numpy(dtype=np.float64)).all(axis=1)]
     # Ranks don't depend on the mapping: the linear one gives the table's intervals, and soon.
     better = directions(metrics, request)
@@ -140,7 +144,9 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     for axes, metric in zip(panels, metrics, strict=True):
         _metric_panel(axes, finite, metric, methods, better[metric])
         rho = found.statistics[metric]["srocc"]
-        axes.set_title(f"ρ = {rho.estimate:.2f} ({rho.low:.2f} to {rho.high:.2f})", loc="left")
+        known = np.isfinite([rho.low, rho.high]).all()
+        within = f" ({fixed(rho.low, 2)} to {fixed(rho.high, 2)})" if known else ""
+        axes.set_title(f"ρ = {fixed(rho.estimate, 2)}{within}", loc="left")
     panels[0].set_ylabel("MOS")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False,
@@ -151,7 +157,8 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
         votes,
         f"{found.n} stimuli of {found.n_scenes} scenes with finite values. ρ: Spearman, signed so "
         f"that 1 is best, {request.level:.0%} interval about new scenes (bootstrap over scenes). "
-        "Line: four-parameter logistic fit",
+        "Line: four-parameter logistic fit"
+        + "".join(f". Left out: {why[:-1]}" for why in unusable),
     )
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sreval.errors import StatisticsError, attempted
 from sreval.report import paper
-from sreval.report.digits import fixed
+from sreval.report.digits import NONE, fixed
 from sreval.statistics.comparison import Unit
+from sreval.statistics.opinion import mos_table
 from sreval.statistics.reading import is_means
+from sreval.statistics.rules import Rule
+from sreval.statistics.units import DEFAULT_UNIT
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 SIMULATED = "Simulated data: no person gave these votes."
@@ -39,15 +43,15 @@ CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none
 class Request:
     """What is asked of the votes; each field as in the estimator that takes it."""
 
-    unit: Unit = "rater"
-    interval: str = "raters"
+    unit: Unit = DEFAULT_UNIT
+    interval: str = INTERVAL_OF[DEFAULT_UNIT]
     level: float = 0.95
     adjustment: str = "holm"
     alpha: float = 0.05
     scale: Scale = ACR
     reference: str = "hr"
-    gold: Mapping[str, tuple[int, int]] | None = None
-    """Lowest and highest right score of a gold item, by method; None: the scale's ends."""
+    rules: tuple[Rule, ...] | None = None
+    """By which raters are looked at; None: ``statistics.rules.default_rules``."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
     better: Mapping[str, bool] = field(default_factory=dict)
@@ -68,6 +72,23 @@ class Section:
 Columns = dict[str, Callable[[Any], str]]
 
 
+def each(parts: Mapping[str, Callable[[], list[Section]]]) -> list[Section]:
+    """The sections of all ``parts`` that can be made, with a note on each that can't.
+
+    Raises StatisticsError, the reasons said, where none can.
+    """
+    made: list[Section] = []
+    not_done = []
+    for name, make in parts.items():
+        found, why = attempted(make)
+        made += found or []
+        not_done += [f"{name}: {why}" if name else why] if found is None else []
+    if not made:
+        raise StatisticsError(" ".join(not_done))
+    said = [f"Not done: {why}" for why in not_done]
+    return [*made[:-1], replace(made[-1], notes=[*made[-1].notes, *said])]
+
+
 def printed(frame: pd.DataFrame, columns: Columns) -> list[list[str]]:
     """Heads and cells as text; ``columns`` maps each head to what prints a row."""
     rows = [[show(row) for show in columns.values()] for _, row in frame.iterrows()]
@@ -79,14 +100,14 @@ def column(name: str, digits: int | None = None) -> Callable[[Any], str]:
 
     def show(row: Any) -> str:
         value = row[name]
-        return str(value) if digits is None else figure(value, digits)
+        return str(value) if digits is None else fixed(value, digits)
 
     return show
 
 
 def whole(name: str) -> Callable[[Any], str]:
     """Prints the count ``name`` without decimals, also where pandas made a float of it."""
-    return lambda row: figure(row[name], 0)
+    return lambda row: fixed(row[name], 0)
 
 
 def method_column(name: str = "method") -> Callable[[Any], str]:
@@ -102,17 +123,17 @@ def interval_column(
 
 
 def figure(value: float, digits: int) -> str:
-    """A number with so many decimals, an en dash for none."""
-    return "–" if not math.isfinite(value) else fixed(value, digits)
+    """A number with so many decimals, a dash for none."""
+    return fixed(value, digits)
 
 
 def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
-    """An interval; ``signed`` prints signs, and 'to' because a minus looks like a dash."""
+    """An interval; ``signed`` prints signs. 'to' stands beside signs: a minus looks like a dash."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     if signed:
         return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
-    return f"{fixed(low, digits)}–{fixed(high, digits)}"
+    return f"{fixed(low, digits)}{' to ' if low < 0 else '–'}{fixed(high, digits)}"
 
 
 def percent(level: float) -> str:
@@ -123,7 +144,7 @@ def percent(level: float) -> str:
 def p_value(p: float) -> str:
     """A p value with four decimals, never rounded to zero."""
     if math.isnan(p):
-        return "–"
+        return NONE
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
@@ -170,6 +191,34 @@ def mark_notes(votes: pd.DataFrame) -> list[str]:
     return notes
 
 
+def image_notes(votes: pd.DataFrame, interval: str | None = None) -> list[str]:
+    """What must be said where methods of a data set were rated on different images; else nothing.
+
+    ``votes`` are accepted ones, or rows made of them. Their means are then of different images:
+    with the name of an ``interval`` of ``mos_table``, those over the common images are given too.
+    """
+    notes = []
+    for dataset, rows in votes.groupby("dataset"):
+        of = {str(method): set(own["image"]) for method, own in rows.groupby("method")}
+        common = set.intersection(*of.values())
+        if all(images == common for images in of.values()):
+            continue
+        names = paper.sort_methods(list(of))
+        where = f" of {dataset!s}" if dataset else ""
+        counts = ", ".join(f"{paper.label(name)} on {len(of[name])}" for name in names)
+        note = (
+            f"Different images{where}: {counts}; "
+            f"{len(common) or 'none'} in common. Their means can't be compared."
+        )
+        if interval and common:
+            found = mos_table(rows[rows["image"].isin(common)], interval=interval)
+            means = found.set_index("method")["mos"]
+            over = ", ".join(f"{paper.label(name)} {fixed(means[name], 2)}" for name in names)
+            note += f" MOS over the common images: {over}."
+        notes.append(note)
+    return notes
+
+
 def marks_of(votes: pd.DataFrame) -> list[str]:
     """The words that stand on every table and figure of these votes; empty for plain ones."""
     words = ["simulated"] if votes["simulated"].any() else []
@@ -203,6 +252,6 @@ def to_records(section: Section) -> dict[str, Any]:
 
 def is_text(cells: Sequence[str]) -> bool:
     """Whether a column's cells are words, set flush left; figures are set flush right."""
-    return not all(cell in ("", "–") or cell[0] in "+-<0123456789" for cell in cells) or all(
+    return not all(cell in ("", NONE) or cell[0] in "+-<0123456789" for cell in cells) or all(
         not np.any([character.isdigit() for character in cell]) for cell in cells
     )

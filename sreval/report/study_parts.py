@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from sreval.errors import SrevalError
+from sreval.errors import attempted
 from sreval.report.cells import Table
 from sreval.report.sections import (
     INTERVAL_OF,
@@ -18,6 +18,7 @@ from sreval.report.sections import (
     printed,
     stand_in_note,
 )
+from sreval.study.acceptance import rules_of
 from sreval.study.data import StudyData
 
 
@@ -47,10 +48,11 @@ class Part:
 
     def attempt(self, what: str, make: Callable[[], Iterable[Section | Table | Picture]]) -> None:
         """Add what ``make`` gives, or say why it can't be computed."""
-        try:
-            self.blocks += list(make())
-        except SrevalError as error:
-            self.not_done.append(f"{what}: {error.message}")
+        made, why = attempted(lambda: list(make()))
+        if made is None:
+            self.not_done.append(f"{what}: {why}")
+        else:
+            self.blocks += made
 
 
 def marks(data: StudyData) -> list[str]:
@@ -79,16 +81,12 @@ def warnings(data: StudyData) -> list[str]:
 def request_of(data: StudyData, scores: pd.DataFrame | None = None) -> Request:
     """What the design plans to ask of the votes."""
     analysis = data.design.analysis
-    gold: dict[str, tuple[int, int]] = {}
-    for item in data.design.gold:
-        low, high = gold.get(item.method, (item.low, item.high))
-        gold[item.method] = (min(low, item.low), max(high, item.high))
     return Request(
         unit=analysis.unit,
         interval=INTERVAL_OF[analysis.unit],
         adjustment=analysis.correction,
         alpha=analysis.alpha,
-        gold=gold or None,
+        rules=rules_of(data.design),
         scores=scores,
     )
 

@@ -12,7 +12,8 @@ from sreval.report import paper
 from sreval.report.study_parts import counted
 from sreval.statistics.comparison import compare_methods
 from sreval.statistics.multiplicity import judge
-from sreval.study.data import ORPHAN, StudyData
+from sreval.study import monitor
+from sreval.study.data import StudyData
 
 
 def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> pd.DataFrame:
@@ -63,14 +64,16 @@ def departures(data: StudyData) -> list[str]:
         lacking = [m for m in design.images.methods_of(part.name) if (part.name, m) not in cells]
         if lacking:
             said.append(f"{part.name} has no votes on {listed([paper.label(m) for m in lacking])}.")
-    rules = {rule.reason for rule in design.acceptance if not rule.used}
-    own = data.votes[(data.votes["kind"] == "vote") & ~data.votes["accepted"]]
-    reasons = own["reason"].fillna("no reason given") if "reason" in own else pd.Series(dtype=str)
-    for reason, group in own.groupby(reasons) if len(own) else []:
-        if reason != ORPHAN and not any(rule in str(reason) for rule in rules):
-            who = counted(group["rater"].nunique(), "rater")
-            why = str(reason).rstrip(".")
-            said.append(f"Votes of {who} are not used by decision, not by a rule: {why}.")
+    for row in monitor.overruled(data).to_dict("records"):
+        why = str(row["reason"] or "no reason given").rstrip(".")
+        if row["used"]:
+            rules = str(row["rules"]).rstrip(".")
+            said.append(
+                f"Votes of {row['rater']} are used by decision, against a rule: {why}. "
+                f"The rule: {rules}."
+            )
+        else:
+            said.append(f"Votes of {row['rater']} are not used by decision, not by a rule: {why}.")
     if data.looks:
         seen = "; ".join(
             f"{_minute(look.when)}, {look.votes} rows, {look.who}" for look in data.looks

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, attempted
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.opinion_figures import KINDS, opinion_figure
@@ -17,6 +18,7 @@ from sreval.report.sections import (
     Request,
     Section,
     column,
+    image_notes,
     in_order,
     method_column,
     vote_notes,
@@ -27,8 +29,8 @@ from sreval.report.study_planned import planned_tests
 from sreval.report.style import figure_svg
 from sreval.statistics.comparison import CLAIMS
 from sreval.statistics.opinion import mos_table
-from sreval.statistics.votes import ACR
-from sreval.study import charts
+from sreval.statistics.votes import ACR, opinions
+from sreval.study import charts, monitor
 from sreval.study.data import StudyData
 
 FIGURES = {
@@ -70,7 +72,7 @@ def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
     ]
     columns = mos_columns(request.level)
     first = frame.iloc[0]
-    notes = [mos_note(frame), *vote_notes(votes)]
+    notes = [mos_note(frame), *image_notes(opinions(votes), request.interval), *vote_notes(votes)]
     if frame["paper"].notna().any():
         columns["paper's MOS"] = column("paper", 2)
         notes.append(f"Paper's MOS: Ledig et al. 2017. {_order(frame)}")
@@ -171,9 +173,16 @@ def agreement_part(data: StudyData) -> Part:
 def effect_of_exclusions(part: Part, data: StudyData) -> None:
     """MOS per method with and without what is left out."""
     own = data.votes[data.votes["kind"] == "vote"]
+    interval = request_of(data).interval
     if not own["accepted"].all():
-        interval = request_of(data).interval
-        part.attempt("Effect of the exclusions", lambda: [_effect(own, interval)])
+        whole = own.assign(accepted=True)
+        note = "Points; without and with the exclusions, no interval: the same votes stand in both."
+        made = partial(_effect, "Effect of the exclusions", {"all": whole, "used": own}, interval)
+        part.attempt("Effect of the exclusions", lambda: [made(note)])
+    decided = monitor.overruled(data)
+    if len(decided):
+        title = "Effect of the decisions that overrule the rules"
+        part.attempt(title, lambda: _effect_of_decisions(title, own, decided, interval))
 
 
 def screening_part(data: StudyData) -> Part:
@@ -183,23 +192,55 @@ def screening_part(data: StudyData) -> Part:
     return part
 
 
-def _effect(own: pd.DataFrame, interval: str) -> Section:
+def _effect_of_decisions(
+    title: str, own: pd.DataFrame, decided: pd.DataFrame, interval: str
+) -> list[Section]:
+    """MOS as the rules alone would have it and as decided, and what each decision changes most."""
+
+    def by_rules(raters: Sequence[str]) -> pd.DataFrame:
+        return own.assign(accepted=own["accepted"] ^ own["rater"].isin(raters))
+
+    sides = {"by rules": by_rules(list(decided["rater"])), "used": own}
+    notes = [
+        "Points; the votes as the rules alone would have them, and as they are used; no interval: "
+        "the same votes stand in both."
+    ]
+    for rater in decided["rater"]:
+        alone, why = attempted(lambda r=rater: _change(by_rules([r]), own, interval))  # type: ignore[misc]
+        notes.append(f"The decision on {rater}: {alone or why}")
+    return [_effect(title, sides, interval, *notes)]
+
+
+def _change(before: pd.DataFrame, after: pd.DataFrame, interval: str) -> str:
+    """The largest change of a MOS, in words."""
+    sides = [
+        mos_table(rows, interval=interval).set_index(["dataset", "method"])["mos"]
+        for rows in (before, after)
+    ]
+    change = (sides[1] - sides[0]).dropna()
+    if change.empty:
+        raise StatisticsError("No MOS stands with and without the rater's votes.")
+    dataset, method = map(str, change.index[int(np.argmax(np.abs(change.to_numpy())))])
+    by = fixed(float(change.loc[(dataset, method)]), 2, signed=True)
+    return f"{by} points at most, on {paper.label(method)}, {dataset}."
+
+
+def _effect(title: str, of: Mapping[str, pd.DataFrame], interval: str, *notes: str) -> Section:
+    """MOS of the two sides of ``of``, by their names in order, and the change between them."""
+    before, after = of
     sides = []
-    for name, rows in (("all", own.assign(accepted=True)), ("used", own)):
+    for name, rows in of.items():
         found = mos_table(rows, interval=interval).set_index(["dataset", "method"])
         sides += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
     frame = in_order(pd.concat(sides, axis=1).reset_index())
-    frame["change"] = frame["mos_used"] - frame["mos_all"]
+    frame["change"] = frame[f"mos_{after}"] - frame[f"mos_{before}"]
     columns = {
         "data set": column("dataset"),
         "method": method_column(),
-        "MOS, all": column("mos_all", 2),
-        "votes, all": whole("n_all"),
-        "MOS, used": column("mos_used", 2),
-        "votes, used": whole("n_used"),
-        "change": lambda row: (
-            "–" if np.isnan(row["change"]) else fixed(row["change"], 2, signed=True)
-        ),
+        f"MOS, {before}": column(f"mos_{before}", 2),
+        f"votes, {before}": whole(f"n_{before}"),
+        f"MOS, {after}": column(f"mos_{after}", 2),
+        f"votes, {after}": whole(f"n_{after}"),
+        "change": lambda row: fixed(row["change"], 2, signed=True),
     }
-    notes = ["Points; without and with the exclusions, no interval: the same votes stand in both."]
-    return section("Effect of the exclusions", frame, columns, notes)
+    return section(title, frame, columns, notes)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from sreval.errors import listed
+from sreval.errors import UNFORESEEN, listed
 from sreval.report import paper
+from sreval.report.digits import whole_percent
 from sreval.report.sections import CORRECTIONS, Section, column, figure, method_column, whole
 from sreval.report.study_parts import Part, Picture, counted, section
+from sreval.statistics.naming import numbered
 from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor
 from sreval.study.data import StudyData, rated
@@ -191,7 +193,9 @@ def _answers(data: StudyData) -> list[Section]:
             said = ", ".join(f"{option} {counts.get(option, 0)}" for option in question.options)
         elif question.kind == "number" and len(given):
             numbers = pd.to_numeric(given, errors="coerce").dropna()
-            said = f"median {numbers.median():g}, {numbers.min():g} to {numbers.max():g}"
+            said = "no number"
+            if len(numbers):
+                said = f"median {numbers.median():g}, {numbers.min():g} to {numbers.max():g}"
         else:
             said = "free text, not shown" if len(given) else "–"
         rows.append({"when": question.when, "text": question.text, "n": len(given), "said": said})
@@ -221,11 +225,13 @@ def conduct_part(data: StudyData) -> Part:
     else:
         part.not_done.append("Response times: no vote carries one.")
     part.blocks += _gold(data, part)
-    flagged = monitor.flags(data)
-    if flagged.empty:
+    found = monitor.findings(data)
+    if found.flags.empty:
         part.sentences.append("No rule found a rater to look at.")
     else:
-        part.blocks.append(_flags(flagged))
+        part.blocks.append(_flags(found.flags))
+    part.sentences += [f"Not judged: {few}." for few in found.unjudged]
+    part.not_done += [why for why in found.not_done if UNFORESEEN in why]
     if len(data.sessions):
         part.blocks.append(_progress(data))
     return part
@@ -237,7 +243,7 @@ def _exposure(data: StudyData) -> list[Section]:
         "method": method_column(),
         "stimuli": whole("stimuli"),
         "votes": whole("votes"),
-        "of planned": lambda row: f"{row['share']:.0%}",
+        "of planned": lambda row: whole_percent(row["share"]),
         "raters": whole("raters"),
         "least": whole("least"),
         "most": whole("most"),
@@ -262,7 +268,7 @@ def _gold(data: StudyData, part: Part) -> list[Section]:
         "rater": column("rater"),
         "asked": whole("asked"),
         "missed": whole("wrong"),
-        "share": lambda row: f"{row['share']:.0%}",
+        "share": lambda row: whole_percent(row["share"]),
     }
     return [section("Raters who missed gold items", missed, columns)] if len(missed) else []
 
@@ -278,6 +284,20 @@ def _flags(frame: pd.DataFrame) -> Section:
     return section("Raters to look at", frame, columns, notes)
 
 
+def _decisions(data: StudyData) -> list[Section]:
+    frame = monitor.overruled(data)
+    if frame.empty:
+        return []
+    columns = {
+        "rater": column("rater"),
+        "rules that reject": lambda row: row["rules"] or "none",
+        "decided": lambda row: "used" if row["used"] else "not used",
+        "the operator's reason": lambda row: row["reason"] or "none given",
+    }
+    notes = ["An operator's decision on a rater stands above the rules of acceptance."]
+    return [section("Decisions that overrule the rules", frame, columns, notes)]
+
+
 def exclusions_part(data: StudyData) -> Part:
     """What is left out, and why; not yet its effect."""
     part = Part("Exclusions")
@@ -286,10 +306,11 @@ def exclusions_part(data: StudyData) -> Part:
     raters = own["rater"].nunique()
     part.sentences.append(
         f"{counted(len(own), 'vote')} of {counted(raters, 'rater')} are not used: "
-        f"{listed(sorted(own['rater'].unique()), 20)}."
+        f"{listed(sorted(own['rater'].unique(), key=numbered), 20)}."
         if raters
         else "Every vote is used."
     )
+    part.attempt("Decisions that overrule the rules", lambda: _decisions(data))
     if data.deleted:
         who = counted(data.deleted, "rater")
         part.sentences.append(f"All data of {who} were deleted; nothing of them is here.")

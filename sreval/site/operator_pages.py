@@ -40,7 +40,7 @@ def _watched(data: StudyData | None) -> dict[str, Any]:
     if data is None:
         return {}
     gold = monitor.gold_results(data.votes, data.design)
-    repeats = monitor.repeat_results(data.votes)
+    repeats = monitor.repeat_results(data.votes, data.design)
     return {
         "outcomes": monitor.outcomes(data),
         "cells": {(c["dataset"], c["method"]): c for c in monitor.cells(data).to_dict("records")},

@@ -11,7 +11,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from sreval import content
-from sreval.errors import SrevalError
+from sreval.errors import UNFORESEEN, SrevalError
 from sreval.site.context import Site
 from sreval.site.images import StimulusError
 from sreval.store import invitations, studies
@@ -57,6 +57,7 @@ class StudyPage:
     without: str
     flags: dict[str, list[str]]
     needs: list[Need]
+    unjudged: list[str]
     times: monitor.ResponseTimes | None = None
     histogram: str = ""
 
@@ -71,14 +72,23 @@ def gather(here: Site, name: str) -> StudyPage:
     row, seen = studies.get(here.store, name), overview(here.store, name)
     links = invitations.listing(here.store, name)
     data, without = read_data(here, name)
-    found = monitor.flags(data) if data is not None else pd.DataFrame()
+    findings = monitor.findings(data) if data is not None else None
+    found = findings.flags if findings else pd.DataFrame()
+    unjudged = [*findings.unjudged, *_faults(findings)] if findings else []
     flags: dict[str, list[str]] = defaultdict(list)
     for flag in found.to_dict("records"):
         flags[str(flag["rater"])].append(str(flag["flag"]))
     now = here.store.clock()
     needs = [*_of_study(here, row, seen, now), *_of_raters(seen, found), *_idle(seen, links, now)]
     times = monitor.response_times(data.votes) if data is not None else None
-    return StudyPage(row, seen, links, data, without, dict(flags), needs, times, _histogram(times))
+    return StudyPage(
+        row, seen, links, data, without, dict(flags), needs, unjudged, times, _histogram(times)
+    )
+
+
+def _faults(findings: monitor.Findings) -> list[str]:
+    """Rules that the program fails to apply; those without any item to look at are no news."""
+    return [why for why in findings.not_done if UNFORESEEN in why]
 
 
 def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sreval.errors import StatisticsError
 
 Floats = NDArray[np.float64]
+
+_ROUNDING = 1e-12
 
 
 def vector(values: ArrayLike, name: str) -> Floats:
@@ -43,6 +47,20 @@ def paired_vectors(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
             "Keep only the units that both sides have, in one order.",
         )
     return first, second
+
+
+def varies(values: Floats) -> bool:
+    """Whether finite ``values``, shape (n,), n >= 1, differ by more than the noise of rounding."""
+    return bool(np.ptp(values) > _ROUNDING * np.abs(values).max())
+
+
+def quotient(above: float, below: float, size: float) -> float:
+    """above / below, NaN where ``below`` is zero but for rounding.
+
+    ``size`` is the magnitude of the terms that were summed to ``below``: sums of variances that
+    cancel exactly come out as rounding noise, which must not be divided by.
+    """
+    return above / below if abs(below) > _ROUNDING * abs(size) else math.nan
 
 
 def check_level(level: float) -> None:

@@ -24,6 +24,7 @@ from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.intervals import Interval, student_mean
 from sreval.statistics.multiplicity import Verdict, judge, letters
+from sreval.statistics.units import DEFAULT_UNIT
 from sreval.statistics.votes import opinions
 from sreval.statistics.wilcoxon import SignedRank, Zeros, least_exact_p, signed_rank
 
@@ -146,7 +147,7 @@ class Comparison:
 def compare_methods(
     votes: pd.DataFrame,
     *,
-    unit: Unit = "rater",
+    unit: Unit = DEFAULT_UNIT,
     methods: Sequence[str] | None = None,
     zeros: Zeros = "wilcox",
     adjustment: str = "holm",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats
+from sreval.statistics.naming import numbered
 
 Codes = NDArray[np.intp]
 
@@ -60,7 +61,8 @@ class Ratings:
         if votes.empty:
             raise StatisticsError("The table holds no votes.", "One row per vote is expected.")
         grouped = votes.groupby(list(stimulus), sort=True, observed=True)
-        rater, raters = pd.factorize(votes["rater"], sort=True)
+        raters = sorted(votes["rater"].unique(), key=numbered)
+        rater = pd.Index(raters).get_indexer(votes["rater"])
         return cls(
             votes["score"].to_numpy(dtype=np.float64),
             np.asarray(rater, dtype=np.intp),

@@ -9,7 +9,8 @@ import numpy as np
 import scipy
 
 from sreval.errors import StatisticsError
-from sreval.statistics.arrays import Floats, check_level
+from sreval.statistics.arrays import Floats, check_level, quotient
+from sreval.statistics.correlation import pearson
 from sreval.statistics.intervals import Interval
 from sreval.statistics.ratings import Ratings, group_mean
 from sreval.statistics.votes import ACR, Scale
@@ -45,7 +46,8 @@ def intraclass_correlation(matrix: Floats, level: float = 0.95) -> IntraclassCor
 
     McGraw and Wong 1996, Psychological Methods 1(1), tables 4 and 7, case 2A; ICC(2,1) and
     ICC(2,k) in the names of Shrout and Fleiss 1979. Raises StatisticsError when a vote is
-    missing, there are fewer than two stimuli or raters, or all votes are equal.
+    missing, there are fewer than two stimuli or raters, or all votes are equal. A quotient whose
+    denominator is zero, as happens on small tables where the variances cancel, is NaN.
     """
     check_level(level)
     n, k = _complete(matrix)
@@ -54,11 +56,14 @@ def intraclass_correlation(matrix: Floats, level: float = 0.95) -> IntraclassCor
     columns = n * float(((matrix.mean(axis=0) - grand) ** 2).sum()) / (k - 1)
     total = float(((matrix - grand) ** 2).sum())
     error = (total - (n - 1) * rows - (k - 1) * columns) / ((n - 1) * (k - 1))
-    single = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    size = rows + columns + abs(error)
+    single = quotient(rows - error, rows + (k - 1) * error + k * (columns - error) / n, k * size)
     low, high = _single_limits(single, rows, columns, error, (n, k), level)
-    average = (rows - error) / (rows + (columns - error) / n)
+    average = quotient(rows - error, rows + (columns - error) / n, size)
     method = "McGraw and Wong 1996, case 2A"
-    many = (_spearman_brown(low, k), _spearman_brown(high, k))
+    # below -1 / (k - 1), which no correlation of k raters is, the formula turns round
+    defined = low > -1 / (k - 1) and not math.isnan(average)
+    many = (_spearman_brown(low, k), _spearman_brown(high, k)) if defined else (math.nan, math.nan)
     return IntraclassCorrelation(
         Interval(single, low, high, level, n, "stimulus", "ICC(A,1)", method),
         Interval(average, *many, level, n, "stimulus", f"ICC(A,{k})", method),
@@ -130,19 +135,19 @@ def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
         n: Floats = np.asarray(counts @ side)
         total: Floats = np.asarray(sums @ side)
         sides.append(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
-    found = []
-    for one, other in zip(sides[0].T, sides[1].T, strict=True):
-        both = ~np.isnan(one) & ~np.isnan(other)
-        if both.sum() > 2 and np.ptp(one[both]) > 0 and np.ptp(other[both]) > 0:
-            found.append(float(scipy.stats.pearsonr(one[both], other[both]).statistic))
-    if not found:
+    both = ~np.isnan(sides[0]) & ~np.isnan(sides[1])
+    enough = both.sum(axis=0) > 2
+    one, other = (np.where(both, side, 0).T[enough] for side in sides)
+    found = pearson(one, other, both.T[enough].astype(np.float64)) if enough.any() else np.empty(0)
+    found = found[~np.isnan(found)]
+    if not found.size:
         raise StatisticsError(
             "No split of the raters gives halves that can be correlated.",
             "Each half needs votes of more than one score on three common stimuli.",
         )
     mean = float(np.mean(found))
     low, high = (float(q) for q in np.quantile(found, [0.025, 0.975]))
-    return SplitHalf(mean, _spearman_brown(mean, 2), low, high, len(found), ratings.n_raters)
+    return SplitHalf(mean, _spearman_brown(mean, 2), low, high, found.size, ratings.n_raters)
 
 
 def _complete(matrix: Floats) -> tuple[int, int]:
@@ -168,20 +173,22 @@ def _single_limits(
 ) -> tuple[float, float]:
     """Limits of ICC(A,1) from the mean squares, NaN where a perfect fit leaves no error."""
     n, k = shape
-    if error <= 0 or icc >= 1:
+    if error <= 0 or math.isnan(icc) or icc >= 1:
         return math.nan, math.nan
     a = k * icc / (n * (1 - icc))
     b = 1 + k * icc * (n - 1) / (n * (1 - icc))
-    freedom = (a * columns + b * error) ** 2 / (
-        (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
-    )
+    spread = (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    freedom = quotient((a * columns + b * error) ** 2, spread, 1)
+    if not freedom > 0:
+        return math.nan, math.nan
     lower = float(scipy.stats.f.ppf((1 + level) / 2, n - 1, freedom))
     upper = float(scipy.stats.f.ppf((1 + level) / 2, freedom, n - 1))
     rest = k * columns + (k * n - k - n) * error
-    low = n * (rows - lower * error) / (lower * rest + n * rows)
-    high = n * (upper * rows - error) / (rest + n * upper * rows)
+    low = quotient(n * (rows - lower * error), lower * rest + n * rows, lower * k * n * error)
+    high = quotient(n * (upper * rows - error), rest + n * upper * rows, k * n * error)
     return low, high
 
 
 def _spearman_brown(correlation: float, times: int) -> float:
-    return times * correlation / (1 + (times - 1) * correlation)
+    """NaN where the correlation is -1 / (times - 1), at which the formula has no value."""
+    return quotient(times * correlation, 1 + (times - 1) * correlation, times)

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy
 
+from sreval.errors import listed
 from sreval.statistics.arrays import Floats
+from sreval.statistics.correlation import pearson, spearman
 from sreval.statistics.opinion import mos_table
 from sreval.statistics.ratings import Ratings, group_mean
 from sreval.statistics.votes import opinions, without_raters
+
+BT500 = "ITU-R BT.500-15 A1-2.3.1"
+VQEG = "VQEG Multimedia 2008, HDTV 2010"
+BT500_LIMITS = {"straying": 0.05, "lopsided": 0.3}
 
 _ROUNDING = 1e-12
 """Votes and kurtoses that lie on a limit count as reaching it, whatever the last bit says."""
@@ -27,7 +32,8 @@ class Screening:
     """What one rule found.
 
     ``table``, by rater, holds the rule's figures and the column ``rejected``; ``limits`` the
-    numbers the rule was applied with; ``skipped`` what it could not judge, and how many.
+    numbers the rule was applied with; ``skipped`` what it could not judge, and how many. Of a rule
+    that needs ``least`` ``items``, the column ``judged`` says who had so many, ``n``.
     """
 
     rule: str
@@ -35,6 +41,21 @@ class Screening:
     limits: Mapping[str, float]
     table: pd.DataFrame
     skipped: Mapping[str, int]
+    least: int = 1
+    items: str = "votes"
+
+    @property
+    def unjudged(self) -> dict[Hashable, int]:
+        """The raters with too few items to be judged, and how many each has."""
+        if "judged" not in self.table:
+            return {}
+        few: pd.Series = self.table.loc[~self.table["judged"], "n"]
+        return {rater: int(n) for rater, n in few.items()}
+
+    def too_few(self) -> str:
+        """Whom the rule can't judge, how many items each has and how many it needs, or nothing."""
+        few = [f"{rater} ({n})" for rater, n in self.unjudged.items()]
+        return f"{self.rule} needs {self.least} {self.items}: {listed(few, 20)}" if few else ""
 
     @property
     def rejected(self) -> tuple[Hashable, ...]:
@@ -81,13 +102,12 @@ def bt500(ratings: Ratings) -> Screening:
             "Q": q,
             "straying": share,
             "lopsided": lopsided,
-            "rejected": (share > 0.05) & (lopsided < 0.3),
+            "rejected": (share > BT500_LIMITS["straying"]) & (lopsided < BT500_LIMITS["lopsided"]),
         },
         index=pd.Index(ratings.raters, name="rater"),
     )
     skipped = {"stimuli rated alike or once": int((~judged).sum())}
-    limits = {"straying": 0.05, "lopsided": 0.3}
-    return Screening("bt500", "ITU-R BT.500-15 A1-2.3.1", limits, table, skipped)
+    return Screening("bt500", BT500, BT500_LIMITS, table, skipped)
 
 
 def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Screening:
@@ -111,12 +131,10 @@ def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Screening:
     table = pd.DataFrame(
         rows, columns=["pearson", "spearman"], index=pd.Index(ratings.raters, name="rater")
     )
-    table.insert(0, "votes", np.bincount(ratings.rater))
+    table.insert(0, "votes", np.bincount(ratings.rater, shared, ratings.n_raters).astype(np.int64))
     table["rejected"] = table["pearson"] < least
     skipped = {"raters without a correlation": int(table["pearson"].isna().sum())}
-    return Screening(
-        "correlation-with-rest", "VQEG Multimedia 2008, HDTV 2010", {"least": least}, table, skipped
-    )
+    return Screening("correlation-with-rest", VQEG, {"least": least}, table, skipped)
 
 
 def with_and_without(
@@ -149,7 +167,7 @@ def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.
 
 
 def _correlations(scores: Floats, rest: Floats) -> tuple[float, float]:
-    if scores.size < 3 or np.ptp(scores) == 0 or np.ptp(rest) == 0:
+    if scores.size < 3:
         return np.nan, np.nan
-    spearman = scipy.stats.pearsonr(scipy.stats.rankdata(scores), scipy.stats.rankdata(rest))
-    return float(scipy.stats.pearsonr(scores, rest).statistic), float(spearman.statistic)
+    once = np.ones((1, scores.size))
+    return float(pearson(scores, rest, once)[0]), float(spearman(scores, rest, once)[0])

@@ -1,16 +1,20 @@
-"""Which sessions count and which are paid, by the rules that the design fixed beforehand."""
+"""The table of rules with a design's limits, and which sessions count and are paid by them.
+
+Whoever looks at a study's raters takes the rules from here: the end of a session, the operator's
+page, the report. So none of them can say of a rater what another denies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from sreval.errors import StatisticsError
-from sreval.statistics.conduct import gold_questions, hasty, straight_lining, unsteady_repeats
-from sreval.statistics.screening import Screening
-from sreval.study.design import Rule, StudyDesign
+from sreval.statistics import rules
+from sreval.study import design as designs
+from sreval.study.design import StudyDesign
 
 MARGIN_MS = 200
 """A vote this soon after the image may be judged was decided before it was looked at."""
@@ -25,13 +29,30 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
+def rules_of(design: StudyDesign) -> tuple[rules.Rule, ...]:
+    """Every rule that a study's raters are looked at by.
+
+    Those of the design have its limits, and need no more items than its plan holds; of the kinds
+    that it doesn't name, the defaults are there, with its gold answers and its viewing time.
+    """
+    kept: dict[str, list[rules.Rule]] = {}
+    for planned in design.acceptance:
+        if planned.kind in _RULES:
+            kept.setdefault(planned.kind, []).append(_rule(planned, design))
+    made: list[rules.Rule] = []
+    for default in rules.default_rules():
+        build = _RULES.get(default.kind)
+        made += kept.get(default.kind) or [build(design, None) if build else default]
+    return tuple(made)
+
+
 def judge(votes: pd.DataFrame, design: StudyDesign, planned: int | None = None) -> Verdict:
     """Hold one session's votes against every rule of the design.
 
     `votes` as `statistics.votes.check_votes` gives them, of all kinds; `planned` is the number of
     items in the session's plan, of all kinds, without which the rule `incomplete` isn't applied.
-    A rule with nothing to judge by yet (no repeat cast, no times) is not broken. A session is
-    used, and paid, unless a broken rule says otherwise.
+    A rule that can't judge yet (too few items, no times) is not broken. A session is used, and
+    paid, unless a broken rule says otherwise.
     """
     broken = [rule for rule in design.acceptance if _breaks(rule, votes, design, planned)]
     return Verdict(
@@ -41,36 +62,51 @@ def judge(votes: pd.DataFrame, design: StudyDesign, planned: int | None = None) 
     )
 
 
-def _breaks(rule: Rule, votes: pd.DataFrame, design: StudyDesign, planned: int | None) -> bool:
+def _breaks(
+    rule: designs.Rule, votes: pd.DataFrame, design: StudyDesign, planned: int | None
+) -> bool:
     if rule.kind == "incomplete":
         return planned is not None and len(votes) < rule.limit * planned
     try:
-        screening = _SCREENINGS[rule.kind](votes, design, rule.limit)
+        return bool(_rule(rule, design).judge(votes).rejected)
     except StatisticsError:
         return False
-    return bool(screening.table["rejected"].any())
 
 
-def _gold(votes: pd.DataFrame, design: StudyDesign, limit: float) -> Screening:
-    # A range belongs to a method on a data set; gold_questions knows methods alone.
-    named = votes.assign(method=votes["dataset"].astype(str) + "/" + votes["method"].astype(str))
-    right = {f"{gold.dataset}/{gold.method}": (gold.low, gold.high) for gold in design.gold}
-    return gold_questions(named, right, most_wrong=limit)
+def _rule(planned: designs.Rule, design: StudyDesign) -> rules.Rule:
+    return _RULES[planned.kind](design, planned.limit)
 
 
-def _too_fast(votes: pd.DataFrame, design: StudyDesign, limit: float) -> Screening:
-    return hasty(votes, least_ms=design.viewing.least_ms + MARGIN_MS, most_share=limit)
+def _gold(design: StudyDesign, limit: float | None) -> rules.Rule:
+    answers = [rules.Answer(g.method, g.low, g.high, g.dataset) for g in design.gold]
+    made = rules.gold(answers) if limit is None else rules.gold(answers, most_wrong=limit)
+    return _within_plan(made, sum(gold.images for gold in design.gold))
 
 
-def _straight(votes: pd.DataFrame, design: StudyDesign, limit: float) -> Screening:
-    return straight_lining(votes, most_share=1.0, longest_run=int(limit))
+def _too_fast(design: StudyDesign, limit: float | None) -> rules.Rule:
+    least_ms = float(design.viewing.least_ms + MARGIN_MS)
+    if limit is None:
+        return rules.too_fast(least_ms)
+    return _within_plan(rules.too_fast(least_ms, most_share=limit), design.subset)
 
 
-def _repeats(votes: pd.DataFrame, design: StudyDesign, limit: float) -> Screening:
-    return unsteady_repeats(votes, most_change=limit)
+def _straight(design: StudyDesign, limit: float | None) -> rules.Rule:
+    if limit is None:
+        return rules.straight_lining()
+    return rules.straight_lining(most_share=1.0, longest_run=limit, least=int(limit) + 1)
 
 
-_SCREENINGS: dict[str, Callable[[pd.DataFrame, StudyDesign, float], Screening]] = {
+def _repeats(design: StudyDesign, limit: float | None) -> rules.Rule:
+    made = rules.repeats() if limit is None else rules.repeats(most_change=limit)
+    return _within_plan(made, sum(part.images * part.times for part in design.repeats))
+
+
+def _within_plan(rule: rules.Rule, planned: int | None) -> rules.Rule:
+    """Whoever has rated all that is planned can be judged, however little that is."""
+    return replace(rule, least=min(rule.least, planned)) if planned else rule
+
+
+_RULES: Mapping[str, Callable[[StudyDesign, float | None], rules.Rule]] = {
     "gold": _gold,
     "too-fast": _too_fast,
     "straight-lining": _straight,

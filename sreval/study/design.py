@@ -18,6 +18,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from sreval.config import Config, load_config
 from sreval.files import sha256_bytes
+from sreval.statistics.units import DEFAULT_UNIT
 
 DESIGN = "study.toml"
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
@@ -231,9 +232,13 @@ class Outcomes(Config):
 
 
 class Analysis(Config):
-    """The analysis planned before the first vote; the report says so wherever it departs."""
+    """The analysis planned before the first vote; the report says so wherever it departs.
 
-    unit: Literal["rater", "image"] = "image"
+    `unit`: what varies in intervals and tests. Over raters a claim is on raters in general and
+    these images; over images the reverse, and of few images no test can be significant.
+    """
+
+    unit: Literal["rater", "image"] = DEFAULT_UNIT
     alpha: float = Field(default=0.05, gt=0, lt=1)
     correction: Literal["holm", "benjamini-hochberg", "none"] = "holm"
     comparisons: tuple[tuple[str, str], ...] = ()
@@ -305,9 +310,28 @@ class StudyDesign(Config):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of what differs from the defaults: a key that is added later changes no hash."""
-        told = _canonical(self.model_dump(mode="json", exclude_defaults=True))
-        return sha256_bytes(told.encode())
+        """SHA-256 of what differs from the defaults: a key that is added later changes no hash.
+
+        Nor does a default that is changed later: the unit is told where it isn't "image", which
+        hashes took for granted from the beginning.
+        """
+        told = self.model_dump(mode="json", exclude_defaults=True)
+        analysis = told.pop("analysis", {}) | {"unit": self.analysis.unit}
+        if analysis["unit"] == "image":
+            del analysis["unit"]
+        if analysis:
+            told["analysis"] = analysis
+        return sha256_bytes(_canonical(told).encode())
+
+    def with_unit_of(self, kept: StudyDesign) -> StudyDesign:
+        """This design with the unit that ``kept`` plans, if it names none of its own.
+
+        What was planned before the first vote stays, though a later version has another default.
+        """
+        if "unit" in self.analysis.model_fields_set:
+            return self
+        analysis = self.analysis.model_copy(update={"unit": kept.analysis.unit})
+        return self.model_copy(update={"analysis": analysis})
 
 
 def _canonical(content: dict[str, Any]) -> str:

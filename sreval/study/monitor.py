@@ -6,18 +6,18 @@ Nothing here tells a method's mean score, so that all of it may be seen before a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import SrevalError, StatisticsError
-from sreval.statistics import conduct, screening
+from sreval.errors import StatisticsError, attempted
+from sreval.statistics.naming import numbered
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.reliability import sos_coefficient
-from sreval.statistics.repeats import repeat_pairs
 from sreval.statistics.votes import STIMULUS
+from sreval.study.acceptance import judge, rules_of
 from sreval.study.data import StudyData, rated
 from sreval.study.design import StudyDesign
 
@@ -48,9 +48,9 @@ def progress(data: StudyData) -> pd.DataFrame:
     frame["of"] = planned_items(data)
     frame["share"] = (frame["votes"] / frame["of"]).clip(upper=1.0)
     frame["outcome"] = frame["outcome"].fillna(UNDER_WAY).astype(str)
-    frame["order"] = frame["outcome"] != UNDER_WAY
-    ordered: pd.DataFrame = frame.sort_values(["order", "share", "rater"], ignore_index=True)
-    made: pd.DataFrame = ordered.drop(columns="order")
+    ended = frame["outcome"] != UNDER_WAY
+    keys = zip(ended, frame["share"], map(numbered, frame["rater"]), range(len(frame)), strict=True)
+    made: pd.DataFrame = frame.iloc[[row[-1] for row in sorted(keys)]].reset_index(drop=True)
     return made
 
 
@@ -109,32 +109,25 @@ def _per_stimulus(data: StudyData) -> pd.DataFrame:
 
 
 def gold_results(votes: pd.DataFrame, design: StudyDesign) -> pd.DataFrame:
-    """Gold items by rater: asked, wrong, share (0..1). A row passes within any range it has."""
-    gold = votes[votes["kind"] == "gold"]
-    ranges: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for item in design.gold:
-        ranges.setdefault((item.dataset, item.method), []).append((item.low, item.high))
-    wrong = [
-        not any(low <= score <= high for low, high in ranges.get((dataset, method), [(1, 5)]))
-        for dataset, method, score in zip(
-            gold["dataset"], gold["method"], gold["score"], strict=True
-        )
-    ]
-    grouped = pd.Series(wrong, index=gold.index, dtype=bool).groupby(gold["rater"])
-    frame = pd.DataFrame({"asked": grouped.size(), "wrong": grouped.sum(), "share": grouped.mean()})
-    return frame.reset_index(names="rater")
+    """Gold items by rater: asked, wrong, share (0..1), as the rule on them counts."""
+    return _counted("gold", votes, design, {"n": "asked"}, ["asked", "wrong", "share"])
 
 
-def repeat_results(votes: pd.DataFrame) -> pd.DataFrame:
+def repeat_results(votes: pd.DataFrame, design: StudyDesign) -> pd.DataFrame:
     """Repeats by rater: pairs, exact (share 0..1), change (mean absolute, points)."""
+    return _counted("repeats", votes, design, {"n": "pairs"}, ["pairs", "exact", "change"])
+
+
+def _counted(
+    kind: str, votes: pd.DataFrame, design: StudyDesign, names: dict[str, str], columns: list[str]
+) -> pd.DataFrame:
+    """The figures of a rule of ``kind``, of the raters who have any."""
+    rule = next(rule for rule in rules_of(design) if rule.kind == kind)
     try:
-        pairs = repeat_pairs(votes)
+        table = rule.judge(votes).table.rename(columns=names)
     except StatisticsError:
-        return pd.DataFrame({"rater": [], "pairs": [], "exact": [], "change": []})
-    change = (pairs["second"] - pairs["first"]).abs().groupby(pairs["rater"])
-    exact = (pairs["second"] == pairs["first"]).groupby(pairs["rater"])
-    frame = pd.DataFrame({"pairs": change.size(), "exact": exact.mean(), "change": change.mean()})
-    return frame.reset_index(names="rater")
+        return pd.DataFrame({name: [] for name in ["rater", *columns]})
+    return table.loc[table[columns[0]] > 0, columns].reset_index()
 
 
 @dataclass(frozen=True)
@@ -178,11 +171,24 @@ def sos(data: StudyData) -> float:
         return math.nan
 
 
-def flags(data: StudyData) -> pd.DataFrame:
-    """Every reason to look at a rater: rater, flag, reason, ``used`` (whether the votes count).
+@dataclass(frozen=True)
+class Findings:
+    """What the rules say of a study's raters.
 
-    The acceptance policy's and the operator's decisions first, then what the screening rules
-    propose. A rule that the votes don't allow is silent; nothing is dropped here.
+    ``flags``: rater, flag, reason, ``used`` (whether the votes count). ``unjudged``: a sentence a
+    rule that some raters have too few items for; ``not_done``: one a rule that can't be applied.
+    """
+
+    flags: pd.DataFrame
+    unjudged: list[str]
+    not_done: list[str]
+
+
+def findings(data: StudyData) -> Findings:
+    """Every reason to look at a rater, by the rules of the design and the defaults beside them.
+
+    The acceptance policy's and the operator's decisions come first, then what the rules find.
+    Nothing is dropped here.
     """
     own = data.sessions
     decided = own[~own["accepted"].astype(bool) & own["reason"].fillna("").astype(bool)]
@@ -190,58 +196,51 @@ def flags(data: StudyData) -> pd.DataFrame:
         {"rater": rater, "flag": "not used", "reason": str(reason)}
         for rater, reason in zip(decided["rater"], decided["reason"], strict=True)
     ]
-    for rule, sentence in _RULES:
-        try:
-            found = rule(data)
-            rows += [
-                {"rater": rater, "flag": found.rule, "reason": sentence(row)}
-                for rater, row in found.table[found.table["rejected"].astype(bool)].iterrows()
-            ]
-        except SrevalError:
+    unjudged: list[str] = []
+    not_done: list[str] = []
+    for rule in rules_of(data.design):
+        found, why = attempted(partial(rule.judge, data.votes))
+        if found is None:
+            not_done.append(f"{rule.kind}: {why}")
             continue
+        rows += [
+            {"rater": rater, "flag": rule.kind, "reason": reason}
+            for rater, reason in rule.reasons(found).items()
+        ]
+        unjudged += filter(None, [found.too_few()])
     used = set(data.opinions["rater"])
     frame = pd.DataFrame(rows, columns=["rater", "flag", "reason"])
-    return frame.assign(used=[rater in used for rater in frame["rater"]])
+    flags = frame.assign(used=[rater in used for rater in frame["rater"]])
+    return Findings(flags, unjudged, not_done)
 
 
-def _gold_rule(data: StudyData) -> screening.Screening:
-    table = gold_results(data.votes, data.design).set_index("rater")
-    limits = [rule.limit for rule in data.design.acceptance if rule.kind == "gold"]
-    limit = min(limits, default=0.25)
-    table["rejected"] = table["share"] > limit
-    return screening.Screening("gold", "design", {"limit": limit}, table, {})
+def overruled(data: StudyData) -> pd.DataFrame:
+    """Sessions of which an operator decided otherwise than the design's rules.
 
-
-def _ratings(data: StudyData) -> Ratings:
-    return Ratings.from_votes(data.opinions, STIMULUS)
-
-
-_Rule = tuple[Callable[[StudyData], screening.Screening], Callable[[pd.Series], str]]
-_RULES: tuple[_Rule, ...] = (
-    (_gold_rule, lambda r: f"{r['wrong']:.0f} of {r['asked']:.0f} gold items missed"),
-    (
-        lambda data: conduct.hasty(data.votes),
-        lambda r: (
-            f"{r['fast']:.0%} of the votes within 0.7 s, median {r['median_ms'] / 1000:.1f} s"
-        ),
-    ),
-    (
-        lambda data: conduct.straight_lining(data.votes),
-        lambda r: (
-            f"one score in {r['share']:.0%} of the votes"
-            + (f", {r['run']:.0f} times running" if "run" in r else "")
-        ),
-    ),
-    (
-        lambda data: conduct.unsteady_repeats(data.votes),
-        lambda r: f"{r['mean_change']:.1f} points apart on average in {r['repeats']:.0f} repeats",
-    ),
-    (
-        lambda data: screening.correlation_with_rest(_ratings(data)),
-        lambda r: f"correlation {r['pearson']:.2f} with the other raters, 0.75 is the least",
-    ),
-    (
-        lambda data: screening.bt500(_ratings(data)),
-        lambda r: f"{r['straying']:.1%} of the votes stray, to both sides (BT.500)",
-    ),
-)
+    Columns: rater, used (as decided), rules (the reasons of the rules that reject, empty where
+    none does), reason (the operator's).
+    """
+    of = data.sessions["of"] if "of" in data.sessions else pd.Series(None, data.sessions.index)
+    planned = dict(zip(data.sessions["session"], of, strict=True))
+    given = dict(zip(data.sessions["session"], data.sessions["reason"].fillna(""), strict=True))
+    rows = []
+    for session, votes in data.votes.groupby("session", sort=False):
+        if session not in planned:
+            continue
+        total = planned[session]
+        verdict = judge(votes, data.design, None if total is None else int(total))
+        used = bool(votes["accepted"].all())
+        if used != verdict.used:
+            own = list(votes["reason"].dropna()) if "reason" in votes else []
+            rejecting = [rule.reason for rule in data.design.acceptance if not rule.used]
+            said = [reason for reason in verdict.reasons if reason in rejecting]
+            rows.append(
+                {
+                    "rater": votes["rater"].iloc[0],
+                    "used": used,
+                    "rules": "; ".join(said),
+                    "reason": next((str(one) for one in [*own, given[session]] if one), ""),
+                }
+            )
+    rows.sort(key=lambda row: numbered(str(row["rater"])))
+    return pd.DataFrame(rows, columns=["rater", "used", "rules", "reason"])

@@ -150,8 +150,13 @@ def test_the_sos_figure_shows_every_stimulus_variance_and_the_fitted_parabola(
 
 def test_figures_that_the_votes_do_not_allow_are_left_out() -> None:
     one_method = check_votes(random_votes(methods=1))
-    names = [name for name, _ in all_figures(one_method, Request())]
+    made = list(all_figures(one_method, Request()))
+    names = [name for name, figure, _ in made if figure is not None]
     assert names == ["scores-Set5", "ranks-Set5", "raters", "matrix", "sos"]
+    assert {name: why for name, figure, why in made if figure is None} == {
+        "significance-Set5": "Set5 has votes on one method only: a.",
+        "metrics": "No benchmark results are given.",
+    }
 
 
 def test_refuses_an_unknown_kind(votes: pd.DataFrame) -> None:

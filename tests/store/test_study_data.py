@@ -31,7 +31,7 @@ def test_what_was_collected_stands_in_one_object(study: Study) -> None:
     assert not own.loc[names[0], "accepted"]
     assert own.loc[names[0], "reason"] == "Left the room."
     assert own.loc[names[2], "accepted"]
-    flags = monitor.flags(data)
+    flags = monitor.findings(data).flags
     assert flags.iloc[0][["flag", "reason"]].tolist() == ["not used", "Left the room."]
     assert monitor.outcomes(data)["enrolled"] == 3
     assert monitor.progress(data).iloc[0]["votes"] == 4
@@ -42,7 +42,7 @@ def test_a_study_without_raters_is_empty_not_an_error(study: Study) -> None:
     assert data.opinions.empty
     assert data.sessions.empty
     assert not data.simulated
-    assert monitor.flags(data).empty
+    assert monitor.findings(data).flags.empty
 
 
 def test_looks_are_kept_in_order(study: Study) -> None:

@@ -97,10 +97,10 @@ def test_repeats_are_compared_with_their_first_votes(study: StudyData) -> None:
     key = ["dataset", "image", "method"]
     before = votes[own].merge(first, on=key, suffixes=("", "_first"))["score_first"]
     votes.loc[own, "score"] = np.where(before.to_numpy() == 1, 2, before.to_numpy() - 1)
-    table = monitor.repeat_results(votes).set_index("rater")
+    table = monitor.repeat_results(votes, study.design).set_index("rater")
     assert table.loc["sim-002"].to_dict() == {"pairs": 3, "exact": 0.0, "change": 1.0}
     assert table.drop("sim-002")["exact"].eq(1).all()
-    assert monitor.repeat_results(votes[votes["kind"] == "vote"]).empty
+    assert monitor.repeat_results(votes[votes["kind"] == "vote"], study.design).empty
 
 
 def test_every_time_falls_into_one_column(study: StudyData) -> None:
@@ -129,12 +129,12 @@ def test_raters_who_did_not_look_are_flagged_with_reasons() -> None:
     fast = set(votes["response_ms"].median()[lambda ms: ms < 700].index)
     assert lining
     assert fast
-    found = monitor.flags(study)
+    found = monitor.findings(study).flags
     by_flag = {flag: set(group["rater"]) for flag, group in found.groupby("flag")}
     assert by_flag["straight-lining"] == lining
-    assert by_flag["response-time"] == fast
+    assert by_flag["too-fast"] == fast
     (reason, *_) = found.loc[found["flag"] == "straight-lining", "reason"]
-    assert reason == "one score in 100% of the votes, 76 times running"
+    assert reason == "one score in 100% of 76 votes, 76 times in a row"
     assert found["used"].all()
 
 
@@ -144,7 +144,7 @@ def test_what_was_decided_stands_first_among_the_flags(study: StudyData) -> None
     sessions.loc[3, "reason"] = "Left the room."
     votes = study.votes.copy()
     votes.loc[votes["rater"] == "sim-004", "accepted"] = False
-    first = monitor.flags(replace(study, sessions=sessions, votes=votes)).iloc[0]
+    first = monitor.findings(replace(study, sessions=sessions, votes=votes)).flags.iloc[0]
     assert first.to_list() == ["sim-004", "not used", "Left the room.", False]
 
 
@@ -153,7 +153,7 @@ def test_nothing_collected_is_no_error(study: StudyData) -> None:
     assert monitor.outcomes(empty)["enrolled"] == 0
     assert monitor.progress(empty).empty
     assert monitor.cells(empty)["votes"].sum() == 0
-    assert monitor.flags(empty).empty
+    assert monitor.findings(empty).flags.empty
     assert monitor.gold_results(empty.votes, empty.design).empty
     assert np.isnan(monitor.sos(empty))
 
