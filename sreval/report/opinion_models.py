@@ -112,6 +112,8 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
     """How far raters agree."""
     counted = opinions(votes)
     ratings = Ratings.from_votes(counted, STIMULUS)
+    if ratings.n_raters == 1:
+        raise StatisticsError("One rater alone has nobody to agree with.", "Two are needed.")
     if counted["score"].nunique() == 1:
         raise StatisticsError(
             f"All votes are {counted['score'].iloc[0]}: agreement is undefined.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 
 import sreval
 from sreval.benchmark.provenance import code_version
+from sreval.errors import attempted
 from sreval.files import sha256_bytes
 from sreval.report import paper
 from sreval.report.cells import Table
@@ -70,15 +71,31 @@ def study_report(
     be named with its hash; ``command``: what makes the report again. What the votes don't allow
     is said in its place instead of failing.
     """
-    departed = Part("Departures from the plan", departures(data) or ["None."])
-    parts = [design_part(data), departed, raters_part(data), exclusions_part(data)]
+    parts = [
+        *_made("Design", lambda: [design_part(data)]),
+        *_made("Departures from the plan", lambda: [_departures(data)]),
+        *_made("Raters", lambda: [raters_part(data)]),
+        *_made("Exclusions", lambda: [exclusions_part(data)]),
+    ]
     if not data.hidden:
         effect_of_exclusions(parts[-1], data)
-        parts += results_parts(data)
-        parts += [_metrics_part(data, scores, score_notes), agreement_part(data)]
-        parts.append(screening_part(data))
-    parts += [conduct_part(data), _origin(data, sources, command)]
+        parts += _made("Results", lambda: results_parts(data))
+        parts += _made("Metrics and opinion", lambda: [_metrics_part(data, scores, score_notes)])
+        parts += _made("Agreement of raters", lambda: [agreement_part(data)])
+        parts += _made("Screening", lambda: [screening_part(data)])
+    parts += _made("Exposure and conduct", lambda: [conduct_part(data)])
+    parts.append(_origin(data, sources, command))
     return Report(data.design.title, marks(data), warnings(data), _summary(data), parts)
+
+
+def _made(title: str, make: Callable[[], list[Part]]) -> list[Part]:
+    """The parts that ``make`` gives, or one in their place that says why they can't be had."""
+    parts, why = attempted(make)
+    return [Part(title, not_done=[why])] if parts is None else parts
+
+
+def _departures(data: StudyData) -> Part:
+    return Part("Departures from the plan", departures(data) or ["None."])
 
 
 def _summary(data: StudyData) -> list[str]:

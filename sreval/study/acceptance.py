@@ -15,6 +15,7 @@ from sreval.errors import StatisticsError
 from sreval.statistics import rules
 from sreval.study import design as designs
 from sreval.study.design import StudyDesign
+from sreval.study.plan import ItemKind
 
 MARGIN_MS = 200
 """A vote this soon after the image may be judged was decided before it was looked at."""
@@ -32,8 +33,8 @@ class Verdict:
 def rules_of(design: StudyDesign) -> tuple[rules.Rule, ...]:
     """Every rule that a study's raters are looked at by.
 
-    Those of the design have its limits, and need no more items than its plan holds; of the kinds
-    that it doesn't name, the defaults are there, with its gold answers and its viewing time.
+    Those that the design names have its limits, and need no more items than its plan holds; of
+    the other kinds the defaults are there, with its gold answers and its viewing time.
     """
     kept: dict[str, list[rules.Rule]] = {}
     for planned in design.acceptance:
@@ -44,6 +45,36 @@ def rules_of(design: StudyDesign) -> tuple[rules.Rule, ...]:
         build = _RULES.get(default.kind)
         made += kept.get(default.kind) or [build(design, None) if build else default]
     return tuple(made)
+
+
+def weak_rules(design: StudyDesign, counts: Mapping[ItemKind, int]) -> list[str]:
+    """What must be said of rules that the design names, where a rater's plan holds few items.
+
+    `counts` are the items of one rater's plan by kind of item. A sentence each.
+    """
+    said = []
+    default = {rule.kind: rule for rule in rules.default_rules()}
+    of: dict[str, ItemKind] = {
+        "gold": "gold",
+        "repeats": "repeat",
+        "too-fast": "vote",
+        "straight-lining": "vote",
+    }
+    for planned in design.acceptance:
+        if planned.kind not in of:
+            continue
+        rule, n = _rule(planned, design), counts[of[planned.kind]]
+        if n < rule.least:
+            said.append(
+                f"The rule {rule.kind!r} judges nobody: it needs {rule.least} {rule.items}, and a "
+                f"rater's plan holds {n}."
+            )
+        elif rule.least < default[rule.kind].least and rule.kind != "straight-lining":
+            said.append(
+                f"The rule {rule.kind!r} judges a rater by {rule.least} {rule.items}: "
+                f"{default[rule.kind].least} would keep a slip or two from deciding."
+            )
+    return said
 
 
 def judge(votes: pd.DataFrame, design: StudyDesign, planned: int | None = None) -> Verdict:
@@ -79,15 +110,17 @@ def _rule(planned: designs.Rule, design: StudyDesign) -> rules.Rule:
 
 def _gold(design: StudyDesign, limit: float | None) -> rules.Rule:
     answers = [rules.Answer(g.method, g.low, g.high, g.dataset) for g in design.gold]
-    made = rules.gold(answers) if limit is None else rules.gold(answers, most_wrong=limit)
-    return _within_plan(made, sum(gold.images for gold in design.gold))
+    if limit is None:
+        return rules.gold(answers)
+    planned = sum(gold.images for gold in design.gold)
+    return _within_plan(rules.gold(answers, most_wrong=limit), planned)
 
 
 def _too_fast(design: StudyDesign, limit: float | None) -> rules.Rule:
     least_ms = float(design.viewing.least_ms + MARGIN_MS)
     if limit is None:
         return rules.too_fast(least_ms)
-    return _within_plan(rules.too_fast(least_ms, most_share=limit), design.subset)
+    return _within_plan(rules.too_fast(least_ms, most_share=limit), _votes(design))
 
 
 def _straight(design: StudyDesign, limit: float | None) -> rules.Rule:
@@ -97,12 +130,25 @@ def _straight(design: StudyDesign, limit: float | None) -> rules.Rule:
 
 
 def _repeats(design: StudyDesign, limit: float | None) -> rules.Rule:
-    made = rules.repeats() if limit is None else rules.repeats(most_change=limit)
-    return _within_plan(made, sum(part.images * part.times for part in design.repeats))
+    if limit is None:
+        return rules.repeats()
+    planned = sum(part.images * part.times for part in design.repeats)
+    return _within_plan(rules.repeats(most_change=limit), planned)
+
+
+def _votes(design: StudyDesign) -> int | None:
+    """The votes that a rater's plan holds, None where only the data sets' images tell."""
+    if design.subset or not all(part.images for part in design.images.datasets):
+        return design.subset
+    of = design.images
+    return sum(len(part.images) * len(of.methods_of(part.name)) for part in of.datasets)
 
 
 def _within_plan(rule: rules.Rule, planned: int | None) -> rules.Rule:
-    """Whoever has rated all that is planned can be judged, however little that is."""
+    """Who has rated all that the design plans for its own rule is judged, however little it is.
+
+    ``study check`` says where that is less than the rule needs elsewhere.
+    """
     return replace(rule, least=min(rule.least, planned)) if planned else rule
 
 

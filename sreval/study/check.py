@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from sreval.study.acceptance import weak_rules
 from sreval.study.allot import period, repeats_of, subset_problem, windows
 from sreval.study.attainable import Attainable, attainable
 from sreval.study.deal import deal
@@ -165,6 +166,7 @@ def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
     shown = [key for key, _ in parts.calibration]
     if any(pool[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
+    yield from weak_rules(design, _counts(design, parts))
     every, each = design.sittings.break_every, design.sittings.items
     counts = _counts(design, parts)
     rated_items = sum(counts[kind] for kind in RATING)

@@ -228,7 +228,7 @@ def overruled(data: StudyData) -> pd.DataFrame:
         if session not in planned:
             continue
         total = planned[session]
-        verdict = judge(votes, data.design, None if total is None else int(total))
+        verdict = judge(votes, data.design, None if pd.isna(total) else int(total))
         used = bool(votes["accepted"].all())
         if used != verdict.used:
             own = list(votes["reason"].dropna()) if "reason" in votes else []

@@ -36,7 +36,15 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]
     quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     monkeypatch.setattr("sreval.store.operators._hasher", quick)
     repeats = [{"dataset": "skimage", "method": "bicubic", "images": 2, "distance": 2}]
-    content = plain(raters=8, gold=GOLD, repeats=repeats, retention="2020-01-31")
+    lining = {
+        "kind": "straight-lining",
+        "limit": 5,
+        "used": True,
+        "reason": "One score throughout.",
+    }
+    content = plain(
+        raters=8, gold=GOLD, repeats=repeats, retention="2020-01-31", acceptance=[lining]
+    )
     with served(tmp_path / "study", content) as site:
         operators.add(site.store, "ada", "owner", PASSWORD)
         for number in range(6):

@@ -282,10 +282,15 @@ def test_what_was_not_planned_is_said_to_be_exploratory() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_exclusions_are_named_and_their_effect_is_that_of_leaving_them_out() -> None:
     data = make_study(
-        acceptance=[{"kind": "gold", "limit": 0.4, "reason": "Gold items were missed."}]
+        gold=[
+            {"dataset": name, "method": "nearest", "images": 1, "low": 1, "high": 4}
+            for name in ("Set5", "Set14")
+        ],
+        acceptance=[{"kind": "gold", "limit": 0.4, "reason": "Gold items were missed."}],
     )
     votes = data.votes.copy()
     own = votes["rater"] == "sim-002"
+    votes.loc[own & (votes["kind"] == "gold"), "score"] = 5
     votes.loc[own, "accepted"] = False
     votes.loc[own, "reason"] = "Gold items were missed."
     report = study_report(replace(data, votes=votes))
@@ -300,6 +305,7 @@ def test_exclusions_are_named_and_their_effect_is_that_of_leaving_them_out() -> 
     assert "not accepted: Gold items were missed." in text
     assert "Votes of 5 raters are used, 6 were planned." in text
     assert "by decision, not by a rule" not in text
+    votes.loc[own & (votes["kind"] == "gold"), "score"] = 1
     votes.loc[own, "reason"] = "He told me that he guessed."
     decided = departures(replace(data, votes=votes))
     assert any("by decision, not by a rule: He told me" in s for s in decided), decided
@@ -332,7 +338,7 @@ def test_a_deleted_rater_of_an_old_export_is_left_out_and_said(simulated: StudyD
 def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
     report = study_report(make_study(raters=1))
     not_done = [said for part in report.parts for said in part.not_done]
-    assert "Reliability: One rater can't be split into halves." in not_done
+    assert "Reliability: One rater alone has nobody to agree with." in not_done
     assert "Results on Set5" in titles(report)
     assert "Not computed:" in to_html(report)
     to_report_latex(report)

@@ -65,7 +65,9 @@ def test_cells_count_votes_by_data_set_and_method(desk: Desk) -> None:
 
 def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> None:
     gold = [{"dataset": "Set5", "method": "hr", "images": 1, "low": 5, "high": 5}]
-    site = rated(make_site, (3,), gold=gold)
+    limits = {"gold": 0.5, "straight-lining": 5, "too-fast": 0.5}
+    rules = [{"kind": k, "limit": limit, "reason": f"By {k}."} for k, limit in limits.items()]
+    site = rated(make_site, (3,), gold=gold, acceptance=rules)
     rate(site, (4, 5, 2), response_ms=250)
     desk = Desk(site).account("owner")
     text = desk.text()
@@ -74,12 +76,13 @@ def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> N
     needs = {row[0]: row[1:] for row in cells(text) if len(row) == 3}
     assert {"gold", "straight-lining"} <= set(needs[lined][0].split(", "))
     assert "1 of 1 gold items missed" in needs[lined][1]
-    assert "one score in 100%" in needs[lined][1]
-    assert "within 0.7 s" in needs[hasty][1]
+    assert "one score in 100% of 9 votes, 9 times in a row" in needs[lined][1]
+    assert "100% of 9 votes within 0.4 s" in needs[hasty][1]
 
 
 def test_flag_goes_when_the_operator_decides(make_site: MakeSite) -> None:
-    desk = Desk(rated(make_site, (3,))).account("owner")
+    rule = {"kind": "straight-lining", "limit": 5, "reason": "One score."}
+    desk = Desk(rated(make_site, (3,), acceptance=[rule])).account("owner")
     (rater,) = desk.raters()
 
     def needs() -> list[str]:
