@@ -166,9 +166,9 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     rows = []
     for made in found.tests:
         least = "–" if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
+        many = "s" * (made.comparisons != 1)
         rows.append(
-            f"{made.dataset}: {made.tests} comparison{'s' * (made.tests != 1)} over {made.n} "
-            f"{made.unit}{'s' * (made.n != 1)}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.dataset}: {made.comparisons} comparison{many} over {made.n} {made.unit}{'s' * (made.n != 1)}, {CORRECTIONS[made.correction]}, alpha "
             f"{made.alpha:g}; least adjusted p {least}"
         )
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]

@@ -27,16 +27,18 @@ _MOST_RATERS = 1000
 
 @dataclass(frozen=True)
 class Attainable:
-    """The tests of one data set, and those of them that no outcome could make significant.
+    """The comparisons of one data set, and those that no outcome could make significant.
 
-    `tests` are made, each on as many units as see both of its methods on one image. `n` and
-    `least_p` are of the pair with the most units among the `hopeless`, of the pair with the
-    fewest where none is; `least_p_adjusted` is that p among all tests, None for a pair that no
-    unit sees. `planned`: the design names its comparisons. `remedies` would each do alone.
+    Each is on as many units as see both of its methods on one image; `tests` of the
+    `comparisons` can be made, as some unit does. `n` and `least_p` are of the pair with the most
+    units among the `hopeless`, of the pair with the fewest where none is; `least_p_adjusted` is
+    that p among all tests, None for a pair that no unit sees. `planned`: the design names its
+    comparisons. Each of the `remedies` would do alone.
     """
 
     dataset: str
     unit: Unit
+    comparisons: int
     tests: int
     correction: str
     alpha: float
@@ -50,11 +52,11 @@ class Attainable:
     @property
     def note(self) -> str:
         """What is hopeless and why, in a sentence without its full stop."""
-        all_of = len(self.hopeless) == self.tests
+        all_of = len(self.hopeless) == self.comparisons
         which = "" if all_of else f" for {listed([' and '.join(p) for p in self.hopeless])}"
         said = f"On {self.dataset} no outcome could be significant{which}: "
         if self.least_p_adjusted is None:
-            return f"{said}no {self.unit} sees both on one image"
+            return f"{said}no rater sees both methods on one image"
         units = f"{self.n} {self.unit}{'s' * (self.n != 1)}"
         p = f"the least p on {units} is {self.least_p:.3g}"
         if self.tests > 1 and self.correction != "none":
@@ -92,7 +94,8 @@ def _on(design: StudyDesign, parts: Parts, dataset: str, pairs: Pairs) -> Attain
     return Attainable(
         dataset=dataset,
         unit=analysis.unit,
-        tests=len(units),
+        comparisons=len(units),
+        tests=sum(n > 0 for n in units),
         correction=analysis.correction,
         alpha=analysis.alpha,
         planned=bool(analysis.comparisons),

@@ -92,7 +92,8 @@ def test_where_raters_see_a_part_the_plans_own_votes_decide(
     (tested,) = compare_methods(votes, unit=unit)  # type: ignore[arg-type]
     hopeless = {frozenset((p.first, p.second)) for p in tested.pairs if not p.verdict.significant}
     assert set(map(frozenset, found.hopeless)) == hopeless
-    assert found.tests == len(tested.pairs)
+    assert found.comparisons == len(tested.pairs)
+    assert found.tests == sum(pair.test is not None for pair in tested.pairs)
     units = {frozenset((p.first, p.second)): p.n for p in tested.pairs}
     told = hopeless or units
     best = (max if hopeless else min)(units[pair] for pair in told)
@@ -159,7 +160,9 @@ def test_pairs_that_no_rater_sees_together_are_named() -> None:
     """With one stimulus a rater nobody compares anything."""
     found = on(design(5, 40, {"unit": "rater"}, subset=1, methods=METHODS[:2]), 5)
     assert (found.n, found.least_p_adjusted) == (0, None)
-    assert found.note.endswith("no rater sees both on one image")
+    assert found.note.endswith("no rater sees both methods on one image")
+    over_images = on(design(5, 40, {"unit": "image"}, subset=1, methods=METHODS[:2]), 5)
+    assert over_images.note == found.note
     assert found.remedies == ("leave subset out",)
 
 
