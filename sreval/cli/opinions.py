@@ -115,7 +115,7 @@ def opinions(
     text = "\n".join(lines[: len(sections)]) + "\n" * bool(sections and not_done)
     text += "".join(lines[len(sections) :])
     if as_json:
-        records = [to_records(section) for section in sections]
+        records = [to_records(section, level) for section in sections]
         marks = {
             "simulated": bool(votes["simulated"].any()),
             "stand_ins": stand_ins(votes),

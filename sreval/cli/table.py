@@ -90,7 +90,7 @@ def table(
 ) -> None:
     """Arrange the results in FOLDERS as the paper's tables.
 
-    Means with bootstrap intervals over images, best bold, second underlined; paired two-sided
+    Means with Student's t intervals over images, best bold, second underlined; paired two-sided
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
     --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
@@ -118,7 +118,8 @@ def table(
         votes, notes = scored_votes(frame, votes)
         check_same_stimuli(frame, votes)
         made = with_mos(
-            made, votes, unit=unit or "rater", baseline=baseline, pairs=pairs, level=level
+            made, votes, unit=unit or "rater", baseline=baseline, pairs=pairs, level=level,
+            scale=form.scale,
         )
     made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
     made = replace(made, notes=[*made.notes, *left_out, *notes])

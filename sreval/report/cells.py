@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from sreval.statistics.wilcoxon import SignedRank
 
 DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lpips-vgg": 4, "mos": 2}
 NAMES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips-vgg": "LPIPS (VGG)", "mos": "MOS"}
+RANGES = {"ssim": (-1.0, 1.0), "lpips": (0.0, math.inf), "lpips-vgg": (0.0, math.inf)}
+"""Where the values of a metric lie, and with them the limits of an interval of their mean."""
 ALPHA = 0.05
 TOO_SMALL = "‡"
 
@@ -77,6 +80,7 @@ class Table:
     comparisons: list[Comparison]
     with_paper: bool
     notes: list[str] = field(default_factory=list)
+    level: float = 0.95
 
 
 def rank_means(means: pd.Series, metric: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ from sreval.report.rater_figures import (
     raters_figure,
     sos_figure,
 )
-from sreval.report.sections import CORRECTIONS, Request, image_notes, span
+from sreval.report.sections import CORRECTIONS, Request, image_notes, percent, span
 from sreval.report.style import COLUMN_MM, PAGE_MM, new_figure
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import compare_methods
@@ -52,17 +52,17 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
             if share >= _WIDE_ENOUGH:
                 write(axes, start + share / 2, place, f"{value:g}", colour)
         left = left + width
-    table = mos_table(votes, interval=request.interval, level=request.level).set_index("method")
+    table = mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
+    table = table.set_index("method")
     means = table[["mos", "low", "high"]].astype(float).to_dict("index")
     for place, method in enumerate(methods):
         row = means[method]
-        within = span(row["low"], row["high"], 2)
-        text = fixed(row["mos"], 2) + (f"  ({within})" if within else "")
+        text = f"{fixed(row['mos'], 2)}  ({span(row['low'], row['high'], 2)})"
         axes.annotate(
             text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7
         )
     axes.annotate(
-        f"MOS ({request.level:.0%})",
+        f"MOS ({percent(request.level)})",
         (1.01, 1.0),
         xycoords="axes fraction",
         xytext=(0, 3),
@@ -76,7 +76,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
         figure,
         votes,
         f"Scores {scale.low:g} bad to {scale.high:g} excellent, dark to light. MOS with "
-        f"{request.level:.0%} interval, {first['interval']}, about {first['estimand']}"
+        f"{percent(request.level)} interval, {first['interval']}, about {first['estimand']}"
         + "".join(f". {note.rstrip('.')}" for note in image_notes(counted)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -20,13 +21,15 @@ from sreval.report.sections import (
     figure,
     interval_column,
     p_value,
+    percent,
     printed,
     span,
     vote_notes,
 )
-from sreval.statistics.agreement import Agreement, metric_agreement
+from sreval.statistics.agreement import FEW_SCENES, Agreement, metric_agreement
 from sreval.statistics.arrays import varies
 from sreval.statistics.heads import MEAN
+from sreval.statistics.intervals import LEAST_UNITS
 from sreval.statistics.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.statistics.stimulus import stimulus_mos
 from sreval.statistics.votes import STIMULUS, opinions
@@ -49,12 +52,27 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
             notes += [f"Not done: {name}: {why}"] if usable else []
             continue
         frames.append(found.frame().assign(dataset=name))
+        notes += scene_notes(name, found)
         differences += _differences(name, found)
         left = sum(found.excluded.values())
         notes += [f"{name}: {left} stimuli without finite values left out."] if left else []
     if not frames:
         raise StatisticsError(" ".join(note.removeprefix("Not done: ") for note in notes))
-    return _metric_sections(pd.concat(frames, ignore_index=True), differences, notes, votes)
+    frame = pd.concat(frames, ignore_index=True)
+    return _metric_sections(frame, differences, notes, votes, request.level)
+
+
+def scene_notes(name: str, found: Agreement) -> list[str]:
+    """What must be said of the intervals of few scenes, and of those that are missing."""
+    notes = []
+    if found.n_scenes < FEW_SCENES:
+        notes.append(f"{name}: {found.n_scenes} scenes, the intervals rest on little.")
+    if any(math.isnan(i.low) for row in found.statistics.values() for i in row.values()):
+        notes.append(
+            f"{name}: – where fewer than {LEAST_UNITS} scenes, or an agreement that is perfect or "
+            "undefined once a scene is left out, give no interval."
+        )
+    return notes
 
 
 def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], list[str]]:
@@ -67,9 +85,9 @@ def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], 
         values = stimuli[name].to_numpy(dtype=np.float64)
         finite = values[np.isfinite(values)]
         if finite.size == 0:
-            reasons.append(f"{NAMES[name]}: no stimulus has a finite value.")
+            reasons.append(f"{metric_name(name)}: no stimulus has a finite value.")
         elif not varies(finite):
-            reasons.append(f"{NAMES[name]}: all stimuli have one value, which nothing can follow.")
+            reasons.append(f"{metric_name(name)}: one value on all stimuli; nothing can follow it.")
         else:
             usable.append(name)
     return usable, reasons
@@ -164,18 +182,20 @@ def _metric_sections(
     differences: list[dict[str, object]],
     notes: list[str],
     votes: pd.DataFrame,
+    level: float,
 ) -> list[Section]:
-    rows = [["data set", "metric", "PLCC", "95%", "SROCC", "95%", "KROCC", "RMSE", "n", "scenes"]]
+    head = [part for name in ("PLCC", "SROCC", "KROCC", "RMSE") for part in (name, percent(level))]
+    rows = [["data set", "metric", *head, "n", "scenes"]]
     for (dataset, metric), group in frame.groupby(["dataset", "metric"], sort=False):
         of = {str(row["statistic"]): row for row in group.to_dict("records")}
         cells = [str(dataset), metric_name(str(metric))]
-        for name in ("plcc", "srocc"):
-            cells.append(figure(of[name]["estimate"], 3))
-            cells.append(span(of[name]["low"], of[name]["high"], 3))
-        cells += [figure(of["krocc"]["estimate"], 3), figure(of["rmse"]["estimate"], 2)]
+        for name, digits in (("plcc", 3), ("srocc", 3), ("krocc", 3), ("rmse", 2)):
+            row, signed = of[name], of[name]["low"] < 0
+            cells.append(figure(row["estimate"], digits))
+            cells.append(span(row["low"], row["high"], digits, signed=signed))
         rows.append([*cells, str(of["plcc"]["n"]), str(of["plcc"]["scenes"])])
     notes = [
-        "Unit stimulus, about new scenes: bootstrap over scenes with all their versions. PLCC "
+        "Unit stimulus, about new scenes: jackknife over scenes with all their versions. PLCC "
         "and RMSE after a four-parameter logistic mapping; 1 is best, also for LPIPS.",
         *notes,
         *vote_notes(votes),
@@ -188,10 +208,10 @@ def _metric_sections(
             "first": lambda row: metric_name(row["first"]),
             "second": lambda row: metric_name(row["second"]),
             "SROCC, difference": lambda row: fixed(row["difference"], 3, signed=True),
-            "95%": interval_column(3, signed=True),
+            percent(level): interval_column(3, signed=True),
             "p adjusted": lambda row: p_value(row["p_adjusted"]),
         }
-        notes = ["Same stimuli; Student t with the bootstrap's standard error; Holm."]
+        notes = ["Same stimuli; interval and p from one jackknife over scenes; p adjusted by Holm."]
         shown = printed(table, columns)
         sections.append(Section("metrics", "Do the metrics differ?", table, shown, notes))
     return sections

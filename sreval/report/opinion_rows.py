@@ -22,12 +22,12 @@ from sreval.report.cells import (
     verdicts,
 )
 from sreval.report.collect import scored
-from sreval.report.sections import INTERVAL_OF, SIMULATED, image_notes, stand_in_note
+from sreval.report.sections import INTERVAL_OF, SIMULATED, image_notes, percent, stand_in_note
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
-from sreval.statistics.opinion import INTERVALS, POOLED_WARNING, mean_of
+from sreval.statistics.opinion import POOLED_WARNING, mean_of, mos_interval
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.units import DEFAULT_UNIT
-from sreval.statistics.votes import STIMULUS, opinions, stand_ins
+from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 
 
 def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
@@ -99,14 +99,15 @@ def with_mos(
     baseline: str | None = None,
     pairs: bool = False,
     level: float = 0.95,
+    scale: Scale = ACR,
     study: str = "",
 ) -> Table:
     """``table`` with a row of mean opinion scores for every data set that was rated.
 
-    ``baseline``, ``pairs`` and ``level`` as the table was built with; tests are signed-rank
-    tests over ``unit``, Holm-adjusted within the data set, HR takes no part. The votes must
-    have passed ``check_same_stimuli``. ``study`` names the study in the row's label; rows of
-    other studies stay.
+    ``scale`` is that of the votes; ``baseline``, ``pairs`` and ``level`` as the table was built
+    with; tests are signed-rank tests over ``unit``, Holm-adjusted within the data set, HR takes
+    no part. The votes must have passed ``check_same_stimuli``. ``study`` names the study in the
+    row's label; rows of other studies stay.
     """
     counted = opinions(votes)
     lines: list[Line] = []
@@ -117,7 +118,7 @@ def with_mos(
         if len(rows):
             own = [line for line in own if line.metric != "mos" or line.study]
             made = _tests(rows, dataset, unit, baseline, pairs)
-            line = _line(rows, dataset, table, made, unit, level, pairs)
+            line = _line(rows, dataset, table, made, unit, level, scale, pairs)
             own.append(replace(line, study=study))
             comparisons += made
         lines += own
@@ -136,11 +137,12 @@ def _line(
     tests: list[Comparison],
     unit: Unit,
     level: float,
+    scale: Scale,
     pairs: bool,
 ) -> Line:
-    interval = INTERVALS[INTERVAL_OF[unit]]
+    interval = INTERVAL_OF[unit]
     found = {
-        str(method): interval(Ratings.from_votes(group, ["image"]), level)
+        str(method): mos_interval(Ratings.from_votes(group, ["image"]), interval, level, scale)
         for method, group in rows.groupby("method")
     }
     ranks = rank_means(pd.Series({m: i.estimate for m, i in found.items()}), "mos")
@@ -217,8 +219,9 @@ def _notes(
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
     note = (
-        f"MOS{f' of {study}' if study else ''}: {mean_of(unit)} ({sizes}); {level:.0%} interval "
-        f"by Student t, unit {unit}, about {CLAIMS[unit]}."
+        f"MOS{f' of {study}' if study else ''}: {mean_of(INTERVAL_OF[unit])} ({sizes}); "
+        f"{percent(level)} interval by Student t, kept on the scale, unit {unit}, about "
+        f"{CLAIMS[unit]}."
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"

@@ -25,6 +25,7 @@ from sreval.report.sections import (
     interval_column,
     marks_of,
     method_column,
+    no_interval,
     p_value,
     percent,
     printed,
@@ -35,7 +36,7 @@ from sreval.report.sections import (
 from sreval.statistics import screening
 from sreval.statistics.comparison import Comparison, compare_methods
 from sreval.statistics.naming import numbered
-from sreval.statistics.opinion import mean_of, mos_table
+from sreval.statistics.opinion import mos_table
 from sreval.statistics.reading import is_means, needs_votes
 from sreval.statistics.rules import default_rules
 from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
@@ -47,9 +48,11 @@ _MOST_RATERS = 40
 
 def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
     """MOS of every method on every data set."""
-    frame = in_order(mos_table(votes, interval=request.interval, level=request.level))
+    frame = in_order(
+        mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
+    )
     shown = printed(frame, with_dataset(frame, mos_columns(request.level)))
-    notes = [mos_note(frame), *filter(None, [frame["warning"].iloc[0]])]
+    notes = [*mos_notes(frame), *filter(None, [frame["warning"].iloc[0]])]
     notes += image_notes(opinions(votes), request.interval)
     return [Section("mos", "Mean opinion scores", frame, shown, notes + vote_notes(votes))]
 
@@ -59,7 +62,7 @@ def mos_columns(level: float) -> Columns:
     return {
         "method": method_column(),
         "MOS": column("mos", 2),
-        f"{level:.0%}": interval_column(2),
+        percent(level): interval_column(2),
         "sd": column("sd", 2),
         "votes": whole("n_votes"),
         "raters": whole("n_raters"),
@@ -67,13 +70,14 @@ def mos_columns(level: float) -> Columns:
     }
 
 
-def mos_note(frame: pd.DataFrame) -> str:
+def mos_notes(frame: pd.DataFrame) -> list[str]:
     """What the columns of ``mos_columns`` mean."""
     first = frame.iloc[0]
-    return (
-        f"MOS: {mean_of(first['unit'])}, in points; sd: standard deviation of the votes. "
+    meaning = (
+        f"MOS: {first['mean_of']}, in points; sd: standard deviation of the votes. "
         f"Interval: {first['interval']}, unit {first['unit']}, about {first['estimand']}."
     )
+    return [meaning, *no_interval(frame)]
 
 
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
@@ -83,13 +87,14 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
         "method": method_column(),
         "image": column("image"),
         "MOS": column("mos", 2),
-        f"{request.level:.0%}": interval_column(2),
+        percent(request.level): interval_column(2),
         "sd": column("sd", 2),
         "votes": whole("n"),
     }
     shown = printed(frame, with_dataset(frame, columns))
     notes = [
         f"Interval: {frame['interval'].iloc[0]}, unit rater, about {ESTIMAND}.",
+        *no_interval(frame),
         *vote_notes(votes),
     ]
     return [Section("stimuli", "Mean opinion score of every stimulus", frame, shown, notes)]
@@ -278,7 +283,9 @@ def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: R
     if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
-    found = screening.with_and_without(votes, rejected, interval=request.interval)
+    found = screening.with_and_without(
+        votes, rejected, interval=request.interval, scale=request.scale
+    )
     frame = found.reset_index()
     frame = in_order(frame.assign(rule=made.rule))
     columns = {

@@ -70,8 +70,10 @@ def _paper_figures(cells: list[Cell | None], line: Line) -> list[Printed]:
 
 
 def _interval(cell: Cell | None, metric: str) -> str:
-    if cell is None or not math.isfinite(cell.low) or not math.isfinite(cell.high):
+    if cell is None or not math.isfinite(cell.mean):
         return ""
+    if math.isnan(cell.low) or math.isnan(cell.high):
+        return "–"
     return f"{number(cell.low, metric)}–{number(cell.high, metric)}"
 
 

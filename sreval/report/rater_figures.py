@@ -14,8 +14,9 @@ from sreval.metrics.scorer import UNITS
 from sreval.report import paper
 from sreval.report.digits import fixed, whole_percent
 from sreval.report.opinion_metrics import directions, join_scores, metric_name, usable_metrics
+from sreval.report.opinion_models import recovery_warnings
 from sreval.report.opinion_style import captioned, shades, short_label
-from sreval.report.sections import Request
+from sreval.report.sections import Request, percent, span
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.statistics.agreement import metric_agreement
 from sreval.statistics.mapping import fit_mapped
@@ -32,16 +33,18 @@ _SHADES = 100
 
 def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Bias and inconsistency of every rater with intervals, by rising bias."""
-    found = recover(Ratings.from_votes(opinions(votes), STIMULUS))
-    table = found.raters.sort_values("bias")
+    found = recover(Ratings.from_votes(opinions(votes), STIMULUS), request.level)
+    warnings = recovery_warnings(found)
+    table = found.raters[["bias", "inconsistency"]].join(found.rater_limits).sort_values("bias")
     named = len(table) <= _MOST_NAMED_RATERS
     figure = new_figure(PAGE_MM, 30 + (3.4 * len(table) if named else 90))
     left, right = figure.subplots(1, 2, sharey=True)
     places = np.arange(len(table))
     size, ends = (3.5, 0.8) if named else (2.0, 0.4)
     bias = table["bias"].to_numpy()
+    reach = np.stack([bias - table["bias_low"], table["bias_high"] - bias])
     left.errorbar(
-        bias, places, xerr=table["bias_half_width"], fmt="o", color="#000000",
+        bias, places, xerr=reach, fmt="o", color="#000000",
         markersize=size, elinewidth=ends,
     )  # fmt: skip
     left.axvline(0, color="#888888", linewidth=0.6)
@@ -61,8 +64,8 @@ def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        "Bias and inconsistency by ITU-T P.910 Annex E, bars: 95 % intervals about this rater, "
-        "unit vote",
+        f"Bias and inconsistency by ITU-T P.910 Annex E, bars: {percent(request.level)} intervals "
+        f"about this rater, unit vote{'. ' * bool(warnings)}{' '.join(warnings).rstrip('.')}",
     )
 
 
@@ -144,9 +147,8 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     for axes, metric in zip(panels, metrics, strict=True):
         _metric_panel(axes, finite, metric, methods, better[metric])
         rho = found.statistics[metric]["srocc"]
-        known = np.isfinite([rho.low, rho.high]).all()
-        within = f" ({fixed(rho.low, 2)} to {fixed(rho.high, 2)})" if known else ""
-        axes.set_title(f"ρ = {fixed(rho.estimate, 2)}{within}", loc="left")
+        limits = span(rho.low, rho.high, 2, signed=True)
+        axes.set_title(f"ρ = {fixed(rho.estimate, 2)} ({limits})", loc="left")
     panels[0].set_ylabel("MOS")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False,
@@ -156,8 +158,8 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
         figure,
         votes,
         f"{found.n} stimuli of {found.n_scenes} scenes with finite values. ρ: Spearman, signed so "
-        f"that 1 is best, {request.level:.0%} interval about new scenes (bootstrap over scenes). "
-        "Line: four-parameter logistic fit"
+        f"that 1 is best, {percent(request.level)} interval about new scenes (jackknife over "
+        "scenes). Line: four-parameter logistic fit"
         + "".join(f". Left out: {why[:-1]}" for why in unusable),
     )
 

@@ -23,6 +23,7 @@ def records(table: Table) -> list[dict[str, Any]]:
             "mean": cell.mean,
             "low": cell.low,
             "high": cell.high,
+            "level": table.level,
             "rank": cell.rank,
             "mark": cell.mark,
             "paper": cell.paper,

@@ -15,12 +15,14 @@ from sreval.errors import StatisticsError, attempted
 from sreval.report import paper
 from sreval.report.digits import NONE, fixed
 from sreval.statistics.comparison import Unit
+from sreval.statistics.intervals import LEAST_UNITS
 from sreval.statistics.opinion import mos_table
 from sreval.statistics.reading import is_means
 from sreval.statistics.rules import Rule
 from sreval.statistics.units import DEFAULT_UNIT
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
+NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."
 SIMULATED = "Simulated data: no person gave these votes."
 
 
@@ -60,13 +62,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Section:
-    """One table: ``frame`` holds all figures, ``shown`` the printed cells under their heads."""
+    """One table: ``frame`` holds all figures, ``shown`` the printed cells under their heads.
+
+    ``facts`` are what else JSON says of it: true of the whole table, not of a row.
+    """
 
     analysis: str
     title: str
     frame: pd.DataFrame
     shown: list[list[str]]
     notes: list[str]
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 Columns = dict[str, Callable[[Any], str]]
@@ -118,7 +124,7 @@ def method_column(name: str = "method") -> Callable[[Any], str]:
 def interval_column(
     digits: int, low: str = "low", high: str = "high", *, signed: bool = False
 ) -> Callable[[Any], str]:
-    """Prints low to high, empty where there is no interval; ``signed`` for differences."""
+    """Prints low to high, a dash where there is no interval; ``signed`` for differences."""
     return lambda row: span(row[low], row[high], digits, signed=signed)
 
 
@@ -130,7 +136,7 @@ def figure(value: float, digits: int) -> str:
 def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
     """An interval; ``signed`` prints signs. 'to' stands beside signs: a minus looks like a dash."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
+        return "–"
     if signed:
         return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
     return f"{fixed(low, digits)}{' to ' if low < 0 else '–'}{fixed(high, digits)}"
@@ -139,6 +145,11 @@ def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
 def percent(level: float) -> str:
     """A level of confidence, with all its digits: 95%, 99.9%."""
     return f"{100 * level:.10g}%"
+
+
+def no_interval(frame: pd.DataFrame, low: str = "low") -> list[str]:
+    """What is said under a table where an interval is missing."""
+    return [NO_INTERVAL] if frame[low].isna().any() else []
 
 
 def p_value(p: float) -> str:
@@ -239,12 +250,14 @@ def to_text(section: Section) -> str:
     return "\n".join([*lines, "", *section.notes]) + "\n"
 
 
-def to_records(section: Section) -> dict[str, Any]:
-    """The section for JSON: missing and infinite figures are null."""
+def to_records(section: Section, level: float) -> dict[str, Any]:
+    """The section for JSON, its intervals at ``level``: missing and infinite figures are null."""
     rows = json.loads(section.frame.to_json(orient="records", double_precision=15))
     return {
         "analysis": section.analysis,
         "title": section.title,
+        "level": level,
+        **section.facts,
         "rows": rows,
         "notes": section.notes,
     }

@@ -131,8 +131,8 @@ def _table(data: StudyData, scores: pd.DataFrame, notes: Sequence[str]) -> Table
     protocol, scale = scores["protocol"].iloc[0], int(scores["scale"].iloc[0])
     rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
     theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
-    made = build_table(scores, with_paper=theirs)
-    made = with_mos(made, votes, unit=request.unit, pairs=True)
+    made = build_table(scores, with_paper=theirs, level=request.level)
+    made = with_mos(made, votes, unit=request.unit, pairs=True, level=request.level)
     return replace(made, notes=[*made.notes, *notes])
 
 

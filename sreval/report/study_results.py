@@ -12,7 +12,7 @@ from sreval.errors import StatisticsError, attempted
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.opinion_figures import KINDS, opinion_figure
-from sreval.report.opinions import ANALYSES, mos_columns, mos_note, pair_columns, pair_notes
+from sreval.report.opinions import ANALYSES, mos_columns, mos_notes, pair_columns, pair_notes
 from sreval.report.sections import (
     CORRECTIONS,
     Request,
@@ -21,6 +21,7 @@ from sreval.report.sections import (
     image_notes,
     in_order,
     method_column,
+    percent,
     vote_notes,
     whole,
 )
@@ -64,7 +65,9 @@ def results_parts(data: StudyData) -> list[Part]:
 
 
 def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
-    frame = in_order(mos_table(votes, interval=request.interval, level=request.level))
+    frame = in_order(
+        mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
+    )
     theirs = paper.figures()
     frame["paper"] = [
         theirs.get((str(row["dataset"]), str(row["method"]), "mos"), np.nan)
@@ -72,7 +75,7 @@ def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
     ]
     columns = mos_columns(request.level)
     first = frame.iloc[0]
-    notes = [mos_note(frame), *image_notes(opinions(votes), request.interval), *vote_notes(votes)]
+    notes = [*mos_notes(frame), *image_notes(opinions(votes), request.interval), *vote_notes(votes)]
     if frame["paper"].notna().any():
         columns["paper's MOS"] = column("paper", 2)
         notes.append(f"Paper's MOS: Ledig et al. 2017. {_order(frame)}")
@@ -86,7 +89,8 @@ def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
     ]  # fmt: skip
     title = f"Mean opinion scores on {name}"
     said = (
-        f"MOS in points, {request.level:.0%} interval: {first['interval']}, unit {first['unit']}."
+        f"MOS in points, {percent(request.level)} interval: {first['interval']}, "
+        f"unit {first['unit']}."
     )
     svg = charts.estimates(rows, ACR.low, ACR.high, f"{title}. {said}")
     return [section(title, frame, columns, notes), Picture(title, svg, said)]

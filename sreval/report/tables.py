@@ -16,6 +16,7 @@ from sreval.report import paper
 from sreval.report.cells import (
     ALPHA,
     NAMES,
+    RANGES,
     Cell,
     Comparison,
     Line,
@@ -27,8 +28,9 @@ from sreval.report.cells import (
     verdicts,
 )
 from sreval.report.collect import narrowed
+from sreval.report.sections import NO_INTERVAL, percent
 from sreval.report.values import comparable, gap_notes, infinite_notes, values_of
-from sreval.statistics.intervals import bootstrap_mean
+from sreval.statistics.intervals import LEAST_UNITS, student_mean
 from sreval.statistics.wilcoxon import signed_rank
 
 Layout = Literal["methods", "losses"]
@@ -48,7 +50,7 @@ def build_table(
 
     The layout ``methods`` has every method of ``frame``, ``losses`` the paper's loss variants
     alone. Every mean of a line is over the same images, see ``values.comparable``; a method
-    without any result has a cell whose n is 0. Intervals: bootstrap over images. Tests: paired
+    without any result has a cell whose n is 0. Intervals: Student's t over images. Tests: paired
     two-sided Wilcoxon signed-rank against ``baseline``, or for all ``pairs``, Holm-adjusted
     within one data set and metric; HR takes no part. Raises UsageError for a method, metric or
     layout that the results can't serve, and for a folder that would contribute nothing.
@@ -89,7 +91,15 @@ def build_table(
     notes += remarks(frame[frame["method"].isin(chosen)])
     notes += _notes(protocol, lines, comparisons, level, baseline, with_paper, methods)
     return Table(
-        _title(protocol, scale), protocol, scale, methods, lines, comparisons, with_paper, notes
+        _title(protocol, scale),
+        protocol,
+        scale,
+        methods,
+        lines,
+        comparisons,
+        with_paper,
+        notes,
+        level,
     )
 
 
@@ -169,13 +179,12 @@ def _line(
     for method in methods:
         theirs = paper_figure(dataset, method, metric) if with_paper else None
         if method in used.columns and len(used):
-            interval = bootstrap_mean(
-                used[method], level, unit="image", estimand="mean over images"
-            )
+            interval = student_mean(used[method], level, unit="image", estimand="mean over images")
+            least, most = RANGES.get(metric, (-math.inf, math.inf))
             cells[method] = Cell(
                 interval.estimate,
-                interval.low,
-                interval.high,
+                interval.low if math.isnan(interval.low) else max(least, interval.low),
+                interval.high if math.isnan(interval.high) else min(most, interval.high),
                 interval.n,
                 ranks.get(method, 0),
                 beside.get(method, ""),
@@ -221,9 +230,11 @@ def _notes(
     ]
     notes = [
         f"Protocol {protocol}. Means over images (n: {sizes}); {', '.join(units)}. Below each, the "
-        f"{level:.0%} interval of the mean for new images of the kind, by bootstrap over images.",
+        f"{percent(level)} interval of the mean for new images of the kind, by Student t.",
         _ranking_note(lines, methods),
     ]
+    if any(0 < c.n < LEAST_UNITS for line in lines for c in line.cells.values() if c):
+        notes.append(NO_INTERVAL)
     if comparisons:
         notes += [_test_note(comparisons, baseline), *too_small_notes(comparisons, "image")]
     elif baseline is not None:

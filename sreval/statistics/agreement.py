@@ -1,6 +1,6 @@
 """Which metric follows the raters: correlation of metric values with MOS, image by image.
 
-Versions of one scene are alike in content, so that the bootstrap draws scenes, with all their
+Versions of one scene are alike in content, so that the jackknife leaves out scenes, with all their
 versions. Correlations are signed so that 1 is best for every metric: a metric that is better
 when lower is turned round first.
 """
@@ -18,30 +18,40 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sreval.errors import StatisticsError, unknown_name
-from sreval.statistics.arrays import Floats
+from sreval.statistics.arrays import Floats, check_level
 from sreval.statistics.correlation import (
-    cluster_weights,
     kendall,
     pearson,
     root_mean_square,
     spearman,
+    without_each,
 )
-from sreval.statistics.intervals import Interval, expanded_tail
+from sreval.statistics.intervals import LEAST_UNITS, Interval, student_quantile
 from sreval.statistics.mapping import MAPPINGS, Mapping, fit_mapped
 from sreval.statistics.multiplicity import holm
 
 STATISTICS = ("plcc", "srocc", "krocc", "rmse")
-RESAMPLES = 1000
+FEW_SCENES = 6
+"""Scenes below which a jackknife rests on little: said beside its intervals."""
 
 _LEAST_STIMULI = 5
+_METHOD = "jackknife over scenes"
+_PERFECT = 1e-9
+_SCALES: dict[str, tuple[np.ufunc, np.ufunc]] = {
+    "plcc": (np.arctanh, np.tanh),
+    "srocc": (np.arctanh, np.tanh),
+    "krocc": (np.arctanh, np.tanh),
+    "rmse": (np.log, np.exp),
+}
+"""To the scale on which a statistic's error is nearly symmetrical, and back."""
 
 
 @dataclass(frozen=True)
 class MetricDifference:
     """The statistic of the first metric minus that of the second on the same stimuli.
 
-    The interval and the two-sided ``p`` of no difference take the bootstrap's standard error
-    over scenes and Student's t with scenes - 1 degrees of freedom.
+    The interval and the two-sided ``p`` of no difference come from one jackknife over scenes, so
+    that ``p`` is below 1 - level exactly where the interval leaves zero out.
     """
 
     first: str
@@ -58,7 +68,7 @@ class Agreement:
 
     ``statistics[metric][name]`` for the names in STATISTICS: Pearson after ``mapping``,
     Spearman, Kendall's tau-b, and the root mean square error in points of the scale after the
-    mapping, each with its bootstrap interval. ``differences``: all pairs of metrics, p
+    mapping, each with its interval. ``differences``: all pairs of metrics, p
     adjusted by Holm's method. ``excluded``: stimuli left out, by reason.
     """
 
@@ -88,20 +98,25 @@ def metric_agreement(
     mapping: Mapping = "logistic",
     statistic: str = "srocc",
     level: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Agreement:
     """Agreement of each metric with MOS, and the test of every pair by ``statistic``.
 
     ``stimuli``: one row a stimulus with the columns ``scene``, ``mos`` and one per metric;
     ``metrics`` says of each whether higher is better. A stimulus with a missing or infinite
     value (the PSNR of the original against itself) is left out for all metrics, so that all
-    are judged on the same stimuli. Intervals: scenes drawn anew, the mapping fitted anew in
-    every resample, percentiles expanded for the number of scenes (Hesterberg 2015).
+    are judged on the same stimuli.
+
+    Intervals: a jackknife over scenes with all their versions, the mapping fitted anew each time,
+    of Fisher's z of a correlation and the logarithm of the root mean square error: the mean of the
+    pseudo-values (Tukey 1958), which takes out the bias of a fit to few scenes, plus and minus
+    Student's t of scenes - 1 degrees of freedom times their standard deviation over
+    sqrt(scenes - 1). There is none with fewer than LEAST_UNITS scenes, or where the statistic of
+    all scenes or of all but one is perfect or undefined.
 
     Raises UsageError for an unknown column, mapping or statistic; StatisticsError when fewer
     than five stimuli are left, or MOS or a metric doesn't vary.
     """
+    check_level(level)
     _check_names(stimuli, metrics, mapping, statistic)
     columns = ["mos", *metrics]
     values = stimuli[columns].to_numpy(dtype=np.float64)
@@ -109,12 +124,9 @@ def metric_agreement(
     kept = values[finite]
     _check_variation(kept, columns)
     scenes = np.asarray(pd.factorize(stimuli.loc[finite, "scene"])[0], dtype=np.intp)
-    generator = np.random.default_rng(seed)
-    weights = np.concatenate(
-        [np.ones((1, kept.shape[0])), cluster_weights(scenes, resamples, generator)]
-    )
+    weights = without_each(scenes)
     n_scenes = int(scenes.max()) + 1
-    draws = {
+    samples = {
         name: _statistics(kept[:, i + 1] * (1 if higher else -1), kept[:, 0], weights, mapping)
         for i, (name, higher) in enumerate(metrics.items())
     }
@@ -123,10 +135,10 @@ def metric_agreement(
         n_scenes=n_scenes,
         mapping=mapping,
         statistics={
-            name: {key: _interval(key, row, n_scenes, level) for key, row in found.items()}
-            for name, found in draws.items()
+            name: {key: _interval(key, row, level) for key, row in found.items()}
+            for name, found in samples.items()
         },
-        differences=_differences(draws, statistic, n_scenes, level),
+        differences=_differences(samples, statistic, level),
         excluded={"a missing or infinite value": int((~finite).sum())},
     )
 
@@ -134,7 +146,7 @@ def metric_agreement(
 def _statistics(
     metric: Floats, mos: Floats, weights: Floats, mapping: Mapping
 ) -> dict[str, Floats]:
-    """Each statistic of the sample, first, and of the resamples."""
+    """Each statistic of all scenes, first, and of all scenes but one."""
     mapped = fit_mapped(mapping, metric, mos, weights)
     direction = np.sign(pearson(metric, mapped, weights))
     return {
@@ -145,24 +157,39 @@ def _statistics(
     }
 
 
-def _interval(statistic: str, draws: Floats, n_scenes: int, level: float) -> Interval:
-    low = high = math.nan
-    resampled = draws[1:][~np.isnan(draws[1:])]
-    if n_scenes > 1 and resampled.size:
-        tail = expanded_tail(n_scenes, level)
-        low, high = (float(q) for q in np.quantile(resampled, [tail, 1 - tail]))
-    method = f"expanded percentile bootstrap over scenes, {draws.size - 1} resamples"
+def _jackknife(values: Floats) -> tuple[float, float, int]:
+    """Mean of the pseudo-values, its standard error, and the number of scenes.
+
+    ``values``: of all scenes, then of all but each one. The error divides the pseudo-values'
+    standard deviation by sqrt(scenes - 1); NaN with few scenes or a value that isn't finite.
+    """
+    scenes = values.size - 1
+    if scenes < LEAST_UNITS or not np.isfinite(values).all():
+        return math.nan, math.nan, scenes
+    pseudo = scenes * values[0] - (scenes - 1) * values[1:]
+    return float(pseudo.mean()), float(pseudo.std(ddof=1)) / math.sqrt(scenes - 1), scenes
+
+
+def _interval(statistic: str, values: Floats, level: float) -> Interval:
+    forth, back = _SCALES[statistic]
+    estimate = float(values[0])
+    distance = values if statistic == "rmse" else 1 - np.abs(values)
+    perfect = distance < _PERFECT
+    middle, error, scenes = _jackknife(forth(np.where(perfect, np.nan, values)))
+    half = float(student_quantile(scenes - 1, level)) * error
+    low, high = float(back(middle - half)), float(back(middle + half))
     return Interval(
-        float(draws[0]), low, high, level, n_scenes, "scene", f"{statistic}, new scenes", method
-    )
+        estimate, min(low, estimate), max(high, estimate), level, scenes, "scene",
+        f"{statistic}, new scenes", _METHOD,
+    )  # fmt: skip
 
 
 def _differences(
-    draws: dict[str, dict[str, Floats]], statistic: str, n_scenes: int, level: float
+    samples: dict[str, dict[str, Floats]], statistic: str, level: float
 ) -> tuple[MetricDifference, ...]:
-    pairs = list(itertools.combinations(draws, 2))
+    pairs = list(itertools.combinations(samples, 2))
     found = [
-        _difference(draws[a][statistic] - draws[b][statistic], statistic, n_scenes, level)
+        _difference(samples[a][statistic] - samples[b][statistic], statistic, level)
         for a, b in pairs
     ]
     adjusted = holm([p for _, p in found])
@@ -172,26 +199,16 @@ def _differences(
     )
 
 
-def _difference(
-    draws: Floats, statistic: str, n_scenes: int, level: float
-) -> tuple[Interval, float]:
-    estimate = float(draws[0])
-    half, p = math.nan, math.nan
-    resampled = draws[1:][~np.isnan(draws[1:])]
-    if n_scenes > 1 and resampled.size > 1:
-        error = float(resampled.std(ddof=1)) * math.sqrt(n_scenes / (n_scenes - 1))
-        half = float(stats.t.ppf((1 + level) / 2, n_scenes - 1)) * error
-        p = float(2 * stats.t.sf(abs(estimate) / error, n_scenes - 1)) if error else 1.0
+def _difference(values: Floats, statistic: str, level: float) -> tuple[Interval, float]:
+    middle, error, scenes = _jackknife(values)
+    if error < _PERFECT:
+        middle = error = math.nan
+    half = float(student_quantile(scenes - 1, level)) * error
+    p = float(2 * stats.t.sf(abs(middle) / error, scenes - 1))
     interval = Interval(
-        estimate,
-        estimate - half,
-        estimate + half,
-        level,
-        n_scenes,
-        "scene",
-        f"difference of {statistic}, new scenes",
-        "Student t with the bootstrap's standard error",
-    )
+        float(values[0]), middle - half, middle + half, level, scenes, "scene",
+        f"difference of {statistic}, new scenes", _METHOD,
+    )  # fmt: skip
     return interval, p
 
 

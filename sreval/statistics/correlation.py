@@ -1,6 +1,6 @@
-"""Correlations with whole weights per point: what a bootstrap asks for thousands of times.
+"""Correlations with whole weights per point: what a jackknife asks for once a cluster.
 
-A resample is a row of counts, so that every statistic below takes ``weights`` of shape (B, n)
+A sample is a row of counts, so that every statistic below takes ``weights`` of shape (B, n)
 and gives (B,): what the unweighted statistic gives on points repeated that often. NaN where
 one side doesn't vary.
 """
@@ -38,7 +38,7 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
 def kendall(x: Floats, y: Floats, weights: Floats) -> Floats:
     """Kendall's tau-b of x and y, each of shape (n,).
 
-    All resamples at once in n^2 steps each on a fast matrix product, or beyond MOST_PAIRED
+    All rows at once in n^2 steps each on a fast matrix product, or beyond MOST_PAIRED
     points one by one in n log n (Knight 1966, as scipy has it), which is then the faster.
     """
     if x.size > MOST_PAIRED:
@@ -65,13 +65,11 @@ def root_mean_square(difference: Floats, weights: Floats) -> Floats:
     return np.sqrt(mean)
 
 
-def cluster_weights(
-    clusters: NDArray[np.intp], resamples: int, generator: np.random.Generator
-) -> Floats:
-    """Counts of shape (resamples, n): whole clusters drawn with replacement."""
-    n = int(clusters.max()) + 1
-    drawn = generator.multinomial(n, np.full(n, 1 / n), resamples)
-    return drawn[:, clusters].astype(np.float64)
+def without_each(clusters: NDArray[np.intp]) -> Floats:
+    """Weights of shape (clusters + 1, n): of all points, then of all but those of each cluster."""
+    left_out = np.arange(-1, int(clusters.max()) + 1)
+    weights: Floats = np.not_equal(clusters, left_out[:, None]).astype(np.float64)
+    return weights
 
 
 def _mid_ranks(values: Floats, weights: Floats) -> Floats:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sreval.errors import unknown_name
+from sreval.statistics.intervals import Interval, on_scale
+from sreval.statistics.opinion import INTERVALS
+from sreval.statistics.ratings import Ratings
 from sreval.statistics.votes import ACR, Scale, opinions
 
 
@@ -43,3 +46,19 @@ def difference_scores(
     differences = processed.assign(difference=processed["score"] - own + scale.high)
     kept = differences[differences["difference"].notna()]
     return DifferenceScores(kept, reference, len(differences) - len(kept))
+
+
+def difference_interval(
+    votes: pd.DataFrame, interval: str = "raters", level: float = 0.95, scale: Scale = ACR
+) -> Interval:
+    """DMOS of one method's differential ``votes`` of ``difference_scores`` on ``scale``.
+
+    Of all ``opinion.INTERVALS`` as the MOS, kept between the least and the largest difference.
+    Raises UsageError for an interval of another name.
+    """
+    if interval not in INTERVALS:
+        raise unknown_name("interval", interval, INTERVALS)
+    ratings = Ratings.from_votes(votes.assign(score=votes["difference"]), ["image"])
+    ends = Scale(scale.low, 2 * scale.high - scale.low)
+    found = INTERVALS[interval](ratings, level)
+    return on_scale(found, ends, ratings.score.size, category=(scale.high - scale.low) / 4)

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from sreval.statistics.arrays import Floats
 
@@ -20,6 +20,7 @@ _DIFFERENCE = 1e-5
 _REGULAR = 1e-12
 _ENOUGH = 1e-6
 _PATIENCE = 3
+_STARTS = 8
 
 
 def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -> Floats:
@@ -39,20 +40,23 @@ def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -
 
 
 def _start(x: Floats, mos: Floats) -> Floats:
-    """Centre and log steepness of the best curve on all points alike."""
-    everything = np.ones((1, x.size))
-
-    def loss(at: Floats) -> float:
-        return float(((_curve(x, mos, everything, at[:, None]) - mos) ** 2).sum())
-
-    starts = [np.array([centre, steep]) for centre in (-1.0, 0.0, 1.0) for steep in (-1.0, 1.0)]
-    fits = [optimize.minimize(loss, start, method="Nelder-Mead") for start in starts]
-    best = min(fits, key=lambda fit: float(fit.fun))
-    return _bounded(np.asarray(best.x, dtype=np.float64))
+    """Centre and log steepness of the best curve on all points alike, of a grid's best eight."""
+    grid = np.stack(np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-1.5, 2, 8)))
+    at = _bounded(grid.reshape(2, -1))
+    everything = np.ones((at.shape[1], x.size))
+    loss = ((_curve(x, mos, everything, at) - mos) ** 2).sum(axis=1)
+    at = at[:, np.argsort(loss, kind="stable")[:_STARTS]]
+    everything = everything[:_STARTS]
+    mapped = _logistic(x, mos, everything, at)
+    loss = ((mapped - mos) ** 2).sum(axis=1)
+    return at[:, int(loss.argmin())]
 
 
 def _logistic(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:
-    """Levenberg-Marquardt on (centre, log steepness), each step solving the linear part."""
+    """Levenberg-Marquardt on (centre, log steepness), each step solving the linear part.
+
+    ``at``, shape (2, B), is moved to where the fit ends.
+    """
     rows = weights.shape[0]
     damping = np.full(rows, 1e-2)
     best = _curve(x, mos, weights, at)

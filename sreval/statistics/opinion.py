@@ -4,10 +4,9 @@ The same votes answer different questions. Whether other raters would agree is s
 spread of the raters; whether the method does as well on other images, in the spread of the
 images; the spread of single votes answers neither.
 
-A MOS is the estimate that its interval is around. Over raters, or images, it is the mean of their
-means, a unit with many votes counting no more than one with few (the summary measure of a cluster:
-Galbraith, Daniel and Vissel 2010, Journal of Neuroscience 30(32)); the two-way and the pooled
-estimates are the mean of all votes. With equal numbers of votes these are the same.
+A MOS is the mean of the images' mean votes: an image counts no more for having many votes, whoever
+the interval speaks about. CrowdMOS alone, as published, takes the mean of all votes. With equal
+numbers of votes on the images these are the same.
 """
 
 from __future__ import annotations
@@ -21,9 +20,15 @@ import scipy
 
 from sreval.errors import unknown_name
 from sreval.statistics.arrays import Floats, check_level
-from sreval.statistics.intervals import Interval, expanded_tail, student_mean
+from sreval.statistics.intervals import (
+    LEAST_UNITS,
+    Interval,
+    on_scale,
+    standard_error,
+    student_quantile,
+)
 from sreval.statistics.ratings import Codes, Ratings, group_mean
-from sreval.statistics.votes import opinions
+from sreval.statistics.votes import ACR, Scale, opinions
 
 RESAMPLES = 2000
 
@@ -34,29 +39,60 @@ POOLED_WARNING = (
 
 
 def over_raters(ratings: Ratings, level: float = 0.95) -> Interval:
-    """Student's t over the raters' means: these images, raters in general.
+    """These images, raters in general: Student's t.
 
-    With incomplete plans the estimate weighs raters, not votes, equally.
+    The standard error is linearised: a rater's influence on the mean of the images' means is the
+    sum of the rater's distances from them, each over the votes on its image (Binder 1983,
+    International Statistical Review 51(3)), with n / (n - 1) for the n votes on it. A rater's
+    votes that stand alone on their images count as one, with the variance of the others. The
+    degrees of freedom are Kish's effective number of raters less one. Where every rater saw every
+    image this is Student's t over the raters' means. No interval where no image has two votes.
     """
-    means = group_mean(ratings.score, ratings.rater, ratings.n_raters)
-    return student_mean(means, level, unit="rater", estimand="these images, raters in general")
+    check_level(level)
+    n = np.bincount(ratings.stimulus)
+    means = group_mean(ratings.score, ratings.stimulus, n.size)
+    weight = _weights(ratings)
+    on_it = n[ratings.stimulus]
+    several = on_it > 1
+    share = np.bincount(ratings.rater, weight)
+    freedom = 1 / float((share**2).sum()) - 1
+    error = math.nan
+    if several.any() and freedom > 0:
+        distance = ratings.score - means[ratings.stimulus]
+        scaled = distance * np.sqrt(on_it / np.maximum(on_it - 1, 1))
+        variance = float((np.bincount(ratings.rater, weight * scaled) ** 2).sum())
+        within = np.bincount(ratings.stimulus, distance**2)[n > 1] / (n[n > 1] - 1)
+        alone = np.bincount(ratings.rater, weight * ~several)
+        error = math.sqrt(variance + float(within.mean()) * float((alone**2).sum()))
+    return _interval(
+        ratings, level, error=error, freedom=freedom, n=ratings.n_raters, unit="rater",
+        estimand="these images, raters in general", method="Student t",
+    )  # fmt: skip
 
 
 def over_images(ratings: Ratings, level: float = 0.95) -> Interval:
-    """Student's t over the images' means: these raters, images in general."""
+    """These raters, images in general: Student's t over the images' means."""
     means = group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli)
-    return student_mean(means, level, unit="image", estimand="these raters, images in general")
+    return _interval(
+        ratings, level, error=standard_error(means), freedom=means.size - 1,
+        n=means.size, unit="image", estimand="these raters, images in general", method="Student t",
+    )  # fmt: skip
 
 
 def pooled(ratings: Ratings, level: float = 0.95) -> Interval:
-    """Student's t over single votes: these raters again on these images (POOLED_WARNING)."""
-    return student_mean(
-        ratings.score, level, unit="vote", estimand="these raters again on these images"
-    )
+    """These raters again on these images: t as if votes were independent (POOLED_WARNING)."""
+    weight = _weights(ratings)
+    votes = weight.size
+    distance = ratings.score - float((weight * ratings.score).sum())
+    error = math.sqrt(float((weight**2 * distance**2).sum()) * votes / max(votes - 1, 1))
+    return _interval(
+        ratings, level, error=error, freedom=votes - 1, n=votes, unit="vote",
+        estimand="these raters again on these images", method="Student t",
+    )  # fmt: skip
 
 
 def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
-    """Two-way random effects: raters and images in general.
+    """Two-way random effects: raters and images in general, around the mean of all votes.
 
     Ribeiro, Florencio, Zhang and Seltzer 2011 (CrowdMOS, ICASSP): rater, image and
     residual variance by the method of moments with population variances; Student's t with
@@ -82,52 +118,68 @@ def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
             + v_rater * float((per_rater**2).sum()) / total**2
             + v_vote / total
         )
-    freedom = min(per_rater.size, per_image.size) - 1
-    half = (
-        float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
-        if freedom
-        else math.nan
-    )
-    mean = float(ratings.score.mean())
-    return Interval(
-        mean,
-        mean - half,
-        mean + half,
-        level,
-        freedom + 1,
-        "rater and image",
-        "raters and images in general",
-        "CrowdMOS two-way random effects (Ribeiro et al. 2011)",
-    )
+    n = min(per_rater.size, per_image.size)
+    return _interval(
+        ratings, level, error=math.sqrt(variance), freedom=n - 1, n=n,
+        unit="rater and image", estimand="raters and images in general",
+        method="CrowdMOS two-way random effects (Ribeiro et al. 2011)",
+        estimate=float(ratings.score.mean()),
+    )  # fmt: skip
 
 
 def bootstrap_two_way(
-    ratings: Ratings, level: float = 0.95, *, resamples: int = RESAMPLES, seed: int = 0
+    ratings: Ratings,
+    level: float = 0.95,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
     """Raters and images drawn anew together: raters and images in general.
 
     The pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1(2)): a vote counts as
-    often as its rater times as often as its image. It errs on the wide side. Percentiles are
-    expanded for the smaller of the two numbers of units (Hesterberg 2015).
+    often as its rater times as often as its image. It errs on the wide side. Student's t with the
+    standard deviation of the resampled means times sqrt(n / (n - 1)), n the smaller of the two
+    numbers of units (Hesterberg 2015, The American Statistician 69(4)).
     """
     check_level(level)
     smaller = min(ratings.n_raters, ratings.n_stimuli)
-    mean = float(ratings.score.mean())
-    low = high = math.nan
-    if smaller > 1:
+    error = math.nan
+    if smaller >= LEAST_UNITS:
         means = _pigeonhole_means(ratings, resamples, np.random.default_rng(seed))
-        tail = expanded_tail(smaller, level)
-        low, high = (float(q) for q in np.quantile(means, [tail, 1 - tail]))
-    return Interval(
-        mean,
-        low,
-        high,
-        level,
-        smaller,
-        "rater and image",
-        "raters and images in general",
-        f"bootstrap over raters and images, {resamples} resamples, seed {seed}",
-    )
+        error = float(means.std()) * math.sqrt(smaller / (smaller - 1))
+    return _interval(
+        ratings, level, error=error, freedom=smaller - 1, n=smaller,
+        unit="rater and image", estimand="raters and images in general",
+        method=f"bootstrap over raters and images, {resamples} resamples, seed {seed}",
+    )  # fmt: skip
+
+
+def _interval(
+    ratings: Ratings,
+    level: float,
+    *,
+    error: float,
+    freedom: float,
+    n: int,
+    unit: str,
+    estimand: str,
+    method: str,
+    estimate: float | None = None,
+) -> Interval:
+    """The mean of the images' means, or ``estimate``, with its interval of ``freedom``."""
+    check_level(level)
+    if estimate is None:
+        estimate = float(group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli).mean())
+    t = float(student_quantile(freedom, level)) if n >= LEAST_UNITS else math.nan
+    low, high = estimate - t * error, estimate + t * error
+    return Interval(estimate, low, high, level, n, unit, estimand, method)
+
+
+def _weights(ratings: Ratings) -> Floats:
+    """What each vote weighs in the mean of the images' means, shape (V,)."""
+    n = np.bincount(ratings.stimulus)
+    weights: Floats = 1 / (n.size * n[ratings.stimulus])
+    return weights
 
 
 INTERVALS: dict[str, Callable[[Ratings, float], Interval]] = {
@@ -140,12 +192,22 @@ INTERVALS: dict[str, Callable[[Ratings, float], Interval]] = {
 """The intervals of a method's MOS by the name under which a user asks for them."""
 
 
-def mean_of(unit: str) -> str:
-    """What a MOS is the mean of where its interval is over ``unit``, in words."""
-    return {
-        "rater": "mean of the raters' mean votes",
-        "image": "mean of the images' mean votes",
-    }.get(unit, "mean of all votes")
+def mean_of(interval: str) -> str:
+    """What a MOS is the mean of where its interval is of that name in INTERVALS, in words."""
+    return "mean of all votes" if interval == "crowdmos" else "mean of the images' mean votes"
+
+
+def mos_interval(
+    ratings: Ratings, interval: str = "raters", level: float = 0.95, scale: Scale = ACR
+) -> Interval:
+    """The MOS of ``ratings`` with the named interval, kept on the scale.
+
+    Raises UsageError for an interval that INTERVALS doesn't know, StatisticsError for a MOS that
+    isn't on the scale.
+    """
+    if interval not in INTERVALS:
+        raise unknown_name("interval", interval, INTERVALS)
+    return on_scale(INTERVALS[interval](ratings, level), scale, ratings.score.size)
 
 
 def mos_table(
@@ -153,25 +215,24 @@ def mos_table(
     by: Sequence[str] = ("dataset", "method"),
     interval: str = "raters",
     level: float = 0.95,
+    scale: Scale = ACR,
 ) -> pd.DataFrame:
-    """MOS of every group of checked votes, one row a group, in the order of ``by``.
+    """MOS of every group of checked votes on ``scale``, one row a group, in the order of ``by``.
 
-    Columns: those of ``by``, ``mos`` (the interval's estimate, ``mean_of`` its unit), ``sd`` (of
-    the votes, n - 1), ``n_votes``, ``n_raters``, ``n_images``, and the fields of the Interval,
-    its method under ``interval``, and ``warning``, empty but for pooled votes. Raises UsageError
-    for an interval that INTERVALS doesn't know.
+    Columns: those of ``by``, ``mos`` (the interval's estimate) and ``mean_of`` (what it is the
+    mean of, in words), ``sd`` (of the votes, n - 1), ``n_votes``, ``n_raters``, ``n_images``, and
+    the fields of the Interval, its method under ``interval``, and ``warning``, empty but for
+    pooled votes. Raises UsageError for an interval that INTERVALS doesn't know.
     """
-    if interval not in INTERVALS:
-        raise unknown_name("interval", interval, INTERVALS)
     rows = []
     for key, group in opinions(votes).groupby(list(by), sort=True):
         ratings = Ratings.from_votes(group, ["dataset", "image"])
-        found = INTERVALS[interval](ratings, level)
+        found = mos_interval(ratings, interval, level, scale)
         fields = vars(found)
         fields = {name: fields[name] for name in fields if name != "method"}
         rows.append(
             dict(zip(by, key, strict=True))
-            | {"mos": found.estimate}
+            | {"mos": found.estimate, "mean_of": mean_of(interval)}
             | _summary(ratings)
             | fields
             | {"interval": found.method}
@@ -200,16 +261,19 @@ def _mean_group_variance(score: Floats, codes: Codes) -> float:
 
 
 def _pigeonhole_means(ratings: Ratings, resamples: int, generator: np.random.Generator) -> Floats:
-    shape = (ratings.n_raters, ratings.n_stimuli)
-    cells = (ratings.rater, ratings.stimulus)
+    """Means of the images' means, raters and images drawn anew; an image without votes is none."""
+    shape = (ratings.n_stimuli, ratings.n_raters)
+    cells = (ratings.stimulus, ratings.rater)
     sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
     counts = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
     means = []
     for start in range(0, resamples, 200):
         size = min(200, resamples - start)
-        raters = generator.multinomial(shape[0], np.full(shape[0], 1 / shape[0]), size).T
-        images = generator.multinomial(shape[1], np.full(shape[1], 1 / shape[1]), size).T
-        drawn = (raters * (counts @ images)).sum(axis=0)
-        total = (raters * (sums @ images)).sum(axis=0)
-        means.append(total[drawn > 0] / drawn[drawn > 0])
+        raters = generator.multinomial(shape[1], np.full(shape[1], 1 / shape[1]), size).T
+        images = generator.multinomial(shape[0], np.full(shape[0], 1 / shape[0]), size).T
+        drawn = counts @ raters
+        mean = np.divide(sums @ raters, drawn, out=np.zeros(drawn.shape), where=drawn > 0)
+        images = images * (drawn > 0)
+        seen = images.sum(axis=0)
+        means.append((images * mean).sum(axis=0)[seen > 0] / seen[seen > 0])
     return np.concatenate(means)

@@ -17,11 +17,12 @@ from scipy import sparse, special
 from scipy.sparse import csgraph
 
 from sreval.errors import StatisticsError
-from sreval.statistics.arrays import Floats
+from sreval.statistics.arrays import Floats, check_level
+from sreval.statistics.intervals import LEAST_UNITS, student_quantile
 from sreval.statistics.ratings import Ratings, group_mean
 
-Z_95 = 1.95996
-"""The normal quantile of the 95 % intervals, rounded as in the reference implementation."""
+ENOUGH_RATERS = 15
+"""Raters below which the likelihood often has no maximum, or the half widths are far too short."""
 
 _MAX_ITERATIONS = 1000
 _CONVERGED = 1e-8
@@ -33,7 +34,8 @@ _COLLAPSED = 0.01
 class BiasRemoved:
     """MOS after ITU-T P.913 clause 12.4.
 
-    ``stimuli``: mos, sd (n - 1), n, half_width at 95 %, by stimulus. ``bias``: by rater.
+    ``stimuli``: mos, sd (n - 1), n and the published 95 % half width, by stimulus; its normal
+    quantile is short for few raters. ``bias``: by rater.
     """
 
     stimuli: pd.DataFrame
@@ -48,7 +50,8 @@ class Recovery:
     zero over raters, and ``inconsistency`` (I,), the standard deviation of a rater's noise.
     ``excluded``: raters with a single vote, who leave no residual, and why. ``collapsed``: raters
     whose inconsistency went below 0.01. The likelihood has no bound there: with few votes a
-    stimulus such a rater's votes ARE the quality, and the result should not be used.
+    stimulus such a rater's votes ARE the quality, and the result should not be used. Every
+    interval is at ``level``.
     """
 
     of: Ratings
@@ -60,39 +63,88 @@ class Recovery:
     converged: bool
     excluded: dict[str, str]
     collapsed: tuple[Hashable, ...]
+    level: float = 0.95
 
     @cached_property
     def stimuli(self) -> pd.DataFrame:
-        """By stimulus: quality, n, and the 95 % half widths of the two published versions.
+        """By stimulus: quality, n, low, high, and the half widths of the two published versions.
 
         ``half_width_li2020`` comes from the inconsistency of the raters who voted (Li et al.
-        2020), ``half_width_p910`` from the residuals on that stimulus (P.910 Annex E).
+        2020), ``half_width_p910`` from the residuals on that stimulus (P.910 Annex E). Both take
+        the normal quantile and forget that bias and inconsistency are estimates too: they cover
+        less than they claim with few raters or stimuli. ``low`` and ``high`` are P.910's with
+        Student's t, n - 1 and the votes that the biases cost; NaN where a rater collapsed.
         """
-        n = np.bincount(self.of.stimulus)
+        n = np.bincount(self.of.stimulus).astype(np.float64)
         precision = _reciprocal(self.inconsistency**2)[self.of.rater]
         li2020 = _reciprocal(np.sqrt(np.bincount(self.of.stimulus, precision)))
+        per_rater = self.of.score.size / self.of.n_raters
+        half = np.full(n.size, np.nan)
+        if not self.collapsed:
+            enough = n >= LEAST_UNITS
+            t = student_quantile(n[enough] - 1, self.level)
+            error = self.deviation[enough] / np.sqrt(n[enough] - 1)
+            half[enough] = t * error * np.sqrt(per_rater / (per_rater - 1))
+        z = _normal_quantile(self.level)
         return pd.DataFrame(
             {
                 "quality": self.quality,
-                "n": n,
-                "half_width_li2020": Z_95 * li2020,
-                "half_width_p910": Z_95 * self.deviation / np.sqrt(n),
+                "n": n.astype(np.intp),
+                "low": self.quality - half,
+                "high": self.quality + half,
+                "half_width_li2020": z * li2020,
+                "half_width_p910": z * self.deviation / np.sqrt(n),
             },
             index=_index(self.of.stimuli),
         )
 
     @cached_property
     def raters(self) -> pd.DataFrame:
-        """By rater: bias, its 95 % half width, inconsistency with low and high of its own, n."""
+        """By rater: bias, inconsistency, n, and the published intervals of both.
+
+        These cover less than they claim: see ``rater_limits``.
+        """
         n, inconsistency = np.bincount(self.of.rater), self.inconsistency
+        tail = (1 - self.level) / 2
         return pd.DataFrame(
             {
                 "bias": self.bias,
-                "bias_half_width": Z_95 * inconsistency / np.sqrt(n),
+                "bias_half_width": _normal_quantile(self.level) * inconsistency / np.sqrt(n),
                 "inconsistency": inconsistency,
-                "inconsistency_low": np.sqrt(n / special.chdtri(n, 0.025)) * inconsistency,
-                "inconsistency_high": np.sqrt(n / special.chdtri(n, 0.975)) * inconsistency,
+                "inconsistency_low": np.sqrt(n / special.chdtri(n, tail)) * inconsistency,
+                "inconsistency_high": np.sqrt(n / special.chdtri(n, 1 - tail)) * inconsistency,
                 "n": n,
+            },
+            index=_index(self.of.raters),
+        )
+
+    @cached_property
+    def rater_limits(self) -> pd.DataFrame:
+        """By rater: bias_low, bias_high, inconsistency_low, inconsistency_high; NaN if collapsed.
+
+        A rater's n residuals have (n - 1)(1 - w) degrees of freedom: one is spent on the bias, and
+        the quality holds the rater's own votes with the weight w, the mean of 1 / inconsistency^2
+        over the sum of those who voted. Student's t and chi-square on these.
+        """
+        n = np.bincount(self.of.rater)
+        tail = (1 - self.level) / 2
+        half = low = high = np.full(n.size, np.nan)
+        if not self.collapsed:
+            precision = self.inconsistency**-2.0
+            total = np.bincount(self.of.stimulus, precision[self.of.rater])[self.of.stimulus]
+            weight = group_mean(precision[self.of.rater] / total, self.of.rater, n.size)
+            freedom = (n - 1) * (1 - weight)
+            freedom[freedom <= 0] = np.nan
+            squares = n * self.inconsistency**2
+            half = student_quantile(freedom, self.level) * np.sqrt(squares / freedom / n)
+            low = np.sqrt(squares / special.chdtri(freedom, tail))
+            high = np.sqrt(squares / special.chdtri(freedom, 1 - tail))
+        return pd.DataFrame(
+            {
+                "bias_low": self.bias - half,
+                "bias_high": self.bias + half,
+                "inconsistency_low": low,
+                "inconsistency_high": high,
             },
             index=_index(self.of.raters),
         )
@@ -105,19 +157,25 @@ def remove_bias(ratings: Ratings) -> BiasRemoved:
     unbiased = pd.Series(ratings.score - bias[ratings.rater]).groupby(ratings.stimulus)
     sd, n = unbiased.std(ddof=1).to_numpy(), unbiased.size().to_numpy()
     stimuli = pd.DataFrame(
-        {"mos": unbiased.mean().to_numpy(), "sd": sd, "n": n, "half_width": Z_95 * sd / np.sqrt(n)},
+        {
+            "mos": unbiased.mean().to_numpy(),
+            "sd": sd,
+            "n": n,
+            "half_width": _normal_quantile(0.95) * sd / np.sqrt(n),
+        },
         index=_index(ratings.stimuli),
     )
     return BiasRemoved(stimuli, pd.Series(bias, index=_index(ratings.raters), name="bias"))
 
 
-def recover(ratings: Ratings) -> Recovery:
+def recover(ratings: Ratings, level: float = 0.95) -> Recovery:
     """Alternating projection to the maximum of the model's likelihood (P.910 Annex E).
 
     Time and memory grow linearly in the votes, whatever share of the matrix they fill.
     Raises StatisticsError when no rater has two votes, or when raters and stimuli fall into
     parts without a common vote, between which bias and quality can't be told apart.
     """
+    check_level(level)
     full = _is_full(ratings) and ratings.n_stimuli > 1
     kept, excluded = (ratings, {}) if full else _with_residuals(ratings)
     centre = float(kept.score.mean())
@@ -142,6 +200,7 @@ def recover(ratings: Ratings) -> Recovery:
         collapsed=tuple(
             kept.raters[code] for code in np.flatnonzero(inconsistency < _COLLAPSED).tolist()
         ),
+        level=level,
     )
 
 
@@ -280,6 +339,11 @@ def _deviation(values: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp]],
     """Population standard deviation of ``values`` within each of ``n`` groups."""
     centred = values - group_mean(values, codes, n)[codes]
     return np.sqrt(group_mean(centred**2, codes, n))
+
+
+def _normal_quantile(level: float) -> float:
+    """Two-sided, to five decimals as in the reference implementation: 1.95996 at 95 %."""
+    return round(float(special.ndtri((1 + level) / 2)), 5)
 
 
 def _reciprocal(values: Floats) -> Floats:

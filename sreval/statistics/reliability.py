@@ -29,8 +29,8 @@ class SplitHalf:
     """Correlation of the MOS of two random halves of the raters, over random splits.
 
     ``correlation`` is the mean Pearson correlation; ``spearman_brown`` what it predicts for the
-    MOS of all raters, 2 r / (1 + r); ``low`` and ``high`` the 2.5 and 97.5 percentiles of the
-    correlation over the splits, which is no confidence interval.
+    MOS of all raters, 2 r / (1 + r); ``low`` and ``high`` the percentiles that hold ``level`` of
+    the splits' correlations, which is no confidence interval.
     """
 
     correlation: float
@@ -114,13 +114,16 @@ def sos_coefficient(ratings: Ratings, scale: Scale = ACR) -> float:
     return float((largest * variance).sum()) / norm if norm else math.nan
 
 
-def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
+def split_half(
+    ratings: Ratings, splits: int = 200, seed: int = 0, level: float = 0.95
+) -> SplitHalf:
     """Pearson correlation between the MOS of two halves of the raters, drawn ``splits`` times.
 
     An odd rater goes to either half by lot; stimuli without a vote in one of the halves are
     left out of that split. Raises StatisticsError with fewer than two raters, or when no
     split gives three stimuli whose MOS varies in both halves.
     """
+    check_level(level)
     if ratings.n_raters < 2:
         raise StatisticsError("One rater can't be split into halves.", "Two are needed.")
     generator = np.random.default_rng(seed)
@@ -146,7 +149,7 @@ def split_half(ratings: Ratings, splits: int = 200, seed: int = 0) -> SplitHalf:
             "Each half needs votes of more than one score on three common stimuli.",
         )
     mean = float(np.mean(found))
-    low, high = (float(q) for q in np.quantile(found, [0.025, 0.975]))
+    low, high = (float(q) for q in np.quantile(found, [(1 - level) / 2, (1 + level) / 2]))
     return SplitHalf(mean, _spearman_brown(mean, 2), low, high, found.size, ratings.n_raters)
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats
-from sreval.statistics.intervals import Interval, student_mean
-from sreval.statistics.votes import STIMULUS
+from sreval.statistics.intervals import Interval, on_scale, student_mean
+from sreval.statistics.votes import ACR, STIMULUS, Scale
 from sreval.statistics.wilcoxon import SignedRank, signed_rank
 
 
@@ -19,10 +19,11 @@ from sreval.statistics.wilcoxon import SignedRank, signed_rank
 class Retest:
     """Agreement of first and second votes.
 
-    ``exact`` and ``within_one`` are shares of ``n_pairs``; ``change`` is the mean of second
-    minus first over raters; ``kappa`` Cohen's with quadratic weights over all pairs, NaN when
-    all votes are one score; ``test`` the signed-rank test of the raters' mean second against
-    first votes; ``unpaired`` the repeats without a first vote.
+    ``exact`` and ``within_one`` are shares of ``n_pairs``; ``change`` is the mean over raters of
+    their mean second minus first vote, each on stimuli of their own; ``kappa`` Cohen's with
+    quadratic weights over all pairs, NaN when all votes are one score; ``test`` the signed-rank
+    test of the raters' mean second against first votes; ``unpaired`` the repeats without a first
+    vote.
     """
 
     n_pairs: int
@@ -52,7 +53,7 @@ def repeat_pairs(votes: pd.DataFrame) -> pd.DataFrame:
     return pairs.rename(columns={"score_first": "first", "score_second": "second"})
 
 
-def retest(votes: pd.DataFrame) -> Retest:
+def retest(votes: pd.DataFrame, scale: Scale = ACR, level: float = 0.95) -> Retest:
     """How well raters agree with themselves (Ledig et al. 2017, supplement: the pilot study).
 
     Raises StatisticsError when there is no repeat.
@@ -66,11 +67,7 @@ def retest(votes: pd.DataFrame) -> Retest:
         n_raters=len(by_rater),
         exact=float((change == 0).mean()),
         within_one=float((change.abs() <= 1).mean()),
-        change=student_mean(
-            by_rater["second"] - by_rater["first"],
-            unit="rater",
-            estimand="second minus first vote: these stimuli, raters in general",
-        ),
+        change=_change(by_rater["second"] - by_rater["first"], len(pairs), scale, level),
         kappa=weighted_kappa(
             pairs["first"].to_numpy(dtype=np.float64),
             pairs["second"].to_numpy(dtype=np.float64),
@@ -78,6 +75,14 @@ def retest(votes: pd.DataFrame) -> Retest:
         test=signed_rank(by_rater["second"], by_rater["first"]),
         unpaired=repeats - len(pairs),
     )
+
+
+def _change(by_rater: pd.Series, pairs: int, scale: Scale, level: float) -> Interval:
+    """Student's t over raters, kept on the scale that differences of two votes have."""
+    width = scale.high - scale.low
+    estimand = "second minus first vote, raters in general"
+    found = student_mean(by_rater, level, unit="rater", estimand=estimand)
+    return on_scale(found, Scale(-width, width), pairs, category=width / 4)
 
 
 def weighted_kappa(first: Floats, second: Floats) -> float:

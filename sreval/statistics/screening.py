@@ -17,7 +17,7 @@ from sreval.statistics.arrays import Floats
 from sreval.statistics.correlation import pearson, spearman
 from sreval.statistics.opinion import mos_table
 from sreval.statistics.ratings import Ratings, group_mean
-from sreval.statistics.votes import opinions, without_raters
+from sreval.statistics.votes import ACR, Scale, opinions, without_raters
 
 BT500 = "ITU-R BT.500-15 A1-2.3.1"
 VQEG = "VQEG Multimedia 2008, HDTV 2010"
@@ -142,17 +142,18 @@ def with_and_without(
     rejected: Iterable[str],
     by: Sequence[str] = ("dataset", "method"),
     interval: str = "raters",
+    scale: Scale = ACR,
 ) -> pd.DataFrame:
     """MOS of every group with all raters and without the rejected: both, their difference, n.
 
-    ``by`` and ``interval`` as in ``mos_table``; n counts votes. Raises UsageError for a rater
-    who isn't there, StatisticsError if nobody would be left.
+    ``by``, ``interval`` and ``scale`` as in ``mos_table``; n counts votes. Raises UsageError
+    for a rater who isn't there, StatisticsError if nobody would be left.
     """
     counted = opinions(votes)
     sides = [counted, without_raters(counted, rejected)]
     columns = []
     for name, side in zip(("all", "kept"), sides, strict=True):
-        found = mos_table(side, by, interval).set_index(list(by))
+        found = mos_table(side, by, interval, scale=scale).set_index(list(by))
         columns += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
     table = pd.concat(columns, axis=1)
     table["n_kept"] = table["n_kept"].fillna(0).astype(np.int64)

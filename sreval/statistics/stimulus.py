@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sreval.errors import unknown_name
 from sreval.statistics.arrays import Floats, check_level
+from sreval.statistics.intervals import LEAST_UNITS, student_quantile
 from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions
 
 ESTIMAND = "this stimulus, raters in general"
@@ -30,7 +30,8 @@ def stimulus_mos(
     """MOS of every stimulus, indexed by (dataset, image, method).
 
     Columns: mos, sd (n - 1), n, low, high, interval (the method in words). The interval is of
-    the name ``score`` or ``student``; one vote gives none. Raises UsageError for another name.
+    the name ``score`` or ``student``; fewer than LEAST_UNITS votes give none. Raises UsageError
+    for another name.
 
     ``score``: all expected scores that the votes don't contradict, |mos - m| <= t sqrt(a (high
     - m)(m - low) / n): Wilson's interval for the variance a (high - m)(m - low) of the SOS
@@ -58,7 +59,7 @@ def stimulus_mos(
 def student_limits(
     mos: Floats, sd: Floats, n: Floats, level: float = 0.95, scale: Scale = ACR
 ) -> tuple[Floats, Floats]:
-    """Student's t limits of stimuli with ``n`` votes each, all of shape (J,); NaN for one vote."""
+    """Student's t limits of stimuli with ``n`` votes each, of shape (J,); NaN for too few."""
     half = _quantile(n, level) * sd / np.sqrt(n)
     return mos - half, mos + half
 
@@ -94,5 +95,6 @@ STIMULUS_INTERVALS: dict[str, tuple[Limits, str]] = {
 
 def _quantile(n: Floats, level: float) -> Floats:
     quantile = np.full(n.size, np.nan)
-    quantile[n > 1] = stats.t.ppf((1 + level) / 2, n[n > 1] - 1)
+    enough = n >= LEAST_UNITS
+    quantile[enough] = student_quantile(n[enough] - 1, level)
     return quantile
