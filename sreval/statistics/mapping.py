@@ -20,7 +20,6 @@ _DIFFERENCE = 1e-5
 _REGULAR = 1e-12
 _ENOUGH = 1e-6
 _PATIENCE = 3
-_STARTS = 8
 
 
 def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -> Floats:
@@ -35,21 +34,16 @@ def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -
     x = (metric - metric.mean()) / deviation if deviation else np.zeros_like(metric)
     if mapping == "linear":
         return _linear(np.broadcast_to(x, weights.shape), mos, weights)
-    start = np.repeat(_start(x, mos)[:, None], weights.shape[0], axis=1)
+    start = np.repeat(_start(x, mos), weights.shape[0], axis=1)
     return _logistic(x, mos, weights, start)
 
 
 def _start(x: Floats, mos: Floats) -> Floats:
-    """Centre and log steepness of the best curve on all points alike, of a grid's best eight."""
-    grid = np.stack(np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-1.5, 2, 8)))
+    """Centre and log steepness, shape (2, 1), of a grid's best curve on all points alike."""
+    grid = np.stack(np.meshgrid(np.linspace(-2, 2, 17), np.linspace(-2, 2, 13)))
     at = _bounded(grid.reshape(2, -1))
-    everything = np.ones((at.shape[1], x.size))
-    loss = ((_curve(x, mos, everything, at) - mos) ** 2).sum(axis=1)
-    at = at[:, np.argsort(loss, kind="stable")[:_STARTS]]
-    everything = everything[:_STARTS]
-    mapped = _logistic(x, mos, everything, at)
-    loss = ((mapped - mos) ** 2).sum(axis=1)
-    return at[:, int(loss.argmin())]
+    loss = ((_curve(x, mos, np.ones((at.shape[1], x.size)), at) - mos) ** 2).sum(axis=1)
+    return at[:, [int(loss.argmin())]]
 
 
 def _logistic(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:

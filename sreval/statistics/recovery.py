@@ -24,6 +24,7 @@ from sreval.statistics.ratings import Ratings, group_mean
 ENOUGH_RATERS = 15
 """Raters below which the likelihood often has no maximum, or the half widths are far too short."""
 
+_ENOUGH_VOTES = 14
 _MAX_ITERATIONS = 1000
 _CONVERGED = 1e-8
 _LEAST_VARIANCE = 1e-8
@@ -65,6 +66,11 @@ class Recovery:
     collapsed: tuple[Hashable, ...]
     level: float = 0.95
 
+    @property
+    def _well_founded(self) -> bool:
+        """Whether limits cover what they claim: nobody collapsed, and raters cast enough votes."""
+        return not self.collapsed and self.of.score.size >= _ENOUGH_VOTES * self.of.n_raters
+
     @cached_property
     def stimuli(self) -> pd.DataFrame:
         """By stimulus: quality, n, low, high, and the half widths of the two published versions.
@@ -73,14 +79,15 @@ class Recovery:
         2020), ``half_width_p910`` from the residuals on that stimulus (P.910 Annex E). Both take
         the normal quantile and forget that bias and inconsistency are estimates too: they cover
         less than they claim with few raters or stimuli. ``low`` and ``high`` are P.910's with
-        Student's t, n - 1 and the votes that the biases cost; NaN where a rater collapsed.
+        Student's t, n - 1 and the votes that the biases cost; NaN where a rater collapsed or
+        raters cast fewer than 14 votes on average.
         """
         n = np.bincount(self.of.stimulus).astype(np.float64)
         precision = _reciprocal(self.inconsistency**2)[self.of.rater]
         li2020 = _reciprocal(np.sqrt(np.bincount(self.of.stimulus, precision)))
         per_rater = self.of.score.size / self.of.n_raters
         half = np.full(n.size, np.nan)
-        if not self.collapsed:
+        if self._well_founded:
             enough = n >= LEAST_UNITS
             t = student_quantile(n[enough] - 1, self.level)
             error = self.deviation[enough] / np.sqrt(n[enough] - 1)
@@ -120,16 +127,17 @@ class Recovery:
 
     @cached_property
     def rater_limits(self) -> pd.DataFrame:
-        """By rater: bias_low, bias_high, inconsistency_low, inconsistency_high; NaN if collapsed.
+        """By rater: bias_low, bias_high, inconsistency_low, inconsistency_high.
 
         A rater's n residuals have (n - 1)(1 - w) degrees of freedom: one is spent on the bias, and
         the quality holds the rater's own votes with the weight w, the mean of 1 / inconsistency^2
-        over the sum of those who voted. Student's t and chi-square on these.
+        over the sum of those who voted. Student's t and chi-square on these; NaN as
+        the limits in ``stimuli``.
         """
         n = np.bincount(self.of.rater)
         tail = (1 - self.level) / 2
         half = low = high = np.full(n.size, np.nan)
-        if not self.collapsed:
+        if self._well_founded:
             precision = self.inconsistency**-2.0
             total = np.bincount(self.of.stimulus, precision[self.of.rater])[self.of.stimulus]
             weight = group_mean(precision[self.of.rater] / total, self.of.rater, n.size)
