@@ -124,8 +124,10 @@ def metric_agreement(
     kept = values[finite]
     _check_variation(kept, columns)
     scenes = np.asarray(pd.factorize(stimuli.loc[finite, "scene"])[0], dtype=np.intp)
-    weights = without_each(scenes)
     n_scenes = int(scenes.max()) + 1
+    weights = without_each(scenes)
+    if n_scenes < LEAST_UNITS:
+        weights = weights[:1]
     samples = {
         name: _statistics(kept[:, i + 1] * (1 if higher else -1), kept[:, 0], weights, mapping)
         for i, (name, higher) in enumerate(metrics.items())
@@ -135,10 +137,10 @@ def metric_agreement(
         n_scenes=n_scenes,
         mapping=mapping,
         statistics={
-            name: {key: _interval(key, row, level) for key, row in found.items()}
+            name: {key: _interval(key, row, n_scenes, level) for key, row in found.items()}
             for name, found in samples.items()
         },
-        differences=_differences(samples, statistic, level),
+        differences=_differences(samples, statistic, n_scenes, level),
         excluded={"a missing or infinite value": int((~finite).sum())},
     )
 
@@ -157,25 +159,24 @@ def _statistics(
     }
 
 
-def _jackknife(values: Floats) -> tuple[float, float, int]:
-    """Mean of the pseudo-values, its standard error, and the number of scenes.
+def _jackknife(values: Floats, scenes: int) -> tuple[float, float]:
+    """Mean of the pseudo-values and its standard error.
 
     ``values``: of all scenes, then of all but each one. The error divides the pseudo-values'
     standard deviation by sqrt(scenes - 1); NaN with few scenes or a value that isn't finite.
     """
-    scenes = values.size - 1
     if scenes < LEAST_UNITS or not np.isfinite(values).all():
-        return math.nan, math.nan, scenes
+        return math.nan, math.nan
     pseudo = scenes * values[0] - (scenes - 1) * values[1:]
-    return float(pseudo.mean()), float(pseudo.std(ddof=1)) / math.sqrt(scenes - 1), scenes
+    return float(pseudo.mean()), float(pseudo.std(ddof=1)) / math.sqrt(scenes - 1)
 
 
-def _interval(statistic: str, values: Floats, level: float) -> Interval:
+def _interval(statistic: str, values: Floats, scenes: int, level: float) -> Interval:
     forth, back = _SCALES[statistic]
     estimate = float(values[0])
     distance = values if statistic == "rmse" else 1 - np.abs(values)
     perfect = distance < _PERFECT
-    middle, error, scenes = _jackknife(forth(np.where(perfect, np.nan, values)))
+    middle, error = _jackknife(forth(np.where(perfect, np.nan, values)), scenes)
     half = float(student_quantile(scenes - 1, level)) * error
     low, high = float(back(middle - half)), float(back(middle + half))
     return Interval(
@@ -185,11 +186,11 @@ def _interval(statistic: str, values: Floats, level: float) -> Interval:
 
 
 def _differences(
-    samples: dict[str, dict[str, Floats]], statistic: str, level: float
+    samples: dict[str, dict[str, Floats]], statistic: str, scenes: int, level: float
 ) -> tuple[MetricDifference, ...]:
     pairs = list(itertools.combinations(samples, 2))
     found = [
-        _difference(samples[a][statistic] - samples[b][statistic], statistic, level)
+        _difference(samples[a][statistic] - samples[b][statistic], statistic, scenes, level)
         for a, b in pairs
     ]
     adjusted = holm([p for _, p in found])
@@ -199,8 +200,10 @@ def _differences(
     )
 
 
-def _difference(values: Floats, statistic: str, level: float) -> tuple[Interval, float]:
-    middle, error, scenes = _jackknife(values)
+def _difference(
+    values: Floats, statistic: str, scenes: int, level: float
+) -> tuple[Interval, float]:
+    middle, error = _jackknife(values, scenes)
     if error < _PERFECT:
         middle = error = math.nan
     half = float(student_quantile(scenes - 1, level)) * error
