@@ -31,7 +31,7 @@ METRICS = {"good": True, "poor": True, "down": False}
 
 def test_estimates_agree_with_scipy() -> None:
     table = stimuli()
-    result = metric_agreement(table, METRICS, mapping="linear", resamples=50)
+    result = metric_agreement(table, METRICS, mapping="linear")
     for name, higher in METRICS.items():
         turned = table[name] * (1 if higher else -1)
         found = result.statistics[name]
@@ -46,7 +46,7 @@ def test_estimates_agree_with_scipy() -> None:
 
 
 def test_the_metric_that_follows_better_is_told_apart() -> None:
-    result = metric_agreement(stimuli(), METRICS, resamples=200)
+    result = metric_agreement(stimuli(), METRICS)
     first = result.differences[0]
     assert (first.first, first.second) == ("good", "poor")
     assert first.difference.low > 0
@@ -55,7 +55,7 @@ def test_the_metric_that_follows_better_is_told_apart() -> None:
 
 
 def test_a_metric_turned_the_wrong_way_has_negative_correlations() -> None:
-    result = metric_agreement(stimuli(), {"good": False}, resamples=50)
+    result = metric_agreement(stimuli(), {"good": False})
     found = result.statistics["good"]
     assert found["plcc"].estimate < -0.9
     assert found["srocc"].estimate < -0.9
@@ -69,8 +69,8 @@ def test_versions_of_one_scene_are_not_counted_as_independent() -> None:
         mos=(scene + 0.1 * generator.normal(size=(12, 6))).ravel(),
         good=(scene * 0.3 + generator.normal(size=(12, 1)) + np.zeros(6)).ravel(),
     )
-    together = metric_agreement(table, {"good": True}, resamples=400)
-    apart = metric_agreement(table.assign(scene=range(72)), {"good": True}, resamples=400)
+    together = metric_agreement(table, {"good": True})
+    apart = metric_agreement(table.assign(scene=range(72)), {"good": True})
     widths = [r.statistics["good"]["srocc"].half_width for r in (together, apart)]
     assert widths[0] > 1.8 * widths[1]
 
@@ -81,7 +81,6 @@ def test_equal_metrics_are_rarely_told_apart() -> None:
             stimuli(seed, scenes=15, worse=1.0),
             {"good": True, "poor": True},
             mapping="linear",
-            resamples=100,
         )
         .differences[0]
         .p
@@ -94,13 +93,79 @@ def test_equal_metrics_are_rarely_told_apart() -> None:
 def test_infinite_values_are_left_out_for_all_metrics() -> None:
     table = stimuli()
     table.loc[[3, 40], "good"] = [math.inf, math.nan]
-    result = metric_agreement(table, METRICS, resamples=20)
+    result = metric_agreement(table, METRICS)
     assert result.n == 118
     assert result.excluded == {"a missing or infinite value": 2}
 
 
+def brute_force(table: pd.DataFrame, level: float) -> tuple[float, float]:
+    """Fisher's z of Spearman's rho, scene by scene left out, by scipy and loops."""
+
+    def z(rows: pd.DataFrame) -> float:
+        return float(np.arctanh(stats.spearmanr(rows["good"], rows["mos"]).statistic))
+
+    scenes = table["scene"].unique()
+    n = len(scenes)
+    pseudo = [n * z(table) - (n - 1) * z(table[table["scene"] != scene]) for scene in scenes]
+    half = stats.t.ppf((1 + level) / 2, n - 1) * np.std(pseudo, ddof=1) / np.sqrt(n - 1)
+    return float(np.tanh(np.mean(pseudo) - half)), float(np.tanh(np.mean(pseudo) + half))
+
+
+@pytest.mark.parametrize("level", [0.9, 0.99])
+def test_the_interval_is_the_jackknife_of_fishers_z_over_scenes(level: float) -> None:
+    table = stimuli(scenes=7)
+    found = metric_agreement(table, {"good": True}, mapping="linear", level=level)
+    rho = found.statistics["good"]["srocc"]
+    assert (rho.low, rho.high) == pytest.approx(brute_force(table, level), abs=1e-9)
+    assert (rho.level, rho.n, rho.unit) == (level, 7, "scene")
+
+
+@pytest.mark.parametrize("scenes", [5, 14])
+def test_few_scenes_are_covered(scenes: int) -> None:
+    """Scenes drawn from 1500, of which the agreement is known; the bootstrap covered 54 to 85 %."""
+    everything = stimuli(3, scenes=1500, versions=4, worse=2.0)
+    everything["scene"] = np.repeat(np.arange(1500), 4)
+    whole = everything.assign(scene=0)
+    truth = metric_agreement(whole, {"poor": True}, mapping="linear").statistics["poor"]
+    generator = np.random.default_rng(1)
+    hits = []
+    for _ in range(150):
+        own = everything[everything["scene"].isin(generator.choice(1500, scenes, replace=False))]
+        found = metric_agreement(own, {"poor": True}, mapping="linear").statistics["poor"]
+        hits.append([found[k].low <= truth[k].estimate <= found[k].high for k in truth])
+    assert np.min(np.mean(hits, axis=0)) > 0.88
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_interval_and_test_of_two_metrics_never_contradict_each_other(level: float) -> None:
+    for seed in range(25):
+        table = stimuli(seed, scenes=6, versions=4, worse=1.5)
+        for found in metric_agreement(table, METRICS, mapping="linear", level=level).differences:
+            excludes_zero = not found.difference.low <= 0 <= found.difference.high
+            assert excludes_zero == (found.p < 1 - level)
+
+
+def test_a_perfect_metric_gives_no_interval() -> None:
+    table = stimuli(scenes=6).assign(good=lambda t: 3 * t["mos"], poor=lambda t: t["mos"] ** 3)
+    found = metric_agreement(table, {"good": True, "poor": True}, mapping="linear")
+    for name in ("plcc", "srocc", "krocc"):
+        assert found.statistics["good"][name].estimate == pytest.approx(1)
+        assert math.isnan(found.statistics["good"][name].low)
+    assert found.statistics["good"]["rmse"].estimate == pytest.approx(0, abs=1e-9)
+    assert math.isnan(found.statistics["good"]["rmse"].high)
+    assert math.isnan(found.differences[0].p)
+
+
+def test_two_scenes_give_estimates_without_intervals() -> None:
+    result = metric_agreement(stimuli(scenes=2, versions=9), {"good": True})
+    for found in result.statistics["good"].values():
+        assert math.isfinite(found.estimate)
+        assert math.isnan(found.low)
+
+
 def test_one_scene_gives_no_interval() -> None:
     result = metric_agreement(stimuli(scenes=1, versions=9), {"good": True, "poor": True})
+    assert result.statistics["good"]["plcc"].estimate > 0
     assert math.isnan(result.statistics["good"]["srocc"].low)
     assert math.isnan(result.differences[0].p)
 

@@ -4,11 +4,11 @@ from scipy import stats
 
 from sreval.statistics import correlation
 from sreval.statistics.correlation import (
-    cluster_weights,
     kendall,
     pearson,
     root_mean_square,
     spearman,
+    without_each,
 )
 
 GENERATOR = np.random.default_rng(0)
@@ -43,18 +43,20 @@ def test_no_variation_is_no_correlation() -> None:
         assert np.isnan(found).tolist() == [True, False]
 
 
-def test_clusters_are_drawn_whole() -> None:
-    clusters = np.array([0, 0, 1, 2, 2, 2])
-    weights = cluster_weights(clusters, 50, np.random.default_rng(0))
-    assert (weights[:, 0] == weights[:, 1]).all()
-    assert (weights[:, 3:] == weights[:, 3:4]).all()
-    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+def test_clusters_are_left_out_whole() -> None:
+    weights = without_each(np.array([0, 0, 1, 2, 2, 2]))
+    assert weights.tolist() == [
+        [1, 1, 1, 1, 1, 1],
+        [0, 0, 1, 1, 1, 1],
+        [1, 1, 0, 1, 1, 1],
+        [1, 1, 1, 0, 0, 0],
+    ]
 
 
 def test_kendall_is_the_same_by_pairs_and_by_sorting(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(5)
     x, y = generator.integers(0, 9, (2, 60)).astype(float)
-    weights = cluster_weights(np.arange(60) // 3, 20, generator)
+    weights = generator.integers(0, 4, (20, 60)).astype(float)
     by_pairs = correlation.kendall(x, y, weights)
     monkeypatch.setattr(correlation, "MOST_PAIRED", 10)
     assert correlation.kendall(x, y, weights) == pytest.approx(by_pairs, abs=1e-12)

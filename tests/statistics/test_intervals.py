@@ -2,10 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from sreval.errors import StatisticsError
-from sreval.statistics.intervals import Interval, bootstrap_mean, student_mean
+from sreval.statistics.intervals import Interval, limits_on_scale, student_mean
+from sreval.statistics.votes import ACR, Scale
 
 VALUES = np.array([3.1, 2.7, 4.4, 3.9, 2.2, 3.3, 4.1])
 
@@ -17,45 +20,86 @@ def test_student_agrees_with_scipy() -> None:
     assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-12)
 
 
-def test_bootstrap_agrees_with_the_enumeration_of_all_resamples() -> None:
-    values = VALUES[:4]
-    grid = np.stack(np.meshgrid(*[values] * 4), axis=-1).reshape(-1, 4).mean(axis=1)
-    tail = stats.norm.cdf(-math.sqrt(4 / 3) * stats.t.ppf(0.975, 3))
-    low, high = np.quantile(grid, [tail, 1 - tail])
-    interval = bootstrap_mean(values, resamples=200_000)
-    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.05)
+def test_two_values_give_no_interval() -> None:
+    assert math.isnan(student_mean([3.0, 5.0]).low)
+    assert math.isfinite(student_mean([3.0, 5.0, 4.0]).low)
 
 
-def test_bootstrap_covers_what_it_claims_on_few_values() -> None:
-    generator = np.random.default_rng(3)
-    samples = generator.normal(size=(400, 14))
-    hits = 0
-    for sample in samples:
-        interval = bootstrap_mean(sample, resamples=800)
-        hits += interval.low <= 0 <= interval.high
-    assert 0.91 <= hits / 400 <= 0.98
+@pytest.mark.parametrize("n", [3, 5])
+def test_few_values_are_covered_as_claimed(n: int) -> None:
+    values = np.random.default_rng(n).normal(size=(1000, n))
+    found = [student_mean(row) for row in values]
+    assert np.mean([i.low <= 0 <= i.high for i in found]) > 0.935
 
 
-def test_bootstrap_depends_on_the_seed_alone() -> None:
-    assert bootstrap_mean(VALUES, seed=5) == bootstrap_mean(VALUES, seed=5)
-    assert bootstrap_mean(VALUES, seed=5).low != bootstrap_mean(VALUES, seed=6).low
+def limits(mean: float, half: float, least: float, scale: Scale = ACR) -> tuple[float, float]:
+    low, high = limits_on_scale(mean, half, least, scale)
+    return float(low), float(high)
 
 
-@pytest.mark.parametrize("method", [student_mean, bootstrap_mean])
+@given(st.floats(1, 5), st.floats(0, 3), st.floats(1e-6, 1))
+def test_limits_stay_on_the_scale_and_have_a_width(mean: float, half: float, least: float) -> None:
+    low, high = limits(mean, half, least)
+    assert 1 <= low <= mean <= high <= 5
+    assert high > low
+    wider = limits(mean, half * 1.1 + 0.01, least)
+    assert wider[0] <= low
+    assert wider[1] >= high
+
+
+@given(st.floats(2, 4), st.floats(0.2, 2))
+def test_limits_away_from_the_ends_are_students(mean: float, half: float) -> None:
+    low, high = limits(mean, half, 0.1)
+    if mean - half >= 2:
+        assert low == pytest.approx(mean - half, rel=1e-12)
+    if mean + half <= 4:
+        assert high == pytest.approx(mean + half, rel=1e-12)
+
+
+HUNDREDTHS = st.integers(100, 500).map(lambda n: n / 100)
+
+
+@given(HUNDREDTHS, st.floats(0.05, 2))
+def test_limits_solve_their_equation(mean: float, half: float) -> None:
+    """(mean - m)^2 = k min(m - 1, 5 - m, 1), found here by bisection."""
+    k = max(half**2 / max(min(mean - 1, 5 - mean, 1), 1e-300) if 1 < mean < 5 else 0, 0.01)
+
+    def excess(m: float) -> float:
+        return (mean - m) ** 2 - k * min(m - 1, 5 - m, 1)
+
+    low, high = limits(mean, half, 0.1)
+    if mean > 1:
+        assert low == pytest.approx(optimize.brentq(excess, 1, mean - 1e-6), abs=1e-6)
+    if mean < 5:
+        assert high == pytest.approx(optimize.brentq(excess, mean + 1e-6, 5), abs=1e-6)
+
+
+@given(HUNDREDTHS, st.floats(0, 2))
+def test_a_scale_is_only_a_unit(mean: float, half: float) -> None:
+    wide = limits(25 * (mean - 1), 25 * half, 2.5, Scale(0, 100))
+    narrow = limits(mean, half, 0.1)
+    assert wide == pytest.approx([25 * (limit - 1) for limit in narrow], abs=1e-6)
+
+
+def test_a_mean_off_the_scale_is_refused() -> None:
+    with pytest.raises(StatisticsError, match=r"37\.5 lies outside 1\.\.5"):
+        limits(37.5, 1.0, 0.1)
+
+
 class TestDegenerate:
-    def test_one_value_gives_no_interval(self, method: object) -> None:
-        interval = _call(method, [3.0])
+    def test_one_value_gives_no_interval(self) -> None:
+        interval = _call([3.0])
         assert interval.estimate == 3.0
         assert math.isnan(interval.low)
         assert math.isnan(interval.high)
 
-    def test_identical_values_give_width_zero(self, method: object) -> None:
-        interval = _call(method, [0.1] * 7)
+    def test_identical_values_give_width_zero(self) -> None:
+        interval = _call([0.1] * 7)
         assert interval.low == interval.high == interval.estimate == pytest.approx(0.1)
 
-    def test_infinite_values_give_an_infinite_mean_and_no_interval(self, method: object) -> None:
+    def test_infinite_values_give_an_infinite_mean_and_no_interval(self) -> None:
         for values in ([math.inf] * 5, [30.0, math.inf, 28.0]):
-            interval = _call(method, values)
+            interval = _call(values)
             assert interval.estimate == math.inf
             assert math.isnan(interval.low)
             assert math.isnan(interval.high)
@@ -69,23 +113,16 @@ class TestDegenerate:
             ([[1.0, 2.0]], r"shape \(1, 2\)"),
         ],
     )
-    def test_refuses(self, method: object, values: list[float], message: str) -> None:
+    def test_refuses(self, values: list[float], message: str) -> None:
         with pytest.raises(StatisticsError, match=message):
-            _call(method, values)
+            _call(values)
 
-    def test_refuses_a_level_in_percent(self, method: object) -> None:
+    def test_refuses_a_level_in_percent(self) -> None:
         with pytest.raises(StatisticsError, match="got 95"):
-            _call(method, [1.0, 2.0], 95)
+            _call([1.0, 2.0], 95)
 
 
-def test_the_bootstrap_refuses_no_resamples() -> None:
-    with pytest.raises(StatisticsError, match="got 0"):
-        bootstrap_mean(VALUES, resamples=0)
-
-
-def _call(method: object, values: object, level: float = 0.95) -> Interval:
-    assert callable(method)
-    interval = method(values, level, unit="image", estimand="mean of new images")
-    assert isinstance(interval, Interval)
+def _call(values: list[float], level: float = 0.95) -> Interval:
+    interval = student_mean(values, level, unit="image", estimand="mean of new images")
     assert (interval.unit, interval.estimand) == ("image", "mean of new images")
     return interval

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -13,6 +13,8 @@ from sreval.statistics.opinion import (
     INTERVALS,
     bootstrap_two_way,
     crowdmos,
+    mean_of,
+    mos_interval,
     mos_table,
     over_images,
     over_raters,
@@ -20,7 +22,7 @@ from sreval.statistics.opinion import (
 )
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.votes import check_votes
-from tests.statistics.builders import random_votes, votes_table
+from tests.statistics.builders import random_votes
 
 
 def test_crowdmos_reaches_the_published_figures(blizzard: Floats, expected: Any) -> None:
@@ -74,38 +76,119 @@ def test_two_way_bootstrap_is_as_wide_as_its_exact_variance() -> None:
 
 
 @pytest.mark.parametrize("name", INTERVALS)
-def test_degenerate_votes(name: str) -> None:
-    equal = INTERVALS[name](Ratings.from_matrix(np.full((4, 3), 2.0)), 0.95)
-    assert (equal.estimate, equal.low, equal.high) == (2.0, 2.0, 2.0)
-    single = INTERVALS[name](Ratings.from_matrix([[4.0]]), 0.95)
-    assert single.estimate == 4.0
-    assert math.isnan(single.low)
-    assert math.isnan(single.high)
+def test_few_units_give_no_interval(name: str) -> None:
+    for matrix in ([[4.0]], np.arange(1.0, 5).reshape(2, 2)):
+        found = mos_interval(Ratings.from_matrix(matrix), name)
+        assert found.estimate == np.mean(matrix)
+        if name != "pooled" or found.n < 3:
+            assert math.isnan(found.low)
+            assert math.isnan(found.high)
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+@pytest.mark.parametrize("score", [1.0, 2.0, 5.0])
+def test_unanimous_votes_leave_room_within_the_scale(name: str, score: float) -> None:
+    found = mos_interval(Ratings.from_matrix(np.full((5, 12), score)), name)
+    assert found.estimate == score
+    assert 1 <= found.low <= score <= found.high <= 5
+    assert 0.01 < found.high - found.low < 0.6
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_on_a_complete_table_of_mid_scores_the_interval_is_the_plain_one(name: str) -> None:
+    ratings = Ratings.from_matrix(np.clip(two_way(4, 60, 25), 1, 5))
+    plain, found = INTERVALS[name](ratings, 0.9), mos_interval(ratings, name, 0.9)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-12)
+
+
+def simulated(quality: float, images: int, raters: int, generator: np.random.Generator) -> Floats:
+    """Rounded and clipped votes of attentive raters with tastes of their own."""
+    hidden = quality + generator.normal(0, 0.4, raters) + generator.normal(0, 0.5, (images, 1))
+    return np.clip(np.rint(hidden + generator.normal(0, 0.6, (images, raters))), 1, 5)
+
+
+@pytest.mark.parametrize(("name", "quality"), [("raters", 0.3), ("images", 0.9)])
+def test_few_images_near_the_end_are_covered(name: str, quality: float) -> None:
+    generator = np.random.default_rng(8)
+    population = simulated(quality, 3000, 3000, generator)
+    truth, hits = population.mean(), []
+    for _ in range(400):
+        images = generator.choice(3000, 5, replace=False)
+        raters = generator.choice(3000, 12, replace=False)
+        truth = population[images].mean() if name == "raters" else population[:, raters].mean()
+        votes = population[np.ix_(images, raters)]
+        found = mos_interval(Ratings.from_matrix(votes), name)
+        hits.append(found.low <= truth <= found.high)
+    assert np.mean(hits) > 0.915
+
+
+def unequal_views() -> Ratings:
+    """Ten raters of image 0, five each of images 1 and 2."""
+    matrix = np.full((3, 10), np.nan)
+    matrix[0], matrix[1, :5], matrix[2, 5:] = 5, 1, 1
+    return Ratings.from_matrix(matrix)
+
+
+def test_images_weigh_alike_whatever_the_interval_is_over() -> None:
+    found = {name: mos_interval(unequal_views(), name).estimate for name in INTERVALS}
+    images = pytest.approx(7 / 3)
+    assert found == {
+        "raters": images, "images": images, "pooled": images, "bootstrap": images, "crowdmos": 3,
+    }  # fmt: skip
+    assert mean_of("raters") == "mean of the images' mean votes"
+    assert mean_of("crowdmos") == "mean of all votes"
+
+
+def incomplete(seed: int, seen: float = 0.7) -> Floats:
+    matrix = two_way(seed, 20, 10)
+    matrix[np.random.default_rng(0).random(matrix.shape) > seen] = np.nan
+    return matrix
 
 
 def test_missing_votes() -> None:
-    matrix = two_way(3, 20, 10)
-    matrix[np.random.default_rng(0).random(matrix.shape) < 0.3] = np.nan
+    matrix = incomplete(3)
     ratings = Ratings.from_matrix(matrix)
-    for interval in INTERVALS.values():
-        found = interval(ratings, 0.95)
+    for name in INTERVALS:
+        found = mos_interval(ratings, name)
         assert found.low < found.estimate < found.high
-    assert over_raters(ratings).estimate == pytest.approx(np.nanmean(matrix, axis=0).mean())
+        mean = np.nanmean(matrix) if name == "crowdmos" else np.nanmean(matrix, axis=1).mean()
+        assert found.estimate == pytest.approx(mean, rel=1e-12)
 
 
-def by_hand(votes: list[tuple[str, str, int]], interval: str) -> float:
-    """The MOS written out in loops; ``votes`` are (rater, image, score)."""
-    place = {"raters": 0, "images": 1}.get(interval)
-    if place is None:
-        return sum(vote[2] for vote in votes) / len(votes)
-    groups: dict[str, list[int]] = {}
-    for vote in votes:
-        groups.setdefault(str(vote[place]), []).append(vote[2])
-    return sum(sum(g) / len(g) for g in groups.values()) / len(groups)
+def test_the_error_over_raters_is_near_the_jackknifes() -> None:
+    """Leaving out rater by rater, n / (n - 1) apart: an independent way to the same variance."""
+    for seed in range(4):
+        matrix = incomplete(seed)
+        without = [np.nanmean(np.delete(matrix, i, 1), axis=1).mean() for i in range(10)]
+        jackknife = math.sqrt(0.9 * float(((np.array(without) - np.mean(without)) ** 2).sum()))
+        found = over_raters(Ratings.from_matrix(matrix))
+        share = np.nansum(~np.isnan(matrix) / (~np.isnan(matrix)).sum(axis=1)[:, None], axis=0) / 20
+        t = stats.t.ppf(0.975, 1 / (share**2).sum() - 1)
+        assert found.half_width / t == pytest.approx(jackknife, rel=0.1)
 
 
+def test_raters_in_general_are_covered_where_plans_are_incomplete() -> None:
+    generator, hits = np.random.default_rng(5), []
+    for _ in range(400):
+        latent = 3 + generator.normal(0, 0.6, (14, 1)) + generator.normal(0, 0.4, 400)
+        votes = np.clip(np.rint(latent + generator.normal(0, 0.6, latent.shape)), 1, 5)
+        own = votes[:, :12].copy()
+        own[generator.random(own.shape) > np.linspace(0.1, 0.9, 14)[:, None]] = np.nan
+        kept = ~np.isnan(own).all(axis=1)
+        found = mos_interval(Ratings.from_matrix(own))
+        hits.append(found.low <= votes[kept].mean() <= found.high)
+    assert np.mean(hits) > 0.92
+
+
+def test_single_votes_on_every_image_say_nothing_about_raters() -> None:
+    found = mos_interval(Ratings.from_matrix(np.where(np.eye(4) > 0, 3.0, np.nan)))
+    assert found.estimate == 3
+    assert math.isnan(found.low)
+
+
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.9))
-def test_a_mos_is_what_its_interval_is_around_however_many_votes_a_unit_has(
+def test_a_mos_is_the_mean_its_label_says_however_many_votes_a_unit_has(
     seed: int, seen: float
 ) -> None:
     made = random_votes(seed, seen=seen)
@@ -113,22 +196,14 @@ def test_a_mos_is_what_its_interval_is_around_however_many_votes_a_unit_has(
     votes = check_votes(made)
     for name in INTERVALS:
         if name == "bootstrap":
-            continue  # its estimate is crowdmos'; it takes long
+            continue  # its estimate is that of the others; it takes long
         for row in mos_table(votes, interval=name).to_dict("records"):
             own = votes[votes["method"] == row["method"]]
-            cells = own[["rater", "image", "score"]].itertuples(index=False, name=None)
-            assert row["mos"] == pytest.approx(by_hand(list(cells), name), rel=1e-12)
+            by_image = own.groupby("image")["score"].mean()
+            expected = own["score"].mean() if name == "crowdmos" else by_image.mean()
+            assert row["mos"] == pytest.approx(expected, rel=1e-12)
             if not math.isnan(row["low"]):
-                assert (row["low"] + row["high"]) / 2 == pytest.approx(row["mos"], rel=1e-9)
-
-
-def test_two_raters_of_unequal_diligence_count_alike() -> None:
-    scores = np.array([[[1.0, 5.0], [1.0, np.nan], [1.0, np.nan], [1.0, np.nan]]])
-    votes = check_votes(votes_table(scores))
-    found = {name: mos_table(votes, interval=name)["mos"].iloc[0] for name in INTERVALS}
-    assert found == {
-        "raters": 3.0, "images": 1.5, "pooled": 1.8, "crowdmos": 1.8, "bootstrap": 1.8,
-    }  # fmt: skip
+                assert 1 <= row["low"] <= row["mos"] <= row["high"] <= 5
 
 
 def test_a_rater_with_one_vote_counts_as_a_rater() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats
@@ -132,3 +132,57 @@ def test_time_grows_with_the_votes_and_not_with_the_matrix() -> None:
         result = recover(ratings)
         seconds.append((time.process_time() - start) / result.iterations)
     assert seconds[1] < 8 * seconds[0] + 0.05
+
+
+def model_votes(seed: int, stimuli: int, raters: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Votes of the model itself, with the quality, bias and noise they were made of."""
+    generator = np.random.default_rng(seed)
+    quality = 3 + generator.normal(0, 0.6, stimuli)
+    bias, noise = generator.normal(0, 0.3, raters), 0.6 * np.exp(generator.normal(0, 0.2, raters))
+    votes = quality[:, None] + bias + noise * generator.normal(size=(stimuli, raters))
+    return votes, quality + bias.mean(), bias - bias.mean(), noise
+
+
+def test_the_limits_cover_what_they_claim_where_the_published_ones_fall_short() -> None:
+    found = []
+    for seed in range(40):
+        votes, quality, bias, noise = model_votes(seed, 40, 12)
+        made = recover(Ratings.from_matrix(votes))
+        if made.collapsed:
+            continue
+        stimuli, raters, limits = made.stimuli, made.raters, made.rater_limits
+        error = np.abs(stimuli["quality"] - quality)
+        inside = (limits["inconsistency_low"] <= noise) & (noise <= limits["inconsistency_high"])
+        published = (raters["inconsistency_low"] <= noise) & (noise <= raters["inconsistency_high"])
+        found.append([
+            (error <= stimuli["high"] - stimuli["quality"]).mean(),
+            ((limits["bias_low"] <= bias) & (bias <= limits["bias_high"])).mean(),
+            inside.mean(),
+            (error <= stimuli["half_width_li2020"]).mean(),
+            published.mean(),
+        ])  # fmt: skip
+    assert len(found) > 30
+    share = np.mean(found, axis=0)
+    assert share[:3].min() > 0.93
+    assert share[3:].max() < 0.93
+
+
+def test_every_interval_obeys_the_level() -> None:
+    votes = model_votes(0, 30, 15)[0]
+    wide, narrow = (recover(Ratings.from_matrix(votes), level) for level in (0.99, 0.8))
+    ratio = stats.norm.ppf(0.995) / stats.norm.ppf(0.9)
+    for name in ("half_width_li2020", "half_width_p910"):
+        widths = wide.stimuli[name] / narrow.stimuli[name]
+        assert widths.to_numpy() == pytest.approx(np.full(30, ratio), rel=1e-4)
+    assert (wide.stimuli["low"] < narrow.stimuli["low"]).all()
+    assert (wide.raters["inconsistency_high"] > narrow.raters["inconsistency_high"]).all()
+    assert (wide.rater_limits["bias_low"] < narrow.rater_limits["bias_low"]).all()
+
+
+def test_no_limits_where_a_rater_collapsed_or_votes_are_few() -> None:
+    collapsed = recover(Ratings.from_matrix(model_votes(1, 14, 3)[0]))
+    assert collapsed.collapsed
+    few = recover(Ratings.from_matrix(model_votes(2, 6, 40)[0]))
+    for found in (collapsed, few):
+        assert found.stimuli[["low", "high"]].isna().all(axis=None)
+        assert found.rater_limits.filter(like="inconsistency").isna().all(axis=None)

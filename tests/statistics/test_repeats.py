@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sreval.errors import StatisticsError
 from sreval.statistics.repeats import retest, weighted_kappa
@@ -29,6 +30,20 @@ def test_identical_votes_show_no_change() -> None:
     votes = check_votes(pd.concat([first.assign(kind="vote"), first.assign(kind="repeat")]))
     result = retest(votes)
     assert (result.exact, result.kappa, result.test.p) == (1, 1, 1)
+    assert result.change.low < 0 < result.change.high
+
+
+def test_the_change_obeys_the_level_and_is_students() -> None:
+    first = random_votes(methods=2, images=6, raters=12)
+    moved = np.random.default_rng(1).integers(-1, 2, len(first))
+    second = first.assign(kind="repeat", score=(first["score"] + moved).clip(1, 5))
+    votes = check_votes(pd.concat([first.assign(kind="vote"), second]))
+    by_rater = (second["score"] - first["score"]).groupby(first["rater"]).mean()
+    for level in (0.9, 0.99):
+        change = retest(votes, level=level).change
+        expected = stats.t.interval(level, 11, loc=by_rater.mean(), scale=stats.sem(by_rater))
+        assert (change.low, change.high) == pytest.approx(expected, abs=1e-12)
+        assert change.level == level
 
 
 def test_repeats_without_a_first_vote_are_counted() -> None:
