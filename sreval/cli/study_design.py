@@ -166,10 +166,11 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     rows = []
     for made in found.tests:
         least = "–" if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
-        many, units = "s" * (made.comparisons != 1), f"{made.unit}{'s' * (made.n != 1)}"
+        compared = f"{made.comparisons} comparison{'s' * (made.comparisons != 1)}"
+        units = f"{made.n} {made.unit}{'s' * (made.n != 1)}"
         rows.append(
-            f"{made.dataset}: {made.comparisons} comparison{many} over {made.n} {units}, "
-            f"{CORRECTIONS[made.correction]}, alpha {made.alpha:g}; least adjusted p {least}"
+            f"{made.dataset}: {compared} over {units}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.alpha:g}; least adjusted p {least}"
         )
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
 

@@ -33,7 +33,6 @@ SMALLER = {
         "scene_distance = 3": "scene_distance = 1",
     },
     "walk-paper": {
-        "raters = 26": "raters = 2",
         "\nimages = 20": "\nimages = 2",
         "\nimages = 10": "\nimages = 2",
         "\ndistance = 200": "\ndistance = 8",
