@@ -112,7 +112,7 @@ class Findings:
         for seed in range(count):
             votes, request = random_table(seed)
             self.analyse(votes, request, f"seed {seed}")
-            if seed % _DRAWN == 0:
+            if seed % _DRAWN == _DRAWN - 1:
                 self.draw(votes, request, f"seed {seed}")
             self.random_tables += 1
             if seed % 500 == 499:
@@ -253,7 +253,7 @@ def random_table(seed: int) -> tuple[pd.DataFrame, Request]:
         frame["accepted"] = ~frame["rater"].isin([f"r{n}" for n in range(rng.integers(1, 4))])
     unit = rng.choice(["rater", "image", "pooled"])
     interval = rng.choice([INTERVAL_OF[unit], "crowdmos"])
-    scores = _metrics(frame, rng) if seed % _SCORED == 0 else None
+    scores = _metrics(frame, rng) if seed % _SCORED == _SCORED - 1 else None
     return frame, Request(unit=unit, interval=str(interval), scores=scores)
 
 

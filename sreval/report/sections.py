@@ -139,7 +139,8 @@ def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
         return "–"
     if signed:
         return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
-    return f"{fixed(low, digits)}{' to ' if low < 0 else '–'}{fixed(high, digits)}"
+    first, last = fixed(low, digits), fixed(high, digits)
+    return f"{first}{' to ' if first.startswith('-') else '–'}{last}"
 
 
 def percent(level: float) -> str:

@@ -20,7 +20,7 @@ from tests.statistics.conftest import expected, ratings_folder
 
 __all__ = ["expected", "ratings_folder"]
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
 Sreval = Callable[..., Any]
 
 LONG = "rater,image,method,score\n"
@@ -545,3 +545,137 @@ def test_power_is_a_curve_and_says_how_many_raters(sreval: Sreval) -> None:
     content = json.loads(sreval("study", "power", *plan, "--raters", "5", "--json").out)
     assert content["raters_needed"][0]["n_raters"] is None
     assert content["curve"][0]["simulated"] is True
+
+
+CANCELS = LONG + "r1,1,x,4\nr2,1,x,2\nr1,2,x,2\nr2,2,x,3\nr1,3,x,3\nr2,3,x,4\n"
+"""Mean squares of 0.5 (stimuli), 0 (raters) and 1.5 (error): ICC(A,2) is -1 / (0.5 - 1.5 / 3)."""
+
+
+def test_one_figure_that_is_undefined_takes_no_other_with_it(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text(CANCELS)
+    ran = sreval("opinions", path)
+    assert ran.code == OK, ran.err
+    assert ran.err == ""
+    for title in ("Mean opinion scores", "Screening", "The raters", "Do raters agree?"):
+        assert title in ran.out
+    assert "Krippendorff's alpha" in ran.out
+    assert "Not done: ICC(A,2): it is a quotient, and these votes make its denominator" in ran.out
+
+
+def test_an_analysis_fails_alone_whatever_it_raises(
+    sreval: Sreval, votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sreval.report import opinions
+
+    def broken(frame: pd.DataFrame, request: Any) -> Any:
+        raise KeyError("quality")
+
+    monkeypatch.setitem(opinions.ANALYSES, "compare", broken)
+    ran = sreval("opinions", votes)
+    assert ran.code == OK
+    assert "Do raters agree?" in ran.out
+    said = "Not done: compare: sreval failed in a way it should not: KeyError: 'quality'."
+    assert said in ran.out
+    assert "Traceback" not in ran.out + ran.err
+    content = json.loads(sreval("opinions", votes, "--json").out)
+    assert [why for why in content["not_done"] if "should not" in why]
+
+
+def test_of_several_named_analyses_the_others_are_printed(sreval: Sreval, votes: Path) -> None:
+    named = ("--analyse", "retest", "--analyse", "mos", "--analyse", "difference")
+    ran = sreval("opinions", votes, *named)
+    assert ran.code == PARTIAL
+    assert ran.out.startswith("Mean opinion scores")
+    assert ran.out.endswith(
+        "Not done: retest: The votes hold no repeat with its first vote.\n"
+        "Not done: difference: Unknown reference 'hr'.\n"
+    )
+    ran = sreval("opinions", votes, *named[:2], *named[4:])
+    assert ran.code == FAILED
+    assert ran.out.count("Not done: ") == 2
+
+
+def test_a_data_set_with_one_method_stops_no_other(sreval: Sreval, tmp_path: Path) -> None:
+    both = random_votes()
+    alone = random_votes(methods=1).assign(dataset="Set14")
+    path = tmp_path / "votes.csv"
+    pd.concat([both, alone]).to_csv(path, index=False)
+    ran = sreval("opinions", path, "--analyse", "compare")
+    assert ran.code == OK, ran.err
+    assert "Which methods differ on Set5" in ran.out
+    assert "Not done: Set14: Set14 has votes on one method only: a." in ran.out
+
+
+def test_a_metric_of_one_value_stops_no_other(
+    votes: Path, make_scores: Callable[..., pd.DataFrame]
+) -> None:
+    from sreval.report.opinions import analyse
+    from sreval.report.sections import Request
+    from sreval.statistics.votes import check_votes
+
+    checked = check_votes(pd.read_csv(votes))
+    stimuli = checked[["dataset", "image", "method"]].drop_duplicates()
+    rng = np.random.default_rng(0)
+    scores = make_scores(stimuli, psnr=rng.normal(30, 2, len(stimuli)), ssim=0.9)
+    scores = pd.concat([scores, make_scores(stimuli, lpips=np.inf)])
+    (made,), not_done = analyse(checked, ["metrics"], Request(scores=scores))
+    assert not_done == []
+    assert {row[1] for row in made.shown[1:]} == {"PSNR"}
+    assert (
+        "Not done: Set5, SSIM: all stimuli have one value, which nothing can follow." in made.notes
+    )
+    assert "Not done: Set5, LPIPS: no stimulus has a finite value." in made.notes
+
+
+@pytest.fixture
+def make_scores() -> Callable[..., pd.DataFrame]:
+    """Benchmark rows of the given metrics on stimuli."""
+
+    def make(stimuli: pd.DataFrame, **metrics: Any) -> pd.DataFrame:
+        rows = [stimuli.assign(metric=name, value=value) for name, value in metrics.items()]
+        return pd.concat(rows, ignore_index=True)
+
+    return make
+
+
+def test_methods_on_different_images_are_said_to_be(sreval: Sreval, tmp_path: Path) -> None:
+    """b on the five easier of ten images: its mean is higher, on common images it is lower."""
+    rows = [
+        (f"r{rater}", f"i{image}", method, (4 if image < 5 else 1) - (method == "b"))
+        for rater in range(6)
+        for image in range(10)
+        for method in "ab"
+        if method == "a" or image < 5
+    ]
+    path = tmp_path / "votes.csv"
+    frame = pd.DataFrame(rows, columns=["rater", "image", "method", "score"])
+    frame["score"] = frame["score"].clip(1, 5)
+    frame.to_csv(path, index=False)
+    note = "Different images: a on 10, b on 5; 5 in common. Their means can't be compared."
+    ran = sreval("opinions", path, "--analyse", "mos", "--json")
+    (section,) = json.loads(ran.out)["sections"]
+    assert {row["method"]: row["mos"] for row in section["rows"]} == {"a": 2.5, "b": 3.0}
+    assert f"{note} MOS over the common images: a 4.00, b 3.00." in section["notes"]
+    assert note in sreval("opinions", path, "--analyse", "recovery").out
+    reference = ("--analyse", "difference", "--reference", "c")
+    third = pd.concat([frame, frame[frame["method"] == "a"].assign(method="c", score=5)])
+    third.to_csv(path, index=False)
+    assert note in sreval("opinions", path, *reference).out
+    same = frame[frame["image"].isin([f"i{n}" for n in range(5)])]
+    same.to_csv(path, index=False)
+    assert "Different images" not in sreval("opinions", path).out
+
+
+def test_raters_are_listed_by_their_numbers(sreval: Sreval, tmp_path: Path) -> None:
+    frame = random_votes(raters=12)
+    frame["rater"] = "r" + (frame["rater"].str[1:].astype(int) + 1).astype(str)
+    path = tmp_path / "votes.csv"
+    frame.to_csv(path, index=False)
+    wanted = [f"r{n}" for n in range(1, 13)]
+    for name in ("screening", "recovery"):
+        sections = json.loads(sreval("opinions", path, "--analyse", name, "--json").out)["sections"]
+        listings = [[row["rater"] for row in s["rows"] if "rater" in row] for s in sections]
+        assert wanted in listings

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 
 import pytest
 
-from sreval.report.digits import fixed
+from sreval.report.digits import fixed, percent
 from sreval.report.printing import number
 from sreval.report.sections import figure, span
 
@@ -27,6 +28,18 @@ def test_other_figures_keep_their_signs() -> None:
         "-1.5",
         "+2.2",
     )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_missing_is_a_dash(value: float) -> None:
+    shown = [fixed(value, 2), fixed(value, 0, signed=True), figure(value, 1), percent(value)]
+    assert shown == ["–"] * 4
+    assert span(value, 1.0, 2) == span(1.0, value, 2, signed=True) == ""
+    assert percent(0.125) == "12%"
+
+
+def test_negative_limits_are_not_joined_by_a_dash() -> None:
+    assert span(-0.5, 0.25, 2) == "-0.50 to 0.25"
 
 
 def test_a_stream_without_the_signs_gets_plain_ones() -> None:

@@ -27,7 +27,8 @@ def votes(sreval: Run, demo_run: Path, tmp_path: Path, monkeypatch: pytest.Monke
     folder = tmp_path / "studies/quick"
     folder.mkdir(parents=True)
     design = (content.packaged("studies") / "quick/study.toml").read_text(encoding="utf-8")
-    (folder / "study.toml").write_text(design.replace('"lanczos"', '"srcnn"'), encoding="utf-8")
+    design = design.replace('"lanczos"', '"srcnn"').replace('unit = "rater"\n', "")
+    (folder / "study.toml").write_text(design, encoding="utf-8")
     Path("guess.csv").write_text(QUALITIES, encoding="utf-8")
     for command in (
         ("freeze", "quick", "--results", demo_run, "--stand-ins"),
@@ -79,6 +80,33 @@ def test_opinions_of_an_export_are_marked_as_the_report_marks_them(
     assert "SIMULATED · STAND-INS" in figure
     told = json.loads(sreval("opinions", votes, "--json").out)
     assert (told["simulated"], told["stand_ins"]) == (True, ["srcnn"])
+
+
+def test_report_and_opinions_of_the_export_give_the_same_intervals_by_default(
+    sreval: Run, votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The design's unit is left to its default, as are the options of the command."""
+    from matplotlib.figure import Figure
+
+    from sreval.report import study_results
+    from sreval.report.study_load import load
+    from sreval.report.study_page import study_report
+
+    monkeypatch.setattr(study_results, "opinion_figure", lambda *arguments: Figure())
+    names = ["method", "unit", "mos", "low", "high", "level"]
+    report = study_report(load(tmp_path / "studies/quick"))
+    (means,) = [s for s in report.sections if s.title == "Mean opinion scores on demo"]
+    ours = means.frame[names].sort_values("method", ignore_index=True)
+    told = json.loads(sreval("opinions", votes, "--analyse", "mos", "--json").out)
+    theirs = pd.DataFrame(told["sections"][0]["rows"])[names].sort_values(
+        "method", ignore_index=True
+    )
+    pd.testing.assert_frame_equal(ours, theirs)
+    assert set(ours["unit"]) == {"rater"}
+    (tests,) = [s for s in report.sections if s.title == "Planned comparisons on demo"]
+    told = json.loads(sreval("opinions", votes, "--analyse", "compare", "--json").out)
+    assert {row["unit"] for row in told["sections"][0]["rows"]} == set(tests.frame["unit"])
+    assert "Unit rater" in " ".join(tests.notes)
 
 
 def test_images_other_than_those_scored_are_refused(

@@ -15,11 +15,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from sreval.errors import UNFORESEEN
 from sreval.report.study_latex import to_report_latex
 from sreval.report.study_page import Report, study_report, to_html
 from sreval.report.study_planned import departures, planned_tests
 from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
 from sreval.study.design import StudyDesign
+from sreval.study.simulate import RaterModel
 from tests.report.study_builder import QUALITIES, full_size, make_study
 
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
@@ -351,6 +353,50 @@ def test_a_study_that_nobody_began_gets_a_report(simulated: StudyData) -> None:
     assert "Results on Set5" in titles(report)
     to_report_latex(report)
     to_html(report)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_numbers_that_are_missing_are_dashes_everywhere() -> None:
+    """No vote on one cell is used, and of one rater none at all."""
+    data = make_study(raters=8, model=RaterModel(straight_liner_rate=0.3), seed=5)
+    votes = data.votes.copy()
+    cell = (votes["dataset"] == "Set5") & (votes["method"] == "bicubic")
+    votes.loc[cell | (votes["rater"] == "sim-001"), "accepted"] = False
+    text = to_html(study_report(replace(data, votes=votes)))
+    shown = re.sub(r"<(script|style|svg).*?</\1>", "", text, flags=re.S)
+    assert not re.search(r">[^<]*(?<![\w.])[+-]?(nan|inf|NaN|None)(?!\w)[^<]*<", shown)
+    assert ">–<" in shown
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_part_that_fails_takes_no_other_with_it(
+    simulated: StudyData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sreval.report import study_page, study_results
+
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr(study_page, "agreement_part", broken)
+    monkeypatch.setattr(study_results, "planned_tests", broken)
+    report = study_report(simulated)
+    assert "Screening" in titles(report)
+    said = [why for part in report.parts for why in part.not_done if UNFORESEEN in why]
+    assert len(said) == 3  # agreement, and the tests of two data sets
+    assert all("ZeroDivisionError: float division by zero" in why for why in said)
+    assert "Traceback" not in to_html(report)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_methods_on_different_images_are_said_to_be_in_the_report(simulated: StudyData) -> None:
+    votes = simulated.votes
+    gone = (votes["method"] == "bicubic") & (votes["image"] == "img_001")
+    report = study_report(replace(simulated, votes=votes[~gone | (votes["dataset"] == "Set14")]))
+    (means,) = [s for s in report.sections if s.title == "Mean opinion scores on Set5"]
+    assert any(note.startswith("Different images of Set5: ") for note in means.notes)
+    assert any("; 4 in common. Their means can't be compared." in note for note in means.notes)
+    (means,) = [s for s in report.sections if s.title == "Mean opinion scores on Set14"]
+    assert not any("Different images" in note for note in means.notes)
 
 
 @pytest.mark.usefixtures("undrawn")

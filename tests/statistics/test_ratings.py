@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from sreval.errors import StatisticsError
+from sreval.statistics.naming import numbered
 from sreval.statistics.ratings import Ratings, group_mean
 from tests.statistics.builders import random_votes
 
@@ -55,3 +56,20 @@ def test_refuses_a_table_without_votes_and_exclusions_that_leave_nobody() -> Non
     ratings = Ratings.from_matrix([[1.0]])
     with pytest.raises(StatisticsError, match="leave no vote"):
         ratings.keep(np.array([False]))
+
+
+def test_raters_stand_in_the_order_of_their_numbers() -> None:
+    votes = random_votes(raters=12)
+    votes["rater"] = "r" + (votes["rater"].str[1:].astype(int) + 1).astype(str)
+    ratings = Ratings.from_votes(votes.sample(frac=1, random_state=0), ["image", "method"])
+    assert ratings.raters == tuple(f"r{n}" for n in range(1, 13))
+    pivot = votes.pivot(index=["image", "method"], columns="rater", values="score")
+    assert (ratings.matrix() == pivot[list(ratings.raters)].to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["r1", "r2", "r10"], ["2", "10", "a"], ["b2c3", "b2c10", "b10c1"], ["7", "0" * 5000 + "8"]],
+)
+def test_numbers_in_names_count_as_numbers(names: list[str]) -> None:
+    assert sorted([*names[1:], names[0]], key=numbered) == names

@@ -136,3 +136,29 @@ def test_icc_of_perfect_agreement_has_no_limits() -> None:
     icc = intraclass_correlation(np.repeat([[1.0], [3.0], [5.0]], 4, axis=1))
     assert icc.single.estimate == 1
     assert math.isnan(icc.single.low)
+
+
+def test_quotients_of_variances_that_cancel_are_missing() -> None:
+    """The means of the stimuli are 3, 2.5, 3.5, those of the raters are both 3."""
+    cancels = np.array([[4.0, 2], [2, 3], [3, 4]])
+    rows, error = 0.5, 1.5  # sums of squares 1 and 3 over 2 degrees of freedom each
+    columns = 0.0
+    assert rows + (columns - error) / 3 == 0
+    icc = intraclass_correlation(cancels)
+    assert icc.single.estimate == pytest.approx((rows - error) / (rows + error - 2 * error / 3))
+    assert math.isnan(icc.average.estimate)
+    assert math.isnan(icc.average.low)
+    assert math.isnan(icc.average.high)
+
+
+def test_halves_that_are_opposites_have_no_prediction_for_all() -> None:
+    """r = -1, and 2 r / (1 + r) is -2 / 0."""
+    opposite = split_half(Ratings.from_matrix(np.array([[1.0, 5], [2, 4], [5, 1], [4, 2]])))
+    assert opposite.correlation == pytest.approx(-1)
+    assert math.isnan(opposite.spearman_brown)
+
+
+def test_flat_halves_are_said_to_be_flat() -> None:
+    flat = Ratings.from_matrix(np.array([[3.0, 1], [3, 2], [3, 5]]))
+    with pytest.raises(StatisticsError, match="No split of the raters"):
+        split_half(flat)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -162,3 +164,12 @@ def test_default_answers_are_the_outer_quarters_of_the_scale() -> None:
     frame = pd.DataFrame(rows, columns=["rater", "image", "method", "score"])
     found = rule.judge(check_votes(frame.assign(kind="gold"), Scale(0, 100)))
     assert list(found.table.loc["r", ["n", "wrong"]]) == [4, 2]
+
+
+def test_the_documented_table_is_that_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    told = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    by_kind = {cells[0].strip("`"): cells[2:] for cells in told if len(cells) == 5}
+    for rule in default_rules():
+        limits = ", ".join(f"{name} {limit:g}" for name, limit in rule.limits.items())
+        assert by_kind[rule.kind] == [limits, f"{rule.least} {rule.items}", rule.source]

@@ -72,3 +72,40 @@ def test_nobody_begins_under_another_design_than_the_registered(study: Study) ->
         enrolment.enrol(study.store, token, study.manifest, design=other)
     studies.register(study.store, other, study.manifest)
     enrolment.enrol(study.store, token, study.manifest, design=other)
+
+
+SINCE_0_1_0 = "53f18c23be1f10d5112fffb5528e0de004d34f9eb2824b36e7d6b0a54baeb45a"
+"""The hash by version 0.1.0 of the design of these tests, whose default unit was the image."""
+
+
+def test_a_hash_means_the_same_unit_as_before_the_default_changed() -> None:
+    assert design(analysis={"unit": "image"}).sha256 == SINCE_0_1_0
+    assert design().sha256 == design(analysis={"unit": "rater"}).sha256 != SINCE_0_1_0
+
+
+def planned_by_an_older_version(store: Store) -> None:
+    """As 0.1.0 stored a design that names no unit: in full, with its default."""
+    old = design(analysis={"unit": "image"})
+    with store.begin() as tx:
+        tx.execute(update(StudyTable).values(design=old.as_json(), design_sha256=SINCE_0_1_0))
+
+
+def test_what_an_older_version_planned_stays_planned(study: Study) -> None:
+    """The file names no unit; its raters voted under a plan of tests over images."""
+    study.enrol()
+    planned_by_an_older_version(study.store)
+    studies.register(study.store, design(), manifest())
+    kept = studies.get(study.store, study.name)
+    assert kept.design.analysis.unit == "image"
+    assert kept.design_sha256 == SINCE_0_1_0
+    studies.register(study.store, design(analysis={"unit": "image"}), manifest())
+    for other in ({"unit": "rater"}, {"alpha": 0.01}):
+        with pytest.raises(StateError, match="design of study 'small' changed"):
+            studies.register(study.store, design(analysis=other), manifest())
+    assert studies.get(study.store, study.name).design.analysis.unit == "image"
+
+
+def test_before_the_first_rater_the_file_s_plan_holds(study: Study) -> None:
+    planned_by_an_older_version(study.store)
+    studies.register(study.store, design(), manifest())
+    assert studies.get(study.store, study.name).design.analysis.unit == "rater"
