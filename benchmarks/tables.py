@@ -35,7 +35,7 @@ from sreval.report.sections import INTERVAL_OF, Request, to_records, to_text
 from sreval.report.style import figure_svg
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import friedman
-from sreval.statistics.intervals import bootstrap_mean, student_mean
+from sreval.statistics.intervals import student_mean
 from sreval.statistics.opinion import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.recovery import recover
@@ -137,7 +137,7 @@ class Findings:
                 sections, not_done = analyse(votes, list(ANALYSES), request)
                 texts = [to_text(section) for section in sections]
                 for section in sections:
-                    to_records(section)
+                    to_records(section, request.level)
             except Exception as error:
                 self.faults.append(f"{what}: {unforeseen(error)}")
                 return
@@ -303,7 +303,6 @@ ESTIMATORS: dict[str, Callable[[Floats], object]] = {
     "SOS": _of_ratings(sos_coefficient),
     "recovery": _of_ratings(lambda r: (lambda found: (found.stimuli, found.raters))(recover(r))),
     "Student t": lambda table: student_mean(table[:, 0]),
-    "bootstrap": lambda table: bootstrap_mean(table[:, 0], resamples=50),
     "signed rank": lambda table: signed_rank(table[0], table[-1]),
     "Friedman": lambda table: friedman(table.T),
     "kappa": lambda table: weighted_kappa(table[0], table[-1]),

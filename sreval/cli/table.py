@@ -118,7 +118,12 @@ def table(
         votes, notes = scored_votes(frame, votes)
         check_same_stimuli(frame, votes)
         made = with_mos(
-            made, votes, unit=unit or "rater", baseline=baseline, pairs=pairs, level=level,
+            made,
+            votes,
+            unit=unit or "rater",
+            baseline=baseline,
+            pairs=pairs,
+            level=level,
             scale=form.scale,
         )
     made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)

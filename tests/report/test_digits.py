@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sreval.report.digits import fixed, percent
+from sreval.report.digits import fixed, whole_percent
 from sreval.report.printing import number
 from sreval.report.sections import figure, span
 
@@ -32,10 +32,10 @@ def test_other_figures_keep_their_signs() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_missing_is_a_dash(value: float) -> None:
-    shown = [fixed(value, 2), fixed(value, 0, signed=True), figure(value, 1), percent(value)]
+    shown = [fixed(value, 2), fixed(value, 0, signed=True), figure(value, 1), whole_percent(value)]
     assert shown == ["–"] * 4
     assert span(value, 1.0, 2) == span(1.0, value, 2, signed=True) == ""
-    assert percent(0.125) == "12%"
+    assert whole_percent(0.125) == "12%"
 
 
 def test_negative_limits_are_not_joined_by_a_dash() -> None:
