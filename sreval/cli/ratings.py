@@ -192,7 +192,7 @@ def load_opinions(
     if not is_means(table):
         if better:
             raise UsageError(
-                f"{path} holds votes, so that its further columns are no metrics.",
+                f"{path} holds votes, so its further columns aren't metrics.",
                 "Leave out --higher-is-better and --lower-is-better; name results by --results.",
             )
         return left_out(table, without), better

@@ -25,7 +25,10 @@ from sreval.statistics.heads import (
 from sreval.statistics.sheet import Rows, Sheet, parse, read_text, refuse_twice
 from sreval.statistics.votes import STIMULUS, row_number
 
-_NO_RATERS = {"mean", "average", "median", "sd", "std", "variance", "sum", "total", "count"}
+_NO_RATERS = {
+    *("mean", "average", "median", "sd", "std", "variance", "sum", "total", "count"),
+    *("age", "sex", "gender", "timestamp"),
+}
 _ROW_HEADS = ("", "unnamed:_0", "index")
 
 
@@ -199,9 +202,9 @@ def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None
     ]
     if bad:
         raise DataError(
-            f"{matrix.path} holds what is no score in {listed(bad)}. Its first row: "
+            f"{matrix.path} has no score in {listed(bad)}. Its first row: "
             f"{listed(heads.cells, 8)}.",
-            FORMS,
+            f"{FORMS} What stands for a vote not cast is named by --missing.",
         )
 
 

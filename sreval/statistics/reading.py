@@ -138,7 +138,7 @@ def _is_json(path: Path, text: str) -> bool:
 def _refuse_options(path: Path, given: Sequence[str]) -> None:
     if given:
         raise UsageError(
-            f"{path} is no matrix of scores, so that {' and '.join(given)} say nothing.",
+            f"{path} is no matrix of scores, so {' and '.join(given)} can't apply.",
             f"Leave out {' and '.join(given)}.",
         )
 
@@ -167,7 +167,7 @@ def _checked(path: Path, found: Cells, scale: Scale, missing: Sequence[str]) -> 
     _refuse_unrated(path, found.frame["method"], frame["method"])
     notes = list(found.notes)
     if told.any():
-        notes.append(f"{int(told.sum())} scores are votes not cast: {listed(list(missing))}.")
+        notes.append(f"cells taken as votes not cast ({listed(list(missing))}): {int(told.sum())}.")
     votes = check_votes(frame, scale, lambda row: found.place(int(rows[row])))
     return Reading(votes, tuple(f"{path}: {note}" for note in notes))
 

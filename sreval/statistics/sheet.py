@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from sreval.errors import DataError, listed
 
 _SEPARATORS = ("\t", ";", ",")
+_SAID = re.compile(r'\A"?sep=[,;\t]"?\r?\n')
+"""The line by which a spreadsheet says which separator follows."""
+
 _LOOKED_AT = 50
 """Rows by which the separator is told."""
 
@@ -54,6 +58,7 @@ def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
     gives rows of one length. Raises DataError for rows of different lengths and misplaced quotes.
     """
     known = {head.casefold() for head in heads}
+    text = _SAID.sub("", text, count=1)
 
     def fit(separator: str) -> tuple[int, bool, bool, bool]:
         try:

@@ -261,18 +261,19 @@ def _check_columns(frame: pd.DataFrame) -> None:
 
 
 def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
-    scores = numbers(column, place)
-    remedy = (
+    uncast = (
         "Leave the cell of a vote not cast empty (null in JSON), or name what stands there by "
-        "--missing. Name another scale by --rating-scale; split a table that mixes two."
+        "--missing."
     )
+    scores = numbers(column, place, uncast)
+    remedy = f"{uncast} Name another scale by --rating-scale; split a table that mixes two."
     outside = (scores < scale.low) | (scores > scale.high)
     refuse(column, outside, f"Column 'score' has a number outside {scale}", remedy, place)
     between = pd.Series(~scale.holds(scores.to_numpy()), scores.index)
     refuse(
         column,
         between,
-        f"Column 'score' has what is no score of {scale} in steps of {scale.spacing:g}",
+        f"Column 'score' has a number between the steps of {scale.spacing:g}",
         f"Write --rating-scale {scale}/STEP for other steps, {scale}/0 for a slider. Name a column "
         "of mean scores 'mos'.",
         place,
@@ -280,15 +281,15 @@ def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
     return scores.round().astype(np.int64) if scale.whole else scores
 
 
-def numbers(column: pd.Series, place: Place) -> pd.Series:
+def numbers(column: pd.Series, place: Place, remedy: str = "") -> pd.Series:
     """The column as floats, NaN where a cell is empty.
 
-    Raises StatisticsError for a cell that is no finite number.
+    Raises StatisticsError for a cell that is no finite number, with ``remedy`` beside its own.
     """
     found = mapped(column, number)
-    what = f"Column {str(column.name)!r} has what is no finite number"
+    what = f"Column {str(column.name)!r} has no finite number"
     bad = found.isna() & mapped(column, str).notna()
-    refuse(column, bad, what, "Write plain decimal numbers, such as 3 or 3.5.", place)
+    refuse(column, bad, what, f"Write plain decimal numbers, such as 3 or 3.5. {remedy}", place)
     return found.astype(np.float64)
 
 
@@ -299,7 +300,7 @@ def flags(column: pd.Series, default: bool, place: Place) -> pd.Series:
     """
     found = mapped(column, flag)
     bad = found.isna() & mapped(column, str).notna()
-    what = f"Column {str(column.name)!r} has what is neither true nor false"
+    what = f"Column {str(column.name)!r} has no flag"
     refuse(column, bad, what, "Write true or false, yes or no, 1 or 0.", place)
     return found.map(lambda value: default if value is None else value).astype(bool)
 
@@ -314,7 +315,7 @@ def _kinds(votes: pd.DataFrame, place: Place) -> pd.Series:
     if REPETITION in votes:
         which = numbers(votes[REPETITION], place).fillna(1)
         bad = (which < 1) | (which % 1 != 0)
-        what = f"Column {REPETITION!r} has what is no number of a repetition"
+        what = f"Column {REPETITION!r} has no count"
         refuse(votes[REPETITION], bad, what, "Count from 1, the first vote.", place)
         kinds = kinds.mask((kinds == "vote") & (which > 1), "repeat")
     return kinds

@@ -179,7 +179,7 @@ def test_a_value_for_a_vote_not_cast_is_named(sreval: Sreval, tmp_path: Path) ->
     assert "empty (null in JSON), or name what stands there by --missing." in sentence(ran)
     ran = sreval("opinions", path, "--analyse", "mos", "--missing", "0")
     assert "3 votes by 2 raters" in ran.out
-    assert ran.err == f"{path}: 1 scores are votes not cast: 0.\n"
+    assert ran.err == f"{path}: cells taken as votes not cast (0): 1.\n"
     ran = sreval("opinions", path, "--analyse", "mos", "--rating-scale", "0..5")
     assert "4 votes by 2 raters" in ran.out
 
@@ -326,7 +326,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "no whole score": (
         LONG + "r1,x,a,3\nr2,x,a,3.5\n",
-        "'score' has what is no score of 1..5 in steps of 1 in row 2: '3.5'. Write --rating-scale",
+        "'score' has a number between the steps of 1 in row 2: '3.5'. Write --rating-scale 1..5/",
     ),
     "missing column": (
         "rater,image,score\nr1,x,3\n",
@@ -340,7 +340,7 @@ BAD: dict[str, tuple[str, str]] = {
     "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
     "words in a matrix": (
         "p,q\n3,x\n",
-        "holds what is no score in row 1, column 2: 'x'. Its first",
+        "has no score in row 1, column 2: 'x'. Its first",
     ),
 }
 

@@ -48,6 +48,7 @@ def rows(read: Reading) -> list[tuple[str, str, str, float]]:
         LONG.replace("\n", "\r"),
         LONG.replace(",", ";"),
         LONG.replace(",", "\t"),
+        "sep=;\n" + LONG.replace(",", ";"),
         LONG.replace(",", " , "),
         LONG.replace("3", "3,0").replace(",a,3,0", ',a,"3,0"'),
         "\n\n" + LONG.replace("\n", "\n\n"),
@@ -240,7 +241,7 @@ def test_zero_is_a_vote_of_a_scale_that_holds_it_unless_told(tmp_path: Path, tex
     assert everything.notes == ()
     told = read_ratings(path, scale=SLIDER, missing=["0"])
     assert told.votes["score"].mean() == pytest.approx(100 / 6)
-    assert told.notes == (f"{path}: 6 scores are votes not cast: 0.",)
+    assert told.notes == (f"{path}: cells taken as votes not cast (0): 6.",)
 
 
 @pytest.mark.parametrize("text", ["[[[1, 0], [2, 3]]]", HEAD + "r1,1,1,1\nr1,2,1,0\nr2,1,1,2\n"])
@@ -320,6 +321,7 @@ def test_a_first_column_that_counts_is_asked_about(tmp_path: Path, first: tuple[
         ("image,r1,r1 \nx,4,3\n", r"names the rater 'r1' in columns 2, 3"),
         ("r1,,r3\n5,4,3\n", "column 2 names no rater"),
         ("image,r1,mean\nx,4,4\n", r"column 3 \(mean\) is no rater"),
+        ("name,age,img1,img2\nann,23,4,5\n", r"column 2 \(age\) is no rater"),
         ("r1,r2,image\n4,4,1\n", "'?image'? among the raters"),
         ("image,r1\nx,4\nx,5\n", "has the stimulus x/unnamed in row 1 and row 2"),
         ("image,r1\nx,4\n,5\n", "row 2 has no image"),
@@ -503,6 +505,7 @@ def test_what_is_no_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
+        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"row 1: 'NA'\. Write .* by --missing"),
         ("", "r.csv", "is empty"),
         ("\n\n", "r.csv", "is empty"),
         (HEAD + "r1,x,a,3\nr1,x,a,4\n", "r.csv", "second vote.*row 1"),
@@ -513,7 +516,7 @@ def test_what_is_no_number(text: str) -> None:
         (HEAD + 'r1,"x"y,a,3\n', "r.csv", r"line 2: .*RFC 4180"),
         (HEAD + 'r1,"x,a,3\n', "r.csv", r"r\.csv, line 2: "),
         ("p,q\n3,good\n", "r.csv", "row 1, column 2: 'good'"),
-        ("p,q\n3,2.5\n", "r.csv", r"steps of 1 in row 1, column 2: '2\.5'"),
+        ("p,q\n3,2.5\n", "r.csv", r"between the steps of 1 in row 1, column 2: '2\.5'"),
         ("[1, 2", "r.json", "no JSON"),
         ("[[[1, 2], [3]]]", "r.json", "method 1 has raters with different numbers of images"),
         ("[[1, 2]]", "r.json", "method 1 is no list of raters"),
@@ -559,7 +562,7 @@ def test_a_table_of_means_is_no_table_of_votes(tmp_path: Path) -> None:
     [
         ("image,mos\nx,62\n", r"'mos' has a number outside 1\.\.5 in row 1"),
         ("image,mos\nx,3\nx,4\n", "One stimulus has two rows in row 1"),
-        ("image,mos\nx,good\n", "'mos' has what is no finite number in row 1"),
+        ("image,mos\nx,good\n", "'mos' has no finite number in row 1"),
         ("image,mos\nx,3\nX,4\n", "'x' and 'X', which differ in case"),
         ("file,mos\nx,3\n", "lack the column image"),
         ("image,mos\n", "holds no scores"),
@@ -572,7 +575,7 @@ def test_refuses_a_table_of_means(tmp_path: Path, text: str, message: str) -> No
 
 def test_a_metrics_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
     read = read_ratings(write(tmp_path, "image,mos,psnr\nx,3,28\ny,4,28.x\n"))
-    with pytest.raises(StatisticsError, match=r"'psnr' has what is no finite number in row 2"):
+    with pytest.raises(StatisticsError, match=r"'psnr' has no finite number in row 2"):
         metric_values(read.table, ["psnr"])
 
 

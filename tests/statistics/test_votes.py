@@ -36,7 +36,7 @@ def _with(column: str, row: int, value: object) -> pd.DataFrame:
     [
         (random_votes().iloc[:0], "no votes"),
         (random_votes().drop(columns="score"), "lacks score"),
-        (_with("score", 3, 3.5), r"no score of 1\.\.5 in steps of 1 in row 4: 3\.5"),
+        (_with("score", 3, 3.5), r"between the steps of 1 in row 4: 3\.5"),
         (_with("score", 3, "good"), "no finite number in row 4: 'good'"),
         (_with("score", 3, np.inf), "no finite number in row 4: inf"),
         (_with("score", 3, None), "an empty cell in row 4"),
