@@ -186,7 +186,7 @@ def test_numbers_as_names_stay_as_they_are_written(tmp_path: Path) -> None:
 # Guarded text
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=6))
 def test_the_guard_comes_off_as_it_went_on(text: str) -> None:
     assert unguarded(guarded(text)) == text

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -280,6 +280,7 @@ def test_file_that_is_no_export_is_named(store: Store, tmp_path: Path, content: 
 DANGEROUS = tuple("=+-@\t\r\n")
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
 def test_no_cell_is_a_formula_and_every_text_comes_back(texts: list[str]) -> None:
     data = csvs.to_csv(pd.DataFrame({"text": texts, "n": range(len(texts))}))
