@@ -22,7 +22,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -158,6 +158,9 @@ def opinion_cell(n: int, size: tuple[int, int], level: float, model: RaterModel)
         t = float(student_quantile(units[name] - 1, 0.95))
         least = np.full(n, t / math.sqrt(2 * scores[0].size))
         low, high = limits_on_scale(mean, t * error, least, ACR)
+        if name == "crowdmos":
+            low = np.where(error > 0, np.maximum(mean - t * error, 1), low)
+            high = np.where(error > 0, np.minimum(mean + t * error, 5), high)
         for s in range(3):
             own = mos_interval(Ratings.from_matrix(scores[s]), name)
             assert np.allclose([own.low, own.high], [low[s], high[s]], atol=1e-9), name
@@ -398,7 +401,7 @@ def seeded(*numbers: float) -> np.random.Generator:
     return np.random.default_rng([20_110_501, *(round(1000 * number) for number in numbers)])
 
 
-Cell = tuple[str, str, Callable[[], Shares]]
+Cell = tuple[str, str, partial[Shares]]
 
 
 def cells(studies: int) -> Iterator[Cell]:
@@ -482,18 +485,17 @@ def simulate(studies: int, journal: Path) -> list[dict[str, Any]]:
     done = {row["cell"]: row["found"] for row in kept if {k: row.get(k) for k in key} == key}
     rows = []
     with journal.open("a") as handle:
-        for index, (part, where, simulated) in enumerate(cells(studies)):
-            if str(index) not in done:
+        for part, where, simulated in cells(studies):
+            cell = f"{simulated.func.__name__}, {part}, {where}"
+            if cell not in done:
                 begin = time.perf_counter()
-                done[str(index)] = simulated()
-                handle.write(
-                    json.dumps({"cell": str(index), **key, "found": done[str(index)]}) + "\n"
-                )
+                done[cell] = simulated()
+                handle.write(json.dumps({"cell": cell, **key, "found": done[cell]}) + "\n")
                 handle.flush()
                 progress(f"{part}, {where}: {time.perf_counter() - begin:.1f} s")
             rows += [
                 {"part": part, "where": where, "name": name, "share": value, "error": error}
-                for name, (value, error) in done[str(index)].items()
+                for name, (value, error) in done[cell].items()
             ]
     return rows
 
@@ -544,7 +546,15 @@ def misses(row: dict[str, Any]) -> bool:
     return bool(row["share"] + 1.96 * row["error"] < LEAST_COVERAGE)
 
 
-SAID = ("plain Student t", "stimulus, student", "half_width", "published", "collapsed", "skewed")
+SAID = (
+    "crowdmos",
+    "plain Student t",
+    "stimulus, student",
+    "half_width",
+    "published",
+    "collapsed",
+    "skewed",
+)
 """What says itself that it covers less than it claims, or is shown for comparison."""
 
 

@@ -12,11 +12,11 @@ from scipy.interpolate import PchipInterpolator
 from sreval.errors import StatisticsError
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
-from sreval.report.digits import fixed, whole_percent
+from sreval.report.digits import NONE, fixed, whole_percent
 from sreval.report.opinion_metrics import directions, join_scores, metric_name, usable_metrics
 from sreval.report.opinion_models import recovery_warnings
 from sreval.report.opinion_style import captioned, shades, short_label
-from sreval.report.sections import Request, percent, span
+from sreval.report.sections import Request, percent
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.statistics.agreement import metric_agreement
 from sreval.statistics.mapping import fit_mapped
@@ -147,7 +147,8 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     for axes, metric in zip(panels, metrics, strict=True):
         _metric_panel(axes, finite, metric, methods, better[metric])
         rho = found.statistics[metric]["srocc"]
-        limits = span(rho.low, rho.high, 2, signed=True)
+        known = np.isfinite(rho.low)
+        limits = f"{fixed(rho.low, 2)} to {fixed(rho.high, 2)}" if known else NONE
         axes.set_title(f"ρ = {fixed(rho.estimate, 2)} ({limits})", loc="left")
     panels[0].set_ylabel("MOS")
     figure.legend(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,8 @@ def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
     return _interval(
         ratings, level, error=math.sqrt(variance), freedom=n - 1, n=n,
         unit="rater and image", estimand="raters and images in general",
-        method="CrowdMOS two-way random effects (Ribeiro et al. 2011)",
+        method="CrowdMOS two-way random effects (Ribeiro et al. 2011), known to under-cover near "
+        "the ends of the scale with few images",
         estimate=float(ratings.score.mean()),
     )  # fmt: skip
 
@@ -202,12 +204,18 @@ def mos_interval(
 ) -> Interval:
     """The MOS of ``ratings`` with the named interval, kept on the scale.
 
+    CrowdMOS' limits are the published ones, cut off at the ends of the scale; only where these
+    have no width are they ``limits_on_scale`` too.
+
     Raises UsageError for an interval that INTERVALS doesn't know, StatisticsError for a MOS that
     isn't on the scale.
     """
     if interval not in INTERVALS:
         raise unknown_name("interval", interval, INTERVALS)
-    return on_scale(INTERVALS[interval](ratings, level), scale, ratings.score.size)
+    found = INTERVALS[interval](ratings, level)
+    if interval == "crowdmos" and found.high > found.low:
+        return replace(found, low=max(found.low, scale.low), high=min(found.high, scale.high))
+    return on_scale(found, scale, ratings.score.size)
 
 
 def mos_table(

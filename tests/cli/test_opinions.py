@@ -71,7 +71,8 @@ def test_json_holds_the_full_numbers(sreval: Sreval, votes: Path) -> None:
     assert rows["b"]["mos"] == pytest.approx(of["score"].mean(), abs=1e-12)
     assert rows["b"]["unit"] == "image"
     half = 2.5705818 * images.std(ddof=1) / np.sqrt(6)
-    assert rows["b"]["high"] - rows["b"]["low"] == pytest.approx(2 * half, rel=1e-6)
+    assert images.mean() - half > 2
+    assert rows["b"]["mos"] - rows["b"]["low"] == pytest.approx(half, rel=1e-6)
     assert content["simulated"] is False
 
 
@@ -146,7 +147,7 @@ def test_a_matrix_and_its_description(sreval: Sreval, tmp_path: Path) -> None:
     assert ran.code == OK, ran.err
     assert [line.split()[:2] for line in ran.out.splitlines()[3:5]] == [
         ["a", "2.75"],
-        ["b", "4.00"],
+        ["b", "4.50"],
     ]
 
 
@@ -309,6 +310,80 @@ def test_an_exports_guarded_names_join_the_results(
     assert mos == {"@m": 2, "bicubic": 4}
 
 
+def test_every_analysis_obeys_the_level_and_says_it(sreval: Sreval, tmp_path: Path) -> None:
+    first = random_votes(methods=3, images=9, raters=16)
+    first["method"] = first["method"].replace({"c": "hr"})
+    again = first[first["image"] == "img_000"].assign(kind="repeat")
+    again["score"] = 6 - again["score"]
+    path = tmp_path / "votes.csv"
+    pd.concat([first.assign(kind="vote"), again]).to_csv(path, index=False)
+    for analysis in ("mos", "stimuli", "recovery", "reliability", "retest", "difference"):
+        widths = []
+        for level in (0.9, 0.999):
+            ran = sreval("opinions", path, "--analyse", analysis, "--level", level, "--json")
+            assert ran.code == OK, ran.err
+            sections = json.loads(ran.out)["sections"]
+            assert {section["level"] for section in sections} == {level}
+            rows = [row for section in sections for row in section["rows"]]
+            pairs = [("low", "high"), ("bias_low", "bias_high")]
+            pairs.append(("inconsistency_low", "inconsistency_high"))
+            widths.append(
+                np.array([r[h] - r[lo] for r in rows for lo, h in pairs if r.get(lo) is not None])
+            )
+        assert widths[0].size
+        own = ~np.isclose(widths[0], widths[1]) | (widths[0] == 0)
+        assert (widths[1] >= widths[0] - 1e-12).all()
+        assert own.mean() > 0.4  # the range of the raters has no level
+        shown = sreval("opinions", path, "--analyse", analysis, "--level", 0.999).out
+        assert "99.9%" in shown
+        assert "95%" not in shown.replace("95 %", "")
+        assert " 100%" not in shown
+
+
+def test_a_mean_over_unequally_viewed_images_weighs_them_alike(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    rows = [
+        f"r{i},{image},m,{score}\n"
+        for i in range(10)
+        for image, score in (("A", 5), ("B" if i < 5 else "C", 1))
+    ]
+    path = tmp_path / "votes.csv"
+    path.write_text(LONG + "".join(rows))
+    for interval in ("raters", "images", "pooled", "bootstrap"):
+        ran = sreval("opinions", path, "--analyse", "mos", "--interval", interval)
+        assert "m       2.33" in ran.out
+        assert "MOS: mean of the images' mean votes" in ran.out
+    ran = sreval("opinions", path, "--analyse", "mos", "--interval", "crowdmos")
+    assert "m       3.00" in ran.out
+    assert "MOS: mean of all votes" in ran.out
+    ran = sreval("opinions", path, "--analyse", "recovery", "--json")
+    (row,) = json.loads(sreval("opinions", path, "--analyse", "mos", "--json").out)["sections"][0][
+        "rows"
+    ]
+    stimuli = json.loads(ran.out)["sections"][0]["rows"]
+    assert row["mos"] == pytest.approx(np.mean([s["mos"] for s in stimuli]), rel=1e-12)
+
+
+def test_two_raters_give_a_dash_and_a_note(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    random_votes(raters=2).to_csv(path, index=False)
+    out = sreval("opinions", path, "--analyse", "mos").out
+    assert all(line.split()[3] == "–" for line in out.splitlines()[3:6])
+    assert "fewer than 3 units give no interval" in out
+
+
+def test_annex_e_says_in_json_when_it_collapsed(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    random_votes(methods=1, images=5, raters=3).to_csv(path, index=False)
+    content = json.loads(sreval("opinions", path, "--analyse", "recovery", "--json").out)
+    for section in content["sections"]:
+        assert section["collapsed"]
+        assert set(section["collapsed"]) <= {"r00", "r01", "r02"}
+        assert "3 raters: Annex E is unreliable below 15" in " ".join(section["warnings"])
+    assert all(row["low"] is None for row in content["sections"][0]["rows"])
+
+
 # Bad input
 
 
@@ -397,7 +472,7 @@ def test_all_votes_equal(sreval: Sreval, tmp_path: Path) -> None:
     random_votes().assign(score=3).to_csv(path, index=False)
     ran = sreval("opinions", path)
     assert ran.code == OK, ran.err
-    assert "3.00–3.00" in ran.out
+    assert "2.76–3.24" in ran.out
     assert "Not done: reliability: All votes are 3: agreement is undefined." in ran.out
     ran = sreval("opinions", path, "--analyse", "reliability")
     assert ran.code == FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -55,15 +56,41 @@ def test_a_smaller_lpips_is_better(make_frame: Maker) -> None:
     assert cells["b"].rank == 1
 
 
-def test_interval_holds_the_mean_and_is_scipys_bootstrap_within_its_noise(
-    make_frame: Maker,
+@pytest.mark.parametrize("level", [0.9, 0.999])
+def test_the_interval_is_students_at_the_level_that_the_note_says(
+    make_frame: Maker, level: float
 ) -> None:
-    numbers = list(RNG.normal(26, 2, 100))
-    frame = make_frame({("BSD100", "a", "psnr"): numbers})
-    cell = line(build_table(frame), "BSD100", "psnr")["a"]
-    theirs = stats.bootstrap((numbers,), np.mean, method="percentile", rng=1).confidence_interval
+    numbers = list(RNG.normal(26, 2, 5))
+    table = build_table(make_frame({("Set5", "a", "psnr"): numbers}), level=level)
+    cell = line(table, "Set5", "psnr")["a"]
+    theirs = stats.t.interval(level, 4, loc=np.mean(numbers), scale=stats.sem(numbers))
     assert cell.mean == pytest.approx(np.mean(numbers))
-    assert (cell.low, cell.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
+    assert (cell.low, cell.high) == pytest.approx(theirs)
+    assert table.level == level
+    assert f"the {100 * level:g}% interval" in " ".join(table.notes)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_two_images_give_a_dash_and_a_note_in_every_format(make_frame: Maker, form: str) -> None:
+    table = build_table(make_frame({("Set5", "a", "psnr"): [24.0, 26.0]}))
+    cell = line(table, "Set5", "psnr")["a"]
+    assert math.isnan(cell.low)
+    text = render(table, form)
+    if form == "json":
+        assert json.loads(text)["figures"][0]["low"] is None
+    if form != "csv":
+        assert "fewer than 3 units give no interval" in text
+    assert "25.00–" not in text
+
+
+def test_an_interval_stays_where_the_metric_can_be(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "ssim"): [0.99, 0.9, 0.6],
+        ("Set5", "a", "lpips"): [0.01, 0.1, 0.3],
+    }
+    table = build_table(make_frame(values))
+    assert line(table, "Set5", "ssim")["a"].high == 1
+    assert line(table, "Set5", "lpips")["a"].low == 0
 
 
 def test_a_baseline_is_tested_as_scipy_does_with_holm(make_frame: Maker) -> None:
