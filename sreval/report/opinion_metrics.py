@@ -87,7 +87,8 @@ def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], 
         if finite.size == 0:
             reasons.append(f"{metric_name(name)}: no stimulus has a finite value.")
         elif not varies(finite):
-            reasons.append(f"{metric_name(name)}: one value on all stimuli; nothing can follow it.")
+            why = "all stimuli have one value, which nothing can follow"
+            reasons.append(f"{metric_name(name)}: {why}.")
         else:
             usable.append(name)
     return usable, reasons

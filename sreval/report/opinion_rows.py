@@ -123,7 +123,7 @@ def with_mos(
             comparisons += made
         lines += own
     tested = [c for c in comparisons[len(table.comparisons) :] if c.metric == "mos"]
-    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, study)]
+    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, scale, study)]
     if pairs:
         own = [line for line in lines if line.metric == "mos" and line.study == study]
         notes += _untested(own, tested)
@@ -212,6 +212,7 @@ def _notes(
     unit: Unit,
     baseline: str | None,
     level: float,
+    scale: Scale,
     study: str,
 ) -> list[str]:
     counted = opinions(votes)
@@ -230,7 +231,7 @@ def _notes(
     note += f" {left} rows that are no accepted votes are left out." if left else ""
     notes = [note]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
-    notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit])]
+    notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit], scale)]
     if unit == "pooled":
         notes.append(POOLED_WARNING)
     if counted["simulated"].any():

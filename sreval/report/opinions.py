@@ -53,7 +53,7 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
     )
     shown = printed(frame, with_dataset(frame, mos_columns(request.level)))
     notes = [*mos_notes(frame), *filter(None, [frame["warning"].iloc[0]])]
-    notes += image_notes(opinions(votes), request.interval)
+    notes += image_notes(opinions(votes), request.interval, request.scale)
     return [Section("mos", "Mean opinion scores", frame, shown, notes + vote_notes(votes))]
 
 

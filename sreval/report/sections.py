@@ -203,7 +203,7 @@ def mark_notes(votes: pd.DataFrame) -> list[str]:
     return notes
 
 
-def image_notes(votes: pd.DataFrame, interval: str | None = None) -> list[str]:
+def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale = ACR) -> list[str]:
     """What must be said where methods of a data set were rated on different images; else nothing.
 
     ``votes`` are accepted ones, or rows made of them. Their means are then of different images:
@@ -223,7 +223,7 @@ def image_notes(votes: pd.DataFrame, interval: str | None = None) -> list[str]:
             f"{len(common) or 'none'} in common. Their means can't be compared."
         )
         if interval and common:
-            found = mos_table(rows[rows["image"].isin(common)], interval=interval)
+            found = mos_table(rows[rows["image"].isin(common)], interval=interval, scale=scale)
             means = found.set_index("method")["mos"]
             over = ", ".join(f"{paper.label(name)} {fixed(means[name], 2)}" for name in names)
             note += f" MOS over the common images: {over}."

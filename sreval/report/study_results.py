@@ -75,7 +75,8 @@ def _means(votes: pd.DataFrame, request: Request) -> list[Section | Picture]:
     ]
     columns = mos_columns(request.level)
     first = frame.iloc[0]
-    notes = [*mos_notes(frame), *image_notes(opinions(votes), request.interval), *vote_notes(votes)]
+    different = image_notes(opinions(votes), request.interval, request.scale)
+    notes = [*mos_notes(frame), *different, *vote_notes(votes)]
     if frame["paper"].notna().any():
         columns["paper's MOS"] = column("paper", 2)
         notes.append(f"Paper's MOS: Ledig et al. 2017. {_order(frame)}")

@@ -34,7 +34,7 @@ def test_other_figures_keep_their_signs() -> None:
 def test_a_number_that_is_missing_is_a_dash(value: float) -> None:
     shown = [fixed(value, 2), fixed(value, 0, signed=True), figure(value, 1), whole_percent(value)]
     assert shown == ["–"] * 4
-    assert span(value, 1.0, 2) == span(1.0, value, 2, signed=True) == ""
+    assert span(value, 1.0, 2) == span(1.0, value, 2, signed=True) == "–"
     assert whole_percent(0.125) == "12%"
 
 

@@ -21,7 +21,7 @@ NOTE = "what was rated as SRCNN are degraded originals"
 
 @pytest.fixture
 def votes(sreval: Run, demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """votes.csv of two simulated raters; a stand-in takes the place of SRCNN."""
+    """votes.csv of four simulated raters; a stand-in takes the place of SRCNN."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SREVAL_DATABASE", raising=False)
     folder = tmp_path / "studies/quick"
@@ -32,7 +32,7 @@ def votes(sreval: Run, demo_run: Path, tmp_path: Path, monkeypatch: pytest.Monke
     Path("guess.csv").write_text(QUALITIES, encoding="utf-8")
     for command in (
         ("freeze", "quick", "--results", demo_run, "--stand-ins"),
-        ("simulate", "quick", "--raters", "2", "--qualities", "guess.csv"),
+        ("simulate", "quick", "--raters", "4", "--qualities", "guess.csv"),
         ("close", "quick", "--yes"),
         ("export", "quick", "--out", "export"),
     ):

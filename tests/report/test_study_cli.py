@@ -99,11 +99,11 @@ def test_a_table_with_opinions_of_a_study(
     own = table[table["metric"] == "mos"]
     means = data.opinions.groupby("method")["score"].mean().to_dict()
     assert dict(zip(own["method"], own["mean"], strict=True)) == pytest.approx(means)
-    assert set(own["unit"]) == {"image"}  # as the design plans
+    assert set(own["unit"]) == {"rater"}  # as the design plans
     assert set(own["simulated"]) == {True}
     assert {"psnr", "ssim"} <= set(table["metric"])
-    text = sreval("table", demo_run, "--study", "small", "--unit", "rater").out
-    assert "unit rater, about these images, raters in general" in text
+    text = sreval("table", demo_run, "--study", "small", "--unit", "image").out
+    assert "unit image, about these raters, images in general" in text
     assert "small: SIMULATED: no person gave these votes" in text
 
 
