@@ -41,7 +41,8 @@ class Rule:
     ``least`` is the least number of ``items`` by which a rater is judged: with fewer, a single
     slip, or a single pair of extremes, would decide. ``measure`` gives, for checked votes, a table
     by rater with ``n`` items, the rule's figures and ``found``, and what it had to skip; ``say``
-    puts a row of it into words. ``source`` is where the rule comes from.
+    puts a row of it into words. ``source`` is where the rule comes from. ``compares``: whether it
+    holds the accepted votes against each other, and so has nothing to say of others.
     """
 
     kind: str
@@ -51,15 +52,17 @@ class Rule:
     source: str
     measure: Callable[[pd.DataFrame], tuple[pd.DataFrame, Mapping[str, int]]]
     say: Callable[[Mapping[str, Any]], str]
+    compares: bool = False
 
     def judge(self, votes: pd.DataFrame) -> Screening:
-        """What the rule finds, a row a rater of ``votes``.
+        """What the rule finds, a row a rater of ``votes``, or of the accepted where it compares.
 
         The table's columns: ``n``, the rule's figures, ``judged``, ``rejected``. Raises
         StatisticsError when no rater has an item that the rule looks at.
         """
         measured, skipped = self.measure(votes)
-        raters = pd.Index(sorted(votes["rater"].unique(), key=numbered), name="rater")
+        there = (opinions(votes) if self.compares else votes)["rater"].unique()
+        raters = pd.Index(sorted(there, key=numbered), name="rater")
         table = measured.drop(columns="found").reindex(raters)
         table["n"] = table["n"].fillna(0).astype(np.int64)
         judged = table["n"] >= self.least
@@ -234,6 +237,7 @@ def correlation_with_rest(correlation: float = 0.75, least: int = 10) -> Rule:
             f"correlation {row['pearson']:.2f} with the other raters over {row['n']} votes, "
             f"{correlation:g} is the least"
         ),
+        compares=True,
     )  # fmt: skip
 
 
@@ -250,6 +254,7 @@ def bt500(least: int = 20) -> Rule:
     return Rule(
         "bt500", screening.BT500_LIMITS, least, "votes", screening.BT500, measure,
         lambda row: f"{row['straying']:.1%} of {row['n']} votes stray, to both sides",
+        compares=True,
     )  # fmt: skip
 
 

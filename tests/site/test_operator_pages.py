@@ -80,6 +80,19 @@ def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> N
     assert "100% of 9 votes within 0.4 s" in needs[hasty][1]
 
 
+def test_whom_a_rule_cant_judge_is_told_with_what_it_needs(make_site: MakeSite) -> None:
+    desk = Desk(rated(make_site, SPREAD)).account("owner")
+    (rater,) = desk.raters()
+    text = desk.text()
+    assert f"<li>straight-lining needs 20 votes: {rater} (9)</li>" in text
+    assert (
+        f"<li>correlation-with-rest needs 10 votes on stimuli that others rated: {rater} (0)"
+        in text
+    )
+    assert f"<li>repeats needs 4 repeated votes: {rater} (1)</li>" in text
+    assert "gold" not in text[text.index("Not judged yet") :][:600]
+
+
 def test_flag_goes_when_the_operator_decides(make_site: MakeSite) -> None:
     rule = {"kind": "straight-lining", "limit": 5, "reason": "One score."}
     desk = Desk(rated(make_site, (3,), acceptance=[rule])).account("owner")
