@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from sreval.statistics.votes import check_votes
-from sreval.study.acceptance import Verdict, judge
+from sreval.study.acceptance import Verdict, judge, weak_rules
 from sreval.study.design import StudyDesign
+from sreval.study.plan import ItemKind
 from tests.study.designs import design_of
 
 KEPT = Verdict(True, True, ())
@@ -122,3 +123,29 @@ def test_a_rule_with_nothing_to_judge_by_is_not_broken() -> None:
     assert judge(session([3]), strict) == KEPT
     calibration_only = session([1, 5], "calibration")
     assert judge(calibration_only, design(rule("straight-lining", 1))) == KEPT
+
+
+def test_rules_need_no_more_than_the_plan_holds_and_no_fewer() -> None:
+    """Of eight planned gold items four are needed; of two planned, both."""
+    eight, two = design(rule("gold", 0.3)), design(rule("gold", 0.3), gold=TWO)
+    missed = session([1, 1, 1, 1], "gold", first=50)
+    assert judge(joined(session(VARIED), missed.head(3)), eight) == KEPT
+    assert not judge(joined(session(VARIED), missed), eight).used
+    assert judge(joined(session(VARIED), missed.head(1)), two) == KEPT
+    assert not judge(joined(session(VARIED), missed.head(2)), two).used
+
+
+TWO = [{"dataset": "Set5", "method": "hr", "images": 2, "low": 3, "high": 5}]
+
+
+def test_rules_that_judge_by_few_items_or_never_are_told() -> None:
+    counts: dict[ItemKind, int] = {"vote": 30, "repeat": 0, "gold": 2}
+    rules = design(
+        rule("gold", 0.3), rule("too-fast", 0.1), rule("straight-lining", 40),
+        rule("incomplete", 1), gold=TWO,
+    )  # fmt: skip
+    assert weak_rules(rules, counts) == [
+        "The rule 'gold' judges a rater by 2 gold items: 4 would keep a slip or two from deciding.",
+        "The rule 'straight-lining' judges nobody: it needs 41 votes, and a rater's plan holds 30.",
+    ]
+    assert weak_rules(design(rule("gold", 0.3)), {**counts, "gold": 8}) == []
