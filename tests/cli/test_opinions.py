@@ -62,9 +62,7 @@ def test_mos_are_the_plain_means_and_say_what_they_are_about(sreval: Sreval, vot
 
 
 def test_json_holds_the_full_numbers(sreval: Sreval, votes: Path) -> None:
-    ran = sreval(
-        "opinions", votes, "--analyse", "mos", "--unit", "image", "--level", 0.5, "--json"
-    )
+    ran = sreval("opinions", votes, "--analyse", "mos", "--unit", "image", "--level", 0.5, "--json")
     content = json.loads(ran.out)
     frame = pd.read_csv(votes)
     rows = {row["method"]: row for row in content["sections"][0]["rows"]}
