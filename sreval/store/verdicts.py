@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from sreval.statistics.votes import COLUMNS
 from sreval.store.models import PlanItem, Rater, Session, Study, Vote
-from sreval.study.acceptance import Verdict, judge
+from sreval.study.acceptance import Verdict, judge, verdicts
 from sreval.study.design import StudyDesign
 
 _TIMES = ("shown_at", "received_at")
@@ -62,19 +62,19 @@ def judged_votes(
     The operator's decision on a session stands above the rules'.
     """
     votes = _frame(tx, votes_query().where(Session.study_id == study.id))
-    verdicts, accepted, reasons = {}, {}, {}
+    accepted, reasons = {}, {}
     kept = {row.id: row for row in tx.execute(_decisions(study))}
-    for key, part in votes.groupby("session"):
-        name = str(key)
+    rated = list(votes["session"].unique())
+    found = verdicts(votes, design, {name: kept[name].total for name in rated})
+    for name, verdict in found.items():
         session = kept[name]
-        verdict = verdicts[name] = judge(part, design, planned=session.total)
         decided = session.accepted is not None
         accepted[name] = used = session.accepted if decided else verdict.used
         why = session.accepted_reason if decided else "; ".join(verdict.reasons)
         reasons[name] = "" if used else why
     votes["accepted"] = votes["session"].map(accepted).astype(bool)
     votes["reason"] = votes["session"].map(reasons).astype(object)
-    return votes[[column for column in COLUMNS if column in votes]], verdicts
+    return votes[[column for column in COLUMNS if column in votes]], found
 
 
 def _decisions(study: Study) -> Select[str, int, bool | None, str]:

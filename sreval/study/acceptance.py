@@ -6,7 +6,7 @@ page, the report. So none of them can say of a rater what another denies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -78,30 +78,49 @@ def weak_rules(design: StudyDesign, counts: Mapping[ItemKind, int]) -> list[str]
 
 
 def judge(votes: pd.DataFrame, design: StudyDesign, planned: int | None = None) -> Verdict:
-    """Hold one session's votes against every rule of the design.
+    """Hold one session's votes against every rule of the design; as `verdicts` does many."""
+    (verdict,) = verdicts(votes.assign(session=""), design, {"": planned}).values()
+    return verdict
 
-    `votes` as `statistics.votes.check_votes` gives them, of all kinds; `planned` is the number of
-    items in the session's plan, of all kinds, without which the rule `incomplete` isn't applied.
+
+def verdicts(
+    votes: pd.DataFrame, design: StudyDesign, planned: Mapping[str, int | None]
+) -> dict[str, Verdict]:
+    """What every rule of the design says of each session.
+
+    `votes` as `statistics.votes.check_votes` gives them, of all kinds; `planned` by session is the
+    number of items in its plan, of all kinds, without which the rule `incomplete` isn't applied.
     A rule that can't judge yet (too few items, no times) is not broken. A session is used, and
     paid, unless a broken rule says otherwise.
     """
-    broken = [rule for rule in design.acceptance if _breaks(rule, votes, design, planned)]
-    return Verdict(
-        used=all(rule.used for rule in broken),
-        paid=all(rule.paid for rule in broken),
-        reasons=tuple(rule.reason for rule in broken),
-    )
+    own = votes.assign(rater=votes["session"])
+    by_rule = [_breaking(rule, own, design, planned) for rule in design.acceptance]
+    made = {}
+    for session in planned:
+        met = zip(design.acceptance, by_rule, strict=True)
+        broken = [rule for rule, breaking in met if session in breaking]
+        made[session] = Verdict(
+            used=all(rule.used for rule in broken),
+            paid=all(rule.paid for rule in broken),
+            reasons=tuple(rule.reason for rule in broken),
+        )
+    return made
 
 
-def _breaks(
-    rule: designs.Rule, votes: pd.DataFrame, design: StudyDesign, planned: int | None
-) -> bool:
+def _breaking(
+    rule: designs.Rule, votes: pd.DataFrame, design: StudyDesign, planned: Mapping[str, int | None]
+) -> set[Hashable]:
+    """The sessions that break a rule."""
     if rule.kind == "incomplete":
-        return planned is not None and len(votes) < rule.limit * planned
+        rated = votes.groupby("session").size()
+        return {
+            session for session, items in planned.items()
+            if items is not None and rated.get(session, 0) < rule.limit * items
+        }  # fmt: skip
     try:
-        return bool(_rule(rule, design).judge(votes).rejected)
+        return set(_rule(rule, design).judge(votes).rejected)
     except StatisticsError:
-        return False
+        return set()
 
 
 def _rule(planned: designs.Rule, design: StudyDesign) -> rules.Rule:

@@ -17,7 +17,7 @@ from sreval.statistics.naming import numbered
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.reliability import sos_coefficient
 from sreval.statistics.votes import STIMULUS
-from sreval.study.acceptance import judge, rules_of
+from sreval.study.acceptance import rules_of, verdicts
 from sreval.study.data import StudyData, rated
 from sreval.study.design import StudyDesign
 
@@ -223,16 +223,15 @@ def overruled(data: StudyData) -> pd.DataFrame:
     of = data.sessions["of"] if "of" in data.sessions else pd.Series(None, data.sessions.index)
     planned = dict(zip(data.sessions["session"], of, strict=True))
     given = dict(zip(data.sessions["session"], data.sessions["reason"].fillna(""), strict=True))
+    rejecting = [rule.reason for rule in data.design.acceptance if not rule.used]
+    voted = {s: votes for s, votes in data.votes.groupby("session", sort=False) if s in planned}
+    totals = {str(s): None if pd.isna(planned[s]) else int(planned[s]) for s in voted}
+    found = verdicts(data.votes, data.design, totals)
     rows = []
-    for session, votes in data.votes.groupby("session", sort=False):
-        if session not in planned:
-            continue
-        total = planned[session]
-        verdict = judge(votes, data.design, None if pd.isna(total) else int(total))
-        used = bool(votes["accepted"].all())
+    for session, votes in voted.items():
+        verdict, used = found[str(session)], bool(votes["accepted"].all())
         if used != verdict.used:
             own = list(votes["reason"].dropna()) if "reason" in votes else []
-            rejecting = [rule.reason for rule in data.design.acceptance if not rule.used]
             said = [reason for reason in verdict.reasons if reason in rejecting]
             rows.append(
                 {
