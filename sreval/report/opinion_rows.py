@@ -22,9 +22,17 @@ from sreval.report.cells import (
     verdicts,
 )
 from sreval.report.collect import scored
-from sreval.report.sections import INTERVAL_OF, SIMULATED, image_notes, percent, stand_in_note
+from sreval.report.sections import (
+    INTERVAL_OF,
+    NO_INTERVAL,
+    SIMULATED,
+    image_notes,
+    percent,
+    stand_in_note,
+)
 from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
-from sreval.statistics.opinion import POOLED_WARNING, mean_of, mos_interval
+from sreval.statistics.intervals import LEAST_UNITS
+from sreval.statistics.opinion import mean_of, mos_interval, warning_of
 from sreval.statistics.ratings import Ratings
 from sreval.statistics.units import DEFAULT_UNIT
 from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions, stand_ins
@@ -111,6 +119,7 @@ def with_mos(
     """
     counted = opinions(votes)
     lines: list[Line] = []
+    added: list[Line] = []
     comparisons = list(table.comparisons)
     for dataset in dict.fromkeys(line.dataset for line in table.lines):
         own = [line for line in table.lines if line.dataset == dataset]
@@ -119,11 +128,16 @@ def with_mos(
             own = [line for line in own if line.metric != "mos" or line.study]
             made = _tests(rows, dataset, unit, baseline, pairs)
             line = _line(rows, dataset, table, made, unit, level, scale, pairs)
-            own.append(replace(line, study=study))
+            added.append(replace(line, study=study))
+            own.append(added[-1])
             comparisons += made
         lines += own
     tested = [c for c in comparisons[len(table.comparisons) :] if c.metric == "mos"]
-    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, scale, study)]
+    cells = [cell for line in added for cell in line.cells.values() if cell and cell.n]
+    warnings = [warning_of(INTERVAL_OF[unit], cell.mean, scale) for cell in cells]
+    if any(cell.n < LEAST_UNITS for cell in cells):
+        warnings.append(NO_INTERVAL)
+    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, scale, study, warnings)]
     if pairs:
         own = [line for line in lines if line.metric == "mos" and line.study == study]
         notes += _untested(own, tested)
@@ -214,6 +228,7 @@ def _notes(
     level: float,
     scale: Scale,
     study: str,
+    warnings: Sequence[str],
 ) -> list[str]:
     counted = opinions(votes)
     datasets = paper.sort_datasets(list(map(str, counted["dataset"].unique())))
@@ -232,8 +247,7 @@ def _notes(
     notes = [note]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
     notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit], scale)]
-    if unit == "pooled":
-        notes.append(POOLED_WARNING)
+    notes += dict.fromkeys(filter(None, warnings))
     if counted["simulated"].any():
         notes.append(f"MOS: {SIMULATED}")
     return notes

@@ -52,9 +52,9 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
         mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
     )
     shown = printed(frame, with_dataset(frame, mos_columns(request.level)))
-    notes = [*mos_notes(frame), *filter(None, [frame["warning"].iloc[0]])]
-    notes += image_notes(opinions(votes), request.interval, request.scale)
-    return [Section("mos", "Mean opinion scores", frame, shown, notes + vote_notes(votes))]
+    notes = [*mos_notes(frame), *image_notes(opinions(votes), request.interval, request.scale)]
+    notes += vote_notes(votes)
+    return [Section("mos", "Mean opinion scores", frame, shown, notes)]
 
 
 def mos_columns(level: float) -> Columns:
@@ -77,7 +77,7 @@ def mos_notes(frame: pd.DataFrame) -> list[str]:
         f"MOS: {first['mean_of']}, in points; sd: standard deviation of the votes. "
         f"Interval: {first['interval']}, unit {first['unit']}, about {first['estimand']}."
     )
-    return [meaning, *no_interval(frame)]
+    return [meaning, *no_interval(frame), *filter(None, frame["warning"].unique())]
 
 
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:

@@ -132,7 +132,7 @@ class Recovery:
         A rater's n residuals have (n - 1)(1 - w) degrees of freedom: one is spent on the bias, and
         the quality holds the rater's own votes with the weight w, the mean of 1 / inconsistency^2
         over the sum of those who voted. Student's t and chi-square on these; NaN as
-        the limits in ``stimuli``.
+        the limits in ``stimuli``, those of the inconsistency below ENOUGH_RATERS too.
         """
         n = np.bincount(self.of.rater)
         tail = (1 - self.level) / 2
@@ -145,8 +145,10 @@ class Recovery:
             freedom[freedom <= 0] = np.nan
             squares = n * self.inconsistency**2
             half = student_quantile(freedom, self.level) * np.sqrt(squares / freedom / n)
-            low = np.sqrt(squares / special.chdtri(freedom, tail))
-            high = np.sqrt(squares / special.chdtri(freedom, 1 - tail))
+            if n.size >= ENOUGH_RATERS:
+                low = np.sqrt(squares / special.chdtri(freedom, tail))
+                low = np.minimum(low, self.inconsistency)
+                high = np.sqrt(squares / special.chdtri(freedom, 1 - tail))
         return pd.DataFrame(
             {
                 "bias_low": self.bias - half,

@@ -227,3 +227,12 @@ def test_the_table_says_what_each_row_is_about() -> None:
 def test_an_unknown_interval_is_named() -> None:
     with pytest.raises(UsageError, match=r"Unknown interval 'rater'.*'raters'"):
         mos_table(check_votes(random_votes()), interval="rater")
+
+
+def test_what_is_known_to_fall_short_near_the_end_says_so() -> None:
+    votes = check_votes(random_votes(images=5)).assign(score=1)
+    for name, said in (("raters", ""), ("images", "91 to 95 %"), ("pooled", "not independent")):
+        (warning,) = mos_table(votes, interval=name)["warning"].unique()
+        assert said in warning
+        assert bool(said) == bool(warning)
+    assert "under-cover near" in mos_table(votes, interval="crowdmos")["interval"].iloc[0]

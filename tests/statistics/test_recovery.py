@@ -146,7 +146,7 @@ def model_votes(seed: int, stimuli: int, raters: int) -> tuple[Floats, Floats, F
 def test_the_limits_cover_what_they_claim_where_the_published_ones_fall_short() -> None:
     found = []
     for seed in range(40):
-        votes, quality, bias, noise = model_votes(seed, 40, 12)
+        votes, quality, bias, noise = model_votes(seed, 40, 15)
         made = recover(Ratings.from_matrix(votes))
         if made.collapsed:
             continue
@@ -183,6 +183,9 @@ def test_no_limits_where_a_rater_collapsed_or_votes_are_few() -> None:
     collapsed = recover(Ratings.from_matrix(model_votes(1, 14, 3)[0]))
     assert collapsed.collapsed
     few = recover(Ratings.from_matrix(model_votes(2, 6, 40)[0]))
+    some = recover(Ratings.from_matrix(model_votes(3, 60, 10)[0]))
+    assert some.rater_limits["bias_low"].notna().all()
+    assert some.rater_limits["inconsistency_low"].isna().all()
     for found in (collapsed, few):
         assert found.stimuli[["low", "high"]].isna().all(axis=None)
         assert found.rater_limits.filter(like="inconsistency").isna().all(axis=None)
