@@ -100,8 +100,8 @@ def recovery_warnings(found: Recovery) -> list[str]:
         said.append(
             f"{found.of.n_raters} raters: Annex E is unreliable below {ENOUGH_RATERS}. In "
             "simulations of 3 to 8 raters on 14 stimuli it collapsed in most studies, and the "
-            "published half widths covered 75 % or less where 95 % were claimed. No interval of the "
-            "inconsistency is given."
+            "published half widths covered 75 % or less where 95 % were claimed. No interval of "
+            "the inconsistency is given."
         )
     return said
 
