@@ -61,4 +61,4 @@ def difference_interval(
     ratings = Ratings.from_votes(votes.assign(score=votes["difference"]), ["image"])
     ends = Scale(scale.low, 2 * scale.high - scale.low)
     found = INTERVALS[interval](ratings, level)
-    return on_scale(found, ends, ratings.score.size, category=(scale.high - scale.low) / 4)
+    return on_scale(found, scale, ratings.score.size, ends)

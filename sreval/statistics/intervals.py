@@ -74,15 +74,20 @@ def student_quantile(freedom: float | Floats, level: float) -> Floats:
     return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom), dtype=np.float64)
 
 
-def on_scale(found: Interval, scale: Scale, votes: int, category: float | None = None) -> Interval:
+def category(scale: Scale) -> float:
+    """How far neighbouring scores are apart; on a slider a hundredth of its length."""
+    return scale.spacing or (scale.high - scale.low) / 100
+
+
+def on_scale(found: Interval, scale: Scale, votes: int, ends: Scale | None = None) -> Interval:
     """``found``, a mean of ``votes`` scores, with ``limits_on_scale`` in place of its limits.
 
-    ``category`` as there, by default a quarter of the scale.
+    ``scale`` is that of the votes, whose ``category`` is taken; ``ends`` that of the scores, where
+    it is another one, as for differences of votes.
     """
-    quarter = (scale.high - scale.low) / 4
     t = float(student_quantile(found.n - 1, found.level)) if found.n >= LEAST_UNITS else math.nan
-    least = t * (quarter if category is None else category) / math.sqrt(2 * votes)
-    low, high = limits_on_scale(found.estimate, found.half_width, least, scale)
+    least = t * category(scale) / math.sqrt(2 * votes)
+    low, high = limits_on_scale(found.estimate, found.half_width, least, ends or scale)
     method = f"{found.method}, kept on the scale"
     return replace(found, low=float(low), high=float(high), method=method)
 

@@ -82,7 +82,7 @@ def _change(by_rater: pd.Series, pairs: int, scale: Scale, level: float) -> Inte
     width = scale.high - scale.low
     estimand = "second minus first vote, raters in general"
     found = student_mean(by_rater, level, unit="rater", estimand=estimand)
-    return on_scale(found, Scale(-width, width), pairs, category=width / 4)
+    return on_scale(found, scale, pairs, Scale(-width, width))
 
 
 def weighted_kappa(first: Floats, second: Floats) -> float:

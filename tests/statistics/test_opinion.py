@@ -21,7 +21,7 @@ from sreval.statistics.opinion import (
     pooled,
 )
 from sreval.statistics.ratings import Ratings
-from sreval.statistics.votes import check_votes
+from sreval.statistics.votes import Scale, check_votes
 from tests.statistics.builders import random_votes
 
 
@@ -92,6 +92,16 @@ def test_unanimous_votes_leave_room_within_the_scale(name: str, score: float) ->
     assert found.estimate == score
     assert 1 <= found.low <= score <= found.high <= 5
     assert 0.01 < found.high - found.low < 0.6
+
+
+@pytest.mark.parametrize(("raters", "images"), [(3, 4), (5, 10), (12, 5)])
+def test_a_sliders_interval_far_from_its_ends_is_students(raters: int, images: int) -> None:
+    generator = np.random.default_rng(raters)
+    votes = 60 + generator.normal(0, 4, (images, 1)) + generator.normal(0, 3, (images, raters))
+    found = mos_interval(Ratings.from_matrix(votes), scale=Scale(0, 100))
+    means = votes.mean(axis=0)
+    limits = stats.t.interval(0.95, raters - 1, loc=means.mean(), scale=stats.sem(means))
+    assert (found.low, found.high) == pytest.approx(limits, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", INTERVALS)
