@@ -17,7 +17,6 @@ from sreval.report.digits import fixed
 from sreval.report.sections import (
     Request,
     Section,
-    column,
     figure,
     interval_column,
     p_value,
@@ -25,6 +24,7 @@ from sreval.report.sections import (
     printed,
     span,
     vote_notes,
+    with_dataset,
 )
 from sreval.statistics.agreement import FEW_SCENES, Agreement, metric_agreement
 from sreval.statistics.arrays import varies
@@ -44,33 +44,34 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
         groups.append(("all data sets", stimuli))
     frames, differences, notes = [], [], []
     for name, rows in groups:
+        where = f"{name}: " if name else ""
         usable, unusable = usable_metrics(rows, names)
-        notes += [f"Not done: {name}, {why}" for why in unusable]
+        notes += [f"Not done: {where}{why}" for why in unusable]
         better = directions(usable, request)
         found, why = attempted(partial(metric_agreement, rows, better, level=request.level))
         if found is None:
-            notes += [f"Not done: {name}: {why}"] if usable else []
+            notes += [f"Not done: {where}{why}"] if usable else []
             continue
         frames.append(found.frame().assign(dataset=name))
-        notes += scene_notes(name, found)
+        notes += [f"{where}{note}" for note in scene_notes(found)]
         differences += _differences(name, found)
         left = sum(found.excluded.values())
-        notes += [f"{name}: {left} stimuli without finite values left out."] if left else []
+        notes += [f"{where}{left} stimuli without finite values left out."] if left else []
     if not frames:
         raise StatisticsError(" ".join(note.removeprefix("Not done: ") for note in notes))
     frame = pd.concat(frames, ignore_index=True)
     return _metric_sections(frame, differences, notes, votes, request.level)
 
 
-def scene_notes(name: str, found: Agreement) -> list[str]:
+def scene_notes(found: Agreement) -> list[str]:
     """What must be said of the intervals of few scenes, and of those that are missing."""
     notes = []
     if found.n_scenes < FEW_SCENES:
-        notes.append(f"{name}: {found.n_scenes} scenes, the intervals rest on little.")
+        notes.append(f"{found.n_scenes} scenes, the intervals rest on little.")
     if any(math.isnan(i.low) for row in found.statistics.values() for i in row.values()):
         notes.append(
-            f"{name}: – where fewer than {LEAST_UNITS} scenes, or an agreement that is perfect or "
-            "undefined once a scene is left out, give no interval."
+            f"–: fewer than {LEAST_UNITS} scenes give no interval, nor does an agreement that is "
+            "perfect or undefined once a scene is left out."
         )
     return notes
 
@@ -186,10 +187,11 @@ def _metric_sections(
     level: float,
 ) -> list[Section]:
     head = [part for name in ("PLCC", "SROCC", "KROCC", "RMSE") for part in (name, percent(level))]
-    rows = [["data set", "metric", *head, "n", "scenes"]]
+    named = bool((frame["dataset"] != "").any())
+    rows = [[*["data set"] * named, "metric", *head, "n", "scenes"]]
     for (dataset, metric), group in frame.groupby(["dataset", "metric"], sort=False):
         of = {str(row["statistic"]): row for row in group.to_dict("records")}
-        cells = [str(dataset), metric_name(str(metric))]
+        cells = [*[str(dataset)] * named, metric_name(str(metric))]
         for name, digits in (("plcc", 3), ("srocc", 3), ("krocc", 3), ("rmse", 2)):
             row, signed = of[name], of[name]["low"] < 0
             cells.append(figure(row["estimate"], digits))
@@ -205,14 +207,16 @@ def _metric_sections(
     if differences:
         table = pd.DataFrame(differences)
         columns = {
-            "data set": column("dataset"),
             "first": lambda row: metric_name(row["first"]),
             "second": lambda row: metric_name(row["second"]),
             "SROCC, difference": lambda row: fixed(row["difference"], 3, signed=True),
             percent(level): interval_column(3, signed=True),
             "p adjusted": lambda row: p_value(row["p_adjusted"]),
         }
-        notes = ["Same stimuli; interval and p from one jackknife over scenes; p adjusted by Holm."]
-        shown = printed(table, columns)
+        notes = [
+            "Same stimuli; interval and p from one jackknife over scenes; p adjusted by Holm, "
+            "the interval not."
+        ]
+        shown = printed(table, with_dataset(table, columns))
         sections.append(Section("metrics", "Do the metrics differ?", table, shown, notes))
     return sections

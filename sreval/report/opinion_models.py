@@ -72,7 +72,7 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
         return [Section("recovery", title, stimuli, shown, notes)]
     notes.append(
         "Quality: ITU-T P.910 Annex E, Li et "
-        f"al. 2020, {found.iterations} iterations"
+        f"al. 2020, {found.iterations} iteration{'s' * (found.iterations != 1)}"
         f"{'' if found.converged else ', NOT converged'}. The JSON has the interval of every "
         f"stimulus ({percent(request.level)}, Student t, unit vote, about this stimulus with these "
         "raters' bias) and both published half widths, whose normal quantile is short."
@@ -144,7 +144,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
         made, why = attempted(estimate)
         rows += made or []
         notes += [f"Not done: {what}: {why}"] if made is None else []
-        notes += [f"Not done: {row[0]}: {_NO_QUOTIENT}" for row in made or [] if np.isnan(row[1])]
+        notes += [f"Not done: {row[0]}: {_NO_VALUE}" for row in made or [] if np.isnan(row[1])]
     if not rows:
         raise StatisticsError(" ".join(notes))
     frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
@@ -165,7 +165,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
 
 
 _Figure = tuple[str, float, float, float, str]
-_NO_QUOTIENT = "it is a quotient, and these votes make its denominator zero."
+_NO_VALUE = "on these votes its formula gives no number, or none of -1 to 1."
 _ENOUGH_FOR_ICC = 26
 """Raters from which McGraw and Wong's limits cover what they claim (benchmarks/coverage.py)."""
 

@@ -50,11 +50,17 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     counted, frame = opinions(votes), scored(frame)
     for column, what in (("dataset", "data set"), ("method", "method")):
         strange = sorted(set(counted[column].astype(str)) - set(frame[column]))
+        if strange == [""]:
+            raise DataError(
+                f"The ratings name no {what}; the results hold "
+                f"{', '.join(sorted(frame[column].unique()))}.",
+                f"Add a column {column!r} with the names of the results.",
+            )
         if strange:
             raise DataError(
                 f"The ratings are on the {what} {listed(strange)}, which the results lack; they "
                 f"hold {', '.join(sorted(frame[column].unique()))}.",
-                "Benchmark it, or name it alike in both.",
+                "Benchmark what is lacking, or name it alike in both.",
             )
     for dataset, rated in counted.groupby("dataset"):
         there = set(frame.loc[frame["dataset"] == dataset, "image"])

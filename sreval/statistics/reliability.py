@@ -189,9 +189,10 @@ def _single_limits(
     rest = k * columns + (k * n - k - n) * error
     low = quotient(n * (rows - lower * error), lower * rest + n * rows, lower * k * n * error)
     high = quotient(n * (upper * rows - error), rest + n * upper * rows, k * n * error)
-    return low, high
+    return (low, high) if -1 <= low <= high <= 1 else (math.nan, math.nan)
 
 
 def _spearman_brown(correlation: float, times: int) -> float:
-    """NaN where the correlation is -1 / (times - 1), at which the formula has no value."""
-    return quotient(times * correlation, 1 + (times - 1) * correlation, times)
+    """NaN where the formula has no value, or one below -1, which no correlation is."""
+    found = quotient(times * correlation, 1 + (times - 1) * correlation, times)
+    return found if found >= -1 else math.nan

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, unknown_name
+from sreval.errors import StatisticsError
 from sreval.statistics import screening
 from sreval.statistics.naming import numbered
 from sreval.statistics.ratings import Ratings
@@ -204,7 +204,9 @@ def inverted(
         own = _cast(votes)
         for method in (worse, better):
             if method not in set(own["method"]):
-                raise unknown_name("method", method, set(own["method"].astype(str)))
+                raise StatisticsError(
+                    f"It compares {worse} with {better}, and {method} has no votes."
+                )
         sides = [
             own[own["method"] == method].set_index(["rater", "dataset", "image"])["score"]
             for method in (worse, better)
