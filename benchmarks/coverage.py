@@ -562,7 +562,7 @@ SAID = (
 
 
 def few_raters(row: dict[str, Any]) -> bool:
-    return int(row["where"].split()[0]) < 26
+    return int(row["where"].split()[0]) < 15
 
 
 if __name__ == "__main__":
