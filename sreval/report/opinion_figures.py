@@ -128,7 +128,11 @@ def rank_shares(scores: Floats) -> Floats:
 def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Row against column: the difference of means, marked where it is significant."""
     (made,) = compare_methods(
-        votes, unit=request.unit, adjustment=request.adjustment, alpha=request.alpha
+        votes,
+        unit=request.unit,
+        adjustment=request.adjustment,
+        alpha=request.alpha,
+        scale=request.scale,
     )
     small = [pair for pair in made.pairs if pair.too_small]
     methods = paper.sort_methods(list(made.methods))

@@ -132,7 +132,7 @@ def with_mos(
         rows = counted[(counted["dataset"] == dataset) & counted["method"].isin(table.methods)]
         if len(rows):
             own = [line for line in own if line.metric != "mos" or line.study]
-            made = _tests(rows, dataset, unit, baseline, pairs)
+            made = _tests(rows, dataset, unit, baseline, pairs, scale)
             line = _line(rows, dataset, table, made, unit, level, scale, pairs)
             added.append(replace(line, study=study))
             own.append(added[-1])
@@ -183,13 +183,13 @@ def _line(
 
 
 def _tests(
-    rows: pd.DataFrame, dataset: str, unit: Unit, baseline: str | None, pairs: bool
+    rows: pd.DataFrame, dataset: str, unit: Unit, baseline: str | None, pairs: bool, scale: Scale
 ) -> list[Comparison]:
     rows = rows[rows["method"] != "hr"]
     rated = set(rows["method"])
     if len(rated) < 2 or not (pairs or baseline in rated):
         return []
-    (made,) = compare_methods(rows, unit=unit)
+    (made,) = compare_methods(rows, unit=unit, scale=scale)
     found = []
     for pair in made.pairs:
         if pair.test is None or pair.difference is None:

@@ -110,6 +110,7 @@ def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
             adjustment=request.adjustment,
             alpha=request.alpha,
             level=request.level,
+            scale=request.scale,
         )
         return [_comparison(made, votes) for made in found]
 
@@ -139,7 +140,10 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     first, small = frame.iloc[0], frame[frame["too_small"]]
     made = int(frame["p"].notna().sum())
     adjusted = made > 1 and first["adjustment"] != "none"
-    note = f"Intervals: Student's t, {percent(first['level'])} for each difference alone"
+    note = (
+        "Intervals: Student's t, kept within the scale's differences, "
+        f"{percent(first['level'])} for each difference alone"
+    )
     if adjusted:
         note += (
             f". They aren't adjusted for the {made} comparisons; the p values are. So an interval "

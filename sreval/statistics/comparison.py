@@ -22,10 +22,10 @@ import scipy
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
-from sreval.statistics.intervals import Interval, student_mean
+from sreval.statistics.intervals import Interval, on_scale, student_mean
 from sreval.statistics.multiplicity import Verdict, judge, letters
 from sreval.statistics.units import DEFAULT_UNIT
-from sreval.statistics.votes import opinions
+from sreval.statistics.votes import ACR, Scale, opinions
 from sreval.statistics.wilcoxon import SignedRank, Zeros, least_exact_p, signed_rank
 
 Unit = Literal["rater", "image", "pooled"]
@@ -153,14 +153,16 @@ def compare_methods(
     adjustment: str = "holm",
     alpha: float = 0.05,
     level: float = 0.95,
+    scale: Scale = ACR,
 ) -> list[Comparison]:
     """Compare all pairs of methods by the signed-rank test, data set by data set.
 
     ``votes`` are checked votes; of a unit's votes on one method the mean counts. p values are
     adjusted within one data set. A pair is ``too_small`` when no outcome could give an adjusted
-    p below ``alpha``, see ``multiplicity.judge``. ``level`` is that of the intervals. Raises
-    UsageError for an unknown unit, adjustment or method, StatisticsError for a level outside
-    0..1 and when a data set has fewer than two methods.
+    p below ``alpha``, see ``multiplicity.judge``. ``level`` is that of the intervals, which are
+    kept within the differences that ``scale`` allows. Raises UsageError for an unknown unit,
+    adjustment or method, StatisticsError for a level outside 0..1 and when a data set has fewer
+    than two methods.
     """
     if unit not in CLAIMS:
         raise unknown_name("unit", unit, CLAIMS)
@@ -171,7 +173,7 @@ def compare_methods(
     if methods:
         counted = counted[counted["method"].isin(methods)]
     return [
-        _compare(str(dataset), group, unit, zeros, adjustment, alpha, level)
+        _compare(str(dataset), group, unit, zeros, adjustment, alpha, level, scale)
         for dataset, group in counted.groupby("dataset", sort=True)
     ]
 
@@ -225,6 +227,7 @@ def _compare(
     adjustment: str,
     alpha: float,
     level: float,
+    scale: Scale,
 ) -> Comparison:
     means = votes.groupby("method")["score"].mean().sort_values(ascending=False, kind="stable")
     names = [str(name) for name in means.index]
@@ -251,11 +254,12 @@ def _compare(
             second=names[j],
             n=len(m),
             excluded=np.unique(codes[~np.isnan(scores[:, [i, j]]).all(axis=1)]).size - len(m),
-            difference=_difference(m, unit, level) if len(m) else None,
+            difference=_difference(m, unit, level, scale, shared) if len(m) else None,
             test=test,
             verdict=verdict,
         )
         for (i, j), m, test, verdict in zip(couples, common, tests, verdicts, strict=True)
+        for shared in [int((~np.isnan(scores[:, [i, j]]).any(axis=1)).sum())]
     )
     return Comparison(
         dataset=dataset,
@@ -296,10 +300,13 @@ def _common_means(scores: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp
     return means[~np.isnan(means).any(axis=1)]
 
 
-def _difference(means: Floats, unit: Unit, level: float) -> Interval:
-    return student_mean(
+def _difference(means: Floats, unit: Unit, level: float, scale: Scale, shared: int) -> Interval:
+    """The mean difference of the units' ``means``, (n, 2), of ``shared`` pairs of votes."""
+    found = student_mean(
         means[:, 0] - means[:, 1],
         level,
         unit="vote" if unit == "pooled" else unit,
         estimand=f"difference of means: {CLAIMS[unit]}",
     )
+    width = scale.high - scale.low
+    return on_scale(found, scale, shared, Scale(-width, width))

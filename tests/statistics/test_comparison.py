@@ -125,7 +125,10 @@ def test_all_votes_equal_is_no_difference_anywhere(votes: pd.DataFrame) -> None:
         assert {pair.p for pair in comparison.pairs} == {1}
         assert all(pair.too_small for pair in comparison.pairs)
         assert comparison.letters == {}
-        assert all(p.difference and p.difference.half_width == 0 for p in comparison.pairs)
+        for pair in comparison.pairs:
+            assert pair.difference is not None
+            assert -4 <= pair.difference.low < pair.difference.estimate == 0
+            assert pair.difference.high == pytest.approx(-pair.difference.low)
 
 
 def test_chosen_methods_only(votes: pd.DataFrame) -> None:
