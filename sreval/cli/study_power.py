@@ -9,6 +9,7 @@ import click
 import pandas as pd
 
 from sreval.cli.output import print_json, progress_line
+from sreval.errors import UsageError
 from sreval.report.power import power_text
 from sreval.statistics.comparison import Unit
 from sreval.statistics.multiplicity import ADJUSTMENTS
@@ -89,6 +90,12 @@ def power(
     The power of one two-sided signed-rank test over the unit, among all that the study makes, and
     the fewest raters that reach the target.
     """
+    most = math.comb(methods, 2)
+    if comparisons and comparisons > most:
+        raise UsageError(
+            f"{methods} methods have {most} pairs, fewer than {comparisons} comparisons.",
+            "Name more by --methods, or fewer by --comparisons.",
+        )
     chosen: Unit = "image" if unit == "image" else "rater"
     with progress_line(len(differences) * len(images), "simulating", "curve") as line:
         parts = []
@@ -99,7 +106,7 @@ def power(
                     raters,
                     [count],
                     unit=chosen,
-                    comparisons=comparisons or math.comb(methods, 2),
+                    comparisons=comparisons or most,
                     adjustment=adjustment,
                     alpha=alpha,
                     studies=studies,

@@ -82,7 +82,8 @@ def mos_notes(frame: pd.DataFrame) -> list[str]:
 
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
     """MOS of every stimulus."""
-    frame = in_order(stimulus_mos(votes, request.level, scale=request.scale).reset_index())
+    frame = stimulus_mos(votes, request.level, scale=request.scale).reset_index()
+    frame = in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
     columns = {
         "method": method_column(),
         "image": column("image"),
@@ -150,12 +151,19 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
             "may leave out 0 where no difference is shown"
         )
     notes = [f"{note}."]
+    if frame["uneven"].any():
+        other = {"rater": "image", "image": "rater"}[first["unit"]]
+        notes.append(
+            f"Not every {first['unit']} has votes with every {other}: the difference is the mean "
+            f"of the {first['unit']}s' mean differences, in which the {other}s don't weigh alike."
+        )
     if len(small):
         which = "" if len(small) == len(frame) else f" for {len(small)} of {len(frame)} pairs"
         note = f"n too small{which}: no outcome could have been significant at {first['alpha']:g}"
         if small["least_p"].notna().any():
             best = small.sort_values("least_p_adjusted").iloc[0]
-            note += f" (n {best['n']}; the least p is {best['least_p']:.4f}"
+            zeros = f", of which {best['zeros']} differences are zero" if best["zeros"] else ""
+            note += f" (n {best['n']}{zeros}; the least p is {best['least_p']:.4f}"
             note += f", adjusted {best['least_p_adjusted']:.4f})" if adjusted else ")"
         notes.append(f"{note}.")
     return notes
@@ -175,9 +183,10 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
         letters = ", ".join(f"{paper.label(name)} {made.letters[name]}" for name in made.methods)
         notes.append(f"Methods that share a letter weren't shown to differ: {letters}.")
     notes.append(_friedman(made))
-    left = frame[frame["excluded"] > 0]
-    if len(left):
-        notes.append(f"{len(left)} pairs leave out units without a common image.")
+    left = int((frame["excluded"] > 0).sum())
+    if left:
+        pairs = "1 pair leaves" if left == 1 else f"{left} pairs leave"
+        notes.append(f"{pairs} out units without a common image.")
     name = f" on {made.dataset}" if made.dataset else ""
     shown = printed(frame, pair_columns(made.level))
     notes += [*filter(None, [made.warning]), *vote_notes(votes)]

@@ -48,13 +48,15 @@ class Pair:
     ``difference`` is first minus second with Student's t interval over the units, of this pair
     alone: it isn't adjusted for the others. ``test`` is None, and every p NaN, when no unit
     rated both. ``verdict`` is the test's among all pairs of the data set. ``excluded`` counts
-    units that rated at least one of the two but have no common image.
+    units that rated at least one of the two but have no common image. ``uneven`` says that the
+    units don't rest on the same images, or raters, so that these don't weigh alike.
     """
 
     first: str
     second: str
     n: int
     excluded: int
+    uneven: bool
     difference: Interval | None
     test: SignedRank | None
     verdict: Verdict
@@ -126,6 +128,9 @@ class Comparison:
             "unit": self.unit,
             "n": pair.n,
             "excluded": pair.excluded,
+            "zeros": test.n_zero if test else 0,
+            "estimand": difference.estimand if difference else "",
+            "uneven": pair.uneven,
             "difference": difference.estimate if difference else math.nan,
             "low": difference.low if difference else math.nan,
             "high": difference.high if difference else math.nan,
@@ -239,7 +244,14 @@ def _compare(
     wide = votes.pivot(index=["rater", "image"], columns="method", values="score")[names]
     codes = _unit_codes(wide, unit)
     scores = wide.to_numpy(dtype=np.float64)
+    others = wide.index.get_level_values("image" if unit == "rater" else "rater")
     couples = list(itertools.combinations(range(len(names)), 2))
+    both = [~np.isnan(scores[:, [i, j]]).any(axis=1) for i, j in couples]
+    shared = [int(rows.sum()) for rows in both]
+    uneven = [
+        unit != "pooled" and np.unique(codes[rows]).size * others[rows].nunique() != rows.sum()
+        for rows in both
+    ]
     common = [_common_means(scores[:, [i, j]], codes) for i, j in couples]
     tests = [signed_rank(*m.T, zeros=zeros) if len(m) else None for m in common]
     verdicts = judge(
@@ -254,12 +266,14 @@ def _compare(
             second=names[j],
             n=len(m),
             excluded=np.unique(codes[~np.isnan(scores[:, [i, j]]).all(axis=1)]).size - len(m),
-            difference=_difference(m, unit, level, scale, shared) if len(m) else None,
-            test=test,
-            verdict=verdict,
+            uneven=bool(uneven[place]),
+            difference=_difference(m, unit, level, scale, shared[place], uneven[place])
+            if len(m)
+            else None,
+            test=tests[place],
+            verdict=verdicts[place],
         )
-        for (i, j), m, test, verdict in zip(couples, common, tests, verdicts, strict=True)
-        for shared in [int((~np.isnan(scores[:, [i, j]]).any(axis=1)).sum())]
+        for place, ((i, j), m) in enumerate(zip(couples, common, strict=True))
     )
     return Comparison(
         dataset=dataset,
@@ -300,13 +314,16 @@ def _common_means(scores: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp
     return means[~np.isnan(means).any(axis=1)]
 
 
-def _difference(means: Floats, unit: Unit, level: float, scale: Scale, shared: int) -> Interval:
+def _difference(
+    means: Floats, unit: Unit, level: float, scale: Scale, shared: int, uneven: bool
+) -> Interval:
     """The mean difference of the units' ``means``, (n, 2), of ``shared`` pairs of votes."""
+    what = f"mean of the {unit}s' mean differences" if uneven else "difference of means"
     found = student_mean(
         means[:, 0] - means[:, 1],
         level,
         unit="vote" if unit == "pooled" else unit,
-        estimand=f"difference of means: {CLAIMS[unit]}",
+        estimand=f"{what}: {CLAIMS[unit]}",
     )
     width = scale.high - scale.low
     return on_scale(found, scale, shared, Scale(-width, width))

@@ -75,7 +75,7 @@ def respondents(
     if unknown:
         raise DataError(
             f"No quality is known of {', '.join(unknown)}.",
-            "Name a CSV file with the columns method and quality (1 to 5).",
+            "Name a CSV file with the columns method and quality (1 to 5) by --qualities.",
         )
     seen: dict[str, tuple[float, int]] = {}
     for stimulus in manifest.stimuli:

@@ -547,6 +547,43 @@ def test_n_is_too_small_by_the_adjusted_p_and_no_letters_stand(
     assert "n too small" not in text
 
 
+def test_a_difference_of_unequal_views_says_what_it_is(sreval: Sreval, tmp_path: Path) -> None:
+    rows = [
+        f"r{rater},i{image},{method},{(4 if image < 2 else 1) + (method == 'b') * (image > 1)}"
+        for rater in range(12)
+        for image in range(6)
+        if rater < 6 or image < 2
+        for method in "ab"
+    ]
+    path = tmp_path / "votes.csv"
+    path.write_text("rater,image,method,score\n" + "\n".join(rows))
+    said = "the difference is the mean of the raters' mean differences, in which the images don't"
+    assert said in sreval("opinions", path, "--analyse", "compare").out
+    path.write_text("rater,image,method,score\n" + "\n".join(rows[: 6 * 12]))
+    assert said not in sreval("opinions", path, "--analyse", "compare").out
+
+
+def test_zero_differences_are_told_where_n_is_too_small(sreval: Sreval, tmp_path: Path) -> None:
+    rows = [
+        f"r{rater},i{image},{method},{4 if method == 'b' and rater < 5 and image == 1 else 3}"
+        for rater in range(26)
+        for image in range(5)
+        for method in "ab"
+    ]
+    path = tmp_path / "votes.csv"
+    path.write_text("rater,image,method,score\n" + "\n".join(rows))
+    text = sreval("opinions", path, "--analyse", "compare").out
+    assert "(n 26, of which 21 differences are zero; the least p is 0.0625)" in text
+
+
+def test_power_of_what_no_number_of_raters_can_show(sreval: Sreval) -> None:
+    few = ("--images", 5, "--unit", "image", "--raters", 26, "--methods", 3, "--studies", 10)
+    assert "no number does" in sreval("study", "power", "--difference", 0.2, *few).out
+    ran = sreval("study", "power", "--methods", 4, "--comparisons", 9)
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert "4 methods have 6 pairs, fewer than 9 comparisons." in ran.err
+
+
 def test_the_level_of_compare_is_obeyed_and_told(sreval: Sreval, votes: Path) -> None:
     def rows(*options: str) -> list[dict[str, float]]:
         ran = sreval("opinions", votes, "--analyse", "compare", "--json", *options)
@@ -606,7 +643,7 @@ def test_power_knows_methods_adjustment_and_alpha(sreval: Sreval) -> None:
     assert told("--alpha", "0.002") == ([0, 1, 1], 10)
     text = sreval("study", "power", *plan[:-1], *raters, "--methods", "9").out
     assert "Comparisons in all: 36; Holm, alpha 0.05" in text
-    assert "With fewer than 11 raters no outcome can be significant." in text
+    assert "With fewer than 11 raters no outcome of all comparisons can be significant." in text
 
 
 def test_power_is_a_curve_and_says_how_many_raters(sreval: Sreval) -> None:
