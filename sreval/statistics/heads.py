@@ -27,12 +27,12 @@ MEAN = "mos"
 """The column of a table that holds mean opinion scores instead of votes."""
 
 SYNONYMS = {
-    "rater": ("participant", "subject", "observer"),
+    "rater": ("participant", "subject", "observer", "worker", "viewer", "voter", "annotator"),
     "image": ("stimulus", "picture"),
     "score": ("rating", "vote", "opinion"),
     MEAN: ("mean_opinion_score",),
 }
-"""Other heads of a column; case, blanks and an ending ``id`` or ``name`` don't matter."""
+"""Other heads of a column; case, blanks and an ending ``id``, ``name`` or ``nr`` don't matter."""
 
 UNNAMED = "unnamed"
 """The method of a matrix or table that names none."""
@@ -43,6 +43,10 @@ _PAIRS = ({"winner"}, {"preferred"}, {"preference"}, {"method_a", "method_b"})
 FORMS = (
     f"One row a vote needs the columns {', '.join(REQUIRED)}; one row a stimulus, one column a "
     "rater is a matrix of scores, with names in the first row and column alone."
+)
+ONE_ROW_A_RATER = (
+    "Write one row a vote, with the columns rater, image, method, score (in pandas: "
+    "DataFrame.melt), or one row a stimulus and one column a rater."
 )
 
 
@@ -96,7 +100,7 @@ def head_key(head: str) -> str:
 
 
 def _stem(key: str) -> str:
-    return re.sub(r"_?(id|name)$", "", key)
+    return re.sub(r"_?(id|name|nr|no|number)$", "", key)
 
 
 def all_heads() -> list[str]:
@@ -128,8 +132,7 @@ def form_of(path: Path, heads: Heads) -> Literal["long", "means", "matrix"]:
     if "rater" in names and len(heads.cells) > 1:
         raise DataError(
             f"{path} holds one row a rater ({listed(heads.cells)}).",
-            "Write one row a vote, with the columns rater, image, method, score (in pandas: "
-            "DataFrame.melt), or one row a stimulus and one column a rater.",
+            ONE_ROW_A_RATER,
         )
     return "matrix"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sreval.statistics.cells import identifier, is_number, number, plain, shown,
 from sreval.statistics.heads import (
     DESCRIBING,
     FORMS,
+    ONE_ROW_A_RATER,
     UNNAMED,
     Cells,
     Heads,
@@ -26,9 +28,23 @@ from sreval.statistics.sheet import Rows, Sheet, parse, read_text, refuse_twice
 from sreval.statistics.votes import STIMULUS, row_number
 
 _NO_RATERS = {
-    *("mean", "average", "median", "sd", "std", "variance", "sum", "total", "count"),
-    *("age", "sex", "gender", "timestamp"),
+    *("mean", "mos", "dmos", "average", "avg", "median", "mode", "sum", "total", "count", "n"),
+    *("sd", "std", "stdev", "stddev", "se", "sem", "ci", "var", "variance", "iqr", "range"),
+    *("psnr", "ssim", "msssim", "lpips", "lpipsvgg", "lpipsalex", "vmaf", "vif", "fsim", "dists"),
+    *("niqe", "brisque", "piqe", "mse", "rmse", "mae", "fid", "uqi", "nqm"),
+    *("nr", "no", "num", "number", "id", "index", "row", "item", "pvs", "src", "hrc", "clip"),
+    *("scale", "factor", "bitrate", "rate", "qp", "crf", "quality", "resolution", "width"),
+    *("height", "size", "fps", "frame", "codec", "algorithm", "model", "condition", "content"),
+    *("age", "sex", "gender", "time", "timestamp", "date", "duration", "comment", "comments"),
 }
+"""Heads of statistics, metrics, labels and particulars, letters alone; names of persons aside."""
+
+_IMAGES = {
+    *("img", "image", "im", "pic", "picture", "photo", "stim", "stimulus", "clip", "video"),
+    *("scene", "frame", "file", "item", "src", "pvs"),
+}
+_RATERS = {"r", "rater", "participant", "subject", "observer", "worker", "viewer", "user", "voter"}
+_FILE = re.compile(r".*\.(png|jpe?g|bmp|tiff?|webp|gif|yuv|mp4)", re.IGNORECASE)
 _ROW_HEADS = ("", "unnamed:_0", "index")
 
 
@@ -41,6 +57,7 @@ class _Matrix:
     known: Mapping[int, str]
     body: Rows
     width: int
+    first_rates: bool
 
     @property
     def raters(self) -> list[str]:
@@ -49,27 +66,43 @@ class _Matrix:
         if not self.heads:
             return numbered(count)
         names = [identifier(head) for head in self.heads[self.width :]]
+        refused = [*_strangers(names)]
         for place, name in enumerate(names, self.width + 1):
             if not name:
                 raise DataError(f"In {self.path}, column {place} names no rater.", "Name each.")
-            if head_key(name) in _NO_RATERS:
+            if name in refused and not (self.first_rates and place == 1):
                 raise DataError(
-                    f"In {self.path}, column {place} ({name}) is no rater.",
-                    "Leave the column out, or name the rater otherwise.",
+                    f"In {self.path}, column {place} ({name}) is no rater, by its name beside "
+                    f"{listed([other for other in names if other != name], 3)}.",
+                    "Leave the column out. If it says what was rated, put it first and name it "
+                    f"{', '.join(DESCRIBING[:-1])} or {DESCRIBING[-1]}; if it is a rater, give it "
+                    "a name like those of the others.",
                 )
         refuse_twice(self.path, names, "rater", self.width + 1)
         return names
 
+    @property
+    def labels(self) -> dict[int, str]:
+        """The columns that name the stimuli or are kept beside, by place."""
+        labels = dict(self.known)
+        for place in range(self.width):
+            head = self.heads[place] if self.heads else ""
+            if place not in labels and "image" not in labels.values():
+                labels[place] = "image"
+            elif place not in labels and head_key(head) not in _ROW_HEADS:
+                labels[place] = head
+        refuse_twice(self.path, labels.values(), "column")
+        return labels
+
     def described(self, stimuli: Path | None) -> pd.DataFrame:
         """One row a stimulus: image, method and what else the labels or ``stimuli`` name."""
         columns = {
-            self.known.get(place, "image"): [identifier(row[place]) for row in self.body]
-            for place in range(self.width)
-            if place in self.known or "image" not in self.known.values()
+            name: [identifier(row[place]) for row in self.body]
+            for place, name in self.labels.items()
         }
-        for name, cells in columns.items():
-            if "" in cells:
-                row = row_number(cells.index(""))
+        for name in [name for name in columns if name in DESCRIBING]:
+            if "" in columns[name]:
+                row = row_number(columns[name].index(""))
                 raise DataError(f"In {self.path}, {row} has no {name}.", "Name every stimulus.")
         frame = pd.DataFrame(columns, index=range(len(self.body)))
         if stimuli is not None:
@@ -101,34 +134,40 @@ def read_matrix(
     Raises DataError where the first row or column may be names or votes, for a column that is
     no rater's, a name that is there twice, and a cell that is neither score nor missing.
     """
-    rows = [[plain(cell) for cell in row] for row in sheet.rows]
+    rows = written = [[plain(cell) for cell in row] for row in sheet.rows]
     if sheet.separator != ",":
         rows = [[with_point(cell) for cell in row] for row in rows]
-    width, named = _label_columns(rows, heads, header, labels)
+    width, named = _label_columns(rows, heads, header, labels, missing)
     notes: list[str] = []
     if header is None:
         header = named or _is_header(sheet.path, rows[0][width:], notes)
-    body = rows[1:] if header else rows
+    start = int(header)
+    body = [
+        [*names[:width], *scores[width:]]
+        for names, scores in zip(written[start:], rows[start:], strict=True)
+    ]
     if not body or len(body[0]) == width:
         raise DataError(f"{sheet.path} holds names but no votes.", FORMS)
-    names = rows[0] if header else []
+    names = written[0] if header else []
     labels_of = {i: name for i, name in heads.known.items() if i < width and name in DESCRIBING}
-    matrix = _Matrix(sheet.path, names, labels_of, body, width)
+    matrix = _Matrix(sheet.path, names, labels_of, body, width, labels is False)
     stray = [heads.cells[place] for place in heads.known if place >= width]
     if stray and header:
         raise DataError(
             f"{sheet.path} holds {listed(stray)} among the raters of a matrix.",
             f"Put columns that name the stimuli first. {FORMS}",
         )
-    raters = matrix.raters
-    if labels is None and not width and _may_number(body, names):
+    if labels is None and not width and _may_label(body, names):
         raise DataError(
-            f"The first column of {sheet.path} may hold votes or number the stimuli: it begins "
-            f"{', '.join(row[0] for row in body[:3])}.",
+            f"The first column of {sheet.path} may hold votes or name the stimuli: it begins "
+            f"{', '.join([*names[:1], *(row[0] for row in body[:3])])}.",
             "Say which by --labels no or --labels yes.",
         )
+    raters = matrix.raters
+    _refuse_transposed(matrix, raters)
     _refuse_words(matrix, missing, heads)
     described = matrix.described(stimuli)
+    notes += _roles(matrix, raters, described["image"].to_list())
     scores = [cell for row in body for cell in row[width:]]
     frame = described.loc[described.index.repeat(len(raters))].reset_index(drop=True)
     frame = frame.assign(rater=raters * len(body), score=scores)
@@ -141,24 +180,32 @@ def read_matrix(
 
 
 def _label_columns(
-    rows: Rows, heads: Heads, header: bool | None, labels: bool | None
+    rows: Rows,
+    heads: Heads,
+    header: bool | None,
+    labels: bool | None,
+    missing: Sequence[str],
 ) -> tuple[int, bool]:
     """How many columns name the stimuli, and whether the first row is known by that as a header."""
-    first, below = rows[0], [row[0] for row in rows[1:]]
-    named = 0
-    if header is not False and labels is not False:
-        for place, head in enumerate(first):
-            if heads.known.get(place) not in DESCRIBING and head_key(head) not in _ROW_HEADS[1:]:
-                break
-            named += 1
-    if named:
-        return named, True
-    if labels is not None:
-        return int(labels), False
-    if not first[0] and (header or not any(map(is_number, first))) and len(first) > 1:
-        return int(header is not False), header is not False
-    words = bool(below) and all(cell and not is_number(cell) for cell in below)
-    return int(words), False
+    first, below = rows[0], rows[1:]
+    if labels is False:
+        return 0, False
+    uncast = {word.strip().casefold() for word in missing} | {""}
+    unheaded = header is False or (header is None and any(map(is_number, first)))
+    width, named = 0, False
+    for place, head in enumerate(first[:-1]):
+        known = header is not False and (
+            heads.known.get(place) in DESCRIBING
+            or head_key(head) in _ROW_HEADS[1:]
+            or (not head and not place and not unheaded)
+        )
+        words = bool(below) and not any(
+            is_number(row[place]) or row[place].casefold() in uncast for row in below
+        )
+        if not (known or words or (labels and not place)):
+            break
+        width, named = width + 1, named or known
+    return width, named
 
 
 def _is_header(path: Path, cells: list[str], notes: list[str]) -> bool:
@@ -178,11 +225,47 @@ def _is_header(path: Path, cells: list[str], notes: list[str]) -> bool:
     )
 
 
-def _may_number(body: Rows, names: Sequence[str]) -> bool:
-    """Whether the first column counts or numbers the rows, under a head unlike the others."""
+def _stem(name: str) -> str | None:
+    """What stands before the number of a name that ends in one."""
+    found = re.fullmatch(r"(\D*)\d+", name)
+    return found and found[1]
+
+
+def _families(names: Sequence[str]) -> set[str]:
+    """What stands before the number of two names or more."""
+    return {
+        stem for stem, count in Counter(map(_stem, names)).items() if count > 1 and stem is not None
+    }
+
+
+def _strangers(names: Sequence[str]) -> list[str]:
+    """The names that are no rater's: those beside numbered ones (r1, r2), and usual other heads."""
+    stems = tuple(_families(names))
+    unlike = [name for name in names if not _numbered(name, stems)]
+    if stems:
+        return unlike
+    return [name for name in unlike if _letters(name) in _NO_RATERS]
+
+
+def _numbered(name: str, stems: Sequence[str]) -> bool:
+    return any(re.match(rf"{re.escape(stem)}\d", name) for stem in stems)
+
+
+def _letters(head: str) -> str:
+    """The letters of a head, in lower case, without what stands in brackets."""
+    return re.sub(r"\(.*?\)|[\W\d_]", "", head.casefold())
+
+
+def _may_label(body: Rows, names: Sequence[str]) -> bool:
+    """Whether the first column may name the rows: by its head, or where it has none by its cells.
+
+    Heads that are one name with numbers are raters. Whole numbers that rise, or fill a run, may
+    count the rows.
+    """
+    if names:
+        return len(names) > 1 and not _numbered(names[0], tuple(_families(names)))
     cells = [row[0] for row in body]
-    alike = len({re.sub(r"\d+", "", name) for name in names}) == 1
-    if alike or len(cells) < 2 or not all(map(is_number, cells)):
+    if len(cells) < 2 or len(body[0]) < 2 or not all(map(is_number, cells)):
         return False
     values = list(map(number, cells))
     gapless = len(values) > 3 and (
@@ -190,6 +273,32 @@ def _may_number(body: Rows, names: Sequence[str]) -> bool:
     )
     rising = all(one < other for one, other in itertools.pairwise(values))
     return (gapless or rising) and all(value.is_integer() for value in values)
+
+
+def _refuse_transposed(matrix: _Matrix, raters: Sequence[str]) -> None:
+    """Raise DataError where the heads are images', or the labels raters'."""
+    if not matrix.heads:
+        return
+    labels = [identifier(row[0]) for row in matrix.body] if matrix.width else []
+    images = {_letters(stem) for stem in _families(raters)} & _IMAGES
+    files = all(_FILE.fullmatch(rater) for rater in raters)
+    people = {_letters(stem) for stem in _families(labels)} & _RATERS
+    if images or files or people:
+        what = (
+            f"the heads {listed(raters, 3)}" if images or files else f"the rows {listed(labels, 3)}"
+        )
+        raise DataError(f"{matrix.path} seems to hold one row a rater, by {what}.", ONE_ROW_A_RATER)
+
+
+def _roles(matrix: _Matrix, raters: Sequence[str], images: Sequence[str]) -> list[str]:
+    """What must be said where no head says what the first column is, or a column is kept aside."""
+    notes = []
+    if matrix.width and 0 not in matrix.known:
+        notes.append(f"read as raters: {listed(raters)}; as images: {listed(images)}.")
+    further = [name for name in matrix.labels.values() if name not in DESCRIBING]
+    if further:
+        notes.append(f"further columns are left alone: {listed(further, 20)}.")
+    return notes
 
 
 def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None:

@@ -414,7 +414,7 @@ BAD: dict[str, tuple[str, str]] = {
     "no UTF-8": ("rater,image,method,score\nr\xe9,x,a,3\n", "is no UTF-8 text."),
     "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
     "words in a matrix": (
-        "p,q\n3,x\n",
+        "p1,p2\n3,x\n",
         "has no score in row 1, column 2: 'x'. Its first",
     ),
 }

@@ -259,7 +259,7 @@ def test_null_is_no_vote(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["NA", "nan", "-99", "x"])
 def test_a_word_for_a_vote_not_cast_is_named(tmp_path: Path, word: str) -> None:
-    for text in (HEAD + f"r1,x,a,3\nr1,y,a,{word}\nr2,x,a,5\n", f"p,q\n3,5\n{word},\n"):
+    for text in (HEAD + f"r1,x,a,3\nr1,y,a,{word}\nr2,x,a,5\n", f"p1,p2\n3,5\n{word},\n"):
         path = write(tmp_path, text)
         with pytest.raises(SrevalError, match=f"'{word}'"):
             read_ratings(path)
@@ -276,7 +276,8 @@ def test_a_first_row_that_may_hold_votes_is_asked_about(tmp_path: Path, first: s
     with pytest.raises(SrevalError, match=r"first row of .* may hold .* Say which by --header no"):
         read_ratings(path, scale=SLIDER)
     if first not in ("3,4,4", "1,,2"):
-        assert set(read_ratings(path, scale=SLIDER, header=True).votes["score"]) == {5}
+        named = read_ratings(path, scale=SLIDER, header=True, labels=False)
+        assert set(named.votes["score"]) == {5}
     if "r" not in first:
         votes = read_ratings(path, scale=SLIDER, header=False).votes
         assert len(votes) == 3 * width - first.count(",,")
@@ -308,7 +309,7 @@ def test_a_column_of_labels_names_the_stimuli(tmp_path: Path, text: str, images:
 @pytest.mark.parametrize("first", [(1, 2, 3), (10, 20, 30), (3, 2, 4, 1)])
 def test_a_first_column_that_counts_is_asked_about(tmp_path: Path, first: tuple[int, ...]) -> None:
     path = write(tmp_path, "clip,p,q\n" + "".join(f"{i},64,70\n" for i in first))
-    with pytest.raises(SrevalError, match=r"may hold votes or number.*--labels no or --labels yes"):
+    with pytest.raises(SrevalError, match=r"may hold votes or name .*--labels no or --labels yes"):
         read_ratings(path, scale=SLIDER)
     assert set(read_ratings(path, scale=SLIDER, labels=True).votes["score"]) == {64, 70}
     assert len(read_ratings(path, scale=SLIDER, labels=False).votes) == 3 * len(first)
@@ -334,12 +335,120 @@ def test_refuses_a_matrix_that_is_not_clear(tmp_path: Path, text: str, message: 
         read_ratings(write(tmp_path, text))
 
 
+NUMERIC_BESIDE = [
+    "item,r1,r2,r3,r4\n1,5,4,5,4\n1,4,4,3,3\n2,2,3,2,2\n2,5,5,4,5\n",
+    "src,hrc,r1,r2,r3\n1,1,5,4,5\n1,2,4,4,3\n2,1,2,3,2\n2,2,5,5,4\n",
+    "image,scale,r1,r2\na,2,3,4\nb,3,3,4\nc,4,5,1\n",
+    "image,scale,anna,bert\na,2,3,4\nb,3,3,4\nc,4,5,1\n",
+    "image,scale,1,2\na,2,3,4\nb,3,3,4\nc,4,5,1\n",
+    "image,method,factor,r1,r2\na,m,4,3,4\nb,m,4,3,4\n",
+    "nr,anna,bert,cleo,dora\n3,5,4,5,4\n1,4,4,3,3\n5,2,3,2,2\n",
+    "which,anna,bert,cleo,dora\n3,5,4,5,4\n1,4,4,3,3\n5,2,3,2,2\n",
+    "pic,r1,r2,r3\n10,50,40,30\n40,10,60,40\n20,55,20,90\n",
+    "bitrate,r1,r2\n900,500,400\n800,400,400\n",
+    "t,r1,r2\n.5,50,40\n1.5,10,60\n2.5,55,20\n",
+    *(f"image,method,r1,r2,r3,{head}\na,m,5,4,3,4\nb,m,5,4,5,3\n" for head in (
+        "stdev", "Avg", "n", "N", "ci95", "n/N", "psnr", "PSNR (dB)", "MOS_x", "anything",
+    )),
+    *(f"image,anna,bert,{head}\na,5,4,3\nb,5,4,5\n" for head in (
+        "Std. Dev.", "avg", "N", "ci95", "95% CI", "VMAF", "MS-SSIM", "PSNR (dB)", "QP",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NUMERIC_BESIDE)
+def test_a_column_of_numbers_beside_the_raters_is_never_taken_for_one(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(
+        SrevalError, match=r"--labels no or --labels yes|is no rater, by its name|among the raters"
+    ):
+        read_ratings(write(tmp_path, text), scale=Scale(0, 1000))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image,r1,r2,r03b,r10\na,1,2,3,4\nb,2,1,4,3\n",
+        "image,expert1,expert2,naive1,naive2\na,1,2,3,4\nb,2,1,4,3\n",
+        "image,1,2,3,4\na,1,2,3,4\nb,2,1,4,3\n",
+        "image,Max,anna,bert,cleo\na,1,2,3,4\nb,2,1,4,3\n",
+        "r1,r2,r3,r4\n1,2,3,4\n2,1,4,3\n",
+        "image,codec,r1,r2,r3,r4\na,x,1,2,3,4\nb,y,2,1,4,3\n",
+    ],
+)
+def test_raters_by_number_or_by_name_are_read(tmp_path: Path, text: str) -> None:
+    votes = read_ratings(write(tmp_path, text)).votes
+    assert votes["score"].to_list() == [1, 2, 3, 4, 2, 1, 4, 3]
+    assert votes["rater"].nunique() == 4
+
+
+def test_the_remedies_for_a_column_beside_the_raters_work(tmp_path: Path) -> None:
+    asked = write(tmp_path, NUMERIC_BESIDE[0].replace("1,4", "3,4").replace("2,5", "4,5"))
+    assert set(read_ratings(asked, labels=True).votes["image"]) == set("1234")
+    assert read_ratings(asked, labels=False).votes["rater"].nunique() == 5
+    path = write(tmp_path, "image,method,factor,r1,r2\na,m,4,3,4\nb,m,4,3,5\n")
+    with pytest.raises(
+        SrevalError, match=r"column 3 \(factor\) is no rater, by its name beside r1"
+    ):
+        read_ratings(path)
+    text = path.read_text()
+    for mended, raters in (
+        (text.replace(",factor", "").replace("m,4,", "m,"), {"r1", "r2"}),
+        (text.replace("factor", "dataset"), {"r1", "r2"}),
+        (text.replace("factor", "r3"), {"r1", "r2", "r3"}),
+    ):
+        assert set(read_ratings(write(tmp_path, mended)).votes["rater"]) == raters
+
+
+def test_a_further_column_of_words_is_kept_and_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "image,codec,r1,r2\na,x,1,2\nb,y,2,1\n")
+    read = read_ratings(path)
+    assert read.votes["codec"].to_list() == ["x", "x", "y", "y"]
+    assert read.notes == (f"{path}: further columns are left alone: codec.",)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_names_do_not_change_with_the_separator(tmp_path: Path, separator: str) -> None:
+    text = "image;r1;r2\n3,5;4;4,5\n1,234;5;1\n".replace(";", separator)
+    stimuli = write(tmp_path, "image;method\n3,5;a\n1,234;b\n", "stimuli.csv")
+    votes = read_ratings(write(tmp_path, text), scale=Scale(1, 5, 0.5), stimuli=stimuli).votes
+    assert votes["image"].to_list() == ["3,5", "3,5", "1,234", "1,234"]
+    assert votes["score"].to_list() == [4, 4.5, 5, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "participant_nr,img1,img2\n1,3,4\n2,4,5\n",
+        "Worker,img1,img2\nann,3,4\nbob,4,5\n",
+        "worker id,a,b\nann,3,4\nbob,4,5\n",
+        "name,img1,img2\nAnna1,3,4\nAnna2,4,5\n",
+        "who,sky.png,sea.png\nann,3,4\nbob,4,5\n",
+        "who,picture_1,picture_2\nann,3,4\nbob,4,5\n",
+        ",a,b\nr1,3,4\nr2,4,5\n",
+        ",img1,img2\np1,3,4\np2,4,5\n",
+        "img1,img2\n3,4\n4,5\n",
+    ],
+)
+def test_one_row_a_rater_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SrevalError, match=r"one row a rater.*DataFrame\.melt"):
+        read_ratings(write(tmp_path, text))
+
+
+def test_what_stands_for_what_is_said_where_no_head_says_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "name,ann,bob\nsky,3,4\nsea,4,5\n")
+    said = f"{path}: read as raters: ann, bob; as images: sky, sea."
+    assert read_ratings(path).notes == (said,)
+    assert read_ratings(write(tmp_path, "image,ann,bob\nsky,3,4\nsea,4,5\n")).notes == ()
+
+
 def test_matrix_with_names_and_without(tmp_path: Path) -> None:
     path = write(tmp_path, "1,2,3\n4,,5\n")
     plain = read_ratings(path, header=False, labels=False).votes
     assert plain["rater"].to_list() == ["r1", "r2", "r3", "r1", "r3"]
     assert plain["image"].to_list() == ["1", "1", "1", "2", "2"]
-    named = read_ratings(write(tmp_path, "ann,bob,cid\n4,2,3\n1,,5\n")).votes
+    named = read_ratings(write(tmp_path, "ann,bob,cid\n4,2,3\n1,,5\n"), labels=False).votes
     assert named["rater"].to_list() == ["ann", "bob", "cid", "ann", "cid"]
     assert named["score"].to_list() == [4, 2, 3, 1, 5]
 
@@ -396,7 +505,7 @@ def test_a_number_too_long_is_refused_with_its_place(tmp_path: Path) -> None:
     for text, place in (
         (f"[[[1, 2], [3, {long}]]]", "method 1, rater 2, image 2"),
         (HEAD + f"r1,x,a,3\nr1,y,a,{long}\n", "row 2"),
-        (f"p,q\n5,3\n3,{long}\n", "row 2, column 2"),
+        (f"p1,p2\n5,3\n3,{long}\n", "row 2, column 2"),
     ):
         with pytest.raises(SrevalError, match=f"in {place}: '1+…") as refused:
             read_ratings(write(tmp_path, text), scale=SLIDER)
@@ -515,8 +624,8 @@ def test_what_is_no_number(text: str) -> None:
         (HEAD + "r1,x,a\n", "r.csv", "its row 2 has 3 cells, the first has 4"),
         (HEAD + 'r1,"x"y,a,3\n', "r.csv", r"line 2: .*RFC 4180"),
         (HEAD + 'r1,"x,a,3\n', "r.csv", r"r\.csv, line 2: "),
-        ("p,q\n3,good\n", "r.csv", "row 1, column 2: 'good'"),
-        ("p,q\n3,2.5\n", "r.csv", r"between the steps of 1 in row 1, column 2: '2\.5'"),
+        ("p1,p2\n3,good\n", "r.csv", "row 1, column 2: 'good'"),
+        ("p1,p2\n3,2.5\n", "r.csv", r"between the steps of 1 in row 1, column 2: '2\.5'"),
         ("[1, 2", "r.json", "no JSON"),
         ("[[[1, 2], [3]]]", "r.json", "method 1 has raters with different numbers of images"),
         ("[[1, 2]]", "r.json", "method 1 is no list of raters"),
