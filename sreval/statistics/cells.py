@@ -79,6 +79,11 @@ def is_number(value: object) -> bool:
     return True
 
 
+def is_flag(value: object) -> bool:
+    """Whether ``flag`` can read it."""
+    return str(value).strip().casefold() in _FLAGS
+
+
 def shown(value: object) -> str:
     """A value as messages quote it, cut where it is long."""
     text = repr(value)

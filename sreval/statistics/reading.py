@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import DataError, StatisticsError, UsageError, listed
-from sreval.statistics.cells import is_number, number, plain
+from sreval.statistics.cells import is_flag, is_number, number, plain
 from sreval.statistics.heads import (
     MEAN,
     UNNAMED,
@@ -28,6 +28,7 @@ from sreval.statistics.nested import read_json, read_nested, sheet_of
 from sreval.statistics.sheet import Sheet, parse, read_text
 from sreval.statistics.votes import (
     ACR,
+    FLAGS,
     REQUIRED,
     STIMULUS,
     Scale,
@@ -40,6 +41,7 @@ from sreval.statistics.votes import (
     row_number,
 )
 
+_NEVER_MISSING = ("rater", *STIMULUS, "position")
 DESCRIBED = (*STIMULUS, "scene", MEAN, "simulated", "stand_in")
 """The columns of a table of means that are no metrics."""
 
@@ -100,7 +102,8 @@ def read_ratings(
     - Means: a CSV with the columns image and mos, and method, dataset, scene where they differ.
 
     CSV is that of RFC 4180, by comma, semicolon or tab, in UTF-8. 0 is a score like any other;
-    ``missing`` names what stands for a vote not cast beside an empty cell or null.
+    ``missing`` names what stands for an empty cell or null, in every column but rater, image,
+    method, dataset and position; a flag stays a flag.
 
     Raises DataError for a file that can't be read, is empty, ragged or of another kind;
     UsageError for an option that doesn't go with the form; what check_votes raises, with the file.
@@ -123,7 +126,7 @@ def read_ratings(
     if form != "matrix":
         _refuse_options(path, given)
     if form == "means":
-        return _named(path, lambda: _means(sheet, heads, scale))
+        return _named(path, lambda: _means(sheet, heads, scale, missing))
     if form == "matrix":
         cells = read_matrix(sheet, heads, stimuli, header, labels, missing)
     else:
@@ -153,33 +156,49 @@ def _named(path: Path, read: Callable[[], Reading]) -> Reading:
 
 def _checked(path: Path, found: Cells, scale: Scale, missing: Sequence[str]) -> Reading:
     """The votes that were cast."""
-    scores = found.frame["score"]
-    words = {word.strip().casefold() for word in missing}
-    values = {number(word) for word in words if is_number(word)}
-
-    def named(cell: str) -> bool:
-        return cell.casefold() in words or (is_number(cell) and number(cell) in values)
-
-    blank = scores == ""
-    told = scores.map({cell: named(cell) for cell in scores.unique()}).astype(bool) & ~blank
-    rows = np.flatnonzero(~(blank | told).to_numpy())
-    frame = found.frame.iloc[rows]
-    _refuse_unrated(path, found.frame["method"], frame["method"])
-    notes = list(found.notes)
-    if told.any():
-        notes.append(f"cells taken as votes not cast ({listed(list(missing))}): {int(told.sum())}.")
+    told, notes = _emptied(found.frame, "score", missing, "votes not cast")
+    scores = told["score"]
+    rows = np.flatnonzero((scores != "").to_numpy())
+    frame = told.iloc[rows]
+    without = sorted(set(told["method"].unique()) - set(frame["method"].unique()) - {""})
+    if without and len(frame):
+        notes.append(f"no vote was cast on {listed(without)}.")
     votes = check_votes(frame, scale, lambda row: found.place(int(rows[row])))
-    return Reading(votes, tuple(f"{path}: {note}" for note in notes))
+    return Reading(votes, tuple(f"{path}: {note}" for note in (*found.notes, *notes)))
 
 
-def _refuse_unrated(path: Path, named: pd.Series, rated: pd.Series) -> None:
-    """Raise DataError for methods that are named but have no vote."""
-    without = sorted(set(named.unique()) - set(rated.unique()) - {""})
-    if without and len(rated):
-        raise DataError(
-            f"In {path}, no vote was cast on {listed(without)}.",
-            "Take the method out of the file.",
-        )
+def _emptied(
+    frame: pd.DataFrame, opinion: str, missing: Sequence[str], what: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """``frame`` with '' in the cells that ``missing`` names, and notes on how many there are.
+
+    Names of raters and of what was rated stay, positions, and flags that are flags: 0 may mean
+    no, and a position may count from 0.
+    """
+    notes = []
+    told = frame.copy()
+    for word in missing:
+        if not word.strip():
+            raise UsageError("--missing names nothing.", "An empty cell is no vote without it.")
+        counts = {True: 0, False: 0}
+        for column in [str(name) for name in frame if name not in _NEVER_MISSING]:
+            cells = frame[column]
+            meant = {cell: _means_missing(cell, word, column) for cell in cells.unique()}
+            there = cells.map(meant).astype(bool)
+            told[column] = told[column].mask(there, "")
+            counts[column == opinion] += int(there.sum())
+        notes.append(f"cells taken as {what} ({word}): {counts[True]}.")
+        if counts[False]:
+            notes.append(f"further cells taken as empty ({word}): {counts[False]}.")
+    return told, notes
+
+
+def _means_missing(cell: object, word: str, column: str) -> bool:
+    if not isinstance(cell, str) or not cell or (column in FLAGS and is_flag(cell)):
+        return False
+    word = word.strip()
+    alike = is_number(cell) and is_number(word) and number(cell) == number(word)
+    return alike or cell.casefold() == word.casefold()
 
 
 # One row a vote, or a stimulus
@@ -201,7 +220,7 @@ def _long(sheet: Sheet, heads: Heads) -> Cells:
     return Cells(frame, place_of(rows), notes)
 
 
-def _means(sheet: Sheet, heads: Heads, scale: Scale) -> Reading:
+def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> Reading:
     """A table of mean opinion scores; ``metric_values`` makes numbers of further columns."""
     if "image" not in heads.names:
         raise DataError(
@@ -213,6 +232,7 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale) -> Reading:
     if not rows:
         raise StatisticsError("The table holds no scores.", "One row per stimulus is expected.")
     frame, _ = columns_of(sheet, heads, [row for _, row in rows])
+    frame, emptied = _emptied(frame, MEAN, missing, "no mean opinion score")
     place = place_of(rows)
     refuse(
         frame["image"], frame["image"] == "", "Column 'image' has an empty cell", "Name it.", place
@@ -227,7 +247,7 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale) -> Reading:
     refuse_case(frame)
     twice = frame.duplicated(list(STIMULUS), keep=False)
     refuse(frame["image"], twice, "One stimulus has two rows", "Keep one of them.", place)
-    notes = tuple(f"{sheet.path}: {note}" for note in heads.notes)
+    notes = tuple(f"{sheet.path}: {note}" for note in (*heads.notes, *emptied))
     for mark in ("simulated", "stand_in"):
         frame[mark] = flags(frame[mark], False, place) if mark in frame else False
     return Reading(frame.set_axis([i for i, _ in rows]), notes)

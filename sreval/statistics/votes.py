@@ -54,6 +54,10 @@ NUMBERS = ("position", "response_ms")
 FLAGS = {"accepted": True, "simulated": False, "stand_in": False}
 """The columns of flags, and what an empty cell means."""
 
+_EMPTY = (
+    "Leave the cell of a missing value empty (null in JSON), or name what stands there by "
+    "--missing."
+)
 _SHOWN_ROWS = 5
 _MOST_CATEGORIES = 11
 _OFF_STEP = 1e-6
@@ -261,12 +265,8 @@ def _check_columns(frame: pd.DataFrame) -> None:
 
 
 def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
-    uncast = (
-        "Leave the cell of a vote not cast empty (null in JSON), or name what stands there by "
-        "--missing."
-    )
-    scores = numbers(column, place, uncast)
-    remedy = f"{uncast} Name another scale by --rating-scale; split a table that mixes two."
+    scores = numbers(column, place)
+    remedy = f"{_EMPTY} Name another scale by --rating-scale; split a table that mixes two."
     outside = (scores < scale.low) | (scores > scale.high)
     refuse(column, outside, f"Column 'score' has a number outside {scale}", remedy, place)
     between = pd.Series(~scale.holds(scores.to_numpy()), scores.index)
@@ -281,15 +281,15 @@ def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
     return scores.round().astype(np.int64) if scale.whole else scores
 
 
-def numbers(column: pd.Series, place: Place, remedy: str = "") -> pd.Series:
+def numbers(column: pd.Series, place: Place) -> pd.Series:
     """The column as floats, NaN where a cell is empty.
 
-    Raises StatisticsError for a cell that is no finite number, with ``remedy`` beside its own.
+    Raises StatisticsError for a cell that is no finite number.
     """
     found = mapped(column, number)
     what = f"Column {str(column.name)!r} has no finite number"
     bad = found.isna() & mapped(column, str).notna()
-    refuse(column, bad, what, f"Write plain decimal numbers, such as 3 or 3.5. {remedy}", place)
+    refuse(column, bad, what, f"Write plain decimal numbers, such as 3 or 3.5. {_EMPTY}", place)
     return found.astype(np.float64)
 
 
@@ -301,7 +301,7 @@ def flags(column: pd.Series, default: bool, place: Place) -> pd.Series:
     found = mapped(column, flag)
     bad = found.isna() & mapped(column, str).notna()
     what = f"Column {str(column.name)!r} has no flag"
-    refuse(column, bad, what, "Write true or false, yes or no, 1 or 0.", place)
+    refuse(column, bad, what, f"Write true or false, yes or no, 1 or 0. {_EMPTY}", place)
     return found.map(lambda value: default if value is None else value).astype(bool)
 
 

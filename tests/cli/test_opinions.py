@@ -407,10 +407,6 @@ BAD: dict[str, tuple[str, str]] = {
         "rater,image,score\nr1,x,3\n",
         "lack method: the columns are rater, image, score.",
     ),
-    "a method without votes": (
-        LONG + "r1,x,a,3\nr1,x,b,\nr2,x,a,4\n",
-        "no vote was cast on b. Take the method out of the file.",
-    ),
     "no UTF-8": ("rater,image,method,score\nr\xe9,x,a,3\n", "is no UTF-8 text."),
     "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
     "words in a matrix": (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sreval.errors import SrevalError, StatisticsError
+from sreval.errors import SrevalError, StatisticsError, UsageError
 from sreval.statistics.cells import flag, guarded, number, unguarded
 from sreval.statistics.reading import Reading, is_means, metric_values, read_ratings
 from sreval.statistics.votes import Scale, opinions
@@ -264,6 +264,62 @@ def test_a_word_for_a_vote_not_cast_is_named(tmp_path: Path, word: str) -> None:
         with pytest.raises(SrevalError, match=f"'{word}'"):
             read_ratings(path)
         assert sorted(read_ratings(path, missing=[word]).votes["score"]) == [3, 5]
+
+
+@pytest.mark.parametrize("method", ["hr", "b"])
+def test_a_method_without_votes_is_noted(tmp_path: Path, method: str) -> None:
+    path = write(tmp_path, HEAD + f"r1,x,a,3\nr1,x,{method},\nr2,x,a,4\n")
+    read = read_ratings(path)
+    assert read.votes["score"].to_list() == [3, 4]
+    assert read.notes == (f"{path}: no vote was cast on {method}.",)
+
+
+def test_missing_holds_for_every_column_but_names(tmp_path: Path) -> None:
+    text = (
+        "rater,image,method,score,response_ms,accepted,scene,session,position\n"
+        "r1,NA,a,3,NA,NA,NA,NA,1\nNA,x,a,4,700,0,s,t,0\nr3,x,na,na,1,no,s,t,2\n"
+    )
+    path = write(tmp_path, text)
+    with pytest.raises(SrevalError, match=r"'response_ms' .*'NA'.*cell .*empty.*--missing"):
+        read_ratings(write(tmp_path, text.rpartition("r3")[0], "two.csv"))
+    read = read_ratings(path, missing=["NA"])
+    votes = read.votes
+    assert votes[["rater", "image"]].to_numpy().tolist() == [["r1", "NA"], ["NA", "x"]]
+    assert math.isnan(votes["response_ms"].iloc[0])
+    assert votes["response_ms"].iloc[1] == 700
+    assert votes["accepted"].to_list() == [True, False]
+    assert votes["scene"].to_list() == ["NA", "s"]  # by default the image, whose name is NA
+    assert votes["session"].to_list() == ["r1", "t"]
+    assert f"{path}: cells taken as votes not cast (NA): 1." in read.notes
+    assert f"{path}: further cells taken as empty (NA): 4." in read.notes
+
+
+def test_a_zero_that_stands_for_no_vote_stays_a_flag_and_a_position(tmp_path: Path) -> None:
+    text = "rater,image,method,score,accepted,position\nr1,x,a,3,0,0\nr2,x,a,0,1,1\n"
+    votes = read_ratings(write(tmp_path, text), missing=["0"]).votes
+    assert votes[["score", "accepted", "position"]].to_numpy().tolist() == [[3, False, 0]]
+
+
+def test_missing_is_counted_by_value_and_names_something(tmp_path: Path) -> None:
+    path = write(tmp_path, HEAD + "r1,x,a,3\nr2,x,a,NA\nr3,x,a,4\n")
+    assert read_ratings(path, missing=["NA", "0,9"]).notes == (
+        f"{path}: cells taken as votes not cast (NA): 1.",
+        f"{path}: cells taken as votes not cast (0,9): 0.",
+    )
+    for empty in ("", " "):
+        with pytest.raises(UsageError, match="--missing names nothing"):
+            read_ratings(path, missing=[empty])
+
+
+def test_missing_holds_in_a_table_of_means(tmp_path: Path) -> None:
+    text = "image,method,mos,psnr\nx,a,3,28\ny,a,4,-99\nz,a,-99.0,30\n"
+    path = write(tmp_path, text)
+    with pytest.raises(SrevalError, match=r"outside 1\.\.5"):
+        read_ratings(path)
+    read = read_ratings(path, missing=["-99"])
+    psnr = metric_values(read.table, ["psnr"])["psnr"]
+    assert psnr.isna().to_list() == [False, True, False]
+    assert read.table["mos"].isna().to_list() == [False, False, True]
 
 
 # Matrices: names or votes?
@@ -618,7 +674,6 @@ def test_what_is_no_number(text: str) -> None:
         ("", "r.csv", "is empty"),
         ("\n\n", "r.csv", "is empty"),
         (HEAD + "r1,x,a,3\nr1,x,a,4\n", "r.csv", "second vote.*row 1"),
-        (HEAD + "r1,x,a,\nr1,x,b,\nr1,x,c,80\n", "r.csv", "no vote was cast on a, b"),
         (HEAD + "r1,x,a,\n\nr2,x,a,80\n", "r.csv", r"outside 1\.\.5 in row 2: '80'"),
         (HEAD + "r1,x,a,3\n,x,a,3\n", "r.csv", "'rater' has an empty cell in row 2"),
         (HEAD + "r1,x,a\n", "r.csv", "its row 2 has 3 cells, the first has 4"),
