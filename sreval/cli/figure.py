@@ -126,7 +126,7 @@ def opinions(
     out: Path,
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
-    votes, better = load_opinions(ratings, form, without, directions(higher, lower))
+    read, better = load_opinions(ratings, form, without, directions(higher, lower))
     request = Request(
         unit=unit,
         interval=INTERVAL_OF[unit],
@@ -134,7 +134,7 @@ def opinions(
         better=better,
         scores=load_scores(folders, protocol),
     )
-    save_figure(opinion_figure(votes, kind, request, dataset), out)
+    save_figure(opinion_figure(read.table, kind, request, dataset), out)
     click.echo(str(out))
 
 

@@ -19,7 +19,7 @@ from sreval.cli.ratings import (
     load_opinions,
     load_scores,
 )
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
+from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
 from sreval.files import write_atomic
 from sreval.report.opinions import ANALYSES, analyse
 from sreval.report.records import csv_text
@@ -99,7 +99,8 @@ def opinions(
     vote that was not cast is an empty cell, null in JSON. A CSV of mean opinion scores with the
     columns image, method, mos and metrics (psnr, ssim, ...) is read too, for --analyse metrics.
     """
-    votes, better = load_opinions(ratings, form, without, directions(higher, lower))
+    read, better = load_opinions(ratings, form, without, directions(higher, lower))
+    votes = read.table
     request = Request(
         unit=unit,
         interval=interval or INTERVAL_OF[unit],
@@ -120,15 +121,19 @@ def opinions(
             "simulated": bool(votes["simulated"].any()),
             "stand_ins": stand_ins(votes),
         }
-        print_json({"sections": records, "not_done": not_done, **marks})
+        notes = list(read.notes)
+        print_json({"notes": notes, "sections": records, "not_done": not_done, **marks})
     else:
         click.echo(text, nl=False)
     if out is not None:
-        for why in _write(out, sections, text, votes, request):
+        said = "\n" * bool(read.notes) + "".join(f"{note}\n" for note in read.notes)
+        for why in _write(out, sections, text + said, votes, request):
             click.echo(f"Not drawn: {why}", err=True)
         click.echo(str(out), err=as_json)
-    if names and not_done:
-        raise SystemExit(EXIT_PARTIAL if sections else EXIT_FAILED)
+    if not sections:
+        raise SystemExit(EXIT_FAILED)
+    if (names and not_done) or UNFORESEEN in text:
+        raise SystemExit(EXIT_PARTIAL)
 
 
 def _write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,9 @@ def parse_scale(text: str) -> Scale:
     low, _, high = ends.partition("..")
     try:
         return Scale(_number(low), _number(high), _number(step) if slash else None)
-    except (ValueError, StatisticsError):
+    except StatisticsError as error:
+        raise UsageError(f"--rating-scale {text}: {error.message}", error.remedy) from None
+    except ValueError:
         raise UsageError(
             f"Can't read the scale {text!r}.",
             "Write LOW..HIGH, such as 1..5, or LOW..HIGH/STEP, such as 1..5/0.5.",
@@ -183,28 +185,33 @@ def load_votes(path: Path, form: Form, without: Sequence[str] = ()) -> pd.DataFr
 
 def load_opinions(
     path: Path, form: Form, without: Sequence[str], better: Mapping[str, bool]
-) -> tuple[pd.DataFrame, Mapping[str, bool]]:
+) -> tuple[Reading, Mapping[str, bool]]:
     """The checked votes of a file, or its table of means with ``better``, its named metrics.
+
+    What was left alone or taken for granted is in the notes, and goes to stderr.
 
     Raises what read_ratings and without_raters raise, UsageError for an option on the other kind.
     """
-    table = load_ratings(path, form).table
+    read = load_ratings(path, form)
+    table = read.table
     if not is_means(table):
         if better:
             raise UsageError(
                 f"{path} holds votes, so its further columns aren't metrics.",
                 "Leave out --higher-is-better and --lower-is-better; name results by --results.",
             )
-        return left_out(table, without), better
+        return replace(read, table=left_out(table, without)), better
     if without:
         raise needs_votes("--without")
     others = own_metrics(table, better)[1]
     if others:
-        warn(
+        note = (
             f"{path}: further columns are left alone: {listed(others, 20)}. A metric among them "
             "is named by --higher-is-better or --lower-is-better."
         )
-    return table, better
+        warn(note)
+        read = replace(read, notes=(*read.notes, note))
+    return read, better
 
 
 def load_scores(

@@ -213,7 +213,7 @@ def test_a_slider_is_analysed_and_categories_are_not_made_up(
         assert sreval("figure", "opinions", path, "--kind", kind, *scale, *out).code == OK
 
 
-@pytest.mark.parametrize("scale", ["5", "5..1", "1..nan", "1..5/7", "1..5/x", "..", "1..1e400"])
+@pytest.mark.parametrize("scale", ["5", "1..nan", "1..5/x", "..", "1..1e400"])
 def test_a_scale_that_is_none(sreval: Sreval, votes: Path, scale: str) -> None:
     ran = sreval("opinions", votes, "--rating-scale", scale)
     assert ran.code == USAGE
@@ -397,7 +397,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "two scales": (
         LONG + "r1,x,a,3\nr2,x,a,87\n",
-        "Column 'score' has a number outside 1..5 in row 2: '87'. Leave the cell of a vote not",
+        "Column 'score' has a number outside 1..5 in row 2: '87'. Leave the cell of a missing",
     ),
     "no whole score": (
         LONG + "r1,x,a,3\nr2,x,a,3.5\n",
@@ -683,13 +683,55 @@ def test_an_analysis_fails_alone_whatever_it_raises(
 
     monkeypatch.setitem(opinions.ANALYSES, "compare", broken)
     ran = sreval("opinions", votes)
-    assert ran.code == OK
+    assert ran.code == PARTIAL
     assert "Do raters agree?" in ran.out
     said = "Not done: compare: sreval failed in a way it should not: KeyError: 'quality'."
     assert said in ran.out
     assert "Traceback" not in ran.out + ran.err
     content = json.loads(sreval("opinions", votes, "--json").out)
     assert [why for why in content["not_done"] if "should not" in why]
+
+
+def test_where_no_analysis_can_be_done_the_command_fails(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    random_votes().assign(accepted="no").to_csv(path, index=False)
+    ran = sreval("opinions", path)
+    assert "Not done: mos: None of" in ran.out
+    assert ran.code == FAILED
+
+
+def test_what_was_taken_for_granted_is_in_every_output(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "matrix.csv"
+    path.write_text("2,1,2,2\n1,3,2,NA\n4,5,4,5\n5,4,5,5\n")
+    ran = sreval(
+        "opinions", path, "--analyse", "mos", "--missing", "NA", "--json", "--out", tmp_path / "o"
+    )
+    assert ran.code == OK, ran.err
+    notes = json.loads(ran.out)["notes"]
+    assert [note.removeprefix(f"{path}: ") for note in notes] == [
+        "the first row is read as votes, since its numbers repeat (--header no).",
+        "cells taken as votes not cast (NA): 1.",
+    ]
+    for note in notes:
+        assert note in ran.err.splitlines()
+        assert note in (tmp_path / "o" / "opinions.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        ("1..5/0.3", "--rating-scale 1..5/0.3: Steps of 0.3 don't lead from 1 to 5. Name another"),
+        ("1..5/7", "--rating-scale 1..5/7: Steps of 7 don't lead from 1 to 5. Name another step"),
+        ("5..1", "--rating-scale 5..1: The scale 5..1 has no ends in order. Write LOW..HIGH."),
+        ("one", "Can't read the scale 'one'."),
+    ],
+)
+def test_a_scale_that_cannot_be_says_why(
+    sreval: Sreval, votes: Path, scale: str, said: str
+) -> None:
+    ran = sreval("opinions", votes, "--rating-scale", scale)
+    assert ran.code == USAGE
+    assert sentence(ran).startswith(said)
 
 
 def test_of_several_named_analyses_the_others_are_printed(sreval: Sreval, votes: Path) -> None:
