@@ -20,7 +20,6 @@ from sreval.statistics.votes import (
     REQUIRED,
     Place,
     mapped,
-    row_number,
 )
 
 MEAN = "mos"
@@ -138,8 +137,8 @@ def form_of(path: Path, heads: Heads) -> Literal["long", "means", "matrix"]:
 
 
 def filled_rows(sheet: Sheet) -> list[tuple[int, list[str]]]:
-    """The rows below the head that hold anything, with their places, from 0."""
-    return [(i, row) for i, row in enumerate(sheet.rows[1:]) if any(map(str.strip, row))]
+    """The rows below the head that hold anything, with their places, from 1."""
+    return [(i, row) for i, row in enumerate(sheet.rows) if i and any(map(str.strip, row))]
 
 
 def columns_of(sheet: Sheet, heads: Heads, rows: Rows) -> tuple[pd.DataFrame, list[str]]:
@@ -159,6 +158,6 @@ def columns_of(sheet: Sheet, heads: Heads, rows: Rows) -> tuple[pd.DataFrame, li
     return frame, [name for i, name in named.items() if i not in heads.known]
 
 
-def place_of(rows: Sequence[tuple[int, list[str]]]) -> Place:
+def place_of(sheet: Sheet, rows: Sequence[tuple[int, list[str]]]) -> Place:
     """Names the rows of ``filled_rows`` as the file counts them."""
-    return lambda row: row_number(rows[row][0])
+    return lambda row: sheet.place(rows[row][0])

@@ -25,7 +25,7 @@ from sreval.statistics.heads import (
     head_key,
 )
 from sreval.statistics.sheet import Rows, Sheet, parse, read_text, refuse_twice
-from sreval.statistics.votes import STIMULUS, row_number
+from sreval.statistics.votes import STIMULUS, Place, row_number
 
 _NO_RATERS = {
     *("mean", "mos", "dmos", "average", "avg", "median", "mode", "sum", "total", "count", "n"),
@@ -58,6 +58,7 @@ class _Matrix:
     body: Rows
     width: int
     first_rates: bool
+    place: Place
 
     @property
     def raters(self) -> list[str]:
@@ -102,7 +103,7 @@ class _Matrix:
         }
         for name in [name for name in columns if name in DESCRIBING]:
             if "" in columns[name]:
-                row = row_number(columns[name].index(""))
+                row = self.place(columns[name].index(""))
                 raise DataError(f"In {self.path}, {row} has no {name}.", "Name every stimulus.")
         frame = pd.DataFrame(columns, index=range(len(self.body)))
         if stimuli is not None:
@@ -115,7 +116,7 @@ class _Matrix:
         if len(twice):
             raise DataError(
                 f"{self.path} has the stimulus {'/'.join(twice[key].iloc[0])} in "
-                f"{' and '.join(map(row_number, twice.index[:2]))}.",
+                f"{' and '.join(map(self.place, twice.index[:2]))}.",
                 "Give each stimulus one row, and its image or method a name of its own.",
             )
         return frame
@@ -150,7 +151,15 @@ def read_matrix(
         raise DataError(f"{sheet.path} holds names but no votes.", FORMS)
     names = written[0] if header else []
     labels_of = {i: name for i, name in heads.known.items() if i < width and name in DESCRIBING}
-    matrix = _Matrix(sheet.path, names, labels_of, body, width, labels is False)
+    matrix = _Matrix(
+        sheet.path,
+        names,
+        labels_of,
+        body,
+        width,
+        labels is False,
+        lambda row: sheet.place(row + start),
+    )
     stray = [heads.cells[place] for place in heads.known if place >= width]
     if stray and header:
         raise DataError(
@@ -174,7 +183,7 @@ def read_matrix(
 
     def place(cell: int) -> str:
         row, column = divmod(cell, len(raters))
-        return f"{row_number(row)}, column {column + width + 1}"
+        return f"{matrix.place(row)}, column {column + width + 1}"
 
     return Cells(frame.astype(object), place, notes)
 
@@ -304,7 +313,7 @@ def _roles(matrix: _Matrix, raters: Sequence[str], images: Sequence[str]) -> lis
 def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None:
     words = {word.strip().casefold() for word in missing} | {""}
     bad = [
-        f"{row_number(row)}, column {column + 1}: {shown(cells[column])}"
+        f"{matrix.place(row)}, column {column + 1}: {shown(cells[column])}"
         for row, cells in enumerate(matrix.body)
         for column in range(matrix.width, len(cells))
         if cells[column].casefold() not in words and not is_number(cells[column])

@@ -38,7 +38,6 @@ from sreval.statistics.votes import (
     numbers,
     refuse,
     refuse_case,
-    row_number,
 )
 
 _NEVER_MISSING = ("rater", *STIMULUS, "position")
@@ -52,7 +51,7 @@ class Reading:
 
     ``table`` has one row a vote, as ``check_votes`` gives it; or, of mean opinion scores
     (``is_means``), one row a stimulus with the columns dataset, image, method, scene, mos,
-    simulated, stand_in, and the file's further columns as text.
+    simulated, stand_in, and the file's further columns as text; its index names the file's rows.
     """
 
     table: pd.DataFrame
@@ -217,7 +216,7 @@ def _long(sheet: Sheet, heads: Heads) -> Cells:
     notes = list(heads.notes)
     if further:
         notes.append(f"further columns are left alone: {listed(further, 20)}.")
-    return Cells(frame, place_of(rows), notes)
+    return Cells(frame, place_of(sheet, rows), notes)
 
 
 def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> Reading:
@@ -233,7 +232,7 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
         raise StatisticsError("The table holds no scores.", "One row per stimulus is expected.")
     frame, _ = columns_of(sheet, heads, [row for _, row in rows])
     frame, emptied = _emptied(frame, MEAN, missing, "no mean opinion score")
-    place = place_of(rows)
+    place = place_of(sheet, rows)
     refuse(
         frame["image"], frame["image"] == "", "Column 'image' has an empty cell", "Name it.", place
     )
@@ -250,7 +249,7 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
     notes = tuple(f"{sheet.path}: {note}" for note in (*heads.notes, *emptied))
     for mark in ("simulated", "stand_in"):
         frame[mark] = flags(frame[mark], False, place) if mark in frame else False
-    return Reading(frame.set_axis([i for i, _ in rows]), notes)
+    return Reading(frame.set_axis(list(map(place, range(len(rows))))), notes)
 
 
 def metric_key(name: str) -> str:
@@ -274,6 +273,6 @@ def metric_values(table: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
             )
         cells = table[columns[metric_key(name)]]
         infinite = mapped(cells, str).map(lambda cell: str(cell).casefold() in ("inf", "infinity"))
-        finite = numbers(cells.mask(infinite), lambda row: row_number(int(table.index[row])))
+        finite = numbers(cells.mask(infinite), lambda row: str(table.index[row]))
         found[name] = finite.mask(infinite, np.inf)
     return found

@@ -24,11 +24,19 @@ Rows = list[list[str]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """``rows`` of one length, as they stand in the file, lines without a cell left out."""
+    """``rows`` of one length, as they stand in the file, lines without a cell left out.
+
+    ``lines`` are the lines of the file on which they begin, from 1; None where it has no lines.
+    """
 
     path: Path
     rows: Rows
     separator: str
+    lines: list[int] | None = None
+
+    def place(self, row: int) -> str:
+        """How messages name a row: by its line, or counted from the head, which is 0."""
+        return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
 
 
 def read_text(path: Path) -> str:
@@ -58,11 +66,12 @@ def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
     gives rows of one length. Raises DataError for rows of different lengths and misplaced quotes.
     """
     known = {head.casefold() for head in heads}
-    text = _SAID.sub("", text, count=1)
+    text, said = _SAID.subn("", text, count=1)
 
     def fit(separator: str) -> tuple[int, bool, bool, bool]:
         try:
-            rows = list(itertools.islice(_rows(path, text, separator), _LOOKED_AT))
+            begun = itertools.islice(_rows(path, text, separator), _LOOKED_AT)
+            rows = [row for _, row in begun]
         except DataError:
             rows = []
         lengths = {len(row) for row in rows}
@@ -71,31 +80,35 @@ def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
         return named, several and len(lengths) == 1, several, (separator != ",") == several
 
     separator = max(_SEPARATORS, key=fit)
-    rows = list(_rows(path, text, separator))
+    found = list(_rows(path, text, separator))
+    lines, rows = [line + said for line, _ in found], [row for _, row in found]
     if not rows:
         raise DataError(f"{path} holds no rows.", "One row a vote, or one a stimulus, is expected.")
     width = len(rows[0])
-    for number, row in enumerate(rows[1:], 2):
+    for line, row in zip(lines, rows, strict=True):
         if len(row) != width:
             raise DataError(
-                f"{path} is no rectangular CSV: its row {number} has {len(row)} cells, the first "
-                f"has {width}.",
+                f"{path} is no rectangular CSV: its line {line} has {len(row)} cells, the first "
+                f"row has {width}.",
                 f"Put quotes around a cell that holds {_named(separator)}.",
             )
     while width > 1 and not any(row[-1].strip() for row in rows):
         width -= 1
         rows = [row[:width] for row in rows]
-    return Sheet(path, rows, separator)
+    return Sheet(path, rows, separator, lines)
 
 
-def _rows(path: Path, text: str, separator: str) -> Iterable[list[str]]:
+def _rows(path: Path, text: str, separator: str) -> Iterable[tuple[int, list[str]]]:
+    """The rows that hold anything, with the lines on which they begin, from 1."""
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
     )
+    before = 0
     try:
         for row in reader:
             if len(row) > 1 or "".join(row).strip():
-                yield row
+                yield before + 1, row
+            before = reader.line_num
     except csv.Error as error:
         raise DataError(
             f"{path}, line {reader.line_num}: {error}.",

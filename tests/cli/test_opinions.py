@@ -393,15 +393,15 @@ BAD: dict[str, tuple[str, str]] = {
     "no votes cast": (LONG + "r1,x,a,\n", "The table holds no votes."),
     "duplicate": (
         LONG + "r1,x,a,3\nr1,x,a,4\n",
-        "Column 'score' has a second vote on one stimulus in row 1: 3, row 2: 4. Remove one. Mark",
+        "Column 'score' has a second vote on one stimulus in line 2: 3, line 3: 4. Remove one.",
     ),
     "two scales": (
         LONG + "r1,x,a,3\nr2,x,a,87\n",
-        "Column 'score' has a number outside 1..5 in row 2: '87'. Leave the cell of a missing",
+        "Column 'score' has a number outside 1..5 in line 3: '87'. Leave the cell of a missing",
     ),
     "no whole score": (
         LONG + "r1,x,a,3\nr2,x,a,3.5\n",
-        "'score' has a number between the steps of 1 in row 2: '3.5'. Write --rating-scale 1..5/",
+        "'score' has a number between the steps of 1 in line 3: '3.5'. Write --rating-scale 1..5/",
     ),
     "missing column": (
         "rater,image,score\nr1,x,3\n",
@@ -411,7 +411,7 @@ BAD: dict[str, tuple[str, str]] = {
     "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
     "words in a matrix": (
         "p1,p2\n3,x\n",
-        "has no score in row 1, column 2: 'x'. Its first",
+        "has no score in line 2, column 2: 'x'. Its first",
     ),
 }
 

@@ -216,7 +216,7 @@ def test_flags_are_words(tmp_path: Path, yes: str, no: str) -> None:
 @pytest.mark.parametrize("column", ["accepted", "simulated", "stand_in"])
 def test_other_words_are_no_flags(tmp_path: Path, word: str, column: str) -> None:
     path = write(tmp_path, f"rater,image,method,score,{column}\nr1,x,a,3,\nr2,x,a,3,{word}\n")
-    with pytest.raises(StatisticsError, match=rf"'{column}' .*in row 2: '{word}'.*yes or no"):
+    with pytest.raises(StatisticsError, match=rf"'{column}' .*in line 3: '{word}'.*yes or no"):
         read_ratings(path)
     with pytest.raises(ValueError):
         flag(word)
@@ -380,8 +380,8 @@ def test_a_first_column_that_counts_is_asked_about(tmp_path: Path, first: tuple[
         ("image,r1,mean\nx,4,4\n", r"column 3 \(mean\) is no rater"),
         ("name,age,img1,img2\nann,23,4,5\n", r"column 2 \(age\) is no rater"),
         ("r1,r2,image\n4,4,1\n", "'?image'? among the raters"),
-        ("image,r1\nx,4\nx,5\n", "has the stimulus x/unnamed in row 1 and row 2"),
-        ("image,r1\nx,4\n,5\n", "row 2 has no image"),
+        ("image,r1\nx,4\nx,5\n", "has the stimulus x/unnamed in line 2 and line 3"),
+        ("image,r1\nx,4\n,5\n", "line 3 has no image"),
         ("r1,r2\n", "names but no votes"),
         ("img1,3,4\n", "may hold votes or raters' names"),
     ],
@@ -560,8 +560,8 @@ def test_a_number_too_long_is_refused_with_its_place(tmp_path: Path) -> None:
     long = "1" * 400
     for text, place in (
         (f"[[[1, 2], [3, {long}]]]", "method 1, rater 2, image 2"),
-        (HEAD + f"r1,x,a,3\nr1,y,a,{long}\n", "row 2"),
-        (f"p1,p2\n5,3\n3,{long}\n", "row 2, column 2"),
+        (HEAD + f"r1,x,a,3\nr1,y,a,{long}\n", "line 3"),
+        (f"p1,p2\n5,3\n3,{long}\n", "line 3, column 2"),
     ):
         with pytest.raises(SrevalError, match=f"in {place}: '1+…") as refused:
             read_ratings(write(tmp_path, text), scale=SLIDER)
@@ -611,7 +611,7 @@ def test_heads_that_cannot_be_read_are_said(tmp_path: Path, head: str, message: 
 
 def test_two_votes_need_a_word_on_which_is_the_repetition(tmp_path: Path) -> None:
     text = "rater,image,method,score{}\nr1,x,a,3{}\nr1,x,a,5{}\n"
-    with pytest.raises(StatisticsError, match=r"row 1: .*row 2: .*kind=repeat.*'repetition'"):
+    with pytest.raises(StatisticsError, match=r"line 2: .*line 3: .*kind=repeat.*'repetition'"):
         read_ratings(write(tmp_path, text.format("", "", "")))
     for column in (
         (",kind", ",vote", ",repeat"),
@@ -620,7 +620,7 @@ def test_two_votes_need_a_word_on_which_is_the_repetition(tmp_path: Path) -> Non
     ):
         votes = read_ratings(write(tmp_path, text.format(*column))).votes
         assert votes["kind"].to_list() == ["vote", "repeat"]
-    with pytest.raises(StatisticsError, match=r"'repetition' .* in row 1: '0'"):
+    with pytest.raises(StatisticsError, match=r"'repetition' .* in line 2: '0'"):
         read_ratings(write(tmp_path, text.format(",repetition", ",0", ",1")))
 
 
@@ -647,7 +647,7 @@ def test_decimals_where_the_scale_has_them(
     if fits:
         assert read_ratings(path, scale=scale).votes["score"].to_list() == [float(score)]
     else:
-        with pytest.raises(StatisticsError, match=rf"in row 1: '{score}'.*--rating-scale"):
+        with pytest.raises(StatisticsError, match=rf"in line 2: '{score}'.*--rating-scale"):
             read_ratings(path, scale=scale)
 
 
@@ -670,17 +670,17 @@ def test_what_is_no_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"row 1: 'NA'\. Write .* by --missing"),
+        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"line 2: 'NA'\. Write .* by --missing"),
         ("", "r.csv", "is empty"),
         ("\n\n", "r.csv", "is empty"),
-        (HEAD + "r1,x,a,3\nr1,x,a,4\n", "r.csv", "second vote.*row 1"),
-        (HEAD + "r1,x,a,\n\nr2,x,a,80\n", "r.csv", r"outside 1\.\.5 in row 2: '80'"),
-        (HEAD + "r1,x,a,3\n,x,a,3\n", "r.csv", "'rater' has an empty cell in row 2"),
-        (HEAD + "r1,x,a\n", "r.csv", "its row 2 has 3 cells, the first has 4"),
+        (HEAD + "r1,x,a,3\nr1,x,a,4\n", "r.csv", "second vote.*line 2"),
+        (HEAD + "r1,x,a,\n\nr2,x,a,80\n", "r.csv", r"outside 1\.\.5 in line 4: '80'"),
+        (HEAD + "r1,x,a,3\n,x,a,3\n", "r.csv", "'rater' has an empty cell in line 3"),
+        (HEAD + "r1,x,a\n", "r.csv", "its line 2 has 3 cells, the first row has 4"),
         (HEAD + 'r1,"x"y,a,3\n', "r.csv", r"line 2: .*RFC 4180"),
         (HEAD + 'r1,"x,a,3\n', "r.csv", r"r\.csv, line 2: "),
-        ("p1,p2\n3,good\n", "r.csv", "row 1, column 2: 'good'"),
-        ("p1,p2\n3,2.5\n", "r.csv", r"between the steps of 1 in row 1, column 2: '2\.5'"),
+        ("p1,p2\n3,good\n", "r.csv", "line 2, column 2: 'good'"),
+        ("p1,p2\n3,2.5\n", "r.csv", r"between the steps of 1 in line 2, column 2: '2\.5'"),
         ("[1, 2", "r.json", "no JSON"),
         ("[[[1, 2], [3]]]", "r.json", "method 1 has raters with different numbers of images"),
         ("[[1, 2]]", "r.json", "method 1 is no list of raters"),
@@ -706,6 +706,24 @@ def test_a_file_that_is_not_there_or_is_no_text(tmp_path: Path) -> None:
         read_ratings(tmp_path / "r.xlsx")
 
 
+def test_messages_count_the_lines_of_the_file(tmp_path: Path) -> None:
+    for text, line in (
+        ("\n\n" + HEAD + "\nr1,x,a,3\n\n\nr2,x,a,80\n", 8),
+        ("sep=,\n" + HEAD + "r1,x,a,3\nr2,x,a,80\n", 4),
+        (HEAD + 'r1,"x\ny",a,3\nr2,"x\ny",a,80\n', 4),
+        (HEAD + "r1,x,a,3\n,,,\nr2,x,a,80\n", 4),
+        ("\nimage,r1,r2\nx,1,2\n\ny,3,80\n", 5),
+        ("image,mos\n\nx,80\n", 3),
+    ):
+        with pytest.raises(StatisticsError, match=f"in line {line}\\b.*80"):
+            read_ratings(write(tmp_path, text))
+    listed = json.dumps([{"rater": "r1", "image": "x", "method": "a", "score": 80}])
+    with pytest.raises(StatisticsError, match="in row 1: '80'"):
+        read_ratings(write(tmp_path, listed))
+    with pytest.raises(SrevalError, match="its line 5 has 1 cells, the first row has 4"):
+        read_ratings(write(tmp_path, "\n" + HEAD + "r1,x,a,3\n\nr2\n"))
+
+
 # Tables of means
 
 
@@ -724,9 +742,9 @@ def test_a_table_of_means_is_no_table_of_votes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,mos\nx,62\n", r"'mos' has a number outside 1\.\.5 in row 1"),
-        ("image,mos\nx,3\nx,4\n", "One stimulus has two rows in row 1"),
-        ("image,mos\nx,good\n", "'mos' has no finite number in row 1"),
+        ("image,mos\nx,62\n", r"'mos' has a number outside 1\.\.5 in line 2"),
+        ("image,mos\nx,3\nx,4\n", "One stimulus has two rows in line 2"),
+        ("image,mos\nx,good\n", "'mos' has no finite number in line 2"),
         ("image,mos\nx,3\nX,4\n", "'x' and 'X', which differ in case"),
         ("file,mos\nx,3\n", "lack the column image"),
         ("image,mos\n", "holds no scores"),
@@ -739,7 +757,7 @@ def test_refuses_a_table_of_means(tmp_path: Path, text: str, message: str) -> No
 
 def test_a_metrics_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
     read = read_ratings(write(tmp_path, "image,mos,psnr\nx,3,28\ny,4,28.x\n"))
-    with pytest.raises(StatisticsError, match=r"'psnr' has no finite number in row 2"):
+    with pytest.raises(StatisticsError, match=r"'psnr' has no finite number in line 3"):
         metric_values(read.table, ["psnr"])
 
 
