@@ -93,8 +93,8 @@ def recovery_warnings(found: Recovery) -> list[str]:
     said = []
     if found.collapsed:
         said.append(
-            f"Not to be used: the votes of {listed(found.collapsed)} became the quality itself, "
-            "there are too few votes. No interval is given."
+            f"Not to be used: with so few votes those of {listed(found.collapsed)} became the "
+            "quality itself. No interval is given."
         )
     if found.of.n_raters < ENOUGH_RATERS:
         said.append(
