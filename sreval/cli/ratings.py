@@ -176,11 +176,14 @@ def left_out(votes: pd.DataFrame, without: Sequence[str]) -> pd.DataFrame:
 
 
 def load_votes(path: Path, form: Form, without: Sequence[str] = ()) -> pd.DataFrame:
-    """The checked votes of a file, with those of ``without`` marked as not accepted.
+    """The checked votes of a file for a table, those of ``without`` marked as not accepted.
 
     Raises what read_ratings and without_raters raise, StatisticsError for a table of means.
     """
-    return left_out(load_ratings(path, form).votes, without)
+    table = load_ratings(path, form).table
+    if is_means(table):
+        raise needs_votes(f"{path}: sreval table")
+    return left_out(table, without)
 
 
 def load_opinions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,10 @@ UNNAMED = "unnamed"
 
 DESCRIBING = ("dataset", "image", "scene", "method")
 _KNOWN = (*COLUMNS, REPETITION, MEAN)
-_PAIRS = ({"winner"}, {"preferred"}, {"preference"}, {"method_a", "method_b"})
+_PAIRS = (
+    *({"winner"}, {"preferred"}, {"preference"}, {"left", "right"}),
+    *({"methoda", "methodb"}, {"method1", "method2"}),
+)
 FORMS = (
     f"One row a vote needs the columns {', '.join(REQUIRED)}; one row a stimulus, one column a "
     "rater is a matrix of scores, with names in the first row and column alone."
@@ -102,6 +106,21 @@ def _stem(key: str) -> str:
     return re.sub(r"_?(id|name|nr|no|number)$", "", key)
 
 
+def _before_number(name: str) -> str | None:
+    """What stands before the number of a name that ends in one."""
+    found = re.fullmatch(r"(\D*)\d+", name)
+    return found and found[1]
+
+
+def families(names: Sequence[str]) -> set[str]:
+    """What stands before the number of two names or more."""
+    return {
+        stem
+        for stem, count in Counter(map(_before_number, names)).items()
+        if count > 1 and stem is not None
+    }
+
+
 def all_heads() -> list[str]:
     """Every head that names a column."""
     return [*_KNOWN, *(name for names in SYNONYMS.values() for name in names)]
@@ -111,17 +130,22 @@ def form_of(path: Path, heads: Heads) -> Literal["long", "means", "matrix"]:
     """Which form the first row announces. Raises DataError for forms that aren't read."""
     names = heads.names
     keys = {head_key(cell) for cell in heads.cells}
-    if "score" in names or ("rater" in names and names & {"image", "method"}):
+    if names >= set(REQUIRED):
         return "long"
-    if MEAN in names:
-        return "means"
-    if any(pair <= keys for pair in _PAIRS):
+    if any(pair <= {key.replace("_", "") for key in keys} for pair in _PAIRS):
         raise DataError(
             f"{path} holds preferences between two images ({', '.join(heads.cells)}), which "
             "aren't analysed.",
             "Bring ratings of single images; for pairs fit a Bradley-Terry model, such as that of "
             "the package choix.",
         )
+    if "score" in names or ("rater" in names and names & {"image", "method"}):
+        return "long"
+    if MEAN in names and "image" not in names and families(heads.cells):
+        mean = heads.cells[next(i for i, name in heads.known.items() if name == MEAN)]
+        raise DataError(f"In {path}, {mean} stands among the raters.", f"Leave it out. {FORMS}")
+    if MEAN in names:
+        return "means"
     if "dmos" in keys:
         raise DataError(
             f"{path} holds difference scores (dmos), of which more may be better or worse.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from sreval.statistics.heads import (
     Heads,
     all_heads,
     columns_of,
+    families,
     head_key,
 )
 from sreval.statistics.sheet import Rows, Sheet, parse, read_text, refuse_twice
@@ -234,22 +234,9 @@ def _is_header(path: Path, cells: list[str], notes: list[str]) -> bool:
     )
 
 
-def _stem(name: str) -> str | None:
-    """What stands before the number of a name that ends in one."""
-    found = re.fullmatch(r"(\D*)\d+", name)
-    return found and found[1]
-
-
-def _families(names: Sequence[str]) -> set[str]:
-    """What stands before the number of two names or more."""
-    return {
-        stem for stem, count in Counter(map(_stem, names)).items() if count > 1 and stem is not None
-    }
-
-
 def _strangers(names: Sequence[str]) -> list[str]:
     """The names that are no rater's: those beside numbered ones (r1, r2), and usual other heads."""
-    stems = tuple(_families(names))
+    stems = tuple(families(names))
     unlike = [name for name in names if not _numbered(name, stems)]
     if stems:
         return unlike
@@ -272,7 +259,7 @@ def _may_label(body: Rows, names: Sequence[str]) -> bool:
     count the rows.
     """
     if names:
-        return len(names) > 1 and not _numbered(names[0], tuple(_families(names)))
+        return len(names) > 1 and not _numbered(names[0], tuple(families(names)))
     cells = [row[0] for row in body]
     if len(cells) < 2 or len(body[0]) < 2 or not all(map(is_number, cells)):
         return False
@@ -289,9 +276,9 @@ def _refuse_transposed(matrix: _Matrix, raters: Sequence[str]) -> None:
     if not matrix.heads:
         return
     labels = [identifier(row[0]) for row in matrix.body] if matrix.width else []
-    images = {_letters(stem) for stem in _families(raters)} & _IMAGES
+    images = {_letters(stem) for stem in families(raters)} & _IMAGES
     files = all(_FILE.fullmatch(rater) for rater in raters)
-    people = {_letters(stem) for stem in _families(labels)} & _RATERS
+    people = {_letters(stem) for stem in families(labels)} & _RATERS
     if images or files or people:
         what = (
             f"the heads {listed(raters, 3)}" if images or files else f"the rows {listed(labels, 3)}"

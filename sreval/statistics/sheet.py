@@ -95,6 +95,13 @@ def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
     while width > 1 and not any(row[-1].strip() for row in rows):
         width -= 1
         rows = [row[:width] for row in rows]
+    for other, what in (("|", "vertical bars (|)"), (":", "colons"), (None, "blanks")):
+        widths = {len(row[0].split(other)) for row in rows}
+        if width == 1 and len(rows) > 1 and len(widths) == 1 and max(widths) > 2:
+            raise DataError(
+                f"The cells of {path} are separated by {what}.",
+                "Separate them by commas, semicolons or tabs.",
+            )
     return Sheet(path, rows, separator, lines)
 
 

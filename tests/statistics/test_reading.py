@@ -601,10 +601,21 @@ def test_further_columns_are_kept_and_named(tmp_path: Path) -> None:
         ("rater,img1,img2,img3", "one row a rater.*melt"),
         ("rater,method_a,method_b,preferred", "preferences between two.*Bradley-Terry"),
         ("image,method,dmos", "difference scores"),
+        ("image,method1,method2,votes1,votes2", "preferences between two"),
+        ("rater,image,left,right,choice", "preferences between two"),
+        ("rater,image,Method A,Method B,score", "preferences between two"),
+        ("rater,image,method,winner", "preferences between two"),
+        (
+            "voter,picture,algorithm,stars",
+            "lack method, score: .* voter, picture, algorithm, stars",
+        ),
+        ("r1,r2,r3,MOS", "MOS stands among the raters. Leave it out"),
+        ("rater|image|method|score", r"separated by vertical bars \(\|\)"),
+        ("rater image method score", "separated by blanks. Separate them by commas"),
     ],
 )
 def test_heads_that_cannot_be_read_are_said(tmp_path: Path, head: str, message: str) -> None:
-    path = write(tmp_path, f"{head}\n{','.join(['a'] * (head.count(',') + 1))}\n")
+    path = write(tmp_path, f"{head}\n{re.sub('[^,| ]+', 'a', head)}\n")
     with pytest.raises(SrevalError, match=message):
         read_ratings(path)
 
