@@ -79,7 +79,6 @@ class _Matrix:
                     f"{', '.join(DESCRIBING[:-1])} or {DESCRIBING[-1]}; if it is a rater, give it "
                     "a name like those of the others.",
                 )
-        refuse_twice(self.path, names, "rater", self.width + 1)
         return names
 
     @property
@@ -166,6 +165,7 @@ def read_matrix(
             f"{sheet.path} holds {listed(stray)} among the raters of a matrix.",
             f"Put columns that name the stimuli first. {FORMS}",
         )
+    refuse_twice(sheet.path, [*map(identifier, names[width:])], "rater", width + 1)
     if labels is None and not width and _may_label(body, names):
         raise DataError(
             f"The first column of {sheet.path} may hold votes or name the stimuli: it begins "
