@@ -8,8 +8,8 @@ one side doesn't vary.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from sreval.statistics.arrays import Floats
 
@@ -56,7 +56,7 @@ def kendall(x: Floats, y: Floats, weights: Floats) -> Floats:
 
 def _kendall_sorted(x: Floats, y: Floats, weights: Floats) -> float:
     counts = weights.astype(np.intp)
-    return float(stats.kendalltau(np.repeat(x, counts), np.repeat(y, counts)).statistic)
+    return float(scipy.stats.kendalltau(np.repeat(x, counts), np.repeat(y, counts)).statistic)
 
 
 def root_mean_square(difference: Floats, weights: Floats) -> Floats:

@@ -93,7 +93,7 @@ def test_raters_who_turn_the_scale_round() -> None:
     result = inverted(most_share=0.3).judge(votes)
     assert result.table["inverted"].to_dict() == {"r": 0.2, "t": 1}
     assert result.rejected == ("t",)
-    with pytest.raises(SrevalError, match="Unknown method 'hr'"):
+    with pytest.raises(SrevalError, match="hr has no votes"):
         inverted().judge(table(low, "nearest"))
 
 
