@@ -9,6 +9,7 @@ import pandas as pd
 
 from sreval.cli.output import print_json
 from sreval.cli.ratings import (
+    ADJUSTMENT,
     RATINGS,
     UNIT,
     WITHOUT,
@@ -25,7 +26,6 @@ from sreval.report.opinions import ANALYSES, analyse
 from sreval.report.records import csv_text
 from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
 from sreval.statistics.comparison import Unit
-from sreval.statistics.multiplicity import ADJUSTMENTS
 from sreval.statistics.opinion import INTERVALS
 from sreval.statistics.votes import stand_ins
 
@@ -48,13 +48,7 @@ from sreval.statistics.votes import stand_ins
     help="Interval of the MOS; default: that of the unit.",
 )
 @click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
-@click.option(
-    "--adjustment",
-    type=click.Choice(list(ADJUSTMENTS)),
-    default="holm",
-    show_default=True,
-    help="For the p values of one data set.",
-)
+@ADJUSTMENT
 @click.option(
     "--reference", default="hr", show_default=True, help="The hidden reference, a method."
 )
@@ -112,9 +106,8 @@ def opinions(
         scores=load_scores(folders, protocol, factor),
     )
     sections, not_done = analyse(votes, names, request)
-    lines = [*map(to_text, sections), *(f"Not done: {reason}\n" for reason in not_done)]
-    text = "\n".join(lines[: len(sections)]) + "\n" * bool(sections and not_done)
-    text += "".join(lines[len(sections) :])
+    left = "".join(f"Not done: {reason}\n" for reason in not_done)
+    text = "\n".join([*map(to_text, sections), *[left] * bool(left)])
     if as_json:
         records = [to_records(section, level) for section in sections]
         marks = {

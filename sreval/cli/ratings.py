@@ -17,6 +17,7 @@ from sreval.report.collect import collect, scored, select
 from sreval.report.opinion_metrics import own_metrics
 from sreval.statistics.cells import identifier, number
 from sreval.statistics.heads import head_key
+from sreval.statistics.multiplicity import ADJUSTMENTS
 from sreval.statistics.reading import (
     Reading,
     is_means,
@@ -36,6 +37,13 @@ UNIT = click.option(
     default=DEFAULT_UNIT,
     show_default=True,
     help="What varies in intervals and tests: a claim on raters, or on images, in general.",
+)
+ADJUSTMENT = click.option(
+    "--adjustment",
+    type=click.Choice(list(ADJUSTMENTS)),
+    default="holm",
+    show_default=True,
+    help="For the p values of all comparisons on one data set.",
 )
 _HIGHER = click.option(
     "--higher-is-better",

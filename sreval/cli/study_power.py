@@ -9,10 +9,10 @@ import click
 import pandas as pd
 
 from sreval.cli.output import print_json, progress_line
+from sreval.cli.ratings import ADJUSTMENT
 from sreval.errors import UsageError
 from sreval.report.power import power_text
 from sreval.statistics.comparison import Unit
-from sreval.statistics.multiplicity import ADJUSTMENTS
 from sreval.study.planning import STUDIES, power_curve, raters_needed
 
 
@@ -49,13 +49,7 @@ from sreval.study.planning import STUDIES, power_curve, raters_needed
     type=click.IntRange(1),
     help="Comparisons of a study that plans fewer.  [default: all pairs of the methods]",
 )
-@click.option(
-    "--adjustment",
-    type=click.Choice(list(ADJUSTMENTS)),
-    default="holm",
-    show_default=True,
-    help="For the p values of all comparisons.",
-)
+@ADJUSTMENT
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

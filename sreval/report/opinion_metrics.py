@@ -17,7 +17,6 @@ from sreval.report.digits import fixed
 from sreval.report.sections import (
     Request,
     Section,
-    figure,
     interval_column,
     p_value,
     percent,
@@ -194,7 +193,7 @@ def _metric_sections(
         cells = [*[str(dataset)] * named, metric_name(str(metric))]
         for name, digits in (("plcc", 3), ("srocc", 3), ("krocc", 3), ("rmse", 2)):
             row, signed = of[name], of[name]["low"] < 0
-            cells.append(figure(row["estimate"], digits))
+            cells.append(fixed(row["estimate"], digits))
             cells.append(span(row["low"], row["high"], digits, signed=signed))
         rows.append([*cells, str(of["plcc"]["n"]), str(of["plcc"]["scenes"])])
     notes = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sreval.report.sections import CORRECTIONS, Section, figure, to_text
+from sreval.report.digits import NONE, fixed
+from sreval.report.sections import CORRECTIONS, Section, to_text
 from sreval.statistics.comparison import CLAIMS, Unit, least_units
 
 
@@ -23,8 +24,8 @@ def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
     for plan in needed.to_dict("records"):
         key = (plan["difference"], plan["n_images"])
         powers = [f"{by_plan[(*key, count)]:.2f}" for count in raters]
-        fewest = figure(plan["n_raters"], 0)
-        if fewest == "–":
+        fewest = fixed(plan["n_raters"], 0)
+        if fewest == NONE:
             hopeless = unit == "image" and plan["n_images"] < least
             fewest = "no number does" if hopeless else f">{raters[-1]}"
         rows.append([f"{key[0]:.2f}", str(int(key[1])), *powers, fewest])

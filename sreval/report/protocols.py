@@ -15,7 +15,6 @@ from sreval.report import paper
 from sreval.report.collect import scored
 from sreval.report.digits import fixed
 from sreval.report.kept import hr_image, sr_image
-from sreval.report.sections import figure
 
 _BLOCK = ["dataset", "scale", "method"]
 """A block of the text: what one mean is over the images of."""
@@ -127,7 +126,7 @@ def conventions_text(summary: pd.DataFrame) -> str:
 
 
 def _figure(value: float, digits: int) -> str:
-    return "∞" if math.isinf(value) else figure(value, digits)
+    return "∞" if math.isinf(value) else fixed(value, digits)
 
 
 def _signed(value: float, digits: int) -> str:

@@ -128,11 +128,6 @@ def interval_column(
     return lambda row: span(row[low], row[high], digits, signed=signed)
 
 
-def figure(value: float, digits: int) -> str:
-    """A number with so many decimals, a dash for none."""
-    return fixed(value, digits)
-
-
 def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
     """An interval; ``signed`` prints signs. 'to' stands beside signs: a minus looks like a dash."""
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -8,8 +8,8 @@ import pandas as pd
 
 from sreval.errors import UNFORESEEN, listed
 from sreval.report import paper
-from sreval.report.digits import whole_percent
-from sreval.report.sections import CORRECTIONS, Section, column, figure, method_column, whole
+from sreval.report.digits import fixed, whole_percent
+from sreval.report.sections import CORRECTIONS, Section, column, method_column, whole
 from sreval.report.study_parts import Part, Picture, counted, section
 from sreval.statistics.naming import numbered
 from sreval.statistics.votes import exclusions
@@ -166,7 +166,7 @@ def _progress(data: StudyData) -> Section:
         "stage": column("stage"),
         "items": lambda row: f"{row['votes']} of {row['of']}",
         "sittings": column("sittings"),
-        "from start to end, min": lambda row: figure(row["minutes"], 0),
+        "from start to end, min": lambda row: fixed(row["minutes"], 0),
         "votes used": lambda row: "yes" if row["accepted"] else "no",
     }
     columns = {

@@ -11,12 +11,12 @@ import pytest
 
 from sreval.report.digits import fixed, whole_percent
 from sreval.report.printing import number
-from sreval.report.sections import figure, span
+from sreval.report.sections import span
 
 
 @pytest.mark.parametrize("value", [-0.0, -4e-15, -0.0049, 0.0049, 0.0])
 def test_what_rounds_to_zero_has_no_minus(value: float) -> None:
-    assert fixed(value, 2) == number(value, "psnr") == figure(value, 2) == "0.00"
+    assert fixed(value, 2) == number(value, "psnr") == "0.00"
     assert fixed(value, 2, signed=True) == "+0.00"
     assert span(value, value, 2) == "0.00–0.00"
     assert span(value, value, 2, signed=True) == "+0.00 to +0.00"
@@ -32,8 +32,8 @@ def test_other_figures_keep_their_signs() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_missing_is_a_dash(value: float) -> None:
-    shown = [fixed(value, 2), fixed(value, 0, signed=True), figure(value, 1), whole_percent(value)]
-    assert shown == ["–"] * 4
+    shown = [fixed(value, 2), fixed(value, 0, signed=True), whole_percent(value)]
+    assert shown == ["–"] * 3
     assert span(value, 1.0, 2) == span(1.0, value, 2, signed=True) == "–"
     assert whole_percent(0.125) == "12%"
 
