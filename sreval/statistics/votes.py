@@ -144,7 +144,8 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_numb
 
     Raises StatisticsError for an empty table, missing columns, an empty cell among rater, image,
     method and score, a score that isn't on ``scale``, an unknown kind or flag, names that differ
-    in case alone, more than one study, and a second 'vote' of one rater on one stimulus.
+    in case alone, more than one study, and a second 'vote', or one number of ``repetition``
+    twice, of one rater on one stimulus.
     """
     _check_columns(frame)
     votes = frame.reset_index(drop=True).copy()
@@ -159,9 +160,9 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_numb
         votes[column] = numbers(votes[column], place).astype(np.float64)
     for column, default in FLAGS.items():
         votes[column] = flags(votes[column], default, place) if column in votes else default
-    votes["kind"] = _kinds(votes, place)
     for column in ("study", "dataset"):
         votes[column] = votes[column].fillna("") if column in votes else ""
+    votes["kind"] = _kinds(votes, place)
     for column, other in (("scene", "image"), ("session", "rater")):
         own = votes[column] if column in votes else votes[other]
         votes[column] = own.fillna(votes[other])
@@ -317,6 +318,10 @@ def _kinds(votes: pd.DataFrame, place: Place) -> pd.Series:
         bad = (which < 1) | (which % 1 != 0)
         what = f"Column {REPETITION!r} has no count"
         refuse(votes[REPETITION], bad, what, "Count from 1, the first vote.", place)
+        rated = votes[["rater", *STIMULUS]].assign(which=which, kind=kinds)
+        twice = rated.duplicated(keep=False) & kinds.isin(["vote", "repeat"]) & (which > 1)
+        what = f"Column {REPETITION!r} has one number twice for a rater and stimulus"
+        refuse(votes[REPETITION], twice, what, "Count on, or remove one.", place)
         kinds = kinds.mask((kinds == "vote") & (which > 1), "repeat")
     return kinds
 

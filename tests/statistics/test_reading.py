@@ -633,6 +633,9 @@ def test_two_votes_need_a_word_on_which_is_the_repetition(tmp_path: Path) -> Non
         assert votes["kind"].to_list() == ["vote", "repeat"]
     with pytest.raises(StatisticsError, match=r"'repetition' .* in line 2: '0'"):
         read_ratings(write(tmp_path, text.format(",repetition", ",0", ",1")))
+    text += "r1,x,a,4,2\nr2,x,a,4,1\n"
+    with pytest.raises(StatisticsError, match=r"one number twice .* line 3: '2', line 4: '2'"):
+        read_ratings(write(tmp_path, text.format(",repetition", ",1", ",2")))
 
 
 @pytest.mark.parametrize(
