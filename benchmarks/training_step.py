@@ -79,7 +79,8 @@ def main() -> int:
     data = given.data.resolve()
     pack = open_pack([data], 4)
     device = torch.device(given.device)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    kind = "training_step" if device.type == "cpu" else "training_step_gpu"
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         theirs, rival = True, ""
         try:
@@ -97,12 +98,18 @@ def main() -> int:
                 goals = GOALS[device.type, name] if theirs else {}
                 with side_processes(name, loader, device, data, theirs) as runs:
                     rows += measured(runs, given.updates, facts, goals)
-    threads = torch.get_num_threads()
-    content = {**origin, "rival": rival, "device": str(device), "threads": threads, "rows": rows}
-    name = "training_step" if device.type == "cpu" else "training_step_gpu"
-    write_results(out, name, content, "One training update", lines(content))
-    print(out / f"{name}.md")
+                # each time, for a machine that is taken away
+                threads = torch.get_num_threads()
+                about = {"rival": rival, "device": name_of(device), "threads": threads}
+                content = {**origin, **about, "rows": rows}
+                write_results(out, kind, content, "One training update", lines(content))
+    print(out / f"{kind}.md")
     return 1 if any(row["goal"] and row["faster"] < row["goal"] for row in rows) else 0
+
+
+def name_of(device: torch.device) -> str:
+    """The GPU's own name, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def measured(

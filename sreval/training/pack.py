@@ -27,7 +27,7 @@ from sreval.errors import DataError, ImageError
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic, write_error
 from sreval.images.folders import left_out, list_images
 from sreval.images.io import read_image
-from sreval.images.resize import crop_to_multiple, downscale
+from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.training.leaks import Fingerprint, fingerprint
 
 UInt8 = npt.NDArray[np.uint8]
@@ -83,6 +83,21 @@ class Pack:
     def low(self) -> UInt8:
         """Pixels at low resolution, mapped copy-on-write."""
         return np.memmap(self.folder / "low.bin", np.uint8, "c").reshape(-1, 3)
+
+    def smaller(self, places: Sequence[int], fraction: float) -> Iterator[tuple[UInt8, UInt8]]:
+        """The images at some places, `fraction` as large, and each at low resolution.
+
+        Both are (H, W, 3), cut to a multiple of the scale. Made anew by each call: that takes about
+        a sixth of a second a megapixel and processor.
+        """
+
+        def made(place: int) -> tuple[UInt8, UInt8]:
+            image = imresize(self.image(place), fraction).astype(np.uint8, copy=False)
+            high = np.ascontiguousarray(crop_to_multiple(image, self.scale))
+            return high, downscale(high, self.scale)
+
+        with _threads() as pool:
+            yield from pool.map(made, places)
 
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""

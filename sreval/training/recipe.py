@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -74,13 +74,15 @@ class Data(Config):
     """What a batch is made of. `crop` is in high-resolution pixels.
 
     With `views` of 8 every crop is turned and mirrored at random, each of the square's eight
-    positions as likely. `kept_aside` photographs are never trained on: their middles are the
+    positions as likely. Photographs are cut as they are, and also at `smaller` fractions of their
+    size: few photographs then show many textures. `kept_aside` photographs are never trained on: their middles are the
     validation set. Those whose names have the least SHA-256 are taken, a tenth of all at most.
     """
 
     crop: int = Field(default=96, ge=16)
     batch: PositiveInt = 16
     views: Literal[1, 8] = 1
+    smaller: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     kept_aside: NonNegativeInt = 10
 
 
@@ -100,6 +102,9 @@ class Optimisation(Config):
     it learns as what it is scored as, whatever else is in a batch. 0 keeps those of the weights
     that the run starts from, 1 never does. Without it, rare crops come to hold most of the variance
     in a long run at a high rate, and a batch that has none of them then ends it.
+    bf16 has 8 bits for a number. While the rate is high their rounding averages out; at its end the
+    weights come to make up for it, and are worse in fp32, in which they are used: colours are off
+    by up to a level. From the share `fp32_from` of the run on, a run in bf16 goes on in fp32.
     `ema` averages the weights, at first over fewer updates: what is validated and exported is
     then the average.
     """
@@ -121,6 +126,7 @@ class Optimisation(Config):
     discriminator_warmup: NonNegativeInt = 0
     freeze_norm: float = Field(default=1.0, ge=0, le=1)
     precision: Literal["fp32", "bf16"] = "fp32"
+    fp32_from: float = Field(default=1.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")

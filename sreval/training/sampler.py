@@ -1,21 +1,22 @@
 """Batches cut from a pack on the device that trains, without waiting for it.
 
 Images are drawn without repeats within a batch, as in the paper, each as often as it has places
-for a crop; the place is drawn evenly, on the grid of low-resolution pixels. All draws come from
-one generator whose state a checkpoint stores.
+for a crop; a photograph at a smaller size is an image of its own. The place is drawn evenly, on the
+grid of low-resolution pixels. All draws come from one generator whose state a checkpoint stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sreval.errors import DataError
 from sreval.networks.architecture import Architecture
 from sreval.networks.colour import luma
-from sreval.training.pack import Pack
+from sreval.training.pack import Pack, UInt8
 from sreval.training.recipe import Data
 
 
@@ -51,14 +52,17 @@ class Sampler:
                 f"takes {data.batch} different ones.",
                 "Add photographs, or make data.crop or data.batch smaller.",
             )
+        self.scale = pack.scale
+        high, low, more = self._with_smaller(pack, fits.nonzero()[:, 0].tolist())
+        shapes = torch.cat([shapes, torch.tensor(more, dtype=shapes.dtype).reshape(-1, 2)])
+        drawn = torch.cat([fits, torch.ones(len(more), dtype=torch.bool)])
         ends = shapes.prod(1).cumsum(0)
-        self.starts = (ends - shapes.prod(1))[fits].to(device)
-        self.shapes = shapes[fits].to(device)
+        self.starts = (ends - shapes.prod(1))[drawn].to(device)
+        self.shapes = shapes[drawn].to(device)
         self.places = self.shapes - self.size + 1
         self.weights = self.places.prod(1).float()
-        self.high = torch.from_numpy(pack.high).to(device)
-        self.low = torch.from_numpy(pack.low).to(device)
-        self.scale = pack.scale
+        self.high = torch.from_numpy(high).to(device)
+        self.low = torch.from_numpy(low).to(device)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges."""
@@ -74,6 +78,24 @@ class Sampler:
         return self._prepared(low, self.architecture.input_range), self._prepared(
             high, self.architecture.output_range
         )
+
+    def _with_smaller(
+        self, pack: Pack, places: list[int]
+    ) -> tuple[UInt8, UInt8, list[tuple[int, int]]]:
+        """The pack's pixels, then those of smaller sizes of the images at some places, where a
+        crop fits; and the latter's shapes at low resolution.
+        """
+        more = [
+            pair
+            for fraction in self.data.smaller
+            for pair in pack.smaller(places, fraction)
+            if min(pair[1].shape[:2]) >= self.size
+        ]
+        if not more:
+            return pack.high, pack.low, []
+        high = np.concatenate([pack.high, *(image.reshape(-1, 3) for image, _ in more)])
+        low = np.concatenate([pack.low, *(small.reshape(-1, 3) for _, small in more)])
+        return high, low, [(small.shape[0], small.shape[1]) for _, small in more]
 
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.random, device=self.device)

@@ -33,6 +33,7 @@ class Learner:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         """Initialised from the recipe's seed. Raises WeightsError when VGG is not at hand."""
         self.recipe, self.device = recipe, device
+        self.precision = recipe.optimisation.precision
         torch.manual_seed(recipe.optimisation.seed)
         self.generator = self._placed(recipe.network.build())
         vgg = load_vgg(tuple(recipe.loss.vgg)) if recipe.loss.vgg else None
@@ -81,6 +82,10 @@ class Learner:
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
 
+    def compute_in_fp32(self) -> None:
+        """Leave mixed precision from here on."""
+        self.precision = "fp32"
+
     def start_from(self, network: nn.Module) -> None:
         """Give the generator, and the average where one is kept, another network's weights."""
         for own in (self.generator, self.ema):
@@ -110,9 +115,9 @@ class Learner:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """Mixed precision as the recipe asks for it."""
-        enabled = self.recipe.optimisation.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+        """Mixed precision where the recipe asks for it."""
+        mixed = self.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             yield
 
     def _content(self, low: Tensor, high: Tensor) -> tuple[Tensor, Terms, Tensor]:

@@ -72,8 +72,16 @@ class Updates:
         self._keep_close()
 
     def freeze_norm(self) -> None:
-        """Freeze the generator's batch norms; what was captured before is captured anew."""
+        """Freeze the generator's batch norms."""
         self.learner.freeze_norm()
+        self._capture_anew()
+
+    def compute_in_fp32(self) -> None:
+        """Leave mixed precision."""
+        self.learner.compute_in_fp32()
+        self._capture_anew()
+
+    def _capture_anew(self) -> None:
         if self._replay:
             torch.cuda.synchronize()
             self._replay.clear()
@@ -138,4 +146,5 @@ class Updates:
         each time; a run of given minutes can't, and takes the fastest way.
         """
         o = self.learner.recipe.optimisation
-        return convolutions(tf32=o.precision == "bf16", fastest=o.minutes is not None)
+        tf32 = self.learner.precision == "bf16"
+        return convolutions(tf32=tf32, fastest=o.minutes is not None)

@@ -17,7 +17,7 @@ from PIL import Image
 from sreval.errors import DataError, ImageError
 from sreval.images.io import read_image, write_png
 from sreval.images.known import KnownFile
-from sreval.images.resize import crop_to_multiple, downscale
+from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
 from sreval.training.leaks import evaluation_fingerprints, fingerprint, refuse_leaks
 from sreval.training.pack import Pack, _decoded, open_pack
@@ -362,3 +362,33 @@ def test_too_few_images_for_a_batch(pack: Pack) -> None:
         Sampler(pack, Data(crop=32, batch=7), ESPCNArchitecture(), CPU, 0)
     with pytest.raises(DataError, match="crop of 160"):
         Sampler(pack, Data(crop=160, batch=1), ESPCNArchitecture(), CPU, 0)
+
+
+def test_smaller_sizes_are_cut_from_too_and_never_those_of_an_image_left_out(
+    pack: Pack, photographs: Path
+) -> None:
+    data = Data(crop=32, batch=4, smaller=(0.5, 2 / 3))
+    sampler = Sampler(pack, data, SRResNetArchitecture(), CPU, 1, without=(1, 4))
+    images: dict[tuple[str, float], np.ndarray] = {}
+    for place, photograph in enumerate(pack.photographs):
+        if place not in (1, 4):
+            image = crop_to_multiple(read_image(photographs / photograph.file), 4)
+            images[photograph.file, 1.0] = image
+            for size in data.smaller:
+                images[photograph.file, size] = crop_to_multiple(imresize(image, size), 4)
+    held = {key: image for key, image in images.items() if min(image.shape[:2]) >= 32}
+    assert len(sampler.weights) == len(held)
+    assert {size for _, size in held} == {1.0, 0.5, 2 / 3}
+    smalls = {key: downscale(np.ascontiguousarray(image), 4) for key, image in held.items()}
+    seen = set()
+    for _ in range(12):
+        for low, high in zip(*crops_of(sampler), strict=True):
+            found = [(key, *at) for key, small in smalls.items() for at in places(small, low)]
+            exact = {
+                key
+                for key, y, x in found
+                if np.array_equal(held[key][4 * y : 4 * y + 32, 4 * x : 4 * x + 32], high)
+            }
+            assert exact
+            seen |= {size for _, size in exact}
+    assert seen == {1.0, 0.5, 2 / 3}

@@ -262,6 +262,25 @@ def test_statistics_that_are_never_frozen_are_not_in_the_last_update(
     assert len(frozen) == 1
 
 
+@pytest.mark.parametrize(("precision", "times"), [("bf16", 1), ("fp32", 0)])
+def test_a_run_in_bf16_ends_in_fp32_where_the_recipe_says_so(
+    model: str,
+    photographs: Path,
+    tmp_path: Path,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    times: int,
+) -> None:
+    left: list[float] = []
+    monkeypatch.setattr(Learner, "compute_in_fp32", lambda _: left.append(world.now))
+    changes = {"optimisation.precision": precision, "optimisation.fp32_from": 0.5}
+    run(model, photographs, tmp_path / "run", changes=changes)
+    assert len(left) == times
+    # the half of what the last validation and checkpoint leave of the minute
+    assert left == pytest.approx([29.0] * times, abs=1.0)
+
+
 def captured(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[Training]:
     """Runs that end where they would begin, their photographs packed in so many seconds."""
     found: list[Training] = []

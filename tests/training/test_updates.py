@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,28 @@ def test_frozen_statistics_stand_still_while_factor_and_offset_learn(
     assert change() == [True, True, True, True]
     made.freeze_norm()
     assert change() == [False, False, True, True]
+
+
+def test_a_run_in_bf16_goes_on_in_fp32_as_one_that_was_never_in_bf16(
+    make_recipe: MakeRecipe, photographs: Path
+) -> None:
+    made, exact = (
+        updates(make_recipe(loss=GAN, optimisation={"updates": 6, "precision": precision}), photographs)
+        for precision in ("bf16", "fp32")
+    )
+    made()
+    made.compute_in_fp32()
+    exact.learner.generator.load_state_dict(made.learner.generator.state_dict())
+    for name in ("discriminator", "optimiser", "discriminator_optimiser"):
+        state = copy.deepcopy(getattr(made.learner, name).state_dict())
+        getattr(exact.learner, name).load_state_dict(state)
+    exact.sampler.random.set_state(made.sampler.random.get_state())
+    for run in (made, exact):
+        run.window.clear()
+        run()
+    assert made.means(made.window) == exact.means(exact.window)
+    a, b = (run.learner.generator.state_dict() for run in (made, exact))
+    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 class Ramp(nn.Module):
