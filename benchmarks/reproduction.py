@@ -30,7 +30,7 @@ from sreval.report.printing import number
 from sreval.report.render import to_markdown
 from sreval.report.tables import build_table
 from sreval.training.recipe import Recipe, load_recipe, profile_names
-from sreval.training.stages import NOT_RECORDED, crops, history
+from sreval.training.stages import CROP, NOT_RECORDED, crops, history
 
 BEGIN, END = "<!-- reproduction -->", "<!-- /reproduction -->"
 PAPER_UPDATES = dict.fromkeys(("srgan-mse", "srgan-vgg22", "srgan-vgg54"), 200_000) | {
@@ -149,8 +149,8 @@ def _apart(cell: Cell, printed: float, metric: str) -> str:
 def training(made: dict[str, Provenance]) -> list[str]:
     """How much each network has seen, beside the paper's: a row each."""
     rows = [
-        f"The paper's batch is {PAPER_BATCH} crops of 96 pixels. Crops are the measure: an update "
-        "of a smaller batch sees fewer.",
+        f"The paper's batch is {PAPER_BATCH} crops of {CROP} pixels. Such crops are the measure: "
+        "an update of a smaller batch sees fewer, and larger crops count by their area.",
         "",
         "| network | updates | crops | the paper's updates | the paper's crops | ours of theirs "
         "| began with | its crops |",

@@ -75,8 +75,9 @@ class Data(Config):
 
     With `views` of 8 every crop is turned and mirrored at random, each of the square's eight
     positions as likely. Photographs are cut as they are, and also at `smaller` fractions of their
-    size: few photographs then show many textures. `kept_aside` photographs are never trained on: their middles are the
-    validation set. Those whose names have the least SHA-256 are taken, a tenth of all at most.
+    size: few photographs then show many textures. `kept_aside` photographs are never trained on:
+    their middles are the validation set. Those whose names have the least SHA-256 are taken, a
+    tenth of all at most.
     """
 
     crop: int = Field(default=96, ge=16)

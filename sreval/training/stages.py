@@ -14,6 +14,9 @@ from sreval.training.log import duration
 
 NOT_RECORDED = "–"
 
+CROP = 96
+"""The side of the paper's crops, in which what a run has seen is measured."""
+
 _START = re.compile(re.escape(STARTED) + r"(\S+) after (\d+) updates \(weights ([0-9a-f]+)\)$")
 
 
@@ -41,14 +44,17 @@ def history(provenance: Provenance) -> tuple[Stage, ...]:
 
 
 def crops(stage: Stage) -> int:
-    """How many crops a run saw; 0 where that was not recorded."""
-    return stage.updates * stage.batch
+    """How many crops of CROP pixels a run saw, those of other sizes counted by their area.
+
+    0 where that was not recorded.
+    """
+    return round(stage.updates * stage.batch * ((stage.crop or CROP) / CROP) ** 2)
 
 
 def account(stages: Sequence[Stage]) -> str:
     """One row a run, the crops seen in all, and the commands that train the weights again."""
     numbers = [number for number, stage in enumerate(stages, 1) if not _is_recorded(stage)]
-    seen = f"Crops seen in all: {sum(map(crops, stages)):,}"
+    seen = f"Crops of {CROP} pixels seen in all: {sum(map(crops, stages)):,}"
     if numbers:
         listed = ", ".join(map(str, numbers))
         which = f"stages {listed}" if len(numbers) > 1 else f"stage {listed}"
@@ -95,7 +101,7 @@ def recipe_in_words(stage: Stage) -> str:
 
 def _table(stages: Sequence[Stage]) -> str:
     head = (
-        "| | model | from | recipe: profile, SHA-256 | updates | batch | crops seen | time "
+        "| | model | from | recipe: profile, SHA-256 | updates | batch | crop, pixels | time "
         "| photographs | hardware |\n| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: "
         "| --- |"
     )
@@ -110,7 +116,7 @@ def _table(stages: Sequence[Stage]) -> str:
             recipe_in_words(stage),
             f"{stage.updates:,}",
             f"{stage.batch:,}" if stage.batch else NOT_RECORDED,
-            f"{crops(stage):,}" if crops(stage) else NOT_RECORDED,
+            f"{stage.crop:,}" if stage.crop else NOT_RECORDED,
             duration(stage.seconds) if stage.seconds else NOT_RECORDED,
             f"{stage.photographs:,}" if stage.photographs else NOT_RECORDED,
             stage.hardware or NOT_RECORDED,

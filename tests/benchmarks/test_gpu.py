@@ -119,7 +119,7 @@ def test_stages_keep_to_their_seconds_and_one_that_fails_ends_no_other(folder: P
     zipfile.ZipFile("out/tiny-1.zip").extractall("done")
     assert {"losses.csv", "validation.csv"} < {path.name for path in Path("done/tiny-1").iterdir()}
     published = publish(Path("done/tiny-1"), Path("published"))
-    assert "Crops seen in all" in (published / "card.md").read_text()
+    assert "Crops of 96 pixels seen in all" in (published / "card.md").read_text()
     assert read_provenance(published / "weights.safetensors").recipe == "tiny"
 
 

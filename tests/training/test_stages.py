@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from sreval import content
 from sreval.networks.architecture import SRResNetArchitecture
-from sreval.networks.weights import Provenance, Stage
+from sreval.networks.weights import Provenance, Stage, read_provenance
+from sreval.training.models import WEIGHTS
 from sreval.training.recipe import load_recipe, parse_changes
 from sreval.training.stages import account, commands, crops, history
 
@@ -41,6 +43,7 @@ def stage(model: str, updates: int, profile: str = "cpu", **more: Any) -> Stage:
         "updates": updates,
         "profile": profile,
         "batch": recipe.data.batch,
+        "crop": recipe.data.crop,
         "recipe_sha256": recipe.sha256,
         "seconds": 3_720.0,
         "photographs": 854,
@@ -48,6 +51,8 @@ def stage(model: str, updates: int, profile: str = "cpu", **more: Any) -> Stage:
     }
     return Stage.model_validate(facts | more)
 
+
+TRAINED = sorted(path.parent.name for path in content.packaged("models").glob(f"*/{WEIGHTS}"))
 
 CHANGES = {"optimisation.updates": 8000, "optimisation": {"shape": "steps"}, "run.keep_at": [5, 6]}
 CHAIN = (
@@ -85,10 +90,23 @@ def test_a_row_a_stage_and_the_crops_in_all() -> None:
         '`cpu` with optimisation.shape = "steps", optimisation.updates = 8000, '
         f"{CHAIN[0].recipe_sha256[:16]}"
     )
-    assert rows[2][4:9] == ["1,000", "4", "4,000", "1 h 02 min", "854"]
-    total = sum(s.updates * s.batch for s in CHAIN)
+    assert rows[2][4:9] == ["1,000", "4", "96", "1 h 02 min", "854"]
     assert [crops(s) for s in CHAIN] == [64_000, 4_000, 4_000]
-    assert f"Crops seen in all: {total:,}." in text
+    assert "Crops of 96 pixels seen in all: 72,000." in text
+
+
+def test_crops_of_another_size_count_by_their_area() -> None:
+    large, small = (CHAIN[0].model_copy(update={"crop": crop}) for crop in (192, 48))
+    assert [crops(large), crops(small)] == [256_000, 16_000]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_recipes_that_shipped_weights_name_are_those_they_were_made_with(name: str) -> None:
+    stages = history(read_provenance(content.find("models", name) / WEIGHTS))
+    for stage in stages:
+        if stage.profile:
+            recipe = load_recipe(stage.model, stage.profile, stage.changes)
+            assert recipe.sha256 == stage.recipe_sha256, stage
 
 
 def pasted(text: str, folder: Path) -> list[list[str]]:
@@ -138,4 +156,4 @@ def test_what_was_not_recorded_is_said(stages: tuple[Stage, ...], which: str) ->
     assert "```" not in text
     assert f"did not record the recipe of {which}, so" in text
     known = sum(s.updates * s.batch for s in stages)
-    assert (f"Crops seen in all: {known:,}, without {which}." in text) == bool(known)
+    assert (f"Crops of 96 pixels seen in all: {known:,}, without {which}." in text) == bool(known)

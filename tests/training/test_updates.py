@@ -92,7 +92,9 @@ def test_a_run_in_bf16_goes_on_in_fp32_as_one_that_was_never_in_bf16(
     make_recipe: MakeRecipe, photographs: Path
 ) -> None:
     made, exact = (
-        updates(make_recipe(loss=GAN, optimisation={"updates": 6, "precision": precision}), photographs)
+        updates(
+            make_recipe(loss=GAN, optimisation={"updates": 6, "precision": precision}), photographs
+        )
         for precision in ("bf16", "fp32")
     )
     made()
