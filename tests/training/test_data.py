@@ -375,7 +375,8 @@ def test_smaller_sizes_are_cut_from_too_and_never_those_of_an_image_left_out(
             image = crop_to_multiple(read_image(photographs / photograph.file), 4)
             images[photograph.file, 1.0] = image
             for size in data.smaller:
-                images[photograph.file, size] = crop_to_multiple(imresize(image, size), 4)
+                small = imresize(image, size).astype(np.uint8)
+                images[photograph.file, size] = crop_to_multiple(small, 4)
     held = {key: image for key, image in images.items() if min(image.shape[:2]) >= 32}
     assert len(sampler.weights) == len(held)
     assert {size for _, size in held} == {1.0, 0.5, 2 / 3}
