@@ -7,6 +7,7 @@ grid of low-resolution pixels. All draws come from one generator whose state a c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -34,7 +35,8 @@ class Sampler:
     ) -> None:
         """Draws from all of a pack's images but those at the places `without`.
 
-        Raises DataError when fewer images are large enough than a batch asks for.
+        Raises DataError when fewer images are large enough than a batch asks for, or none at one
+        of `data.smaller`.
         """
         self.data, self.architecture, self.device = data, architecture, device
         self.size = data.crop // pack.scale
@@ -85,17 +87,26 @@ class Sampler:
         """The pack's pixels, then those of smaller sizes of the images at some places, where a
         crop fits; and the latter's shapes at low resolution.
         """
-        more = [
-            pair
-            for fraction in self.data.smaller
-            for pair in pack.smaller(places, fraction)
-            if min(pair[1].shape[:2]) >= self.size
-        ]
+        more: list[tuple[UInt8, UInt8]] = []
+        for fraction in self.data.smaller:
+            held = [place for place in places if self._holds_a_crop(pack, place, fraction)]
+            if not held:
+                raise DataError(
+                    f"No image at {fraction:g} of its size holds a crop of {self.data.crop} "
+                    "pixels.",
+                    "Leave that size out of data.smaller, or make data.crop smaller.",
+                )
+            more += pack.smaller(held, fraction)
         if not more:
             return pack.high, pack.low, []
         high = np.concatenate([pack.high, *(image.reshape(-1, 3) for image, _ in more)])
         low = np.concatenate([pack.low, *(small.reshape(-1, 3) for _, small in more)])
         return high, low, [(small.shape[0], small.shape[1]) for _, small in more]
+
+    def _holds_a_crop(self, pack: Pack, place: int, fraction: float) -> bool:
+        photograph = pack.photographs[place]
+        side = math.ceil(fraction * min(photograph.height, photograph.width))
+        return side // self.scale >= self.size
 
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.random, device=self.device)

@@ -357,6 +357,12 @@ def test_luma_networks_get_luma(pack: Pack) -> None:
     assert float(high.max()) <= 235 / 255 + 1e-6
 
 
+def test_a_size_at_which_no_image_holds_a_crop(pack: Pack) -> None:
+    with pytest.raises(DataError, match=r"at 0\.001 of its size holds a crop of 32") as raised:
+        Sampler(pack, Data(crop=32, batch=1, smaller=(0.001,)), ESPCNArchitecture(), CPU, 0)
+    assert "data.smaller" in raised.value.remedy
+
+
 def test_too_few_images_for_a_batch(pack: Pack) -> None:
     with pytest.raises(DataError, match="batch takes 7"):
         Sampler(pack, Data(crop=32, batch=7), ESPCNArchitecture(), CPU, 0)
