@@ -182,11 +182,12 @@ def what_differs(made: dict[str, Provenance]) -> list[str]:
         stages += [s for s in history(made[method]) if s not in stages] if method in made else []
     recipes = [recipe for stage in stages if (recipe := recorded_recipe(stage))]
     photographs = sorted({stage.photographs for stage in stages if stage.photographs})
-    count = " or ".join(f"{number:,} " for number in photographs)
+    count = " or ".join(f"{number:,}" for number in photographs)
+    data = f"{count} photographs".strip()
     lines = [
-        f"- Training data: {count}photographs under free licences, so that the weights may be "
-        "given away; the paper had 350,000 images of ImageNet.",
-        "- Crops: what the hours at hand gave, in the table above.",
+        f"- Training data: {data} under free licences, so that the weights may be given "
+        "away; the paper had 350,000 images of ImageNet.",
+        "- Length: what the hours at hand gave, in the table above.",
     ]
     optimisers = {recipe.optimisation.optimiser for recipe in recipes} - {"adam"}
     if optimisers:
@@ -196,6 +197,11 @@ def what_differs(made: dict[str, Provenance]) -> list[str]:
         lines.append(
             "- Loss: the networks with a VGG loss have the MSE beside it, which keeps colours in "
             "place and PSNR high; the paper's have the VGG loss alone."
+        )
+    if any(recipe.data.crop != CROP or recipe.data.smaller for recipe in recipes):
+        lines.append(
+            "- Crops: some are larger, so that a network sees more around each pixel, and some "
+            "are of photographs made smaller, which there are too few of."
         )
     if any(recipe.optimisation.precision == "bf16" for recipe in recipes):
         lines.append("- Precision: bf16, which is faster; the paper's is not stated.")
@@ -250,7 +256,9 @@ def _how(recipe: Recipe | None) -> str:
     o, data = recipe.optimisation, recipe.data
     views = "all eight positions" if data.views == 8 else "crops as they are"
     average = ", averaged weights" if o.ema else ""
-    return f"{o.optimiser}, {o.precision}, batches of {data.batch}, {views}{average}"
+    batch = f"batches of {data.batch} crops of {data.crop} pixels"
+    smaller = ", smaller sizes too" if data.smaller else ""
+    return f"{o.optimiser}, {o.precision}, {batch}, {views}{smaller}{average}"
 
 
 def _own(stages: Sequence[Stage]) -> tuple[Sequence[Stage], Sequence[Stage]]:
