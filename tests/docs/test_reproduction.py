@@ -70,9 +70,19 @@ def test_what_old_notes_don_t_say_is_a_dash() -> None:
 def test_what_differs_is_read_from_the_recipes() -> None:
     text = "\n".join(what_differs(NEW))
     assert "854 photographs" in text
-    assert "Soap" in text
+    assert "Muon in place of Adam" in text
     assert "bf16" in text
+    assert "- Crops: some are larger" not in text
     assert "not known" not in text
+    changes = {"data.crop": 192}
+    larger = BEGUN[0].model_copy(
+        update={
+            "changes": changes,
+            "recipe_sha256": load_recipe("srresnet-mse", BEGUN[0].profile, changes).sha256,
+        }
+    )
+    large = {"srresnet-mse": made("srresnet-mse", larger)}
+    assert "- Crops: some are larger" in "\n".join(what_differs(large))
     text = "\n".join(what_differs(OLD))
     assert "Optimiser" not in text
     assert "Of 3 of 3 training runs the recipe is not known" in text
