@@ -26,7 +26,7 @@ import torch
 from benchmarks.inference import trained_like
 from benchmarks.peak import matrix_peak, rate, training_speed
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from benchmarks.training_step import save_random_vgg
+from benchmarks.training_step import name_of, save_random_vgg
 from sreval.devices import pick_device
 from sreval.metrics.lpips import lpips
 from sreval.metrics.ssim import ssim_daala, ssim_wang
@@ -89,10 +89,6 @@ def main() -> int:
     write_results(out, "accelerator", content, "On an accelerator", lines(content))
     print(out / "accelerator.md")
     return 0
-
-
-def name_of(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def updates(

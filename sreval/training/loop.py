@@ -115,7 +115,6 @@ class _Loop:
         self.t, self.clock = t, clock
         self.updates = Updates(t.learner, t.sampler, t.line.say)
         self.frozen = False
-        self.in_fp32 = t.recipe.optimisation.precision == "fp32"
 
     def run(self) -> int | None:
         t, run, progress = self.t, self.t.recipe.run, self.t.progress
@@ -168,9 +167,8 @@ class _Loop:
         if not self.frozen and done >= o.freeze_norm < 1:
             self.updates.freeze_norm()
             self.frozen = True
-        if not self.in_fp32 and done >= o.fp32_from < 1:
+        if t.learner.precision == "bf16" and done >= o.fp32_from < 1:
             self.updates.compute_in_fp32()
-            self.in_fp32 = True
         t.learner.set_rate(rate_at(o, progress.step, done), average_keeps(o, progress.step))
         if not self._fits(progress.step >= progress.generator_waits_until):
             raise TrainingError(

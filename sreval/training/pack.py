@@ -87,8 +87,7 @@ class Pack:
     def smaller(self, places: Sequence[int], fraction: float) -> Iterator[tuple[UInt8, UInt8]]:
         """The images at some places, `fraction` as large, and each at low resolution.
 
-        Both are (H, W, 3), cut to a multiple of the scale. Made anew by each call: that takes about
-        a sixth of a second a megapixel and processor.
+        Both are (H, W, 3), cut to a multiple of the scale, and made anew by each call.
         """
 
         def made(place: int) -> tuple[UInt8, UInt8]:

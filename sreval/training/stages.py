@@ -48,7 +48,7 @@ def crops(stage: Stage) -> int:
 
     0 where that was not recorded.
     """
-    return round(stage.updates * stage.batch * ((stage.crop or CROP) / CROP) ** 2)
+    return round(stage.updates * stage.batch * (stage.crop / CROP) ** 2)
 
 
 def account(stages: Sequence[Stage]) -> str:

@@ -14,7 +14,7 @@ from sreval.training.recipe import load_recipe
 
 def stage(model: str, updates: int, batch: int, **more: Any) -> Stage:
     recipe = load_recipe(model, "cpu")
-    facts = {"model": model, "updates": updates, "batch": batch, "profile": "cpu"}
+    facts = {"model": model, "updates": updates, "batch": batch, "crop": 96, "profile": "cpu"}
     return Stage.model_validate(facts | {"recipe_sha256": recipe.sha256, "photographs": 854} | more)
 
 

@@ -273,7 +273,13 @@ def test_a_run_in_bf16_ends_in_fp32_where_the_recipe_says_so(
     times: int,
 ) -> None:
     left: list[float] = []
-    monkeypatch.setattr(Learner, "compute_in_fp32", lambda _: left.append(world.now))
+    leave = Learner.compute_in_fp32
+
+    def seen(learner: Learner) -> None:
+        left.append(world.now)
+        leave(learner)
+
+    monkeypatch.setattr(Learner, "compute_in_fp32", seen)
     changes = {"optimisation.precision": precision, "optimisation.fp32_from": 0.5}
     run(model, photographs, tmp_path / "run", changes=changes)
     assert len(left) == times
