@@ -47,7 +47,11 @@ from sreval.training.run import train as run_training
     help="Change one key of the recipe, such as data.batch=8.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Default: the recipe's.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Default: the recipe's.",
+)
 @click.option(
     "--from",
     "start",

@@ -167,7 +167,7 @@ class _Loop:
         if not self.frozen and done >= o.freeze_norm < 1:
             self.updates.freeze_norm()
             self.frozen = True
-        if t.learner.precision == "bf16" and done >= o.fp32_from < 1:
+        if t.learner.precision != "fp32" and done >= o.fp32_from < 1:
             self.updates.compute_in_fp32()
         t.learner.set_rate(rate_at(o, progress.step, done), average_keeps(o, progress.step))
         if not self._fits(progress.step >= progress.generator_waits_until):

@@ -146,5 +146,5 @@ class Updates:
         each time; a run of given minutes can't, and takes the fastest way.
         """
         o = self.learner.recipe.optimisation
-        tf32 = self.learner.precision == "bf16"
+        tf32 = self.learner.precision != "fp32"
         return convolutions(tf32=tf32, fastest=o.minutes is not None)

@@ -69,7 +69,7 @@ def test_discriminator_alone_leaves_the_generator(make_recipe: MakeRecipe) -> No
     assert {"mse", "adversarial", "discriminator", "d_hr", "d_sr"} == set(terms)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_loss_falls_on_one_batch(make_recipe: MakeRecipe, precision: str) -> None:
     options = {"updates": 1, "learning_rate": 1e-2, "precision": precision}
     learner = Learner(make_recipe(optimisation=options), CPU)
@@ -77,6 +77,26 @@ def test_loss_falls_on_one_batch(make_recipe: MakeRecipe, precision: str) -> Non
     hr = 2 * low.repeat_interleave(4, 2).repeat_interleave(4, 3) - 1
     losses = [float(learner.update(low, hr)["mse"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize(("precision", "within"), [("bf16", 2**-4), ("fp16", 2**-7)])
+def test_gradients_of_mixed_precision_are_those_of_fp32_but_for_their_bits(
+    make_recipe: MakeRecipe, precision: str, within: float
+) -> None:
+    """Four bits of rounding add up on the way: of 8 bits four are left, of 11 seven."""
+
+    def gradient(precision: str) -> torch.Tensor:
+        options = {"updates": 1, "learning_rate": 1e-30, "precision": precision}
+        learner = Learner(make_recipe(optimisation=options), CPU)
+        learner.freeze_norm()
+        learner.update(low, high)
+        return torch.cat(
+            [p.grad.flatten() for p in learner.generator.parameters() if p.grad is not None]
+        )
+
+    low, high = batch()
+    exact = gradient("fp32")
+    assert (gradient(precision) - exact).norm() < within * exact.norm()
 
 
 def test_average_is_the_running_mean_of_the_weights(make_recipe: MakeRecipe) -> None:
