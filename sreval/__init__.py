@@ -1,3 +1,25 @@
 """sreval: evaluation and opinion studies for super-resolution, from images to a result table."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sreval.errors import SrevalError
+
 __version__ = "0.1.0"
+
+__all__ = ["SrevalError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, whose room is imported when it is asked for, not before (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'sreval' has no attribute {name!r}")
+    from sreval import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
