@@ -5,11 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sreval.errors import SrevalError
+    from sreval.api import (
+        SrevalError,
+        downscale,
+        lpips,
+        psnr,
+        score,
+        ssim,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["SrevalError", "__version__"]
+__all__ = [
+    "SrevalError",
+    "__version__",
+    "downscale",
+    "lpips",
+    "psnr",
+    "score",
+    "ssim",
+]
 
 
 def __getattr__(name: str) -> Any:

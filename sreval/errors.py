@@ -38,7 +38,7 @@ class SrevalError(Exception):
         return f"{self.message} {self.remedy}".strip()
 
 
-class UsageError(SrevalError):
+class UsageError(SrevalError, ValueError):
     """The command line or a configuration file asks for something that can't be meant."""
 
     exit_code = EXIT_USAGE
