@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import ImageError, unknown_name
 from sreval.images.arrays import as_colour, require_image
-from sreval.metrics.lpips import Net, lpips
 from sreval.metrics.protocol import Protocol, crop
+
+if TYPE_CHECKING:
+    from sreval.metrics.lpips import Net
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -118,6 +121,8 @@ class Reference:
         return protocol.ssim(reference, image, self._device)
 
     def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
+        from sreval.metrics.lpips import lpips
+
         return lpips(crop(hr, self._scale), crop(sr, self._scale), net, self._device)
 
 
