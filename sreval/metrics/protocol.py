@@ -78,7 +78,7 @@ class Protocol:
 
     def ssim(self, reference: UInt8, image: UInt8, device: str = "cpu") -> float:
         """Mean SSIM of two results of ``planes``, the mean over their channels."""
-        from sreval.metrics.ssim import ssim_daala, ssim_wang  # brings torch, unlike PSNR
+        from sreval.metrics.ssim import ssim_daala, ssim_wang
 
         function: Ssim = ssim_daala if self.ssim_window == "daala" else ssim_wang
         return float(

@@ -123,7 +123,7 @@ class Reference:
         return protocol.ssim(reference, image, self._device)
 
     def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
-        from sreval.metrics.lpips import lpips  # brings torch, unlike PSNR
+        from sreval.metrics.lpips import lpips
 
         return lpips(crop(hr, self._scale), crop(sr, self._scale), net, self._device)
 

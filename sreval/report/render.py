@@ -6,12 +6,11 @@ from typing import Any
 
 from sreval.report import paper
 from sreval.report.cells import Table
+from sreval.report.choices import FORMATS as FORMATS
 from sreval.report.latex import to_latex
 from sreval.report.pages import render_page
 from sreval.report.printing import Printed, PrintedRow, pad_right, printed_rows
 from sreval.report.records import to_csv, to_json
-
-FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
 
 
 def render(table: Table, form: str, *, colour: bool = False) -> str:

@@ -14,12 +14,12 @@ import pandas as pd
 from sreval.errors import StatisticsError, attempted
 from sreval.report import paper
 from sreval.report.digits import NONE, fixed
-from sreval.statistics.comparison import Unit
 from sreval.statistics.intervals import LEAST_UNITS
 from sreval.statistics.opinion import mos_table
 from sreval.statistics.reading import is_means
 from sreval.statistics.rules import Rule
-from sreval.statistics.units import DEFAULT_UNIT
+from sreval.statistics.units import DEFAULT_UNIT, Unit
+from sreval.statistics.units import INTERVAL_OF as INTERVAL_OF
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."
@@ -35,8 +35,6 @@ def stand_in_note(methods: Sequence[str]) -> str:
     )
 
 
-INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
-"""The interval of a MOS that makes the claim of a unit."""
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import scipy
 from PIL import Image, UnidentifiedImageError
-from scipy import ndimage
 
 from sreval.files import write_atomic
 from sreval.images.deep import deep_codecs
@@ -76,7 +76,7 @@ def _without_hidden(picture: Picture) -> Pixels:
     alpha = picture.alpha
     if alpha is None or alpha.all() or not alpha.any():
         return picture.pixels
-    rows, columns = ndimage.distance_transform_edt(
+    rows, columns = scipy.ndimage.distance_transform_edt(
         alpha == 0, return_distances=False, return_indices=True
     )
     return cast(Pixels, picture.pixels[rows, columns])
