@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sreval.cli.output import progress_line
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, ImageError
 from sreval.files import write_error
+
+if TYPE_CHECKING:
+    from sreval.upscalers import Upscaler
 
 
 @click.command(epilog="Example: sreval upscale holiday --method srresnet-mse --out large")
@@ -64,7 +70,9 @@ def upscale(
             target = out / f"{stem}.png"
             try:
                 _check_target(target, path, taken.setdefault(target, path), originals, replace)
-                write_picture(target, enlarge(read_picture(path), upscaler, scale))
+                with _tile_by_tile(upscaler, path):
+                    large = enlarge(read_picture(path), upscaler, scale)
+                write_picture(target, large)
             except ImageError as error:
                 failed += 1
                 click.echo(str(error), err=True)
@@ -72,6 +80,25 @@ def upscale(
     click.echo(str(out))
     if failed:
         raise SystemExit(EXIT_FAILED if failed == len(found) else EXIT_PARTIAL)
+
+
+@contextmanager
+def _tile_by_tile(upscaler: Upscaler, path: Path) -> Iterator[None]:
+    """Progress within a picture that a method takes in several tiles."""
+    lines: list[Any] = []
+
+    def told(done: int, of: int) -> None:
+        if of > 1 and not lines:
+            lines.append(progress_line(of, path.name, "tile"))
+        for line in lines:
+            line.update(done - line.n)
+
+    upscaler.told = told
+    try:
+        yield
+    finally:
+        for line in lines:
+            line.close()
 
 
 def _check_target(

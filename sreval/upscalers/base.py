@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ class Upscaler(ABC):
     ``specification`` is what ``make_upscaler`` takes for it, paths absolute; ``settings`` what
     else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
     a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
-    ``known`` says whether its ``sha256`` covers all that an SR image depends on.
+    ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``told`` gets
+    how many tiles of a picture are done, and how many there are, from a method that has tiles.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Upscaler(ABC):
     weights_sha256: str = ""
     parallel: bool = True
     known: bool = True
+    told: Callable[[int, int], object] = staticmethod(lambda *_: None)
 
     @property
     def sha256(self) -> str:
