@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sreval.api import (
+        Results,
         SrevalError,
         downscale,
         lpips,
         psnr,
+        read_results,
         score,
         ssim,
     )
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Results",
     "SrevalError",
     "__version__",
     "downscale",
     "lpips",
     "psnr",
+    "read_results",
     "score",
     "ssim",
 ]

@@ -6,23 +6,40 @@ Nothing heavy is imported before a function needs it: neither torch nor pandas, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sreval.errors import ArrayError, ImageError, SrevalError, unknown_name
+from sreval.errors import ArrayError, ImageError, SrevalError, UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from sreval.images.resize import Border
     from sreval.metrics.protocol import Protocol
+    from sreval.report.cells import Table
+    from sreval.report.protocols import Conventions
+    from sreval.report.tables import Layout
+    from sreval.statistics.units import Unit
 
     UInt8 = npt.NDArray[np.uint8]
 
-__all__ = ["SrevalError", "downscale", "lpips", "psnr", "score", "ssim"]
+__all__ = [
+    "Results",
+    "SrevalError",
+    "downscale",
+    "lpips",
+    "psnr",
+    "read_results",
+    "score",
+    "ssim",
+]
 
 # Images, metrics, benchmarks and training
 
@@ -218,6 +235,280 @@ def score(
     return pd.DataFrame(rows, columns=["protocol", "metric", "value", "note"])
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class Results:
+    """Scores of methods on data sets: what ``benchmark`` gives and ``read_results`` reads.
+
+    A notebook shows them as their table.
+
+    Attributes:
+        frame: one row a (data set, scale, method, image, protocol, metric), its ``value``, a
+            ``note`` where something is to be said of it, and the SHA-256 of all that it depends
+            on. The values of an image that a method failed on are NaN, the reason their note.
+        folders: where the results lie, with every SR image as PNG.
+        notes: what was left out, and why.
+        computed: how many SR images ``benchmark`` made or scored anew.
+        reused: how many it took over from an earlier run as they were.
+    """
+
+    frame: pd.DataFrame
+    folders: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+    computed: int = 0
+    reused: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """The results folder. Raises UsageError where there are several."""
+        if len(self.folders) > 1:
+            raise UsageError(f"These results lie in {len(self.folders)} folders.", "See folders.")
+        return self.folders[0]
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """The images that a method failed on: dataset, image, method, reason."""
+        from sreval.report.collect import scored
+
+        failed = self.frame.drop(scored(self.frame).index).rename(columns={"note": "reason"})
+        columns = ["dataset", "image", "method", "reason"]
+        return failed[columns].drop_duplicates(ignore_index=True)
+
+    def table(
+        self,
+        *,
+        baseline: str | None = None,
+        pairs: bool = False,
+        protocol: str | None = None,
+        scale: int | None = None,
+        metrics: Sequence[str] | str | None = None,
+        layout: Layout = "methods",
+        paper: bool = False,
+        level: float = 0.95,
+        votes: Any = None,
+        studies: Sequence[Any] | Any = (),
+        unit: Unit | None = None,
+        database: str | None = None,
+        allow_open: bool = False,
+    ) -> Table:
+        """The results as the SRGAN paper arranges them, with intervals and tests.
+
+        Means with Student's t intervals over images, the best and the second marked; paired
+        two-sided Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and
+        metric.
+
+        Args:
+            baseline: test every method against this one.
+            pairs: test all pairs instead; methods that share a letter weren't shown to differ.
+            protocol: by default one that all folders have, ``ledig2017`` before others.
+            scale: needed where the results hold several.
+            metrics: by default all that were computed.
+            layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
+            paper: add the paper's own figures.
+            level: of the intervals, such as 0.95.
+            votes: opinions of the same images, for rows of MOS: what ``read_votes`` gives or takes.
+            studies: closed studies of the same images, for rows of MOS: names, folders or Studies.
+            unit: what varies in intervals and tests of MOS, ``rater``, ``image`` or ``pooled``; by
+                default what the study plans, ``rater`` for votes.
+            database: where the studies' votes are, if not where their folders say.
+            allow_open: take studies that aren't closed, too.
+
+        Returns:
+            A Table: ``frame``, ``tests``, ``to_latex()``, ``to_markdown()``, ``to_html()``,
+            ``to_csv()``, ``to_json()``, ``to_text()``.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, for results without any score,
+                and for opinions of other images.
+        """
+        from dataclasses import replace
+
+        from sreval.content import find
+        from sreval.report.collect import require_scores, select
+        from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
+        from sreval.report.study_load import load
+        from sreval.report.study_table import scores_of_all, with_studies
+        from sreval.report.tables import LAYOUTS, build_table
+        from sreval.statistics.units import UNITS
+
+        if pairs and baseline is not None:
+            raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
+        named = _several(studies)
+        if votes is not None and named:
+            raise UsageError("votes and studies can't be had together.", "Leave one out.")
+        if not 0.5 <= level <= 0.999:
+            raise UsageError(f"{level} is no level of an interval.", "Give 0.5 to 0.999.")
+        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
+            if name not in known:
+                raise unknown_name(kind, name, known)
+        opened = [
+            load(
+                getattr(one, "folder", None) or find("studies", str(one)),
+                getattr(one, "database", None) or database,
+                allow_open=allow_open,
+            )
+            for one in named
+        ]
+        for folder in self.folders:
+            require_scores(self.frame, folder)
+        frame = select(self.frame, protocol, scale)
+        notes: list[str] = []
+        if opened:
+            frame, notes = scores_of_all(frame, opened)
+        made = build_table(
+            frame,
+            layout,
+            metrics=None if metrics is None else _several(metrics),
+            baseline=baseline,
+            pairs=pairs,
+            with_paper=paper,
+            level=level,
+        )
+        if votes is not None:
+            counted, notes = scored_votes(frame, votes.frame)
+            check_same_stimuli(frame, counted)
+            made = with_mos(
+                made,
+                counted,
+                unit=unit or "rater",
+                baseline=baseline,
+                pairs=pairs,
+                level=level,
+                scale=votes.scale,
+            )
+        made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
+        return replace(made, notes=[*made.notes, *self.notes, *notes])
+
+    def figure(
+        self,
+        kind: Literal["comparison", "scores"],
+        *,
+        dataset: str | None = None,
+        image: str | None = None,
+        metric: str = "psnr",
+        methods: Sequence[str] | str = (),
+        region: Sequence[int] | str | None = None,
+        protocol: str | None = None,
+        scale: int | None = None,
+    ) -> Figure:
+        """One image under every method, or the scores of every image.
+
+        Args:
+            kind: ``comparison`` for one region of one image under every method, enlarged by pixel
+                repetition; ``scores`` for every image's score under every method.
+            dataset: may be left out where only one has such an image, or only one is there.
+            image: of ``comparison``: its name in the results, or its common name (butterfly).
+            metric: of ``scores``.
+            methods: of ``comparison``; by default all.
+            region: of ``comparison``: x, y, width and height in HR pixels; by default where the
+                first method errs most.
+            protocol: by default one that all folders have, ``ledig2017`` before others.
+            scale: needed where the results hold several.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("butterfly.pdf")`` writes it.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, and for an image that is no longer
+                what was scored.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.collect import select
+        from sreval.report.figures import comparison_figure, parse_region, scores_figure
+
+        if kind not in ("comparison", "scores"):
+            raise unknown_name("kind of figure", kind, ("comparison", "scores"))
+        frame = select(self.frame, protocol, scale)
+        with mpl.rc_context():  # the look of our figures isn't that of the user's
+            if kind == "scores":
+                return scores_figure(frame, dataset, metric)
+            if image is None:
+                raise UsageError("A comparison is of one image.", "Name it: image=...")
+            text = region if isinstance(region, str) else ",".join(map(str, region or ()))
+            chosen = parse_region(text) if text else None
+            return comparison_figure(frame, dataset, image, _several(methods), chosen)
+
+    def compare_protocols(
+        self,
+        *,
+        datasets: Sequence[str] | str = (),
+        methods: Sequence[str] | str = (),
+        progress: bool = True,
+    ) -> Conventions:
+        """PSNR and SSIM of the same images under every convention that public tools use.
+
+        Nothing of it is a result: it shows which tool gives which number.
+
+        Args:
+            datasets: by default all in the results.
+            methods: by default all in the results.
+            progress: whether to show a line of progress on stderr.
+
+        Returns:
+            Conventions: ``frame`` image by image, ``summary`` of the means; it prints as columns.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, and for an image that is no longer
+                what was scored.
+        """
+        from sreval.report.protocols import compare_conventions
+
+        return compare_conventions(self.frame, _several(datasets), _several(methods), progress)
+
+    def __repr__(self) -> str:
+        counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()
+        sets = ", ".join(f"{name} ({images} images)" for name, images in counts)
+        names = {
+            column: ", ".join(dict.fromkeys(self.frame[column]))
+            for column in ("method", "metric", "protocol")
+        }
+        failed = len(self.failures)
+        return (
+            f"Results of {names['method']} on {sets}: {names['metric']} under {names['protocol']}, "
+            f"{failed} failures, in {', '.join(map(str, self.folders))}"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from sreval.errors import attempted
+
+        table, why = attempted(self.table)
+        if table is None:
+            return f"<p>{escape(f'{self!r}. {why}')}</p>"
+        count = len(self.failures)
+        return table._repr_html_() + (f"<p>{count} failures: see failures.</p>" if count else "")
+
+
+def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
+    """The results that ``benchmark``, or the command of that name, wrote.
+
+    Args:
+        folders: one results folder or several, to be shown together.
+
+    Returns:
+        Results. Scores that don't hold for a data set as it is now are left out; ``notes`` say so.
+
+    Raises:
+        SrevalError: a DataError, for a folder without results or without any score, and for
+            folders that can't be shown together, such as those of one method in two versions.
+
+    Example:
+        >>> import sreval
+        >>> results = sreval.read_results("results")  # doctest: +SKIP
+        >>> results.table(baseline="bicubic").to_latex()  # doctest: +SKIP
+    """
+    from sreval.report.collect import collect
+    from sreval.settings import user_path
+
+    paths = tuple(dict.fromkeys(user_path(folder) for folder in _several(folders)))
+    if not paths:
+        raise UsageError("No results folder is named.", "Name one.")
+    notes: list[str] = []
+    frame = collect(paths, notes.append)
+    return Results(frame, paths, tuple(notes))
+
+
 def _value(
     hr: UInt8,
     sr: UInt8,
@@ -263,7 +554,8 @@ def _scale(scale: int) -> int:
 
 def _several(given: Any) -> list[Any]:
     """What may be named alone or in a list."""
-    return list(given) if isinstance(given, list | tuple) else [given]
+    alone = isinstance(given, str) or not isinstance(given, Iterable)
+    return [given] if alone else list(given)
 
 
 # Votes and studies

@@ -75,6 +75,11 @@ def to_html(table: Table) -> str:
     return render_page("table.html", title=table.title, tables=[html_table(table)], figures=[])
 
 
+def to_html_part(table: Table) -> str:
+    """The table to stand inside another page, with a style that touches nothing else there."""
+    return render_page("table_part.html", table=html_table(table))
+
+
 def html_table(table: Table) -> dict[str, Any]:
     """The table as the page templates take it."""
     rows = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from sreval.statistics.intervals import LEAST_UNITS, student_mean
 from sreval.statistics.wilcoxon import signed_rank
 
 Layout = Literal["methods", "losses"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
 def build_table(

@@ -220,7 +220,7 @@ def test_progress_is_shown_in_a_pipe(
 ) -> None:
     files = offered(server, 5)
     monkeypatch.setattr("sreval.images.known.known_files", lambda name: files)
-    monkeypatch.setattr("sreval.cli.output.ProgressLog.PAUSE", 0.0)
+    monkeypatch.setattr("sreval.progress.ProgressLog.PAUSE", 0.0)
     ran = sreval("data", "fetch", "Set5", "--to", tmp_path, "--mirror", server.url)
     assert len([line for line in ran.err.splitlines() if line.endswith(" left")]) == 4
 

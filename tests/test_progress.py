@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tqdm import tqdm
 
-from sreval.cli.output import ProgressLog, duration, progress_line
+from sreval.progress import ProgressLog, duration, progress_line
 
 Run = Callable[..., Any]
 
