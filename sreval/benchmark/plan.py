@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from sreval.metrics.lpips import Net, load_model, trunk_sha256
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics, trunk_of
 from sreval.networks.inference import Precision
-from sreval.upscalers import Running, Upscaler, make_upscaler
+from sreval.upscalers import Running, Upscaler, make_upscaler, method_of
 from sreval.upscalers.dependencies import forget_modules
 
 
@@ -51,9 +52,10 @@ class Resolved:
     trunks: dict[Net, str]
 
 
-def resolve(plan: BenchmarkPlan) -> Resolved:
+def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> Resolved:
     """Find everything a plan names, before any work is done.
 
+    ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call so.
     Raises UsageError or DataError for the first name that means nothing, twice the same, or a
     method that can't serve a data set.
     """
@@ -62,7 +64,12 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     device = pick_device(plan.device)
     running = Running(device, plan.precision, plan.tile)
     forget_modules()
-    methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
+    methods = tuple(
+        method_of(own[spec][1], running, own[spec][0])
+        if spec in own
+        else make_upscaler(spec, running)
+        for spec in dict.fromkeys(plan.methods)
+    )
     specs = list(dict.fromkeys(plan.datasets))
     datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
     _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")

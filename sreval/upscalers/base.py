@@ -17,11 +17,15 @@ from sreval.images.io import Pixels
 
 UInt8 = npt.NDArray[np.uint8]
 
+IN_PYTHON = "in Python: "
+"""How the specification of a method begins that no text names: an object of a running program."""
+
 
 class Upscaler(ABC):
     """A super-resolution method under one name.
 
-    ``specification`` is what ``make_upscaler`` takes for it, paths absolute; ``settings`` what
+    ``specification`` is what ``make_upscaler`` takes for it, paths absolute, or words that begin
+    with ``IN_PYTHON``; ``settings`` what
     else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
     a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
     ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``told`` gets
