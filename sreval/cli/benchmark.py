@@ -149,7 +149,10 @@ def _print_table(rows: Any, resolved: Any, out: Path) -> None:
     from sreval.report.collect import select, with_failures
     from sreval.report.render import to_text
     from sreval.report.tables import build_table
+    from sreval.report.worst import worst_images, worst_text
 
     frame = asked(with_failures(rows, [out]), resolved)
     frame = select(frame, resolved.protocols[0].name, resolved.plan.scale)
     click.echo(to_text(build_table(frame), use_colour()))
+    if worst := worst_text(worst_images(frame)):
+        click.echo(worst + "\n")
