@@ -100,6 +100,14 @@ def listed(names: Sequence[Hashable], most: int = 5) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def duration(seconds: float) -> str:
+    """Seconds as `3 h 07 min`, `7 min` or `40 s`; never less than `1 s`."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60:02d} min"
+    return f"{minutes} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
     """The error for a name nobody knows, with the nearest known one suggested."""
     names = sorted(known)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from sreval.errors import duration
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -58,13 +60,6 @@ class ProgressLog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def duration(seconds: float) -> str:
-    """A time in words, as exact as an estimate can be: 40 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def progress_line(total: int, what: str, unit: str) -> tqdm[Any] | ProgressLog:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from tqdm import tqdm
 
-from sreval.progress import ProgressLog, duration, progress_line
+from sreval.errors import duration
+from sreval.progress import ProgressLog, progress_line
 
 Run = Callable[..., Any]
 
@@ -72,7 +73,7 @@ def test_bytes_are_told_in_megabytes(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.2, "1 s"), (89, "89 s"), (91, "2 min"), (720, "12 min"), (5399, "90 min"), (9000, "2.5 h")],
+    [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (720, "12 min"), (9000, "2 h 30 min")],
 )
 def test_a_duration_is_told_as_exactly_as_it_can_be_known(seconds: float, said: str) -> None:
     assert duration(seconds) == said

@@ -51,6 +51,7 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     interrupted or killed goes on where it stopped. Exits with 3 when some images failed, with
     1 when all did.
     """
+    from sreval.benchmark.estimate import estimate
     from sreval.benchmark.plan import resolve
     from sreval.benchmark.run import run, total_images
     from sreval.images.folders import left_out_note
@@ -64,6 +65,10 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
             click.echo(f"{dataset.name}: {left_out_note(dataset.left_out)}", err=True)
     command = shlex.join(["sreval", *sys.argv[1:]])
     try:
+        expected = estimate(resolved, wanted.out)
+        warn(str(expected))
+        if expected.warning:
+            warn(expected.warning)
         with progress_line(total_images(resolved), "benchmark", "image") as line:
             outcome = run(resolved, wanted.out, line.update, command)
     except KeyboardInterrupt:
@@ -144,7 +149,10 @@ def _print_table(rows: Any, resolved: Any, out: Path) -> None:
     from sreval.report.collect import select, with_failures
     from sreval.report.render import to_text
     from sreval.report.tables import build_table
+    from sreval.report.worst import worst_images, worst_text
 
     frame = asked(with_failures(rows, [out]), resolved)
     frame = select(frame, resolved.protocols[0].name, resolved.plan.scale)
     click.echo(to_text(build_table(frame), use_colour()))
+    if worst := worst_text(worst_images(frame)):
+        click.echo(worst + "\n")
