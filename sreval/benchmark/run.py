@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 import sreval
 from sreval.benchmark.names import Names
@@ -108,6 +107,8 @@ def asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
 
 def _in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
     """Feed the images to as many threads as there are cores, a few ahead."""
+    import torch
+
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
     threads = resolved.plan.workers or _cores()
     before = torch.get_num_threads()
