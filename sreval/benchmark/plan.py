@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from sreval.config import Config, UserPath
-from sreval.devices import pick_device
+from sreval.devices import Precision, pick_device
 from sreval.errors import UsageError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
-from sreval.metrics.lpips import Net, load_model, trunk_sha256
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics, trunk_of
-from sreval.networks.inference import Precision
 from sreval.upscalers import Running, Upscaler, make_upscaler, method_of
 from sreval.upscalers.dependencies import forget_modules
+
+if TYPE_CHECKING:
+    from sreval.metrics.lpips import Net
 
 
 class BenchmarkPlan(Config):
@@ -82,16 +84,22 @@ def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> 
             )
         for method in methods:
             method.prepare(dataset)
-    trunks: dict[Net, str] = {
-        net: trunk_sha256(net)
-        for metric in plan.metrics
-        for protocol in protocols
-        if (net := trunk_of(metric, protocol))
-    }
-    for net in trunks:
-        load_model(net, device)
+    trunks = _trunks(plan.metrics, protocols, device)
     sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
     return Resolved(plan, methods, datasets, protocols, device, sources, trunks)
+
+
+def _trunks(metrics: Sequence[str], protocols: Sequence[Protocol], device: str) -> dict[Net, str]:
+    """The SHA-256 of each trunk that is looked through, all of them loaded."""
+    nets = [trunk_of(metric, protocol) for metric in metrics for protocol in protocols]
+    if not any(nets):
+        return {}
+    from sreval.metrics.lpips import load_model, trunk_sha256
+
+    trunks = {net: trunk_sha256(net) for net in nets if net}
+    for net in trunks:
+        load_model(net, device)
+    return trunks
 
 
 def _source(spec: str, dataset: Dataset) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 import sreval
 from sreval.benchmark.names import Names
@@ -113,6 +112,8 @@ def workers(resolved: Resolved) -> int:
 
 def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
     """Feed the images to the ``workers``, a few ahead; ``progress`` as in ``run``."""
+    import torch
+
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
     threads = workers(resolved)
     before = torch.get_num_threads()

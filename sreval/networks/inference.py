@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sreval.devices import exact_fp32
+from sreval.devices import Precision, exact_fp32
 from sreval.networks.architecture import Architecture
 from sreval.networks.bicubic import upscale_bicubic
 from sreval.networks.colour import luma, per_channel, with_luma
 from sreval.networks.packing import packed
 
-Precision = Literal["fp32", "bf16"]
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
 
 _GREY = (0.299, 0.587, 0.114)

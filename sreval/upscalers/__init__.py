@@ -18,7 +18,7 @@ from sreval.upscalers.network import NetworkUpscaler, is_network
 from sreval.upscalers.published import PublishedImages
 
 if TYPE_CHECKING:
-    from sreval.networks.inference import Precision
+    from sreval.devices import Precision
 
 __all__ = ["Running", "Upscaler", "make_upscaler", "method_names", "method_of"]
 

@@ -15,7 +15,7 @@ from sreval.settings import user_path
 from sreval.upscalers.base import UInt8, Upscaler
 
 if TYPE_CHECKING:
-    from sreval.networks.inference import Precision
+    from sreval.devices import Precision
 
 WEIGHTS = "weights.safetensors"
 
