@@ -38,8 +38,8 @@ class SrevalError(Exception):
         return f"{self.message} {self.remedy}".strip()
 
 
-class UsageError(SrevalError):
-    """The command line or a configuration file asks for something that can't be meant."""
+class UsageError(SrevalError, ValueError):
+    """A call, the command line or a configuration file asks for what can't be meant."""
 
     exit_code = EXIT_USAGE
 
@@ -64,7 +64,7 @@ class TrainingError(SrevalError):
     """A training run that can't begin, go on or be resumed."""
 
 
-class StatisticsError(SrevalError):
+class StatisticsError(SrevalError, ValueError):
     """Numbers from which the asked statistic can't be computed."""
 
 
