@@ -39,7 +39,7 @@ class SrevalError(Exception):
 
 
 class UsageError(SrevalError, ValueError):
-    """The command line or a configuration file asks for something that can't be meant."""
+    """A call, the command line or a configuration file asks for what can't be meant."""
 
     exit_code = EXIT_USAGE
 
@@ -64,7 +64,7 @@ class TrainingError(SrevalError):
     """A training run that can't begin, go on or be resumed."""
 
 
-class StatisticsError(SrevalError):
+class StatisticsError(SrevalError, ValueError):
     """Numbers from which the asked statistic can't be computed."""
 
 

@@ -22,3 +22,6 @@ INTERVALS = ("raters", "images", "pooled", "crowdmos", "bootstrap")
 
 INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
 """The interval of a MOS that makes the claim of a unit."""
+
+STUDIES: Final = 500
+"""How many studies are simulated for one figure of power: its standard error is 0.022 or less."""

@@ -14,11 +14,9 @@ from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import CLAIMS
 from sreval.statistics.multiplicity import ADJUSTMENTS
-from sreval.statistics.units import Unit
+from sreval.statistics.units import STUDIES, Unit
 from sreval.statistics.wilcoxon import signed_rank
 from sreval.study.simulate import RaterModel, draw_raters, draw_scores
-
-STUDIES = 500
 
 
 @dataclass(frozen=True)
