@@ -8,11 +8,20 @@ if TYPE_CHECKING:
     from sreval.api import (
         Results,
         SrevalError,
+        Votes,
+        benchmark,
+        compare,
         downscale,
         lpips,
+        mos,
+        power,
         psnr,
         read_results,
+        read_votes,
+        recover,
+        reliability,
         score,
+        screen,
         ssim,
     )
 
@@ -21,12 +30,21 @@ __version__ = "0.1.0"
 __all__ = [
     "Results",
     "SrevalError",
+    "Votes",
     "__version__",
+    "benchmark",
+    "compare",
     "downscale",
     "lpips",
+    "mos",
+    "power",
     "psnr",
     "read_results",
+    "read_votes",
+    "recover",
+    "reliability",
     "score",
+    "screen",
     "ssim",
 ]
 

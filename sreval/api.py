@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from sreval.report.tables import Layout
     from sreval.statistics.units import Unit
     from sreval.statistics.votes import Scale
+    from sreval.upscalers import Upscaler
 
     UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 __all__ = [
     "Results",
     "SrevalError",
+    "benchmark",
     "downscale",
     "lpips",
     "psnr",
@@ -294,7 +297,7 @@ class Results:
         layout: Layout = "methods",
         paper: bool = False,
         level: float = 0.95,
-        votes: Any = None,
+        votes: VotesLike | None = None,
         studies: Sequence[Any] | Any = (),
         unit: Unit | None = None,
         database: str | None = None,
@@ -338,6 +341,7 @@ class Results:
         from sreval.report.study_load import load
         from sreval.report.study_table import scores_of_all, with_studies
         from sreval.report.tables import LAYOUTS, build_table
+        from sreval.statistics.reading import is_means, needs_votes
         from sreval.statistics.units import UNITS
 
         if pairs and baseline is not None:
@@ -374,7 +378,10 @@ class Results:
             level=level,
         )
         if votes is not None:
-            counted, notes = scored_votes(frame, votes.frame)
+            opinions = read_votes(votes)
+            if is_means(opinions.frame):
+                raise needs_votes("A row of MOS")
+            counted, notes = scored_votes(frame, opinions.frame)
             check_same_stimuli(frame, counted)
             made = with_mos(
                 made,
@@ -383,7 +390,7 @@ class Results:
                 baseline=baseline,
                 pairs=pairs,
                 level=level,
-                scale=votes.scale,
+                scale=opinions.scale,
             )
         made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
         return replace(made, notes=[*made.notes, *self.notes, *notes])
@@ -438,6 +445,24 @@ class Results:
             chosen = parse_region(text) if text else None
             return comparison_figure(frame, dataset, image, _several(methods), chosen)
 
+    def worst(self, metric: str | None = None, most: int = 3, **chosen: Any) -> pd.DataFrame:
+        """The images on which each method falls furthest below what was to be expected of it.
+
+        Args:
+            metric: by default the first of PSNR, SSIM, LPIPS that was computed.
+            most: rows a method.
+            chosen: ``protocol`` and ``scale``, as for ``table``.
+
+        Returns:
+            Columns method, rank, dataset, image, name, metric, value, expected, difference; see
+            ``report.worst.worst_images``.
+        """
+        from sreval.report.collect import select
+        from sreval.report.worst import worst_images
+
+        frame = select(self.frame, chosen.pop("protocol", None), chosen.pop("scale", None))
+        return worst_images(frame, metric, most)
+
     def compare_protocols(
         self,
         *,
@@ -490,6 +515,143 @@ class Results:
         return table._repr_html_() + (f"<p>{count} failures: see failures.</p>" if count else "")
 
 
+def benchmark(
+    methods: Mapping[str, Method] | Sequence[Method] | Method,
+    datasets: Sequence[str | Path] | str | Path,
+    *,
+    out: Path | str | None = None,
+    protocols: Sequence[str] | str = ("ledig2017",),
+    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    scale: int = 4,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    command: str = "",
+) -> Results:
+    """Run methods on data sets, keep every SR image, and score them under named protocols.
+
+    An image that a method fails on stops none of the others: it is in ``Results.failures``, with
+    the reason, also where that is all of them. Ctrl-C leaves a folder from which the same call goes
+    on.
+
+    Args:
+        methods: by the name that each is to have, or a list. A method is
+
+            - a name (``nearest``, ``bicubic``, ``lanczos``, ``hr``, a model's), a weight file,
+              ``published:FOLDER``, or ``python:package.module:function,weights=FILE``;
+            - a function: LR image in, uint8 (h, w, 3); SR image out, (scale h, scale w, 3), uint8
+              or floats of 0..255. Where it has a parameter ``scale``, it gets the scale;
+            - a torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1. A
+              copy of it runs in evaluation mode.
+
+        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
+            ``hr=FOLDER,lr=FOLDER``, or a TOML file.
+        out: the results folder. What is there and still holds is taken over. Without one, a
+            temporary folder is removed together with the last reference to the Results.
+        protocols: any of ``ledig2017``, ``matlab``, ``rgb``.
+        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        scale: the upscaling factor, 2 to 16.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of models by name or file: ``fp32`` or ``bf16``.
+        tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
+        workers: images worked on at once; None: one a core.
+        progress: whether to say on stderr what will be done, and how far it is.
+        command: what the manifest is to name as what made the results.
+
+    Returns:
+        Results: of what was asked for here; the folder may hold more.
+
+    Raises:
+        SrevalError: before any image is made, for a name that means nothing and for a method that
+            can't serve a data set; a DataError where the folder can't be written.
+
+    A second run takes over what holds. Nothing tells what a function given here depends on, so it
+    is called anew; ``python:module:function,weights=FILE`` names what a function reads. A module is
+    taken over where its classes are those of installed packages and its weights are the same.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> def nearest(lr, scale):
+        ...     return lr.repeat(scale, axis=0).repeat(scale, axis=1)
+        >>> results = sreval.benchmark({"ours": nearest, "bicubic": "bicubic"}, "demo",
+        ...                            metrics="psnr", progress=False)
+        >>> results.table(baseline="bicubic").frame[["method", "n"]].values.tolist()
+        [['bicubic', 5], ['ours', 5]]
+    """
+    import shutil
+    import tempfile
+    import weakref
+
+    import click
+    from pydantic import ValidationError
+
+    from sreval.benchmark.estimate import estimate
+    from sreval.benchmark.plan import BenchmarkPlan, resolve
+    from sreval.benchmark.run import asked, run, total_images
+    from sreval.config import config_error
+    from sreval.images.folders import left_out_note
+    from sreval.report.collect import with_failures
+    from sreval.settings import user_path
+    from sreval.upscalers.dependencies import apart
+
+    def say(text: str) -> None:
+        if progress:
+            click.echo(text, err=True)
+
+    texts, own = _methods(methods)
+    settings = {
+        "methods": texts,
+        "datasets": [str(dataset) for dataset in _several(datasets)],
+        "protocols": _several(protocols),
+        "metrics": _several(metrics),
+        "scale": scale,
+        "device": device,
+        "precision": precision,
+        "tile": tile,
+        "workers": workers,
+    }
+    try:
+        plan = BenchmarkPlan.model_validate(settings)
+    except ValidationError as error:
+        raise config_error("benchmark", error) from None
+    with apart():
+        resolved = resolve(plan, own)
+        folder = Path(tempfile.mkdtemp(prefix="sreval-")) if out is None else user_path(out)
+        try:
+            for dataset in resolved.datasets:
+                if dataset.left_out:
+                    say(f"{dataset.name}: {left_out_note(dataset.left_out)}")
+            if progress:
+                expected = estimate(resolved, folder)
+                say(str(expected))
+                if expected.warning:
+                    say(expected.warning)
+            with _progress(total_images(resolved), progress) as update:
+                outcome = run(resolved, folder, update, command)
+        except BaseException:
+            if out is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+    for method in resolved.methods:
+        if not method.known and method.specification.startswith("python:"):
+            say(
+                f"{method.name} names no files that it reads, so each run computes its images "
+                f"anew. Name them: {method.name}={method.specification},weights=FILE."
+            )
+    frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
+    results = Results(
+        asked(frame, resolved).reset_index(drop=True),
+        (folder,),
+        computed=outcome.computed,
+        reused=outcome.reused,
+    )
+    if out is None:
+        weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
+    return results
+
+
 def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
     """The results that ``benchmark``, or the command of that name, wrote.
 
@@ -517,6 +679,39 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
     notes: list[str] = []
     frame = collect(paths, notes.append)
     return Results(frame, paths, tuple(notes))
+
+
+def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
+    """Methods as a plan's texts, and those of them that are objects, by their text."""
+    if isinstance(methods, Mapping):
+        pairs = [(str(name), method) for name, method in methods.items()]
+    else:
+        pairs = [("", method) for method in _several(methods)]
+    texts: list[str] = []
+    own: dict[str, tuple[str, object]] = {}
+    for name, method in pairs:
+        if isinstance(method, str | Path):
+            text = f"{name}={method}" if name else str(method)
+        else:
+            text = name or f"{getattr(method, '__name__', type(method).__name__)}"
+        if text in own:
+            raise UsageError(f"Two methods are called {text!r}.", "Give a dict of name and method.")
+        texts.append(text)
+        if name or text != str(method):
+            own[text] = (name, method)
+    return texts, own
+
+
+@contextmanager
+def _progress(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
+    """What takes the number of images that are done."""
+    if not shown:
+        yield lambda _: None
+        return
+    from sreval.progress import progress_line
+
+    with progress_line(total, "benchmark", "image") as line:
+        yield line.update
 
 
 def _value(

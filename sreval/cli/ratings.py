@@ -148,19 +148,6 @@ def load(
     return votes
 
 
-def load_votes(path: Path, form: Form, without: Sequence[str] = ()) -> pd.DataFrame:
-    """The checked votes of a file for a table, those of ``without`` marked as not accepted.
-
-    Raises what ``read_votes`` raises, StatisticsError for a table of means.
-    """
-    from sreval.statistics.reading import is_means, needs_votes
-
-    votes = load(path, form, without)
-    if is_means(votes.frame):
-        raise needs_votes(f"{path}: sreval table")
-    return votes.frame
-
-
 def load_opinions(
     path: Path, form: Form, without: Sequence[str], better: Mapping[str, bool]
 ) -> tuple[Reading, Mapping[str, bool]]:

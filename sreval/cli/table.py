@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from sreval.cli.output import put, use_colour
-from sreval.cli.ratings import WITHOUT, Form, form_options, load_votes
+from sreval.cli.ratings import WITHOUT, Form, form_options, load
 from sreval.report.choices import FORMATS
 
 if TYPE_CHECKING:
@@ -96,9 +95,7 @@ def table(
     from sreval import api
     from sreval.files import write_atomic
 
-    votes = None
-    if ratings is not None:
-        votes = SimpleNamespace(frame=load_votes(ratings, form, without), scale=form.scale)
+    votes = None if ratings is None else load(ratings, form, without)
     made = api.read_results(folders).table(
         baseline=baseline,
         pairs=pairs,

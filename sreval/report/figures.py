@@ -16,7 +16,6 @@ from matplotlib.patches import Rectangle
 
 from sreval.errors import DataError, UsageError, unknown_name
 from sreval.images.arrays import as_colour
-from sreval.images.known import known_files, known_names
 from sreval.images.names import one_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
@@ -26,6 +25,7 @@ from sreval.report.kept import hr_image, sr_image
 from sreval.report.printing import number
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.report.values import values_of
+from sreval.report.worst import common_names
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -175,15 +175,8 @@ def _found(frame: pd.DataFrame, dataset: str | None, image: str) -> tuple[str, s
 
 
 def _names_of(rows: pd.DataFrame) -> dict[str, str]:
-    """The images of one data set by every name they go by, in the form of ``one_name``.
-
-    Any folder may be called Set5: the common names are those of the published files.
-    """
-    dataset = str(rows["dataset"].iloc[0])
-    published = {file.sha256 for file in known_files(dataset)}
-    known = known_names(dataset)
-    own = rows.loc[rows["hr_sha256"].isin(published), "image"].unique()
-    common = {one_name(known[image][0]): image for image in own if image in known}
+    """The images of one data set by every name they go by, in the form of ``one_name``."""
+    common = {one_name(name): image for image, name in common_names(rows).items()}
     return common | {one_name(image): image for image in rows["image"].unique()}
 
 

@@ -49,7 +49,7 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
         values = values.loc[:, np.isfinite(values.to_numpy(float)).all(axis=0)]
         if values.shape[1] < 2:
             continue
-        names = _names(own)
+        names = common_names(own)
         images, means = values.mean(axis=1), values.mean(axis=0)
         sums = np.add.outer(images.to_numpy(), means.to_numpy()) - images.mean()
         expected = pd.DataFrame(sums, values.index, values.columns)
@@ -94,7 +94,7 @@ def worst_text(worst: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _names(rows: pd.DataFrame) -> dict[str, str]:
+def common_names(rows: pd.DataFrame) -> dict[str, str]:
     """The common names of those images that are a public set's by their content."""
     dataset = str(rows["dataset"].iloc[0])
     if dataset not in KNOWN:
