@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from sreval.benchmarking.plan import Resolved
     from sreval.images.resize import Border
     from sreval.metrics.protocol import Protocol
     from sreval.report.cells import Table
@@ -516,7 +517,7 @@ class Results:
 
 
 def benchmark(
-    methods: Mapping[str, Method] | Sequence[Method] | Method,
+    methods: Mapping[str, object] | Sequence[object] | Method,
     datasets: Sequence[str | Path] | str | Path,
     *,
     out: Path | str | None = None,
@@ -584,21 +585,7 @@ def benchmark(
     import tempfile
     import weakref
 
-    import click
-    from pydantic import ValidationError
-
-    from sreval.benchmark.estimate import estimate
-    from sreval.benchmark.plan import BenchmarkPlan, resolve
-    from sreval.benchmark.run import asked, run, total_images
-    from sreval.config import config_error
-    from sreval.images.folders import left_out_note
-    from sreval.report.collect import with_failures
     from sreval.settings import user_path
-    from sreval.upscalers.dependencies import apart
-
-    def say(text: str) -> None:
-        if progress:
-            click.echo(text, err=True)
 
     texts, own = _methods(methods)
     settings = {
@@ -612,43 +599,15 @@ def benchmark(
         "tile": tile,
         "workers": workers,
     }
+    if out is not None:
+        return _run(settings, own, user_path(out), progress, command)
+    folder = Path(tempfile.mkdtemp(prefix="sreval-"))
     try:
-        plan = BenchmarkPlan.model_validate(settings)
-    except ValidationError as error:
-        raise config_error("benchmark", error) from None
-    with apart():
-        resolved = resolve(plan, own)
-        folder = Path(tempfile.mkdtemp(prefix="sreval-")) if out is None else user_path(out)
-        try:
-            for dataset in resolved.datasets:
-                if dataset.left_out:
-                    say(f"{dataset.name}: {left_out_note(dataset.left_out)}")
-            if progress:
-                expected = estimate(resolved, folder)
-                say(str(expected))
-                if expected.warning:
-                    say(expected.warning)
-            with _progress(total_images(resolved), progress) as update:
-                outcome = run(resolved, folder, update, command)
-        except BaseException:
-            if out is None:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-    for method in resolved.methods:
-        if not method.known and method.specification.startswith("python:"):
-            say(
-                f"{method.name} names no files that it reads, so each run computes its images "
-                f"anew. Name them: {method.name}={method.specification},weights=FILE."
-            )
-    frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
-    results = Results(
-        asked(frame, resolved).reset_index(drop=True),
-        (folder,),
-        computed=outcome.computed,
-        reused=outcome.reused,
-    )
-    if out is None:
-        weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
+        results = _run(settings, own, folder, progress, command)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
     return results
 
 
@@ -702,16 +661,63 @@ def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]
     return texts, own
 
 
+def _run(
+    settings: Mapping[str, Any],
+    own: Mapping[str, tuple[str, object]],
+    folder: Path,
+    progress: bool,
+    command: str,
+) -> Results:
+    """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
+    from pydantic import ValidationError
+
+    from sreval.benchmarking.plan import BenchmarkPlan, resolve
+    from sreval.benchmarking.run import asked, run
+    from sreval.config import config_error
+    from sreval.report.collect import with_failures
+    from sreval.upscalers.dependencies import apart
+
+    try:
+        plan = BenchmarkPlan.model_validate(settings)
+    except ValidationError as error:
+        raise config_error("benchmark", error) from None
+    with apart():
+        resolved = resolve(plan, own)
+        with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:
+            outcome = run(resolved, folder, update, command)
+    frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
+    return Results(
+        asked(frame, resolved).reset_index(drop=True),
+        (folder,),
+        computed=outcome.computed,
+        reused=outcome.reused,
+    )
+
+
 @contextmanager
-def _progress(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    """What takes the number of images that are done."""
-    if not shown:
-        yield lambda _: None
-        return
+def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]]:
+    """What a run will do, how far it is, and what its next one could be spared, on stderr."""
+    import click
+
+    from sreval.benchmarking.estimate import estimate
+    from sreval.benchmarking.run import total_images
+    from sreval.images.folders import left_out_note
     from sreval.progress import progress_line
 
-    with progress_line(total, "benchmark", "image") as line:
+    notes = [f"{d.name}: {left_out_note(d.left_out)}" for d in resolved.datasets if d.left_out]
+    expected = estimate(resolved, folder)
+    for note in (*notes, str(expected), expected.warning):
+        if note:
+            click.echo(note, err=True)
+    with progress_line(total_images(resolved), "benchmark", "image") as line:
         yield line.update
+    for method in resolved.methods:
+        if not method.known and method.specification.startswith("python:"):
+            click.echo(
+                f"{method.name} names no files that it reads, so each run computes its images "
+                f"anew. Name them: {method.name}={method.specification},weights=FILE.",
+                err=True,
+            )
 
 
 def _value(

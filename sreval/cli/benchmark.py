@@ -77,7 +77,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     """The plan file with what the command line says put over it."""
     from pydantic import ValidationError
 
-    from sreval.benchmark.plan import BenchmarkPlan
+    from sreval.benchmarking.plan import BenchmarkPlan
     from sreval.config import config_error, read_toml
 
     options = {key: value for key, value in given.items() if value not in (None, ())}
@@ -95,7 +95,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
 
 
 def _summary(results: Results, protocol: str, as_json: bool) -> None:
-    from sreval.benchmark.results import missing_notes, read_frame
+    from sreval.benchmarking.results import missing_notes, read_frame
     from sreval.report.collect import scored
     from sreval.report.worst import worst_text
 

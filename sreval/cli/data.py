@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from sreval import settings
-from sreval.benchmark.pairs import read_pair
+from sreval.benchmarking.pairs import read_pair
 from sreval.cli.output import columns, print_json, progress_line
 from sreval.errors import (
     EXIT_FAILED,

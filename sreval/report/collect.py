@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sreval.benchmark.results import COLUMNS, MANIFEST, read_datasets, read_manifest
-from sreval.benchmark.standing import standing
+from sreval.benchmarking.results import COLUMNS, MANIFEST, read_datasets, read_manifest
+from sreval.benchmarking.standing import standing
 from sreval.errors import DataError, UsageError, unknown_name
 
 _SUBJECT = ["dataset", "scale", "method", "image"]

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from sreval.benchmark.results import remarks
+from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import METRICS, UNITS
 from sreval.report import paper

@@ -18,10 +18,6 @@ from sreval.upscalers.base import IN_PYTHON, UInt8
 from sreval.upscalers.dependencies import is_installed
 from sreval.upscalers.function import CallableUpscaler
 
-_LOW, _HIGH = -0.5, 2.0
-"""How far an output may overshoot 0..1: less than one in -1..1 does on any image but a bright one,
-and less than one in 0..255 on any but a black one."""
-
 
 class ModuleUpscaler(CallableUpscaler):
     """A torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1.
@@ -70,17 +66,26 @@ class ModuleUpscaler(CallableUpscaler):
                 "it is made otherwise.",
             )
         image = made[0].float()
-        low_end, high_end = float(image.min()), float(image.max())
-        dark = float(lr.max()) / 255
-        if not (low_end >= _LOW and high_end <= min(_HIGH, 0.5 + 16 * dark)):
+        seen = float(image.min()), float(image.max())
+        given = float(lr.min()) / 255, float(lr.max()) / 255
+        if not _fits(*seen, *given):
             raise ImageError(
-                f"{self.name} returned values of {low_end:.3g}..{high_end:.3g}, not about 0..1, "
-                f"for an LR image of {lr.min() / 255:.3g}..{dark:.3g}.",
+                f"{self.name} returned values of {seen[0]:.3g}..{seen[1]:.3g}, not about 0..1, for "
+                f"an LR image of {given[0]:.3g}..{given[1]:.3g}.",
                 "It must take and return 0..1; give a function that rescales its input and output "
                 "where it was trained on another range.",
             )
         levels = image.mul(255).round().clamp(0, 255).to(torch.uint8)
         return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def _fits(low: float, high: float, darkest: float, brightest: float) -> bool:
+    """Whether an output's range can be meant as 0..1, overshoot and all, by that of its LR image.
+
+    In -1..1 the darkest value would be 2 ``darkest`` - 1: half way down to it is too low. In 0..255
+    the brightest would be 255 times as high.
+    """
+    return low >= min(1.5 * darkest - 0.5, -0.1) and high <= min(2.0, 0.5 + 16 * brightest)
 
 
 def _identity(network: nn.Module) -> tuple[str, bool]:

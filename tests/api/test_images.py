@@ -18,7 +18,7 @@ import torch
 
 import sreval
 from sreval import api
-from sreval.benchmark.plan import BenchmarkPlan
+from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.images.io import read_image
 from sreval.images.resize import upscale
 from sreval.metrics.protocol import PROTOCOLS

@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmark.names import Names
-from sreval.benchmark.plan import Resolved
-from sreval.benchmark.provenance import code_version, machine, package_versions
-from sreval.benchmark.results import MANIFEST, Held, Store, place, read_manifest
-from sreval.benchmark.work import Failure, Worker
+from sreval.benchmarking.names import Names
+from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.provenance import code_version, machine, package_versions
+from sreval.benchmarking.results import MANIFEST, Held, Store, place, read_manifest
+from sreval.benchmarking.work import Failure, Worker
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sreval.benchmark import estimate as module
-from sreval.benchmark.estimate import Estimate, estimate
-from sreval.benchmark.pairs import Pair
-from sreval.benchmark.plan import BenchmarkPlan, Resolved, resolve
-from sreval.benchmark.run import run
+from sreval.benchmarking import estimate as module
+from sreval.benchmarking.estimate import Estimate, estimate
+from sreval.benchmarking.pairs import Pair
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved, resolve
+from sreval.benchmarking.run import run
 from sreval.images.io import write_png
 
 UInt8 = npt.NDArray[np.uint8]

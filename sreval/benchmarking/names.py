@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from sreval.benchmark.results import (
+from sreval.benchmarking.results import (
     FORMAT,
     MANIFEST,
     UNDER_WAY,

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sreval.benchmark.names import Names
-from sreval.benchmark.pairs import Pair, read_pair
-from sreval.benchmark.plan import Resolved
-from sreval.benchmark.provenance import code_version
-from sreval.benchmark.results import Store, Subject, place, read_rows
-from sreval.benchmark.run import in_parallel, workers
-from sreval.benchmark.work import Worker
+from sreval.benchmarking.names import Names
+from sreval.benchmarking.pairs import Pair, read_pair
+from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.provenance import code_version
+from sreval.benchmarking.results import Store, Subject, place, read_rows
+from sreval.benchmarking.run import in_parallel, workers
+from sreval.benchmarking.work import Worker
 from sreval.errors import SrevalError, duration
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
