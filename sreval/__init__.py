@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         score,
         screen,
         ssim,
+        train,
+        upscaler,
     )
 
 __version__ = "0.1.0"
@@ -46,6 +48,8 @@ __all__ = [
     "score",
     "screen",
     "ssim",
+    "train",
+    "upscaler",
 ]
 
 

@@ -24,6 +24,8 @@ from sreval.errors import (
 from sreval.statistics.units import DEFAULT_UNIT, STUDIES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from sreval.report.tables import Layout
     from sreval.statistics.units import Unit
     from sreval.statistics.votes import Scale
+    from sreval.training.run import Outcome
     from sreval.upscalers import Upscaler
+    from sreval.upscalers.pictures import PictureUpscaler
 
     UInt8 = npt.NDArray[np.uint8]
     Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
@@ -53,6 +57,8 @@ __all__ = [
     "read_results",
     "score",
     "ssim",
+    "train",
+    "upscaler",
 ]
 
 # Images, metrics, benchmarks and training
@@ -638,6 +644,127 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
     notes: list[str] = []
     frame = collect(paths, notes.append)
     return Results(frame, paths, tuple(notes))
+
+
+def upscaler(
+    spec: Method,
+    *,
+    scale: int = 4,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+) -> PictureUpscaler:
+    """A method ready to enlarge images: call what it returns with an array.
+
+    Args:
+        spec: ``nearest``, ``bicubic``, ``lanczos``, a model's name, a weight file,
+            ``python:package.module:function``, a function or a torch.nn.Module; see ``benchmark``.
+        scale: the upscaling factor, 2 to 16; a model has one of its own.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of a model: ``fp32`` or ``bf16``.
+        tile: side of a model's tiles in LR pixels, to bound the memory; None takes whole images.
+
+    Returns:
+        A PictureUpscaler ``up``: ``up(lr)`` gives the SR image, uint8 (scale h, scale w[, 3]), of
+        an LR image, uint8 (h, w[, 3]); ``up.files(pictures, out)`` enlarges files.
+
+    Raises:
+        SrevalError: a ValueError, for an unknown name, scale or device; a WeightsError for a model
+            without weights.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> up = sreval.upscaler("bicubic")
+        >>> up(np.zeros((8, 12, 3), np.uint8)).shape
+        (32, 48, 3)
+    """
+    from sreval.devices import PRECISIONS, pick_device
+    from sreval.upscalers import Running, method_of
+    from sreval.upscalers.pictures import PictureUpscaler
+
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    made = method_of(spec, Running(pick_device(device), precision, tile))
+    return PictureUpscaler(made, _scale(scale))
+
+
+def train(
+    name: str,
+    *,
+    data: Sequence[Path | str] | Path | str,
+    out: Path | str | None = None,
+    profile: str = "paper",
+    steps: int | None = None,
+    minutes: float | None = None,
+    until: datetime | None = None,
+    changes: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] | None = None,
+    start: Path | str | None = None,
+    different: Sequence[str] | str = (),
+    resume: bool = False,
+    progress: bool = True,
+) -> Outcome:
+    """Train a model by its recipe.
+
+    Test images among the photographs are refused. SIGINT (Ctrl-C) and SIGTERM end the run at its
+    next update, with a checkpoint; ``resume=True`` goes on from there, and on the same machine a
+    run of given updates then has the weights of one that never stopped.
+
+    Args:
+        name: a model, such as ``srresnet-mse``, or the path of a folder with a recipe.toml.
+        data: a folder of photographs, or several.
+        out: the run's folder; by default runs/NAME-PROFILE.
+        profile: one of the recipe's, such as ``paper``, ``gpu``, ``cpu`` or ``smoke``.
+        steps: updates, instead of the profile's length.
+        minutes: minutes of training, instead.
+        until: the time to train up to, instead.
+        changes: of the recipe, by dotted key: ``{"data.batch": 8}``.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: by default the recipe's.
+        start: what to begin from instead of what the recipe names: weights, a run's folder, a
+            model's name, or a light checkpoint.
+        different: photographs, by file name, that only look like a test image.
+        resume: go on from the last checkpoint in ``out``, where there is one.
+        progress: whether to say on stderr how far it is.
+
+    Returns:
+        An Outcome: ``weights``, ``checkpoint``, ``out``, ``step``, and the ``signal`` that stopped
+        it, None where it reached its end.
+
+    Raises:
+        SrevalError: a ValueError, for what can't be meant; a TrainingError or DataError for
+            photographs that can't be trained on.
+
+    Example:
+        >>> import sreval
+        >>> run = sreval.train("srresnet-mse", data="photographs",
+        ...                    profile="smoke")  # doctest: +SKIP
+        >>> up = sreval.upscaler(run.weights)  # doctest: +SKIP
+    """
+    import io
+
+    from sreval.settings import user_path
+    from sreval.training.log import ProgressLine
+    from sreval.training.run import Request
+    from sreval.training.run import train as run_training
+
+    request = Request(
+        name=name,
+        data=[user_path(folder) for folder in _several(data)],
+        out=None if out is None else user_path(out),
+        profile=profile,
+        steps=steps,
+        changes=changes,
+        device=device,
+        precision=precision,
+        start=None if start is None else user_path(start),
+        resume=resume,
+        minutes=minutes,
+        until=until,
+        different=_several(different),
+    )
+    return run_training(request, ProgressLine(None if progress else io.StringIO()))
 
 
 def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:

@@ -78,6 +78,7 @@ class Outcome:
     weights: Path
     checkpoint: Path
     out: Path
+    request: Request
 
 
 def train(request: Request, line: ProgressLine | None = None) -> Outcome:
@@ -152,7 +153,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         finally:
             log.close()
     last = list_checkpoints(out)[-1][1]
-    return Outcome(signal, progress.step, out / "weights.safetensors", last, out)
+    return Outcome(signal, progress.step, out / "weights.safetensors", last, out, request)
 
 
 def _refuse_short(progress: Progress, where: Path | None, *, resumed: bool) -> None:
