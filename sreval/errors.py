@@ -72,6 +72,11 @@ class StoreError(SrevalError):
     """A database of votes that can't be reached, read or written, or that refuses something."""
 
 
+def install(extra: str) -> str:
+    """The remedy where packages are missing that only some users need: those of an extra."""
+    return f"Run: pip install 'sreval[{extra}]'"
+
+
 def unforeseen(error: Exception) -> str:
     """What a user is told of an error that nobody thought of; the variable DEBUG shows where."""
     return f"{UNFORESEEN}: {type(error).__name__}: {error}. Set {DEBUG}=1 to see where"
