@@ -102,7 +102,10 @@ def test_a_trained_model_enlarges(
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     Image.fromarray(skimage.data.chelsea()).save(photographs / "cat.png")
-    changes = {"data.batch": 1, "run.metrics": ["psnr"]}
+    (tmp_path / "validation").mkdir()
+    Image.fromarray(skimage.data.coffee()[:64, :64]).save(tmp_path / "validation" / "cup.png")
+    watched = {"run.dataset": str(tmp_path / "validation"), "run.metrics": ["psnr"]}
+    changes = {"data.batch": 1, **watched}
     asked: Any = {"data": photographs, "profile": "smoke", "device": "cpu"}
     run = sreval.train(
         "srresnet-mse", out=str(tmp_path / "run"), steps=1, changes=changes, progress=False, **asked
