@@ -27,11 +27,11 @@ from benchmarks.inference import trained_like
 from benchmarks.peak import matrix_peak, rate, training_speed
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from benchmarks.training_step import name_of, save_random_vgg
-from sreval.devices import pick_device
+from sreval.devices import Precision, pick_device
 from sreval.metrics.lpips import lpips
 from sreval.metrics.ssim import ssim_daala, ssim_wang
 from sreval.networks.architecture import SRResNetArchitecture
-from sreval.networks.inference import Inference, Precision
+from sreval.networks.inference import Inference
 from sreval.networks.weights import serialise
 from sreval.training.pack import Pack, open_pack
 from sreval.training.recipe import load_recipe

@@ -28,8 +28,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.run import run
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.run import run
 from sreval.errors import DataError, UsageError
 from sreval.images.io import write_png
 from sreval.report.collect import collect

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import provenance, write_results
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.run import run
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.run import run
 from sreval.images.io import read_image
 from sreval.images.resize import downscale
 from sreval.metrics.lpips import lpips

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.timing import ROOT, progress
 from sreval.report import paper
 from sreval.report.study_planned import planned_tests
-from sreval.statistics.comparison import Unit
+from sreval.statistics.units import Unit
 from sreval.statistics.votes import check_votes
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign, load_design

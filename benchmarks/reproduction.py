@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.timing import ROOT, provenance
 from sreval import content
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.run import run, total_images
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.run import run, total_images
 from sreval.cli.output import progress_line
 from sreval.errors import UsageError
 from sreval.files import write_atomic

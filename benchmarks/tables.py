@@ -31,7 +31,7 @@ from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import UNFORESEEN, StatisticsError, unforeseen
 from sreval.report.opinion_figures import all_figures
 from sreval.report.opinions import ANALYSES, analyse
-from sreval.report.sections import INTERVAL_OF, Request, to_records, to_text
+from sreval.report.sections import Request, to_records, to_text
 from sreval.report.style import figure_svg
 from sreval.statistics.arrays import Floats
 from sreval.statistics.comparison import friedman
@@ -46,6 +46,7 @@ from sreval.statistics.reliability import (
     split_half,
 )
 from sreval.statistics.repeats import weighted_kappa
+from sreval.statistics.units import INTERVAL_OF
 from sreval.statistics.votes import KINDS, check_votes
 from sreval.statistics.wilcoxon import signed_rank
 

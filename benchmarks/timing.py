@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sreval.benchmark.provenance import machine, package_versions
+from sreval.benchmarking.provenance import machine, package_versions
 from sreval.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,11 +5,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sreval.errors import SrevalError
+    from sreval.api import (
+        Results,
+        SrevalError,
+        Votes,
+        benchmark,
+        compare,
+        downscale,
+        lpips,
+        mos,
+        power,
+        psnr,
+        read_results,
+        read_votes,
+        recover,
+        reliability,
+        score,
+        screen,
+        ssim,
+        train,
+        upscaler,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["SrevalError", "__version__"]
+__all__ = [
+    "Results",
+    "SrevalError",
+    "Votes",
+    "__version__",
+    "benchmark",
+    "compare",
+    "downscale",
+    "lpips",
+    "mos",
+    "power",
+    "psnr",
+    "read_results",
+    "read_votes",
+    "recover",
+    "reliability",
+    "score",
+    "screen",
+    "ssim",
+    "train",
+    "upscaler",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,11 +5,1499 @@ Nothing heavy is imported before a function needs it: neither torch nor pandas, 
 
 from __future__ import annotations
 
-from sreval.errors import SrevalError
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-__all__ = ["SrevalError"]
+from sreval.errors import (
+    ArrayError,
+    ImageError,
+    SrevalError,
+    StatisticsError,
+    UsageError,
+    listed,
+    unknown_name,
+)
+from sreval.statistics.units import DEFAULT_UNIT, STUDIES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from sreval.benchmarking.plan import Resolved
+    from sreval.images.resize import Border
+    from sreval.metrics.protocol import Protocol
+    from sreval.report.cells import Table
+    from sreval.report.protocols import Conventions
+    from sreval.report.sections import Request, Section
+    from sreval.report.tables import Layout
+    from sreval.statistics.units import Unit
+    from sreval.statistics.votes import Scale
+    from sreval.training.run import Outcome
+    from sreval.upscalers import Upscaler
+    from sreval.upscalers.pictures import PictureUpscaler
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+
+__all__ = [
+    "Results",
+    "SrevalError",
+    "benchmark",
+    "downscale",
+    "lpips",
+    "psnr",
+    "read_results",
+    "score",
+    "ssim",
+    "train",
+    "upscaler",
+]
 
 # Images, metrics, benchmarks and training
 
 
+def downscale(hr: UInt8, scale: int = 4, *, border: Border = "replicate") -> UInt8:
+    """The low-resolution image that a benchmark gives its methods: MATLAB's bicubic ``imresize``.
+
+    Keys' cubic convolution (1981, a = -0.5), antialiased, rounded half away from zero after each
+    of the two passes.
+
+    Args:
+        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``.
+        scale: a whole number from 2 to 16.
+        border: ``replicate`` as MATLAB's older releases and the published LR images of Set5, Set14
+            and BSD100 have it, or ``symmetric`` as the newer releases.
+
+    Returns:
+        uint8 (H / scale, W / scale[, 3]).
+
+    Raises:
+        SrevalError: a ValueError, for another type, shape, scale or border.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((8, 12, 3), 200, np.uint8)
+        >>> sreval.downscale(hr, 4).shape
+        (2, 3, 3)
+    """
+    from sreval.images.arrays import require_image
+    from sreval.images.resize import BORDERS
+    from sreval.images.resize import downscale as of_benchmark
+
+    if border not in BORDERS:
+        raise unknown_name("border", border, BORDERS)
+    require_image(hr, "hr")
+    with _arrays():
+        return of_benchmark(hr, scale, border)
+
+
+def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: int = 4) -> float:
+    """Peak signal-to-noise ratio in dB, as a benchmark scores it.
+
+    10 log10(255^2 / MSE) of what the protocol compares. The default protocol is that of
+    ``benchmark``, the SRGAN paper's (Ledig et al. 2017): so the value is the one in its results.
+    Name ``matlab`` for the figure that most papers print.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width. Where one of the two is grey, it is
+            repeated to RGB.
+        protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol. It fixes luma and border.
+        scale: the upscaling factor, by which ``matlab`` and ``rgb`` crop the border.
+
+    Returns:
+        dB, higher is better; infinite for identical images.
+
+    Raises:
+        SrevalError: a ValueError, for arrays that are no images, differ in size or are smaller
+            than the border, and for an unknown protocol.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((32, 32), 100, np.uint8)
+        >>> round(sreval.psnr(hr, hr + np.uint8(1), protocol="matlab"), 2)
+        48.13
+    """
+    return _value(hr, sr, protocol, "psnr", scale)
+
+
+def ssim(
+    hr: UInt8,
+    sr: UInt8,
+    protocol: str | Protocol = "ledig2017",
+    scale: int = 4,
+    *,
+    device: str = "auto",
+) -> float:
+    """Mean structural similarity (Wang et al. 2004), as a benchmark scores it.
+
+    ``matlab`` and ``rgb`` take the 11x11 Gaussian window of that paper, ``ledig2017`` the one of
+    daala's ``dump_ssim``, which grows with the image.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width.
+        protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol; see ``psnr``.
+        scale: the upscaling factor, by which ``matlab`` and ``rgb`` crop the border.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Returns:
+        -1 to 1, higher is better; 1 for identical images.
+
+    Raises:
+        SrevalError: a ValueError, as ``psnr``, and for images smaller than the window.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.arange(1024, dtype=np.uint16).reshape(32, 32).astype(np.uint8)
+        >>> sreval.ssim(hr, hr)
+        1.0
+    """
+    return _value(hr, sr, protocol, "ssim", scale, device)
+
+
+def lpips(
+    hr: UInt8,
+    sr: UInt8,
+    net: Literal["alex", "vgg"] = "alex",
+    scale: int = 4,
+    *,
+    device: str = "auto",
+) -> float:
+    """Learned perceptual distance (Zhang et al. 2018, version 0.1), as a benchmark scores it.
+
+    ``scale`` pixels are cropped on each side, then the whole image is compared in colour.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width.
+        net: the trunk, ``alex`` or ``vgg``. ``sreval data fetch lpips-alex`` brings its weights.
+        scale: the upscaling factor, and the pixels that are cropped.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Returns:
+        0 for identical images; lower is better.
+
+    Raises:
+        SrevalError: a ValueError, as ``psnr``, and for images smaller than the trunk takes. A
+            DataError where the trunk's weights are missing.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.zeros((64, 64, 3), np.uint8)
+        >>> sreval.lpips(hr, hr)  # doctest: +SKIP
+        0.0
+    """
+    metrics = {"alex": "lpips", "vgg": "lpips-vgg"}
+    if net not in metrics:
+        raise unknown_name("trunk of LPIPS", net, metrics)
+    # under which of the protocols makes no difference to LPIPS
+    return _value(hr, sr, "ledig2017", metrics[net], scale, device)
+
+
+def score(
+    hr: UInt8,
+    sr: UInt8,
+    protocols: Sequence[str | Protocol] | str | Protocol = ("ledig2017",),
+    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    scale: int = 4,
+    *,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """All metrics of one image under all protocols: the values that a benchmark would write.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width.
+        protocols: any of ``ledig2017``, ``matlab``, ``rgb``, or Protocols.
+        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        scale: the upscaling factor.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Returns:
+        A row for each protocol and metric, with the columns ``protocol``, ``metric``, ``value``
+        and ``note``. A value that can't be computed is NaN, and its note says why.
+
+    Raises:
+        SrevalError: a ValueError, for arrays that are no images or differ in size, and for an
+            unknown protocol or metric.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((32, 32), 100, np.uint8)
+        >>> found = sreval.score(hr, hr, protocols=["matlab", "rgb"], metrics=["psnr"])
+        >>> found["value"].tolist()
+        [inf, inf]
+    """
+    import pandas as pd
+
+    from sreval.devices import pick_device
+    from sreval.metrics import scorer
+
+    with _arrays():
+        found = scorer.score(
+            hr,
+            sr,
+            [_protocol(one) for one in dict.fromkeys(_several(protocols))],
+            list(dict.fromkeys(_several(metrics))),
+            _scale(scale),
+            pick_device(device),
+        )
+    rows = [(one.protocol, one.metric, one.value, one.note) for one in found]
+    return pd.DataFrame(rows, columns=["protocol", "metric", "value", "note"])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Results:
+    """Scores of methods on data sets: what ``benchmark`` gives and ``read_results`` reads.
+
+    A notebook shows them as their table.
+
+    Attributes:
+        frame: one row a (data set, scale, method, image, protocol, metric), its ``value``, a
+            ``note`` where something is to be said of it, and the SHA-256 of all that it depends
+            on. The values of an image that a method failed on are NaN, the reason their note.
+        folders: where the results lie, with every SR image as PNG.
+        notes: what was left out, and why.
+        computed: how many SR images ``benchmark`` made or scored anew.
+        reused: how many it took over from an earlier run as they were.
+    """
+
+    frame: pd.DataFrame
+    folders: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+    computed: int = 0
+    reused: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """The results folder. Raises UsageError where there are several."""
+        if len(self.folders) > 1:
+            raise UsageError(f"These results lie in {len(self.folders)} folders.", "See folders.")
+        return self.folders[0]
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """The images that a method failed on: dataset, image, method, reason."""
+        from sreval.report.collect import scored
+
+        failed = self.frame.drop(scored(self.frame).index).rename(columns={"note": "reason"})
+        columns = ["dataset", "image", "method", "reason"]
+        return failed[columns].drop_duplicates(ignore_index=True)
+
+    def table(
+        self,
+        *,
+        baseline: str | None = None,
+        pairs: bool = False,
+        protocol: str | None = None,
+        scale: int | None = None,
+        metrics: Sequence[str] | str | None = None,
+        layout: Layout = "methods",
+        paper: bool = False,
+        level: float = 0.95,
+        votes: VotesLike | None = None,
+        studies: Sequence[Any] | Any = (),
+        unit: Unit | None = None,
+        database: str | None = None,
+        allow_open: bool = False,
+    ) -> Table:
+        """The results as the SRGAN paper arranges them, with intervals and tests.
+
+        Means with Student's t intervals over images, the best and the second marked; paired
+        two-sided Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and
+        metric.
+
+        Args:
+            baseline: test every method against this one.
+            pairs: test all pairs instead; methods that share a letter weren't shown to differ.
+            protocol: by default one that all folders have, ``ledig2017`` before others.
+            scale: needed where the results hold several.
+            metrics: by default all that were computed.
+            layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
+            paper: add the paper's own figures.
+            level: of the intervals, such as 0.95.
+            votes: opinions of the same images, for rows of MOS: what ``read_votes`` gives or takes.
+            studies: closed studies of the same images, for rows of MOS: names, folders or Studies.
+            unit: what varies in intervals and tests of MOS, ``rater``, ``image`` or ``pooled``; by
+                default what the study plans, ``rater`` for votes.
+            database: where the studies' votes are, if not where their folders say.
+            allow_open: take studies that aren't closed, too.
+
+        Returns:
+            A Table: ``frame``, ``tests``, ``to_latex()``, ``to_markdown()``, ``to_html()``,
+            ``to_csv()``, ``to_json()``, ``to_text()``.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, for results without any score,
+                and for opinions of other images.
+        """
+        from dataclasses import replace
+
+        from sreval.content import find
+        from sreval.report.collect import require_scores, select
+        from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
+        from sreval.report.study_load import load
+        from sreval.report.study_table import scores_of_all, with_studies
+        from sreval.report.tables import LAYOUTS, build_table
+        from sreval.statistics.reading import is_means, needs_votes
+        from sreval.statistics.units import UNITS
+
+        if pairs and baseline is not None:
+            raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
+        named = _several(studies)
+        if votes is not None and named:
+            raise UsageError("votes and studies can't be had together.", "Leave one out.")
+        if not 0.5 <= level <= 0.999:
+            raise UsageError(f"{level} is no level of an interval.", "Give 0.5 to 0.999.")
+        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
+            if name not in known:
+                raise unknown_name(kind, name, known)
+        opened = [
+            load(
+                getattr(one, "folder", None) or find("studies", str(one)),
+                getattr(one, "database", None) or database,
+                allow_open=allow_open,
+            )
+            for one in named
+        ]
+        for folder in self.folders:
+            require_scores(self.frame, folder)
+        frame = select(self.frame, protocol, scale)
+        notes: list[str] = []
+        if opened:
+            frame, notes = scores_of_all(frame, opened)
+        made = build_table(
+            frame,
+            layout,
+            metrics=None if metrics is None else _several(metrics),
+            baseline=baseline,
+            pairs=pairs,
+            with_paper=paper,
+            level=level,
+        )
+        if votes is not None:
+            opinions = read_votes(votes)
+            if is_means(opinions.frame):
+                raise needs_votes("A row of MOS")
+            counted, notes = scored_votes(frame, opinions.frame)
+            check_same_stimuli(frame, counted)
+            made = with_mos(
+                made,
+                counted,
+                unit=unit or "rater",
+                baseline=baseline,
+                pairs=pairs,
+                level=level,
+                scale=opinions.scale,
+            )
+        made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
+        return replace(made, notes=[*made.notes, *self.notes, *notes])
+
+    def figure(
+        self,
+        kind: Literal["comparison", "scores"],
+        *,
+        dataset: str | None = None,
+        image: str | None = None,
+        metric: str = "psnr",
+        methods: Sequence[str] | str = (),
+        region: Sequence[int] | str | None = None,
+        protocol: str | None = None,
+        scale: int | None = None,
+    ) -> Figure:
+        """One image under every method, or the scores of every image.
+
+        Args:
+            kind: ``comparison`` for one region of one image under every method, enlarged by pixel
+                repetition; ``scores`` for every image's score under every method.
+            dataset: may be left out where only one has such an image, or only one is there.
+            image: of ``comparison``: its name in the results, or its common name (butterfly).
+            metric: of ``scores``.
+            methods: of ``comparison``; by default all.
+            region: of ``comparison``: x, y, width and height in HR pixels; by default where the
+                first method errs most.
+            protocol: by default one that all folders have, ``ledig2017`` before others.
+            scale: needed where the results hold several.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("butterfly.pdf")`` writes it.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, and for an image that is no longer
+                what was scored.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.collect import select
+        from sreval.report.figures import comparison_figure, parse_region, scores_figure
+
+        if kind not in ("comparison", "scores"):
+            raise unknown_name("kind of figure", kind, ("comparison", "scores"))
+        frame = select(self.frame, protocol, scale)
+        with mpl.rc_context():  # the look of our figures isn't that of the user's
+            if kind == "scores":
+                return scores_figure(frame, dataset, metric)
+            if image is None:
+                raise UsageError("A comparison is of one image.", "Name it: image=...")
+            text = region if isinstance(region, str) else ",".join(map(str, region or ()))
+            chosen = parse_region(text) if text else None
+            return comparison_figure(frame, dataset, image, _several(methods), chosen)
+
+    def worst(self, metric: str | None = None, most: int = 3, **chosen: Any) -> pd.DataFrame:
+        """The images on which each method falls furthest below what was to be expected of it.
+
+        Args:
+            metric: by default the first of PSNR, SSIM, LPIPS that was computed.
+            most: rows a method.
+            chosen: ``protocol`` and ``scale``, as for ``table``.
+
+        Returns:
+            Columns method, rank, dataset, image, name, metric, value, expected, difference; see
+            ``report.worst.worst_images``.
+        """
+        from sreval.report.collect import select
+        from sreval.report.worst import worst_images
+
+        frame = select(self.frame, chosen.pop("protocol", None), chosen.pop("scale", None))
+        return worst_images(frame, metric, most)
+
+    def compare_protocols(
+        self,
+        *,
+        datasets: Sequence[str] | str = (),
+        methods: Sequence[str] | str = (),
+        progress: bool = True,
+    ) -> Conventions:
+        """PSNR and SSIM of the same images under every convention that public tools use.
+
+        Nothing of it is a result: it shows which tool gives which number.
+
+        Args:
+            datasets: by default all in the results.
+            methods: by default all in the results.
+            progress: whether to show a line of progress on stderr.
+
+        Returns:
+            Conventions: ``frame`` image by image, ``summary`` of the means; it prints as columns.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, and for an image that is no longer
+                what was scored.
+        """
+        from sreval.report.protocols import compare_conventions
+
+        return compare_conventions(self.frame, _several(datasets), _several(methods), progress)
+
+    def __repr__(self) -> str:
+        counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()
+        sets = ", ".join(f"{name} ({images} images)" for name, images in counts)
+        names = {
+            column: ", ".join(dict.fromkeys(self.frame[column]))
+            for column in ("method", "metric", "protocol")
+        }
+        failed = len(self.failures)
+        return (
+            f"Results of {names['method']} on {sets}: {names['metric']} under {names['protocol']}, "
+            f"{failed} failures, in {', '.join(map(str, self.folders))}"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from sreval.errors import attempted
+
+        table, why = attempted(self.table)
+        if table is None:
+            return f"<p>{escape(f'{self!r}. {why}')}</p>"
+        count = len(self.failures)
+        return table._repr_html_() + (f"<p>{count} failures: see failures.</p>" if count else "")
+
+
+def benchmark(
+    methods: Mapping[str, object] | Sequence[object] | Method,
+    datasets: Sequence[str | Path] | str | Path,
+    *,
+    out: Path | str | None = None,
+    protocols: Sequence[str] | str = ("ledig2017",),
+    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    scale: int = 4,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    command: str = "",
+) -> Results:
+    """Run methods on data sets, keep every SR image, and score them under named protocols.
+
+    An image that a method fails on stops none of the others: it is in ``Results.failures``, with
+    the reason, also where that is all of them. Ctrl-C leaves a folder from which the same call goes
+    on.
+
+    Args:
+        methods: by the name that each is to have, or a list. A method is
+
+            - a name (``nearest``, ``bicubic``, ``lanczos``, ``hr``, a model's), a weight file,
+              ``published:FOLDER``, or ``python:package.module:function,weights=FILE``;
+            - a function: LR image in, uint8 (h, w, 3); SR image out, (scale h, scale w, 3), uint8
+              or floats of 0..255. Where it has a parameter ``scale``, it gets the scale;
+            - a torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1. A
+              copy of it runs in evaluation mode.
+
+        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
+            ``hr=FOLDER,lr=FOLDER``, or a TOML file.
+        out: the results folder. What is there and still holds is taken over. Without one, a
+            temporary folder is removed together with the last reference to the Results.
+        protocols: any of ``ledig2017``, ``matlab``, ``rgb``.
+        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        scale: the upscaling factor, 2 to 16.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of models by name or file: ``fp32`` or ``bf16``.
+        tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
+        workers: images worked on at once; None: one a core.
+        progress: whether to say on stderr what will be done, and how far it is.
+        command: what the manifest is to name as what made the results.
+
+    Returns:
+        Results: of what was asked for here; the folder may hold more.
+
+    Raises:
+        SrevalError: before any image is made, for a name that means nothing and for a method that
+            can't serve a data set; a DataError where the folder can't be written.
+
+    A second run takes over what holds. Nothing tells what a function given here depends on, so it
+    is called anew; ``python:module:function,weights=FILE`` names what a function reads. A module is
+    taken over where its classes are those of installed packages and its weights are the same.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> def nearest(lr, scale):
+        ...     return lr.repeat(scale, axis=0).repeat(scale, axis=1)
+        >>> results = sreval.benchmark({"ours": nearest, "bicubic": "bicubic"}, "demo",
+        ...                            metrics="psnr", progress=False)
+        >>> results.table(baseline="bicubic").frame[["method", "n"]].values.tolist()
+        [['bicubic', 5], ['ours', 5]]
+    """
+    import shutil
+    import tempfile
+    import weakref
+
+    from sreval.settings import user_path
+
+    texts, own = _methods(methods)
+    settings = {
+        "methods": texts,
+        "datasets": [str(dataset) for dataset in _several(datasets)],
+        "protocols": _several(protocols),
+        "metrics": _several(metrics),
+        "scale": scale,
+        "device": device,
+        "precision": precision,
+        "tile": tile,
+        "workers": workers,
+    }
+    if out is not None:
+        return _run(settings, own, user_path(out), progress, command)
+    folder = Path(tempfile.mkdtemp(prefix="sreval-"))
+    try:
+        results = _run(settings, own, folder, progress, command)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
+    return results
+
+
+def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
+    """The results that ``benchmark``, or the command of that name, wrote.
+
+    Args:
+        folders: one results folder or several, to be shown together.
+
+    Returns:
+        Results. Scores that don't hold for a data set as it is now are left out; ``notes`` say so.
+
+    Raises:
+        SrevalError: a DataError, for a folder without results or without any score, and for
+            folders that can't be shown together, such as those of one method in two versions.
+
+    Example:
+        >>> import sreval
+        >>> results = sreval.read_results("results")  # doctest: +SKIP
+        >>> results.table(baseline="bicubic").to_latex()  # doctest: +SKIP
+    """
+    from sreval.report.collect import collect
+    from sreval.settings import user_path
+
+    paths = tuple(dict.fromkeys(user_path(folder) for folder in _several(folders)))
+    if not paths:
+        raise UsageError("No results folder is named.", "Name one.")
+    notes: list[str] = []
+    frame = collect(paths, notes.append)
+    return Results(frame, paths, tuple(notes))
+
+
+def upscaler(
+    spec: Method,
+    *,
+    scale: int = 4,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+) -> PictureUpscaler:
+    """A method ready to enlarge images: call what it returns with an array.
+
+    Args:
+        spec: ``nearest``, ``bicubic``, ``lanczos``, a model's name, a weight file,
+            ``python:package.module:function``, a function or a torch.nn.Module; see ``benchmark``.
+        scale: the upscaling factor, 2 to 16; a model has one of its own.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of a model: ``fp32`` or ``bf16``.
+        tile: side of a model's tiles in LR pixels, to bound the memory; None takes whole images.
+
+    Returns:
+        A PictureUpscaler ``up``: ``up(lr)`` gives the SR image, uint8 (scale h, scale w[, 3]), of
+        an LR image, uint8 (h, w[, 3]); ``up.files(pictures, out)`` enlarges files.
+
+    Raises:
+        SrevalError: a ValueError, for an unknown name, scale or device; a WeightsError for a model
+            without weights.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> up = sreval.upscaler("bicubic")
+        >>> up(np.zeros((8, 12, 3), np.uint8)).shape
+        (32, 48, 3)
+    """
+    from sreval.devices import PRECISIONS, pick_device
+    from sreval.upscalers import Running, method_of
+    from sreval.upscalers.pictures import PictureUpscaler
+
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    made = method_of(spec, Running(pick_device(device), precision, tile))
+    return PictureUpscaler(made, _scale(scale))
+
+
+def train(
+    name: str,
+    *,
+    data: Sequence[Path | str] | Path | str,
+    out: Path | str | None = None,
+    profile: str = "paper",
+    steps: int | None = None,
+    minutes: float | None = None,
+    until: datetime | None = None,
+    changes: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] | None = None,
+    start: Path | str | None = None,
+    different: Sequence[str] | str = (),
+    resume: bool = False,
+    progress: bool = True,
+) -> Outcome:
+    """Train a model by its recipe.
+
+    Test images among the photographs are refused. SIGINT (Ctrl-C) and SIGTERM end the run at its
+    next update, with a checkpoint; ``resume=True`` goes on from there, and on the same machine a
+    run of given updates then has the weights of one that never stopped.
+
+    Args:
+        name: a model, such as ``srresnet-mse``, or the path of a folder with a recipe.toml.
+        data: a folder of photographs, or several.
+        out: the run's folder; by default runs/NAME-PROFILE.
+        profile: one of the recipe's, such as ``paper``, ``gpu``, ``cpu`` or ``smoke``.
+        steps: updates, instead of the profile's length.
+        minutes: minutes of training, instead.
+        until: the time to train up to, instead.
+        changes: of the recipe, by dotted key: ``{"data.batch": 8}``.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: by default the recipe's.
+        start: what to begin from instead of what the recipe names: weights, a run's folder, a
+            model's name, or a light checkpoint.
+        different: photographs, by file name, that only look like a test image.
+        resume: go on from the last checkpoint in ``out``, where there is one.
+        progress: whether to say on stderr how far it is.
+
+    Returns:
+        An Outcome: ``weights``, ``checkpoint``, ``out``, ``step``, and the ``signal`` that stopped
+        it, None where it reached its end.
+
+    Raises:
+        SrevalError: a ValueError, for what can't be meant; a TrainingError or DataError for
+            photographs that can't be trained on.
+
+    Example:
+        >>> import sreval
+        >>> run = sreval.train("srresnet-mse", data="photographs",
+        ...                    profile="smoke")  # doctest: +SKIP
+        >>> up = sreval.upscaler(run.weights)  # doctest: +SKIP
+    """
+    import io
+
+    from sreval.settings import user_path
+    from sreval.training.log import ProgressLine
+    from sreval.training.run import Request
+    from sreval.training.run import train as run_training
+
+    request = Request(
+        name=name,
+        data=[user_path(folder) for folder in _several(data)],
+        out=None if out is None else user_path(out),
+        profile=profile,
+        steps=steps,
+        changes=changes,
+        device=device,
+        precision=precision,
+        start=None if start is None else user_path(start),
+        resume=resume,
+        minutes=minutes,
+        until=until,
+        different=_several(different),
+    )
+    return run_training(request, ProgressLine(None if progress else io.StringIO()))
+
+
+def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
+    """Methods as a plan's texts, and those of them that are objects, by their text."""
+    if isinstance(methods, Mapping):
+        pairs = [(str(name), method) for name, method in methods.items()]
+    else:
+        pairs = [("", method) for method in _several(methods)]
+    texts: list[str] = []
+    own: dict[str, tuple[str, object]] = {}
+    for name, method in pairs:
+        if isinstance(method, str | Path):
+            text = f"{name}={method}" if name else str(method)
+        else:
+            text = name or f"{getattr(method, '__name__', type(method).__name__)}"
+        if text in own:
+            raise UsageError(f"Two methods are called {text!r}.", "Give a dict of name and method.")
+        texts.append(text)
+        if name or text != str(method):
+            own[text] = (name, method)
+    return texts, own
+
+
+def _run(
+    settings: Mapping[str, Any],
+    own: Mapping[str, tuple[str, object]],
+    folder: Path,
+    progress: bool,
+    command: str,
+) -> Results:
+    """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
+    from pydantic import ValidationError
+
+    from sreval.benchmarking.plan import BenchmarkPlan, resolve
+    from sreval.benchmarking.run import asked, run
+    from sreval.config import config_error
+    from sreval.report.collect import with_failures
+    from sreval.upscalers.dependencies import apart
+
+    try:
+        plan = BenchmarkPlan.model_validate(settings)
+    except ValidationError as error:
+        raise config_error("benchmark", error) from None
+    with apart():
+        resolved = resolve(plan, own)
+        with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:
+            outcome = run(resolved, folder, update, command)
+    frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
+    return Results(
+        asked(frame, resolved).reset_index(drop=True),
+        (folder,),
+        computed=outcome.computed,
+        reused=outcome.reused,
+    )
+
+
+@contextmanager
+def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]]:
+    """What a run will do, how far it is, and what its next one could be spared, on stderr."""
+    import click
+
+    from sreval.benchmarking.estimate import estimate
+    from sreval.benchmarking.run import total_images
+    from sreval.images.folders import left_out_note
+    from sreval.progress import progress_line
+
+    notes = [f"{d.name}: {left_out_note(d.left_out)}" for d in resolved.datasets if d.left_out]
+    expected = estimate(resolved, folder)
+    for note in (*notes, str(expected), expected.warning):
+        if note:
+            click.echo(note, err=True)
+    with progress_line(total_images(resolved), "benchmark", "image") as line:
+        yield line.update
+    for method in resolved.methods:
+        if not method.known and method.specification.startswith("python:"):
+            click.echo(
+                f"{method.name} names no files that it reads, so each run computes its images "
+                f"anew. Name them: {method.name}={method.specification},weights=FILE.",
+                err=True,
+            )
+
+
+def _value(
+    hr: UInt8,
+    sr: UInt8,
+    protocol: str | Protocol,
+    metric: str,
+    scale: int,
+    device: str = "cpu",
+) -> float:
+    """One score of one pair. Raises ArrayError with the reason where there is none."""
+    from sreval.devices import pick_device
+    from sreval.metrics import scorer
+
+    if metric != "psnr":  # which needs no torch
+        device = pick_device(device)
+    with _arrays():
+        (one,) = scorer.score(hr, sr, [_protocol(protocol)], [metric], _scale(scale), device)
+    if math.isnan(one.value):
+        raise ArrayError(one.note, one.remedy)
+    return one.value
+
+
+@contextmanager
+def _arrays() -> Iterator[None]:
+    """What is said of image files is said of arrays, too, as the ValueError that it is there."""
+    try:
+        yield
+    except ImageError as error:
+        raise ArrayError(error.message, error.remedy) from None
+
+
+def _protocol(given: str | Protocol) -> Protocol:
+    from sreval.metrics.protocol import Protocol, get_protocol
+
+    return given if isinstance(given, Protocol) else get_protocol(str(given))
+
+
+def _scale(scale: int) -> int:
+    from sreval.images.resize import require_scale
+
+    require_scale(scale)
+    return int(scale)
+
+
+def _several(given: Any) -> list[Any]:
+    """What may be named alone or in a list."""
+    alone = isinstance(given, str) or not isinstance(given, Iterable)
+    return [given] if alone else list(given)
+
+
 # Votes and studies
+
+AnalysisName = Literal[
+    "mos",
+    "stimuli",
+    "compare",
+    "screening",
+    "recovery",
+    "reliability",
+    "retest",
+    "difference",
+    "metrics",
+]
+"""What `Votes.analyse` can do, in this order."""
+
+IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
+"""The intervals of a MOS, by what they speak about; docs/statistics.md compares them."""
+
+Adjustment = Literal["holm", "benjamini-hochberg", "none"]
+"""How the p values of all comparisons on one data set are adjusted."""
+
+VotesLike: TypeAlias = "Votes | pd.DataFrame | Path | str"
+"""Votes that were read, or what `read_votes` reads."""
+
+
+def read_votes(
+    votes: VotesLike,
+    *,
+    scale: str | Scale = "1..5",
+    stimuli: pd.DataFrame | Path | str | None = None,
+    header: bool | None = None,
+    labels: bool | None = None,
+    missing: Collection[object] = (),
+    without: Collection[str] = (),
+    higher_is_better: Collection[str] = (),
+    lower_is_better: Collection[str] = (),
+) -> Votes:
+    """Read and check opinions, whatever form they have.
+
+    ``votes`` is a file or a DataFrame of one of these forms; a frame is read as the file that it
+    could be written to.
+
+    - One row a vote, with the columns rater, image, method, score. The columns dataset, scene,
+      kind, accepted and others of docs/data-dictionary.md are used where they are there.
+    - A matrix: one row a stimulus and one column a rater, empty where no vote was cast.
+      ``stimuli``, a table with a row a stimulus, names the dataset, image, scene and method of
+      the rows. ``header`` and ``labels`` say whether a file's first row and first column hold
+      names, where they might hold votes.
+    - JSON: lists as [method][rater][image], null where no vote was cast.
+    - Mean opinion scores with metrics: the columns image, method, mos, and psnr, ssim, ... This
+      is for ``analyse("metrics")`` alone. ``higher_is_better`` and ``lower_is_better`` name
+      metrics that aren't known by themselves.
+
+    ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
+    ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
+    The votes of the raters ``without`` are kept, but don't count.
+
+    Raises:
+        DataError: a file that can't be read, or is none of these forms.
+        UsageError: an argument that can't be meant, such as an unknown rater.
+        StatisticsError: a vote that isn't on the scale, or is there twice.
+
+    >>> import pandas as pd
+    >>> import sreval
+    >>> frame = pd.DataFrame({
+    ...     "rater": ["ann", "ann", "bob", "bob"], "image": "baboon",
+    ...     "method": ["bicubic", "srgan", "bicubic", "srgan"], "score": [2, 4, 1, 5],
+    ... })
+    >>> sreval.read_votes(frame)
+    <Votes: 4 votes, 2 raters, 1 image, 2 methods>
+    """
+    from sreval.settings import user_path
+    from sreval.statistics.heads import directions
+    from sreval.statistics.reading import is_means, needs_votes, read_ratings
+    from sreval.statistics.votes import Scale, left_out
+
+    if isinstance(votes, Votes):
+        return votes
+    better = directions(_names(higher_is_better), _names(lower_is_better))
+    on = Scale.parse(scale) if isinstance(scale, str) else scale
+    read = read_ratings(
+        user_path(votes) if isinstance(votes, str | Path) else votes,
+        scale=on,
+        stimuli=user_path(stimuli) if isinstance(stimuli, str | Path) else stimuli,
+        header=header,
+        labels=labels,
+        missing=_names(missing),
+    )
+    table, notes, raters = read.table, read.notes, _names(without)
+    where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
+    if not is_means(table):
+        if better:
+            raise UsageError(
+                f"{where} holds votes, so its further columns aren't metrics.",
+                "Leave out --higher-is-better and --lower-is-better; name results by --results.",
+            )
+        return Votes(left_out(table, raters) if raters else table, notes, on)
+    if raters:
+        raise needs_votes("--without")
+    from sreval.report.opinion_metrics import own_metrics
+
+    if others := own_metrics(table, better)[1]:
+        note = (
+            f"{where}: further columns are left alone: {listed(others, 20)}. A metric among them "
+            "is named by --higher-is-better or --lower-is-better."
+        )
+        notes = (*notes, note)
+    return Votes(table, notes, on, better)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Votes:
+    """Checked votes. `read_votes` and `Study.votes` give them.
+
+    Attributes:
+        frame: One row a vote, tidy: the columns rater, image, method, score, dataset, scene,
+            kind, accepted, simulated and others. A vote counts where ``kind`` is "vote" and
+            ``accepted`` is True. Of a table of mean opinion scores: one row a stimulus.
+        notes: What was left alone or taken for granted in reading, a sentence each.
+        scale: The rating scale, with ``low``, ``high`` and ``step``.
+        better: Of the metrics that were named for a table of mean opinion scores: whether a
+            higher value is better.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+    scale: Scale
+    better: Mapping[str, bool] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"<Votes: {self._counts()}>"
+
+    def _counts(self) -> str:
+        """What is there and what counts, in words."""
+        from sreval.statistics.reading import is_means
+        from sreval.statistics.votes import STIMULUS, exclusions
+
+        frame = self.frame
+        if is_means(frame):
+            return f"{_counted(len(frame), 'mean opinion score')}"
+        used = frame[(frame["kind"] == "vote") & frame["accepted"]]
+        sizes = {
+            "vote": len(used),
+            "rater": used["rater"].nunique(),
+            "image": len(used[[*STIMULUS[:2]]].drop_duplicates()),
+            "method": used["method"].nunique(),
+        }
+        said = [_counted(number, what) for what, number in sizes.items()]
+        said += [f"{n} left out ({why})" for why, n in exclusions(frame).items()]
+        return ", ".join(said + (["SIMULATED"] if frame["simulated"].any() else []))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in self.notes)
+        return f"<p>{escape(self._counts())}</p>{self.frame.head().to_html()}{notes}"
+
+    def analyse(
+        self,
+        analyses: AnalysisName | Sequence[AnalysisName] = (),
+        *,
+        unit: Unit = DEFAULT_UNIT,
+        interval: IntervalName | None = None,
+        level: float = 0.95,
+        adjustment: Adjustment = "holm",
+        alpha: float = 0.05,
+        methods: Collection[str] | None = None,
+        reference: str = "hr",
+        results: object = None,
+        protocol: str | None = None,
+        factor: int | None = None,
+    ) -> Analysis:
+        """Analyse the votes: everything they allow, or the ``analyses`` that are named.
+
+        Each analysis fails alone: ``not_done`` says which could not be made, and why. An analysis
+        that is named alone raises its error instead.
+
+        Args:
+            analyses: One name or several of `AnalysisName`; none: all but "stimuli".
+            unit: What varies in intervals and tests: "rater" claims that raters in general would
+                say so of these images, "image" that these raters would say so of images in
+                general. "pooled" takes votes as independent, which they are not.
+            interval: The interval of a MOS; None: the one that claims the same as ``unit``.
+            level: Confidence level of the intervals, between 0 and 1.
+            adjustment: For the p values of all comparisons on one data set.
+            alpha: Level of the tests, between 0 and 1.
+            methods: Those to compare with each other; None: all.
+            reference: The method that is the hidden reference, for "difference".
+            results: Benchmark results of the rated images, for "metrics": what `benchmark`
+                returns, a folder, or a list of these.
+            protocol: Of the results; None: ledig2017 where it was run.
+            factor: The upscaling factor, where the results hold several.
+
+        Raises:
+            UsageError: an unknown name.
+            StatisticsError: a level or alpha outside 0..1; votes that don't allow the one
+                analysis that was named.
+        """
+        from sreval.report.opinions import analyse
+        from sreval.report.sections import INTERVAL_OF, Request
+        from sreval.statistics.arrays import check_level
+
+        check_level(level)
+        if not 0 < alpha < 1:
+            raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
+        if unit not in INTERVAL_OF:
+            raise unknown_name("unit", unit, INTERVAL_OF)
+        said: list[str] = []
+        request = Request(
+            unit=unit,
+            interval=interval or INTERVAL_OF[unit],
+            level=level,
+            adjustment=adjustment,
+            alpha=alpha,
+            scale=self.scale,
+            reference=reference,
+            scores=_scores(results, protocol, factor, said.append),
+            methods=None if methods is None else _names(methods),
+            better=self.better,
+        )
+        names = (analyses,) if isinstance(analyses, str) else tuple(analyses)
+        sections, not_done = analyse(self.frame, names, request)
+        return Analysis(self, sections, not_done, (*self.notes, *said), request)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Analysis:
+    """What an analysis of votes found: tables of figures, and what each of them claims.
+
+    ``print`` shows it as ``sreval opinions`` does; a notebook shows it as HTML.
+
+    Attributes:
+        votes: The votes that were analysed.
+        sections: The tables, each with ``title``, ``frame``, ``notes`` and ``facts``.
+        not_done: Analyses that could not be made, and why.
+        notes: What was left alone or taken for granted in reading the votes and results.
+    """
+
+    votes: Votes
+    sections: Sequence[Section]
+    not_done: Sequence[str]
+    notes: tuple[str, ...]
+    request: Request
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Every figure of the first table, and of those with the same columns, tidy.
+
+        Raises StatisticsError where no analysis could be made.
+        """
+        import pandas as pd
+
+        if not self.sections:
+            raise StatisticsError(" ".join(self.not_done))
+        first = self.sections[0]
+        same = [
+            made.frame
+            for made in self.sections
+            if made.analysis == first.analysis and list(made.frame) == list(first.frame)
+        ]
+        return same[0] if len(same) == 1 else pd.concat(same, ignore_index=True)
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Every figure of every table, tidy, by the table's title."""
+        return {made.title: made.frame for made in self.sections}
+
+    @property
+    def letters(self) -> pd.DataFrame:
+        """The compact letter display of the comparisons: dataset, method, letters.
+
+        Methods of one data set that share a letter weren't shown to differ. A data set on which no
+        test could have been significant has no letters, and no rows.
+        """
+        import pandas as pd
+
+        rows = [
+            (made.facts["dataset"], method, letters)
+            for made in self.sections
+            if isinstance(own := made.facts.get("letters"), dict)
+            for method, letters in own.items()
+        ]
+        return pd.DataFrame(rows, columns=["dataset", "method", "letters"])
+
+    @property
+    def text(self) -> str:
+        """All tables with their notes, as text."""
+        from sreval.report.sections import to_text
+
+        left = "".join(f"Not done: {reason}\n" for reason in self.not_done)
+        return "\n".join([*map(to_text, self.sections), *[left] * bool(left)])
+
+    def records(self) -> dict[str, Any]:
+        """Every figure in full, for JSON: what ``sreval opinions --json`` prints."""
+        from sreval.report.sections import to_records
+        from sreval.statistics.votes import stand_ins
+
+        frame = self.votes.frame
+        return {
+            "notes": list(self.notes),
+            "sections": [to_records(section, self.request.level) for section in self.sections],
+            "not_done": list(self.not_done),
+            "simulated": bool(frame["simulated"].any()),
+            "stand_ins": stand_ins(frame),
+        }
+
+    def write(self, out: Path | str) -> list[str]:
+        """Write all tables (text, CSV) and figures (SVG) to the folder ``out``.
+
+        Returns which figures the votes don't allow, and why.
+        """
+        from sreval.files import write_atomic
+        from sreval.report.opinion_figures import all_figures
+        from sreval.report.records import csv_text
+        from sreval.report.style import save_figure
+        from sreval.settings import user_path
+
+        folder = user_path(out)
+        said = "\n" * bool(self.notes) + "".join(f"{note}\n" for note in self.notes)
+        write_atomic(folder / "opinions.txt", self.text + said)
+        for index, section in enumerate(self.sections, 1):
+            write_atomic(folder / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
+        not_drawn = []
+        for name, figure, why in all_figures(self.votes.frame, self.request):
+            if figure is None:
+                not_drawn.append(f"{name}: {why}")
+            else:
+                save_figure(figure, folder / f"{name}.svg")
+        return not_drawn
+
+    def __repr__(self) -> str:
+        titles = ", ".join(section.title for section in self.sections)
+        return f"<Analysis of {self.votes._counts()}: {titles or 'nothing'}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from sreval.report.sections import to_html
+
+        left = [f"<p>Not done: {escape(reason)}</p>" for reason in self.not_done]
+        notes = [f"<p><small>{escape(note)}</small></p>" for note in self.notes]
+        return "".join([*map(to_html, self.sections), *left, *notes])
+
+
+def mos(
+    votes: VotesLike,
+    *,
+    unit: Unit = DEFAULT_UNIT,
+    interval: IntervalName | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Mean opinion scores of every method on every data set, with confidence intervals.
+
+    A MOS is the mean of the images' mean votes (of all votes with "crowdmos"). ``unit``,
+    ``interval`` and ``level`` are as in `Votes.analyse`. ``votes`` that were not read yet are read
+    on the scale 1..5; use `read_votes` for another.
+
+    Returns a tidy frame, a row a (dataset, method) in the paper's order: ``mos``, ``low``,
+    ``high``, ``sd`` of the votes, ``n_votes``, ``n_raters``, ``n_images``, and what the interval
+    is: ``interval``, ``level``, ``unit``, ``n`` units, ``estimand``, ``warning``. ``low`` and
+    ``high`` are NaN with fewer than three units.
+
+    Raises StatisticsError where no vote counts, and what `read_votes` raises.
+
+    >>> import pandas as pd
+    >>> import sreval
+    >>> frame = pd.DataFrame({
+    ...     "rater": ["ann", "bob", "cid"] * 2, "image": "baboon",
+    ...     "method": ["bicubic"] * 3 + ["srgan"] * 3, "score": [2, 1, 3, 4, 5, 3],
+    ... })
+    >>> found = sreval.mos(frame)
+    >>> found[["method", "mos", "n_raters"]].to_numpy().tolist()
+    [['bicubic', 2.0, 3], ['srgan', 4.0, 3]]
+    """
+    read = read_votes(votes)
+    return read.analyse("mos", unit=unit, interval=interval, level=level).frame
+
+
+def compare(
+    votes: VotesLike,
+    *,
+    unit: Unit = DEFAULT_UNIT,
+    methods: Collection[str] | None = None,
+    adjustment: Adjustment = "holm",
+    alpha: float = 0.05,
+    level: float = 0.95,
+) -> Analysis:
+    """Which methods differ: all pairs, data set by data set.
+
+    Two-sided Wilcoxon signed-rank tests of the units' mean votes, p values adjusted within a data
+    set, with Student's t intervals of the differences and Friedman's test. ``unit`` decides the
+    claim: see `Votes.analyse`.
+
+    Returns an `Analysis`. Its ``frame`` has a row a pair: ``difference`` (first minus second, in
+    points) with ``low`` and ``high``, ``p``, ``p_adjusted``, ``rank_biserial``, ``significant``,
+    and ``too_small`` where no outcome of so few units could be significant. Its ``letters`` say
+    which methods weren't shown to differ.
+
+    Raises UsageError for an unknown unit, method or adjustment, StatisticsError where no data set
+    has votes on two methods, and what `read_votes` raises.
+
+    >>> import pandas as pd
+    >>> import sreval
+    >>> frame = pd.DataFrame([
+    ...     {"rater": f"r{rater}", "image": image, "method": method, "score": score}
+    ...     for rater in range(8) for image in "abc"
+    ...     for method, score in {"bicubic": 2 + rater % 2, "srgan": 4 + rater % 2}.items()
+    ... ])
+    >>> found = sreval.compare(frame)
+    >>> found.frame[["first", "second", "difference", "p", "significant"]].to_numpy().tolist()
+    [['srgan', 'bicubic', 2.0, 0.0078125, True]]
+    >>> found.letters["letters"].to_list()
+    ['a', 'b']
+    """
+    return read_votes(votes).analyse(
+        "compare", unit=unit, methods=methods, adjustment=adjustment, alpha=alpha, level=level
+    )
+
+
+def screen(votes: VotesLike, *, reference: str = "hr") -> Analysis:
+    """What the usual screening rules say of every rater; nobody is left out.
+
+    The rules are those of ITU-R BT.500-15 (A1-2.3.1), the correlation with the other raters of
+    VQEG's tests, and more where the votes hold what they need; docs/statistics.md has them all.
+
+    Returns an `Analysis`. Its ``frame`` has a row a rater, with the figures of every rule and
+    ``rejected_by``. Its other ``frames`` show the MOS with and without whom a rule rejects. To
+    leave raters out, read the votes again: ``read_votes(votes, without=[...])``.
+
+    Raises StatisticsError where no vote counts, and what `read_votes` raises.
+    """
+    return read_votes(votes).analyse("screening", reference=reference)
+
+
+def recover(votes: VotesLike, *, level: float = 0.95) -> Analysis:
+    """The quality of every stimulus, freed from the raters' bias and inconsistency.
+
+    The model of Li et al. 2020, as ITU-T P.910 Annex E states it, and the removal of bias of
+    ITU-T P.913 12.4.
+
+    Returns an `Analysis`. Its ``frame`` has a row a stimulus (``mos``, ``bias_removed``,
+    ``quality`` with intervals); the frame "The raters" of ``frames`` has each rater's bias and
+    inconsistency, in points of the scale.
+
+    Raises StatisticsError where no vote counts, and what `read_votes` raises.
+    """
+    return read_votes(votes).analyse("recovery", level=level)
+
+
+def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
+    """How far the raters agree.
+
+    Intraclass correlation (McGraw and Wong 1996, case 2A), Krippendorff's alpha, split-half
+    correlation, each rater against the rest, and the SOS coefficient.
+
+    Returns an `Analysis` whose ``frame`` has a row a figure: ``figure``, ``value``, ``low``,
+    ``high``, ``about``. Raises StatisticsError where no figure can be had, and what `read_votes`
+    raises.
+    """
+    return read_votes(votes).analyse("reliability", level=level)
+
+
+def power(
+    difference: float | Sequence[float] = (0.1, 0.2, 0.3),
+    *,
+    raters: int | Sequence[int] = (6, 8, 10, 13, 16, 20, 26, 34, 44, 56),
+    images: int | Sequence[int] = (14, 100),
+    unit: Unit = DEFAULT_UNIT,
+    methods: int = 2,
+    comparisons: int | None = None,
+    adjustment: Adjustment = "holm",
+    alpha: float = 0.05,
+    target: float = 0.8,
+    studies: int = STUDIES,
+    seed: int = 0,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> pd.DataFrame:
+    """How many raters and images a difference needs, by simulation from the rater model.
+
+    The power of one two-sided signed-rank test over the ``unit``, among the ``comparisons`` that
+    a study makes (None: all pairs of ``methods``). ``difference`` is the true difference of two
+    methods in points of the scale. ``progress`` is told how many curves of how many are done.
+
+    Returns a tidy frame of simulated figures, a row a (difference, n_images, n_raters): ``power``
+    with its ``standard_error`` and lower limit ``low``; ``raters_needed``, the fewest raters that
+    reach ``target`` for that difference and number of images, NaN where none of ``raters`` does.
+
+    Raises UsageError for more comparisons than the methods have pairs, StatisticsError for
+    numbers that can't be meant.
+
+    >>> import sreval
+    >>> curve = sreval.power(1.0, raters=[6, 12], images=14, studies=50)
+    >>> curve[["n_raters", "raters_needed"]].to_dict("records")
+    [{'n_raters': 6, 'raters_needed': 6}, {'n_raters': 12, 'raters_needed': 6}]
+    """
+    import math
+
+    import pandas as pd
+
+    from sreval.study.planning import power_curve, raters_needed
+
+    differences, counts, sizes = _numbers(difference), _numbers(raters), _numbers(images)
+    for name, given, good in (
+        ("difference", differences, all(one > 0 for one in differences)),
+        ("raters", counts, all(one >= 2 for one in counts)),
+        ("images", sizes, all(one >= 1 for one in sizes)),
+        ("methods", [methods], methods >= 2),
+        ("alpha", [alpha], 0 < alpha < 1),
+        ("target", [target], 0 < target < 1),
+    ):
+        if not (given and good):
+            raise StatisticsError(
+                f"{name} can't be {', '.join(map(str, given)) or 'empty'}.",
+                "Give a difference above 0, 2 raters or more, 1 image or more, 2 methods or more, "
+                "and alpha and target between 0 and 1.",
+            )
+    most = math.comb(methods, 2)
+    if comparisons and comparisons > most:
+        raise UsageError(
+            f"{methods} methods have {most} pairs, fewer than {comparisons} comparisons.",
+            "Name more by --methods, or fewer by --comparisons.",
+        )
+    total, parts = len(differences) * len(sizes), []
+    for one in differences:
+        for size in sizes:
+            parts.append(
+                power_curve(
+                    [one],
+                    counts,
+                    [size],
+                    unit=unit,
+                    comparisons=comparisons or most,
+                    adjustment=adjustment,
+                    alpha=alpha,
+                    studies=studies,
+                    seed=seed,
+                )
+            )
+            progress(len(parts), total)
+    curve = pd.concat(parts, ignore_index=True)
+    needed = raters_needed(curve, target).rename(columns={"n_raters": "raters_needed"})
+    return curve.merge(needed, on=["difference", "n_images"]).assign(target=target)
+
+
+def _names(given: Collection[object]) -> tuple[str, ...]:
+    """Each as text; a single text is one name, not its letters."""
+    return (given,) if isinstance(given, str) else tuple(map(str, given))
+
+
+def _numbers(given: float | Sequence[float]) -> list[Any]:
+    return [given] if isinstance(given, int | float) else list(given)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _result_folders(results: object) -> list[Path]:
+    """The folders of benchmark results: of a path, a Results, or a list of these."""
+    from sreval.settings import user_path
+
+    if results is None:
+        return []
+    if isinstance(results, str | Path):
+        return [user_path(results)]
+    own = getattr(results, "folders", None) or getattr(results, "folder", None)
+    if own is not None:
+        return _result_folders(own)
+    if isinstance(results, Iterable):
+        return [folder for each in results for folder in _result_folders(each)]
+    raise UsageError(
+        f"results can't be {type(results).__name__}.",
+        "Give a folder of results, or what sreval.benchmark returned.",
+    )
+
+
+def _scores(
+    results: object, protocol: str | None, factor: int | None, say: Callable[[str], object]
+) -> pd.DataFrame | None:
+    """The benchmark's scores of one protocol and scale, None without results."""
+    folders = _result_folders(results)
+    if not folders:
+        return None
+    from sreval.report.collect import collect, scored, select
+
+    return scored(select(collect(folders, say), protocol, factor))
+
+
+__all__ += [
+    "Analysis",
+    "Votes",
+    "compare",
+    "mos",
+    "power",
+    "read_votes",
+    "recover",
+    "reliability",
+    "screen",
+]

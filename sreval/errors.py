@@ -38,8 +38,8 @@ class SrevalError(Exception):
         return f"{self.message} {self.remedy}".strip()
 
 
-class UsageError(SrevalError):
-    """The command line or a configuration file asks for something that can't be meant."""
+class UsageError(SrevalError, ValueError):
+    """A call, the command line or a configuration file asks for what can't be meant."""
 
     exit_code = EXIT_USAGE
 
@@ -64,12 +64,17 @@ class TrainingError(SrevalError):
     """A training run that can't begin, go on or be resumed."""
 
 
-class StatisticsError(SrevalError):
+class StatisticsError(SrevalError, ValueError):
     """Numbers from which the asked statistic can't be computed."""
 
 
 class StoreError(SrevalError):
     """A database of votes that can't be reached, read or written, or that refuses something."""
+
+
+def install(extra: str) -> str:
+    """The remedy where packages are missing that only some users need: those of an extra."""
+    return f"Run: pip install 'sreval[{extra}]'"
 
 
 def unforeseen(error: Exception) -> str:
@@ -98,6 +103,14 @@ def listed(names: Sequence[Hashable], most: int = 5) -> str:
     """The first names, and how many more there are."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `3 h 07 min`, `7 min` or `40 s`; never less than `1 s`."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60:02d} min"
+    return f"{minutes} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:

@@ -1,15 +1,17 @@
 """Run by test_bare_machine.py: Python in which only some packages exist, then sreval's work.
 
-Arguments: the packages' modules joined by commas; then a folder of photographs and a folder to
-fill, or what pytest is to be run with.
+Arguments: the packages' modules joined by commas; then what is to be done, and what with: `train`
+or `jobs` with a folder of photographs and a folder to fill, or `pytest` and its arguments.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from pathlib import Path
+from pkgutil import walk_packages
 
 
 class Some(PathFinder):
@@ -28,17 +30,17 @@ class Some(PathFinder):
         return PathFinder.find_spec(fullname, path)
 
 
-def main(names: str, *arguments: str) -> None:
+def main(names: str, what: str, *arguments: str) -> None:
     Some.names = frozenset(names.split(","))
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Some]
-    if "pytest" in Some.names:
+    if what == "pytest":
         import pytest
 
         sys.exit(pytest.main([*arguments]))
-    work(*map(Path, arguments))
+    (train if what == "train" else jobs)(*map(Path, arguments))
 
 
-def work(photographs: Path, out: Path) -> None:
+def train(photographs: Path, out: Path) -> None:
     """Score, train, list and upscale."""
     import sreval.training.run  # noqa: F401
     from sreval.images.io import read_image
@@ -55,6 +57,53 @@ def work(photographs: Path, out: Path) -> None:
     command("train", "srresnet-mse", "--data", photographs, *smoke)
     weights = out / "run" / "weights.safetensors"
     command("upscale", photographs, "--method", weights, "--out", out / "large")
+
+
+STUDY = """
+name = "tiny"
+title = "Tiny"
+instructions = "Look, then rate."
+raters = 1
+seed = 1
+
+[images]
+methods = ["nearest", "bicubic"]
+
+[[images.datasets]]
+name = "photographs"
+
+[order]
+scene_distance = 1
+
+[consent]
+version = "1"
+text = "I agree."
+"""
+
+
+def jobs(photographs: Path, out: Path) -> None:
+    """Import every module there is; then a benchmark, a study by HTTP, and tables of both."""
+    import sreval
+
+    for module in walk_packages(sreval.__path__, "sreval."):
+        if not module.name.startswith(NO_LIBRARY):
+            import_module(module.name)
+    results, study, votes = out / "results", out / "study", out / "votes.sqlite"
+    methods = ["--method", "nearest", "--method", "bicubic"]
+    images = ["--dataset", photographs, "--protocol", "matlab"]
+    command("benchmark", *methods, *images, "--out", results)
+    command("table", results, "--baseline", "nearest")
+    study.mkdir()
+    (study / "study.toml").write_text(STUDY, encoding="utf-8")
+    command("study", "freeze", study, "--results", results)
+    command("study", "check", study)
+    command("study", "simulate", study, "--raters", "1", "--database", votes)
+    command("study", "export", study, "--database", votes, "--out", out / "export")
+    command("opinions", out / "export" / "votes.csv")
+
+
+NO_LIBRARY = ("sreval.__main__", "sreval.site.wsgi", "sreval.store.migrations")
+"""Programs that run when they are imported, and migrations, which Alembic runs."""
 
 
 def command(*args: object) -> None:

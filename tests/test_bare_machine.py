@@ -1,16 +1,23 @@
-"""Training, scoring and upscaling where few packages are installed, as on a rented GPU."""
+"""What can be done where few packages are installed: no extra, or less, as on a rented GPU."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
 import torch
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from sreval.images.io import read_image, write_png
 from sreval.metrics.lpips import TRUNKS
@@ -24,18 +31,18 @@ THEIRS += ["pydantic_core", "annotated_types", "typing_inspection", "lazy_loader
 PYTEST = ["pytest", "_pytest", "py", "pluggy", "iniconfig", "pygments"]
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DEPENDENCIES = [Requirement(text).name for text in PROJECT["dependencies"]]
 
 
 @pytest.mark.slow
 def test_few_packages_are_enough_to_train_score_list_and_upscale(tmp_path: Path) -> None:
-    photographs, out, weights = (tmp_path / name for name in ("photographs", "out", "weights"))
+    out, weights = tmp_path / "out", tmp_path / "weights"
     weights.mkdir()
-    for name in ("astronaut", "chelsea", "coffee", "rocket"):
-        suffix = "jpg" if name == "rocket" else "png"
-        image = read_image(Path(skimage.data.__file__).parent / f"{name}.{suffix}")
-        write_png(photographs / f"{name}.png", np.ascontiguousarray(image[:64, :72]))
+    photographs = save_photographs(tmp_path)
     save_random_alexnet(weights)
-    said = run([], tmp_path, photographs, out, SREVAL_WEIGHTS=str(weights))
+    few = [*PACKAGES, *THEIRS]
+    said = run(few, tmp_path, "train", photographs, out, SREVAL_WEIGHTS=str(weights))
     assert "srresnet-mse" in said
     assert read_image(out / "large" / "coffee.png").shape == (256, 288, 3)
 
@@ -44,15 +51,70 @@ def test_the_tests_of_a_gpu_are_found_there(tmp_path: Path) -> None:
     files = ["tests/training/test_gpu.py", "tests/networks/test_device.py", "tests/test_devices.py"]
     paths = [ROOT / file for file in files]
     alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    said = run(PYTEST, tmp_path, "-q", "--collect-only", *paths, **alone)
+    names = [*PACKAGES, *THEIRS, *PYTEST]
+    said = run(names, tmp_path, "pytest", "-q", "--collect-only", *paths, **alone)
     assert "test_on_a_gpu" in said
 
 
-def run(more: list[str], folder: Path, *arguments: str | Path, **environment: str) -> str:
-    """What bare_machine.py prints; it must end well."""
-    names = ",".join(["sreval", *PACKAGES, *THEIRS, *more])
+@pytest.mark.slow
+def test_the_dependencies_without_any_extra_do_all_three_jobs(tmp_path: Path) -> None:
+    modules = modules_of(with_theirs(DEPENDENCIES))
+    assert {"torch", "pandas", "flask", "mako"} < modules
+    assert not {"imagecodecs", "psycopg", "gunicorn", "pytest", "mypy"} & modules
+    said = run(modules, tmp_path, "jobs", save_photographs(tmp_path), tmp_path)
+    # the table of the benchmark, and that of the votes
+    assert "photographs  PSNR" in said
+    assert "Mean opinion scores" in said
+
+
+def test_each_dependency_is_imported_and_each_import_is_a_dependency() -> None:
+    imported = set()
+    for path in (ROOT / "sreval").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    own = imported - sys.stdlib_module_names - {"sreval"}
+    # an extra, and what Flask is built on
+    assert own - modules_of(DEPENDENCIES) == {"imagecodecs", "werkzeug"}
+    assert [name for name in DEPENDENCIES if not own & modules_of([name])] == []
+
+
+def with_theirs(names: Iterable[str]) -> set[str]:
+    """The distributions that installing these brings here, themselves among them."""
+    found: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = canonicalize_name(ahead.pop())
+        if name in found:
+            continue
+        found.add(name)
+        for text in metadata.requires(name) or ():
+            needed = Requirement(text)
+            if not needed.marker or needed.marker.evaluate({"extra": ""}):
+                ahead.append(needed.name)
+    return found
+
+
+def modules_of(distributions: Iterable[str]) -> set[str]:
+    """What can be imported of them."""
+    wanted = {canonicalize_name(name) for name in distributions}
+    return {module for module, owners in installed().items() if wanted & owners}
+
+
+@cache
+def installed() -> dict[str, set[str]]:
+    """The distributions that each module here comes from."""
+    found = metadata.packages_distributions()
+    return {module: set(map(canonicalize_name, owners)) for module, owners in found.items()}
+
+
+def run(names: Iterable[str], folder: Path, *arguments: str | Path, **environment: str) -> str:
+    """What bare_machine.py prints where the modules ``names`` exist; it must end well."""
+    names = ["sreval", *names]
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "bare_machine.py", names, *arguments],
+        [sys.executable, ROOT / "tests" / "bare_machine.py", ",".join(names), *arguments],
         capture_output=True,
         text=True,
         env={
@@ -68,6 +130,15 @@ def run(more: list[str], folder: Path, *arguments: str | Path, **environment: st
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def save_photographs(folder: Path) -> Path:
+    """A folder of four, 72x64 pixels each."""
+    for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"):
+        path = Path(skimage.data.__file__).parent / name
+        part = np.ascontiguousarray(read_image(path)[:64, :72])
+        write_png(folder / "photographs" / f"{path.stem}.png", part)
+    return folder / "photographs"
 
 
 def save_random_alexnet(folder: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.run import run
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.run import run
 from sreval.report import paper
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]

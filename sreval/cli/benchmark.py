@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 
-from sreval.cli.output import print_json, progress_line, use_colour, warn
-from sreval.config import config_error, read_toml
+from sreval.cli.output import print_json, use_colour, warn
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
+
+if TYPE_CHECKING:
+    from sreval.api import Results
 
 
 @click.command(
@@ -51,21 +51,14 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     interrupted or killed goes on where it stopped. Exits with 3 when some images failed, with
     1 when all did.
     """
-    from sreval.benchmark.plan import resolve
-    from sreval.benchmark.run import run, total_images
-    from sreval.images.folders import left_out_note
+    from sreval import api
 
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:
         raise UsageError("No results folder is given.", "Add --out FOLDER.")
-    resolved = resolve(wanted)
-    for dataset in resolved.datasets:
-        if dataset.left_out:
-            click.echo(f"{dataset.name}: {left_out_note(dataset.left_out)}", err=True)
     command = shlex.join(["sreval", *sys.argv[1:]])
     try:
-        with progress_line(total_images(resolved), "benchmark", "image") as line:
-            outcome = run(resolved, wanted.out, line.update, command)
+        results = api.benchmark(**dict(wanted), command=command)
     except KeyboardInterrupt:
         click.echo(
             f"Interrupted. What is finished is kept in {wanted.out}; "
@@ -73,22 +66,19 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
             err=True,
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
-    for method in resolved.methods:
-        if not method.known:
-            warn(
-                f"{method.name} names no files that it reads, so each run computes its images "
-                f"anew. Name them: {method.name}={method.specification},weights=FILE."
-            )
-    _summary(outcome, resolved, wanted.out, as_json)
-    if outcome.asked["value"].notna().sum() == 0:
+    _summary(results, wanted.protocols[0], as_json)
+    if results.frame["value"].isna().all():
         raise SystemExit(EXIT_FAILED)
-    if outcome.failures or outcome.asked["value"].isna().any():
+    if results.frame["value"].isna().any():
         raise SystemExit(EXIT_PARTIAL)
 
 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     """The plan file with what the command line says put over it."""
-    from sreval.benchmark.plan import BenchmarkPlan
+    from pydantic import ValidationError
+
+    from sreval.benchmarking.plan import BenchmarkPlan
+    from sreval.config import config_error, read_toml
 
     options = {key: value for key, value in given.items() if value not in (None, ())}
     options = {key: list(v) if isinstance(v, tuple) else v for key, v in options.items()}
@@ -104,47 +94,35 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
         raise config_error(str(path or "the command line"), error) from None
 
 
-def _summary(outcome: Any, resolved: Any, out: Path, as_json: bool) -> None:
-    from sreval.benchmark.results import missing_notes
+def _summary(results: Results, protocol: str, as_json: bool) -> None:
+    from sreval.benchmarking.results import missing_notes, read_frame
+    from sreval.report.collect import scored
+    from sreval.report.worst import worst_text
 
-    missing = missing_notes(outcome.asked)
+    missing = missing_notes(scored(results.frame))
+    failures = results.failures.to_dict("records")
     if as_json:
         print_json(
             {
-                "out": str(out),
-                "values": len(outcome.frame),
-                "images_computed": outcome.computed,
-                "images_reused": outcome.reused,
-                "failures": [asdict(failure) for failure in outcome.failures],
+                "out": str(results.folder),
+                "values": len(read_frame(results.folder)),
+                "images_computed": results.computed,
+                "images_reused": results.reused,
+                "failures": failures,
                 "missing": missing,
             }
         )
         return
-    for failure in outcome.failures:
-        click.echo(
-            f"failed: {failure.dataset}/{failure.image}, {failure.method}: {failure.reason}",
-            err=True,
-        )
+    for one in failures:
+        warn(f"failed: {one['dataset']}/{one['image']}, {one['method']}: {one['reason']}")
     for note in missing:
-        click.echo(note, err=True)
-    first = outcome.asked["protocol"] == resolved.protocols[0].name
-    if outcome.asked.loc[first, "value"].notna().any():
-        _print_table(outcome.asked, resolved, out)
-    click.echo(
-        f"{outcome.computed} images computed, {outcome.reused} taken over, "
-        f"{len(outcome.failures)} failed.",
-        err=True,
+        warn(note)
+    first = results.frame["protocol"] == protocol
+    if results.frame.loc[first, "value"].notna().any():
+        click.echo(results.table(protocol=protocol).render("text", colour=use_colour()))
+        if worst := worst_text(results.worst(protocol=protocol)):
+            click.echo(worst + "\n")
+    warn(
+        f"{results.computed} images computed, {results.reused} taken over, {len(failures)} failed."
     )
-    click.echo(str(out))
-
-
-def _print_table(rows: Any, resolved: Any, out: Path) -> None:
-    """The table of what this run asked for, its failures included."""
-    from sreval.benchmark.run import asked
-    from sreval.report.collect import select, with_failures
-    from sreval.report.render import to_text
-    from sreval.report.tables import build_table
-
-    frame = asked(with_failures(rows, [out]), resolved)
-    frame = select(frame, resolved.protocols[0].name, resolved.plan.scale)
-    click.echo(to_text(build_table(frame), use_colour()))
+    click.echo(str(results.folder))

@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from sreval import settings
-from sreval.benchmark.pairs import read_pair
+from sreval.benchmarking.pairs import read_pair
 from sreval.cli.output import columns, print_json, progress_line
 from sreval.errors import (
     EXIT_FAILED,
@@ -24,7 +24,7 @@ from sreval.images.datasets import Dataset, Item, by_stem, open_dataset, publish
 from sreval.images.fetch import BSDS500, SELFEXSR, fetch
 from sreval.images.folders import left_out, left_out_note
 from sreval.images.io import read_image, write_png
-from sreval.images.known import KNOWN, KnownFile, best_copy, files_at, known_name, locate
+from sreval.images.known import KNOWN, best_copy, files_at, known_name, locate
 from sreval.images.resize import crop_to_multiple, downscale, require_scale
 
 TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
@@ -114,16 +114,7 @@ def _fetch_set(name: str, scales: tuple[int, ...], folder: Path, mirror: str | N
         err=True,
     )
     with progress_line(total, name, "B") as line:
-
-        def progress(file: KnownFile) -> None:
-            line.update(file.size)
-            stand.append(file)
-            # a line in a pipe can't be written over, so there are ten of them
-            if line.disable and len(stand) % max(1, len(files) // 10) == 0:
-                click.echo(f"{name}: {len(stand)} of {len(files)} files", err=True)
-
-        stand: list[KnownFile] = []
-        brought = fetch(files, folder, mirror, progress)
+        brought = fetch(files, folder, mirror, lambda file: line.update(file.size))
     click.echo(f"{name}: {brought} fetched, {len(files) - brought} were there.", err=True)
 
 

@@ -38,8 +38,8 @@ def demo(out: Path, serve: bool) -> None:
 
 def _scored(out: Path) -> Path:
     """Benchmark, tables on the terminal, and the page's path."""
-    from sreval.benchmark.plan import BenchmarkPlan, resolve
-    from sreval.benchmark.run import run, total_images
+    from sreval.benchmarking.plan import BenchmarkPlan, resolve
+    from sreval.benchmarking.run import run, total_images
     from sreval.metrics.protocol import PROTOCOLS
     from sreval.report.collect import collect, select
     from sreval.report.page import results_page

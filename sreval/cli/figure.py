@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,13 +19,11 @@ from sreval.cli.ratings import (
     load_opinions,
     load_scores,
 )
-from sreval.report.collect import collect, select
-from sreval.report.figures import comparison_figure, parse_region, scores_figure
-from sreval.report.opinion_figures import KINDS, opinion_figure
-from sreval.report.sections import INTERVAL_OF, Request
-from sreval.report.style import save_figure
-from sreval.report.training_figures import require_one_recipe, training_figure
-from sreval.statistics.comparison import Unit
+from sreval.report.choices import FIGURES
+from sreval.statistics.units import INTERVAL_OF
+
+if TYPE_CHECKING:
+    from sreval.statistics.units import Unit
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 OUT = click.option(
@@ -47,7 +46,9 @@ def figure() -> None:
 )
 @FOLDERS
 @click.option("--dataset", required=True, help="The data set of the image.")
-@click.option("--image", required=True, help="The image, by its name in the results.")
+@click.option(
+    "--image", required=True, help="The image, by its name in the results or its common name."
+)
 @click.option("--method", "methods", multiple=True, help="Default: all.")
 @click.option("--region", help="X,Y,WIDTH,HEIGHT in HR pixels; default: where methods err most.")
 @PROTOCOL
@@ -64,10 +65,17 @@ def comparison(
     out: Path,
 ) -> None:
     """One region of one image under every method, enlarged by pixel repetition."""
-    frame = select(collect(folders, warn), protocol, scale)
-    chosen = parse_region(region) if region else None
-    save_figure(comparison_figure(frame, dataset, image, methods, chosen), out)
-    click.echo(str(out))
+    _draw(
+        folders,
+        "comparison",
+        out,
+        dataset=dataset,
+        image=image,
+        methods=methods,
+        region=region,
+        protocol=protocol,
+        scale=scale,
+    )
 
 
 @figure.command(
@@ -88,8 +96,19 @@ def scores(
     out: Path,
 ) -> None:
     """Every image's score under every method."""
-    frame = select(collect(folders, warn), protocol, scale)
-    save_figure(scores_figure(frame, dataset, metric), out)
+    _draw(folders, "scores", out, dataset=dataset, metric=metric, protocol=protocol, scale=scale)
+
+
+def _draw(
+    folders: tuple[Path, ...], kind: Literal["comparison", "scores"], out: Path, **chosen: Any
+) -> None:
+    from sreval import api
+    from sreval.report.style import save_figure
+
+    results = api.read_results(folders)
+    for note in results.notes:
+        warn(note)
+    save_figure(results.figure(kind, **chosen), out)
     click.echo(str(out))
 
 
@@ -97,7 +116,7 @@ def scores(
     epilog="Example: sreval figure opinions votes.csv --kind scores --dataset BSD100 --out s.pdf"
 )
 @RATINGS
-@click.option("--kind", required=True, type=click.Choice(list(KINDS)), help="What to show.")
+@click.option("--kind", required=True, type=click.Choice(FIGURES), help="What to show.")
 @click.option("--dataset", help="Needed where the votes are on several, but for raters, metrics.")
 @UNIT
 @form_options
@@ -126,6 +145,10 @@ def opinions(
     out: Path,
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
+    from sreval.report.opinion_figures import opinion_figure
+    from sreval.report.sections import Request
+    from sreval.report.style import save_figure
+
     read, better = load_opinions(ratings, form, without, directions(higher, lower))
     request = Request(
         unit=unit,
@@ -146,6 +169,9 @@ def training(folders: tuple[Path, ...], out: Path) -> None:
 
     Several runs, of one recipe from different seeds, are drawn as their mean and spread.
     """
+    from sreval.report.style import save_figure
+    from sreval.report.training_figures import require_one_recipe, training_figure
+
     require_one_recipe(folders)
     save_figure(training_figure(folders), out)
     click.echo(str(out))

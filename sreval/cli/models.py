@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sreval import content
 from sreval.cli.output import columns, print_json
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
-from sreval.networks.weights import CARD
-from sreval.training.cards import planned_card
-from sreval.training.models import Model, get_model, list_models, verify_model
-from sreval.training.publish import publish, read_run, renew_card, rewrite_card
+
+if TYPE_CHECKING:
+    from sreval.training.models import Model
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -43,6 +42,8 @@ def _facts(model: Model) -> dict[str, Any]:
 @AS_JSON
 def list_command(as_json: bool) -> None:
     """Every model known by name."""
+    from sreval.training.models import list_models
+
     found, broken = list_models()
     for error in broken:
         click.echo(str(error), err=True)
@@ -75,6 +76,8 @@ def _print_table(found: Sequence[Model]) -> None:
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """What one model is and holds."""
+    from sreval.training.models import get_model
+
     facts = _facts(get_model(name))
     if as_json:
         print_json(facts)
@@ -86,6 +89,8 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Check recipes, weights and cards, of all models with weights where none is named."""
+    from sreval.training.models import list_models, verify_model
+
     found, broken = ([], []) if names else list_models()
     chosen = names or tuple(model.name for model in found if model.provenance)
     if not chosen and not broken:
@@ -130,6 +135,9 @@ def card(name: str | None, run: Path | None, renew: bool) -> None:
 
 
 def _renew_cards() -> None:
+    from sreval.training.models import list_models
+    from sreval.training.publish import renew_card
+
     found, broken = list_models()
     for error in broken:
         click.echo(str(error), err=True)
@@ -142,6 +150,11 @@ def _renew_cards() -> None:
 
 
 def _print_or_rewrite(name: str, run: Path | None) -> None:
+    from sreval.networks.weights import CARD
+    from sreval.training.cards import planned_card
+    from sreval.training.models import get_model
+    from sreval.training.publish import read_run, rewrite_card
+
     model = get_model(name)
     path = model.folder / CARD
     if run is not None:
@@ -168,4 +181,6 @@ def publish_command(run: Path, to: Path | None, replace: bool) -> None:
 
     The card is scored on those of Set5, Set14 and BSD100 that are at hand.
     """
+    from sreval.training.publish import publish
+
     click.echo(str(publish(run, to, replace)))

@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sreval.cli.output import columns, print_json
-from sreval.cli.study_run import where
 from sreval.errors import UsageError
-from sreval.store import operators
-from sreval.store.database import Store, open_store
+
+if TYPE_CHECKING:
+    from sreval.store.database import Store
+    from sreval.store.operators import OperatorRow, Role
 
 Command = Callable[..., Any]
 
@@ -48,10 +49,10 @@ def operator() -> None:
 @click.option("--role", type=click.Choice(["owner", "viewer"]), required=True)
 @_of_study
 @_FROM_STDIN
-def add(
-    name: str, role: operators.Role, study: str, database: str | None, password_stdin: bool
-) -> None:
+def add(name: str, role: Role, study: str, database: str | None, password_stdin: bool) -> None:
     """Make an account; its password is asked for twice."""
+    from sreval.store import operators
+
     with _opened(study, database, create=True) as store:
         operators.add(store, name, role, _password(password_stdin))
     click.echo(f"{name} can log in as {role}, under /operator of the site.")
@@ -62,6 +63,8 @@ def add(
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def list_command(study: str, database: str | None, as_json: bool) -> None:
     """Who has an account, and whether it is locked."""
+    from sreval.store import operators
+
     with _opened(study, database) as store:
         found = operators.listing(store)
         now = store.clock()
@@ -78,7 +81,7 @@ def list_command(study: str, database: str | None, as_json: bool) -> None:
     click.echo(columns([["name", "role", "made", "last request (UTC)", "locked"], *rows]))
 
 
-def _plain(row: operators.OperatorRow) -> dict[str, Any]:
+def _plain(row: OperatorRow) -> dict[str, Any]:
     times = {name: value for name, value in asdict(row).items() if isinstance(value, dt.datetime)}
     return asdict(row) | {name: time.isoformat() for name, time in times.items()}
 
@@ -87,7 +90,7 @@ def _minute(time: dt.datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
-def _lock(row: operators.OperatorRow, now: dt.datetime) -> str:
+def _lock(row: OperatorRow, now: dt.datetime) -> str:
     until = row.locked_until
     return f"until {until:%H:%M}" if until and now < until else ""
 
@@ -97,6 +100,8 @@ def _lock(row: operators.OperatorRow, now: dt.datetime) -> str:
 @_of_study
 def remove(name: str, study: str, database: str | None) -> None:
     """Delete an account and end its logins; the audit log keeps the name."""
+    from sreval.store import operators
+
     with _opened(study, database) as store:
         operators.remove(store, name)
     click.echo(f"{name} can't log in any more.")
@@ -108,6 +113,8 @@ def remove(name: str, study: str, database: str | None) -> None:
 @_FROM_STDIN
 def password(name: str, study: str, database: str | None, password_stdin: bool) -> None:
     """Change a password. The account's logins end, and it is unlocked."""
+    from sreval.store import operators
+
     with _opened(study, database) as store:
         operators.set_password(store, name, _password(password_stdin))
     click.echo(f"The password of {name} is changed; who was logged in so must log in again.")
@@ -119,6 +126,8 @@ def _password(from_stdin: bool) -> str:
         return line.removesuffix("\n").removesuffix("\r")
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask for a password.", "Add --password-stdin.")
+    from sreval.store import operators
+
     prompt = f"Password, {operators.SHORTEST} characters or more"
     asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt="Again", err=True)
     return asked
@@ -126,6 +135,9 @@ def _password(from_stdin: bool) -> str:
 
 @contextmanager
 def _opened(study: str, database: str | None, *, create: bool = False) -> Iterator[Store]:
+    from sreval.cli.study_run import where
+    from sreval.store.database import open_store
+
     store = open_store(where(study, database)[1], create=create)
     try:
         yield store

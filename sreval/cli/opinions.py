@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import click
-import pandas as pd
 
-from sreval.cli.output import print_json
+from sreval.api import Adjustment, AnalysisName, IntervalName
+from sreval.cli.output import print_json, warn
 from sreval.cli.ratings import (
     ADJUSTMENT,
     RATINGS,
@@ -15,19 +16,13 @@ from sreval.cli.ratings import (
     WITHOUT,
     Form,
     better_options,
-    directions,
     form_options,
-    load_opinions,
-    load_scores,
+    load,
 )
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
-from sreval.files import write_atomic
-from sreval.report.opinions import ANALYSES, analyse
-from sreval.report.records import csv_text
-from sreval.report.sections import INTERVAL_OF, Request, Section, to_records, to_text
-from sreval.statistics.comparison import Unit
-from sreval.statistics.opinion import INTERVALS
-from sreval.statistics.votes import stand_ins
+
+if TYPE_CHECKING:
+    from sreval.statistics.comparison import Unit
 
 
 @click.command(
@@ -38,13 +33,13 @@ from sreval.statistics.votes import stand_ins
     "--analyse",
     "names",
     multiple=True,
-    type=click.Choice(list(ANALYSES)),
+    type=click.Choice(get_args(AnalysisName)),
     help="May be repeated; default: all but stimuli that the votes allow.",
 )
 @UNIT
 @click.option(
     "--interval",
-    type=click.Choice(list(INTERVALS)),
+    type=click.Choice(get_args(IntervalName)),
     help="Interval of the MOS; default: that of the unit.",
 )
 @click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
@@ -70,11 +65,11 @@ from sreval.statistics.votes import stand_ins
 )
 def opinions(
     ratings: Path,
-    names: tuple[str, ...],
+    names: tuple[AnalysisName, ...],
     unit: Unit,
-    interval: str | None,
+    interval: IntervalName | None,
     level: float,
-    adjustment: str,
+    adjustment: Adjustment,
     reference: str,
     form: Form,
     without: tuple[str, ...],
@@ -93,56 +88,29 @@ def opinions(
     vote that was not cast is an empty cell, null in JSON. A CSV of mean opinion scores with the
     columns image, method, mos and metrics (psnr, ssim, ...) is read too, for --analyse metrics.
     """
-    read, better = load_opinions(ratings, form, without, directions(higher, lower))
-    votes = read.table
-    request = Request(
+    votes = load(ratings, form, without, higher, lower)
+    found = votes.analyse(
+        names,
         unit=unit,
-        interval=interval or INTERVAL_OF[unit],
+        interval=interval,
         level=level,
         adjustment=adjustment,
-        scale=form.scale,
-        better=better,
         reference=reference,
-        scores=load_scores(folders, protocol, factor),
+        results=folders,
+        protocol=protocol,
+        factor=factor,
     )
-    sections, not_done = analyse(votes, names, request)
-    left = "".join(f"Not done: {reason}\n" for reason in not_done)
-    text = "\n".join([*map(to_text, sections), *[left] * bool(left)])
+    for note in found.notes[len(votes.notes) :]:
+        warn(note)
     if as_json:
-        records = [to_records(section, level) for section in sections]
-        marks = {
-            "simulated": bool(votes["simulated"].any()),
-            "stand_ins": stand_ins(votes),
-        }
-        notes = list(read.notes)
-        print_json({"notes": notes, "sections": records, "not_done": not_done, **marks})
+        print_json(found.records())
     else:
-        click.echo(text, nl=False)
+        click.echo(found.text, nl=False)
     if out is not None:
-        said = "\n" * bool(read.notes) + "".join(f"{note}\n" for note in read.notes)
-        for why in _write(out, sections, text + said, votes, request):
+        for why in found.write(out):
             click.echo(f"Not drawn: {why}", err=True)
         click.echo(str(out), err=as_json)
-    if not sections:
+    if not found.sections:
         raise SystemExit(EXIT_FAILED)
-    if (names and not_done) or UNFORESEEN in text:
+    if (names and found.not_done) or UNFORESEEN in found.text:
         raise SystemExit(EXIT_PARTIAL)
-
-
-def _write(
-    out: Path, sections: list[Section], text: str, votes: pd.DataFrame, request: Request
-) -> list[str]:
-    """Tables and figures as files; which figures the votes don't allow, and why."""
-    from sreval.report.opinion_figures import all_figures
-    from sreval.report.style import save_figure
-
-    write_atomic(out / "opinions.txt", text)
-    for index, section in enumerate(sections, 1):
-        write_atomic(out / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
-    not_drawn = []
-    for name, figure, why in all_figures(votes, request):
-        if figure is None:
-            not_drawn.append(f"{name}: {why}")
-        else:
-            save_figure(figure, out / f"{name}.svg")
-    return not_drawn

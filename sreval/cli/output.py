@@ -1,4 +1,4 @@
-"""What commands share in printing: columns, JSON, the one progress line."""
+"""What commands share in printing: columns, JSON, text or a file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
+from sreval.progress import progress_line as progress_line
 
 
 def columns(rows: Sequence[Sequence[object]]) -> str:
@@ -33,19 +33,6 @@ def print_json(content: Any) -> None:
 def warn(text: str) -> None:
     """A line on stderr, so that what is printed can still be read by a program."""
     click.echo(text, err=True)
-
-
-def progress_line(total: int, what: str, unit: str) -> tqdm[Any]:
-    """One line on stderr with rate and remaining time; silent where stderr is no terminal."""
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=unit,
-        disable=None,
-        leave=False,
-        file=sys.stderr,
-        bar_format="{desc}  {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left",
-    )
 
 
 def use_colour() -> bool:

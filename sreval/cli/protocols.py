@@ -6,15 +6,7 @@ from pathlib import Path
 
 import click
 
-from sreval.cli.output import print_json, progress_line, warn
-from sreval.errors import UsageError, unknown_name
-from sreval.report.collect import collect, narrowed
-from sreval.report.protocols import (
-    conventions_text,
-    score_conventions,
-    subjects,
-    summarise_conventions,
-)
+from sreval.cli.output import print_json, warn
 
 
 @click.command(epilog="Example: sreval compare-protocols results --dataset Set5 --method bicubic")
@@ -29,19 +21,13 @@ def compare_protocols(
 
     Nothing here is a result: it shows which tool gives which number on the same images.
     """
-    frame = collect(folders, warn)
-    for column, kind, chosen in (("dataset", "data set", datasets), ("method", "method", methods)):
-        for name in chosen:
-            if name not in set(frame[column]):
-                raise unknown_name(f"{kind} of these results", name, frame[column].unique())
-        if chosen:
-            frame = narrowed(frame, column, chosen)
-    images = subjects(frame)
-    if images.empty:
-        raise UsageError("Nothing is left to compare.", "HR against itself says nothing.")
-    with progress_line(len(images), "scoring", "image") as line:
-        scores = score_conventions(images, line.update)
+    from sreval import api
+
+    results = api.read_results(folders)
+    for note in results.notes:
+        warn(note)
+    found = results.compare_protocols(datasets=datasets, methods=methods)
     if as_json:
-        print_json(scores.to_dict("records"))
+        print_json(found.frame.to_dict("records"))
     else:
-        click.echo(conventions_text(summarise_conventions(scores)), nl=False)
+        click.echo(repr(found))

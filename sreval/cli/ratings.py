@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
-import pandas as pd
 
+from sreval.api import Adjustment, Votes, read_votes
 from sreval.cli.output import warn
-from sreval.errors import StatisticsError, UsageError, listed
-from sreval.report.collect import collect, scored, select
-from sreval.report.opinion_metrics import own_metrics
-from sreval.statistics.cells import identifier, number
-from sreval.statistics.heads import head_key
-from sreval.statistics.multiplicity import ADJUSTMENTS
-from sreval.statistics.reading import (
-    Reading,
-    is_means,
-    needs_votes,
-    read_ratings,
-)
 from sreval.statistics.units import DEFAULT_UNIT
-from sreval.statistics.votes import Scale, without_raters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sreval.statistics.reading import Reading
+    from sreval.statistics.votes import Scale
 
 RATINGS = click.argument("ratings", type=click.Path(path_type=Path))
 WITHOUT = click.option(
@@ -40,7 +33,7 @@ UNIT = click.option(
 )
 ADJUSTMENT = click.option(
     "--adjustment",
-    type=click.Choice(list(ADJUSTMENTS)),
+    type=click.Choice(get_args(Adjustment)),
     default="holm",
     show_default=True,
     help="For the p values of all comparisons on one data set.",
@@ -83,7 +76,7 @@ _FORM = (
 
 @dataclass(frozen=True)
 class Form:
-    """What the command line says of a file of ratings; as in ``read_ratings``."""
+    """What the command line says of a file of ratings; as in ``read_votes``."""
 
     scale: Scale
     stimuli: Path | None
@@ -104,7 +97,9 @@ def form_options(command: Callable[..., None]) -> Callable[..., None]:
         missing: tuple[str, ...],
         **others: Any,
     ) -> None:
-        scale = parse_scale(rating_scale)
+        from sreval.statistics.votes import Scale
+
+        scale = Scale.parse(rating_scale)
         command(form=Form(scale, stimuli, _truth(header), _truth(labels), missing), **others)
 
     decorated: Callable[..., None] = wrapped
@@ -120,113 +115,54 @@ def better_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def directions(higher: Sequence[str], lower: Sequence[str]) -> dict[str, bool]:
     """Of each named metric whether higher is better. Raises UsageError for one named both ways."""
-    both = set(map(head_key, higher)) & set(map(head_key, lower))
-    if both:
-        raise UsageError(
-            f"{listed(sorted(both))} can't be better when higher and when lower.", "Name it once."
-        )
-    return dict.fromkeys(higher, True) | dict.fromkeys(lower, False)
+    from sreval.statistics.heads import directions
+
+    return directions(higher, lower)
 
 
 def _truth(choice: str | None) -> bool | None:
     return None if choice is None else choice == "yes"
 
 
-def parse_scale(text: str) -> Scale:
-    """``LOW..HIGH`` or ``LOW..HIGH/STEP``. Raises UsageError."""
-    ends, slash, step = text.partition("/")
-    low, _, high = ends.partition("..")
-    try:
-        return Scale(_number(low), _number(high), _number(step) if slash else None)
-    except StatisticsError as error:
-        raise UsageError(f"--rating-scale {text}: {error.message}", error.remedy) from None
-    except ValueError:
-        raise UsageError(
-            f"Can't read the scale {text!r}.",
-            "Write LOW..HIGH, such as 1..5, or LOW..HIGH/STEP, such as 1..5/0.5.",
-        ) from None
-
-
-def _number(text: str) -> float:
-    value = number(text)
-    return int(value) if value.is_integer() else value
-
-
-def load_ratings(path: Path, form: Form) -> Reading:
-    """What a file of ratings holds; what was left alone or taken for granted goes to stderr."""
-    found = read_ratings(
+def load(
+    path: Path,
+    form: Form,
+    without: Sequence[str] = (),
+    higher: Sequence[str] = (),
+    lower: Sequence[str] = (),
+) -> Votes:
+    """``read_votes`` of a file; what was left alone or taken for granted goes to stderr."""
+    votes = read_votes(
         path,
         scale=form.scale,
         stimuli=form.stimuli,
         header=form.header,
         labels=form.labels,
         missing=form.missing,
+        without=without,
+        higher_is_better=higher,
+        lower_is_better=lower,
     )
-    for note in found.notes:
+    for note in votes.notes:
         warn(note)
-    return found
-
-
-def left_out(votes: pd.DataFrame, without: Sequence[str]) -> pd.DataFrame:
-    """The checked votes with those of the raters ``without`` marked as not accepted.
-
-    Raises what without_raters raises.
-    """
-    if not without:
-        return votes
-    without_raters(votes, without)
-    excluded = votes["rater"].isin([identifier(rater) for rater in without])
-    reason = votes["reason"] if "reason" in votes else pd.Series(None, votes.index, object)
-    return votes.assign(
-        reason=reason.mask(excluded & votes["accepted"], "left out by name"),
-        accepted=votes["accepted"] & ~excluded,
-    )
-
-
-def load_votes(path: Path, form: Form, without: Sequence[str] = ()) -> pd.DataFrame:
-    """The checked votes of a file for a table, those of ``without`` marked as not accepted.
-
-    Raises what read_ratings and without_raters raise, StatisticsError for a table of means.
-    """
-    table = load_ratings(path, form).table
-    if is_means(table):
-        raise needs_votes(f"{path}: sreval table")
-    return left_out(table, without)
+    return votes
 
 
 def load_opinions(
     path: Path, form: Form, without: Sequence[str], better: Mapping[str, bool]
 ) -> tuple[Reading, Mapping[str, bool]]:
-    """The checked votes of a file, or its table of means with ``better``, its named metrics.
+    """The checked votes of a file, or its table of means with ``better``, its named metrics."""
+    from sreval.statistics.reading import Reading
 
-    What was left alone or taken for granted is in the notes, and goes to stderr.
-
-    Raises what read_ratings and without_raters raise, UsageError for an option on the other kind.
-    """
-    read = load_ratings(path, form)
-    table = read.table
-    if not is_means(table):
-        if better:
-            raise UsageError(
-                f"{path} holds votes, so its further columns aren't metrics.",
-                "Leave out --higher-is-better and --lower-is-better; name results by --results.",
-            )
-        return replace(read, table=left_out(table, without)), better
-    if without:
-        raise needs_votes("--without")
-    others = own_metrics(table, better)[1]
-    if others:
-        note = (
-            f"{path}: further columns are left alone: {listed(others, 20)}. A metric among them "
-            "is named by --higher-is-better or --lower-is-better."
-        )
-        warn(note)
-        read = replace(read, notes=(*read.notes, note))
-    return read, better
+    higher = [name for name, rises in better.items() if rises]
+    votes = load(path, form, without, higher, [name for name in better if name not in higher])
+    return Reading(votes.frame, votes.notes), votes.better
 
 
 def load_scores(
     folders: Sequence[Path], protocol: str | None, scale: int | None = None
 ) -> pd.DataFrame | None:
     """The benchmark's scores of one protocol and scale, None without folders."""
+    from sreval.report.collect import collect, scored, select
+
     return scored(select(collect(folders, warn), protocol, scale)) if folders else None

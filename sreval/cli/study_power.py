@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
+from typing import Literal
 
 import click
-import pandas as pd
 
+from sreval import api
 from sreval.cli.output import print_json, progress_line
 from sreval.cli.ratings import ADJUSTMENT
-from sreval.errors import UsageError
-from sreval.report.power import power_text
-from sreval.statistics.comparison import Unit
-from sreval.study.planning import STUDIES, power_curve, raters_needed
+from sreval.statistics.units import STUDIES
 
 
 @click.command(epilog="Example: sreval study power --difference 0.2 --images 100 --raters 26")
@@ -69,10 +66,10 @@ def power(
     differences: tuple[float, ...],
     raters: tuple[int, ...],
     images: tuple[int, ...],
-    unit: str,
+    unit: Literal["rater", "image"],
     methods: int,
     comparisons: int | None,
-    adjustment: str,
+    adjustment: api.Adjustment,
     alpha: float,
     target: float,
     studies: int,
@@ -84,34 +81,27 @@ def power(
     The power of one two-sided signed-rank test over the unit, among all that the study makes, and
     the fewest raters that reach the target.
     """
-    most = math.comb(methods, 2)
-    if comparisons and comparisons > most:
-        raise UsageError(
-            f"{methods} methods have {most} pairs, fewer than {comparisons} comparisons.",
-            "Name more by --methods, or fewer by --comparisons.",
-        )
-    chosen: Unit = "image" if unit == "image" else "rater"
     with progress_line(len(differences) * len(images), "simulating", "curve") as line:
-        parts = []
-        for difference in differences:
-            for count in images:
-                made = power_curve(
-                    [difference],
-                    raters,
-                    [count],
-                    unit=chosen,
-                    comparisons=comparisons or most,
-                    adjustment=adjustment,
-                    alpha=alpha,
-                    studies=studies,
-                    seed=seed,
-                )
-                parts.append(made)
-                line.update()
-    curve = pd.concat(parts, ignore_index=True)
-    needed = raters_needed(curve, target)
+        curve = api.power(
+            differences,
+            raters=raters,
+            images=images,
+            unit=unit,
+            methods=methods,
+            comparisons=comparisons,
+            adjustment=adjustment,
+            alpha=alpha,
+            target=target,
+            studies=studies,
+            seed=seed,
+            progress=lambda done, total: line.update(),
+        )
+    needed = curve[["difference", "n_images", "raters_needed"]].drop_duplicates(ignore_index=True)
+    needed = needed.rename(columns={"raters_needed": "n_raters"})
     if as_json:
-        frames = {"curve": curve, "raters_needed": needed}
+        frames = {"curve": curve.drop(columns=["raters_needed", "target"]), "raters_needed": needed}
         print_json({k: json.loads(f.to_json(orient="records")) for k, f in frames.items()})
         return
+    from sreval.report.power import power_text
+
     click.echo(power_text(curve, needed, target), nl=False)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from sreval.cli.output import put, use_colour
-from sreval.cli.ratings import WITHOUT, Form, form_options, load_votes
-from sreval.content import find
-from sreval.files import write_atomic
-from sreval.report.collect import collect, select
-from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
-from sreval.report.records import tests_csv
-from sreval.report.render import FORMATS, render
-from sreval.report.study_load import load
-from sreval.report.study_table import scores_of_all, with_studies
-from sreval.report.tables import build_table
-from sreval.statistics.comparison import Unit
+from sreval.cli.ratings import WITHOUT, Form, form_options, load
+from sreval.report.choices import FORMATS
+
+if TYPE_CHECKING:
+    from sreval.statistics.units import Unit
 
 
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
@@ -70,7 +64,7 @@ def table(
     folders: tuple[Path, ...],
     written: str,
     as_json: bool,
-    layout: str,
+    layout: Literal["methods", "losses"],
     protocol: str | None,
     scale: int | None,
     metrics: tuple[str, ...],
@@ -98,37 +92,26 @@ def table(
         raise click.UsageError("--pairs and --baseline can't be had together.")
     if names and ratings is not None:
         raise click.UsageError("--ratings and --study can't be had together.")
-    studies = [load(find("studies", name), database, allow_open=allow_open) for name in names]
-    left_out: list[str] = []
-    frame = select(collect(folders, left_out.append), protocol, scale)
-    notes: list[str] = []
-    if studies:
-        frame, notes = scores_of_all(frame, studies)
-    made = build_table(
-        frame,
-        "losses" if layout == "losses" else "methods",
-        metrics=metrics or None,
+    from sreval import api
+    from sreval.files import write_atomic
+
+    votes = None if ratings is None else load(ratings, form, without)
+    made = api.read_results(folders).table(
         baseline=baseline,
         pairs=pairs,
-        with_paper=with_paper,
+        protocol=protocol,
+        scale=scale,
+        metrics=metrics or None,
+        layout=layout,
+        paper=with_paper,
         level=level,
+        votes=votes,
+        studies=names,
+        unit=unit,
+        database=database,
+        allow_open=allow_open,
     )
-    if ratings is not None:
-        votes = load_votes(ratings, form, without)
-        votes, notes = scored_votes(frame, votes)
-        check_same_stimuli(frame, votes)
-        made = with_mos(
-            made,
-            votes,
-            unit=unit or "rater",
-            baseline=baseline,
-            pairs=pairs,
-            level=level,
-            scale=form.scale,
-        )
-    made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
-    made = replace(made, notes=[*made.notes, *left_out, *notes])
     if tests is not None:
-        write_atomic(tests, tests_csv(made))
+        write_atomic(tests, made.tests_csv())
     written = "json" if as_json else written
-    put(render(made, written, colour=out is None and use_colour()), out)
+    put(made.render(written, colour=out is None and use_colour()), out)

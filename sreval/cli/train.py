@@ -5,15 +5,11 @@ from __future__ import annotations
 import signal
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from sreval.errors import EXIT_INTERRUPTED
-from sreval.memory import keep_freed_memory
-from sreval.training.log import ProgressLine
-from sreval.training.recipe import parse_changes
-from sreval.training.run import Request, resume_command
-from sreval.training.run import train as run_training
 
 
 @click.command(
@@ -82,7 +78,7 @@ def train(
     until: datetime | None,
     changes: tuple[str, ...],
     device: str,
-    precision: str | None,
+    precision: Literal["fp32", "bf16", "fp16"] | None,
     start: Path | None,
     light: bool,
     different: tuple[str, ...],
@@ -94,28 +90,33 @@ def train(
     and resumed: on the same machine, a run of given updates has the weights of one that never
     stopped.
     """
+    from sreval import api
+    from sreval.memory import keep_freed_memory
+    from sreval.training.log import ProgressLine
+    from sreval.training.recipe import parse_changes
+    from sreval.training.run import resume_command
+
     keep_freed_memory()
-    line = ProgressLine()
     settings = parse_changes(changes) | ({"run.light": True} if light else {})
-    request = Request(
+    outcome = api.train(
         name,
-        data,
-        out,
-        profile,
-        steps,
-        settings,
-        device,
-        precision,
-        start,
-        resume,
-        minutes,
-        next_time(until),
-        different,
+        data=data,
+        out=out,
+        profile=profile,
+        steps=steps,
+        minutes=minutes,
+        until=next_time(until),
+        changes=settings,
+        device=device,
+        precision=precision,
+        start=start,
+        different=different,
+        resume=resume,
     )
-    outcome = run_training(request, line)
     if outcome.signal is not None:
+        line = ProgressLine()
         line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
-        line.say(f"To go on: sreval train {resume_command(request, outcome.out)}")
+        line.say(f"To go on: sreval train {resume_command(outcome.request, outcome.out)}")
         code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
         raise SystemExit(code)
     click.echo(str(outcome.weights))

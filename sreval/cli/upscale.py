@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from sreval.cli.output import progress_line
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, ImageError
-from sreval.files import write_error
+from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
 
 
 @click.command(epilog="Example: sreval upscale holiday --method srresnet-mse --out large")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--method", required=True, help="bicubic, nearest, lanczos, or a model.")
+@click.option(
+    "--method",
+    required=True,
+    help="bicubic, nearest, lanczos, a model, or python:package.module:function.",
+)
 @click.option("--scale", default=4, show_default=True, type=click.IntRange(2, 16))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to fill.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
@@ -33,7 +35,7 @@ def upscale(
     scale: int,
     out: Path,
     device: str,
-    precision: str,
+    precision: Literal["fp32", "bf16"],
     replace: bool,
     tile: int,
 ) -> None:
@@ -47,66 +49,10 @@ def upscale(
     16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic, and the colour
     profile is kept. CMYK becomes RGB, two levels become grey.
     """
-    from sreval.devices import pick_device
-    from sreval.upscalers import Running, make_upscaler
-    from sreval.upscalers.pictures import enlarge, read_picture, write_picture
+    from sreval import api
 
-    found = list(dict.fromkeys(path for given in images for path in _pictures(given)))
-    running = Running(pick_device(device), "bf16" if precision == "bf16" else "fp32", tile)
-    upscaler = make_upscaler(method, running)
-    stems = Counter((path.parent, path.stem) for path in found)
-    originals = {path.resolve() for path in found}
-    taken: dict[Path, Path] = {}
-    failed = 0
-    with progress_line(len(found), "upscaling", "image") as line:
-        for path in found:
-            stem = path.name if stems[path.parent, path.stem] > 1 else path.stem
-            target = out / f"{stem}.png"
-            try:
-                _check_target(target, path, taken.setdefault(target, path), originals, replace)
-                write_picture(target, enlarge(read_picture(path), upscaler, scale))
-            except ImageError as error:
-                failed += 1
-                click.echo(str(error), err=True)
-            line.update()
+    made = api.upscaler(method, scale=scale, device=device, precision=precision, tile=tile)
+    written, failed = made.files(images, out, replace=replace)
     click.echo(str(out))
     if failed:
-        raise SystemExit(EXIT_FAILED if failed == len(found) else EXIT_PARTIAL)
-
-
-def _check_target(
-    target: Path, path: Path, first: Path, originals: set[Path], replace: bool
-) -> None:
-    """Raises ImageError where writing ``target`` would lose a picture or a result."""
-    if first != path:
-        raise ImageError(
-            f"{first} and {path} have one name.", "Upscale the second into another folder."
-        )
-    if target.resolve() in originals:
-        raise ImageError(
-            f"{path} would be written over {target}, one of the pictures.",
-            "Give another folder with --out.",
-        )
-    try:
-        there = target.exists()
-    except OSError as error:
-        raise write_error(target, error) from None
-    if there and not replace:
-        raise ImageError(
-            f"{target} is there already; {path} was not enlarged.",
-            "Give another folder with --out, or add --replace.",
-        )
-
-
-def _pictures(given: Path) -> list[Path]:
-    """The file itself, or the images of a folder."""
-    from sreval.images.folders import left_out, left_out_note, list_images
-
-    try:
-        if not given.is_dir():
-            return [given]
-    except OSError as error:
-        raise ImageError(f"Can't read {given}: {error.strerror}.", "Check the path.") from None
-    if others := left_out(given):
-        click.echo(f"{given}: {left_out_note(others)}", err=True)
-    return list_images(given)
+        raise SystemExit(EXIT_PARTIAL if written else EXIT_FAILED)

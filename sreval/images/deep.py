@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sreval.errors import ImageError
+from sreval.errors import ImageError, install
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -31,7 +31,7 @@ def deep_codecs(path: Path) -> ModuleType:
         raise ImageError(
             f"{path} has samples of more than 8 bits, or of an odd number, for which the package "
             "imagecodecs is missing.",
-            "Run `pip install imagecodecs`.",
+            install("16bit"),
         ) from None
     return imagecodecs
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 Border = Literal["replicate", "symmetric"]
+BORDERS: tuple[Border, ...] = get_args(Border)
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
 
@@ -66,7 +68,7 @@ def imresize(
 
 def require_scale(scale: int) -> None:
     """Raises UsageError for a scale that isn't 2 to 16."""
-    if not 2 <= scale <= 16:
+    if not (isinstance(scale, Integral) and 2 <= scale <= 16):
         raise UsageError(f"{scale} is no scale.", "A scale is a whole number from 2 to 16.")
 
 

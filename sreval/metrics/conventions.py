@@ -17,7 +17,6 @@ from sreval.images.luma import bt601, bt601_float, bt601_full_range
 from sreval.images.resize import round_half_away
 from sreval.metrics.protocol import PROTOCOLS, crop
 from sreval.metrics.psnr import psnr
-from sreval.metrics.ssim import WANG_WINDOW, ssim_wang
 
 UInt8 = npt.NDArray[np.uint8]
 Plane = npt.NDArray[Any]
@@ -45,6 +44,8 @@ def _protocol(name: str) -> Callable[[UInt8, UInt8, int], tuple[float, float]]:
 
 def _ssim(reference: Plane, image: Plane) -> float:
     """SSIM of Wang et al. 2004 of planes in 0..255, however dark."""
+    from sreval.metrics.ssim import ssim_wang
+
     return ssim_wang(reference, image, data_range=255)
 
 
@@ -70,6 +71,8 @@ def ssim_uniform(reference: Plane, image: Plane) -> float:
 
 def ssim_reflected(reference: Plane, image: Plane) -> float:
     """SSIM of Wang et al. 2004 with every pixel scored, the border reflected (torchmetrics)."""
+    from sreval.metrics.ssim import WANG_WINDOW
+
     reach = WANG_WINDOW // 2
     a, b = (np.pad(plane, reach, mode="reflect") for plane in (reference, image))
     return _ssim(a, b)

@@ -16,7 +16,6 @@ from sreval.images.arrays import require_image
 from sreval.images.daala import MAX_PIXELS, png2y4m_luma
 from sreval.images.luma import bt601
 from sreval.metrics.psnr import psnr
-from sreval.metrics.ssim import ssim_daala, ssim_wang
 
 UInt8 = npt.NDArray[np.uint8]
 Ssim = Callable[..., float]
@@ -79,6 +78,8 @@ class Protocol:
 
     def ssim(self, reference: UInt8, image: UInt8, device: str = "cpu") -> float:
         """Mean SSIM of two results of ``planes``, the mean over their channels."""
+        from sreval.metrics.ssim import ssim_daala, ssim_wang
+
         function: Ssim = ssim_daala if self.ssim_window == "daala" else ssim_wang
         return float(
             np.mean(

@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import ImageError, unknown_name
 from sreval.images.arrays import as_colour, require_image
-from sreval.metrics.lpips import Net, lpips
 from sreval.metrics.protocol import Protocol, crop
+
+if TYPE_CHECKING:
+    from sreval.metrics.lpips import Net
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -29,7 +32,7 @@ GREY_AS_COLOUR = "Grey is repeated to RGB, whose luma is 16..235 (that of two gr
 
 @dataclass(frozen=True)
 class Score:
-    """One value; where it could not be computed it is NaN and ``note`` says why.
+    """One value; where it could not be computed it is NaN, and ``note`` and ``remedy`` say why.
 
     The note of a value that could be computed says what was done to the pair first.
     """
@@ -38,6 +41,7 @@ class Score:
     metric: str
     value: float
     note: str = ""
+    remedy: str = ""
 
 
 def check_metrics(metrics: Iterable[str]) -> None:
@@ -91,8 +95,9 @@ class Reference:
         with a note.
         """
         check_metrics(metrics)
+        pair = match_modes(self._hr, sr)
         mixed = self._hr.ndim != sr.ndim
-        hr, sr = match_modes(self._hr, sr)
+        hr, sr = pair
         # The crop of LPIPS is the same under every protocol, so each trunk runs once.
         perceptual = cache(lambda net: _attempt(lambda: self._lpips(hr, sr, net)))
         scores = []
@@ -100,13 +105,13 @@ class Reference:
             planes = cache(lambda protocol=protocol: protocol.planes(sr, self._scale))
             for metric in metrics:
                 if net := trunk_of(metric, protocol):
-                    value, note = perceptual(net)
+                    value, note, remedy = perceptual(net)
                 else:
                     fidelity = partial(self._fidelity, metric, protocol, hr.ndim == 3, planes)
-                    value, note = _attempt(fidelity)
+                    value, note, remedy = _attempt(fidelity)
                     if not note and mixed and protocol.luma == "bt601":
                         note = GREY_AS_COLOUR
-                scores.append(Score(protocol.name, metric, value, note))
+                scores.append(Score(protocol.name, metric, value, note, remedy))
         return scores
 
     def _fidelity(
@@ -118,6 +123,8 @@ class Reference:
         return protocol.ssim(reference, image, self._device)
 
     def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
+        from sreval.metrics.lpips import lpips
+
         return lpips(crop(hr, self._scale), crop(sr, self._scale), net, self._device)
 
 
@@ -133,8 +140,8 @@ def score(
     return Reference(hr, scale, device).score(sr, protocols, metrics)
 
 
-def _attempt(compute: Callable[[], float]) -> tuple[float, str]:
+def _attempt(compute: Callable[[], float]) -> tuple[float, str, str]:
     try:
-        return compute(), ""
+        return compute(), "", ""
     except ImageError as error:
-        return math.nan, error.message
+        return math.nan, error.message, error.remedy

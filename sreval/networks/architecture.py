@@ -1,16 +1,16 @@
-"""Networks by name: what a recipe asks for and what a weight file says it holds."""
+"""Networks by name: what a recipe asks for and what a weight file says it holds.
+
+A recipe or a card is read without torch: only `build` imports it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
-from torch import nn
 
-from sreval.networks.drcn import DRCN
-from sreval.networks.espcn import ESPCN
-from sreval.networks.srcnn import SRCNN
-from sreval.networks.srresnet import SRResNet
+if TYPE_CHECKING:
+    from torch import nn
 
 Colour = Literal["rgb", "luma"]
 
@@ -42,6 +42,8 @@ class SRResNetArchitecture(_Architecture):
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
+        from sreval.networks.srresnet import SRResNet
+
         return SRResNet(self.depth, self.skips, self.channels)
 
 
@@ -54,6 +56,8 @@ class SRCNNArchitecture(_Architecture):
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
+        from sreval.networks.srcnn import SRCNN
+
         return SRCNN(self.mapping, self.scale)
 
 
@@ -68,6 +72,8 @@ class ESPCNArchitecture(_Architecture):
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
+        from sreval.networks.espcn import ESPCN
+
         return ESPCN(self.scale)
 
 
@@ -81,6 +87,8 @@ class DRCNArchitecture(_Architecture):
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
+        from sreval.networks.drcn import DRCN
+
         return DRCN(self.recursions, self.channels, self.scale)
 
 

@@ -8,8 +8,9 @@ that its core is what the whole image would give. fp32 is never TF32 here.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Literal, TypeVar, cast
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sreval.devices import exact_fp32
+from sreval.devices import Precision, exact_fp32
 from sreval.networks.architecture import Architecture
 from sreval.networks.bicubic import upscale_bicubic
 from sreval.networks.colour import luma, per_channel, with_luma
 from sreval.networks.packing import packed
 
-Precision = Literal["fp32", "bf16"]
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
 
 _GREY = (0.299, 0.587, 0.114)
@@ -84,10 +84,13 @@ class Inference:
             .to(memory_format=torch.channels_last)
         )
 
-    def upscale(self, images: Sequence[Pixels]) -> list[Pixels]:
+    def upscale(
+        self, images: Sequence[Pixels], told: Callable[[int, int], object] = lambda *_: None
+    ) -> list[Pixels]:
         """Each image (H, W) or (H, W, 3) `scale` times as large, in its own dtype and colour.
 
-        uint8 or uint16; results are rounded half up and clamped. A grey image stays grey.
+        uint8 or uint16; results are rounded half up and clamped. A grey image stays grey. Of each
+        batch `told` gets how many tiles are done and how many there are, from 0 on.
         """
         results: dict[int, Pixels] = {}
         groups: dict[tuple[object, ...], list[int]] = {}
@@ -97,7 +100,7 @@ class Inference:
             for first in range(0, len(places), self.batch):
                 chosen = places[first : first + self.batch]
                 stack = np.stack([images[place] for place in chosen])
-                results.update(zip(chosen, self._stack(stack), strict=True))
+                results.update(zip(chosen, self._stack(stack, told), strict=True))
         return [results[place] for place in range(len(images))]
 
     @torch.inference_mode()
@@ -117,7 +120,9 @@ class Inference:
 
     @torch.inference_mode()
     @exact_fp32()
-    def _stack(self, stack: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def _stack(
+        self, stack: npt.NDArray[np.generic], told: Callable[[int, int], object]
+    ) -> npt.NDArray[np.generic]:
         peak = np.iinfo(str(stack.dtype)).max
         planes = stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
         # torch's support of uint16 is narrow: widen first
@@ -126,9 +131,13 @@ class Inference:
         n, channels, height, width = low.shape
         # rounded part by part: the whole in floats would be what fills the memory
         array = np.empty((n, scale * height, scale * width, channels), stack.dtype)
-        for rows, columns, part in self._parts(low):
+        tile = self.tile or max(height, width)
+        tiles = math.ceil(height / tile) * math.ceil(width / tile)
+        told(0, tiles)
+        for done, (rows, columns, part) in enumerate(self._parts(low), 1):
             large = (part * peak).add_(0.5).floor_().clamp_(0, peak)
             array[:, rows, columns] = large.permute(0, 2, 3, 1).cpu().numpy()
+            told(done, tiles)
         return array[..., 0] if stack.ndim == 3 else array
 
     def _parts(self, low: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:

@@ -68,9 +68,9 @@ class Comparison:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
-    """What a result table says, independent of how it is printed."""
+    """What a result table says, independent of how it is printed; a notebook shows it as HTML."""
 
     title: str
     protocol: str
@@ -81,6 +81,64 @@ class Table:
     with_paper: bool
     notes: list[str] = field(default_factory=list)
     level: float = 0.95
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Every figure with its interval, one row a (data set, metric, method)."""
+        from sreval.report.records import table_frame
+
+        return table_frame(self)
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """Every paired test, one row each; empty without a baseline and without pairs."""
+        from sreval.report.records import tests_frame
+
+        return tests_frame(self)
+
+    def tests_csv(self) -> str:
+        """``tests`` as CSV in which no text can be taken for a formula."""
+        from sreval.report.records import csv_text
+
+        return csv_text(self.tests)
+
+    def render(self, form: str, *, colour: bool = False) -> str:
+        """The table in one of ``choices.FORMATS``; ``colour`` lets text use bold and underline."""
+        from sreval.report.render import render
+
+        return render(self, form, colour=colour)
+
+    def to_text(self) -> str:
+        """Aligned columns, as the command line prints them."""
+        return self.render("text")
+
+    def to_markdown(self) -> str:
+        """A Markdown table as GitHub and Pandoc show it."""
+        return self.render("markdown")
+
+    def to_latex(self) -> str:
+        """A LaTeX table; it needs the package booktabs."""
+        return self.render("latex")
+
+    def to_html(self) -> str:
+        """A page of its own, which needs no other file."""
+        return self.render("html")
+
+    def to_csv(self) -> str:
+        """``frame`` as CSV in which no text can be taken for a formula."""
+        return self.render("csv")
+
+    def to_json(self) -> str:
+        """Figures, tests and notes."""
+        return self.render("json")
+
+    def __repr__(self) -> str:
+        return self.to_text().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from sreval.report.render import to_html_part
+
+        return to_html_part(self)
 
 
 def rank_means(means: pd.Series, metric: str) -> dict[str, int]:

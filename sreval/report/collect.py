@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sreval.benchmark.results import COLUMNS, MANIFEST, read_datasets, read_manifest
-from sreval.benchmark.standing import standing
+from sreval.benchmarking.results import COLUMNS, MANIFEST, read_datasets, read_manifest
+from sreval.benchmarking.standing import standing
 from sreval.errors import DataError, UsageError, unknown_name
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
@@ -25,9 +25,7 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
     """
     frame = standing(folders, say)
     for folder in folders:
-        own = frame[frame["folder"] == str(folder)]
-        if own["value"].isna().all():
-            raise _no_scores(folder, [*own["note"], *_failures(folder)["note"]])
+        require_scores(frame, folder)
     twice = frame[frame.duplicated(_VALUE, keep=False)]
     if not twice.empty:
         first = twice.iloc[0]
@@ -41,6 +39,18 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
     return with_failures(frame, folders)
 
 
+def require_scores(frame: pd.DataFrame, folder: Path) -> None:
+    """Raises DataError, naming the first reason, where ``frame`` has no value of a folder."""
+    own = frame[frame["folder"] == str(folder)]
+    if own["value"].notna().any():
+        return
+    why = next((reason for reason in (*own["note"], *_failures(folder)["note"]) if reason), "")
+    raise DataError(
+        f"{folder} holds no scores{f': {why}' if why else '.'}",
+        "Leave that folder out, or run its benchmark again.",
+    )
+
+
 def with_failures(frame: pd.DataFrame, folders: Sequence[Path]) -> pd.DataFrame:
     """``frame`` with a row for each value that was asked for of an image that a method failed on.
 
@@ -51,7 +61,8 @@ def with_failures(frame: pd.DataFrame, folders: Sequence[Path]) -> pd.DataFrame:
         failed = _failures(folder).assign(folder=str(folder))
         keys = failed[_SUBJECT].itertuples(index=False, name=None)
         left = failed.loc[[key not in there for key in keys], list(frame.columns)]
-        frame = pd.concat([frame, left], ignore_index=True) if len(left) else frame
+        some = [one for one in (frame, left) if len(one)]
+        frame = pd.concat(some, ignore_index=True) if some else frame
     return frame.drop_duplicates(_VALUE, ignore_index=True)
 
 
@@ -168,14 +179,6 @@ def _failures(folder: Path) -> pd.DataFrame:
         for protocol, sha256, metric in asked.get((dataset.name, dataset.scale, method), ())
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _no_scores(folder: Path, reasons: Sequence[str]) -> DataError:
-    why = next((reason for reason in reasons if reason), "")
-    return DataError(
-        f"{folder} holds no scores{f': {why}' if why else '.'}",
-        "Leave that folder out, or run its benchmark again.",
-    )
 
 
 def _refuse_mixed(frame: pd.DataFrame, column: str, what: str) -> None:

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from sreval.errors import DataError, UsageError, unknown_name
 from sreval.images.arrays import as_colour
-from sreval.images.names import composed
+from sreval.images.names import one_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
 from sreval.report.cells import NAMES
@@ -25,6 +25,7 @@ from sreval.report.kept import hr_image, sr_image
 from sreval.report.printing import number
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.report.values import values_of
+from sreval.report.worst import common_names
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -56,7 +57,7 @@ def parse_region(text: str) -> Region:
 
 def comparison_figure(
     frame: pd.DataFrame,
-    dataset: str,
+    dataset: str | None,
     image: str,
     methods: Sequence[str] | None = None,
     region: Region | None = None,
@@ -66,10 +67,13 @@ def comparison_figure(
     At the left the HR image with the region framed; then the region under each method, its
     pixels enlarged by repetition, PSNR and SSIM of the whole image below. Without a region the
     one is taken in which the first method errs most. ``frame`` comes from ``collect.select``.
+    ``image`` is its name in the results or, in a public set, its common name, such as butterfly;
+    ``dataset`` may be None where one data set alone has such an image.
     Raises UsageError for an image, method or region that isn't there, DataError where the HR
     image is no longer at hand or every method failed on it.
     """
-    rows = _rows_of(frame, dataset, image)
+    dataset, image = _found(frame, dataset, image)
+    rows = narrowed(_of_dataset(frame, dataset), "image", [image])
     names = paper.sort_methods(list(rows["method"].unique()))
     for method in methods or ():
         if method not in names:
@@ -154,12 +158,33 @@ def _caption(rows: pd.DataFrame, method: str) -> str:
     return f"{paper.label(method)}\n{' / '.join(shown) or 'no result'}"
 
 
-def _rows_of(frame: pd.DataFrame, dataset: str, image: str) -> pd.DataFrame:
-    rows = _of_dataset(frame, dataset)
-    image = composed(image)
-    if image not in set(rows["image"]):
-        raise unknown_name(f"image of {dataset} in these results", image, rows["image"].unique())
-    return narrowed(rows, "image", [image])
+def _found(frame: pd.DataFrame, dataset: str | None, image: str) -> tuple[str, str]:
+    """The data set and the name in the results of an image that a user named."""
+    datasets = [dataset] if dataset is not None else list(dict.fromkeys(frame["dataset"]))
+    names = {one: _names_of(_of_dataset(frame, one)) for one in datasets}
+    wanted = one_name(image)
+    found = [(one, known[wanted]) for one, known in names.items() if wanted in known]
+    if len(found) > 1:
+        raise UsageError(
+            f"{image} is in {' and '.join(one for one, _ in found)}.", "Name one data set, too."
+        )
+    if not found:
+        where = f"image of {dataset} in these results" if dataset else "image of these results"
+        raise unknown_name(where, image, {name for known in names.values() for name in known})
+    return found[0]
+
+
+def _names_of(rows: pd.DataFrame) -> dict[str, str]:
+    """The images of one data set by every name they go by, in the form of ``one_name``."""
+    common = {one_name(name): image for image, name in common_names(rows).items()}
+    return common | {one_name(image): image for image in rows["image"].unique()}
+
+
+def _only_dataset(frame: pd.DataFrame) -> str:
+    datasets = list(map(str, frame["dataset"].unique()))
+    if len(datasets) > 1:
+        raise UsageError(f"The results are on {' and '.join(datasets)}.", "Name one data set, too.")
+    return datasets[0]
 
 
 def _of_dataset(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -181,15 +206,17 @@ def _worst_region(hr: UInt8, sr: UInt8) -> Region:
 _NAMED_IMAGES = 20
 
 
-def scores_figure(frame: pd.DataFrame, dataset: str, metric: str) -> Figure:
+def scores_figure(frame: pd.DataFrame, dataset: str | None, metric: str) -> Figure:
     """Every image's score under every method, images sorted by the first method's score.
 
-    What can't be drawn, infinite values and methods without a result, is named below. ``frame``
-    comes from ``collect.select``. Raises UsageError for what it doesn't hold, and where no value
-    can be drawn.
+    ``dataset`` may be None where there is only one. What can't be drawn, infinite values and
+    methods without a result, is named below. ``frame`` comes from ``collect.select``. Raises
+    UsageError for what it doesn't hold, and where no value can be drawn.
     """
     if metric not in set(frame["metric"]):
         raise unknown_name("metric of these results", metric, frame["metric"].unique())
+    if dataset is None:
+        dataset = _only_dataset(frame)
     rows = narrowed(_of_dataset(frame, dataset), "metric", [metric])
     asked = values_of(rows, metric, paper.sort_methods(list(rows["method"].unique())))
     wide = asked.replace(np.inf, np.nan)

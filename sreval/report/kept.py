@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sreval.benchmark.results import MANIFEST, Held, place, read_datasets, read_manifest
+from sreval.benchmarking.results import MANIFEST, Held, place, read_datasets, read_manifest
 from sreval.errors import DataError, ImageError, SrevalError
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_hashed

@@ -23,18 +23,17 @@ from sreval.report.cells import (
 )
 from sreval.report.collect import scored
 from sreval.report.sections import (
-    INTERVAL_OF,
     NO_INTERVAL,
     SIMULATED,
     image_notes,
     percent,
     stand_in_note,
 )
-from sreval.statistics.comparison import CLAIMS, Unit, compare_methods
+from sreval.statistics.comparison import CLAIMS, compare_methods
 from sreval.statistics.intervals import LEAST_UNITS
 from sreval.statistics.opinion import mean_of, mos_interval, warning_of
 from sreval.statistics.ratings import Ratings
-from sreval.statistics.units import DEFAULT_UNIT
+from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 
 

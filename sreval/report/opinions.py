@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,8 +12,6 @@ import pandas as pd
 from sreval.errors import attempted, listed, unknown_name
 from sreval.report import paper
 from sreval.report.digits import fixed
-from sreval.report.opinion_metrics import metrics
-from sreval.report.opinion_models import difference, recovery, reliability, retest
 from sreval.report.sections import (
     CORRECTIONS,
     Columns,
@@ -108,6 +107,7 @@ def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
         found = compare_methods(
             votes[votes["dataset"] == dataset],
             unit=request.unit,
+            methods=request.methods,
             adjustment=request.adjustment,
             alpha=request.alpha,
             level=request.level,
@@ -190,7 +190,8 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
     name = f" on {made.dataset}" if made.dataset else ""
     shown = printed(frame, pair_columns(made.level))
     notes += [*filter(None, [made.warning]), *vote_notes(votes)]
-    return Section("compare", f"Which methods differ{name}", frame, shown, notes)
+    facts = {"dataset": made.dataset, "letters": made.letters}
+    return Section("compare", f"Which methods differ{name}", frame, shown, notes, facts)
 
 
 def _friedman(made: Comparison) -> str:
@@ -313,16 +314,29 @@ def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: R
     return Section("screening", title, frame, printed(frame, with_dataset(frame, columns)), notes)
 
 
-ANALYSES: dict[str, Callable[[pd.DataFrame, Request], list[Section]]] = {
+Make = Callable[[pd.DataFrame, Request], list[Section]]
+
+
+def _when_asked(module: str, name: str) -> Make:
+    """An analysis whose module, and what that needs of scipy, is imported when it is asked for."""
+
+    def make(votes: pd.DataFrame, request: Request) -> list[Section]:
+        found: Make = getattr(importlib.import_module(f"sreval.report.{module}"), name)
+        return found(votes, request)
+
+    return make
+
+
+ANALYSES: dict[str, Make] = {
     "mos": mos,
     "stimuli": stimuli,
     "compare": compare,
     "screening": screen,
-    "recovery": recovery,
-    "reliability": reliability,
-    "retest": retest,
-    "difference": difference,
-    "metrics": metrics,
+    **{
+        name: _when_asked("opinion_models", name)
+        for name in ("recovery", "reliability", "retest", "difference")
+    },
+    "metrics": _when_asked("opinion_metrics", "metrics"),
 }
 _UNASKED = [name for name in ANALYSES if name != "stimuli"]
 

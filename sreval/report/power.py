@@ -6,7 +6,8 @@ import pandas as pd
 
 from sreval.report.digits import NONE, fixed
 from sreval.report.sections import CORRECTIONS, Section, to_text
-from sreval.statistics.comparison import CLAIMS, Unit, least_units
+from sreval.statistics.comparison import CLAIMS, least_units
+from sreval.statistics.units import Unit
 
 
 def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:

@@ -3,21 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import ImageError, listed
+from sreval.errors import ImageError, UsageError, listed, unknown_name
 from sreval.metrics.conventions import CONVENTIONS
 from sreval.metrics.scorer import match_modes
+from sreval.progress import progress_line
 from sreval.report import paper
-from sreval.report.collect import scored
+from sreval.report.collect import narrowed, scored
 from sreval.report.digits import fixed
 from sreval.report.kept import hr_image, sr_image
 
 _BLOCK = ["dataset", "scale", "method"]
 """A block of the text: what one mean is over the images of."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Conventions:
+    """The scores of images under every convention that public tools use; it prints as columns.
+
+    ``frame`` is as ``score_conventions`` makes it.
+    """
+
+    frame: pd.DataFrame
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Means over images, and their distance from matlab; see ``summarise_conventions``."""
+        return summarise_conventions(self.frame)
+
+    def __repr__(self) -> str:
+        return conventions_text(self.summary).rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def compare_conventions(
+    frame: pd.DataFrame,
+    datasets: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    progress: bool = False,
+) -> Conventions:
+    """The images of ``collect``'s rows, of some data sets and methods or all, scored anew.
+
+    Raises UsageError for a name that isn't there and where nothing is left, and what
+    ``score_conventions`` raises.
+    """
+    for column, kind, chosen in (("dataset", "data set", datasets), ("method", "method", methods)):
+        for name in chosen:
+            if name not in set(frame[column]):
+                raise unknown_name(f"{kind} of these results", name, frame[column].unique())
+        if chosen:
+            frame = narrowed(frame, column, chosen)
+    images = subjects(frame)
+    if images.empty:
+        raise UsageError("Nothing is left to compare.", "HR against itself says nothing.")
+    if not progress:
+        return Conventions(score_conventions(images))
+    with progress_line(len(images), "scoring", "image") as line:
+        return Conventions(score_conventions(images, line.update))
 
 
 def score_conventions(

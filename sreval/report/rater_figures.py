@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from scipy.interpolate import PchipInterpolator
 
 from sreval.errors import StatisticsError
 from sreval.metrics.scorer import UNITS
@@ -179,7 +179,8 @@ def _metric_panel(
     mapped = fit_mapped("logistic", sign * x, stimuli["mos"].to_numpy(), np.ones((1, x.size)))[0]
     places, first = np.unique(x, return_index=True)
     line = np.linspace(places[0], places[-1], 200)
-    axes.plot(line, PchipInterpolator(places, mapped[first])(line), color="#555555", linewidth=1)
+    curve = scipy.interpolate.PchipInterpolator(places, mapped[first])(line)
+    axes.plot(line, curve, color="#555555", linewidth=1)
     unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
     worse = "" if higher_is_better else ", lower is better"
     axes.set_xlabel(f"{metric_name(metric)}{unit}{worse}")

@@ -43,9 +43,9 @@ _TEST = (
 """The columns of a file of tests, also of one that holds none."""
 
 
-def tests_csv(table: Table) -> str:
-    """Every paired test as tidy CSV, one row each."""
-    return csv_text(pd.DataFrame(comparison_records(table), columns=list(_TEST)))
+def tests_frame(table: Table) -> pd.DataFrame:
+    """Every paired test, one row each."""
+    return pd.DataFrame(comparison_records(table), columns=list(_TEST))
 
 
 def comparison_records(table: Table) -> list[dict[str, Any]]:
@@ -86,10 +86,14 @@ def csv_text(frame: pd.DataFrame) -> str:
     return str(plain.to_csv(index=False, lineterminator="\n"))
 
 
+def table_frame(table: Table) -> pd.DataFrame:
+    """The figures, one row a (data set, metric, method)."""
+    return pd.DataFrame(records(table)).assign(protocol=table.protocol, scale=table.scale)
+
+
 def to_csv(table: Table) -> str:
     """The figures as tidy CSV, one row a (data set, metric, method)."""
-    frame = pd.DataFrame(records(table)).assign(protocol=table.protocol, scale=table.scale)
-    return csv_text(frame)
+    return csv_text(table_frame(table))
 
 
 def to_json(table: Table) -> str:

@@ -6,12 +6,11 @@ from typing import Any
 
 from sreval.report import paper
 from sreval.report.cells import Table
+from sreval.report.choices import FORMATS as FORMATS
 from sreval.report.latex import to_latex
 from sreval.report.pages import render_page
 from sreval.report.printing import Printed, PrintedRow, pad_right, printed_rows
 from sreval.report.records import to_csv, to_json
-
-FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
 
 
 def render(table: Table, form: str, *, colour: bool = False) -> str:
@@ -74,6 +73,11 @@ def _markdown_cell(cell: Printed, row: PrintedRow) -> str:
 def to_html(table: Table) -> str:
     """A self-contained page with the table."""
     return render_page("table.html", title=table.title, tables=[html_table(table)], figures=[])
+
+
+def to_html_part(table: Table) -> str:
+    """The table to stand inside another page, with a style that touches nothing else there."""
+    return render_page("table_part.html", table=html_table(table))
 
 
 def html_table(table: Table) -> dict[str, Any]:

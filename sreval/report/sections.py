@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ import pandas as pd
 from sreval.errors import StatisticsError, attempted
 from sreval.report import paper
 from sreval.report.digits import NONE, fixed
-from sreval.statistics.comparison import Unit
 from sreval.statistics.intervals import LEAST_UNITS
 from sreval.statistics.opinion import mos_table
 from sreval.statistics.reading import is_means
 from sreval.statistics.rules import Rule
-from sreval.statistics.units import DEFAULT_UNIT
+from sreval.statistics.units import DEFAULT_UNIT, Unit
+from sreval.statistics.units import INTERVAL_OF as INTERVAL_OF
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."
@@ -35,8 +36,6 @@ def stand_in_note(methods: Sequence[str]) -> str:
     )
 
 
-INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
-"""The interval of a MOS that makes the claim of a unit."""
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
 
@@ -56,6 +55,8 @@ class Request:
     """By which raters are looked at; None: ``statistics.rules.default_rules``."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
+    methods: Sequence[str] | None = None
+    """Those that are compared with each other; None: all."""
     better: Mapping[str, bool] = field(default_factory=dict)
     """Further metrics among the columns of a table of means, and whether higher is better."""
 
@@ -244,6 +245,36 @@ def to_text(section: Section) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join([*lines, "", *section.notes]) + "\n"
+
+
+def to_html(section: Section) -> str:
+    """The section as a piece of a page: a heading, a table, the notes."""
+    head, *rows = section.shown
+    left = [is_text(cells[1:]) for cells in zip(*section.shown, strict=True)]
+    align = ["left" if flush else "right" for flush in left]
+    return "".join(
+        [
+            f"<h4>{escape(section.title)}</h4>",
+            html_rows(head, rows, align),
+            *(f"<p><small>{escape(note)}</small></p>" for note in section.notes),
+        ]
+    )
+
+
+def html_rows(
+    head: Sequence[object], rows: Sequence[Sequence[object]], align: Sequence[str] | None = None
+) -> str:
+    """An HTML table; ``align`` says of each column how it is set, left without it."""
+    align = align or ["left"] * len(head)
+
+    def row(tag: str, cells: Sequence[object]) -> str:
+        made = (
+            f'<{tag} style="text-align: {how}">{escape(str(cell))}</{tag}>'
+            for cell, how in zip(cells, align, strict=True)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    return f"<table>{row('th', head)}{''.join(row('td', cells) for cells in rows)}</table>"
 
 
 def to_records(section: Section, level: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmark.provenance import code_version
+from sreval.benchmarking.provenance import code_version
 from sreval.errors import attempted
 from sreval.files import sha256_bytes
 from sreval.report import paper

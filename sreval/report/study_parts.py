@@ -11,13 +11,13 @@ import pandas as pd
 from sreval.errors import attempted
 from sreval.report.cells import Table
 from sreval.report.sections import (
-    INTERVAL_OF,
     Columns,
     Request,
     Section,
     printed,
     stand_in_note,
 )
+from sreval.statistics.units import INTERVAL_OF
 from sreval.study.acceptance import rules_of
 from sreval.study.data import StudyData
 

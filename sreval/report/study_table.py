@@ -13,7 +13,7 @@ from sreval.report.cells import Table
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.study_parts import warnings
 from sreval.report.study_scores import scored_opinions, study_rows
-from sreval.statistics.comparison import Unit
+from sreval.statistics.units import Unit
 from sreval.study.data import StudyData
 
 

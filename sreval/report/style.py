@@ -38,10 +38,17 @@ _RC: Any = {
 }
 
 
+class HouseFigure(Figure):
+    """A figure drawn without a display, which a notebook shows all the same."""
+
+    def _repr_png_(self) -> bytes:
+        return figure_bytes(self, "png", dpi=150)
+
+
 def new_figure(width_mm: float, height_mm: float) -> Figure:
     """An empty figure of that size, constrained layout, drawn without a display."""
     mpl.rcParams.update(_RC)
-    return Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
+    return HouseFigure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
 
 
 def look(index: int) -> dict[str, Any]:
@@ -53,7 +60,8 @@ def figure_bytes(figure: Figure, form: str, dpi: int = 300) -> bytes:
     """The figure as a PNG, SVG or PDF file, the same bytes for the same figure."""
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {})
-    figure.savefig(buffer, format=form, dpi=dpi, metadata=metadata)
+    with mpl.rc_context(_RC):
+        figure.savefig(buffer, format=form, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 

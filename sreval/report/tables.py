@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from sreval.benchmark.results import remarks
+from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, unknown_name
 from sreval.metrics.scorer import METRICS, UNITS
 from sreval.report import paper
@@ -34,6 +34,7 @@ from sreval.statistics.intervals import LEAST_UNITS, student_mean
 from sreval.statistics.wilcoxon import signed_rank
 
 Layout = Literal["methods", "losses"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
 def build_table(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats, check_level
@@ -207,7 +207,7 @@ def _difference(
     if error < _PERFECT:
         middle = error = math.nan
     half = float(student_quantile(scenes - 1, level)) * error
-    p = float(2 * stats.t.sf(abs(middle) / error, scenes - 1))
+    p = float(2 * scipy.special.stdtr(scenes - 1, -abs(middle) / error))
     interval = Interval(
         float(values[0]), middle - half, middle + half, level, scenes, "scene",
         f"difference of {statistic}, new scenes", _METHOD,

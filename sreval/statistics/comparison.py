@@ -14,7 +14,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -25,10 +24,9 @@ from sreval.statistics.arrays import Floats
 from sreval.statistics.intervals import Interval, on_scale, student_mean
 from sreval.statistics.multiplicity import Verdict, judge, letters
 from sreval.statistics.units import DEFAULT_UNIT
+from sreval.statistics.units import Unit as Unit
 from sreval.statistics.votes import ACR, Scale, opinions
 from sreval.statistics.wilcoxon import SignedRank, Zeros, least_exact_p, signed_rank
-
-Unit = Literal["rater", "image", "pooled"]
 
 CLAIMS: dict[Unit, str] = {
     "rater": "these images, raters in general",
@@ -216,11 +214,11 @@ def friedman(table: Floats) -> Friedman | None:
     if k < 3 or n < 2:
         return None
     # means of equal votes may differ in the last bit, which must not decide a rank
-    ranks = scipy.stats.rankdata(np.round(complete, 10), axis=1)
+    ranks = pd.DataFrame(np.round(complete, 10)).rank(axis=1).to_numpy()
     spread = float(((ranks - (k + 1) / 2) ** 2).sum())
     between = float(((ranks.sum(axis=0) - n * (k + 1) / 2) ** 2).sum())
     chi_square = (k - 1) * between / spread if spread else 0.0
-    p, least = (float(scipy.stats.chi2.sf(x, k - 1)) for x in (chi_square, n * (k - 1)))
+    p, least = (float(scipy.special.chdtrc(k - 1, x)) for x in (chi_square, n * (k - 1)))
     return Friedman(n, k, chi_square, k - 1, p, least, table.shape[0] - n)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from sreval.errors import DataError, listed
+from sreval.errors import DataError, UsageError, listed
 from sreval.statistics.cells import identifier, plain, with_point
 from sreval.statistics.sheet import Rows, Sheet, refuse_twice
 from sreval.statistics.votes import (
@@ -100,6 +100,16 @@ class Heads:
 def head_key(head: str) -> str:
     """A head in the form in which heads are compared: lower case, ``_`` between words."""
     return re.sub(r"[\s-]+", "_", identifier(head).casefold())
+
+
+def directions(higher: Sequence[str], lower: Sequence[str]) -> dict[str, bool]:
+    """Of each named metric whether higher is better. Raises UsageError for one named both ways."""
+    both = set(map(head_key, higher)) & set(map(head_key, lower))
+    if both:
+        raise UsageError(
+            f"{listed(sorted(both))} can't be better when higher and when lower.", "Name it once."
+        )
+    return dict.fromkeys(higher, True) | dict.fromkeys(lower, False)
 
 
 def _stem(key: str) -> str:

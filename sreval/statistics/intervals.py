@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike
+from scipy import special
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, check_level, vector
@@ -71,7 +71,7 @@ def standard_error(values: Floats) -> float:
 
 def student_quantile(freedom: float | Floats, level: float) -> Floats:
     """The two-sided quantile of Student's t at ``level``, shape as ``freedom``."""
-    return np.asarray(scipy.stats.t.ppf((1 + level) / 2, freedom), dtype=np.float64)
+    return np.asarray(special.stdtrit(freedom, (1 + level) / 2), dtype=np.float64)
 
 
 def category(scale: Scale) -> float:

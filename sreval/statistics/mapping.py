@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
-from scipy import special
+import scipy
 
 from sreval.statistics.arrays import Floats
 
@@ -104,7 +104,7 @@ def _step(
 def _curve(x: Floats, mos: Floats, weights: Floats, at: Floats) -> Floats:
     """The fitted logistic curve at centre ``at[0]`` and log steepness ``at[1]``, shape (B, n)."""
     bounded = _bounded(at)
-    shape = special.expit(np.exp(bounded[1])[:, None] * (x[None, :] - bounded[0][:, None]))
+    shape = scipy.special.expit(np.exp(bounded[1])[:, None] * (x[None, :] - bounded[0][:, None]))
     return _linear(shape, mos, weights)
 
 

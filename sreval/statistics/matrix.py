@@ -24,7 +24,7 @@ from sreval.statistics.heads import (
     families,
     head_key,
 )
-from sreval.statistics.sheet import Rows, Sheet, parse, read_text, refuse_twice
+from sreval.statistics.sheet import Rows, Sheet, Source, read_sheet, refuse_twice
 from sreval.statistics.votes import STIMULUS, Place, row_number
 
 _NO_RATERS = {
@@ -94,7 +94,7 @@ class _Matrix:
         refuse_twice(self.path, labels.values(), "column")
         return labels
 
-    def described(self, stimuli: Path | None) -> pd.DataFrame:
+    def described(self, stimuli: Source | None) -> pd.DataFrame:
         """One row a stimulus: image, method and what else the labels or ``stimuli`` name."""
         columns = {
             name: [identifier(row[place]) for row in self.body]
@@ -124,7 +124,7 @@ class _Matrix:
 def read_matrix(
     sheet: Sheet,
     heads: Heads,
-    stimuli: Path | None,
+    stimuli: Source | None,
     header: bool | None,
     labels: bool | None,
     missing: Sequence[str],
@@ -313,20 +313,20 @@ def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None
         )
 
 
-def _description(stimuli: Path, path: Path, labels: pd.DataFrame) -> pd.DataFrame:
-    """The stimuli of a matrix, by a file of their own; labels of the matrix must not differ."""
-    sheet = parse(stimuli, read_text(stimuli), all_heads())
-    heads = Heads.of(stimuli, [plain(cell) for cell in sheet.rows[0]])
+def _description(stimuli: Source, path: Path, labels: pd.DataFrame) -> pd.DataFrame:
+    """The stimuli of a matrix, by a table of their own; labels of the matrix must not differ."""
+    sheet = read_sheet(stimuli, all_heads())
+    heads = Heads.of(sheet.path, [plain(cell) for cell in sheet.rows[0]])
     if "image" not in heads.names:
         raise DataError(
-            f"{stimuli} has no column 'image'; it has {', '.join(heads.cells)}.",
+            f"{sheet.path} has no column 'image'; it has {', '.join(heads.cells)}.",
             "Name what was rated in columns image, method, dataset, scene.",
         )
     frame, _ = columns_of(sheet, heads, sheet.rows[1:])
     frame = frame[[name for name in DESCRIBING if name in frame]]
     if len(frame) != len(labels):
         raise DataError(
-            f"{stimuli} describes {len(frame)} stimuli, but {path} has {len(labels)} rows of "
+            f"{sheet.path} describes {len(frame)} stimuli, but {path} has {len(labels)} rows of "
             "votes.",
             "Write one row a stimulus, in the order of the matrix.",
         )
@@ -338,7 +338,7 @@ def _description(stimuli: Path, path: Path, labels: pd.DataFrame) -> pd.DataFram
             if one != two and own not in numbers_only:
                 raise DataError(
                     f"{row_number(row).capitalize()} is {one!r} in {path}, but {two!r} in "
-                    f"{stimuli}.",
+                    f"{sheet.path}.",
                     "Bring both into one order.",
                 )
     return frame

@@ -25,7 +25,14 @@ from sreval.statistics.heads import (
 )
 from sreval.statistics.matrix import read_matrix
 from sreval.statistics.nested import read_json, read_nested, sheet_of
-from sreval.statistics.sheet import Sheet, parse, read_text
+from sreval.statistics.sheet import (
+    FRAME,
+    Sheet,
+    Source,
+    parse,
+    read_text,
+    sheet_of_frame,
+)
 from sreval.statistics.votes import (
     ACR,
     FLAGS,
@@ -79,15 +86,15 @@ def needs_votes(what: str) -> StatisticsError:
 
 
 def read_ratings(
-    path: Path | str,
+    source: Source,
     *,
     scale: Scale = ACR,
-    stimuli: Path | None = None,
+    stimuli: Source | None = None,
     header: bool | None = None,
     labels: bool | None = None,
     missing: Sequence[str] = (),
 ) -> Reading:
-    """The checked opinions in a file, whichever form it has.
+    """The checked opinions in a file, or in a frame, whichever form it has.
 
     - Long: a CSV whose first row names rater, image, method and score, or JSON with a list of
       such objects; one row a vote. A row without a score is a vote not cast.
@@ -100,6 +107,9 @@ def read_ratings(
       such [rater][image] lists by method name.
     - Means: a CSV with the columns image and mos, and method, dataset, scene where they differ.
 
+    A frame is read as the CSV file that it could be written to; see ``sheet_of_frame``. Its columns
+    are its first row, so ``header`` can't be given.
+
     CSV is that of RFC 4180, by comma, semicolon or tab, in UTF-8. 0 is a score like any other;
     ``missing`` names what stands for an empty cell or null, in every column but rater, image,
     method, dataset and position; a flag stays a flag.
@@ -107,19 +117,29 @@ def read_ratings(
     Raises DataError for a file that can't be read, is empty, ragged or of another kind;
     UsageError for an option that doesn't go with the form; what check_votes raises, with the file.
     """
-    path = Path(path)
-    text = read_text(path)
     matrix_options = {"--stimuli": stimuli, "--header": header, "--labels": labels}
     given = [name for name, value in matrix_options.items() if value is not None]
-    content = read_json(path, text) if _is_json(path, text) else None
-    if isinstance(content, list) and all(isinstance(row, dict) for row in content):
-        sheet = sheet_of(path, content)
-    elif content is not None:
-        _refuse_options(path, given)
-        cells = read_nested(path, content)
-        return _named(path, lambda: _checked(path, cells, scale, missing))
+    if isinstance(source, pd.DataFrame):
+        if header is not None:
+            raise UsageError(
+                "A DataFrame has columns, so header says nothing.", "Leave it out: header=None."
+            )
+        path, sheet = FRAME, sheet_of_frame(source)
+        header = len(sheet.rows) > len(source)
+        if labels is None and not header and pd.api.types.is_numeric_dtype(source.dtypes.iloc[0]):
+            labels = False  # where nobody named a column, the first is a rater's like the others
     else:
-        sheet = parse(path, text, all_heads())
+        path = Path(source)
+        text = read_text(path)
+        content = read_json(path, text) if _is_json(path, text) else None
+        if isinstance(content, list) and all(isinstance(row, dict) for row in content):
+            sheet = sheet_of(path, content)
+        elif content is not None:
+            _refuse_options(path, given)
+            cells = read_nested(path, content)
+            return _named(path, lambda: _checked(path, cells, scale, missing))
+        else:
+            sheet = parse(path, text, all_heads())
     heads = Heads.of(path, [plain(cell) for cell in sheet.rows[0]])
     form = form_of(path, heads)
     if form != "matrix":

@@ -13,8 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, special
-from scipy.sparse import csgraph
+import scipy
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats, check_level
@@ -112,14 +111,15 @@ class Recovery:
         These cover less than they claim: see ``rater_limits``.
         """
         n, inconsistency = np.bincount(self.of.rater), self.inconsistency
-        tail = (1 - self.level) / 2
+        tails = ((1 - self.level) / 2, (1 + self.level) / 2)
+        low, high = (np.sqrt(n / scipy.special.chdtri(n, tail)) * inconsistency for tail in tails)
         return pd.DataFrame(
             {
                 "bias": self.bias,
                 "bias_half_width": _normal_quantile(self.level) * inconsistency / np.sqrt(n),
                 "inconsistency": inconsistency,
-                "inconsistency_low": np.sqrt(n / special.chdtri(n, tail)) * inconsistency,
-                "inconsistency_high": np.sqrt(n / special.chdtri(n, 1 - tail)) * inconsistency,
+                "inconsistency_low": low,
+                "inconsistency_high": high,
                 "n": n,
             },
             index=_index(self.of.raters),
@@ -146,9 +146,9 @@ class Recovery:
             squares = n * self.inconsistency**2
             half = student_quantile(freedom, self.level) * np.sqrt(squares / freedom / n)
             if n.size >= ENOUGH_RATERS:
-                low = np.sqrt(squares / special.chdtri(freedom, tail))
+                low = np.sqrt(squares / scipy.special.chdtri(freedom, tail))
                 low = np.minimum(low, self.inconsistency)
-                high = np.sqrt(squares / special.chdtri(freedom, 1 - tail))
+                high = np.sqrt(squares / scipy.special.chdtri(freedom, 1 - tail))
         return pd.DataFrame(
             {
                 "bias_low": self.bias - half,
@@ -287,8 +287,8 @@ class _SparseTable:
         self._centred = ratings.score - centre
         shape = (ratings.n_stimuli, ratings.n_raters)
         cells = (ratings.stimulus, ratings.rater)
-        self.scores = sparse.csr_array((self._centred, cells), shape=shape)
-        self._cast = sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+        self.scores = scipy.sparse.csr_array((self._centred, cells), shape=shape)
+        self._cast = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
         self.n_stimulus = np.bincount(ratings.stimulus)
         self.n_rater = np.bincount(ratings.rater)
         self.stimulus_sums = np.bincount(ratings.stimulus, self._centred)
@@ -337,7 +337,8 @@ def _with_residuals(ratings: Ratings) -> tuple[Ratings, dict[str, str]]:
 def _check_connected(ratings: Ratings) -> None:
     size = ratings.n_raters + ratings.n_stimuli
     edges = (np.ones(ratings.score.size), (ratings.rater, ratings.n_raters + ratings.stimulus))
-    parts, _ = csgraph.connected_components(sparse.coo_array(edges, shape=(size, size)), False)
+    votes = scipy.sparse.coo_array(edges, shape=(size, size))
+    parts, _ = scipy.sparse.csgraph.connected_components(votes, False)
     if parts > 1:
         raise StatisticsError(
             f"Raters and stimuli fall into {parts} parts with no vote between them.",
@@ -353,7 +354,7 @@ def _deviation(values: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp]],
 
 def _normal_quantile(level: float) -> float:
     """Two-sided, to five decimals as in the reference implementation: 1.95996 at 95 %."""
-    return round(float(special.ndtri((1 + level) / 2)), 5)
+    return round(float(scipy.special.ndtri((1 + level) / 2)), 5)
 
 
 def _reciprocal(values: Floats) -> Floats:

@@ -184,8 +184,8 @@ def _single_limits(
     freedom = quotient((a * columns + b * error) ** 2, spread, 1)
     if not freedom > 0:
         return math.nan, math.nan
-    lower = float(scipy.stats.f.ppf((1 + level) / 2, n - 1, freedom))
-    upper = float(scipy.stats.f.ppf((1 + level) / 2, freedom, n - 1))
+    lower = float(scipy.special.fdtri(n - 1, freedom, (1 + level) / 2))
+    upper = float(scipy.special.fdtri(freedom, n - 1, (1 + level) / 2))
     rest = k * columns + (k * n - k - n) * error
     low = quotient(n * (rows - lower * error), lower * rest + n * rows, lower * k * n * error)
     high = quotient(n * (upper * rows - error), rest + n * upper * rows, k * n * error)

@@ -1,4 +1,4 @@
-"""Text files of rows and columns: CSV by RFC 4180, by comma, semicolon or tab."""
+"""Tables as rows of text: a CSV file by RFC 4180, by comma, semicolon or tab; a DataFrame."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from sreval.errors import DataError, listed
 
@@ -21,21 +24,31 @@ _LOOKED_AT = 50
 
 Rows = list[list[str]]
 
+Source = Path | str | pd.DataFrame
+"""Where a table is: a file, or a frame at hand."""
+
+FRAME = Path("the DataFrame")
+"""What messages call a table that came as a frame, in the place of its file."""
+
 
 @dataclass(frozen=True)
 class Sheet:
     """``rows`` of one length, as they stand in the file, lines without a cell left out.
 
     ``lines`` are the lines of the file on which they begin, from 1; None where it has no lines.
+    ``labels`` are what a frame calls them.
     """
 
     path: Path
     rows: Rows
     separator: str
     lines: list[int] | None = None
+    labels: list[str] | None = None
 
     def place(self, row: int) -> str:
-        """How messages name a row: by its line, or counted from the head, which is 0."""
+        """How messages name a row: by its line, its label, or counted from the head, which is 0."""
+        if self.labels is not None:
+            return f"row {self.labels[row]}"
         return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
 
 
@@ -103,6 +116,65 @@ def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
                 "Separate them by commas, semicolons or tabs.",
             )
     return Sheet(path, rows, separator, lines)
+
+
+def read_sheet(source: Source, heads: Iterable[str] = ()) -> Sheet:
+    """The rows of a CSV file, or of a frame. Raises as ``read_text`` and ``parse`` do."""
+    if isinstance(source, pd.DataFrame):
+        return sheet_of_frame(source)
+    path = Path(source)
+    return parse(path, read_text(path), heads)
+
+
+def sheet_of_frame(frame: pd.DataFrame) -> Sheet:
+    """A frame as the CSV file that it could be: its heads, then its cells as text.
+
+    What is missing (None, NaN, NaT, NA) is an empty cell. Levels of the index that have a name,
+    and an index of names, are columns before the others; an index of numbers only counts the
+    rows. A frame whose columns were never named, 0..n - 1, has no row of heads.
+
+    Raises DataError for an empty frame and for columns of several levels.
+    """
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise DataError(
+            f"{FRAME} has columns of {frame.columns.nlevels} levels.",
+            "Give each column one name, as frame.columns = [...] does.",
+        )
+    if frame.empty:
+        raise DataError(f"{FRAME} is empty.", "One row a vote, or one row a stimulus, is expected.")
+    heads, columns = [], []
+    for level in range(frame.index.nlevels):
+        index = frame.index.get_level_values(level)
+        if index.name is not None or index.dtype.kind not in "iuf":
+            heads.append("" if index.name is None else str(index.name))
+            columns.append(_texts(index.to_series()))
+    columns += [_texts(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    rows = [list(cells) for cells in zip(*columns, strict=True)]
+    labels = list(map(_text, frame.index))
+    if heads or not unnamed(frame):
+        rows.insert(0, [*heads, *map(_text, frame.columns)])
+        labels.insert(0, "of heads")
+    return Sheet(FRAME, rows, ",", labels=labels)
+
+
+def unnamed(frame: pd.DataFrame) -> bool:
+    """Whether nobody named the columns of a frame: they count from 0."""
+    return isinstance(frame.columns, pd.RangeIndex) and frame.columns.start == 0
+
+
+def _texts(column: pd.Series) -> list[str]:
+    empty = column.isna().to_numpy()
+    return [
+        "" if missing else _text(value)
+        for value, missing in zip(column.to_list(), empty, strict=True)
+    ]
+
+
+def _text(value: object) -> str:
+    """A cell as a file would hold it: 3.0, a float for want of integers with gaps, is 3."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def _rows(path: Path, text: str, separator: str) -> Iterable[tuple[int, list[str]]]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError, unknown_name
+from sreval.errors import StatisticsError, UsageError, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.cells import flag, identifier, number, shown
 
@@ -92,6 +92,21 @@ class Scale:
                 "Name another step, or 0 for a slider.",
             )
 
+    @classmethod
+    def parse(cls, text: str) -> Scale:
+        """The scale that ``LOW..HIGH`` or ``LOW..HIGH/STEP`` names. Raises UsageError."""
+        ends, slash, step = text.partition("/")
+        low, _, high = ends.partition("..")
+        try:
+            return cls(_end(low), _end(high), _end(step) if slash else None)
+        except StatisticsError as error:
+            raise UsageError(f"--rating-scale {text}: {error.message}", error.remedy) from None
+        except ValueError:
+            raise UsageError(
+                f"Can't read the scale {text!r}.",
+                "Write LOW..HIGH, such as 1..5, or LOW..HIGH/STEP, such as 1..5/0.5.",
+            ) from None
+
     def __str__(self) -> str:
         return f"{self.low:g}..{self.high:g}"
 
@@ -126,6 +141,11 @@ class Scale:
 
 ACR = Scale(1, 5)
 """Absolute category rating, 1 bad to 5 excellent (ITU-T P.910 (2008) clause 6.1)."""
+
+
+def _end(text: str) -> float:
+    value = number(text)
+    return int(value) if value.is_integer() else value
 
 
 def row_number(index: int) -> str:
@@ -213,6 +233,19 @@ def without_raters(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
             f"Excluding all {len(present)} raters leaves no vote.", "Use a milder rule."
         )
     return votes[~votes["rater"].isin(excluded)]
+
+
+def left_out(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
+    """Checked votes, those of the named raters marked as not accepted.
+
+    Raises what ``without_raters`` raises.
+    """
+    excluded = ~votes.index.isin(without_raters(votes, raters).index)
+    reason = votes["reason"] if "reason" in votes else pd.Series(None, votes.index, object)
+    return votes.assign(
+        reason=reason.mask(excluded & votes["accepted"], "left out by name"),
+        accepted=votes["accepted"] & ~excluded,
+    )
 
 
 def stand_ins(votes: pd.DataFrame) -> list[str]:

@@ -143,4 +143,4 @@ def _normal_p(ranks: Floats, w_plus: float) -> float:
         return 1.0
     distance = max(0.0, abs(w_plus - float(ranks.sum()) / 2) - 0.5)
     deviation = math.sqrt(float((ranks**2).sum()) / 4)
-    return min(1.0, 2 * float(scipy.stats.norm.sf(distance / deviation)))
+    return min(1.0, 2 * float(scipy.special.ndtr(-distance / deviation)))

@@ -27,7 +27,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import StoreError
+from sreval.errors import StoreError, install
 from sreval.store.failures import BUSY_SECONDS, database_error, schema_error
 from sreval.store.schema import SchemaState, schema_state, to_head
 from sreval.store.urls import parse_url, sqlite_path
@@ -188,7 +188,7 @@ def _engine(url: URL) -> Any:
     except (ImportError, NoSuchModuleError):
         raise StoreError(
             f"The driver of {url.get_backend_name()} is not installed.",
-            "Run: pip install 'sreval[postgres]'",
+            install("postgres"),
         ) from None
     for name, listener in listeners.items():
         event.listen(engine, name, listener)

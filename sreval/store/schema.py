@@ -1,15 +1,18 @@
-"""Migrations: which tables a database has, and how it gets those of this code."""
+"""Migrations: which tables a database has, and how it gets those of this code.
+
+Every command on a database asks whether its tables are current. Alembic, which takes as long to
+import as SQLAlchemy's core, is needed only where tables are changed.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SchemaState = Literal["empty", "current", "older", "newer"]
 
@@ -17,29 +20,29 @@ _LOCK = 0x53524556
 """PostgreSQL's advisory lock that two servers starting at once queue for; any number would do."""
 
 
-def _config(connection: Connection | None = None) -> Config:
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
-def head() -> str:
-    """The revision of this code's tables."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
-
-
 def revisions() -> list[str]:
-    """Every revision, oldest first."""
-    walked = ScriptDirectory.from_config(_config()).walk_revisions()
-    return [script.revision for script in walked][::-1]
+    """Every revision, oldest first: what the files of the migrations begin with."""
+    return sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def revision_of(connection: Connection) -> str | None:
     """The revision of a database's tables, None when no migration ever ran."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
 
 
 def schema_state(connection: Connection) -> SchemaState:
@@ -47,13 +50,16 @@ def schema_state(connection: Connection) -> SchemaState:
     found = revision_of(connection)
     if found is None:
         return "older" if inspect(connection).has_table("study") else "empty"
-    if found == head():
+    known = revisions()
+    if found == known[-1]:
         return "current"
-    return "older" if found in revisions() else "newer"
+    return "older" if found in known else "newer"
 
 
 def to_head(connection: Connection) -> None:
     """Upgrade within the connection's transaction."""
+    from alembic import command
+
     _lock(connection)
     command.upgrade(_config(connection), "head")
 
@@ -63,6 +69,8 @@ def to_revision(connection: Connection, revision: str) -> None:
 
     A downgrade drops what the older tables can't hold.
     """
+    from alembic import command
+
     _lock(connection)
     order = ["base", *revisions()]
     down = order.index(revision) < order.index(revision_of(connection) or "base")

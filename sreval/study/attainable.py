@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import listed
-from sreval.statistics.comparison import Unit, best_outcome, least_units
+from sreval.statistics.comparison import best_outcome, least_units
+from sreval.statistics.units import Unit
 from sreval.statistics.wilcoxon import least_exact_p
 from sreval.study.allot import period, windows
 from sreval.study.design import StudyDesign

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from sreval.benchmark.provenance import code_version
+from sreval.benchmarking.provenance import code_version
 from sreval.errors import DataError, listed
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.study.design import StudyDesign

@@ -12,12 +12,11 @@ import scipy
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
-from sreval.statistics.comparison import CLAIMS, Unit
+from sreval.statistics.comparison import CLAIMS
 from sreval.statistics.multiplicity import ADJUSTMENTS
+from sreval.statistics.units import STUDIES, Unit
 from sreval.statistics.wilcoxon import signed_rank
 from sreval.study.simulate import RaterModel, draw_raters, draw_scores
-
-STUDIES = 500
 
 
 @dataclass(frozen=True)
@@ -100,12 +99,10 @@ def power(
         p = signed_rank(first, second).p
         found += p * (1 if adjustment == "none" else comparisons) < alpha
     share = found / studies
-    binomial = scipy.stats.binomtest(int(found), studies, alternative="greater")
-    limits = binomial.proportion_ci(method="wilson")
     return Power(
         power=share,
         standard_error=math.sqrt(share * (1 - share) / studies),
-        low=float(limits.low),
+        low=_lower_limit(share, studies),
         studies=studies,
         difference=difference,
         n_raters=n_raters,
@@ -169,6 +166,15 @@ def raters_needed(curve: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
         shown = down.loc[(down["low"] >= target).cummin(), "n_raters"]
         rows.append((difference, n_images, shown.min() if len(shown) else math.nan))
     return pd.DataFrame(rows, columns=["difference", "n_images", "n_raters"])
+
+
+def _lower_limit(share: float, n: int) -> float:
+    """Wilson's lower limit of a share of ``n``, 95 % to one side (Wilson 1927, JASA 22(158))."""
+    if share == 0:
+        return 0.0
+    z = float(scipy.special.ndtri(0.95))
+    root = math.sqrt(z**2 / 4 + n * share * (1 - share))
+    return (n * share + z**2 / 2 - z * root) / (n + z**2)
 
 
 def _paired_scores(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats
@@ -213,6 +213,6 @@ def _rounded_mean(model: RaterModel, centre: Floats, sd: Floats) -> Floats:
     """Mean of a normal variable rounded to integers and clipped to the scale."""
     steps = np.arange(model.low, model.high) + 0.5
     safe = np.maximum(sd, 1e-9)
-    above = special.ndtr((centre[..., None] - steps) / safe[..., None])
+    above = scipy.special.ndtr((centre[..., None] - steps) / safe[..., None])
     mean: Floats = model.low + above.sum(axis=-1)
     return mean

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sreval.benchmark.pairs import Pair, read_pair
-from sreval.benchmark.results import place
-from sreval.benchmark.standing import standing
+from sreval.benchmarking.pairs import Pair, read_pair
+from sreval.benchmarking.results import place
+from sreval.benchmarking.standing import standing
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour

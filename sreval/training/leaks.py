@@ -22,7 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+import scipy
 
 from sreval.errors import DataError, UsageError
 from sreval.files import sha256_file
@@ -79,7 +79,7 @@ def _closer_look(first: UInt8, second: UInt8) -> float:
     """How far the detail of one image is that of another in any position: 1 for a copy."""
     side = min(_CLOSER, *first.shape[:2], *second.shape[:2]) // _BLOCKS * _BLOCKS
     ours, theirs = (
-        grid - gaussian_filter(grid, _BLUR)
+        grid - scipy.ndimage.gaussian_filter(grid, _BLUR)
         for grid in (_grid(image, side) for image in (first, second))
     )
     return max(_found_again(ours, view) for view in _views(theirs))

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from sreval.errors import duration
 from sreval.files import write_atomic, write_error
 from sreval.images.io import write_png
 
@@ -113,14 +114,6 @@ class ProgressLine:
         with suppress(OSError):
             self.stream.write(text)
             self.stream.flush()
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `3 h 07 min`, `7 min` or `40 s`."""
-    minutes = round(seconds / 60)
-    if minutes >= 60:
-        return f"{minutes // 60:,} h {minutes % 60:02d} min"
-    return f"{minutes} min" if seconds >= 60 else f"{round(seconds)} s"
 
 
 def _cut(path: Path, step: int) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from sreval import content
 from sreval.devices import pick_device, slow_bf16
-from sreval.errors import TrainingError, UsageError, WeightsError
+from sreval.errors import TrainingError, UsageError, WeightsError, install
 from sreval.files import claim, write_atomic, write_error
 from sreval.networks.weights import Stage, load_model
 from sreval.training.checkpoint import (
@@ -78,6 +78,7 @@ class Outcome:
     weights: Path
     checkpoint: Path
     out: Path
+    request: Request
 
 
 def train(request: Request, line: ProgressLine | None = None) -> Outcome:
@@ -142,6 +143,9 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         if not checkpoints:
             (out / BEST).unlink(missing_ok=True)
         log = Log(out, progress.step, anew=not checkpoints)
+        if log.board is None:
+            missing = "The package tensorboard is missing, so no TensorBoard events are written."
+            line.say(f"{missing} {install('tensorboard')}")
         # with --until, what was packed and loaded meanwhile is not the run's
         seconds = _seconds(request, recipe, progress)
         training = Training(
@@ -152,7 +156,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         finally:
             log.close()
     last = list_checkpoints(out)[-1][1]
-    return Outcome(signal, progress.step, out / "weights.safetensors", last, out)
+    return Outcome(signal, progress.step, out / "weights.safetensors", last, out, request)
 
 
 def _refuse_short(progress: Progress, where: Path | None, *, resumed: bool) -> None:

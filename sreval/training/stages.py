@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sreval.errors import duration
 from sreval.networks.weights import Provenance, Stage
 from sreval.training.checkpoint import STARTED
-from sreval.training.log import duration
 
 NOT_RECORDED = "–"
 

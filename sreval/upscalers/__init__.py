@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sreval import content
 from sreval.errors import UsageError, unknown_name
 from sreval.files import exists
 from sreval.upscalers.base import Upscaler
-from sreval.upscalers.function import FunctionUpscaler
+from sreval.upscalers.function import CallableUpscaler, FunctionUpscaler
 from sreval.upscalers.interpolation import INTERPOLATIONS, Original
 from sreval.upscalers.network import NetworkUpscaler, is_network
 from sreval.upscalers.published import PublishedImages
 
 if TYPE_CHECKING:
-    from sreval.networks.inference import Precision
+    from sreval.devices import Precision
 
-__all__ = ["Running", "Upscaler", "make_upscaler", "method_names"]
+__all__ = ["Running", "Upscaler", "make_upscaler", "method_names", "method_of"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,32 @@ class Running:
 def method_names() -> list[str]:
     """Every method that needs no more than its name."""
     return [*INTERPOLATIONS, "hr", *content.names("models")]
+
+
+def method_of(method: object, running: Running = Running(), name: str = "") -> Upscaler:
+    """The method that an object is: a text, a function, a torch.nn.Module, or an Upscaler itself.
+
+    ``name`` is what to call it instead of its own name. Raises what ``make_upscaler`` raises, and
+    UsageError for an object that is no method.
+    """
+    torch = sys.modules.get("torch")  # who has a module has imported it
+    if isinstance(method, str | Path):
+        made = make_upscaler(str(method), running)
+    elif isinstance(method, Upscaler):
+        made = copy.copy(method)
+    elif torch and isinstance(method, torch.nn.Module):
+        from sreval.upscalers.module import ModuleUpscaler
+
+        return ModuleUpscaler(method, running.device, name or type(method).__name__)
+    elif callable(method):
+        return CallableUpscaler(method, name or getattr(method, "__name__", type(method).__name__))
+    else:
+        raise UsageError(
+            f"A {type(method).__name__} is no method.",
+            "Give a name such as bicubic, a function from LR to SR, or a torch.nn.Module.",
+        )
+    made.name = name or made.name
+    return made
 
 
 def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:

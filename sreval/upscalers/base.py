@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,19 @@ from sreval.images.io import Pixels
 
 UInt8 = npt.NDArray[np.uint8]
 
+IN_PYTHON = "in Python: "
+"""How the specification of a method begins that no text names: an object of a running program."""
+
 
 class Upscaler(ABC):
     """A super-resolution method under one name.
 
-    ``specification`` is what ``make_upscaler`` takes for it, paths absolute; ``settings`` what
+    ``specification`` is what ``make_upscaler`` takes for it, paths absolute, or words that begin
+    with ``IN_PYTHON``; ``settings`` what
     else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
     a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
-    ``known`` says whether its ``sha256`` covers all that an SR image depends on.
+    ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``told`` gets
+    how many tiles of a picture are done, and how many there are, from a method that has tiles.
     """
 
     name: str
@@ -32,6 +38,7 @@ class Upscaler(ABC):
     weights_sha256: str = ""
     parallel: bool = True
     known: bool = True
+    told: Callable[[int, int], object] = staticmethod(lambda *_: None)
 
     @property
     def sha256(self) -> str:

@@ -13,7 +13,7 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,9 @@ _loaded: dict[str, _Loaded] = {}
 _roots: set[str] = set()
 _others: set[str] = set()
 """Modules that were there before any function's were."""
+
+_left: set[str] = set()
+"""Modules that were there when the last run ended."""
 
 
 def split_files(text: str) -> tuple[str, dict[str, Path]]:
@@ -90,6 +93,28 @@ def forget_modules() -> None:
     _others.clear()
     _others.update(sys.modules)
     importlib.invalidate_caches()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """A run within a process that goes on: what is imported between two runs is nobody's function.
+
+    Such modules are the process's own, so ``forget_modules`` leaves them.
+    """
+    _others.update(set(sys.modules) - _left)
+    try:
+        yield
+    finally:
+        _left.clear()
+        _left.update(sys.modules)
+
+
+def is_installed(name: str) -> bool:
+    """Whether a loaded module is Python's, this package's or an installed package's."""
+    if name.partition(".")[0] in {*sys.stdlib_module_names, "__builtin__"}:
+        return name != "__main__"
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return isinstance(file, str) and _own_path(file, Path.cwd(), False) is None
 
 
 def own_modules(root: str) -> dict[str, str]:

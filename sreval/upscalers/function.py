@@ -15,74 +15,65 @@ from sreval.errors import ImageError, UsageError
 from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Item
-from sreval.upscalers.base import UInt8, Upscaler
+from sreval.images.io import Pixels
+from sreval.upscalers.base import IN_PYTHON, UInt8, Upscaler
 from sreval.upscalers.dependencies import own_modules, split_files
 
 
-class FunctionUpscaler(Upscaler):
-    """``package.module:function[,weights=FILE ...]``, on the import path or in the current folder.
+class CallableUpscaler(Upscaler):
+    """A function, or whatever else can be called, of the running program.
 
-    The function takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name,
-    ``scale``. It returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half
-    to even and saturated. A grey LR image comes repeated to three channels, and what the function
-    makes of it is kept as grey where its channels are equal. A function with the attribute
+    It takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name, ``scale``. It
+    returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half to even and
+    saturated. A grey LR image comes repeated to three channels, and what the function makes of it
+    is kept as grey where its channels are equal. A function with the attribute
     ``takes_grey = True`` gets a grey LR image as it is, (h, w), and returns (scale h, scale w).
-    It is known by its modules and the files it names; one that names none may read any.
+    What it depends on can't be told, so each run calls it anew.
     """
 
     parallel = False
+    known = False
 
-    def __init__(self, text: str) -> None:
-        self._path, named = split_files(text)
-        self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
-        self._function = _load(self._path)
-        self.name = self._path.rpartition(":")[2]
-        self.specification = ",".join(
-            [f"python:{self._path}", *(f"{key}={path}" for key, path in named.items())]
-        )
-        self.known = bool(named) and bool(own_modules(self._module))
-        self._takes_scale = _takes_scale(self._function)
-
-    @property
-    def _module(self) -> str:
-        return self._path.partition(":")[0]
-
-    def identity(self) -> list[object]:
-        """The function, and what it has loaded and named by now."""
-        return [self.specification, self.files()]
-
-    def files(self) -> dict[str, str]:
-        """Its modules, as far as they are loaded by now, and the files that it names."""
-        named = {str(path): sha256 for path, (_, sha256) in self._named.items()}
-        return {**own_modules(self._module), **named}
-
-    def check_unchanged(self) -> None:
-        """Raises ImageError when a named file was written to: it may have been read before."""
-        for path, (state, sha256) in self._named.items():
-            if _state(path) != state and (not path.is_file() or sha256_file(path) != sha256):
-                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+    def __init__(self, function: Callable[..., Any], name: str, what: str = "") -> None:
+        """``what`` is what errors call it, by default ``name``."""
+        self._function, self.name, self._what = function, name, what or name
+        kind = function if hasattr(function, "__qualname__") else type(function)
+        self.specification = f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}"
+        self._takes_scale = _takes_scale(function)
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """What the function returns, checked: shape, type, range, no NaN."""
+        return self._applied(lr, scale, f"{item.dataset}/{item.image}")
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """What the function returns for 8 bits. Raises ImageError for 16."""
+        if pixels.dtype != np.uint8:
+            raise ImageError(
+                f"{self._what} takes 8 bits, this picture has 16.", "Use bicubic or a model."
+            )
+        return self._applied(pixels.astype(np.uint8, copy=False), scale, "the picture")
+
+    def _applied(self, lr: UInt8, scale: int, which: str) -> UInt8:
         takes_grey = getattr(self._function, "takes_grey", False)
         given = lr.copy() if takes_grey else as_colour(lr.copy())
         arguments = {"scale": scale} if self._takes_scale else {}
         try:
             result = np.asarray(self._function(given, **arguments))
+        except ImageError:
+            raise
         except (Exception, SystemExit) as error:
             raise ImageError(
-                f"{self._path} failed on {item.dataset}/{item.image}: "
-                f"{type(error).__name__}: {error}.",
+                f"{self._what} failed on {which}: {type(error).__name__}: {error}.",
                 "Mend the function, then run again.",
             ) from error
-        sr = self._checked(result, lr, given.ndim, scale, item)
+        sr = self._checked(result, lr, given.ndim, scale, which)
         copies = lr.ndim == 2 and sr.ndim == 3 and (sr == sr[..., :1]).all()
         return np.ascontiguousarray(sr[..., 0]) if copies else sr
 
     def _checked(
-        self, result: np.ndarray[Any, Any], lr: UInt8, ndim: int, scale: int, item: Item
+        self, result: np.ndarray[Any, Any], lr: UInt8, ndim: int, scale: int, which: str
     ) -> UInt8:
-        where, which = f"{self._path} returned", f"{item.dataset}/{item.image}"
+        where = f"{self._what} returned"
         expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[:ndim]
         if result.shape != expected:
             raise ImageError(
@@ -103,6 +94,41 @@ class FunctionUpscaler(Upscaler):
                 f"Return {as_uint8('sr', result)}, where sr is what it returns now.",
             )
         return np.asarray(np.clip(np.rint(result), 0, 255), dtype=np.uint8)
+
+
+class FunctionUpscaler(CallableUpscaler):
+    """``package.module:function[,weights=FILE ...]``, on the import path or in the current folder.
+
+    It is known by its modules and the files it names; one that names none may read any.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._path, named = split_files(text)
+        self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
+        super().__init__(_load(self._path), self._path.rpartition(":")[2], self._path)
+        self.specification = ",".join(
+            [f"python:{self._path}", *(f"{key}={path}" for key, path in named.items())]
+        )
+        self.known = bool(named) and bool(own_modules(self._module))
+
+    @property
+    def _module(self) -> str:
+        return self._path.partition(":")[0]
+
+    def identity(self) -> list[object]:
+        """The function, and what it has loaded and named by now."""
+        return [self.specification, self.files()]
+
+    def files(self) -> dict[str, str]:
+        """Its modules, as far as they are loaded by now, and the files that it names."""
+        named = {str(path): sha256 for path, (_, sha256) in self._named.items()}
+        return {**own_modules(self._module), **named}
+
+    def check_unchanged(self) -> None:
+        """Raises ImageError when a named file was written to: it may have been read before."""
+        for path, (state, sha256) in self._named.items():
+            if _state(path) != state and (not path.is_file() or sha256_file(path) != sha256):
+                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
 
 
 _BEYOND = 100

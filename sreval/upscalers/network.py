@@ -15,7 +15,7 @@ from sreval.settings import user_path
 from sreval.upscalers.base import UInt8, Upscaler
 
 if TYPE_CHECKING:
-    from sreval.networks.inference import Precision
+    from sreval.devices import Precision
 
 WEIGHTS = "weights.safetensors"
 
@@ -78,8 +78,8 @@ class NetworkUpscaler(Upscaler):
                 f"Use a scale of {self._scale}.",
             )
         if pixels.dtype == np.uint16:
-            return self._inference.upscale([pixels.astype(np.uint16, copy=False)])[0]
-        return self._inference.upscale([pixels.astype(np.uint8, copy=False)])[0]
+            return self._inference.upscale([pixels.astype(np.uint16, copy=False)], self.told)[0]
+        return self._inference.upscale([pixels.astype(np.uint8, copy=False)], self.told)[0]
 
 
 def is_network(spec: str) -> bool:

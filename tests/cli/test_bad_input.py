@@ -18,7 +18,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sreval.benchmark.results import FORMAT, JOURNAL, MANIFEST, RESULTS, read_frame
+from sreval.benchmarking.results import FORMAT, JOURNAL, MANIFEST, RESULTS, read_frame
 from sreval.images.io import write_png
 from sreval.metrics import protocol as protocol_module
 

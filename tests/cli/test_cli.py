@@ -95,7 +95,7 @@ def test_a_failure_of_our_own_is_one_sentence(
     def broken(*_: object) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("sreval.cli.table.collect", broken)
+    monkeypatch.setattr("sreval.report.collect.collect", broken)
     ran = sreval("table", "anywhere")
     assert ran.code == 1
     assert "RuntimeError: out of luck" in ran.err

@@ -829,13 +829,3 @@ def test_raters_are_listed_by_their_numbers(sreval: Sreval, tmp_path: Path) -> N
         sections = json.loads(sreval("opinions", path, "--analyse", name, "--json").out)["sections"]
         listings = [[row["rater"] for row in s["rows"] if "rater" in row] for s in sections]
         assert wanted in listings
-
-
-def test_a_table_of_results_needs_votes_by_file_and_command(means: Path) -> None:
-    from sreval.cli.ratings import Form, load_votes
-    from sreval.errors import StatisticsError
-    from sreval.statistics.votes import ACR
-
-    with pytest.raises(StatisticsError) as refused:
-        load_votes(means, Form(ACR, None, None, None, ()))
-    assert refused.value.message.startswith(f"{means}: sreval table needs votes; this table has")

@@ -220,9 +220,9 @@ def test_progress_is_shown_in_a_pipe(
 ) -> None:
     files = offered(server, 5)
     monkeypatch.setattr("sreval.images.known.known_files", lambda name: files)
+    monkeypatch.setattr("sreval.progress.ProgressLog.PAUSE", 0.0)
     ran = sreval("data", "fetch", "Set5", "--to", tmp_path, "--mirror", server.url)
-    lines = [line for line in ran.err.splitlines() if line.endswith("of 5 files")]
-    assert lines == [f"Set5: {number} of 5 files" for number in range(1, 6)]
+    assert len([line for line in ran.err.splitlines() if line.endswith(" left")]) == 4
 
 
 def test_the_command_fetches_one_scale_and_prints_the_folder(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.results import COLUMNS
-from sreval.benchmark.run import run
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.results import COLUMNS
+from sreval.benchmarking.run import run
 
 Values = dict[tuple[str, str, str], list[float]]
 

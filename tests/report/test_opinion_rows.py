@@ -16,8 +16,9 @@ from scipy import stats
 
 from sreval.errors import DataError
 from sreval.report.cells import Table
+from sreval.report.choices import FORMATS
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
-from sreval.report.render import FORMATS, render
+from sreval.report.render import render
 from sreval.report.tables import build_table
 from sreval.statistics.votes import check_votes
 from tests.statistics.builders import random_votes, votes_table

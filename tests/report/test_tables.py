@@ -16,9 +16,10 @@ from scipy import stats
 from sreval.errors import DataError, UsageError
 from sreval.report import paper
 from sreval.report.cells import Table
+from sreval.report.choices import FORMATS
 from sreval.report.collect import collect, select
 from sreval.report.records import comparison_records
-from sreval.report.render import FORMATS, render
+from sreval.report.render import render
 from sreval.report.tables import build_table
 
 Maker = Callable[..., pd.DataFrame]

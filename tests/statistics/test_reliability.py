@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 from sreval.errors import StatisticsError
 from sreval.statistics.arrays import Floats
@@ -40,6 +40,29 @@ def test_icc_and_limits_of_shrout_and_fleiss() -> None:
     assert (single.estimate, average.estimate) == pytest.approx((0.29, 0.62), abs=0.005)
     assert (single.low, single.high) == pytest.approx((0.019, 0.761), abs=0.0005)
     assert (average.low, average.high) == pytest.approx((0.071, 0.927), abs=0.0005)
+
+
+def test_limits_of_icc_are_those_of_the_formula() -> None:
+    """McGraw and Wong 1996, table 7, ICC(A,1), with scipy's quantiles of F."""
+    n, k, level = 12, 5, 0.9
+    random = np.random.default_rng(0)
+    votes = random.normal(size=(n, 1)) + random.normal(size=k) / 2 + random.normal(size=(n, k)) / 2
+    rows = k * votes.mean(axis=1).var(ddof=1)
+    columns = n * votes.mean(axis=0).var(ddof=1)
+    error = ((n * k - 1) * votes.var(ddof=1) - (n - 1) * rows - (k - 1) * columns) / (
+        (n - 1) * (k - 1)
+    )
+    icc = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
+    v = (a * columns + b * error) ** 2 / (
+        (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    )
+    f, g = stats.f.ppf((1 + level) / 2, n - 1, v), stats.f.ppf((1 + level) / 2, v, n - 1)
+    rest = k * columns + (k * n - k - n) * error
+    low = n * (rows - f * error) / (f * rest + n * rows)
+    high = n * (g * rows - error) / (rest + n * g * rows)
+    single = intraclass_correlation(votes, level).single
+    assert (single.estimate, single.low, single.high) == pytest.approx((icc, low, high), rel=1e-12)
 
 
 def test_icc_agrees_with_pingouin() -> None:

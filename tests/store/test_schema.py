@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, MetaData, inspect, select, text
 
 from sreval.store import privacy, schema
@@ -146,3 +147,10 @@ def test_database_without_our_tables_is_named_so(
         make_file(Path(url.removeprefix("sqlite:///")))
     with pytest.raises(SchemaError, match="no tables"):
         open_store(url)
+
+
+def test_the_revisions_are_those_that_alembic_walks() -> None:
+    scripts = ScriptDirectory(str(schema.MIGRATIONS))
+    walked = [script.revision for script in scripts.walk_revisions()]
+    assert schema.revisions() == walked[::-1]
+    assert schema.revisions()[-1] == scripts.get_current_head()

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.run import run
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.run import run
 from sreval.errors import DataError, SrevalError, UsageError
 from sreval.files import sha256_file
 from sreval.images.io import read_image, write_png

@@ -232,6 +232,19 @@ def test_what_a_finished_run_leaves(model: str, photographs: Path, tmp_path: Pat
     }
 
 
+def test_a_run_without_tensorboard_says_what_to_install(
+    model: str,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    out = run(model, photographs, tmp_path / "run").out
+    assert "Run: pip install 'sreval[tensorboard]'\n" in capsys.readouterr().err
+    assert not (out / "tensorboard").exists()
+
+
 def test_an_old_run_is_never_overwritten(model: str, photographs: Path, tmp_path: Path) -> None:
     run(model, photographs, tmp_path / "run")
     with pytest.raises(UsageError, match="--resume"):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sreval.benchmark.results import read_frame
+from sreval.benchmarking.results import read_frame
 from sreval.errors import ImageError
 from sreval.images.datasets import Item
 from sreval.images.io import write_png

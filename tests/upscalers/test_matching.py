@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sreval.benchmark.results import read_frame
+from sreval.benchmarking.results import read_frame
 from sreval.errors import DataError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.io import write_png

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from sreval.config import Config, UserPath
-from sreval.devices import pick_device
+from sreval.devices import Precision, pick_device
 from sreval.errors import UsageError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
-from sreval.metrics.lpips import Net, load_model, trunk_sha256
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics, trunk_of
-from sreval.networks.inference import Precision
-from sreval.upscalers import Running, Upscaler, make_upscaler
+from sreval.upscalers import Running, Upscaler, make_upscaler, method_of
 from sreval.upscalers.dependencies import forget_modules
+
+if TYPE_CHECKING:
+    from sreval.metrics.lpips import Net
 
 
 class BenchmarkPlan(Config):
@@ -51,9 +54,10 @@ class Resolved:
     trunks: dict[Net, str]
 
 
-def resolve(plan: BenchmarkPlan) -> Resolved:
+def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> Resolved:
     """Find everything a plan names, before any work is done.
 
+    ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call so.
     Raises UsageError or DataError for the first name that means nothing, twice the same, or a
     method that can't serve a data set.
     """
@@ -62,7 +66,12 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
     device = pick_device(plan.device)
     running = Running(device, plan.precision, plan.tile)
     forget_modules()
-    methods = tuple(make_upscaler(spec, running) for spec in dict.fromkeys(plan.methods))
+    methods = tuple(
+        method_of(own[spec][1], running, own[spec][0])
+        if spec in own
+        else make_upscaler(spec, running)
+        for spec in dict.fromkeys(plan.methods)
+    )
     specs = list(dict.fromkeys(plan.datasets))
     datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
     _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
@@ -75,16 +84,22 @@ def resolve(plan: BenchmarkPlan) -> Resolved:
             )
         for method in methods:
             method.prepare(dataset)
-    trunks: dict[Net, str] = {
-        net: trunk_sha256(net)
-        for metric in plan.metrics
-        for protocol in protocols
-        if (net := trunk_of(metric, protocol))
-    }
-    for net in trunks:
-        load_model(net, device)
+    trunks = _trunks(plan.metrics, protocols, device)
     sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
     return Resolved(plan, methods, datasets, protocols, device, sources, trunks)
+
+
+def _trunks(metrics: Sequence[str], protocols: Sequence[Protocol], device: str) -> dict[Net, str]:
+    """The SHA-256 of each trunk that is looked through, all of them loaded."""
+    nets = [trunk_of(metric, protocol) for metric in metrics for protocol in protocols]
+    if not any(nets):
+        return {}
+    from sreval.metrics.lpips import load_model, trunk_sha256
+
+    trunks = {net: trunk_sha256(net) for net in nets if net}
+    for net in trunks:
+        load_model(net, device)
+    return trunks
 
 
 def _source(spec: str, dataset: Dataset) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -179,6 +179,26 @@ def read_datasets(manifest: dict[str, Any], path: Path) -> dict[str, Held]:
         ) from None
 
 
+def read_rows(folder: Path) -> Iterator[Row]:
+    """Every row of a results folder, those of a run under way after those of the runs before.
+
+    Raises DataError as ``read_frame`` does.
+    """
+    if (folder / RESULTS).is_file():
+        for record in read_frame(folder).to_dict("records"):
+            yield Row(**{str(k): v for k, v in record.items()})
+    for line in _journal(folder).splitlines():
+        try:
+            yield from [Row(**record) for record in json.loads(line)]
+        except (ValueError, TypeError):
+            continue  # the line that a killed run left half written
+
+
+def _journal(folder: Path) -> str:
+    path = folder / JOURNAL
+    return path.read_text("utf-8", errors="replace") if path.is_file() else ""
+
+
 class Store:
     """The rows of a results folder, growing while a run is under way.
 
@@ -208,18 +228,9 @@ class Store:
 
     def _load(self) -> bool:
         """Take over what is there; whether the journal ends in the middle of a line."""
-        if (self._folder / RESULTS).is_file():
-            for record in read_frame(self._folder).to_dict("records"):
-                self._add(Row(**{str(k): v for k, v in record.items()}))
-        journal = self._folder / JOURNAL
-        text = journal.read_text("utf-8", errors="replace") if journal.is_file() else ""
-        for line in text.splitlines():
-            try:
-                rows = [Row(**record) for record in json.loads(line)]
-            except (ValueError, TypeError):
-                continue  # the line that a killed run left half written
-            for row in rows:
-                self._add(row)
+        for row in read_rows(self._folder):
+            self._add(row)
+        text = _journal(self._folder)
         return bool(text) and not text.endswith("\n")
 
     def _add(self, row: Row) -> None:

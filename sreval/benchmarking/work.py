@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sreval.benchmark.names import Names
-from sreval.benchmark.pairs import Pair, read_pair
-from sreval.benchmark.plan import Resolved
-from sreval.benchmark.provenance import code_version
-from sreval.benchmark.results import Image, Row, Store, Subject, place
+from sreval.benchmarking.names import Names
+from sreval.benchmarking.pairs import Pair, read_pair
+from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.provenance import code_version
+from sreval.benchmarking.results import Image, Row, Store, Subject, place
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 import sreval
-from sreval.benchmark.names import Names
-from sreval.benchmark.plan import Resolved
-from sreval.benchmark.provenance import code_version, machine, package_versions
-from sreval.benchmark.results import MANIFEST, Held, Store, place, read_manifest
-from sreval.benchmark.work import Failure, Worker
+from sreval.benchmarking.names import Names
+from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.provenance import code_version, machine, package_versions
+from sreval.benchmarking.results import MANIFEST, Held, Store, place, read_manifest
+from sreval.benchmarking.work import Failure, Worker
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def run(
         names = Names(out)
         names.begin(resolved.datasets, resolved.sources)
         worker = Worker(resolved, store, names, out)
-        _in_parallel(worker, resolved, progress)
+        in_parallel(worker, resolved, progress)
         held = _held(resolved, names, worker)
         for one in (held[place(d.name, d.scale)] for d in resolved.datasets):
             store.settle(one.name, one.scale, one.images)
@@ -106,10 +105,17 @@ def asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
     ]
 
 
-def _in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
-    """Feed the images to as many threads as there are cores, a few ahead."""
+def workers(resolved: Resolved) -> int:
+    """How many images are worked on at once: as many as there are cores, or as the plan says."""
+    return resolved.plan.workers or _cores()
+
+
+def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
+    """Feed the images to the ``workers``, a few ahead; ``progress`` as in ``run``."""
+    import torch
+
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
-    threads = resolved.plan.workers or _cores()
+    threads = workers(resolved)
     before = torch.get_num_threads()
     # One image a core beats all cores on one image: nothing is left to wait for.
     torch.set_num_threads(max(1, _cores() // threads))

@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from sreval.benchmark.results import (
+from sreval.benchmarking.results import (
     FORMAT,
     MANIFEST,
     UNDER_WAY,
@@ -104,7 +104,7 @@ class Names:
 
         Of a method that isn't ``known`` every run counts as another one.
         """
-        settings = method.settings if method.known else f"run of {self.started}"
+        settings = self._settings(method)
         sha256 = sha256_bytes(f"{method.sha256} {settings}".encode())
         now = self._now.setdefault(method.name, {})
         if sha256 not in now:
@@ -134,6 +134,19 @@ class Names:
         known = {**self._earlier.get(method.name, {}), **self._now.get(method.name, {})}
         then = known.get(sha256)
         return then is not None and then.may_be(now) and _are_unchanged(then.files, now.files)
+
+    def alike(self, method: Upscaler) -> set[str]:
+        """The hashes that may stand for what the method is now, none of its files read again."""
+        wanted = (method.specification, self._settings(method), method.weights_sha256)
+        return {
+            sha256
+            for known in (self._earlier, self._now)
+            for sha256, one in known.get(method.name, {}).items()
+            if (one.specification, one.settings, one.weights_sha256) == wanted
+        }
+
+    def _settings(self, method: Upscaler) -> str:
+        return method.settings if method.known else f"run of {self.started}"
 
     def methods(self, kept: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """For the manifest: this run's meanings by name, and earlier ones that are ``kept``.

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.benchmark.names import Meaning, read_meanings
-from sreval.benchmark.results import (
+from sreval.benchmarking.names import Meaning, read_meanings
+from sreval.benchmarking.results import (
     MANIFEST,
     Held,
     place,
@@ -20,6 +20,7 @@ from sreval.benchmark.results import (
     read_manifest,
 )
 from sreval.errors import DataError, listed
+from sreval.upscalers.base import IN_PYTHON
 
 
 def standing(
@@ -115,8 +116,12 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
         parts = [f"{meaning} on {', '.join(datasets)}" for meaning, datasets in kinds.values()]
         latest = max(told, key=lambda meaning: meaning.since)
         names = dict.fromkeys(name for _, datasets in kinds.values() for name in datasets)
+        how = (
+            "in one call of benchmark."
+            if latest.specification.startswith(IN_PYTHON)
+            else f"in one command, as in `--method {quote(f'{method}={latest.specification}')}`."
+        )
         raise DataError(
             f"{method} is not one method in these results: {'; '.join(parts)}.",
-            f"Run it on {' and '.join(names)} again in one command, as in "
-            f"`--method {quote(f'{method}={latest.specification}')}`.",
+            f"Run it on {' and '.join(names)} again {how}",
         )

@@ -1,0 +1,265 @@
+"""What a benchmark run will come to: its images, its time, its place on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sreval.benchmarking.names import Names
+from sreval.benchmarking.pairs import Pair, read_pair
+from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.provenance import code_version
+from sreval.benchmarking.results import Store, Subject, place, read_rows
+from sreval.benchmarking.run import in_parallel, workers
+from sreval.benchmarking.work import Worker
+from sreval.errors import SrevalError, duration
+from sreval.images.datasets import Dataset, Item
+from sreval.images.io import write_png
+from sreval.metrics.scorer import trunk_of
+from sreval.upscalers import Upscaler
+from sreval.upscalers.interpolation import Interpolation, Original
+from sreval.upscalers.network import NetworkUpscaler
+from sreval.upscalers.published import PublishedImages
+
+UInt8 = npt.NDArray[np.uint8]
+Job = tuple[Dataset, Item]
+
+_BYTES_PER_PIXEL = 1.6
+"""Of a photograph as PNG in colour: the mean of Set5, Set14 and BSD100."""
+
+_BYTES_PER_VALUE = 700
+"""Of one value with its hashes in results.csv."""
+
+_SIDES = (64, 64, 160)
+"""Of the crops of a trial, in HR pixels. The first warms up; the other two tell what an image costs
+from what its pixels cost."""
+
+_LEAST = 4
+"""Times the trial's pixels that a run must have to be tried out: a shorter one is soon over."""
+
+_TRIED = (Interpolation, NetworkUpscaler, Original, PublishedImages)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will come to, before it begins.
+
+    ``images`` of ``datasets`` data sets are to be upscaled by ``methods`` methods: ``made`` SR
+    images have to be made or scored, ``taken_over`` are there and look as if they held, which the
+    run itself checks by their hashes. ``seconds`` of wall time, with ``workers`` images at once on
+    ``device``; None where that can't be known before the first images. ``size`` bytes come to the
+    folder ``out``, whose disk has ``free`` bytes.
+    """
+
+    images: int
+    datasets: int
+    methods: int
+    made: int
+    taken_over: int
+    seconds: float | None
+    size: int
+    workers: int
+    device: str
+    out: Path
+    free: int
+
+    def __str__(self) -> str:
+        """As one line."""
+        images = f"{_count(self.images, 'image')} of {_count(self.datasets, 'data set')}"
+        made = f"{_count(self.made, 'SR image')} to make"
+        kept = f", {self.taken_over} there already" if self.taken_over else ""
+        text = f"{images}, {_count(self.methods, 'method')}: {made}{kept}"
+        if not self.made:
+            return f"{text}."
+        if self.seconds is None:
+            took = "the time is known after the first images"
+        else:
+            where = _count(self.workers, "core") if self.device == "cpu" else self.device
+            took = f"about {duration(self.seconds)} on {where}"
+        return f"{text}, {took}, about {_bytes(self.size)} in {self.out}."
+
+    @property
+    def warning(self) -> str:
+        """What to say where the disk is too small for it, else empty."""
+        if self.size <= self.free:
+            return ""
+        return (
+            f"The disk of {self.out} has {_bytes(self.free)} free; this run needs about "
+            f"{_bytes(self.size)}. Free space, or name a folder on another disk."
+        )
+
+
+def estimate(resolved: Resolved, out: Path) -> Estimate:
+    """Estimate what running ``resolved`` into the folder ``out`` takes; ``out`` isn't touched.
+
+    Interpolation and networks are tried out on small crops of the images, with all that a run does
+    to an image. A user's own function is called by the run alone, so its time isn't known before.
+    Raises DataError for results in ``out`` that can't be read.
+    """
+    jobs = [(dataset, item) for dataset in resolved.datasets for item in dataset.items]
+    there = _there(resolved, out)
+    to_do = {
+        method.name: [
+            (dataset, item)
+            for dataset, item in jobs
+            if (dataset.name, dataset.scale, method.name, item.image) not in there
+        ]
+        for method in resolved.methods
+    }
+    pixels = {item: _pixels(item.hr) for _, item in jobs}
+    seconds, shares = _tried_out(resolved, to_do, pixels)
+    made = sum(map(len, to_do.values()))
+    size = made * len(resolved.protocols) * len(resolved.plan.metrics) * _BYTES_PER_VALUE
+    for method, todo in to_do.items():
+        size += round(sum(_png_bytes(i, pixels[i]) for _, i in todo) * shares.get(method, 1))
+    for item in {item for todo in to_do.values() for _, item in todo if item.lr is None}:
+        size += round(_png_bytes(item, pixels[item]) / resolved.plan.scale**2)
+    return Estimate(
+        images=len(jobs),
+        datasets=len(resolved.datasets),
+        methods=len(resolved.methods),
+        made=made,
+        taken_over=len(jobs) * len(resolved.methods) - made,
+        seconds=seconds,
+        size=size,
+        workers=min(workers(resolved), len(jobs)),
+        device=resolved.device,
+        out=out,
+        free=_free(out),
+    )
+
+
+def _there(resolved: Resolved, out: Path) -> set[Subject]:
+    """The SR images that an earlier run left with every score that is asked for."""
+    names = Names(out)
+    alike = {method.name: names.alike(method) for method in resolved.methods}
+    asked = {
+        (protocol.sha256, metric, resolved.trunks[net] if net else "")
+        for protocol in resolved.protocols
+        for metric in resolved.plan.metrics
+        for net in [trunk_of(metric, protocol)]
+    }
+    now = (resolved.device.partition(":")[0], code_version())
+    scores: dict[Subject, set[tuple[str, str, str]]] = {}
+    for row in read_rows(out):
+        if (row.device, row.code) == now and row.method_sha256 in alike.get(row.method, ()):
+            score = (row.protocol_sha256, row.metric, row.trunk_sha256)
+            scores.setdefault(row.subject, set()).add(score)
+    return {
+        (dataset, scale, method, image)
+        for (dataset, scale, method, image), found in scores.items()
+        if asked <= found
+        and (out / "images" / place(dataset, scale) / method / f"{image}.png").is_file()
+    }
+
+
+def _tried_out(
+    resolved: Resolved, to_do: Mapping[str, Sequence[Job]], pixels: Mapping[Item, int]
+) -> tuple[float | None, dict[str, float]]:
+    """The seconds of a run, and each method's PNG size as a share of the HR image's."""
+    working = [method for method in resolved.methods if to_do[method.name]]
+    methods = tuple(_cheaper(method) for method in working if isinstance(method, _TRIED))
+    jobs = list(dict.fromkeys(job for todo in to_do.values() for job in todo))
+    total = sum(pixels[item] for _, item in jobs)
+    abreast = min(workers(resolved), len(jobs))
+    if not methods or total < _LEAST * abreast * sum(side**2 for side in _SIDES):
+        return None, {}
+    try:
+        pairs = [read_pair(*job) for job in jobs[:: len(jobs) // abreast][:abreast]]
+        trials = [_trial(replace(resolved, methods=methods), pairs, side) for side in _SIDES]
+    except SrevalError:
+        return None, {}  # the run says which image or method it is, and goes on with the others
+    (small, few, _), (large, many, shares) = trials[1:]
+    per_pixel = max(0.0, (large - small) / (many - few)) if many > few else large / many
+    per_image = max(0.0, small - per_pixel * few) / abreast
+    done = sum(map(len, to_do.values())) / (len(working) * len(jobs))
+    seconds = done * (per_image * len(jobs) + per_pixel * total)
+    return (seconds if len(methods) == len(working) else None), shares
+
+
+def _cheaper(method: Upscaler) -> Upscaler:
+    """The method on crops: of published images there are none, and HR costs as much to read."""
+    if not isinstance(method, PublishedImages):
+        return method
+    stand_in = Original()
+    stand_in.name = method.name
+    return stand_in
+
+
+def _trial(
+    resolved: Resolved, pairs: Sequence[Pair], side: int
+) -> tuple[float, int, dict[str, float]]:
+    """A run on the middle of each pair: its seconds, its pixels, the methods' shares."""
+    scale = resolved.plan.scale
+    with TemporaryDirectory(prefix="sreval-") as folder:
+        out, crops = Path(folder, "out"), Path(folder, "crops")
+        items, hr_bytes, count = [], 0, 0
+        for number, pair in enumerate(pairs):
+            low = pair.lr
+            height, width = (min(side // scale, length) for length in low.shape[:2])
+            y, x = ((a - b) // 2 for a, b in zip(low.shape, (height, width), strict=False))
+            paths = [crops / what / f"{number}.png" for what in ("HR", "LR")]
+            for path, image, by in zip(paths, (pair.hr, low), (scale, 1), strict=True):
+                part = image[by * y : by * (y + height), by * x : by * (x + width)]
+                write_png(path, np.ascontiguousarray(part))
+            items.append(Item("trial", str(number), str(number), str(number), *paths))
+            hr_bytes += paths[0].stat().st_size
+            count += height * width * scale**2
+        dataset = Dataset("trial", scale, tuple(items))
+        small = replace(resolved, datasets=(dataset,), sources={"trial": str(crops)})
+        store = Store(out)
+        try:
+            worker = Worker(small, store, Names(out), out)
+            begun = time.perf_counter()
+            in_parallel(worker, small, lambda _: None)
+            took = time.perf_counter() - begun
+        finally:
+            store.close()
+        if worker.failures:
+            raise SrevalError(worker.failures[0].reason)
+        images = out / "images" / place("trial", scale)
+        shares = {
+            method.name: sum(f.stat().st_size for f in (images / method.name).iterdir()) / hr_bytes
+            for method in small.methods
+        }
+    return took, count, shares
+
+
+def _pixels(path: Path) -> int:
+    """Of an image by its header; 0 where that can't be read, as the run will say."""
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height
+    except Exception:  # a damaged header makes decoders raise anything
+        return 0
+
+
+def _png_bytes(item: Item, pixels: int) -> float:
+    """What the HR image has as PNG, by its own file if it is one."""
+    if item.hr.suffix.lower() == ".png" and pixels:
+        return item.hr.stat().st_size
+    return pixels * _BYTES_PER_PIXEL
+
+
+def _free(out: Path) -> int:
+    """The free bytes of the disk on which a folder is, or will be."""
+    out = out.absolute()
+    return shutil.disk_usage(next(path for path in (out, *out.parents) if path.exists())).free
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _bytes(size: int) -> str:
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

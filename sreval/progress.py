@@ -1,0 +1,78 @@
+"""How far a long piece of work is, and how long it will take, on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from sreval.errors import duration
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+class ProgressLog:
+    """Progress for a pipe or a log: a new line on stderr at most every ``PAUSE`` seconds.
+
+    The remaining time goes by the rate since the line before: what an earlier run left is taken
+    over at once, and says nothing of the images that are still to be made.
+    """
+
+    PAUSE = 30.0
+
+    def __init__(
+        self, total: int, what: str, unit: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``unit`` names one of ``total``, or is B for bytes; ``clock`` gives seconds."""
+        self.total: float = total
+        self.n: float = 0
+        self._what, self._unit, self._clock = what, unit, clock
+        self._last: tuple[float, float] = (clock(), 0)
+
+    def update(self, n: float = 1) -> None:
+        """``n`` more are done."""
+        self.n += n
+        then, before = self._last
+        now = self._clock()
+        if now - then < self.PAUSE or not before < self.n < self.total:
+            return
+        self._last = (now, self.n)
+        left = duration((now - then) * (self.total - self.n) / (self.n - before))
+        if self._unit == "B":
+            done = f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB"
+        else:
+            done = f"{self.n:.0f} of {self.total:.0f} {self._unit}s"
+        click.echo(f"{self._what}: {done}, about {left} left", err=True)
+
+    def write(self, text: str) -> None:
+        """Print ``text`` on stdout."""
+        click.echo(text)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def progress_line(total: int, what: str, unit: str) -> tqdm[Any] | ProgressLog:
+    """Progress and remaining time on stderr: on a terminal one line that renews, else a log."""
+    if not sys.stderr.isatty():
+        return ProgressLog(total, what, unit)
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        leave=False,
+        file=sys.stderr,
+        bar_format="{desc}  {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left",
+    )

@@ -1,0 +1,19 @@
+"""The names that a user chooses among: formats of a table, analyses and figures of opinions.
+
+Whoever only lists these names, as a command's help does, needs none of the packages that compute
+and draw.
+"""
+
+from __future__ import annotations
+
+FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
+"""What ``render.render`` writes a table as."""
+
+ANALYSES = (
+    *("mos", "stimuli", "compare", "screening", "recovery", "reliability", "retest"),
+    *("difference", "metrics"),
+)
+"""The names of ``opinions.ANALYSES``, in the order in which they are printed."""
+
+FIGURES = ("scores", "ranks", "significance", "raters", "matrix", "sos", "metrics")
+"""The names of ``opinion_figures.KINDS``."""

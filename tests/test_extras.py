@@ -1,0 +1,37 @@
+"""What only some users need: where it is missing, an error or a line says what to install."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sreval.errors import ImageError, StoreError, install
+from sreval.images.deep import deep_codecs
+from sreval.store.database import open_store
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_what_is_told_to_be_installed_is_an_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "sreval").rglob("*.py")]
+    told = {name for text in texts for name in re.findall(r"\binstall\([\"'](\w+)[\"']\)", text)}
+    assert told == set(project["optional-dependencies"]) - {"test", "bench"}
+
+
+def test_postgresql_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError) as refused:
+        open_store("postgresql://nobody@localhost/votes")
+    assert refused.value.remedy == install("postgres") == "Run: pip install 'sreval[postgres]'"
+
+
+def test_images_of_16_bits_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(ImageError, match=r"^a\.png has samples of more than 8 bits") as refused:
+        deep_codecs(Path("a.png"))
+    assert refused.value.remedy == install("16bit")
