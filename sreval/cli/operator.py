@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
+from sreval.api import Study
 from sreval.cli.output import columns, print_json
-from sreval.cli.study_run import where
 from sreval.errors import UsageError
 from sreval.store import operators
 from sreval.store.database import Store, open_store
@@ -126,7 +126,7 @@ def _password(from_stdin: bool) -> str:
 
 @contextmanager
 def _opened(study: str, database: str | None, *, create: bool = False) -> Iterator[Store]:
-    store = open_store(where(study, database)[1], create=create)
+    store = open_store(Study(study, database).url, create=create)
     try:
         yield store
     finally:
