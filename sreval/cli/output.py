@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
-from sreval.report.columns import columns
+from sreval.report.columns import columns as columns
 
-__all__ = ["columns"]
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def print_json(content: Any) -> None:
@@ -29,6 +29,8 @@ def warn(text: str) -> None:
 
 def progress_line(total: int, what: str, unit: str) -> tqdm[Any]:
     """One line on stderr with rate and remaining time; silent where stderr is no terminal."""
+    from tqdm import tqdm
+
     return tqdm(
         total=total,
         desc=what,
