@@ -25,7 +25,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from sreval.cli.study_simulate import send_raters
+from sreval.site.rehearsal import send_raters
 from sreval.report.paper import figures
 from sreval.store import exchange
 from sreval.store.database import open_store
