@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -89,6 +90,14 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     """Write ``data`` to ``path`` at once or not at all; text as UTF-8."""
     with atomic_writer(path) as handle:
         handle.write(data.encode() if isinstance(data, str) else data)
+
+
+def zip_entry(name: str, compress: bool = True) -> zipfile.ZipInfo:
+    """An entry of a zip file that tells nothing of when and where it was made."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    entry.external_attr = 0o600 << 16
+    return entry
 
 
 def exists(path: str) -> bool:

@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
     "operator": ("sreval.cli.operator:operator", "Who may log into a study's operator pages."),
     "report": ("sreval.cli.report:report", "Report a study: one page, tables, figures."),
+    "archive": ("sreval.cli.archive:archive", "Pack what a paper's supplement needs."),
     "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (
         "sreval.cli.protocols:compare_protocols",

@@ -12,6 +12,7 @@ from flask import Response, request
 
 from sreval import content
 from sreval.errors import UsageError
+from sreval.files import zip_entry
 from sreval.site.context import site
 from sreval.site.operator import Page, done, operator, who
 from sreval.site.operator_pages import links_page, rater_page, steer_page
@@ -24,7 +25,6 @@ _LONGEST = 2000
 _MOST_LINKS = 500
 _RELEASED_AFTER = dt.timedelta(days=1)
 _CHUNK = 64 * 1024
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
 _STATES: dict[str, tuple[studies.StudyState, str]] = {
     "pause": ("paused", "The study is paused."),
     "resume": ("open", "The study is open again."),
@@ -235,9 +235,7 @@ def _zipped(files: Mapping[str, bytes]) -> Iterator[bytes]:
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            entry = zipfile.ZipInfo(name, _EARLIEST)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w") as part:
+            with archive.open(zip_entry(name), "w") as part:
                 for start in range(0, len(data), _CHUNK):
                     part.write(data[start : start + _CHUNK])
                     yield pipe.take()

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from sreval.errors import DataError, UsageError
-from sreval.files import sha256_bytes, temporary_beside, write_atomic, write_error
+from sreval.files import sha256_bytes, temporary_beside, write_atomic, write_error, zip_entry
 from sreval.store import audit
 from sreval.store.csvs import to_csv, written
 from sreval.store.database import Store
@@ -31,7 +31,6 @@ from sreval.study.manifest import Manifest
 
 FORMAT = 1
 MANIFEST, DESIGN = "manifest.json", "design.json"
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
 def export(
@@ -118,10 +117,7 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, data in files.items():
-            entry = zipfile.ZipInfo(name, _EARLIEST)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o600 << 16
-            archive.writestr(entry, data)
+            archive.writestr(zip_entry(name), data)
     return out.getvalue()
 
 

@@ -1,0 +1,54 @@
+"""``sreval archive``: what a paper's supplement needs, as one zip file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: sreval archive results ledig2017 --out supplement.zip")
+@click.argument("sources", nargs=-1, required=True, metavar="RESULTS... STUDY...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .zip to write.")
+@click.option("--images", is_flag=True, help="Also pack every SR image.")
+@click.option("--baseline", help="Test every method against this one.")
+@click.option("--database", help="Of the studies; default: SREVAL_DATABASE, else each one's own.")
+@click.option("--allow-open", is_flag=True, help="Also pack a study that is not closed.")
+@click.option("--replace", is_flag=True, help="Write over an archive that is there already.")
+def archive(
+    sources: tuple[str, ...],
+    out: Path,
+    images: bool,
+    baseline: str | None,
+    database: str | None,
+    allow_open: bool,
+    replace: bool,
+) -> None:
+    """Pack results folders and studies for a paper's supplement.
+
+    The archive holds tables, scores, manifests with every hash, commands and a methods paragraph;
+    of each study the design and anonymous votes. Folders of this machine, pseudonyms, links,
+    answers, times of day and devices are left out. Its README.txt says what each file is.
+    """
+    from sreval import content
+    from sreval.report import archive as packing
+    from sreval.settings import user_path
+
+    folders = [user_path(source) for source in sources]
+    results = [folder for folder in folders if packing.is_results(folder)]
+    studies = [
+        content.find("studies", source)
+        for source, folder in zip(sources, folders, strict=True)
+        if folder not in results
+    ]
+    made = packing.archive(
+        results,
+        studies,
+        out,
+        images=images,
+        baseline=baseline,
+        database=database,
+        allow_open=allow_open,
+        replace=replace,
+    )
+    click.echo(str(made))

@@ -1,0 +1,288 @@
+"""The paragraph on the evaluation for a paper's methods section, from the manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sreval.benchmark.names import Meaning, read_meanings
+from sreval.benchmark.results import (
+    MANIFEST,
+    Held,
+    place,
+    read_datasets,
+    read_manifest,
+    remarks,
+)
+from sreval.errors import listed
+from sreval.images.known import KNOWN
+from sreval.metrics.protocol import Protocol
+from sreval.metrics.scorer import METRICS
+from sreval.report import paper
+from sreval.report.collect import collect, scored
+
+REFERENCES = {
+    "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "
+    "Low-complexity single-image super-resolution based on nonnegative neighbor embedding. BMVC, "
+    "2012.",
+    "Holm 1979": "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian "
+    "Journal of Statistics 6(2), 65-70, 1979.",
+    "Huang et al. 2015": "J.-B. Huang, A. Singh, N. Ahuja. Single image super-resolution from "
+    "transformed self-exemplars. CVPR, 2015.",
+    "Ledig et al. 2017": "C. Ledig, L. Theis, F. Huszár, J. Caballero, A. Cunningham, A. Acosta, "
+    "A. Aitken, A. Tejani, J. Totz, Z. Wang, W. Shi. Photo-realistic single image super-resolution "
+    "using a generative adversarial network. CVPR, 2017.",
+    "Martin et al. 2001": "D. Martin, C. Fowlkes, D. Tal, J. Malik. A database of human segmented "
+    "natural images and its application to evaluating segmentation algorithms and measuring "
+    "ecological statistics. ICCV, 2001.",
+    "van der Walt et al. 2014": "S. van der Walt, J. L. Schönberger, J. Nunez-Iglesias, "
+    "F. Boulogne, J. D. Warner, N. Yager, E. Gouillart, T. Yu. scikit-image: image processing in "
+    "Python. PeerJ 2, e453, 2014.",
+    "Wang et al. 2004": "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality "
+    "assessment: from error visibility to structural similarity. IEEE Transactions on Image "
+    "Processing 13(4), 600-612, 2004.",
+    "Wilcoxon 1945": "F. Wilcoxon. Individual comparisons by ranking methods. Biometrics Bulletin "
+    "1(6), 80-83, 1945.",
+    "Zeyde et al. 2010": "R. Zeyde, M. Elad, M. Protter. On single image scale-up using "
+    "sparse-representations. Curves and Surfaces, 2010. LNCS 6920, 711-730, 2012.",
+    "Zhang et al. 2018": "R. Zhang, P. Isola, A. A. Efros, E. Shechtman, O. Wang. The unreasonable "
+    "effectiveness of deep features as a perceptual metric. CVPR, 2018.",
+}
+"""Every work that the text may cite, by its author and year."""
+
+_SOURCES = {
+    "Set5": "Bevilacqua et al. 2012",
+    "Set14": "Zeyde et al. 2010",
+    "BSD100": "Martin et al. 2001",
+    "Urban100": "Huang et al. 2015",
+    "demo": "van der Walt et al. 2014",
+}
+
+_INTERPOLATIONS = {
+    "nearest": "nearest-neighbour interpolation",
+    "bicubic": "bicubic interpolation as by MATLAB's imresize",
+    "lanczos": "Lanczos interpolation with three lobes, as by Pillow",
+}
+
+_LUMA = {
+    "bt601": "the luma of BT.601 (16 to 235, rounded, as by MATLAB's rgb2ycbcr)",
+    "png2y4m": "the dithered luma of BT.709 that daala's png2y4m makes",
+    "none": "the three channels of RGB",
+}
+
+_SSIM = {
+    "wang": "with a Gaussian window of 11x11 pixels and a standard deviation of 1.5 where the "
+    "window lies wholly inside the image (Wang et al. 2004)",
+    "daala": "in the form of daala's dump_ssim, whose Gaussian window has a standard deviation of "
+    "1.5/256 of the image's height (Wang et al. 2004; Ledig et al. 2017)",
+}
+
+_TRUNKS = {"alex": "AlexNet", "vgg": "VGG16"}
+
+
+def methods_text(folders: Sequence[Path]) -> str:
+    """What was evaluated, and how, in plain sentences with a list of the works cited.
+
+    Says what the manifests and rows of the results ``folders`` record, and no more: where an image
+    set is the user's own, its source is left to fill in, in square brackets. Raises DataError as
+    ``collect.collect`` does.
+    """
+    left_out: list[str] = []
+    frame = collect(folders, left_out.append)
+    runs = [_Folder(folder) for folder in folders]
+    rows = scored(frame)
+    paragraphs = [
+        " ".join([_what(rows), *_data(rows, runs)]),
+        _methods(rows, runs),
+        " ".join([*_protocols(rows, runs), _statistics()]),
+        " ".join([*_failures(frame), *left_out]),
+        _software(rows, runs),
+    ]
+    text = "\n\n".join(part for part in paragraphs if part)
+    cited = [f"- {work}" for key, work in REFERENCES.items() if _cites(text, key)]
+    return f"{text}\n\nReferences\n" + "\n".join(cited) + "\n"
+
+
+class _Folder:
+    """What the manifest of one results folder says."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / MANIFEST
+        self.name = str(folder)
+        manifest = read_manifest(folder)
+        self.runs: list[dict[str, Any]] = manifest.get("runs", [])
+        self.datasets = read_datasets(manifest, path)
+        self.meanings = read_meanings(manifest, path)
+        self.protocols = {
+            facts["sha256"]: Protocol(**{k: v for k, v in facts.items() if k != "sha256"})
+            for run in self.runs
+            for facts in run["protocols"].values()
+        }
+
+
+def _what(rows: pd.DataFrame) -> str:
+    methods = rows.loc[rows["method"] != "hr", "method"].nunique()
+    scales = [f"{scale}" for scale in sorted(rows["scale"].unique())]
+    factor = "an upscaling factor" if len(scales) == 1 else "upscaling factors"
+    return f"We evaluated {_count(methods, 'method')} at {factor} of {_and(scales)}."
+
+
+def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
+    """Which images, and how their LR images came about."""
+    held = _held(rows, runs)
+    told: dict[str, None] = {}
+    made: dict[str, dict[str, None]] = {}
+    for one in held:
+        public = one.source in KNOWN
+        source = _SOURCES.get(one.source) if public else "[state their source]"
+        told[f"{one.name} ({_count(len(one.images), 'image')}; {source})"] = None
+        for image in one.images.values():
+            kind = "given" if image.lr and public else "own" if image.lr else one.border
+            made.setdefault(kind, {})[one.name] = None
+    ways = {
+        "given": "The HR and LR images of {} are the pairs that Huang et al. (2015) published; "
+        "their LR images were made by MATLAB's bicubic imresize.",
+        "own": "The LR images of {} were given with the HR images [state how they were made].",
+        **{
+            border: "The LR images of {} were made from the HR images by antialiased bicubic "
+            f"interpolation as by MATLAB's imresize, with {how} at the borders."
+            for border, how in (
+                ("replicate", "the outermost pixels repeated"),
+                ("symmetric", "the image mirrored"),
+            )
+        },
+    }
+    sentences = [f"The images are those of {_and(list(told))}."]
+    sentences += [ways[kind].format(_and(list(names))) for kind, names in made.items()]
+    return sentences + remarks(rows)
+
+
+def _held(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[Held]:
+    """The data sets of the rows, in the paper's order."""
+    found = {key: one for run in runs for key, one in run.datasets.items()}
+    there = rows[["dataset", "scale"]].drop_duplicates()
+    keys = {(d, int(s)) for d, s in there.itertuples(index=False, name=None)}
+    order = paper.sort_datasets(sorted({dataset for dataset, _ in keys}))
+    ordered = sorted(keys, key=lambda key: (order.index(key[0]), key[1]))
+    return [found[place(*key)] for key in ordered if place(*key) in found]
+
+
+def _methods(rows: pd.DataFrame, runs: Sequence[_Folder]) -> str:
+    meanings = {sha: one for run in runs for of in run.meanings.values() for sha, one in of.items()}
+    told = []
+    for method in paper.sort_methods(list(rows["method"].unique())):
+        own = rows.loc[rows["method"] == method, "method_sha256"].unique()
+        known = [meanings[sha] for sha in own if sha in meanings]
+        if method != "hr" and known:
+            told.append(f"{paper.label(method)} ({_meaning(known[-1])})")
+    return f"The methods are {_and(told)}." if told else ""
+
+
+def _meaning(one: Meaning) -> str:
+    """What a method's name stands for, without the folders of whoever ran it."""
+    kind, _, rest = one.specification.partition(":")
+    if one.specification in _INTERPOLATIONS:
+        return _INTERPOLATIONS[one.specification]
+    if kind == "published":
+        return "images as their authors published them [state the source]"
+    if kind == "python":
+        return f"the Python function {rest.partition(',')[0]}"
+    if not one.weights_sha256:
+        return "our own [describe it]"
+    weights = f"a network with weights of SHA-256 {one.weights_sha256[:12]}"
+    return f"{weights}, computed in {one.settings}" if one.settings else weights
+
+
+def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
+    """How scores were computed: a sentence a metric and protocol."""
+    definitions = {sha256: one for run in runs for sha256, one in run.protocols.items()}
+    pairs = rows[["protocol", "protocol_sha256"]].drop_duplicates().itertuples(index=False)
+    found = [(definitions[sha256], name, sha256) for name, sha256 in pairs if sha256 in definitions]
+    sentences = []
+    for protocol, name, sha256 in found:
+        own = rows[rows["protocol_sha256"] == sha256]
+        metrics = [metric for metric in METRICS if metric in set(own["metric"])]
+        under = f"Under the protocol {name} (SHA-256 {sha256[:12]})"
+        fidelity = [metric.upper() for metric in metrics if metric in ("psnr", "ssim")]
+        if fidelity:
+            crop = "as many pixels as the upscaling factor"
+            crop = crop if protocol.crop == "scale" else f"{protocol.crop} pixels"
+            sentences.append(
+                f"{under}, {_and(fidelity)} {'are' if len(fidelity) > 1 else 'is'} computed on "
+                f"{_LUMA[protocol.luma]}, after {crop} were cut from each side."
+            )
+        if "SSIM" in fidelity:
+            mean = ", averaged over the channels" if protocol.luma == "none" else ""
+            sentences.append(f"SSIM is computed {_SSIM[protocol.ssim_window]}{mean}.")
+        sentences += [
+            f"LPIPS (Zhang et al. 2018, version 0.1, {_TRUNKS[net]}) is computed on RGB after as "
+            "many pixels as the upscaling factor were cut from each side."
+            for metric, net in (("lpips", protocol.lpips_net), ("lpips-vgg", "vgg"))
+            if metric in metrics
+        ]
+    return list(dict.fromkeys(sentences))
+
+
+def _statistics() -> str:
+    return (
+        "Scores of a data set are means over its images, those left out for which a method has no "
+        "finite score; intervals are 95 % Student's t intervals over the images. Where methods are "
+        "compared, it is by two-sided Wilcoxon signed-rank tests (Wilcoxon 1945) on the images' "
+        "scores, adjusted by Holm's procedure (Holm 1979) within one data set and metric."
+    )
+
+
+def _failures(frame: pd.DataFrame) -> list[str]:
+    """Which methods have no score of which images."""
+    lacking = frame[frame["value"].isna()]
+    sentences = []
+    for (method, dataset), own in lacking.groupby(["method", "dataset"]):
+        images = list(dict.fromkeys(own["image"]))
+        metrics = _and([metric.upper() for metric in METRICS if metric in set(own["metric"])])
+        sentences.append(
+            f"{paper.label(str(method))} has no {metrics} on {_count(len(images), 'image')} of "
+            f"{dataset} ({listed(images)})."
+        )
+    return sentences
+
+
+def _software(rows: pd.DataFrame, runs: Sequence[_Folder]) -> str:
+    codes = sorted(rows["code"].unique())
+    used = [run for folder in runs for run in folder.runs if run["code"] in codes]
+    named = [*_NAMED, *(["lpips"] if rows["metric"].str.startswith("lpips").any() else [])]
+    packages = _each(
+        used, lambda run: [f"{p} {v}" for p, v in run["packages"].items() if p in named]
+    )
+    machines = _each(used, lambda run: [_machine(run["machine"])])
+    text = f"All scores were computed with sreval {_and(codes)}"
+    text += f" ({', '.join(packages)})" if packages else ""
+    return f"{text}{f' on {_and(machines)}' if machines else ''}."
+
+
+_NAMED = ("torch", "numpy", "scipy", "pillow")
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    return str(facts.get("gpu") or f"{facts['processor']} ({facts['system']})")
+
+
+def _each(
+    runs: Iterable[dict[str, Any]], of: Callable[[dict[str, Any]], Sequence[str]]
+) -> list[str]:
+    return list(dict.fromkeys(text for run in runs for text in of(run)))
+
+
+def _cites(text: str, key: str) -> bool:
+    author, _, year = key.rpartition(" ")
+    return key in text or f"{author} ({year})" in text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
