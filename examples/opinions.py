@@ -39,7 +39,7 @@ print(votes)
 # "rater", about raters in general and these images.
 
 # %%
-print(sreval.mos(votes, unit="rater"))
+print(sreval.mos(votes, unit="rater")[["method", "mos", "low", "high", "n_raters"]])
 
 # %% [markdown]
 # Which methods differ? Every pair is compared on the same raters, and the p values are adjusted
@@ -51,7 +51,8 @@ print(sreval.mos(votes, unit="rater"))
 print(sreval.compare(votes, adjustment="holm"))
 
 # %%
-print(sreval.power(differences=[0.5], images=[2], methods=3, raters=[6, 12, 26]))
+curve = sreval.power(0.5, images=[2, 20], methods=3, raters=[6, 12, 26])
+print(curve[["n_images", "n_raters", "power", "raters_needed"]])
 
 # %% [markdown]
 # Do the raters agree, and did anybody vote carelessly? Screening never drops a vote by itself; it

@@ -31,13 +31,22 @@ study.freeze(r)
 
 # %% [markdown]
 # The rehearsal sends simulated raters through the rating site, with qualities that you guess.
-# Their votes are marked as simulated wherever they appear, and say nothing about the methods. You
-# learn whether the design works, and what its result will look like.
+# Their votes go to a database of their own. They are marked as simulated wherever they appear, and
+# say nothing about the methods. You learn whether the design works, and what its result will look
+# like.
 
 # %%
 guess = {"nearest": 1.2, "bicubic": 2.0, "lanczos": 2.1, "hr": 4.4}
-rehearsed = study.rehearse(raters=3, qualities=guess)
-print(sreval.mos(rehearsed))
+rehearsal = sreval.Study("mine", database="rehearsal.sqlite")
+rehearsal.rehearse(raters=3, qualities=guess)
+rehearsal.close()
+print(sreval.mos(rehearsal.votes())[["method", "mos", "low", "high"]])
+
+# %% [markdown]
+# One table holds the scores of the metrics and the opinions of the same images.
+
+# %%
+print(r.table(studies=[rehearsal]))
 
 # %% [markdown]
 # For the study itself, invite people and serve the site, from here or from the command line:

@@ -60,7 +60,7 @@ def test_the_demo_is_one_table_and_one_page_and_goes_on(
     out = tmp_path / "demo"
     rehearsal, real = out / "rehearsal.sqlite", out / "study" / "votes.sqlite"
 
-    def stopped(*_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
