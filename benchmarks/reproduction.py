@@ -1,4 +1,4 @@
-"""Tables 1 and 2 of the paper with our own weights: writes docs/reproduction.md and README's table.
+"""Tables 1 and 2 of the paper with our own weights: writes docs/reproduction.md.
 
 Runs what has weights in models/, and nearest and bicubic, on Set5, Set14 and BSD100; resumable.
 Needs SREVAL_DATA, and SREVAL_WEIGHTS for LPIPS.
@@ -32,7 +32,6 @@ from sreval.report.tables import build_table
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 from sreval.training.stages import CROP, NOT_RECORDED, crops, history
 
-BEGIN, END = "<!-- reproduction -->", "<!-- /reproduction -->"
 PAPER_UPDATES = dict.fromkeys(("srgan-mse", "srgan-vgg22", "srgan-vgg54"), 200_000) | {
     "srresnet-mse": 1_000_000,
 }
@@ -47,7 +46,7 @@ Student's t. Weights, data and curves stand in each model's card.md.
 
 
 def main() -> int:
-    """Run the benchmark and write both files."""
+    """Run the benchmark and write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -99,7 +98,6 @@ def main() -> int:
         ]
     )
     write_atomic(ROOT / "docs" / "reproduction.md", text + "\n")
-    update_readme(table)
     print(ROOT / "docs" / "reproduction.md")
     return 0
 
@@ -279,30 +277,6 @@ def _seen(stages: Sequence[Stage]) -> int | None:
 
 def _count(number: int | None) -> str:
     return f"{number:,}" if number else NOT_RECORDED
-
-
-def update_readme(table: Table) -> None:
-    """Put the table of means between README's two marks."""
-    rows = ["| | " + " | ".join(map(paper.label, table.methods)) + " |"]
-    rows.append("| --- |" + " ---: |" * len(table.methods))
-    for line in table.lines:
-        if line.metric not in ("psnr", "ssim", "lpips"):
-            continue
-        ours, theirs = [], []
-        for method in table.methods:
-            cell = line.cells.get(method)
-            ours.append(number(cell.mean, line.metric) if cell else "–")
-            printed = paper.figures().get((line.dataset, method, line.metric))
-            theirs.append("–" if printed is None else number(printed, line.metric))
-        rows.append(f"| {line.dataset} {NAMES[line.metric]} | {' | '.join(ours)} |")
-        if line.metric != "lpips":
-            rows.append(f"| the paper's | {' | '.join(theirs)} |")
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    table_text = "\n".join(rows)
-    write_atomic(path, f"{before}{BEGIN}\n{table_text}\n{END}{after}")
 
 
 if __name__ == "__main__":

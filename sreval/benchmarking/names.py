@@ -14,6 +14,8 @@ from sreval.benchmarking.results import (
     FORMAT,
     MANIFEST,
     UNDER_WAY,
+    first_method_sha256,
+    is_first_format,
     place,
     read_datasets,
     read_manifest,
@@ -180,6 +182,8 @@ def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Me
     Raises DataError where it says nothing that could be meant.
     """
     try:
+        if is_first_format(content):
+            return _first_meanings(content)
         return {
             name: {one["sha256"]: Meaning(**one) for one in meanings}
             for name, meanings in content.get("methods", {}).items()
@@ -188,6 +192,19 @@ def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Me
         raise DataError(
             f"{path} is damaged ({error}).", "Run the benchmark again into a new folder."
         ) from None
+
+
+def _first_meanings(content: dict[str, Any]) -> dict[str, dict[str, Meaning]]:
+    """All that a manifest of sreval 0.1 tells of methods: their names and their weights."""
+    found: dict[str, dict[str, Meaning]] = {}
+    for run in content.get("runs", []):
+        for name, facts in run["methods"].items():
+            weights = facts["weights_sha256"]
+            sha256 = first_method_sha256(name, weights)
+            settings = f"weights {weights[:12]}, by sreval 0.1" if weights else "by sreval 0.1"
+            made = Meaning(name, settings, sha256, run["finished"], weights)
+            found.setdefault(name, {})[sha256] = made
+    return found
 
 
 def _under_way(path: Path) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from sreval.errors import DataError, listed
-from sreval.files import claim, write_atomic, write_error
+from sreval.files import claim, sha256_bytes, write_atomic, write_error
 
 FORMAT = 2
+_FIRST = 1
+"""The format of sreval 0.1: it is read, and never added to."""
 Subject = tuple[str, int, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
@@ -68,6 +70,7 @@ class Row:
 
 
 COLUMNS = list(Row.__dataclass_fields__)
+_NOT_IN_FIRST = ("source_sha256", "trunk_sha256", "device")
 
 
 def place(dataset: str, scale: int) -> str:
@@ -76,9 +79,10 @@ def place(dataset: str, scale: int) -> str:
 
 
 def read_frame(folder: Path) -> pd.DataFrame:
-    """The tidy frame of a results folder.
+    """The tidy frame of a results folder, also of one that sreval 0.1 wrote.
 
-    Raises DataError when the folder holds no results, or those of another format.
+    Those rows have no source, trunk and device, and ``first_method_sha256`` as their method.
+    Raises DataError when the folder holds no results, or those of a format that isn't known.
     """
     path = folder / RESULTS
     if not path.is_file():
@@ -89,9 +93,13 @@ def read_frame(folder: Path) -> pd.DataFrame:
             if unfinished
             else "Name the folder that `sreval benchmark --out` wrote.",
         )
-    check_format(folder)
+    first = check_format(folder) == _FIRST
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if first and list(frame.columns) == [c for c in COLUMNS if c not in _NOT_IN_FIRST]:
+            named = zip(frame["method"], frame["weights_sha256"], strict=True)
+            frame["method_sha256"] = [first_method_sha256(*one) for one in named]
+            frame = frame.reindex(columns=COLUMNS, fill_value="")
         if list(frame.columns) != COLUMNS:
             raise DataError(
                 f"{path} has other columns than this version of sreval writes.",
@@ -119,15 +127,31 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check_format(folder: Path) -> None:
-    """Raises DataError when the folder's results come from a version with another format."""
+def check_format(folder: Path) -> int:
+    """The format of the folder's results. Raises DataError for one that isn't known."""
     manifest = read_manifest(folder)
-    if manifest.get("format") != FORMAT:
+    found = manifest.get("format")
+    if found not in (_FIRST, FORMAT):
         raise DataError(
             f"{folder} was written by sreval {manifest.get('version', 'of another kind')} in "
-            f"format {manifest.get('format')}; this version reads format {FORMAT}.",
+            f"format {found}; this version reads format {FORMAT}.",
             "Run the benchmark again into a new folder, or use that version.",
         )
+    return int(found)
+
+
+def is_first_format(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest is sreval 0.1's, which doesn't say what its names stood for."""
+    return manifest.get("format") == _FIRST
+
+
+def first_method_sha256(method: str, weights_sha256: str) -> str:
+    """What stands for a method in rows of sreval 0.1: its name and its weights.
+
+    These rows have a hash of their own of each image's source, by which the images of one method
+    can't be told from those of two.
+    """
+    return sha256_bytes(f"sreval 0.1 {method} {weights_sha256}".encode())
 
 
 @dataclass(frozen=True)
@@ -228,6 +252,11 @@ class Store:
 
     def _load(self) -> bool:
         """Take over what is there; whether the journal ends in the middle of a line."""
+        if (self._folder / RESULTS).is_file() and check_format(self._folder) != FORMAT:
+            raise DataError(
+                f"{self._folder} was written by sreval 0.1; it can be read, not added to.",
+                "Name a new folder with --out. Tables and figures still take this one.",
+            )
         for row in read_rows(self._folder):
             self._add(row)
         text = _journal(self._folder)

@@ -14,6 +14,7 @@ from sreval.benchmarking.names import Meaning, read_meanings
 from sreval.benchmarking.results import (
     MANIFEST,
     Held,
+    is_first_format,
     place,
     read_datasets,
     read_frame,
@@ -41,6 +42,11 @@ def standing(
     for folder in folders:
         manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
         frame = read_frame(folder)
+        if is_first_format(manifest):
+            say(
+                f"{folder} was written by sreval 0.1, which did not record what the names of its "
+                "methods stood for."
+            )
         datasets = read_datasets(manifest, folder / MANIFEST)
         for name, known in read_meanings(manifest, folder / MANIFEST).items():
             meanings |= {(str(folder), name, sha256): one for sha256, one in known.items()}

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sreval.cli.output import progress_line, use_colour
+from sreval.api import Results, Study, benchmark
+from sreval.cli.output import progress_line, use_colour, warn
+from sreval.content import packaged
+from sreval.errors import EXIT_INTERRUPTED, DataError, UsageError
 from sreval.files import write_atomic
 
+if TYPE_CHECKING:
+    from sreval.report.cells import Table
+
 PORT = 8000
+RATERS = 26
+METHODS = ("bicubic", "srresnet-mse", "srgan-mse", "srgan-vgg54", "hr")
+SHOWN = "rocket"
+DESIGN_FOLDER = packaged("studies") / "demo"
+STUDY = "study"
+QUALITIES_FROM = "Set14"
+"""The data set on which the SRGAN paper prints an opinion score of every method here."""
 
 
 @click.command(epilog="Example: sreval demo --out demo --no-serve")
@@ -23,77 +37,202 @@ PORT = 8000
 )
 @click.option("--serve/--no-serve", default=True, help="End with the rating site.")
 def demo(out: Path, serve: bool) -> None:
-    """Score nearest and bicubic on scikit-image's photographs, then let you rate them.
+    """Score three networks on five photographs, rehearse a study of them, and let you vote.
 
-    Five photographs, x4, all three protocols; nothing comes from a network. The scores become a
-    page, the images a study, served to this machine alone until Ctrl-C.
+    Bicubic, SRResNet-MSE, SRGAN-MSE and SRGAN-VGG54 enlarge photographs that come with
+    scikit-image. PSNR, SSIM, LPIPS and the opinions of simulated raters become one table and one
+    page. Then a rating site opens, for this machine alone, until Ctrl-C. Nothing comes from a
+    network. The same command goes on where an earlier one was stopped.
     """
-    click.echo(str(_scored(out)))
-    study = _study(out)
-    if serve:
-        _serve(study)
-    else:
-        click.echo(f"To rate them: sreval serve {study} --invite", err=True)
-
-
-def _scored(out: Path) -> Path:
-    """Benchmark, tables on the terminal, and the page's path."""
-    from sreval.benchmarking.plan import BenchmarkPlan, resolve
-    from sreval.benchmarking.run import run, total_images
-    from sreval.metrics.protocol import PROTOCOLS
-    from sreval.report.collect import collect, select
-    from sreval.report.page import results_page
-    from sreval.report.render import to_text
-    from sreval.report.tables import build_table
-
-    plan = BenchmarkPlan(
-        methods=["nearest", "bicubic"], datasets=["demo"], protocols=list(PROTOCOLS)
-    )
-    resolved = resolve(plan)
-    with progress_line(total_images(resolved), "demo", "image") as line:
-        run(resolved, out, line.update, "sreval demo")
-    frame = collect([out])
-    for protocol in PROTOCOLS:
-        click.echo(to_text(build_table(select(frame, protocol, None)), use_colour()))
-    page = out / "index.html"
-    write_atomic(page, results_page(frame, "Super-resolution of five photographs"))
-    return page
-
-
-def _study(out: Path) -> Path:
-    """The study `quick`, frozen from the benchmark's images; one that is there is kept."""
-    from sreval.content import find
-    from sreval.study.design import DESIGN, load_design
-    from sreval.study.freeze import freeze
-    from sreval.study.manifest import MANIFEST
-
-    folder = out / "study"
-    if not (folder / MANIFEST).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(find("studies", "quick") / DESIGN, folder / DESIGN)
-        freeze(folder, load_design(folder), [out])
-    return folder
-
-
-def _serve(study: Path) -> None:
-    from sreval.errors import UsageError
-    from sreval.site import server
-    from sreval.site.app import create_app, personal_link
-    from sreval.site.config import site_config
-    from sreval.site.logs import log_to_stderr
-    from sreval.store.urls import default_url
-
-    folder = study.resolve()
-    app = create_app(site_config(study=folder, database=default_url(folder, None)))
     try:
-        opened = server.listen("127.0.0.1", PORT)
-    except UsageError:
-        opened = server.listen("127.0.0.1", 0)
-    with opened:
-        log_to_stderr()
+        made = make_demo(out)
+    except KeyboardInterrupt:
+        warn("Interrupted. The same command goes on from here.")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    click.echo(made.table.render("text", colour=use_colour()))
+    click.echo(str(made.page))
+    if serve:
+        _serve(Study(made.study))
+    else:
+        warn(f"To vote yourself: sreval serve {made.study} --invite")
 
-        def ready() -> None:
-            click.echo("Rate the same images yourself, in ten minutes. Ctrl-C ends the site.")
-            click.echo(f"{server.address_of(opened)}{personal_link(app)}")
 
-        server.serve(app, opened, threads=8, ready=ready)
+@dataclass(frozen=True)
+class Demo:
+    """What a demo made: its table, its page, and the folder of a study that waits for votes."""
+
+    table: Table
+    page: Path
+    study: Path
+
+
+def make_demo(out: Path) -> Demo:
+    """Benchmark, frozen study, rehearsal and page in the folder ``out``.
+
+    What is there from an earlier call and still holds is taken over. Raises DataError or UsageError
+    where the folder holds something else.
+    """
+    from sreval.report.page import results_page
+    from sreval.report.style import figure_bytes
+
+    study = out / STUDY
+    _refuse_another(study)
+    metrics, left_out = _metrics()
+    results = benchmark(list(METHODS), ["demo"], out=out, metrics=metrics, command="sreval demo")
+    _freeze(study, results)
+    rehearsed = _rehearse(study, out / "rehearsal.sqlite")
+    table = results.table(pairs=True, studies=[rehearsed])
+    table = replace(table, notes=[*table.notes, *left_out])
+    figure = results.figure("comparison", dataset="demo", image=SHOWN)
+    write_atomic(out / "comparison.png", figure_bytes(figure, "png", 150))
+    page = out / "index.html"
+    text = results_page(
+        "Five photographs, enlarged four times",
+        _lead(),
+        figure,
+        f"The framed region under every method, its pixels enlarged by repetition. Below each "
+        f"stand PSNR and SSIM of the whole photograph, protocol {table.protocol}.",
+        table,
+        _commands(out, study),
+    )
+    write_atomic(page, text)
+    return Demo(table, page, study)
+
+
+def _metrics() -> tuple[list[str], list[str]]:
+    """The metrics that can be computed here, and a sentence on the one that can't."""
+    from sreval.metrics.lpips import TRUNKS, trunk_file
+
+    try:
+        trunk_file("alex")
+    except DataError:
+        size = TRUNKS["alex"].megabytes
+        return ["psnr", "ssim"], [
+            "LPIPS was left out, because the weights of its trunk are not here. `sreval data fetch "
+            f"lpips-alex` downloads them ({size} MB); the next demo then has it."
+        ]
+    return ["psnr", "ssim", "lpips"], []
+
+
+def _refuse_another(folder: Path) -> None:
+    """Raise UsageError where ``folder`` holds a study of another design than the demo's."""
+    from sreval.study.design import DESIGN
+
+    if not (folder / DESIGN).exists():
+        return
+    if Study(folder).design.sha256 != Study(DESIGN_FOLDER).design.sha256:
+        raise UsageError(
+            f"{folder} holds the study of another version or one of your own.",
+            "Name another folder with --out.",
+        )
+
+
+def _freeze(folder: Path, results: Results) -> None:
+    """The study `demo`, frozen from the images that were scored; one that is there is kept.
+
+    Raises DataError where it is of other images.
+    """
+    from sreval.report.opinion_rows import scored_hashes
+    from sreval.study.design import DESIGN
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / DESIGN).exists():
+        write_atomic(folder / DESIGN, (DESIGN_FOLDER / DESIGN).read_bytes())
+    study = Study(folder)
+    if study.manifest is None:
+        study.freeze(results)
+    assert study.manifest is not None
+    scored = scored_hashes(results.frame)
+    for stimulus in study.manifest.stimuli:
+        if stimulus.key in scored and stimulus.image_sha256 not in scored[stimulus.key]:
+            raise DataError(
+                f"{folder} shows another {'/'.join(stimulus.key)} than was scored now.",
+                "Name another folder with --out; votes that were cast here stay.",
+            )
+
+
+def _rehearse(folder: Path, database: Path) -> Study:
+    """Votes of simulated raters on the study, in a database of their own, never the study's."""
+    study = Study(folder, database)
+    if not _is_rehearsed(study, database):
+        for leftover in database.parent.glob(f"{database.name}*"):
+            leftover.unlink()
+        with progress_line(0, "rating", "vote") as line:
+
+            def tell(done: int, total: int) -> None:
+                line.total = total
+                line.update(done - line.n)
+
+            crowd = study.rehearse(RATERS, _qualities(), progress=tell)
+        for failure in crowd.failures:
+            raise failure
+        study.close()
+    return study
+
+
+def _is_rehearsed(study: Study, database: Path) -> bool:
+    """Whether all simulated raters of these very stimuli came to their end."""
+    if not database.exists():
+        return False
+    from sreval.store import studies
+    from sreval.store.database import open_store
+
+    store = open_store(str(database))
+    try:
+        if study.name not in studies.names(store):
+            return False
+        row = studies.get(store, study.name)
+        manifest = study.manifest
+        return (
+            row.state == "closed"
+            and manifest is not None
+            and row.manifest_sha256 == manifest.sha256
+        )
+    finally:
+        store.dispose()
+
+
+def _qualities() -> dict[str, float]:
+    """The paper's mean opinion scores of one data set, by method."""
+    from sreval.report.paper import figures
+
+    return {
+        method: value
+        for (dataset, method, metric), value in figures().items()
+        if (dataset, metric) == (QUALITIES_FROM, "mos")
+    }
+
+
+def _lead() -> list[str]:
+    return [
+        "Each photograph was made four times smaller by bicubic interpolation, then enlarged again "
+        "by each method. SRResNet-MSE, SRGAN-MSE and SRGAN-VGG54 are networks of Ledig et al. "
+        "2017; their weights were trained for this package and come with it. HR is the original.",
+        f"The opinion scores are simulated: no person voted. A program sent {RATERS} raters of a "
+        "statistical model through the rating site. As the true quality of each method they took "
+        f"the mean opinion score that Ledig et al. printed for it on {QUALITIES_FROM}. This row "
+        "shows what the result of a study looks like. It says nothing about these networks.",
+    ]
+
+
+def _commands(out: Path, study: Path) -> list[tuple[str, str]]:
+    return [
+        ("Vote yourself, in five minutes:", f"sreval serve {study} --invite"),
+        (
+            "Score a network of your own, the function upscale(lr) in my_network.py:",
+            "sreval benchmark --method ours=python:my_network:upscale --dataset demo --out ours",
+        ),
+        ("Print all of them as one table for a paper:", f"sreval table {out} ours --format latex"),
+        ("Begin a study of your own:", "sreval study new mine --from quick"),
+    ]
+
+
+def _serve(study: Study) -> None:
+    def ready(address: str, link: str | None) -> None:
+        click.echo("Now vote yourself, in five minutes. Ctrl-C ends the site.")
+        click.echo(link)
+
+    try:
+        study.serve(port=PORT, invite=True, ready=ready)
+    except UsageError:  # another program has the port
+        study.serve(port=0, invite=True, ready=ready)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmark.results import JOURNAL, MANIFEST, RESULTS, place, read_manifest
+from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, place, read_manifest
 from sreval.content import document
 from sreval.errors import DataError, UsageError
 from sreval.files import atomic_writer, sha256_bytes, sha256_file, zip_entry

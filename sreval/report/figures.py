@@ -108,15 +108,16 @@ def comparison_figure(
 
 
 def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8 | None]]) -> Figure:
-    lines = math.ceil(len(panels) / 5)
+    lines = math.ceil(len(panels) / _MOST_A_LINE)
     columns = math.ceil(len(panels) / lines)
     whole_mm = 0.36 * PAGE_MM
-    panel_mm = (PAGE_MM - whole_mm) / columns
-    height_mm = lines * (panel_mm * region.height / region.width + 9)
-    figure = new_figure(PAGE_MM, max(height_mm, 0.9 * whole_mm * hr.shape[0] / hr.shape[1]))
-    halves = figure.subfigures(1, 2, width_ratios=[whole_mm, PAGE_MM - whole_mm], squeeze=False)
-    left, right = halves[0]
-    axes = left.subplots()
+    side_mm = (PAGE_MM - whole_mm) / columns - _GAP_MM
+    line_mm = side_mm * region.height / region.width + _CAPTION_MM
+    whole_height_mm = whole_mm * hr.shape[0] / hr.shape[1]
+    figure = new_figure(PAGE_MM, max(lines * line_mm, whole_height_mm))
+    # Captions are wider than small panels: a layout that makes room for them would shrink these.
+    figure.set_layout_engine("none")
+    axes = _axes_at(figure, 0, 0, whole_mm, whole_height_mm)
     _show(axes, hr)
     # White around black stands out on any picture.
     for colour, thickness in (("white", 2.4), ("black", 1.0)):
@@ -130,16 +131,35 @@ def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8 | 
                 linewidth=thickness,
             )
         )
-    grid = right.subplots(lines, columns, squeeze=False)
-    for place in grid.flat:
-        place.axis("off")
-    for place, (caption, part) in zip(grid.flat, panels, strict=False):
+    for index, (caption, part) in enumerate(panels):
+        line, place = divmod(index, columns)
+        left_mm = whole_mm + _GAP_MM + place * (side_mm + _GAP_MM)
+        axes = _axes_at(figure, left_mm, line * line_mm, side_mm, line_mm - _CAPTION_MM)
+        axes.axis("off")
         if part is not None:
-            _show(place, part.repeat(_ENLARGE, 0).repeat(_ENLARGE, 1))
-        place.text(0.5, -0.03, caption, transform=place.transAxes, ha="center", va="top")
+            _show(axes, part.repeat(_ENLARGE, 0).repeat(_ENLARGE, 1))
+        axes.text(0.5, -0.03, caption, transform=axes.transAxes, ha="center", va="top")
     return figure
 
 
+def _axes_at(
+    figure: Figure, left_mm: float, top_mm: float, width_mm: float, height_mm: float
+) -> Axes:
+    """Axes of that size, so far from the left and upper edge of the figure."""
+    whole_width, whole_height = figure.get_size_inches() * 25.4
+    bottom_mm = whole_height - top_mm - height_mm
+    return figure.add_axes(
+        (
+            left_mm / whole_width,
+            bottom_mm / whole_height,
+            width_mm / whole_width,
+            height_mm / whole_height,
+        )
+    )
+
+
+_MOST_A_LINE = 4
+_GAP_MM, _CAPTION_MM = 2.0, 9.0
 _ENLARGE = 8
 
 

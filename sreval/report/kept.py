@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sreval.benchmarking.results import MANIFEST, Held, place, read_datasets, read_manifest
+from sreval.benchmarking.results import (
+    MANIFEST,
+    Held,
+    is_first_format,
+    place,
+    read_datasets,
+    read_manifest,
+)
 from sreval.errors import DataError, ImageError, SrevalError
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_hashed
@@ -37,8 +45,9 @@ def hr_image(row: pd.Series) -> UInt8:
     Raises DataError when it is nowhere any more.
     """
     folder, key = Path(row["folder"]), place(row["dataset"], row["scale"])
-    held = read_datasets(read_manifest(folder), folder / MANIFEST).get(key)
-    for path in _hr_files(row, held):
+    manifest = read_manifest(folder)
+    held = read_datasets(manifest, folder / MANIFEST).get(key)
+    for path in _hr_files(row, held, manifest):
         image = _as_scored(path, row["hr_sha256"])
         if image is not None:
             return image
@@ -49,15 +58,21 @@ def hr_image(row: pd.Series) -> UInt8:
     )
 
 
-def _hr_files(row: pd.Series, held: Held | None) -> Iterator[Path]:
-    """Where the HR image may be; last where a public set has it now, for that hashes all of it."""
+def _hr_files(row: pd.Series, held: Held | None, manifest: dict[str, Any]) -> Iterator[Path]:
+    """Where the HR image may be; last where a public set has it now, for that hashes all of it.
+
+    Sreval 0.1 kept no paths, so its data sets are opened as they were named.
+    """
     key = place(row["dataset"], row["scale"])
     yield Path(row["folder"]) / "inputs" / key / "HR" / f"{row['image']}.png"
     if held and row["image"] in held.images:
         yield Path(held.images[row["image"]].hr)
-    if held and held.source in KNOWN:
+    specs = [row["dataset"]] if held and held.source in KNOWN else []
+    if is_first_format(manifest):
+        specs = [spec for run in manifest["runs"] for spec in run["plan"]["datasets"]]
+    for spec in dict.fromkeys(specs):
         with suppress(SrevalError):
-            items = open_dataset(row["dataset"], int(row["scale"])).items
+            items = open_dataset(spec, int(row["scale"])).items
             yield from (item.hr for item in items if item.image == row["image"])
 
 

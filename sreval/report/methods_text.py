@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.benchmark.names import Meaning, read_meanings
-from sreval.benchmark.results import (
+from sreval.benchmarking.names import Meaning, read_meanings
+from sreval.benchmarking.results import (
     MANIFEST,
     Held,
     place,

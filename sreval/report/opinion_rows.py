@@ -246,7 +246,8 @@ def _notes(
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
-        note += f" Its tests{against}: signed-rank over the same unit, Holm within data set."
+        note += f" Its tests{against}: signed-rank over the same unit, Holm within data set"
+        note += "." if baseline else "; methods that share a letter weren't shown to differ."
     left = len(votes) - len(counted)
     note += f" {left} rows that are no accepted votes are left out." if left else ""
     notes = [note]

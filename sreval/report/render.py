@@ -72,7 +72,14 @@ def _markdown_cell(cell: Printed, row: PrintedRow) -> str:
 
 def to_html(table: Table) -> str:
     """A self-contained page with the table."""
-    return render_page("table.html", title=table.title, tables=[html_table(table)], figures=[])
+    return render_page(
+        "table.html",
+        title=table.title,
+        lead=[],
+        figures=[],
+        tables=[html_table(table)],
+        commands=[],
+    )
 
 
 def to_html_part(table: Table) -> str:

@@ -99,8 +99,8 @@ def _database(
         raise schema_error(store.name, state)
     if design.name in studies.names(store):
         row = studies.get(store, design.name)
-        here = (design.sha256, manifest.sha256)
-        if row.locked_at is not None and here != (row.design_sha256, row.manifest_sha256):
+        same = studies.same_design(row, design) and row.manifest_sha256 == manifest.sha256
+        if row.locked_at is not None and not same:
             raise StateError(
                 f"{store.name} holds votes for another design or other stimuli of {row.name}.",
                 "Put the old files back, or begin a study of another name: sreval study new.",

@@ -79,12 +79,12 @@ def _register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
         return study.id
 
 
-def same_design(study: Study, design: StudyDesign) -> bool:
+def same_design(study: Study | StudyRow, design: StudyDesign) -> bool:
     """Whether a design says what the registered one does, whatever version of sreval hashed it.
 
     Of a study that has raters, a design that names no unit of analysis means the registered one.
     """
-    kept = design_of(study)
+    kept = study.design if isinstance(study, StudyRow) else design_of(study)
     if study.locked_at is not None:
         design = design.with_unit_of(kept)
     return study.design_sha256 == design.sha256 or kept == design

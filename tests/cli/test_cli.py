@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import httpx
 import pytest
 
 from sreval import content
 from sreval.cli import cli
-from sreval.study.manifest import Manifest, Stimulus, load_manifest
+from sreval.study.manifest import Manifest, Stimulus
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -100,29 +99,6 @@ def test_a_failure_of_our_own_is_one_sentence(
     assert ran.code == 1
     assert "RuntimeError: out of luck" in ran.err
     assert "Traceback" not in ran.err
-
-
-def test_the_demo_ends_with_a_page(sreval: Callable[..., Any], tmp_path: Path) -> None:
-    ran = sreval("demo", "--out", tmp_path / "demo", "--no-serve")
-    assert ran.code == 0, ran.err
-    page = Path(ran.out.splitlines()[-1])
-    assert page.is_file()
-    assert load_manifest(tmp_path / "demo" / "study").stimuli
-    for protocol in ("ledig2017", "matlab", "rgb"):
-        assert f"protocol {protocol}" in ran.out
-
-
-def test_the_demo_serves_its_study_until_interrupted(tmp_path: Path) -> None:
-    code = "from sreval.cli import main; main(['demo', '--out', 'demo'])"
-    command = [sys.executable, "-u", "-c", code]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as demo:
-        assert demo.stdout is not None
-        link = next(line.strip() for line in demo.stdout if line.startswith("http://127.0.0.1"))
-        page = httpx.get(link, follow_redirects=True)
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(30) == 0
-    assert page.status_code == 200
-    assert "trial of a rating site" in page.text
 
 
 def test_lists_and_checks_speak_json(sreval: Callable[..., Any]) -> None:

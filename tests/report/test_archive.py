@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sreval.benchmark.results import read_manifest
+from sreval.benchmarking.results import read_manifest
 from sreval.report.anonymous import VOTES, Places, anonymous_votes
 from sreval.report.archive import archive
 from sreval.report.collect import collect, select

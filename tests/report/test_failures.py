@@ -118,7 +118,7 @@ def test_figures_name_what_they_cannot_draw(work: Path, sreval: Callable[..., An
     for said in ("bad (no result on 3)", "dark (no result on 2)", "HR (infinite on 3)"):
         assert said in note
     drawn = comparison_figure(frame, "hr", "light")
-    captions = [axes.texts[0].get_text() for axes in drawn.subfigs[1].axes if axes.texts]
+    captions = [axes.texts[0].get_text() for axes in drawn.axes[1:] if axes.texts]
     assert [caption.split("\n")[0] for caption in captions] == ["nearest", "bad", "dark", "HR"]
     assert [caption.split("\n")[1] for caption in captions[1:3]] == ["no result"] * 2
 

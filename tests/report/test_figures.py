@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,13 +18,14 @@ from sreval.report.collect import collect, select
 from sreval.report.figures import Region, comparison_figure, parse_region, scores_figure
 from sreval.report.page import results_page
 from sreval.report.style import figure_bytes, save_figure
+from sreval.report.tables import build_table
 
 
 def test_panels_show_the_region_by_pixel_repetition(demo_run: Path) -> None:
     frame = select(collect([demo_run]), None, None)
     region = Region(100, 40, 24, 20)
     figure = comparison_figure(frame, "demo", "chelsea", None, region)
-    panels = [axes for sub in figure.subfigs for axes in sub.axes if axes.images]
+    panels = [axes for axes in figure.axes if axes.images]
     whole, nearest, bicubic, hr = (np.asarray(axes.images[0].get_array()) for axes in panels)
     kept = demo_run / "images" / "demo_x4" / "bicubic" / "chelsea.png"
     cut = region.cut(np.asarray(Image.open(kept)))
@@ -34,10 +37,34 @@ def test_panels_show_the_region_by_pixel_repetition(demo_run: Path) -> None:
     assert " dB / 0." in captions[1]
 
 
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_panels_and_captions_keep_apart(demo_run: Path, tmp_path: Path, count: int) -> None:
+    """Any number of methods: no panel or caption lies over another, none is cut off."""
+    frame = select(collect([demo_run]), None, None)
+    bicubic = frame[frame["method"] == "bicubic"]
+    names = ["bicubic", *(f"srresnet-vgg22-{n}" for n in range(count - 1))]
+    wide = pd.concat([bicubic.assign(method=name, folder=str(tmp_path)) for name in names])
+    for name in names:
+        images = tmp_path / "images" / "demo_x4" / name
+        images.parent.mkdir(parents=True, exist_ok=True)
+        images.symlink_to(demo_run / "images" / "demo_x4" / "bicubic")
+    for name in ("manifest.json", "inputs"):
+        (tmp_path / name).symlink_to(demo_run / name)
+    figure = comparison_figure(wide, "demo", "rocket")
+    figure.draw_without_rendering()
+    panels = [axes.get_window_extent() for axes in figure.axes]
+    boxes = [*panels, *(axes.texts[0].get_window_extent() for axes in figure.axes[1:])]
+    assert len(panels) == count + 2
+    assert min(panel.width for panel in panels) / figure.dpi * 25.4 > 20
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+    width, height = figure.bbox.size
+    assert all(b.x0 > -1 and b.y0 > -1 and b.x1 < width + 1 and b.y1 < height + 1 for b in boxes)
+
+
 def test_without_a_region_the_first_methods_worst_is_taken(demo_run: Path) -> None:
     frame = select(collect([demo_run]), None, None)
     figure = comparison_figure(frame, "demo", "camera")
-    whole = figure.subfigs[0].axes[0]
+    whole = figure.axes[0]
     frame_patch: Any = whole.patches[0]
     x, y = (int(v) for v in frame_patch.get_xy())
     side = int(frame_patch.get_width())
@@ -108,10 +135,14 @@ def test_an_image_changed_since_is_not_shown(demo_run: Path, tmp_path: Path) -> 
 
 
 def test_the_page_stands_alone(demo_run: Path) -> None:
-    page = results_page(collect([demo_run]), "Results")
-    assert page.count("<svg") == 4
-    assert "protocol ledig2017" in page
-    assert "protocol matlab" in page
+    frame = select(collect([demo_run]), None, None)
+    figure = comparison_figure(frame, "demo", "camera")
+    ways = [("Print it:", "sreval table <results>")]
+    page = results_page("Results", ["One & all."], figure, "A region.", build_table(frame), ways)
+    assert page.count("<svg") == 1
+    assert "Protocol ledig2017" in page
+    assert "One &amp; all." in page
+    assert "<code>sreval table &lt;results&gt;</code>" in page
     assert "http://" not in page.replace("http://www.w3.org", "").replace(
         "http://creativecommons", ""
     ).replace("http://purl.org", "")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sreval.benchmark.plan import BenchmarkPlan, resolve
-from sreval.benchmark.run import run
+from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.run import run
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
 from sreval.report.methods_text import REFERENCES, methods_text

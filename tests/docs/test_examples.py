@@ -1,0 +1,90 @@
+"""README's Python and examples/: run as they are printed, on the demo's photographs in small."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skimage.data
+from PIL import Image
+
+from benchmarks.timing import ROOT
+from sreval.images.datasets import DEMO_IMAGES
+
+SIDE = 64
+SECONDS = 300
+"""Far beyond the few seconds that each takes, for a loaded machine."""
+
+
+def readme() -> str:
+    """The one block of Python in README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks: list[str] = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (block,) = blocks
+    return block
+
+
+EXAMPLES = {path.name: path.read_text("utf-8") for path in (ROOT / "examples").glob("*.py")}
+LEFT = {
+    "README.md": ["results/results.csv", "rocket.png"],
+    "benchmark.py": ["results/results.csv", "table.tex", "comparison.png"],
+    "opinions.py": [],
+    "study.py": ["results/results.csv", "studies/mine/manifest.json"],
+}
+"""What each leaves in the folder it is run in."""
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_it_runs_as_printed(name: str, tmp_path: Path) -> None:
+    """As a script, in a folder of its own."""
+    code = readme() if name == "README.md" else EXAMPLES[name]
+    (tmp_path / "photographs").mkdir()
+    for photograph in DEMO_IMAGES:
+        whole = Image.open(Path(skimage.data.__file__).parent / photograph)
+        small = whole.crop((100, 100, 100 + SIDE, 100 + SIDE))
+        small.save(tmp_path / "photographs" / photograph)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import skimage.data\n"
+        f"skimage.data.__file__ = {str(tmp_path / 'photographs' / '__init__.py')!r}\n"
+    )
+    script = tmp_path / "example.py"
+    script.write_text(code, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    for variable in ("SREVAL_DATABASE", "SREVAL_HOME", "SREVAL_DATA", "SREVAL_WEIGHTS"):
+        environment.pop(variable, None)
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip()
+    assert "Traceback" not in done.stderr
+    assert [file for file in LEFT[name] if not (tmp_path / file).is_file()] == []
+
+
+def test_no_example_is_left_out() -> None:
+    assert sorted(EXAMPLES) == sorted(set(LEFT) - {"README.md"})
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_cells_of_text_and_code(name: str) -> None:
+    """Percent format: what editors and jupytext open as a notebook."""
+    cells = re.split(r"^# %%(.*)$", EXAMPLES[name], flags=re.M)
+    before, kinds, bodies = cells[0], cells[1::2], cells[2::2]
+    assert before == ""
+    assert {kind.strip() for kind in kinds} == {"", "[markdown]"}
+    for kind, body in zip(kinds, bodies, strict=True):
+        lines = body.strip().splitlines()
+        assert lines, "an empty cell"
+        text = [line for line in lines if line.startswith("#")]
+        if kind.strip():
+            assert text == lines, "a cell of text holds code"
