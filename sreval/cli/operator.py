@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sreval.api import Study
 from sreval.cli.output import columns, print_json
 from sreval.errors import UsageError
 
@@ -135,10 +136,9 @@ def _password(from_stdin: bool) -> str:
 
 @contextmanager
 def _opened(study: str, database: str | None, *, create: bool = False) -> Iterator[Store]:
-    from sreval.cli.study_run import where
     from sreval.store.database import open_store
 
-    store = open_store(where(study, database)[1], create=create)
+    store = open_store(Study(study, database).url, create=create)
     try:
         yield store
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,7 @@ import click
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
 from sreval.progress import progress_line as progress_line
-
-
-def columns(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as left-aligned columns, the first row as their heads."""
-    texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in texts) for i in range(len(texts[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in texts
-    )
+from sreval.report.columns import columns as columns
 
 
 def print_json(content: Any) -> None:

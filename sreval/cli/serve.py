@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sreval.api import Study
+from sreval.cli.output import print_json, progress_line
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from sreval.site.config import SiteConfig
+    from sreval.site.checks import Check
 
 
 @click.command(epilog="Example: sreval serve quick --port 8000")
@@ -56,49 +58,37 @@ def serve(
     --check looks at the database, folders, stimuli, secret, clock and disk, and serves nothing;
     the exit code is 1 unless all is well.
     """
-    from sreval import content
-    from sreval.site import server
-    from sreval.site.app import create_app, personal_link
-    from sreval.site.config import from_variables, site_config
-    from sreval.site.logs import log_to_stderr
-    from sreval.store.urls import default_url
-
-    folder = content.find("studies", study)
-    config = site_config(
-        study=folder,
-        database=default_url(folder, database),
-        base_url=base_url,
-        trusted_proxies=trusted_proxies,
-        **from_variables("secret", "secret_file"),
-    )
+    asked = Study(study, database)
     if check:
-        raise click.exceptions.Exit(EXIT_OK if _all_hold(config, as_json) else EXIT_FAILED)
+        holds = _all_hold(asked, base_url, trusted_proxies, as_json)
+        raise click.exceptions.Exit(EXIT_OK if holds else EXIT_FAILED)
     if as_json:
         raise UsageError("--json belongs to --check.", "Add that, or omit it.")
-    app = create_app(config)
-    with server.listen(host, port) as opened:
-        address = config.base_url or server.address_of(opened)
-        log_to_stderr()
 
-        def ready() -> None:
-            lines = [f"Serving {folder.name} at {address}. Ctrl-C ends it."]
-            if invite:
-                lines.append(f"Your link: {address}{personal_link(app)}")
-            else:
-                lines.append(f"Links for raters: sreval study invite {study} --base-url {address}")
-            # one write, so that who reads the first line alone ends nothing by leaving
-            with suppress(BrokenPipeError):
-                click.echo("\n".join(lines))
+    def ready(address: str, link: str | None) -> None:
+        lines = [f"Serving {asked.folder.name} at {address}. Ctrl-C ends it."]
+        if link:
+            lines.append(f"Your link: {link}")
+        else:
+            lines.append(f"Links for raters: sreval study invite {study} --base-url {address}")
+        # one write, so that who reads the first line alone ends nothing by leaving
+        with suppress(BrokenPipeError):
+            click.echo("\n".join(lines))
 
-        caught = server.serve(app, opened, threads, ready)
+    caught = asked.serve(
+        host,
+        port,
+        threads=threads,
+        base_url=base_url,
+        trusted_proxies=trusted_proxies,
+        invite=invite,
+        ready=ready,
+    )
     raise click.exceptions.Exit(EXIT_INTERRUPTED if caught == signal.SIGINT else EXIT_OK)
 
 
-def _all_hold(config: SiteConfig, as_json: bool) -> bool:
+def _all_hold(asked: Study, base_url: str, trusted_proxies: int, as_json: bool) -> bool:
     """Print one line a check, as soon as it is known."""
-    from sreval.cli.output import print_json, progress_line
-    from sreval.site.checks import Check, check_site
-
     done: list[Check] = []
     with progress_line(0, "stimuli", "file") as line:
 
@@ -106,7 +96,9 @@ def _all_hold(config: SiteConfig, as_json: bool) -> bool:
             line.total = of
             line.update(count - line.n)
 
-        for found in check_site(config, hashed):
+        for found in asked.check_site(
+            base_url=base_url, trusted_proxies=trusted_proxies, progress=hashed
+        ):
             done.append(found)
             if not as_json:
                 line.write(f"{'ok    ' if found.ok else 'FAILED'}  {found.name:<10}{found.found}")

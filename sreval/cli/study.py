@@ -10,7 +10,7 @@ COMMANDS = {
     "new": ("sreval.cli.study_design:new", "Begin a study as a copy of another's design."),
     "check": (
         "sreval.cli.study_design:check_command",
-        "Prove a design feasible; how long it sits.",
+        "Prove that a design can be met; say how long a rater sits.",
     ),
     "plan": ("sreval.cli.study_design:plan", "Print what one rater will be shown, and why."),
     "schema": ("sreval.cli.study_design:schema", "Print the JSON schema of study.toml."),

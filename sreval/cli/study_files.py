@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 import click
 
-from sreval.cli.study_run import opened, study_and_database, where
-from sreval.content import find
-from sreval.store import exchange
-from sreval.store.backup import backup as make_backup
-from sreval.store.backup import restore as put_back
-from sreval.store.database import open_store
-from sreval.store.urls import parse_url, sqlite_path
-from sreval.study.manifest import load_manifest
+from sreval.api import Study
+from sreval.cli.study_run import study_and_database
 
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
 
@@ -30,10 +23,7 @@ def export_command(study: str, database: str | None, out: Path | None) -> None:
     study is closed an export counts as a look at results: the audit log keeps it, the report
     tells it.
     """
-    with opened(study, database) as (store, name):
-        manifest = load_manifest(find("studies", study))
-        path = out or Path(f"{name}-{_now()}.zip")
-        click.echo(str(exchange.export(store, name, manifest, path)))
+    click.echo(str(Study(study, database).export(out)))
 
 
 @click.command("import", epilog="Example: sreval study import ledig2017 ledig2017.zip")
@@ -45,11 +35,7 @@ def import_command(study: str, database: str | None, file: Path) -> None:
     Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
     go on new ones: sreval study invite --for RATER.
     """
-    store = open_store(where(study, database)[1], create=True)
-    try:
-        brought = exchange.import_(store, file)
-    finally:
-        store.dispose()
+    brought = Study(study, database).import_(file)
     click.echo(
         f"{brought.study}: {brought.sessions} sessions stored, {brought.present} were here "
         f"already, {brought.deleted} of deleted raters left out."
@@ -61,9 +47,7 @@ def import_command(study: str, database: str | None, file: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="A new file.")
 def backup(study: str, database: str | None, out: Path | None) -> None:
     """Copy the whole database, also while raters vote. Keep the copy as safe as the original."""
-    name, url = where(study, database)
-    ending = "sqlite" if sqlite_path(parse_url(url)) else "zip"
-    click.echo(str(make_backup(url, out or Path(f"{name}-{_now()}.backup.{ending}"))))
+    click.echo(str(Study(study, database).backup(out)))
 
 
 @click.command(epilog="Example: sreval study restore ledig2017 ledig2017.backup")
@@ -75,8 +59,4 @@ def restore(study: str, database: str | None, file: Path, overwrite: bool) -> No
 
     A backup of SQLite may go into PostgreSQL, and the other way round.
     """
-    put_back(file, where(study, database)[1], overwrite=overwrite)
-
-
-def _now() -> str:
-    return f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}"
+    Study(study, database).restore(file, overwrite=overwrite)

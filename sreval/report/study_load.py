@@ -8,6 +8,7 @@ from pathlib import Path
 from sreval.errors import UsageError
 from sreval.store import studies
 from sreval.store.database import open_store
+from sreval.store.overview import overview
 from sreval.store.study_data import looks, record_look, study_data
 from sreval.store.urls import default_url
 from sreval.study.data import StudyData
@@ -15,12 +16,15 @@ from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 
 
-def load(folder: Path, database: str | None = None, *, allow_open: bool = False) -> StudyData:
+def load(
+    folder: Path, database: str | None = None, *, allow_open: bool | None = False
+) -> StudyData:
     """The study in ``folder``, its votes from ``database``, else SREVAL_DATABASE, else its folder.
 
     A look at results that the design lets be seen before the study is closed is kept in the
     audit log. Raises UsageError for a study that is not closed unless ``allow_open``, and what
-    the folder and the store raise.
+    the folder and the store raise. ``allow_open`` None lets a rehearsed study through, one that
+    only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
     """
     name, manifest = load_design(folder).name, load_manifest(folder)
     url = default_url(folder, database)
@@ -28,12 +32,18 @@ def load(folder: Path, database: str | None = None, *, allow_open: bool = False)
     store = open_store(url)
     try:
         row = studies.get(store, name)
-        if row.state != "closed" and not allow_open:
+        rehearsed = False
+        if allow_open is None and row.state != "closed":
+            raters = overview(store, name).raters
+            rehearsed = bool(raters) and all(rater.simulated for rater in raters)
+        if row.state != "closed" and not allow_open and not rehearsed:
             raise UsageError(
                 f"Study {name} is {row.state}: its results may still change.",
                 f"Close it: sreval study close {name}. Or look before the end: --allow-open.",
             )
         data = study_data(store, name, manifest)
+        if rehearsed:
+            return replace(data, rehearsed=True)
         if data.state == "closed" or data.hidden:
             return data
         record_look(store, name, len(data.votes))

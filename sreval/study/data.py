@@ -45,6 +45,8 @@ class StudyData:
     looks: Sequence[Look] = ()
     invited: int | None = None
     deleted: int = 0
+    rehearsed: bool = False
+    """Whether only simulated raters took part so far: then there is nothing to be hidden."""
 
     @property
     def simulated(self) -> bool:
@@ -66,7 +68,8 @@ class StudyData:
     @property
     def hidden(self) -> bool:
         """Whether mean scores of methods must not be shown yet."""
-        return self.state != "closed" and not self.design.analysis.look_before_close
+        may_look = self.design.analysis.look_before_close or self.rehearsed
+        return self.state != "closed" and not may_look
 
     @property
     def opinions(self) -> pd.DataFrame:

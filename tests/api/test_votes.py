@@ -30,6 +30,7 @@ from tests.statistics.conftest import expected, nflx, ratings_folder
 __all__ = ["expected", "nflx", "ratings_folder"]
 
 Sreval = Callable[..., Any]
+student: Callable[..., Any] = scipy.stats.t.interval
 
 TYPED = pd.DataFrame(
     [
@@ -75,7 +76,7 @@ def test_a_frame_is_read_as_the_file_that_it_could_be_written_to(tmp_path: Path)
         TYPED.astype({"score": "Int64", "rater": "string", "method": "category"}),
         TYPED.astype({"score": np.float32, "image": object}),
         TYPED.astype({"score": str}),
-        TYPED.assign(accepted=[np.True_] * 6, shown_at=dt.datetime(2026, 1, 1)),
+        TYPED.assign(accepted=pd.array([True] * 6, dtype=bool), shown_at=dt.datetime(2026, 1, 1)),
         TYPED.assign(accepted=pd.array([True, None, True, True, True, True], dtype="boolean")),
         TYPED.set_axis([7, 3, 3, 9, 0, -1]),
         TYPED.set_axis(list("uvwxyz")),
@@ -124,7 +125,7 @@ def test_numbered_names_stay_whole_numbers() -> None:
         (TYPED.drop(columns="rater"), {}, DataError, "The votes in the DataFrame lack rater"),
         (TYPED.assign(score=[1, 2, 9, 4, 5, 3]), {}, StatisticsError, "1..5 in row 2: '9'"),
         (TYPED.set_axis(list("abcdef")).replace(5, "good"), {}, StatisticsError, "row d: 'good'"),
-        (TYPED.assign(score=[(1,), 2, 3, 4, 5, 3]), {}, StatisticsError, "row 0: '(1,)'"),
+        (TYPED.assign(score=["(1,)", 2, 3, 4, 5, 3]), {}, StatisticsError, "row 0: '(1,)'"),
         (pd.concat([TYPED, TYPED[:1]]), {}, StatisticsError, "a second vote on one stimulus"),
         (pd.concat([TYPED], axis=1, keys=["x"]), {}, DataError, "has columns of 2 levels"),
         (TYPED, {"header": True}, UsageError, "A DataFrame has columns"),
@@ -148,7 +149,7 @@ def test_a_bad_argument_is_a_value_error() -> None:
     for call in (
         lambda: api.read_votes(TYPED, scale="one"),
         lambda: api.mos(TYPED, level=2),
-        lambda: api.compare(TYPED, unit="stimulus"),
+        lambda: api.compare(TYPED, **{"unit": "stimulus"}),  # type: ignore[arg-type]
         lambda: api.compare(TYPED, alpha=5),
         lambda: api.compare(TYPED, methods=["bicubic", "srgun"]),
         lambda: api.power(-1),
@@ -214,20 +215,23 @@ def test_analyses_show_themselves_as_tables() -> None:
 # The figures
 
 
+def limits(found: pd.DataFrame, method: str) -> list[float]:
+    return [float(found[side].loc[method]) for side in ("low", "high")]
+
+
 def test_a_mos_is_the_mean_and_its_interval_is_students_over_raters() -> None:
     draw = np.random.default_rng(3)
     scores = draw.integers(2, 4, (2, 7, 1)) + draw.integers(0, 2, (2, 1, 9)) * 1.0
+    sem: Callable[..., Any] = scipy.stats.sem
     found = api.mos(votes_table(scores), level=0.9).set_index("method")
     for method, own in zip("ab", scores, strict=True):
         raters = own.mean(axis=0)
-        low, high = scipy.stats.t.interval(0.9, 8, raters.mean(), scipy.stats.sem(raters))
+        low, high = student(0.9, 8, raters.mean(), sem(raters))
         assert found.loc[method, "mos"] == pytest.approx(own.mean(), abs=1e-12)
-        assert found.loc[method, ["low", "high"]].tolist() == pytest.approx([low, high])
+        assert limits(found, method) == pytest.approx([low, high])
     by_image = api.mos(votes_table(scores), unit="image").set_index("method")
-    low, high = scipy.stats.t.interval(
-        0.95, 6, scores[0].mean(), scipy.stats.sem(scores[0].mean(axis=1))
-    )
-    assert by_image.loc["a", ["low", "high"]].tolist() == pytest.approx([low, high])
+    low, high = student(0.95, 6, scores[0].mean(), sem(scores[0].mean(axis=1)))
+    assert limits(by_image, "a") == pytest.approx([low, high])
 
 
 def test_comparisons_are_scipys_tests_with_holms_p() -> None:
