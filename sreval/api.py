@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from sreval.site.config import SiteConfig
     from sreval.site.rehearsal import Crowd
     from sreval.statistics.comparison import Unit
-
     from sreval.statistics.votes import Scale
     from sreval.store.database import Store
     from sreval.store.importing import Imported
