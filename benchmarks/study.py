@@ -25,8 +25,8 @@ import pandas as pd
 from sqlalchemy import select
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from sreval.site.rehearsal import send_raters
 from sreval.report.paper import figures
+from sreval.site.rehearsal import send_raters
 from sreval.store import exchange
 from sreval.store.database import open_store
 from sreval.store.models import PlanItem, Rater, Session, Vote

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sreval.api import (
         Results,
         SrevalError,
+        Study,
         Votes,
         benchmark,
         compare,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Results",
     "SrevalError",
+    "Study",
     "Votes",
     "__version__",
     "benchmark",
