@@ -49,9 +49,7 @@ def operator() -> None:
 @click.option("--role", type=click.Choice(["owner", "viewer"]), required=True)
 @_of_study
 @_FROM_STDIN
-def add(
-    name: str, role: Role, study: str, database: str | None, password_stdin: bool
-) -> None:
+def add(name: str, role: Role, study: str, database: str | None, password_stdin: bool) -> None:
     """Make an account; its password is asked for twice."""
     from sreval.store import operators
 
