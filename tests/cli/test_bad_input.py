@@ -60,8 +60,11 @@ def benchmark(
 
 
 def sentence(ran: Ran) -> str:
-    """The one line on stderr that says what is wrong; there is no other and no traceback."""
-    lines = ran.err.strip().splitlines()
+    """The one line on stderr that says what is wrong; after it there is none, and no traceback.
+
+    Before it a benchmark may have said what it comes to.
+    """
+    lines = [line for line in ran.err.strip().splitlines() if " to make" not in line]
     assert len(lines) == 1, ran.err
     assert lines[0].startswith("Error: ")
     assert "Traceback" not in ran.err
