@@ -22,7 +22,7 @@ from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
 from sreval.report.methods_text import methods_text
 from sreval.report.opinions import analyse
-from sreval.report.records import csv_text, tests_csv
+from sreval.report.records import csv_text
 from sreval.report.render import render
 from sreval.report.sections import to_text
 from sreval.report.study_load import load
@@ -124,7 +124,7 @@ def _tables(frame: pd.DataFrame, data: Sequence[StudyData], baseline: str | None
         for form, ending in (("text", "txt"), ("latex", "tex"), ("csv", "csv")):
             files[f"{name}.{ending}"] = render(table, form).encode()
         if baseline is not None:
-            files[f"{name}-tests.csv"] = tests_csv(table).encode()
+            files[f"{name}-tests.csv"] = table.tests_csv().encode()
     if refused and not with_opinions:
         raise refused[0]
     return files
