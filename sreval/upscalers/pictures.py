@@ -29,7 +29,7 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """All of a picture that is kept; CMYK comes as sRGB, two levels as grey.
+    """All of a picture that is kept; CMYK becomes sRGB, two levels become grey.
 
     Raises ImageError as ``images.io.read_pixels`` does.
     """
@@ -60,7 +60,7 @@ def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
 def write_picture(path: Path, picture: Picture) -> None:
     """Write it as PNG, whole or not at all.
 
-    Raises DataError, and ImageError where 16 bits want a package that is missing.
+    Raises DataError, and ImageError where 16 bits need a package that is missing.
     """
     pixels = picture.pixels
     if picture.alpha is not None:
