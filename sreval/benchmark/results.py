@@ -85,7 +85,7 @@ def read_frame(folder: Path) -> pd.DataFrame:
         unfinished = (folder / JOURNAL).is_file()
         raise DataError(
             f"{folder} holds no {RESULTS}.",
-            "Its run has not ended: run the same benchmark again, it goes on where it stopped."
+            "Its run has not ended. Run the same benchmark again; it continues where it stopped."
             if unfinished
             else "Name the folder that `sreval benchmark --out` wrote.",
         )
@@ -111,7 +111,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it isn't a JSON object")
     except (OSError, ValueError) as error:
         raise DataError(
             f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
@@ -182,8 +182,8 @@ def read_datasets(manifest: dict[str, Any], path: Path) -> dict[str, Held]:
 class Store:
     """The rows of a results folder, growing while a run is under way.
 
-    Every finished image is one line of the journal, so that a killed run loses at most the
-    images it was at; ``finish`` turns all of it into the CSV and the manifest.
+    Every finished image is one line of the journal. A killed run loses only the images that it was
+    working on. ``finish`` turns all lines into the CSV and the manifest.
     """
 
     def __init__(self, folder: Path) -> None:
