@@ -62,7 +62,7 @@ def number(value: object) -> float:
         found = float(with_point(text))
         if math.isfinite(found):
             return found
-    raise ValueError(f"{shown(value)} is no finite number")
+    raise ValueError(f"{shown(value)} is not a finite number")
 
 
 def with_point(text: str) -> str:

@@ -29,7 +29,7 @@ from sreval.statistics.screening import Screening
 from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions
 
 FAST_MS = 700.0
-"""Where no design says how long an image is shown before it may be judged."""
+"""Used where no design says how long an image is shown before a rater may judge it."""
 
 _CONVENTION = "convention"
 
@@ -55,7 +55,7 @@ class Rule:
     compares: bool = False
 
     def judge(self, votes: pd.DataFrame) -> Screening:
-        """What the rule finds, a row a rater of ``votes``, or of the accepted where it compares.
+        """What the rule finds, a row per rater of ``votes``, or of the accepted where it compares.
 
         The table's columns: ``n``, the rule's figures, ``judged``, ``rejected``. Raises
         StatisticsError when no rater has an item that the rule looks at.
