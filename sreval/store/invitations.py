@@ -60,7 +60,7 @@ def create(
     if quota is not None and (kind == "personal" or quota < 1):
         raise UsageError(
             f"A {kind} link can't have the quota {quota}.",
-            "A personal link is for one rater; others take 1 or more.",
+            "A personal link is for one rater; other links take 1 or more.",
         )
     with store.begin() as tx:
         row = by_name(tx, study)
@@ -150,7 +150,11 @@ def find(tx: Transaction, token: str) -> Found:
     """The link of a token. Raises TokenError when it is unknown."""
     found = tx.execute(_rows().where(Invitation.token_sha256 == token_hash(token))).first()
     if found is None:
-        raise TokenError("unknown", "This link opens nothing.", "Copy it whole, or ask for one.")
+        raise TokenError(
+            "unknown",
+            "This link doesn't open a study.",
+            "Copy the whole link, or ask for a new one.",
+        )
     invitation, study, pseudonym, session_id = found
     return Found(invitation, study, _row(invitation, study.name, pseudonym, session_id))
 
@@ -164,7 +168,7 @@ def admissible(found: Found, now: dt.datetime) -> None:
     if row.session_id is not None:
         return
     if row.quota is not None and row.used >= row.quota:
-        raise TokenError("used-up", "This link was used as often as it may be.", ask)
+        raise TokenError("used-up", "This link has been used as often as it can be.", ask)
     if row.expires_at is not None and row.expires_at <= now:
         raise TokenError(
             "expired", f"This link expired on {row.expires_at:%Y-%m-%d %H:%M} UTC.", ask
@@ -244,7 +248,7 @@ def _refuse_extension(
     if quota is not None and (link.kind == "personal" or quota < max(1, link.used)):
         raise UsageError(
             f"Link {link.id} is {link.kind} and let {link.used} in: its quota can't be {quota}.",
-            "A personal link is for one rater; others take those who came, or more.",
+            "A personal link is for one rater; other quotas can't be below the number who came.",
         )
 
 

@@ -37,7 +37,7 @@ def outcomes(data: StudyData) -> dict[str, int]:
 
 
 def progress(data: StudyData) -> pd.DataFrame:
-    """One row a session, those under way first: rater, stage, outcome, votes, of, share, ...
+    """One row per session, those under way first: rater, stage, outcome, votes, of, share, ...
 
     ``votes`` counts votes, repeats and gold items that are stored, ``of`` those planned, both
     without calibration and warm-up; ``share`` lies within 0..1.
@@ -63,7 +63,7 @@ def planned_items(data: StudyData) -> int:
 
 
 def cells(data: StudyData) -> pd.DataFrame:
-    """One row a (data set, method), in the design's order: how evenly it was seen.
+    """One row per (data set, method), in the design's order: how evenly it was seen.
 
     Columns: dataset, method, stimuli, votes, planned, share, raters, least, most. ``votes`` are
     accepted ones; ``planned`` is what the design's number of raters would give; ``least`` and
@@ -87,7 +87,7 @@ def cells(data: StudyData) -> pd.DataFrame:
 
 
 def exposure(data: StudyData) -> pd.DataFrame:
-    """How often single stimuli were rated, a row a data set.
+    """How often single stimuli were rated, a row per data set.
 
     Columns: dataset, stimuli, least, median, most, never; accepted votes.
     """

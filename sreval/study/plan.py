@@ -28,7 +28,7 @@ class Item:
     """One position of a plan, counted from 1 over all sittings.
 
     `intended` is the score that a calibration item shows, else None; `low` and `high` are the
-    range that a gold item passes, else None. `reason` says in words why the item stands here.
+    range that a gold item passes, else None. `reason` says in words why the item is shown here.
     """
 
     position: int

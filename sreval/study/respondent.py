@@ -74,8 +74,8 @@ def respondents(
     unknown = [method for method, quality in overall.items() if quality is None]
     if unknown:
         raise DataError(
-            f"No quality is known of {', '.join(unknown)}.",
-            "Name a CSV file with the columns method and quality (1 to 5) by --qualities.",
+            f"No quality is given for {', '.join(unknown)}.",
+            "Name a CSV file with the columns method and quality (1 to 5) with --qualities.",
         )
     seen: dict[str, tuple[float, int]] = {}
     for stimulus in manifest.stimuli:
