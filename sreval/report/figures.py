@@ -50,7 +50,9 @@ def parse_region(text: str) -> Region:
     except ValueError:
         raise UsageError(f"Can't read the region {text!r}.", "Write X,Y,WIDTH,HEIGHT.") from None
     if min(x, y) < 0 or min(width, height) < 4:
-        raise UsageError(f"The region {text} is empty or outside.", "Give 4 pixels a side or more.")
+        raise UsageError(
+            f"The region {text} is empty or outside.", "Give at least 4 pixels per side."
+        )
     return Region(x, y, width, height)
 
 
@@ -67,7 +69,7 @@ def comparison_figure(
     pixels enlarged by repetition, PSNR and SSIM of the whole image below. Without a region the
     one is taken in which the first method errs most. ``frame`` comes from ``collect.select``.
     Raises UsageError for an image, method or region that isn't there, DataError where the HR
-    image is no longer at hand or every method failed on it.
+    image is no longer there or every method failed on it.
     """
     rows = _rows_of(frame, dataset, image)
     names = paper.sort_methods(list(rows["method"].unique()))

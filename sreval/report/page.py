@@ -17,7 +17,7 @@ from sreval.report.tables import build_table
 def results_page(frame: pd.DataFrame, title: str) -> str:
     """A self-contained HTML page of the rows that ``collect`` returned.
 
-    Raises DataError when an image of the results is no longer at hand.
+    Raises DataError when an image of the results is no longer there.
     """
     names = list(dict.fromkeys(frame["protocol"]))
     tables = [html_table(build_table(select(frame, name, None))) for name in names]
@@ -38,7 +38,7 @@ def results_page(frame: pd.DataFrame, title: str) -> str:
             figures.append(
                 {
                     "image": figure_svg(scores_figure(shown, dataset, metric)),
-                    "caption": f"{NAMES[metric]} of every image of {dataset}, one mark a method; "
+                    "caption": f"{NAMES[metric]} of every image of {dataset}, one mark per method; "
                     "single values, no interval.",
                 }
             )

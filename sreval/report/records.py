@@ -12,7 +12,7 @@ from sreval.statistics.cells import guarded
 
 
 def records(table: Table) -> list[dict[str, Any]]:
-    """Every figure with its interval, one record a (data set, metric, method)."""
+    """Every figure with its interval, one record per (data set, metric, method)."""
     return [
         {
             "dataset": line.dataset,
@@ -87,7 +87,7 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """The figures as tidy CSV, one row a (data set, metric, method)."""
+    """The figures as tidy CSV, one row per (data set, metric, method)."""
     frame = pd.DataFrame(records(table)).assign(protocol=table.protocol, scale=table.scale)
     return csv_text(frame)
 

@@ -37,7 +37,7 @@ def check_folder(out: Path, study: str) -> None:
 
 
 def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: object) -> None:
-    """Write the report of ``study`` as ``out`` in one step; ``facts`` stand in report.json.
+    """Write the report of ``study`` as ``out`` in one step; ``facts`` go into report.json.
 
     An older report of the same study is replaced. Raises what ``check_folder`` raises, and
     DataError when the folder can't be written; what stood there before is then untouched.

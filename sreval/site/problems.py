@@ -114,7 +114,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def kind_of(error: Exception) -> str:
-    """The kind of an error. What only the operator can mend is logged."""
+    """The kind of an error. What only the operator can fix is logged."""
     if isinstance(error, PageError):
         return error.kind
     if isinstance(error, TokenError | VoteError):
