@@ -1,4 +1,4 @@
-"""What the names in a results folder stand for: every method and data set, and since when."""
+"""What the names in a results folder mean: every method and data set, and since when."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Meaning:
 class Names:
     """The names of one results folder, while a run into it is under way.
 
-    What they stand for is kept in the manifest when the run ends, until then in ``under-way.json``,
+    Their meanings are kept in the manifest when the run ends, until then in ``under-way.json``,
     so that a killed run continues as the same run.
     """
 

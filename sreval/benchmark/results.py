@@ -19,7 +19,7 @@ Subject = tuple[str, int, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
 UNDER_WAY = "under-way.json"
-"""What the names in the journal stand for."""
+"""What the names in the journal mean."""
 
 
 @dataclass(frozen=True)

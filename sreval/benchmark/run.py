@@ -49,7 +49,7 @@ def run(
     """Run a plan into the folder ``out``; results there that are still valid are kept.
 
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
-    ``progress`` is told how many SR images have been dealt with since it was last told.
+    ``progress`` gets the number of SR images finished since its last call.
     Raises UsageError for a data set whose name means another one in the folder, DataError
     when the folder can't be written; KeyboardInterrupt leaves a folder that
     the same call goes on from.

@@ -58,11 +58,12 @@ def fetch(
     mirror: str | None = None,
     progress: Callable[[KnownFile], object] = lambda _: None,
 ) -> int:
-    """Bring every file that isn't there intact below ``folder``; the number brought.
+    """Fetch every file that isn't intact below ``folder``; return the number fetched.
 
-    ``progress`` is told each file once it stands. An interrupted file goes on where it broke
-    off. Raises NotThereError, after all others were brought, when a source lacks a file or has it
-    with other bytes; DataError at once when the source can't be reached or the folder be written.
+    ``progress`` is called with each file once it is whole. An interrupted file continues where it
+    broke off. Raises NotThereError, after all others were fetched, when a source lacks a file or
+    has it with other bytes; DataError at once when the source can't be reached or the folder
+    can't be written.
     """
     missing = []
     for file in files:

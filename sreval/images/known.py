@@ -189,7 +189,7 @@ def best_copy(dataset: str, scale: int) -> Copy:
 def require(dataset: str, scale: int) -> Path:
     """The data folder that holds the whole public data set at that scale.
 
-    Raises DataError, naming the first file that is missing or another, when there is none.
+    Raises DataError, naming the first file that is missing or differs, when there is none.
     """
     copy = best_copy(dataset, scale)
     if not copy.whole:

@@ -95,7 +95,7 @@ _KINDS = {"dataset": "data set"}
 def narrowed(frame: pd.DataFrame, column: str, values: Collection[object]) -> pd.DataFrame:
     """The rows whose ``column`` is one of ``values``.
 
-    Raises UsageError for a results folder of which none is left: who names it expects to see it.
+    Raises UsageError for a results folder without any such row: whoever names it expects to see it.
     """
     left = frame[frame[column].isin(list(values))]
     kind = _KINDS.get(column, column)

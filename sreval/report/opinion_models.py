@@ -192,7 +192,7 @@ def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], lis
     def rest() -> list[_Figure]:
         r = correlation_with_rest(ratings).table["pearson"].dropna()
         if r.empty:
-            raise StatisticsError("No rater's votes vary along with those of others.")
+            raise StatisticsError("No rater's votes correlate with those of others.")
         about = "range of the raters"
         return [("rater against rest, mean r", r.mean(), r.min(), r.max(), about)]
 

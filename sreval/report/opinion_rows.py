@@ -248,7 +248,7 @@ def _notes(
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
         note += f" Its tests{against}: signed-rank over the same unit, Holm within data set."
     left = len(votes) - len(counted)
-    note += f" {left} rows that are no accepted votes are left out." if left else ""
+    note += f" {left} rows that aren't accepted votes are left out." if left else ""
     notes = [note]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
     notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit], scale)]

@@ -55,7 +55,7 @@ def score_conventions(
 
 
 def subjects(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each SR image of ``frame`` that was made; HR is none."""
+    """One row for each SR image of ``frame`` that was made; HR doesn't count."""
     return scored(frame[frame["method"] != "hr"]).drop_duplicates([*_BLOCK, "image"])
 
 

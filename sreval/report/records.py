@@ -74,7 +74,7 @@ def comparison_records(table: Table) -> list[dict[str, Any]]:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A frame as CSV in which no text can be taken for a formula."""
+    """A frame as CSV whose text no spreadsheet takes for a formula."""
 
     def safe(value: object) -> object:
         return guarded(value) if isinstance(value, str) else value

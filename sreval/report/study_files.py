@@ -26,7 +26,7 @@ def check_folder(out: Path, study: str) -> None:
         contents = json.loads((out / CONTENTS).read_text(encoding="utf-8"))
         name, files = str(contents["sreval_report"]), {CONTENTS, *contents["files"]}
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{out} exists and is no report of sreval.", remedy) from None
+        raise DataError(f"{out} exists and isn't a report of sreval.", remedy) from None
     if name != study:
         raise DataError(f"{out} is the report of the study {name}, not of {study}.", remedy)
     present = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}

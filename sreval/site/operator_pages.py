@@ -126,7 +126,7 @@ def links_page(name: str, error: str = "", **typed: str) -> str:
 
 @operator.get("/studies/<name>/steer")
 def steer(name: str) -> Page:
-    """Pause, go on, close, export; what may be done when the retention date has come."""
+    """Pause, resume, close, export; and deletion after the retention date."""
     return steer_page(name)
 
 

@@ -28,7 +28,7 @@ from sreval.study.manifest import Manifest, load_manifest
 from sreval.study.parts import parts_of, pool_of
 
 IDLE = dt.timedelta(days=7)
-"""After this long without a step, a rater or a link is worth a question."""
+"""After this long without a step, a rater or a link needs attention."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _faults(findings: monitor.Findings) -> list[str]:
 
 
 def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:
-    """A study's data, or why they can't be had: another study's folder may be elsewhere."""
+    """A study's data, or the reason why they can't be read: its folder may be elsewhere."""
     try:
         return study_data(here.store, name, manifest_of(here, name)), ""
     except SrevalError as error:

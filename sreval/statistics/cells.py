@@ -30,7 +30,7 @@ def unguarded(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A cell of a file as it is meant: without blanks around it and without its guard."""
+    """The meaning of a cell: its text without blanks around it and without its guard."""
     return unguarded(text.strip()).strip()
 
 

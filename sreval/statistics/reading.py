@@ -90,7 +90,7 @@ def read_ratings(
     """The checked opinions in a file, whichever form it has.
 
     - Long: a CSV whose first row names rater, image, method and score, or JSON with a list of
-      such objects; one row per vote. A row without a score is a vote not cast.
+      such objects; one row per vote. A row without a score is a missing vote.
     - Matrix: any other CSV, one row per stimulus and one column per rater, empty where no vote was
       cast. ``header`` and ``labels`` say whether its first row and column hold names; the
       command asks where they might be votes. ``stimuli`` is a CSV with one row per stimulus that
@@ -262,7 +262,7 @@ def metric_key(name: str) -> str:
 def metric_values(table: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
     """A table of means with the columns of ``metrics`` as floats under these names.
 
-    Case, and what stands between words, don't matter to a name; inf and an empty cell may be
+    Case, and separators between words, don't matter to a name; inf and an empty cell may be
     there. Raises StatisticsError for any other cell that isn't a number, with its row, and for a
     name that no column has.
     """

@@ -1,4 +1,4 @@
-"""The rules by which raters are looked at: each one once, for whoever applies it.
+"""The rules that judge raters, each defined once for all that apply them.
 
 The end of a session, the operator's page, the report of a study and ``sreval opinions`` apply
 the same rules; a study's design gives some of them other limits (``study.acceptance``). A rule
@@ -73,7 +73,7 @@ class Rule:
         )
 
     def reasons(self, found: Screening) -> dict[str, str]:
-        """By rater whom the rule rejects, why, in words."""
+        """The reasons in words, by rejected rater."""
         rows = found.table[found.table["rejected"]].to_dict("index")
         return {
             str(rater): self.say({str(k): v for k, v in row.items()}) for rater, row in rows.items()

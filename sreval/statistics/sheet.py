@@ -17,14 +17,14 @@ _SAID = re.compile(r'\A"?sep=[,;\t]"?\r?\n')
 """The line by which a spreadsheet says which separator follows."""
 
 _LOOKED_AT = 50
-"""Rows by which the separator is told."""
+"""The rows that decide which separator is used."""
 
 Rows = list[list[str]]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """``rows`` of one length, as they stand in the file, lines without a cell left out.
+    """``rows`` of one length, as in the file, without empty lines.
 
     ``lines`` are the lines of the file on which they begin, from 1; None where it has no lines.
     """

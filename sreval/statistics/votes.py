@@ -69,7 +69,7 @@ Place = Callable[[int], str]
 class Scale:
     """A rating scale from ``low`` to ``high``, both included.
 
-    Scores are ``step`` apart; with 0 every number between the ends is one, as on a slider. By
+    Scores are ``step`` apart; with 0 every number between the ends is a score, as on a slider. By
     default the step is 1 on a scale of up to eleven such scores, else 0.
 
     Raises StatisticsError for ends that aren't finite or are in the wrong order, and for a step
@@ -204,7 +204,7 @@ def opinions(votes: pd.DataFrame) -> pd.DataFrame:
 def without_raters(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
     """``votes`` without those of the named raters.
 
-    Raises UsageError for a rater who isn't in the table, StatisticsError if nobody is left.
+    Raises UsageError for a rater who isn't in the table, StatisticsError if no rater is left.
     """
     present = set(votes["rater"])
     excluded = set(map(identifier, raters))

@@ -104,7 +104,8 @@ def restore(
     """Replace a database by a backup, at once or not at all.
 
     The audit log that came with it says so. Raises StateError when that database holds votes,
-    unless ``overwrite``; StoreError for what is no backup; SchemaError for one of a newer version.
+    unless ``overwrite``; StoreError for a file that isn't a backup; SchemaError for one of a newer
+    version.
     """
     revision, tables = _read(path)
     if revision not in revisions():

@@ -78,7 +78,7 @@ def create(
 def renew(
     store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE
 ) -> tuple[int, str]:
-    """A new personal link for a rater who lost theirs, which opens nothing from now on.
+    """A new personal link for a rater who lost theirs; the old one stops working.
 
     Raises UsageError when the study has no such rater.
     """
@@ -186,7 +186,7 @@ def listing(store: Store, study: str) -> list[InvitationRow]:
 
 
 def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -> None:
-    """Make a link open nothing any more; votes cast through it stay. Raises UsageError."""
+    """Make a link stop working; votes cast through it stay. Raises UsageError."""
     with store.begin() as tx:
         invitation = tx.get(Invitation, invitation_id)
         if invitation is None:
@@ -214,8 +214,8 @@ def extend(
 ) -> None:
     """Give a link another quota, another last moment, or both; None leaves what is.
 
-    Raises UsageError for a link that the study hasn't, nothing to change, a personal link's quota
-    and one below those who came already; StateError for a revoked link or a closed study.
+    Raises UsageError for an unknown link, nothing to change, a personal link's quota and one below
+    the number who came already; StateError for a revoked link or a closed study.
     """
     with store.begin() as tx:
         row = by_name(tx, study)

@@ -315,7 +315,7 @@ class StudyDesign(Config):
         """SHA-256 of what differs from the defaults: a key that is added later changes no hash.
 
         Nor does a default that is changed later: the unit is told where it isn't "image", which
-        hashes took for granted from the beginning.
+        hashes have always assumed.
         """
         told = self.model_dump(mode="json", exclude_defaults=True)
         analysis = told.pop("analysis", {}) | {"unit": self.analysis.unit}
@@ -328,7 +328,7 @@ class StudyDesign(Config):
     def with_unit_of(self, kept: StudyDesign) -> StudyDesign:
         """This design with the unit that ``kept`` plans, if it names none of its own.
 
-        What was planned before the first vote stays, though a later version has another default.
+        A plan made before the first vote stays, even if a later version has another default.
         """
         if "unit" in self.analysis.model_fields_set:
             return self

@@ -27,7 +27,7 @@ _BIN_S, _BINS = 0.5, 20
 
 
 def outcomes(data: StudyData) -> dict[str, int]:
-    """How many were invited, enrolled, and ended in which way, in the order of a rater's way."""
+    """How many raters were invited, enrolled and ended, by outcome, in the order of a session."""
     ends = data.sessions["outcome"].fillna(UNDER_WAY).astype(str)
     known = ("complete", UNDER_WAY, "screened_out", "failed_check", "withdrew", "expired")
     counts = {} if data.invited is None else {"invited": data.invited}
@@ -215,7 +215,7 @@ def findings(data: StudyData) -> Findings:
 
 
 def overruled(data: StudyData) -> pd.DataFrame:
-    """Sessions of which an operator decided otherwise than the design's rules.
+    """Sessions where an operator overruled the design's rules.
 
     Columns: rater, used (as decided), rules (the reasons of the rules that reject, empty where
     none does), reason (the operator's).

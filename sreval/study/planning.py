@@ -23,7 +23,7 @@ STUDIES = 500
 
 @dataclass(frozen=True)
 class ImageModel:
-    """The images a plan reckons with: ``quality`` is the mean of the two methods.
+    """The images that a plan assumes: ``quality`` is the mean of the two methods.
 
     ``image_sd`` is the spread of the images' difficulty, ``interaction_sd`` that of what an image
     does to one method alone; both in points of the scale.

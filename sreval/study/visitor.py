@@ -37,7 +37,7 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
 
 
 class Mind(Protocol):
-    """Who sits before the browser."""
+    """The person at the browser."""
 
     def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
         """A score from 1 to 5, and the response time in ms."""

@@ -106,8 +106,8 @@ def _found_again(ours: Grid, theirs: Grid) -> float:
 def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
     """Fingerprints of all evaluation sets on this machine; and the other sets, with the reason.
 
-    The originals of any one scale do, whatever is trained for: thumbnails know no scale. The reason
-    is "" for a set of which nothing is there.
+    The originals of any scale will do, as thumbnails have no scale. The reason is "" for a set
+    without any files.
     """
     prints: list[Fingerprint] = []
     absent: dict[str, str] = {}
@@ -131,7 +131,7 @@ def refuse_leaks(
 ) -> list[str]:
     """Raises DataError naming the pairs where a photograph is, or shows, a test image.
 
-    Photographs named in ``different`` show another thing, as their owner says, and may look alike;
+    Photographs named in ``different`` show something else, as their owner says, and may look alike;
     the pairs that only this lets pass are returned. UsageError for a name that no photograph has.
     """
     for name in different:

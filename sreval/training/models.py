@@ -1,4 +1,4 @@
-"""The models that are at hand: listed, shown, verified."""
+"""The models on this machine: listed, shown, verified."""
 
 from __future__ import annotations
 

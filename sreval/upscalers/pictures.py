@@ -48,8 +48,8 @@ def read_picture(path: Path) -> Picture:
 def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
     """The picture ``scale`` times as large; its alpha by bicubic, whatever the method.
 
-    What is hidden under alpha 0, often black, is first replaced by the nearest colour that shows,
-    lest it darken the edges.
+    Colours under alpha 0, often black, are first replaced by the nearest visible colour, as they
+    would darken the edges.
     """
     alpha = picture.alpha
     large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))

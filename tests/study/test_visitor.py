@@ -286,7 +286,7 @@ def test_scores_follow_the_rater_model(study: Path) -> None:
 
 def test_an_image_that_is_no_stimulus_is_refused(study: Path) -> None:
     mind = respondents(1, load_design(study), load_manifest(study), QUALITIES)[0]
-    with pytest.raises(DataError, match="is no stimulus of the study"):
+    with pytest.raises(DataError, match="isn't a stimulus of the study"):
         mind.respond(b"something else")
 
 
