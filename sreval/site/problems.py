@@ -46,7 +46,12 @@ TOLD = {
         _("Check that it was copied whole, or ask the people who invited you."),
         back=False,
     ),
-    "used-up": Told(410, _("This link has already been used by everyone it was meant for"), _ASK, back=False),
+    "used-up": Told(
+        410,
+        _("This link has already been used by everyone it was meant for"),
+        _ASK,
+        back=False,
+    ),
     "revoked": Told(410, _("This link has been withdrawn"), _ASK, back=False),
     "expired": Told(410, _("This link has expired"), _ASK, back=False),
     "paused": Told(503, _("The study is paused"), _SAVED, after=60),
