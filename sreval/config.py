@@ -44,7 +44,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}.", "Mend that line.") from None
+        raise UsageError(f"{path} is not TOML: {error}.", "Fix that line.") from None
 
 
 def config_error(source: str, error: ValidationError) -> UsageError:
@@ -58,11 +58,11 @@ def config_error(source: str, error: ValidationError) -> UsageError:
     field = ".".join(str(part) for part in first["loc"])
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return UsageError(f"{source}: unknown key {field!r}.", "Remove it or mend its spelling.")
+        return UsageError(f"{source}: unknown key {field!r}.", "Remove it or fix its spelling.")
     if first["type"] == "missing":
         return UsageError(f"{source}: {field!r} is missing.", "Add it.")
     if not field:
-        return UsageError(f"{source}: {reason}.", "Mend the value.")
+        return UsageError(f"{source}: {reason}.", "Fix the value.")
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):
-        return UsageError(f"{source}: {field}: {reason}.", "Mend the value.")
-    return UsageError(f"{source}: {field} = {first['input']!r}: {reason}.", "Mend the value.")
+        return UsageError(f"{source}: {field}: {reason}.", "Fix the value.")
+    return UsageError(f"{source}: {field} = {first['input']!r}: {reason}.", "Fix the value.")

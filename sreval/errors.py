@@ -25,7 +25,7 @@ Made = TypeVar("Made")
 
 
 class SrevalError(Exception):
-    """Base of all errors a user can meet: what is wrong, and what would mend it."""
+    """Base of all errors that a user can meet: what is wrong, and how to fix it."""
 
     exit_code = EXIT_FAILED
 
@@ -39,7 +39,7 @@ class SrevalError(Exception):
 
 
 class UsageError(SrevalError, ValueError):
-    """A call, the command line or a configuration file asks for what can't be meant."""
+    """A call, the command line or a configuration file asks for something that makes no sense."""
 
     exit_code = EXIT_USAGE
 
@@ -65,7 +65,7 @@ class TrainingError(SrevalError):
 
 
 class StatisticsError(SrevalError, ValueError):
-    """Numbers from which the asked statistic can't be computed."""
+    """Numbers from which a statistic can't be computed."""
 
 
 class StoreError(SrevalError):
@@ -78,16 +78,16 @@ def install(extra: str) -> str:
 
 
 def unforeseen(error: Exception) -> str:
-    """What a user is told of an error that nobody thought of; the variable DEBUG shows where."""
+    """What a user is told of an unexpected error; the variable DEBUG shows where it came from."""
     return f"{UNFORESEEN}: {type(error).__name__}: {error}. Set {DEBUG}=1 to see where"
 
 
 def attempted(make: Callable[[], Made]) -> tuple[Made | None, str]:
-    """What ``make`` gives and an empty text, or None and why it can't be had.
+    """What ``make`` returns and an empty text, or None and the reason why it failed.
 
-    One figure that can't be had must not take the others with it, whatever it raises. What is no
-    SrevalError is a fault of the program: it is told as one, and with the variable DEBUG set its
-    traceback goes to stderr.
+    One figure that fails must not stop the others, whatever it raises. Any error but SrevalError
+    is a fault of the program and is reported as one; with the variable DEBUG set, its traceback
+    goes to stderr.
     """
     try:
         return make(), ""
@@ -114,7 +114,7 @@ def duration(seconds: float) -> str:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
-    """The error for a name nobody knows, with the nearest known one suggested."""
+    """The error for an unknown name; it suggests the nearest known one."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."

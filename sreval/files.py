@@ -59,7 +59,7 @@ def read_named_hash(path: Path) -> bytes:
     if not sha256_bytes(data).startswith(digits):
         raise DataError(
             f"{path} is damaged: its SHA-256 does not begin with {digits}.",
-            f"Remove it, and get it from {TORCHVISION}{path.name}.",
+            f"Remove it, and download it from {TORCHVISION}{path.name}.",
         )
     return data
 
@@ -129,7 +129,7 @@ def require_text(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"{os.fsencode(name)!r} is no text in {sys.getfilesystemencoding()}.",
+            f"{os.fsencode(name)!r} isn't text in {sys.getfilesystemencoding()}.",
             "Rename it, or set a UTF-8 locale: LC_ALL=C.UTF-8.",
         ) from None
 
@@ -146,7 +146,7 @@ def claim(file: IO[str], folder: Path) -> None:
     except BlockingIOError:
         raise DataError(
             f"Another run is writing into {folder}.",
-            "Wait for its end, or give this one a folder of its own.",
+            "Wait until it ends, or give this run another folder.",
         ) from None
     except (ImportError, OSError):
         pass  # Windows has none, some network file systems neither

@@ -47,7 +47,7 @@ def test_what_is_wrong_with_several_fields_together_is_said_without_them(
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
         load_config(path, Whole)
-    assert str(caught.value) == f"{path}{said} Mend the value."
+    assert str(caught.value) == f"{path}{said} Fix the value."
 
 
 def test_what_is_wrong_with_one_field_is_said_with_its_value(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the names in a results folder stand for: every method and data set, and since when."""
+"""What the names in a results folder mean: every method and data set, and since when."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sreval.upscalers import Upscaler
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a method's name stands for, ``since`` a run's start (ISO 8601, UTC).
+    """What a method's name means, ``since`` a run's start (ISO 8601, UTC).
 
     ``sha256`` stands in the rows as ``method_sha256``; ``files`` are the SHA-256 of the files that
     the method consists of, by absolute path.
@@ -59,8 +59,8 @@ class Meaning:
 class Names:
     """The names of one results folder, while a run into it is under way.
 
-    What they stand for is kept in the manifest when the run ends, until then in ``under-way.json``,
-    by which a run that was killed is gone on with as the same run.
+    Their meanings are kept in the manifest when the run ends, until then in ``under-way.json``,
+    so that a killed run continues as the same run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class Names:
                 raise UsageError(
                     f"{self._folder} has results of another data set called {dataset.name!r}: "
                     f"{there}, not {here}.",
-                    f"Give this one a name of its own, as in "
+                    f"Give this one its own name, as in "
                     f"`--dataset {quote(self._renamed(dataset))}`, or name another --out.",
                 )
             self._sources[name] = here
@@ -102,9 +102,9 @@ class Names:
         return f"hr={here}{low},name={dataset.name}-{number}"
 
     def meaning(self, method: Upscaler) -> Meaning:
-        """What the method's name stands for now; kept in ``under-way.json`` when that is new.
+        """What the method's name means now; kept in ``under-way.json`` when that is new.
 
-        Of a method that isn't ``known`` every run counts as another one.
+        Every run of a method that isn't ``known`` counts as another method.
         """
         settings = self._settings(method)
         sha256 = sha256_bytes(f"{method.sha256} {settings}".encode())
@@ -179,7 +179,7 @@ class Names:
 def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Meaning]]:
     """What the manifest at ``path`` says of methods, by name and hash, the newest last.
 
-    Raises DataError where it says nothing that could be meant.
+    Raises DataError where its content makes no sense.
     """
     try:
         if is_first_format(content):

@@ -58,7 +58,7 @@ def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> 
     """Find everything a plan names, before any work is done.
 
     ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call so.
-    Raises UsageError or DataError for the first name that means nothing, twice the same, or a
+    Raises UsageError or DataError for the first name that is unknown or given twice, or for a
     method that can't serve a data set.
     """
     protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
@@ -79,7 +79,7 @@ def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> 
     for dataset in datasets:
         if dataset.scale != plan.scale:
             raise UsageError(
-                f"{dataset.name} has scale {dataset.scale}, the plan {plan.scale}.",
+                f"{dataset.name} has scale {dataset.scale}, but the plan has {plan.scale}.",
                 f"Run it with a scale of {dataset.scale}.",
             )
         for method in methods:

@@ -21,7 +21,7 @@ Subject = tuple[str, int, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
 UNDER_WAY = "under-way.json"
-"""What the names in the journal stand for."""
+"""What the names in the journal mean."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def read_frame(folder: Path) -> pd.DataFrame:
         unfinished = (folder / JOURNAL).is_file()
         raise DataError(
             f"{folder} holds no {RESULTS}.",
-            "Its run has not ended: run the same benchmark again, it goes on where it stopped."
+            "Its run has not ended. Run the same benchmark again; it continues where it stopped."
             if unfinished
             else "Name the folder that `sreval benchmark --out` wrote.",
         )
@@ -119,7 +119,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it isn't a JSON object")
     except (OSError, ValueError) as error:
         raise DataError(
             f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
@@ -226,8 +226,8 @@ def _journal(folder: Path) -> str:
 class Store:
     """The rows of a results folder, growing while a run is under way.
 
-    Every finished image is one line of the journal, so that a killed run loses at most the
-    images it was at; ``finish`` turns all of it into the CSV and the manifest.
+    Every finished image is one line of the journal. A killed run loses only the images that it was
+    working on. ``finish`` turns all lines into the CSV and the manifest.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -23,7 +23,7 @@ from sreval.benchmarking.work import Failure, Worker
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: all rows of the folder, the failures, how many images were made anew.
+    """The outcome of a run: all rows of the folder, the failures, how many images were made again.
 
     ``asked`` are the rows of this run's own plan; the folder may hold more.
     """
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def total_images(resolved: Resolved) -> int:
-    """How many SR images a plan comes to: what the progress line counts to."""
+    """How many SR images a plan needs: what the progress line counts to."""
     return len(resolved.methods) * sum(len(dataset.items) for dataset in resolved.datasets)
 
 
@@ -46,11 +46,11 @@ def run(
     progress: Callable[[int], object] = lambda _: None,
     command: str = "",
 ) -> Outcome:
-    """Run a plan into the folder ``out``; what is there and still holds is taken over.
+    """Run a plan into the folder ``out``; results there that are still valid are kept.
 
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
-    ``progress`` is told how many SR images have been dealt with since it was last told.
-    Raises UsageError for a data set whose name stands for another one in the folder, DataError
+    ``progress`` gets the number of SR images finished since its last call.
+    Raises UsageError for a data set whose name means another one in the folder, DataError
     when the folder can't be written; KeyboardInterrupt leaves a folder that
     the same call goes on from.
     """

@@ -33,8 +33,8 @@ def standing(
 
     What a method scored before an image joined its data set, or before one changed, is left out
     until the method is run again, and ``say`` is told; not where ``single`` images are wanted
-    rather than means. Raises DataError as ``read_frame`` does, where
-    one name stands for two methods, and where one stands for two data sets.
+    rather than means. Raises DataError as ``read_frame`` does, where one name means two methods,
+    and where one means two data sets.
     """
     frames = []
     held: dict[str, list[tuple[Path, Held]]] = {}
@@ -84,9 +84,9 @@ def _whole(
             left_out.add(key)
     for (dataset, method), missing in lacking.items():
         say(
-            f"{dataset}: scores of {method} are left out, it wasn't run on "
-            f"{listed(sorted(missing))}, new or changed "
-            f"since. Run {method} on {dataset} again."
+            f"{dataset}: scores of {method} are left out. It wasn't run on these images, which "
+            f"are new or have changed: {listed(sorted(missing))}. Run {method} on {dataset} "
+            "again."
         )
     return frame[[key not in left_out for key in of_row]] if left_out else frame
 
@@ -99,8 +99,8 @@ def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> No
         f"{len(held.images)} images of {held.source} in {place}" for place, held in (one, other)
     ]
     raise DataError(
-        f"{one[1].name} is not one data set in these results: {' and '.join(told)}.",
-        f"Run one of them again as it is now, or under a name of its own: "
+        f"These results hold two data sets called {one[1].name}: {' and '.join(told)}.",
+        "Run one of them again as it is now, or under its own name: "
         f"--dataset hr={one[1].source},name=NAME.",
     )
 
@@ -128,6 +128,6 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
             else f"in one command, as in `--method {quote(f'{method}={latest.specification}')}`."
         )
         raise DataError(
-            f"{method} is not one method in these results: {'; '.join(parts)}.",
+            f"These results hold different methods called {method}: {'; '.join(parts)}.",
             f"Run it on {' and '.join(names)} again {how}",
         )

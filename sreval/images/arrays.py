@@ -12,7 +12,7 @@ from sreval.errors import ArrayError
 Array = npt.NDArray[Any]
 
 _DARK = 2
-"""Floats that nowhere exceed it are taken for 0..1 or -1..1, with what networks overshoot."""
+"""Floats that never exceed it are taken as 0..1 or -1..1, which networks may overshoot."""
 
 
 def require_image(image: Array, what: str) -> None:
@@ -25,7 +25,7 @@ def require_image(image: Array, what: str) -> None:
     if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ArrayError(
             f"{what} has the shape {image.shape}, not (H, W) or (H, W, 3).",
-            "Give one image, its channels last and without alpha.",
+            "Give one image with its channels last and without alpha.",
         )
 
 
@@ -35,20 +35,22 @@ def as_colour(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def require_pair(reference: Array, image: Array, data_range: float | None = None) -> float:
-    """What is white in two arrays of one shape: 255, or ``data_range`` where that is given.
+    """The value of white in two arrays of one shape: 255, or ``data_range`` if given.
 
-    Without it uint8 and floats of 0..255 are taken. Raises ArrayError on different shapes, and
-    for values that don't lie in 0..white, or that are floats so small that 0..1 must be meant.
+    Without it, uint8 and floats of 0..255 are accepted. Raises ArrayError for different shapes,
+    for values outside 0..white, and for floats so small that 0..1 must be meant.
     """
     if data_range is not None and not 0 < data_range < np.inf:
-        raise ArrayError(f"data_range is {data_range}.", "Give what is white: 255, 65535 or 1.")
+        raise ArrayError(
+            f"data_range is {data_range}.", "Give the value of white: 255, 65535 or 1."
+        )
     arrays = {"reference": reference, "image": image}
     for what, array in arrays.items():
         _require_array(array, what)
     if reference.shape != image.shape:
         raise ArrayError(
-            f"The shapes differ: {reference.shape} and {image.shape}; one shape is needed.",
-            "Nothing is resized or cropped to fit: bring both at one size.",
+            f"The shapes differ: {reference.shape} and {image.shape}.",
+            "Nothing is resized or cropped to fit. Give both images at one size.",
         )
     for what, array in arrays.items():
         if data_range is None and array.dtype != np.uint8:
@@ -56,7 +58,7 @@ def require_pair(reference: Array, image: Array, data_range: float | None = None
         elif data_range is not None and not _within(array, data_range):
             raise ArrayError(
                 f"{what} holds {seen(array)}, not 0..{data_range:g}.",
-                "Give as data_range what is white in both arrays, and clip them to it.",
+                "Set data_range to the value of white in both arrays, and clip them to it.",
             )
     return 255 if data_range is None else data_range
 
@@ -71,7 +73,7 @@ def seen(array: Array) -> str:
 
 
 def as_uint8(name: str, array: Array) -> str:
-    """The line of Python that makes uint8 of an array called ``name``, by the range it has."""
+    """A line of Python that converts an array called ``name`` to uint8, judging by its range."""
     kind = array.dtype.kind
     if kind not in "biuf" or not np.isfinite(array).all():
         return "uint8 of 0..255"
@@ -103,7 +105,7 @@ def _require_float_of_255(array: Array, what: str) -> None:
         return
     raise ArrayError(
         f"{what} holds {seen(array)}, not uint8 or floats of 0..255.",
-        f"Give {as_uint8(what, array)}, or as data_range what is white.",
+        f"Give {as_uint8(what, array)}, or set data_range to the value of white.",
     )
 
 

@@ -29,8 +29,8 @@ _STRIP = 4096
 def png2y4m_luma(image: UInt8) -> UInt8:
     """Luma of a uint8 image: (H, W, 3) or grey (H, W) to (H, W) uint8.
 
-    Raises ValueError for images of more than MAX_PIXELS pixels, ArrayError for what is no uint8
-    image.
+    Raises ValueError for images of more than MAX_PIXELS pixels, ArrayError for anything but a
+    uint8 image.
     """
     require_image(image, "image")
     height, width = image.shape[:2]

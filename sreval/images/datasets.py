@@ -63,11 +63,11 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
     """A data set from what a user wrote.
 
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, demo, any case), a folder of HR
-    images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). What exists as
-    a path is that path, whatever its name holds.
-    Raises UsageError for an unknown name or a scale that is none, DataError for a public set of
-    which no whole copy with the published content is at hand, DataError or ImageError for a folder
-    that is absent, empty, or holds two images of one stem.
+    images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). A path that
+    exists is taken as that path, whatever its name is. Raises UsageError for an unknown name or an
+    invalid scale, DataError for a public set without a complete copy of the published content on
+    this machine, DataError or ImageError for a folder that is absent, empty, or holds two images
+    of one stem.
     """
     require_scale(scale)
     known = known_name(spec)
@@ -100,7 +100,7 @@ class UserSet(Config):
 def _known(name: str, scale: int) -> Dataset:
     if not KNOWN[name].scales:
         raise UsageError(
-            f"{name} is a pool of photographs, not a set of HR/LR pairs.",
+            f"{name} is a collection of photographs, not a set of HR/LR pairs.",
             "Name its folder to score on it.",
         )
     if name == "demo":
@@ -140,7 +140,7 @@ def _demo(scale: int) -> Dataset:
     for item in items:
         if not item.hr.is_file():
             raise DataError(
-                f"scikit-image brings no {item.hr.name}.", "Install scikit-image 0.22 or newer."
+                f"scikit-image doesn't have {item.hr.name}.", "Install scikit-image 0.22 or newer."
             )
     return Dataset("demo", scale, items)
 
@@ -212,7 +212,7 @@ def by_stem(folder: Path) -> dict[str, Path]:
         stem = composed(path.stem)
         if stem in found:
             raise DataError(
-                f"{folder} holds {found[stem].name} and {path.name}: one stem, two images.",
+                f"{folder} holds {found[stem].name} and {path.name}: two images with one name.",
                 "Rename or remove one.",
             )
         found[stem] = path
@@ -227,7 +227,7 @@ def _match_lr(
         path = low.get(stem) or low.get(f"{stem}x{scale}")
         if path is None:
             raise ImageError(
-                f"{folder} has no low-resolution image for {images[stem].name}.",
+                f"{folder} has no low-resolution image of {images[stem].name}.",
                 f"It would be named {stem} or {stem}x{scale}.",
             )
         matched[stem] = path

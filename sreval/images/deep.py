@@ -22,22 +22,22 @@ MAX_BYTES = 2**29
 def deep_codecs(path: Path) -> ModuleType:
     """The package imagecodecs, for samples of more than 8 bits that Pillow would narrow.
 
-    Nothing else needs it, so that a machine without it can do everything else. Raises
-    ImageError, naming the package and the file it is wanted for, where it is missing.
+    Nothing else needs it: a machine without it can do everything else. Raises ImageError, naming
+    the package and the file, where it is missing.
     """
     try:
         import imagecodecs
     except ImportError:
         raise ImageError(
-            f"{path} has samples of more than 8 bits, or of an odd number, for which the package "
-            "imagecodecs is missing.",
+            f"{path} has samples of more than 8 bits, or of an odd number of bits. Reading it "
+            "needs the package imagecodecs.",
             install("16bit"),
         ) from None
     return imagecodecs
 
 
 def bound_tiff(path: Path, sizes: tuple[int, ...], pixel_bytes: int) -> None:
-    """Refuse by width, height, depth, a tile's width and height; and what has a depth at all."""
+    """Refuse a TIFF whose width, height, depth or tiles are too large, and any with a depth."""
     width, height, depth, tile_width, tile_height = sizes
     size = max(width * height * depth, tile_width * tile_height) * pixel_bytes
     if size > MAX_BYTES:
@@ -76,7 +76,9 @@ def decode_tiff(path: Path, data: bytes) -> Pixels:
         pixel_bytes = page.samplesperpixel * page.dtype.itemsize
         bound_tiff(path, (*sizes, page.tilelength), pixel_bytes)
         if tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples:
-            raise ImageError(f"{path} is multiplied by its alpha.", "Save it without alpha.")
+            raise ImageError(
+                f"{path} has colours that are multiplied by its alpha.", "Save it without alpha."
+            )
         if page.compression != tifffile.COMPRESSION.NONE or bits not in (8, 16):
             deep_codecs(path)
         orientation = page.tags.valueof(274, 1)
@@ -115,7 +117,7 @@ def turn(pixels: Pixels, orientation: int) -> Pixels:
 
 def frames(path: Path, count: int) -> ImageError:
     """The error for a file of several images."""
-    return ImageError(f"{path} holds {count} frames.", "Save the one you mean.")
+    return ImageError(f"{path} holds {count} frames.", "Save the one that you want.")
 
 
 def bomb(path: Path) -> ImageError:
@@ -129,6 +131,6 @@ def bomb(path: Path) -> ImageError:
 def too_much(path: Path, size: int) -> ImageError:
     """The error for a file that takes, or decodes to, ``size`` bytes."""
     return ImageError(
-        f"{path} takes {size:,} bytes, more than the {MAX_BYTES:,} that are read.",
+        f"{path} takes {size:,} bytes, more than the limit of {MAX_BYTES:,}.",
         "Cut it into smaller images first.",
     )

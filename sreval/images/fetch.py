@@ -49,7 +49,7 @@ def remote_url(file: KnownFile, mirror: str | None = None) -> str:
 
 
 class NotThereError(DataError):
-    """One file that its source doesn't have, or has with other bytes; the others may be there."""
+    """A file that its source lacks, or has with other bytes; the others may be there."""
 
 
 def fetch(
@@ -58,11 +58,12 @@ def fetch(
     mirror: str | None = None,
     progress: Callable[[KnownFile], object] = lambda _: None,
 ) -> int:
-    """Bring every file that isn't there intact below ``folder``; the number brought.
+    """Fetch every file that isn't intact below ``folder``; return the number fetched.
 
-    ``progress`` is told each file once it stands. An interrupted file goes on where it broke
-    off. Raises NotThereError, after all others were brought, when a source lacks a file or has it
-    with other bytes; DataError at once when the source can't be reached or the folder be written.
+    ``progress`` is called with each file once it is whole. An interrupted file continues where it
+    broke off. Raises NotThereError, after all others were fetched, when a source lacks a file or
+    has it with other bytes; DataError at once when the source can't be reached or the folder
+    can't be written.
     """
     missing = []
     for file in files:
@@ -133,7 +134,7 @@ def _bring(file: KnownFile, folder: Path, mirror: str | None, stop: threading.Ev
         part.unlink(missing_ok=True)
         raise NotThereError(
             f"{url} is not the file it should be: its SHA-256 differs.",
-            "Try again; if it stays so, the source has changed.",
+            "Try again. If it differs again, the source has changed.",
         )
     part.replace(target)
 
@@ -146,8 +147,8 @@ def _again_or_give_up(url: str, error: Exception, attempt: int, stop: threading.
     if vain or attempt + 1 == _TRIES or stop.wait(_PAUSE_S * 2**attempt):
         raise DataError(
             f"{url} could not be fetched ({reason}).",
-            "Check the network and the address, then run the same command again: what has come "
-            "is kept.",
+            "Check the network and the address, then run the same command again. It keeps what "
+            "has arrived.",
         ) from None
 
 

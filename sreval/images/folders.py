@@ -25,9 +25,9 @@ _OTHER_KINDS = re.compile(
 def list_images(folder: Path, deep: bool = False) -> list[Path]:
     """The image files of a folder by name, those of its folders too if ``deep``.
 
-    What is hidden is left out, links are followed, and a folder that links lead to again is
-    looked into once. Raises ImageError if there is no image or a folder can't be read, UsageError
-    for a name that is no text.
+    Hidden files are left out, links are followed, and a folder reached twice by links is read
+    once. Raises ImageError if there is no image or a folder can't be read, UsageError
+    for a name that isn't text.
     """
     found = sorted(file for file in _files(folder, deep) if file.suffix.lower() in SUFFIXES)
     if not found:
@@ -38,7 +38,7 @@ def list_images(folder: Path, deep: bool = False) -> list[Path]:
 
 
 def left_out(folder: Path, deep: bool = False) -> list[str]:
-    """The names of images, by their endings, that ``list_images`` passes over: other kinds."""
+    """The names of images of other kinds, which ``list_images`` passes over."""
     return sorted(f.name for f in _files(folder, deep) if _OTHER_KINDS.fullmatch(f.suffix))
 
 

@@ -54,7 +54,7 @@ class Copy:
         return not self.missing and not self.other
 
     def faults(self) -> list[str]:
-        """What is wrong with it, a clause a file."""
+        """What is wrong with it, one clause per file."""
         return [
             *(f"{self.folder / file.path} is missing" for file in self.missing),
             *(f"{self.folder / file.path} is not the published file" for file in self.other),
@@ -151,7 +151,7 @@ def is_intact(file: KnownFile, folder: Path) -> bool:
 
 
 def copies(dataset: str, scale: int) -> Iterator[Copy]:
-    """What each data folder holds of a set at a scale; folders that hold none of its files don't.
+    """What each data folder holds of a set at a scale; folders without any of it are left out.
 
     Every file is hashed, nothing is remembered: BSD100 takes a tenth of a second.
     """
@@ -189,14 +189,14 @@ def best_copy(dataset: str, scale: int) -> Copy:
 def require(dataset: str, scale: int) -> Path:
     """The data folder that holds the whole public data set at that scale.
 
-    Raises DataError, naming the first file that is missing or another, when there is none.
+    Raises DataError, naming the first file that is missing or differs, when there is none.
     """
     copy = best_copy(dataset, scale)
     if not copy.whole:
         faults = copy.faults()
         raise DataError(
-            f"{_at(dataset, scale)} is not whole, {len(copy.files) - len(faults)} of "
-            f"{len(copy.files)} files are right: {faults[0]}.",
+            f"{_at(dataset, scale)} is incomplete: {len(copy.files) - len(faults)} of "
+            f"{len(copy.files)} files are right, and {faults[0]}.",
             f"Run `{fetch_command(dataset, scale)}`, which brings what is missing"
             f"{_under_another_name(copy, scale)}.",
         )

@@ -18,7 +18,7 @@ def bt601_float(image: UInt8) -> Float64:
     """Studio-range BT.601 luma, unrounded: (H, W, 3) uint8 to (H, W) float64 in 16..235.
 
     A grey image is taken as it is. The sum runs in MATLAB's order, which decides exact ties.
-    Raises ArrayError for what is no uint8 image; so do the two below.
+    Raises ArrayError for anything but a uint8 image; so do the two below.
     """
     require_image(image, "image")
     if image.ndim == 2:

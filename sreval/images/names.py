@@ -28,7 +28,7 @@ def pair_parts(spec: str) -> dict[str, str]:
     while rest:
         key, equals, rest = rest.partition("=")
         if not equals or key not in ("hr", "lr", "name"):
-            raise _unreadable(spec, f"{key!r} is no part of a pair")
+            raise _unreadable(spec, f"{key!r} isn't one of its keys")
         ends = [at for at, letter in enumerate(rest) if letter == ","] + [len(rest)]
         whole = [end for end in ends if key != "name" and end and exists(rest[:end])]
         end = whole[-1] if whole else ends[0]
@@ -36,12 +36,12 @@ def pair_parts(spec: str) -> dict[str, str]:
             raise _unreadable(spec, f"{key} is {'given twice' if end else 'empty'}")
         parts[key], rest = rest[:end], rest[end + 1 :]
     if "hr" not in parts:
-        raise _unreadable(spec, "it names no hr")
+        raise _unreadable(spec, "it has no hr")
     return parts
 
 
 def _unreadable(spec: str, why: str) -> UsageError:
     return UsageError(
         f"Can't read the data set {spec!r}: {why}.",
-        "Write hr=FOLDER,lr=FOLDER[,name=NAME], of folders that exist.",
+        "Write hr=FOLDER,lr=FOLDER[,name=NAME]. Both folders must exist.",
     )

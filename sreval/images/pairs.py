@@ -37,7 +37,7 @@ def fit_pair(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple
         raise ImageError(
             f"{item.lr} is {lr.shape[1]}x{lr.shape[0]} pixels, {scale} times that is "
             f"{width}x{height}; {item.hr} is {hr.shape[1]}x{hr.shape[0]}.",
-            "HR is too small: bring the whole HR image, or an LR image made from this one."
+            "The HR image is too small. Use the whole HR image, or an LR image made from this one."
             if min(over) < 0
             else f"Crop HR to {width}x{height}, or run it with the scale of its LR images.",
         )

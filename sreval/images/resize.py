@@ -69,14 +69,13 @@ def imresize(
 def require_scale(scale: int) -> None:
     """Raises UsageError for a scale that isn't 2 to 16."""
     if not (isinstance(scale, Integral) and 2 <= scale <= 16):
-        raise UsageError(f"{scale} is no scale.", "A scale is a whole number from 2 to 16.")
+        raise UsageError(f"{scale} isn't a valid scale.", "A scale is a whole number from 2 to 16.")
 
 
 def downscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
     """The low-resolution image of the benchmark: (H, W[, 3]) to (H/factor, W/factor[, 3]).
 
-    Raises UsageError for a factor that is no scale, ImageError when a side isn't a multiple of
-    it.
+    Raises UsageError for an invalid factor, ImageError when a side isn't a multiple of it.
     """
     require_scale(factor)
     if image.shape[0] % factor or image.shape[1] % factor:

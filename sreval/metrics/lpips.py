@@ -63,8 +63,8 @@ def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu"
     """LPIPS of two uint8 images (H, W[, 3]) of one shape: 0 for equal ones, larger is worse.
 
     Grey is repeated to RGB; values go to [-1, 1]; computed in fp32, never in TF32. Raises
-    ImageError for images smaller than the trunk takes, DataError when the trunk's weights aren't
-    at hand, ArrayError, a ValueError, for another shape or type.
+    ImageError for images smaller than the trunk takes, DataError when the trunk's weights are
+    missing, ArrayError, a ValueError, for another shape or type.
     """
     for array, what in ((reference, "reference"), (image, "image")):
         require_image(array, what)
@@ -72,8 +72,8 @@ def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu"
     least = TRUNKS[net].least_side
     if min(image.shape[:2]) < least:
         raise ImageError(
-            f"{image.shape[1]}x{image.shape[0]} pixels are fewer than the {least}x{least} that "
-            f"LPIPS ({net}) takes.",
+            f"{image.shape[1]}x{image.shape[0]} pixels are too few: LPIPS ({net}) needs at least "
+            f"{least}x{least}.",
             "Score larger images.",
         )
     model = load_model(net, device)
@@ -95,7 +95,7 @@ def trunk_file(net: Net) -> Path:
         if place.is_file():
             return place
     raise DataError(
-        f"The weights of LPIPS's {trunk.torchvision_model} trunk are not at hand: none of "
+        f"The weights of LPIPS's {trunk.torchvision_model} trunk are not on this machine: none of "
         f"{', '.join(map(str, places))} exists.",
         f"Run `sreval data fetch lpips-{net}` once, or leave the metric out.",
     )
@@ -104,7 +104,7 @@ def trunk_file(net: Net) -> Path:
 def download_trunk(net: Net) -> Path:
     """Let torchvision download the trunk's weights into its own cache; the file it wrote.
 
-    Raises DataError, saying where to get the file and where to put it, when it can't.
+    Raises DataError, saying where to get the file and where to put it, when that fails.
     """
     import torchvision.models
 
@@ -115,7 +115,8 @@ def download_trunk(net: Net) -> Path:
     except OSError as error:
         raise DataError(
             f"{weights.url} could not be downloaded ({error}).",
-            f"Download it where there is a network, and put it into {settings.weights_dirs()[0]}.",
+            "Download it on a machine with a network connection, and put it into "
+            f"{settings.weights_dirs()[0]}.",
         ) from None
     return trunk_file(net)
 
@@ -160,7 +161,7 @@ def _trunk_state(path: Path) -> dict[str, torch.Tensor]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path} is damaged ({error}).", "Remove it and fetch it anew.") from None
+        raise DataError(f"{path} is damaged ({error}).", "Remove it and fetch it again.") from None
 
 
 def _to_tensor(image: UInt8, device: str) -> torch.Tensor:

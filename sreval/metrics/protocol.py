@@ -23,9 +23,9 @@ Ssim = Callable[..., float]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How scores are computed. Its name and ``sha256`` stand in every result row.
+    """How scores are computed. Its name and ``sha256`` are in every result row.
 
-    ``crop`` is in pixels a side, or "scale" for as many as the upscaling factor. ``luma`` names
+    ``crop`` is in pixels per side, or "scale" for as many as the upscaling factor. ``luma`` names
     the conversion after the crop; "none" keeps the three channels. ``lpips_net`` names the trunk of
     the metric ``lpips``, whose crop is always the scale (Zhang et al. 2018 crop nothing; the
     crop only keeps the borders out, as for the other scores).
@@ -53,7 +53,7 @@ class Protocol:
         """What PSNR and SSIM compare: (H, W[, 3]) uint8 to cropped (H', W', C) uint8.
 
         Raises ImageError for an image that the crop leaves nothing of, or that is too large for
-        the protocol's luma, ArrayError for what is no uint8 image.
+        the protocol's luma, ArrayError for anything but a uint8 image.
         """
         require_image(image, "image")
         inner = crop(image, self.border(scale))
@@ -62,8 +62,8 @@ class Protocol:
             # The table goes by 2x2 blocks: an odd side takes as much of it as the next even one.
             if (height + height % 2) * (width + width % 2) > MAX_PIXELS:
                 raise ImageError(
-                    f"{width}x{height} pixels are more than the {MAX_PIXELS} that the dither "
-                    f"table of {self.name} serves, odd sides counted as even.",
+                    f"{width}x{height} pixels are too many: the dither table of {self.name} ends "
+                    f"at {MAX_PIXELS}, with odd sides counted as even.",
                     "Score it under another protocol.",
                 )
             return png2y4m_luma(inner)[..., None]
@@ -93,7 +93,7 @@ def crop(image: UInt8, border: int) -> UInt8:
     height, width = image.shape[:2]
     if min(height, width) <= 2 * border:
         raise ImageError(
-            f"{width}x{height} pixels leave nothing after a crop of {border} a side.",
+            f"{width}x{height} pixels leave nothing after a crop of {border} on each side.",
             "Score larger images.",
         )
     return image[border : height - border, border : width - border]
@@ -128,7 +128,7 @@ PROTOCOLS = {
 
 
 def get_protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises UsageError, suggesting the nearest, for no such one."""
+    """The protocol of that name. Raises UsageError for an unknown name, with the nearest."""
     try:
         return PROTOCOLS[name]
     except KeyError:

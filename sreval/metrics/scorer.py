@@ -27,7 +27,7 @@ HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lpips": False, "lpips-vgg": Fal
 UNITS = {"psnr": "dB", "ssim": "", "lpips": "", "lpips-vgg": ""}
 
 GREY_AS_COLOUR = "Grey is repeated to RGB, whose luma is 16..235 (that of two grey images 0..255)"
-"""The note of a score that no score of two grey images may be held against."""
+"""The note of a score that can't be compared with one of two grey images."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Score:
 
 
 def check_metrics(metrics: Iterable[str]) -> None:
-    """Raises UsageError, suggesting the nearest name, for a metric nobody knows."""
+    """Raises UsageError, suggesting the nearest name, for an unknown metric."""
     for metric in metrics:
         if metric not in METRICS:
             raise unknown_name("metric", metric, METRICS)
@@ -61,14 +61,14 @@ def trunk_of(metric: str, protocol: Protocol) -> Net | None:
 def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:
     """Two uint8 images of one size, the grey one of them repeated to RGB where the other is RGB.
 
-    Raises ArrayError for what is no uint8 image, ImageError where sizes differ.
+    Raises ArrayError for anything but uint8 images, ImageError where sizes differ.
     """
     for image, what in ((hr, "hr"), (sr, "sr")):
         require_image(image, what)
     if hr.shape[:2] != sr.shape[:2]:
         raise ImageError(
             f"SR is {sr.shape[1]}x{sr.shape[0]} pixels, HR is {hr.shape[1]}x{hr.shape[0]}.",
-            "Both must have one size; nothing is resized or cropped to fit.",
+            "Both must have the same size. Nothing is resized or cropped to fit.",
         )
     return (hr, sr) if hr.ndim == sr.ndim else (as_colour(hr), as_colour(sr))
 

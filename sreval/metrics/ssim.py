@@ -50,7 +50,7 @@ def ssim_wang(
     _require_plane(reference)
     if min(reference.shape) < WANG_WINDOW:
         raise ImageError(
-            f"{reference.shape[1]}x{reference.shape[0]} pixels are fewer than SSIM's window of "
+            f"{reference.shape[1]}x{reference.shape[0]} pixels are smaller than SSIM's window of "
             f"{WANG_WINDOW}x{WANG_WINDOW}.",
             "Score larger images.",
         )
@@ -100,8 +100,8 @@ def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu
 def _require_plane(reference: Plane) -> None:
     if reference.ndim != 2:
         raise ArrayError(
-            f"SSIM is of planes (H, W); these are of the shape {reference.shape}.",
-            "Convert them to luma, or score one channel after the other.",
+            f"SSIM takes planes (H, W); these have the shape {reference.shape}.",
+            "Convert them to luma, or score the channels one by one.",
         )
 
 

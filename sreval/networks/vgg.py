@@ -103,7 +103,7 @@ def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
     if preparation not in _PREPARATION:
         raise WeightsError(
             f"{path}: metadata field 'input' is {preparation!r}.",
-            f"Known are {' and '.join(repr(known) for known in _PREPARATION)}.",
+            f"Known values are {' and '.join(repr(known) for known in _PREPARATION)}.",
         )
     network = VGGFeatures(names, preparation)
     wanted = network.state_dict()
@@ -113,7 +113,7 @@ def load_vgg(names: tuple[str, ...], path: Path | None = None) -> VGGFeatures:
     for name, tensor in wanted.items():
         if tensors[name].shape != tensor.shape:
             raise WeightsError(
-                f"{path}: tensor {name!r} has shape {tuple(tensors[name].shape)}, VGG19 asks for "
+                f"{path}: tensor {name!r} has shape {tuple(tensors[name].shape)}, VGG19 needs "
                 f"{tuple(tensor.shape)}.",
                 "Get the file again.",
             )
@@ -139,7 +139,8 @@ def fetch_torchvision_vgg() -> Path:
     except OSError as error:
         raise WeightsError(
             f"{TORCHVISION}{WHOLE} could not be downloaded ({error}).",
-            f"Download it where there is a network, and put it into {settings.weights_dirs()[0]}.",
+            "Download it on a machine with a network connection, and put it into "
+            f"{settings.weights_dirs()[0]}.",
         ) from None
     metadata = {
         "network": "vgg19.features",

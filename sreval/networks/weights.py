@@ -129,7 +129,7 @@ def load_model(
     named = re.search(r"^\| Weights \|.*SHA-256 ([0-9a-f]{64})", text, re.MULTILINE)
     if named and named[1] != sha256:
         raise WeightsError(
-            f"{path} has the SHA-256 {sha256[:16]}..., and {card.name} beside it says "
+            f"{path} has the SHA-256 {sha256[:16]}..., but {card.name} beside it says "
             f"{named[1][:16]}...",
             "The weights are damaged or were replaced: get them again. If they are right, remove "
             f"{card}.",
@@ -162,7 +162,7 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
             raise WeightsError(
-                f"{path}: tensor {name!r} has shape {tuple(tensor.shape)}, the network asks for "
+                f"{path}: tensor {name!r} has shape {tuple(tensor.shape)}, the network needs "
                 f"{tuple(wanted[name].shape)}.",
                 _OTHER_FILE,
             )
@@ -187,8 +187,8 @@ def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors of a safetensors file, on the CPU, and its metadata.
 
-    Raises WeightsError when there is no such file, it is no safetensors file, or its content is
-    not what it was written with.
+    Raises WeightsError when there is no such file, it isn't a safetensors file, or its content has
+    changed.
     """
     return _parsed_tensors(path, _read(path))
 
@@ -215,7 +215,7 @@ def _parsed_tensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[st
         metadata: dict[str, str] = header.get("__metadata__", {})
         if _SEAL in metadata and metadata[_SEAL] != _seal(header, content):
             raise WeightsError(
-                f"{path} is damaged: its content has not the SHA-256 that it was written with.",
+                f"{path} is damaged: its content no longer has its own SHA-256.",
                 "Get it again from where it was made.",
             )
         return load(data), {name: text for name, text in metadata.items() if name != _SEAL}
@@ -248,8 +248,8 @@ _OTHER_FILE = "The file belongs to another network or version; train or fetch it
 
 def _unreadable(path: Path, error: Exception) -> WeightsError:
     if not path.exists():
-        return WeightsError(f"No weight file {path}.", "`sreval models list` says which there are.")
-    return WeightsError(f"{path} is no readable safetensors file: {error}.", "Get it again.")
+        return WeightsError(f"No weight file {path}.", "`sreval models list` shows all.")
+    return WeightsError(f"{path} isn't a readable safetensors file: {error}.", "Get it again.")
 
 
 def _packed(tensor: Tensor, dtype: str) -> Tensor:
@@ -287,7 +287,6 @@ def _compare(path: Path, found: dict[str, object], wanted: dict[str, object]) ->
     for field in sorted(found.keys() | wanted.keys()):
         if found.get(field) != wanted.get(field):
             raise WeightsError(
-                f"{path}: field {field!r} is {found.get(field)!r}, asked for is "
-                f"{wanted.get(field)!r}.",
+                f"{path}: field {field!r} is {found.get(field)!r}, not {wanted.get(field)!r}.",
                 _OTHER_FILE,
             )

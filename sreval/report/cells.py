@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One metric on one data set: a cell a method (None where it has no result).
+    """One metric on one data set: a cell per method (None where it has no result).
 
     ``unit`` is what a cell's ``n`` counts and its interval is over; ``study`` names the study
     that a line of opinions is of, where there may be several.
@@ -156,7 +156,7 @@ def verdicts(tests: Sequence[SignedRank]) -> list[Verdict]:
 
 
 def marks(methods: list[str], comparisons: list[Comparison], pairs: bool) -> dict[str, str]:
-    """What stands beside each method's mean, given the tests of one data set and metric.
+    """The mark beside each method's mean, given the tests of one data set and metric.
 
     With ``pairs`` letters, or the sign that n is too small for all pairs; else, beside a method
     that was tested against a baseline, a star, nothing, or that sign. HR takes no part.

@@ -20,7 +20,7 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
     """The rows of all folders together, each with its ``folder``; see ``standing``.
 
     An image that a method failed on has rows, too; see ``with_failures``. ``say`` is told what is
-    left out. Raises DataError for a folder without any score, and where rows can't stand in one
+    left out. Raises DataError for a folder without any score, and where rows can't be in one
     table: one value twice, or one image with two HR or LR files, the names said.
     """
     frame = standing(folders, say)
@@ -31,7 +31,7 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
         first = twice.iloc[0]
         others = sorted(twice["folder"].unique())
         raise DataError(
-            f"{first['method']} on {first['dataset']} stands in {' and '.join(others)}.",
+            f"{first['method']} on {first['dataset']} is in {' and '.join(others)}.",
             "Name only one of them, or run one again with `--method NAME=METHOD`.",
         )
     for column, what in (("hr_sha256", "high"), ("lr_sha256", "low")):
@@ -88,7 +88,7 @@ def select(frame: pd.DataFrame, protocol: str | None, scale: int | None) -> pd.D
             f"The results hold scales {scales}.",
             "Choose one with --scale."
             if _in_all(frame, "scale")
-            else "No scale is in all of the folders; make a table of each.",
+            else "No scale is in all of the folders. Make a table of each.",
         )
     if scale is not None and scale not in scales:
         raise UsageError(f"The results hold no scale {scale}.", f"They hold {scales}.")
@@ -106,7 +106,7 @@ _KINDS = {"dataset": "data set"}
 def narrowed(frame: pd.DataFrame, column: str, values: Collection[object]) -> pd.DataFrame:
     """The rows whose ``column`` is one of ``values``.
 
-    Raises UsageError for a results folder of which none is left: who names it expects to see it.
+    Raises UsageError for a results folder without any such row: whoever names it expects to see it.
     """
     left = frame[frame[column].isin(list(values))]
     kind = _KINDS.get(column, column)

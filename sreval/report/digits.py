@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 NONE = "–"
-"""What stands for a number that is missing."""
+"""The text for a missing number."""
 
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:
-    """A number with so many decimals; what rounds to zero has no minus, what is missing a dash.
+    """A number with so many decimals; what rounds to zero has no minus, a missing one is a dash.
 
     ``signed`` prints a plus, too, as differences need it.
     """

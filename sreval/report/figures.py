@@ -51,7 +51,9 @@ def parse_region(text: str) -> Region:
     except ValueError:
         raise UsageError(f"Can't read the region {text!r}.", "Write X,Y,WIDTH,HEIGHT.") from None
     if min(x, y) < 0 or min(width, height) < 4:
-        raise UsageError(f"The region {text} is empty or outside.", "Give 4 pixels a side or more.")
+        raise UsageError(
+            f"The region {text} is empty or outside.", "Give at least 4 pixels per side."
+        )
     return Region(x, y, width, height)
 
 
@@ -70,7 +72,7 @@ def comparison_figure(
     ``image`` is its name in the results or, in a public set, its common name, such as butterfly;
     ``dataset`` may be None where one data set alone has such an image.
     Raises UsageError for an image, method or region that isn't there, DataError where the HR
-    image is no longer at hand or every method failed on it.
+    image is no longer there or every method failed on it.
     """
     dataset, image = _found(frame, dataset, image)
     rows = narrowed(_of_dataset(frame, dataset), "image", [image])

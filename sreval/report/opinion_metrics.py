@@ -63,7 +63,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
 
 
 def scene_notes(found: Agreement) -> list[str]:
-    """What must be said of the intervals of few scenes, and of those that are missing."""
+    """Notes on intervals of few scenes, and on missing ones."""
     notes = []
     if found.n_scenes < FEW_SCENES:
         notes.append(f"{found.n_scenes} scenes, the intervals rest on little.")
@@ -76,9 +76,9 @@ def scene_notes(found: Agreement) -> list[str]:
 
 
 def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], list[str]]:
-    """Of the metrics ``names`` those that can be held against the MOS, and why the others can't.
+    """Those of the metrics ``names`` that can be compared with the MOS, and why the others can't.
 
-    A metric without finite values, or of one value, must not take the others with it.
+    A metric without finite values, or of one value, must not stop the others.
     """
     usable, reasons = [], []
     for name in names:
@@ -87,7 +87,7 @@ def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], 
         if finite.size == 0:
             reasons.append(f"{metric_name(name)}: no stimulus has a finite value.")
         elif not varies(finite):
-            why = "all stimuli have one value, which nothing can follow"
+            why = "all stimuli have the same value, so no correlation exists"
             reasons.append(f"{metric_name(name)}: {why}.")
         else:
             usable.append(name)
@@ -95,7 +95,7 @@ def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], 
 
 
 def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, list[str]]:
-    """One row a stimulus with its MOS and metrics, and the metrics' names.
+    """One row per stimulus with its MOS and metrics, and the metrics' names.
 
     ``votes`` may be a table of mean opinion scores, which brings its metrics along where there
     are no results. Raises UsageError when a rated stimulus has no results, or no metric is known.

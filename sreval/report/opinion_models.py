@@ -89,12 +89,12 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
 
 
 def recovery_warnings(found: Recovery) -> list[str]:
-    """What must be known before figures of ITU-T P.910 Annex E are used."""
+    """Warnings about figures of ITU-T P.910 Annex E."""
     said = []
     if found.collapsed:
         said.append(
-            f"Not to be used: with so few votes those of {listed(found.collapsed)} became the "
-            "quality itself. No interval is given."
+            f"Don't use these figures: with so few votes, the votes of {listed(found.collapsed)} "
+            "became the quality itself. No interval is given."
         )
     if found.of.n_raters < ENOUGH_RATERS:
         said.append(
@@ -132,7 +132,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
     counted = opinions(votes)
     ratings = Ratings.from_votes(counted, STIMULUS)
     if ratings.n_raters == 1:
-        raise StatisticsError("One rater alone has nobody to agree with.", "Two are needed.")
+        raise StatisticsError("A single rater has nobody to agree with.", "Two are needed.")
     if counted["score"].nunique() == 1:
         raise StatisticsError(
             f"All votes are {counted['score'].iloc[0]}: agreement is undefined.",
@@ -165,7 +165,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
 
 
 _Figure = tuple[str, float, float, float, str]
-_NO_VALUE = "on these votes its formula gives no number, or none of -1 to 1."
+_NO_VALUE = "on these votes its formula gives no number from -1 to 1."
 _ENOUGH_FOR_ICC = 15
 """Raters from which McGraw and Wong's limits cover what they claim (benchmarks/coverage.py)."""
 
@@ -192,7 +192,7 @@ def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], lis
     def rest() -> list[_Figure]:
         r = correlation_with_rest(ratings).table["pearson"].dropna()
         if r.empty:
-            raise StatisticsError("No rater's votes vary along with those of others.")
+            raise StatisticsError("No rater's votes correlate with those of others.")
         about = "range of the raters"
         return [("rater against rest, mean r", r.mean(), r.min(), r.max(), about)]
 

@@ -51,15 +51,15 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
         strange = sorted(set(counted[column].astype(str)) - set(frame[column]))
         if strange == [""]:
             raise DataError(
-                f"The ratings name no {what}; the results hold "
+                f"The ratings have no {what}; the results hold "
                 f"{', '.join(sorted(frame[column].unique()))}.",
                 f"Add a column {column!r} with the names of the results.",
             )
         if strange:
             raise DataError(
-                f"The ratings are on the {what} {listed(strange)}, which the results lack; they "
-                f"hold {', '.join(sorted(frame[column].unique()))}.",
-                "Benchmark what is lacking, or name it alike in both.",
+                f"The ratings are on the {what} {listed(strange)}, which the results don't have; "
+                f"they hold {', '.join(sorted(frame[column].unique()))}.",
+                "Benchmark what is missing, or use the same name in both.",
             )
     for dataset, rated in counted.groupby("dataset"):
         there = set(frame.loc[frame["dataset"] == dataset, "image"])
@@ -78,9 +78,9 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
 
 
 def scored_votes(frame: pd.DataFrame, votes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The votes that may stand beside metrics, those on stand-ins left out, and what to say.
+    """The votes that may be shown beside metrics, without those on stand-ins, and notes.
 
-    Raises DataError for results that hold a method in whose place a stand-in was rated.
+    Raises DataError for results that hold a method that a stand-in replaced.
     """
     methods = stand_ins(votes)
     if not methods:
@@ -91,7 +91,7 @@ def scored_votes(frame: pd.DataFrame, votes: pd.DataFrame) -> tuple[pd.DataFrame
 
 
 def check_stand_ins(frame: pd.DataFrame, datasets: Collection[str], methods: Sequence[str]) -> None:
-    """A method's scores must not stand beside the opinion of what took its place.
+    """A method's scores must not be shown beside opinions of the stand-in that replaced it.
 
     Raises DataError where ``frame`` holds one of ``methods`` on a data set that was rated.
     """
@@ -99,7 +99,7 @@ def check_stand_ins(frame: pd.DataFrame, datasets: Collection[str], methods: Seq
     both = sorted(set(methods) & set(frame.loc[frame["dataset"].isin(datasets), "method"]))
     if both:
         raise DataError(
-            f"Stand-ins were rated in the place of {listed(both)}, which the results hold.",
+            f"Stand-ins were rated instead of {listed(both)}, which the results hold.",
             "Freeze a study from these results, or leave these methods out of the results.",
         )
 
@@ -249,7 +249,7 @@ def _notes(
         note += f" Its tests{against}: signed-rank over the same unit, Holm within data set"
         note += "." if baseline else "; methods that share a letter weren't shown to differ."
     left = len(votes) - len(counted)
-    note += f" {left} rows that are no accepted votes are left out." if left else ""
+    note += f" {left} rows that aren't accepted votes are left out." if left else ""
     notes = [note]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
     notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit], scale)]

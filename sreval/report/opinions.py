@@ -42,7 +42,7 @@ from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
 from sreval.statistics.votes import opinions
 
 _MOST_RATERS = 40
-"""Raters that are printed one by one; of more only those whom a rule rejects."""
+"""The most raters printed one by one; if there are more, only those whom a rule rejects."""
 
 
 def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
@@ -101,7 +101,7 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
 
 
 def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
-    """All pairs of methods, data set by data set, each of which fails alone."""
+    """All pairs of methods, data set by data set; if one fails, the others go on."""
 
     def of(dataset: str) -> list[Section]:
         found = compare_methods(
@@ -137,7 +137,7 @@ def pair_columns(level: float, n: str = "n") -> Columns:
 
 
 def pair_notes(frame: pd.DataFrame) -> list[str]:
-    """What stands under ``pair_columns``: the intervals' claim, and where n is too small."""
+    """The notes under ``pair_columns``: what the intervals claim, and where n is too small."""
     first, small = frame.iloc[0], frame[frame["too_small"]]
     made = int(frame["p"].notna().sum())
     adjusted = made > 1 and first["adjustment"] != "none"
@@ -214,7 +214,7 @@ def _friedman(made: Comparison) -> str:
 
 
 def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
-    """What every rule finds, rater by rater, and the results with and without whom it rejects."""
+    """What every rule finds, rater by rater, and the results with and without those it rejects."""
     found, not_done = _apply_rules(votes, request)
     counted = opinions(votes).groupby("rater").size()
     names = sorted(votes["rater"].unique(), key=numbered)
@@ -244,12 +244,14 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     notes = [note for made in found for note in _rule_notes(made)]
     notes += [f"Not applied: {reason}" for reason in not_done]
     if len(rows) < len(frame):
-        notes.append(f"{len(frame) - len(rows)} raters whom no rule rejects are not printed.")
-    notes.append("Nobody is left out here: a rule only proposes.")
+        notes.append(f"{len(frame) - len(rows)} raters are not printed, as no rule rejects them.")
+    notes.append("Nobody is excluded here: a rule only proposes.")
     shown = printed(rows, columns)
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
     effects = {
-        f"With and without whom {made.rule} rejects": partial(_effect_of, made, votes, request)
+        f"With and without the raters whom {made.rule} rejects": partial(
+            _effect_of, made, votes, request
+        )
         for made in found
         if set(counted.index) & set(made.rejected)
     }

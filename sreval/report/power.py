@@ -11,7 +11,7 @@ from sreval.statistics.units import Unit
 
 
 def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
-    """The curve of ``planning.power_curve``, a row a difference and number of images.
+    """The curve of ``planning.power_curve``, a row per difference and number of images.
 
     ``needed`` is what ``planning.raters_needed`` gives for ``target``.
     """

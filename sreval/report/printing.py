@@ -22,7 +22,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """One row: the data set (only on its first row), what it shows, a figure a method."""
+    """One row: the data set (only on its first row), what it shows, a figure per method."""
 
     dataset: str
     label: str
@@ -78,7 +78,7 @@ def _interval(cell: Cell | None, metric: str) -> str:
 
 
 def pad_right(cell: Printed, row: PrintedRow, pad: str) -> str:
-    """What stands behind a right-aligned figure so that all are aligned at the point."""
+    """The padding after a right-aligned figure that aligns all figures at the point."""
     if row.kind == "interval" or not cell.text:
         return ""
     most = max(DIGITS.values())

@@ -77,7 +77,7 @@ def score_conventions(
 
     Columns: dataset, scale, method, image, convention, psnr, ssim, note. HR itself is left out.
     An image that a convention can't score has NaN under all, and the reason as its note. Raises
-    DataError when an image is no longer at hand.
+    DataError when an image is no longer there.
     """
     rows: list[dict[str, object]] = []
     for _, subject in subjects(frame).iterrows():
@@ -105,7 +105,7 @@ def score_conventions(
 
 
 def subjects(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each SR image of ``frame`` that was made; HR is none."""
+    """One row for each SR image of ``frame`` that was made; HR doesn't count."""
     return scored(frame[frame["method"] != "hr"]).drop_duplicates([*_BLOCK, "image"])
 
 
@@ -149,7 +149,7 @@ def summarise_conventions(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def conventions_text(summary: pd.DataFrame) -> str:
-    """The summary as aligned columns, a block a data set, scale and method."""
+    """The summary as aligned columns, a block per data set, scale and method."""
     tools = {c.name: c for c in CONVENTIONS}
     several = summary["scale"].nunique() > 1
     lines = []

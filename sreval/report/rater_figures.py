@@ -125,14 +125,14 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"A mark a stimulus with two votes or more. Line: a ({scale.high:g} − MOS)(MOS − "
+        f"A mark per stimulus with two votes or more. Line: a ({scale.high:g} − MOS)(MOS − "
         f"{scale.low:g}) with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit "
         "stimulus, no interval",
     )
 
 
 def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
-    """Each metric against MOS, a mark a stimulus, with the mapping fitted to all."""
+    """Each metric against MOS, a mark per stimulus, with the mapping fitted to all."""
     stimuli, names = join_scores(votes, request)
     metrics, unusable = usable_metrics(stimuli, names)
     if not metrics:

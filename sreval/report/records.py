@@ -12,7 +12,7 @@ from sreval.statistics.cells import guarded
 
 
 def records(table: Table) -> list[dict[str, Any]]:
-    """Every figure with its interval, one record a (data set, metric, method)."""
+    """Every figure with its interval, one record per (data set, metric, method)."""
     return [
         {
             "dataset": line.dataset,
@@ -74,7 +74,7 @@ def comparison_records(table: Table) -> list[dict[str, Any]]:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A frame as CSV in which no text can be taken for a formula."""
+    """A frame as CSV whose text no spreadsheet takes for a formula."""
 
     def safe(value: object) -> object:
         return guarded(value) if isinstance(value, str) else value
@@ -87,12 +87,12 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 
 def table_frame(table: Table) -> pd.DataFrame:
-    """The figures, one row a (data set, metric, method)."""
+    """The figures, one row per (data set, metric, method)."""
     return pd.DataFrame(records(table)).assign(protocol=table.protocol, scale=table.scale)
 
 
 def to_csv(table: Table) -> str:
-    """The figures as tidy CSV, one row a (data set, metric, method)."""
+    """The figures as tidy CSV, one row per (data set, metric, method)."""
     return csv_text(table_frame(table))
 
 

@@ -28,11 +28,11 @@ SIMULATED = "Simulated data: no person gave these votes."
 
 
 def stand_in_note(methods: Sequence[str]) -> str:
-    """What must be said wherever opinions of stand-ins are shown."""
+    """The note to show with all opinions of stand-ins."""
     names = ", ".join(map(paper.label, methods))
     return (
-        f"Stand-ins: what was rated as {names} are degraded originals in the place of images "
-        "that were not at hand. Their scores say nothing about these methods."
+        f"Stand-ins: the images rated as {names} are degraded originals, as the methods' own "
+        "images were missing. Their scores say nothing about these methods."
     )
 
 
@@ -52,7 +52,7 @@ class Request:
     scale: Scale = ACR
     reference: str = "hr"
     rules: tuple[Rule, ...] | None = None
-    """By which raters are looked at; None: ``statistics.rules.default_rules``."""
+    """The rules by which raters are judged; None: ``statistics.rules.default_rules``."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
     methods: Sequence[str] | None = None
@@ -130,7 +130,7 @@ def interval_column(
 
 
 def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
-    """An interval; ``signed`` prints signs. 'to' stands beside signs: a minus looks like a dash."""
+    """An interval; ``signed`` prints signs, and 'to' between them: a minus looks like a dash."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "–"
     if signed:
@@ -177,7 +177,7 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def vote_notes(votes: pd.DataFrame) -> list[str]:
-    """What stands under every table: how many votes, what was left out and why, the marks."""
+    """The notes under every table: how many votes, what was left out and why, the marks."""
     if is_means(votes):
         return [f"{len(votes)} mean opinion scores, as given.", *mark_notes(votes)]
     counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
@@ -192,7 +192,7 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
 
 
 def mark_notes(votes: pd.DataFrame) -> list[str]:
-    """What must be said of simulated raters and of stand-ins."""
+    """The notes on simulated raters and stand-ins."""
     notes = [SIMULATED] if votes["simulated"].any() else []
     if methods := stand_ins(votes):
         notes.append(stand_in_note(methods))
@@ -200,7 +200,7 @@ def mark_notes(votes: pd.DataFrame) -> list[str]:
 
 
 def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale = ACR) -> list[str]:
-    """What must be said where methods of a data set were rated on different images; else nothing.
+    """The note where methods of a data set were rated on different images; else nothing.
 
     ``votes`` are accepted ones, or rows made of them. Their means are then of different images:
     with the name of an ``interval`` of ``mos_table``, those over the common images are given too.
@@ -228,7 +228,7 @@ def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale =
 
 
 def marks_of(votes: pd.DataFrame) -> list[str]:
-    """The words that stand on every table and figure of these votes; empty for plain ones."""
+    """The words shown on every table and figure of these votes; empty for plain ones."""
     words = ["simulated"] if votes["simulated"].any() else []
     return words + (["stand-ins"] if stand_ins(votes) else [])
 

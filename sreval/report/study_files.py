@@ -26,7 +26,7 @@ def check_folder(out: Path, study: str) -> None:
         contents = json.loads((out / CONTENTS).read_text(encoding="utf-8"))
         name, files = str(contents["sreval_report"]), {CONTENTS, *contents["files"]}
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{out} exists and is no report of sreval.", remedy) from None
+        raise DataError(f"{out} exists and isn't a report of sreval.", remedy) from None
     if name != study:
         raise DataError(f"{out} is the report of the study {name}, not of {study}.", remedy)
     present = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
@@ -37,7 +37,7 @@ def check_folder(out: Path, study: str) -> None:
 
 
 def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: object) -> None:
-    """Write the report of ``study`` as ``out`` in one step; ``facts`` stand in report.json.
+    """Write the report of ``study`` as ``out`` in one step; ``facts`` go into report.json.
 
     An older report of the same study is replaced. Raises what ``check_folder`` raises, and
     DataError when the folder can't be written; what stood there before is then untouched.

@@ -42,7 +42,7 @@ BODY
 
 
 def to_report_latex(report: Report) -> str:
-    """All tables, a section a part; the report's marks on every page and in every caption."""
+    """All tables, a section per part; the report's marks on every page and in every caption."""
     mark = f" ({', '.join(report.marks)})" if report.marks else ""
     body = []
     for part in report.parts:

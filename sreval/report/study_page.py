@@ -43,7 +43,7 @@ _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 @dataclass(frozen=True)
 class Report:
-    """A report before it is printed: ``marks`` stand on every part, table and figure of it."""
+    """A report before it is printed: ``marks`` are shown on every part, table and figure."""
 
     title: str
     marks: list[str]
@@ -83,7 +83,7 @@ def study_report(
         parts += _made("Metrics and opinion", lambda: [_metrics_part(data, scores, score_notes)])
         parts += _made("Agreement of raters", lambda: [agreement_part(data)])
         parts += _made("Screening", lambda: [screening_part(data)])
-    parts += _made("Exposure and conduct", lambda: [conduct_part(data)])
+    parts += _made("Exposure and careless responding", lambda: [conduct_part(data)])
     parts.append(_origin(data, sources, command))
     return Report(data.design.title, marks(data), warnings(data), _summary(data), parts)
 
@@ -107,7 +107,7 @@ def _summary(data: StudyData) -> list[str]:
     ]
     if data.hidden:
         said.append(
-            "The design hides results until the study is closed: no mean score stands here."
+            "The design hides results until the study is closed: no mean score is shown here."
         )
     return said
 

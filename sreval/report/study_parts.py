@@ -56,7 +56,7 @@ class Part:
 
 
 def marks(data: StudyData) -> list[str]:
-    """The words that stand on every part, table and figure of a report; empty for a plain one."""
+    """The words shown on every part, table and figure of a report; empty for a plain one."""
     words = ["simulated"] if data.simulated else []
     words += ["stand-ins"] if data.stand_ins else []
     words += ["interim"] if data.state != "closed" else []

@@ -54,7 +54,7 @@ def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
 
 
 def departures(data: StudyData) -> list[str]:
-    """Where the study went another way than planned, a sentence each."""
+    """How the study departed from its plan, one sentence each."""
     design, said = data.design, []
     used = data.opinions["rater"].nunique()
     if used != design.raters:
@@ -84,7 +84,5 @@ def departures(data: StudyData) -> list[str]:
             f"{seen}. The p values take no account of it."
         )
     if data.stand_ins:
-        said.append(
-            f"Stand-ins took the place of {listed([*map(paper.label, data.stand_ins)], 20)}."
-        )
+        said.append(f"Stand-ins replaced {listed([*map(paper.label, data.stand_ins)], 20)}.")
     return said

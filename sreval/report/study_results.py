@@ -47,7 +47,7 @@ _OF_DATASET = ("scores", "ranks", "significance")
 
 
 def results_parts(data: StudyData) -> list[Part]:
-    """One part a data set: means, the planned tests, and the figures of that data set."""
+    """One part per data set: means, the planned tests, and the figures of that data set."""
     request = request_of(data)
     names = [part.name for part in data.design.images.datasets]
     parts = []
@@ -105,7 +105,7 @@ def _order(frame: pd.DataFrame) -> str:
     pairs = len(both) * (len(both) - 1) // 2
     mos, theirs = both["mos"].to_numpy(), both["paper"].to_numpy()
     swapped = int((np.subtract.outer(mos, mos) * np.subtract.outer(theirs, theirs) < 0).sum()) // 2
-    return f"Of {pairs} pairs of methods {swapped} stand the other way round than in the paper."
+    return f"{swapped} of {pairs} pairs of methods are in the opposite order to the paper's."
 
 
 def _tests(votes: pd.DataFrame, data: StudyData, request: Request) -> list[Section]:
@@ -181,7 +181,7 @@ def effect_of_exclusions(part: Part, data: StudyData) -> None:
     interval = request_of(data).interval
     if not own["accepted"].all():
         whole = own.assign(accepted=True)
-        note = "Points; without and with the exclusions, no interval: the same votes stand in both."
+        note = "Points; without and with the exclusions, no interval: the same votes are in both."
         made = partial(_effect, "Effect of the exclusions", {"all": whole, "used": own}, interval)
         part.attempt("Effect of the exclusions", lambda: [made(note)])
     decided = monitor.overruled(data)
@@ -208,7 +208,7 @@ def _effect_of_decisions(
     sides = {"by rules": by_rules(list(decided["rater"])), "used": own}
     notes = [
         "Points; the votes as the rules alone would have them, and as they are used; no interval: "
-        "the same votes stand in both."
+        "the same votes are in both."
     ]
     for rater in decided["rater"]:
         alone, why = attempted(lambda r=rater: _change(by_rules([r]), own, interval))  # type: ignore[misc]
@@ -224,7 +224,7 @@ def _change(before: pd.DataFrame, after: pd.DataFrame, interval: str) -> str:
     ]
     change = (sides[1] - sides[0]).dropna()
     if change.empty:
-        raise StatisticsError("No MOS stands with and without the rater's votes.")
+        raise StatisticsError("No MOS exists both with and without the rater's votes.")
     dataset, method = map(str, change.index[int(np.argmax(np.abs(change.to_numpy())))])
     by = fixed(float(change.loc[(dataset, method)]), 2, signed=True)
     return f"{by} points at most, on {paper.label(method)}, {dataset}."

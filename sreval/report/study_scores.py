@@ -25,7 +25,7 @@ def study_scores(
 
 
 def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of ``frame`` that may stand beside the study, and what must be said of them.
+    """The rows of ``frame`` that may be shown beside the study, and notes on them.
 
     Of a data set that was rated only the rated images stay. Stand-ins have no scores. Raises
     DataError, the names said, where a rated stimulus is missing or is not the image that was
@@ -34,8 +34,8 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
     factors = sorted(map(int, frame["scale"].unique()))
     if factors != [data.design.images.scale]:
         raise DataError(
-            f"Study {data.design.name} is on upscaling by {data.design.images.scale}, the "
-            f"results by {', '.join(map(str, factors))}.",
+            f"Study {data.design.name} is on upscaling by {data.design.images.scale}, the results "
+            f"are by {', '.join(map(str, factors))}.",
             "Choose one with --scale.",
         )
     stimuli = rated(data.design, data.manifest)

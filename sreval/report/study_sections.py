@@ -1,4 +1,4 @@
-"""Parts of a study's report that tell no method's mean score: design, raters, conduct."""
+"""Parts of a study's report without mean scores: design, raters, careless responding."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _progress(data: StudyData) -> Section:
 
 def _long(frame: pd.DataFrame) -> list[str]:
     more = len(frame) - _MOST_ROWS
-    return [f"{more} more stand in the CSV."] if more > 0 else []
+    return [f"{more} more are in the CSV."] if more > 0 else []
 
 
 def _answers(data: StudyData) -> list[Section]:
@@ -211,14 +211,14 @@ def _answers(data: StudyData) -> list[Section]:
 
 def conduct_part(data: StudyData) -> Part:
     """Exposure, response times, gold items, every reason to look at a rater, every rater."""
-    part = Part("Exposure and conduct")
+    part = Part("Exposure and careless responding")
     part.attempt("Exposure", lambda: _exposure(data))
     times = monitor.response_times(data.votes)
     if times.n:
         title = "Response times"
         said = (
             f"{times.n} votes, repeats and gold items; median {times.median:.1f} s, quartiles "
-            f"{times.first:.1f} and {times.third:.1f} s, from the image's paint to the vote."
+            f"{times.first:.1f} and {times.third:.1f} s, from the image's appearance to the vote."
         )
         pairs = list(zip(times.labels, times.counts, strict=True))
         part.blocks.append(Picture(title, charts.columns(pairs, f"{title}. {said}", "votes"), said))
@@ -294,7 +294,7 @@ def _decisions(data: StudyData) -> list[Section]:
         "decided": lambda row: "used" if row["used"] else "not used",
         "the operator's reason": lambda row: row["reason"] or "none given",
     }
-    notes = ["An operator's decision on a rater stands above the rules of acceptance."]
+    notes = ["An operator's decision on a rater overrules the rules of acceptance."]
     return [section("Decisions that overrule the rules", frame, columns, notes)]
 
 

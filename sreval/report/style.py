@@ -77,6 +77,6 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def figure_svg(figure: Figure) -> str:
-    """The figure as an SVG element to stand inside a page."""
+    """The figure as an SVG element for a page."""
     text = figure_bytes(figure, "svg").decode()
     return text[text.index("<svg") :]

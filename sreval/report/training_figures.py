@@ -111,7 +111,7 @@ def _read(folder: Path, name: str) -> pd.DataFrame:
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged ({error}).", "Name another run.") from None
     if "step" not in frame or frame.empty:
-        raise DataError(f"{path} says nothing of any update.", "Let the run go on for a while.")
+        raise DataError(f"{path} has no updates yet.", "Let the run go on for a while.")
     return frame
 
 

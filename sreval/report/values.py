@@ -54,7 +54,7 @@ def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
         if len(out):
             short = ", ".join(map(paper.label, some.columns[some.any()]))
             text = (
-                f"{len(out)} of {len(asked)} images are left out, not every method has a value "
+                f"{len(out)} of {len(asked)} images are left out, as not every method has a value "
                 f"for them: {listed(list(out), _NAMED)} (none by {short})."
                 f"{_reason(reasons[reasons['image'].isin(out)])}"
             )

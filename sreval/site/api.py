@@ -1,4 +1,4 @@
-"""What the rating page asks for by script: the present item, its image, a vote's receipt."""
+"""What the rating page fetches by script: the current item, its image, a vote's receipt."""
 
 from __future__ import annotations
 

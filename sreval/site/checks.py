@@ -1,4 +1,4 @@
-"""Whether a site could be served: each thing that must hold, looked at without changing any."""
+"""Whether a site could be served: each condition is checked without changing anything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _AHEAD = dt.timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether it holds, and what was found or would mend it."""
+    """What was looked at, whether it holds, and what was found or how to fix it."""
 
     name: str
     ok: bool
@@ -169,7 +169,7 @@ def _clock(newest: dt.datetime | None, now: dt.datetime) -> Check:
             "clock",
             False,
             f"It shows {now:%Y-%m-%d %H:%M} UTC, which is before {what}. "
-            "Set it, best by a time server.",
+            "Set it, preferably from a time server.",
         )
     return Check("clock", True, f"{now:%Y-%m-%d %H:%M} UTC")
 

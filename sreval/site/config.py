@@ -40,7 +40,7 @@ class SiteConfig(Config):
     """One site serves one study.
 
     `base_url` is the address raters know; https:// there turns on what only makes sense behind
-    TLS. `trusted_proxies` is how many proxies stand in front and set X-Forwarded-*; 0 ignores
+    TLS. `trusted_proxies` is how many proxies are in front and set X-Forwarded-*; 0 ignores
     such headers. `rates` None turns rate limits off, for simulated raters and tests.
     """
 
@@ -84,7 +84,7 @@ def from_environment() -> SiteConfig:
     """What gunicorn's workers are told: SREVAL_STUDY, SREVAL_DATABASE, SREVAL_SECRET,
     SREVAL_SECRET_FILE, SREVAL_BASE_URL, SREVAL_TRUSTED_PROXIES.
 
-    Raises UsageError when SREVAL_STUDY is unset or a value can't be meant.
+    Raises UsageError when SREVAL_STUDY is unset or a value makes no sense.
     """
     name = os.environ.get("SREVAL_STUDY")
     if not name:
@@ -119,7 +119,7 @@ def secret_key(config: SiteConfig) -> str:
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"Can't use the secret in {path}: {error}.", "Set SREVAL_SECRET, or mend the file."
+            f"Can't use the secret in {path}: {error}.", "Set SREVAL_SECRET, or fix the file."
         ) from None
     if len(secret) < _LEAST_SECRET:
         raise DataError(f"The secret in {path} is too short.", "Delete the file.")

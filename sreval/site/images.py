@@ -33,8 +33,7 @@ class Shelf:
 
         Raises StimulusError when the file is gone or its bytes have changed, StoreError when it
         can't be read just now, KeyError for a hash that is not the study's. Half a megabyte is
-        hashed in under a millisecond, so that no cache is needed whose truth would have to be
-        argued.
+        hashed in under a millisecond, so no cache is needed.
         """
         if sha256 not in self.sizes:
             raise KeyError(sha256)

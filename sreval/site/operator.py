@@ -77,8 +77,8 @@ def _refuse_other_sites() -> None:
         raise RefusalError(
             403,
             "That came from another site",
-            "Nothing was changed. If it was this one, then its base URL isn't the address that "
-            "your browser shows: serve it with --base-url.",
+            "Nothing was changed. If it did come from this site, its base URL isn't the address "
+            "that your browser shows: serve it with --base-url.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What operators do to a study. Each deed is one form, one transaction, one line of the log."""
+"""What operators do to a study. Each action is one form, one transaction, one line of the log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def state(name: str) -> Page:
     """Pause, resume, or close for good."""
     wanted = request.form.get("to", "")
     if wanted not in _STATES:
-        return steer_page(name, "Choose what the study shall be."), 422
+        return steer_page(name, "Choose a state for the study."), 422
     if wanted == "close" and (wrong := _wrong_name(name)):
         return steer_page(name, wrong), 422
     to, told = _STATES[wanted]
@@ -59,7 +59,7 @@ def decision(name: str, pseudonym: str) -> Page:
     else:
         raters.decide(site().store, name, pseudonym, choices[wanted], reason, who=who().name)
         return done(
-            f"The decision on {pseudonym} is kept.", "operator.rater", **_of(name, pseudonym)
+            f"The decision on {pseudonym} is saved.", "operator.rater", **_of(name, pseudonym)
         )
     return rater_page(name, pseudonym, error, decision=wanted, reason=reason), 422
 
@@ -158,16 +158,16 @@ def _last_day(text: str) -> dt.datetime | None:
         raise ValueError(f"The last day is a date like 2027-01-31, not {text[:20]!r}.") from None
     last = dt.datetime.combine(day, dt.time.max, dt.UTC)
     if last < site().store.clock():
-        raise ValueError(f"The last day, {day}, is over.")
+        raise ValueError(f"The last day, {day}, has passed.")
     return last
 
 
 @operator.post("/studies/<name>/links/<int:key>/revoke")
 def revoke(name: str, key: int) -> Page:
-    """Make a link open nothing any more."""
+    """Make a link stop working."""
     _find_link(name, key)
     invitations.revoke(site().store, key, who=who().name)
-    return done(f"Link {key} opens nothing any more.", "operator.links", name=name)
+    return done(f"Link {key} no longer works.", "operator.links", name=name)
 
 
 @operator.post("/studies/<name>/links/<int:key>/extend")

@@ -31,7 +31,7 @@ def studies_page() -> Page:
 
 @operator.get("/studies/<name>")
 def study(name: str) -> Page:
-    """One study: what needs a hand, who is how far, how its votes look."""
+    """One study: what needs attention, how far each rater is, how its votes look."""
     page = gather(site(), name)
     return render_template("operator/study.html", name=name, page=page, **_watched(page.data))
 
@@ -64,7 +64,7 @@ def _over_pairs(repeats: pd.DataFrame) -> dict[str, float]:
 
 @operator.get("/studies/<name>/raters/<pseudonym>")
 def rater(name: str, pseudonym: str) -> Page:
-    """One rater: what they did, what the rules say of it, what may be done about it."""
+    """One rater: what they did, how the rules judge it, what can be done about it."""
     return rater_page(name, pseudonym)
 
 
@@ -126,7 +126,7 @@ def links_page(name: str, error: str = "", **typed: str) -> str:
 
 @operator.get("/studies/<name>/steer")
 def steer(name: str) -> Page:
-    """Pause, go on, close, export; what may be done when the retention date has come."""
+    """Pause, resume, close, export; and deletion after the retention date."""
     return steer_page(name)
 
 

@@ -1,4 +1,4 @@
-"""The blueprint with all its pages and deeds."""
+"""The blueprint with all its pages and actions."""
 
 from sreval.site import operator_deeds, operator_pages
 from sreval.site.operator import operator

@@ -1,4 +1,4 @@
-"""What an operator's page of a study tells, gathered before it is drawn."""
+"""What an operator's page of a study shows, gathered before it is drawn."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from sreval.study.manifest import Manifest, load_manifest
 from sreval.study.parts import parts_of, pool_of
 
 IDLE = dt.timedelta(days=7)
-"""After this long without a step, a rater or a link is worth a question."""
+"""After this long without a step, a rater or a link needs attention."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Something that needs a hand: on whom or what, in a word, why, and which page helps.
+    """Something that needs attention: whom or what it is about, why, and which page helps.
 
     ``why`` holds single reasons, each possibly in an operator's own words. ``page`` is an
     endpoint of the blueprint, ``rater`` its argument where it has one.
@@ -92,7 +92,7 @@ def _faults(findings: monitor.Findings) -> list[str]:
 
 
 def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:
-    """A study's data, or why they can't be had: another study's folder may be elsewhere."""
+    """A study's data, or the reason why they can't be read: its folder may be elsewhere."""
     try:
         return study_data(here.store, name, manifest_of(here, name)), ""
     except SrevalError as error:
@@ -172,7 +172,7 @@ def _refused(store: Store, study_id: int) -> set[str]:
 
 
 def _of_raters(seen: Overview, flags: pd.DataFrame) -> Iterator[Need]:
-    """A row a flagged rater on whom nobody has decided yet, those whose votes don't count first.
+    """A row per flagged rater on whom nobody has decided yet, those whose votes don't count first.
 
     Who is under way can still see the stimuli that the rules miss, so that isn't told of them.
     """

@@ -28,9 +28,9 @@ class Told:
     after: int | None = None
 
 
-_SAVED = _("Everything you did is saved. Please come back later by the same link.")
+_SAVED = _("Everything you did is saved. Please come back later with the same link.")
 _ASK = _("Please ask the people who invited you for a new link.")
-_GO_ON = _("Go on with the present image.")
+_GO_ON = _("Continue with the current image.")
 _BACK = _("Go back to the study.")
 
 TOLD = {
@@ -46,14 +46,19 @@ TOLD = {
         _("Check that it was copied whole, or ask the people who invited you."),
         back=False,
     ),
-    "used-up": Told(410, _("This link has been used by all it was meant for"), _ASK, back=False),
+    "used-up": Told(
+        410,
+        _("This link has already been used by everyone it was meant for"),
+        _ASK,
+        back=False,
+    ),
     "revoked": Told(410, _("This link has been withdrawn"), _ASK, back=False),
     "expired": Told(410, _("This link has expired"), _ASK, back=False),
     "paused": Told(503, _("The study is paused"), _SAVED, after=60),
     "changed": Told(
         503,
         _("The study is being changed"),
-        _("Nobody can begin at this moment. Please come back later by the same link."),
+        _("Nobody can begin at the moment. Please come back later with the same link."),
         back=False,
         after=60,
     ),
@@ -64,12 +69,12 @@ TOLD = {
         back=False,
     ),
     "ended": Told(410, _("Your session has ended"), _BACK),
-    "scale": Told(400, _("That is no score from 1 to 5"), _GO_ON),
-    "position": Told(409, _("That image isn't the present one"), _GO_ON),
+    "scale": Told(400, _("That isn't a score from 1 to 5"), _GO_ON),
+    "position": Told(409, _("That isn't the current image"), _GO_ON),
     "too-early": Told(409, _("That was very quick"), _("Please look at the image first.")),
     "rest": Told(409, _("It is time to rest"), _("Your next part comes later.")),
     "step": Told(409, _("That step is already done"), _BACK),
-    "answers": Told(422, _("Some answers don't fit"), _("Go back and mend them.")),
+    "answers": Told(422, _("Some answers don't fit"), _("Go back and correct them.")),
     "stimulus": Told(410, _("This image can't be shown, and we have been told"), _SAVED),
     "csrf": Told(
         403,
@@ -89,8 +94,8 @@ TOLD = {
     "500": Told(
         500,
         _("Something went wrong here"),
-        _("It isn't your fault, and what was saved is safe. If it stays, tell the people who "
-          "invited you."),
+        _("It isn't your fault, and what was saved is safe. If it happens again, tell the people "
+          "who invited you."),
     ),
 }  # fmt: skip
 """What raters are told, by kind of error: the whys of TokenError and VoteError, our own, HTTP's."""
@@ -114,7 +119,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def kind_of(error: Exception) -> str:
-    """The kind of an error. What only the operator can mend is logged."""
+    """The kind of an error. What only the operator can fix is logged."""
     if isinstance(error, PageError):
         return error.kind
     if isinstance(error, TokenError | VoteError):

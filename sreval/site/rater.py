@@ -80,7 +80,7 @@ def _refuse_changed() -> None:
             here.manifest.sha256,
         ):
             return
-        why = "The study's files were changed since the site started. Restart it."
+        why = "The study's files have changed since the site started. Restart it."
     except SrevalError as error:
         why = str(error)
     LOG.error("study changed", extra={"fields": {**where(), "message": why}})

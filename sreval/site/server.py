@@ -1,4 +1,4 @@
-"""The site behind waitress, until a signal ends it: what was begun is finished first."""
+"""The site behind waitress, until a signal ends it: requests under way are finished first."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def catalogues(folder: Path) -> Catalogues:
             with path.open("rb") as file:
                 write_mo(compiled, read_po(file, locale=language, abort_invalid=True))
         except (OSError, ValueError, UnknownLocaleError, PoFileError) as error:
-            raise DataError(f"{path}: {error}.", "Mend the file, or remove it.") from None
+            raise DataError(f"{path}: {error}.", "Fix the file, or remove it.") from None
         compiled.seek(0)
         found[language] = Translations(compiled)
     return found
@@ -46,7 +46,7 @@ def own_names(languages: Catalogues) -> dict[str, str]:
 
 
 class Compiled(Babel):  # type: ignore[misc]
-    """Flask-Babel with these catalogues in the place of .mo files."""
+    """Flask-Babel with these catalogues in place of .mo files."""
 
     def __init__(self, app: Flask, found: Catalogues, **options: Any) -> None:
         self._domain = _Domain(found)

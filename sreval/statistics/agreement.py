@@ -80,7 +80,7 @@ class Agreement:
     excluded: Names[str, int]
 
     def frame(self) -> pd.DataFrame:
-        """One row a metric and statistic: estimate, low, high, n, scenes."""
+        """One row per metric and statistic: estimate, low, high, n, scenes."""
         return pd.DataFrame(
             [
                 {"metric": metric, "statistic": name, "estimate": found.estimate}
@@ -101,10 +101,10 @@ def metric_agreement(
 ) -> Agreement:
     """Agreement of each metric with MOS, and the test of every pair by ``statistic``.
 
-    ``stimuli``: one row a stimulus with the columns ``scene``, ``mos`` and one per metric;
+    ``stimuli``: one row per stimulus with the columns ``scene``, ``mos`` and one per metric;
     ``metrics`` says of each whether higher is better. A stimulus with a missing or infinite
-    value (the PSNR of the original against itself) is left out for all metrics, so that all
-    are judged on the same stimuli.
+    value (the PSNR of the original against itself) is left out for all metrics, so that all are
+    judged on the same stimuli.
 
     Intervals: a jackknife over scenes with all their versions, the mapping fitted anew each time,
     of Fisher's z of a correlation and the logarithm of the root mean square error: the mean of the
@@ -236,4 +236,6 @@ def _check_variation(values: Floats, columns: list[str]) -> None:
     flat: NDArray[np.bool_] = np.ptp(values, axis=0) == 0
     if flat.any():
         name = columns[int(np.flatnonzero(flat)[0])]
-        raise StatisticsError(f"{name!r} has one value on all stimuli.", "Nothing can follow it.")
+        raise StatisticsError(
+            f"{name!r} has the same value on all stimuli.", "A correlation needs values that vary."
+        )

@@ -22,7 +22,7 @@ def vector(values: ArrayLike, name: str) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise StatisticsError(
-            f"{name} must be one-dimensional, got shape {array.shape}.", "Pass one value a unit."
+            f"{name} must be one-dimensional, got shape {array.shape}.", "Pass one value per unit."
         )
     if array.size == 0:
         raise StatisticsError(f"{name} is empty.", "At least one value is needed.")

@@ -30,7 +30,7 @@ def unguarded(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A cell of a file as it is meant: without blanks around it and without its guard."""
+    """The meaning of a cell: its text without blanks around it and without its guard."""
     return unguarded(text.strip()).strip()
 
 
@@ -62,7 +62,7 @@ def number(value: object) -> float:
         found = float(with_point(text))
         if math.isfinite(found):
             return found
-    raise ValueError(f"{shown(value)} is no finite number")
+    raise ValueError(f"{shown(value)} is not a finite number")
 
 
 def with_point(text: str) -> str:

@@ -114,7 +114,7 @@ class Comparison:
     warning: str
 
     def frame(self) -> pd.DataFrame:
-        """One row a pair: the names, n, difference with interval, p values, effect, verdict."""
+        """One row per pair: the names, n, difference with interval, p values, effect, verdict."""
         return pd.DataFrame([self._row(pair) for pair in self.pairs])
 
     def _row(self, pair: Pair) -> dict[str, object]:
@@ -182,7 +182,7 @@ def compare_methods(
 
 
 def best_outcome(units: Sequence[int], adjustment: str, alpha: float) -> list[Verdict]:
-    """What tests on so many ``units`` each give when every unit puts all methods in one order.
+    """The results of tests on so many ``units`` when every unit puts all methods in the same order.
 
     No outcome is more favourable to any of them, and no unit is lost to a tie. 0 units: that
     test isn't made. Raises UsageError for an unknown adjustment.

@@ -44,18 +44,19 @@ _PAIRS = (
     *({"methoda", "methodb"}, {"method1", "method2"}),
 )
 FORMS = (
-    f"One row a vote needs the columns {', '.join(REQUIRED)}; one row a stimulus, one column a "
-    "rater is a matrix of scores, with names in the first row and column alone."
+    f"A table with one row per vote needs the columns {', '.join(REQUIRED)}. A matrix of scores "
+    "has one row per stimulus and one column per rater, with names in the first row and column "
+    "alone."
 )
 ONE_ROW_A_RATER = (
-    "Write one row a vote, with the columns rater, image, method, score (in pandas: "
-    "DataFrame.melt), or one row a stimulus and one column a rater."
+    "Write one row per vote, with the columns rater, image, method, score (in pandas: "
+    "DataFrame.melt), or one row per stimulus and one column per rater."
 )
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells on their way to votes: one row a cell, cast or not, scores as text."""
+    """Cells on their way to votes: one row per cell, cast or not, scores as text."""
 
     frame: pd.DataFrame
     place: Place
@@ -146,25 +147,25 @@ def form_of(path: Path, heads: Heads) -> Literal["long", "means", "matrix"]:
         raise DataError(
             f"{path} holds preferences between two images ({', '.join(heads.cells)}), which "
             "aren't analysed.",
-            "Bring ratings of single images; for pairs fit a Bradley-Terry model, such as that of "
-            "the package choix.",
+            "Give ratings of single images. For pairs, fit a Bradley-Terry model, for example "
+            "with the package choix.",
         )
     if "score" in names or ("rater" in names and names & {"image", "method"}):
         return "long"
     if MEAN in names and "image" not in names and families(heads.cells):
         mean = heads.cells[next(i for i, name in heads.known.items() if name == MEAN)]
-        raise DataError(f"In {path}, {mean} stands among the raters.", f"Leave it out. {FORMS}")
+        raise DataError(f"In {path}, {mean} is among the raters.", f"Leave it out. {FORMS}")
     if MEAN in names:
         return "means"
     if "dmos" in keys:
         raise DataError(
-            f"{path} holds difference scores (dmos), of which more may be better or worse.",
-            "Name the column mos where more is better; take the values from the top of the scale "
-            "first where less is.",
+            f"{path} holds difference scores (dmos), where higher may be better or worse.",
+            "If higher is better, name the column mos. If lower is better, first subtract the "
+            "values from the top of the scale.",
         )
     if "rater" in names and len(heads.cells) > 1:
         raise DataError(
-            f"{path} holds one row a rater ({listed(heads.cells)}).",
+            f"{path} holds one row per rater ({listed(heads.cells)}).",
             ONE_ROW_A_RATER,
         )
     return "matrix"
@@ -176,7 +177,7 @@ def filled_rows(sheet: Sheet) -> list[tuple[int, list[str]]]:
 
 
 def columns_of(sheet: Sheet, heads: Heads, rows: Rows) -> tuple[pd.DataFrame, list[str]]:
-    """The cells by column, '' where one is empty, and the names of columns nobody asked for."""
+    """The cells by column, '' where one is empty, and the names of columns that aren't used."""
     named = {i: heads.known.get(i, cell) for i, cell in enumerate(heads.cells) if cell}
     refuse_twice(sheet.path, named.values(), "column")
     content = {}

@@ -27,7 +27,7 @@ class Interval:
 
     ``low`` and ``high`` are NaN where the data give no interval: fewer than LEAST_UNITS units, or
     an infinite value (the PSNR of identical images). ``n`` counts units; ``unit`` names them;
-    ``estimand`` is the quantity of which ``level`` is the coverage claimed.
+    ``estimand`` is the quantity that the interval covers at ``level``.
     """
 
     estimate: float

@@ -1,4 +1,4 @@
-"""Votes as a matrix of scores: one row a stimulus, one column a rater."""
+"""Votes as a matrix of scores: one row per stimulus, one column per rater."""
 
 from __future__ import annotations
 
@@ -70,10 +70,12 @@ class _Matrix:
         refused = [*_strangers(names)]
         for place, name in enumerate(names, self.width + 1):
             if not name:
-                raise DataError(f"In {self.path}, column {place} names no rater.", "Name each.")
+                raise DataError(
+                    f"In {self.path}, column {place} doesn't name a rater.", "Name each."
+                )
             if name in refused and not (self.first_rates and place == 1):
                 raise DataError(
-                    f"In {self.path}, column {place} ({name}) is no rater, by its name beside "
+                    f"In {self.path}, column {place} ({name}) doesn't look like a rater beside "
                     f"{listed([other for other in names if other != name], 3)}.",
                     "Leave the column out. If it says what was rated, put it first and name it "
                     f"{', '.join(DESCRIBING[:-1])} or {DESCRIBING[-1]}; if it is a rater, give it "
@@ -95,7 +97,7 @@ class _Matrix:
         return labels
 
     def described(self, stimuli: Source | None) -> pd.DataFrame:
-        """One row a stimulus: image, method and what else the labels or ``stimuli`` name."""
+        """One row per stimulus: image, method and what else the labels or ``stimuli`` name."""
         columns = {
             name: [identifier(row[place]) for row in self.body]
             for place, name in self.labels.items()
@@ -131,8 +133,8 @@ def read_matrix(
 ) -> Cells:
     """The cells of a matrix; arguments as in ``reading.read_ratings``.
 
-    Raises DataError where the first row or column may be names or votes, for a column that is
-    no rater's, a name that is there twice, and a cell that is neither score nor missing.
+    Raises DataError where the first row or column may be names or votes, for a column that isn't a
+    rater's, a name that is there twice, and a cell that is neither score nor missing.
     """
     rows = written = [[plain(cell) for cell in row] for row in sheet.rows]
     if sheet.separator != ",":
@@ -283,7 +285,9 @@ def _refuse_transposed(matrix: _Matrix, raters: Sequence[str]) -> None:
         what = (
             f"the heads {listed(raters, 3)}" if images or files else f"the rows {listed(labels, 3)}"
         )
-        raise DataError(f"{matrix.path} seems to hold one row a rater, by {what}.", ONE_ROW_A_RATER)
+        raise DataError(
+            f"{matrix.path} seems to hold one row per rater, by {what}.", ONE_ROW_A_RATER
+        )
 
 
 def _roles(matrix: _Matrix, raters: Sequence[str], images: Sequence[str]) -> list[str]:
@@ -293,7 +297,7 @@ def _roles(matrix: _Matrix, raters: Sequence[str], images: Sequence[str]) -> lis
         notes.append(f"read as raters: {listed(raters)}; as images: {listed(images)}.")
     further = [name for name in matrix.labels.values() if name not in DESCRIBING]
     if further:
-        notes.append(f"further columns are left alone: {listed(further, 20)}.")
+        notes.append(f"further columns are ignored: {listed(further, 20)}.")
     return notes
 
 
@@ -309,7 +313,7 @@ def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None
         raise DataError(
             f"{matrix.path} has no score in {listed(bad)}. Its first row: "
             f"{listed(heads.cells, 8)}.",
-            f"{FORMS} What stands for a vote not cast is named by --missing.",
+            f"{FORMS} If a code marks a missing vote, name it with --missing.",
         )
 
 
@@ -328,7 +332,7 @@ def _description(stimuli: Source, path: Path, labels: pd.DataFrame) -> pd.DataFr
         raise DataError(
             f"{sheet.path} describes {len(frame)} stimuli, but {path} has {len(labels)} rows of "
             "votes.",
-            "Write one row a stimulus, in the order of the matrix.",
+            "Write one row per stimulus, in the order of the matrix.",
         )
     numbers_only = [[str(i + start) for i in range(len(frame))] for start in (0, 1)]
     for name in labels:
@@ -339,11 +343,11 @@ def _description(stimuli: Source, path: Path, labels: pd.DataFrame) -> pd.DataFr
                 raise DataError(
                     f"{row_number(row).capitalize()} is {one!r} in {path}, but {two!r} in "
                     f"{sheet.path}.",
-                    "Bring both into one order.",
+                    "Put both in the same order.",
                 )
     return frame
 
 
 def numbered(count: int) -> list[str]:
-    """Names of ``count`` raters that have none: r1, r2 and so on, with leading zeros."""
+    """Names for ``count`` raters without any: r1, r2 and so on, with leading zeros."""
     return [f"r{i + 1:0{len(str(count))}}" for i in range(count)]

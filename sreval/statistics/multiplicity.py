@@ -89,8 +89,8 @@ def judge(p: ArrayLike, least_p: ArrayLike, adjustment: str, alpha: float) -> li
 def letters(names: Sequence[str], tested: Mapping[tuple[str, str], Verdict]) -> dict[str, str]:
     """``letter_display`` of the pairs found significant; empty where none could have been.
 
-    A letter shared says that two weren't shown to differ; that no pair could have been shown to,
-    whatever the outcome, it must not hide.
+    A shared letter says that two weren't shown to differ. It must not hide that no outcome could
+    have shown any pair to differ.
     """
     if all(verdict.too_small for verdict in tested.values()):
         return {}
@@ -105,7 +105,7 @@ def letter_display(names: Sequence[str], different: Iterable[tuple[str, str]]) -
     Raises StatisticsError for a name given twice, an unknown one, or more than 52 groups.
     """
     if len(set(names)) != len(names):
-        raise StatisticsError(f"A name stands twice in {list(names)}.", "Give each name once.")
+        raise StatisticsError(f"A name appears twice in {list(names)}.", "Give each name once.")
     groups: list[frozenset[str]] = [frozenset(names)] if names else []
     for first, second in different:
         for name in (first, second):
@@ -116,7 +116,8 @@ def letter_display(names: Sequence[str], different: Iterable[tuple[str, str]]) -
     groups.sort(key=lambda group: sorted(position[name] for name in group))
     if len(groups) > len(string.ascii_letters):
         raise StatisticsError(
-            f"{len(groups)} groups need more letters than there are.", "Show the matrix instead."
+            f"{len(groups)} groups need more letters than the alphabet has.",
+            "Show the matrix instead.",
         )
     labels = dict.fromkeys(names, "")
     for letter, group in zip(string.ascii_letters, groups, strict=False):

@@ -34,7 +34,7 @@ def read_json(path: Path, text: str) -> list[Any] | dict[str, Any]:
             text, object_pairs_hook=unique, parse_int=str, parse_float=str, parse_constant=str
         )
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON: {error}.", _NESTED) from None
+        raise DataError(f"{path} isn't JSON: {error}.", _NESTED) from None
     if not content or not isinstance(content, list | dict):
         raise DataError(f"{path} holds no votes.", _NESTED)
     return content
@@ -47,7 +47,7 @@ def read_nested(path: Path, content: list[Any] | dict[str, Any]) -> Cells:
     for method, table in tables.items():
         where = f"{path}: method {method}"
         if not isinstance(table, list) or not all(isinstance(row, list) for row in table):
-            raise DataError(f"{where} is no list of raters, each with a list of scores.", _NESTED)
+            raise DataError(f"{where} isn't a list of raters, each with a list of scores.", _NESTED)
         if len({len(row) for row in table}) > 1:
             raise DataError(f"{where} has raters with different numbers of images.", _NESTED)
         for rater, row in enumerate(table):

@@ -225,7 +225,7 @@ def mos_interval(
 
 
 def warning_of(interval: str, mos: float, scale: Scale = ACR) -> str:
-    """What must stand beside a MOS with the interval of that name; empty for nothing."""
+    """The warning to show beside a MOS with the interval of that name, or nothing."""
     if interval == "pooled":
         return POOLED_WARNING
     nearest = min(mos - scale.low, scale.high - mos)
@@ -241,7 +241,7 @@ def mos_table(
     level: float = 0.95,
     scale: Scale = ACR,
 ) -> pd.DataFrame:
-    """MOS of every group of checked votes on ``scale``, one row a group, in the order of ``by``.
+    """MOS of every group of checked votes on ``scale``, one row per group, in the order of ``by``.
 
     Columns: those of ``by``, ``mos`` (the interval's estimate) and ``mean_of`` (what it is the
     mean of, in words), ``sd`` (of the votes, n - 1), ``n_votes``, ``n_raters``, ``n_images``, and

@@ -49,15 +49,15 @@ from sreval.statistics.votes import (
 
 _NEVER_MISSING = ("rater", *STIMULUS, "position")
 DESCRIBED = (*STIMULUS, "scene", MEAN, "simulated", "stand_in")
-"""The columns of a table of means that are no metrics."""
+"""The columns of a table of means that aren't metrics."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds: ``table``, and ``notes`` on what was left alone or taken for granted.
+    """What a file holds: ``table``, and ``notes`` on what was ignored or assumed.
 
-    ``table`` has one row a vote, as ``check_votes`` gives it; or, of mean opinion scores
-    (``is_means``), one row a stimulus with the columns dataset, image, method, scene, mos,
+    ``table`` has one row per vote, as ``check_votes`` gives it; or, of mean opinion scores
+    (``is_means``), one row per stimulus with the columns dataset, image, method, scene, mos,
     simulated, stand_in, and the file's further columns as text; its index names the file's rows.
     """
 
@@ -81,7 +81,7 @@ def needs_votes(what: str) -> StatisticsError:
     """The error for an analysis of votes that is given a table of means."""
     return StatisticsError(
         f"{what} needs votes; this table has mean opinion scores.",
-        "Bring one row a vote, with the columns rater, image, method, score.",
+        "Give one row per vote, with the columns rater, image, method, score.",
     )
 
 
@@ -97,10 +97,10 @@ def read_ratings(
     """The checked opinions in a file, or in a frame, whichever form it has.
 
     - Long: a CSV whose first row names rater, image, method and score, or JSON with a list of
-      such objects; one row a vote. A row without a score is a vote not cast.
-    - Matrix: any other CSV, one row a stimulus and one column a rater, empty where no vote was
+      such objects; one row per vote. A row without a score is a missing vote.
+    - Matrix: any other CSV, one row per stimulus and one column per rater, empty where no vote was
       cast. ``header`` and ``labels`` say whether its first row and column hold names; the
-      command asks where they might be votes. ``stimuli`` is a CSV with one row a stimulus that
+      command asks where they might be votes. ``stimuli`` is a CSV with one row per stimulus that
       names, in columns dataset, image, scene and method, what was rated; without it the image is
       the label or the row's number, from 1.
     - JSON: [method][rater][image] nested lists, null where no vote was cast, or an object of
@@ -160,7 +160,7 @@ def _is_json(path: Path, text: str) -> bool:
 def _refuse_options(path: Path, given: Sequence[str]) -> None:
     if given:
         raise UsageError(
-            f"{path} is no matrix of scores, so {' and '.join(given)} can't apply.",
+            f"{path} isn't a matrix of scores, so {' and '.join(given)} can't be used.",
             f"Leave out {' and '.join(given)}.",
         )
 
@@ -198,7 +198,9 @@ def _emptied(
     told = frame.copy()
     for word in missing:
         if not word.strip():
-            raise UsageError("--missing names nothing.", "An empty cell is no vote without it.")
+            raise UsageError(
+                "--missing is empty.", "Leave it out: an empty cell is a missing vote anyway."
+            )
         counts = {True: 0, False: 0}
         for column in [str(name) for name in frame if name not in _NEVER_MISSING]:
             cells = frame[column]
@@ -220,7 +222,7 @@ def _means_missing(cell: object, word: str, column: str) -> bool:
     return alike or cell.casefold() == word.casefold()
 
 
-# One row a vote, or a stimulus
+# One row per vote, or a stimulus
 
 
 def _long(sheet: Sheet, heads: Heads) -> Cells:
@@ -235,7 +237,7 @@ def _long(sheet: Sheet, heads: Heads) -> Cells:
     frame, further = columns_of(sheet, heads, [row for _, row in rows])
     notes = list(heads.notes)
     if further:
-        notes.append(f"further columns are left alone: {listed(further, 20)}.")
+        notes.append(f"further columns are ignored: {listed(further, 20)}.")
     return Cells(frame, place_of(sheet, rows), notes)
 
 
@@ -245,7 +247,7 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
         raise DataError(
             f"The mean opinion scores in {sheet.path} lack the column image: the columns are "
             f"{', '.join(heads.cells)}.",
-            "Name the column of the images image.",
+            "Name the column that holds the images image.",
         )
     rows = filled_rows(sheet)
     if not rows:
@@ -280,8 +282,8 @@ def metric_key(name: str) -> str:
 def metric_values(table: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
     """A table of means with the columns of ``metrics`` as floats under these names.
 
-    Case, and what stands between words, don't matter to a name; inf and an empty cell may be
-    there. Raises StatisticsError for another cell that is no number, with its row, and for a
+    Case, and separators between words, don't matter to a name; inf and an empty cell may be
+    there. Raises StatisticsError for any other cell that isn't a number, with its row, and for a
     name that no column has.
     """
     columns = {metric_key(str(column)): column for column in table}

@@ -30,7 +30,7 @@ class SplitHalf:
 
     ``correlation`` is the mean Pearson correlation; ``spearman_brown`` what it predicts for the
     MOS of all raters, 2 r / (1 + r); ``low`` and ``high`` the percentiles that hold ``level`` of
-    the splits' correlations, which is no confidence interval.
+    the splits' correlations, which isn't a confidence interval.
     """
 
     correlation: float
@@ -119,7 +119,7 @@ def split_half(
 ) -> SplitHalf:
     """Pearson correlation between the MOS of two halves of the raters, drawn ``splits`` times.
 
-    An odd rater goes to either half by lot; stimuli without a vote in one of the halves are
+    An odd rater goes to a random half; stimuli without a vote in one of the halves are
     left out of that split. Raises StatisticsError with fewer than two raters, or when no
     split gives three stimuli whose MOS varies in both halves.
     """

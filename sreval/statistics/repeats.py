@@ -37,7 +37,7 @@ class Retest:
 
 
 def repeat_pairs(votes: pd.DataFrame) -> pd.DataFrame:
-    """One row a repeat whose first vote is known: rater, stimulus, ``first`` and ``second``.
+    """One row per repeat whose first vote is known: rater, stimulus, ``first`` and ``second``.
 
     Raises StatisticsError when the accepted votes hold no such repeat.
     """

@@ -1,4 +1,4 @@
-"""The rules by which raters are looked at: each one once, for whoever applies it.
+"""The rules that judge raters, each defined once for all that apply them.
 
 The end of a session, the operator's page, the report of a study and ``sreval opinions`` apply
 the same rules; a study's design gives some of them other limits (``study.acceptance``). A rule
@@ -29,7 +29,7 @@ from sreval.statistics.screening import Screening
 from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions
 
 FAST_MS = 700.0
-"""Where no design says how long an image is shown before it may be judged."""
+"""Used where no design says how long an image is shown before a rater may judge it."""
 
 _CONVENTION = "convention"
 
@@ -55,7 +55,7 @@ class Rule:
     compares: bool = False
 
     def judge(self, votes: pd.DataFrame) -> Screening:
-        """What the rule finds, a row a rater of ``votes``, or of the accepted where it compares.
+        """What the rule finds, a row per rater of ``votes``, or of the accepted where it compares.
 
         The table's columns: ``n``, the rule's figures, ``judged``, ``rejected``. Raises
         StatisticsError when no rater has an item that the rule looks at.
@@ -73,7 +73,7 @@ class Rule:
         )
 
     def reasons(self, found: Screening) -> dict[str, str]:
-        """By rater whom the rule rejects, why, in words."""
+        """The reasons in words, by rejected rater."""
         rows = found.table[found.table["rejected"]].to_dict("index")
         return {
             str(rater): self.say({str(k): v for k, v in row.items()}) for rater, row in rows.items()

@@ -53,7 +53,7 @@ class Screening:
         return {rater: int(n) for rater, n in few.items()}
 
     def too_few(self) -> str:
-        """Whom the rule can't judge, how many items each has and how many it needs, or nothing."""
+        """The raters that the rule can't judge, their items and the number needed, or nothing."""
         few = [f"{rater} ({n})" for rater, n in self.unjudged.items()]
         return f"{self.rule} needs {self.least} {self.items}: {listed(few, 20)}" if few else ""
 
@@ -147,7 +147,7 @@ def with_and_without(
     """MOS of every group with all raters and without the rejected: both, their difference, n.
 
     ``by``, ``interval`` and ``scale`` as in ``mos_table``; n counts votes. Raises UsageError
-    for a rater who isn't there, StatisticsError if nobody would be left.
+    for an unknown rater, StatisticsError if no rater would be left.
     """
     counted = opinions(votes)
     sides = [counted, without_raters(counted, rejected)]

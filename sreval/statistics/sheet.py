@@ -20,7 +20,7 @@ _SAID = re.compile(r'\A"?sep=[,;\t]"?\r?\n')
 """The line by which a spreadsheet says which separator follows."""
 
 _LOOKED_AT = 50
-"""Rows by which the separator is told."""
+"""The rows that decide which separator is used."""
 
 Rows = list[list[str]]
 
@@ -33,7 +33,7 @@ FRAME = Path("the DataFrame")
 
 @dataclass(frozen=True)
 class Sheet:
-    """``rows`` of one length, as they stand in the file, lines without a cell left out.
+    """``rows`` of one length, as in the file, without empty lines.
 
     ``lines`` are the lines of the file on which they begin, from 1; None where it has no lines.
     ``labels`` are what a frame calls them.
@@ -55,7 +55,7 @@ class Sheet:
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file (or UTF-16 with its mark, as spreadsheets write), without a mark.
 
-    Raises DataError for a file that can't be read, is no text or is empty.
+    Raises DataError for a file that can't be read, isn't text or is empty.
     """
     try:
         data = path.read_bytes()
@@ -66,9 +66,11 @@ def read_text(path: Path) -> str:
     try:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no UTF-8 text.", "Save it as CSV in UTF-8.") from error
+        raise DataError(f"{path} isn't UTF-8 text.", "Save it as CSV in UTF-8.") from error
     if not text.strip():
-        raise DataError(f"{path} is empty.", "One row a vote, or one row a stimulus, is expected.")
+        raise DataError(
+            f"{path} is empty.", "One row per vote, or one row per stimulus, is expected."
+        )
     return text
 
 
@@ -96,12 +98,14 @@ def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:
     found = list(_rows(path, text, separator))
     lines, rows = [line + said for line, _ in found], [row for _, row in found]
     if not rows:
-        raise DataError(f"{path} holds no rows.", "One row a vote, or one a stimulus, is expected.")
+        raise DataError(
+            f"{path} holds no rows.", "One row per vote, or one per stimulus, is expected."
+        )
     width = len(rows[0])
     for line, row in zip(lines, rows, strict=True):
         if len(row) != width:
             raise DataError(
-                f"{path} is no rectangular CSV: its line {line} has {len(row)} cells, the first "
+                f"{path} isn't a rectangular CSV: line {line} has {len(row)} cells, but the first "
                 f"row has {width}.",
                 f"Put quotes around a cell that holds {_named(separator)}.",
             )

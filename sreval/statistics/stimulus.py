@@ -1,7 +1,7 @@
 """The MOS of single stimuli, and intervals that hold at the ends of the scale as well.
 
-26 votes on a nearest neighbour image may all be 1 although one rater in twenty says 2: the
-spread of the votes at hand then says nothing, and Student's interval has no width.
+26 votes on a nearest neighbour image may all be 1 although one rater in twenty says 2: the spread
+of these votes then says nothing, and Student's interval has no width.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def stimulus_mos(
     - m)(m - low) / n): Wilson's interval for the variance a (high - m)(m - low) of the SOS
     hypothesis, as Hossfeld et al. 2018 ("Confidence interval estimators for MOS values",
     arXiv 1806.01126) build theirs on it. a is the stimulus' own or that of all stimuli
-    together, whichever is larger; with fewer than 20 stimuli, or none whose votes differ, that
-    of binomial votes, 0.25, stands for the latter. It stays on the scale and covers 95 % or
+    together, whichever is larger; with fewer than 20 stimuli, or none whose votes differ, that of
+    binomial votes, 0.25, replaces the latter. It stays on the scale and covers 95 % or
     more of the time (benchmarks/coverage.py).
 
     ``student``: Student's t (ITU-R BT.500-15 A1-2.2 with the normal quantile). It is

@@ -55,8 +55,8 @@ FLAGS = {"accepted": True, "simulated": False, "stand_in": False}
 """The columns of flags, and what an empty cell means."""
 
 _EMPTY = (
-    "Leave the cell of a missing value empty (null in JSON), or name what stands there by "
-    "--missing."
+    "Leave the cell of a missing value empty (null in JSON), or use --missing to name what marks "
+    "it."
 )
 _SHOWN_ROWS = 5
 _MOST_CATEGORIES = 11
@@ -69,11 +69,11 @@ Place = Callable[[int], str]
 class Scale:
     """A rating scale from ``low`` to ``high``, both included.
 
-    Scores are ``step`` apart; with 0 every number between the ends is one, as on a slider. By
+    Scores are ``step`` apart; with 0 every number between the ends is a score, as on a slider. By
     default the step is 1 on a scale of up to eleven such scores, else 0.
 
-    Raises StatisticsError for ends that are no finite numbers or in the wrong order, and for a
-    step that doesn't lead from one end to the other.
+    Raises StatisticsError for ends that aren't finite or are in the wrong order, and for a step
+    that doesn't lead from one end to the other.
     """
 
     low: float = 1
@@ -83,7 +83,9 @@ class Scale:
     def __post_init__(self) -> None:
         width = self.high - self.low
         if not (math.isfinite(width) and width > 0):
-            raise StatisticsError(f"The scale {self} has no ends in order.", "Write LOW..HIGH.")
+            raise StatisticsError(
+                f"The scale {self} doesn't run from low to high.", "Write LOW..HIGH."
+            )
         if self.step is None:
             object.__setattr__(self, "step", 1 if width < _MOST_CATEGORIES else 0)
         if not 0 <= self.spacing <= width or not self.holds(np.array([self.high])).all():
@@ -222,7 +224,7 @@ def opinions(votes: pd.DataFrame) -> pd.DataFrame:
 def without_raters(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
     """``votes`` without those of the named raters.
 
-    Raises UsageError for a rater who isn't in the table, StatisticsError if nobody is left.
+    Raises UsageError for a rater who isn't in the table, StatisticsError if no rater is left.
     """
     present = set(votes["rater"])
     excluded = set(map(identifier, raters))
@@ -249,7 +251,7 @@ def left_out(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
 
 
 def stand_ins(votes: pd.DataFrame) -> list[str]:
-    """The methods of a checked table in whose place stand-ins were rated, sorted."""
+    """The methods of a checked table that stand-ins replaced, sorted."""
     return sorted(votes.loc[votes["stand_in"], "method"].astype(str).unique())
 
 
@@ -318,7 +320,7 @@ def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
 def numbers(column: pd.Series, place: Place) -> pd.Series:
     """The column as floats, NaN where a cell is empty.
 
-    Raises StatisticsError for a cell that is no finite number.
+    Raises StatisticsError for a cell that isn't a finite number.
     """
     found = mapped(column, number)
     what = f"Column {str(column.name)!r} has no finite number"
@@ -330,7 +332,7 @@ def numbers(column: pd.Series, place: Place) -> pd.Series:
 def flags(column: pd.Series, default: bool, place: Place) -> pd.Series:
     """The column as truth values, ``default`` where a cell is empty.
 
-    Raises StatisticsError for a cell that is no flag.
+    Raises StatisticsError for a cell that isn't a flag.
     """
     found = mapped(column, flag)
     bad = found.isna() & mapped(column, str).notna()
@@ -372,7 +374,7 @@ def refuse_case(table: pd.DataFrame) -> None:
             first = alike[column].iloc[0]
             own = [name for name in alike[column] if name.casefold() == first.casefold()]
             raise StatisticsError(
-                f"Column {column!r} has {first!r} and {own[1]!r}, which differ in case alone.",
+                f"Column {column!r} has {first!r} and {own[1]!r}, which differ only in case.",
                 "Write the name in one way; if they are two, rename one.",
             )
 

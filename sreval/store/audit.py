@@ -1,4 +1,4 @@
-"""The audit log: who did what. A row is written in the transaction of the deed itself."""
+"""The audit log: who did what. A row is written in the transaction of the action itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sreval.store.database import Store
 from sreval.store.models import OperatorEvent, Study
 
 COMMAND_LINE = "command line"
-"""Who acts when nobody is logged in: whoever may run commands on the server."""
+"""The name for actions without a login: those of whoever runs commands on the server."""
 
 LOOK = "look"
 """The action under which a look at results before the study was closed is kept."""
 
 DELETED = "(deleted)"
-"""What stands in the log where a rater's pseudonym was."""
+"""What the log shows in place of a deleted rater's pseudonym."""
 
 
 def record(

@@ -101,10 +101,11 @@ def _dump(store: Store, path: Path) -> None:
 def restore(
     path: Path, url: str, *, overwrite: bool = False, who: str = audit.COMMAND_LINE
 ) -> None:
-    """Put a backup into the place of a database, at once or not at all.
+    """Replace a database by a backup, at once or not at all.
 
     The audit log that came with it says so. Raises StateError when that database holds votes,
-    unless ``overwrite``; StoreError for what is no backup; SchemaError for one of a newer version.
+    unless ``overwrite``; StoreError for a file that isn't a backup; SchemaError for one of a newer
+    version.
     """
     revision, tables = _read(path)
     if revision not in revisions():
@@ -118,7 +119,7 @@ def restore(
         with store.schema_change() as connection:
             if _holds_votes(connection) and not overwrite:
                 raise StateError(
-                    f"{store.name} holds votes, which a restore would throw away.",
+                    f"{store.name} holds votes, which a restore would delete.",
                     "Back it up, then add --overwrite; or restore into another database.",
                 )
             if schema_state(connection) != "empty":
@@ -200,7 +201,7 @@ def _read(path: Path) -> tuple[str, dict[str, Rows]]:
     except OSError as error:
         raise StoreError(f"Can't read {path}: {error.strerror or error}.", remedy) from None
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise StoreError(f"{path} is no backup ({error}).", remedy) from None
+        raise StoreError(f"{path} isn't a backup ({error}).", remedy) from None
 
 
 def _read_sqlite(path: Path) -> tuple[str, dict[str, Rows]]:

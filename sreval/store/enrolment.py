@@ -107,7 +107,7 @@ def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None
     else:
         return
     raise DataError(
-        f"The {what} of study {study.name!r} at hand are not what it was registered with.",
+        f"The {what} of study {study.name!r} are not those that it was registered with.",
         f"Restart the site, or put the old {files} back.",
     )
 
@@ -183,7 +183,7 @@ def store_plan(tx: Transaction, session_id: str, items: Sequence[plans.Item]) ->
 
 
 def tombstone_hash(study: str, pseudonym: str) -> str:
-    """By what a deleted rater is recognised: not the pseudonym itself."""
+    """The hash by which a deleted rater is recognised, in place of the pseudonym."""
     return sha256_bytes(f"{study}/{pseudonym}".encode())
 
 

@@ -44,5 +44,5 @@ class AnswerError(StoreError):
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         named = "; ".join(f"{key}: {what}" for key, what in problems.items())
-        super().__init__(f"Some answers don't fit: {named}.", "Mend them and send again.")
+        super().__init__(f"Some answers don't fit: {named}.", "Correct them and send them again.")
         self.problems = dict(problems)

@@ -2,7 +2,7 @@
 
 No token, no address of an image and no secret is in an export: whoever imports one gets new
 addresses, and makes new links for raters who are to go on. Which image was scored, and what is
-a stand-in, stands in the manifest of the stimuli; the database has no more than its hash.
+a stand-in, is in the manifest of the stimuli; the database has only its hash.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def read_export(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         changed = [n for n in names if known and manifest["sha256"][n] != sha256_bytes(files[n])]
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path} is no whole export ({error}).", "Export the study again."
+            f"{path} is not a complete export ({error}).", "Export the study again."
         ) from None
     if not known:
         raise DataError(
@@ -165,7 +165,7 @@ def import_(store: Store, path: Path, *, who: str = audit.COMMAND_LINE) -> Impor
             return store_export(tx, manifest["study"], files, store.clock(), who)
     except (KeyError, ValueError, TypeError) as error:
         raise DataError(
-            f"{path} holds what no export does ({error}).", "Export the study again."
+            f"{path} holds what an export can't hold ({error}).", "Export the study again."
         ) from None
     except IntegrityError:
         raise StateError(

@@ -14,7 +14,7 @@ BUSY_SECONDS = 10
 
 
 def schema_error(name: str, state: SchemaState) -> SchemaError:
-    """What opening a database says whose tables aren't this code's."""
+    """The error for a database whose tables aren't this code's."""
     if state == "newer":
         return SchemaError(
             f"{name} was written by a newer sreval.", "Install that version, or newer."
@@ -29,7 +29,7 @@ _SQLITE = {  # primary result codes, https://sqlite.org/rescode.html
     11: ("is damaged", "Restore a backup: sreval study restore."),
     13: ("can't grow: the disk is full", "Free space, then try again. What was stored is safe."),
     14: ("can't be opened", "Check the path, its folder and who may write there."),
-    26: ("is no database", "Name the right file, or restore a backup."),
+    26: ("isn't a database", "Name the right file, or restore a backup."),
 }
 _POSTGRESQL = {  # classes and codes, PostgreSQL's manual, appendix A
     "28": ("refuses this user or password", "Check user and password in the URL."),
@@ -61,7 +61,8 @@ def database_error(name: str, error: DBAPIError | PoolTimeout) -> StoreError:
         return StoreError(f"{name} {known[0]}.", known[1])
     first = (str(original or error).strip().splitlines() or [""])[0]
     return StoreError(
-        f"{name} failed: {first}.", "Nothing was stored by this attempt; mend it and try again."
+        f"{name} failed: {first}.",
+        "Nothing was stored by this attempt. Fix the cause and try again.",
     )
 
 

@@ -19,7 +19,7 @@ TABLES = ("sessions", "plan", "votes", "answers", "events", "deleted")
 
 
 def votes(store: Store, study: str, manifest: Manifest | None = None) -> pd.DataFrame:
-    """One row a vote, with exactly the columns of sreval.statistics.votes.COLUMNS.
+    """One row per vote, with exactly the columns of sreval.statistics.votes.COLUMNS.
 
     Without the manifest those are lacking that it alone knows. `accepted` follows the design's
     rules unless the operator decided otherwise; `reason` is empty where a vote is accepted.
@@ -29,22 +29,22 @@ def votes(store: Store, study: str, manifest: Manifest | None = None) -> pd.Data
 
 
 def sessions(store: Store, study: str) -> pd.DataFrame:
-    """One row a session: who, how far, how it ended, and whether it is used and paid."""
+    """One row per session: who, how far, how it ended, and whether it is used and paid."""
     return tables(store, study)["sessions"]
 
 
 def answers(store: Store, study: str) -> pd.DataFrame:
-    """One row an answer: rater, session, when, key, value, at."""
+    """One row per answer: rater, session, when, key, value, at."""
     return tables(store, study)["answers"]
 
 
 def events(store: Store, study: str) -> pd.DataFrame:
-    """One row an event of a session: rater, session, kind, facts (JSON), at."""
+    """One row per event of a session: rater, session, kind, facts (JSON), at."""
     return tables(store, study)["events"]
 
 
 def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[str, pd.DataFrame]:
-    """All of TABLES as of one moment, by name. The columns stand in docs/data-dictionary.md.
+    """All of TABLES as of one moment, by name. docs/data-dictionary.md describes the columns.
 
     With the manifest of the stimuli, votes and plan also say which image was scored
     (`image_sha256`) and what is a stand-in (`stand_in`). Raises UsageError when there is no such
@@ -57,10 +57,10 @@ def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[s
 def tables_of(
     tx: Transaction, study: Study, manifest: Manifest | None = None
 ) -> dict[str, pd.DataFrame]:
-    """`tables` within a transaction at hand."""
+    """`tables` within the caller's transaction."""
     if manifest is not None and manifest.sha256 != study.manifest_sha256:
         raise DataError(
-            f"The manifest at hand is not the one under which {study.name} was rated.",
+            f"This manifest is not the one under which {study.name} was rated.",
             "Put the manifest back that was frozen before the first rater.",
         )
     voted, verdicts = judged_votes(tx, study, design_of(study))

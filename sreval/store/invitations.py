@@ -60,7 +60,7 @@ def create(
     if quota is not None and (kind == "personal" or quota < 1):
         raise UsageError(
             f"A {kind} link can't have the quota {quota}.",
-            "A personal link is for one rater; others take 1 or more.",
+            "A personal link is for one rater; other links take 1 or more.",
         )
     with store.begin() as tx:
         row = by_name(tx, study)
@@ -78,7 +78,7 @@ def create(
 def renew(
     store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE
 ) -> tuple[int, str]:
-    """A new personal link for a rater who lost theirs, which opens nothing from now on.
+    """A new personal link for a rater who lost theirs; the old one stops working.
 
     Raises UsageError when the study has no such rater.
     """
@@ -150,7 +150,11 @@ def find(tx: Transaction, token: str) -> Found:
     """The link of a token. Raises TokenError when it is unknown."""
     found = tx.execute(_rows().where(Invitation.token_sha256 == token_hash(token))).first()
     if found is None:
-        raise TokenError("unknown", "This link opens nothing.", "Copy it whole, or ask for one.")
+        raise TokenError(
+            "unknown",
+            "This link doesn't open a study.",
+            "Copy the whole link, or ask for a new one.",
+        )
     invitation, study, pseudonym, session_id = found
     return Found(invitation, study, _row(invitation, study.name, pseudonym, session_id))
 
@@ -164,7 +168,7 @@ def admissible(found: Found, now: dt.datetime) -> None:
     if row.session_id is not None:
         return
     if row.quota is not None and row.used >= row.quota:
-        raise TokenError("used-up", "This link was used as often as it may be.", ask)
+        raise TokenError("used-up", "This link has been used as often as it can be.", ask)
     if row.expires_at is not None and row.expires_at <= now:
         raise TokenError(
             "expired", f"This link expired on {row.expires_at:%Y-%m-%d %H:%M} UTC.", ask
@@ -182,7 +186,7 @@ def listing(store: Store, study: str) -> list[InvitationRow]:
 
 
 def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -> None:
-    """Make a link open nothing any more; votes cast through it stay. Raises UsageError."""
+    """Make a link stop working; votes cast through it stay. Raises UsageError."""
     with store.begin() as tx:
         invitation = tx.get(Invitation, invitation_id)
         if invitation is None:
@@ -210,8 +214,8 @@ def extend(
 ) -> None:
     """Give a link another quota, another last moment, or both; None leaves what is.
 
-    Raises UsageError for a link that the study hasn't, nothing to change, a personal link's quota
-    and one below those who came already; StateError for a revoked link or a closed study.
+    Raises UsageError for an unknown link, nothing to change, a personal link's quota and one below
+    the number who came already; StateError for a revoked link or a closed study.
     """
     with store.begin() as tx:
         row = by_name(tx, study)
@@ -244,7 +248,7 @@ def _refuse_extension(
     if quota is not None and (link.kind == "personal" or quota < max(1, link.used)):
         raise UsageError(
             f"Link {link.id} is {link.kind} and let {link.used} in: its quota can't be {quota}.",
-            "A personal link is for one rater; others take those who came, or more.",
+            "A personal link is for one rater; other quotas can't be below the number who came.",
         )
 
 

@@ -46,7 +46,7 @@ _hashing = threading.BoundedSemaphore(1)
 
 
 class LoginError(StoreError):
-    """A name and a password that open nothing; which of the two is wrong is not said."""
+    """A wrong name or password; the message doesn't say which of the two."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def log_in(store: Store, name: str, password: str) -> str:
         operator = tx.get(Operator, known[0], with_for_update=True) if known else None
         if operator is None or not right or operator.password != (known and known[1]):
             raise LoginError(
-                "This name and password open nothing.",
+                "The name or the password is wrong.",
                 f"After {TRIES} failed attempts an account is locked for "
                 f"{LOCKED.seconds // 60} minutes.",
             )
@@ -179,7 +179,7 @@ def _hashed(name: str, password: str) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
         raise UsageError(
             f"A password has {SHORTEST} to {LONGEST} characters, not {len(password)}.",
-            "Take four words by chance, or what a password manager makes.",
+            "Use four random words, or a password from a password manager.",
         )
     if password.casefold().strip() == name.casefold():
         raise UsageError("The password is the name.", "Choose another.")
@@ -190,7 +190,7 @@ def _verified(hashed: str, password: str) -> bool:
     if len(password) > LONGEST:
         return False
     if not _hashing.acquire(timeout=_HASH_WAIT_S):
-        raise BusyError("Too many try to log in at once.", "Try again in a moment.")
+        raise BusyError("Too many people are logging in at once.", "Try again in a moment.")
     try:
         return _hasher.verify(hashed, _normal(password))
     except VerificationError:

@@ -1,4 +1,4 @@
-"""A study at a glance: who is how far, and how often what has been rated."""
+"""A study at a glance: how far each rater is, and how often each stimulus was rated."""
 
 from __future__ import annotations
 

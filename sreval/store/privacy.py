@@ -1,4 +1,4 @@
-"""What is forgotten: a rater's data on their wish, and all data when their time is over."""
+"""Deletion: a rater's data at their wish, and all data after the retention date."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def delete_rater(
 
 
 def bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
-    """Delete a rater's rows and keep a tombstone. The rater's link opens nothing any more."""
+    """Delete a rater's rows and keep a tombstone. The rater's link stops working."""
     buried = tombstone_hash(study.name, rater.pseudonym)
     tx.add(Tombstone(study_id=study.id, pseudonym_sha256=buried, deleted_at=now))
     if rater.invitation_id is not None:

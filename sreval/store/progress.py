@@ -107,7 +107,7 @@ def device(store: Store, session_id: str, facts: Mapping[str, Any], fits: bool) 
 
 
 def answer(store: Store, session_id: str, when: When, answers: Mapping[str, str]) -> SessionState:
-    """Store the answers to the questions before or after; some answers end the session.
+    """Store the answers to the questions before or after the rating; some answers end the session.
 
     Raises AnswerError when a required one is missing, or one doesn't fit its question.
     """

@@ -92,7 +92,7 @@ def release(
             if pseudonym not in found:
                 raise StateError(
                     f"Rater {pseudonym} has ended, or did something within {idle}.",
-                    "Wait, or name a shorter time.",
+                    "Wait, or give a shorter time.",
                 )
         for session_id in found.values():
             end(tx, store, find(tx, session_id, lock=True), "expired")

@@ -1,4 +1,4 @@
-"""Where a session stands, read within a transaction at hand."""
+"""Where a session stands, read within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def refuse_rest(session: Session, now: dt.datetime) -> None:
 
 
 def state_of(found: Found) -> SessionState:
-    """The state of a session at hand."""
+    """The state of a session that was read."""
     session = found.session
     ends = [0, *found.ends]
     before, last = ends[session.sitting - 1], ends[session.sitting]
@@ -169,7 +169,7 @@ def state_of(found: Found) -> SessionState:
 
 
 def current_of(tx: Transaction, found: Found, ahead: int = AHEAD) -> Current:
-    """`current` of a session at hand."""
+    """`current` of a session that was read."""
     positions = window_of(found, ahead)
     return Current(state_of(found), tuple(items_of(tx, found.session.id, positions)))
 

@@ -46,9 +46,9 @@ class StudyRow:
 
 
 def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
-    """The id of the study of that design, made where there is none of its name.
+    """The id of the study with that design; a new one if no study has its name.
 
-    Until the first rater enrols, another design or manifest of that name takes its place.
+    Until the first rater enrols, another design or manifest of that name replaces it.
     Raises StateError afterwards.
     """
     try:

@@ -28,7 +28,7 @@ def parse_url(url: str) -> URL:
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{parsed.drivername} is no database that votes can go to.", _URLS)
+        raise StoreError(f"{parsed.drivername} isn't a database that sreval can use.", _URLS)
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError("Votes are not kept in memory.", _URLS)
     return parsed
@@ -47,7 +47,7 @@ def default_url(folder: Path | None, given: str | None) -> str | None:
     own = [place.resolve() for place in own_folders("studies")]
     if home == packaged("studies").resolve() and home not in own:
         raise UsageError(
-            f"{folder.name} belongs to the package and takes no votes.",
+            f"{folder.name} belongs to the package and can't take votes.",
             f"Copy it: sreval study new NAME --from {folder.name}; or name a --database.",
         )
     return f"sqlite:///{folder.resolve() / 'votes.sqlite'}"

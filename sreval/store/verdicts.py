@@ -59,7 +59,7 @@ def judged_votes(
 
     Of COLUMNS all but those that only the manifest of the stimuli knows.
 
-    The operator's decision on a session stands above the rules'.
+    The operator's decision on a session overrules the rules.
     """
     votes = _frame(tx, votes_query().where(Session.study_id == study.id))
     accepted, reasons = {}, {}

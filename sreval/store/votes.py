@@ -119,9 +119,9 @@ def _refuse_senseless(
     device: str,
 ) -> None:
     if type(score) is not int or not 1 <= score <= 5:
-        raise VoteError("scale", f"{score!r} is no score.", "Scores are the integers 1 to 5.")
+        raise VoteError("scale", f"{score!r} isn't a score.", "Scores are the integers 1 to 5.")
     if type(position) is not int or position < 1:
-        raise VoteError("position", f"{position!r} is no position.", "Reload the page.")
+        raise VoteError("position", f"{position!r} isn't a position.", "Reload the page.")
     if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise VoteError("position", "The vote's key is unusable.", "Reload the page.")
     if not math.isfinite(response_ms) or response_ms < 0 or shown_at.tzinfo is None:

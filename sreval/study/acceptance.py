@@ -31,7 +31,7 @@ class Verdict:
 
 
 def rules_of(design: StudyDesign) -> tuple[rules.Rule, ...]:
-    """Every rule that a study's raters are looked at by.
+    """Every rule by which a study's raters are judged.
 
     Those that the design names have its limits, and need no more items than its plan holds; of
     the other kinds the defaults are there, with its gold answers and its viewing time.
@@ -48,7 +48,7 @@ def rules_of(design: StudyDesign) -> tuple[rules.Rule, ...]:
 
 
 def weak_rules(design: StudyDesign, counts: Mapping[ItemKind, int]) -> list[str]:
-    """What must be said of rules that the design names, where a rater's plan holds few items.
+    """Warnings about rules that the design names, where a rater's plan holds few items.
 
     `counts` are the items of one rater's plan by kind of item. A sentence each.
     """
@@ -71,14 +71,14 @@ def weak_rules(design: StudyDesign, counts: Mapping[ItemKind, int]) -> list[str]
             )
         elif rule.least < default[rule.kind].least and rule.kind != "straight-lining":
             said.append(
-                f"The rule {rule.kind!r} judges a rater by {rule.least} {rule.items}: "
-                f"{default[rule.kind].least} would keep a slip or two from deciding."
+                f"The rule {rule.kind!r} judges a rater by {rule.least} {rule.items}. "
+                f"With {default[rule.kind].least}, a slip or two would not decide."
             )
     return said
 
 
 def judge(votes: pd.DataFrame, design: StudyDesign, planned: int | None = None) -> Verdict:
-    """Hold one session's votes against every rule of the design; as `verdicts` does many."""
+    """Judge one session's votes by every rule of the design, as `verdicts` does for many."""
     (verdict,) = verdicts(votes.assign(session=""), design, {"": planned}).values()
     return verdict
 

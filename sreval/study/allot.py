@@ -46,7 +46,7 @@ def subset_problem(design: StudyDesign, parts: Parts) -> Problem | None:
     total = len(parts.stimuli)
     if design.subset is None or design.subset <= total:
         return None
-    what = f"{design.subset} stimuli a rater are asked for, and the design has {total}"
+    what = f"{design.subset} stimuli per rater are asked for, but the design only has {total}"
     return Problem("subset", what, f"Set it to {total} or less, or leave it out.")
 
 
@@ -65,7 +65,7 @@ def repeats_of(
         if len(free) < repeat.images:
             what = (
                 f"{repeat.images} images of {repeat.dataset} in {repeat.method} are to be shown "
-                f"again, and some rater sees only {len(free)} that are free for it"
+                f"again, but some rater sees only {len(free)} that can be repeated"
             )
             remedy = f"Set its images to {len(free)} or less, or give a larger subset."
             problems.append(Problem(f"repeats.{number}", what, remedy))

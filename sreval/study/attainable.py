@@ -1,4 +1,4 @@
-"""What a design's planned tests could show at most, before anyone sits down.
+"""What a design's planned tests could show at most, before anyone rates.
 
 The most favourable outcome is that every unit puts the methods in one order. A comparison that
 isn't significant even then can't be: votes would be cast for nothing.
@@ -23,7 +23,7 @@ from sreval.study.parts import Parts
 
 Pairs = Sequence[tuple[str, str]]
 _MOST_RATERS = 1000
-"""So many raters are tried as a remedy."""
+"""How many raters are tried as a remedy."""
 
 
 @dataclass(frozen=True)

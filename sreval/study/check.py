@@ -30,10 +30,10 @@ class Sitting:
 class Feasibility:
     """What `check` found.
 
-    `problems` forbid the study; `missing` are the stimuli that are not at hand; `notes` say what
-    the design gives that its author may not have meant. `counts` are the items of one rater by
-    kind, `exposures` the least and most votes that a stimulus gets from all raters. `tests` say
-    what the planned analysis could show, a data set each; empty where problems stand against it.
+    `problems` forbid the study; `missing` are the stimuli that are not on this machine; `notes`
+    say what the design gives that its author may not have meant. `counts` are the items of one
+    rater by kind, `exposures` the least and most votes that a stimulus gets from all raters.
+    `tests` say what the planned analysis could show on each data set; empty if there are problems.
     """
 
     problems: tuple[Problem, ...]
@@ -46,7 +46,7 @@ class Feasibility:
 
     @property
     def minutes(self) -> float:
-        """What one rater sits in all, breaks within a sitting included."""
+        """How long one rater's sittings take in all, breaks within a sitting included."""
         return sum(sitting.minutes for sitting in self.sittings)
 
     @property
@@ -58,7 +58,7 @@ class Feasibility:
 def check(
     design: StudyDesign, manifest: Manifest | None, found: AtHand | None = None
 ) -> Feasibility:
-    """Prove that every rater of the design can be given a plan, or say what stands against it.
+    """Prove that every rater of the design can be given a plan, or say what prevents it.
 
     Every slot of `design.raters` is tried by the functions that `make_plan` uses. A comparison
     that the design names, and that no outcome could make significant, is a problem as well;
@@ -156,7 +156,7 @@ def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
         full = period(design, parts)
         yield (
             f"{design.raters} raters give some stimuli {most} votes and others {least}; "
-            f"a multiple of {full} raters would give all alike."
+            f"a multiple of {full} raters would give every stimulus the same number."
         )
     methods = Counter(key[2] for key in parts.stimuli)
     for method, count in methods.most_common(1):
@@ -174,6 +174,6 @@ def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
     if 0 < last < each / 2 < rated_items / 2:
         sittings = rated_items // each + 1
         even = -(-rated_items // sittings)
-        yield f"The last sitting has only {last} items; {even} a sitting would make all alike."
+        yield f"The last sitting has only {last} items; {even} per sitting would make all equal."
     if every and not any(sitting.breaks for sitting in _sittings(design, counts)):
-        yield f"No break comes: break_every is {every}, and no sitting has more items."
+        yield f"There will be no break: break_every is {every}, and no sitting has more items."

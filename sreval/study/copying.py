@@ -23,7 +23,7 @@ def copy_study(name: str, source: Path) -> Path:
     """
     if not re.fullmatch(NAME, name):
         raise UsageError(
-            f"{name!r} can't name a study.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
+            f"{name!r} can't be a study's name.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
         )
     folder = own_folders("studies")[-1] / name
     if name in names("studies") or folder.exists():

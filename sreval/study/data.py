@@ -29,7 +29,7 @@ class StudyData:
     """A study's design and all that was collected.
 
     ``votes`` are checked votes (``statistics.votes.check_votes``) and may be empty; ``sessions``
-    has a row a session: session, rater, slot, stage, outcome, votes, accepted, reason, paid,
+    has a row per session: session, rater, slot, stage, outcome, votes, accepted, reason, paid,
     started_at, ended_at, sittings, simulated, language, and facts on the device. ``invited``
     counts personal links, None where that isn't known; ``deleted`` raters whose data were
     deleted at their wish. ``design_sha256`` is that under which the votes were cast.
@@ -59,7 +59,7 @@ class StudyData:
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
-        """Rated methods whose place a stand-in takes, in the design's order."""
+        """Rated methods that a stand-in replaces, in the design's order."""
         found = {
             stimulus.method for stimulus in rated(self.design, self.manifest) if stimulus.stand_in
         }

@@ -35,7 +35,7 @@ class Showing:
 
 
 def deal(showings: Sequence[Showing], scene_distance: int) -> tuple[list[Showing], Problem | None]:
-    """A ring in which all least distances hold, or the constraint that can't be met.
+    """A circular order in which all least distances hold, or the constraint that can't be met.
 
     With n items, a scene that is shown c times and a distance of k, a ring exists if and only if
     c k <= n. No unbiased order does without that: of k positions in a row at most one may show

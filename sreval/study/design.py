@@ -42,7 +42,7 @@ class DatasetPart(Config):
     @model_validator(mode="after")
     def _images_differ(self) -> DatasetPart:
         if len(set(self.images)) < len(self.images):
-            raise ValueError("an image stands twice")
+            raise ValueError("an image is given twice")
         return self
 
 
@@ -56,13 +56,15 @@ class Images(Config):
     @model_validator(mode="after")
     def _names_are_known(self) -> Images:
         if len(set(self.methods)) < len(self.methods):
-            raise ValueError("a method stands twice")
+            raise ValueError("a method is given twice")
         if len({part.name for part in self.datasets}) < len(self.datasets):
-            raise ValueError("a data set stands twice")
+            raise ValueError("a data set is given twice")
         for part in self.datasets:
             unknown = sorted(set(part.without) - set(self.methods))
             if unknown:
-                raise ValueError(f"{part.name} leaves out {unknown[0]!r}, which is no method here")
+                raise ValueError(
+                    f"{part.name} leaves out {unknown[0]!r}, which isn't a method of this study"
+                )
             if set(part.without) == set(self.methods):
                 raise ValueError(f"{part.name} leaves out every method")
         return self
@@ -138,7 +140,7 @@ class Order(Config):
     """What holds in every rater's order.
 
     Between two showings of one scene lie at least `scene_distance` - 1 other items. With
-    `methods_alternate`, no method stands twice in a row wherever that can be had.
+    `methods_alternate`, no method comes twice in a row wherever that is possible.
     """
 
     scene_distance: PositiveInt = 2
@@ -146,8 +148,8 @@ class Order(Config):
 
 
 class Sittings(Config):
-    """How long one sits. `items` a sitting (0: all in one), a break of `break_seconds` after
-    every `break_every` items (0: none), and at least `rest_minutes` between two sittings."""
+    """How long a sitting takes. `items` per sitting (0: all in one), a break of `break_seconds`
+    after every `break_every` items (0: none), and at least `rest_minutes` between two sittings."""
 
     items: NonNegativeInt = 0
     break_every: NonNegativeInt = 0
@@ -193,7 +195,7 @@ class Question(Config):
             raise ValueError("options belong to a choice, and a choice needs them")
         unknown = sorted(set(self.screens_out) - set(self.options))
         if unknown:
-            raise ValueError(f"screens_out names {unknown[0]!r}, which is no option")
+            raise ValueError(f"screens_out names {unknown[0]!r}, which isn't an option")
         return self
 
 
@@ -313,7 +315,7 @@ class StudyDesign(Config):
         """SHA-256 of what differs from the defaults: a key that is added later changes no hash.
 
         Nor does a default that is changed later: the unit is told where it isn't "image", which
-        hashes took for granted from the beginning.
+        hashes have always assumed.
         """
         told = self.model_dump(mode="json", exclude_defaults=True)
         analysis = told.pop("analysis", {}) | {"unit": self.analysis.unit}
@@ -326,7 +328,7 @@ class StudyDesign(Config):
     def with_unit_of(self, kept: StudyDesign) -> StudyDesign:
         """This design with the unit that ``kept`` plans, if it names none of its own.
 
-        What was planned before the first vote stays, though a later version has another default.
+        A plan made before the first vote stays, even if a later version has another default.
         """
         if "unit" in self.analysis.model_fields_set:
             return self

@@ -18,7 +18,7 @@ from sreval.study.png import encode_versions
 from sreval.study.sources import Sources
 
 _NAMED = 3
-"""So many images of a list are named, the rest counted."""
+"""How many images of a list are named; the rest are counted."""
 
 
 def freeze(
@@ -34,7 +34,7 @@ def freeze(
 
     Versions come from the benchmark's ``results`` folders as they were scored; nearest, bicubic,
     lanczos and hr are made from the data set where the results lack them; with ``stand_ins``
-    degradations of the original take the place of whatever else is missing. ``progress`` is
+    degradations of the original replace whatever else is missing. ``progress`` is
     told how many versions of how many are done. A freeze that is killed leaves the manifest that
     was there, or none; files of earlier freezes stay, as raters may be looking at them.
 
@@ -130,9 +130,9 @@ def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
         lists.setdefault(method, []).append(dataset if whole else dataset + some)
     told = [f"{method} on {', '.join(sets)}" for method, sets in lists.items()]
     return DataError(
-        f"{len(missing)} versions are not at hand: {'; '.join(told)}.",
-        "Benchmark those methods on those data sets and name the folder with --results; to try "
-        "the study, let degraded originals take their places with --stand-ins.",
+        f"{len(missing)} versions are missing: {'; '.join(told)}.",
+        "Benchmark those methods on those data sets and name the folder with --results. To try "
+        "the study without them, replace them by degraded originals with --stand-ins.",
     )
 
 

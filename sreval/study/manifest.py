@@ -21,7 +21,7 @@ class Stimulus:
     """One PNG under STUDY/stimuli/SHA256.png, as it is shown.
 
     `image_sha256` is the hash of the file that the benchmark scored (for `hr` that of the
-    original); `stand_in` marks a degradation that takes the place of a method not at hand.
+    original); `stand_in` marks a degradation that replaces a missing version.
     """
 
     dataset: str
@@ -65,7 +65,7 @@ class Manifest:
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
-        """The methods that stand-ins take the place of, sorted."""
+        """The methods that stand-ins replace, sorted."""
         return tuple(sorted({stimulus.method for stimulus in self.stimuli if stimulus.stand_in}))
 
     @property
@@ -86,7 +86,7 @@ def load_manifest(folder: Path) -> Manifest:
             raise ValueError(f"its format is {content['format']}, not {FORMAT}")
         stimuli = tuple(Stimulus(**row) for row in content["stimuli"])
         if not stimuli:
-            raise ValueError("it names no stimulus")
+            raise ValueError("it lists no stimuli")
     except FileNotFoundError:
         raise DataError(
             f"{folder} has no {MANIFEST}: its stimuli are not frozen.",

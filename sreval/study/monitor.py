@@ -27,7 +27,7 @@ _BIN_S, _BINS = 0.5, 20
 
 
 def outcomes(data: StudyData) -> dict[str, int]:
-    """How many were invited, enrolled, and ended in which way, in the order of a rater's way."""
+    """How many raters were invited, enrolled and ended, by outcome, in the order of a session."""
     ends = data.sessions["outcome"].fillna(UNDER_WAY).astype(str)
     known = ("complete", UNDER_WAY, "screened_out", "failed_check", "withdrew", "expired")
     counts = {} if data.invited is None else {"invited": data.invited}
@@ -37,7 +37,7 @@ def outcomes(data: StudyData) -> dict[str, int]:
 
 
 def progress(data: StudyData) -> pd.DataFrame:
-    """One row a session, those under way first: rater, stage, outcome, votes, of, share, ...
+    """One row per session, those under way first: rater, stage, outcome, votes, of, share, ...
 
     ``votes`` counts votes, repeats and gold items that are stored, ``of`` those planned, both
     without calibration and warm-up; ``share`` lies within 0..1.
@@ -63,7 +63,7 @@ def planned_items(data: StudyData) -> int:
 
 
 def cells(data: StudyData) -> pd.DataFrame:
-    """One row a (data set, method), in the design's order: how evenly it was seen.
+    """One row per (data set, method), in the design's order: how evenly it was seen.
 
     Columns: dataset, method, stimuli, votes, planned, share, raters, least, most. ``votes`` are
     accepted ones; ``planned`` is what the design's number of raters would give; ``least`` and
@@ -87,7 +87,7 @@ def cells(data: StudyData) -> pd.DataFrame:
 
 
 def exposure(data: StudyData) -> pd.DataFrame:
-    """How often single stimuli were rated, a row a data set.
+    """How often single stimuli were rated, a row per data set.
 
     Columns: dataset, stimuli, least, median, most, never; accepted votes.
     """
@@ -215,7 +215,7 @@ def findings(data: StudyData) -> Findings:
 
 
 def overruled(data: StudyData) -> pd.DataFrame:
-    """Sessions of which an operator decided otherwise than the design's rules.
+    """Sessions where an operator overruled the design's rules.
 
     Columns: rater, used (as decided), rules (the reasons of the rules that reject, empty where
     none does), reason (the operator's).

@@ -17,7 +17,7 @@ Pool = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Problem:
-    """A constraint that can't be met, and what would mend it."""
+    """A constraint that can't be met, and how to fix it."""
 
     constraint: str
     what: str
@@ -65,7 +65,7 @@ def pool_of(manifest: Manifest) -> Pool:
 
 
 def parts_of(design: StudyDesign, pool: Pool) -> Parts:
-    """What `design` shows of the images in `pool`; what it can't show stands in `problems`."""
+    """What `design` shows of the images in `pool`; what it can't show is in `problems`."""
     problems: list[Problem] = []
 
     def drawn(name: str, part: Calibration | WarmUp | Gold) -> list[list[Key]]:
@@ -126,5 +126,5 @@ def _not_at_hand(constraint: str, dataset: str, design: StudyDesign) -> Problem:
         remedy = f"Set images.scale to one of its scales, {', '.join(map(str, known.scales))}."
     elif known:
         remedy = f"Run `{fetch_command(dataset, scale)}`, or set SREVAL_DATA."
-    what = f"the images of {dataset} are not at hand"
-    return Problem(constraint, what, remedy or "Name a data set that is at hand.")
+    what = f"the images of {dataset} are not on this machine"
+    return Problem(constraint, what, remedy or "Name a data set that is on this machine.")

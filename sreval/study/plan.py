@@ -28,7 +28,7 @@ class Item:
     """One position of a plan, counted from 1 over all sittings.
 
     `intended` is the score that a calibration item shows, else None; `low` and `high` are the
-    range that a gold item passes, else None. `reason` says in words why the item stands here.
+    range that a gold item passes, else None. `reason` says in words why the item is shown here.
     """
 
     position: int
@@ -49,7 +49,7 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     """The plan of one rater: calibration, warm-up, then the rating part.
 
     `slot`, from 0, decides which stimuli are seen: slots are balanced against each other, and a
-    rater who takes the place of a drop-out takes over the slot. `rater`, from 0 and never used
+    rater who replaces a drop-out takes over the slot. `rater`, from 0 and never used
     twice, decides the order. The same arguments give the same plan on every machine.
 
     Of the rating part (votes, repeats, gold) these hold, across breaks and sittings:

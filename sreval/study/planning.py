@@ -21,7 +21,7 @@ from sreval.study.simulate import RaterModel, draw_raters, draw_scores
 
 @dataclass(frozen=True)
 class ImageModel:
-    """The images a plan reckons with: ``quality`` is the mean of the two methods.
+    """The images that a plan assumes: ``quality`` is the mean of the two methods.
 
     ``image_sd`` is the spread of the images' difficulty, ``interaction_sd`` that of what an image
     does to one method alone; both in points of the scale.

@@ -1,4 +1,4 @@
-"""What is at hand for a study that is not frozen yet."""
+"""What is available for a study that is not frozen yet."""
 
 from __future__ import annotations
 

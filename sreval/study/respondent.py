@@ -37,12 +37,12 @@ class Respondent:
     def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
         """Score and response time in ms. An example is given the score that it shows.
 
-        Raises DataError for an image that is none of the frozen stimuli.
+        Raises DataError for an image that isn't one of the frozen stimuli.
         """
         sha256 = sha256_bytes(png)
         if sha256 not in self.seen:
             raise DataError(
-                f"The site showed an image ({sha256[:12]}...) that is no stimulus of the study.",
+                f"The site showed an image ({sha256[:12]}...) that isn't a stimulus of the study.",
                 "Serve the study from the folder that is simulated.",
             )
         quality, method = self.seen[sha256]
@@ -74,8 +74,8 @@ def respondents(
     unknown = [method for method, quality in overall.items() if quality is None]
     if unknown:
         raise DataError(
-            f"No quality is known of {', '.join(unknown)}.",
-            "Name a CSV file with the columns method and quality (1 to 5) by --qualities.",
+            f"No quality is given for {', '.join(unknown)}.",
+            "Name a CSV file with the columns method and quality (1 to 5) with --qualities.",
         )
     seen: dict[str, tuple[float, int]] = {}
     for stimulus in manifest.stimuli:
@@ -93,7 +93,7 @@ def respondents(
 def read_qualities(path: Path) -> Qualities:
     """Qualities from a CSV file with the columns method, quality and, if it differs, dataset.
 
-    Raises DataError when it can't be read or a quality is no number.
+    Raises DataError when it can't be read or a quality isn't a number.
     """
     try:
         frame = pd.read_csv(path, keep_default_na=False, dtype=str)

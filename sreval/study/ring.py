@@ -63,7 +63,7 @@ class Ring:
                 self._exchange(place, self._stream.below(n))
 
     def spread(self) -> None:
-        """Bring a gold item into each of as many equal arcs, as near its middle as can be had."""
+        """Move one gold item into each of as many equal arcs, as near its middle as possible."""
         n = len(self.items)
         free = [place for place, item in enumerate(self.items) if item.gold]
         count = len(free)

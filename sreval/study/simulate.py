@@ -178,7 +178,8 @@ def simulate_votes(
     """
     if n_raters < 1 or stimuli.empty:
         raise StatisticsError(
-            f"Can't simulate {n_raters} raters on {len(stimuli)} stimuli.", "One is the least."
+            f"Can't simulate {n_raters} raters on {len(stimuli)} stimuli.",
+            "Give at least one of each.",
         )
     generator = np.random.default_rng(seed)
     codes, methods = pd.factorize(stimuli["method"])

@@ -56,8 +56,8 @@ class Sources:
     def __init__(self, design: StudyDesign, results: Sequence[Path], stand_ins: bool) -> None:
         """Open data sets and results folders.
 
-        Raises UsageError or DataError for a data set that is neither at hand nor in the results,
-        for a folder without results, and for folders that contradict each other.
+        Raises UsageError or DataError for a data set that is neither on this machine nor in the
+        results, for a folder without results, and for folders that contradict each other.
         """
         self._scale = design.images.scale
         self._scored = _read_results(results, self._scale)
@@ -99,7 +99,7 @@ class Sources:
         return pool
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:
-        """Those that can be had from nowhere."""
+        """Those that can't be found anywhere."""
         return [key for key in keys if not self._has(key)]
 
     def _has(self, key: Key) -> bool:
@@ -204,5 +204,5 @@ def _check_size(what: str, pixels: UInt8, size: tuple[int, ...]) -> None:
         raise DataError(
             f"{what} is {pixels.shape[1]}x{pixels.shape[0]} pixels, the original "
             f"{size[1]}x{size[0]}.",
-            "Bring every version at the original's size.",
+            "Provide every version at the original's size.",
         )

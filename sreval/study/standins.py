@@ -1,4 +1,4 @@
-"""Nine degradations of the original that stand in for methods whose images are not at hand.
+"""Nine degradations of the original that replace methods whose images are missing.
 
 With them a study can be tried at full size; their stimuli are marked, and nothing said about
 them is a finding about a method. The pixels follow from the original and its name alone, with

@@ -29,7 +29,7 @@ _STUCK = 20
 
 
 class VisitError(SrevalError):
-    """The site did something that leaves a rater without a way on."""
+    """The site left a rater with no way to continue."""
 
 
 class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
@@ -37,7 +37,7 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
 
 
 class Mind(Protocol):
-    """Who sits before the browser."""
+    """The person at the browser."""
 
     def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
         """A score from 1 to 5, and the response time in ms."""
@@ -48,7 +48,7 @@ class Mind(Protocol):
 
 @dataclass
 class Visit:
-    """What came of a visit: the votes that were acknowledged, by position, and the last page."""
+    """The outcome of a visit: the votes that were acknowledged, by position, and the last page."""
 
     session: str = ""
     votes: dict[int, int] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class Visitor:
             if waited > self.patience:
                 raise VisitError(
                     f"The site at {urljoin(url, '/')} {fault}, for {waited:.0f} s by now.",
-                    "See whether it still runs, and what it logs.",
+                    "Check that it still runs, and read its log.",
                 )
             self.visit.retries += 1
             wait = pause * random.uniform(0.5, 1)

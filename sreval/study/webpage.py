@@ -22,7 +22,7 @@ class Form:
 
 @dataclass
 class Field:
-    """An input of a form; ``values`` are the options of a choice, else what stands in it."""
+    """An input of a form; ``values`` are the options of a choice, else its content."""
 
     kind: str
     values: list[str]

@@ -32,7 +32,7 @@ _MOST_PEAK, _MOST_PATTERN, _MOST_OFFSET = 6.0, 1.0, 2.0
 class Scored:
     """Means over a data set of `n` images under a protocol, PSNR in dB.
 
-    `lpips` is None where the weights of its trunk were not at hand; `grid_peak` is the median.
+    `lpips` is None where the weights of its trunk were missing; `grid_peak` is the median.
     """
 
     dataset: str

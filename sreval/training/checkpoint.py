@@ -38,7 +38,7 @@ _NAME = re.compile(r"^step-(\d+)\.safetensors$")
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """How far a run has come.
 
     `total` is how many updates it will have, None for a run of given minutes before its end, and
     `given` the seconds that it had been given when it ended. `best_score` is that of the best
@@ -110,9 +110,9 @@ def load_checkpoint(
     if metadata["data_sha256"] != data_sha256:
         raise TrainingError(
             f"{path} was trained on other data: its manifest's SHA-256 is "
-            f"{metadata['data_sha256'][:12]}, the data given have {data_sha256[:12]}.",
-            "Give the same photographs with --data, folders in the same order, or begin anew in "
-            "another --out.",
+            f"{metadata['data_sha256'][:12]}, the given data have {data_sha256[:12]}.",
+            "Give the same photographs with --data, with the folders in the same order, or start "
+            "a new run in another --out.",
         )
     random.set_state(tensors.pop("random.sampler"))
     torch.set_rng_state(tensors.pop("random.cpu"))
@@ -157,7 +157,7 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
 def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 500) -> Progress:
     """Go on from a light form: weights, the generator's optimiser, the number of updates.
 
-    Where it holds no discriminator and the recipe has one, the discriminator is trained alone
+    If it holds no discriminator but the recipe has one, the discriminator is trained alone
     for `warmup` updates first. That, the move itself and other data than before are noted.
     """
     paths = [*_parts(folder, "light"), *_parts(folder, "discriminator")]
@@ -168,8 +168,8 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
         _check(path, metadata, LIGHT_FORMAT, learner.recipe)
         if before and before["progress"] != metadata["progress"]:
             raise TrainingError(
-                f"{path} is of another update than the files before it.",
-                "Copy one whole folder, and nothing else into it.",
+                f"{path} belongs to another update than the files before it.",
+                "Copy one whole folder and nothing else.",
             )
         tensors |= part
     progress = Progress(**json.loads(metadata["progress"]))
@@ -212,7 +212,7 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> No
     if metadata.get("format") != fmt:
         raise TrainingError(
             f"{path}: field 'format' is {metadata.get('format')!r}, not {fmt!r}.",
-            "It is no such checkpoint; remove it or give another.",
+            "It isn't such a checkpoint. Remove it or give another.",
         )
     theirs: dict[str, Any] = json.loads(metadata["recipe"])
     ours = recipe.identity()
@@ -226,7 +226,7 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> No
     if difference:
         raise TrainingError(
             f"{path} is a checkpoint of another recipe: {difference} (checkpoint and now).",
-            "Give the recipe, profile and settings of before, or another --out.",
+            "Use the earlier recipe, profile and settings, or another --out.",
         )
 
 

@@ -104,10 +104,10 @@ def _found_again(ours: Grid, theirs: Grid) -> float:
 
 
 def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
-    """Fingerprints of all evaluation sets at hand; and the sets that are not, with the reason.
+    """Fingerprints of all evaluation sets on this machine; and the other sets, with the reason.
 
-    The originals of any one scale do, whatever is trained for: thumbnails know no scale. The reason
-    is "" for a set of which nothing is there.
+    The originals of any scale will do, as thumbnails have no scale. The reason is "" for a set
+    without any files.
     """
     prints: list[Fingerprint] = []
     absent: dict[str, str] = {}
@@ -115,7 +115,7 @@ def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
         scale = next((s for s in reversed(KNOWN[name].scales) if locate(name, s)), None)
         if scale is None:
             parts = (copy for s in KNOWN[name].scales for copy in copies(name, s))
-            absent[name] = next((f"not whole, {copy.faults()[0]}" for copy in parts), "")
+            absent[name] = next((f"incomplete: {copy.faults()[0]}" for copy in parts), "")
             continue
         for item in open_dataset(name, scale).items:
             label = f"{name}/{item.image} ({item.name})"
@@ -131,14 +131,14 @@ def refuse_leaks(
 ) -> list[str]:
     """Raises DataError naming the pairs where a photograph is, or shows, a test image.
 
-    Photographs named in ``different`` show another thing, as their owner says, and may look alike;
+    Photographs named in ``different`` show something else, as their owner says, and may look alike;
     the pairs that only this lets pass are returned. UsageError for a name that no photograph has.
     """
     for name in different:
         if name not in {photograph.name for photograph in photographs}:
             raise UsageError(
                 f"No photograph to train on is called {name!r}.",
-                "Give --different the file name as the message has it.",
+                "Give --different the file name that the message shows.",
             )
     hashes = {known.sha256: f"{set_}/{known.path}" for set_, known in _known_hashes()}
     hashes |= {test.sha256: test.name for test in tests}
@@ -157,7 +157,7 @@ def refuse_leaks(
         else:
             alike.append(pair)
             name = shlex.quote(photograph.name)
-            appeal = f", or say of one that only looks like a test image: --different {name}"
+            appeal = f". For one that only looks like a test image, add --different {name}"
     pairs = [*same, *alike]
     if pairs:
         more = f" and {len(pairs) - 10} more" if len(pairs) > 10 else ""

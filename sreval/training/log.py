@@ -84,7 +84,7 @@ class Log:
 class ProgressLine:
     """One line that says where a run stands; rewritten on a terminal, else said now and then.
 
-    A run goes on in silence where who watched it has gone.
+    If its reader has gone, the run goes on in silence.
     """
 
     def __init__(self, stream: TextIO | None = None, every: float = 60.0) -> None:

@@ -36,7 +36,7 @@ from sreval.training.updates import Updates
 from sreval.training.validation import OutOfTime, Validator
 
 DIVERGED = 10.0
-"""A window's content loss this many times the least one so far stops the run."""
+"""A run stops when a window's content loss is this many times the least one so far."""
 
 _JUDGED = 10
 """How many updates it takes to say whether the run has diverged."""
@@ -84,8 +84,9 @@ def loop(t: Training) -> int | None:
                 raise
             reason = textwrap.shorten(str(error).strip().partition("\n")[0], 200)
             raise TrainingError(
-                f"run.compile = {t.recipe.run.compile!r} can't be had here: {reason.rstrip('.')}.",
-                "Go without: --set run.compile=off. Or install a C++ compiler, such as g++.",
+                f"run.compile = {t.recipe.run.compile!r} doesn't work on this machine: "
+                f"{reason.rstrip('.')}.",
+                "Switch it off with --set run.compile=off, or install a C++ compiler such as g++.",
             ) from error
 
 

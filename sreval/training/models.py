@@ -1,4 +1,4 @@
-"""The models that are at hand: listed, shown, verified."""
+"""The models on this machine: listed, shown, verified."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def list_models() -> tuple[list[Model], list[SrevalError]]:
 def get_model(name: str) -> Model:
     """One model by name or folder.
 
-    Raises UsageError for no such one or a recipe that isn't whole, WeightsError for weights that
+    Raises UsageError for an unknown model or an incomplete recipe, WeightsError for weights that
     can't be read.
     """
     folder = content.find("models", name)
     profiles = profile_names(name)
     if not profiles:
         raise UsageError(
-            f"{folder / RECIPE} has no profiles.", "Give it at least one, as [profiles.paper]."
+            f"{folder / RECIPE} has no profiles.", "Add at least one, such as [profiles.paper]."
         )
     recipe = load_recipe(name, "paper" if "paper" in profiles else profiles[0])
     weights = folder / WEIGHTS
@@ -93,7 +93,7 @@ def get_model(name: str) -> Model:
 
 
 def verify_model(name: str) -> Model:
-    """Check a model through and through; it, when all is well.
+    """Check a model in every respect; return it when all is well.
 
     Every profile of its recipe is read; its weights load into the network they name, which a
     profile must ask for; they make a finite image; the recipe is the one they were trained with,
@@ -111,7 +111,7 @@ def verify_model(name: str) -> Model:
     if provenance.architecture not in [recipe.network for recipe in recipes]:
         raise WeightsError(
             f"{model.weights}: field 'architecture' is {provenance.architecture!r}, which no "
-            f"profile of {model.folder / RECIPE} asks for.",
+            f"profile of {model.folder / RECIPE} uses.",
             "Publish the weights again, from a run of this recipe.",
         )
     _check_output(model.weights, network, provenance.architecture)
@@ -119,8 +119,8 @@ def verify_model(name: str) -> Model:
     card = model.folder / CARD
     if not card.is_file() or model.sha256 not in card.read_text(encoding="utf-8"):
         raise WeightsError(
-            f"{card} does not carry the SHA-256 of the weights, {model.sha256}.",
-            f"Write it anew from its run: `sreval models card {name} --run RUN`.",
+            f"{card} does not name the SHA-256 of the weights, {model.sha256}.",
+            f"Write it again from its run: `sreval models card {name} --run RUN`.",
         )
     return model
 
@@ -134,8 +134,8 @@ def _check_recipe(name: str, model: Model, provenance: Provenance) -> None:
         raise WeightsError(
             f"{model.weights} were trained with a recipe of SHA-256 "
             f"{provenance.recipe_sha256[:16]}; {model.folder / RECIPE}, profile {own.profile!r} "
-            f"with the changes of then, is now {now[:16]}.",
-            "It has changed since: put it back, or train and publish again.",
+            f"with the changes of that run, is now {now[:16]}.",
+            "The recipe has changed since. Restore it, or train and publish again.",
         )
 
 

@@ -258,7 +258,8 @@ def _read_manifest(folder: Path) -> Pack:
                 raise ValueError(f"{name} has another length than the manifest says")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"The pack {folder} is damaged ({error}).", "Remove the folder; it is made again."
+            f"The pack {folder} is damaged ({error}).",
+            "Remove the folder. The next run makes it again.",
         ) from error
     skipped = tuple((name, why) for name, why in manifest["skipped"])
     return Pack(folder, manifest["scale"], photographs, skipped, thumbnails)

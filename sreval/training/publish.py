@@ -63,7 +63,7 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     run = read_run(folder)
     if run.facts["profile"] == "smoke":
         raise UsageError(
-            f"{folder} is a smoke run, which shows that training works and no more.",
+            f"{folder} is a smoke run, which only shows that training works.",
             "Publish a run of another profile.",
         )
     profile = run.facts["profile"]
@@ -77,7 +77,7 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     models = _writable(to)
     target = models / run.recipe.name
     if (target / WEIGHTS).exists() and not replace:
-        raise UsageError(f"{target} already has weights.", "Add --replace to put these instead.")
+        raise UsageError(f"{target} already has weights.", "Add --replace to overwrite them.")
     network, provenance = load_network(_result(folder))
     unfinished = target.with_name(f".{target.name}.part")
     new = not models.exists()
@@ -113,18 +113,18 @@ def _put(unfinished: Path, target: Path) -> None:
 
 
 def write_card(run: FinishedRun, target: Path) -> Path:
-    """Score the published weights in `target` and write their card anew; its path."""
+    """Score the published weights in `target` and write their card again; its path."""
     weights = target / WEIGHTS
     write_atomic(target / CARD, card(run.recipe, weights, score(run.recipe, weights, SETS), run))
     return target / CARD
 
 
 def renew_card(model: Model) -> Path:
-    """Write a model's card anew without a run; its path.
+    """Write a model's card again without a run; its path.
 
     Without weights, it is what the recipe says. With weights, what only their run knew is kept
-    from the card of before, if that is theirs, and so are its scores where a data set or LPIPS is
-    not at hand. Raises UsageError for a model that belongs to the package.
+    from the earlier card, if that is theirs, and so are its scores where a data set or LPIPS is
+    missing on this machine. Raises UsageError for a model that belongs to the package.
     """
     _writable(model.folder.parent)
     path = model.folder / CARD
@@ -143,7 +143,7 @@ def renew_card(model: Model) -> Path:
 
 
 def rewrite_card(run: FinishedRun, model: Model) -> Path:
-    """Write the card of published weights anew from the run that made them; its path.
+    """Write the card of published weights again from the run that made them; its path.
 
     Raises UsageError when the weights came from another run, or belong to the package.
     """
@@ -161,7 +161,7 @@ def rewrite_card(run: FinishedRun, model: Model) -> Path:
 
 
 def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu") -> Findings:
-    """PSNR, SSIM and LPIPS on those of the sets at hand, under two protocols; and flat colours."""
+    """Scores on the sets of this machine, under two protocols; and those of flat colours."""
     network, _ = load_network(weights, recipe.network)
     metrics = ("psnr", "ssim", "lpips") if _lpips_at_hand() else ("psnr", "ssim")
     found: list[Scored] = []

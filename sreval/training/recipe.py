@@ -66,7 +66,9 @@ class Loss(Config):
     @model_validator(mode="after")
     def _has_content(self) -> Loss:
         if not (self.mse or self.vgg):
-            raise ValueError("mse, vgg22 and vgg54 are all 0: the output would be free")
+            raise ValueError(
+                "mse, vgg22 and vgg54 are all 0: nothing ties the output to the original"
+            )
         return self
 
 
@@ -136,12 +138,12 @@ class Optimisation(Config):
         if (self.updates is None) == (self.minutes is None):
             raise ValueError("give either updates or minutes")
         if self.optimiser != "adam" and self.weight_decay:
-            raise ValueError(f"{self.optimiser} knows no weight_decay; set it to 0")
+            raise ValueError(f"{self.optimiser} has no weight_decay; set it to 0")
         return self
 
 
 class Run(Config):
-    """How a run is watched, kept and sped up; nothing here is part of the recipe's hash.
+    """How a run is watched, saved and sped up; none of this is part of the recipe's hash.
 
     With `light`, each checkpoint has a light form beside it, of which the newest is kept. The
     validation set is `kept_aside`, the photographs that Data keeps from training, or a named one.
@@ -191,7 +193,9 @@ class Recipe(Config):
             raise ValueError(f"data.crop must be a multiple of the scale {self.network.scale}")
         alone = not (self.loss.vgg or self.loss.adversarial or self.loss.recursion)
         if self.optimisation.precision == "fp16" and not alone:
-            raise ValueError("fp16 serves mse alone: set optimisation.precision to bf16 or fp32")
+            raise ValueError(
+                "fp16 works with mse alone: set optimisation.precision to bf16 or fp32"
+            )
         if self.loss.recursion and self.network.name != "drcn":
             raise ValueError("loss.recursion needs the network drcn")
         if self.network.colour != "rgb" and (self.loss.vgg or self.loss.adversarial):
@@ -229,7 +233,7 @@ def load_recipe(
     """The recipe of a model (a name or a folder) with a profile and then `changes` applied.
 
     `changes` maps dotted keys to values, as `parse_changes` makes them; one of
-    `optimisation.updates` and `optimisation.minutes` takes the place of the other. Raises
+    `optimisation.updates` and `optimisation.minutes` replaces the other. Raises
     UsageError naming the file, the field, the bad value and the remedy.
     """
     path = content.find("models", name) / "recipe.toml"

@@ -165,13 +165,13 @@ def _refuse_short(progress: Progress, where: Path | None, *, resumed: bool) -> N
     most = progress.step if resumed else progress.step + 1
     if progress.total is not None and most > progress.total:
         raise UsageError(
-            f"{where} holds {progress.step:,} updates, and the run ends after {progress.total:,}.",
-            "Its weights.safetensors are the result already; for fewer updates, begin anew.",
+            f"{where} holds {progress.step:,} updates, but the run ends after {progress.total:,}.",
+            "Its weights.safetensors is the result already. For fewer updates, start a new run.",
         )
     alone = progress.generator_waits_until
     if progress.total is not None and alone >= progress.total > 0:
         raise UsageError(
-            f"The discriminator is to be trained alone up to update {alone:,}, and the run ends "
+            f"The discriminator is to be trained alone up to update {alone:,}, but the run ends "
             f"after {progress.total:,}.",
             "Give it more updates.",
         )
@@ -278,8 +278,8 @@ def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
         new = asked[key]
         if old != new:
             raise UsageError(
-                f"run.{key} was {old!r} in {out}, and {new!r} is asked for.",
-                "Resume with the one of before, or begin anew in another --out with --from.",
+                f"run.{key} was {old!r} in {out}, but {new!r} was asked for.",
+                "Resume with the old value, or start a new run in another --out with --from.",
             )
 
 
@@ -341,11 +341,11 @@ def _checked_pack(
     told_apart = refuse_leaks(pack.fingerprints(), tests, request.different)
     line.say(
         f"{len(pack.photographs)} photographs, {pack.pixels / 1e6:.0f} megapixels, none of them a "
-        f"test image of those at hand"
+        "test image on this machine"
     )
     if absent:
         listed = ", ".join(name + (f" ({why})" if why else "") for name, why in absent.items())
-        line.say(f"Not at hand, so compared by file hash alone: {listed}")
+        line.say(f"Test sets that are not on this machine, compared by file hash alone: {listed}")
     if told_apart:
         line.say(f"Different, as --different says: {'; '.join(told_apart)}")
     if pack.skipped:

@@ -50,8 +50,8 @@ class Sampler:
         if int(fits.sum()) < data.batch:
             raise DataError(
                 f"Only {int(fits.sum())} images hold a crop of {data.crop} pixels"
-                f"{' and are not kept aside' if without else ''}, and a batch "
-                f"takes {data.batch} different ones.",
+                f"{' and are not kept aside' if without else ''}, but a batch takes {data.batch} "
+                "different ones.",
                 "Add photographs, or make data.crop or data.batch smaller.",
             )
         self.scale = pack.scale

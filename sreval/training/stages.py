@@ -52,7 +52,7 @@ def crops(stage: Stage) -> int:
 
 
 def account(stages: Sequence[Stage]) -> str:
-    """One row a run, the crops seen in all, and the commands that train the weights again."""
+    """One row per run, the crops seen in all, and the commands that train the weights again."""
     numbers = [number for number, stage in enumerate(stages, 1) if not _is_recorded(stage)]
     seen = f"Crops of {CROP} pixels seen in all: {sum(map(crops, stages)):,}"
     if numbers:

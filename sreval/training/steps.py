@@ -36,7 +36,7 @@ class Learner:
     """The networks, losses and optimisers of a recipe on one device, and their update."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        """Initialised from the recipe's seed. Raises WeightsError when VGG is not at hand."""
+        """Initialised from the recipe's seed. Raises WeightsError when VGG is missing."""
         self.recipe, self.device = recipe, device
         self.precision = recipe.optimisation.precision
         torch.manual_seed(recipe.optimisation.seed)

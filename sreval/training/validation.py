@@ -32,7 +32,7 @@ _MIDDLE = 240
 
 
 class OutOfTime(Exception):  # noqa: N818
-    """A validation was given up before its end; it has no scores."""
+    """A validation stopped before its end; it has no scores."""
 
 
 class Validator:
@@ -132,7 +132,7 @@ def check_validation(recipe: Recipe) -> None:
         open_dataset(run.dataset, recipe.network.scale)
     elif not recipe.data.kept_aside:
         raise UsageError(
-            f"run.dataset is {KEPT_ASIDE!r}, and data.kept_aside is 0.",
+            f"run.dataset is {KEPT_ASIDE!r}, but data.kept_aside is 0.",
             "Keep some photographs aside, or name a validation set: --set run.dataset=demo.",
         )
 

@@ -68,7 +68,7 @@ def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
 
     SPEC is one of ``method_names()``, the path of a weight file or of its folder,
     ``published:FOLDER`` or ``python:package.module:function``, which may be followed by the files
-    that the function reads: ``,weights=FILE``. Raises UsageError for what it can't mean.
+    that the function reads: ``,weights=FILE``. Raises UsageError for anything else.
     """
     label, _, rest = spec.partition("=")
     if rest and not exists(spec) and not any(mark in label for mark in ":/"):
@@ -89,5 +89,5 @@ def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
     if is_network(spec):
         return NetworkUpscaler(spec, running.device, running.precision, running.tile)
     raise unknown_name(
-        "method", spec, method_names(), "Or published:FOLDER, or python:package.module:function."
+        "method", spec, method_names(), "Or use published:FOLDER or python:package.module:function."
     )

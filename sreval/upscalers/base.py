@@ -54,7 +54,7 @@ class Upscaler(ABC):
         return {}
 
     def prepare(self, dataset: Dataset) -> None:  # noqa: B027
-        """Look at a data set before its images come. Raises what makes the method unusable."""
+        """Look at a data set before its images come. Raises an error if it can't be served."""
 
     def pairing(self) -> dict[str, Any]:
         """For the manifest: where each image's result is looked up; empty for what makes it."""
@@ -65,7 +65,7 @@ class Upscaler(ABC):
         return ""
 
     def check_unchanged(self) -> None:  # noqa: B027
-        """Raises ImageError when a file of the method isn't any more what it was at first."""
+        """Raises ImageError when a file of the method has changed since it was first read."""
 
     @abstractmethod
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
@@ -76,11 +76,11 @@ class Upscaler(ABC):
         """
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
-        """A picture of a user's own (h, w[, 3]), uint8 or uint16, ``scale`` times as large.
+        """A user's own picture (h, w[, 3]), uint8 or uint16, ``scale`` times as large.
 
         Raises UsageError for a method that only has results for known images.
         """
         raise UsageError(
-            f"{self.name} can't enlarge pictures of one's own.",
+            f"{self.name} can't enlarge your own pictures.",
             "Use nearest, bicubic, lanczos or a network.",
         )

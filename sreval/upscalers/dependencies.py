@@ -49,8 +49,8 @@ _left: set[str] = set()
 def split_files(text: str) -> tuple[str, dict[str, Path]]:
     """``module:function,weights=FILE,...`` as the function and its files by key, paths absolute.
 
-    A comma may stand in a path: of several readings the longest path that is a file counts.
-    Raises UsageError for a part that names no file, and for a key that comes twice.
+    A path may contain a comma: the longest reading that is a file counts.
+    Raises UsageError for a part that doesn't name a file, and for a key that is given twice.
     """
     function, *parts = text.split(",")
     files: dict[str, Path] = {}
@@ -77,10 +77,10 @@ def split_files(text: str) -> tuple[str, dict[str, Path]]:
 
 
 def forget_modules() -> None:
-    """Let every module that a function has loaded be imported anew, with all that it reads.
+    """Let every module that a function has loaded be imported again, with all that it reads.
 
-    Within one process Python would go on with what it has read before. That holds for what a run
-    loaded and didn't come to ask for, too: it was refused, or stopped.
+    Within one process Python would go on with what it has read before. That also holds for modules
+    that a run loaded without asking for them, as it was refused or stopped.
     """
     here = Path.cwd()
     for name in set(sys.modules) - _others if _others else ():

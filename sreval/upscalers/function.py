@@ -1,4 +1,4 @@
-"""A researcher's own network: any Python function from an LR array to an SR array."""
+"""A user's own network: any Python function from an LR array to an SR array."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class CallableUpscaler(Upscaler):
         except (Exception, SystemExit) as error:
             raise ImageError(
                 f"{self._what} failed on {which}: {type(error).__name__}: {error}.",
-                "Mend the function, then run again.",
+                "Fix the function, then run again.",
             ) from error
         sr = self._checked(result, lr, given.ndim, scale, which)
         copies = lr.ndim == 2 and sr.ndim == 3 and (sr == sr[..., :1]).all()
@@ -86,11 +86,11 @@ class CallableUpscaler(Upscaler):
         if floats and not np.isfinite(result).all():
             raise ImageError(
                 f"{where} NaN or infinite values for {which}.",
-                "Mend the function, then run again.",
+                "Fix the function, then run again.",
             )
         if not floats or not _fits(result, lr):
             raise ImageError(
-                f"{where} {seen(result)} for {which}, whose LR image is of {lr.min()}..{lr.max()}.",
+                f"{where} {seen(result)} for {which}, whose LR image holds {lr.min()}..{lr.max()}.",
                 f"Return {as_uint8('sr', result)}, where sr is what it returns now.",
             )
         return np.asarray(np.clip(np.rint(result), 0, 255), dtype=np.uint8)
@@ -166,7 +166,9 @@ def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> s
 def _load(path: str) -> Callable[..., Any]:
     module_name, _, function_name = path.partition(":")
     if not function_name:
-        raise UsageError(f"python:{path} names no function.", "Write python:package.module:name.")
+        raise UsageError(
+            f"python:{path} doesn't name a function.", "Write python:package.module:name."
+        )
     here = str(Path.cwd())
     if here in sys.path:
         sys.path.remove(here)
@@ -177,7 +179,7 @@ def _load(path: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"Can't import {module_name}: {type(error).__name__}: {error}.",
-            "Install it, or run where it lies.",
+            "Install it, or run sreval in the folder that holds it.",
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):

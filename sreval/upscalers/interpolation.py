@@ -50,7 +50,7 @@ class Lanczos(Interpolation):
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """Pillow's resize with its LANCZOS filter. Raises ImageError for 16 bits in colour."""
         if pixels.dtype != np.uint8:
-            raise ImageError("Lanczos takes 8 bits, this picture has 16.", "Use bicubic.")
+            raise ImageError("Lanczos takes 8 bits; this picture has 16.", "Use bicubic.")
         size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
         return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 

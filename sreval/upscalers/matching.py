@@ -36,8 +36,8 @@ def match_files(folder: Path, dataset: Dataset) -> Matching:
     ``img_007``), if both sides have the same ones. Images may lack a file, but not while another
     file is left over that is named as the matched ones are: the numbering may then be another.
 
-    Raises DataError, naming the images and files and saying how to write ``pairs.csv``, where
-    none of this tells which is which.
+    Raises DataError, naming the images and files and saying how to write ``pairs.csv``, where none
+    of this shows which is which.
     """
     if (folder / PAIRS).is_file():
         return Matching(PAIRS, _by_csv(folder, dataset))
@@ -54,7 +54,7 @@ def match_files(folder: Path, dataset: Dataset) -> Matching:
     csv.writer(sample, lineterminator="").writerow((dataset.items[0].image, files[0].name))
     raise DataError(
         f"{folder}: {_why(dataset, files, found, twice)}.",
-        f"Name each file as its image, or write {folder / PAIRS} with the line `image,file` and "
+        f"Name each file after its image, or write {folder / PAIRS} with the line `image,file` and "
         f"a line such as `{sample.getvalue()}` for each image.",
     )
 
@@ -147,13 +147,13 @@ def _why(dataset: Dataset, files: Sequence[Path], found: Mapping[str, Path], twi
     lacking = [item.image for item in dataset.items if item.image not in found]
     left = [file.name for file in files if file not in set(found.values())]
     return (
-        f"which file belongs to which image of {dataset.name} can't be told by name or number; "
-        f"no file for {listed(lacking, 3)}, no image for {listed(left, 3)}"
+        f"neither names nor numbers show which file belongs to which image of {dataset.name}; no "
+        f"file for {listed(lacking, 3)}, no image for {listed(left, 3)}"
     )
 
 
 def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
-    """What ``pairs.csv`` says: a line an image, its file below the folder or by its full path."""
+    """What ``pairs.csv`` says: a line per image, its file below the folder or by its full path."""
     path = folder / PAIRS
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -178,8 +178,8 @@ def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
             image = items[one_name(image)].image
             if image in found or folder / file in found.values():
                 what = image if image in found else file
-                raise DataError(f"{line}: {what} stands there twice.", "Remove one of the lines.")
+                raise DataError(f"{line}: {what} is there twice.", "Remove one of the lines.")
             found[image] = folder / file
     except csv.Error as error:
-        raise DataError(f"{path} is damaged ({error}).", "Write it anew.") from None
+        raise DataError(f"{path} is damaged ({error}).", "Write it again.") from None
     return found

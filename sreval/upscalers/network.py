@@ -53,7 +53,7 @@ class NetworkUpscaler(Upscaler):
         """Raises UsageError where the network enlarges by another scale."""
         if dataset.scale != self._scale:
             raise UsageError(
-                f"{self.name} enlarges {self._scale} times, {dataset.name} is of scale "
+                f"{self.name} enlarges {self._scale} times, but {dataset.name} has scale "
                 f"{dataset.scale}.",
                 f"Run it with a scale of {self._scale}.",
             )

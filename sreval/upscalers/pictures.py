@@ -135,7 +135,7 @@ def _nothing(text: str) -> None:
 
 
 def read_picture(path: Path) -> Picture:
-    """All of a picture that is kept; CMYK comes as sRGB, two levels as grey.
+    """All of a picture that is kept; CMYK becomes sRGB, two levels become grey.
 
     Raises ImageError as ``images.io.read_pixels`` does.
     """
@@ -154,8 +154,8 @@ def read_picture(path: Path) -> Picture:
 def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
     """The picture ``scale`` times as large; its alpha by bicubic, whatever the method.
 
-    What is hidden under alpha 0, often black, is first replaced by the nearest colour that shows,
-    lest it darken the edges.
+    Colours under alpha 0, often black, are first replaced by the nearest visible colour, as they
+    would darken the edges.
     """
     alpha = picture.alpha
     large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))
@@ -166,7 +166,7 @@ def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
 def write_picture(path: Path, picture: Picture) -> None:
     """Write it as PNG, whole or not at all.
 
-    Raises DataError, and ImageError where 16 bits want a package that is missing.
+    Raises DataError, and ImageError where 16 bits need a package that is missing.
     """
     pixels = picture.pixels
     if picture.alpha is not None:

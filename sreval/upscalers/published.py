@@ -29,7 +29,7 @@ class PublishedImages(Upscaler):
         self._told: dict[Path, str] = {}
 
     def prepare(self, dataset: Dataset) -> None:
-        """Match the folder's files to the items. Raises DataError where that can't be told."""
+        """Match the folder's files to the items. Raises DataError where the match isn't clear."""
         inside = self._folder / dataset.name
         folder = inside if inside.is_dir() else self._folder
         self._matched[dataset.name] = match_files(folder, dataset)
@@ -60,8 +60,8 @@ class PublishedImages(Upscaler):
         if image.shape[:2] != expected:
             raise ImageError(
                 f"{path} is {image.shape[1]}x{image.shape[0]} pixels; "
-                f"{item.dataset}/{item.image} wants {expected[1]}x{expected[0]}.",
-                "Bring the image at the data set's size.",
+                f"{item.dataset}/{item.image} needs {expected[1]}x{expected[0]}.",
+                "Provide the image at the data set's size.",
             )
         return image
 

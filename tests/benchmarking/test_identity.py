@@ -313,7 +313,7 @@ def test_one_column_of_two_methods_is_refused_and_the_remedy_mends_it(
     ):
         said = sentence(sreval(*refusing))
         assert said.startswith(
-            "ours is not one method in these results: bicubic on photos; lanczos on q. "
+            "These results hold different methods called ours: bicubic on photos; lanczos on q. "
             "Run it on photos and q again in one command, as in `--method ours=bicubic`."
         )
     run(sreval, "ours=bicubic", data=("photos", "q"))
@@ -339,7 +339,7 @@ def test_a_function_of_two_runs_that_names_no_files_may_be_two_methods(
     images(work / "q", photograph, "dog")
     run(sreval, "ours=python:net:up")
     run(sreval, "ours=python:net:up", data=("q",))
-    assert "ours is not one method in these results" in sentence(sreval("table", "r"))
+    assert "These results hold different methods called ours" in sentence(sreval("table", "r"))
     for one in ("photos", "q"):
         run(sreval, "ours=python:net:up,weights=w.npy", data=(one,))
     assert set(means(sreval, "r")) == {("photos", "ours"), ("q", "ours")}
@@ -386,7 +386,8 @@ def test_scores_on_a_data_set_that_has_changed_since_are_left_out_and_the_table_
     shown = sreval("table", "r")
     name = "cow" if change is replaced else "dog"
     assert (
-        f"photos: scores of nearest are left out, it wasn't run on {name}, new or changed since. "
+        "photos: scores of nearest are left out. It wasn't run on these images, which are "
+        f"new or have changed: {name}. "
         "Run nearest on photos again." in " ".join(shown.out.split())
     )
     told = means(sreval, "r")

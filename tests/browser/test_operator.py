@@ -100,7 +100,7 @@ def test_whole_way_of_an_operator(running: Served, window: Window, tmp_path: Pat
     album.keep("2-studies")
     page.click("text=photographs")
     first = page.locator("section h2").first
-    expect(first).to_have_text("What needs a hand")
+    expect(first).to_have_text("What needs attention")
     lined = overview(running.store, "photographs").raters[0].rater
     expect(page.locator("tr", has_text=lined).first).to_contain_text("straight-lining")
     expect(page.locator("svg rect")).to_have_count(21)

@@ -130,7 +130,7 @@ def test_a_paused_study_is_told_and_the_vote_kept(brief: Served, window: Window)
     to_rating(seen.page, brief)
     studies.set_state(brief.store, "photographs", "paused")
     rate(seen.page, 1, 5)
-    told = "The study is paused. Your score is kept and sent when it goes on."
+    told = "The study is paused. Your score is kept and will be sent when the study continues."
     expect(seen.page.locator("#status")).to_have_text(told)
     studies.set_state(brief.store, "photographs", "open")
     seen.page.evaluate("dispatchEvent(new Event('online'))")  # instead of waiting for a minute
@@ -370,7 +370,7 @@ def test_an_image_that_fails_is_fetched_again(brief: Served, window: Window) -> 
 
 
 def test_leaving_keeps_or_deletes(brief: Served, window: Window) -> None:
-    for choice, left in (("Keep them", 1), ("Delete them; this cannot be undone", 0)):
+    for choice, left in (("Keep them", 1), ("Delete them; this can't be undone", 0)):
         page = window(brief).page
         to_rating(page, brief)
         before = len(brief.votes())

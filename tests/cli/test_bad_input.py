@@ -126,7 +126,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path, Image.Image], object], str]] = {
     "animated": (
         "bad.png",
         lambda path, photo: photo.save(path, save_all=True, append_images=[photo.rotate(180)]),
-        "holds 2 frames. Save the one you mean.",
+        "holds 2 frames. Save the one that you want.",
     ),
     "a dangling link": (
         "bad.png",
@@ -209,8 +209,12 @@ def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
 @pytest.mark.parametrize(
     ("rows", "columns", "remedy"),
     [
-        (92, 120, "HR is too small: bring the whole HR image, or an LR image made from this one."),
-        (96, 119, "HR is too small"),
+        (
+            92,
+            120,
+            "The HR image is too small. Use the whole HR image, or an LR image made from this one.",
+        ),
+        (96, 119, "The HR image is too small"),
         (100, 120, "Crop HR to 120x96, or run it with the scale of its LR images."),
         (96, 240, "Crop HR to 120x96"),
     ],
@@ -331,9 +335,9 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
     )
     rows = {(row["image"], row["metric"]): row for row in read_frame(out).to_dict("records")}
     assert rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 a side."
-    assert rows["side16", "ssim"]["note"] == "8x8 pixels are fewer than SSIM's window of 11x11."
+    assert rows["side16", "ssim"]["note"] == "8x8 pixels are smaller than SSIM's window of 11x11."
     assert rows["side16", "psnr"]["value"] > 0
-    assert "1 values under matlab are missing: 8x8 pixels are fewer than SSIM's" in ran.err
+    assert "1 values under matlab are missing: 8x8 pixels are smaller than SSIM's" in ran.err
     assert benchmark(sreval, photos, out).code == PARTIAL
 
 
@@ -352,7 +356,9 @@ def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
     monkeypatch.setattr(protocol_module, "MAX_PIXELS", 96 * 120)
     ran = benchmark(sreval, photos, out, "--protocol", "ledig2017")
     assert ran.code == PARTIAL
-    assert "2 values under ledig2017 are missing: 232x184 pixels are more than the 11520" in ran.err
+    assert (
+        "2 values under ledig2017 are missing: 232x184 pixels are too many: the dither" in ran.err
+    )
     large = read_frame(out).query("image == 'large'")
     assert large[large["protocol"] == "matlab"]["value"].notna().all()
     unscored = large[large["protocol"] == "ledig2017"]
@@ -371,7 +377,7 @@ def test_odd_sides_just_below_the_dithers_end_are_no_surprise(
         sreval, f"hr={tmp_path / 'HR'},lr={lr}", out, "--protocol", "ledig2017", "--scale", "3"
     )
     assert ran.code == PARTIAL
-    assert "19x19 pixels are more than the 361" in ran.err
+    assert "19x19 pixels are too many" in ran.err
 
 
 # A user's own function
@@ -421,7 +427,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("small", "returned shape (24, 30, 3) for photos/cat, not (96, 120, 3). Return"),
         (
             "integers",
-            "returned int64 of 1..197 for photos/cat, whose LR image is of 1..197. Return",
+            "returned int64 of 1..197 for photos/cat, whose LR image holds 1..197. Return",
         ),
         ("raises", "failed on photos/cat: RuntimeError: out of memory. Mend the function"),
         ("leaves", "failed on photos/cat: SystemExit: done. Mend the function"),
@@ -449,7 +455,7 @@ def test_a_network_object_will_do_as_a_function(sreval: Sreval, photos: Path, ou
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("python:bad_functions", "python:bad_functions names no function. Write python:"),
+        ("python:bad_functions", "python:bad_functions doesn't name a function. Write python:"),
         ("python:bad_functions:nane", "bad_functions has no function 'nane'. Check the name."),
         ("python:no_such_module:up", "Can't import no_such_module: ModuleNotFoundError"),
         ("python:bad_script:up", "Can't import bad_script: SystemExit: usage: bad_script FILE."),
@@ -477,8 +483,8 @@ def test_a_function_that_is_not_there(
         ("--dataset", "Set55", "Unknown data set 'Set55'. Did you mean 'Set5'?"),
         ("--dataset", "no/such/folder", "No such folder or file: no/such/folder."),
         ("--dataset", "set.toml", "Can't read set.toml: No such file or directory."),
-        ("--dataset", "hr=a,low=b", "Can't read the data set 'hr=a,low=b': 'low' is no part of"),
-        ("--dataset", "BSDS300-train", "BSDS300-train is a pool of photographs"),
+        ("--dataset", "hr=a,low=b", "Can't read the data set 'hr=a,low=b': 'low' isn't one of"),
+        ("--dataset", "BSDS300-train", "BSDS300-train is a collection of photographs"),
         ("--protocol", "matlb", "Unknown protocol 'matlb'. Did you mean 'matlab'?"),
         ("--metric", "pnsr", "Unknown metric 'pnsr'. Did you mean 'psnr'?"),
         ("--scale", "1", "the command line: scale = 1: Input should be greater than or equal"),
@@ -538,7 +544,9 @@ def test_lpips_without_weights_says_where_they_go(
         monkeypatch.setenv(variable, str(tmp_path / "empty"))
     ran = benchmark(sreval, photos, out, "--metric", "lpips")
     assert ran.code == FAILED
-    assert sentence(ran).startswith("The weights of LPIPS's alexnet trunk are not at hand: none of")
+    assert sentence(ran).startswith(
+        "The weights of LPIPS's alexnet trunk are not on this machine: none of"
+    )
     assert "Run `sreval data fetch lpips-alex` once, or leave the metric out." in ran.err
     assert not out.exists()
 
@@ -564,7 +572,9 @@ def test_duplicate_stems_are_refused_with_both_names(
     Image.fromarray(photograph).save(photos / "cat.bmp")
     ran = benchmark(sreval, photos, out)
     assert ran.code == FAILED
-    assert "holds cat.bmp and cat.png: one stem, two images. Rename or remove one." in sentence(ran)
+    assert "holds cat.bmp and cat.png: two images with one name. Rename or remove one." in sentence(
+        ran
+    )
 
 
 def test_an_lr_folder_that_lacks_an_image_names_it(
@@ -573,7 +583,7 @@ def test_an_lr_folder_that_lacks_an_image_names_it(
     write_png(tmp_path / "LR" / "cat.png", np.ascontiguousarray(photograph[::4, ::4]))
     ran = benchmark(sreval, f"hr={photos},lr={tmp_path / 'LR'}", out)
     assert ran.code == FAILED
-    assert "LR has no low-resolution image for tac.png. It would be named tac or" in sentence(ran)
+    assert "LR has no low-resolution image of tac.png. It would be named tac or" in sentence(ran)
 
 
 def test_published_images_that_are_ambiguous_missing_or_of_another_size(
@@ -585,7 +595,7 @@ def test_published_images_that_are_ambiguous_missing_or_of_another_size(
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
     assert ran.code == FAILED
     assert "cat_x4.png and my_cat.png both match photos/cat" in sentence(ran)
-    assert f"Name each file as its image, or write {made / 'pairs.csv'} with the line" in ran.err
+    assert f"Name each file after its image, or write {made / 'pairs.csv'} with the line" in ran.err
 
     (made / "my_cat.png").unlink()
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
@@ -599,7 +609,7 @@ def test_published_images_that_are_ambiguous_missing_or_of_another_size(
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
     assert ran.code == PARTIAL
     [failed] = failures(ran)
-    assert "tac.png is 120x95 pixels; photos/tac wants 120x96." in failed
+    assert "tac.png is 120x95 pixels; photos/tac needs 120x96." in failed
 
     (made / "tac.png").unlink()
     (made / "tac.png").symlink_to("gone.png")
@@ -636,7 +646,7 @@ def test_downscaling_goes_on_after_a_bad_image(sreval: Sreval, photos: Path, out
         ('method = ["nearest"]\ndatasets = ["demo"]', "unknown key 'method'. Remove it or mend"),
         (
             'methods = ["nearest"]\ndatasets = ["demo"]\ncrop = 4',
-            "unknown key 'crop'. Remove it or mend its spelling.",
+            "unknown key 'crop'. Remove it or fix its spelling.",
         ),
         ('methods = ["nearest"]', "'datasets' is missing. Add it."),
         ('methods = []\ndatasets = ["demo"]', "methods = []: List should have at least 1 item"),

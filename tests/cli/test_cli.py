@@ -172,4 +172,4 @@ def test_a_working_directory_that_was_removed_is_named(tmp_path: Path) -> None:
 def test_an_argument_that_is_no_text_is_refused(sreval: Callable[..., Any]) -> None:
     ran = sreval("benchmark", "--method", "nearest", "--dataset", os.fsdecode(b"bad\xff"))
     assert ran.code == 2
-    assert ran.err.startswith("Error: b'bad\\xff' is no text in utf-8. Rename it")
+    assert ran.err.startswith("Error: b'bad\\xff' isn't text in utf-8. Rename it")

@@ -177,7 +177,7 @@ def test_a_value_for_a_vote_not_cast_is_named(sreval: Sreval, tmp_path: Path) ->
     path = tmp_path / "v.csv"
     path.write_text(LONG + "r1,x,a,4\nr1,y,a,0\nr2,x,a,4\nr2,y,a,2\n")
     ran = sreval("opinions", path)
-    assert "empty (null in JSON), or name what stands there by --missing." in sentence(ran)
+    assert "empty (null in JSON), or use --missing to name what marks it." in sentence(ran)
     ran = sreval("opinions", path, "--analyse", "mos", "--missing", "0")
     assert "3 votes by 2 raters" in ran.out
     assert ran.err == f"{path}: cells taken as votes not cast (0): 1.\n"
@@ -254,7 +254,7 @@ def test_a_table_of_means_brings_its_metrics(sreval: Sreval, means: Path, tmp_pa
 def test_a_table_of_means_says_what_needs_votes(
     sreval: Sreval, means: Path, tmp_path: Path
 ) -> None:
-    needs = "needs votes; this table has mean opinion scores. Bring one row a vote"
+    needs = "needs votes; this table has mean opinion scores. Give one row per vote"
     for command in (
         ("opinions", means, "--analyse", "compare"),
         ("opinions", means, "--without", "r1"),
@@ -388,7 +388,7 @@ def test_annex_e_says_in_json_when_it_collapsed(sreval: Sreval, tmp_path: Path) 
 
 
 BAD: dict[str, tuple[str, str]] = {
-    "empty file": ("", "is empty. One row a vote, or one row a stimulus, is expected."),
+    "empty file": ("", "is empty. One row per vote, or one row per stimulus, is expected."),
     "head alone": (LONG, "The table holds no votes."),
     "no votes cast": (LONG + "r1,x,a,\n", "The table holds no votes."),
     "duplicate": (
@@ -407,8 +407,8 @@ BAD: dict[str, tuple[str, str]] = {
         "rater,image,score\nr1,x,3\n",
         "lack method: the columns are rater, image, score.",
     ),
-    "no UTF-8": ("rater,image,method,score\nr\xe9,x,a,3\n", "is no UTF-8 text."),
-    "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "is no rectangular CSV"),
+    "no UTF-8": ("rater,image,method,score\nr\xe9,x,a,3\n", "isn't UTF-8 text."),
+    "ragged": (LONG + "r1,x,a,3,4,5\nr,x\n", "isn't a rectangular CSV"),
     "words in a matrix": (
         "p1,p2\n3,x\n",
         "has no score in line 2, column 2: 'x'. Its first",
@@ -433,7 +433,7 @@ def test_further_columns_are_left_alone_and_named_once(sreval: Sreval, votes: Pa
     frame.assign(comment="fine", Age=30).to_csv(votes, index=False)
     ran = sreval("opinions", votes)
     assert (ran.code, ran.out) == (OK, before)
-    assert ran.err == f"{votes}: further columns are left alone: comment, Age.\n"
+    assert ran.err == f"{votes}: further columns are ignored: comment, Age.\n"
 
 
 def test_a_file_that_is_not_there(sreval: Sreval, tmp_path: Path) -> None:
@@ -722,7 +722,10 @@ def test_what_was_taken_for_granted_is_in_every_output(sreval: Sreval, tmp_path:
     [
         ("1..5/0.3", "--rating-scale 1..5/0.3: Steps of 0.3 don't lead from 1 to 5. Name another"),
         ("1..5/7", "--rating-scale 1..5/7: Steps of 7 don't lead from 1 to 5. Name another step"),
-        ("5..1", "--rating-scale 5..1: The scale 5..1 has no ends in order. Write LOW..HIGH."),
+        (
+            "5..1",
+            "--rating-scale 5..1: The scale 5..1 doesn't run from low to high. Write LOW..HIGH.",
+        ),
         ("one", "Can't read the scale 'one'."),
     ],
 )
@@ -775,7 +778,8 @@ def test_a_metric_of_one_value_stops_no_other(
     assert not_done == []
     assert {row[1] for row in made.shown[1:]} == {"PSNR"}
     assert (
-        "Not done: Set5: SSIM: all stimuli have one value, which nothing can follow." in made.notes
+        "Not done: Set5: SSIM: all stimuli have the same value, so no correlation exists."
+        in made.notes
     )
     assert "Not done: Set5: LPIPS: no stimulus has a finite value." in made.notes
 

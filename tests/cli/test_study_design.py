@@ -72,7 +72,7 @@ def test_new_overwrites_and_hides_nothing(sreval: Run, home: Path, name: str) ->
 def test_new_refuses_names_that_no_folder_should_have(sreval: Run, home: Path, name: str) -> None:
     ran = sreval("study", "new", "--", name)
     assert ran.code == 2
-    assert "can't name a study" in ran.err
+    assert "can't be a study's name" in ran.err
     assert not (home / "studies").exists()
 
 

@@ -101,7 +101,7 @@ def test_a_given_range_gives_the_value_of_eight_bits(
 
 def test_two_black_planes_of_floats_need_their_range() -> None:
     black = np.zeros((20, 20))
-    with pytest.raises(ArrayError, match="as data_range what is white"):
+    with pytest.raises(ArrayError, match="set data_range to the value of white"):
         psnr(black, black)
     assert psnr(black, black, data_range=255) == math.inf
 

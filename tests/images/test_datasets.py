@@ -79,13 +79,13 @@ def test_a_toml_file_that_is_wrong_says_where(folder: Path, text: str, message: 
 
 def test_a_missing_lr_image_is_named(folder: Path) -> None:
     (folder / "lr" / "tailx4.png").unlink()
-    with pytest.raises(ImageError, match=r"no low-resolution image for tail.png"):
+    with pytest.raises(ImageError, match=r"no low-resolution image of tail.png"):
         open_dataset(f"hr={folder / 'hr'},lr={folder / 'lr'}")
 
 
 def test_two_images_of_one_stem_are_refused(folder: Path) -> None:
     (folder / "hr" / "cat.bmp").write_bytes(b"")
-    with pytest.raises(DataError, match=r"cat.bmp and cat.png: one stem, two images"):
+    with pytest.raises(DataError, match=r"cat.bmp and cat.png: two images with one name"):
         open_dataset(str(folder / "hr"))
 
 
@@ -154,13 +154,13 @@ def test_what_exists_as_a_path_is_that_path(
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("hr=./a,b", "Can't read the data set 'hr=./a,b': 'b' is no part of a pair. Write hr="),
-        ("hr=./a,c=d", "'c' is no part of a pair"),
+        ("hr=./a,b", "Can't read the data set 'hr=./a,b': 'b' isn't one of its keys. Write hr="),
+        ("hr=./a,c=d", "'c' isn't one of its keys"),
         ("hr=a,hr=a", "hr is given twice"),
-        ("hr=", "it names no hr|hr is empty"),
+        ("hr=", "it has no hr|hr is empty"),
         ("hr=,lr=a", "hr is empty"),
-        ("lr=a", "it names no hr"),
-        ("=a", "'' is no part of a pair"),
+        ("lr=a", "it has no hr"),
+        ("=a", "'' isn't one of its keys"),
     ],
 )
 def test_a_part_of_a_pair_that_means_nothing_is_refused(
@@ -190,7 +190,7 @@ def test_one_name_in_two_forms_of_unicode_is_one_name(
         assert item.lr == tmp_path / "LR" / f"{other}x4.png"
     assert (item.name, item.scene) == ("Kaffee", "table")
     write_png(tmp_path / "HR" / f"{other}.png", photograph)
-    with pytest.raises(DataError, match="one stem, two images"):
+    with pytest.raises(DataError, match="two images with one name"):
         open_dataset(str(tmp_path / "HR"))
 
 
@@ -200,7 +200,7 @@ def test_a_scale_is_2_to_16(
 ) -> None:
     write_png(tmp_path / "hr" / "a.png", photograph)
     write_png(tmp_path / "hr" / "tiny.png", photograph[:3, :3].copy())
-    message = f"Error: {scale} is no scale. A scale is a whole number from 2 to 16.\n"
+    message = f"Error: {scale} isn't a valid scale. A scale is a whole number from 2 to 16.\n"
     for command in (("check", tmp_path / "hr"), ("downscale", tmp_path / "hr", tmp_path / "lr")):
         ran = sreval("data", *command, "--scale", str(scale))
         assert (ran.code, ran.err) == (2, message)

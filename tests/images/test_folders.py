@@ -52,7 +52,7 @@ def test_a_folder_keeps_its_own_path_beside_a_link_to_it(tmp_path: Path) -> None
 
 def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.png")).touch()
-    with pytest.raises(UsageError, match=r"b'x\\xff\.png' is no text"):
+    with pytest.raises(UsageError, match=r"b'x\\xff\.png' isn't text"):
         list_images(tmp_path)
 
 

@@ -121,7 +121,7 @@ def test_too_large_for_the_dither_is_said_and_the_rest_is_scored(
     monkeypatch.setattr(protocol_module, "MAX_PIXELS", 5000)
     found = score(*pair, [PROTOCOLS["ledig2017"], PROTOCOLS["matlab"]])
     assert [math.isnan(one.value) for one in found] == [True, True, False, False]
-    assert "112x88 pixels are more than the 5000" in found[0].note
+    assert "112x88 pixels are too many: the dither table of ledig2017 ends at 5000" in found[0].note
     assert daala.MAX_PIXELS > 16_000_000
 
 
@@ -130,13 +130,13 @@ def test_too_small_for_the_window_is_said_and_psnr_is_scored(pair: tuple[UInt8, 
     psnr_score, ssim_score = score(small[0], small[1], [PROTOCOLS["matlab"]])
     assert math.isfinite(psnr_score.value)
     assert math.isnan(ssim_score.value)
-    assert "fewer than SSIM's window" in ssim_score.note
+    assert "smaller than SSIM's window" in ssim_score.note
 
 
 def test_a_crop_that_leaves_nothing_is_said(pair: tuple[UInt8, UInt8]) -> None:
     tiny = [image[:8, :8] for image in pair]
     found = score(tiny[0], tiny[1], [PROTOCOLS["matlab"]])
-    assert all("leave nothing after a crop of 4 a side" in one.note for one in found)
+    assert all("leave nothing after a crop of 4 on each side" in one.note for one in found)
 
 
 def tensor(plane: npt.NDArray[np.generic]) -> torch.Tensor:

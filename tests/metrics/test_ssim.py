@@ -125,12 +125,12 @@ def test_number_of_threads_does_not_change_the_score(photograph: npt.NDArray[np.
 
 def test_an_image_smaller_than_the_window_is_refused() -> None:
     small = np.zeros((10, 40), np.uint8)
-    with pytest.raises(ImageError, match="40x10 pixels are fewer than SSIM's window of 11x11"):
+    with pytest.raises(ImageError, match="40x10 pixels are smaller than SSIM's window of 11x11"):
         ssim_wang(small, small)
 
 
 def test_planes_of_one_shape_are_needed() -> None:
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="shapes differ"):
         ssim_wang(np.zeros((20, 20)), np.zeros((20, 21)))
 
 

@@ -108,7 +108,7 @@ def test_metadata_that_does_not_match_is_refused_by_name(
 
 
 def test_another_architecture_than_asked_is_refused_by_field(written: Path) -> None:
-    with pytest.raises(WeightsError, match=r"'depth' is 1, asked for is 16"):
+    with pytest.raises(WeightsError, match=r"'depth' is 1, not 16"):
         load_network(written, SRResNetArchitecture(channels=8))
     with pytest.raises(WeightsError, match="field"):
         load_network(written, ESPCNArchitecture())

@@ -16,7 +16,7 @@ from sreval import content
 
 Run = Callable[..., Any]
 QUALITIES = "method,quality\nnearest,1.4\nbicubic,2.3\nsrcnn,3.1\nhr,4.4\n"
-NOTE = "what was rated as SRCNN are degraded originals"
+NOTE = "the images rated as SRCNN are degraded originals"
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_scores_do_not_stand_beside_opinions_of_a_stand_in(
         row["stand_in"] = str(row["method"] == "bicubic").lower()
     ran = sreval("table", demo_run, "--ratings", written(rows))
     assert ran.code == 1
-    assert "Stand-ins were rated in the place of bicubic, which the results hold" in ran.err
+    assert "Stand-ins were rated instead of bicubic, which the results hold" in ran.err
 
 
 def read(votes: Path) -> list[dict[str, str]]:

@@ -151,7 +151,7 @@ def test_the_papers_row_stands_below_ours(frame: pd.DataFrame, votes: pd.DataFra
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": {"b": "B"}}, "on the method B, which the results lack; they hold a, b"),
+        ({"method": {"b": "B"}}, "on the method B, which the results don't have; they hold a, b"),
         ({"dataset": {"Set5": "set5"}}, "on the data set set5, which the results lack"),
         ({"image": {"img_000": "baby"}}, "the results lack 1, baby; the ratings lack 1, img_000"),
     ],

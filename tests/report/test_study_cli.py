@@ -170,7 +170,7 @@ def test_a_stand_in_never_stands_beside_the_scores_of_what_it_replaces(
     put(of_results(scored, stand_ins=("bicubic",)), here)
     ran = sreval("table", demo_run, "--study", "small")
     assert ran.code == 1
-    assert "Stand-ins were rated in the place of bicubic, which the results hold." in ran.err
+    assert "Stand-ins were rated instead of bicubic, which the results hold." in ran.err
 
 
 def test_no_cell_of_a_table_can_be_taken_for_a_formula() -> None:

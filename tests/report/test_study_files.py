@@ -41,8 +41,8 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("notes.txt", "mine", "exists and is no report of sreval"),
-        ("report.json", "{", "exists and is no report of sreval"),
+        ("notes.txt", "mine", "exists and isn't a report of sreval"),
+        ("report.json", "{", "exists and isn't a report of sreval"),
         ("report.json", '{"sreval_report": "other", "files": {}}', "of the study other, not of"),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_file_that_is_not_the_reports_own_is_never_removed(tmp_path: Path) -> 
 
 def test_a_file_or_a_link_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match="exists and is no report"):
+    with pytest.raises(DataError, match="exists and isn't a report"):
         check_folder(tmp_path / "file", "mine")
     write_folder(tmp_path / "report", "mine", FILES, {})
     (tmp_path / "link").symlink_to(tmp_path / "report")

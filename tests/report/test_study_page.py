@@ -340,7 +340,7 @@ def test_a_deleted_rater_of_an_old_export_is_left_out_and_said(simulated: StudyD
 def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
     report = study_report(make_study(raters=1))
     not_done = [said for part in report.parts for said in part.not_done]
-    assert "Reliability: One rater alone has nobody to agree with." in not_done
+    assert "Reliability: A single rater has nobody to agree with." in not_done
     assert "Results on Set5" in titles(report)
     assert "Not computed:" in to_html(report)
     to_report_latex(report)

@@ -237,7 +237,7 @@ def test_unknown_baselines_metrics_protocols_and_scales_are_named(make_frame: Ma
 
 
 def test_two_runs_of_one_method_are_refused(demo_run: Path) -> None:
-    with pytest.raises(DataError, match=r"on demo stands in"):
+    with pytest.raises(DataError, match=r"on demo is in"):
         collect([demo_run, demo_run])
 
 
@@ -364,7 +364,7 @@ def test_a_folder_that_contributes_nothing_is_named(make_frame: Maker) -> None:
             "losses",
         )
     scales = pd.concat([first, second.assign(scale=2)], ignore_index=True)
-    with pytest.raises(UsageError, match="make a table of each"):
+    with pytest.raises(UsageError, match="Make a table of each"):
         select(scales, None, None)
     with pytest.raises(UsageError, match=r"r2 contributes nothing: it holds no scale 4, but 2"):
         select(scales, None, 4)

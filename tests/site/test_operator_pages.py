@@ -71,7 +71,7 @@ def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> N
     rate(site, (4, 5, 2), response_ms=250)
     desk = Desk(site).account("owner")
     text = desk.text()
-    assert text.index("What needs a hand") < text.index(">Raters<")
+    assert text.index("What needs attention") < text.index(">Raters<")
     lined, hasty = desk.raters()
     needs = {row[0]: row[1:] for row in cells(text) if len(row) == 3}
     assert {"gold", "straight-lining"} <= set(needs[lined][0].split(", "))
@@ -437,7 +437,7 @@ def test_list_names_every_study_and_those_elsewhere_have_a_page(
     assert listed["other"][2:6] == ["open", "1", "4", "13"]
     other = desk.client.get("/operator/studies/other")
     assert other.status_code == 200
-    assert "can't be laid beside its stimuli" in other.text
+    assert "can't be matched with its stimuli" in other.text
     assert "r-" in other.text
 
 

@@ -177,8 +177,8 @@ def test_one_scene_gives_no_interval() -> None:
         (stimuli(), {"mapping": "cubic"}, "Unknown mapping 'cubic'"),
         (stimuli(), {"statistic": "srcc"}, "Unknown statistic 'srcc'"),
         (stimuli(scenes=1, versions=4), {}, "4 stimuli have finite"),
-        (stimuli().assign(mos=3.0), {}, "'mos' has one value"),
-        (stimuli().assign(good=3.0), {}, "'good' has one value"),
+        (stimuli().assign(mos=3.0), {}, "'mos' has the same value"),
+        (stimuli().assign(good=3.0), {}, "'good' has the same value"),
     ],
 )
 def test_refuses(table: pd.DataFrame, options: dict[str, str], message: str) -> None:

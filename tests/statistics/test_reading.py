@@ -167,7 +167,7 @@ def test_names_that_differ_in_case_are_refused(
     tmp_path: Path, row: str, column: str, pair: str
 ) -> None:
     path = write(tmp_path, HEAD + f"r1,x,a,3\n{row}\n")
-    with pytest.raises(StatisticsError, match=f"'{column}' has {pair}, which differ in case"):
+    with pytest.raises(StatisticsError, match=f"'{column}' has {pair}, which differ only in case"):
         read_ratings(path)
 
 
@@ -307,7 +307,7 @@ def test_missing_is_counted_by_value_and_names_something(tmp_path: Path) -> None
         f"{path}: cells taken as votes not cast (0,9): 0.",
     )
     for empty in ("", " "):
-        with pytest.raises(UsageError, match="--missing names nothing"):
+        with pytest.raises(UsageError, match="--missing is empty"):
             read_ratings(path, missing=[empty])
 
 
@@ -376,9 +376,9 @@ def test_a_first_column_that_counts_is_asked_about(tmp_path: Path, first: tuple[
     [
         ("r1,r2,r1\n5,4,3\n", r"names the rater 'r1' in columns 1, 3"),
         ("image,r1,r1 \nx,4,3\n", r"names the rater 'r1' in columns 2, 3"),
-        ("r1,,r3\n5,4,3\n", "column 2 names no rater"),
-        ("image,r1,mean\nx,4,4\n", r"column 3 \(mean\) is no rater"),
-        ("name,age,img1,img2\nann,23,4,5\n", r"column 2 \(age\) is no rater"),
+        ("r1,,r3\n5,4,3\n", "column 2 doesn't name a rater"),
+        ("image,r1,mean\nx,4,4\n", r"column 3 \(mean\) doesn't look like a rater"),
+        ("name,age,img1,img2\nann,23,4,5\n", r"column 2 \(age\) doesn't look like a rater"),
         ("r1,r2,image\n4,4,1\n", "'?image'? among the raters"),
         ("image,r1\nx,4\nx,5\n", "has the stimulus x/unnamed in line 2 and line 3"),
         ("image,r1\nx,4\n,5\n", "line 3 has no image"),
@@ -417,7 +417,7 @@ def test_a_column_of_numbers_beside_the_raters_is_never_taken_for_one(
     tmp_path: Path, text: str
 ) -> None:
     with pytest.raises(
-        SrevalError, match=r"--labels no or --labels yes|is no rater, by its name|among the raters"
+        SrevalError, match=r"--labels no or --labels yes|doesn't look like a rater|among the raters"
     ):
         read_ratings(write(tmp_path, text), scale=Scale(0, 1000))
 
@@ -445,7 +445,7 @@ def test_the_remedies_for_a_column_beside_the_raters_work(tmp_path: Path) -> Non
     assert read_ratings(asked, labels=False).votes["rater"].nunique() == 5
     path = write(tmp_path, "image,method,factor,r1,r2\na,m,4,3,4\nb,m,4,3,5\n")
     with pytest.raises(
-        SrevalError, match=r"column 3 \(factor\) is no rater, by its name beside r1"
+        SrevalError, match=r"column 3 \(factor\) doesn't look like a rater beside r1"
     ):
         read_ratings(path)
     text = path.read_text()
@@ -461,7 +461,7 @@ def test_a_further_column_of_words_is_kept_and_named(tmp_path: Path) -> None:
     path = write(tmp_path, "image,codec,r1,r2\na,x,1,2\nb,y,2,1\n")
     read = read_ratings(path)
     assert read.votes["codec"].to_list() == ["x", "x", "y", "y"]
-    assert read.notes == (f"{path}: further columns are left alone: codec.",)
+    assert read.notes == (f"{path}: further columns are ignored: codec.",)
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -488,7 +488,7 @@ def test_names_do_not_change_with_the_separator(tmp_path: Path, separator: str) 
     ],
 )
 def test_one_row_a_rater_is_refused_by_name(tmp_path: Path, text: str) -> None:
-    with pytest.raises(SrevalError, match=r"one row a rater.*DataFrame\.melt"):
+    with pytest.raises(SrevalError, match=r"one row per rater.*DataFrame\.melt"):
         read_ratings(write(tmp_path, text))
 
 
@@ -525,13 +525,13 @@ def test_refuses_a_description_that_does_not_fit(tmp_path: Path) -> None:
         read_ratings(matrix, stimuli=write(tmp_path, "image\nx\n", "s.csv"))
     with pytest.raises(SrevalError, match="no column 'image'; it has content"):
         read_ratings(matrix, stimuli=write(tmp_path, "content\nx\ny\n", "s.csv"))
-    with pytest.raises(SrevalError, match=r"Row 1 is 'x' in .*, but 'y' in .*one order"):
+    with pytest.raises(SrevalError, match=r"Row 1 is 'x' in .*, but 'y' in .*the same order"):
         read_ratings(matrix, stimuli=write(tmp_path, "image\ny\nx\n", "s.csv"))
 
 
 def test_options_of_a_matrix_go_with_a_matrix(tmp_path: Path) -> None:
     for text in (LONG, "[[[1, 2]]]", "image,mos\nx,3\n"):
-        with pytest.raises(SrevalError, match=r"no matrix of scores.*Leave out --header"):
+        with pytest.raises(SrevalError, match=r"isn't a matrix of scores.*Leave out --header"):
             read_ratings(write(tmp_path, text), header=True)
 
 
@@ -586,7 +586,7 @@ def test_real_matrices_come_in_whole(ratings_folder: Path) -> None:
 def test_further_columns_are_kept_and_named(tmp_path: Path) -> None:
     path = write(tmp_path, "rater,image,method,score,comment,Age\nr1,x,a,3,well,30\n")
     read = read_ratings(path)
-    assert read.notes == (f"{path}: further columns are left alone: comment, Age.",)
+    assert read.notes == (f"{path}: further columns are ignored: comment, Age.",)
     assert read.votes[["comment", "Age"]].iloc[0].to_list() == ["well", "30"]
 
 
@@ -598,7 +598,7 @@ def test_further_columns_are_kept_and_named(tmp_path: Path) -> None:
         ("who,what,how,points", "Its first row: who, what, how, points.*rater, image, method"),
         ("rater,Rater,image,method,score", "names the column 'rater' in columns 1, 2"),
         ("subject,observer,image,method,score", "'subject' and 'observer' may both be .* rater"),
-        ("rater,img1,img2,img3", "one row a rater.*melt"),
+        ("rater,img1,img2,img3", "one row per rater.*melt"),
         ("rater,method_a,method_b,preferred", "preferences between two.*Bradley-Terry"),
         ("image,method,dmos", "difference scores"),
         ("image,method1,method2,votes1,votes2", "preferences between two"),
@@ -609,7 +609,7 @@ def test_further_columns_are_kept_and_named(tmp_path: Path) -> None:
             "voter,picture,algorithm,stars",
             "lack method, score: .* voter, picture, algorithm, stars",
         ),
-        ("r1,r2,r3,MOS", "MOS stands among the raters. Leave it out"),
+        ("r1,r2,r3,MOS", "MOS is among the raters. Leave it out"),
         ("rater|image|method|score", r"separated by vertical bars \(\|\)"),
         ("rater image method score", "separated by blanks. Separate them by commas"),
     ],
@@ -684,25 +684,25 @@ def test_what_is_no_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"line 2: 'NA'\. Write .* by --missing"),
+        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"line 2: 'NA'\. Write .* --missing"),
         ("", "r.csv", "is empty"),
         ("\n\n", "r.csv", "is empty"),
         (HEAD + "r1,x,a,3\nr1,x,a,4\n", "r.csv", "second vote.*line 2"),
         (HEAD + "r1,x,a,\n\nr2,x,a,80\n", "r.csv", r"outside 1\.\.5 in line 4: '80'"),
         (HEAD + "r1,x,a,3\n,x,a,3\n", "r.csv", "'rater' has an empty cell in line 3"),
-        (HEAD + "r1,x,a\n", "r.csv", "its line 2 has 3 cells, the first row has 4"),
+        (HEAD + "r1,x,a\n", "r.csv", "line 2 has 3 cells, but the first row has 4"),
         (HEAD + 'r1,"x"y,a,3\n', "r.csv", r"line 2: .*RFC 4180"),
         (HEAD + 'r1,"x,a,3\n', "r.csv", r"r\.csv, line 2: "),
         ("p1,p2\n3,good\n", "r.csv", "line 2, column 2: 'good'"),
         ("p1,p2\n3,2.5\n", "r.csv", r"between the steps of 1 in line 2, column 2: '2\.5'"),
-        ("[1, 2", "r.json", "no JSON"),
+        ("[1, 2", "r.json", "isn't JSON"),
         ("[[[1, 2], [3]]]", "r.json", "method 1 has raters with different numbers of images"),
-        ("[[1, 2]]", "r.json", "method 1 is no list of raters"),
+        ("[[1, 2]]", "r.json", "method 1 isn't a list of raters"),
         ("[[[1, [2]]]]", "r.json", "more than two levels"),
         ("[[[1, true]]]", "r.json", "method 1, rater 1, image 2: 'True'"),
         ("[[[1, NaN]]]", "r.json", "method 1, rater 1, image 2: 'NaN'"),
         ('{"a": [[1]], "a": [[2]]}', "r.json", "name 'a' twice"),
-        ("[" * 100_000, "r.json", "no JSON"),
+        ("[" * 100_000, "r.json", "isn't JSON"),
         ("[]", "r.json", "no votes"),
         ("7", "r.json", "no votes"),
     ],
@@ -716,7 +716,7 @@ def test_a_file_that_is_not_there_or_is_no_text(tmp_path: Path) -> None:
     with pytest.raises(SrevalError, match="Can't read"):
         read_ratings(tmp_path / "absent.csv")
     (tmp_path / "r.xlsx").write_bytes(b"PK\x03\x04\xff\xfe\xfa")
-    with pytest.raises(SrevalError, match="no UTF-8 text"):
+    with pytest.raises(SrevalError, match="n't UTF-8 text"):
         read_ratings(tmp_path / "r.xlsx")
 
 
@@ -734,7 +734,7 @@ def test_messages_count_the_lines_of_the_file(tmp_path: Path) -> None:
     listed = json.dumps([{"rater": "r1", "image": "x", "method": "a", "score": 80}])
     with pytest.raises(StatisticsError, match="in row 1: '80'"):
         read_ratings(write(tmp_path, listed))
-    with pytest.raises(SrevalError, match="its line 5 has 1 cells, the first row has 4"):
+    with pytest.raises(SrevalError, match="line 5 has 1 cells, but the first row has 4"):
         read_ratings(write(tmp_path, "\n" + HEAD + "r1,x,a,3\n\nr2\n"))
 
 
@@ -759,7 +759,7 @@ def test_a_table_of_means_is_no_table_of_votes(tmp_path: Path) -> None:
         ("image,mos\nx,62\n", r"'mos' has a number outside 1\.\.5 in line 2"),
         ("image,mos\nx,3\nx,4\n", "One stimulus has two rows in line 2"),
         ("image,mos\nx,good\n", "'mos' has no finite number in line 2"),
-        ("image,mos\nx,3\nX,4\n", "'x' and 'X', which differ in case"),
+        ("image,mos\nx,3\nX,4\n", "'x' and 'X', which differ only in case"),
         ("file,mos\nx,3\n", "lack the column image"),
         ("image,mos\n", "holds no scores"),
     ],

@@ -251,9 +251,9 @@ def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
     ("name", "change", "match"),
     [
         ("votes.csv", lambda data: data.replace(b",5,", b",1,", 1), "votes.csv in .* was changed"),
-        ("manifest.json", lambda data: data[:-5], "no whole export"),
+        ("manifest.json", lambda data: data[:-5], "not a complete export"),
         ("manifest.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "format 2"),
-        ("manifest.json", lambda data: b"[]", "no whole export"),
+        ("manifest.json", lambda data: b"[]", "not a complete export"),
         ("design.json", lambda data: b"{}", "design.json in .* was changed"),
     ],
 )
@@ -273,7 +273,7 @@ def test_damaged_export_is_refused_and_nothing_is_stored(
 def test_file_that_is_no_export_is_named(store: Store, tmp_path: Path, content: Any) -> None:
     path = tmp_path / "x.zip"
     path.mkdir() if content is None else path.write_bytes(content)
-    with pytest.raises(DataError, match="no whole export"):
+    with pytest.raises(DataError, match="not a complete export"):
         exchange.import_(store, path)
 
 

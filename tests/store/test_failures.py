@@ -187,7 +187,7 @@ def test_file_in_the_folder_s_place_is_named(tmp_path: Path) -> None:
 def test_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "votes.sqlite"
     path.write_text("my notes " * 1000)
-    with pytest.raises(StoreError, match="is no database"):
+    with pytest.raises(StoreError, match="isn't a database"):
         open_store(str(path), create=True)
     assert path.read_text() == "my notes " * 1000
 

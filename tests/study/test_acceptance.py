@@ -145,7 +145,7 @@ def test_rules_that_judge_by_few_items_or_never_are_told() -> None:
         rule("incomplete", 1), gold=TWO,
     )  # fmt: skip
     assert weak_rules(rules, counts) == [
-        "The rule 'gold' judges a rater by 2 gold items: 4 would keep a slip or two from deciding.",
+        "The rule 'gold' judges a rater by 2 gold items. With 4, a slip or two would not decide.",
         "The rule 'straight-lining' judges nobody: it needs 41 votes, and a rater's plan holds 30.",
     ]
     assert weak_rules(design(rule("gold", 0.3)), {**counts, "gold": 8}) == []

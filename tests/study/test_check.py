@@ -46,7 +46,7 @@ def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
         (
             {"warm_up": {"dataset": "elsewhere", "images": 1, "methods": ["hr"]}},
             "warm_up",
-            "Name a data set that is at hand.",
+            "Name a data set that is on this machine.",
         ),
         (
             {"datasets": [{"name": "a", "images": ["i000", "i9"]}]},
@@ -124,8 +124,8 @@ def test_minutes_count_calibration_breaks_and_seconds_an_item() -> None:
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
-        ({"sittings": {"items": 12}}, "The last sitting has only 2 items; 9 a sitting would"),
-        ({"sittings": {"break_every": 13, "items": 13}}, "No break comes"),
+        ({"sittings": {"items": 12}}, "The last sitting has only 2 items; 9 per sitting would"),
+        ({"sittings": {"break_every": 13, "items": 13}}, "There will be no break"),
         (
             {"datasets": [{"name": "a", "without": ["nearest", "bicubic"]}]},
             "More than half of all stimuli are of hr",
@@ -168,5 +168,5 @@ def test_a_data_set_that_is_not_at_hand_is_named(
     design = design_of(METHODS, [{"name": "Set5"}])
     assert at_hand(design) == AtHand({})
     problem = check(design, None).problems[0]
-    assert problem.what == "the images of Set5 are not at hand"
+    assert problem.what == "the images of Set5 are not on this machine"
     assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."

@@ -133,7 +133,7 @@ def test_files_are_named_by_their_hash_and_versions_have_one_length(
 
 def test_missing_versions_are_listed_by_method(photos: Path, study: Path) -> None:
     images = {"methods": [*METHODS, "mine", "yours"], "datasets": [{"name": "photos"}]}
-    with pytest.raises(DataError, match="6 versions are not at hand: mine on photos; yours on ph"):
+    with pytest.raises(DataError, match="6 versions are missing: mine on photos; yours on ph"):
         freeze(study, make_design(images=images), [])
     assert not (study / MANIFEST).exists()
 
@@ -187,7 +187,7 @@ def test_a_data_set_that_only_the_results_know_is_taken_from_them(
     photos.rename(photos.with_name("moved"))
     images = {"methods": ["bicubic", "mine"], "datasets": [{"name": "photos"}]}
     assert len(freeze(study, make_design(images=images), [results]).stimuli) == 6
-    with pytest.raises(DataError, match="6 versions are not at hand: nearest on photos; hr on p"):
+    with pytest.raises(DataError, match="6 versions are missing: nearest on photos; hr on p"):
         freeze(study, make_design(), [results], again=True)
 
 

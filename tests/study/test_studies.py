@@ -99,14 +99,14 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "what"),
     [
-        ("images.methods", ["nearest", "nearest"], "a method stands twice"),
-        ("images.datasets.2.images", ["img_001", "img_001"], "an image stands twice"),
-        ("images.datasets.2.without", ["srgn"], "which is no method here"),
+        ("images.methods", ["nearest", "nearest"], "a method is given twice"),
+        ("images.datasets.2.images", ["img_001", "img_001"], "an image is given twice"),
+        ("images.datasets.2.without", ["srgn"], "which isn't a method of this study"),
         ("calibration.anchors", [{"method": "hr", "score": 5}] * 2, "two anchors"),
         ("calibration.anchors", [{"method": "hr", "score": 6}], "less than or equal to 5"),
         ("repeats.0.method", "srgan-mse", "not rated on BSD100"),
         ("acceptance.0.limit", 1.5, "takes a limit 0..1"),
-        ("questions.0.screens_out", ["never"], "which is no option"),
+        ("questions.0.screens_out", ["never"], "which isn't an option"),
         ("analysis.comparisons", [["hr", "nobody"]], "which is not rated"),
         ("name", "Ledig 2017", "should match pattern"),
         ("seed", -1, "greater than or equal to 0"),

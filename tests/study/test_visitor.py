@@ -286,7 +286,7 @@ def test_scores_follow_the_rater_model(study: Path) -> None:
 
 def test_an_image_that_is_no_stimulus_is_refused(study: Path) -> None:
     mind = respondents(1, load_design(study), load_manifest(study), QUALITIES)[0]
-    with pytest.raises(DataError, match="is no stimulus of the study"):
+    with pytest.raises(DataError, match="isn't a stimulus of the study"):
         mind.respond(b"something else")
 
 
@@ -300,7 +300,7 @@ def test_qualities_come_by_method_and_by_data_set(study: Path, tmp_path: Path) -
     mind = respondents(1, load_design(study), manifest, qualities)[0]
     found = {s.method: mind.seen[s.sha256][0] for s in manifest.stimuli}
     assert found == {"hr": 4, "nearest": 1, "bicubic": 3}
-    with pytest.raises(DataError, match=r"No quality is known of bicubic, hr\."):
+    with pytest.raises(DataError, match=r"No quality is given for bicubic, hr\."):
         respondents(1, load_design(study), manifest, {("", "nearest"): 1.0})
 
 

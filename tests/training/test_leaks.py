@@ -95,7 +95,7 @@ def test_what_the_message_says_lets_a_photograph_pass_and_stands_on_the_card(
     command = ("train", model, "--data", photographs, "--device", "cpu", "--out", tmp_path / "run")
     ran = sreval(*command)
     assert ran.code == 1
-    (appeal,) = re.findall(r"only looks like a test image: (.*)\.\n", ran.err)
+    (appeal,) = re.findall(r"only looks like a test image, add (.*)\.\n", ran.err)
     assert appeal == "--different coffee-a.png"
     ran = sreval(*command, *shlex.split(appeal))
     assert ran.code == 0, ran.err

@@ -76,7 +76,7 @@ profiles.paper.optimisation.updates = 5
         ("loss.recursion = 1", "drcn"),
         ("optimisation.minutes = 3", "either updates or minutes"),
         ('optimisation.precision = "int8"', "int8"),
-        ('optimisation.precision = "fp16"\nloss.recursion = 1', "fp16 serves mse alone"),
+        ('optimisation.precision = "fp16"\nloss.recursion = 1', "fp16 works with mse alone"),
     ],
 )
 def test_bad_values_are_named_with_their_file(tmp_path: Path, line: str, named: str) -> None:

@@ -363,7 +363,7 @@ def test_a_run_is_not_made_shorter_than_it_is(
 ) -> None:
     out = run(model, photographs, tmp_path / "run").out
     facts = (out / "run.json").read_bytes()
-    with pytest.raises(UsageError, match="holds 4 updates, and the run ends after 2"):
+    with pytest.raises(UsageError, match="holds 4 updates, but the run ends after 2"):
         run(model, photographs, out, resume=True, steps=2)
     assert (out / "run.json").read_bytes() == facts
 
@@ -383,7 +383,7 @@ def test_a_discriminator_must_not_train_alone_to_the_end(
     model: str, photographs: Path, tmp_path: Path
 ) -> None:
     changes = {"optimisation.discriminator_warmup": 4}
-    with pytest.raises(UsageError, match="alone up to update 4, and the run ends after 4"):
+    with pytest.raises(UsageError, match="alone up to update 4, but the run ends after 4"):
         run(model, photographs, tmp_path / "run", changes=changes)
 
 
@@ -476,7 +476,9 @@ def test_networks_that_cannot_be_compiled_are_one_sentence_whose_remedy_works(
     request = Request(model, [photographs], tmp_path / "run", steps=2, changes=compiled)
     with pytest.raises(TrainingError) as error:
         train(request)
-    assert re.match(r"run\.compile = 'default' can't be had here: .*compiler", error.value.message)
+    assert re.match(
+        r"run\.compile = 'default' doesn't work on this machine: .*compiler", error.value.message
+    )
     assert "\n" not in str(error.value)
     assert "--set run.compile=off" in error.value.remedy
     torch._dynamo.reset()

@@ -73,7 +73,7 @@ def test_another_range_is_refused_with_what_was_seen(make: Make, low: UInt8, kin
 
 @pytest.mark.parametrize("kind", ["0..1", "-1..1"])
 def test_a_dark_image_does_not_hide_the_range(make: Make, low: UInt8, kind: str) -> None:
-    with pytest.raises(ImageError, match=r"whose LR image is of 0\.\.7"):
+    with pytest.raises(ImageError, match=r"whose LR image holds 0\.\.7"):
         make(f"def up(lr): return {RANGES[kind][0]}").upscale(low // 25, 4, ITEM)
 
 

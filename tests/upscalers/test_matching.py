@@ -147,8 +147,8 @@ def test_the_csv_that_the_message_asks_for_pairs_them(
         ("image,file\na,x.png\nd,y.png\n", "line 3: hr has no image 'd'. Its images are a, b"),
         ("image,file\na,w.png\n", "line 2: there is no file 'w.png'. Name one in "),
         ("image,file\na\n", "line 2: there is no file ''"),
-        ("image,file\na,x.png\na,y.png\n", "line 3: a stands there twice. Remove one"),
-        ("image,file\na,x.png\nb,x.png\n", "line 3: x.png stands there twice. Remove one"),
+        ("image,file\na,x.png\na,y.png\n", "line 3: a is there twice. Remove one"),
+        ("image,file\na,x.png\nb,x.png\n", "line 3: x.png is there twice. Remove one"),
     ],
 )
 def test_a_csv_that_is_wrong_says_where(tmp_path: Path, text: str, message: str) -> None:

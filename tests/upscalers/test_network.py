@@ -82,7 +82,7 @@ def test_a_network_is_its_weights_and_settings_whatever_their_name(
 
 
 def test_another_scale_and_missing_weights_are_refused(weights: Path) -> None:
-    with pytest.raises(UsageError, match="small enlarges 4 times, demo is of scale 2"):
+    with pytest.raises(UsageError, match="small enlarges 4 times, but demo has scale 2"):
         make_upscaler(str(weights)).prepare(Dataset("demo", 2, (ITEM,)))
     with pytest.raises(WeightsError, match="No weight file"):
         make_upscaler(str(weights.parent / "other.safetensors"))

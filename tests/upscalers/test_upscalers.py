@@ -112,7 +112,7 @@ def test_another_size_and_a_missing_image_are_refused(
     write_png(tmp_path / "theirs" / "baby.png", photograph[:-4])
     method = make_upscaler(f"published:{tmp_path / 'theirs'}")
     method.prepare(dataset)
-    with pytest.raises(ImageError, match=r"baby.png is 120x92 pixels; Set5/img_001 wants 120x96"):
+    with pytest.raises(ImageError, match=r"baby.png is 120x92 pixels; Set5/img_001 needs 120x96"):
         method.upscale(low, 4, dataset.items[0])
     with pytest.raises(ImageError, match=r"No file of .* matches Set5/img_002 \(bird\)"):
         method.upscale(low, 4, dataset.items[1])
@@ -192,7 +192,7 @@ def test_what_a_function_must_not_return(
     ("spec", "message"),
     [
         ("python:own_network:absent", "own_network has no function 'absent'"),
-        ("python:own_network", "names no function"),
+        ("python:own_network", "doesn't name a function"),
         ("python:no_such_module:f", "Can't import no_such_module: ModuleNotFoundError"),
         ("bicubbic", "Did you mean 'bicubic'"),
         ("=bicubic", "empty name"),
