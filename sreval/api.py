@@ -507,6 +507,18 @@ class Results:
 
         return compare_conventions(self.frame, _several(datasets), _several(methods), progress)
 
+    def methods_text(self) -> str:
+        """A paragraph for a paper's methods section, from the manifests, with its references.
+
+        What a manifest can't know stands in square brackets, for the author to fill in.
+
+        Raises:
+            SrevalError: where a manifest is missing or damaged.
+        """
+        from sreval.report.methods_text import methods_text
+
+        return methods_text(self.folders)
+
     def __repr__(self) -> str:
         counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()
         sets = ", ".join(f"{name} ({images} images)" for name, images in counts)
@@ -2128,6 +2140,67 @@ def _names(given: Collection[object]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(map(str, given))
 
 
+def archive(
+    sources: object,
+    out: str | Path,
+    *,
+    images: bool = False,
+    baseline: str | None = None,
+    database: str | None = None,
+    allow_open: bool = False,
+    replace: bool = False,
+) -> Path:
+    """Pack results and studies into one zip file for a paper's supplement.
+
+    It holds the tables, the scores, the manifests with every hash, the commands and the methods
+    paragraph; of each study the design and anonymous votes. Its README.txt says what each file is.
+    Folders of this machine, pseudonyms, links, answers, times of day and devices are left out. The
+    same input gives the same bytes.
+
+    Args:
+        sources: Results and Studies, folders of results and names or folders of studies; one of
+            them, or a list.
+        out: the zip file.
+        images: also pack every SR image.
+        baseline: test every method against this one.
+        database: where the studies' votes are, if not where their folders say.
+        allow_open: also pack a study that isn't closed.
+        replace: write over an archive that is there already.
+
+    Returns:
+        The path of the zip file.
+
+    Raises:
+        SrevalError: where there is nothing to pack, the file exists, a study isn't closed, or the
+            results are not of the images that a study rated.
+    """
+    from sreval.content import find
+    from sreval.report import archive as packing
+    from sreval.settings import user_path
+
+    results: list[Path] = []
+    studies: list[Path] = []
+    for source in _several(sources):
+        if isinstance(source, Results):
+            results += source.folders
+        elif isinstance(source, Study):
+            studies.append(source.folder)
+        elif packing.is_results(path := user_path(source)):
+            results.append(path)
+        else:
+            studies.append(find("studies", str(source)))
+    return packing.archive(
+        results,
+        studies,
+        user_path(out),
+        images=images,
+        baseline=baseline,
+        database=database,
+        allow_open=allow_open,
+        replace=replace,
+    )
+
+
 def _numbers(given: float | Sequence[float]) -> list[Any]:
     return [given] if isinstance(given, int | float) else list(given)
 
@@ -2171,6 +2244,7 @@ __all__ += [
     "Analysis",
     "Study",
     "Votes",
+    "archive",
     "compare",
     "mos",
     "power",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from sreval import api
+
 
 @click.command(epilog="Example: sreval archive results ledig2017 --out supplement.zip")
 @click.argument("sources", nargs=-1, required=True, metavar="RESULTS... STUDY...")
@@ -30,20 +32,8 @@ def archive(
     of each study the design and anonymous votes. Folders of this machine, pseudonyms, links,
     answers, times of day and devices are left out. Its README.txt says what each file is.
     """
-    from sreval import content
-    from sreval.report import archive as packing
-    from sreval.settings import user_path
-
-    folders = [user_path(source) for source in sources]
-    results = [folder for folder in folders if packing.is_results(folder)]
-    studies = [
-        content.find("studies", source)
-        for source, folder in zip(sources, folders, strict=True)
-        if folder not in results
-    ]
-    made = packing.archive(
-        results,
-        studies,
+    made = api.archive(
+        sources,
         out,
         images=images,
         baseline=baseline,
