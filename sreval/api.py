@@ -6,9 +6,10 @@ Nothing heavy is imported before a function needs it: neither torch nor pandas, 
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -238,7 +239,7 @@ def score(
 
     Raises:
         SrevalError: a ValueError, for arrays that are no images or differ in size, and for an
-            unknown protocol or metric.
+            unknown protocol or metric; a DataError where the weights of LPIPS's trunk are missing.
 
     Example:
         >>> import numpy as np, sreval
@@ -249,18 +250,15 @@ def score(
     """
     import pandas as pd
 
-    from sreval.devices import pick_device
     from sreval.metrics import scorer
 
+    named, under = (list(dict.fromkeys(_several(given))) for given in (metrics, protocols))
+    for what, given in (("metrics", named), ("protocols", under)):
+        if not given:
+            raise UsageError(f"{what} is empty.", "Name one or several.")
     with _arrays():
-        found = scorer.score(
-            hr,
-            sr,
-            [_protocol(one) for one in dict.fromkeys(_several(protocols))],
-            list(dict.fromkeys(_several(metrics))),
-            _scale(scale),
-            pick_device(device),
-        )
+        on = [_protocol(one) for one in under]
+        found = scorer.score(hr, sr, on, named, _scale(scale), _device(named, device))
     rows = [(one.protocol, one.metric, one.value, one.note) for one in found]
     return pd.DataFrame(rows, columns=["protocol", "metric", "value", "note"])
 
@@ -462,13 +460,21 @@ class Results:
             chosen = parse_region(text) if text else None
             return comparison_figure(frame, dataset, image, _several(methods), chosen)
 
-    def worst(self, metric: str | None = None, most: int = 3, **chosen: Any) -> pd.DataFrame:
+    def worst(
+        self,
+        metric: str | None = None,
+        most: int = 3,
+        *,
+        protocol: str | None = None,
+        scale: int | None = None,
+    ) -> pd.DataFrame:
         """The images on which each method falls furthest below what was to be expected of it.
 
         Args:
             metric: by default the first of PSNR, SSIM, LPIPS that was computed.
-            most: rows a method.
-            chosen: ``protocol`` and ``scale``, as for ``table``.
+            most: rows per method, 1 or more.
+            protocol: as for ``table``.
+            scale: as for ``table``.
 
         Returns:
             Columns method, rank, dataset, image, name, metric, value, expected, difference; see
@@ -477,8 +483,9 @@ class Results:
         from sreval.report.collect import select
         from sreval.report.worst import worst_images
 
-        frame = select(self.frame, chosen.pop("protocol", None), chosen.pop("scale", None))
-        return worst_images(frame, metric, most)
+        if most < 1:
+            raise UsageError(f"most can't be {most}.", "Give 1 or more.")
+        return worst_images(select(self.frame, protocol, scale), metric, most)
 
     def compare_protocols(
         self,
@@ -660,7 +667,11 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
     from sreval.report.collect import collect
     from sreval.settings import user_path
 
-    paths = tuple(dict.fromkeys(user_path(folder) for folder in _several(folders)))
+    named = _several(folders)
+    for one in named:
+        if not isinstance(one, str | Path):
+            raise UsageError(f"A folder can't be {_a(one)}.", "Give its path, str or Path.")
+    paths = tuple(dict.fromkeys(user_path(folder) for folder in named))
     if not paths:
         raise UsageError("No results folder is named.", "Name one.")
     notes: list[str] = []
@@ -878,16 +889,21 @@ def _value(
     device: str = "cpu",
 ) -> float:
     """One score of one pair. Raises ArrayError with the reason where there is none."""
-    from sreval.devices import pick_device
     from sreval.metrics import scorer
 
-    if metric != "psnr":  # which needs no torch
-        device = pick_device(device)
+    on = _device([metric], device)
     with _arrays():
-        (one,) = scorer.score(hr, sr, [_protocol(protocol)], [metric], _scale(scale), device)
+        (one,) = scorer.score(hr, sr, [_protocol(protocol)], [metric], _scale(scale), on)
     if math.isnan(one.value):
         raise ArrayError(one.note, one.remedy)
     return one.value
+
+
+def _device(metrics: Sequence[str], device: str) -> str:
+    """The device for these metrics; PSNR needs no torch, which would be loaded to find one."""
+    from sreval.devices import pick_device
+
+    return "cpu" if set(metrics) == {"psnr"} else pick_device(device)
 
 
 @contextmanager
@@ -973,7 +989,7 @@ def read_votes(
 
     ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
     ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
-    The votes of the raters ``without`` are kept, but don't count.
+    The votes of the raters ``without`` are kept, but don't count; this works on Votes, too.
 
     Raises:
         DataError: a file that can't be read, or is none of these forms.
@@ -994,8 +1010,28 @@ def read_votes(
     from sreval.statistics.reading import is_means, needs_votes, read_ratings
     from sreval.statistics.votes import Scale, left_out
 
+    raters = _names(without)
     if isinstance(votes, Votes):
-        return votes
+        named = {"stimuli": stimuli, "header": header, "labels": labels}
+        given = [name for name, value in named.items() if value is not None]
+        given += ["missing"] if missing != () else []
+        given += ["scale"] if scale not in ("1..5", votes.scale) else []
+        given += ["higher_is_better"] if higher_is_better else []
+        given += ["lower_is_better"] if lower_is_better else []
+        if given:
+            raise UsageError(
+                f"These votes were read already, so {listed(given)} can't be applied.",
+                "Give them where the file or the DataFrame is read.",
+            )
+        if raters and is_means(votes.frame):
+            raise needs_votes("--without")
+        return replace(votes, frame=left_out(votes.frame, raters)) if raters else votes
+    if not (isinstance(votes, str | Path) or _is_frame(votes)):
+        raise UsageError(
+            f"votes can't be {_a(votes)}.", "Give a file, a DataFrame, or what read_votes returned."
+        )
+    if not isinstance(scale, str | Scale):
+        raise UsageError(f"scale can't be {scale!r}.", "Write it as text, such as '1..5'.")
     better = directions(_names(higher_is_better), _names(lower_is_better))
     on = Scale.parse(scale) if isinstance(scale, str) else scale
     read = read_ratings(
@@ -1006,7 +1042,7 @@ def read_votes(
         labels=labels,
         missing=_names(missing),
     )
-    table, notes, raters = read.table, read.notes, _names(without)
+    table, notes = read.table, read.notes
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
     if not is_means(table):
         if better:
@@ -1338,7 +1374,16 @@ def compare(
     >>> found.letters["letters"].to_list()
     ['a', 'b']
     """
-    return read_votes(votes).analyse(
+    from sreval.statistics.multiplicity import ADJUSTMENTS
+
+    read = read_votes(votes)
+    if adjustment not in ADJUSTMENTS:
+        raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
+    known = set(read.frame["method"])
+    for method in _names(methods) if methods is not None else ():
+        if method not in known:
+            raise unknown_name("method", method, known, "It has no votes.")
+    return read.analyse(
         "compare", unit=unit, methods=methods, adjustment=adjustment, alpha=alpha, level=level
     )
 
@@ -1399,7 +1444,7 @@ def power(
     target: float = 0.8,
     studies: int = STUDIES,
     seed: int = 0,
-    progress: Callable[[int, int], object] = lambda done, total: None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> pd.DataFrame:
     """How many raters and images a difference needs, by simulation from the rater model.
 
@@ -1419,29 +1464,25 @@ def power(
     >>> curve[["n_raters", "raters_needed"]].to_dict("records")
     [{'n_raters': 6, 'raters_needed': 6}, {'n_raters': 12, 'raters_needed': 6}]
     """
-    import math
-
     import pandas as pd
 
     from sreval.study.planning import power_curve, raters_needed
 
-    differences, counts, sizes = _numbers(difference), _numbers(raters), _numbers(images)
-    for name, given, good in (
-        ("difference", differences, all(one > 0 for one in differences)),
-        ("raters", counts, all(one >= 2 for one in counts)),
-        ("images", sizes, all(one >= 1 for one in sizes)),
-        ("methods", [methods], methods >= 2),
-        ("alpha", [alpha], 0 < alpha < 1),
-        ("target", [target], 0 < target < 1),
+    differences = _numbers("difference", difference, 0, whole=False)
+    counts = _numbers("raters", raters, 2, whole=True)
+    sizes = _numbers("images", images, 1, whole=True)
+    for name, share in (("alpha", alpha), ("target", target)):
+        if _numbers(name, share, 0, whole=False)[0] >= 1:
+            raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
+    for name, one, low in (
+        ("methods", methods, 2),
+        ("comparisons", 1 if comparisons is None else comparisons, 1),
+        ("studies", studies, 1),
+        ("seed", seed, 0),
     ):
-        if not (given and good):
-            raise StatisticsError(
-                f"{name} can't be {', '.join(map(str, given)) or 'empty'}.",
-                "Give a difference above 0, 2 raters or more, 1 image or more, 2 methods or more, "
-                "and alpha and target between 0 and 1.",
-            )
+        _numbers(name, one, low, whole=True)
     most = math.comb(methods, 2)
-    if comparisons and comparisons > most:
+    if comparisons is not None and comparisons > most:
         raise UsageError(
             f"{methods} methods have {most} pairs, fewer than {comparisons} comparisons.",
             "Name more by --methods, or fewer by --comparisons.",
@@ -1462,7 +1503,8 @@ def power(
                     seed=seed,
                 )
             )
-            progress(len(parts), total)
+            if progress is not None:
+                progress(len(parts), total)
     curve = pd.concat(parts, ignore_index=True)
     needed = raters_needed(curve, target).rename(columns={"n_raters": "raters_needed"})
     return curve.merge(needed, on=["difference", "n_images"]).assign(target=target)
@@ -1511,6 +1553,8 @@ class Study:
         from sreval import settings
         from sreval.content import find
 
+        if not isinstance(study, str | Path):
+            raise UsageError(f"A study can't be {_a(study)}.", "Give its name or its folder.")
         self.given = _as_path(study) if isinstance(study, Path) else study
         self.database = None if database is None else str(database)
         self._folder: Path | None = None
@@ -2135,9 +2179,22 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-def _names(given: Collection[object]) -> tuple[str, ...]:
-    """Each as text; a single text is one name, not its letters."""
-    return (given,) if isinstance(given, str) else tuple(map(str, given))
+def _names(given: object) -> tuple[str, ...]:
+    """Each as text; what stands alone is one name, a text not its letters."""
+    return tuple(map(str, _several(given)))
+
+
+def _is_frame(given: object) -> bool:
+    """Whether it is a DataFrame; whoever has one has loaded pandas."""
+    import sys
+
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(given, pandas.DataFrame)
+
+
+def _a(given: object) -> str:
+    """A value in an error: None as itself, anything else by its type."""
+    return "None" if given is None else f"of the type {type(given).__name__}"
 
 
 def archive(
@@ -2163,7 +2220,7 @@ def archive(
         out: the zip file.
         images: also pack every SR image.
         baseline: test every method against this one.
-        database: where the studies' votes are, if not where their folders say.
+        database: where the votes of studies that are named are, if not where their folders say.
         allow_open: also pack a study that isn't closed.
         replace: write over an archive that is there already.
 
@@ -2180,11 +2237,17 @@ def archive(
 
     results: list[Path] = []
     studies: list[Path] = []
+    databases: dict[Path, str] = {}
     for source in _several(sources):
         if isinstance(source, Results):
             results += source.folders
         elif isinstance(source, Study):
+            databases[source.folder] = source.url
             studies.append(source.folder)
+        elif not isinstance(source, str | Path):
+            raise UsageError(
+                f"An archive can't hold {_a(source)}.", "Name folders of results and studies."
+            )
         elif packing.is_results(path := user_path(source)):
             results.append(path)
         else:
@@ -2196,13 +2259,23 @@ def archive(
         images=images,
         baseline=baseline,
         database=database,
+        databases=databases,
         allow_open=allow_open,
         replace=replace,
     )
 
 
-def _numbers(given: float | Sequence[float]) -> list[Any]:
-    return [given] if isinstance(given, int | float) else list(given)
+def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:
+    """One number or several, each above ``low``, or whole and at least ``low``."""
+    found = _several(given)
+    kind: Any = numbers.Integral if whole else numbers.Real
+    for one in found:
+        if not isinstance(one, kind) or not (low <= one if whole else low < one < math.inf):
+            wanted = f"whole numbers from {low}" if whole else f"numbers above {low}"
+            raise StatisticsError(f"{name} can't be {one!r}.", f"Give {wanted}.")
+    if not found:
+        raise StatisticsError(f"{name} is empty.", "Give one number or several.")
+    return [int(one) if whole else float(one) for one in found]
 
 
 def _counted(number: int, what: str) -> str:

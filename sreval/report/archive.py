@@ -47,6 +47,7 @@ def archive(
     images: bool = False,
     baseline: str | None = None,
     database: str | None = None,
+    databases: Mapping[Path, str] | None = None,
     allow_open: bool = False,
     replace: bool = False,
 ) -> Path:
@@ -57,6 +58,8 @@ def archive(
     commands, the methods paragraph; of a study the design, the list of its stimuli and anonymous
     votes; with ``images`` every SR image. A README says what each file is. No path of the machine,
     link, code, answer, time of day or pseudonym is in it. The same input gives the same bytes.
+    Votes are read from ``databases`` for the studies named there, else from ``database``, else from
+    where a study's folder says.
 
     Raises UsageError where there is nothing to pack, ``out`` is there already and not to be
     ``replace``d, or a study is not closed unless ``allow_open``; DataError for results that can't
@@ -71,7 +74,8 @@ def archive(
             f"{out} exists already.",
             "Name a new file." if out.is_dir() else "Name a new file, or add --replace.",
         )
-    data = [load(folder, database, allow_open=allow_open) for folder in studies]
+    own = databases or {}
+    data = [load(f, own.get(f, database), allow_open=allow_open) for f in studies]
     for one in data:
         if one.hidden:
             raise UsageError(
