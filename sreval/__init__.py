@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sreval.api import (
+        Dataset,
         Results,
         SrevalError,
         Study,
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
         archive,
         benchmark,
         compare,
+        datasets,
         downscale,
+        fetch,
         lpips,
         mos,
         power,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Dataset",
     "Results",
     "SrevalError",
     "Study",
@@ -40,7 +44,9 @@ __all__ = [
     "archive",
     "benchmark",
     "compare",
+    "datasets",
     "downscale",
+    "fetch",
     "lpips",
     "mos",
     "power",
