@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sreval.api import (
         Dataset,
+        Model,
         Results,
         SrevalError,
         Study,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         downscale,
         fetch,
         lpips,
+        models,
         mos,
         power,
         psnr,
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Dataset",
+    "Model",
     "Results",
     "SrevalError",
     "Study",
@@ -48,6 +51,7 @@ __all__ = [
     "downscale",
     "fetch",
     "lpips",
+    "models",
     "mos",
     "power",
     "psnr",

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dataset",
+    "Model",
     "Results",
     "SrevalError",
     "benchmark",
@@ -67,6 +68,7 @@ __all__ = [
     "downscale",
     "fetch",
     "lpips",
+    "models",
     "psnr",
     "read_results",
     "score",
@@ -923,6 +925,179 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"<Dataset {self.spec} x{self.scale}>"
+
+
+# Models
+
+
+def models() -> pd.DataFrame:
+    """Every model known by name, with and without weights.
+
+    Returns:
+        A row a model: ``name``, ``about``, ``network`` (a dict), ``parameters``, ``profiles`` (a
+        list), ``starts_from``, ``folder``, ``weights_sha256`` and ``updates`` of its weights (""
+        and None without), and ``problem``: "", or why it can't be read; its other columns are then
+        NaN.
+
+    Example:
+        >>> import sreval
+        >>> found = sreval.models().set_index("name")
+        >>> found.loc["srgan-vgg54", ["parameters", "starts_from"]].tolist()
+        [1549462, 'srresnet-mse']
+    """
+    import pandas as pd
+
+    from sreval.training.models import list_models
+
+    found, broken = list_models()
+    rows = [model.facts() | {"problem": ""} for model in found]
+    rows += [{"problem": str(error)} for error in broken]
+    return pd.DataFrame(rows, dtype=object)
+
+
+class Model:
+    """A model: its recipe, its weights where it has any, and its card.
+
+    ``name`` is one of ``models``, or the path of its folder. ``sreval.upscaler(name)`` enlarges
+    with it, ``sreval.train(name, ...)`` trains it.
+
+    Raises UsageError for an unknown model or an incomplete recipe, WeightsError for weights that
+    can't be read.
+
+    Example:
+        >>> import sreval
+        >>> model = sreval.Model("espcn")
+        >>> model.facts["parameters"], "smoke" in model.facts["profiles"]
+        (24752, True)
+        >>> print(model.card.splitlines()[0])
+        # espcn
+    """
+
+    def __init__(self, name: str | Path) -> None:
+        from sreval.training.models import get_model
+
+        self.given = _as_path(name) if isinstance(name, Path) else name
+        self._found = get_model(self.given)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._found.name
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._found.folder
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it is and holds: the columns of ``models``."""
+        return self._found.facts()
+
+    @property
+    def own(self) -> bool:
+        """Whether it lies in ./models or in SREVAL_HOME, so that its card can be written."""
+        from sreval.content import own_folders
+
+        return self._found.folder.parent in own_folders("models")
+
+    @property
+    def card(self) -> str:
+        """Its card, Markdown; of a model without weights, how to train it.
+
+        Raises UsageError where its weights have no card.
+        """
+        from sreval.training.publish import read_card
+
+        return read_card(self._found)
+
+    def write_card(self, run: Outcome | Path | str | None = None) -> Path:
+        """Write its card anew, and return the card's path.
+
+        ``run`` is the training run that made its weights: what ``train`` returned, or its folder.
+        Without one, what the weights don't say is kept from the card that they have.
+
+        Raises UsageError for another run and for a model that the package brings, TrainingError
+        for a folder that holds no run.
+        """
+        from sreval.training.publish import read_run, renew_card, rewrite_card
+
+        if run is None:
+            return renew_card(self._found)
+        return rewrite_card(read_run(_run_folder(run)), self._found)
+
+    def verify(self) -> str:
+        """Check recipe, weights and card in every respect.
+
+        Returns a line that says what is in order. Raises UsageError or WeightsError for the first
+        thing wrong.
+        """
+        from sreval.training.models import verify_model
+
+        model = verify_model(self.given)
+        unknown = "" if model.profile_recorded else "; its recipe was not recorded"
+        return f"{model.name}: in order, weights {model.sha256[:12]}{unknown}"
+
+    @classmethod
+    def publish(
+        cls, run: Outcome | Path | str, to: Path | str | None = None, *, replace: bool = False
+    ) -> Model:
+        """Put a run's weights (fp16), recipe and card into your models folder.
+
+        The card is scored on those of Set5, Set14 and BSD100 that are at hand.
+
+        Args:
+            run: what ``train`` returned, or the run's folder.
+            to: a models folder; by default ./models where it exists, then SREVAL_HOME/models.
+            replace: put these in the place of weights there already.
+
+        Returns:
+            The model.
+
+        Raises:
+            SrevalError: a UsageError, for a smoke run, and where weights lie already; a
+                TrainingError, for a folder that holds no run.
+        """
+        from sreval.settings import user_path
+        from sreval.training.publish import publish
+
+        folder = None if to is None else user_path(to)
+        return cls(publish(_run_folder(run), folder, replace))
+
+    @staticmethod
+    def training_figure(runs: Sequence[Outcome | Path | str] | Outcome | Path | str) -> Figure:
+        """Losses and validation scores of training over the updates.
+
+        Args:
+            runs: what ``train`` returned, or a run's folder. Several, of one recipe from different
+                seeds, are drawn as their mean and one standard deviation either side.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("training.pdf")`` writes it.
+
+        Raises:
+            DataError: for a folder that holds no run, and for runs of several recipes.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.training_figures import require_one_recipe, training_figure
+
+        folders = [_run_folder(run) for run in _several(runs)]
+        require_one_recipe(folders)
+        with mpl.rc_context():
+            return training_figure(folders)
+
+    def __repr__(self) -> str:
+        updates = self.facts["updates"]
+        weights = "no weights" if updates is None else f"weights of {updates:,} updates"
+        return f"<Model {self.name}: {weights}>"
+
+
+def _run_folder(run: Outcome | Path | str) -> Path:
+    """The folder of a training run."""
+    from sreval.settings import user_path
+
+    return user_path(run if isinstance(run, str | Path) else run.out)
 
 
 def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:

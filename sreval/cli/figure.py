@@ -169,9 +169,8 @@ def training(folders: tuple[Path, ...], out: Path) -> None:
 
     Several runs, of one recipe from different seeds, are drawn as their mean and spread.
     """
+    from sreval import api
     from sreval.report.style import save_figure
-    from sreval.report.training_figures import require_one_recipe, training_figure
 
-    require_one_recipe(folders)
-    save_figure(training_figure(folders), out)
+    save_figure(api.Model.training_figure(folders), out)
     click.echo(str(out))
