@@ -21,7 +21,7 @@ from sreval.errors import (
     listed,
     unknown_name,
 )
-from sreval.statistics.units import DEFAULT_UNIT, STUDIES
+from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sreval.images.resize import Border
     from sreval.metrics.protocol import Protocol
     from sreval.report.cells import Table
+    from sreval.report.choices import AnalysisName, FigureName
     from sreval.report.protocols import Conventions
     from sreval.report.sections import Request, Section
     from sreval.report.study_check import CheckedStudy
@@ -45,10 +46,11 @@ if TYPE_CHECKING:
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.site.rehearsal import Crowd
-    from sreval.statistics.comparison import Unit
+    from sreval.statistics.units import IntervalName, Unit
     from sreval.statistics.votes import Scale
     from sreval.store.database import Store
     from sreval.store.importing import Imported
+    from sreval.store.operators import OperatorRow, Role
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.training.run import Outcome
@@ -1231,22 +1233,6 @@ def _several(given: Any) -> list[Any]:
 
 # Votes and studies
 
-AnalysisName = Literal[
-    "mos",
-    "stimuli",
-    "compare",
-    "screening",
-    "recovery",
-    "reliability",
-    "retest",
-    "difference",
-    "metrics",
-]
-"""What `Votes.analyse` can do, in this order."""
-
-IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
-"""The intervals of a MOS, by what they speak about; docs/statistics.md compares them."""
-
 Adjustment = Literal["holm", "benjamini-hochberg", "none"]
 """How the p values of all comparisons on one data set are adjusted."""
 
@@ -1410,7 +1396,7 @@ class Votes:
         that is named alone raises its error instead.
 
         Args:
-            analyses: One name or several of `AnalysisName`; none: all but "stimuli".
+            analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
             unit: What varies in intervals and tests: "rater" claims that raters in general would
                 say so of these images, "image" that these raters would say so of images in
                 general. "pooled" takes votes as independent, which they are not.
@@ -1431,7 +1417,7 @@ class Votes:
                 analysis that was named.
         """
         from sreval.report.opinions import analyse
-        from sreval.report.sections import INTERVAL_OF, Request
+        from sreval.report.sections import Request
         from sreval.statistics.arrays import check_level
 
         check_level(level)
@@ -1455,6 +1441,50 @@ class Votes:
         names = (analyses,) if isinstance(analyses, str) else tuple(analyses)
         sections, not_done = analyse(self.frame, names, request)
         return Analysis(self, sections, not_done, (*self.notes, *said), request)
+
+    def figure(
+        self,
+        kind: FigureName,
+        *,
+        dataset: str | None = None,
+        unit: Unit = DEFAULT_UNIT,
+        results: object = None,
+        protocol: str | None = None,
+    ) -> Figure:
+        """Draw the votes.
+
+        Args:
+            kind: "scores" of every method, "ranks", "significance" of all differences, "raters",
+                "matrix" of all votes, "sos" (how far the votes on one image spread), "metrics"
+                against opinion.
+            dataset: needed where the votes are on several, but for "raters" and "metrics".
+            unit: what varies in intervals and tests; see `analyse`.
+            results: as in `analyse`; "metrics" needs them.
+            protocol: of the results; None: ledig2017 where it was run.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("scores.pdf")`` writes it.
+
+        Raises:
+            UsageError: an unknown name.
+            StatisticsError: votes that don't allow the figure.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.opinion_figures import opinion_figure
+        from sreval.report.sections import Request
+
+        if unit not in INTERVAL_OF:
+            raise unknown_name("unit", unit, INTERVAL_OF)
+        request = Request(
+            unit=unit,
+            interval=INTERVAL_OF[unit],
+            scale=self.scale,
+            better=self.better,
+            scores=_scores(results, protocol, None, lambda _: None),
+        )
+        with mpl.rc_context():
+            return opinion_figure(self.frame, kind, request, dataset)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -2271,6 +2301,45 @@ class Study:
         with self._store() as store:
             return privacy.purge(store, self.name, dt.datetime.now(dt.UTC).date())
 
+    # Operators of the site
+
+    def operators(self) -> list[OperatorRow]:
+        """The accounts for the pages under /operator: name, role, made, locked until, last seen.
+
+        An account holds for all studies of the database.
+        """
+        from sreval.store import operators
+
+        with self._store() as store:
+            return operators.listing(store)
+
+    def add_operator(self, name: str, role: Role, password: str) -> None:
+        """Make an account: an "owner" steers studies, a "viewer" looks.
+
+        Raises UsageError for a name that is taken or unfit, and for a password that is too short.
+        """
+        from sreval.store import operators
+
+        with self._store(create=True) as store:
+            operators.add(store, name, role, password)
+
+    def remove_operator(self, name: str) -> None:
+        """Delete an account and end its logins; the audit log keeps the name. Raises UsageError."""
+        from sreval.store import operators
+
+        with self._store() as store:
+            operators.remove(store, name)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Change an operator's password. The account's logins end, and it is unlocked.
+
+        Raises UsageError for an unknown name, and for a password that is too short.
+        """
+        from sreval.store import operators
+
+        with self._store() as store:
+            operators.set_password(store, name, password)
+
     # Results
 
     def votes(self, *, allow_open: bool | None = None) -> Votes:
@@ -2546,9 +2615,12 @@ def _scores(
     folders = _result_folders(results)
     if not folders:
         return None
-    from sreval.report.collect import collect, scored, select
+    from sreval.report.collect import scored, select
 
-    return scored(select(collect(folders, say), protocol, factor))
+    read = results if isinstance(results, Results) else read_results(folders)
+    for note in read.notes:
+        say(note)
+    return scored(select(read.frame, protocol, factor))
 
 
 __all__ += [
