@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sreval.api import (
         Analysis,
+        Dataset,
+        Model,
         Results,
         SrevalError,
         Study,
@@ -14,8 +16,11 @@ if TYPE_CHECKING:
         archive,
         benchmark,
         compare,
+        datasets,
         downscale,
+        fetch,
         lpips,
+        models,
         mos,
         power,
         psnr,
@@ -34,6 +39,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Analysis",
+    "Dataset",
+    "Model",
     "Results",
     "SrevalError",
     "Study",
@@ -42,8 +49,11 @@ __all__ = [
     "archive",
     "benchmark",
     "compare",
+    "datasets",
     "downscale",
+    "fetch",
     "lpips",
+    "models",
     "mos",
     "power",
     "psnr",

@@ -22,7 +22,7 @@ from sreval.errors import (
     listed,
     unknown_name,
 )
-from sreval.statistics.units import DEFAULT_UNIT, STUDIES
+from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from sreval.benchmarking.data import Checked, Downscaled
     from sreval.benchmarking.plan import Resolved
     from sreval.images.resize import Border
     from sreval.metrics.protocol import Protocol
     from sreval.report.cells import Table
+    from sreval.report.choices import AnalysisName, FigureName
     from sreval.report.protocols import Conventions
     from sreval.report.sections import Request, Section
     from sreval.report.study_check import CheckedStudy
@@ -45,10 +47,11 @@ if TYPE_CHECKING:
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.site.rehearsal import Crowd
-    from sreval.statistics.comparison import Unit
+    from sreval.statistics.units import IntervalName, Unit
     from sreval.statistics.votes import Scale
     from sreval.store.database import Store
     from sreval.store.importing import Imported
+    from sreval.store.operators import OperatorRow, Role
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.training.run import Outcome
@@ -59,11 +62,16 @@ if TYPE_CHECKING:
     Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 __all__ = [
+    "Dataset",
+    "Model",
     "Results",
     "SrevalError",
     "benchmark",
+    "datasets",
     "downscale",
+    "fetch",
     "lpips",
+    "models",
     "psnr",
     "read_results",
     "score",
@@ -800,6 +808,311 @@ def train(
     return run_training(request, ProgressLine(None if progress else io.StringIO()))
 
 
+# Data sets
+
+
+def datasets() -> pd.DataFrame:
+    """The data sets known by name, and which of them are at hand.
+
+    Returns:
+        A row a data set: ``name``, ``scales_known`` and ``scales_at_hand`` (lists; empty for a pool
+        of photographs), ``folder`` ("" where the set isn't at hand), ``about``, ``licence``.
+
+    Example:
+        >>> import sreval
+        >>> sreval.datasets()["name"].tolist()
+        ['Set5', 'Set14', 'BSD100', 'Urban100', 'BSDS300-train', 'demo']
+    """
+    import pandas as pd
+
+    from sreval.benchmarking.data import known_datasets
+
+    return pd.DataFrame(known_datasets())
+
+
+def fetch(
+    names: Sequence[str] | str,
+    *,
+    scales: Sequence[int] | int = 4,
+    to: Path | str | None = None,
+    mirror: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Fetch public data sets, and the weights of LPIPS's trunks and of VGG19.
+
+    Each file is verified by SHA-256. What is there already is not fetched again, and an interrupted
+    fetch goes on where it stopped.
+
+    Args:
+        names: any of ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``BSDS300-train``,
+            ``lpips-alex``, ``lpips-vgg``, ``vgg19``.
+        scales: of the data sets.
+        to: the folder for data sets; by default your own data folder. Weights have their own place.
+        mirror: the address of a copy of the public repository.
+        progress: whether to say on stderr what is fetched, and how far it is.
+
+    Returns:
+        The folder of the data sets.
+
+    Raises:
+        SrevalError: a ValueError, for an unknown name or scale; a DataError, for what can't be
+            fetched or written.
+
+    Example:
+        >>> import sreval
+        >>> folder = sreval.fetch(["Set5", "Set14"])  # doctest: +SKIP
+    """
+    from sreval.benchmarking import data
+    from sreval.settings import user_path
+
+    folder = None if to is None else user_path(to)
+    return data.fetch(_several(names), _several(scales), folder, mirror, progress)
+
+
+class Dataset:
+    """A data set at one scale. Making the object reads nothing.
+
+    Args:
+        spec: a known name, a folder of HR images, ``hr=FOLDER,lr=FOLDER``, or a TOML file; see
+            ``benchmark``.
+        scale: the upscaling factor, 2 to 16.
+
+    Example:
+        >>> import sreval
+        >>> sreval.Dataset("demo").check(progress=False).summary
+        '3 LR to be made, 2 LR to be made (HR cropped)'
+    """
+
+    def __init__(self, spec: str | Path, scale: int = 4) -> None:
+        self.spec = _as_path(spec) if isinstance(spec, Path) else spec
+        self.scale = scale
+
+    def check(self, *, progress: bool = True) -> Checked:
+        """Whether all is well: checksums where they are known, else that every image can be used.
+
+        ``progress``: whether to show a line of progress on stderr.
+
+        Returns a Checked: ``images``, a ``summary`` of how the LR images came about (MATLAB's
+        bicubic by which border rule, or another way), ``left_out`` and ``problems``; ``print`` it.
+        Raises a SrevalError for a data set that isn't there.
+        """
+        from sreval.benchmarking.data import check
+
+        return check(self.spec, self.scale, progress)
+
+    def downscale(
+        self,
+        out: Path | str,
+        *,
+        border: Border = "replicate",
+        crop: bool = False,
+        progress: bool = True,
+    ) -> Downscaled:
+        """Write the LR image of every image of a folder, as ``sreval.downscale`` makes it.
+
+        Args:
+            out: the folder for the LR images, PNGs of the same stems.
+            border: as in ``sreval.downscale``.
+            crop: first cut each image to multiples of the scale.
+            progress: whether to say on stderr what is left out, and how far it is.
+
+        Returns:
+            A Downscaled: ``folder``, how many were ``written``, and ``failed``, which says by file
+            name why an image was not.
+
+        Raises:
+            SrevalError: for a data set that is no folder of images, an invalid scale or border, and
+                a folder that can't be written or holds the images themselves.
+        """
+        from sreval.benchmarking.data import downscale_folder
+        from sreval.settings import user_path
+
+        return downscale_folder(
+            user_path(self.spec),
+            user_path(out),
+            self.scale,
+            border,
+            crop=crop,
+            progress=progress,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.spec} x{self.scale}>"
+
+
+# Models
+
+
+def models() -> pd.DataFrame:
+    """Every model known by name, with and without weights.
+
+    Returns:
+        A row a model: ``name``, ``about``, ``network`` (a dict), ``parameters``, ``profiles`` (a
+        list), ``starts_from``, ``folder``, ``weights_sha256`` and ``updates`` of its weights (""
+        and None without), and ``problem``: "", or why it can't be read; its other columns are then
+        NaN.
+
+    Example:
+        >>> import sreval
+        >>> found = sreval.models().set_index("name")
+        >>> found.loc["srgan-vgg54", ["parameters", "starts_from"]].tolist()
+        [1549462, 'srresnet-mse']
+    """
+    import pandas as pd
+
+    from sreval.training.models import list_models
+
+    found, broken = list_models()
+    rows = [model.facts() | {"problem": ""} for model in found]
+    rows += [{"problem": str(error)} for error in broken]
+    return pd.DataFrame(rows, dtype=object)
+
+
+class Model:
+    """A model: its recipe, its weights where it has any, and its card.
+
+    ``name`` is one of ``models``, or the path of its folder. ``sreval.upscaler(name)`` enlarges
+    with it, ``sreval.train(name, ...)`` trains it.
+
+    Raises UsageError for an unknown model or an incomplete recipe, WeightsError for weights that
+    can't be read.
+
+    Example:
+        >>> import sreval
+        >>> model = sreval.Model("espcn")
+        >>> model.facts["parameters"], "smoke" in model.facts["profiles"]
+        (24752, True)
+        >>> print(model.card.splitlines()[0])
+        # espcn
+    """
+
+    def __init__(self, name: str | Path) -> None:
+        from sreval.training.models import get_model
+
+        self.given = _as_path(name) if isinstance(name, Path) else name
+        self._found = get_model(self.given)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._found.name
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._found.folder
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it is and holds: the columns of ``models``."""
+        return self._found.facts()
+
+    @property
+    def own(self) -> bool:
+        """Whether it lies in ./models or in SREVAL_HOME, so that its card can be written."""
+        from sreval.content import own_folders
+
+        return self._found.folder.parent in own_folders("models")
+
+    @property
+    def card(self) -> str:
+        """Its card, Markdown; of a model without weights, how to train it.
+
+        Raises UsageError where its weights have no card.
+        """
+        from sreval.training.publish import read_card
+
+        return read_card(self._found)
+
+    def write_card(self, run: Outcome | Path | str | None = None) -> Path:
+        """Write its card anew, and return the card's path.
+
+        ``run`` is the training run that made its weights: what ``train`` returned, or its folder.
+        Without one, what the weights don't say is kept from the card that they have.
+
+        Raises UsageError for another run and for a model that the package brings, TrainingError
+        for a folder that holds no run.
+        """
+        from sreval.training.publish import read_run, renew_card, rewrite_card
+
+        if run is None:
+            return renew_card(self._found)
+        return rewrite_card(read_run(_run_folder(run)), self._found)
+
+    def verify(self) -> str:
+        """Check recipe, weights and card in every respect.
+
+        Returns a line that says what is in order. Raises UsageError or WeightsError for the first
+        thing wrong.
+        """
+        from sreval.training.models import verify_model
+
+        model = verify_model(self.given)
+        unknown = "" if model.profile_recorded else "; its recipe was not recorded"
+        return f"{model.name}: in order, weights {model.sha256[:12]}{unknown}"
+
+    @classmethod
+    def publish(
+        cls, run: Outcome | Path | str, to: Path | str | None = None, *, replace: bool = False
+    ) -> Model:
+        """Put a run's weights (fp16), recipe and card into your models folder.
+
+        The card is scored on those of Set5, Set14 and BSD100 that are at hand.
+
+        Args:
+            run: what ``train`` returned, or the run's folder.
+            to: a models folder; by default ./models where it exists, then SREVAL_HOME/models.
+            replace: put these in the place of weights there already.
+
+        Returns:
+            The model.
+
+        Raises:
+            SrevalError: a UsageError, for a smoke run, and where weights lie already; a
+                TrainingError, for a folder that holds no run.
+        """
+        from sreval.settings import user_path
+        from sreval.training.publish import publish
+
+        folder = None if to is None else user_path(to)
+        return cls(publish(_run_folder(run), folder, replace))
+
+    @staticmethod
+    def training_figure(runs: Sequence[Outcome | Path | str] | Outcome | Path | str) -> Figure:
+        """Losses and validation scores of training over the updates.
+
+        Args:
+            runs: what ``train`` returned, or a run's folder. Several, of one recipe from different
+                seeds, are drawn as their mean and one standard deviation either side.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("training.pdf")`` writes it.
+
+        Raises:
+            DataError: for a folder that holds no run, and for runs of several recipes.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.training_figures import require_one_recipe, training_figure
+
+        folders = [_run_folder(run) for run in _several(runs)]
+        require_one_recipe(folders)
+        with mpl.rc_context():
+            return training_figure(folders)
+
+    def __repr__(self) -> str:
+        updates = self.facts["updates"]
+        weights = "no weights" if updates is None else f"weights of {updates:,} updates"
+        return f"<Model {self.name}: {weights}>"
+
+
+def _run_folder(run: Outcome | Path | str) -> Path:
+    """The folder of a training run."""
+    from sreval.settings import user_path
+
+    return user_path(run if isinstance(run, str | Path) else run.out)
+
+
 def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
     """Methods as a plan's texts, and those of them that are objects, by their text."""
     if isinstance(methods, Mapping):
@@ -935,22 +1248,6 @@ def _several(given: Any) -> list[Any]:
 
 
 # Votes and studies
-
-AnalysisName = Literal[
-    "mos",
-    "stimuli",
-    "compare",
-    "screening",
-    "recovery",
-    "reliability",
-    "retest",
-    "difference",
-    "metrics",
-]
-"""What `Votes.analyse` can do, in this order."""
-
-IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
-"""The intervals of a MOS, by what they speak about; docs/statistics.md compares them."""
 
 Adjustment = Literal["holm", "benjamini-hochberg", "none"]
 """How the p values of all comparisons on one data set are adjusted."""
@@ -1135,7 +1432,7 @@ class Votes:
         that is named alone raises its error instead.
 
         Args:
-            analyses: One name or several of `AnalysisName`; none: all but "stimuli".
+            analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
             unit: What varies in intervals and tests: "rater" claims that raters in general would
                 say so of these images, "image" that these raters would say so of images in
                 general. "pooled" takes votes as independent, which they are not.
@@ -1156,7 +1453,7 @@ class Votes:
                 analysis that was named.
         """
         from sreval.report.opinions import analyse
-        from sreval.report.sections import INTERVAL_OF, Request
+        from sreval.report.sections import Request
         from sreval.statistics.arrays import check_level
 
         check_level(level)
@@ -1180,6 +1477,50 @@ class Votes:
         names = (analyses,) if isinstance(analyses, str) else tuple(analyses)
         sections, not_done = analyse(self.frame, names, request)
         return Analysis(self, sections, not_done, (*self.notes, *said), request)
+
+    def figure(
+        self,
+        kind: FigureName,
+        *,
+        dataset: str | None = None,
+        unit: Unit = DEFAULT_UNIT,
+        results: object = None,
+        protocol: str | None = None,
+    ) -> Figure:
+        """Draw the votes.
+
+        Args:
+            kind: "scores" of every method, "ranks", "significance" of all differences, "raters",
+                "matrix" of all votes, "sos" (how far the votes on one image spread), "metrics"
+                against opinion.
+            dataset: needed where the votes are on several, but for "raters" and "metrics".
+            unit: what varies in intervals and tests; see `analyse`.
+            results: as in `analyse`; "metrics" needs them.
+            protocol: of the results; None: ledig2017 where it was run.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("scores.pdf")`` writes it.
+
+        Raises:
+            UsageError: an unknown name.
+            StatisticsError: votes that don't allow the figure.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.opinion_figures import opinion_figure
+        from sreval.report.sections import Request
+
+        if unit not in INTERVAL_OF:
+            raise unknown_name("unit", unit, INTERVAL_OF)
+        request = Request(
+            unit=unit,
+            interval=INTERVAL_OF[unit],
+            scale=self.scale,
+            better=self.better,
+            scores=_scores(results, protocol, None, lambda _: None),
+        )
+        with mpl.rc_context():
+            return opinion_figure(self.frame, kind, request, dataset)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -2004,6 +2345,45 @@ class Study:
         with self._store() as store:
             return privacy.purge(store, self.name, dt.datetime.now(dt.UTC).date())
 
+    # Operators of the site
+
+    def operators(self) -> list[OperatorRow]:
+        """The accounts for the pages under /operator: name, role, made, locked until, last seen.
+
+        An account holds for all studies of the database.
+        """
+        from sreval.store import operators
+
+        with self._store() as store:
+            return operators.listing(store)
+
+    def add_operator(self, name: str, role: Role, password: str) -> None:
+        """Make an account: an "owner" steers studies, a "viewer" looks.
+
+        Raises UsageError for a name that is taken or unfit, and for a password that is too short.
+        """
+        from sreval.store import operators
+
+        with self._store(create=True) as store:
+            operators.add(store, name, role, password)
+
+    def remove_operator(self, name: str) -> None:
+        """Delete an account and end its logins; the audit log keeps the name. Raises UsageError."""
+        from sreval.store import operators
+
+        with self._store() as store:
+            operators.remove(store, name)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Change an operator's password. The account's logins end, and it is unlocked.
+
+        Raises UsageError for an unknown name, and for a password that is too short.
+        """
+        from sreval.store import operators
+
+        with self._store() as store:
+            operators.set_password(store, name, password)
+
     # Results
 
     def votes(self, *, allow_open: bool | None = None) -> Votes:
@@ -2308,9 +2688,12 @@ def _scores(
     folders = _result_folders(results)
     if not folders:
         return None
-    from sreval.report.collect import collect, scored, select
+    from sreval.report.collect import scored, select
 
-    return scored(select(collect(folders, say), protocol, factor))
+    read = results if isinstance(results, Results) else read_results(folders)
+    for note in read.notes:
+        say(note)
+    return scored(select(read.frame, protocol, factor))
 
 
 __all__ += [

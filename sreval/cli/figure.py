@@ -14,15 +14,13 @@ from sreval.cli.ratings import (
     WITHOUT,
     Form,
     better_options,
-    directions,
     form_options,
-    load_opinions,
-    load_scores,
+    load,
 )
 from sreval.report.choices import FIGURES
-from sreval.statistics.units import INTERVAL_OF
 
 if TYPE_CHECKING:
+    from sreval.report.choices import FigureName
     from sreval.statistics.units import Unit
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -133,7 +131,7 @@ def _draw(
 @OUT
 def opinions(
     ratings: Path,
-    kind: str,
+    kind: FigureName,
     dataset: str | None,
     unit: Unit,
     form: Form,
@@ -145,19 +143,15 @@ def opinions(
     out: Path,
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
-    from sreval.report.opinion_figures import opinion_figure
-    from sreval.report.sections import Request
+    from sreval import api
     from sreval.report.style import save_figure
 
-    read, better = load_opinions(ratings, form, without, directions(higher, lower))
-    request = Request(
-        unit=unit,
-        interval=INTERVAL_OF[unit],
-        scale=form.scale,
-        better=better,
-        scores=load_scores(folders, protocol),
-    )
-    save_figure(opinion_figure(read.table, kind, request, dataset), out)
+    votes = load(ratings, form, without, higher, lower)
+    results = api.read_results(folders) if folders else None
+    for note in results.notes if results else ():
+        warn(note)
+    drawn = votes.figure(kind, dataset=dataset, unit=unit, results=results, protocol=protocol)
+    save_figure(drawn, out)
     click.echo(str(out))
 
 
@@ -169,9 +163,8 @@ def training(folders: tuple[Path, ...], out: Path) -> None:
 
     Several runs, of one recipe from different seeds, are drawn as their mean and spread.
     """
+    from sreval import api
     from sreval.report.style import save_figure
-    from sreval.report.training_figures import require_one_recipe, training_figure
 
-    require_one_recipe(folders)
-    save_figure(training_figure(folders), out)
+    save_figure(api.Model.training_figure(folders), out)
     click.echo(str(out))

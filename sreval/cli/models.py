@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sreval import content
-from sreval.cli.output import columns, print_json
+from sreval import api
+from sreval.cli.output import columns, print_json, warn
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
-
-if TYPE_CHECKING:
-    from sreval.training.models import Model
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -23,52 +19,37 @@ def models() -> None:
     """List, show, verify and publish models."""
 
 
-def _facts(model: Model) -> dict[str, Any]:
-    provenance = model.provenance
-    return {
-        "name": model.name,
-        "about": model.recipe.about,
-        "network": model.recipe.network.model_dump(),
-        "parameters": model.parameters,
-        "profiles": list(model.profiles),
-        "starts_from": model.recipe.starts_from,
-        "folder": str(model.folder),
-        "weights_sha256": model.sha256,
-        "updates": provenance.step if provenance else None,
-    }
+def _listed() -> tuple[list[dict[str, Any]], int]:
+    """The models that can be read, and how many can't, which are named on stderr."""
+    found, broken = [], 0
+    for row in api.models().to_dict("records"):
+        if problem := row.pop("problem"):
+            warn(problem)
+            broken += 1
+        else:
+            found.append({str(key): value for key, value in row.items()})
+    return found, broken
 
 
 @models.command("list", epilog="Example: sreval models list --json")
 @AS_JSON
 def list_command(as_json: bool) -> None:
     """Every model known by name."""
-    from sreval.training.models import list_models
-
-    found, broken = list_models()
-    for error in broken:
-        click.echo(str(error), err=True)
+    found, broken = _listed()
     if as_json:
-        print_json([_facts(model) for model in found])
+        print_json(found)
     else:
-        _print_table(found)
+        click.echo(
+            columns([["name", "parameters", "weights", "profiles", "about"], *map(_row, found)])
+        )
     if broken:
         raise SystemExit(EXIT_PARTIAL)
 
 
-def _print_table(found: Sequence[Model]) -> None:
-    rows = [["name", "parameters", "weights", "profiles", "about"]]
-    for model in found:
-        weights = f"{model.provenance.step:,} updates" if model.provenance else "-"
-        rows.append(
-            [
-                model.name,
-                f"{model.parameters:,}",
-                weights,
-                " ".join(model.profiles),
-                model.recipe.about,
-            ]
-        )
-    click.echo(columns(rows))
+def _row(facts: dict[str, Any]) -> list[str]:
+    weights = "-" if facts["updates"] is None else f"{facts['updates']:,} updates"
+    profiles = " ".join(facts["profiles"])
+    return [facts["name"], f"{facts['parameters']:,}", weights, profiles, facts["about"]]
 
 
 @models.command(epilog="Example: sreval models show srgan-vgg54")
@@ -76,9 +57,7 @@ def _print_table(found: Sequence[Model]) -> None:
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """What one model is and holds."""
-    from sreval.training.models import get_model
-
-    facts = _facts(get_model(name))
+    facts = api.Model(name).facts
     if as_json:
         print_json(facts)
         return
@@ -89,25 +68,18 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Check recipes, weights and cards, of all models with weights where none is named."""
-    from sreval.training.models import list_models, verify_model
-
-    found, broken = ([], []) if names else list_models()
-    chosen = names or tuple(model.name for model in found if model.provenance)
-    if not chosen and not broken:
+    found, wrong = ([], 0) if names else _listed()
+    chosen = names or tuple(facts["name"] for facts in found if facts["updates"] is not None)
+    if not chosen and not wrong:
         raise UsageError(
             "No model has weights yet.", "Train one with `sreval train NAME --data PHOTOGRAPHS`."
         )
-    for error in broken:
-        click.echo(str(error), err=True)
-    wrong = len(broken)
     for name in chosen:
         try:
-            model = verify_model(name)
-            unknown = "" if model.profile_recorded else "; its recipe was not recorded"
-            click.echo(f"{model.name}: in order, weights {model.sha256[:12]}{unknown}")
+            click.echo(api.Model(name).verify())
         except SrevalError as error:
             wrong += 1
-            click.echo(str(error), err=True)
+            warn(str(error))
     if wrong:
         raise SystemExit(EXIT_FAILED)
 
@@ -128,47 +100,20 @@ def card(name: str | None, run: Path | None, renew: bool) -> None:
     """
     if renew == (name is not None) or (renew and run is not None):
         raise UsageError("Name one model, or give --all alone.", "See `sreval models card --help`.")
-    if renew:
-        _renew_cards()
-    elif name is not None:
-        _print_or_rewrite(name, run)
+    if name is None:
+        found, broken = _listed()
+        for model in (api.Model(facts["name"]) for facts in found):
+            if model.own:
+                click.echo(str(model.write_card()))
+        if broken:
+            raise SystemExit(EXIT_PARTIAL)
+    elif run is not None:
+        click.echo(str(api.Model(name).write_card(run)))
+    else:
+        click.echo(api.Model(name).card, nl=False)
 
 
-def _renew_cards() -> None:
-    from sreval.training.models import list_models
-    from sreval.training.publish import renew_card
-
-    found, broken = list_models()
-    for error in broken:
-        click.echo(str(error), err=True)
-    for model in found:
-        # those that the package brings are left as they are
-        if model.folder.parent in content.own_folders("models"):
-            click.echo(str(renew_card(model)))
-    if broken:
-        raise SystemExit(EXIT_PARTIAL)
-
-
-def _print_or_rewrite(name: str, run: Path | None) -> None:
-    from sreval.networks.weights import CARD
-    from sreval.training.cards import planned_card
-    from sreval.training.models import get_model
-    from sreval.training.publish import read_run, rewrite_card
-
-    model = get_model(name)
-    path = model.folder / CARD
-    if run is not None:
-        click.echo(str(rewrite_card(read_run(run), model)))
-        return
-    if model.provenance is None:
-        click.echo(planned_card(model), nl=False)
-        return
-    if not path.is_file():
-        raise UsageError(f"{name} has no card.", "A card comes with `sreval models publish RUN`.")
-    click.echo(path.read_text(encoding="utf-8"), nl=False)
-
-
-@models.command("publish", epilog="Example: sreval models publish runs/espcn-paper --to models")
+@models.command(epilog="Example: sreval models publish runs/espcn-paper --to models")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--to",
@@ -176,11 +121,9 @@ def _print_or_rewrite(name: str, run: Path | None) -> None:
     help="A models folder; default ./models, then SREVAL_HOME/models.",
 )
 @click.option("--replace", is_flag=True, help="Put these in the place of weights there already.")
-def publish_command(run: Path, to: Path | None, replace: bool) -> None:
+def publish(run: Path, to: Path | None, replace: bool) -> None:
     """Put a run's weights (fp16), recipe and card into your models folder.
 
     The card is scored on those of Set5, Set14 and BSD100 that are at hand.
     """
-    from sreval.training.publish import publish
-
-    click.echo(str(publish(run, to, replace)))
+    click.echo(str(api.Model.publish(run, to, replace=replace).folder))

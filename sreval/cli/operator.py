@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from sreval.cli.output import columns, print_json
 from sreval.errors import UsageError
 
 if TYPE_CHECKING:
-    from sreval.store.database import Store
     from sreval.store.operators import OperatorRow, Role
 
 Command = Callable[..., Any]
@@ -52,10 +50,7 @@ def operator() -> None:
 @_FROM_STDIN
 def add(name: str, role: Role, study: str, database: str | None, password_stdin: bool) -> None:
     """Make an account; its password is asked for twice."""
-    from sreval.store import operators
-
-    with _opened(study, database, create=True) as store:
-        operators.add(store, name, role, _password(password_stdin))
+    Study(study, database).add_operator(name, role, _password(password_stdin))
     click.echo(f"{name} can log in as {role}, under /operator of the site.")
 
 
@@ -64,17 +59,14 @@ def add(name: str, role: Role, study: str, database: str | None, password_stdin:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def list_command(study: str, database: str | None, as_json: bool) -> None:
     """Who has an account, and whether it is locked."""
-    from sreval.store import operators
-
-    with _opened(study, database) as store:
-        found = operators.listing(store)
-        now = store.clock()
+    found = Study(study, database).operators()
     if as_json:
         print_json([_plain(row) for row in found])
         return
     if not found:
         click.echo("Nobody. Make an account: sreval operator add", err=True)
         return
+    now = dt.datetime.now(dt.UTC)
     rows = [
         [row.name, row.role, f"{row.created_at:%Y-%m-%d}", _minute(row.seen_at), _lock(row, now)]
         for row in found
@@ -101,10 +93,7 @@ def _lock(row: OperatorRow, now: dt.datetime) -> str:
 @_of_study
 def remove(name: str, study: str, database: str | None) -> None:
     """Delete an account and end its logins; the audit log keeps the name."""
-    from sreval.store import operators
-
-    with _opened(study, database) as store:
-        operators.remove(store, name)
+    Study(study, database).remove_operator(name)
     click.echo(f"{name} can't log in any more.")
 
 
@@ -114,10 +103,7 @@ def remove(name: str, study: str, database: str | None) -> None:
 @_FROM_STDIN
 def password(name: str, study: str, database: str | None, password_stdin: bool) -> None:
     """Change a password. The account's logins end, and it is unlocked."""
-    from sreval.store import operators
-
-    with _opened(study, database) as store:
-        operators.set_password(store, name, _password(password_stdin))
+    Study(study, database).set_password(name, _password(password_stdin))
     click.echo(f"The password of {name} is changed; who was logged in so must log in again.")
 
 
@@ -132,14 +118,3 @@ def _password(from_stdin: bool) -> str:
     prompt = f"Password, {operators.SHORTEST} characters or more"
     asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt="Again", err=True)
     return asked
-
-
-@contextmanager
-def _opened(study: str, database: str | None, *, create: bool = False) -> Iterator[Store]:
-    from sreval.store.database import open_store
-
-    store = open_store(Study(study, database).url, create=create)
-    try:
-        yield store
-    finally:
-        store.dispose()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
-from sreval.api import Adjustment, AnalysisName, IntervalName
 from sreval.cli.output import print_json, warn
 from sreval.cli.ratings import (
     ADJUSTMENT,
@@ -20,9 +19,13 @@ from sreval.cli.ratings import (
     load,
 )
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
+from sreval.report.choices import ANALYSES
+from sreval.statistics.units import INTERVALS
 
 if TYPE_CHECKING:
-    from sreval.statistics.comparison import Unit
+    from sreval.api import Adjustment
+    from sreval.report.choices import AnalysisName
+    from sreval.statistics.units import IntervalName, Unit
 
 
 @click.command(
@@ -33,13 +36,13 @@ if TYPE_CHECKING:
     "--analyse",
     "names",
     multiple=True,
-    type=click.Choice(get_args(AnalysisName)),
+    type=click.Choice(ANALYSES),
     help="May be repeated; default: all but stimuli that the votes allow.",
 )
 @UNIT
 @click.option(
     "--interval",
-    type=click.Choice(get_args(IntervalName)),
+    type=click.Choice(INTERVALS),
     help="Interval of the MOS; default: that of the unit.",
 )
 @click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)

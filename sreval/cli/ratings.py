@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,9 +15,6 @@ from sreval.cli.output import warn
 from sreval.statistics.units import DEFAULT_UNIT
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from sreval.statistics.reading import Reading
     from sreval.statistics.votes import Scale
 
 RATINGS = click.argument("ratings", type=click.Path(path_type=Path))
@@ -113,13 +110,6 @@ def better_options(command: Callable[..., None]) -> Callable[..., None]:
     return _HIGHER(_LOWER(command))
 
 
-def directions(higher: Sequence[str], lower: Sequence[str]) -> dict[str, bool]:
-    """Of each named metric whether higher is better. Raises UsageError for one named both ways."""
-    from sreval.statistics.heads import directions
-
-    return directions(higher, lower)
-
-
 def _truth(choice: str | None) -> bool | None:
     return None if choice is None else choice == "yes"
 
@@ -146,23 +136,3 @@ def load(
     for note in votes.notes:
         warn(note)
     return votes
-
-
-def load_opinions(
-    path: Path, form: Form, without: Sequence[str], better: Mapping[str, bool]
-) -> tuple[Reading, Mapping[str, bool]]:
-    """The checked votes of a file, or its table of means with ``better``, its named metrics."""
-    from sreval.statistics.reading import Reading
-
-    higher = [name for name, rises in better.items() if rises]
-    votes = load(path, form, without, higher, [name for name in better if name not in higher])
-    return Reading(votes.frame, votes.notes), votes.better
-
-
-def load_scores(
-    folders: Sequence[Path], protocol: str | None, scale: int | None = None
-) -> pd.DataFrame | None:
-    """The benchmark's scores of one protocol and scale, None without folders."""
-    from sreval.report.collect import collect, scored, select
-
-    return scored(select(collect(folders, warn), protocol, scale)) if folders else None

@@ -6,7 +6,6 @@ from typing import Any
 
 from sreval.report import paper
 from sreval.report.cells import Table
-from sreval.report.choices import FORMATS as FORMATS
 from sreval.report.latex import to_latex
 from sreval.report.pages import render_page
 from sreval.report.printing import Printed, PrintedRow, pad_right, printed_rows
@@ -14,7 +13,7 @@ from sreval.report.records import to_csv, to_json
 
 
 def render(table: Table, form: str, *, colour: bool = False) -> str:
-    """The table in one of FORMATS; ``colour`` lets text use bold and underline."""
+    """The table in one of ``choices.FORMATS``; ``colour`` lets text use bold and underline."""
     if form == "text":
         return to_text(table, colour)
     return {

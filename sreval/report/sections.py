@@ -19,8 +19,7 @@ from sreval.statistics.intervals import LEAST_UNITS
 from sreval.statistics.opinion import mos_table
 from sreval.statistics.reading import is_means
 from sreval.statistics.rules import Rule
-from sreval.statistics.units import DEFAULT_UNIT, Unit
-from sreval.statistics.units import INTERVAL_OF as INTERVAL_OF
+from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."

@@ -23,8 +23,7 @@ from sreval.errors import StatisticsError, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.intervals import Interval, on_scale, student_mean
 from sreval.statistics.multiplicity import Verdict, judge, letters
-from sreval.statistics.units import DEFAULT_UNIT
-from sreval.statistics.units import Unit as Unit
+from sreval.statistics.units import DEFAULT_UNIT, Unit
 from sreval.statistics.votes import ACR, Scale, opinions
 from sreval.statistics.wilcoxon import SignedRank, Zeros, least_exact_p, signed_rank
 

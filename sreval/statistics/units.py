@@ -17,10 +17,11 @@ Over images no test on few images can be significant, whatever their votes: five
 0.0625.
 """
 
-INTERVALS = ("raters", "images", "pooled", "crowdmos", "bootstrap")
-"""The names of ``opinion.INTERVALS``."""
+IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
+INTERVALS: tuple[IntervalName, ...] = get_args(IntervalName)
+"""The names of ``opinion.INTERVALS``; docs/statistics.md compares them."""
 
-INTERVAL_OF: dict[Unit, str] = {"rater": "raters", "image": "images", "pooled": "pooled"}
+INTERVAL_OF: dict[Unit, IntervalName] = {"rater": "raters", "image": "images", "pooled": "pooled"}
 """The interval of a MOS that makes the claim of a unit."""
 
 STUDIES: Final = 500

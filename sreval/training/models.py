@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,6 +42,20 @@ class Model:
         """Trainable numbers of the recipe's network."""
         with torch.device("meta"):
             return parameter_count(self.recipe.network.build())
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to say of it: name, about, network, parameters, weights and where from."""
+        return {
+            "name": self.name,
+            "about": self.recipe.about,
+            "network": self.recipe.network.model_dump(),
+            "parameters": self.parameters,
+            "profiles": list(self.profiles),
+            "starts_from": self.recipe.starts_from,
+            "folder": str(self.folder),
+            "weights_sha256": self.sha256,
+            "updates": self.provenance.step if self.provenance else None,
+        }
 
     @property
     def profile_recorded(self) -> bool:

@@ -112,6 +112,21 @@ def _put(unfinished: Path, target: Path) -> None:
         raise write_error(target, error) from error
 
 
+def read_card(model: Model) -> str:
+    """A model's card; without weights, what its recipe says. Raises UsageError where it has none.
+
+    The card of weights is not made here, for only their run knows all of it.
+    """
+    if model.provenance is None:
+        return planned_card(model)
+    path = model.folder / CARD
+    if not path.is_file():
+        raise UsageError(
+            f"{model.name} has no card.", "A card comes with `sreval models publish RUN`."
+        )
+    return path.read_text(encoding="utf-8")
+
+
 def write_card(run: FinishedRun, target: Path) -> Path:
     """Score the published weights in `target` and write their card again; its path."""
     weights = target / WEIGHTS

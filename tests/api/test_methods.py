@@ -53,7 +53,7 @@ REFUSED = {
     "16 bits": (lambda a: untyped.upscaler("lanczos")(a.astype(np.uint16)), "takes 8 bits"),
     "hr": (lambda a: untyped.upscaler("hr")(a), "can't enlarge"),
     "a name": (lambda a: untyped.upscaler("bicubik"), "Did you mean 'bicubic'"),
-    "a scale": (lambda a: untyped.upscaler("bicubic", scale=17), "17 is no scale"),
+    "a scale": (lambda a: untyped.upscaler("bicubic", scale=17), "17 isn't a valid scale"),
     "a precision": (lambda a: untyped.upscaler("bicubic", precision="fp8"), "precision 'fp8'"),
     "a crash": (lambda a: untyped.upscaler(lambda lr: 1 / 0)(a), "ZeroDivisionError"),
 }

@@ -234,6 +234,22 @@ def test_the_site_is_checked_without_serving(small: api.Study) -> None:
     assert found["stimuli"]
 
 
+def test_operators_come_and_go(small: api.Study, here: Path) -> None:
+    small.add_operator("ada", "owner", "correct horse battery")
+    small.add_operator("bob", "viewer", "correct horse battery")
+    assert [(row.name, row.role) for row in small.operators()] == [
+        ("ada", "owner"),
+        ("bob", "viewer"),
+    ]
+    with pytest.raises(UsageError, match="12 to 1000 characters, not 5"):
+        small.set_password("bob", "short")
+    small.set_password("bob", "another good password")
+    small.remove_operator("ada")
+    assert [row.name for row in small.operators()] == ["bob"]
+    with pytest.raises(ValueError, match="There is an operator 'bob' already"):
+        small.add_operator("bob", "owner", "correct horse battery")
+
+
 # The documentation, and what it costs
 
 

@@ -20,10 +20,8 @@ import scipy.stats
 import sreval
 from sreval import api
 from sreval.errors import DataError, SrevalError, StatisticsError, UsageError
-from sreval.report.opinions import ANALYSES
 from sreval.statistics.arrays import Floats
 from sreval.statistics.multiplicity import ADJUSTMENTS
-from sreval.statistics.opinion import INTERVALS
 from tests.statistics.builders import random_votes, votes_table
 from tests.statistics.conftest import expected, nflx, ratings_folder
 
@@ -66,7 +64,7 @@ def test_a_frame_is_read_as_the_file_that_it_could_be_written_to(tmp_path: Path)
     pd.testing.assert_frame_equal(by_file.frame, by_frame.frame)
     said = [note.removeprefix(f"{path}: ") for note in by_file.notes]
     assert said == [note.removeprefix("the DataFrame: ") for note in by_frame.notes]
-    assert said == ["further columns are left alone: note."]
+    assert said == ["further columns are ignored: note."]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +127,8 @@ def test_numbered_names_stay_whole_numbers() -> None:
         (pd.concat([TYPED, TYPED[:1]]), {}, StatisticsError, "a second vote on one stimulus"),
         (pd.concat([TYPED], axis=1, keys=["x"]), {}, DataError, "has columns of 2 levels"),
         (TYPED, {"header": True}, UsageError, "A DataFrame has columns"),
-        (TYPED, {"labels": True}, UsageError, "is no matrix of scores"),
-        (TYPED, {"scale": "5..1"}, UsageError, "no ends in order"),
+        (TYPED, {"labels": True}, UsageError, "isn't a matrix of scores"),
+        (TYPED, {"scale": "5..1"}, UsageError, "doesn't run from low to high"),
         (TYPED, {"without": "bub"}, UsageError, "Unknown rater 'bub'. Did you mean 'bob'?"),
         (TYPED, {"higher_is_better": ["vmaf"]}, UsageError, "The DataFrame holds votes"),
     ],
@@ -345,10 +343,23 @@ def test_the_command_prints_the_librarys_figures(sreval: Sreval, tmp_path: Path)
         assert json.loads(frame.to_json(orient="records", double_precision=15)) == rows
 
 
-def test_the_names_that_a_command_offers_are_those_that_are_known() -> None:
-    assert get_args(api.AnalysisName) == tuple(ANALYSES)
-    assert get_args(api.IntervalName) == tuple(INTERVALS)
+def test_the_adjustments_that_a_command_offers_are_those_that_are_known() -> None:
     assert get_args(api.Adjustment) == tuple(ADJUSTMENTS)
+
+
+def test_votes_are_drawn_by_their_own_means() -> None:
+    votes = api.read_votes(random_votes(seed=5))
+    means = votes.frame.groupby("method")["score"].mean()
+    axes = votes.figure("scores").axes[0]
+    assert {label.get_text() for label in axes.get_yticklabels()} == set(means.index)
+    printed = " ".join(text.get_text() for text in axes.texts)
+    assert all(f"{mean:.2f}  (" in printed for mean in means)
+    with pytest.raises(ValueError, match="kind of figure 'rank'"):
+        votes.figure("rank")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unit 'raters'"):
+        votes.figure("ranks", unit="raters")  # type: ignore[arg-type]
+    with pytest.raises(SrevalError):
+        votes.figure("metrics")
 
 
 def test_power_is_one_tidy_frame_with_the_raters_needed(sreval: Sreval) -> None:

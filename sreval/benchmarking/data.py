@@ -1,0 +1,258 @@
+"""What is done with data sets beside scoring on them: list, fetch, check, downscale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from sreval import settings
+from sreval.benchmarking.pairs import read_pair
+from sreval.errors import ImageError, SrevalError, UsageError, unknown_name
+from sreval.files import write_error
+from sreval.images import fetch as fetching
+from sreval.images.datasets import Dataset, Item, by_stem, open_dataset, published
+from sreval.images.folders import left_out, left_out_note
+from sreval.images.io import read_image, write_png
+from sreval.images.known import KNOWN, best_copy, files_at, known_name, locate
+from sreval.images.resize import BORDERS, Border, crop_to_multiple, downscale, require_scale
+from sreval.progress import progress_line
+
+TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
+FETCHABLE = (*(name for name in KNOWN if name != "demo"), *TRUNKS)
+
+
+def known_datasets() -> list[dict[str, Any]]:
+    """The data sets known by name, and where each lies.
+
+    Keys: name, scales_known, scales_at_hand, folder ("" where it isn't at hand), about, licence.
+    """
+    rows = []
+    for known in KNOWN.values():
+        here = {scale: _where(known.name, scale) for scale in known.scales or (0,)}
+        folders = [folder for folder in here.values() if folder]
+        rows.append(
+            {
+                "name": known.name,
+                "scales_known": list(known.scales),
+                "scales_at_hand": [scale for scale in known.scales if here[scale]],
+                "folder": folders[0] if folders else "",
+                "about": known.about,
+                "licence": known.licence,
+            }
+        )
+    return rows
+
+
+def _where(name: str, scale: int) -> str:
+    """The folder that holds a whole set, or ""."""
+    return "scikit-image" if name == "demo" else str(locate(name, scale) or "")
+
+
+def fetch(
+    names: Sequence[str],
+    scales: Sequence[int] = (4,),
+    to: Path | None = None,
+    mirror: str | None = None,
+    progress: bool = False,
+) -> Path:
+    """Fetch data sets into ``to`` (None: the user's data folder), and networks' weights; ``to``.
+
+    ``names`` are of FETCHABLE, in any case. ``progress``: whether to say on stderr what is fetched
+    and how far it is. Raises UsageError for an unknown name or scale, DataError for what can't be
+    fetched.
+    """
+    by_case = {name.lower(): name for name in FETCHABLE}
+    for name in names:
+        if name.lower() not in by_case:
+            raise unknown_name("data set", name, FETCHABLE)
+    folder = to or settings.user_data_dir()
+    for name in (by_case[name.lower()] for name in names):
+        if name == "vgg19":
+            _fetch_vgg19(progress)
+        elif name in TRUNKS:
+            _fetch_trunk(name, progress)
+        else:
+            _fetch_set(name, scales, folder, mirror, progress)
+    return folder
+
+
+def _fetch_set(
+    name: str, scales: Sequence[int], folder: Path, mirror: str | None, progress: bool
+) -> None:
+    files = list(dict.fromkeys(file for scale in scales for file in files_at(name, scale)))
+    total = sum(file.size for file in files)
+    home = mirror or (fetching.BSDS500 if name == "BSDS300-train" else fetching.SELFEXSR)
+    _say(
+        f"{name}: {len(files)} files, {total / 1e6:.0f} MB, from {home} "
+        f"(licence: {KNOWN[name].licence})",
+        progress,
+    )
+    with _counted(total, name, "B", progress) as update:
+        brought = fetching.fetch(files, folder, mirror, lambda file: update(file.size))
+    _say(f"{name}: {brought} fetched, {len(files) - brought} were there.", progress)
+
+
+def _fetch_trunk(name: str, progress: bool) -> None:
+    from sreval.metrics import lpips
+
+    net: lpips.Net = "vgg" if name == "lpips-vgg" else "alex"
+    try:
+        file = lpips.trunk_file(net)
+    except SrevalError:
+        trunk = lpips.TRUNKS[net]
+        _say(
+            f"{name}: torchvision downloads {trunk.torchvision_file}, {trunk.megabytes} MB",
+            progress,
+        )
+        _say(f"{name}: {lpips.download_trunk(net)}", progress)
+    else:
+        lpips.load_model(net)  # a damaged file is not there
+        _say(f"{name}: already at {file}", progress)
+
+
+def _fetch_vgg19(progress: bool) -> None:
+    from sreval.networks.vgg import fetch_torchvision_vgg
+
+    _say("vgg19: torchvision downloads its VGG19, 548 MB", progress)
+    _say(f"vgg19: {fetch_torchvision_vgg()}", progress)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of a data set found; ``print`` shows it as ``sreval data check`` does.
+
+    ``summary`` says how the LR images came about, ``left_out`` names images of a kind that isn't
+    read, ``problems`` is empty where everything is in order.
+    """
+
+    dataset: str
+    images: int
+    summary: str
+    left_out: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.dataset}: {self.images} images, {self.summary}"]
+        lines += [f"  {left_out_note(self.left_out)}"] * bool(self.left_out)
+        return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
+
+
+def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
+    """Checksums where they are known, else whether every image can be used.
+
+    ``spec`` is as in ``open_dataset``, whose errors it raises; DataError for a public set of which
+    no file is at hand.
+    """
+    known = known_name(spec)
+    wrong: list[str] = []
+    kinds: list[str] = []
+    hashes = ""
+    if known is None or known == "demo":
+        dataset = open_dataset(spec, scale)
+    else:
+        copy = best_copy(known, scale)
+        dataset = published(known, scale, copy.folder)
+        wrong = copy.faults()
+        right = len(copy.files) - len(wrong)
+        hashes = f"; {right} of {len(copy.files)} files have the published SHA-256"
+    with _counted(len(dataset.items), f"checking {dataset.name}", "image", progress) as update:
+        for item in dataset.items:
+            try:
+                kinds.append(_origin(dataset, item))
+            except ImageError as error:
+                if known is None:
+                    wrong.append(str(error))
+            update(1)
+    summary = ", ".join(f"{kinds.count(kind)} LR {kind}" for kind in dict.fromkeys(kinds))
+    return Checked(
+        dataset.name,
+        len(dataset.items),
+        (summary or "none usable") + hashes,
+        dataset.left_out,
+        tuple(wrong),
+    )
+
+
+def _origin(dataset: Dataset, item: Item) -> str:
+    """How the LR image comes about. Raises ImageError for a pair that can't be used."""
+    pair = read_pair(dataset, item)
+    cropped = " (HR cropped)" if pair.cropped else ""
+    if item.lr is None:
+        return f"to be made{cropped}"
+    for border in BORDERS:
+        if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
+            return f"MATLAB bicubic, {border} border{cropped}"
+    return f"made in another way{cropped}"
+
+
+@dataclass(frozen=True)
+class Downscaled:
+    """The LR images of a folder: where they are, how many, and by file name why one is missing."""
+
+    folder: Path
+    written: int
+    failed: Mapping[str, str]
+
+
+def downscale_folder(
+    source: Path,
+    target: Path,
+    scale: int = 4,
+    border: Border = "replicate",
+    *,
+    crop: bool = False,
+    progress: bool = False,
+) -> Downscaled:
+    """Write the LR image of every image in ``source`` to ``target``, as PNG of the same stem.
+
+    ``crop``: first cut each to multiples of the scale. An image that can't be used stops none of
+    the others. Raises UsageError for one folder given as both, an invalid scale or border,
+    ImageError or DataError for a folder that can't be read or written.
+    """
+    require_scale(scale)
+    if border not in BORDERS:
+        raise unknown_name("border", border, BORDERS)
+    if target.resolve() == source.resolve():
+        raise UsageError(
+            f"{target} holds the images themselves; they would be overwritten.",
+            "Name another folder.",
+        )
+    images = by_stem(source)
+    if others := left_out(source):
+        _say(f"{source}: {left_out_note(others)}", progress)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(target, error) from None
+    failed = {}
+    with _counted(len(images), "downscaling", "image", progress) as update:
+        for stem, path in images.items():
+            try:
+                image = read_image(path)
+                image = crop_to_multiple(image, scale) if crop else image
+                write_png(target / f"{stem}.png", downscale(image, scale, border))
+            except ImageError as error:
+                failed[path.name] = str(error)
+            update(1)
+    return Downscaled(target, len(images) - len(failed), failed)
+
+
+def _say(text: str, aloud: bool) -> None:
+    if aloud:
+        click.echo(text, err=True)
+
+
+@contextmanager
+def _counted(total: int, what: str, unit: str, shown: bool) -> Iterator[Callable[[int], object]]:
+    """What is to be told how many more are done; it shows them on stderr."""
+    if not shown:
+        yield lambda _: None
+        return
+    with progress_line(total, what, unit) as line:
+        yield line.update
