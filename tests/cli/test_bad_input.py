@@ -331,7 +331,9 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
         "side3.png is 3x3 pixels, smaller than one LR pixel. Use images of at least 4x4" in failed
     )
     rows = {(row["image"], row["metric"]): row for row in read_frame(out).to_dict("records")}
-    assert rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 on each side."
+    assert (
+        rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 on each side."
+    )
     assert rows["side16", "ssim"]["note"] == "8x8 pixels are smaller than SSIM's window of 11x11."
     assert rows["side16", "psnr"]["value"] > 0
     assert "1 values under matlab are missing: 8x8 pixels are smaller than SSIM's" in ran.err

@@ -206,4 +206,6 @@ def test_through_the_command_line(
     made.to_csv(tmp_path / "votes.csv", index=False)
     ran = sreval("table", demo_run, "--ratings", tmp_path / "votes.csv")
     assert ran.code == 1
-    assert ran.err.startswith("Error: The ratings are on the data set Set5, which the results don't have")
+    assert ran.err.startswith(
+        "Error: The ratings are on the data set Set5, which the results don't have"
+    )
