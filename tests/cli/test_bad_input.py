@@ -334,7 +334,9 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
         "side3.png is 3x3 pixels, smaller than one LR pixel. Use images of at least 4x4" in failed
     )
     rows = {(row["image"], row["metric"]): row for row in read_frame(out).to_dict("records")}
-    assert rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 a side."
+    assert (
+        rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 on each side."
+    )
     assert rows["side16", "ssim"]["note"] == "8x8 pixels are smaller than SSIM's window of 11x11."
     assert rows["side16", "psnr"]["value"] > 0
     assert "1 values under matlab are missing: 8x8 pixels are smaller than SSIM's" in ran.err
@@ -423,14 +425,14 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("nan", "returned NaN or infinite values for photos/cat. Mend the function"),
+        ("nan", "returned NaN or infinite values for photos/cat. Fix the function"),
         ("small", "returned shape (24, 30, 3) for photos/cat, not (96, 120, 3). Return"),
         (
             "integers",
             "returned int64 of 1..197 for photos/cat, whose LR image holds 1..197. Return",
         ),
-        ("raises", "failed on photos/cat: RuntimeError: out of memory. Mend the function"),
-        ("leaves", "failed on photos/cat: SystemExit: done. Mend the function"),
+        ("raises", "failed on photos/cat: RuntimeError: out of memory. Fix the function"),
+        ("leaves", "failed on photos/cat: SystemExit: done. Fix the function"),
     ],
 )
 def test_what_a_function_does_wrong_is_said(
@@ -643,7 +645,7 @@ def test_downscaling_goes_on_after_a_bad_image(sreval: Sreval, photos: Path, out
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('method = ["nearest"]\ndatasets = ["demo"]', "unknown key 'method'. Remove it or mend"),
+        ('method = ["nearest"]\ndatasets = ["demo"]', "unknown key 'method'. Remove it or fix"),
         (
             'methods = ["nearest"]\ndatasets = ["demo"]\ncrop = 4',
             "unknown key 'crop'. Remove it or fix its spelling.",

@@ -152,7 +152,7 @@ def test_the_papers_row_stands_below_ours(frame: pd.DataFrame, votes: pd.DataFra
     ("change", "message"),
     [
         ({"method": {"b": "B"}}, "on the method B, which the results don't have; they hold a, b"),
-        ({"dataset": {"Set5": "set5"}}, "on the data set set5, which the results lack"),
+        ({"dataset": {"Set5": "set5"}}, "on the data set set5, which the results don't have"),
         ({"image": {"img_000": "baby"}}, "the results lack 1, baby; the ratings lack 1, img_000"),
     ],
 )
@@ -206,4 +206,6 @@ def test_through_the_command_line(
     made.to_csv(tmp_path / "votes.csv", index=False)
     ran = sreval("table", demo_run, "--ratings", tmp_path / "votes.csv")
     assert ran.code == 1
-    assert ran.err.startswith("Error: The ratings are on the data set Set5, which the results lack")
+    assert ran.err.startswith(
+        "Error: The ratings are on the data set Set5, which the results don't have"
+    )

@@ -243,7 +243,7 @@ def test_open_and_kiosk_links_keep_their_quota(desk: Desk) -> None:
         ({"kind": "open", "count": "2"}, "one at a time"),
         ({"kind": "open", "quota": "x"}, "The quota is a number"),
         ({"expires": "31.1.2999"}, "a date like"),
-        ({"expires": "2020-01-01"}, "is over"),
+        ({"expires": "2020-01-01"}, "has passed"),
         ({"label": "x" * 2001}, "at most 2000"),
     ],
 )

@@ -99,7 +99,7 @@ def test_items_are_counted_by_kind_and_votes_by_stimulus() -> None:
     assert made.exposures == (2, 3)
     assert made.notes[0] == (
         "7 raters give some stimuli 3 votes and others 2; a multiple of 13 raters would give "
-        "all alike."
+        "every stimulus the same number."
     )
 
 

@@ -139,7 +139,7 @@ def test_half_a_set_counts_as_absent_and_is_named(
     (tested / "LR_x4" / "img_001.png").unlink()
     ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
-    assert f"Set5 (not whole, {tested / 'LR_x4' / 'img_001.png'} is missing)" in ran.err
+    assert f"Set5 (incomplete: {tested / 'LR_x4' / 'img_001.png'} is missing)" in ran.err
 
 
 def test_empty_folders_of_a_set_do_not_stop_a_training(

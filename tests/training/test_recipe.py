@@ -169,6 +169,6 @@ def test_rates() -> None:
 
 
 def test_soap_has_no_weight_decay_that_would_be_ignored() -> None:
-    with pytest.raises(UsageError, match="soap knows no weight_decay"):
+    with pytest.raises(UsageError, match="soap has no weight_decay"):
         load_recipe("drcn", "paper", {"optimisation.optimiser": "soap"})
     load_recipe("drcn", "paper", {"optimisation.optimiser": "soap", "optimisation.weight_decay": 0})
