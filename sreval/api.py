@@ -508,16 +508,16 @@ class Results:
         return compare_conventions(self.frame, _several(datasets), _several(methods), progress)
 
     def methods_text(self) -> str:
-        """A paragraph for a paper's methods section, from the manifests, with its references.
+        """Paragraphs for a paper's methods section on what ``frame`` holds, with references.
 
         What a manifest can't know stands in square brackets, for the author to fill in.
 
         Raises:
-            SrevalError: where a manifest is missing or damaged.
+            SrevalError: where a manifest is missing or damaged, and for results without any score.
         """
         from sreval.report.methods_text import methods_text
 
-        return methods_text(self.folders)
+        return methods_text(self.frame, self.folders, self.notes)
 
     def __repr__(self) -> str:
         counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()

@@ -80,9 +80,10 @@ def archive(
             )
     files: Files = {}
     if results:
-        frame = collect(results)
+        left_out: list[str] = []
+        frame = collect(results, left_out.append)
         files |= _tables(frame, data, baseline)
-        files["methods.txt"] = methods_text(results).encode()
+        files["methods.txt"] = methods_text(frame, results, left_out).encode()
         for name, folder in _named(results).items():
             files |= _results(folder, f"results/{name}", images)
     for one in data:
