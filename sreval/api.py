@@ -376,6 +376,7 @@ class Results:
                 getattr(one, "folder", None) or find("studies", str(one)),
                 getattr(one, "database", None) or database,
                 allow_open=allow_open,
+                means=True,
             )
             for one in named
         ]
@@ -1509,9 +1510,9 @@ class Study:
 
     def __init__(self, study: str | Path, database: str | Path | None = None) -> None:
         from sreval import settings
-        from sreval.content import find
+        from sreval.content import explicit, find
 
-        self.given = _as_path(study) if isinstance(study, Path) else study
+        self.given = explicit(study) if isinstance(study, Path) else study
         self.database = None if database is None else str(database)
         self._folder: Path | None = None
         try:
@@ -2111,11 +2112,6 @@ _MOST_RATERS = 500
 """As many simulated raters are sent at a time."""
 
 
-def _as_path(folder: Path) -> str:
-    """A path as text that no name of a study looks like."""
-    return str(folder) if len(folder.parts) > 1 or str(folder) == "." else f"./{folder}"
-
-
 def _last_moment(expires: datetime | None) -> datetime | None:
     from datetime import UTC, datetime
 
@@ -2174,7 +2170,6 @@ def archive(
         SrevalError: where there is nothing to pack, the file exists, a study isn't closed, or the
             results are not of the images that a study rated.
     """
-    from sreval.content import find
     from sreval.report import archive as packing
     from sreval.settings import user_path
 
@@ -2188,7 +2183,7 @@ def archive(
         elif packing.is_results(path := user_path(source)):
             results.append(path)
         else:
-            studies.append(find("studies", str(source)))
+            studies.append(_study_folder(source))
     return packing.archive(
         results,
         studies,
@@ -2199,6 +2194,24 @@ def archive(
         allow_open=allow_open,
         replace=replace,
     )
+
+
+def _study_folder(source: str | Path) -> Path:
+    """The folder of a study. Raises UsageError where ``source`` names none."""
+    from sreval.content import explicit, find, names
+
+    try:
+        folder = find("studies", explicit(source) if isinstance(source, Path) else source)
+        there = (folder / "study.toml").is_file()
+    except UsageError:
+        there = False
+    if not there:
+        raise UsageError(
+            f"{source} is neither a folder of results nor a study.",
+            f"Name what sreval benchmark wrote, a study's folder, or one of these: "
+            f"{', '.join(names('studies'))}.",
+        )
+    return folder
 
 
 def _numbers(given: float | Sequence[float]) -> list[Any]:

@@ -59,8 +59,9 @@ def archive(
     link, code, answer, time of day or pseudonym is in it. The same input gives the same bytes.
 
     Raises UsageError where there is nothing to pack, ``out`` is there already and not to be
-    ``replace``d, or a study is not closed unless ``allow_open``; DataError for results that can't
-    be read or are not of the images that a study rated, and when ``out`` can't be written.
+    ``replace``d, or a study is not closed unless ``allow_open`` and its design permit it; DataError
+    for results that can't be read or are not of the images that a study rated, and when ``out``
+    can't be written.
     """
     if not results and not studies:
         raise UsageError("There is nothing to pack.", "Name results folders, studies or both.")
@@ -71,13 +72,7 @@ def archive(
             f"{out} exists already.",
             "Name a new file." if out.is_dir() else "Name a new file, or add --replace.",
         )
-    data = [load(folder, database, allow_open=allow_open) for folder in studies]
-    for one in data:
-        if one.hidden:
-            raise UsageError(
-                f"The design of {one.design.name} hides its results until it is closed.",
-                f"Close it: sreval study close {one.design.name}.",
-            )
+    data = [load(folder, database, allow_open=allow_open, means=True) for folder in studies]
     files: Files = {}
     if results:
         left_out: list[str] = []

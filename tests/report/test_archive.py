@@ -190,12 +190,21 @@ def test_an_archive_is_written_over_only_when_asked(
 def test_an_open_study_is_refused_unless_asked_for(
     sreval: Run, here: Path, scored: pd.DataFrame
 ) -> None:
-    into_store(of_results(scored), here / "studies/small", "open")
-    ran = sreval("archive", "small", "--out", "s.zip")
-    assert (ran.code, "Study small is open" in ran.err) == (2, True)
-    ran = sreval("archive", "small", "--out", "s.zip", "--allow-open")
-    assert (ran.code, "hides its results until it is closed" in ran.err) == (2, True)
-    assert not (here / "s.zip").exists()
+    data = of_results(scored)
+    into_store(data, here / "studies/small", "open")
+    refusal = "and its design hides its results until it is closed. Close it: sreval study close"
+    for more in ([], ["--allow-open"]):
+        ran = sreval("archive", "small", "--out", "s.zip", *more)
+        assert (ran.code, f"Study small is open, {refusal} small.\n" in ran.err) == (2, True)
+        assert not (here / "s.zip").exists()
+    analysis = data.design.analysis.model_copy(update={"look_before_close": True})
+    shown = replace(data, design=data.design.model_copy(update={"analysis": analysis}))
+    into_store(shown, here / "mine/a study", "open")
+    ran = sreval("archive", "mine/a study", "--out", "s.zip")
+    assert "sreval study close 'mine/a study'. Or look before the end: --allow-open." in ran.err
+    assert sreval("archive", "mine/a study", "--out", "s.zip", "--allow-open").code == 0
+    assert sreval("study", "close", "mine/a study", "--yes").code == 0
+    assert sreval("archive", "mine/a study", "--out", "s.zip", "--replace").code == 0
 
 
 def test_a_study_of_other_images_is_refused(
@@ -210,7 +219,11 @@ def test_a_study_of_other_images_is_refused(
 def test_a_name_that_means_nothing_is_refused(sreval: Run, here: Path) -> None:
     ran = sreval("archive", "no-such-thing", "--out", "s.zip")
     assert ran.code == 2
-    assert ran.err.startswith("Error: ")
+    assert "no-such-thing is neither a folder of results nor a study." in ran.err
+    assert "ledig2017" in ran.err
+    (here / "results").mkdir()
+    ran = sreval("archive", "./results", "--out", "s.zip")
+    assert "results is neither a folder of results nor a study." in ran.err
 
 
 MANIFEST = {
