@@ -464,7 +464,9 @@ class Results:
             return comparison_figure(frame, dataset, image, _several(methods), chosen)
 
     def worst(self, metric: str | None = None, most: int = 3, **chosen: Any) -> pd.DataFrame:
-        """The images on which each method falls furthest below what was to be expected of it.
+        """The images on which each method does worst compared with the others.
+
+        A single method's are those with its worst values.
 
         Args:
             metric: by default the first of PSNR, SSIM, LPIPS that was computed.
