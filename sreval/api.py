@@ -590,7 +590,7 @@ def benchmark(
         tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
         workers: images worked on at once; None: one a core.
         progress: whether to say on stderr what will be done, and how far it is.
-        command: what the manifest is to name as what made the results.
+        command: what the manifest is to name as what made the results; by default this call.
 
     Returns:
         Results: of what was asked for here; the folder may hold more.
@@ -618,10 +618,11 @@ def benchmark(
 
     from sreval.settings import user_path
 
-    texts, own = _methods(methods)
-    settings = {
-        "methods": texts,
+    asked = methods if isinstance(methods, Mapping) else _several(methods)
+    texts, own = _methods(asked)
+    settings: dict[str, Any] = {
         "datasets": [str(dataset) for dataset in _several(datasets)],
+        "out": out,
         "protocols": _several(protocols),
         "metrics": _several(metrics),
         "scale": scale,
@@ -630,6 +631,9 @@ def benchmark(
         "tile": tile,
         "workers": workers,
     }
+    command = command or _call(benchmark, {"methods": asked, **settings})
+    settings["methods"] = texts
+    del settings["out"]
     if out is not None:
         return _run(settings, own, user_path(out), progress, command)
     folder = Path(tempfile.mkdtemp(prefix="sreval-"))
@@ -790,6 +794,34 @@ def train(
         different=_several(different),
     )
     return run_training(request, ProgressLine(None if progress else io.StringIO()))
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, object]) -> str:
+    """A call of one of these functions as Python writes it, defaults left out."""
+    from inspect import signature
+
+    told = []
+    for name, parameter in signature(function).parameters.items():
+        default = parameter.default
+        asked = given.get(name, default)
+        if asked != (list(default) if isinstance(default, tuple) else default):
+            positional = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            told.append(_literal(asked) if positional else f"{name}={_literal(asked)}")
+    return f"sreval.{function.__name__}({', '.join(told)})"
+
+
+def _literal(value: object) -> str:
+    """A value as Python writes it; a function, module or class by its name."""
+    if isinstance(value, str | Path):
+        return repr(str(value))
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{_literal(key)}: {_literal(one)}" for key, one in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if callable(value) or hasattr(value, "specification"):
+        return str(getattr(value, "__name__", type(value).__name__))
+    return repr(value)
 
 
 def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:

@@ -51,7 +51,7 @@ def test_a_long_run_says_a_line_soon_and_then_one_in_thirty_seconds(
     done = [int(line.split()[1]) for line in lines]
     assert done == [11, *range(71, 600, 60)]
     assert lines[0] == "benchmark: 11 of 600 images, about 5 min left"
-    assert lines[-1] == "benchmark: 551 of 600 images, about 25 s left"
+    assert lines[-1] == "benchmark: 551 of 600 images, about 24 s left"
 
 
 def test_what_was_taken_over_at_once_does_not_shorten_the_rest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import json
@@ -260,6 +261,30 @@ def test_no_file_of_a_manifest_is_lost_with_its_folder() -> None:
     files = Places(MANIFEST).of(MANIFEST)["files"]
     assert sorted(files.values()) == ["1", "2", "3"]
     assert set(files) == {"./net.py", ".../a/net.py", ".../a/net.py (2)"}
+
+
+def test_a_call_in_python_is_told(here: Path, photograph: Any) -> None:
+    import sreval
+    from sreval.images.io import write_png
+
+    def ours(lr: Any, scale: int) -> Any:
+        return lr.repeat(scale, 0).repeat(scale, 1)
+
+    write_png(here / "my photos/a.png", photograph)
+    methods = {"ours": ours, "near": "nearest"}
+    results = sreval.benchmark(
+        methods, here / "my photos", out="r", metrics="psnr", workers=1, progress=False
+    )
+    sreval.archive(results, "s.zip")
+    line = members(here / "s.zip")["results/r/commands.txt"].decode()
+    (call,) = ast.parse(line).body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    assert "ours, 'near': 'nearest'}" in line
+    given = {word.arg: ast.literal_eval(word.value) for word in call.value.keywords}
+    assert given == {"out": "r", "metrics": ["psnr"], "workers": 1}
+    assert str(here) not in line
+    assert "my photos" in line
 
 
 def test_commands_stay_commands(here: Path, sreval: Run, photograph: Any) -> None:
