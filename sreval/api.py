@@ -2184,8 +2184,8 @@ def archive(
 
     It holds the tables, the scores, the manifests with every hash, the commands and the methods
     paragraph; of each study the design and anonymous votes. Its README.txt says what each file is.
-    Folders of this machine, pseudonyms, links, answers, times of day and devices are left out. The
-    same input gives the same bytes.
+    Folders of this machine are left out; of raters, so are pseudonyms, links, answers, devices and
+    the times at which they voted. The same input gives the same bytes.
 
     Args:
         sources: Results and Studies, folders of results and names or folders of studies; one of

@@ -55,8 +55,9 @@ def archive(
     Holds the tables of every protocol and scale as text, LaTeX and CSV (with MOS where there are
     studies, with tests against ``baseline`` where one is named), the tidy rows, the manifests, the
     commands, the methods paragraph; of a study the design, the list of its stimuli and anonymous
-    votes; with ``images`` every SR image. A README says what each file is. No path of the machine,
-    link, code, answer, time of day or pseudonym is in it. The same input gives the same bytes.
+    votes; with ``images`` every SR image. A README says what each file is. No path of the machine
+    is in it, no link or code, and of raters no pseudonym, answer or time. The same input gives the
+    same bytes.
 
     Raises UsageError where there is nothing to pack, ``out`` is there already and not to be
     ``replace``d, or a study is not closed unless ``allow_open`` and its design permit it; DataError
@@ -234,17 +235,17 @@ _KINDS = (
 
 
 def _readme(files: Mapping[str, object], data: Sequence[StudyData], images: bool) -> str:
-    """What each file is, in the order of their names."""
+    """What each file is: files of one kind together, then what they are."""
     names = sorted([*files, README, SUMS])
     lines = [f"Supplement, packed by sreval {sreval.__version__}.", ""]
     for one in data:
         lines += [f"{one.design.name}: {warning}" for warning in warnings(one)]
     lines += [""] * bool(lines[2:])
-    told = set()
+    alike: dict[str, list[str]] = {}
     for name in (name for name in names if "/images/" not in name):
-        about = _about(name)
-        lines += [name, *([] if about in told else [indent(fill(about, 92), "    ")])]
-        told.add(about)
+        alike.setdefault(_about(name), []).append(name)
+    for about, those in alike.items():
+        lines += [*those, indent(fill(about, 92), "    ")]
     count = sum("/images/" in name for name in files)
     if images:
         lines += ["results/*/images/", f"    {counted(count, 'SR image')}, as they were scored."]
@@ -270,7 +271,7 @@ def _about(name: str) -> str:
             return kind.about
     if name.startswith("tables/"):
         return "The table of one protocol and scale, as text, as LaTeX (booktabs) and as CSV."
-    return "The figures of opinions.txt in full."
+    return "Every table of opinions.txt, with all digits."
 
 
 def _sums(files: Files) -> str:

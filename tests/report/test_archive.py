@@ -74,6 +74,8 @@ def test_it_packs_results_and_a_study(
     assert b"\\toprule" in packed["tables/matlab_x4.tex"]
     listed = packed["README.txt"].decode().splitlines()
     assert set(packed) <= set(listed)
+    compared = listed.index("studies/small/opinions-02-compare.csv")
+    assert listed[compared + 1] == "    Every table of opinions.txt, with all digits."
     sums = dict(line.split("  ")[::-1] for line in packed["SHA256SUMS"].decode().splitlines())
     assert sums.keys() == packed.keys() - {"SHA256SUMS"}
     assert all(hashlib.sha256(packed[name]).hexdigest() == found for name, found in sums.items())
