@@ -382,6 +382,7 @@ class Results:
                 getattr(one, "folder", None) or find("studies", str(one)),
                 getattr(one, "database", None) or database,
                 allow_open=allow_open,
+                means=True,
             )
             for one in named
         ]
@@ -476,7 +477,9 @@ class Results:
         protocol: str | None = None,
         scale: int | None = None,
     ) -> pd.DataFrame:
-        """The images on which each method falls furthest below what was to be expected of it.
+        """The images on which each method does worst compared with the others.
+
+        A single method's are those with its worst values.
 
         Args:
             metric: by default the first of PSNR, SSIM, LPIPS that was computed.
@@ -523,16 +526,16 @@ class Results:
         return compare_conventions(self.frame, _several(datasets), _several(methods), progress)
 
     def methods_text(self) -> str:
-        """A paragraph for a paper's methods section, from the manifests, with its references.
+        """Paragraphs for a paper's methods section on what ``frame`` holds, with references.
 
         What a manifest can't know stands in square brackets, for the author to fill in.
 
         Raises:
-            SrevalError: where a manifest is missing or damaged.
+            SrevalError: where a manifest is missing or damaged, and for results without any score.
         """
         from sreval.report.methods_text import methods_text
 
-        return methods_text(self.folders)
+        return methods_text(self.frame, self.folders, self.notes)
 
     def __repr__(self) -> str:
         counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()
@@ -602,7 +605,7 @@ def benchmark(
         tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
         workers: images worked on at once; None: one a core.
         progress: whether to say on stderr what will be done, and how far it is.
-        command: what the manifest is to name as what made the results.
+        command: what the manifest is to name as what made the results; by default this call.
 
     Returns:
         Results: of what was asked for here; the folder may hold more.
@@ -630,10 +633,11 @@ def benchmark(
 
     from sreval.settings import user_path
 
-    texts, own = _methods(methods)
-    settings = {
-        "methods": texts,
+    asked = methods if isinstance(methods, Mapping) else _several(methods)
+    texts, own = _methods(asked)
+    settings: dict[str, Any] = {
         "datasets": [str(dataset) for dataset in _several(datasets)],
+        "out": out,
         "protocols": _several(protocols),
         "metrics": _several(metrics),
         "scale": scale,
@@ -642,6 +646,9 @@ def benchmark(
         "tile": tile,
         "workers": workers,
     }
+    command = command or _call(benchmark, {"methods": asked, **settings})
+    settings["methods"] = texts
+    del settings["out"]
     if out is not None:
         return _run(settings, own, user_path(out), progress, command)
     folder = Path(tempfile.mkdtemp(prefix="sreval-"))
@@ -808,6 +815,34 @@ def train(
     return run_training(request, ProgressLine(None if progress else io.StringIO()))
 
 
+def _call(function: Callable[..., Any], given: Mapping[str, object]) -> str:
+    """A call of one of these functions as Python writes it, defaults left out."""
+    from inspect import signature
+
+    told = []
+    for name, parameter in signature(function).parameters.items():
+        default = parameter.default
+        asked = given.get(name, default)
+        if asked != (list(default) if isinstance(default, tuple) else default):
+            positional = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            told.append(_literal(asked) if positional else f"{name}={_literal(asked)}")
+    return f"sreval.{function.__name__}({', '.join(told)})"
+
+
+def _literal(value: object) -> str:
+    """A value as Python writes it; a function, module or class by its name."""
+    if isinstance(value, str | Path):
+        return repr(str(value))
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{_literal(key)}: {_literal(one)}" for key, one in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if callable(value) or hasattr(value, "specification"):
+        return str(getattr(value, "__name__", type(value).__name__))
+    return repr(value)
+
+
 # Data sets
 
 
@@ -884,7 +919,9 @@ class Dataset:
     """
 
     def __init__(self, spec: str | Path, scale: int = 4) -> None:
-        self.spec = _as_path(spec) if isinstance(spec, Path) else spec
+        from sreval.content import explicit
+
+        self.spec = explicit(spec) if isinstance(spec, Path) else spec
         self.scale = scale
 
     def check(self, *, progress: bool = True) -> Checked:
@@ -987,9 +1024,10 @@ class Model:
     """
 
     def __init__(self, name: str | Path) -> None:
+        from sreval.content import explicit
         from sreval.training.models import get_model
 
-        self.given = _as_path(name) if isinstance(name, Path) else name
+        self.given = explicit(name) if isinstance(name, Path) else name
         self._found = get_model(self.given)
 
     @property
@@ -1892,11 +1930,11 @@ class Study:
 
     def __init__(self, study: str | Path, database: str | Path | None = None) -> None:
         from sreval import settings
-        from sreval.content import find
+        from sreval.content import explicit, find
 
         if not isinstance(study, str | Path):
             raise UsageError(f"A study can't be {_a(study)}.", "Give its name or its folder.")
-        self.given = _as_path(study) if isinstance(study, Path) else study
+        self.given = explicit(study) if isinstance(study, Path) else study
         self.database = None if database is None else str(database)
         self._folder: Path | None = None
         try:
@@ -2535,11 +2573,6 @@ _MOST_RATERS = 500
 """As many simulated raters are sent at a time."""
 
 
-def _as_path(folder: Path) -> str:
-    """A path as text that no name of a study looks like."""
-    return str(folder) if len(folder.parts) > 1 or str(folder) == "." else f"./{folder}"
-
-
 def _last_moment(expires: datetime | None) -> datetime | None:
     from datetime import UTC, datetime
 
@@ -2591,8 +2624,8 @@ def archive(
 
     It holds the tables, the scores, the manifests with every hash, the commands and the methods
     paragraph; of each study the design and anonymous votes. Its README.txt says what each file is.
-    Folders of this machine, pseudonyms, links, answers, times of day and devices are left out. The
-    same input gives the same bytes.
+    Folders of this machine are left out; of raters, so are pseudonyms, links, answers, devices and
+    the times at which they voted. The same input gives the same bytes.
 
     Args:
         sources: Results and Studies, folders of results and names or folders of studies; one of
@@ -2611,7 +2644,6 @@ def archive(
         SrevalError: where there is nothing to pack, the file exists, a study isn't closed, or the
             results are not of the images that a study rated.
     """
-    from sreval.content import find
     from sreval.report import archive as packing
     from sreval.settings import user_path
 
@@ -2631,7 +2663,7 @@ def archive(
         elif packing.is_results(path := user_path(source)):
             results.append(path)
         else:
-            studies.append(find("studies", str(source)))
+            studies.append(_study_folder(source))
     return packing.archive(
         results,
         studies,
@@ -2643,6 +2675,24 @@ def archive(
         allow_open=allow_open,
         replace=replace,
     )
+
+
+def _study_folder(source: str | Path) -> Path:
+    """The folder of a study. Raises UsageError where ``source`` names none."""
+    from sreval.content import explicit, find, names
+
+    try:
+        folder = find("studies", explicit(source) if isinstance(source, Path) else source)
+        there = (folder / "study.toml").is_file()
+    except UsageError:
+        there = False
+    if not there:
+        raise UsageError(
+            f"{source} is neither a folder of results nor a study.",
+            f"Name what sreval benchmark wrote, a study's folder, or one of these: "
+            f"{', '.join(names('studies'))}.",
+        )
+    return folder
 
 
 def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:

@@ -58,6 +58,18 @@ def find(kind: Kind, name: str) -> Path:
     raise unknown_name(_ONE[kind], name, names(kind))
 
 
+def explicit(folder: Path) -> str:
+    """A path as text that ``find`` takes for no name."""
+    text = str(folder)
+    return text if len(folder.parts) > 1 or text == "." else f"./{text}"
+
+
+def address(kind: Kind, folder: Path) -> str:
+    """What a command calls a model's or study's folder: its name where that finds it."""
+    known = folder.name in names(kind) and find(kind, folder.name).resolve() == folder.resolve()
+    return folder.name if known else explicit(folder)
+
+
 def name_of(folder: Path) -> str:
     """The name under which a folder is seen, a link's own one; `.` and `..` have one, too."""
     return Path(os.path.abspath(folder)).name  # noqa: PTH100

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 class ProgressLog:
     """Progress for a pipe or a log: a new line on stderr at most every ``PAUSE`` seconds.
 
+    The first may come after ``SOON`` seconds, so that the time is known early.
+
     The remaining time goes by the rate since the line before: what an earlier run left is taken
     over at once, and says nothing of the images that are still to be made.
     """
 
     PAUSE = 30.0
+    SOON = 5.0
 
     def __init__(
         self, total: int, what: str, unit: str, clock: Callable[[], float] = time.monotonic
@@ -31,16 +34,21 @@ class ProgressLog:
         self.total: float = total
         self.n: float = 0
         self._what, self._unit, self._clock = what, unit, clock
-        self._last: tuple[float, float] = (clock(), 0)
+        self._started = clock()
+        self._last: tuple[float, float] = (self._started, 0)
+        self._pause = min(self.SOON, self.PAUSE)
 
     def update(self, n: float = 1) -> None:
         """``n`` more are done."""
         self.n += n
         then, before = self._last
         now = self._clock()
-        if now - then < self.PAUSE or not before < self.n < self.total:
+        if now - self._started < 1:  # what an earlier run left comes in at once
+            self._last = (now, self.n)
+        if now - then < self._pause or not before < self.n < self.total:
             return
         self._last = (now, self.n)
+        self._pause = self.PAUSE
         left = duration((now - then) * (self.total - self.n) / (self.n - before))
         if self._unit == "B":
             done = f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB"

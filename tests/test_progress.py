@@ -1,4 +1,4 @@
-"""Progress on a pipe: seldom, with what is left, and right about it."""
+"""Progress on a pipe: soon, then seldom, with what is left, and right about it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def log(total: int, unit: str = "image") -> tuple[Clock, ProgressLog]:
 def test_a_short_run_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     clock, line = log(20)
     for _ in range(20):
-        clock.now += 1.4
+        clock.now += 0.24
         line.update()
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_long_run_says_at_most_one_line_in_thirty_seconds(
+def test_a_long_run_says_a_line_soon_and_then_one_in_thirty_seconds(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     clock, line = log(600)
@@ -47,21 +47,25 @@ def test_a_long_run_says_at_most_one_line_in_thirty_seconds(
         clock.now += 0.5
         line.update()
     lines = capfd.readouterr().err.splitlines()
-    assert len(lines) == 9  # 300 seconds, and the end is the command's own to tell
-    assert lines[0] == "benchmark: 60 of 600 images, about 4 min left"
-    assert lines[-1] == "benchmark: 540 of 600 images, about 30 s left"
+    # 5 s after the first image, and then every 30 of the 300 s in all
+    done = [int(line.split()[1]) for line in lines]
+    assert done == [11, *range(71, 600, 60)]
+    assert lines[0] == "benchmark: 11 of 600 images, about 5 min left"
+    assert lines[-1] == "benchmark: 551 of 600 images, about 24 s left"
 
 
 def test_what_was_taken_over_at_once_does_not_shorten_the_rest(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    clock, line = log(600)
-    clock.now += 40
-    line.update(500)
-    clock.now += 40
-    line.update(20)
-    # two seconds an image, 80 images to go
-    assert capfd.readouterr().err.splitlines()[-1].endswith("520 of 600 images, about 3 min left")
+    for at_once in (0.5, 40):
+        clock, line = log(600)
+        clock.now += at_once
+        line.update(500)
+        clock.now += 40
+        line.update(20)
+        # two seconds an image, 80 images to go
+        told = capfd.readouterr().err.splitlines()[-1]
+        assert told.endswith("520 of 600 images, about 3 min left")
 
 
 def test_bytes_are_told_in_megabytes(capfd: pytest.CaptureFixture[str]) -> None:

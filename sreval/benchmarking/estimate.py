@@ -80,7 +80,7 @@ class Estimate:
         if not self.made:
             return f"{text}."
         if self.seconds is None:
-            took = "the time is known after the first images"
+            took = "the time will be known after the first images"
         else:
             where = _count(self.workers, "core") if self.device == "cpu" else self.device
             took = f"about {duration(self.seconds)} on {where}"

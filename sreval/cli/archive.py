@@ -29,8 +29,9 @@ def archive(
     """Pack results folders and studies for a paper's supplement.
 
     The archive holds tables, scores, manifests with every hash, commands and a methods paragraph;
-    of each study the design and anonymous votes. Folders of this machine, pseudonyms, links,
-    answers, times of day and devices are left out. Its README.txt says what each file is.
+    of each study the design and anonymous votes. Folders of this machine are left out; of raters,
+    so are pseudonyms, links, answers, devices and the times at which they voted. Its README.txt
+    says what each file is.
     """
     made = api.archive(
         sources,

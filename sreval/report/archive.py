@@ -56,14 +56,15 @@ def archive(
     Holds the tables of every protocol and scale as text, LaTeX and CSV (with MOS where there are
     studies, with tests against ``baseline`` where one is named), the tidy rows, the manifests, the
     commands, the methods paragraph; of a study the design, the list of its stimuli and anonymous
-    votes; with ``images`` every SR image. A README says what each file is. No path of the machine,
-    link, code, answer, time of day or pseudonym is in it. The same input gives the same bytes.
-    Votes are read from ``databases`` for the studies named there, else from ``database``, else from
-    where a study's folder says.
+    votes; with ``images`` every SR image. A README says what each file is. No path of the machine
+    is in it, no link or code, and of raters no pseudonym, answer or time. The same input gives the
+    same bytes. Votes are read from ``databases`` for the studies named there, else
+    from ``database``, else from where a study's folder says.
 
     Raises UsageError where there is nothing to pack, ``out`` is there already and not to be
-    ``replace``d, or a study is not closed unless ``allow_open``; DataError for results that can't
-    be read or are not of the images that a study rated, and when ``out`` can't be written.
+    ``replace``d, or a study is not closed unless ``allow_open`` and its design permit it; DataError
+    for results that can't be read or are not of the images that a study rated, and when ``out``
+    can't be written.
     """
     if not results and not studies:
         raise UsageError("There is nothing to pack.", "Name results folders, studies or both.")
@@ -75,18 +76,13 @@ def archive(
             "Name a new file." if out.is_dir() else "Name a new file, or add --replace.",
         )
     own = databases or {}
-    data = [load(f, own.get(f, database), allow_open=allow_open) for f in studies]
-    for one in data:
-        if one.hidden:
-            raise UsageError(
-                f"The design of {one.design.name} hides its results until it is closed.",
-                f"Close it: sreval study close {one.design.name}.",
-            )
+    data = [load(f, own.get(f, database), allow_open=allow_open, means=True) for f in studies]
     files: Files = {}
     if results:
-        frame = collect(results)
+        left_out: list[str] = []
+        frame = collect(results, left_out.append)
         files |= _tables(frame, data, baseline)
-        files["methods.txt"] = methods_text(results).encode()
+        files["methods.txt"] = methods_text(frame, results, left_out).encode()
         for name, folder in _named(results).items():
             files |= _results(folder, f"results/{name}", images)
     for one in data:
@@ -166,11 +162,15 @@ def _results(folder: Path, name: str, images: bool) -> Files:
 
 
 def _command(command: str, places: Places) -> str:
-    """A command line without the machine's folders, still one that a shell reads."""
+    """A command line without the machine's folders, still one that a shell reads.
+
+    A call in Python stays as it is but for the folders.
+    """
     try:
-        return shlex.join(places(word) for word in shlex.split(command))
+        words = shlex.split(command)
     except ValueError:  # what called a benchmark from Python may have put anything there
         return places(command)
+    return shlex.join(map(places, words)) if words[:1] == ["sreval"] else places(command)
 
 
 def _study(data: StudyData, name: str) -> Files:
@@ -238,17 +238,17 @@ _KINDS = (
 
 
 def _readme(files: Mapping[str, object], data: Sequence[StudyData], images: bool) -> str:
-    """What each file is, in the order of their names."""
+    """What each file is: files of one kind together, then what they are."""
     names = sorted([*files, README, SUMS])
     lines = [f"Supplement, packed by sreval {sreval.__version__}.", ""]
     for one in data:
         lines += [f"{one.design.name}: {warning}" for warning in warnings(one)]
     lines += [""] * bool(lines[2:])
-    told = set()
+    alike: dict[str, list[str]] = {}
     for name in (name for name in names if "/images/" not in name):
-        about = _about(name)
-        lines += [name, *([] if about in told else [indent(fill(about, 92), "    ")])]
-        told.add(about)
+        alike.setdefault(_about(name), []).append(name)
+    for about, those in alike.items():
+        lines += [*those, indent(fill(about, 92), "    ")]
     count = sum("/images/" in name for name in files)
     if images:
         lines += ["results/*/images/", f"    {counted(count, 'SR image')}, as they were scored."]
@@ -274,7 +274,7 @@ def _about(name: str) -> str:
             return kind.about
     if name.startswith("tables/"):
         return "The table of one protocol and scale, as text, as LaTeX (booktabs) and as CSV."
-    return "The figures of opinions.txt in full."
+    return "Every table of opinions.txt, with all digits."
 
 
 def _sums(files: Files) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,41 @@ from sreval.benchmarking.results import (
     read_manifest,
     remarks,
 )
+from sreval.content import names, packaged
 from sreval.errors import listed
+from sreval.files import sha256_or_empty
 from sreval.images.known import KNOWN
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import METRICS
 from sreval.report import paper
-from sreval.report.collect import collect, scored
+from sreval.report.collect import require_scores, scored
+from sreval.report.sections import percent
+from sreval.upscalers.network import WEIGHTS
 
 REFERENCES = {
     "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "
     "Low-complexity single-image super-resolution based on nonnegative neighbor embedding. BMVC, "
     "2012.",
+    "Dong et al. 2016": "C. Dong, C. C. Loy, K. He, X. Tang. Image super-resolution using deep "
+    "convolutional networks. IEEE Transactions on Pattern Analysis and Machine Intelligence 38(2), "
+    "295-307, 2016.",
     "Holm 1979": "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian "
     "Journal of Statistics 6(2), 65-70, 1979.",
     "Huang et al. 2015": "J.-B. Huang, A. Singh, N. Ahuja. Single image super-resolution from "
     "transformed self-exemplars. CVPR, 2015.",
+    "Keys 1981": "R. G. Keys. Cubic convolution interpolation for digital image processing. IEEE "
+    "Transactions on Acoustics, Speech, and Signal Processing 29(6), 1153-1160, 1981.",
+    "Kim et al. 2016": "J. Kim, J. K. Lee, K. M. Lee. Deeply-recursive convolutional network for "
+    "image super-resolution. CVPR, 2016.",
     "Ledig et al. 2017": "C. Ledig, L. Theis, F. Huszár, J. Caballero, A. Cunningham, A. Acosta, "
     "A. Aitken, A. Tejani, J. Totz, Z. Wang, W. Shi. Photo-realistic single image super-resolution "
     "using a generative adversarial network. CVPR, 2017.",
     "Martin et al. 2001": "D. Martin, C. Fowlkes, D. Tal, J. Malik. A database of human segmented "
     "natural images and its application to evaluating segmentation algorithms and measuring "
     "ecological statistics. ICCV, 2001.",
+    "Shi et al. 2016": "W. Shi, J. Caballero, F. Huszár, J. Totz, A. P. Aitken, R. Bishop, "
+    "D. Rueckert, Z. Wang. Real-time single image and video super-resolution using an efficient "
+    "sub-pixel convolutional neural network. CVPR, 2016.",
     "van der Walt et al. 2014": "S. van der Walt, J. L. Schönberger, J. Nunez-Iglesias, "
     "F. Boulogne, J. D. Warner, N. Yager, E. Gouillart, T. Yu. scikit-image: image processing in "
     "Python. PeerJ 2, e453, 2014.",
@@ -63,9 +78,18 @@ _SOURCES = {
 
 _INTERPOLATIONS = {
     "nearest": "nearest-neighbour interpolation",
-    "bicubic": "bicubic interpolation as by MATLAB's imresize",
+    "bicubic": "bicubic interpolation as by MATLAB's imresize; Keys 1981",
     "lanczos": "Lanczos interpolation with three lobes, as by Pillow",
 }
+
+_ARCHITECTURES = {
+    "drcn": "Kim et al. 2016",
+    "espcn": "Shi et al. 2016",
+    "srcnn": "Dong et al. 2016",
+    "srgan": "Ledig et al. 2017",
+    "srresnet": "Ledig et al. 2017",
+}
+"""Whose network a shipped model is, by the first part of its name."""
 
 _LUMA = {
     "bt601": "the luma of BT.601 (16 to 235, rounded, as by MATLAB's rgb2ycbcr)",
@@ -83,22 +107,24 @@ _SSIM = {
 _TRUNKS = {"alex": "AlexNet", "vgg": "VGG16"}
 
 
-def methods_text(folders: Sequence[Path]) -> str:
+def methods_text(frame: pd.DataFrame, folders: Sequence[Path], notes: Sequence[str] = ()) -> str:
     """What was evaluated, and how, in plain sentences with a list of the works cited.
 
-    Says what the manifests and rows of the results ``folders`` record, and no more: where an image
-    set is the user's own, its source is left to fill in, in square brackets. Raises DataError as
-    ``collect.collect`` does.
+    Speaks of the methods, data sets, protocols and metrics in ``frame``, which has rows of the
+    results ``folders`` as ``collect.collect`` gives them, and of nothing else in the folders. Says
+    what rows and manifests record, and no more: where an image set is the user's own, its source
+    is left to fill in, in square brackets. ``notes`` say what was left out of the frame. Raises
+    DataError for a folder without any score in ``frame``.
     """
-    left_out: list[str] = []
-    frame = collect(folders, left_out.append)
+    for folder in folders:
+        require_scores(frame, folder)
     runs = [_Folder(folder) for folder in folders]
     rows = scored(frame)
     paragraphs = [
         " ".join([_what(rows), *_data(rows, runs)]),
         _methods(rows, runs),
         " ".join([*_protocols(rows, runs), _statistics()]),
-        " ".join([*_failures(frame), *left_out]),
+        " ".join([*_failures(frame), *notes]),
         _software(rows, runs),
     ]
     text = "\n\n".join(part for part in paragraphs if part)
@@ -148,7 +174,7 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
         "own": "The LR images of {} were given with the HR images [state how they were made].",
         **{
             border: "The LR images of {} were made from the HR images by antialiased bicubic "
-            f"interpolation as by MATLAB's imresize, with {how} at the borders."
+            f"interpolation as by MATLAB's imresize (Keys 1981), with {how} at the borders."
             for border, how in (
                 ("replicate", "the outermost pixels repeated"),
                 ("symmetric", "the image mirrored"),
@@ -192,8 +218,22 @@ def _meaning(one: Meaning) -> str:
         return f"the Python function {rest.partition(',')[0]}"
     if not one.weights_sha256:
         return "our own [describe it]"
-    weights = f"a network with weights of SHA-256 {one.weights_sha256[:12]}"
+    model = _shipped().get(one.weights_sha256)
+    network = "a network"
+    if model:
+        network = f"the network {model} that comes with sreval"
+        work = _ARCHITECTURES.get(model.partition("-")[0])
+        network += f", after {work}," if work else ""
+    weights = f"{network} with weights of SHA-256 {one.weights_sha256[:12]}"
     return f"{weights}, computed in {one.settings}" if one.settings else weights
+
+
+@cache
+def _shipped() -> dict[str, str]:
+    """The models that the package brings, by the SHA-256 of their weights."""
+    folder = packaged("models")
+    found = ((sha256_or_empty(folder / name / WEIGHTS), name) for name in names("models"))
+    return {sha256: name for sha256, name in found if sha256}
 
 
 def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
@@ -228,10 +268,11 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
 
 def _statistics() -> str:
     return (
-        "Scores of a data set are means over its images, those left out for which a method has no "
-        "finite score; intervals are 95 % Student's t intervals over the images. Where methods are "
-        "compared, it is by two-sided Wilcoxon signed-rank tests (Wilcoxon 1945) on the images' "
-        "scores, adjusted by Holm's procedure (Holm 1979) within one data set and metric."
+        "The score on a data set is the mean over its images; an image for which any method has no "
+        f"finite score is left out for all. Intervals are {percent(0.95)} Student's t intervals "
+        "over the images. Where methods are compared, it is by two-sided Wilcoxon signed-rank "
+        "tests (Wilcoxon 1945) on the images' scores, adjusted by Holm's procedure (Holm 1979) "
+        "within one data set and metric."
     )
 
 
@@ -251,7 +292,7 @@ def _failures(frame: pd.DataFrame) -> list[str]:
 
 def _software(rows: pd.DataFrame, runs: Sequence[_Folder]) -> str:
     codes = sorted(rows["code"].unique())
-    used = [run for folder in runs for run in folder.runs if run["code"] in codes]
+    used = [run for folder in runs for run in folder.runs if _made(run, rows)]
     named = [*_NAMED, *(["lpips"] if rows["metric"].str.startswith("lpips").any() else [])]
     packages = _each(
         used, lambda run: [f"{p} {v}" for p, v in run["packages"].items() if p in named]
@@ -260,6 +301,16 @@ def _software(rows: pd.DataFrame, runs: Sequence[_Folder]) -> str:
     text = f"All scores were computed with sreval {_and(codes)}"
     text += f" ({', '.join(packages)})" if packages else ""
     return f"{text}{f' on {_and(machines)}' if machines else ''}."
+
+
+def _made(run: dict[str, Any], rows: pd.DataFrame) -> bool:
+    """Whether a run may have made any of the rows."""
+    alike = (
+        rows["code"].eq(run["code"])
+        & rows["method"].isin(list(run["methods"]))
+        & rows["protocol"].isin(list(run["protocols"]))
+    )
+    return bool(alike.any())
 
 
 _NAMED = ("torch", "numpy", "scipy", "pillow")

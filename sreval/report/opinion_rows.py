@@ -28,6 +28,7 @@ from sreval.report.sections import (
     image_notes,
     percent,
     stand_in_note,
+    uncounted,
 )
 from sreval.statistics.comparison import CLAIMS, compare_methods
 from sreval.statistics.intervals import LEAST_UNITS
@@ -248,9 +249,7 @@ def _notes(
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
         note += f" Its tests{against}: signed-rank over the same unit, Holm within data set"
         note += "." if baseline else "; methods that share a letter weren't shown to differ."
-    left = len(votes) - len(counted)
-    note += f" {left} rows that aren't accepted votes are left out." if left else ""
-    notes = [note]
+    notes = [" ".join([note, *uncounted(votes)])]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
     notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit], scale)]
     notes += dict.fromkeys(filter(None, warnings))

@@ -180,14 +180,25 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
     if is_means(votes):
         return [f"{len(votes)} mean opinion scores, as given.", *mark_notes(votes)]
     counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
-    left = exclusions(votes)
-    reasons = "; ".join(f"{n} {why}" for why, n in left.items()) or "none"
-    notes = [
+    said = (
         f"{len(counted)} votes by {counted['rater'].nunique()} raters on "
-        f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli. "
-        f"Rows left out: {reasons.rstrip('.')}."
-    ]
-    return notes + mark_notes(votes)
+        f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli."
+    )
+    return [" ".join([said, *uncounted(votes)]), *mark_notes(votes)]
+
+
+def uncounted(votes: pd.DataFrame) -> list[str]:
+    """Sentences on the rows that aren't opinions, and why; none where all are."""
+    others, refused = [], []
+    for why, n in exclusions(votes).items():
+        what, _, reason = why.partition(": ")
+        if reason:
+            refused.append(f"{n} ({reason.rstrip('.')})")
+        else:
+            kind = what.removeprefix("kind ")
+            others.append(f"{n} {kind if kind == 'repeat' else f'{kind} item'}{'s' * (n != 1)}")
+    said = [f"Not counted as votes: {', '.join(others)}."] if others else []
+    return said + ([f"Votes that weren't accepted: {'; '.join(refused)}."] if refused else [])
 
 
 def mark_notes(votes: pd.DataFrame) -> list[str]:

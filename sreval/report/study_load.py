@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
+from sreval.content import address
 from sreval.errors import UsageError
 from sreval.store import studies
 from sreval.store.database import open_store
@@ -17,14 +19,19 @@ from sreval.study.manifest import load_manifest
 
 
 def load(
-    folder: Path, database: str | None = None, *, allow_open: bool | None = False
+    folder: Path,
+    database: str | None = None,
+    *,
+    allow_open: bool | None = False,
+    means: bool = False,
 ) -> StudyData:
     """The study in ``folder``, its votes from ``database``, else SREVAL_DATABASE, else its folder.
 
     A look at results that the design lets be seen before the study is closed is kept in the
     audit log. Raises UsageError for a study that is not closed unless ``allow_open``, and what
-    the folder and the store raise. ``allow_open`` None lets a rehearsed study through, one that
-    only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
+    the folder and the store raise; where ``means`` of methods are to be shown, also for one that
+    is not closed and whose design hides them. ``allow_open`` None lets a rehearsed study through,
+    one that only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
     """
     name, manifest = load_design(folder).name, load_manifest(folder)
     url = default_url(folder, database)
@@ -36,11 +43,19 @@ def load(
         if allow_open is None and row.state != "closed":
             raters = overview(store, name).raters
             rehearsed = bool(raters) and all(rater.simulated for rater in raters)
-        if row.state != "closed" and not allow_open and not rehearsed:
-            raise UsageError(
-                f"Study {name} is {row.state}: its results may still change.",
-                f"Close it: sreval study close {name}. Or look before the end: --allow-open.",
-            )
+        if row.state != "closed" and not rehearsed:
+            close = f"Close it: sreval study close {_named(folder, database)}."
+            if means and not row.design.analysis.look_before_close:
+                raise UsageError(
+                    f"Study {name} is {row.state}, and its design hides its results until it is "
+                    "closed.",
+                    close,
+                )
+            if not allow_open:
+                raise UsageError(
+                    f"Study {name} is {row.state}: its results may still change.",
+                    f"{close} Or look before the end: --allow-open.",
+                )
         data = study_data(store, name, manifest)
         if rehearsed:
             return replace(data, rehearsed=True)
@@ -50,3 +65,11 @@ def load(
         return replace(data, looks=looks(store, row.id))
     finally:
         store.dispose()
+
+
+def _named(folder: Path, database: str | None) -> str:
+    """The study as a command's arguments; a URL that may hold a password is left to the user."""
+    named = quote(address("studies", folder))
+    if database is None:
+        return named
+    return f"{named} --database {'URL' if '@' in database else quote(database)}"

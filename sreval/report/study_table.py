@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError
 from sreval.report.cells import Table
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.study_parts import warnings
@@ -22,17 +22,12 @@ def scores_of_all(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows of ``frame`` on what every study rated, and what must be said of them.
 
-    Raises DataError for studies of different scales, UsageError for a study whose means must
-    not be shown yet, and what ``study_rows`` and ``check_same_stimuli`` raise.
+    Raises DataError for studies of different scales, and what ``study_rows`` and
+    ``check_same_stimuli`` raise.
     """
     check_scales(studies)
     notes: list[str] = []
     for data in studies:
-        if data.hidden:
-            raise UsageError(
-                f"The design of {data.design.name} hides its results until it is closed.",
-                f"Close it: sreval study close {data.design.name}.",
-            )
         frame, said = study_rows(frame, data)
         notes += [note for note in said if note not in notes]
     for data in studies:

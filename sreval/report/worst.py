@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -20,18 +24,20 @@ COLUMNS = (
 
 
 def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) -> pd.DataFrame:
-    """The images on which each method falls furthest below what was to be expected.
+    """The images on which each method does worst, compared with the others where there are any.
 
     ``frame`` has rows of one protocol and one scale, as ``collect.select`` gives them. A hard image
-    is hard for every method, so a low value alone says little. A value's expectation is additive:
-    the image's mean over the methods plus the method's mean over the images minus the mean of all,
-    within one data set, HR left out. ``difference`` is value minus expectation, in the metric's
-    unit; for a metric of which less is better it is positive where a method fails.
+    is hard for every method, so a low value alone says little. ``expected`` is what is usual for
+    the method on such an image: the image's mean over the methods plus the method's mean over the
+    images minus the mean of all, within one data set, HR left out. ``difference`` is value minus
+    expectation, in the metric's unit; for a metric of which less is better it is positive where a
+    method does worse than usual. Both are NaN for a method that has no others beside it on any data
+    set; of such a method the images are those with the worst values.
 
     Gives at most ``most`` rows a method, and of no data set more than half the images, worst
-    first (``rank`` from 1). There is none of a single method or image, nor where a method is as
-    good as expected. ``name`` is a public image's common name, or empty. ``metric`` is by default
-    the first of PSNR, SSIM, LPIPS that was computed. Raises UsageError for one that was not.
+    first (``rank`` from 1). There is none of a single image, nor where a method does no worse than
+    usual. ``name`` is a public image's common name, or empty. ``metric`` is by default the first of
+    PSNR, SSIM, LPIPS that was computed. Raises UsageError for one that was not.
     """
     rows = scored(frame)
     there = [one for one in METRICS if one in set(rows["metric"])]
@@ -47,23 +53,29 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
         methods = paper.sort_methods(list(own["method"].unique()))
         values = comparable(values_of(own, metric, methods))
         values = values.loc[:, np.isfinite(values.to_numpy(float)).all(axis=0)]
-        if values.shape[1] < 2:
-            continue
         names = common_names(own)
         images, means = values.mean(axis=1), values.mean(axis=0)
         sums = np.add.outer(images.to_numpy(), means.to_numpy()) - images.mean()
-        expected = pd.DataFrame(sums, values.index, values.columns)
-        lost = sign * (values - expected)
+        alone = values.shape[1] == 1
+        expected = pd.DataFrame(np.nan if alone else sums, values.index, values.columns)
+        worst = sign * (values if alone else values - expected)
         for method in values.columns:
-            of_method = lost[method].sort_values(kind="stable")
+            of_method = worst[method].sort_values(kind="stable")
             for image in of_method.index[: min(most, len(values) // 2)]:
                 value, hoped = values.loc[image, method], expected.loc[image, method]
                 seen = (dataset, image, names.get(image, ""), metric, value, hoped)
                 found.append((method, 0, *seen, value - hoped))
     made = pd.DataFrame(found, columns=list(COLUMNS))
     step = 10.0 ** -DIGITS[metric]
-    made = made[sign * made["difference"] <= -step / 2]
-    made = made.iloc[(sign * made["difference"]).argsort(kind="stable")]
+    compared = made[made["difference"].notna()]
+    alone = made[~made["method"].isin(compared["method"])]
+    compared = compared[sign * compared["difference"] <= -step / 2]
+    made = pd.concat(
+        [
+            compared.iloc[(sign * compared["difference"]).argsort(kind="stable")],
+            alone.iloc[(sign * alone["value"]).argsort(kind="stable")],
+        ]
+    )
     made = made.assign(rank=made.groupby("method").cumcount() + 1)
     made = made[made["rank"] <= most]
     order = {m: i for i, m in enumerate(paper.sort_methods(list(made["method"].unique())))}
@@ -79,19 +91,31 @@ def worst_text(worst: pd.DataFrame) -> str:
     metric = worst["metric"].iloc[0]
     unit = f" in {UNITS[metric]}" if UNITS[metric] else ""
     several = worst["dataset"].nunique() > 1
-    lines = [
-        f"Worst images by {NAMES[metric]}{unit}. In brackets: how far the value is from what the "
-        "image and the method lead one to expect."
-    ]
-    for method, rows in worst.groupby("method", sort=False):
-        told = []
-        for row in rows.to_dict("records"):
-            image = f"{row['dataset']}/{row['image']}" if several else row["image"]
-            named = f"{image} {row['name']}".rstrip()
-            difference = fixed(row["difference"], DIGITS[metric], signed=True)
-            told.append(f"{named} {fixed(row['value'], DIGITS[metric])} ({difference})")
-        lines.append(f"  {paper.label(str(method))}: {'; '.join(told)}")
+    alone = worst["difference"].isna()
+    extreme = "lowest" if HIGHER_IS_BETTER[metric] else "highest"
+    parts = {
+        "Images on which each method does worse than usual, compared with the others, by "
+        f"{NAMES[metric]}{unit}:": worst[~alone],
+        f"Images with the {extreme} {NAMES[metric]}{unit}:": worst[alone],
+    }
+    lines = []
+    for heading, part in parts.items():
+        lines += [heading] if len(part) else []
+        for method, rows in part.groupby("method", sort=False):
+            told = "; ".join(_told(row, several) for row in rows.to_dict("records"))
+            lines.append(f"  {paper.label(str(method))}: {told}")
     return "\n".join(lines)
+
+
+def _told(row: Mapping[Any, Any], several: bool) -> str:
+    """One image: its name, its value, and how far that is from what is usual."""
+    digits = DIGITS[row["metric"]]
+    image = f"{row['dataset']}/{row['image']}" if several else row["image"]
+    text = " ".join(filter(None, (image, row["name"], fixed(row["value"], digits))))
+    if math.isnan(row["difference"]):
+        return text
+    side = "below" if row["difference"] < 0 else "above"
+    return f"{text} ({fixed(abs(row['difference']), digits)} {side} usual)"
 
 
 def common_names(rows: pd.DataFrame) -> dict[str, str]:

@@ -185,4 +185,4 @@ def test_a_score_that_cant_be_computed_is_nan_with_the_reason(hr: UInt8) -> None
     frame = sreval.score(small, small, protocols="matlab", device="cpu")
     assert frame["value"].tolist()[0] == math.inf
     assert math.isnan(frame["value"].tolist()[1])
-    assert "fewer than SSIM's window" in frame["note"].tolist()[1]
+    assert "smaller than SSIM's window" in frame["note"].tolist()[1]

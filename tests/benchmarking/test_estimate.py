@@ -110,7 +110,7 @@ def test_a_function_is_not_called_before_the_run(
     Path("never_called.py").write_text("def up(lr): raise SystemExit('called')\n")
     told = estimate(plan(photos, "bicubic", "python:never_called:up"), tmp_path / "results")
     assert told.seconds is None
-    assert "the time is known after the first images" in str(told)
+    assert "the time will be known after the first images" in str(told)
 
 
 def test_an_image_that_cannot_be_read_is_left_to_the_run(

@@ -58,7 +58,7 @@ def test_mos_are_the_plain_means_and_say_what_they_are_about(sreval: Sreval, vot
         (line,) = [line for line in ran.out.splitlines() if line.startswith(f"Set5      {method} ")]
         assert f" {mean:.2f} " in line
     assert "unit rater, about these images, raters in general" in ran.out
-    assert f"{len(frame)} votes by 8 raters on 18 stimuli. Rows left out: none." in ran.out
+    assert f"{len(frame)} votes by 8 raters on 18 stimuli.\n" in ran.out
 
 
 def test_json_holds_the_full_numbers(sreval: Sreval, votes: Path) -> None:
@@ -155,7 +155,7 @@ def test_leaving_raters_out_is_said(sreval: Sreval, votes: Path) -> None:
     ran = sreval("opinions", votes, "--analyse", "mos", "--without", "r01", "--without", "r02")
     assert ran.code == OK
     assert "by 6 raters" in ran.out
-    assert "Rows left out: 36 not accepted: left out by name." in ran.out
+    assert "Votes that weren't accepted: 36 (left out by name)." in ran.out
 
 
 # Forms of a file

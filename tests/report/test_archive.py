@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import json
@@ -73,6 +74,8 @@ def test_it_packs_results_and_a_study(
     assert b"\\toprule" in packed["tables/matlab_x4.tex"]
     listed = packed["README.txt"].decode().splitlines()
     assert set(packed) <= set(listed)
+    compared = listed.index("studies/small/opinions-02-compare.csv")
+    assert listed[compared + 1] == "    Every table of opinions.txt, with all digits."
     sums = dict(line.split("  ")[::-1] for line in packed["SHA256SUMS"].decode().splitlines())
     assert sums.keys() == packed.keys() - {"SHA256SUMS"}
     assert all(hashlib.sha256(packed[name]).hexdigest() == found for name, found in sums.items())
@@ -190,12 +193,21 @@ def test_an_archive_is_written_over_only_when_asked(
 def test_an_open_study_is_refused_unless_asked_for(
     sreval: Run, here: Path, scored: pd.DataFrame
 ) -> None:
-    into_store(of_results(scored), here / "studies/small", "open")
-    ran = sreval("archive", "small", "--out", "s.zip")
-    assert (ran.code, "Study small is open" in ran.err) == (2, True)
-    ran = sreval("archive", "small", "--out", "s.zip", "--allow-open")
-    assert (ran.code, "hides its results until it is closed" in ran.err) == (2, True)
-    assert not (here / "s.zip").exists()
+    data = of_results(scored)
+    into_store(data, here / "studies/small", "open")
+    refusal = "and its design hides its results until it is closed. Close it: sreval study close"
+    for more in ([], ["--allow-open"]):
+        ran = sreval("archive", "small", "--out", "s.zip", *more)
+        assert (ran.code, f"Study small is open, {refusal} small.\n" in ran.err) == (2, True)
+        assert not (here / "s.zip").exists()
+    analysis = data.design.analysis.model_copy(update={"look_before_close": True})
+    shown = replace(data, design=data.design.model_copy(update={"analysis": analysis}))
+    into_store(shown, here / "mine/a study", "open")
+    ran = sreval("archive", "mine/a study", "--out", "s.zip")
+    assert "sreval study close 'mine/a study'. Or look before the end: --allow-open." in ran.err
+    assert sreval("archive", "mine/a study", "--out", "s.zip", "--allow-open").code == 0
+    assert sreval("study", "close", "mine/a study", "--yes").code == 0
+    assert sreval("archive", "mine/a study", "--out", "s.zip", "--replace").code == 0
 
 
 def test_a_study_of_other_images_is_refused(
@@ -210,7 +222,11 @@ def test_a_study_of_other_images_is_refused(
 def test_a_name_that_means_nothing_is_refused(sreval: Run, here: Path) -> None:
     ran = sreval("archive", "no-such-thing", "--out", "s.zip")
     assert ran.code == 2
-    assert ran.err.startswith("Error: ")
+    assert "no-such-thing is neither a folder of results nor a study." in ran.err
+    assert "ledig2017" in ran.err
+    (here / "results").mkdir()
+    ran = sreval("archive", "./results", "--out", "s.zip")
+    assert "results is neither a folder of results nor a study." in ran.err
 
 
 MANIFEST = {
@@ -247,6 +263,30 @@ def test_no_file_of_a_manifest_is_lost_with_its_folder() -> None:
     files = Places(MANIFEST).of(MANIFEST)["files"]
     assert sorted(files.values()) == ["1", "2", "3"]
     assert set(files) == {"./net.py", ".../a/net.py", ".../a/net.py (2)"}
+
+
+def test_a_call_in_python_is_told(here: Path, photograph: Any) -> None:
+    import sreval
+    from sreval.images.io import write_png
+
+    def ours(lr: Any, scale: int) -> Any:
+        return lr.repeat(scale, 0).repeat(scale, 1)
+
+    write_png(here / "my photos/a.png", photograph)
+    methods = {"ours": ours, "near": "nearest"}
+    results = sreval.benchmark(
+        methods, here / "my photos", out="r", metrics="psnr", workers=1, progress=False
+    )
+    sreval.archive(results, "s.zip")
+    line = members(here / "s.zip")["results/r/commands.txt"].decode()
+    (call,) = ast.parse(line).body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    assert "ours, 'near': 'nearest'}" in line
+    given = {word.arg: ast.literal_eval(word.value) for word in call.value.keywords}
+    assert given == {"out": "r", "metrics": ["psnr"], "workers": 1}
+    assert str(here) not in line
+    assert "my photos" in line
 
 
 def test_commands_stay_commands(here: Path, sreval: Run, photograph: Any) -> None:

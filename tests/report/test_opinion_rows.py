@@ -19,6 +19,7 @@ from sreval.report.cells import Table
 from sreval.report.choices import FORMATS
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.render import render
+from sreval.report.sections import uncounted
 from sreval.report.tables import build_table
 from sreval.statistics.votes import check_votes
 from tests.statistics.builders import random_votes, votes_table
@@ -209,3 +210,14 @@ def test_through_the_command_line(
     assert ran.err.startswith(
         "Error: The ratings are on the data set Set5, which the results don't have"
     )
+
+
+def test_rows_that_are_no_votes_are_named() -> None:
+    kinds = ["vote"] * 3 + ["repeat"] * 2 + ["warm-up"]
+    votes = pd.DataFrame({"kind": kinds, "accepted": [True, True, False, True, False, True]})
+    votes["reason"] = [None, None, "too fast", None, None, None]
+    assert uncounted(votes) == [
+        "Not counted as votes: 2 repeats, 1 warm-up item.",
+        "Votes that weren't accepted: 1 (too fast).",
+    ]
+    assert uncounted(votes.iloc[:2]) == []

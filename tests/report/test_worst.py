@@ -80,10 +80,21 @@ def test_where_less_is_better_the_worst_is_above_what_is_expected() -> None:
 
 
 def test_it_is_empty_where_it_would_say_nothing() -> None:
-    assert worst_images(frame({"alone": [20.0, 21, 22, 23]})).empty
     assert worst_images(frame({"one": [20.0], "two": [25.0]})).empty
     assert worst_images(frame({"one": [20.0, 30, 25, 21], "two": [21.0, 31, 26, 22]})).empty
     assert worst_text(worst_images(frame({"alone": [20.0]}))) == ""
+
+
+def test_a_method_without_others_has_its_worst_values() -> None:
+    gone = [math.nan] * 4
+    for values in ({"alone": [22.0, 20, 23, 21]}, {"alone": [22.0, 20, 23, 21], "failed": gone}):
+        found = worst_images(frame(values))
+        assert list(zip(found["image"], found["value"], strict=True)) == [("b", 20), ("d", 21)]
+        assert worst_text(found) == (
+            "Images with the lowest PSNR in dB:\n  alone: b 20.00; d 21.00"
+        )
+    lower = worst_images(frame({"alone": [0.1, 0.4, 0.2, 0.3]}, "lpips"))
+    assert worst_text(lower).startswith("Images with the highest LPIPS:\n  alone: b 0.4")
 
 
 def test_hr_infinite_and_missing_values_take_no_part() -> None:
@@ -112,7 +123,7 @@ def test_a_public_image_has_its_common_name_by_content_alone() -> None:
     made.loc[made["image"] == "img_002", "hr_sha256"] = hr[0]
     found = worst_images(made)
     assert list(found[found["image"] == "img_002"]["name"]) == ["bird"]
-    assert "img_002 bird 25.00 (-" in worst_text(found)
+    assert "img_002 bird 25.00 (2.12 below usual)" in worst_text(found)
 
 
 def test_a_metric_that_was_not_computed_is_refused() -> None:
@@ -131,8 +142,8 @@ def test_the_benchmark_prints_them_below_its_table(
     both = ["--method", "nearest", "--method", "bicubic", "--out", tmp_path / "out"]
     ran = sreval("benchmark", *both, *command)
     assert ran.code == 0, ran.err
-    assert "Worst images by PSNR in dB." in ran.out
+    assert "does worse than usual, compared with the others, by PSNR in dB:" in ran.out
     # noise has no frequencies for bicubic to keep
     assert [line for line in ran.out.splitlines() if line.startswith("  bicubic: b ")]
     one = ["--method", "nearest", "--out", tmp_path / "one"]
-    assert "Worst" not in sreval("benchmark", *one, *command).out
+    assert "Images with the lowest PSNR in dB:\n" in sreval("benchmark", *one, *command).out
