@@ -116,7 +116,7 @@ def _metrics() -> tuple[list[str], list[str]]:
 
 def _refuse_another(folder: Path) -> None:
     """Raise UsageError where ``folder`` holds a study of another design than the demo's."""
-    from sreval.study.design import DESIGN
+    from sreval.study.manifest import DESIGN
 
     if not (folder / DESIGN).exists():
         return
@@ -133,7 +133,7 @@ def _freeze(folder: Path, results: Results) -> None:
     Raises DataError where it is of other images.
     """
     from sreval.report.opinion_rows import scored_hashes
-    from sreval.study.design import DESIGN
+    from sreval.study.manifest import DESIGN
 
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / DESIGN).exists():

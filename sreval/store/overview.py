@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.database import Store
 from sreval.store.models import Event, PlanItem, Rater, Session, Study, Tombstone, Vote
-from sreval.store.studies import by_name, design_of
+from sreval.store.studies import by_name, raters_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def overview(store: Store, study: str) -> Overview:
         return Overview(
             study=row.name,
             state=row.state,
-            target=design_of(row).raters,
+            target=raters_of(row),
             complete=sum(r.outcome == "complete" and r.holds_slot for r in raters),
             deleted=tx.scalar(buried) or 0,
             votes=tx.scalar(cast) or 0,
