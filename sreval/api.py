@@ -1631,7 +1631,7 @@ class Study:
         """Write the stimuli, as they were scored, and the manifest of their hashes.
 
         ``results`` as in `check`. nearest, bicubic, lanczos and hr need none. ``stand_ins`` lets
-        marked degradations of the original take the places of methods that are not at hand.
+        marked degradations of the original replace methods whose images are missing.
         ``again`` replaces the stimuli of a study that is frozen, until its first rater begins.
         ``progress`` is told how many images of how many are done.
 
@@ -1815,7 +1815,7 @@ class Study:
         return made
 
     def revoke(self, link: int) -> None:
-        """Make a link open nothing any more, by its number; votes cast through it stay."""
+        """Disable a link, by its number; votes cast through it stay."""
         from sreval.store import invitations
 
         with self._store() as store:

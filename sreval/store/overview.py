@@ -62,6 +62,13 @@ class Overview:
     exposures: tuple[Exposure, ...]
     changed: dict[str, int]
 
+    @property
+    def progress(self) -> str:
+        """How many raters are complete, in words; a study may get more than it aims at."""
+        if self.complete > self.target:
+            return f"{self.complete} raters complete, {self.target} planned"
+        return f"{self.complete} of {self.target} raters complete"
+
 
 def overview(store: Store, study: str) -> Overview:
     """The study as of one moment. Raises UsageError when there is none of that name."""

@@ -113,7 +113,8 @@ class FunctionUpscaler(CallableUpscaler):
             raise UsageError(
                 f"{self._path} is neither a function nor a torch.nn.Module.", "Check the name."
             )
-        super().__init__(found, self._path.rpartition(":")[2], self._path)
+        function = found if self._method is None else self._method.upscale
+        super().__init__(function, self._path.rpartition(":")[2], self._path)
         if self._method is not None:
             self.settings = self._method.settings
             self.weights_sha256 = self._method.weights_sha256
