@@ -25,14 +25,14 @@ try:
     study = sreval.Study("mine")
 except sreval.SrevalError:  # the first time
     study = sreval.Study.new("mine", source="quick")
-print(study.check(results=r))
 
 # %% [markdown]
-# Freezing writes every image that will be shown as a file that never changes, under its hash.
-# What raters see is what was scored.
+# The check says whether the design can work. Freezing writes every image that will be shown as a
+# file that never changes, under its hash. What raters see is what was scored.
 
 # %%
 if study.manifest is None:
+    print(study.check(results=r))
     study.freeze(r)
 
 # %% [markdown]

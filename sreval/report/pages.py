@@ -25,7 +25,7 @@ def _environment() -> jinja2.Environment:
 
 def _code(text: str) -> Markup:
     """A sentence with what stands in backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def render_page(template: str, **content: Any) -> str:
