@@ -5,6 +5,8 @@
 # or cell by cell. It needs no download and takes less than a minute.
 
 # %%
+from pathlib import Path
+
 import sreval
 
 # %% [markdown]
@@ -16,26 +18,31 @@ r = sreval.benchmark(["nearest", "bicubic", "lanczos", "hr"], ["demo"], out="res
 # %% [markdown]
 # `quick` is a design that the package brings. The copy, studies/mine/study.toml, holds the whole
 # study: what is shown, in which order, the questions, the rules, the planned analysis. Edit it
-# now. The first rater locks it.
+# now. The first rater locks it. If you run this file again, it goes on with the copy.
 
 # %%
-study = sreval.Study.new("mine", source="quick")
-print(study.check(results=r))
+try:
+    study = sreval.Study("mine")
+except sreval.SrevalError:  # the first time
+    study = sreval.Study.new("mine", source="quick")
 
 # %% [markdown]
-# Freezing writes every image that will be shown as a file that never changes, under its hash.
-# What raters see is what was scored.
+# The check says whether the design can work. Freezing writes every image that will be shown as a
+# file that never changes, under its hash. What raters see is what was scored.
 
 # %%
-study.freeze(r)
+if study.manifest is None:
+    print(study.check(results=r))
+    study.freeze(r)
 
 # %% [markdown]
 # The rehearsal sends simulated raters through the rating site, with qualities that you guess.
-# Their votes go to a database of their own. They are marked as simulated wherever they appear, and
-# say nothing about the methods. You learn whether the design works, and what its result will look
-# like.
+# Their votes go to a database of their own, which begins empty each time. They are marked as
+# simulated wherever they appear, and say nothing about the methods. You learn whether the design
+# works, and what its result will look like.
 
 # %%
+Path("rehearsal.sqlite").unlink(missing_ok=True)
 guess = {"nearest": 1.2, "bicubic": 2.0, "lanczos": 2.1, "hr": 4.4}
 rehearsal = sreval.Study("mine", database="rehearsal.sqlite")
 rehearsal.rehearse(raters=3, qualities=guess)

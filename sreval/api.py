@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -1225,8 +1225,9 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
     for method in resolved.methods:
         if not method.known and method.specification.startswith("python:"):
             click.echo(
-                f"{method.name} names no files that it reads, so each run computes its images "
-                f"anew. Name them: {method.name}={method.specification},weights=FILE.",
+                f"{method.name} is Python code: its images are computed anew in each run. If it "
+                "reads weights, name them to keep the images between runs: "
+                f"{method.name}={method.specification},weights=FILE",
                 err=True,
             )
 
@@ -1989,10 +1990,17 @@ class Study:
     @property
     def name(self) -> str:
         """The name in study.toml; that which was given where only the database is at hand."""
-        from sreval.study.design import DESIGN
+        import tomllib
 
-        there = self._folder is not None and (self._folder / DESIGN).is_file()
-        return self.design.name if there else self.given
+        from sreval.study.manifest import DESIGN
+
+        if self._folder is None or not (self._folder / DESIGN).is_file():
+            return self.given
+        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            name = tomllib.loads((self._folder / DESIGN).read_text(encoding="utf-8")).get("name")
+            if isinstance(name, str):
+                return name
+        return self.design.name  # says what is wrong with the file
 
     def check(self, results: object = None) -> CheckedStudy:
         """Prove that the design can be met; say how long a rater sits and what can be found.
@@ -2046,7 +2054,7 @@ class Study:
         """Write the stimuli, as they were scored, and the manifest of their hashes.
 
         ``results`` as in `check`. nearest, bicubic, lanczos and hr need none. ``stand_ins`` lets
-        marked degradations of the original take the places of methods that are not at hand.
+        marked degradations of the original replace methods whose images are missing.
         ``again`` replaces the stimuli of a study that is frozen, until its first rater begins.
         ``progress`` is told how many images of how many are done.
 
@@ -2230,7 +2238,7 @@ class Study:
         return made
 
     def revoke(self, link: int) -> None:
-        """Make a link open nothing any more, by its number; votes cast through it stay."""
+        """Disable a link, by its number; votes cast through it stay."""
         from sreval.store import invitations
 
         with self._store() as store:

@@ -6,6 +6,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -30,8 +31,11 @@ def test_postgresql_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused.value.remedy == install("postgres") == "Run: pip install 'sreval[postgres]'"
 
 
-def test_images_of_16_bits_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("doing", ["Reading", "Writing"])
+def test_images_of_16_bits_name_their_extra(
+    monkeypatch: pytest.MonkeyPatch, doing: Literal["Reading", "Writing"]
+) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    with pytest.raises(ImageError, match=r"^a\.png has samples of more than 8 bits") as refused:
-        deep_codecs(Path("a.png"))
+    with pytest.raises(ImageError, match=rf"^{doing} a\.png needs the package imag") as refused:
+        deep_codecs(Path("a.png"), doing)
     assert refused.value.remedy == install("16bit")

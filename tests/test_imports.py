@@ -70,6 +70,9 @@ def test_the_help_of_no_command_imports_what_the_command_computes_with() -> None
         ("sreval.statistics.rules sreval.statistics.reading", {"pandas", "scipy"}),
         ("sreval.report.render sreval.report.opinions", {"pandas", "scipy"}),
         ("sreval.report.training_figures", {"pandas", "matplotlib"}),
+        # tables and archives of results without a study
+        ("sreval.report.study_load sreval.report.study_table", {"pandas", "scipy"}),
+        ("sreval.report.archive", {"pandas", "scipy"}),
         # asking a database
         ("sreval.store.overview sreval.store.invitations", {"sqlalchemy"}),
         ("sreval.images.io sreval.images.fetch", set()),

@@ -31,15 +31,15 @@ COMMANDS = {
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
     "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),
     "serve": ("sreval.cli.serve:serve", "Serve a study's rating site from this machine."),
-    "operator": ("sreval.cli.operator:operator", "Who may log into a study's operator pages."),
+    "operator": ("sreval.cli.operator:operator", "Manage accounts for a study's operator pages."),
     "report": ("sreval.cli.report:report", "Report a study: one page, tables, figures."),
     "archive": ("sreval.cli.archive:archive", "Pack what a paper's supplement needs."),
     "figure": ("sreval.cli.figure:figure", "Draw figures from results and opinions."),
     "compare-protocols": (
         "sreval.cli.protocols:compare_protocols",
-        "Score the same images as other tools do.",
+        "Show which score other tools give the same images.",
     ),
-    "demo": ("sreval.cli.demo:demo", "Run everything once on photographs that are at hand."),
+    "demo": ("sreval.cli.demo:demo", "Try everything once, on photographs that are installed."),
 }
 
 

@@ -1,4 +1,4 @@
-"""``sreval demo``: the whole path once, on photographs that are at hand, offline."""
+"""``sreval demo``: the whole path once, on photographs that are installed, offline."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def make_demo(out: Path) -> Demo:
         "Five photographs, enlarged four times",
         _lead(),
         figure,
-        f"The framed region under every method, its pixels enlarged by repetition. Below each "
-        f"stand PSNR and SSIM of the whole photograph, protocol {table.protocol}.",
+        f"The framed region under every method, its pixels enlarged by repetition. The numbers "
+        f"below are PSNR and SSIM of the whole photograph, protocol {table.protocol}.",
         table,
         _commands(out, study),
     )
@@ -116,7 +116,7 @@ def _metrics() -> tuple[list[str], list[str]]:
 
 def _refuse_another(folder: Path) -> None:
     """Raise UsageError where ``folder`` holds a study of another design than the demo's."""
-    from sreval.study.design import DESIGN
+    from sreval.study.manifest import DESIGN
 
     if not (folder / DESIGN).exists():
         return
@@ -133,7 +133,7 @@ def _freeze(folder: Path, results: Results) -> None:
     Raises DataError where it is of other images.
     """
     from sreval.report.opinion_rows import scored_hashes
-    from sreval.study.design import DESIGN
+    from sreval.study.manifest import DESIGN
 
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / DESIGN).exists():
@@ -209,8 +209,8 @@ def _lead() -> list[str]:
         "by each method. SRResNet-MSE, SRGAN-MSE and SRGAN-VGG54 are networks of Ledig et al. "
         "2017; their weights were trained for this package and come with it. HR is the original.",
         f"The opinion scores are simulated: no person voted. A program sent {RATERS} raters of a "
-        "statistical model through the rating site. As the true quality of each method they took "
-        f"the mean opinion score that Ledig et al. printed for it on {QUALITIES_FROM}. This row "
+        "statistical model through the rating site. In the model the true quality of each method "
+        f"is the mean opinion score that Ledig et al. printed for it on {QUALITIES_FROM}. This row "
         "shows what the result of a study looks like. It says nothing about these networks.",
     ]
 

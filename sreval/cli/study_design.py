@@ -42,11 +42,11 @@ def new(name: str, source: str) -> None:
 )
 @AS_JSON
 def check_command(study: str, results: tuple[Path, ...], as_json: bool) -> None:
-    """Prove that a design can be met, and say how long a rater will sit and what can be found.
+    """Check that a design can work, how long a rater will take, and what it can show.
 
-    A study that isn't frozen is checked against the data sets on this machine. Where no outcome
-    could be significant, that is said; for comparisons that the design names, it can't be met.
-    Exit code 2 when the design can't be met, 3 when it can and images are missing.
+    A study that isn't frozen is checked against the data sets on this machine. A note names
+    every comparison in which no outcome could be significant; one that the design plans is an
+    error. Exits with 2 when the design can't work, with 3 when only images are missing.
     """
     found = Study(study).check(results)
     if as_json:

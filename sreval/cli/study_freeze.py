@@ -21,7 +21,7 @@ from sreval.cli.output import print_json, progress_line
 @click.option(
     "--stand-ins",
     is_flag=True,
-    help="Let marked degradations of the original take the places of methods not at hand.",
+    help="Let marked degradations of the original replace methods whose images are missing.",
 )
 @click.option("--again", is_flag=True, help="Replace the stimuli of a study that is frozen.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable summary.")

@@ -90,7 +90,7 @@ def invite(
 @study_and_database
 @click.argument("link", type=int)
 def revoke(study: str, database: str | None, link: int) -> None:
-    """Make a link open nothing any more, by its number; votes cast through it stay."""
+    """Disable a link, by its number; votes cast through it stay."""
     Study(study, database).revoke(link)
 
 
@@ -113,14 +113,16 @@ def extend(
 @click.command(epilog="Example: sreval study pause ledig2017")
 @study_and_database
 def pause(study: str, database: str | None) -> None:
-    """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
+    """Pause the study: no vote is accepted until `sreval study resume`.
+
+    Raters see a notice, and keep what they have done."""
     Study(study, database).pause()
 
 
 @click.command(epilog="Example: sreval study resume ledig2017")
 @study_and_database
 def resume(study: str, database: str | None) -> None:
-    """Take votes again after a pause."""
+    """Accept votes again after a pause."""
     Study(study, database).resume()
 
 
@@ -128,14 +130,13 @@ def resume(study: str, database: str | None) -> None:
 @study_and_database
 @YES
 def close(study: str, database: str | None, yes: bool) -> None:
-    """Take no votes any more, for good."""
+    """End the study for good: no vote is accepted afterwards."""
     asked = Study(study, database)
     if not yes:
         seen = asked.status().overview
         going = sum(row.outcome is None for row in seen.raters)
         click.confirm(
-            f"{seen.study}: {seen.complete} of {seen.target} raters are complete, {going} are "
-            "still at it. Close it for good?",
+            f"{seen.study}: {seen.progress}, {going} still taking part. Close it for good?",
             abort=True,
             err=True,
         )

@@ -13,7 +13,7 @@ from sreval.cli.study_run import study_and_database
 @study_and_database
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def status(study: str, database: str | None, as_json: bool) -> None:
-    """Who is how far, how it ended for whom, and how often what has been rated."""
+    """Show each rater's progress and outcome, and the number of votes on each method."""
     found = Study(study, database).status()
     if as_json:
         print_json(found.records())

@@ -6,6 +6,7 @@ import io
 import math
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ MAX_BYTES = 2**29
 """The most that a file, and the samples decoded from it, may take: 512 MiB."""
 
 
-def deep_codecs(path: Path) -> ModuleType:
+def deep_codecs(path: Path, doing: Literal["Reading", "Writing"]) -> ModuleType:
     """The package imagecodecs, for samples of more than 8 bits that Pillow would narrow.
 
     Nothing else needs it: a machine without it can do everything else. Raises ImageError, naming
@@ -29,8 +30,8 @@ def deep_codecs(path: Path) -> ModuleType:
         import imagecodecs
     except ImportError:
         raise ImageError(
-            f"{path} has samples of more than 8 bits, or of an odd number of bits. Reading it "
-            "needs the package imagecodecs.",
+            f"{doing} {path} needs the package imagecodecs: its samples have more than 8 bits, or "
+            "an odd number of bits.",
             install("16bit"),
         ) from None
     return imagecodecs
@@ -80,7 +81,7 @@ def decode_tiff(path: Path, data: bytes) -> Pixels:
                 f"{path} has colours that are multiplied by its alpha.", "Save it without alpha."
             )
         if page.compression != tifffile.COMPRESSION.NONE or bits not in (8, 16):
-            deep_codecs(path)
+            deep_codecs(path, "Reading")
         orientation = page.tags.valueof(274, 1)
         samples = np.asarray(page.asarray(), dtype=page.dtype)
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:

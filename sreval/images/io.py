@@ -173,7 +173,7 @@ def _decode(path: Path, data: bytes, convert: bool) -> Pixels:
         _bound(path, image, 2 if deep or image.mode.startswith("I;16") else 1)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         if deep and image.format == "PNG":
-            return turn(deep_codecs(path).png_decode(data), orientation)
+            return turn(deep_codecs(path, "Reading").png_decode(data), orientation)
         if deep:
             return decode_tiff(path, data)
         white_is_zero = image.format == "TIFF" and _tiff(image, 262) == {0}

@@ -147,8 +147,8 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     )
     if adjusted:
         note += (
-            f". They aren't adjusted for the {made} comparisons; the p values are. So an interval "
-            "may leave out 0 where no difference is shown"
+            f". They aren't adjusted for the {made} comparisons; the p values are. An interval "
+            "can therefore exclude 0 although the test shows no difference"
         )
     notes = [f"{note}."]
     if frame["uneven"].any():

@@ -95,7 +95,7 @@ def _missing(study: str, manifest: Manifest | None, found: Feasibility) -> list[
     counts = found.missing_methods
     datasets = list(dict.fromkeys(name for name, _ in counts))
     methods = dict.fromkeys(method for _, method in counts)
-    rows = [["images not at hand", *datasets]]
+    rows = [["missing images", *datasets]]
     rows += [[m, *(str(counts.get((name, m), "-")) for name in datasets)] for m in methods]
     lost = "Freeze the study again: sreval study freeze"
     bring = f"Bring them: sreval study freeze {study} --results FOLDER"

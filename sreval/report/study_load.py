@@ -1,4 +1,7 @@
-"""A study with all its data, read from its folder and its database."""
+"""A study with all its data, read from its folder and its database.
+
+The store is imported only when a study is read: tables without opinions need no database.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,6 @@ from shlex import quote
 
 from sreval.content import address
 from sreval.errors import UsageError
-from sreval.store import studies
-from sreval.store.database import open_store
-from sreval.store.overview import overview
-from sreval.store.study_data import looks, record_look, study_data
-from sreval.store.urls import default_url
 from sreval.study.data import StudyData
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
@@ -33,6 +31,12 @@ def load(
     is not closed and whose design hides them. ``allow_open`` None lets a rehearsed study through,
     one that only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
     """
+    from sreval.store import studies
+    from sreval.store.database import open_store
+    from sreval.store.overview import overview
+    from sreval.store.study_data import looks, record_look, study_data
+    from sreval.store.urls import default_url
+
     name, manifest = load_design(folder).name, load_manifest(folder)
     url = default_url(folder, database)
     assert url is not None  # there is a folder

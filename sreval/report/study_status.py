@@ -53,7 +53,7 @@ def _plain(content: Any) -> Any:
 
 def _lines(seen: Overview, links: list[InvitationRow]) -> Iterator[str]:
     unused = sum(link.kind == "personal" and link.rater is None for link in links)
-    yield f"{seen.study}: {seen.state}; {seen.complete} of {seen.target} raters complete"
+    yield f"{seen.study}: {seen.state}; {seen.progress}"
     yield f"{seen.votes} votes; {seen.deleted} raters deleted; {unused} personal links unused"
     if any(row.simulated for row in seen.raters):
         yield "Some raters are SIMULATED."

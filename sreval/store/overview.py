@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.database import Store
 from sreval.store.models import Event, PlanItem, Rater, Session, Study, Tombstone, Vote
-from sreval.store.studies import by_name, design_of
+from sreval.store.studies import by_name, raters_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,13 @@ class Overview:
     exposures: tuple[Exposure, ...]
     changed: dict[str, int]
 
+    @property
+    def progress(self) -> str:
+        """How many raters are complete, in words; a study may get more than it aims at."""
+        if self.complete > self.target:
+            return f"{self.complete} raters complete, {self.target} planned"
+        return f"{self.complete} of {self.target} raters complete"
+
 
 def overview(store: Store, study: str) -> Overview:
     """The study as of one moment. Raises UsageError when there is none of that name."""
@@ -73,7 +80,7 @@ def overview(store: Store, study: str) -> Overview:
         return Overview(
             study=row.name,
             state=row.state,
-            target=design_of(row).raters,
+            target=raters_of(row),
             complete=sum(r.outcome == "complete" and r.holds_slot for r in raters),
             deleted=tx.scalar(buried) or 0,
             votes=tx.scalar(cast) or 0,

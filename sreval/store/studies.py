@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.exc import IntegrityError
@@ -15,8 +16,10 @@ from sreval.store import audit
 from sreval.store.database import Store
 from sreval.store.errors import StateError
 from sreval.store.models import Rater, Session, Study
-from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
+
+if TYPE_CHECKING:
+    from sreval.study.design import StudyDesign
 
 StudyState = Literal["open", "paused", "closed"]
 
@@ -162,9 +165,16 @@ def rater_of(tx: Transaction, study: Study, pseudonym: str) -> Rater:
     return rater
 
 
+def raters_of(study: Study) -> int:
+    """How many raters the study's design aims at."""
+    return int(json.loads(study.design)["raters"])
+
+
 def design_of(study: Study) -> StudyDesign:
     """The study's design, parsed once a process: votes must not wait for it."""
     design = _designs.get(study.design_sha256)
     if design is None:
+        from sreval.study.design import StudyDesign  # pydantic, which a look at the counts spares
+
         design = _designs[study.design_sha256] = StudyDesign.model_validate_json(study.design)
     return design

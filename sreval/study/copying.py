@@ -9,7 +9,8 @@ from pathlib import Path
 from sreval.content import names, own_folders
 from sreval.errors import UsageError
 from sreval.files import write_atomic
-from sreval.study.design import DESIGN, NAME, StudyDesign, load_design
+from sreval.study.design import NAME, StudyDesign, load_design
+from sreval.study.manifest import DESIGN
 
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 

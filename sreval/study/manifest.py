@@ -10,7 +10,7 @@ from pathlib import Path
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 
-MANIFEST, STIMULI = "manifest.json", "stimuli"
+DESIGN, MANIFEST, STIMULI = "study.toml", "manifest.json", "stimuli"
 FORMAT = 1
 Key = tuple[str, str, str]
 """Data set, image, method."""

@@ -56,11 +56,16 @@ def method_of(method: object, running: Running = Running(), name: str = "") -> U
         return CallableUpscaler(method, name or getattr(method, "__name__", type(method).__name__))
     else:
         raise UsageError(
-            f"A {type(method).__name__} is no method.",
+            f"An object of type {type(method).__name__} can't be a method.",
             "Give a name such as bicubic, a function from LR to SR, or a torch.nn.Module.",
         )
     made.name = name or made.name
     return made
+
+
+def _is_function(found: object) -> bool:
+    torch = sys.modules.get("torch")
+    return not isinstance(found, Upscaler) and not (torch and isinstance(found, torch.nn.Module))
 
 
 def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
@@ -81,7 +86,9 @@ def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
     if kind == "published" and value:
         return PublishedImages(value)
     if kind == "python" and value:
-        return FunctionUpscaler(value)
+        return FunctionUpscaler(
+            value, lambda found: None if _is_function(found) else method_of(found, running)
+        )
     if spec == "hr":
         return Original()
     if spec in INTERPOLATIONS:

@@ -14,7 +14,7 @@ import numpy as np
 from sreval.errors import ImageError, UsageError
 from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
-from sreval.images.datasets import Item
+from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
 from sreval.upscalers.base import IN_PYTHON, UInt8, Upscaler
 from sreval.upscalers.dependencies import own_modules, split_files
@@ -99,13 +99,25 @@ class CallableUpscaler(Upscaler):
 class FunctionUpscaler(CallableUpscaler):
     """``package.module:function[,weights=FILE ...]``, on the import path or in the current folder.
 
-    It is known by its modules and the files it names; one that names none may read any.
+    In a function's place the module may hold a torch.nn.Module or an Upscaler: ``method_of`` makes
+    a method of such an object, None of a function. It is known by its modules and the files it
+    names; one that names none may read any.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, method_of: Callable[[object], Upscaler | None]) -> None:
         self._path, named = split_files(text)
         self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
-        super().__init__(_load(self._path), self._path.rpartition(":")[2], self._path)
+        found = _load(self._path)
+        self._method = method_of(found)
+        if self._method is None and not callable(found):
+            raise UsageError(
+                f"{self._path} is neither a function nor a torch.nn.Module.", "Check the name."
+            )
+        function = found if self._method is None else self._method.upscale
+        super().__init__(function, self._path.rpartition(":")[2], self._path)
+        if self._method is not None:
+            self.settings = self._method.settings
+            self.weights_sha256 = self._method.weights_sha256
         self.specification = ",".join(
             [f"python:{self._path}", *(f"{key}={path}" for key, path in named.items())]
         )
@@ -115,9 +127,26 @@ class FunctionUpscaler(CallableUpscaler):
     def _module(self) -> str:
         return self._path.partition(":")[0]
 
+    def prepare(self, dataset: Dataset) -> None:
+        """As the object does, where it is an Upscaler."""
+        if self._method is not None:
+            self._method.prepare(dataset)
+
+    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+        """What the function or the object makes of it."""
+        if self._method is None:
+            return super().upscale(lr, scale, item)
+        return self._method.upscale(lr, scale, item)
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """What the function or the object makes of it."""
+        if self._method is None:
+            return super().enlarge(pixels, scale)
+        return self._method.enlarge(pixels, scale)
+
     def identity(self) -> list[object]:
         """The function, and what it has loaded and named by now."""
-        return [self.specification, self.files()]
+        return [self.specification, self.files(), *([self.settings] if self.settings else [])]
 
     def files(self) -> dict[str, str]:
         """Its modules, as far as they are loaded by now, and the files that it names."""
@@ -163,7 +192,7 @@ def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> s
     return f"Return an array {('(height, width)', '(height, width, 3)')[len(expected) - 2]}."
 
 
-def _load(path: str) -> Callable[..., Any]:
+def _load(path: str) -> Any:
     module_name, _, function_name = path.partition(":")
     if not function_name:
         raise UsageError(
@@ -181,10 +210,10 @@ def _load(path: str) -> Callable[..., Any]:
             f"Can't import {module_name}: {type(error).__name__}: {error}.",
             "Install it, or run sreval in the folder that holds it.",
         ) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
+    found = getattr(module, function_name, None)
+    if found is None:
         raise UsageError(f"{module_name} has no function {function_name!r}.", "Check the name.")
-    return function  # type: ignore[no-any-return]
+    return found
 
 
 def _state(path: Path) -> tuple[int, int] | None:

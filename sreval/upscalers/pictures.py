@@ -173,7 +173,7 @@ def write_picture(path: Path, picture: Picture) -> None:
         colour = pixels if pixels.ndim == 3 else pixels[..., None]
         pixels = np.concatenate([colour, picture.alpha[..., None]], axis=2)
     deep = pixels.dtype == np.uint16
-    data = deep_codecs(path).png_encode(pixels) if deep else encode_png(pixels)
+    data = deep_codecs(path, "Writing").png_encode(pixels) if deep else encode_png(pixels)
     write_atomic(path, _with_profile(bytes(data), picture.profile))
 
 

@@ -282,7 +282,7 @@ def test_without_a_folder_the_images_live_as_long_as_the_results(photographs: Pa
 
 REFUSED = {
     "a method": ({"methods": "bicubik"}, "Did you mean 'bicubic'"),
-    "an object": ({"methods": {"a": 5}}, "A int is no method"),
+    "an object": ({"methods": {"a": 5}}, "An object of type int can't be a method"),
     "a name": ({"methods": {"a/b": "bicubic"}}, "No method can be called 'a/b'"),
     "no method": ({"methods": []}, "methods = "),
     "twins": ({"methods": [nearest, nearest]}, "Two methods are called 'nearest'"),

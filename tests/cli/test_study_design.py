@@ -107,7 +107,7 @@ def test_check_lists_methods_whose_images_are_not_at_hand(sreval: Run, home: Pat
     path.write_text(text, encoding="utf-8")
     ran = sreval("study", "check", "mine")
     assert ran.code == 3
-    assert "images not at hand  demo\ndrcn                5\n" in ran.out
+    assert "missing images  demo\ndrcn            5\n" in ran.out
     assert "sreval study freeze mine --stand-ins" in ran.out
 
 

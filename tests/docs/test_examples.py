@@ -57,17 +57,18 @@ def test_it_runs_as_printed(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": path}
     for variable in ("SREVAL_DATABASE", "SREVAL_HOME", "SREVAL_DATA", "SREVAL_WEIGHTS"):
         environment.pop(variable, None)
-    done = subprocess.run(
-        [sys.executable, script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip()
-    assert "Traceback" not in done.stderr
+    for _ in range(2 if name == "study.py" else 1):  # a study that is there is gone on with
+        done = subprocess.run(
+            [sys.executable, script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.strip()
+        assert "Traceback" not in done.stderr
     assert [file for file in LEFT[name] if not (tmp_path / file).is_file()] == []
 
 

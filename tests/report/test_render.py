@@ -17,6 +17,7 @@ import pytest
 from sreval.report.cells import Table
 from sreval.report.collect import collect, select
 from sreval.report.latex import latex_escape
+from sreval.report.pages import render_page
 from sreval.report.render import render
 from sreval.report.tables import build_table
 
@@ -148,3 +149,10 @@ def test_infinity_and_nothing_are_printed_as_signs(table: Table) -> None:
 
     assert (number(math.inf, "psnr"), number(math.nan, "ssim")) == ("∞", "–")
     assert (number(28.426, "psnr"), number(0.82109, "ssim")) == ("28.43", "0.8211")
+
+
+def test_what_stands_in_backticks_is_code_on_a_page_and_nothing_else_is_markup() -> None:
+    page = render_page(
+        "table_body.html", table={"notes": ["Run `a <b>` & c."], "methods": [], "rows": []}
+    )
+    assert "<p>Run <code>a &lt;b&gt;</code> &amp; c.</p>" in page

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from sreval.benchmarking.results import read_frame
-from sreval.errors import ImageError
+from sreval.errors import ImageError, UsageError
 from sreval.images.datasets import Item
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
@@ -134,11 +134,6 @@ SIGNATURES = {
         "def inner(lr, scale):\n    return near(lr, scale)\n"
         "@functools.wraps(inner)\ndef up(lr):\n    return inner(lr, 4)"
     ),
-    "a torch module": (
-        "import torch\nclass Net(torch.nn.Module):\n"
-        "    def forward(self, lr):\n        return near(lr)\n"
-        "up = Net()"
-    ),
 }
 
 
@@ -209,3 +204,25 @@ def test_what_a_refused_run_loaded_is_read_anew(
         )
         method = make_upscaler("python:refused_net:up")  # nobody asks what it is
         assert (method.upscale(low, 4, ITEM) == value).all()
+
+
+OBJECTS = {
+    "module": "import torch\nup = torch.nn.Upsample(scale_factor=4, mode='nearest')",
+    "Upscaler": "from sreval.upscalers import make_upscaler\nup = make_upscaler('nearest')",
+}
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_a_module_and_an_upscaler_are_methods_as_functions_are(
+    make: Make, low: UInt8, kind: str
+) -> None:
+    """What torch and the house call nearest is the repetition of each pixel."""
+    method = make(OBJECTS[kind])
+    assert np.array_equal(method.upscale(low, 4, ITEM), nearest(low))
+    assert np.array_equal(method.enlarge(low, 4), nearest(low))
+    assert not method.known
+
+
+def test_what_is_neither_a_function_nor_a_module_is_refused(make: Make) -> None:
+    with pytest.raises(UsageError, match=r"own_\d+:up is neither a function nor a torch\.nn"):
+        make("up = 5")
