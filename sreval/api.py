@@ -19,6 +19,7 @@ from sreval.errors import (
     StatisticsError,
     UsageError,
     listed,
+    option,
     unknown_name,
 )
 from sreval.statistics.units import DEFAULT_UNIT, STUDIES
@@ -1588,7 +1589,8 @@ class Study:
         folders = _result_folders(results)
         if manifest and folders:
             raise UsageError(
-                f"{self.given} is frozen: its stimuli are what they are.", "Omit --results."
+                f"{self.given} is frozen: its stimuli are what they are.",
+                f"Omit {option('--results')}.",
             )
         found = check(design, manifest, None if manifest else at_hand(design, folders))
         return told(self.given, design, manifest, found)
@@ -1785,11 +1787,20 @@ class Study:
         from sreval.study.manifest import load_manifest
 
         if (kind != "personal" or rater) and count > 1:
-            raise UsageError(f"--count {count} belongs to personal links.", "Omit it.")
+            raise UsageError(
+                f"{option(f'--count {count}', f'count={count}')} belongs to personal links.",
+                "Omit it.",
+            )
         if count < 1:
             raise UsageError(f"count can't be {count}.", "Give 1 or more.")
         if quota and kind == "personal":
-            raise UsageError("--quota belongs to --open or --kiosk.", "Add one, or omit it.")
+            raise UsageError(
+                option(
+                    "--quota belongs to --open or --kiosk.",
+                    'quota= belongs to kind="open" or kind="kiosk".',
+                ),
+                "Add one, or omit it.",
+            )
         until = _last_moment(expires)
         design, manifest = self.design, load_manifest(self.folder)
         made = []
@@ -2124,7 +2135,8 @@ def _last_moment(expires: datetime | None) -> datetime | None:
     until = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
     if until <= datetime.now(UTC):
         raise UsageError(
-            f"--expires {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC is over.", "Name a later time."
+            f"{option('--expires')} {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC is over.",
+            "Name a later time.",
         )
     return until
 
@@ -2237,7 +2249,7 @@ def _scores(
         return None
     from sreval.report.collect import collect, scored, select
 
-    return scored(select(collect(folders, say), protocol, factor))
+    return scored(select(collect(folders, say), protocol, factor, "factor="))
 
 
 __all__ += [
