@@ -20,6 +20,7 @@ from sreval.errors import (
     StatisticsError,
     UsageError,
     listed,
+    option,
     unknown_name,
 )
 from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
@@ -1360,7 +1361,7 @@ def read_votes(
                 "Give them where the file or the DataFrame is read.",
             )
         if raters and is_means(votes.frame):
-            raise needs_votes("--without")
+            raise needs_votes(option("--without", "without"))
         return replace(votes, frame=left_out(votes.frame, raters)) if raters else votes
     if not (isinstance(votes, str | Path) or _is_frame(votes)):
         raise UsageError(
@@ -1388,7 +1389,7 @@ def read_votes(
             )
         return Votes(left_out(table, raters) if raters else table, notes, on)
     if raters:
-        raise needs_votes("--without")
+        raise needs_votes(option("--without", "without"))
     from sreval.report.opinion_metrics import own_metrics
 
     if others := own_metrics(table, better)[1]:
@@ -2019,7 +2020,8 @@ class Study:
         folders = _result_folders(results)
         if manifest and folders:
             raise UsageError(
-                f"{self.given} is frozen: its stimuli are what they are.", "Omit --results."
+                f"{self.given} is frozen: its stimuli are what they are.",
+                f"Omit {option('--results')}.",
             )
         found = check(design, manifest, None if manifest else at_hand(design, folders))
         return told(self.given, design, manifest, found)
@@ -2216,11 +2218,20 @@ class Study:
         from sreval.study.manifest import load_manifest
 
         if (kind != "personal" or rater) and count > 1:
-            raise UsageError(f"--count {count} belongs to personal links.", "Omit it.")
+            raise UsageError(
+                f"{option(f'--count {count}', f'count={count}')} belongs to personal links.",
+                "Omit it.",
+            )
         if count < 1:
             raise UsageError(f"count can't be {count}.", "Give 1 or more.")
         if quota and kind == "personal":
-            raise UsageError("--quota belongs to --open or --kiosk.", "Add one, or omit it.")
+            raise UsageError(
+                option(
+                    "--quota belongs to --open or --kiosk.",
+                    'quota= belongs to kind="open" or kind="kiosk".',
+                ),
+                "Add one, or omit it.",
+            )
         until = _last_moment(expires)
         design, manifest = self.design, load_manifest(self.folder)
         made = []
@@ -2589,7 +2600,8 @@ def _last_moment(expires: datetime | None) -> datetime | None:
     until = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
     if until <= datetime.now(UTC):
         raise UsageError(
-            f"--expires {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC is over.", "Name a later time."
+            f"{option('--expires')} {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC is over.",
+            "Name a later time.",
         )
     return until
 
@@ -2751,7 +2763,7 @@ def _scores(
     read = results if isinstance(results, Results) else read_results(folders)
     for note in read.notes:
         say(note)
-    return scored(select(read.frame, protocol, factor))
+    return scored(select(read.frame, protocol, factor, "factor="))
 
 
 __all__ += [

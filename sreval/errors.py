@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import os
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 EXIT_OK = 0
@@ -70,6 +71,32 @@ class StatisticsError(SrevalError, ValueError):
 
 class StoreError(SrevalError):
     """A database of votes that can't be reached, read or written, or that refuses something."""
+
+
+_calls = {"command": False}
+"""Whether a command line is running: all threads that it starts are to see the same."""
+
+
+@contextmanager
+def as_command() -> Iterator[None]:
+    """While it lasts, messages name the options of the command line; otherwise arguments."""
+    before = _calls["command"]
+    _calls["command"] = True
+    try:
+        yield
+    finally:
+        _calls["command"] = before
+
+
+def option(flag: str, argument: str | None = None) -> str:
+    """How a user writes it: ``flag`` in a command, ``argument`` in Python.
+
+    Without ``argument`` it is the keyword of that name: ``--stand-ins`` is ``stand_ins=``. Ask for
+    it where a message is made, not where a module is imported.
+    """
+    if _calls["command"]:
+        return flag
+    return f"{flag[2:].replace('-', '_')}=" if argument is None else argument
 
 
 def install(extra: str) -> str:

@@ -20,7 +20,7 @@ from sreval.benchmarking.results import (
     read_datasets,
     read_manifest,
 )
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError, UsageError, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
@@ -84,11 +84,13 @@ class Names:
             name, here = place(dataset.name, dataset.scale), sources[dataset.name]
             there = self._sources.get(name, here)
             if there != here and (there in KNOWN or Path(there).is_dir()):
+                renamed = self._renamed(dataset)
                 raise UsageError(
                     f"{self._folder} has results of another data set called {dataset.name!r}: "
                     f"{there}, not {here}.",
                     f"Give this one its own name, as in "
-                    f"`--dataset {quote(self._renamed(dataset))}`, or name another --out.",
+                    f"`{option(f'--dataset {quote(renamed)}', repr(renamed))}`, or name another "
+                    f"{option('--out')}.",
                 )
             self._sources[name] = here
         self._write()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import DataError, listed
+from sreval.errors import DataError, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
 
 FORMAT = 2
@@ -91,7 +91,7 @@ def read_frame(folder: Path) -> pd.DataFrame:
             f"{folder} holds no {RESULTS}.",
             "Its run has not ended. Run the same benchmark again; it continues where it stopped."
             if unfinished
-            else "Name the folder that `sreval benchmark --out` wrote.",
+            else "Name the folder of a benchmark.",
         )
     first = check_format(folder) == _FIRST
     try:
@@ -255,7 +255,8 @@ class Store:
         if (self._folder / RESULTS).is_file() and check_format(self._folder) != FORMAT:
             raise DataError(
                 f"{self._folder} was written by sreval 0.1; it can be read, not added to.",
-                "Name a new folder with --out. Tables and figures still take this one.",
+                f"Name a new folder with {option('--out')}. Tables and figures still take this "
+                "one.",
             )
         for row in read_rows(self._folder):
             self._add(row)

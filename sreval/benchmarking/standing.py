@@ -20,7 +20,7 @@ from sreval.benchmarking.results import (
     read_frame,
     read_manifest,
 )
-from sreval.errors import DataError, listed
+from sreval.errors import DataError, listed, option
 from sreval.upscalers.base import IN_PYTHON
 
 
@@ -101,7 +101,7 @@ def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> No
     raise DataError(
         f"These results hold two data sets called {one[1].name}: {' and '.join(told)}.",
         "Run one of them again as it is now, or under its own name: "
-        f"--dataset hr={one[1].source},name=NAME.",
+        f"{option('--dataset ', '')}hr={one[1].source},name=NAME.",
     )
 
 

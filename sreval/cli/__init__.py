@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from sreval import __version__
-from sreval.errors import DEBUG, EXIT_FAILED, EXIT_INTERRUPTED, SrevalError, unforeseen
+from sreval.errors import DEBUG, EXIT_FAILED, EXIT_INTERRUPTED, SrevalError, as_command, unforeseen
 from sreval.files import require_text
 from sreval.settings import user_path
 
@@ -90,8 +90,10 @@ class LazyGroup(click.Group):
     epilog="Example: sreval benchmark --method bicubic --dataset Set5 --out results",
 )
 @click.version_option(__version__, prog_name="sreval")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Evaluation and opinion studies for super-resolution, from images to a result table."""
+    context.with_resource(as_command())
 
 
 def main(args: list[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from sreval.errors import DataError
+from sreval.errors import DataError, option
 from sreval.files import sha256_bytes, write_error
 from sreval.images.known import KnownFile, is_intact
 
@@ -122,9 +122,9 @@ def _bring(file: KnownFile, folder: Path, mirror: str | None, stop: threading.Ev
             if error.code in _NOT_THERE:
                 raise NotThereError(
                     f"{url} could not be fetched (HTTP {error.code}).",
-                    "Check the address given with --mirror, or fetch it from its home."
+                    f"Check the address given with {option('--mirror')}, or fetch it from its home."
                     if mirror
-                    else "The source has changed; name a copy of it with --mirror.",
+                    else f"The source has changed; name a copy of it with {option('--mirror')}.",
                 ) from None
             _again_or_give_up(url, error, attempt, stop)
         except (OSError, http.client.HTTPException, ValueError, EOFError) as error:

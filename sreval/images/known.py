@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from sreval import settings
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError, UsageError, option
 from sreval.files import sha256_file
 
 
@@ -219,8 +219,9 @@ def _under_another_name(copy: Copy, scale: int) -> str:
     if copy.missing or not KNOWN[dataset].scales:
         return ""
     hr, lr = (copy.folder / "eval" / dataset / inside for inside in pair_folders(scale))
-    spec = shlex.quote(f"hr={hr},lr={lr},name=own-{dataset}")
-    return f", or score these files under another name: --dataset {spec}"
+    spec = f"hr={hr},lr={lr},name=own-{dataset}"
+    named = option(f"--dataset {shlex.quote(spec)}", repr(spec))
+    return f", or score these files under another name: {named}"
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:

@@ -16,7 +16,7 @@ import pandas as pd
 import sreval
 from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, place, read_manifest
 from sreval.content import document
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError, UsageError, option
 from sreval.files import atomic_writer, sha256_bytes, sha256_file, zip_entry
 from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
@@ -73,7 +73,9 @@ def archive(
     if out.is_dir() or (out.exists() and not replace):
         raise UsageError(
             f"{out} exists already.",
-            "Name a new file." if out.is_dir() else "Name a new file, or add --replace.",
+            "Name a new file."
+            if out.is_dir()
+            else f"Name a new file, or add {option('--replace', 'replace=True')}.",
         )
     own = databases or {}
     data = [load(f, own.get(f, database), allow_open=allow_open, means=True) for f in studies]

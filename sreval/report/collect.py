@@ -9,7 +9,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import COLUMNS, MANIFEST, read_datasets, read_manifest
 from sreval.benchmarking.standing import standing
-from sreval.errors import DataError, UsageError, unknown_name
+from sreval.errors import DataError, UsageError, option, unknown_name
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
 _VALUE = [*_SUBJECT, "protocol", "metric"]
@@ -32,7 +32,8 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
         others = sorted(twice["folder"].unique())
         raise DataError(
             f"{first['method']} on {first['dataset']} is in {' and '.join(others)}.",
-            "Name only one of them, or run one again with `--method NAME=METHOD`.",
+            "Name only one of them, or run one again under another name: "
+            f"{option('--method NAME=METHOD', '{NAME: METHOD}')}.",
         )
     for column, what in (("hr_sha256", "high"), ("lr_sha256", "low")):
         _refuse_mixed(frame, column, what)
@@ -71,7 +72,9 @@ def scored(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["sr_sha256"] != "") | frame["value"].notna()]
 
 
-def select(frame: pd.DataFrame, protocol: str | None, scale: int | None) -> pd.DataFrame:
+def select(
+    frame: pd.DataFrame, protocol: str | None, scale: int | None, argument: str = "scale="
+) -> pd.DataFrame:
     """The rows of one protocol and one scale; the only ones there are when not given.
 
     Without a choice the protocol is one that every folder has, ``ledig2017`` before others.
@@ -86,7 +89,7 @@ def select(frame: pd.DataFrame, protocol: str | None, scale: int | None) -> pd.D
     if scale is None and len(scales) > 1:
         raise UsageError(
             f"The results hold scales {scales}.",
-            "Choose one with --scale."
+            f"Choose one with {option('--scale', argument)}."
             if _in_all(frame, "scale")
             else "No scale is in all of the folders. Make a table of each.",
         )

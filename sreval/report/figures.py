@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sreval.errors import DataError, UsageError, unknown_name
+from sreval.errors import DataError, UsageError, option, unknown_name
 from sreval.images.arrays import as_colour
 from sreval.images.names import one_name
 from sreval.metrics.scorer import UNITS
@@ -86,7 +86,7 @@ def comparison_figure(
     if made.empty:
         raise DataError(
             f"{dataset}/{image} failed under every method: {rows['note'].iloc[0]}",
-            "Choose another image with --image.",
+            f"Choose another image with {option('--image')}.",
         )
     hr = hr_image(made.iloc[0])
     images = {
@@ -247,7 +247,7 @@ def scores_figure(frame: pd.DataFrame, dataset: str | None, metric: str) -> Figu
         raise UsageError(
             f"No {NAMES[metric]} of {dataset} can be drawn: it is infinite or missing for every "
             "image.",
-            "Draw another metric with --metric; `sreval table` prints this one.",
+            f"Draw another metric with {option('--metric')}; a table prints this one.",
         )
     wide = wide.sort_values(methods[0])
     figure = new_figure(PAGE_MM, 75)

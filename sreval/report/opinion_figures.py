@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from sreval.errors import UsageError, attempted, unknown_name
+from sreval.errors import UsageError, attempted, option, unknown_name
 from sreval.report import paper
 from sreval.report.cells import TOO_SMALL
 from sreval.report.digits import fixed
@@ -207,7 +207,9 @@ def opinion_figure(
     if dataset is not None and dataset not in names:
         raise unknown_name("data set of these votes", dataset, names)
     if dataset is None and len(names) > 1 and kind not in _OVERALL:
-        raise UsageError(f"The votes are on {', '.join(names)}.", "Choose one with --dataset.")
+        raise UsageError(
+            f"The votes are on {', '.join(names)}.", f"Choose one with {option('--dataset')}."
+        )
     chosen = votes if dataset is None else votes[votes["dataset"] == dataset]
     return KINDS[kind](chosen, request)
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, UsageError, attempted, listed, unknown_name
+from sreval.errors import StatisticsError, UsageError, attempted, listed, option, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
 from sreval.report import paper
 from sreval.report.cells import NAMES
@@ -104,7 +104,10 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
     if is_means(votes) and scores is None:
         return _own_metrics(votes, request)
     if scores is None:
-        raise UsageError("No benchmark results are given.", "Add --results FOLDER.")
+        raise UsageError(
+            "No benchmark results are given.",
+            f"Add {option('--results FOLDER', 'results=FOLDER')}.",
+        )
     wide = scores.pivot(index=list(STIMULUS), columns="metric", values="value")
     if is_means(votes):
         opinion = votes.set_index(list(STIMULUS))
@@ -137,10 +140,18 @@ def _own_metrics(means: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, l
     if not metrics:
         raise UsageError(
             f"The table has no metric that is known ({', '.join(METRICS)}).",
-            "Add --results FOLDER, or name columns by --higher-is-better and --lower-is-better"
-            f"{': ' + listed(others) if others else ''}.",
+            f"Add {option('--results FOLDER', 'results=FOLDER')}, or name columns by "
+            f"{better_options('and')}{': ' + listed(others) if others else ''}.",
         )
     return _by_scene(metric_values(means, metrics)), metrics
+
+
+def better_options(conjunction: str) -> str:
+    """How a user names the columns of metrics that aren't known by themselves."""
+    return option(
+        f"--higher-is-better {conjunction} --lower-is-better",
+        f"higher_is_better= {conjunction} lower_is_better=",
+    )
 
 
 def own_metrics(means: pd.DataFrame, better: Mapping[str, bool]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sreval.errors import DataError
+from sreval.errors import DataError, option
 from sreval.files import sha256_bytes, temporary_beside, write_error
 
 PAGE, LATEX, PDF, CONTENTS = "index.html", "tables.tex", "tables.pdf", "report.json"
@@ -21,7 +21,7 @@ def check_folder(out: Path, study: str) -> None:
         return
     if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
         return
-    remedy = "Name another folder with --out."
+    remedy = f"Name another folder with {option('--out')}."
     try:
         contents = json.loads((out / CONTENTS).read_text(encoding="utf-8"))
         name, files = str(contents["sreval_report"]), {CONTENTS, *contents["files"]}

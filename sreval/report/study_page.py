@@ -12,7 +12,7 @@ import pandas as pd
 
 import sreval
 from sreval.benchmarking.provenance import code_version
-from sreval.errors import attempted
+from sreval.errors import attempted, option
 from sreval.files import sha256_bytes
 from sreval.report import paper
 from sreval.report.cells import Table
@@ -116,7 +116,9 @@ def _metrics_part(data: StudyData, scores: pd.DataFrame | None, notes: Sequence[
     """Metrics and opinion side by side, and which metric follows the raters."""
     part = Part("Metrics and opinion", list(notes))
     if scores is None:
-        part.not_done.append("No benchmark results were given: --results FOLDER.")
+        part.not_done.append(
+            f"No benchmark results were given: {option('--results FOLDER', 'results=FOLDER')}."
+        )
         return part
     request, votes = request_of(data, scores), scored_opinions(data)
     part.attempt("Metrics and opinion side by side", lambda: [_table(data, scores, notes)])

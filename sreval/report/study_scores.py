@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sreval.errors import DataError, listed
+from sreval.errors import DataError, listed, option
 from sreval.report.collect import collect, select
 from sreval.report.opinion_rows import check_stand_ins, scored_hashes
 from sreval.study.data import StudyData, rated
@@ -36,7 +36,7 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
         raise DataError(
             f"Study {data.design.name} is on upscaling by {data.design.images.scale}, the results "
             f"are by {', '.join(map(str, factors))}.",
-            "Choose one with --scale.",
+            f"Choose one with {option('--scale')}.",
         )
     stimuli = rated(data.design, data.manifest)
     _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import remarks
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import UsageError, option, unknown_name
 from sreval.metrics.scorer import METRICS, UNITS
 from sreval.report import paper
 from sreval.report.cells import (
@@ -61,7 +61,10 @@ def build_table(
         raise UsageError(
             f"The paper's figures are of ledig2017 at scale 4, these results of {protocol} at "
             f"{scale}.",
-            "Leave --paper out, or choose --protocol ledig2017.",
+            option(
+                "Leave --paper out, or choose --protocol ledig2017.",
+                'Leave paper=True out, or choose protocol="ledig2017".',
+            ),
         )
     chosen = _methods(frame, layout)
     if baseline is not None and baseline not in chosen:
@@ -110,9 +113,10 @@ def _methods(frame: pd.DataFrame, layout: Layout) -> list[str]:
         return present
     chosen = [method for method in paper.LOSS_VARIANTS if method in present]
     if not chosen:
+        every = option("--layout methods", "layout='methods'")
         raise UsageError(
             "The results hold none of the paper's loss variants.",
-            f"They are {', '.join(paper.LOSS_VARIANTS)}; or use --layout methods.",
+            f"They are {', '.join(paper.LOSS_VARIANTS)}; or use {every}.",
         )
     return chosen
 

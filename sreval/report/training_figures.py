@@ -96,7 +96,7 @@ def _identity(folder: Path) -> dict[str, Any]:
         why = "it is damaged"
     raise DataError(
         f"Can't tell the recipe of {folder} from {path}: {why}.",
-        "Draw it by itself, or name a folder that `sreval train --out` wrote.",
+        "Draw it by itself, or name the folder of another training run.",
     )
 
 
@@ -106,7 +106,7 @@ def _read(folder: Path, name: str) -> pd.DataFrame:
         frame = pd.read_csv(path)
     except FileNotFoundError:
         raise DataError(
-            f"{folder} holds no {name}.", "Name the folder that `sreval train --out` wrote."
+            f"{folder} holds no {name}.", "Name the folder of a training run."
         ) from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged ({error}).", "Name another run.") from None

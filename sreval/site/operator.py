@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
-from sreval.errors import SrevalError, StoreError, UsageError
+from sreval.errors import SrevalError, StoreError, UsageError, option
 from sreval.site.context import site
 from sreval.site.logs import LOG, where
 from sreval.store import operators
@@ -78,7 +78,8 @@ def _refuse_other_sites() -> None:
             403,
             "That came from another site",
             "Nothing was changed. If it did come from this site, its base URL isn't the address "
-            "that your browser shows: serve it with --base-url.",
+            "that your browser shows: serve it with "
+            f"{option('--base-url')}.",
         )
 
 

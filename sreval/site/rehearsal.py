@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sreval.errors import StoreError
+from sreval.errors import StoreError, option
 from sreval.site import server
 from sreval.site.app import create_app
 from sreval.site.config import site_config
@@ -76,7 +76,7 @@ def _invite(database: str, design: StudyDesign, manifest: Manifest, count: int) 
         if any(link.rater and not link.simulated for link in listed):
             raise StoreError(
                 f"Real raters have begun study {design.name!r} in {store.name}.",
-                "Name another place with --database, to keep simulated votes apart.",
+                f"Name another place with {option('--database')}, to keep simulated votes apart.",
             )
         label = "simulated"
         return [

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from waitress.server import create_server
 
-from sreval.errors import UsageError
+from sreval.errors import UsageError, option
 from sreval.site.config import BODY_BYTES
 
 GRACE_SECONDS = 15
@@ -32,7 +32,9 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise UsageError(f"No address {host}: {error.strerror}.", "Give another --host.") from None
+        raise UsageError(
+            f"No address {host}: {error.strerror}.", f"Give another {option('--host')}."
+        ) from None
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
@@ -41,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
         opened.close()
         raise UsageError(
             f"Can't listen on {host} port {port}: {error.strerror}.",
-            "Stop what listens there, or give another --port.",
+            f"Stop what listens there, or give another {option('--port')}.",
         ) from None
     return opened
 

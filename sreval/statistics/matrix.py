@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sreval.errors import DataError, listed
+from sreval.errors import DataError, listed, option
 from sreval.statistics.cells import identifier, is_number, number, plain, shown, with_point
 from sreval.statistics.heads import (
     DESCRIBING,
@@ -172,7 +172,7 @@ def read_matrix(
         raise DataError(
             f"The first column of {sheet.path} may hold votes or name the stimuli: it begins "
             f"{', '.join([*names[:1], *(row[0] for row in body[:3])])}.",
-            "Say which by --labels no or --labels yes.",
+            f"Say which by {option('--labels no or --labels yes', 'labels=False or labels=True')}.",
         )
     raters = matrix.raters
     _refuse_transposed(matrix, raters)
@@ -227,12 +227,13 @@ def _is_header(path: Path, cells: list[str], notes: list[str]) -> bool:
         return bool(filled)
     repeated = len(numeric) - len(set(numeric))
     if len(numeric) == len(filled) and 2 * repeated >= len(numeric):
-        notes.append("the first row is read as votes, since its numbers repeat (--header no).")
+        said = option("--header no", "header=False")
+        notes.append(f"the first row is read as votes, since its numbers repeat ({said}).")
         return False
     raise DataError(
         f"The first row of {path} may hold votes or raters' names: it begins "
         f"{', '.join(cells[:5])}.",
-        "Say which by --header no or --header yes.",
+        f"Say which by {option('--header no or --header yes', 'header=False or header=True')}.",
     )
 
 
@@ -313,7 +314,7 @@ def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None
         raise DataError(
             f"{matrix.path} has no score in {listed(bad)}. Its first row: "
             f"{listed(heads.cells, 8)}.",
-            f"{FORMS} If a code marks a missing vote, name it with --missing.",
+            f"{FORMS} If a code marks a missing vote, name it with {option('--missing')}.",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sreval.errors import DataError, StatisticsError, UsageError, listed
+from sreval.errors import DataError, StatisticsError, UsageError, listed, option
 from sreval.statistics.cells import is_flag, is_number, number, plain
 from sreval.statistics.heads import (
     MEAN,
@@ -43,6 +43,7 @@ from sreval.statistics.votes import (
     flags,
     mapped,
     numbers,
+    on_scale,
     refuse,
     refuse_case,
 )
@@ -117,8 +118,8 @@ def read_ratings(
     Raises DataError for a file that can't be read, is empty, ragged or of another kind;
     UsageError for an option that doesn't go with the form; what check_votes raises, with the file.
     """
-    matrix_options = {"--stimuli": stimuli, "--header": header, "--labels": labels}
-    given = [name for name, value in matrix_options.items() if value is not None]
+    matrix_options = {"stimuli": stimuli, "header": header, "labels": labels}
+    given = [option(f"--{n}", n) for n, value in matrix_options.items() if value is not None]
     if isinstance(source, pd.DataFrame):
         if header is not None:
             raise UsageError(
@@ -199,7 +200,8 @@ def _emptied(
     for word in missing:
         if not word.strip():
             raise UsageError(
-                "--missing is empty.", "Leave it out: an empty cell is a missing vote anyway."
+                f"{option('--missing')} names an empty text.",
+                "Leave it out: an empty cell is a missing vote anyway.",
             )
         counts = {True: 0, False: 0}
         for column in [str(name) for name in frame if name not in _NEVER_MISSING]:
@@ -261,7 +263,7 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
     frame[MEAN] = numbers(frame[MEAN], place)
     outside = (frame[MEAN] < scale.low) | (frame[MEAN] > scale.high)
     what = f"Column '{MEAN}' has a number outside {scale}"
-    refuse(frame[MEAN], outside, what, "Name the scale by --rating-scale.", place)
+    refuse(frame[MEAN], outside, what, f"Name the scale, as in {on_scale('0..100')}.", place)
     for column, default in (("dataset", ""), ("method", UNNAMED), ("scene", frame["image"])):
         own = frame[column] if column in frame else pd.Series("", frame.index, dtype=object)
         frame[column] = own.where(own != "", default)

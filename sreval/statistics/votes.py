@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError, UsageError, unknown_name
+from sreval.errors import StatisticsError, UsageError, option, unknown_name
 from sreval.statistics.arrays import Floats
 from sreval.statistics.cells import flag, identifier, number, shown
 
@@ -54,10 +54,6 @@ NUMBERS = ("position", "response_ms")
 FLAGS = {"accepted": True, "simulated": False, "stand_in": False}
 """The columns of flags, and what an empty cell means."""
 
-_EMPTY = (
-    "Leave the cell of a missing value empty (null in JSON), or use --missing to name what marks "
-    "it."
-)
 _SHOWN_ROWS = 5
 _MOST_CATEGORIES = 11
 _OFF_STEP = 1e-6
@@ -102,7 +98,7 @@ class Scale:
         try:
             return cls(_end(low), _end(high), _end(step) if slash else None)
         except StatisticsError as error:
-            raise UsageError(f"--rating-scale {text}: {error.message}", error.remedy) from None
+            raise UsageError(f"{on_scale(text)}: {error.message}", error.remedy) from None
         except ValueError:
             raise UsageError(
                 f"Can't read the scale {text!r}.",
@@ -135,7 +131,7 @@ class Scale:
         if not self.spacing:
             raise StatisticsError(
                 f"The scale {self} is continuous: it has no single scores to count.",
-                "Name its step, as in --rating-scale 0..100/10, if it has one.",
+                f"Name its step, as in {on_scale('0..100/10')}, if it has one.",
             )
         count = round((self.high - self.low) / self.spacing) + 1
         return [self.low + i * self.spacing for i in range(count)]
@@ -300,9 +296,24 @@ def _check_columns(frame: pd.DataFrame) -> None:
         )
 
 
+def on_scale(text: str) -> str:
+    """How a user names the rating scale ``text``."""
+    return option(f"--rating-scale {text}", f"scale={text!r}")
+
+
+def _empty() -> str:
+    named = option("--missing")
+    return (
+        "Leave the cell of a missing value empty (null in JSON), or name what marks it with "
+        f"{named}."
+    )
+
+
 def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
     scores = numbers(column, place)
-    remedy = f"{_EMPTY} Name another scale by --rating-scale; split a table that mixes two."
+    remedy = (
+        f"{_empty()} Name another scale, as in {on_scale('0..100')}; split a table that mixes two."
+    )
     outside = (scores < scale.low) | (scores > scale.high)
     refuse(column, outside, f"Column 'score' has a number outside {scale}", remedy, place)
     between = pd.Series(~scale.holds(scores.to_numpy()), scores.index)
@@ -310,8 +321,8 @@ def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
         column,
         between,
         f"Column 'score' has a number between the steps of {scale.spacing:g}",
-        f"Write --rating-scale {scale}/STEP for other steps, {scale}/0 for a slider. Name a column "
-        "of mean scores 'mos'.",
+        f"Write {on_scale(f'{scale}/STEP')} for other steps, {on_scale(f'{scale}/0')} for a "
+        "slider. Name a column of mean scores 'mos'.",
         place,
     )
     return scores.round().astype(np.int64) if scale.whole else scores
@@ -325,7 +336,7 @@ def numbers(column: pd.Series, place: Place) -> pd.Series:
     found = mapped(column, number)
     what = f"Column {str(column.name)!r} has no finite number"
     bad = found.isna() & mapped(column, str).notna()
-    refuse(column, bad, what, f"Write plain decimal numbers, such as 3 or 3.5. {_EMPTY}", place)
+    refuse(column, bad, what, f"Write plain decimal numbers, such as 3 or 3.5. {_empty()}", place)
     return found.astype(np.float64)
 
 
@@ -337,7 +348,7 @@ def flags(column: pd.Series, default: bool, place: Place) -> pd.Series:
     found = mapped(column, flag)
     bad = found.isna() & mapped(column, str).notna()
     what = f"Column {str(column.name)!r} has no flag"
-    refuse(column, bad, what, f"Write true or false, yes or no, 1 or 0. {_EMPTY}", place)
+    refuse(column, bad, what, f"Write true or false, yes or no, 1 or 0. {_empty()}", place)
     return found.map(lambda value: default if value is None else value).astype(bool)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, select, text
 
-from sreval.errors import StoreError, UsageError
+from sreval.errors import StoreError, UsageError, option
 from sreval.files import atomic_writer, temporary_beside, write_error
 from sreval.store import audit
 from sreval.store.database import Store, make_file, open_store
@@ -120,7 +120,8 @@ def restore(
             if _holds_votes(connection) and not overwrite:
                 raise StateError(
                     f"{store.name} holds votes, which a restore would delete.",
-                    "Back it up, then add --overwrite; or restore into another database.",
+                    f"Back it up, then add {option('--overwrite', 'overwrite=True')}; or restore "
+                    "into another database.",
                 )
             if schema_state(connection) != "empty":
                 to_revision(connection, "base")

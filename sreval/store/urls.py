@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from sreval import settings
 from sreval.content import own_folders, packaged
-from sreval.errors import StoreError, UsageError
+from sreval.errors import StoreError, UsageError, option
 
 _URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 
@@ -48,7 +48,8 @@ def default_url(folder: Path | None, given: str | None) -> str | None:
     if home == packaged("studies").resolve() and home not in own:
         raise UsageError(
             f"{folder.name} belongs to the package and can't take votes.",
-            f"Copy it: sreval study new NAME --from {folder.name}; or name a --database.",
+            f"Copy it: sreval study new NAME --from {folder.name}; or name a "
+            f"{option('--database')}.",
         )
     return f"sqlite:///{folder.resolve() / 'votes.sqlite'}"
 

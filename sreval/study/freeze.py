@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sreval.benchmarking.provenance import code_version
-from sreval.errors import DataError, listed
+from sreval.errors import DataError, listed, option
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Key, Manifest, Stimulus
@@ -45,7 +45,8 @@ def freeze(
     if (folder / MANIFEST).exists() and not again:
         raise DataError(
             f"{folder} is frozen already.",
-            "Add --again to replace its stimuli; that is refused once a rater has begun.",
+            f"Add {option('--again', 'again=True')} to replace its stimuli; that is refused once a "
+            "rater has begun.",
         )
     sources = Sources(design, results, stand_ins)
     parts = parts_of(design, sources.pool)
@@ -131,8 +132,9 @@ def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
     told = [f"{method} on {', '.join(sets)}" for method, sets in lists.items()]
     return DataError(
         f"{len(missing)} versions are missing: {'; '.join(told)}.",
-        "Benchmark those methods on those data sets and name the folder with --results. To try "
-        "the study without them, replace them by degraded originals with --stand-ins.",
+        "Benchmark those methods on those data sets and name the folder with "
+        f"{option('--results')}. To try the study without them, replace them by "
+        f"degraded originals with {option('--stand-ins', 'stand_ins=True')}.",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sreval.errors import DataError
+from sreval.errors import DataError, option
 from sreval.files import sha256_bytes
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -75,7 +75,10 @@ def respondents(
     if unknown:
         raise DataError(
             f"No quality is given for {', '.join(unknown)}.",
-            "Name a CSV file with the columns method and quality (1 to 5) with --qualities.",
+            option(
+                "Name a CSV file with the columns method and quality (1 to 5) with --qualities.",
+                "Add it to qualities=: a number from 1 to 5 a method.",
+            ),
         )
     seen: dict[str, tuple[float, int]] = {}
     for stimulus in manifest.stimuli:

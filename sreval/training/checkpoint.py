@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sreval.errors import TrainingError, WeightsError
+from sreval.errors import TrainingError, WeightsError, option
 from sreval.files import write_atomic
 from sreval.networks.weights import fill, read_tensors, serialise
 from sreval.training.recipe import Recipe, first_difference
@@ -111,8 +111,8 @@ def load_checkpoint(
         raise TrainingError(
             f"{path} was trained on other data: its manifest's SHA-256 is "
             f"{metadata['data_sha256'][:12]}, the given data have {data_sha256[:12]}.",
-            "Give the same photographs with --data, with the folders in the same order, or start "
-            "a new run in another --out.",
+            f"Give the same photographs with {option('--data')}, with the folders in the "
+            f"same order, or start a new run in another {option('--out')}.",
         )
     random.set_state(tensors.pop("random.sampler"))
     torch.set_rng_state(tensors.pop("random.cpu"))
@@ -226,7 +226,7 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> No
     if difference:
         raise TrainingError(
             f"{path} is a checkpoint of another recipe: {difference} (checkpoint and now).",
-            "Use the earlier recipe, profile and settings, or another --out.",
+            f"Use the earlier recipe, profile and settings, or another {option('--out')}.",
         )
 
 

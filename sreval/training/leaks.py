@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError, UsageError, option
 from sreval.files import sha256_file
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
@@ -138,7 +138,7 @@ def refuse_leaks(
         if name not in {photograph.name for photograph in photographs}:
             raise UsageError(
                 f"No photograph to train on is called {name!r}.",
-                "Give --different the file name that the message shows.",
+                f"Give {option('--different')} the file name that the message shows.",
             )
     hashes = {known.sha256: f"{set_}/{known.path}" for set_, known in _known_hashes()}
     hashes |= {test.sha256: test.name for test in tests}
@@ -156,14 +156,15 @@ def refuse_leaks(
             told_apart.append(pair)
         else:
             alike.append(pair)
-            name = shlex.quote(photograph.name)
-            appeal = f". For one that only looks like a test image, add --different {name}"
+            name = photograph.name
+            flag = option(f"--different {shlex.quote(name)}", f"different=[{name!r}]")
+            appeal = f". For one that only looks like a test image, add {flag}"
     pairs = [*same, *alike]
     if pairs:
         more = f" and {len(pairs) - 10} more" if len(pairs) > 10 else ""
         raise DataError(
             f"Test images among the training data: {'; '.join(pairs[:10])}{more}.",
-            f"Remove them from the folders given with --data{appeal}.",
+            f"Remove them from the folders given with {option('--data')}{appeal}.",
         )
     return told_apart
 

@@ -15,7 +15,7 @@ from types import FrameType
 import torch
 
 from sreval import __version__
-from sreval.errors import TrainingError
+from sreval.errors import TrainingError, option
 from sreval.metrics.scorer import HIGHER_IS_BETTER
 from sreval.networks.weights import Provenance, Stage, write_weights
 from sreval.training.checkpoint import (
@@ -29,7 +29,7 @@ from sreval.training.clock import Clock, Stopwatch
 from sreval.training.log import Log, ProgressLine
 from sreval.training.losses import CALIBRATION_CROPS
 from sreval.training.models import BEST, WEIGHTS
-from sreval.training.recipe import Optimisation, Recipe
+from sreval.training.recipe import Optimisation, Recipe, change
 from sreval.training.sampler import Sampler
 from sreval.training.steps import Learner
 from sreval.training.updates import Updates
@@ -86,7 +86,8 @@ def loop(t: Training) -> int | None:
             raise TrainingError(
                 f"run.compile = {t.recipe.run.compile!r} doesn't work on this machine: "
                 f"{reason.rstrip('.')}.",
-                "Switch it off with --set run.compile=off, or install a C++ compiler such as g++.",
+                f"Switch it off with {change('run.compile', 'off')}, or install a C++ "
+                "compiler such as g++.",
             ) from error
 
 
@@ -250,9 +251,10 @@ class _Loop:
         good = (
             f"The last good checkpoint is {kept[-1][1]}." if kept else "No checkpoint was written."
         )
+        precision = option("--precision fp32", "precision='fp32'")
         return TrainingError(
             f"Stopped after {t.progress.step} updates: {why}.",
-            f"{good} Try a smaller learning rate or --precision fp32.",
+            f"{good} Try a smaller learning rate or {precision}.",
         )
 
     def _validation_due(self, at_an_end: bool) -> bool:
@@ -337,7 +339,7 @@ def _smaller_batch(learner: Learner, sampler: Sampler) -> str:
         except torch.OutOfMemoryError:
             size //= 2
         else:
-            return f"A batch of {size} fits: --set data.batch={size}."
+            return f"A batch of {size} fits: {change('data.batch', size)}."
     return "Not even a batch of 1 fits; make data.crop smaller."
 
 

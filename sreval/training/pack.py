@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval import settings
-from sreval.errors import DataError, ImageError
+from sreval.errors import DataError, ImageError, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic, write_error
 from sreval.images.folders import left_out, list_images
 from sreval.images.io import read_image
@@ -130,7 +130,7 @@ def open_pack(
         reasons = "; ".join(f"{name}: {why}" for name, why in pack.skipped[:3])
         raise DataError(
             f"None of the {len(files)} images in {_named(folders)} can be trained on ({reasons}).",
-            "Give a folder of colour photographs with --data.",
+            f"Give a folder of colour photographs with {option('--data')}.",
         )
     return pack
 

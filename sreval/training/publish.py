@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from sreval import content
-from sreval.errors import DataError, TrainingError, UsageError
+from sreval.errors import DataError, TrainingError, UsageError, option
 from sreval.files import write_atomic, write_error
 from sreval.images.known import locate
 from sreval.metrics.lpips import trunk_file
@@ -38,7 +38,7 @@ def read_run(folder: Path) -> FinishedRun:
     # a run that diverged may have its best weights alone
     last = next((folder / name for name in (WEIGHTS, BEST) if (folder / name).is_file()), None)
     if last is None or not (folder / FACTS).is_file():
-        raise TrainingError(f"{folder} holds no run with weights.", "Name a run's --out.")
+        raise TrainingError(f"{folder} holds no run with weights.", "Name the folder of a run.")
     made = read_provenance(last)
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -77,7 +77,10 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     models = _writable(to)
     target = models / run.recipe.name
     if (target / WEIGHTS).exists() and not replace:
-        raise UsageError(f"{target} already has weights.", "Add --replace to overwrite them.")
+        raise UsageError(
+            f"{target} already has weights.",
+            f"Add {option('--replace', 'replace=True')} to overwrite them.",
+        )
     network, provenance = load_network(_result(folder))
     unfinished = target.with_name(f".{target.name}.part")
     new = not models.exists()
@@ -221,6 +224,6 @@ def _writable(to: Path | None) -> Path:
     folder = to or next((f for f in own if f.is_dir()), own[-1])
     if folder.resolve() == packaged and "_content" in packaged.parts:
         raise UsageError(
-            f"{folder} belongs to the package.", "Give a folder of your own with --to."
+            f"{folder} belongs to the package.", f"Give a folder of your own with {option('--to')}."
         )
     return folder

@@ -25,7 +25,7 @@ from pydantic import (
 
 from sreval import content
 from sreval.config import Config, config_error, read_toml
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import UsageError, option, unknown_name
 from sreval.files import sha256_bytes
 from sreval.networks.architecture import Architecture
 
@@ -33,6 +33,11 @@ KEPT_ASIDE = "kept_aside"
 """The name of the validation set that is cut from the photographs kept from training."""
 
 _LENGTHS = ("optimisation.updates", "optimisation.minutes")
+
+
+def change(key: str, value: object) -> str:
+    """How a user changes one setting of a recipe."""
+    return option(f"--set {key}={value}", f"changes={{{key!r}: {value!r}}}")
 
 
 class Loss(Config):

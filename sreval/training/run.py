@@ -16,7 +16,7 @@ import torch
 
 from sreval import content
 from sreval.devices import pick_device, slow_bf16
-from sreval.errors import TrainingError, UsageError, WeightsError, install
+from sreval.errors import TrainingError, UsageError, WeightsError, install, option
 from sreval.files import claim, write_atomic, write_error
 from sreval.networks.weights import Stage, load_model
 from sreval.training.checkpoint import (
@@ -94,10 +94,12 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     if checkpoints and not request.resume:
         raise UsageError(
             f"{out} already holds a run of {checkpoints[-1][0]} updates.",
-            "Add --resume to go on with it, or give another --out.",
+            _go_on(),
         )
     if not request.data:
-        raise UsageError("No training photographs given.", "Name a folder of them with --data.")
+        raise UsageError(
+            "No training photographs given.", f"Name a folder of them with {option('--data')}."
+        )
     if checkpoints:
         _refuse_other_validation(out, recipe)
     device = torch.device(pick_device(request.device))
@@ -128,15 +130,16 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     _refuse_short(progress, out if checkpoints else request.start, resumed=bool(checkpoints))
     _note_hardware(progress, device, line)
     if recipe.optimisation.precision == "bf16" and slow_bf16(str(device)):
+        other = option("--precision fp32", "precision='fp32'")
         line.say(
-            "This processor computes bf16 in software, many times slower than fp32: --precision "
-            "fp32 is faster here."
+            "This processor computes bf16 in software, many times slower than fp32: "
+            f"{other} is faster here."
         )
     with _alone_in(out):
         if list_checkpoints(out) != checkpoints:
             raise UsageError(
                 f"Another run has written into {out} meanwhile.",
-                "Add --resume to go on with it, or give another --out.",
+                _go_on(),
             )
         facts = _facts(request, recipe, pack) | checked
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
@@ -157,6 +160,11 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             log.close()
     last = list_checkpoints(out)[-1][1]
     return Outcome(signal, progress.step, out / "weights.safetensors", last, out, request)
+
+
+def _go_on() -> str:
+    again, other = option("--resume", "resume=True"), option("--out")
+    return f"Add {again} to go on with it, or give another {other}."
 
 
 def _refuse_short(progress: Progress, where: Path | None, *, resumed: bool) -> None:
@@ -182,9 +190,8 @@ def _changes(request: Request) -> dict[str, Any]:
     changes = dict(request.changes or {})
     lengths = [request.steps, request.minutes, request.until]
     if sum(length is not None for length in lengths) > 1:
-        raise UsageError(
-            "More than one of --steps, --minutes and --until was given.", "Give the run one length."
-        )
+        names = option("--steps, --minutes and --until", "steps, minutes and until")
+        raise UsageError(f"More than one of {names} was given.", "Give the run one length.")
     if request.steps is not None:
         changes["optimisation.updates"] = request.steps
     if request.minutes is not None:
@@ -208,7 +215,9 @@ def _until(end: datetime) -> float:
     """Seconds from now to `end`. Raises UsageError when it is over."""
     left = (end - datetime.now(end.tzinfo)).total_seconds()
     if left <= 0:
-        raise UsageError(f"{end:%Y-%m-%d %H:%M} is over.", "Give --until a later time.")
+        raise UsageError(
+            f"{end:%Y-%m-%d %H:%M} is over.", f"Give {option('--until')} a later time."
+        )
     return left
 
 
@@ -279,7 +288,8 @@ def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
         if old != new:
             raise UsageError(
                 f"run.{key} was {old!r} in {out}, but {new!r} was asked for.",
-                "Resume with the old value, or start a new run in another --out with --from.",
+                "Resume with the old value, or start a new run in another "
+                f"{option('--out with --from', 'out= with start=')}.",
             )
 
 
@@ -347,7 +357,7 @@ def _checked_pack(
         listed = ", ".join(name + (f" ({why})" if why else "") for name, why in absent.items())
         line.say(f"Test sets that are not on this machine, compared by file hash alone: {listed}")
     if told_apart:
-        line.say(f"Different, as --different says: {'; '.join(told_apart)}")
+        line.say(f"Different, as {option('--different')} says: {'; '.join(told_apart)}")
     if pack.skipped:
         line.say(f"Skipped {len(pack.skipped)}:")
         for name, why in pack.skipped[:_SKIPPED_SHOWN]:
@@ -374,7 +384,8 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
     if start is None and not path.exists():
         raise TrainingError(
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
-            f"Train {recipe.starts_from} first, or name a weight file with --from.",
+            f"Train {recipe.starts_from} first, or name a weight file with "
+            f"{option('--from', 'start=')}.",
         )
     network, provenance, sha256 = load_model(path, recipe.network)
     learner.start_from(network)
@@ -387,7 +398,7 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
 
 
 def _start(given: Path) -> Path:
-    """What --from means: a weight file, or the folder of a light form.
+    """What a run is to start from: a weight file, or the folder of a light form.
 
     A run's folder stands for its best weights, its folder `light` for the newest light form, and
     a model's name for the weights of that model.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from sreval.errors import UsageError
+from sreval.errors import UsageError, option
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import open_dataset
@@ -23,7 +23,7 @@ from sreval.metrics.scorer import Reference, check_metrics
 from sreval.networks.inference import Inference
 from sreval.training.artefacts import flat_colours, grey_of, grid_peak
 from sreval.training.pack import Pack
-from sreval.training.recipe import KEPT_ASIDE, Recipe
+from sreval.training.recipe import KEPT_ASIDE, Recipe, change
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -58,7 +58,8 @@ class Validator:
             if not self.high:
                 raise UsageError(
                     "A single photograph leaves none to keep aside for the validation.",
-                    "Give more with --data, or a validation set: --set run.dataset=demo.",
+                    f"Give more with {option('--data')}, or a validation set: "
+                    f"{change('run.dataset', 'demo')}.",
                 )
         else:
             dataset = open_dataset(recipe.run.dataset, scale)
@@ -133,7 +134,8 @@ def check_validation(recipe: Recipe) -> None:
     elif not recipe.data.kept_aside:
         raise UsageError(
             f"run.dataset is {KEPT_ASIDE!r}, but data.kept_aside is 0.",
-            "Keep some photographs aside, or name a validation set: --set run.dataset=demo.",
+            "Keep some photographs aside, or name a validation set: "
+            f"{change('run.dataset', 'demo')}.",
         )
 
 

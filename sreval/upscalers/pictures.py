@@ -16,7 +16,7 @@ import numpy as np
 import scipy
 from PIL import Image, UnidentifiedImageError
 
-from sreval.errors import ArrayError, ImageError, SrevalError
+from sreval.errors import ArrayError, ImageError, SrevalError, option
 from sreval.files import write_atomic, write_error
 from sreval.images.arrays import require_image
 from sreval.images.deep import deep_codecs
@@ -239,7 +239,7 @@ def _check_target(
     if target.resolve() in originals:
         raise ImageError(
             f"{path} would be written over {target}, one of the pictures.",
-            "Give another folder with --out.",
+            f"Give another folder with {option('--out')}.",
         )
     try:
         there = target.exists()
@@ -248,7 +248,8 @@ def _check_target(
     if there and not replace:
         raise ImageError(
             f"{target} is there already; {path} was not enlarged.",
-            "Give another folder with --out, or add --replace.",
+            f"Give another folder with {option('--out')}, or add "
+            f"{option('--replace', 'replace=True')}.",
         )
 
 

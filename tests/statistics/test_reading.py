@@ -247,7 +247,7 @@ def test_zero_is_a_vote_of_a_scale_that_holds_it_unless_told(tmp_path: Path, tex
 @pytest.mark.parametrize("text", ["[[[1, 0], [2, 3]]]", HEAD + "r1,1,1,1\nr1,2,1,0\nr2,1,1,2\n"])
 def test_zero_off_the_scale_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(StatisticsError, match=r"outside 1\.\.5 in .*0'.*empty \(null.*--missing"):
+    with pytest.raises(StatisticsError, match=r"outside 1\.\.5 in .*0'.*empty \(null.*missing="):
         read_ratings(path)
     assert 0 not in set(read_ratings(path, missing=["0"]).votes["score"])
 
@@ -280,7 +280,7 @@ def test_missing_holds_for_every_column_but_names(tmp_path: Path) -> None:
         "r1,NA,a,3,NA,NA,NA,NA,1\nNA,x,a,4,700,0,s,t,0\nr3,x,na,na,1,no,s,t,2\n"
     )
     path = write(tmp_path, text)
-    with pytest.raises(SrevalError, match=r"'response_ms' .*'NA'.*cell .*empty.*--missing"):
+    with pytest.raises(SrevalError, match=r"'response_ms' .*'NA'.*cell .*empty.*missing="):
         read_ratings(write(tmp_path, text.rpartition("r3")[0], "two.csv"))
     read = read_ratings(path, missing=["NA"])
     votes = read.votes
@@ -307,7 +307,7 @@ def test_missing_is_counted_by_value_and_names_something(tmp_path: Path) -> None
         f"{path}: cells taken as votes not cast (0,9): 0.",
     )
     for empty in ("", " "):
-        with pytest.raises(UsageError, match="--missing is empty"):
+        with pytest.raises(UsageError, match="missing= names an empty text"):
             read_ratings(path, missing=[empty])
 
 
@@ -329,7 +329,7 @@ def test_missing_holds_in_a_table_of_means(tmp_path: Path) -> None:
 def test_a_first_row_that_may_hold_votes_is_asked_about(tmp_path: Path, first: str) -> None:
     width = first.count(",") + 1
     path = write(tmp_path, "\n".join([first, *([",".join(["5"] * width)] * 2)]))
-    with pytest.raises(SrevalError, match=r"first row of .* may hold .* Say which by --header no"):
+    with pytest.raises(SrevalError, match=r"first row of .* may hold .* Say which by header=False"):
         read_ratings(path, scale=SLIDER)
     if first not in ("3,4,4", "1,,2"):
         named = read_ratings(path, scale=SLIDER, header=True, labels=False)
@@ -365,7 +365,7 @@ def test_a_column_of_labels_names_the_stimuli(tmp_path: Path, text: str, images:
 @pytest.mark.parametrize("first", [(1, 2, 3), (10, 20, 30), (3, 2, 4, 1)])
 def test_a_first_column_that_counts_is_asked_about(tmp_path: Path, first: tuple[int, ...]) -> None:
     path = write(tmp_path, "clip,p,q\n" + "".join(f"{i},64,70\n" for i in first))
-    with pytest.raises(SrevalError, match=r"may hold votes or name .*--labels no or --labels yes"):
+    with pytest.raises(SrevalError, match=r"may hold votes or name .*labels=False or labels=True"):
         read_ratings(path, scale=SLIDER)
     assert set(read_ratings(path, scale=SLIDER, labels=True).votes["score"]) == {64, 70}
     assert len(read_ratings(path, scale=SLIDER, labels=False).votes) == 3 * len(first)
@@ -417,7 +417,7 @@ def test_a_column_of_numbers_beside_the_raters_is_never_taken_for_one(
     tmp_path: Path, text: str
 ) -> None:
     with pytest.raises(
-        SrevalError, match=r"--labels no or --labels yes|doesn't look like a rater|among the raters"
+        SrevalError, match=r"labels=False or labels=True|doesn't look like a rater|among the raters"
     ):
         read_ratings(write(tmp_path, text), scale=Scale(0, 1000))
 
@@ -531,7 +531,7 @@ def test_refuses_a_description_that_does_not_fit(tmp_path: Path) -> None:
 
 def test_options_of_a_matrix_go_with_a_matrix(tmp_path: Path) -> None:
     for text in (LONG, "[[[1, 2]]]", "image,mos\nx,3\n"):
-        with pytest.raises(SrevalError, match=r"isn't a matrix of scores.*Leave out --header"):
+        with pytest.raises(SrevalError, match=r"isn't a matrix of scores.*Leave out header"):
             read_ratings(write(tmp_path, text), header=True)
 
 
@@ -661,7 +661,7 @@ def test_decimals_where_the_scale_has_them(
     if fits:
         assert read_ratings(path, scale=scale).votes["score"].to_list() == [float(score)]
     else:
-        with pytest.raises(StatisticsError, match=rf"in line 2: '{score}'.*--rating-scale"):
+        with pytest.raises(StatisticsError, match=rf"in line 2: '{score}'.*scale="):
             read_ratings(path, scale=scale)
 
 
@@ -684,7 +684,7 @@ def test_what_is_no_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
-        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"line 2: 'NA'\. Write .* --missing"),
+        (HEAD + "r1,x,a,NA\nr2,x,a,3\n", "r.csv", r"line 2: 'NA'\. Write .* missing="),
         ("", "r.csv", "is empty"),
         ("\n\n", "r.csv", "is empty"),
         (HEAD + "r1,x,a,3\nr1,x,a,4\n", "r.csv", "second vote.*line 2"),

@@ -243,7 +243,7 @@ def test_the_photographs_of_a_pool_are_cropped_and_made(shared_data: Path, study
 def test_a_frozen_study_is_replaced_only_on_demand(photos: Path, study: Path) -> None:
     design = make_design(images={"methods": ["hr"], "datasets": [{"name": "photos"}]})
     first = freeze(study, design, [])
-    with pytest.raises(DataError, match=r"frozen already.*--again"):
+    with pytest.raises(DataError, match=r"frozen already.*again=True"):
         freeze(study, design, [])
     assert freeze(study, design, [], again=True) == first
 

@@ -522,7 +522,7 @@ def test_a_broken_model_hides_no_other(
 
 def test_weights_are_not_replaced_unasked(finished: Path) -> None:
     publish(finished)
-    with pytest.raises(UsageError, match="--replace"):
+    with pytest.raises(UsageError, match="replace=True"):
         publish(finished)
     publish(finished, replace=True)
 

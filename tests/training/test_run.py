@@ -247,7 +247,7 @@ def test_a_run_without_tensorboard_says_what_to_install(
 
 def test_an_old_run_is_never_overwritten(model: str, photographs: Path, tmp_path: Path) -> None:
     run(model, photographs, tmp_path / "run")
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="resume=True"):
         run(model, photographs, tmp_path / "run")
     assert run(model, photographs, tmp_path / "run", resume=True, steps=6).step == 6
 
@@ -452,7 +452,7 @@ def test_out_of_memory_names_a_batch_that_fits(
         return update(self, low, high, *more)
 
     monkeypatch.setattr(Learner, "update", small)
-    with pytest.raises(TrainingError, match=r"batch of 5 .*--set data\.batch=2"):
+    with pytest.raises(TrainingError, match=r"batch of 5 .*changes={'data.batch': 2}"):
         run(model, photographs, tmp_path / "run", changes={"data.batch": 5})
 
 
@@ -480,7 +480,7 @@ def test_networks_that_cannot_be_compiled_are_one_sentence_whose_remedy_works(
         r"run\.compile = 'default' doesn't work on this machine: .*compiler", error.value.message
     )
     assert "\n" not in str(error.value)
-    assert "--set run.compile=off" in error.value.remedy
+    assert "changes={'run.compile': 'off'}" in error.value.remedy
     torch._dynamo.reset()
     train(replace(request, changes=parse_changes(["run.compile=off"])))
 

@@ -322,7 +322,7 @@ def test_one_length_is_given_at_most(model: str, photographs: Path, tmp_path: Pa
     lengths = {"steps": 5, "minutes": 1.0, "until": until}
     for left_out in lengths:
         two = {name: value for name, value in lengths.items() if name != left_out}
-        with pytest.raises(UsageError, match="More than one of --steps"):
+        with pytest.raises(UsageError, match="More than one of steps"):
             run(model, photographs, tmp_path / "run", **two)
 
 
