@@ -94,7 +94,9 @@ def as_uint8(name: str, array: Array) -> str:
 
 def _require_array(array: object, what: str) -> None:
     if not isinstance(array, np.ndarray):
-        raise ArrayError(f"{what} is a {type(array).__name__}.", "Give a NumPy array.")
+        raise ArrayError(
+            f"{what} isn't an array, but of the type {type(array).__name__}.", "Give a NumPy array."
+        )
     if array.size == 0:
         raise ArrayError(f"{what} is empty: its shape is {array.shape}.", "Give an image.")
 

@@ -69,7 +69,9 @@ def imresize(
 def require_scale(scale: int) -> None:
     """Raises UsageError for a scale that isn't 2 to 16."""
     if not (isinstance(scale, Integral) and 2 <= scale <= 16):
-        raise UsageError(f"{scale} isn't a valid scale.", "A scale is a whole number from 2 to 16.")
+        raise UsageError(
+            f"{scale!r} isn't a valid scale.", "A scale is a whole number from 2 to 16."
+        )
 
 
 def downscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
+from sreval.files import write_atomic
 from sreval.metrics.scorer import HIGHER_IS_BETTER
 from sreval.report import paper
+from sreval.settings import user_path
 from sreval.statistics import multiplicity
 from sreval.statistics.multiplicity import Verdict
 from sreval.statistics.wilcoxon import SignedRank
@@ -108,29 +111,36 @@ class Table:
 
         return render(self, form, colour=colour)
 
-    def to_text(self) -> str:
+    def _written(self, form: str, path: Path | str | None) -> str:
+        """The table in one form, which also goes to the file ``path`` where one is named."""
+        text = self.render(form)
+        if path is not None:
+            write_atomic(user_path(path), text)
+        return text
+
+    def to_text(self, path: Path | str | None = None) -> str:
         """Aligned columns, as the command line prints them."""
-        return self.render("text")
+        return self._written("text", path)
 
-    def to_markdown(self) -> str:
+    def to_markdown(self, path: Path | str | None = None) -> str:
         """A Markdown table as GitHub and Pandoc show it."""
-        return self.render("markdown")
+        return self._written("markdown", path)
 
-    def to_latex(self) -> str:
+    def to_latex(self, path: Path | str | None = None) -> str:
         """A LaTeX table; it needs the package booktabs."""
-        return self.render("latex")
+        return self._written("latex", path)
 
-    def to_html(self) -> str:
+    def to_html(self, path: Path | str | None = None) -> str:
         """A page of its own, which needs no other file."""
-        return self.render("html")
+        return self._written("html", path)
 
-    def to_csv(self) -> str:
+    def to_csv(self, path: Path | str | None = None) -> str:
         """``frame`` as CSV in which no text can be taken for a formula."""
-        return self.render("csv")
+        return self._written("csv", path)
 
-    def to_json(self) -> str:
+    def to_json(self, path: Path | str | None = None) -> str:
         """Figures, tests and notes."""
-        return self.render("json")
+        return self._written("json", path)
 
     def __repr__(self) -> str:
         return self.to_text().rstrip("\n")

@@ -133,7 +133,7 @@ BAD = {
     "alpha": (lambda a: np.dstack([a, a[..., 0]]), r"\(96, 120, 4\)"),
     "channels first": (lambda a: a.transpose(2, 0, 1), r"\(3, 96, 120\)"),
     "a batch": (lambda a: a[None], r"\(1, 96, 120, 3\)"),
-    "a list": (lambda a: a.tolist(), "is a list"),
+    "a list": (lambda a: a.tolist(), "of the type list"),
     "a tensor": (torch.from_numpy, "is a Tensor"),
     "nothing": (lambda a: a[:0], "is empty"),
 }
