@@ -374,7 +374,7 @@ class Results:
         if votes is not None and named:
             raise UsageError("votes and studies can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
-            raise UsageError(f"{level} is no level of an interval.", "Give 0.5 to 0.999.")
+            raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
         for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
             if name not in known:
                 raise unknown_name(kind, name, known)
@@ -1383,19 +1383,21 @@ def read_votes(
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
     if not is_means(table):
         if better:
+            from sreval.report.opinion_metrics import better_options
+
             raise UsageError(
                 f"{where} holds votes, so its further columns aren't metrics.",
-                "Leave out --higher-is-better and --lower-is-better; name results by --results.",
+                f"Leave out {better_options('and')}; name results by {option('--results')}.",
             )
         return Votes(left_out(table, raters) if raters else table, notes, on)
     if raters:
         raise needs_votes(option("--without", "without"))
-    from sreval.report.opinion_metrics import own_metrics
+    from sreval.report.opinion_metrics import better_options, own_metrics
 
     if others := own_metrics(table, better)[1]:
         note = (
             f"{where}: further columns are left alone: {listed(others, 20)}. A metric among them "
-            "is named by --higher-is-better or --lower-is-better."
+            f"is named by {better_options('or')}."
         )
         notes = (*notes, note)
     return Votes(table, notes, on, better)
@@ -1865,8 +1867,9 @@ def power(
     most = math.comb(methods, 2)
     if comparisons is not None and comparisons > most:
         raise UsageError(
-            f"{methods} methods have {most} pairs, fewer than {comparisons} comparisons.",
-            "Name more by --methods, or fewer by --comparisons.",
+            f"{methods} methods have {_counted(most, 'pair')}, fewer than {comparisons} "
+            "comparisons.",
+            f"Name more by {option('--methods')}, or fewer by {option('--comparisons')}.",
         )
     total, parts = len(differences) * len(sizes), []
     for one in differences:

@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 
 from sreval.content import address
-from sreval.errors import UsageError
+from sreval.errors import UsageError, option
 from sreval.study.data import StudyData
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
@@ -58,7 +58,7 @@ def load(
             if not allow_open:
                 raise UsageError(
                     f"Study {name} is {row.state}: its results may still change.",
-                    f"{close} Or look before the end: --allow-open.",
+                    f"{close} Or look before the end: {option('--allow-open', 'allow_open=True')}.",
                 )
         data = study_data(store, name, manifest)
         if rehearsed:
