@@ -77,7 +77,9 @@ def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
         if found
     ]
     if said:
+        absent = {stimulus.method for stimulus in missing} - set(frame["method"])
+        more = f" Or run the benchmark with {listed(sorted(absent))}, too." if absent else ""
         raise DataError(
             f"Of {len(stimuli)} rated stimuli {'; '.join(said)}.",
-            "Name the results folders that the study was frozen from.",
+            f"Name the results folders that the study was frozen from.{more}",
         )
