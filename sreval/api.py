@@ -2566,7 +2566,11 @@ class Study:
         try:
             design, manifest = self.design, self.manifest
             frozen = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
-            facts = [f"{design.name}: {design.title}", frozen, f"{design.raters} raters planned"]
+            facts = [
+                f"{design.name}: {design.title}",
+                frozen,
+                f"{_counted(design.raters, 'rater')} planned",
+            ]
         except SrevalError as error:
             return [self.given, error.message]
         own = self.folder / "votes.sqlite"

@@ -257,7 +257,7 @@ def _readme(files: Mapping[str, object], data: Sequence[StudyData], images: bool
     lines += [
         "",
         f"To check that every file is whole: sha256sum -c {SUMS}",
-        "To analyse the votes again: pip install sreval, then sreval opinions "
+        "To analyse the votes again: install sreval, then run sreval opinions "
         "studies/NAME/votes.csv"
         if data
         else "To read the rows in Python: pandas.read_csv('results/NAME/results.csv')",

@@ -69,7 +69,7 @@ class Request:
     different: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """How a run ended. `signal` is None when it reached the recipe's end."""
 
@@ -79,6 +79,10 @@ class Outcome:
     checkpoint: Path
     out: Path
     request: Request
+
+    def __repr__(self) -> str:
+        how = "ended" if self.signal is None else f"stopped by signal {self.signal}"
+        return f"<a run that {how} after {self.step:,} updates: {self.weights}>"
 
 
 def train(request: Request, line: ProgressLine | None = None) -> Outcome:
