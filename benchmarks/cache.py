@@ -281,7 +281,7 @@ class World:
             asked = self._run(Path("r"))
         except UsageError as error:
             self.refused["two data sets of one name"] += 1
-            remedy = re.search(r"--dataset (\S+)`", str(error))
+            remedy = re.search(r"as in `'(\S+)'`", str(error))
             if remedy is None:
                 raise
             self._datasets = [one if one == "q" else remedy[1] for one in self._datasets]

@@ -41,13 +41,13 @@ def main(names: str, what: str, *arguments: str) -> None:
 
 
 def train(photographs: Path, out: Path) -> None:
-    """Score, train, list and upscale."""
+    """Score, train, show and upscale."""
     import sreval.training.run  # noqa: F401
     from sreval.images.io import read_image
     from sreval.metrics.protocol import PROTOCOLS
     from sreval.metrics.scorer import score
 
-    command("models", "list")
+    command("models", "show", "srresnet-mse")
     one = read_image(min(photographs.iterdir()))
     found = score(one, one, list(PROTOCOLS.values()), ["psnr", "ssim", "lpips"])
     assert {s.value for s in found if s.metric == "psnr"} == {float("inf")}

@@ -110,7 +110,7 @@ def test_two_weights_under_one_name_are_refused(sreval: Run) -> None:
     rewrite(lambda row: {**row, "weights_sha256": row["image"].ljust(64, "0")})
     ran = sreval("table", "results")
     assert ran.code == 1
-    assert "is not one method in these results" in ran.err
+    assert "hold different methods called" in ran.err
 
 
 def test_a_study_its_votes_and_their_table_open(sreval: Run) -> None:

@@ -91,7 +91,7 @@ def read_frame(folder: Path) -> pd.DataFrame:
             f"{folder} holds no {RESULTS}.",
             "Its run has not ended. Run the same benchmark again; it continues where it stopped."
             if unfinished
-            else "Name the folder of a benchmark.",
+            else "Name the folder that `sreval benchmark` wrote.",
         )
     first = check_format(folder) == _FIRST
     try:

@@ -66,6 +66,8 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
                 seen = (dataset, image, names.get(image, ""), metric, value, hoped)
                 found.append((method, 0, *seen, value - hoped))
     made = pd.DataFrame(found, columns=list(COLUMNS))
+    if made.empty:
+        return made
     step = 10.0 ** -DIGITS[metric]
     compared = made[made["difference"].notna()]
     alone = made[~made["method"].isin(compared["method"])]

@@ -311,7 +311,7 @@ WRONG = {
     "a baseline": (lambda r: r.table(baseline="bicubik"), "Did you mean 'bicubic'"),
     "a layout": (lambda r: r.table(layout="wide"), "Unknown layout 'wide'"),
     "a unit": (lambda r: r.table(unit="vote"), "Unknown unit 'vote'"),
-    "a level": (lambda r: r.table(level=95), "95 is no level"),
+    "a level": (lambda r: r.table(level=95), "95 isn't a valid level"),
     "both tests": (lambda r: r.table(baseline="near", pairs=True), "can't be had together"),
     "a protocol": (lambda r: r.table(protocol="ledig2017"), "Unknown protocol of these results"),
     "a figure": (lambda r: r.figure("comparson"), "Did you mean 'comparison'"),

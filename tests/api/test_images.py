@@ -134,7 +134,7 @@ BAD = {
     "channels first": (lambda a: a.transpose(2, 0, 1), r"\(3, 96, 120\)"),
     "a batch": (lambda a: a[None], r"\(1, 96, 120, 3\)"),
     "a list": (lambda a: a.tolist(), "of the type list"),
-    "a tensor": (torch.from_numpy, "is a Tensor"),
+    "a tensor": (torch.from_numpy, "of the type Tensor"),
     "nothing": (lambda a: a[:0], "is empty"),
 }
 

@@ -331,7 +331,7 @@ def test_a_window_that_is_too_small_is_covered_until_it_fits(brief: Served, wind
     ("size", "options", "says"),
     [
         ((1000, 400), {}, "Your window is too small"),
-        ((390, 800), {"is_mobile": True, "has_touch": True}, "Telephones are too small"),
+        ((390, 800), {"is_mobile": True, "has_touch": True}, "Phones are too small"),
     ],
 )
 def test_a_screen_that_does_not_fit_does_not_get_past_the_check(
@@ -388,7 +388,7 @@ def test_no_storage_is_said_and_nothing_is_lost_silently(brief: Served, window: 
     to_rating(page, brief)
     page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
     page.keyboard.press("3")
-    expect(page.locator("#status")).to_contain_text("This browser keeps nothing")
+    expect(page.locator("#status")).to_contain_text("This browser stores nothing")
     assert brief.votes() == []
 
 

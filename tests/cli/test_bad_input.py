@@ -832,7 +832,7 @@ def test_a_folder_that_holds_no_results(sreval: Sreval, photos: Path) -> None:
     ran = sreval("table", photos)
     assert ran.code == FAILED
     assert sentence(ran) == (
-        f"{photos} holds no results.csv. Name the folder that `sreval benchmark --out` wrote."
+        f"{photos} holds no results.csv. Name the folder that `sreval benchmark` wrote."
     )
 
 

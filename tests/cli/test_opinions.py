@@ -177,7 +177,7 @@ def test_a_value_for_a_vote_not_cast_is_named(sreval: Sreval, tmp_path: Path) ->
     path = tmp_path / "v.csv"
     path.write_text(LONG + "r1,x,a,4\nr1,y,a,0\nr2,x,a,4\nr2,y,a,2\n")
     ran = sreval("opinions", path)
-    assert "empty (null in JSON), or use --missing to name what marks it." in sentence(ran)
+    assert "or name what marks it with --missing." in sentence(ran)
     ran = sreval("opinions", path, "--analyse", "mos", "--missing", "0")
     assert "3 votes by 2 raters" in ran.out
     assert ran.err == f"{path}: cells taken as votes not cast (0): 1.\n"

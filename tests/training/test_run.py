@@ -162,7 +162,7 @@ def test_a_processor_that_computes_bf16_in_software_is_told(
     request = Request(model, [photographs], tmp_path / "run", device="cpu", precision=precision)
     with pytest.raises(IndexError):  # no checkpoint was written
         train(request, ProgressLine(stream))
-    assert ("--precision fp32 is faster here" in stream.getvalue()) is said
+    assert ("precision='fp32' is faster here" in stream.getvalue()) is said
 
 
 @pytest.fixture
@@ -488,7 +488,7 @@ def test_networks_that_cannot_be_compiled_are_one_sentence_whose_remedy_works(
 def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     bad: list[tuple[type[SrevalError], str, dict[str, object]]] = [
-        (UsageError, "--data", {"data": []}),
+        (UsageError, "data=", {"data": []}),
         (ImageError, "No such folder", {"data": [tmp_path / "none"]}),
         (UsageError, "'gpu'", {"device": "gpu"}),
         (UsageError, "photos", {"changes": {"run.dataset": "photos"}}),
