@@ -831,9 +831,8 @@ def test_a_value_that_is_no_number_is_damage(sreval: Sreval, photos: Path, out: 
 def test_a_folder_that_holds_no_results(sreval: Sreval, photos: Path) -> None:
     ran = sreval("table", photos)
     assert ran.code == FAILED
-    assert sentence(ran) == (
-        f"{photos} holds no results.csv. Name the folder that `sreval benchmark` wrote."
-    )
+    advice = "Name the folder that `sreval benchmark` wrote."
+    assert sentence(ran) == f"{photos} holds no results.csv. {advice}"
 
 
 @pytest.mark.parametrize(
