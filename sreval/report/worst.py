@@ -50,6 +50,8 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     found = []
     for dataset in paper.sort_datasets(list(rows["dataset"].unique())):
         own = rows[(rows["dataset"] == dataset) & (rows["method"] != "hr")]
+        if own.empty:
+            continue
         methods = paper.sort_methods(list(own["method"].unique()))
         values = comparable(values_of(own, metric, methods))
         values = values.loc[:, np.isfinite(values.to_numpy(float)).all(axis=0)]
