@@ -45,7 +45,9 @@ class ProgressLog:
         now = self._clock()
         if now - self._started < 1:  # what an earlier run left comes in at once
             self._last = (now, self.n)
-        if now - then < self._pause or not before < self.n < self.total:
+        early = self._pause < self.PAUSE
+        # before the first one, other work may have to be done: two tell how long one takes
+        if now - then < self._pause or not before + early < self.n < self.total:
             return
         self._last = (now, self.n)
         self._pause = self.PAUSE
