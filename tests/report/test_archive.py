@@ -230,10 +230,10 @@ def test_a_name_that_means_nothing_is_refused(sreval: Run, here: Path) -> None:
 
 
 MANIFEST = {
-    "runs": [{"directory": "/home/jane doe/work/paper", "command": ""}],
+    "runs": [{"directory": "/home/jane doe/drafts/paper", "command": ""}],
     "datasets": {"photos_x4": {"source": "/home/jane doe/photos"}},
     "files": {
-        "/home/jane doe/work/paper/net.py": "1",
+        "/home/jane doe/drafts/paper/net.py": "1",
         "/mnt/one/a/net.py": "2",
         "/mnt/two/a/net.py": "3",
     },
@@ -243,9 +243,9 @@ MANIFEST = {
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        ("/home/jane doe/work/paper", "."),
-        ("/home/jane doe/work/paper/net.py", "./net.py"),
-        ("/home/jane doe/work/paperback", "~/work/paperback"),
+        ("/home/jane doe/drafts/paper", "."),
+        ("/home/jane doe/drafts/paper/net.py", "./net.py"),
+        ("/home/jane doe/drafts/paperback", "~/drafts/paperback"),
         ("/home/jane doe/photos/c.png is not an image.", "~/photos/c.png is not an image."),
         ("published:/srv/joe/theirs", "published:.../theirs"),
         ("python:net:up,weights=/data/joe/net.pt", "python:net:up,weights=.../net.pt"),
