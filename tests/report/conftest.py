@@ -11,6 +11,7 @@ import pytest
 from sreval.benchmarking.plan import BenchmarkPlan, resolve
 from sreval.benchmarking.results import COLUMNS
 from sreval.benchmarking.run import run
+from sreval.report.collect import collect, select
 
 Values = dict[tuple[str, str, str], list[float]]
 
@@ -47,3 +48,15 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     run(resolve(plan), out)
     return out
+
+
+@pytest.fixture(scope="module")
+def scored(demo_run: Path) -> pd.DataFrame:
+    return select(collect([demo_run]), "ledig2017", 4)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
+    return tmp_path

@@ -19,25 +19,12 @@ import pytest
 from sreval.benchmarking.results import read_manifest
 from sreval.report.anonymous import VOTES, Places, anonymous_votes
 from sreval.report.archive import archive
-from sreval.report.collect import collect, select
 from sreval.statistics.reading import read_ratings
 from sreval.study.data import StudyData
 from tests.report.study_builder import into_store, make_study, of_results
 
 Run = Callable[..., Any]
 SECRET = "COMPLETION-CODE-7391"
-
-
-@pytest.fixture(scope="module")
-def scored(demo_run: Path) -> pd.DataFrame:
-    return select(collect([demo_run]), "ledig2017", 4)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
-    return tmp_path
 
 
 @pytest.fixture

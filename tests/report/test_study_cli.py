@@ -12,25 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sreval.report.collect import collect, select
 from sreval.report.records import csv_text
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest
 from tests.report.study_builder import into_store, make_study, of_results
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def scored(demo_run: Path) -> pd.DataFrame:
-    return select(collect([demo_run]), "ledig2017", 4)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
-    return tmp_path
 
 
 def put(data: StudyData, here: Path, state: str = "closed") -> None:
