@@ -19,6 +19,7 @@ from sreval.errors import (
     SrevalError,
     StatisticsError,
     UsageError,
+    counted,
     listed,
     option,
     unknown_name,
@@ -406,11 +407,11 @@ class Results:
             opinions = read_votes(votes)
             if is_means(opinions.frame):
                 raise needs_votes("A row of MOS")
-            counted, notes = scored_votes(frame, opinions.frame)
-            check_same_stimuli(frame, counted)
+            rated, notes = scored_votes(frame, opinions.frame)
+            check_same_stimuli(frame, rated)
             made = with_mos(
                 made,
-                counted,
+                rated,
                 unit=unit or "rater",
                 baseline=baseline,
                 pairs=pairs,
@@ -848,11 +849,11 @@ def _literal(value: object) -> str:
 
 
 def datasets() -> pd.DataFrame:
-    """The data sets known by name, and which of them are at hand.
+    """The data sets known by name, and which of them are on this machine.
 
     Returns:
         A row a data set: ``name``, ``scales_known`` and ``scales_at_hand`` (lists; empty for a pool
-        of photographs), ``folder`` ("" where the set isn't at hand), ``about``, ``licence``.
+        of photographs), ``folder`` ("" where the set isn't here), ``about``, ``licence``.
 
     Example:
         >>> import sreval
@@ -1096,7 +1097,7 @@ class Model:
     ) -> Model:
         """Put a run's weights (fp16), recipe and card into your models folder.
 
-        The card is scored on those of Set5, Set14 and BSD100 that are at hand.
+        The card is scored on those of Set5, Set14 and BSD100 that are here.
 
         Args:
             run: what ``train`` returned, or the run's folder.
@@ -1435,7 +1436,7 @@ class Votes:
 
         frame = self.frame
         if is_means(frame):
-            return f"{_counted(len(frame), 'mean opinion score')}"
+            return counted(len(frame), "mean opinion score")
         used = frame[(frame["kind"] == "vote") & frame["accepted"]]
         sizes = {
             "vote": len(used),
@@ -1443,7 +1444,7 @@ class Votes:
             "image": len(used[[*STIMULUS[:2]]].drop_duplicates()),
             "method": used["method"].nunique(),
         }
-        said = [_counted(number, what) for what, number in sizes.items()]
+        said = [counted(number, what) for what, number in sizes.items()]
         said += [f"{n} left out ({why})" for why, n in exclusions(frame).items()]
         return ", ".join(said + (["SIMULATED"] if frame["simulated"].any() else []))
 
@@ -1867,7 +1868,7 @@ def power(
     most = math.comb(methods, 2)
     if comparisons is not None and comparisons > most:
         raise UsageError(
-            f"{methods} methods have {_counted(most, 'pair')}, fewer than {comparisons} "
+            f"{methods} methods have {counted(most, 'pair')}, fewer than {comparisons} "
             "comparisons.",
             f"Name more by {option('--methods')}, or fewer by {option('--comparisons')}.",
         )
@@ -1993,7 +1994,7 @@ class Study:
 
     @property
     def name(self) -> str:
-        """The name in study.toml; that which was given where only the database is at hand."""
+        """The name in study.toml; that which was given where only the database is there."""
         import tomllib
 
         from sreval.study.manifest import DESIGN
@@ -2569,7 +2570,7 @@ class Study:
             facts = [
                 f"{design.name}: {design.title}",
                 frozen,
-                f"{_counted(design.raters, 'rater')} planned",
+                f"{counted(design.raters, 'rater')} planned",
             ]
         except SrevalError as error:
             return [self.given, error.message]
@@ -2733,10 +2734,6 @@ def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:
     if not found:
         raise StatisticsError(f"{name} is empty.", "Give one number or several.")
     return [int(one) if whole else float(one) for one in found]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _result_folders(results: object) -> list[Path]:

@@ -132,6 +132,11 @@ def listed(names: Sequence[Hashable], most: int = 5) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, in the plural but for one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """Seconds as `3 h 07 min`, `7 min` or `40 s`; never less than `1 s`."""
     minutes = round(seconds / 60)

@@ -124,6 +124,6 @@ def card(name: str | None, run: Path | None, renew: bool) -> None:
 def publish(run: Path, to: Path | None, replace: bool) -> None:
     """Put a run's weights (fp16), recipe and card into your models folder.
 
-    The card is scored on those of Set5, Set14 and BSD100 that are at hand.
+    The card is scored on those of Set5, Set14 and BSD100 that are here.
     """
     click.echo(str(api.Model.publish(run, to, replace=replace).folder))

@@ -16,7 +16,7 @@ import pandas as pd
 import sreval
 from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, place, read_manifest
 from sreval.content import document
-from sreval.errors import DataError, UsageError, option
+from sreval.errors import DataError, UsageError, counted, option
 from sreval.files import atomic_writer, sha256_bytes, sha256_file, zip_entry
 from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
@@ -26,7 +26,7 @@ from sreval.report.records import csv_text
 from sreval.report.render import render
 from sreval.report.sections import to_text
 from sreval.report.study_load import load
-from sreval.report.study_parts import counted, request_of, warnings
+from sreval.report.study_parts import request_of, warnings
 from sreval.report.study_table import scores_of_all, with_studies
 from sreval.report.tables import build_table
 from sreval.store.csvs import to_csv

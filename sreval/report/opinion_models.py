@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, listed
+from sreval.errors import StatisticsError, attempted, counted, listed
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.sections import (
@@ -72,7 +72,7 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
         return [Section("recovery", title, stimuli, shown, notes)]
     notes.append(
         "Quality: ITU-T P.910 Annex E, Li et "
-        f"al. 2020, {found.iterations} iteration{'s' * (found.iterations != 1)}"
+        f"al. 2020, {counted(found.iterations, 'iteration')}"
         f"{'' if found.converged else ', NOT converged'}. The JSON has the interval of every "
         f"stimulus ({percent(request.level)}, Student t, unit vote, about this stimulus with these "
         "raters' bias) and both published half widths, whose normal quantile is short."

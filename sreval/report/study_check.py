@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from html import escape
 
+from sreval.errors import counted
 from sreval.report.columns import columns
 from sreval.report.sections import CORRECTIONS
 from sreval.study.check import Feasibility
@@ -44,7 +45,7 @@ def _lines(
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
     state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
     least, most = found.exposures
-    votes = f"{most} vote{'s' * (most != 1)}"
+    votes = counted(most, "vote")
     votes = votes if least == most else f"{least} or {votes}"
     rows = [
         ["study", f"{design.name}: {design.title} ({state})"],
@@ -69,8 +70,8 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     rows = []
     for made in found.tests:
         least = "–" if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
-        compared = f"{made.comparisons} comparison{'s' * (made.comparisons != 1)}"
-        units = f"{made.n} {made.unit}{'s' * (made.n != 1)}"
+        compared = counted(made.comparisons, "comparison")
+        units = counted(made.n, made.unit)
         rows.append(
             f"{made.dataset}: {compared} over {units}, {CORRECTIONS[made.correction]}, alpha "
             f"{made.alpha:g}; least adjusted p {least}"
@@ -84,7 +85,7 @@ def _sitting_rows(found: Feasibility) -> list[list[str]]:
     for (items, breaks, minutes), times in Counter(
         (s.items, s.breaks, round(s.minutes)) for s in found.sittings
     ).items():
-        pauses = f", {breaks} break{'s' * (breaks > 1)}" if breaks else ""
+        pauses = f", {counted(breaks, 'break')}" if breaks else ""
         each = f"{times} x " if times > 1 else ""
         rows.append(f"{each}{items} items{pauses}, about {max(minutes, 1)} minutes")
     named = [["sittings" if i == 0 else "", text] for i, text in enumerate(rows)]

@@ -12,7 +12,7 @@ import pandas as pd
 
 import sreval
 from sreval.benchmarking.provenance import code_version
-from sreval.errors import attempted, option
+from sreval.errors import attempted, counted, option
 from sreval.files import sha256_bytes
 from sreval.report import paper
 from sreval.report.cells import Table
@@ -21,7 +21,7 @@ from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.pages import render_page
 from sreval.report.render import html_table
 from sreval.report.sections import Section, column, is_text
-from sreval.report.study_parts import Part, Picture, counted, marks, request_of, section, warnings
+from sreval.report.study_parts import Part, Picture, marks, request_of, section, warnings
 from sreval.report.study_planned import departures
 from sreval.report.study_results import (
     add_figure,

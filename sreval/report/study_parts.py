@@ -91,11 +91,6 @@ def request_of(data: StudyData, scores: pd.DataFrame | None = None) -> Request:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """The number with its noun, in the plural but for one."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def section(
     title: str, frame: pd.DataFrame, columns: Columns, notes: Iterable[str] = ()
 ) -> Section:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import listed
+from sreval.errors import counted, listed
 from sreval.report import paper
-from sreval.report.study_parts import counted
 from sreval.statistics.comparison import compare_methods
 from sreval.statistics.multiplicity import judge
 from sreval.study import monitor

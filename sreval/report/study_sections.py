@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from sreval.errors import UNFORESEEN, listed
+from sreval.errors import UNFORESEEN, counted, listed
 from sreval.report import paper
 from sreval.report.digits import fixed, whole_percent
 from sreval.report.sections import CORRECTIONS, Section, column, method_column, whole
-from sreval.report.study_parts import Part, Picture, counted, section
+from sreval.report.study_parts import Part, Picture, section
 from sreval.statistics.naming import numbered
 from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sreval.errors import listed
+from sreval.errors import counted, listed
 from sreval.statistics.comparison import best_outcome, least_units
 from sreval.statistics.units import Unit
 from sreval.statistics.wilcoxon import least_exact_p
@@ -58,7 +58,7 @@ class Attainable:
         said = f"On {self.dataset} no outcome could be significant{which}: "
         if self.least_p_adjusted is None:
             return f"{said}no rater sees both methods on one image"
-        units = f"{self.n} {self.unit}{'s' * (self.n != 1)}"
+        units = counted(self.n, self.unit)
         p = f"the least p on {units} is {self.least_p:.3g}"
         if self.tests > 1 and self.correction != "none":
             p += f", adjusted for {self.tests} comparisons {self.least_p_adjusted:.3g}"
