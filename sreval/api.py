@@ -1064,20 +1064,23 @@ class Model:
 
         return read_card(self._found)
 
-    def write_card(self, run: Outcome | Path | str | None = None) -> Path:
-        """Write its card anew, and return the card's path.
+    def write_card(self, run: Outcome | Path | str | None = None, *, device: str = "auto") -> Path:
+        """Score its weights, write its card anew, and return the card's path.
 
         ``run`` is the training run that made its weights: what ``train`` returned, or its folder.
-        Without one, what the weights don't say is kept from the card that they have.
+        Without one, what the weights don't say is kept from the card that they have. ``device``
+        is ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
 
-        Raises UsageError for another run and for a model that the package brings, TrainingError
-        for a folder that holds no run.
+        Raises UsageError for another run, for a model that the package brings and for an unknown
+        device, TrainingError for a folder that holds no run.
         """
+        from sreval.devices import pick_device
         from sreval.training.publish import read_run, renew_card, rewrite_card
 
+        on = pick_device(device)
         if run is None:
-            return renew_card(self._found)
-        return rewrite_card(read_run(_run_folder(run)), self._found)
+            return renew_card(self._found, on)
+        return rewrite_card(read_run(_run_folder(run)), self._found, on)
 
     def verify(self) -> str:
         """Check recipe, weights and card in every respect.
@@ -1093,7 +1096,12 @@ class Model:
 
     @classmethod
     def publish(
-        cls, run: Outcome | Path | str, to: Path | str | None = None, *, replace: bool = False
+        cls,
+        run: Outcome | Path | str,
+        to: Path | str | None = None,
+        *,
+        replace: bool = False,
+        device: str = "auto",
     ) -> Model:
         """Put a run's weights (fp16), recipe and card into your models folder.
 
@@ -1103,19 +1111,21 @@ class Model:
             run: what ``train`` returned, or the run's folder.
             to: a models folder; by default ./models where it exists, then SREVAL_HOME/models.
             replace: put these in the place of weights there already.
+            device: where it is scored: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
 
         Returns:
             The model.
 
         Raises:
-            SrevalError: a UsageError, for a smoke run, and where weights lie already; a
-                TrainingError, for a folder that holds no run.
+            SrevalError: a UsageError, for a smoke run, where weights lie already and for an
+                unknown device; a TrainingError, for a folder that holds no run.
         """
+        from sreval.devices import pick_device
         from sreval.settings import user_path
         from sreval.training.publish import publish
 
         folder = None if to is None else user_path(to)
-        return cls(publish(_run_folder(run), folder, replace))
+        return cls(publish(_run_folder(run), folder, replace, pick_device(device)))
 
     @staticmethod
     def training_figure(runs: Sequence[Outcome | Path | str] | Outcome | Path | str) -> Figure:

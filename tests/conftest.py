@@ -20,6 +20,8 @@ import pytest
 import skimage.data
 import torch
 
+from sreval import content
+
 if TYPE_CHECKING:
     import sqlalchemy
 
@@ -78,6 +80,19 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that has a recipe, DRCN's, and no weights."""
+    folder = tmp_path / "own" / "models" / "planned"
+    folder.mkdir(parents=True)
+    recipe = (content.packaged("models") / "drcn" / "recipe.toml").read_text(encoding="utf-8")
+    (folder / "recipe.toml").write_text(
+        recipe.replace('name = "drcn"', 'name = "planned"', 1), encoding="utf-8"
+    )
+    monkeypatch.setenv("SREVAL_HOME", str(tmp_path / "own"))
+    return "planned"
 
 
 @pytest.fixture

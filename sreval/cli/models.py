@@ -11,6 +11,7 @@ from sreval import api
 from sreval.cli.output import columns, print_json, warn
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
 
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
@@ -92,7 +93,8 @@ def verify(names: tuple[str, ...]) -> None:
 @click.option(
     "--all", "renew", is_flag=True, help="Write anew the cards of ./models and of SREVAL_HOME."
 )
-def card(name: str | None, run: Path | None, renew: bool) -> None:
+@DEVICE
+def card(name: str | None, run: Path | None, renew: bool, device: str) -> None:
     """Print a model's card, or write it anew from the run that made its weights.
 
     The card of a model without weights says how to train it. With --all, no run is needed: what
@@ -104,11 +106,11 @@ def card(name: str | None, run: Path | None, renew: bool) -> None:
         found, broken = _listed()
         for model in (api.Model(facts["name"]) for facts in found):
             if model.own:
-                click.echo(str(model.write_card()))
+                click.echo(str(model.write_card(device=device)))
         if broken:
             raise SystemExit(EXIT_PARTIAL)
     elif run is not None:
-        click.echo(str(api.Model(name).write_card(run)))
+        click.echo(str(api.Model(name).write_card(run, device=device)))
     else:
         click.echo(api.Model(name).card, nl=False)
 
@@ -121,9 +123,10 @@ def card(name: str | None, run: Path | None, renew: bool) -> None:
     help="A models folder; default ./models, then SREVAL_HOME/models.",
 )
 @click.option("--replace", is_flag=True, help="Put these in the place of weights there already.")
-def publish(run: Path, to: Path | None, replace: bool) -> None:
+@DEVICE
+def publish(run: Path, to: Path | None, replace: bool, device: str) -> None:
     """Put a run's weights (fp16), recipe and card into your models folder.
 
     The card is scored on those of Set5, Set14 and BSD100 that are here.
     """
-    click.echo(str(api.Model.publish(run, to, replace=replace).folder))
+    click.echo(str(api.Model.publish(run, to, replace=replace, device=device).folder))

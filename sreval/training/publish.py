@@ -51,7 +51,9 @@ def read_run(folder: Path) -> FinishedRun:
     return FinishedRun(folder, recipe, facts, made.step, history(made)[-1].vgg_factor)
 
 
-def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path:
+def publish(
+    folder: Path, to: Path | None = None, replace: bool = False, device: str = "cpu"
+) -> Path:
     """Put a run's weights, recipe and card into a user's models folder; the folder made.
 
     The weights are the best by the validation, or the last where no best ones were kept. `to` is
@@ -86,7 +88,7 @@ def publish(folder: Path, to: Path | None = None, replace: bool = False) -> Path
     new = not models.exists()
     try:
         write_weights(unfinished / WEIGHTS, network, provenance, "fp16")
-        write_card(run, unfinished)
+        write_card(run, unfinished, device)
         write_atomic(unfinished / RECIPE, recipe)
         _put(unfinished, target)
     finally:
@@ -130,14 +132,15 @@ def read_card(model: Model) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def write_card(run: FinishedRun, target: Path) -> Path:
+def write_card(run: FinishedRun, target: Path, device: str = "cpu") -> Path:
     """Score the published weights in `target` and write their card again; its path."""
     weights = target / WEIGHTS
-    write_atomic(target / CARD, card(run.recipe, weights, score(run.recipe, weights, SETS), run))
+    findings = score(run.recipe, weights, SETS, device)
+    write_atomic(target / CARD, card(run.recipe, weights, findings, run))
     return target / CARD
 
 
-def renew_card(model: Model) -> Path:
+def renew_card(model: Model, device: str = "cpu") -> Path:
     """Write a model's card again without a run; its path.
 
     Without weights, it is what the recipe says. With weights, what only their run knew is kept
@@ -155,12 +158,12 @@ def renew_card(model: Model) -> Path:
     # a profile may have another network than the first
     recipe = model.recipe.model_copy(update={"network": model.provenance.architecture})
     whole = _lpips_at_hand() and all(locate(name, recipe.network.scale) for name in SETS)
-    findings = score(recipe, model.weights, SETS if whole or not old else ())
+    findings = score(recipe, model.weights, SETS if whole or not old else (), device)
     write_atomic(path, card(recipe, model.weights, findings, old=old))
     return path
 
 
-def rewrite_card(run: FinishedRun, model: Model) -> Path:
+def rewrite_card(run: FinishedRun, model: Model, device: str = "cpu") -> Path:
     """Write the card of published weights again from the run that made them; its path.
 
     Raises UsageError when the weights came from another run, or belong to the package.
@@ -175,7 +178,7 @@ def rewrite_card(run: FinishedRun, model: Model) -> Path:
             "Name that run, or publish this one with `sreval models publish`.",
         )
     _writable(model.folder.parent)
-    return write_card(run, model.folder)
+    return write_card(run, model.folder, device)
 
 
 def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu") -> Findings:

@@ -103,11 +103,13 @@ def test_check_says_how_long_a_rater_sits(sreval: Run, frozen: Path) -> None:
 def test_check_lists_methods_whose_images_are_not_at_hand(sreval: Run, home: Path) -> None:
     sreval("study", "new", "mine")
     path = home / "studies" / "mine" / "study.toml"
-    text = path.read_text(encoding="utf-8").replace('"lanczos", "hr"]', '"lanczos", "drcn", "hr"]')
+    text = path.read_text(encoding="utf-8").replace(
+        '"lanczos", "hr"]', '"lanczos", "selfexsr", "hr"]'
+    )
     path.write_text(text, encoding="utf-8")
     ran = sreval("study", "check", "mine")
     assert ran.code == 3
-    assert "missing images  demo\ndrcn            5\n" in ran.out
+    assert "missing images  demo\nselfexsr        5\n" in ran.out
     assert "sreval study freeze mine --stand-ins" in ran.out
 
 

@@ -485,7 +485,9 @@ def test_networks_that_cannot_be_compiled_are_one_sentence_whose_remedy_works(
     train(replace(request, changes=parse_changes(["run.compile=off"])))
 
 
-def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path: Path) -> None:
+def test_what_keeps_a_run_from_beginning(
+    model: str, photographs: Path, tmp_path: Path, planned: str
+) -> None:
     out = tmp_path / "run"
     bad: list[tuple[type[SrevalError], str, dict[str, object]]] = [
         (UsageError, "data=", {"data": []}),
@@ -494,7 +496,7 @@ def test_what_keeps_a_run_from_beginning(model: str, photographs: Path, tmp_path
         (UsageError, "photos", {"changes": {"run.dataset": "photos"}}),
         (UsageError, "rgbb", {"changes": {"run.protocol": "rgbb"}}),
         (DataError, "batch takes 50", {"changes": {"data.batch": 50}}),
-        (TrainingError, "drcn first", {"changes": {"starts_from": "drcn"}}),
+        (TrainingError, "planned first", {"changes": {"starts_from": planned}}),
     ]
     if not torch.cuda.is_available():
         bad.append((UsageError, "cuda", {"device": "cuda"}))

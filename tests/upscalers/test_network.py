@@ -81,10 +81,10 @@ def test_a_network_is_its_weights_and_settings_whatever_their_name(
     assert make_upscaler(str(weights)).sha256 != make_upscaler(str(copy)).sha256
 
 
-def test_another_scale_and_missing_weights_are_refused(weights: Path) -> None:
+def test_another_scale_and_missing_weights_are_refused(weights: Path, planned: str) -> None:
     with pytest.raises(UsageError, match="small enlarges 4 times, but demo has scale 2"):
         make_upscaler(str(weights)).prepare(Dataset("demo", 2, (ITEM,)))
     with pytest.raises(WeightsError, match="No weight file"):
         make_upscaler(str(weights.parent / "other.safetensors"))
-    with pytest.raises(WeightsError, match="drcn has a recipe but no weights yet"):
-        make_upscaler("drcn")
+    with pytest.raises(WeightsError, match="planned has a recipe but no weights yet"):
+        make_upscaler(planned)
