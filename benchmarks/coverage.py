@@ -34,9 +34,9 @@ from scipy import optimize
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import StatisticsError
-from sreval.statistics.agreement import STATISTICS, metric_agreement
-from sreval.statistics.arrays import Floats
-from sreval.statistics.intervals import (
+from sreval.opinions.agreement import STATISTICS, metric_agreement
+from sreval.opinions.arrays import Floats
+from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
     limits_on_scale,
@@ -44,13 +44,13 @@ from sreval.statistics.intervals import (
     student_mean,
     student_quantile,
 )
-from sreval.statistics.opinion import bootstrap_two_way, mos_interval
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.recovery import recover
-from sreval.statistics.reliability import intraclass_correlation
-from sreval.statistics.stimulus import STIMULUS_INTERVALS
-from sreval.statistics.votes import ACR, Scale
-from sreval.statistics.wilcoxon import signed_rank
+from sreval.opinions.opinion import bootstrap_two_way, mos_interval
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.recovery import recover
+from sreval.opinions.reliability import intraclass_correlation
+from sreval.opinions.stimulus import STIMULUS_INTERVALS
+from sreval.opinions.votes import ACR, Scale
+from sreval.opinions.wilcoxon import signed_rank
 from sreval.study.simulate import (
     RaterModel,
     draw_raters,
@@ -529,9 +529,9 @@ def short(where: str) -> str:
 
 
 def code_version() -> str:
-    """A hash of the rooms that are simulated: statistics and study."""
+    """A hash of the rooms that are simulated: opinions and study."""
     digest = hashlib.sha256()
-    for room in ("statistics", "study"):
+    for room in ("opinions", "study"):
         for path in sorted((ROOT / "sreval" / room).glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

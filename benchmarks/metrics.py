@@ -37,11 +37,11 @@ from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.io import encode_png, read_image, write_png
 from sreval.images.luma import bt601_float
 from sreval.images.resize import downscale, imresize, upscale
+from sreval.methods.interpolation import INTERPOLATIONS
 from sreval.metrics.protocol import PROTOCOLS, crop
 from sreval.metrics.psnr import psnr
 from sreval.metrics.scorer import score
 from sreval.metrics.ssim import ssim_wang
-from sreval.upscalers.interpolation import INTERPOLATIONS
 
 UInt8 = npt.NDArray[np.uint8]
 Difference = Callable[[Any, Any], str]

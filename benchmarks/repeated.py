@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, progress
+from sreval.opinions.units import Unit
+from sreval.opinions.votes import check_votes
 from sreval.report import paper
 from sreval.report.study_planned import planned_tests
-from sreval.statistics.units import Unit
-from sreval.statistics.votes import check_votes
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest

@@ -29,26 +29,26 @@ import pandas as pd
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import UNFORESEEN, StatisticsError, unforeseen
-from sreval.report.opinion_figures import all_figures
-from sreval.report.opinions import ANALYSES, analyse
-from sreval.report.sections import Request, to_records, to_text
-from sreval.report.style import figure_svg
-from sreval.statistics.arrays import Floats
-from sreval.statistics.comparison import friedman
-from sreval.statistics.intervals import student_mean
-from sreval.statistics.opinion import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.recovery import recover
-from sreval.statistics.reliability import (
+from sreval.opinions.arrays import Floats
+from sreval.opinions.comparison import friedman
+from sreval.opinions.intervals import student_mean
+from sreval.opinions.opinion import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.recovery import recover
+from sreval.opinions.reliability import (
     intraclass_correlation,
     krippendorff_alpha,
     sos_coefficient,
     split_half,
 )
-from sreval.statistics.repeats import weighted_kappa
-from sreval.statistics.units import INTERVAL_OF
-from sreval.statistics.votes import KINDS, check_votes
-from sreval.statistics.wilcoxon import signed_rank
+from sreval.opinions.repeats import weighted_kappa
+from sreval.opinions.units import INTERVAL_OF
+from sreval.opinions.votes import KINDS, check_votes
+from sreval.opinions.wilcoxon import signed_rank
+from sreval.report.opinion_figures import all_figures
+from sreval.report.opinions import ANALYSES, analyse
+from sreval.report.sections import Request, to_records, to_text
+from sreval.report.style import figure_svg
 
 RANDOM = 3000
 LARGEST = ((2, 3), (3, 2))

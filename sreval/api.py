@@ -24,7 +24,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
+from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     from sreval.benchmarking.data import Checked, Downscaled
     from sreval.benchmarking.plan import Resolved
     from sreval.images.resize import Border
+    from sreval.methods import Upscaler
+    from sreval.methods.pictures import PictureUpscaler
     from sreval.metrics.protocol import Protocol
+    from sreval.opinions.units import IntervalName, Unit
+    from sreval.opinions.votes import Scale
     from sreval.report.cells import Table
     from sreval.report.choices import AnalysisName, FigureName
     from sreval.report.protocols import Conventions
@@ -49,16 +53,12 @@ if TYPE_CHECKING:
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.site.rehearsal import Crowd
-    from sreval.statistics.units import IntervalName, Unit
-    from sreval.statistics.votes import Scale
     from sreval.store.database import Store
     from sreval.store.importing import Imported
     from sreval.store.operators import OperatorRow, Role
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.training.run import Outcome
-    from sreval.upscalers import Upscaler
-    from sreval.upscalers.pictures import PictureUpscaler
 
     UInt8 = npt.NDArray[np.uint8]
     Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
@@ -361,13 +361,13 @@ class Results:
         from dataclasses import replace
 
         from sreval.content import find
+        from sreval.opinions.reading import is_means, needs_votes
+        from sreval.opinions.units import UNITS
         from sreval.report.collect import require_scores, select
         from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
         from sreval.report.study_load import load
         from sreval.report.study_table import scores_of_all, with_studies
         from sreval.report.tables import LAYOUTS, build_table
-        from sreval.statistics.reading import is_means, needs_votes
-        from sreval.statistics.units import UNITS
 
         if pairs and baseline is not None:
             raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
@@ -729,8 +729,8 @@ def upscaler(
         (32, 48, 3)
     """
     from sreval.devices import PRECISIONS, pick_device
-    from sreval.upscalers import Running, method_of
-    from sreval.upscalers.pictures import PictureUpscaler
+    from sreval.methods import Running, method_of
+    from sreval.methods.pictures import PictureUpscaler
 
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
@@ -1197,8 +1197,8 @@ def _run(
     from sreval.benchmarking.plan import BenchmarkPlan, resolve
     from sreval.benchmarking.run import asked, run
     from sreval.config import config_error
+    from sreval.methods.dependencies import apart
     from sreval.report.collect import with_failures
-    from sreval.upscalers.dependencies import apart
 
     try:
         plan = BenchmarkPlan.model_validate(settings)
@@ -1353,10 +1353,10 @@ def read_votes(
     >>> sreval.read_votes(frame)
     <Votes: 4 votes, 2 raters, 1 image, 2 methods>
     """
+    from sreval.opinions.heads import directions
+    from sreval.opinions.reading import is_means, needs_votes, read_ratings
+    from sreval.opinions.votes import Scale, left_out
     from sreval.settings import user_path
-    from sreval.statistics.heads import directions
-    from sreval.statistics.reading import is_means, needs_votes, read_ratings
-    from sreval.statistics.votes import Scale, left_out
 
     raters = _names(without)
     if isinstance(votes, Votes):
@@ -1441,8 +1441,8 @@ class Votes:
 
     def _counts(self) -> str:
         """What is there and what counts, in words."""
-        from sreval.statistics.reading import is_means
-        from sreval.statistics.votes import STIMULUS, exclusions
+        from sreval.opinions.reading import is_means
+        from sreval.opinions.votes import STIMULUS, exclusions
 
         frame = self.frame
         if is_means(frame):
@@ -1505,9 +1505,9 @@ class Votes:
             StatisticsError: a level or alpha outside 0..1; votes that don't allow the one
                 analysis that was named.
         """
+        from sreval.opinions.arrays import check_level
         from sreval.report.opinions import analyse
         from sreval.report.sections import Request
-        from sreval.statistics.arrays import check_level
 
         check_level(level)
         if not 0 < alpha < 1:
@@ -1645,8 +1645,8 @@ class Analysis:
 
     def records(self) -> dict[str, Any]:
         """Every figure in full, for JSON: what ``sreval opinions --json`` prints."""
+        from sreval.opinions.votes import stand_ins
         from sreval.report.sections import to_records
-        from sreval.statistics.votes import stand_ins
 
         frame = self.votes.frame
         return {
@@ -1768,7 +1768,7 @@ def compare(
     >>> found.letters["letters"].to_list()
     ['a', 'b']
     """
-    from sreval.statistics.multiplicity import ADJUSTMENTS
+    from sreval.opinions.multiplicity import ADJUSTMENTS
 
     read = read_votes(votes)
     if adjustment not in ADJUSTMENTS:
@@ -2464,8 +2464,8 @@ class Study:
         simulated. Means of an open study's methods are a look at its results, which the audit
         log keeps. Raises UsageError for an open study, StatisticsError where nobody voted.
         """
+        from sreval.opinions.votes import ACR
         from sreval.report.study_load import load
-        from sreval.statistics.votes import ACR
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:

@@ -23,11 +23,11 @@ from sreval.benchmarking.work import Worker
 from sreval.errors import SrevalError, duration
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
+from sreval.methods import Upscaler
+from sreval.methods.interpolation import Interpolation, Original
+from sreval.methods.network import NetworkUpscaler
+from sreval.methods.published import PublishedImages
 from sreval.metrics.scorer import trunk_of
-from sreval.upscalers import Upscaler
-from sreval.upscalers.interpolation import Interpolation, Original
-from sreval.upscalers.network import NetworkUpscaler
-from sreval.upscalers.published import PublishedImages
 
 UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]

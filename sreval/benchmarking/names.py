@@ -24,7 +24,7 @@ from sreval.errors import DataError, UsageError, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
-from sreval.upscalers import Upscaler
+from sreval.methods import Upscaler
 
 
 @dataclass(frozen=True)

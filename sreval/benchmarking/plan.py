@@ -13,10 +13,10 @@ from sreval.devices import Precision, pick_device
 from sreval.errors import UsageError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
+from sreval.methods import Running, Upscaler, make_upscaler, method_of
+from sreval.methods.dependencies import forget_modules
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import check_metrics, trunk_of
-from sreval.upscalers import Running, Upscaler, make_upscaler, method_of
-from sreval.upscalers.dependencies import forget_modules
 
 if TYPE_CHECKING:
     from sreval.metrics.lpips import Net

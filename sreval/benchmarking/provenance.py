@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sreval
 
-_ROOMS = ("benchmarking", "images", "metrics", "networks", "upscalers")
+_ROOMS = ("benchmarking", "images", "metrics", "networks", "methods")
 _PACKAGES = ("numpy", "scipy", "torch", "torchvision", "lpips", "pillow", "scikit-image", "pandas")
 
 

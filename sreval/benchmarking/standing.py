@@ -21,7 +21,7 @@ from sreval.benchmarking.results import (
     read_manifest,
 )
 from sreval.errors import DataError, listed, option
-from sreval.upscalers.base import IN_PYTHON
+from sreval.methods.base import IN_PYTHON
 
 
 def standing(

@@ -21,9 +21,9 @@ from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import encode_png, read_hashed
 from sreval.images.pairs import CROPPED
+from sreval.methods import Upscaler
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference, trunk_of
-from sreval.upscalers import Upscaler
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -20,8 +20,8 @@ from sreval.cli.ratings import (
 from sreval.report.choices import FIGURES
 
 if TYPE_CHECKING:
+    from sreval.opinions.units import Unit
     from sreval.report.choices import FigureName
-    from sreval.statistics.units import Unit
 
 FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 OUT = click.option(

@@ -19,13 +19,13 @@ from sreval.cli.ratings import (
     load,
 )
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
+from sreval.opinions.units import INTERVALS
 from sreval.report.choices import ANALYSES
-from sreval.statistics.units import INTERVALS
 
 if TYPE_CHECKING:
     from sreval.api import Adjustment
+    from sreval.opinions.units import IntervalName, Unit
     from sreval.report.choices import AnalysisName
-    from sreval.statistics.units import IntervalName, Unit
 
 
 @click.command(

@@ -12,10 +12,10 @@ import click
 
 from sreval.api import Adjustment, Votes, read_votes
 from sreval.cli.output import warn
-from sreval.statistics.units import DEFAULT_UNIT
+from sreval.opinions.units import DEFAULT_UNIT
 
 if TYPE_CHECKING:
-    from sreval.statistics.votes import Scale
+    from sreval.opinions.votes import Scale
 
 RATINGS = click.argument("ratings", type=click.Path(path_type=Path))
 WITHOUT = click.option(
@@ -94,7 +94,7 @@ def form_options(command: Callable[..., None]) -> Callable[..., None]:
         missing: tuple[str, ...],
         **others: Any,
     ) -> None:
-        from sreval.statistics.votes import Scale
+        from sreval.opinions.votes import Scale
 
         scale = Scale.parse(rating_scale)
         command(form=Form(scale, stimuli, _truth(header), _truth(labels), missing), **others)

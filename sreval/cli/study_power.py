@@ -10,7 +10,7 @@ import click
 from sreval import api
 from sreval.cli.output import print_json, progress_line
 from sreval.cli.ratings import ADJUSTMENT
-from sreval.statistics.units import STUDIES
+from sreval.opinions.units import STUDIES
 
 
 @click.command(epilog="Example: sreval study power --difference 0.2 --images 100 --raters 26")

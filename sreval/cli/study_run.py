@@ -73,7 +73,7 @@ def invite(
     )
     if csv_file:
         from sreval.files import write_atomic
-        from sreval.statistics.cells import guarded
+        from sreval.opinions.cells import guarded
 
         lines = [
             f'{key},"{guarded(each).replace(chr(34), chr(34) * 2)}",{link}'

@@ -12,7 +12,7 @@ from sreval.cli.ratings import WITHOUT, Form, form_options, load
 from sreval.report.choices import FORMATS
 
 if TYPE_CHECKING:
-    from sreval.statistics.units import Unit
+    from sreval.opinions.units import Unit
 
 
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")

@@ -11,11 +11,11 @@ import pandas as pd
 
 from sreval.files import write_atomic
 from sreval.metrics.scorer import HIGHER_IS_BETTER
+from sreval.opinions import multiplicity
+from sreval.opinions.multiplicity import Verdict
+from sreval.opinions.wilcoxon import SignedRank
 from sreval.report import paper
 from sreval.settings import user_path
-from sreval.statistics import multiplicity
-from sreval.statistics.multiplicity import Verdict
-from sreval.statistics.wilcoxon import SignedRank
 
 DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lpips-vgg": 4, "mos": 2}
 NAMES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips-vgg": "LPIPS (VGG)", "mos": "MOS"}

@@ -22,12 +22,12 @@ from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
 from sreval.images.known import KNOWN
+from sreval.methods.network import WEIGHTS
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import require_scores, scored
 from sreval.report.sections import percent
-from sreval.upscalers.network import WEIGHTS
 
 REFERENCES = {
     "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "

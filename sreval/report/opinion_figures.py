@@ -12,6 +12,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from sreval.errors import UsageError, attempted, option, unknown_name
+from sreval.opinions.arrays import Floats
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.opinion import mos_table
+from sreval.opinions.reading import is_means, needs_votes
+from sreval.opinions.votes import opinions
 from sreval.report import paper
 from sreval.report.cells import TOO_SMALL
 from sreval.report.digits import fixed
@@ -24,11 +29,6 @@ from sreval.report.rater_figures import (
 )
 from sreval.report.sections import CORRECTIONS, Request, image_notes, percent, span
 from sreval.report.style import COLUMN_MM, PAGE_MM, new_figure
-from sreval.statistics.arrays import Floats
-from sreval.statistics.comparison import compare_methods
-from sreval.statistics.opinion import mos_table
-from sreval.statistics.reading import is_means, needs_votes
-from sreval.statistics.votes import opinions
 
 _ROW_MM = 5.5
 _WIDE_ENOUGH = 0.045

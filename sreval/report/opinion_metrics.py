@@ -11,6 +11,13 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, UsageError, attempted, listed, option, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
+from sreval.opinions.agreement import FEW_SCENES, Agreement, metric_agreement
+from sreval.opinions.arrays import varies
+from sreval.opinions.heads import MEAN
+from sreval.opinions.intervals import LEAST_UNITS
+from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
+from sreval.opinions.stimulus import stimulus_mos
+from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
 from sreval.report.cells import NAMES
 from sreval.report.digits import fixed
@@ -25,13 +32,6 @@ from sreval.report.sections import (
     vote_notes,
     with_dataset,
 )
-from sreval.statistics.agreement import FEW_SCENES, Agreement, metric_agreement
-from sreval.statistics.arrays import varies
-from sreval.statistics.heads import MEAN
-from sreval.statistics.intervals import LEAST_UNITS
-from sreval.statistics.reading import DESCRIBED, is_means, metric_key, metric_values
-from sreval.statistics.stimulus import stimulus_mos
-from sreval.statistics.votes import STIMULUS, opinions
 
 
 def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:

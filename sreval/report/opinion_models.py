@@ -8,6 +8,21 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, counted, listed
+from sreval.opinions.differences import difference_interval, difference_scores
+from sreval.opinions.multiplicity import judge
+from sreval.opinions.opinion import mean_of
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover, remove_bias
+from sreval.opinions.reliability import (
+    intraclass_correlation,
+    krippendorff_alpha,
+    sos_coefficient,
+    split_half,
+)
+from sreval.opinions.repeats import retest as retest_of
+from sreval.opinions.screening import correlation_with_rest
+from sreval.opinions.votes import STIMULUS, opinions
+from sreval.opinions.wilcoxon import SignedRank
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.sections import (
@@ -27,21 +42,6 @@ from sreval.report.sections import (
     whole,
     with_dataset,
 )
-from sreval.statistics.differences import difference_interval, difference_scores
-from sreval.statistics.multiplicity import judge
-from sreval.statistics.opinion import mean_of
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.recovery import ENOUGH_RATERS, Recovery, recover, remove_bias
-from sreval.statistics.reliability import (
-    intraclass_correlation,
-    krippendorff_alpha,
-    sos_coefficient,
-    split_half,
-)
-from sreval.statistics.repeats import retest as retest_of
-from sreval.statistics.screening import correlation_with_rest
-from sreval.statistics.votes import STIMULUS, opinions
-from sreval.statistics.wilcoxon import SignedRank
 
 
 def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:

@@ -9,6 +9,12 @@ from dataclasses import replace
 import pandas as pd
 
 from sreval.errors import DataError, listed
+from sreval.opinions.comparison import CLAIMS, compare_methods
+from sreval.opinions.intervals import LEAST_UNITS
+from sreval.opinions.opinion import mean_of, mos_interval, warning_of
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.cells import (
     Cell,
@@ -30,12 +36,6 @@ from sreval.report.sections import (
     stand_in_note,
     uncounted,
 )
-from sreval.statistics.comparison import CLAIMS, compare_methods
-from sreval.statistics.intervals import LEAST_UNITS
-from sreval.statistics.opinion import mean_of, mos_interval, warning_of
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, Unit
-from sreval.statistics.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 
 
 def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:

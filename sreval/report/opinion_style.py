@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sreval.opinions.reading import is_means
+from sreval.opinions.votes import opinions, stand_ins
 from sreval.report import paper
 from sreval.report.sections import SIMULATED, marks_of, stand_in_note
-from sreval.statistics.reading import is_means
-from sreval.statistics.votes import opinions, stand_ins
 
 Shade = tuple[float, float, float, float]
 

@@ -10,6 +10,14 @@ from functools import partial
 import pandas as pd
 
 from sreval.errors import attempted, listed, unknown_name
+from sreval.opinions import screening
+from sreval.opinions.comparison import Comparison, compare_methods
+from sreval.opinions.naming import numbered
+from sreval.opinions.opinion import mos_table
+from sreval.opinions.reading import is_means, needs_votes
+from sreval.opinions.rules import default_rules
+from sreval.opinions.stimulus import ESTIMAND, stimulus_mos
+from sreval.opinions.votes import opinions
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.sections import (
@@ -32,14 +40,6 @@ from sreval.report.sections import (
     whole,
     with_dataset,
 )
-from sreval.statistics import screening
-from sreval.statistics.comparison import Comparison, compare_methods
-from sreval.statistics.naming import numbered
-from sreval.statistics.opinion import mos_table
-from sreval.statistics.reading import is_means, needs_votes
-from sreval.statistics.rules import default_rules
-from sreval.statistics.stimulus import ESTIMAND, stimulus_mos
-from sreval.statistics.votes import opinions
 
 _MOST_RATERS = 40
 """The most raters printed one by one; if there are more, only those whom a rule rejects."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sreval.opinions.comparison import CLAIMS, least_units
+from sreval.opinions.units import Unit
 from sreval.report.digits import NONE, fixed
 from sreval.report.sections import CORRECTIONS, Section, to_text
-from sreval.statistics.comparison import CLAIMS, least_units
-from sreval.statistics.units import Unit
 
 
 def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:

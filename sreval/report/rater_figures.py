@@ -11,6 +11,12 @@ from matplotlib.figure import Figure
 
 from sreval.errors import StatisticsError
 from sreval.metrics.scorer import UNITS
+from sreval.opinions.agreement import metric_agreement
+from sreval.opinions.mapping import fit_mapped
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.recovery import recover
+from sreval.opinions.reliability import sos_coefficient
+from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
 from sreval.report.digits import NONE, fixed, whole_percent
 from sreval.report.opinion_metrics import directions, join_scores, metric_name, usable_metrics
@@ -18,12 +24,6 @@ from sreval.report.opinion_models import recovery_warnings
 from sreval.report.opinion_style import captioned, shades, short_label
 from sreval.report.sections import Request, percent
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.statistics.agreement import metric_agreement
-from sreval.statistics.mapping import fit_mapped
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.recovery import recover
-from sreval.statistics.reliability import sos_coefficient
-from sreval.statistics.votes import STIMULUS, opinions
 
 _MOST_NAMED_RATERS = 40
 _MOST_TICKS = 12

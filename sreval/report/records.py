@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from sreval.files import json_text
+from sreval.opinions.cells import guarded
 from sreval.report.cells import Table
-from sreval.statistics.cells import guarded
 
 
 def records(table: Table) -> list[dict[str, Any]]:

@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted
+from sreval.opinions.intervals import LEAST_UNITS
+from sreval.opinions.opinion import mos_table
+from sreval.opinions.reading import is_means
+from sreval.opinions.rules import Rule
+from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
+from sreval.opinions.votes import ACR, Scale, exclusions, stand_ins
 from sreval.report import paper
 from sreval.report.digits import NONE, fixed
-from sreval.statistics.intervals import LEAST_UNITS
-from sreval.statistics.opinion import mos_table
-from sreval.statistics.reading import is_means
-from sreval.statistics.rules import Rule
-from sreval.statistics.units import DEFAULT_UNIT, INTERVAL_OF, Unit
-from sreval.statistics.votes import ACR, Scale, exclusions, stand_ins
 
 NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."
 SIMULATED = "Simulated data: no person gave these votes."

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from sreval.errors import attempted
+from sreval.opinions.units import INTERVAL_OF
 from sreval.report.cells import Table
 from sreval.report.sections import (
     Columns,
@@ -17,7 +18,6 @@ from sreval.report.sections import (
     printed,
     stand_in_note,
 )
-from sreval.statistics.units import INTERVAL_OF
 from sreval.study.acceptance import rules_of
 from sreval.study.data import StudyData
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from sreval.errors import counted, listed
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.multiplicity import judge
 from sreval.report import paper
-from sreval.statistics.comparison import compare_methods
-from sreval.statistics.multiplicity import judge
 from sreval.study import monitor
 from sreval.study.data import StudyData
 

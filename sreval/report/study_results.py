@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted
+from sreval.opinions.comparison import CLAIMS
+from sreval.opinions.opinion import mos_table
+from sreval.opinions.votes import ACR, opinions
 from sreval.report import paper
 from sreval.report.digits import fixed
 from sreval.report.opinion_figures import KINDS, opinion_figure
@@ -28,9 +31,6 @@ from sreval.report.sections import (
 from sreval.report.study_parts import Part, Picture, marks, request_of, section
 from sreval.report.study_planned import planned_tests
 from sreval.report.style import figure_svg
-from sreval.statistics.comparison import CLAIMS
-from sreval.statistics.opinion import mos_table
-from sreval.statistics.votes import ACR, opinions
 from sreval.study import charts, monitor
 from sreval.study.data import StudyData
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pandas as pd
 
 from sreval.errors import UNFORESEEN, counted, listed
+from sreval.opinions.naming import numbered
+from sreval.opinions.votes import exclusions
 from sreval.report import paper
 from sreval.report.digits import fixed, whole_percent
 from sreval.report.sections import CORRECTIONS, Section, column, method_column, whole
 from sreval.report.study_parts import Part, Picture, section
-from sreval.statistics.naming import numbered
-from sreval.statistics.votes import exclusions
 from sreval.study import charts, monitor
 from sreval.study.data import StudyData, rated
 from sreval.study.design import StudyDesign

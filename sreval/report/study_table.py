@@ -9,11 +9,11 @@ from itertools import pairwise
 import pandas as pd
 
 from sreval.errors import DataError
+from sreval.opinions.units import Unit
 from sreval.report.cells import Table
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.study_parts import warnings
 from sreval.report.study_scores import scored_opinions, study_rows
-from sreval.statistics.units import Unit
 from sreval.study.data import StudyData
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, option, unknown_name
 from sreval.metrics.scorer import METRICS, UNITS
+from sreval.opinions.intervals import LEAST_UNITS, student_mean
+from sreval.opinions.wilcoxon import signed_rank
 from sreval.report import paper
 from sreval.report.cells import (
     ALPHA,
@@ -30,8 +32,6 @@ from sreval.report.cells import (
 from sreval.report.collect import narrowed
 from sreval.report.sections import NO_INTERVAL, percent
 from sreval.report.values import comparable, gap_notes, infinite_notes, values_of
-from sreval.statistics.intervals import LEAST_UNITS, student_mean
-from sreval.statistics.wilcoxon import signed_rank
 
 Layout = Literal["methods", "losses"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

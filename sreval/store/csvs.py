@@ -1,6 +1,6 @@
 """Tables as CSV that a spreadsheet can't be made to execute, and back without loss.
 
-Text is guarded as `sreval.statistics.cells` has it; reading takes the guard away again. Numbers
+Text is guarded as `sreval.opinions.cells` has it; reading takes the guard away again. Numbers
 are written as they are. Lines end as RFC 4180 says; times are UTC, ISO 8601.
 """
 
@@ -11,7 +11,7 @@ import datetime as dt
 import io
 from typing import TYPE_CHECKING, Any
 
-from sreval.statistics.cells import guarded, unguarded
+from sreval.opinions.cells import guarded, unguarded
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ TABLES = ("sessions", "plan", "votes", "answers", "events", "deleted")
 
 
 def votes(store: Store, study: str, manifest: Manifest | None = None) -> pd.DataFrame:
-    """One row per vote, with exactly the columns of sreval.statistics.votes.COLUMNS.
+    """One row per vote, with exactly the columns of sreval.opinions.votes.COLUMNS.
 
     Without the manifest those are lacking that it alone knows. `accepted` follows the design's
     rules unless the operator decided otherwise; `reason` is empty where a vote is accepted.

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.statistics.cells import flag
+from sreval.opinions.cells import flag
 from sreval.store import audit
 from sreval.store.csvs import from_csv, when
 from sreval.store.enrolment import tombstone_hash

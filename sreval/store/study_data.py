@@ -7,7 +7,7 @@ import json
 import pandas as pd
 from sqlalchemy import select
 
-from sreval.statistics.votes import check_votes
+from sreval.opinions.votes import check_votes
 from sreval.store import audit, frames, invitations, studies
 from sreval.store.database import Store
 from sreval.store.models import OperatorEvent

@@ -6,7 +6,7 @@ import pandas as pd
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.statistics.votes import COLUMNS
+from sreval.opinions.votes import COLUMNS
 from sreval.store.models import PlanItem, Rater, Session, Study, Vote
 from sreval.study.acceptance import Verdict, judge, verdicts
 from sreval.study.design import StudyDesign

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from sreval.errors import StatisticsError
-from sreval.statistics import rules
+from sreval.opinions import rules
 from sreval.study import design as designs
 from sreval.study.design import StudyDesign
 from sreval.study.plan import ItemKind

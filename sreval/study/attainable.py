@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.errors import counted, listed
-from sreval.statistics.comparison import best_outcome, least_units
-from sreval.statistics.units import Unit
-from sreval.statistics.wilcoxon import least_exact_p
+from sreval.opinions.comparison import best_outcome, least_units
+from sreval.opinions.units import Unit
+from sreval.opinions.wilcoxon import least_exact_p
 from sreval.study.allot import period, windows
 from sreval.study.design import StudyDesign
 from sreval.study.parts import Parts

@@ -18,7 +18,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from sreval.config import Config, load_config
 from sreval.files import sha256_bytes
-from sreval.statistics.units import DEFAULT_UNIT
+from sreval.opinions.units import DEFAULT_UNIT
 from sreval.study.manifest import DESIGN
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted
-from sreval.statistics.naming import numbered
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.reliability import sos_coefficient
-from sreval.statistics.votes import STIMULUS
+from sreval.opinions.naming import numbered
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.reliability import sos_coefficient
+from sreval.opinions.votes import STIMULUS
 from sreval.study.acceptance import rules_of, verdicts
 from sreval.study.data import StudyData, rated
 from sreval.study.design import StudyDesign

@@ -11,11 +11,11 @@ import pandas as pd
 import scipy
 
 from sreval.errors import StatisticsError, unknown_name
-from sreval.statistics.arrays import Floats
-from sreval.statistics.comparison import CLAIMS
-from sreval.statistics.multiplicity import ADJUSTMENTS
-from sreval.statistics.units import STUDIES, Unit
-from sreval.statistics.wilcoxon import signed_rank
+from sreval.opinions.arrays import Floats
+from sreval.opinions.comparison import CLAIMS
+from sreval.opinions.multiplicity import ADJUSTMENTS
+from sreval.opinions.units import STUDIES, Unit
+from sreval.opinions.wilcoxon import signed_rank
 from sreval.study.simulate import RaterModel, draw_raters, draw_scores
 
 

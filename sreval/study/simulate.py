@@ -17,7 +17,7 @@ import scipy
 from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
-from sreval.statistics.arrays import Floats
+from sreval.opinions.arrays import Floats
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 

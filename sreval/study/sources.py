@@ -19,13 +19,13 @@ from sreval.images.arrays import as_colour
 from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.io import encode_png, read_hashed
 from sreval.images.known import KNOWN, require
+from sreval.methods import make_upscaler
+from sreval.methods.interpolation import INTERPOLATIONS
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_parts, methods_of
 from sreval.study.manifest import Key
 from sreval.study.parts import Pool
 from sreval.study.standins import STAND_INS, stand_in
-from sreval.upscalers import make_upscaler
-from sreval.upscalers.interpolation import INTERPOLATIONS
 
 UInt8 = npt.NDArray[np.uint8]
 

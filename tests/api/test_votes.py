@@ -20,10 +20,10 @@ import scipy.stats
 import sreval
 from sreval import api
 from sreval.errors import DataError, SrevalError, StatisticsError, UsageError
-from sreval.statistics.arrays import Floats
-from sreval.statistics.multiplicity import ADJUSTMENTS
-from tests.statistics.builders import random_votes, votes_table
-from tests.statistics.conftest import expected, nflx, ratings_folder
+from sreval.opinions.arrays import Floats
+from sreval.opinions.multiplicity import ADJUSTMENTS
+from tests.opinions.builders import random_votes, votes_table
+from tests.opinions.conftest import expected, nflx, ratings_folder
 
 __all__ = ["expected", "nflx", "ratings_folder"]
 

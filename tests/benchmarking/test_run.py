@@ -28,9 +28,9 @@ from sreval.benchmarking.run import Outcome, run
 from sreval.errors import DataError
 from sreval.images.datasets import Item
 from sreval.images.io import write_png
+from sreval.methods.interpolation import Bicubic, Nearest
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference
-from sreval.upscalers.interpolation import Bicubic, Nearest
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -15,8 +15,8 @@ import pytest
 from sreval.images.io import write_png
 from sreval.store.csvs import to_csv
 from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
-from tests.statistics.builders import random_votes
-from tests.statistics.conftest import expected, ratings_folder
+from tests.opinions.builders import random_votes
+from tests.opinions.conftest import expected, ratings_folder
 
 __all__ = ["expected", "ratings_folder"]
 
@@ -765,9 +765,9 @@ def test_a_data_set_with_one_method_stops_no_other(sreval: Sreval, tmp_path: Pat
 def test_a_metric_of_one_value_stops_no_other(
     votes: Path, make_scores: Callable[..., pd.DataFrame]
 ) -> None:
+    from sreval.opinions.votes import check_votes
     from sreval.report.opinions import analyse
     from sreval.report.sections import Request
-    from sreval.statistics.votes import check_votes
 
     checked = check_votes(pd.read_csv(votes))
     stimuli = checked[["dataset", "image", "method"]].drop_duplicates()

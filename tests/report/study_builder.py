@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sreval.files import sha256_bytes
-from sreval.statistics.votes import check_votes
+from sreval.opinions.votes import check_votes
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest, Stimulus

@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from sreval.benchmarking.results import read_manifest
+from sreval.opinions.reading import read_ratings
 from sreval.report.anonymous import VOTES, Places, anonymous_votes
 from sreval.report.archive import archive
-from sreval.statistics.reading import read_ratings
 from sreval.study.data import StudyData
 from tests.report.study_builder import into_store, make_study, of_results
 

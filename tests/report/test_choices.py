@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sreval.opinions import opinion, units
+from sreval.opinions.comparison import CLAIMS
 from sreval.report import choices
 from sreval.report.opinion_figures import KINDS
 from sreval.report.opinions import ANALYSES
-from sreval.statistics import opinion, units
-from sreval.statistics.comparison import CLAIMS
 
 
 def test_the_names_are_those_that_are_known() -> None:

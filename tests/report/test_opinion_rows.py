@@ -15,14 +15,14 @@ import pytest
 from scipy import stats
 
 from sreval.errors import DataError
+from sreval.opinions.votes import check_votes
 from sreval.report.cells import Table
 from sreval.report.choices import FORMATS
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.render import render
 from sreval.report.sections import uncounted
 from sreval.report.tables import build_table
-from sreval.statistics.votes import check_votes
-from tests.statistics.builders import random_votes, votes_table
+from tests.opinions.builders import random_votes, votes_table
 
 METHODS = ("a", "b", "hr")
 Frame = Callable[..., pd.DataFrame]

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sreval.opinions.votes import check_votes
 from sreval.report.opinions import ANALYSES
 from sreval.report.study_page import Report, study_report, to_html
 from sreval.report.study_parts import request_of
 from sreval.report.study_planned import departures
-from sreval.statistics.votes import check_votes
 from sreval.study import monitor
 from sreval.study.acceptance import judge
 from sreval.study.data import StudyData

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from sreval.errors import DataError, StoreError, UsageError
 from sreval.files import sha256_bytes
-from sreval.statistics.votes import COLUMNS, check_votes
+from sreval.opinions.votes import COLUMNS, check_votes
 from sreval.store import csvs, exchange, frames, invitations, privacy, progress, raters, schema
 from sreval.store.backup import backup, restore
 from sreval.store.database import Store, open_store

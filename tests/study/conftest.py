@@ -1,5 +1,5 @@
-"""The real rater matrices of tests/statistics."""
+"""The real rater matrices of tests/opinions."""
 
-from tests.statistics.conftest import ratings_folder
+from tests.opinions.conftest import ratings_folder
 
 __all__ = ["ratings_folder"]

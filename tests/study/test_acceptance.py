@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sreval.statistics.votes import check_votes
+from sreval.opinions.votes import check_votes
 from sreval.study.acceptance import Verdict, judge, weak_rules
 from sreval.study.design import StudyDesign
 from sreval.study.plan import ItemKind

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sreval.statistics.comparison import compare_methods
-from sreval.statistics.votes import check_votes
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.votes import check_votes
 from sreval.study.attainable import Attainable, attainable
 from sreval.study.check import check
 from sreval.study.design import StudyDesign

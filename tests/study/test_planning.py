@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from sreval.errors import SrevalError
-from sreval.statistics.multiplicity import benjamini_hochberg, holm
+from sreval.opinions.multiplicity import benjamini_hochberg, holm
 from sreval.study.planning import ImageModel, power, power_curve, raters_needed
 from sreval.study.simulate import RaterModel
 

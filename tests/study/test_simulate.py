@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sreval.errors import StatisticsError
-from sreval.statistics.ratings import Ratings
-from sreval.statistics.recovery import recover
-from sreval.statistics.votes import check_votes
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.recovery import recover
+from sreval.opinions.votes import check_votes
 from sreval.study.simulate import (
     RaterModel,
     draw_raters,

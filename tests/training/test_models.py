@@ -19,6 +19,7 @@ from sreval.files import sha256_file
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale
+from sreval.methods.network import NetworkUpscaler
 from sreval.networks.inference import Inference
 from sreval.networks.weights import (
     Stage,
@@ -36,7 +37,6 @@ from sreval.training.models import get_model, list_models, verify_model
 from sreval.training.publish import publish, read_run, renew_card, rewrite_card
 from sreval.training.recipe import KEPT_ASIDE, load_recipe
 from sreval.training.run import Request, train
-from sreval.upscalers.network import NetworkUpscaler
 
 RECIPE = """
 name = "tiny-espcn"

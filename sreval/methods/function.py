@@ -1,0 +1,238 @@
+"""A user's own network: any Python function from an LR array to an SR array."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sreval.errors import ImageError, UsageError
+from sreval.files import sha256_file
+from sreval.images.arrays import as_colour, as_uint8, seen
+from sreval.images.datasets import Dataset, Item
+from sreval.images.io import Pixels
+from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
+from sreval.methods.dependencies import own_modules, split_files
+
+
+class CallableUpscaler(Upscaler):
+    """A function, or whatever else can be called, of the running program.
+
+    It takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name, ``scale``. It
+    returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half to even and
+    saturated. A grey LR image comes repeated to three channels, and what the function makes of it
+    is kept as grey where its channels are equal. A function with the attribute
+    ``takes_grey = True`` gets a grey LR image as it is, (h, w), and returns (scale h, scale w).
+    What it depends on can't be told, so each run calls it anew.
+    """
+
+    parallel = False
+    known = False
+
+    def __init__(self, function: Callable[..., Any], name: str, what: str = "") -> None:
+        """``what`` is what errors call it, by default ``name``."""
+        self._function, self.name, self._what = function, name, what or name
+        kind = function if hasattr(function, "__qualname__") else type(function)
+        self.specification = f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}"
+        self._takes_scale = _takes_scale(function)
+
+    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+        """What the function returns, checked: shape, type, range, no NaN."""
+        return self._applied(lr, scale, f"{item.dataset}/{item.image}")
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """What the function returns for 8 bits. Raises ImageError for 16."""
+        if pixels.dtype != np.uint8:
+            raise ImageError(
+                f"{self._what} takes 8 bits, this picture has 16.", "Use bicubic or a model."
+            )
+        return self._applied(pixels.astype(np.uint8, copy=False), scale, "the picture")
+
+    def _applied(self, lr: UInt8, scale: int, which: str) -> UInt8:
+        takes_grey = getattr(self._function, "takes_grey", False)
+        given = lr.copy() if takes_grey else as_colour(lr.copy())
+        arguments = {"scale": scale} if self._takes_scale else {}
+        try:
+            result = np.asarray(self._function(given, **arguments))
+        except ImageError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ImageError(
+                f"{self._what} failed on {which}: {type(error).__name__}: {error}.",
+                "Fix the function, then run again.",
+            ) from error
+        sr = self._checked(result, lr, given.ndim, scale, which)
+        copies = lr.ndim == 2 and sr.ndim == 3 and (sr == sr[..., :1]).all()
+        return np.ascontiguousarray(sr[..., 0]) if copies else sr
+
+    def _checked(
+        self, result: np.ndarray[Any, Any], lr: UInt8, ndim: int, scale: int, which: str
+    ) -> UInt8:
+        where = f"{self._what} returned"
+        expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[:ndim]
+        if result.shape != expected:
+            raise ImageError(
+                f"{where} shape {result.shape} for {which}, not {expected}.",
+                _reshape(result.shape, expected, scale),
+            )
+        if result.dtype == np.uint8:
+            return np.asarray(result, dtype=np.uint8)
+        floats = np.issubdtype(result.dtype, np.floating)
+        if floats and not np.isfinite(result).all():
+            raise ImageError(
+                f"{where} NaN or infinite values for {which}.",
+                "Fix the function, then run again.",
+            )
+        if not floats or not _fits(result, lr):
+            raise ImageError(
+                f"{where} {seen(result)} for {which}, whose LR image holds {lr.min()}..{lr.max()}.",
+                f"Return {as_uint8('sr', result)}, where sr is what it returns now.",
+            )
+        return np.asarray(np.clip(np.rint(result), 0, 255), dtype=np.uint8)
+
+
+class FunctionUpscaler(CallableUpscaler):
+    """``package.module:function[,weights=FILE ...]``, on the import path or in the current folder.
+
+    In a function's place the module may hold a torch.nn.Module or an Upscaler: ``method_of`` makes
+    a method of such an object, None of a function. It is known by its modules and the files it
+    names; one that names none may read any.
+    """
+
+    def __init__(self, text: str, method_of: Callable[[object], Upscaler | None]) -> None:
+        self._path, named = split_files(text)
+        self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
+        found = _load(self._path)
+        self._method = method_of(found)
+        if self._method is None and not callable(found):
+            raise UsageError(
+                f"{self._path} is neither a function nor a torch.nn.Module.", "Check the name."
+            )
+        function = found if self._method is None else self._method.upscale
+        super().__init__(function, self._path.rpartition(":")[2], self._path)
+        if self._method is not None:
+            self.settings = self._method.settings
+            self.weights_sha256 = self._method.weights_sha256
+        self.specification = ",".join(
+            [f"python:{self._path}", *(f"{key}={path}" for key, path in named.items())]
+        )
+        self.known = bool(named) and bool(own_modules(self._module))
+
+    @property
+    def _module(self) -> str:
+        return self._path.partition(":")[0]
+
+    def prepare(self, dataset: Dataset) -> None:
+        """As the object does, where it is an Upscaler."""
+        if self._method is not None:
+            self._method.prepare(dataset)
+
+    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+        """What the function or the object makes of it."""
+        if self._method is None:
+            return super().upscale(lr, scale, item)
+        return self._method.upscale(lr, scale, item)
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """What the function or the object makes of it."""
+        if self._method is None:
+            return super().enlarge(pixels, scale)
+        return self._method.enlarge(pixels, scale)
+
+    def identity(self) -> list[object]:
+        """The function, and what it has loaded and named by now."""
+        return [self.specification, self.files(), *([self.settings] if self.settings else [])]
+
+    def files(self) -> dict[str, str]:
+        """Its modules, as far as they are loaded by now, and the files that it names."""
+        named = {str(path): sha256 for path, (_, sha256) in self._named.items()}
+        return {**own_modules(self._module), **named}
+
+    def check_unchanged(self) -> None:
+        """Raises ImageError when a named file was written to: it may have been read before."""
+        for path, (state, sha256) in self._named.items():
+            if _state(path) != state and (not path.is_file() or sha256_file(path) != sha256):
+                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+
+
+_BEYOND = 100
+"""How far beyond 0..255 floats may reach and still be rounded and saturated."""
+
+
+def _fits(result: np.ndarray[Any, Any], lr: UInt8) -> bool:
+    """Whether floats can be meant as 0..255: about as bright as the LR image, or saturated little.
+
+    In 0..1 and in -1..1 the brightest value is below a sixteenth of the LR image's, however dark
+    that is.
+    """
+    low, high = float(result.min()), float(result.max())
+    bright = high > lr.max() / 16 or lr.max() == 0
+    return bright and low >= -_BEYOND and high <= 255 + _BEYOND
+
+
+def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> str:
+    """What to do about a result of another shape."""
+    if sorted(shape) == sorted(expected) and shape[0] == 3:
+        return "The channels come last: return np.moveaxis(sr, 0, -1)."
+    if len(shape) == 4 and shape[0] == 1:
+        return "Return the one image and not a batch: return sr[0]."
+    if len(shape) == len(expected) and shape[2:] == expected[2:]:
+        found = shape[0] * scale / expected[0], shape[1] * scale / expected[1]
+        if found[0] == found[1] >= 2 and found[0].is_integer():
+            return (
+                f"It enlarges {found[0]:.0f} times: run it with a scale of {found[0]:.0f}, or give "
+                "it a parameter called scale."
+            )
+        return f"Return {scale} times the LR image's height and width."
+    return f"Return an array {('(height, width)', '(height, width, 3)')[len(expected) - 2]}."
+
+
+def _load(path: str) -> Any:
+    module_name, _, function_name = path.partition(":")
+    if not function_name:
+        raise UsageError(
+            f"python:{path} doesn't name a function.", "Write python:package.module:name."
+        )
+    here = str(Path.cwd())
+    if here in sys.path:
+        sys.path.remove(here)
+    # It stays there: a function may import its neighbours only when it is called.
+    sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"Can't import {module_name}: {type(error).__name__}: {error}.",
+            "Install it, or run sreval in the folder that holds it.",
+        ) from error
+    found = getattr(module, function_name, None)
+    if found is None:
+        raise UsageError(f"{module_name} has no function {function_name!r}.", "Check the name.")
+    return found
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """What tells, short of reading it, that a file was written to."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _takes_scale(function: Callable[..., Any]) -> bool:
+    """Whether a function names ``scale``; a wrapper's own parameters go before the wrapped ones."""
+    try:
+        own = inspect.signature(function, follow_wrapped=False).parameters
+        wrapped = inspect.signature(function).parameters
+    except ValueError:
+        return False  # compiled functions needn't tell their parameters
+    if "scale" in own:
+        return own["scale"].kind is not inspect.Parameter.POSITIONAL_ONLY
+    passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values())
+    return passes_on and "scale" in wrapped

@@ -1,0 +1,179 @@
+"""Published images are paired by name, then by number, then as a CSV says: never by their order."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sreval.benchmarking.results import read_frame
+from sreval.errors import DataError
+from sreval.images.datasets import Dataset, open_dataset
+from sreval.images.io import write_png
+from sreval.methods.matching import match_files
+
+UInt8 = npt.NDArray[np.uint8]
+SET5 = ("baby", "bird", "butterfly", "head", "woman")
+
+
+def folder(place: Path, stems: Sequence[str]) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    for stem in stems:
+        (place / f"{stem}.png").touch()
+    return place
+
+
+def dataset(place: Path, stems: Sequence[str]) -> Dataset:
+    return open_dataset(str(folder(place, stems)))
+
+
+def paired(files: Path, data: Dataset) -> dict[str, str]:
+    return {image: path.stem for image, path in match_files(files, data).files.items()}
+
+
+def numbers(form: str, count: int = 12, first: int = 1) -> list[str]:
+    return [form.format(number) for number in range(first, first + count)]
+
+
+@pytest.mark.parametrize(
+    ("images", "files"),
+    [
+        ("img_{:03}", "out_{}"),
+        ("img_{:03}", "out_{:04}_x4"),
+        ("img_{:03}", "{}"),
+        ("img_{:03}", "SwinIR2_{}_4x"),
+        ("{}", "img_{}_SRF_4"),
+        ("img_{}", "img_{:03}"),
+        ("{:04}", "{:04}x4_SwinIR"),
+        ("img_{:03}", "img_{:03}_SRF_4_SRCNN"),
+    ],
+)
+def test_numbers_are_compared_as_numbers(tmp_path: Path, images: str, files: str) -> None:
+    data = dataset(tmp_path / "hr", numbers(images))
+    found = paired(folder(tmp_path / "sr", numbers(files)), data)
+    assert found == dict(zip(numbers(images), numbers(files), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("images", "files"),
+    [
+        (numbers("img_{:03}"), numbers("out_{}", first=0)),
+        (numbers("img_{}"), numbers("img_{}", first=0)),
+        (numbers("{}"), numbers("{}", first=0)),
+        (numbers("{:04}"), numbers("{:04}x4", first=0)),
+        (numbers("img_{:03}"), numbers("out_{}", count=11)),
+        (numbers("img_{:03}"), numbers("out_{}", count=13)),
+        (numbers("img_{:03}"), numbers("out_{}", count=11, first=0)),
+        (numbers("img_{:03}"), [f"{n}_{13 - n}" for n in range(1, 13)]),
+        (numbers("img_{:03}"), ["a", *numbers("out_{}", count=11)]),
+        (["a", "b"], ["c", "d"]),
+        (["a"], ["b"]),
+        (["a_b", "c_d"], ["a_b_c_d", "x"]),
+        (["baby"], ["baby_1", "baby_2"]),
+    ],
+)
+def test_where_it_cannot_be_told_it_is_refused(
+    tmp_path: Path, images: list[str], files: list[str]
+) -> None:
+    data = dataset(tmp_path / "hr", images)
+    place = folder(tmp_path / "sr", files)
+    with pytest.raises(DataError) as refused:
+        match_files(place, data)
+    assert str(refused.value).startswith(f"{place}: ")
+    assert f"write {place / 'pairs.csv'} with the line `image,file`" in refused.value.remedy
+
+
+@pytest.mark.parametrize("form", ["{}x4_SwinIR", "{}_x4", "SwinIR_{}x4", "x4-{}-ours", "{} (1)"])
+@pytest.mark.parametrize("lacking", [(), ("head",), ("baby", "woman")])
+def test_names_carry_the_scale_and_a_methods_suffix(
+    tmp_path: Path, form: str, lacking: tuple[str, ...]
+) -> None:
+    data = dataset(tmp_path / "hr", SET5)
+    there = [name for name in SET5 if name not in lacking]
+    found = paired(folder(tmp_path / "sr", [form.format(name) for name in there]), data)
+    assert found == {name: form.format(name) for name in there}
+
+
+def test_the_longest_name_counts_and_part_of_a_word_does_not(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "hr", ["man", "foreman", "foreman_2", "old man"])
+    files = ["ours_man", "ours_foreman", "ours_foreman_2", "ours_old man"]
+    found = paired(folder(tmp_path / "sr", files), data)
+    assert found == {file.removeprefix("ours_"): file for file in files}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_are_compared_in_one_form(tmp_path: Path, form: str) -> None:
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    data = dataset(tmp_path / "hr", [unicodedata.normalize(form, "café")])  # type: ignore[arg-type]
+    name = unicodedata.normalize(other, "CAFÉx4_ours")  # type: ignore[arg-type]
+    assert paired(folder(tmp_path / "sr", [name]), data) == {"caf\u00e9": name}
+
+
+def test_the_csv_that_the_message_asks_for_pairs_them(
+    tmp_path: Path, photograph: UInt8, sreval: Callable[..., object]
+) -> None:
+    images, files = ["a", "b", "c"], ["x,1", "y", "z"]
+    for index, (image, file) in enumerate(zip(images, files, strict=True)):
+        write_png(tmp_path / "hr" / f"{image}.png", np.roll(photograph, index, axis=0))
+        write_png(tmp_path / "sr" / f"{file}.png", np.roll(photograph, index, axis=0))
+    data = open_dataset(str(tmp_path / "hr"))
+    with pytest.raises(DataError) as refused:
+        match_files(tmp_path / "sr", data)
+    pattern = r"write (\S+) with the line `(.+?)` .* `(.+?)`"
+    [(path, head, line)] = re.findall(pattern, refused.value.remedy)
+    rest = "".join(f"{image},{file}.png\n" for image, file in zip("bc", "yz", strict=True))
+    Path(path).write_text(f"{head}\n{line}\n{rest}", encoding="utf-8-sig")
+    out = tmp_path / "out"
+    method = f"published:{tmp_path / 'sr'}"
+    sreval("benchmark", "--method", method, "--dataset", tmp_path / "hr", "--out", out)
+    assert np.isinf(read_frame(out).query("metric == 'psnr'")["value"]).all()
+    pairing = json.loads((out / "manifest.json").read_text())["runs"][-1]["pairing"]
+    expected = {i: str(tmp_path / "sr" / f"{f}.png") for i, f in zip(images, files, strict=True)}
+    assert pairing == {"sr": {"hr": {"by": "pairs.csv", "files": expected}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,path\na,x.png\n", "begins with other columns. Begin it with: image,file"),
+        ("", "begins with other columns"),
+        ("image,file\na,x.png\nd,y.png\n", "line 3: hr has no image 'd'. Its images are a, b"),
+        ("image,file\na,w.png\n", "line 2: there is no file 'w.png'. Name one in "),
+        ("image,file\na\n", "line 2: there is no file ''"),
+        ("image,file\na,x.png\na,y.png\n", "line 3: a is there twice. Remove one"),
+        ("image,file\na,x.png\nb,x.png\n", "line 3: x.png is there twice. Remove one"),
+    ],
+)
+def test_a_csv_that_is_wrong_says_where(tmp_path: Path, text: str, message: str) -> None:
+    data = dataset(tmp_path / "hr", ["a", "b"])
+    place = folder(tmp_path / "sr", ["x", "y"])
+    (place / "pairs.csv").write_text(text)
+    with pytest.raises(DataError) as refused:
+        match_files(place, data)
+    assert str(refused.value).startswith(str(place / "pairs.csv"))
+    assert message in str(refused.value)
+
+
+def test_twelve_files_without_leading_zeros_score_as_what_they_are(
+    tmp_path: Path, photograph: UInt8, sreval: Callable[..., object]
+) -> None:
+    order = list(range(1, 13))
+    random.Random(0).shuffle(order)
+    for number in order:
+        image = np.roll(photograph, number, axis=1)
+        write_png(tmp_path / "hr12" / f"img_{number:03}.png", image)
+        write_png(tmp_path / "sr" / f"out_{number}.png", image)
+    method = f"p=published:{tmp_path / 'sr'}"
+    out = tmp_path / "out"
+    sreval("benchmark", "--method", method, "--dataset", tmp_path / "hr12", "--out", out)
+    assert np.isinf(read_frame(out).query("metric == 'psnr'")["value"]).sum() == 12
+    pairing = json.loads((out / "manifest.json").read_text())["runs"][-1]["pairing"]["p"]["hr12"]
+    assert pairing["by"] == "number"
+    assert pairing["files"]["img_010"] == str(tmp_path / "sr" / "out_10.png")

@@ -1,0 +1,78 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sreval.errors import StatisticsError
+from sreval.opinions.multiplicity import benjamini_hochberg, holm, letter_display
+
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+@given(P_VALUES)
+def test_holm_rejects_what_the_step_down_rule_rejects(p: list[float]) -> None:
+    adjusted = holm(p)
+    for alpha in (0.01, 0.05, 0.3):
+        rejected = set()
+        for step, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+            if p[index] * (len(p) - step) > alpha:
+                break
+            rejected.add(index)
+        assert {i for i, value in enumerate(adjusted) if value <= alpha} == rejected
+
+
+@given(P_VALUES)
+def test_benjamini_hochberg_agrees_with_scipy(p: list[float]) -> None:
+    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p), abs=1e-14)
+
+
+@pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
+def test_tests_not_made_pass_through_and_do_not_count(adjust: object) -> None:
+    assert callable(adjust)
+    adjusted = adjust([0.01, math.nan, 0.04, 0.03])
+    assert math.isnan(adjusted[1])
+    assert adjusted[[0, 2, 3]] == pytest.approx(adjust([0.01, 0.04, 0.03]))
+    assert adjust([]).size == 0
+
+
+@pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
+@pytest.mark.parametrize("p", [[1.2], [-0.1, 0.5], [[0.1]]])
+def test_refuses_what_is_no_p(adjust: object, p: list[float]) -> None:
+    assert callable(adjust)
+    with pytest.raises(StatisticsError, match=r"1\.2|-0\.1|\(1, 1\)"):
+        adjust(p)
+
+
+def test_letters_of_a_chain() -> None:
+    letters = letter_display(["HR", "GAN", "MSE"], [("HR", "MSE")])
+    assert letters == {"HR": "a", "GAN": "ab", "MSE": "b"}
+
+
+def test_letters_when_nothing_or_everything_differs() -> None:
+    names = ["x", "y", "z"]
+    assert letter_display(names, []) == dict.fromkeys(names, "a")
+    assert letter_display(names, itertools.combinations(names, 2)) == {"x": "a", "y": "b", "z": "c"}
+    assert letter_display([], []) == {}
+
+
+def test_two_names_share_a_letter_exactly_when_they_do_not_differ() -> None:
+    generator = np.random.default_rng(0)
+    names = [f"m{i}" for i in range(8)]
+    for density in np.linspace(0, 1, 60):
+        pairs = [p for p in itertools.combinations(names, 2) if generator.random() < density]
+        letters = letter_display(names, pairs)
+        for first, second in itertools.combinations(names, 2):
+            share = bool(set(letters[first]) & set(letters[second]))
+            assert share == ((first, second) not in pairs)
+        assert all(letters.values())
+
+
+def test_letters_refuse_names_that_cannot_be_meant() -> None:
+    with pytest.raises(StatisticsError, match="twice"):
+        letter_display(["a", "a"], [])
+    with pytest.raises(StatisticsError, match="'b' differs"):
+        letter_display(["a"], [("a", "b")])

@@ -1,0 +1,248 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from sreval.errors import UsageError
+from sreval.opinions.arrays import Floats
+from sreval.opinions.opinion import (
+    INTERVALS,
+    bootstrap_two_way,
+    crowdmos,
+    mean_of,
+    mos_interval,
+    mos_table,
+    over_images,
+    over_raters,
+    pooled,
+)
+from sreval.opinions.ratings import Ratings
+from sreval.opinions.votes import Scale, check_votes
+from tests.opinions.builders import random_votes
+
+
+def test_crowdmos_reaches_the_published_figures(blizzard: Floats, expected: Any) -> None:
+    published = expected["blizzard_paid_participants"]
+    systems = [crowdmos(Ratings.from_matrix(votes.T)) for votes in blizzard]
+    assert [s.estimate for s in systems] == pytest.approx(published["mos"], rel=1e-6)
+    assert [s.half_width for s in systems] == pytest.approx(published["ci95_crowdmos"], rel=1e-6)
+
+
+def two_way(seed: int, images: int, raters: int) -> Floats:
+    generator = np.random.default_rng(seed)
+    image = generator.normal(0, 0.7, images)[:, None]
+    return 3 + image + generator.normal(0, 0.4, raters) + generator.normal(0, 0.5, (images, raters))
+
+
+def test_crowdmos_variance_is_that_of_the_balanced_analysis_of_variance() -> None:
+    matrix = two_way(0, 400, 300)
+    interval = crowdmos(Ratings.from_matrix(matrix))
+    row, column = matrix.mean(axis=1), matrix.mean(axis=0)
+    residual = matrix - row[:, None] - column + matrix.mean()
+    mean_square = (residual**2).sum() / (399 * 299)
+    variance = row.var(ddof=1) / 400 + column.var(ddof=1) / 300 - mean_square / (400 * 300)
+    expected = stats.t.ppf(0.975, 299) * math.sqrt(variance)
+    assert interval.half_width == pytest.approx(expected, rel=0.01)
+
+
+def test_intervals_of_one_and_the_same_unit_agree_with_scipy() -> None:
+    matrix = two_way(1, 30, 9)
+    ratings = Ratings.from_matrix(matrix)
+    for interval, values in [
+        (over_raters(ratings), matrix.mean(axis=0)),
+        (over_images(ratings), matrix.mean(axis=1)),
+        (pooled(ratings), matrix.ravel()),
+    ]:
+        low, high = stats.t.interval(
+            0.95, values.size - 1, loc=values.mean(), scale=stats.sem(values)
+        )
+        assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-12)
+        assert interval.n == values.size
+
+
+def test_two_way_bootstrap_is_as_wide_as_its_exact_variance() -> None:
+    matrix = two_way(2, 60, 50)
+    interval = bootstrap_two_way(Ratings.from_matrix(matrix), resamples=4000)
+    row, column = matrix.mean(axis=1), matrix.mean(axis=0)
+    variance = row.var() / 60 + column.var() / 50
+    residual = matrix - row[:, None] - column + matrix.mean()
+    variance += residual.var() / 3000
+    factor = math.sqrt(50 / 49) * stats.t.ppf(0.975, 49)
+    assert interval.half_width == pytest.approx(factor * math.sqrt(variance), rel=0.05)
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_few_units_give_no_interval(name: str) -> None:
+    for matrix in ([[4.0]], np.arange(1.0, 5).reshape(2, 2)):
+        found = mos_interval(Ratings.from_matrix(matrix), name)
+        assert found.estimate == np.mean(matrix)
+        if name != "pooled" or found.n < 3:
+            assert math.isnan(found.low)
+            assert math.isnan(found.high)
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+@pytest.mark.parametrize("score", [1.0, 2.0, 5.0])
+def test_unanimous_votes_leave_room_within_the_scale(name: str, score: float) -> None:
+    found = mos_interval(Ratings.from_matrix(np.full((5, 12), score)), name)
+    assert found.estimate == score
+    assert 1 <= found.low <= score <= found.high <= 5
+    assert 0.01 < found.high - found.low < 0.6
+
+
+@pytest.mark.parametrize(("raters", "images"), [(3, 4), (5, 10), (12, 5)])
+def test_a_sliders_interval_far_from_its_ends_is_students(raters: int, images: int) -> None:
+    generator = np.random.default_rng(raters)
+    votes = 60 + generator.normal(0, 4, (images, 1)) + generator.normal(0, 3, (images, raters))
+    found = mos_interval(Ratings.from_matrix(votes), scale=Scale(0, 100))
+    means = votes.mean(axis=0)
+    limits = stats.t.interval(0.95, raters - 1, loc=means.mean(), scale=stats.sem(means))
+    assert (found.low, found.high) == pytest.approx(limits, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_on_a_complete_table_of_mid_scores_the_interval_is_the_plain_one(name: str) -> None:
+    ratings = Ratings.from_matrix(np.clip(two_way(4, 60, 25), 1, 5))
+    plain, found = INTERVALS[name](ratings, 0.9), mos_interval(ratings, name, 0.9)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-12)
+
+
+def simulated(quality: float, images: int, raters: int, generator: np.random.Generator) -> Floats:
+    """Rounded and clipped votes of attentive raters with tastes of their own."""
+    hidden = quality + generator.normal(0, 0.4, raters) + generator.normal(0, 0.5, (images, 1))
+    return np.clip(np.rint(hidden + generator.normal(0, 0.6, (images, raters))), 1, 5)
+
+
+@pytest.mark.parametrize(("name", "quality"), [("raters", 0.3), ("images", 0.9)])
+def test_few_images_near_the_end_are_covered(name: str, quality: float) -> None:
+    generator = np.random.default_rng(8)
+    population = simulated(quality, 3000, 3000, generator)
+    truth, hits = population.mean(), []
+    for _ in range(400):
+        images = generator.choice(3000, 5, replace=False)
+        raters = generator.choice(3000, 12, replace=False)
+        truth = population[images].mean() if name == "raters" else population[:, raters].mean()
+        votes = population[np.ix_(images, raters)]
+        found = mos_interval(Ratings.from_matrix(votes), name)
+        hits.append(found.low <= truth <= found.high)
+    assert np.mean(hits) > 0.915
+
+
+def unequal_views() -> Ratings:
+    """Ten raters of image 0, five each of images 1 and 2."""
+    matrix = np.full((3, 10), np.nan)
+    matrix[0], matrix[1, :5], matrix[2, 5:] = 5, 1, 1
+    return Ratings.from_matrix(matrix)
+
+
+def test_images_weigh_alike_whatever_the_interval_is_over() -> None:
+    found = {name: mos_interval(unequal_views(), name).estimate for name in INTERVALS}
+    images = pytest.approx(7 / 3)
+    assert found == {
+        "raters": images, "images": images, "pooled": images, "bootstrap": images, "crowdmos": 3,
+    }  # fmt: skip
+    assert mean_of("raters") == "mean of the images' mean votes"
+    assert mean_of("crowdmos") == "mean of all votes"
+
+
+def incomplete(seed: int, seen: float = 0.7) -> Floats:
+    matrix = two_way(seed, 20, 10)
+    matrix[np.random.default_rng(0).random(matrix.shape) > seen] = np.nan
+    return matrix
+
+
+def test_missing_votes() -> None:
+    matrix = incomplete(3)
+    ratings = Ratings.from_matrix(matrix)
+    for name in INTERVALS:
+        found = mos_interval(ratings, name)
+        assert found.low < found.estimate < found.high
+        mean = np.nanmean(matrix) if name == "crowdmos" else np.nanmean(matrix, axis=1).mean()
+        assert found.estimate == pytest.approx(mean, rel=1e-12)
+
+
+def test_the_error_over_raters_is_near_the_jackknifes() -> None:
+    """Leaving out rater by rater, n / (n - 1) apart: an independent way to the same variance."""
+    for seed in range(4):
+        matrix = incomplete(seed)
+        without = [np.nanmean(np.delete(matrix, i, 1), axis=1).mean() for i in range(10)]
+        jackknife = math.sqrt(0.9 * float(((np.array(without) - np.mean(without)) ** 2).sum()))
+        found = over_raters(Ratings.from_matrix(matrix))
+        share = np.nansum(~np.isnan(matrix) / (~np.isnan(matrix)).sum(axis=1)[:, None], axis=0) / 20
+        t = stats.t.ppf(0.975, 1 / (share**2).sum() - 1)
+        assert found.half_width / t == pytest.approx(jackknife, rel=0.1)
+
+
+def test_raters_in_general_are_covered_where_plans_are_incomplete() -> None:
+    generator, hits = np.random.default_rng(5), []
+    for _ in range(400):
+        latent = 3 + generator.normal(0, 0.6, (14, 1)) + generator.normal(0, 0.4, 400)
+        votes = np.clip(np.rint(latent + generator.normal(0, 0.6, latent.shape)), 1, 5)
+        own = votes[:, :12].copy()
+        own[generator.random(own.shape) > np.linspace(0.1, 0.9, 14)[:, None]] = np.nan
+        kept = ~np.isnan(own).all(axis=1)
+        found = mos_interval(Ratings.from_matrix(own))
+        hits.append(found.low <= votes[kept].mean() <= found.high)
+    assert np.mean(hits) > 0.92
+
+
+def test_single_votes_on_every_image_say_nothing_about_raters() -> None:
+    found = mos_interval(Ratings.from_matrix(np.where(np.eye(4) > 0, 3.0, np.nan)))
+    assert found.estimate == 3
+    assert math.isnan(found.low)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 0.9))
+def test_a_mos_is_the_mean_its_label_says_however_many_votes_a_unit_has(
+    seed: int, seen: float
+) -> None:
+    made = random_votes(seed, seen=seen)
+    assume(len(made) > 0)
+    votes = check_votes(made)
+    for name in INTERVALS:
+        if name == "bootstrap":
+            continue  # its estimate is that of the others; it takes long
+        for row in mos_table(votes, interval=name).to_dict("records"):
+            own = votes[votes["method"] == row["method"]]
+            by_image = own.groupby("image")["score"].mean()
+            expected = own["score"].mean() if name == "crowdmos" else by_image.mean()
+            assert row["mos"] == pytest.approx(expected, rel=1e-12)
+            if not math.isnan(row["low"]):
+                assert 1 <= row["low"] <= row["mos"] <= row["high"] <= 5
+
+
+def test_a_rater_with_one_vote_counts_as_a_rater() -> None:
+    votes = check_votes(random_votes()).query("rater != 'r00' or image == 'img_000'")
+    assert set(mos_table(votes)["n_raters"]) == {8}
+
+
+def test_the_table_says_what_each_row_is_about() -> None:
+    votes = check_votes(random_votes())
+    table = mos_table(votes, interval="images")
+    assert table["method"].to_list() == ["a", "b", "c"]
+    assert set(table["estimand"]) == {"these raters, images in general"}
+    assert set(table["warning"]) == {""}
+    assert "not independent" in mos_table(votes, interval="pooled")["warning"].iloc[0]
+    assert table["n"].to_list() == [6, 6, 6]
+    assert table["n_votes"].to_list() == [48, 48, 48]
+    assert table["mos"].to_list() == votes.groupby("method")["score"].mean().to_list()
+    assert table["sd"].to_list() == pytest.approx(votes.groupby("method")["score"].std().to_list())
+
+
+def test_an_unknown_interval_is_named() -> None:
+    with pytest.raises(UsageError, match=r"Unknown interval 'rater'.*'raters'"):
+        mos_table(check_votes(random_votes()), interval="rater")
+
+
+def test_what_is_known_to_fall_short_near_the_end_says_so() -> None:
+    votes = check_votes(random_votes(images=5)).assign(score=1)
+    for name, said in (("raters", ""), ("images", "91 to 95 %"), ("pooled", "not independent")):
+        (warning,) = mos_table(votes, interval=name)["warning"].unique()
+        assert said in warning
+        assert bool(said) == bool(warning)
+    assert "under-cover near" in mos_table(votes, interval="crowdmos")["interval"].iloc[0]

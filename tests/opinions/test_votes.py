@@ -1,0 +1,89 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sreval.errors import SrevalError
+from sreval.opinions.votes import Scale, check_votes, exclusions, opinions, without_raters
+from tests.opinions.builders import random_votes
+
+
+def test_fills_in_what_may_be_left_out() -> None:
+    votes = check_votes(random_votes().drop(columns="dataset"))
+    first = votes.iloc[0]
+    assert (first["study"], first["dataset"], first["kind"]) == ("", "", "vote")
+    assert first["scene"] == first["image"]
+    assert first["accepted"]
+    assert not first["simulated"]
+    assert votes["score"].dtype == np.int64
+
+
+def test_leaves_the_callers_table_alone() -> None:
+    table = random_votes()
+    before = table.copy()
+    check_votes(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+def _with(column: str, row: int, value: object) -> pd.DataFrame:
+    votes = random_votes().astype(object)
+    cells = votes[column].to_list() if column in votes else ["vote"] * len(votes)
+    cells[row] = value
+    return votes.assign(**{column: pd.Series(cells, dtype=object)})
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (random_votes().iloc[:0], "no votes"),
+        (random_votes().drop(columns="score"), "lacks score"),
+        (_with("score", 3, 3.5), r"between the steps of 1 in row 4: 3\.5"),
+        (_with("score", 3, "good"), "no finite number in row 4: 'good'"),
+        (_with("score", 3, np.inf), "no finite number in row 4: inf"),
+        (_with("score", 3, None), "an empty cell in row 4"),
+        (_with("rater", 2, None), "'rater' has an empty cell in row 3"),
+        (_with("score", 0, 80), r"outside 1\.\.5 in row 1: 80.*mixes two"),
+        (_with("kind", 0, "practice"), "unknown kind in row 1: 'practice'"),
+        (pd.concat([random_votes()] * 2), "second vote.*and 283 more"),
+        (_with("study", 0, "another"), "mixes 2 studies"),
+    ],
+)
+def test_refuses_by_row(table: pd.DataFrame, message: str) -> None:
+    with pytest.raises(SrevalError, match=message):
+        check_votes(table)
+
+
+def test_another_scale_may_be_named() -> None:
+    votes = check_votes(random_votes().assign(score=80), Scale(0, 100))
+    assert set(votes["score"]) == {80}
+
+
+def test_a_repeat_is_no_duplicate_and_no_opinion() -> None:
+    table = random_votes()
+    repeats = table.iloc[:5].assign(kind="repeat")
+    votes = check_votes(pd.concat([table.assign(kind="vote"), repeats]))
+    assert len(opinions(votes)) == len(table)
+    assert exclusions(votes) == {"kind repeat": 5}
+
+
+def test_votes_not_accepted_are_counted_by_reason() -> None:
+    votes = random_votes()
+    fast = votes.index < 3
+    votes = check_votes(votes.assign(accepted=~fast, reason=np.where(fast, "too fast", "")))
+    assert exclusions(votes) == {"not accepted: too fast": 3}
+    assert exclusions(votes.drop(columns="reason")) == {"not accepted: no reason given": 3}
+    assert len(opinions(votes)) == len(votes) - 3
+
+
+def test_nothing_accepted_is_an_error() -> None:
+    votes = check_votes(random_votes().assign(accepted=False))
+    with pytest.raises(SrevalError, match="None of 144 rows"):
+        opinions(votes)
+
+
+def test_raters_are_excluded_by_name() -> None:
+    votes = check_votes(random_votes())
+    assert set(without_raters(votes, ["r00"])["rater"]) == {f"r{i:02}" for i in range(1, 8)}
+    with pytest.raises(SrevalError, match="Unknown rater 'r99'"):
+        without_raters(votes, ["r99"])
+    with pytest.raises(SrevalError, match="all 8 raters"):
+        without_raters(votes, set(votes["rater"]))
