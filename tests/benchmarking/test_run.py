@@ -35,7 +35,7 @@ from sreval.metrics.scorer import Reference
 UInt8 = npt.NDArray[np.uint8]
 
 IMAGES = ("ant", "bee", "cow")
-LONG = 24
+LONG = 16
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def wait_for_lines(running: subprocess.Popen[str], journal: Path, lines: int) ->
 def many(tmp_path: Path, photograph: UInt8) -> Path:
     """So many images that a run can be stopped in the middle."""
     folder = tmp_path / "many"
-    large = np.tile(photograph, (3, 3, 1))
+    large = np.tile(photograph, (2, 2, 1))
     for index in range(LONG):
         write_png(folder / f"{index:02}.png", np.roll(large, 3 * index, axis=0))
     return folder
@@ -267,7 +267,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_results(
     many: Path, out: Path, tmp_path: Path
 ) -> None:
     running = start(many, out)
-    wait_for_lines(running, out / JOURNAL, 6)
+    wait_for_lines(running, out / JOURNAL, 4)
     running.kill()
     running.communicate()
     assert running.returncode == -signal.SIGKILL

@@ -90,7 +90,7 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> Non
 
 def test_stages_keep_to_their_seconds_and_one_that_fails_ends_no_other(folder: Path) -> None:
     hopeless = "tiny:40:optimisation.learning_rate=1e30"  # it ends by itself
-    process = start("--seconds", "100", "nothing:1", "tiny:4", hopeless, "race:5:tiny:data.batch=2")
+    process = start("--seconds", "100", "nothing:1", "tiny:3", hopeless, "race:4:tiny:data.batch=2")
     said, _ = process.communicate(timeout=100)
     assert process.returncode == 1, said
     unknown, trained, diverged, race = report()["stages"]

@@ -128,7 +128,7 @@ def test_a_reader_that_left_ends_a_command_without_a_word() -> None:
     os.close(left)
     try:
         ran = subprocess.run(
-            [sys.executable, "-m", "sreval", "models", "list"], stdout=right, stderr=subprocess.PIPE
+            [sys.executable, "-m", "sreval", "data", "list"], stdout=right, stderr=subprocess.PIPE
         )
     finally:
         os.close(right)
@@ -152,7 +152,7 @@ def test_closed_streams_are_empty_ones(tmp_path: Path, closed: str) -> None:
 def test_a_full_disk_behind_stdout_is_named() -> None:
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
-            [sys.executable, "-m", "sreval", "models", "list"],
+            [sys.executable, "-m", "sreval", "data", "list"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
