@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval.benchmarking.names import Names
-from sreval.benchmarking.pairs import Pair, read_pair
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import Image, Row, Store, Subject, place
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import encode_png, read_hashed
-from sreval.images.pairs import CROPPED
+from sreval.images.io import encode_png, read_image
+from sreval.images.pairs import CROPPED, Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference, trunk_of
@@ -103,7 +102,8 @@ class Worker:
                 self.reused += 1
             return
         if kept:
-            sr, sr_sha256 = read_hashed(path)
+            there_already = read_image(path)
+            sr, sr_sha256 = there_already.pixels, there_already.sha256
             if sr_sha256 != kept[0].sr_sha256:
                 raise ImageError(f"{path} has changed since this run began.", "Run it again.")
             method_sha256 = kept[0].method_sha256

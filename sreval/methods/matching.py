@@ -11,8 +11,7 @@ from pathlib import Path
 
 from sreval.errors import DataError, listed
 from sreval.images.datasets import Dataset, Item
-from sreval.images.folders import list_images
-from sreval.images.names import one_name
+from sreval.images.folders import list_images, one_name
 
 PAIRS = "pairs.csv"
 """The file in a folder of images that says which of them belongs to which image of a data set."""

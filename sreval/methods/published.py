@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sreval.errors import DataError, ImageError
+from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import hash_image, read_hashed
+from sreval.images.io import read_image
 from sreval.methods.base import UInt8, Upscaler
 from sreval.methods.matching import PAIRS, Matching, match_files
 from sreval.settings import user_path
@@ -47,15 +48,19 @@ class PublishedImages(Upscaler):
     def source_sha256(self, item: Item) -> str:
         """The hash of the published file, which ``upscale`` then holds it to."""
         path = self._file(item)
-        self._told[path] = hash_image(path)
+        try:
+            self._told[path] = sha256_file(path)
+        except OSError as error:
+            raise ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
         return self._told[path]
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The published image of ``item``; its size is checked, nothing is resized."""
         path = self._file(item)
-        image, sha256 = read_hashed(path)
-        if self._told.get(path, sha256) != sha256:
+        file = read_image(path)
+        if self._told.get(path, file.sha256) != file.sha256:
             raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+        image = file.pixels
         expected = (lr.shape[0] * scale, lr.shape[1] * scale)
         if image.shape[:2] != expected:
             raise ImageError(

@@ -218,11 +218,12 @@ def _decoded(files: Mapping[Path, str], scale: int) -> Iterator[_Decoded]:
 def _decode(file: Path, sha256: str, scale: int) -> _Decoded:
     unknown = Photograph(file.name, "", 0, 0)
     try:
-        image = read_image(file)
+        read = read_image(file)
     except ImageError as error:
         return unknown, None, None, error.message
-    if sha256_or_empty(file) != sha256:
+    if read.sha256 != sha256:
         raise DataError(f"{file} changed while it was packed.", "Run the same command again.")
+    image = read.pixels
     if is_grey(image):
         return unknown, None, None, "it is grey"
     image = np.ascontiguousarray(crop_to_multiple(image, scale))
