@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import place
-from sreval.benchmarking.standing import standing
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
