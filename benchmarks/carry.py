@@ -121,7 +121,7 @@ def pack_photographs(source: Path, folder: Path, room: int) -> float:
             shutil.copyfile(path, folder / path.name)
     room -= weigh(folder)
     # training skips grey photographs, and would not know them again as lossy WebP
-    photographs = [path for path in list_images(source) if not is_grey(read_image(path))]
+    photographs = [path for path in list_images(source) if not is_grey(read_image(path).pixels)]
     step = first_step(photographs, room)
     while step >= _STEPS.start:
         sizes = encode_all(photographs, step / 4, folder)
@@ -165,7 +165,7 @@ def encode_all(
 def encode(path: Path, quality: float) -> bytes:
     """A photograph as the bytes of a WebP file."""
     buffer = io.BytesIO()
-    Image.fromarray(read_image(path)).save(buffer, "WEBP", quality=quality, method=_METHOD)
+    Image.fromarray(read_image(path).pixels).save(buffer, "WEBP", quality=quality, method=_METHOD)
     return buffer.getvalue()
 
 

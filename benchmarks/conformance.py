@@ -94,7 +94,10 @@ def values(frame: pd.DataFrame, dataset: str, method: str, protocol: str, metric
 def low_resolution(data: Path) -> Check:
     """How many published LR images our downscale makes bit for bit."""
     equal = [
-        np.array_equal(downscale(read_image(hr), 4), read_image(hr.parents[1] / "LR_x4" / hr.name))
+        np.array_equal(
+            downscale(read_image(hr).pixels, 4),
+            read_image(hr.parents[1] / "LR_x4" / hr.name).pixels,
+        )
         for name in SETS
         for hr in sorted((data / "eval" / name / "HR").glob("*.png"))
     ]
@@ -177,10 +180,10 @@ def per_image(frame: pd.DataFrame, golden: dict[str, Any]) -> list[Check]:
 
 def perceptual(data: Path) -> list[Check]:
     """LPIPS on its package's own example."""
-    reference = read_image(data / "lpips" / "ex_ref.png")
+    reference = read_image(data / "lpips" / "ex_ref.png").pixels
     checks = []
     for name, expected in (("p0", 0.722), ("p1", 0.138)):
-        value = lpips(reference, read_image(data / "lpips" / f"ex_{name}.png"))
+        value = lpips(reference, read_image(data / "lpips" / f"ex_{name}.png").pixels)
         checks.append(
             (
                 f"LPIPS alex ex_ref/ex_{name}",

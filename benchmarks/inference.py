@@ -50,7 +50,7 @@ def main() -> int:
     origin = provenance()
     network = trained_like().eval()
     paths = [item.lr for item in open_dataset("BSD100", 4).items[: options.images]]
-    images: list[UInt8] = [read_image(path) for path in paths if path]
+    images: list[UInt8] = [read_image(path).pixels for path in paths if path]
     rows = time_sides(sides(network), images)
     content = {**origin, "images": len(images), "rows": rows, "threads": torch.get_num_threads()}
     write_results(options.out, "inference", content, "Inference over BSD100", lines(content))

@@ -263,10 +263,12 @@ def file_case(hr: UInt8, sr: UInt8, folder: Path) -> Case:
         write_png(path, image)
 
     def scored(name: str) -> Callable[[], Any]:
-        return lambda: score(read_image(files[0]), read_image(files[1]), [PROTOCOLS[name]])
+        return lambda: score(
+            read_image(files[0]).pixels, read_image(files[1]).pixels, [PROTOCOLS[name]]
+        )
 
     rivals = {name: scored(name) for name in PROTOCOLS}
-    rivals["reading alone"] = lambda: [read_image(path) for path in files]
+    rivals["reading alone"] = lambda: [read_image(path).pixels for path in files]
     return Case("two PNG files to PSNR+SSIM", rivals, lambda *_: "")
 
 
@@ -323,7 +325,7 @@ def stage_times(datasets: list[Dataset]) -> dict[str, float]:
             for item in dataset.items:
                 assert item.lr is not None
                 with stage("read PNG"):
-                    hr, lr = read_image(item.hr), read_image(item.lr)
+                    hr, lr = read_image(item.hr).pixels, read_image(item.lr).pixels
                 with stage("SHA-256"):
                     sha256_file(item.hr), sha256_file(item.lr)
                 images = {}

@@ -33,9 +33,9 @@ import torch
 from torch import nn
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
+from sreval.devices import keep_freed_memory
 from sreval.files import sha256_bytes
 from sreval.images.resize import downscale
-from sreval.memory import keep_freed_memory
 from sreval.metrics.protocol import get_protocol
 from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference

@@ -33,8 +33,8 @@ from torch import nn
 
 from benchmarks.rivals import MissingRivalError, load_basicsr
 from benchmarks.timing import ROOT, progress, provenance, write_results
+from sreval.devices import keep_freed_memory
 from sreval.images.io import write_png
-from sreval.memory import keep_freed_memory
 from sreval.networks.discriminator import Discriminator
 from sreval.networks.srresnet import SRResNet
 from sreval.networks.vgg import FILES, VGGFeatures

@@ -1,7 +1,8 @@
-"""The device that a user names, and arithmetic there that is what it is called."""
+"""What torch works with: the device and its arithmetic, the threads, the memory."""
 
 from __future__ import annotations
 
+import ctypes
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,13 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _lock = threading.Lock()
 _inside = 0
 _restore: list[Callable[[], Any]] = []
+
+_threads_lock = threading.Lock()
+_single = 0
+_before = 1
+
+# malloc.h of glibc
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def pick_device(name: str) -> str:
@@ -106,6 +114,49 @@ def convolutions(*, tf32: bool, fastest: bool) -> Iterator[None]:
     finally:
         for owner, name, value in before:
             setattr(owner, name, value)
+
+
+@contextmanager
+def one_thread() -> Iterator[int]:
+    """Torch without threads of its own; gives the number it would otherwise work with.
+
+    Operations of some microseconds lose more at torch's barriers than a second core gains, and
+    where another program holds that core they wait for it every time. The setting is the whole
+    process's, so the last of several threads to leave restores it.
+    """
+    global _single, _before
+    import torch
+
+    with _threads_lock:
+        if not _single:
+            _before = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _single += 1
+        usual = _before
+    try:
+        yield usual
+    finally:
+        with _threads_lock:
+            _single -= 1
+            if not _single:
+                torch.set_num_threads(_before)
+
+
+def keep_freed_memory() -> bool:
+    """Let this process use freed memory again and give none back; whether that could be set.
+
+    By default glibc maps every large block anew, and Linux clears it page by page as it is first
+    written. An update of a network frees and takes the same large blocks as the one before.
+    Other C libraries than glibc are left as they are.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        # the name alone doesn't tell: others have a mallopt that sets nothing
+        if not hasattr(libc, "gnu_get_libc_version"):
+            return False
+        return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, -1))
+    except (OSError, AttributeError, TypeError):
+        return False
 
 
 def _set_exact() -> list[Callable[[], Any]]:

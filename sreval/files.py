@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and their SHA-256."""
+"""Files and folders that are either whole or absent, and the SHA-256 of files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import sys
 import threading
 import zipfile
@@ -65,7 +66,7 @@ def read_named_hash(path: Path) -> bytes:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of ``path`` only once it is written whole and synced.
 
     Raises DataError when the folder can't be written or the disk is full, ImageError when the name
@@ -86,9 +87,34 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder to be filled, which takes the place of ``path`` only once that is done.
+
+    With ``replace``, a folder that stands there is moved aside first and removed afterwards;
+    without it, only an absent or empty one may be there. Raises what ``atomic_file`` raises; what
+    stood at ``path`` before is then untouched.
+    """
+    new = temporary_beside(path)
+    old = new.with_suffix(".old")
+    try:
+        new.mkdir(parents=True)
+        yield new
+        if replace and path.exists():
+            path.rename(old)
+        new.replace(path)
+    except OSError as error:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise write_error(path, error) from error
+    finally:
+        for leftover in (new, old) if path.exists() else (new,):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write ``data`` to ``path`` at once or not at all; text as UTF-8."""
-    with atomic_writer(path) as handle:
+    with atomic_file(path) as handle:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 

@@ -48,7 +48,7 @@ def train(photographs: Path, out: Path) -> None:
     from sreval.metrics.scorer import score
 
     command("models", "show", "srresnet-mse")
-    one = read_image(min(photographs.iterdir()))
+    one = read_image(min(photographs.iterdir())).pixels
     found = score(one, one, list(PROTOCOLS.values()), ["psnr", "ssim", "lpips"])
     assert {s.value for s in found if s.metric == "psnr"} == {float("inf")}
     assert {s.value for s in found if s.metric == "ssim"} == {1.0}

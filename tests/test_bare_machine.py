@@ -44,7 +44,7 @@ def test_few_packages_are_enough_to_train_score_show_and_upscale(tmp_path: Path)
     few = [*PACKAGES, *THEIRS]
     said = run(few, tmp_path, "train", photographs, out, SREVAL_WEIGHTS=str(weights))
     assert "srresnet-mse" in said
-    assert read_image(out / "large" / "coffee.png").shape == (256, 288, 3)
+    assert read_image(out / "large" / "coffee.png").pixels.shape == (256, 288, 3)
 
 
 def test_the_tests_of_a_gpu_are_found_there(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def save_photographs(folder: Path) -> Path:
     """A folder of four, 72x64 pixels each."""
     for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"):
         path = Path(skimage.data.__file__).parent / name
-        part = np.ascontiguousarray(read_image(path)[:64, :72])
+        part = np.ascontiguousarray(read_image(path).pixels[:64, :72])
         write_png(folder / "photographs" / f"{path.stem}.png", part)
     return folder / "photographs"
 

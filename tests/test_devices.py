@@ -1,7 +1,9 @@
-"""fp32 is fp32 inside, and everything is as it was outside, whatever happens."""
+"""Arithmetic and threads are what was asked for inside, and as they were outside."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from sreval.devices import exact_fp32, pick_device, slow_bf16
+from sreval.devices import exact_fp32, one_thread, pick_device, slow_bf16
 from sreval.errors import UsageError
 from sreval.metrics import lpips as lpips_module
 from sreval.metrics import ssim as ssim_module
@@ -225,3 +227,67 @@ def test_a_device_that_is_not_here_is_one_short_sentence(name: str) -> None:
     assert "\n" not in said
     for remedy in ("auto", "cpu"):
         torch.zeros(1, device=pick_device(remedy))
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_one_inside_and_the_usual_number_told() -> None:
+    with one_thread() as usual:
+        assert usual == 3
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_the_last_to_leave_restores() -> None:
+    first, second = one_thread(), one_thread()
+    first.__enter__()
+    assert second.__enter__() == 3
+    first.__exit__(None, None, None)
+    assert torch.get_num_threads() == 1
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_error_restores_too() -> None:
+    with pytest.raises(RuntimeError), one_thread():
+        raise RuntimeError
+    assert torch.get_num_threads() == 3
+
+
+SCRIPT = """
+import resource, sys
+from sreval.devices import keep_freed_memory
+kept = sys.argv[1] == "keep" and keep_freed_memory()
+for _ in range(2):
+    bytearray(64 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    bytearray(64 << 20)
+print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(how: str) -> tuple[bool, int]:
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, how], capture_output=True, text=True, check=True
+    )
+    kept, count = run.stdout.split()
+    return kept == "1", int(count)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts Linux's page faults")
+def test_large_blocks_are_not_cleared_anew() -> None:
+    kept, count = faults("keep")
+    if not kept:
+        pytest.skip("the C library is not glibc")
+    assert count < 100
+    assert faults("leave")[1] > 1000

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from sreval.errors import ImageError, StoreError, install
-from sreval.images.deep import deep_codecs
+from sreval.images.io import deep_codecs
 from sreval.store.database import open_store
 
 ROOT = Path(__file__).parents[1]

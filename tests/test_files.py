@@ -14,7 +14,13 @@ import pytest
 from PIL import Image
 
 from sreval.errors import DataError, ImageError
-from sreval.files import read_named_hash, sha256_bytes, write_atomic, write_error
+from sreval.files import (
+    atomic_folder,
+    read_named_hash,
+    sha256_bytes,
+    write_atomic,
+    write_error,
+)
 from sreval.images.io import write_png
 from sreval.settings import user_path
 from sreval.training.licences import count_licences
@@ -144,3 +150,33 @@ def test_a_file_named_by_its_hash_has_that_hash(tmp_path: Path) -> None:
     good.write_bytes(data[:-1])
     with pytest.raises(DataError, match=rf"damaged.*https://download\.pytorch\.org/.*{good.name}"):
         read_named_hash(good)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with atomic_folder(out) as new:
+        (new / "a").write_text("1")
+        assert not out.exists()
+    with pytest.raises(ZeroDivisionError), atomic_folder(out, replace=True) as new:
+        (new / "b").write_bytes(bytes(1 // 0))
+    assert [path.name for path in out.iterdir()] == ["a"]
+    with atomic_folder(out, replace=True) as new:
+        (new / "b").write_text("2")
+    assert [path.name for path in out.iterdir()] == ["b"]
+    with pytest.raises(DataError, match="Can't write"), atomic_folder(out):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "b"]
+
+
+def test_a_folder_that_can_t_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("1")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DataError, match="No space"), atomic_folder(tmp_path / "out", replace=True):
+        monkeypatch.setattr(Path, "replace", full)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "a"]

@@ -12,7 +12,6 @@ import click
 import numpy as np
 
 from sreval import settings
-from sreval.benchmarking.pairs import read_pair
 from sreval.errors import ImageError, SrevalError, UsageError, unknown_name
 from sreval.files import write_error
 from sreval.images import fetch as fetching
@@ -20,6 +19,7 @@ from sreval.images.datasets import Dataset, Item, by_stem, open_dataset, publish
 from sreval.images.folders import left_out, left_out_note
 from sreval.images.io import read_image, write_png
 from sreval.images.known import KNOWN, best_copy, files_at, known_name, locate
+from sreval.images.pairs import read_pair
 from sreval.images.resize import BORDERS, Border, crop_to_multiple, downscale, require_scale
 from sreval.progress import progress_line
 
@@ -234,7 +234,7 @@ def downscale_folder(
     with _counted(len(images), "downscaling", "image", progress) as update:
         for stem, path in images.items():
             try:
-                image = read_image(path)
+                image = read_image(path).pixels
                 image = crop_to_multiple(image, scale) if crop else image
                 write_png(target / f"{stem}.png", downscale(image, scale, border))
             except ImageError as error:

@@ -13,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sreval.benchmarking.names import Names
-from sreval.benchmarking.pairs import Pair, read_pair
+from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import Store, Subject, place, read_rows
-from sreval.benchmarking.run import in_parallel, workers
-from sreval.benchmarking.work import Worker
+from sreval.benchmarking.run import Worker, in_parallel, workers
 from sreval.errors import SrevalError, duration
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
+from sreval.images.pairs import Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.methods.interpolation import Interpolation, Original
 from sreval.methods.network import NetworkUpscaler

@@ -28,7 +28,7 @@ UNDER_WAY = "under-way.json"
 class Row:
     """One value and all that it depends on; the columns of ``results.csv`` in their order.
 
-    ``method_sha256`` is that of a ``names.Meaning``; ``source_sha256`` that of the file which a
+    ``method_sha256`` is that of a ``identity.Meaning``; ``source_sha256`` that of the file which a
     published SR image was taken from, ``trunk_sha256`` that of LPIPS's trunk; ``device`` is the
     kind of device that the image was made and scored on.
     """

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 import sreval
-from sreval.benchmarking.names import Names
+from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version, machine, package_versions
-from sreval.benchmarking.results import MANIFEST, Held, Store, place, read_manifest
-from sreval.benchmarking.work import Failure, Worker
+from sreval.benchmarking.results import (
+    MANIFEST,
+    Held,
+    Image,
+    Row,
+    Store,
+    Subject,
+    place,
+    read_manifest,
+)
+from sreval.errors import ImageError
+from sreval.files import sha256_bytes, sha256_file, write_atomic
+from sreval.images.datasets import Dataset, Item
+from sreval.images.io import encode_png, read_image
+from sreval.images.pairs import CROPPED, Pair, read_pair
+from sreval.methods import Upscaler
+from sreval.metrics.protocol import Protocol
+from sreval.metrics.scorer import Reference, trunk_of
+
+UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -166,3 +189,162 @@ def _manifest(resolved: Resolved, out: Path, worker: Worker, command: str) -> di
         "failures": [asdict(failure) for failure in worker.failures],
     }
     return {"version": sreval.__version__, "runs": [*earlier, this_run]}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that a method could not be scored on, and why."""
+
+    dataset: str
+    image: str
+    method: str
+    reason: str
+
+
+class Worker:
+    """Does one image after another with all methods; called from several threads.
+
+    ``images`` are those that have been worked on, by data set.
+    """
+
+    def __init__(self, resolved: Resolved, store: Store, names: Names, out: Path) -> None:
+        """Rows go to ``store``, images below ``out``; ``names`` say which rows still hold."""
+        self._resolved, self._store, self._names, self._out = resolved, store, names, out
+        self._code = code_version()
+        self._device = resolved.device.partition(":")[0]
+        self._writing = threading.Lock()
+        self._one_at_a_time = threading.Lock()
+        self.images: dict[str, dict[str, Image]] = defaultdict(dict)
+        self.failures: list[Failure] = []
+        self.computed = 0
+        self.reused = 0
+
+    def work(self, dataset: Dataset, item: Item) -> None:
+        """All methods on one image; failures are kept in ``failures``, not raised."""
+        image = Image(item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else "")
+        self.images[dataset.name][item.image] = image
+        try:
+            pair = read_pair(dataset, item, self._inputs(dataset))
+        except ImageError as error:
+            for method in self._resolved.methods:
+                self._fail(dataset, item, method, error)
+            return
+        self.images[dataset.name][item.image] = replace(
+            image, hr_sha256=pair.hr_sha256, lr_sha256=pair.lr_sha256
+        )
+        reference = Reference(pair.hr, dataset.scale, self._resolved.device)
+        for method in self._resolved.methods:
+            try:
+                self._one(dataset, item, method, pair, reference)
+            except ImageError as error:
+                self._fail(dataset, item, method, error)
+
+    def _fail(self, dataset: Dataset, item: Item, method: Upscaler, error: ImageError) -> None:
+        with self._writing:
+            self._store.drop((dataset.name, dataset.scale, method.name, item.image))
+            self.images[dataset.name][item.image].failed[method.name] = str(error)
+            self.failures.append(Failure(dataset.name, item.image, method.name, str(error)))
+
+    def _one(
+        self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair, reference: Reference
+    ) -> None:
+        """One method on one image: whatever an earlier run left that still holds is taken over."""
+        subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
+        path = self._sr_path(subject)
+        source_sha256 = method.source_sha256(item)
+        inputs = (pair.lr_sha256, pair.hr_sha256, source_sha256, self._device, self._code)
+        kept = self._kept(subject, method, inputs, path)
+        there = {(row.protocol_sha256, row.metric, row.trunk_sha256) for row in kept}
+        missing = {
+            (protocol, metric)
+            for protocol in self._resolved.protocols
+            for metric in self._resolved.plan.metrics
+            if (protocol.sha256, metric, self._trunk(metric, protocol)) not in there
+        }
+        if not missing:
+            with self._writing:
+                self.reused += 1
+            return
+        if kept:
+            there_already = read_image(path)
+            sr, sr_sha256 = there_already.pixels, there_already.sha256
+            if sr_sha256 != kept[0].sr_sha256:
+                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+            method_sha256 = kept[0].method_sha256
+        else:
+            sr = self._make(dataset, item, method, pair)
+            data = encode_png(sr)
+            write_atomic(path, data)
+            sr_sha256 = sha256_bytes(data)
+            with self._writing:
+                method_sha256 = self._names.meaning(method).sha256
+        protocols, metrics = _needed(self._resolved, missing)
+        by_name = {protocol.name: protocol for protocol in protocols}
+        rows = [
+            Row(
+                method=method.name,
+                dataset=dataset.name,
+                image=item.image,
+                scene=item.scene,
+                protocol=score.protocol,
+                metric=score.metric,
+                value=score.value,
+                note="; ".join(note for note in (score.note, pair.cropped and CROPPED) if note),
+                scale=dataset.scale,
+                lr_sha256=pair.lr_sha256,
+                sr_sha256=sr_sha256,
+                hr_sha256=pair.hr_sha256,
+                source_sha256=source_sha256,
+                weights_sha256=method.weights_sha256,
+                method_sha256=method_sha256,
+                protocol_sha256=by_name[score.protocol].sha256,
+                trunk_sha256=self._trunk(score.metric, by_name[score.protocol]),
+                device=self._device,
+                code=self._code,
+            )
+            for score in reference.score(sr, protocols, metrics)
+            if (by_name[score.protocol], score.metric) in missing
+        ]
+        with self._writing:
+            self._store.add(rows)
+            self.computed += 1
+
+    def _kept(
+        self, subject: Subject, method: Upscaler, inputs: tuple[str, ...], path: Path
+    ) -> list[Row]:
+        """The rows of an SR image that still hold from an earlier run."""
+        with self._writing:
+            rows = self._store.rows(subject)
+            if not rows or rows[0].inputs != inputs or not path.is_file():
+                return []
+            if not self._names.holds(method, rows[0].method_sha256):
+                return []
+        return rows if sha256_file(path) == rows[0].sr_sha256 else []
+
+    def _make(self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair) -> UInt8:
+        if method.specification == "hr":
+            return pair.hr  # the file may be another one by now
+        with nullcontext() if method.parallel else self._one_at_a_time:
+            sr = method.upscale(pair.lr, dataset.scale, item)
+            method.check_unchanged()
+        return sr
+
+    def _trunk(self, metric: str, protocol: Protocol) -> str:
+        net = trunk_of(metric, protocol)
+        return self._resolved.trunks[net] if net else ""
+
+    def _inputs(self, dataset: Dataset) -> Path:
+        return self._out / "inputs" / place(dataset.name, dataset.scale)
+
+    def _sr_path(self, subject: Subject) -> Path:
+        dataset, scale, method, image = subject
+        return self._out / "images" / place(dataset, scale) / method / f"{image}.png"
+
+
+def _needed(
+    resolved: Resolved, missing: set[tuple[Protocol, str]]
+) -> tuple[list[Protocol], list[str]]:
+    """The protocols and metrics that any missing value needs, in the plan's order."""
+    protocols = [p for p in resolved.protocols if any(p == protocol for protocol, _ in missing)]
+    metrics = [m for m in resolved.plan.metrics if any(m == metric for _, metric in missing)]
+    return protocols, metrics

@@ -91,7 +91,7 @@ def train(
     stopped.
     """
     from sreval import api
-    from sreval.memory import keep_freed_memory
+    from sreval.devices import keep_freed_memory
     from sreval.training.log import ProgressLine
     from sreval.training.recipe import parse_changes
     from sreval.training.run import resume_command

@@ -15,7 +15,7 @@ from pydantic import Field
 from sreval.config import Config, UserPath, load_config
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
 from sreval.files import exists, sha256_or_empty
-from sreval.images.folders import left_out, list_images
+from sreval.images.folders import composed, left_out, list_images
 from sreval.images.known import (
     KNOWN,
     files_at,
@@ -25,7 +25,6 @@ from sreval.images.known import (
     pair_folders,
     require,
 )
-from sreval.images.names import composed, pair_parts
 from sreval.images.resize import Border, require_scale
 from sreval.settings import user_path
 
@@ -154,10 +153,39 @@ def _from_folder(folder: Path, scale: int) -> Dataset:
 
 
 def _from_pair(spec: str, scale: int) -> Dataset:
-    parts = pair_parts(spec)
+    parts = _pair_parts(spec)
     hr = user_path(parts["hr"])
     lr = user_path(parts["lr"]) if "lr" in parts else None
     return _from_folders(parts.get("name", hr.resolve().name), hr, lr, scale)
+
+
+def _pair_parts(spec: str) -> dict[str, str]:
+    """The values of ``hr=A,lr=B,name=C`` by key; commas are part of a path that exists.
+
+    Raises UsageError for anything else.
+    """
+    parts: dict[str, str] = {}
+    rest = spec
+    while rest:
+        key, equals, rest = rest.partition("=")
+        if not equals or key not in ("hr", "lr", "name"):
+            raise _no_pair(spec, f"{key!r} isn't one of its keys")
+        ends = [at for at, letter in enumerate(rest) if letter == ","] + [len(rest)]
+        whole = [end for end in ends if key != "name" and end and exists(rest[:end])]
+        end = whole[-1] if whole else ends[0]
+        if not end or key in parts:
+            raise _no_pair(spec, f"{key} is {'given twice' if end else 'empty'}")
+        parts[key], rest = rest[:end], rest[end + 1 :]
+    if "hr" not in parts:
+        raise _no_pair(spec, "it has no hr")
+    return parts
+
+
+def _no_pair(spec: str, why: str) -> UsageError:
+    return UsageError(
+        f"Can't read the data set {spec!r}: {why}.",
+        "Write hr=FOLDER,lr=FOLDER[,name=NAME]. Both folders must exist.",
+    )
 
 
 def _from_toml(path: Path) -> Dataset:

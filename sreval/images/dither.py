@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sreval import settings
 from sreval.errors import DataError
-from sreval.files import atomic_writer
+from sreval.files import atomic_file
 from sreval.images.resize import round_half_away
 
 UInt64 = npt.NDArray[np.uint64]
@@ -224,7 +224,7 @@ def _make_chunks(folder: Path, first: int, end: int) -> list[npt.NDArray[np.int1
         part = offsets_of(triples)
         made.append(part)
         try:
-            with atomic_writer(folder / f"{index:03}.npy") as handle:
+            with atomic_file(folder / f"{index:03}.npy") as handle:
                 np.save(handle, part)
         except DataError:
             continue  # a cache that can't be written costs time, not correctness

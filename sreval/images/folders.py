@@ -1,9 +1,10 @@
-"""What a folder of images holds: the one rule for every command that is given a folder."""
+"""What a folder of images holds, and how their names are compared: one rule for all commands."""
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,16 @@ _OTHER_KINDS = re.compile(
     re.IGNORECASE,
 )
 """Endings of images that aren't read from folders: left out, but never without a word."""
+
+
+def composed(text: str) -> str:
+    """A name in Unicode's form NFC: file systems, archives and keyboards differ in it."""
+    return unicodedata.normalize("NFC", text)
+
+
+def one_name(text: str) -> str:
+    """A name in the form in which the names of images are compared: NFC, in lower case."""
+    return composed(text).casefold()
 
 
 def list_images(folder: Path, deep: bool = False) -> list[Path]:

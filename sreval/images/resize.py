@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from sreval.devices import one_thread
 from sreval.errors import ImageError, UsageError
-from sreval.threads import one_thread
 
 if TYPE_CHECKING:
     import torch

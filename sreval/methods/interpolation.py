@@ -62,7 +62,7 @@ class Original(Upscaler):
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The HR image, cropped to what the LR image covers."""
-        return read_image(item.hr)[: lr.shape[0] * scale, : lr.shape[1] * scale]
+        return read_image(item.hr).pixels[: lr.shape[0] * scale, : lr.shape[1] * scale]
 
 
 INTERPOLATIONS: dict[str, type[Upscaler]] = {

@@ -14,14 +14,12 @@ from typing import Any, cast
 import click
 import numpy as np
 import scipy
-from PIL import Image, UnidentifiedImageError
 
 from sreval.errors import ArrayError, ImageError, SrevalError, option
 from sreval.files import write_atomic, write_error
 from sreval.images.arrays import require_image
-from sreval.images.deep import deep_codecs
 from sreval.images.folders import left_out, left_out_note, list_images
-from sreval.images.io import Pixels, encode_png, read_pixels
+from sreval.images.io import Pixels, deep_codecs, encode_png, read_image
 from sreval.images.resize import imresize
 from sreval.methods.base import Upscaler
 from sreval.progress import progress_line
@@ -137,10 +135,10 @@ def _nothing(text: str) -> None:
 def read_picture(path: Path) -> Picture:
     """All of a picture that is kept; CMYK becomes sRGB, two levels become grey.
 
-    Raises ImageError as ``images.io.read_pixels`` does.
+    Raises ImageError as ``images.io.read_image`` does.
     """
-    pixels = read_pixels(path, convert=True)
-    profile = _profile(path)
+    read = read_image(path, convert=True)
+    pixels, profile = read.samples, read.profile
     if profile and profile[16:20] == b"CMYK":  # the header's colour space; the pixels are sRGB now
         profile = None
     if pixels.ndim == 2:
@@ -186,18 +184,6 @@ def _without_hidden(picture: Picture) -> Pixels:
         alpha == 0, return_distances=False, return_indices=True
     )
     return cast(Pixels, picture.pixels[rows, columns])
-
-
-def _profile(path: Path) -> bytes | None:
-    try:
-        with Image.open(path) as image:
-            return image.info.get("icc_profile")
-    except UnidentifiedImageError:  # a TIFF that read_pixels knows and Pillow doesn't
-        import tifffile
-
-        with tifffile.TiffFile(path) as tiff:
-            tag = tiff.pages.first.tags.get("InterColorProfile")
-            return None if tag is None else bytes(tag.value)
 
 
 def _with_profile(png: bytes, profile: bytes | None) -> bytes:

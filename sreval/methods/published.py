@@ -1,16 +1,36 @@
-"""Images that others made, taken from a folder as they are."""
+"""Images that others made, taken from a folder as they are.
+
+Which file is the result for which image is told by names, by numbers, or by a CSV.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sreval.errors import DataError, ImageError
+from sreval.errors import DataError, ImageError, listed
+from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import hash_image, read_hashed
+from sreval.images.folders import list_images, one_name
+from sreval.images.io import read_image
 from sreval.methods.base import UInt8, Upscaler
-from sreval.methods.matching import PAIRS, Matching, match_files
 from sreval.settings import user_path
+
+PAIRS = "pairs.csv"
+"""The file in a folder of images that says which of them belongs to which image of a data set."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The file of each image, by the image's name, and ``how`` it was found."""
+
+    how: str
+    files: dict[str, Path]
 
 
 class PublishedImages(Upscaler):
@@ -47,15 +67,19 @@ class PublishedImages(Upscaler):
     def source_sha256(self, item: Item) -> str:
         """The hash of the published file, which ``upscale`` then holds it to."""
         path = self._file(item)
-        self._told[path] = hash_image(path)
+        try:
+            self._told[path] = sha256_file(path)
+        except OSError as error:
+            raise ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
         return self._told[path]
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The published image of ``item``; its size is checked, nothing is resized."""
         path = self._file(item)
-        image, sha256 = read_hashed(path)
-        if self._told.get(path, sha256) != sha256:
+        file = read_image(path)
+        if self._told.get(path, file.sha256) != file.sha256:
             raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+        image = file.pixels
         expected = (lr.shape[0] * scale, lr.shape[1] * scale)
         if image.shape[:2] != expected:
             raise ImageError(
@@ -74,3 +98,162 @@ class PublishedImages(Upscaler):
                 f"Name it {' or '.join(dict.fromkeys((item.image, item.name)))}, or add it to "
                 f"{PAIRS} there.",
             ) from None
+
+
+def match_files(folder: Path, dataset: Dataset) -> Matching:
+    """Match a folder's images to those of a data set.
+
+    ``pairs.csv`` in the folder decides, where there is one. Otherwise names do: a file's stem
+    holds the image's stem or common name, set off from the rest, if need be with the scale as
+    LR images have it (``img_001_SRF_4_SRCNN``, ``babyx4_SwinIR``); of a stem that holds several,
+    the longest counts. Where no name fits, the numbers in the names do (``out_7`` for
+    ``img_007``), if both sides have the same ones. Images may lack a file, but not while another
+    file is left over that is named as the matched ones are: the numbering may then be another.
+
+    Raises DataError, naming the images and files and saying how to write ``pairs.csv``, where none
+    of this shows which is which.
+    """
+    if (folder / PAIRS).is_file():
+        return Matching(PAIRS, _by_csv(folder, dataset))
+    files = list_images(folder)
+    named = _by_name(dataset, files)
+    twice = _twice(named)
+    found = {item.image: file for item, (file, *_) in named.items()}
+    if found and not twice and not _numbered_otherwise(dataset, files, found):
+        return Matching("name", found)
+    by_number = _by_number(dataset, files)
+    if by_number:
+        return Matching("number", by_number)
+    sample = io.StringIO()
+    csv.writer(sample, lineterminator="").writerow((dataset.items[0].image, files[0].name))
+    raise DataError(
+        f"{folder}: {_why(dataset, files, found, twice)}.",
+        f"Name each file after its image, or write {folder / PAIRS} with the line `image,file` and "
+        f"a line such as `{sample.getvalue()}` for each image.",
+    )
+
+
+def _by_name(dataset: Dataset, files: Sequence[Path]) -> dict[Item, list[Path]]:
+    """The files whose stem holds an item's name, the one that is nothing else alone."""
+    labels = [
+        (label, item)
+        for item in dataset.items
+        for label in dict.fromkeys((one_name(item.image), one_name(item.name)))
+    ]
+    found: dict[Item, list[Path]] = {}
+    for file in files:
+        stem = one_name(file.stem)
+        held = [(label, item) for label, item in labels if _holds(stem, label, dataset.scale)]
+        longest = max((len(label) for label, _ in held), default=0)
+        for item in dict.fromkeys(item for label, item in held if len(label) == longest):
+            found.setdefault(item, []).append(file)
+    for item, own in found.items():
+        whole = [f for f in own if one_name(f.stem) in (one_name(item.image), one_name(item.name))]
+        found[item] = whole or own
+    return found
+
+
+def _holds(stem: str, label: str, scale: int) -> bool:
+    """Whether a stem holds a label that no letter or digit touches, but for x and the scale."""
+    if label not in stem:
+        return False
+    pattern = rf"(?<![^\W_]){re.escape(label)}(x{scale})?(?![^\W_])"
+    return re.search(pattern, stem) is not None
+
+
+def _twice(named: Mapping[Item, list[Path]]) -> str:
+    """What is matched twice, in words; empty where every match is one to one."""
+    owners: dict[Path, Item] = {}
+    for item, own in named.items():
+        if len(own) > 1:
+            return f"{own[0].name} and {own[1].name} both match {item.dataset}/{_both_names(item)}"
+        other = owners.setdefault(own[0], item)
+        if other is not item:
+            images = f"{_both_names(other)} and {_both_names(item)}"
+            return f"{own[0].name} matches both {images} of {item.dataset}"
+    return ""
+
+
+def _both_names(item: Item) -> str:
+    return item.image if item.name == item.image else f"{item.image} ({item.name})"
+
+
+def _numbered_otherwise(
+    dataset: Dataset, files: Sequence[Path], found: Mapping[str, Path]
+) -> list[Path]:
+    """Files left over that differ from matched ones by a number alone, while images lack one."""
+    if len(found) == len(dataset.items):
+        return []
+    matched = set(found.values())
+    forms = {_form(file.stem) for file in matched if _form(file.stem) != file.stem}
+    return [file for file in files if file not in matched and _form(file.stem) in forms]
+
+
+def _form(stem: str) -> str:
+    """A stem with every number in it alike."""
+    return re.sub(r"\d+", "0", stem)
+
+
+def _by_number(dataset: Dataset, files: Sequence[Path]) -> dict[str, Path]:
+    """Each image's file by the one number that tells the names apart; empty if that fails."""
+    images = _numbers([item.image for item in dataset.items])
+    numbers = _numbers([file.stem for file in files])
+    if not images or set(images) != set(numbers):
+        return {}
+    return {dataset.items[place].image: files[numbers[n]] for n, place in images.items()}
+
+
+def _numbers(stems: Sequence[str]) -> dict[int, int]:
+    """The place of each stem by its number; empty unless they differ in exactly one number."""
+    if len({_form(stem) for stem in stems}) != 1:
+        return {}
+    numbers = [[int(number) for number in re.findall(r"\d+", stem)] for stem in stems]
+    columns = zip(*numbers, strict=True)
+    telling = [column for column in columns if len(set(column)) > 1 or len(stems) == 1]
+    if len(telling) != 1 or len(set(telling[0])) != len(stems):
+        return {}
+    return {number: place for place, number in enumerate(telling[0])}
+
+
+def _why(dataset: Dataset, files: Sequence[Path], found: Mapping[str, Path], twice: str) -> str:
+    if twice:
+        return twice
+    lacking = [item.image for item in dataset.items if item.image not in found]
+    left = [file.name for file in files if file not in set(found.values())]
+    return (
+        f"neither names nor numbers show which file belongs to which image of {dataset.name}; no "
+        f"file for {listed(lacking, 3)}, no image for {listed(left, 3)}"
+    )
+
+
+def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
+    """What ``pairs.csv`` says: a line per image, its file below the folder or by its full path."""
+    path = folder / PAIRS
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Can't read {path} ({error}).", "Save it as UTF-8.") from None
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    items = {one_name(item.image): item for item in dataset.items}
+    found: dict[str, Path] = {}
+    try:
+        if not {"image", "file"} <= set(rows.fieldnames or ()):
+            raise DataError(f"{path} begins with other columns.", "Begin it with: image,file")
+        for row in rows:
+            image, file = (row["image"] or "").strip(), (row["file"] or "").strip()
+            line = f"{path}, line {rows.line_num}"
+            if one_name(image) not in items:
+                raise DataError(
+                    f"{line}: {dataset.name} has no image {image!r}.",
+                    f"Its images are {listed(list(items), 3)}.",
+                )
+            if not file or not (folder / file).is_file():
+                raise DataError(f"{line}: there is no file {file!r}.", f"Name one in {folder}.")
+            image = items[one_name(image)].image
+            if image in found or folder / file in found.values():
+                what = image if image in found else file
+                raise DataError(f"{line}: {what} is there twice.", "Remove one of the lines.")
+            found[image] = folder / file
+    except csv.Error as error:
+        raise DataError(f"{path} is damaged ({error}).", "Write it again.") from None
+    return found

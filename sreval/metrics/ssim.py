@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sreval.devices import exact_fp32
+from sreval.devices import exact_fp32, one_thread
 from sreval.errors import ArrayError, ImageError
 from sreval.images.arrays import require_image, require_pair
-from sreval.threads import one_thread
 
 Plane = npt.NDArray[np.generic]
 

@@ -17,7 +17,7 @@ import sreval
 from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, place, read_manifest
 from sreval.content import document
 from sreval.errors import DataError, UsageError, counted, option
-from sreval.files import atomic_writer, sha256_bytes, sha256_file, zip_entry
+from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
 from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
 from sreval.report.methods_text import methods_text
@@ -287,7 +287,7 @@ def _sums(files: Files) -> str:
 
 
 def _write(out: Path, files: Files) -> None:
-    with atomic_writer(out) as handle, zipfile.ZipFile(handle, "w") as packed:
+    with atomic_file(out) as handle, zipfile.ZipFile(handle, "w") as packed:
         for name, data in sorted(files.items()):
             whole = data.read_bytes() if isinstance(data, Path) else data
             packed.writestr(zip_entry(name, compress=not name.endswith(".png")), whole)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import COLUMNS, MANIFEST, read_datasets, read_manifest
-from sreval.benchmarking.standing import standing
 from sreval.errors import DataError, UsageError, option, unknown_name
 
 _SUBJECT = ["dataset", "scale", "method", "image"]

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from sreval.errors import DataError, UsageError, option, unknown_name
 from sreval.images.arrays import as_colour
-from sreval.images.names import one_name
+from sreval.images.folders import one_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
 from sreval.report.cells import NAMES

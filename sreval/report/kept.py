@@ -21,7 +21,7 @@ from sreval.benchmarking.results import (
 )
 from sreval.errors import DataError, ImageError, SrevalError
 from sreval.images.datasets import open_dataset
-from sreval.images.io import read_hashed
+from sreval.images.io import read_image
 from sreval.images.known import KNOWN
 
 UInt8 = npt.NDArray[np.uint8]
@@ -79,7 +79,7 @@ def _hr_files(row: pd.Series, held: Held | None, manifest: dict[str, Any]) -> It
 def _as_scored(path: Path, sha256: str) -> UInt8 | None:
     """The image at ``path`` where it is the file of that hash."""
     try:
-        image, found = read_hashed(path)
+        image = read_image(path)
     except ImageError:
         return None
-    return image if found == sha256 else None
+    return image.pixels if image.sha256 == sha256 else None

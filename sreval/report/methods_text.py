@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.benchmarking.names import Meaning, read_meanings
+from sreval.benchmarking.identity import Meaning, read_meanings
 from sreval.benchmarking.results import (
     MANIFEST,
     Held,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from sreval.errors import DataError, option
-from sreval.files import sha256_bytes, temporary_beside, write_error
+from sreval.files import atomic_folder, sha256_bytes
 
 PAGE, LATEX, PDF, CONTENTS = "index.html", "tables.tex", "tables.pdf", "report.json"
 FORMAT = 1
@@ -43,9 +41,6 @@ def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: objec
     DataError when the folder can't be written; what stood there before is then untouched.
     """
     check_folder(out, study)
-    out = out.resolve()
-    new = temporary_beside(out)
-    old = new.with_suffix(".old")
     contents = {
         "sreval_report": study,
         "format": FORMAT,
@@ -53,18 +48,7 @@ def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: objec
         "files": {name: sha256_bytes(data) for name, data in sorted(files.items())},
     }
     text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
-    try:
+    with atomic_folder(out.resolve(), replace=True) as new:
         for name, data in {**files, CONTENTS: text.encode()}.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_bytes(data)
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
-    except OSError as error:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise write_error(out, error) from error
-    finally:
-        for leftover in (new, old) if out.exists() else (new,):
-            with suppress(OSError):
-                shutil.rmtree(leftover)

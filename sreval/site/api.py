@@ -8,11 +8,11 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from sreval.site.context import as_told, open_current, refuse_unless_open, session_id, site
-from sreval.site.device import Report
-from sreval.site.images import StimulusError
+from sreval.site.current import as_told, open_current, refuse_unless_open, session_id, site
+from sreval.site.errors import PageError, respond
+from sreval.site.forms import Report
 from sreval.site.logs import LOG, where
-from sreval.site.problems import PageError, respond
+from sreval.site.stimuli import StimulusError
 from sreval.store import progress, studies, votes
 from sreval.store.errors import VoteError
 
@@ -109,9 +109,9 @@ def image(address: str) -> Response:
     sha256 = progress.image(here.store, sid, address)
     if sha256 is None:
         raise PageError("404")
-    told = sha256 in here.shelf.refused
+    told = sha256 in here.stimuli.refused
     try:
-        data = here.shelf.read(sha256)
+        data = here.stimuli.read(sha256)
     except StimulusError as error:
         if not told:  # browsers go on asking
             LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})

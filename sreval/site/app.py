@@ -1,28 +1,61 @@
-"""A site is made by `create_app`: one study, its database, its pages."""
+"""A site is made by `create_app`: one study, its database, its pages.
+
+Everything that guards a request is set up here, to be reviewed as one: cookies, CSRF, headers,
+rates, the size of bodies, proxies; and what is logged of it.
+"""
 
 from __future__ import annotations
 
+import secrets
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
-from flask import Flask, request, session
+from flask import Flask, Response, g, request, session
 from flask_babel import get_locale
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from sreval import content
 from sreval.errors import DataError
+from sreval.files import sha256_bytes
 from sreval.site.api import api
-from sreval.site.config import SiteConfig
-from sreval.site.context import Site, site
-from sreval.site.images import Shelf
-from sreval.site.logs import log_requests
+from sreval.site.config import BODY_BYTES, Rates, SiteConfig, secret_key
+from sreval.site.current import Site, site
+from sreval.site.errors import PageError, answer_errors
+from sreval.site.logs import LOG, where
 from sreval.site.operator_routes import operator
-from sreval.site.problems import answer_errors
 from sreval.site.rater import rater
-from sreval.site.security import secure
+from sreval.site.stimuli import Stimuli
 from sreval.site.translations import SOURCE_LANGUAGE, Compiled, catalogues, own_names
 from sreval.store import invitations, studies
 from sreval.store.database import open_store
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HSTS = "max-age=31536000"
+
+WINDOW_SECONDS = 60.0
+_RATE_OF = {
+    "rater.study": "form",
+    "rater.step": "form",
+    "api.item": "vote",
+    "api.device": "vote",
+    "api.vote": "vote",
+    "api.image": "image",
+}
 
 
 def create_app(config: SiteConfig) -> Flask:
@@ -33,21 +66,21 @@ def create_app(config: SiteConfig) -> Flask:
     schema or holds another study under this name.
     """
     design, manifest = load_design(config.study), load_manifest(config.study)
-    shelf = Shelf(config.study, manifest)
-    if missing := shelf.missing():
+    stimuli = Stimuli(config.study, manifest)
+    if missing := stimuli.missing():
         raise DataError(
-            f"{config.study} lacks {len(missing)} of {len(shelf.sizes)} stimuli.",
+            f"{config.study} lacks {len(missing)} of {len(stimuli.sizes)} stimuli.",
             "Freeze the study again, or put the files back from a backup.",
         )
     web = content.packaged("web")
     app = Flask("sreval.site", template_folder=web / "templates", static_folder=web / "static")
-    log_requests(app)
-    secure(app, config)
+    _log_requests(app)
+    _guard(app, config)
     store = open_store(config.database, create=True)
     studies.register(store, design, manifest)
     found = catalogues(web / "translations")
     languages = own_names(found)
-    app.extensions["sreval"] = Site(config, store, design, manifest, shelf, languages)
+    app.extensions["sreval"] = Site(config, store, design, manifest, stimuli, languages)
     Compiled(app, found, locale_selector=_language)
     answer_errors(app)
     _add_pages(app)
@@ -82,3 +115,109 @@ def _language() -> str:
     wishes = [session.get("lang", ""), *request.accept_languages.values(), site().design.language]
     spoken = (str(wish).split("-")[0].lower() for wish in wishes)
     return next((code for code in spoken if code in known), SOURCE_LANGUAGE)
+
+
+def _guard(app: Flask, config: SiteConfig) -> None:
+    """Put every guard in place. Raises DataError when the secret can't be used."""
+    app.config.update(
+        SECRET_KEY=secret_key(config),
+        # the prefix keeps neighbours under the same domain from planting a cookie
+        SESSION_COOKIE_NAME="__Host-sreval" if config.tls else "sreval",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.tls,
+        MAX_CONTENT_LENGTH=BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=BODY_BYTES,
+        WTF_CSRF_TIME_LIMIT=None,  # a form may wait over a long break; the session bounds it
+        WTF_CSRF_SSL_STRICT=False,  # it asks for a referrer, and our pages send none
+    )
+    if config.trusted_proxies:
+        count = config.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count
+        )
+    if config.rates is not None:
+        _limit_rates(app, config.rates)
+    CSRFProtect(app)
+
+    @app.after_request
+    def harden(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        if request.blueprint == "operator":
+            # told no referrer, browsers hide the origin of forms too, which is checked there
+            response.headers["Referrer-Policy"] = "same-origin"
+        if config.tls:
+            response.headers["Strict-Transport-Security"] = _HSTS
+        if request.endpoint != "static":
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
+class Counts:
+    """Requests in windows of a minute, each beginning with the first request of its key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._swept = time.monotonic()
+
+    def more(self, key: str) -> int:
+        """Count one more; gives how many there are in the present window."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._swept > WINDOW_SECONDS:
+                self._windows = {k: w for k, w in self._windows.items() if w[0] > now}
+                self._swept = now
+            end, count = self._windows.get(key, (0.0, 0))
+            if end <= now:
+                end, count = now + WINDOW_SECONDS, 0
+            self._windows[key] = end, count + 1
+            return count + 1
+
+
+def _limit_rates(app: Flask, rates: Rates) -> None:
+    """Answer 429 to requests above these rates.
+
+    They are counted by session, visit or link, never by network address, as a laboratory shares
+    one. Each process counts for itself, in memory.
+    """
+    counts = Counts()
+
+    @app.before_request
+    def limit() -> None:
+        for kind, key in _counted_as():
+            if counts.more(f"{kind}/{key}") > getattr(rates, kind):
+                raise PageError("429")
+
+
+def _counted_as() -> Iterator[tuple[str, str]]:
+    """Under what the present request counts.
+
+    Many may open one link at once, where it is an open one; a visitor who comes back by it
+    without having agreed is known by the visit that began then.
+    """
+    if request.endpoint in ("rater.link", "rater.next_rater"):
+        token = str((request.view_args or {}).get("token"))
+        yield "link", sha256_bytes(token.encode(errors="replace"))
+        if "visit" in session:
+            yield "visit", session["visit"]
+        return
+    kind, key = _RATE_OF.get(str(request.endpoint)), session.get("sid") or session.get("visit")
+    if kind and key:
+        yield kind, key
+
+
+def _log_requests(app: Flask) -> None:
+    """Give each request an id (sent back as X-Request-ID) and one line when it is answered."""
+
+    @app.before_request
+    def begin() -> None:
+        g.request_id, g.began = secrets.token_hex(8), time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        milliseconds = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1e3, 1)
+        fields = {**where(), "status": response.status_code, "ms": milliseconds}
+        LOG.info("request", extra={"fields": fields})
+        response.headers["X-Request-ID"] = g.get("request_id", "-")
+        return response

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from sreval.errors import SrevalError
 from sreval.site.config import SECRET, SiteConfig, secret_key
-from sreval.site.images import Shelf, StimulusError
+from sreval.site.stimuli import Stimuli, StimulusError
 from sreval.store import studies
 from sreval.store.database import Store
 from sreval.store.errors import StateError
@@ -72,17 +72,17 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
 
 
 def _stimuli(config: SiteConfig, manifest: Manifest, progress: Callable[[int, int], None]) -> Check:
-    shelf, damaged = Shelf(config.study, manifest), []
-    for count, sha256 in enumerate(shelf.sizes, start=1):
+    stimuli, damaged = Stimuli(config.study, manifest), []
+    for count, sha256 in enumerate(stimuli.sizes, start=1):
         try:
-            shelf.read(sha256)
+            stimuli.read(sha256)
         except StimulusError as error:
             damaged.append(error)
-        progress(count, len(shelf.sizes))
+        progress(count, len(stimuli.sizes))
     if damaged:
         more = f" And {len(damaged) - 1} more." if len(damaged) > 1 else ""
         return Check("stimuli", False, f"{damaged[0]}{more}")
-    return Check("stimuli", True, f"{len(shelf.sizes)} files, every hash as frozen")
+    return Check("stimuli", True, f"{len(stimuli.sizes)} files, every hash as frozen")
 
 
 def _database(

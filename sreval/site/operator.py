@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
 from sreval.errors import SrevalError, StoreError, UsageError, option
-from sreval.site.context import site
+from sreval.site.current import site
 from sreval.site.logs import LOG, where
 from sreval.store import operators
 from sreval.store.errors import StateError

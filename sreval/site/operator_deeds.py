@@ -13,7 +13,7 @@ from flask import Response, request
 from sreval import content
 from sreval.errors import UsageError
 from sreval.files import zip_entry
-from sreval.site.context import site
+from sreval.site.current import site
 from sreval.site.operator import Page, done, operator, who
 from sreval.site.operator_pages import links_page, rater_page, steer_page
 from sreval.site.operator_view import manifest_of

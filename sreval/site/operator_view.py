@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from sreval import content
 from sreval.errors import UNFORESEEN, SrevalError
-from sreval.site.context import Site
-from sreval.site.images import StimulusError
+from sreval.site.current import Site
+from sreval.site.stimuli import StimulusError
 from sreval.store import invitations, studies
 from sreval.store.database import Store
 from sreval.store.invitations import InvitationRow
@@ -150,12 +150,12 @@ def _hopeless(here: Site) -> Iterator[Need]:
 def _stimuli(here: Site, row: StudyRow) -> Iterator[Need]:
     """Files that are gone, and those that were refused to a rater and still must be."""
     names = {s.sha256: " / ".join(s.key) for s in here.manifest.stimuli}
-    missing = here.shelf.missing()
+    missing = here.stimuli.missing()
     for sha256 in missing:
         yield Need(names[sha256], "damaged stimulus", ("Its file is gone; put it back.",))
     for sha256 in sorted(_refused(here.store, row.id) & names.keys() - set(missing)):
         try:
-            here.shelf.read(sha256)
+            here.stimuli.read(sha256)
         except StimulusError as error:
             yield Need(names[sha256], "damaged stimulus", (str(error),))
 

@@ -12,11 +12,10 @@ from werkzeug.wrappers import Response
 
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
-from sreval.site import forms
-from sreval.site.context import as_told, minutes_left, open_current, session_id, site
-from sreval.site.device import Facts, Report
+from sreval.site.current import as_told, minutes_left, open_current, session_id, site
+from sreval.site.errors import PageError
+from sreval.site.forms import Facts, Report, read_answers
 from sreval.site.logs import LOG, where
-from sreval.site.problems import PageError
 from sreval.store import enrolment, invitations, progress, studies
 from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
@@ -227,7 +226,7 @@ def step(stage: str) -> Page:
         case "break":
             progress.resume_after_break(here.store, sid)
         case _:
-            values, errors = forms.read(_asked(stage), request.form)
+            values, errors = read_answers(_asked(stage), request.form)
             if errors:
                 again = {"questions": _asked(stage), "values": values, "errors": errors}
                 return _page(stage, state, **again), 422

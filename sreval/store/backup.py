@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, select, text
 
 from sreval.errors import StoreError, UsageError, option
-from sreval.files import atomic_writer, temporary_beside, write_error
+from sreval.files import atomic_file, temporary_beside, write_error
 from sreval.store import audit
 from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError, StateError
@@ -83,7 +83,7 @@ def _copy_sqlite(source: Path, path: Path) -> None:
 def _dump(store: Store, path: Path) -> None:
     with (
         store.read() as tx,
-        atomic_writer(path) as handle,
+        atomic_file(path) as handle,
         zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         connection = tx.connection()

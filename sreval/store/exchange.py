@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from sreval.errors import DataError, UsageError
-from sreval.files import sha256_bytes, temporary_beside, write_atomic, write_error, zip_entry
+from sreval.files import atomic_folder, sha256_bytes, write_atomic, zip_entry
 from sreval.store import audit
 from sreval.store.csvs import to_csv, written
 from sreval.store.database import Store
@@ -47,7 +46,9 @@ def export(
     if path.suffix.lower() == ".zip":
         write_atomic(path, _zipped(files))
     else:
-        _write_folder(path, files)
+        with atomic_folder(path) as folder:
+            for name, data in files.items():
+                write_atomic(folder / name, data)
     record_export(store, study, files, who)
     return path
 
@@ -63,19 +64,6 @@ def record_export(store: Store, study: str, files: Mapping[str, bytes], who: str
         audit.record(tx, store.clock(), who, "export", row.id, votes=votes)
         if row.state != "closed":
             audit.record(tx, store.clock(), who, audit.LOOK, row.id, votes=votes)
-
-
-def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    partial = temporary_beside(path)
-    try:
-        partial.mkdir(parents=True)
-        for name, data in files.items():
-            write_atomic(partial / name, data)
-        partial.replace(path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def export_files(store: Store, study: str, manifest: Manifest) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sreval.benchmarking.standing import standing
+from sreval.benchmarking.identity import standing
 from sreval.errors import SrevalError
 from sreval.study.design import StudyDesign
 from sreval.study.draw import drawn_parts

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sreval.benchmarking.pairs import Pair, read_pair
+from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import place
-from sreval.benchmarking.standing import standing
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import Dataset, Item, open_dataset, published
-from sreval.images.io import encode_png, read_hashed
+from sreval.images.io import encode_png, read_image
 from sreval.images.known import KNOWN, require
+from sreval.images.pairs import Pair, read_pair
 from sreval.methods import make_upscaler
 from sreval.methods.interpolation import INTERPOLATIONS
 from sreval.study.design import StudyDesign
@@ -183,11 +183,11 @@ def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
 
 
 def _as_scored(scored: _Scored, method: str, pair: Pair | None) -> Version:
-    pixels, found = read_hashed(scored.path)
-    if found != scored.sr_sha256:
+    image = read_image(scored.path)
+    if image.sha256 != scored.sr_sha256:
         raise DataError(
-            f"{scored.path} is not the file that was scored: its SHA-256 is {found[:12]}..., "
-            f"results.csv has {scored.sr_sha256[:12]}...",
+            f"{scored.path} is not the file that was scored: its SHA-256 is "
+            f"{image.sha256[:12]}..., results.csv has {scored.sr_sha256[:12]}...",
             "Run the benchmark again.",
         )
     if pair and scored.hr_sha256 != pair.hr_sha256:
@@ -196,7 +196,7 @@ def _as_scored(scored: _Scored, method: str, pair: Pair | None) -> Version:
             "Run the benchmark again with the data set as it is here.",
         )
     image_sha256 = scored.hr_sha256 if method == "hr" else scored.sr_sha256
-    return Version(as_colour(pixels), image_sha256)
+    return Version(as_colour(image.pixels), image_sha256)
 
 
 def _check_size(what: str, pixels: UInt8, size: tuple[int, ...]) -> None:

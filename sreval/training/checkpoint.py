@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from sreval.errors import TrainingError, WeightsError, option
-from sreval.files import write_atomic
+from sreval.files import atomic_folder, write_atomic
 from sreval.networks.weights import fill, read_tensors, serialise
 from sreval.training.recipe import Recipe, first_difference
 from sreval.training.steps import Learner
@@ -138,16 +138,14 @@ def save_light(folder: Path, learner: Learner, progress: Progress, data_sha256: 
         },
     }
     metadata = _metadata(LIGHT_FORMAT, learner.recipe, progress, data_sha256)
-    unfinished = folder.with_name(f".{folder.name}.part")
-    for left in folder.parent.glob(".step-*.part"):
-        shutil.rmtree(left, ignore_errors=True)
-    for kind, tensors in forms.items():
-        parts = _split(tensors) if tensors else []
-        for place, part in enumerate(parts, 1):
-            name = f"{kind}-{place:02d}-of-{len(parts):02d}.safetensors"
-            write_atomic(unfinished / name, serialise(part, metadata))
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    for left in folder.parent.glob(".*.part"):
+        shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
+    with atomic_folder(folder, replace=True) as unfinished:
+        for kind, tensors in forms.items():
+            parts = _split(tensors) if tensors else []
+            for place, part in enumerate(parts, 1):
+                name = f"{kind}-{place:02d}-of-{len(parts):02d}.safetensors"
+                write_atomic(unfinished / name, serialise(part, metadata))
     for old in folder.parent.glob("step-*"):
         if old != folder:
             shutil.rmtree(old)

@@ -18,6 +18,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +26,6 @@ import numpy.typing as npt
 import scipy
 
 from sreval.errors import DataError, UsageError, option
-from sreval.files import sha256_file
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.known import EVALUATION_SETS, KNOWN, KnownFile, copies, known_files, locate
@@ -119,9 +119,14 @@ def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
             continue
         for item in open_dataset(name, scale).items:
             label = f"{name}/{item.image} ({item.name})"
-            read = partial(read_image, item.hr)
-            prints.append(fingerprint(label, sha256_file(item.hr), read(), read))
+            image = read_image(item.hr)
+            again = partial(_pixels, item.hr)
+            prints.append(fingerprint(label, image.sha256, image.pixels, again))
     return prints, absent
+
+
+def _pixels(path: Path) -> UInt8:
+    return read_image(path).pixels
 
 
 def refuse_leaks(

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from sreval import settings
 from sreval.errors import DataError, ImageError, option
-from sreval.files import sha256_bytes, sha256_or_empty, write_atomic, write_error
+from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import left_out, list_images
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, imresize
@@ -123,8 +123,10 @@ def open_pack(
         say(f"Packing {len(files)} photographs into {folder}")
         try:
             _write_pack(files, others, scale, folder, say)
-        except OSError as error:
-            raise write_error(folder, error) from error
+        except DataError:
+            # of several that pack the same photographs at once, the first stands for all
+            if not (folder / "manifest.json").is_file():
+                raise
     pack = _read_manifest(folder)
     if not pack.photographs:
         reasons = "; ".join(f"{name}: {why}" for name, why in pack.skipped[:3])
@@ -159,28 +161,31 @@ def _write_pack(
     folder: Path,
     say: Callable[[str], None],
 ) -> None:
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     _remove_abandoned(folder.parent)
-    part.mkdir(parents=True, exist_ok=True)
+    if not (folder / "manifest.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
     photographs, thumbnails = [], []
     skipped = [(name, "images of its kind are not read") for name in others]
     seen: dict[str, str] = {}
-    try:
-        with (part / "high.bin").open("wb") as high, (part / "low.bin").open("wb") as low:
-            for done, result in enumerate(_decoded(files, scale), 1):
-                photograph, pixels, small, why = result
-                if photograph.sha256 in seen:
-                    why = f"the same file as {seen[photograph.sha256]}"
-                if why or pixels is None or small is None:
-                    skipped.append((photograph.file, why))
-                    continue
-                seen[photograph.sha256] = photograph.file
-                photographs.append(photograph)
-                thumbnails.append(fingerprint(photograph.file, "", pixels).thumbnail)
-                high.write(pixels.tobytes())
-                low.write(small.tobytes())
-                if done % 100 == 0:
-                    say(f"  {done} of {len(files)}")
+    with (
+        atomic_folder(folder) as part,
+        (part / "high.bin").open("wb") as high,
+        (part / "low.bin").open("wb") as low,
+    ):
+        for done, result in enumerate(_decoded(files, scale), 1):
+            photograph, pixels, small, why = result
+            if photograph.sha256 in seen:
+                why = f"the same file as {seen[photograph.sha256]}"
+            if why or pixels is None or small is None:
+                skipped.append((photograph.file, why))
+                continue
+            seen[photograph.sha256] = photograph.file
+            photographs.append(photograph)
+            thumbnails.append(fingerprint(photograph.file, "", pixels).thumbnail)
+            high.write(pixels.tobytes())
+            low.write(small.tobytes())
+            if done % 100 == 0:
+                say(f"  {done} of {len(files)}")
         np.save(part / "thumbnails.npy", np.array(thumbnails, np.float32))
         manifest = {
             "scale": scale,
@@ -188,20 +193,6 @@ def _write_pack(
             "skipped": skipped,
         }
         write_atomic(part / "manifest.json", json.dumps(manifest, indent=1))
-        _put(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _put(part: Path, folder: Path) -> None:
-    """Of several that pack the same photographs at once, the first to finish stands for all."""
-    if not (folder / "manifest.json").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        part.replace(folder)
-    except OSError:
-        if not (folder / "manifest.json").is_file():
-            raise
 
 
 def _remove_abandoned(packs: Path) -> None:
@@ -227,11 +218,12 @@ def _decoded(files: Mapping[Path, str], scale: int) -> Iterator[_Decoded]:
 def _decode(file: Path, sha256: str, scale: int) -> _Decoded:
     unknown = Photograph(file.name, "", 0, 0)
     try:
-        image = read_image(file)
+        read = read_image(file)
     except ImageError as error:
         return unknown, None, None, error.message
-    if sha256_or_empty(file) != sha256:
+    if read.sha256 != sha256:
         raise DataError(f"{file} changed while it was packed.", "Run the same command again.")
+    image = read.pixels
     if is_grey(image):
         return unknown, None, None, "it is grey"
     image = np.ascontiguousarray(crop_to_multiple(image, scale))

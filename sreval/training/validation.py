@@ -14,8 +14,7 @@ from sreval.errors import UsageError, option
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import open_dataset
-from sreval.images.io import read_image
-from sreval.images.pairs import fit_pair
+from sreval.images.pairs import read_pair
 from sreval.images.resize import downscale, upscale
 from sreval.metrics.lpips import trunk_file
 from sreval.metrics.protocol import Protocol, get_protocol
@@ -63,13 +62,8 @@ class Validator:
                 )
         else:
             dataset = open_dataset(recipe.run.dataset, scale)
-            pairs = [
-                fit_pair(
-                    dataset, item, read_image(item.hr), read_image(item.lr) if item.lr else None
-                )
-                for item in dataset.items
-            ]
-            self.high, self.low = [high for high, _ in pairs], [low for _, low in pairs]
+            pairs = [read_pair(dataset, item) for item in dataset.items]
+            self.high, self.low = [pair.hr for pair in pairs], [pair.lr for pair in pairs]
         self.references = [Reference(high, scale, str(device)) for high in self.high]
 
     def scores(

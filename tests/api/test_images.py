@@ -75,7 +75,7 @@ def test_values_are_the_golden_ones(shared_data: Path, method: str) -> None:
     files = sorted((shared_data / "eval" / "Set5" / "HR").glob("*.png"))
     assert len(files) == 5
     for index, file in enumerate(files):
-        hr = read_image(file)
+        hr = read_image(file).pixels
         lr = sreval.downscale(hr)
         sr = lr.repeat(4, 0).repeat(4, 1) if method == "nearest" else upscale(lr, 4)
         for protocol in ("ledig2017", "matlab"):

@@ -22,7 +22,7 @@ from sreval.training.pack import open_pack
 def photographs(tmp_path: Path) -> Path:
     """Thirteen pieces of a photograph, and their list beside them."""
     folder = tmp_path / "open"
-    image = read_image(Path(skimage.data.__file__).parent / "coffee.png")
+    image = read_image(Path(skimage.data.__file__).parent / "coffee.png").pixels
     lines = ["file,licence"]
     for place in range(13):
         left = 30 * place
@@ -42,8 +42,8 @@ def test_photographs_fill_the_room_and_no_more(photographs: Path, tmp_path: Path
     made = sorted((tmp_path / "carried").glob("*.webp"))
     assert [path.stem for path in made] == sorted(path.stem for path in photographs.iterdir())
     for path in made:
-        original = read_image(photographs / f"{path.stem}.png").astype(float)
-        error = np.abs(read_image(path) - original).mean()
+        original = read_image(photographs / f"{path.stem}.png").pixels.astype(float)
+        error = np.abs(read_image(path).pixels - original).mean()
         assert error < 6, path
 
 

@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a recipe of its own and twelve small photographs."""
     (tmp_path / "models" / "tiny").mkdir(parents=True)
     (tmp_path / "models" / "tiny" / "recipe.toml").write_text(RECIPE)
-    image = read_image(Path(skimage.data.__file__).parent / "coffee.png")
+    image = read_image(Path(skimage.data.__file__).parent / "coffee.png").pixels
     for place in range(12):
         piece = image[20 * place :][:72, 30 * place :][:, :64]
         write_png(tmp_path / "photographs" / f"{place}.png", np.ascontiguousarray(piece))

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from sreval.images.io import read_pixels
+from sreval.images.io import read_image
 from sreval.images.resize import imresize
 
 UInt8 = npt.NDArray[np.uint8]
@@ -47,7 +47,7 @@ def test_16_bits_stay_16_bits(
     (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(image))
     out = tmp_path / "out"
     assert sreval("upscale", tmp_path / "deep.png", "--method", "bicubic", "--out", out).code == 0
-    made = read_pixels(out / "deep.png")
+    made = read_image(out / "deep.png").samples
     assert made.dtype == np.uint16
     assert np.array_equal(made, imresize(image, 4))
 
@@ -77,7 +77,7 @@ def test_a_folder_stands_for_the_images_in_it(
     ran = sreval("upscale", holiday, tmp_path / "d.png", *command)
     assert ran.code == 0, ran.err
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "d.png"]
-    assert np.array_equal(read_pixels(out / "a.png"), photograph.repeat(4, 0).repeat(4, 1))
+    assert np.array_equal(read_image(out / "a.png").samples, photograph.repeat(4, 0).repeat(4, 1))
 
 
 def test_a_picture_named_twice_is_taken_once(sreval: Run, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_of_two_pictures_of_one_name_the_second_waits_for_another_folder(
     command = ("--method", "nearest", "--out")
     ran = sreval("upscale", *both, *command, tmp_path / "out")
     assert (ran.code, f"{both[0]} and {both[1]} have one name" in ran.err) == (3, True)
-    assert np.array_equal(read_pixels(tmp_path / "out/cat.png")[::4, ::4], photograph)
+    assert np.array_equal(read_image(tmp_path / "out/cat.png").samples[::4, ::4], photograph)
     assert sreval("upscale", both[1], *command, tmp_path / "other").code == 0
 
 
@@ -158,8 +158,8 @@ def test_pictures_that_differ_in_their_ending_alone_keep_it(
     ran = sreval("upscale", tmp_path / "in", "--method", "nearest", "--out", out)
     assert ran.code == 0, ran.err
     assert sorted(path.name for path in out.iterdir()) == ["t.bmp.png", "t.tif.png", "u.png"]
-    assert np.array_equal(read_pixels(out / "t.bmp.png")[::4, ::4], photograph)
-    assert np.array_equal(read_pixels(out / "t.tif.png")[::4, ::4], photograph[::-1])
+    assert np.array_equal(read_image(out / "t.bmp.png").samples[::4, ::4], photograph)
+    assert np.array_equal(read_image(out / "t.tif.png").samples[::4, ::4], photograph[::-1])
 
 
 def test_a_result_that_is_there_is_written_over_only_when_asked(
@@ -174,9 +174,9 @@ def test_a_result_that_is_there_is_written_over_only_when_asked(
     assert ran.code == 3
     assert f"{tmp_path / 'out' / 'a.png'} is there already" in ran.err
     assert (tmp_path / "out" / "a.png").read_bytes() == before
-    assert read_pixels(tmp_path / "out" / "b.png").shape == (192, 240, 3)
+    assert read_image(tmp_path / "out" / "b.png").samples.shape == (192, 240, 3)
     assert sreval(*command, "--scale", "2", "--replace").code == 0
-    assert read_pixels(tmp_path / "out" / "a.png").shape == (192, 240, 3)
+    assert read_image(tmp_path / "out" / "a.png").samples.shape == (192, 240, 3)
 
 
 def test_inks_and_two_levels_are_converted(sreval: Run, tmp_path: Path) -> None:
@@ -193,10 +193,10 @@ def test_inks_and_two_levels_are_converted(sreval: Run, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     white_black = np.repeat([255, 0], 16)
     for name in ("inks", "inks2"):
-        made = read_pixels(out / f"{name}.png")
+        made = read_image(out / f"{name}.png").samples
         assert made.shape == (32, 32, 3)
         assert np.abs(made.astype(int) - white_black[None, :, None]).max() <= 2
-    made = read_pixels(out / "bits.png")
+    made = read_image(out / "bits.png").samples
     assert made.shape == (32, 32)
     assert (made == 255 - white_black).all()
 
@@ -231,7 +231,7 @@ def test_a_transparent_colour_stays_transparent(sreval: Run, tmp_path: Path, mod
     Image.fromarray(pixels).convert(mode).save(tmp_path / "key.png", transparency=key)
     out = tmp_path / "out"
     assert sreval("upscale", tmp_path / "key.png", "--method", "nearest", "--out", out).code == 0
-    alpha = read_pixels(out / "key.png")[..., -1]
+    alpha = read_image(out / "key.png").samples[..., -1]
     assert np.array_equal(alpha, imresize(np.where(pixels[..., 0] == 10, 0, 255).astype("u1"), 4))
 
 
@@ -244,6 +244,6 @@ def test_a_deep_grey_tiff_with_alpha_keeps_alpha_and_profile(sreval: Run, tmp_pa
     )  # fmt: skip
     ran = sreval("upscale", tmp_path / "deep.tif", "--method", "bicubic", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
-    assert np.array_equal(read_pixels(tmp_path / "out" / "deep.png"), imresize(deep, 4))
+    assert np.array_equal(read_image(tmp_path / "out" / "deep.png").samples, imresize(deep, 4))
     with Image.open(tmp_path / "out" / "deep.png") as made:
         assert made.info["icc_profile"] == profile

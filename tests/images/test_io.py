@@ -16,7 +16,7 @@ import tifffile
 from PIL import ExifTags, Image
 
 from sreval.errors import DataError, ImageError
-from sreval.images.io import read_image, read_pixels, write_png
+from sreval.images.io import read_image, write_png
 
 Array = npt.NDArray[Any]
 
@@ -67,7 +67,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def assert_reads(path: Path, expected: Array) -> None:
-    image = read_image(path)
+    image = read_image(path).pixels
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
     np.testing.assert_array_equal(image, expected)
@@ -118,7 +118,7 @@ def test_a_16_bit_png_keeps_all_its_bits_until_it_is_rounded(tmp_path: Path, cha
     samples = RGBA16[..., :channels] if channels else RGBA16[..., 0]
     path = tmp_path / "a.png"
     path.write_bytes(png16(samples))
-    np.testing.assert_array_equal(read_pixels(path), samples)
+    np.testing.assert_array_equal(read_image(path).samples, samples)
     seen = {0: samples, 2: samples[..., 0], 3: samples, 4: samples[..., :3]}[channels]
     assert_reads(path, narrowed(seen))
 
@@ -201,7 +201,7 @@ def test_one_transparent_colour_of_16_bits_becomes_alpha(tmp_path: Path, samples
     key = samples[1, 2]
     png = png16(samples, chunk(b"tRNS", np.atleast_1d(key).astype(">u2").tobytes()))
     (tmp_path / "keyed.png").write_bytes(png)
-    pixels = read_pixels(tmp_path / "keyed.png")
+    pixels = read_image(tmp_path / "keyed.png").samples
     opaque = pixels[..., -1]
     assert pixels.dtype == np.uint16
     assert opaque[1, 2] == 0
@@ -214,7 +214,7 @@ def test_one_transparent_colour_of_16_bits_becomes_alpha(tmp_path: Path, samples
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     for index, pixels in enumerate((RGB8, GREY8, RGBA16[..., 0])):
         write_png(tmp_path / f"{index}.png", pixels)
-        np.testing.assert_array_equal(read_pixels(tmp_path / f"{index}.png"), pixels)
+        np.testing.assert_array_equal(read_image(tmp_path / f"{index}.png").samples, pixels)
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -346,7 +346,7 @@ def test_no_damage_does_more_than_refuse_the_file(tmp_path: Path, kind: str) -> 
         for damaged in (data[:place], data[:place] + b"\xff" + data[place + 1 :]):
             path.write_bytes(damaged)
             try:
-                image = read_image(path)
+                image = read_image(path).pixels
             except ImageError:
                 continue
             read += 1
@@ -381,16 +381,16 @@ def test_without_imagecodecs_only_16_bits_are_refused(
         read_image(tmp_path / "deep.png")
     assert str(tmp_path / "deep.png") in caught.value.message
     tifffile.imwrite(tmp_path / "deep.tif", RGBA16[..., :3], photometric="rgb")
-    assert np.array_equal(read_image(tmp_path / "deep.tif"), narrowed(RGBA16[..., :3]))
+    assert np.array_equal(read_image(tmp_path / "deep.tif").pixels, narrowed(RGBA16[..., :3]))
     write_png(tmp_path / "eight.png", RGB8)
-    assert np.array_equal(read_image(tmp_path / "eight.png"), RGB8)
+    assert np.array_equal(read_image(tmp_path / "eight.png").pixels, RGB8)
 
 
 def test_without_imagecodecs_a_compressed_16_bit_tiff_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tifffile.imwrite(tmp_path / "deep.tif", RGBA16[..., :3], photometric="rgb", compression="lzw")
-    assert np.array_equal(read_image(tmp_path / "deep.tif"), narrowed(RGBA16[..., :3]))
+    assert np.array_equal(read_image(tmp_path / "deep.tif").pixels, narrowed(RGBA16[..., :3]))
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(ImageError, match="needs the package imagecodecs"):
         read_image(tmp_path / "deep.tif")

@@ -24,7 +24,7 @@ from sreval.metrics.scorer import score
 @pytest.mark.data
 def test_the_packages_own_example(shared_data: Path, shared_weights: Path) -> None:
     reference, near, far = (
-        read_image(shared_data / "lpips" / f"ex_{name}.png") for name in ("ref", "p1", "p0")
+        read_image(shared_data / "lpips" / f"ex_{name}.png").pixels for name in ("ref", "p1", "p0")
     )
     assert lpips(reference, far) == pytest.approx(0.722, abs=5e-4)
     assert lpips(reference, near) == pytest.approx(0.138, abs=5e-4)

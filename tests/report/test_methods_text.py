@@ -66,7 +66,7 @@ def test_given_lr_images_are_not_said_to_be_bicubic(photos: Path, tmp_path: Path
     from sreval.images.io import read_image
 
     for path in photos.iterdir():
-        write_png(tmp_path / "low" / path.name, downscale(read_image(path), 4))
+        write_png(tmp_path / "low" / path.name, downscale(read_image(path).pixels, 4))
     spec = f"hr={photos},lr={tmp_path / 'low'}"
     text = told([ran(tmp_path / "out", "nearest", dataset=spec)])
     assert "The LR images of photos were given with the HR images [state how they were" in text

@@ -211,7 +211,7 @@ def test_image_is_the_frozen_file_under_headers_that_tell_nothing(visitor: Visit
         assert answer.content_type == "image/png"
         assert len(answer.data) == PNG_BYTES
         sha256 = hashlib.sha256(answer.data).hexdigest()
-        assert sha256 in visitor.app.extensions["sreval"].shelf.sizes
+        assert sha256 in visitor.app.extensions["sreval"].stimuli.sizes
 
 
 @pytest.mark.parametrize("harm", ["changed", "gone"])
@@ -221,7 +221,7 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
     current = visitor.to_rating()
     url = current["image"]["url"]
     data = visitor.client.get(url).data
-    shelf = visitor.app.extensions["sreval"].shelf
+    shelf = visitor.app.extensions["sreval"].stimuli
     path: Path = shelf._path(hashlib.sha256(data).hexdigest())
     path.write_bytes(data[:-1] + b"\0") if harm == "changed" else path.unlink()
     answer = visitor.client.get(url)
@@ -240,7 +240,7 @@ def test_vote_is_acknowledged_although_the_next_image_is_damaged(visitor: Visito
     current = visitor.to_rating()
     after = current["next"][0]["url"]
     data = visitor.client.get(after).data
-    shelf = visitor.app.extensions["sreval"].shelf
+    shelf = visitor.app.extensions["sreval"].stimuli
     shelf._path(hashlib.sha256(data).hexdigest()).write_bytes(b"")
     assert visitor.client.get(after).status_code == 410
     answer = visitor.vote(1)
@@ -262,7 +262,7 @@ def test_a_lack_of_open_files_is_not_taken_for_a_changed_stimulus(
     assert (answer.status_code, answer.get_json()["kind"]) == (503, "busy")
     monkeypatch.setattr(Path, "read_bytes", opened)
     assert visitor.client.get(address).status_code == 200
-    assert not visitor.app.extensions["sreval"].shelf.refused
+    assert not visitor.app.extensions["sreval"].stimuli.refused
 
 
 def test_locked_database_asks_for_patience_and_loses_nothing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sreval.site.problems import TOLD
+from sreval.site.errors import MESSAGES
 from tests.site.conftest import MakeSite, Visitor
 
 
@@ -36,7 +36,7 @@ def test_every_error_is_told_in_every_language(visitor: Visitor, code: str) -> N
 
     def sentences(language: str) -> set[str]:
         with visitor.app.test_request_context(headers={"Accept-Language": language}):
-            return {str(text) for told in TOLD.values() for text in (told.title, told.text)}
+            return {str(text) for told in MESSAGES.values() for text in (told.title, told.text)}
 
     texts, english = sentences(code), sentences("en")
     assert not texts & english

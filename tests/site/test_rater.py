@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from sreval.site.app import create_app
-from sreval.site.context import Site
+from sreval.site.current import Site
 from sreval.store import invitations, privacy, progress, studies
 from sreval.store.models import Answer, Rater, Vote
 from sreval.store.overview import overview

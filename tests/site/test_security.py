@@ -13,9 +13,8 @@ import pytest
 from flask import request
 
 from sreval.errors import DataError, UsageError
-from sreval.site.app import create_app
+from sreval.site.app import WINDOW_SECONDS, Counts, create_app
 from sreval.site.config import BODY_BYTES, SECRET, Rates, from_environment, site_config
-from sreval.site.rates import WINDOW_SECONDS, Counts
 from sreval.store import progress
 from tests.site.conftest import FACTS, MakeSite, Visitor, freeze
 
@@ -215,7 +214,7 @@ def test_many_come_by_one_open_link_and_one_of_them_too_often(make_site: MakeSit
 
 def test_a_window_ends_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("sreval.site.rates.time.monotonic", lambda: now)
+    monkeypatch.setattr("sreval.site.app.time.monotonic", lambda: now)
     counts = Counts()
     assert [counts.more("a") for _ in range(3)] == [1, 2, 3]
     now += WINDOW_SECONDS - 1
@@ -335,6 +334,6 @@ def test_no_path_of_a_request_becomes_a_file(visitor: Visitor, path: str) -> Non
 
 def test_stimulus_cannot_be_asked_for_by_its_hash(visitor: Visitor) -> None:
     visitor.to_rating()
-    for sha256 in visitor.app.extensions["sreval"].shelf.sizes:
+    for sha256 in visitor.app.extensions["sreval"].stimuli.sizes:
         assert visitor.client.get(f"/i/{sha256}").status_code == 404
         assert visitor.client.get(f"/i/{sha256}.png").status_code == 404

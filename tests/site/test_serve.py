@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from sreval.site.config import SECRET
-from sreval.site.logs import JsonLines, LineWriter
+from sreval.site.logs import LogQueue
 from sreval.store.database import open_store
 from tests.site.conftest import Visitor, freeze
 
@@ -127,7 +127,7 @@ def test_a_log_that_nobody_reads_holds_up_neither_raters_nor_the_end(study: Path
 
 
 def test_lines_that_nobody_took_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sreval.site.logs._WAITING", 3)
+    monkeypatch.setattr("sreval.site.logs._MOST_WAITING", 3)
     outlet, inlet = os.pipe()
     os.set_blocking(inlet, False)
     filled = 0
@@ -135,8 +135,7 @@ def test_lines_that_nobody_took_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
         while True:
             filled += os.write(inlet, b"x")
     os.set_blocking(inlet, True)
-    writer = LineWriter(inlet)
-    writer.setFormatter(JsonLines())
+    writer = LogQueue(inlet)
 
     def say(number: int) -> None:
         record = logging.LogRecord("x", logging.INFO, "", 0, f"line {number}", (), None)

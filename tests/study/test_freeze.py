@@ -104,8 +104,8 @@ def test_every_stimulus_is_the_scored_file_pixel_for_pixel(results: Path, study:
 def test_the_original_is_cropped_as_the_benchmark_crops_it(results: Path, study: Path) -> None:
     manifest = freeze(study, make_design(), [results])
     stimulus = manifest.by_key["photos", "bee", "hr"]
-    shown = read_image(study / "stimuli" / f"{stimulus.sha256}.png")
-    np.testing.assert_array_equal(shown, read_image("photos/bee.png")[:88, :100])
+    shown = read_image(study / "stimuli" / f"{stimulus.sha256}.png").pixels
+    np.testing.assert_array_equal(shown, read_image("photos/bee.png").pixels[:88, :100])
     kept = results / "inputs" / "photos_x4" / "HR" / "bee.png"
     assert stimulus.image_sha256 == sha256_file(kept)
 
@@ -148,14 +148,14 @@ def test_single_missing_images_are_named(results: Path, study: Path) -> None:
 
 def test_a_file_that_is_not_the_scored_one_is_refused(results: Path, study: Path) -> None:
     path = results / "images" / "photos_x4" / "mine" / "ant.png"
-    write_png(path, read_image(path) // 2)
+    write_png(path, read_image(path).pixels // 2)
     with pytest.raises(DataError, match=r"mine/ant\.png is not the file that was scored"):
         freeze(study, make_design(), [results])
     assert not (study / MANIFEST).exists()
 
 
 def test_a_changed_original_is_refused(results: Path, photos: Path, study: Path) -> None:
-    write_png(photos / "ant.png", read_image(photos / "ant.png")[::-1])
+    write_png(photos / "ant.png", read_image(photos / "ant.png").pixels[::-1])
     with pytest.raises(DataError, match="scored against another original"):
         freeze(study, make_design(), [results])
 
@@ -164,7 +164,7 @@ def test_another_size_than_the_originals_is_refused(results: Path, study: Path) 
     """A scored file can't have one, so its row is forged with the file."""
     path = results / "images" / "photos_x4" / "mine" / "ant.png"
     before = sha256_file(path)
-    write_png(path, read_image(path)[:-4])
+    write_png(path, read_image(path).pixels[:-4])
     table = results / "results.csv"
     table.write_text(table.read_text().replace(before, sha256_file(path)))
     with pytest.raises(DataError, match="ant, mine is 120x92 pixels, the original 120x96"):
@@ -326,7 +326,7 @@ def test_stimuli_stay_once_a_rater_has_begun(
     _, token = invitations.create(store, "mine", "personal")
     enrolment.enrol(store, token, load_manifest(folder))
     store.dispose()
-    write_png(photos / "ant.png", read_image(photos / "ant.png")[::-1])
+    write_png(photos / "ant.png", read_image(photos / "ant.png").pixels[::-1])
     ran = sreval("study", "freeze", "mine", "--again")
     assert ran.code == 1
     assert "Raters have begun study 'mine'" in ran.err

@@ -33,7 +33,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
     source = Path(skimage.data.__file__).parent
     for name in ("astronaut.png", "chelsea.png", "coffee.png"):
-        image = read_image(source / name)
+        image = read_image(source / name).pixels
         stem = name.split(".")[0]
         write_png(folder / f"{stem}-a.png", np.ascontiguousarray(image[:151, :122]))
         write_png(folder / f"{stem}-b.png", np.ascontiguousarray(image[-131:, -163:]))

@@ -37,7 +37,7 @@ def pack(photographs: Path) -> Pack:
 def test_pack_holds_the_whole_images_and_their_exact_bicubic(pack: Pack, photographs: Path) -> None:
     high, low = 0, 0
     for entry in pack.photographs:
-        image = crop_to_multiple(read_image(photographs / entry.file), 4)
+        image = crop_to_multiple(read_image(photographs / entry.file).pixels, 4)
         small = downscale(np.ascontiguousarray(image), 4)
         assert image.shape[:2] == (entry.height, entry.width)
         assert np.array_equal(pack.high[high : high + image[..., 0].size], image.reshape(-1, 3))
@@ -60,7 +60,7 @@ def test_pack_is_opened_again_and_its_hash_travels(
 def test_other_pixels_of_the_same_size_and_time_make_another_pack(
     photographs: Path, tmp_path: Path
 ) -> None:
-    image = read_image(photographs / "coffee-a.png")
+    image = read_image(photographs / "coffee-a.png").pixels
     path = tmp_path / "photos" / "a.bmp"
     path.parent.mkdir()
     packs = []
@@ -81,9 +81,8 @@ def test_a_photograph_that_changes_while_it_is_packed_is_named(
     shutil.copy(photographs / "coffee-a.png", path)
 
     def read(file: Path) -> Any:
-        image = read_image(file)
         shutil.copy(photographs / "chelsea-a.png", path)
-        return image
+        return read_image(file)
 
     monkeypatch.setattr("sreval.training.pack.read_image", read)
     with pytest.raises(DataError, match=r"a\.png changed while it was packed"):
@@ -163,10 +162,10 @@ def test_unusable_images_are_skipped_and_named(photographs: Path, tmp_path: Path
     first = next(iter(sorted(photographs.iterdir())))
     shutil.copy(first, tmp_path / "a.png")
     shutil.copy(first, tmp_path / "b-again.png")
-    write_png(tmp_path / "c-grey.png", read_image(first)[..., 0])
-    write_png(tmp_path / "d-grey-rgb.png", np.repeat(read_image(first)[..., :1], 3, axis=2))
+    write_png(tmp_path / "c-grey.png", read_image(first).pixels[..., 0])
+    write_png(tmp_path / "d-grey-rgb.png", np.repeat(read_image(first).pixels[..., :1], 3, axis=2))
     (tmp_path / "e-cut.png").write_bytes(first.read_bytes()[:3000])
-    write_png(tmp_path / "f-small.png", np.ascontiguousarray(read_image(first)[:9, :9]))
+    write_png(tmp_path / "f-small.png", np.ascontiguousarray(read_image(first).pixels[:9, :9]))
     pack = open_pack([tmp_path], 4)
     assert [p.file for p in pack.photographs] == ["a.png"]
     reasons = dict(pack.skipped)
@@ -198,12 +197,12 @@ def test_a_damaged_pack_is_named(pack: Pack, photographs: Path) -> None:
 
 
 def test_copies_of_test_images_are_refused_by_pair(photographs: Path, tmp_path: Path) -> None:
-    originals = {p.name: read_image(p) for p in sorted(photographs.iterdir())}
+    originals = {p.name: read_image(p).pixels for p in sorted(photographs.iterdir())}
     tests = [fingerprint(f"Test/{name}", name, image) for name, image in originals.items()]
     image = originals["chelsea-a.png"]
     picture = Image.fromarray(np.ascontiguousarray(image[:, ::-1]))
     picture.resize((70, 90)).save(tmp_path / "mirrored.jpg", quality=30)
-    copy = fingerprint("mirrored.jpg", "x", read_image(tmp_path / "mirrored.jpg"))
+    copy = fingerprint("mirrored.jpg", "x", read_image(tmp_path / "mirrored.jpg").pixels)
     with pytest.raises(DataError, match=r"mirrored\.jpg is Test/chelsea-a\.png \(correlation"):
         refuse_leaks([copy], tests)
     with pytest.raises(DataError, match="same file"):
@@ -215,7 +214,7 @@ def test_copies_of_test_images_are_refused_by_pair(photographs: Path, tmp_path: 
 def test_a_turned_or_mirrored_test_image_is_found(
     photographs: Path, turns: int, mirrored: bool
 ) -> None:
-    image = read_image(photographs / "coffee-a.png")
+    image = read_image(photographs / "coffee-a.png").pixels
     turned = np.rot90(image[:, ::-1] if mirrored else image, turns)
     with pytest.raises(DataError, match=r"correlation (0\.9[89]|1\.00)"):
         refuse_leaks([fingerprint("a", "a", turned)], [fingerprint("b", "b", image)])
@@ -240,7 +239,9 @@ def test_test_images_are_compared_whatever_their_scale_at_hand(
 
 
 def test_different_photographs_pass(photographs: Path) -> None:
-    prints = [fingerprint(p.name, p.name, read_image(p)) for p in sorted(photographs.iterdir())]
+    prints = [
+        fingerprint(p.name, p.name, read_image(p).pixels) for p in sorted(photographs.iterdir())
+    ]
     refuse_leaks(prints[:3], prints[3:])
 
 
@@ -250,7 +251,7 @@ def test_the_training_copy_of_set5_s_woman_would_be_found() -> None:
     woman = Path(SHARED) / "eval/Set5/HR/img_005.png"
     if not woman.is_file():
         pytest.skip("SREVAL_DATA names no Set5")
-    image = read_image(woman)
+    image = read_image(woman).pixels
     larger = np.asarray(Image.fromarray(image).resize((321, 481), Image.Resampling.BICUBIC))
     with pytest.raises(DataError, match="woman"):
         refuse_leaks([fingerprint("302003.jpg", "", larger)], [fingerprint("woman", "-", image)])
@@ -270,7 +271,7 @@ def test_crops_are_pieces_of_the_images_and_of_their_bicubic(
 ) -> None:
     sampler = Sampler(pack, Data(crop=32, batch=4, views=views), SRResNetArchitecture(), CPU, 1)
     images = {
-        p.file: np.ascontiguousarray(crop_to_multiple(read_image(photographs / p.file), 4))
+        p.file: np.ascontiguousarray(crop_to_multiple(read_image(photographs / p.file).pixels, 4))
         for p in pack.photographs
     }
     smalls = {name: downscale(image, 4) for name, image in images.items()}
@@ -378,7 +379,7 @@ def test_smaller_sizes_are_cut_from_too_and_never_those_of_an_image_left_out(
     images: dict[tuple[str, float], np.ndarray] = {}
     for place, photograph in enumerate(pack.photographs):
         if place not in (1, 4):
-            image = crop_to_multiple(read_image(photographs / photograph.file), 4)
+            image = crop_to_multiple(read_image(photographs / photograph.file).pixels, 4)
             images[photograph.file, 1.0] = image
             for size in data.smaller:
                 small = imresize(image, size).astype(np.uint8)

@@ -48,7 +48,7 @@ def model(tmp_path: Path) -> str:
 def tested(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with a whole Set5 of one image, one of the photographs made smaller."""
     place = tmp_path / "data" / "eval" / "Set5"
-    image = Image.fromarray(read_image(photographs / "coffee-a.png"))
+    image = Image.fromarray(read_image(photographs / "coffee-a.png").pixels)
     for folder, size in (("HR", (100, 124)), ("LR_x4", (25, 31))):
         write_png(place / folder / "img_001.png", np.asarray(image.resize(size)))
     files = tuple(
@@ -81,10 +81,10 @@ def test_photographs_that_are_light_at_the_same_places_pass() -> None:
 
 @pytest.mark.parametrize("name", ["coffee-a.png", "chelsea-b.png", "astronaut-a.png"])
 def test_poor_copies_are_still_found(photographs: Path, tmp_path: Path, name: str) -> None:
-    image = read_image(photographs / name)
+    image = read_image(photographs / name).pixels
     small = Image.fromarray(image).resize((image.shape[1] // 2, image.shape[0] // 2))
     small.save(tmp_path / "small.jpg", quality=10)
-    copy = fingerprint("small.jpg", "x", read_image(tmp_path / "small.jpg"))
+    copy = fingerprint("small.jpg", "x", read_image(tmp_path / "small.jpg").pixels)
     with pytest.raises(DataError, match=f"small.jpg is {name}"):
         refuse_leaks([copy], [fingerprint(name, "y", image)])
 

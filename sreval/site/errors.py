@@ -11,13 +11,13 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from sreval.errors import StoreError
-from sreval.site.images import StimulusError
 from sreval.site.logs import LOG, where
+from sreval.site.stimuli import StimulusError
 from sreval.store.errors import AnswerError, BusyError, StateError, TokenError, VoteError
 
 
 @dataclass(frozen=True)
-class Told:
+class Message:
     """What a rater reads. `back` offers the way to the present item; `after` so many seconds
     the same request may go well."""
 
@@ -33,65 +33,65 @@ _ASK = _("Please ask the people who invited you for a new link.")
 _GO_ON = _("Continue with the current image.")
 _BACK = _("Go back to the study.")
 
-TOLD = {
-    "session": Told(
+MESSAGES = {
+    "session": Message(
         401,
         _("Please open your link"),
         _("This browser doesn't know your session. Your link leads to where you left off."),
         back=False,
     ),
-    "unknown": Told(
+    "unknown": Message(
         404,
         _("This link isn't known"),
         _("Check that it was copied whole, or ask the people who invited you."),
         back=False,
     ),
-    "used-up": Told(
+    "used-up": Message(
         410,
         _("This link has already been used by everyone it was meant for"),
         _ASK,
         back=False,
     ),
-    "revoked": Told(410, _("This link has been withdrawn"), _ASK, back=False),
-    "expired": Told(410, _("This link has expired"), _ASK, back=False),
-    "paused": Told(503, _("The study is paused"), _SAVED, after=60),
-    "changed": Told(
+    "revoked": Message(410, _("This link has been withdrawn"), _ASK, back=False),
+    "expired": Message(410, _("This link has expired"), _ASK, back=False),
+    "paused": Message(503, _("The study is paused"), _SAVED, after=60),
+    "changed": Message(
         503,
         _("The study is being changed"),
         _("Nobody can begin at the moment. Please come back later with the same link."),
         back=False,
         after=60,
     ),
-    "closed": Told(
+    "closed": Message(
         410,
         _("The study has ended"),
         _("It takes no more answers. Everything you did before is saved. Thank you."),
         back=False,
     ),
-    "ended": Told(410, _("Your session has ended"), _BACK),
-    "scale": Told(400, _("That isn't a score from 1 to 5"), _GO_ON),
-    "position": Told(409, _("That isn't the current image"), _GO_ON),
-    "too-early": Told(409, _("That was very quick"), _("Please look at the image first.")),
-    "rest": Told(409, _("It is time to rest"), _("Your next part comes later.")),
-    "step": Told(409, _("That step is already done"), _BACK),
-    "answers": Told(422, _("Some answers don't fit"), _("Go back and correct them.")),
-    "stimulus": Told(410, _("This image can't be shown, and we have been told"), _SAVED),
-    "csrf": Told(
+    "ended": Message(410, _("Your session has ended"), _BACK),
+    "scale": Message(400, _("That isn't a score from 1 to 5"), _GO_ON),
+    "position": Message(409, _("That isn't the current image"), _GO_ON),
+    "too-early": Message(409, _("That was very quick"), _("Please look at the image first.")),
+    "rest": Message(409, _("It is time to rest"), _("Your next part comes later.")),
+    "step": Message(409, _("That step is already done"), _BACK),
+    "answers": Message(422, _("Some answers don't fit"), _("Go back and correct them.")),
+    "stimulus": Message(410, _("This image can't be shown, and we have been told"), _SAVED),
+    "csrf": Message(
         403,
         _("That form could not be accepted"),
         _("It was not saved. Go back to the study and send it again."),
     ),
-    "busy": Told(
+    "busy": Message(
         503,
         _("One moment, please"),
         _("The server can't save at present. Nothing that was saved is lost."),
         after=2,
     ),
-    "400": Told(400, _("The server did not understand that"), _BACK),
-    "404": Told(404, _("There is no such page"), _BACK),
-    "413": Told(413, _("That was too long"), _("It was not saved. Go back and shorten it.")),
-    "429": Told(429, _("That was very fast"), _("Please wait a moment, then go on."), after=10),
-    "500": Told(
+    "400": Message(400, _("The server did not understand that"), _BACK),
+    "404": Message(404, _("There is no such page"), _BACK),
+    "413": Message(413, _("That was too long"), _("It was not saved. Go back and shorten it.")),
+    "429": Message(429, _("That was very fast"), _("Please wait a moment, then go on."), after=10),
+    "500": Message(
         500,
         _("Something went wrong here"),
         _("It isn't your fault, and what was saved is safe. If it happens again, tell the people "
@@ -102,7 +102,7 @@ TOLD = {
 
 
 class PageError(Exception):
-    """Raised by a page to answer with what TOLD says of this kind."""
+    """Raised by a page to answer with what MESSAGES says of this kind."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -131,23 +131,25 @@ def kind_of(error: Exception) -> str:
         LOG.error("database", extra={"fields": {**where(), "message": str(error)}})
         return "busy"
     if isinstance(error, HTTPException) and error.code and error.code < 500:
-        return str(error.code) if str(error.code) in TOLD else "400"
+        return str(error.code) if str(error.code) in MESSAGES else "400"
     LOG.error("unexpected", extra={"fields": where()}, exc_info=error)
     return "500"
 
 
 def respond(kind: str, **more: Any) -> Response:
     """The answer: JSON for scripts, a page for people."""
-    told = TOLD[kind]
+    message = MESSAGES[kind]
     if request.path.startswith(("/api/", "/i/", "/health")):
-        response = jsonify({"error": f"{told.title}. {told.text}", "kind": kind, **more})
+        response = jsonify({"error": f"{message.title}. {message.text}", "kind": kind, **more})
     else:
-        retry = url_for("rater.study") if told.back else None
-        page = render_template("rater/message.html", title=told.title, text=told.text, retry=retry)
+        retry = url_for("rater.study") if message.back else None
+        page = render_template(
+            "rater/message.html", title=message.title, text=message.text, retry=retry
+        )
         response = make_response(page)
-    response.status_code = told.status
-    if told.after is not None:
-        response.headers["Retry-After"] = str(told.after)
+    response.status_code = message.status
+    if message.after is not None:
+        response.headers["Retry-After"] = str(message.after)
     return response
 
 

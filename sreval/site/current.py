@@ -9,8 +9,8 @@ from typing import Any, cast
 from flask import current_app, session, url_for
 
 from sreval.site.config import SiteConfig
-from sreval.site.images import Shelf
-from sreval.site.problems import PageError
+from sreval.site.errors import PageError
+from sreval.site.stimuli import Stimuli
 from sreval.store import progress
 from sreval.store.database import Store
 from sreval.store.progress import Current, PlanItemRow, SessionState
@@ -38,7 +38,7 @@ class Site:
     store: Store
     design: StudyDesign
     manifest: Manifest
-    shelf: Shelf
+    stimuli: Stimuli
     languages: dict[str, str]
 
     @property
@@ -105,7 +105,7 @@ def as_told(found: Current) -> dict[str, Any]:
         return told
     here = site()
     present, *following = found.items
-    here.shelf.recheck(present.stimulus_sha256)
+    here.stimuli.recheck(present.stimulus_sha256)
     return told | {
         "heading": _HEADINGS.get(present.kind, "rating"),
         "intended": present.intended if present.kind == "calibration" else None,
@@ -118,6 +118,6 @@ def as_told(found: Current) -> dict[str, Any]:
 
 
 def _image(item: PlanItemRow) -> dict[str, Any]:
-    width, height = site().shelf.sizes[item.stimulus_sha256]
+    width, height = site().stimuli.sizes[item.stimulus_sha256]
     url = url_for("api.image", address=item.address)
     return {"url": url, "width": width, "height": height}

@@ -17,7 +17,7 @@ from sreval.benchmarking.results import read_frame
 from sreval.errors import DataError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.io import write_png
-from sreval.methods.matching import match_files
+from sreval.methods.published import match_files
 
 UInt8 = npt.NDArray[np.uint8]
 SET5 = ("baby", "bird", "butterfly", "head", "woman")

@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image
 
 from sreval.errors import ImageError
-from sreval.images.io import read_image, read_pixels
+from sreval.images.io import read_image
 
 Array = npt.NDArray[Any]
 
@@ -76,10 +76,10 @@ def test_a_tiff_is_read_by_the_bits_of_its_samples(
     samples[0, 0], samples[0, 1] = 0, 2**bits - 1
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(samples, bits, 2 if channels else 1, order))
-    pixels = read_pixels(path)
+    pixels = read_image(path).samples
     np.testing.assert_array_equal(pixels, stretched(samples, bits))
-    assert read_image(path).max() == 255
-    assert read_image(path).min() == 0
+    assert read_image(path).pixels.max() == 255
+    assert read_image(path).pixels.min() == 0
 
 
 @pytest.mark.parametrize("bits", [4, 6, 10, 12, 14])
@@ -87,14 +87,14 @@ def test_white_is_white_where_it_is_stored_as_zero(tmp_path: Path, bits: int) ->
     samples = np.random.default_rng(bits).integers(0, 2**bits, (HEIGHT, WIDTH))
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(samples, bits, 0))
-    np.testing.assert_array_equal(read_pixels(path), stretched(2**bits - 1 - samples, bits))
+    np.testing.assert_array_equal(read_image(path).samples, stretched(2**bits - 1 - samples, bits))
 
 
 def test_a_packed_tiff_is_turned_as_its_tag_says(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(0, 4096, (HEIGHT, WIDTH))
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(samples, 12, 1, "<", (274, [3])))
-    np.testing.assert_array_equal(read_pixels(path), stretched(samples[::-1, ::-1], 12))
+    np.testing.assert_array_equal(read_image(path).samples, stretched(samples[::-1, ::-1], 12))
 
 
 @pytest.mark.parametrize("bits", [20, 24])
@@ -103,7 +103,7 @@ def test_bits_that_fit_no_type_are_named(tmp_path: Path, bits: int) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(samples, bits, 1))
     with pytest.raises(ImageError, match=rf"a\.tif holds .* of {bits} bits, 1 a pixel"):
-        read_pixels(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -122,7 +122,7 @@ def test_a_png_of_few_bits_keeps_its_white(tmp_path: Path, bits: int) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     half = width // 2
-    np.testing.assert_array_equal(read_image(path), [[255] * half + [0] * half])
+    np.testing.assert_array_equal(read_image(path).pixels, [[255] * half + [0] * half])
 
 
 def png_header(path: Path, width: int, height: int, bits: int, colour: int) -> None:

@@ -16,7 +16,7 @@ class StimulusError(DataError):
     """A stimulus whose bytes are not those that were frozen."""
 
 
-class Shelf:
+class Stimuli:
     """A study's stimuli by SHA-256; a name that the manifest lacks never becomes a path."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
