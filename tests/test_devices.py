@@ -16,8 +16,8 @@ import torch
 
 from sreval.devices import exact_fp32, one_thread, pick_device, slow_bf16
 from sreval.errors import UsageError
+from sreval.metrics import _ssim
 from sreval.metrics import lpips as lpips_module
-from sreval.metrics import ssim as ssim_module
 from sreval.metrics.lpips import lpips
 from sreval.metrics.ssim import ssim_daala, ssim_wang
 from sreval.networks.architecture import SRResNetArchitecture
@@ -167,13 +167,13 @@ def test_ssim_runs_inside(
     before: dict[str, object], monkeypatch: pytest.MonkeyPatch, ssim: Any
 ) -> None:
     seen: list[dict[str, object]] = []
-    sums = ssim_module._window_sums
+    sums = _ssim._window_sums
 
     def spy(*args: Any) -> Any:
         seen.append(switches())
         return sums(*args)
 
-    monkeypatch.setattr(ssim_module, "_window_sums", spy)
+    monkeypatch.setattr(_ssim, "_window_sums", spy)
     plane = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     assert ssim(plane, plane) == 1
     assert seen

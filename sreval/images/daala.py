@@ -1,125 +1,142 @@
-"""Luma as daala's png2y4m makes it with its defaults: BT.709, 16..235, 4:2:0, dithered.
+"""The luma of the SRGAN paper's scores: what daala's png2y4m makes of an image by default.
 
-This is the luma of the SRGAN paper's scores (Ledig et al. 2017, section 3.1; the tool at
-commit 8d03668). It works in integers throughout: 8-bit values widened to 16 bits, dithered
-before conversion, chroma averaged over 2x2 blocks, and each pixel's luma chosen so that,
-together with its block's rounded chroma, it reproduces the dithered RGB best.
+Ledig et al. 2017, section 3.1; the tool at commit 8d03668. It is BT.709 luma in 16..235, 4:2:0 and
+dithered, in whole numbers throughout: samples widened to 16 bits are dithered, chroma is that of
+2x2 blocks, and a pixel's luma is the one that, with its block's chroma, shows its colour best.
+
+This is the definition, pixel by pixel. `images.luma.png2y4m_luma` gives the same luma fast.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
-from sreval.images.arrays import require_image
-from sreval.images.dither import MAX_BLOCKS, dither_offsets
-
 UInt8 = npt.NDArray[np.uint8]
-Int64 = npt.NDArray[np.int64]
+Colour = tuple[int, int, int]
 
-MAX_PIXELS = 4 * MAX_BLOCKS
-"""The largest image that the dither table serves."""
+KISS99 = 362436069, 521288629, 123456789, 380116160
+"""The seeds z, w, jsr and jcong of Marsaglia's generator, the same for every image."""
 
-_D = 9745792000
+WEIGHTS = 1063, 3576, 361
+"""BT.709's luma, 0.2126 R + 0.7152 G + 0.0722 B, in parts of 5000 (ITU-R BT.709-6, item 3.2)."""
 
-_STRIP = 4096
-"""2x2 blocks converted at once, few enough for the processor's cache."""
+ONE = 9745792000
+"""The tool's unit of a 16-bit sample, in which the four steps below are whole."""
+
+STEP = ONE * 65535 // 219
+CR_TO_RED = ONE * 65535 * 15748 // (10000 * 224)
+CB_TO_BLUE = ONE * 65535 * 18556 // (10000 * 224)
+CR_TO_GREEN = -CR_TO_RED * 1063 // 3576
+CB_TO_GREEN = -CB_TO_BLUE * 361 // 3576
+"""What a step of luma adds to each colour, and a step of chroma to one: luma has 219 of them,
+chroma 224, and Cr is (R - Y) / 1.5748, Cb (B - Y) / 1.8556 (items 3.3 and 3.4)."""
+
+MODULI = 1223320001, 1479548744, 1255654970
+"""The ranges of the dither of Y, Cb and Cr: the numbers from 0 to one step of luma, of Cb in blue
+and of Cr in red, in units of 2/8176000, 3/8176000 and 3/8176000 of a 16-bit sample."""
 
 
-def png2y4m_luma(image: UInt8) -> UInt8:
-    """Luma of a uint8 image: (H, W, 3) or grey (H, W) to (H, W) uint8.
-
-    Raises ValueError for images of more than MAX_PIXELS pixels, ArrayError for anything but a
-    uint8 image.
-    """
-    require_image(image, "image")
+def png2y4m_pixel_by_pixel(image: UInt8) -> UInt8:
+    """Luma of a uint8 image: (H, W, 3) or grey (H, W) to (H, W) uint8 in 16..235."""
     height, width = image.shape[:2]
-    rows, columns = -(-height // 2), -(-width // 2)
-    offsets = dither_offsets(rows * columns).reshape(3, 4, rows, columns)
+    colour = np.broadcast_to(image.reshape(height, width, -1), (height, width, 3)).tolist()
     luma = np.empty((height, width), np.uint8)
-    step = max(1, _STRIP // columns)
-    for top in range(0, rows, step):
-        part = slice(2 * top, 2 * (top + step))
-        luma[part] = _strip_luma(image[part], offsets[:, :, top : top + step])
+    triples = dither()
+    for top in range(0, height, 2):
+        for left in range(0, width, 2):
+            drawn = [next(triples) for _ in range(4)]
+            pixels: list[Colour] = []
+            for place, (yd, _, _) in enumerate(drawn):
+                row, column = top + place // 2, left + place % 2
+                # an odd edge repeats the last dithered pixel
+                if row >= height:
+                    pixels.append(pixels[place - 2])
+                elif column >= width:
+                    pixels.append(pixels[place - 1])
+                else:
+                    pixels.append(_dithered(colour[row][column], yd, *drawn[0][1:]))
+            chroma = _chroma(pixels)
+            for place, pixel in enumerate(pixels):
+                row, column = top + place // 2, left + place % 2
+                if row < height and column < width:
+                    luma[row, column] = 16 + _luma(pixel, *chroma)
     return luma
 
 
-def _strip_luma(image: UInt8, dither: npt.NDArray[np.int16]) -> UInt8:
-    rows, columns = dither.shape[2:]
-    red, green, blue = _dithered_blocks(image, dither)
-    cb, cr = _chroma(red.sum(axis=0), green.sum(axis=0), blue.sum(axis=0))
-    blocks = _luma(red, green, blue, cb, cr)
-    # (pixel of the block, block row, block column) back to (row, column)
-    plane = blocks.reshape(2, 2, rows, columns).transpose(2, 0, 3, 1).astype(np.uint8)
-    return plane.reshape(2 * rows, 2 * columns)[: image.shape[0], : image.shape[1]]
+def kiss99() -> Iterator[int]:
+    """Numbers of 0 .. 2^32 - 1: Marsaglia's KISS99 ("Random numbers for C", sci.math 1999)."""
+    z, w, jsr, jcong = KISS99
+    mask = 0xFFFFFFFF
+    while True:
+        z = 36969 * (z & 65535) + (z >> 16)
+        w = 18000 * (w & 65535) + (w >> 16)
+        jsr ^= (jsr << 17) & mask
+        jsr ^= jsr >> 13
+        jsr ^= (jsr << 5) & mask
+        jcong = (69069 * jcong + 1234567) & mask
+        yield (((((z << 16) + w) & mask) ^ jcong) + jsr) & mask
 
 
-def _dithered_blocks(image: UInt8, dither: npt.NDArray[np.int16]) -> list[Int64]:
-    """Each channel as (4, rows, columns): the block's pixels, dithered, in raster order."""
-    height, width = image.shape[:2]
-    colour = np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image
-    rows, columns = dither.shape[2:]
-    channels = []
-    for channel in range(3):
-        wide = colour[..., channel].astype(np.int64) * 257
-        padded = np.pad(wide, ((0, 2 * rows - height), (0, 2 * columns - width)))
-        blocks = padded.reshape(rows, 2, columns, 2).transpose(1, 3, 0, 2).reshape(4, rows, columns)
-        out = blocks + dither[channel]
-        # An odd edge repeats the last dithered pixel.
-        if width % 2:
-            out[1::2, :, -1] = out[0::2, :, -1]
-        if height % 2:
-            out[2:, -1] = out[:2, -1]
-        channels.append(out)
-    return channels
+def dither() -> Iterator[tuple[int, int, int]]:
+    """The dither (yd, cbd, crd) of pixel after pixel, block after block, in raster order.
 
-
-def _chroma(red: Int64, green: Int64, blue: Int64) -> tuple[Int64, Int64]:
-    cb = 128 + _round_div(-29764 * red - 100128 * green + 129892 * blue, 304016865)
-    cr = 128 + _round_div(110236 * red - 100128 * green - 10108 * blue, 258011295)
-    return np.clip(cb, 0, 255), np.clip(cr, 0, 255)
-
-
-def _luma(red: Int64, green: Int64, blue: Int64, cb: Int64, cr: Int64) -> Int64:
-    for_red = 4490222169144 * (cr - 128)
-    for_green = -534117096223 * (cb - 128) - 1334761232047 * (cr - 128)
-    for_blue = 5290866304968 * (cb - 128)
-    weighted = 1063 * ((red * _D - for_red + 4096) >> 13)
-    weighted += 3576 * ((green * _D - for_green + 4096) >> 13)
-    weighted += 361 * ((blue * _D - for_blue + 4096) >> 13)
-    low = np.clip(np.floor(weighted / 1780026171875), -16, 238).astype(np.int64)
-    high = low + 1
-    error_low = _squared_error(low, red, green, blue, for_red, for_green, for_blue)
-    error_high = _squared_error(high, red, green, blue, for_red, for_green, for_blue)
-    take_high = (error_high < error_low) | ((error_high == error_low) & (high % 2 == 0))
-    return np.where(take_high, high, low) + 16
-
-
-def _squared_error(
-    y: Int64,
-    red: Int64,
-    green: Int64,
-    blue: Int64,
-    for_red: Int64,
-    for_green: Int64,
-    for_blue: Int64,
-) -> npt.NDArray[np.int32]:
-    total = np.zeros(y.shape, np.int32)
-    scaled = 2916394880000 * y
-    for seen, offset in ((red, for_red), (green, for_green), (blue, for_blue)):
-        shown = np.clip(_round_div(scaled + offset, _D), 0, 65535)
-        difference = (shown - seen).astype(np.int32)
-        # The tool sums squares in a signed 32-bit integer; so does this, wrapping included.
-        total += difference * difference
-    return total
-
-
-def _round_div(numerator: Int64, denominator: int) -> Int64:
-    """numerator / denominator, rounded half away from zero.
-
-    Exact although it divides in float64: the numerators stay below 2^53, and a quotient below
-    2^17 is further from a wrong side (1/denominator > 1e-10) than float64 can err (2e-11).
+    Each is the difference of two even draws, for which a number that would favour some is drawn
+    again.
     """
-    quotient = numerator / denominator
-    quotient += np.copysign(0.5, quotient)
-    return quotient.astype(np.int64)  # which drops the fraction
+    numbers = kiss99()
+
+    def draw(modulus: int) -> int:
+        bound = 0xFFFFFFFF // modulus * modulus
+        return next(number for number in numbers if number < bound) % modulus
+
+    while True:
+        yd, cbd, crd = (draw(modulus) - draw(modulus) for modulus in MODULI)
+        yield yd, cbd, crd
+
+
+def _dithered(pixel: Colour, yd: int, cbd: int, crd: int) -> Colour:
+    """A pixel in 16 bits with its own dither of luma and its block's of chroma."""
+    red, green, blue = (257 * value for value in pixel)
+    return (
+        red + _divide(2 * yd + 3 * crd, 8176000),
+        green + _divide(2384 * yd + 361 * cbd + 1063 * crd, ONE),
+        blue + _divide(2 * yd + 3 * cbd, 8176000),
+    )
+
+
+def _chroma(pixels: list[Colour]) -> tuple[int, int]:
+    """Cb and Cr of four pixels, without their 128, which 0..255 bound.
+
+    The means of B - Y and R - Y over 1.8556 and 1.5748, in steps of 65535/224; the tool has both
+    sides 4 * 28 * 5000 times as large.
+    """
+    red, green, blue = (sum(pixel[channel] for pixel in pixels) for channel in range(3))
+    cb = _divide(-29764 * red - 100128 * green + 129892 * blue, 304016865)
+    cr = _divide(110236 * red - 100128 * green - 10108 * blue, 258011295)
+    return min(max(cb, -128), 127), min(max(cr, -128), 127)
+
+
+def _luma(pixel: Colour, cb: int, cr: int) -> int:
+    """The luma less 16 with which a block's chroma shows a pixel best; of two alike, the even."""
+    of_chroma = CR_TO_RED * cr, CB_TO_GREEN * cb + CR_TO_GREEN * cr, CB_TO_BLUE * cb
+    # 2^13 keeps the tool's sum within 64 bits
+    left = [(ONE * v - c + 4096) >> 13 for v, c in zip(pixel, of_chroma, strict=True)]
+    weighted = sum(weight * v for weight, v in zip(WEIGHTS, left, strict=True))
+    low = min(max(weighted // (5000 * STEP >> 13), -16), 238)
+
+    def error(luma: int) -> int:
+        shown = (min(max(_divide(STEP * luma + c, ONE), 0), 65535) for c in of_chroma)
+        total = sum((s - v) ** 2 for s, v in zip(shown, pixel, strict=True))
+        # the tool's sum is a signed integer of 32 bits, which it may leave
+        return (total + 2**31) % 2**32 - 2**31
+
+    return min((low, low + 1), key=lambda luma: (error(luma), luma % 2))
+
+
+def _divide(numerator: int, denominator: int) -> int:
+    """numerator / denominator, rounded half away from zero."""
+    sign = -1 if numerator < 0 else 1
+    return sign * ((abs(numerator) + denominator // 2) // denominator)

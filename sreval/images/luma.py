@@ -1,15 +1,19 @@
-"""Luma of the field: BT.601 as MATLAB computes it, and the variants others call the same."""
+"""The lumas of the field: BT.601 as MATLAB computes it, its variants, and daala's."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from sreval.images import _daala
 from sreval.images.arrays import require_image
 from sreval.images.resize import round_half_away
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
+
+PNG2Y4M_MOST_PIXELS = 4 * _daala.MAX_BLOCKS
+"""The largest image that `png2y4m_luma` takes, odd sides counted as even."""
 
 _BT601 = np.array([65.481, 128.553, 24.966])
 
@@ -45,3 +49,13 @@ def bt601_full_range(image: UInt8) -> Float64:
         return image.astype(np.float64)
     luma: Float64 = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     return luma
+
+
+def png2y4m_luma(image: UInt8) -> UInt8:
+    """Luma of daala's png2y4m, BT.709 and dithered: (H, W[, 3]) to (H, W) uint8 in 16..235.
+
+    It is that of `daala.png2y4m_pixel_by_pixel`. Raises ValueError for an image of more than
+    PNG2Y4M_MOST_PIXELS pixels, ArrayError for anything but a uint8 image.
+    """
+    require_image(image, "image")
+    return _daala.luma(image)

@@ -5,9 +5,9 @@ two border rules differ only in the pixels whose taps reach over the edge: ``rep
 (older releases; the published low-resolution images of Huang et al. 2015 and of the SRGAN
 paper) clamps the index, ``symmetric`` (newer releases) mirrors it.
 
-For scales that are powers of two the weights are binary fractions, and a sum of 8-bit samples
-times such weights is exact in whatever order it is taken; so those images, the benchmark's
-own, go through matrix products. All others are summed tap by tap.
+`cubic`, `taps` and `resize_by_taps` are the definition. For scales that are powers of two the
+weights are binary fractions, and a sum of 8-bit samples times such weights is exact in whatever
+order it is taken; so those images, the benchmark's own, go through matrix products.
 """
 
 from __future__ import annotations
@@ -61,9 +61,64 @@ def imresize(
         exact = _resize_by_products(image.astype(np.uint8, copy=False), shape, factors, border)
         if exact is not None:
             return exact
+    return resize_by_taps(image, shape, factors, border)
+
+
+def resize_by_taps(
+    image: npt.NDArray[np.generic],
+    shape: tuple[int, int],
+    factors: tuple[float, float],
+    border: Border,
+) -> npt.NDArray[np.generic]:
+    """An image (H, W[, C]) in the new ``shape``: along the axis of the smaller factor first."""
     for axis in sorted((0, 1), key=lambda axis: factors[axis]):
-        image = _resize_axis(image, axis, shape[axis], factors[axis], border)
-    return image
+        indices, weights = taps(image.shape[axis], shape[axis], factors[axis], border)
+        source = np.moveaxis(image.astype(np.float64), axis, -1)
+        total = np.zeros((*source.shape[:-1], shape[axis]))
+        # one tap after the other: an exact tie would else round as the local BLAS happens to sum
+        for index, weight in zip(indices.T, weights.T, strict=True):
+            total += source[..., index] * weight
+        total = np.moveaxis(total, -1, axis)
+        if np.issubdtype(image.dtype, np.integer):
+            limits = np.iinfo(str(image.dtype))
+            image = np.clip(round_half_away(total), limits.min, limits.max).astype(image.dtype)
+        else:
+            image = total
+    return np.ascontiguousarray(image)
+
+
+def taps(
+    in_length: int, out_length: int, scale: float, border: Border
+) -> tuple[npt.NDArray[np.intp], Float64]:
+    """Source indices and weights (out_length, taps) of each sample of a resized line."""
+    width = 4 / scale if scale < 1 else 4.0
+    centre = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)
+    left = np.floor(centre - width / 2)
+    positions = left[:, None] + np.arange(math.ceil(width) + 2)
+    distance = centre[:, None] - positions
+    weights = scale * cubic(scale * distance) if scale < 1 else cubic(distance)
+    weights /= weights.sum(axis=1, keepdims=True)
+    indices = positions.astype(np.intp) - 1
+    if border == "replicate":
+        indices = np.clip(indices, 0, in_length - 1)
+    else:
+        period = np.concatenate([np.arange(in_length), np.arange(in_length)[::-1]])
+        indices = period[indices % (2 * in_length)]
+    used = np.any(weights != 0, axis=0)
+    return indices[:, used], weights[:, used]
+
+
+def cubic(x: Float64) -> Float64:
+    """Keys' kernel of a = -0.5 and support [-2, 2]: Keys 1981, equation 15."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+
+
+def round_half_away(values: Float64) -> Float64:
+    """Round half away from zero, as MATLAB and C do (NumPy rounds half to even)."""
+    return np.trunc(values + np.copysign(0.5, values))
 
 
 def require_scale(scale: int) -> None:
@@ -105,60 +160,6 @@ def crop_to_multiple(image: UInt8, factor: int) -> UInt8:
         )
     height, width = (side - side % factor for side in image.shape[:2])
     return image[:height, :width]
-
-
-def round_half_away(values: Float64) -> Float64:
-    """Round half away from zero, as MATLAB and C do (NumPy rounds half to even)."""
-    return np.trunc(values + np.copysign(0.5, values))
-
-
-def _cubic(x: Float64) -> Float64:
-    """Keys' kernel, a = -0.5, support [-2, 2]."""
-    x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
-
-
-def _taps(
-    in_length: int, out_length: int, scale: float, border: Border
-) -> tuple[npt.NDArray[np.intp], Float64]:
-    """Source indices and weights (out_length, taps) of each output sample."""
-    width = 4 / scale if scale < 1 else 4.0
-    centre = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)
-    left = np.floor(centre - width / 2)
-    positions = left[:, None] + np.arange(math.ceil(width) + 2)
-    distance = centre[:, None] - positions
-    weights = scale * _cubic(scale * distance) if scale < 1 else _cubic(distance)
-    weights /= weights.sum(axis=1, keepdims=True)
-    indices = positions.astype(np.intp) - 1
-    if border == "replicate":
-        indices = np.clip(indices, 0, in_length - 1)
-    else:
-        period = np.concatenate([np.arange(in_length), np.arange(in_length)[::-1]])
-        indices = period[indices % (2 * in_length)]
-    used = np.any(weights != 0, axis=0)
-    return indices[:, used], weights[:, used]
-
-
-def _resize_axis(
-    image: npt.NDArray[np.generic], axis: int, length: int, scale: float, border: Border
-) -> npt.NDArray[np.generic]:
-    indices, weights = _taps(image.shape[axis], length, scale, border)
-    source = image.astype(np.float64)
-    shape = [1] * image.ndim
-    shape[axis] = length
-    # Taps are added one after the other: the order is part of the definition, since an exact
-    # tie would otherwise round as the local BLAS happens to sum.
-    total = np.zeros((*image.shape[:axis], length, *image.shape[axis + 1 :]))
-    for tap in range(indices.shape[1]):
-        part = np.take(source, indices[:, tap], axis=axis)
-        part *= weights[:, tap].reshape(shape)
-        total += part
-    if not np.issubdtype(image.dtype, np.integer):
-        return total
-    limits = np.iinfo(str(image.dtype))
-    return np.clip(round_half_away(total), limits.min, limits.max).astype(image.dtype)
 
 
 class _Band(NamedTuple):
@@ -219,17 +220,17 @@ def _bands(
     """
     import torch
 
-    indices, weights = _taps(in_length, out_length, scale, border)
+    indices, weights = taps(in_length, out_length, scale, border)
     dtype = _exact_type(weights)
     if dtype is None:
         return None
     bands = []
     for start in range(0, out_length, block):
         stop = min(start + block, out_length)
-        taps = indices[start:stop]
-        first, last = int(taps.min()), int(taps.max()) + 1
+        sources = indices[start:stop]
+        first, last = int(sources.min()), int(sources.max()) + 1
         band = np.zeros((stop - start, last - first))
-        np.add.at(band, (np.arange(stop - start)[:, None], taps - first), weights[start:stop])
+        np.add.at(band, (np.arange(stop - start)[:, None], sources - first), weights[start:stop])
         matrix = torch.from_numpy(np.kron(band, np.eye(channels)).astype(dtype))
         place = [channels * edge for edge in (start, stop, first, last)]
         bands.append(_Band(place[0], place[1], place[2], place[3], matrix))

@@ -1,36 +1,66 @@
 """Structural similarity, in the two forms that the field's tables are made of.
 
-Both are sums over a window that separates into rows and columns. A pass along one axis is a
-product with a small banded matrix, taken block by block, strip by strip so that a strip stays
-in the processor's cache: the same few lines run at BLAS speed on a CPU and on a GPU, in float64.
+Both are the index of Wang et al. 2004 ("Image quality assessment: from error visibility to
+structural similarity", IEEE TIP 13(4)), equation 13. They differ in the window, and in what becomes
+of places near the border. `ssim_map` is the definition; `ssim_wang` and `ssim_daala` compute its
+means fast.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
-from sreval.devices import exact_fp32, one_thread
 from sreval.errors import ArrayError, ImageError
 from sreval.images.arrays import require_image, require_pair
+from sreval.metrics import _ssim
+
+if TYPE_CHECKING:
+    import torch
 
 Plane = npt.NDArray[np.generic]
+Float64 = npt.NDArray[np.float64]
 
 WANG_WINDOW = 11
-_STRIP = 64
-"""Output rows filtered at once on a CPU."""
+K1, K2 = 0.01, 0.03
+"""The paper's, section III.B."""
 
-_LEAST_STRIPS = 4
-"""The fewest strips that are worth another thread."""
 
-_BLOCK = 16
-"""Outputs that one product with the banded matrix gives."""
+def ssim_map(
+    reference: Plane,
+    image: Plane,
+    kernel: Float64,
+    places: Literal["valid", "same"],
+    data_range: float = 255,
+) -> tuple[Float64, Float64]:
+    """SSIM at every place of two planes (H, W), and the weight of the window there.
+
+    The window is the product of `kernel` down and across, of which a place sees what lies inside
+    the planes. `places` are those that see the whole window ("valid"), or all ("same").
+    """
+
+    window = np.outer(kernel, kernel)
+
+    def summed(plane: Float64) -> Float64:
+        padded = np.pad(plane, len(kernel) // 2 if places == "same" else 0)
+        sums: Float64 = np.einsum("yxji,ji->yx", sliding_window_view(padded, window.shape), window)
+        return sums
+
+    x: Float64 = reference.astype(np.float64)
+    y: Float64 = image.astype(np.float64)
+    weight = summed(np.ones(x.shape))
+    mean_x, mean_y = summed(x) / weight, summed(y) / weight  # equation 14
+    variance_x = summed(x * x) / weight - mean_x**2  # equation 15
+    variance_y = summed(y * y) / weight - mean_y**2
+    covariance = summed(x * y) / weight - mean_x * mean_y  # equation 16
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)  # equation 13
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
+    return similarity, weight
 
 
 def ssim_wang(
@@ -39,11 +69,11 @@ def ssim_wang(
     device: str | torch.device = "cpu",
     data_range: float | None = None,
 ) -> float:
-    """Mean SSIM of two planes (H, W), uint8 or floats of 0..255: Wang et al. 2004, equation 13.
+    """Mean SSIM of two planes (H, W), uint8 or floats of 0..255: Wang et al. 2004, equation 17.
 
-    11x11 Gaussian window of sigma 1.5, valid region only, population covariance, K1 = 0.01,
-    K2 = 0.03, L = 255, or ``data_range`` for planes of another range. Raises ImageError when a
-    side is smaller than the window, ArrayError, a ValueError, for another shape, type or range.
+    That is the mean of `ssim_map` with `wang_kernel` over the valid places; L = 255, or
+    ``data_range`` for planes of another range. Raises ImageError when a side is smaller than the
+    window, ArrayError, a ValueError, for another shape, type or range.
     """
     peak = require_pair(reference, image, data_range)
     _require_plane(reference)
@@ -53,66 +83,36 @@ def ssim_wang(
             f"{WANG_WINDOW}x{WANG_WINDOW}.",
             "Score larger images.",
         )
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-
-    def score(sums: _Sums) -> tuple[float, float]:
-        mx, my, squares, products, _, _ = sums
-        cross = mx * my
-        means = (mx * mx).addcmul_(my, my)
-        numerator = products.sub_(cross).mul_(2).add_(c2).mul_(cross.mul_(2).add_(c1))
-        denominator = squares.sub_(means).add_(c2).mul_(means.add_(c1))
-        return _total(numerator.div_(denominator)), numerator.numel()
-
-    return _weighted_mean(reference, image, wang_kernel(), 0, device, score)
+    constants = (K1 * peak) ** 2, (K2 * peak) ** 2
+    return _ssim.inside(reference, image, wang_kernel(), constants, device)
 
 
 def ssim_daala(reference: Plane, image: Plane, device: str | torch.device = "cpu") -> float:
     """Mean SSIM of two uint8 planes (H, W) as daala's dump_ssim computes it.
 
-    The window grows with the picture (sigma = 1.5 H / 256), its taps are integers that sum to
-    256, taps outside the picture are dropped, and each pixel counts with the weight W of the
-    taps it used. Exact in float64. Raises ArrayError, a ValueError, for another shape or type.
+    That is the mean of `ssim_map` with `daala_kernel` over all places, each with its weight.
+    Exact in float64. Raises ArrayError, a ValueError, for another shape or type.
     """
     require_pair(reference, image)
     require_image(reference, "reference")
     require_image(image, "image")
     _require_plane(reference)
-    kernel = daala_kernel(*reference.shape)
-    radius = len(kernel) // 2
-    down, across = (_used_taps(length, kernel, device) for length in reference.shape)
-
-    def score(sums: _Sums) -> tuple[float, float]:
-        mx, my, squares, products, rows, columns = sums
-        w = down[rows][:, None] * across[columns][:, None, :]
-        w_squared = w * w
-        c1, c2 = w_squared * (255**2 * 0.0001), w_squared.mul_(255**2 * 0.0009)
-        cross = mx * my
-        means = (mx * mx).addcmul_(my, my)
-        numerator = products.mul_(w).sub_(cross).mul_(2).add_(c2)
-        denominator = squares.mul_(w).sub_(means).add_(c2).mul_(means.add_(c1))
-        numerator.mul_(cross.mul_(2).add_(c1))
-        return _total(numerator.div_(denominator).mul_(w)), _total(w)
-
-    return _weighted_mean(reference, image, kernel, radius, device, score)
+    constants = 255**2 * K1**2, 255**2 * K2**2
+    return _ssim.everywhere(reference, image, daala_kernel(*reference.shape), constants, device)
 
 
-def _require_plane(reference: Plane) -> None:
-    if reference.ndim != 2:
-        raise ArrayError(
-            f"SSIM takes planes (H, W); these have the shape {reference.shape}.",
-            "Convert them to luma, or score the channels one by one.",
-        )
-
-
-def wang_kernel() -> npt.NDArray[np.float64]:
-    """The 11 taps of the Gaussian window of sigma 1.5, summing to 1."""
+def wang_kernel() -> Float64:
+    """The 11 taps of the Gaussian of sigma 1.5, summing to 1: Wang et al. 2004, section III.C."""
     offsets = np.arange(WANG_WINDOW) - WANG_WINDOW // 2
     taps = np.exp(-(offsets**2) / (2 * 1.5**2))
     return np.asarray(taps / taps.sum(), dtype=np.float64)
 
 
-def daala_kernel(height: int, width: int) -> npt.NDArray[np.float64]:
-    """The integer taps of dump_ssim for a picture of that size, summing to 256."""
+def daala_kernel(height: int, width: int) -> Float64:
+    """The whole taps of dump_ssim for a picture of that size, summing to 256.
+
+    A Gaussian whose sigma grows with the picture, cut where a tap would round to nothing.
+    """
     sigma = 1.5 * height / 256
     scale = math.sqrt(math.pi / 2) * sigma / 256
     length = 0 if scale >= 1 else math.floor(sigma * math.sqrt(-2 * math.log(scale)))
@@ -124,138 +124,9 @@ def daala_kernel(height: int, width: int) -> npt.NDArray[np.float64]:
     return np.array([*side[::-1], 256 - 2 * sum(side), *side], dtype=np.float64)
 
 
-def _used_taps(
-    length: int, kernel: npt.NDArray[np.float64], device: str | torch.device
-) -> torch.Tensor:
-    """For each position of a line, the sum of the taps that fall inside it."""
-    used = np.convolve(np.ones(length), kernel)[len(kernel) // 2 :][:length]
-    return torch.from_numpy(used).to(device)
-
-
-class _Sums(NamedTuple):
-    """Windowed sums over a group of column blocks, each (blocks, rows, columns of a block)."""
-
-    mx: torch.Tensor
-    my: torch.Tensor
-    squares: torch.Tensor
-    products: torch.Tensor
-    rows: slice
-    columns: torch.Tensor
-
-
-def _weighted_mean(
-    reference: Plane,
-    image: Plane,
-    kernel: npt.NDArray[np.float64],
-    padding: int,
-    device: str | torch.device,
-    score: Callable[[_Sums], tuple[float, float]],
-) -> float:
-    """The mean over the picture of what ``score`` sums up over a part, with its weight.
-
-    On a CPU the strips are shared out to as many threads as torch has; the result doesn't
-    depend on their number, since the parts and the order of their sum stay the same.
-    """
-    x, y = (
-        torch.from_numpy(np.require(p, requirements=["C", "W"])).to(device)
-        for p in (reference, image)
-    )
-    out_rows = len(x) + 2 * padding - len(kernel) + 1
-    strip = _STRIP if x.device.type == "cpu" else out_rows
-    strips = [slice(top, min(top + strip, out_rows)) for top in range(0, out_rows, strip)]
-
-    def work(share: list[slice]) -> list[tuple[float, float]]:
-        return [score(sums) for sums in _window_sums(x, y, kernel, padding, share)]
-
-    with exact_fp32(), one_thread() as threads:
-        workers = max(1, min(threads, len(strips) // _LEAST_STRIPS))
-        size = -(-len(strips) // workers)
-        shares = [strips[start : start + size] for start in range(0, len(strips), size)]
-        if workers == 1:
-            parts = work(strips)
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                parts = [part for done in pool.map(work, shares) for part in done]
-    return sum(value for value, _ in parts) / sum(weight for _, weight in parts)
-
-
-def _window_sums(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    kernel: npt.NDArray[np.float64],
-    padding: int,
-    strips: list[slice],
-) -> Iterator[_Sums]:
-    """Windowed x, y, x^2 + y^2 and x y, strip by strip; zeros beyond the border."""
-    reach = len(kernel) - 1
-    block = max(_BLOCK, reach)
-    band = _band(kernel, block).to(x.device)
-    width = x.shape[1] + 2 * padding
-    columns = torch.arange(width - reach, device=x.device)
-    tallest = max(rows.stop - rows.start for rows in strips)
-    space = torch.zeros((4, tallest + reach, width), dtype=torch.float64, device=x.device)
-    filtered = torch.empty((4 * tallest, width), dtype=torch.float64, device=x.device)
-    for rows in strips:
-        count = rows.stop - rows.start
-        planes, lines = space[:, : count + reach], filtered[: 4 * count]
-        _fill(planes, x, y, rows.start - padding, padding)
-        for plane, target in zip(planes, lines.view(4, count, width), strict=True):
-            _filter_rows(plane, band, block, reach, target)
-        for start, blocks, size in _blocks(len(columns), block):
-            pieces = lines.as_strided((blocks, 4 * count, size + reach), (block, width, 1), start)
-            sums = torch.matmul(pieces, band[:size, : size + reach].t())
-            mx, my, squares, products = sums.view(blocks, 4, count, size).unbind(1)
-            group = columns[start : start + blocks * size].view(blocks, size)
-            yield _Sums(mx, my, squares, products, rows, group)
-
-
-def _fill(planes: torch.Tensor, x: torch.Tensor, y: torch.Tensor, first: int, padding: int) -> None:
-    """Put x, y, x^2 + y^2, x y from row ``first`` on into (4, rows, width), zero outside."""
-    rows = planes.shape[1]
-    start, stop = max(first, 0), min(first + rows, len(x))
-    planes[:, : start - first].zero_()
-    planes[:, stop - first :].zero_()
-    a, b, squares, products = planes[
-        :, start - first : stop - first, padding : padding + x.shape[1]
-    ]
-    a.copy_(x[start:stop])
-    b.copy_(y[start:stop])
-    torch.mul(a, a, out=squares).addcmul_(b, b)
-    torch.mul(a, b, out=products)
-
-
-def _filter_rows(
-    lines: torch.Tensor, band: torch.Tensor, block: int, reach: int, out: torch.Tensor
-) -> None:
-    """Correlate (rows, n) with the kernel along its first axis into ``out`` (rows - reach, n)."""
-    length, width = out.shape
-    for start, blocks, size in _blocks(length, block):
-        pieces = lines.as_strided(
-            (blocks, size + reach, width),
-            (block * width, width, 1),
-            lines.storage_offset() + start * width,
+def _require_plane(reference: Plane) -> None:
+    if reference.ndim != 2:
+        raise ArrayError(
+            f"SSIM takes planes (H, W); these have the shape {reference.shape}.",
+            "Convert them to luma, or score the channels one by one.",
         )
-        target = out[start : start + blocks * size].view(blocks, size, width)
-        torch.matmul(band[:size, : size + reach], pieces, out=target)
-
-
-def _blocks(length: int, block: int) -> Iterator[tuple[int, int, int]]:
-    """A line as (start, number of blocks, block length): the whole blocks, then the rest."""
-    whole, rest = divmod(length, block)
-    if whole:
-        yield 0, whole, block
-    if rest:
-        yield whole * block, 1, rest
-
-
-def _total(values: torch.Tensor) -> float:
-    """The sum of all values, on a CPU in an order that the number of threads doesn't change."""
-    return float(values.numpy().sum() if values.device.type == "cpu" else values.sum())
-
-
-def _band(kernel: npt.NDArray[np.float64], block: int) -> torch.Tensor:
-    """The (block, block + taps - 1) matrix whose row i holds the kernel from column i on."""
-    band = torch.zeros((block, block + len(kernel) - 1), dtype=torch.float64)
-    for row in range(block):
-        band[row, row : row + len(kernel)] = torch.from_numpy(kernel)
-    return band

@@ -355,7 +355,7 @@ def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
     sreval: Sreval, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8
 ) -> None:
     write_png(photos / "large.png", np.tile(photograph, (2, 2, 1)))
-    monkeypatch.setattr(protocol_module, "MAX_PIXELS", 96 * 120)
+    monkeypatch.setattr(protocol_module, "PNG2Y4M_MOST_PIXELS", 96 * 120)
     ran = benchmark(sreval, photos, out, "--protocol", "ledig2017")
     assert ran.code == PARTIAL
     assert (
@@ -374,7 +374,7 @@ def test_odd_sides_just_below_the_dithers_end_are_no_surprise(
     lr = tmp_path / "LR"
     write_png(tmp_path / "HR" / "a.png", np.ascontiguousarray(photograph[:27, :27]))
     write_png(lr / "a.png", np.ascontiguousarray(photograph[:9, :9]))
-    monkeypatch.setattr(protocol_module, "MAX_PIXELS", 19 * 19)
+    monkeypatch.setattr(protocol_module, "PNG2Y4M_MOST_PIXELS", 19 * 19)
     ran = benchmark(
         sreval, f"hr={tmp_path / 'HR'},lr={lr}", out, "--protocol", "ledig2017", "--scale", "3"
     )

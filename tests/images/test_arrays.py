@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from sreval.errors import ArrayError
-from sreval.images.daala import png2y4m_luma
-from sreval.images.luma import bt601, bt601_float, bt601_full_range
+from sreval.images.luma import bt601, bt601_float, bt601_full_range, png2y4m_luma
 from sreval.metrics.conventions import CONVENTIONS, Convention
 from sreval.metrics.lpips import lpips
 from sreval.metrics.protocol import PROTOCOLS

@@ -1,112 +1,125 @@
-"""png2y4m's luma against a version written block by block in Python's own integers."""
+"""png2y4m's luma: the definition by what is known of the tool, the fast form by the definition."""
 
 from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sreval.images import daala
-from sreval.images.daala import png2y4m_luma
-from sreval.images.dither import DitherStream
+from sreval.images import _daala, daala
+from sreval.images._daala import CHUNK, DitherStream, Kiss99, dither_offsets
+from sreval.images.daala import dither, kiss99, png2y4m_pixel_by_pixel
+from sreval.images.luma import png2y4m_luma
 
-D = 9745792000
-
-
-def rounded(numerator: int, denominator: int) -> int:
-    sign = -1 if numerator < 0 else 1
-    return sign * ((abs(numerator) + denominator // 2) // denominator)
+UInt8 = npt.NDArray[np.uint8]
 
 
-def clamp(value: int, low: int, high: int) -> int:
-    return min(max(value, low), high)
+def test_first_numbers_and_dithers_are_the_published_ones() -> None:
+    assert list(islice(kiss99(), 3)) == [769445856, 742012328, 2121196314]
+    assert list(islice(dither(), 2)) == [
+        (27433528, -684424628, -547676870),
+        (662606395, 597007450, -273016341),
+    ]
 
 
-def wrap32(value: int) -> int:
-    return (value + 2**31) % 2**32 - 2**31
+def test_the_numbers_of_bt709_are_those_in_the_tool() -> None:
+    assert daala.STEP * 219 == daala.ONE * 65535
+    assert (daala.STEP, daala.CR_TO_RED) == (2916394880000, 4490222169144)
+    assert (daala.CB_TO_GREEN, daala.CR_TO_GREEN) == (-534117096223, -1334761232047)
+    assert daala.CB_TO_BLUE == 5290866304968
 
 
-def luma_in_loops(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    colour = image if image.ndim == 3 else np.stack([image] * 3, axis=-1)
-    columns = -(-width // 2)
-    triples = DitherStream().take(-(-height // 2) * columns).tolist()
-    out = np.zeros((height, width), np.uint8)
-    for block, drawn in enumerate(triples):
-        top, left = 2 * (block // columns), 2 * (block % columns)
-        _, cbd, crd = drawn[0]
-        pixels: list[tuple[int, int, int]] = []
-        for k in range(4):
-            row, column = top + k // 2, left + k % 2
-            if row >= height:
-                pixels.append(pixels[k - 2])
-                continue
-            if column >= width:
-                pixels.append(pixels[k - 1])
-                continue
-            yd = drawn[k][0]
-            r, g, b = (int(v) * 257 for v in colour[row, column])
-            r += rounded(2 * yd + 3 * crd, 8176000)
-            g += rounded(2384 * yd + 361 * cbd + 1063 * crd, 9745792000)
-            b += rounded(2 * yd + 3 * cbd, 8176000)
-            pixels.append((r, g, b))
-        rs, gs, bs = (sum(p[c] for p in pixels) for c in range(3))
-        cb = clamp(128 + rounded(-29764 * rs - 100128 * gs + 129892 * bs, 304016865), 0, 255)
-        cr = clamp(128 + rounded(110236 * rs - 100128 * gs - 10108 * bs, 258011295), 0, 255)
-        for k, (r, g, b) in enumerate(pixels):
-            row, column = top + k // 2, left + k % 2
-            if row < height and column < width:
-                out[row, column] = luma_of_pixel(r, g, b, cb, cr)
-    return out
+def test_the_dither_is_even_in_its_range_and_about_zero() -> None:
+    drawn = np.array(list(islice(dither(), 20_000)))
+    scaled = drawn / (np.array(daala.MODULI) - 1)
+    assert np.abs(scaled).max() <= 1
+    # the difference of two even draws from 0 to 1 has the variance 1/6
+    assert scaled.mean(0) == pytest.approx(np.zeros(3), abs=0.01)
+    assert scaled.var(0) == pytest.approx(np.full(3, 1 / 6), rel=0.02)
 
 
-def luma_of_pixel(r: int, g: int, b: int, cb: int, cr: int) -> int:
-    cr_ = 4490222169144 * (cr - 128)
-    cg_ = -534117096223 * (cb - 128) - 1334761232047 * (cr - 128)
-    cb_ = 5290866304968 * (cb - 128)
-    yn = 1063 * ((r * D - cr_ + 4096) >> 13)
-    yn += 3576 * ((g * D - cg_ + 4096) >> 13)
-    yn += 361 * ((b * D - cb_ + 4096) >> 13)
-    y0 = clamp(yn // 1780026171875, -16, 238)
-
-    def error(y: int) -> int:
-        shown = [clamp(rounded(2916394880000 * y + c, D), 0, 65535) for c in (cr_, cg_, cb_)]
-        return wrap32(sum((s - v) ** 2 for s, v in zip(shown, (r, g, b), strict=True)))
-
-    low, high = error(y0), error(y0 + 1)
-    if high < low or (high == low and (y0 + 1) % 2 == 0):
-        return y0 + 1 + 16
-    return y0 + 16
+@pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
+def test_grey_becomes_its_own_luma_of_studio_range(level: int) -> None:
+    luma = png2y4m_pixel_by_pixel(np.full((12, 12, 3), level, np.uint8))
+    exact = 16 + 219 * level / 255
+    # the dither of luma is a step at most, that of chroma about another; the mean stays
+    assert np.abs(luma - exact).max() <= 2
+    assert luma.mean() == pytest.approx(exact, abs=0.25)
 
 
 @pytest.mark.parametrize("size", [(16, 20), (15, 20), (16, 19), (15, 19), (1, 1), (1, 4), (3, 1)])
-def test_luma_equals_block_by_block(
-    size: tuple[int, int], photograph: npt.NDArray[np.uint8]
-) -> None:
+def test_fast_luma_equals_pixel_by_pixel(size: tuple[int, int], photograph: UInt8) -> None:
     image = photograph[: size[0], : size[1]]
-    assert np.array_equal(png2y4m_luma(image), luma_in_loops(image))
+    assert np.array_equal(png2y4m_luma(image), png2y4m_pixel_by_pixel(image))
+    grey = image[..., 1]
+    assert np.array_equal(png2y4m_luma(grey), png2y4m_pixel_by_pixel(grey))
 
 
-def test_extreme_colours_equal_block_by_block() -> None:
-    rng = np.random.default_rng(1)
-    image = rng.choice(np.array([0, 1, 128, 254, 255], np.uint8), size=(24, 26, 3))
-    assert np.array_equal(png2y4m_luma(image), luma_in_loops(image))
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 13), st.integers(1, 13), st.integers(0, 2**32 - 1), st.booleans())
+def test_fast_luma_equals_pixel_by_pixel_of_any_image(
+    height: int, width: int, seed: int, extreme: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    levels = np.array([0, 1, 128, 254, 255]) if extreme else np.arange(256)
+    image = rng.choice(levels.astype(np.uint8), size=(height, width, 3))
+    assert np.array_equal(png2y4m_luma(image), png2y4m_pixel_by_pixel(image))
 
 
-def test_grey_is_its_own_colour_image(photograph: npt.NDArray[np.uint8]) -> None:
+def test_grey_is_its_own_colour_image(photograph: UInt8) -> None:
     grey = photograph[..., 1]
     assert np.array_equal(png2y4m_luma(grey), png2y4m_luma(np.stack([grey] * 3, axis=-1)))
-
-
-def test_range_is_studio_range() -> None:
-    black, white = (np.full((8, 8, 3), v, np.uint8) for v in (0, 255))
-    assert png2y4m_luma(black).max() <= 17
-    assert png2y4m_luma(white).min() >= 234
 
 
 @pytest.mark.parametrize("shape", [(37, 41, 3), (36, 40, 3), (35, 40)])
 def test_strips_leave_no_trace(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.random.default_rng(4).integers(0, 256, shape).astype(np.uint8)
     whole = png2y4m_luma(image)
-    monkeypatch.setattr(daala, "_STRIP", 50)
+    monkeypatch.setattr(_daala, "_STRIP", 50)
     np.testing.assert_array_equal(png2y4m_luma(image), whole)
+
+
+def test_stretches_equal_one_number_at_a_time() -> None:
+    generator, numbers = Kiss99(), kiss99()
+    for count in (1, 2, 7, 1000, 65537):
+        assert generator.take(count).tolist() == list(islice(numbers, count))
+
+
+def test_stream_equals_draw_by_draw_however_it_is_cut() -> None:
+    stream = DitherStream()
+    taken = np.concatenate([stream.take(blocks) for blocks in (1, 3, 196, 500)])
+    assert taken.reshape(-1, 3).tolist() == [list(triple) for triple in islice(dither(), 2800)]
+
+
+def test_table_is_kept_on_disk_and_a_damaged_part_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path))
+    monkeypatch.setattr(_daala, "_tables", [])
+    first = dither_offsets(CHUNK + 1).copy()
+    parts = sorted(tmp_path.rglob("*.npy"))
+    assert len(parts) == 2
+    parts[1].write_bytes(b"broken")
+    _daala._tables.clear()
+    assert np.array_equal(dither_offsets(CHUNK + 1), first)
+    assert np.load(parts[1]).shape == (3, 4, CHUNK)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    monkeypatch.setenv("SREVAL_CACHE", str(blocked))
+    monkeypatch.setattr(_daala, "_tables", [])
+    assert dither_offsets(5).shape == (3, 4, 5)
+
+
+def test_beyond_its_end_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="ends at"):
+        dither_offsets(_daala.MAX_BLOCKS + 1)

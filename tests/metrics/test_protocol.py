@@ -13,9 +13,7 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from sreval.errors import ImageError, UsageError
-from sreval.images import daala
-from sreval.images.daala import png2y4m_luma
-from sreval.images.luma import bt601
+from sreval.images.luma import PNG2Y4M_MOST_PIXELS, bt601, png2y4m_luma
 from sreval.metrics import protocol as protocol_module
 from sreval.metrics.conventions import CONVENTIONS, ssim_downsampled, ssim_reflected
 from sreval.metrics.protocol import PROTOCOLS, get_protocol
@@ -118,11 +116,11 @@ def test_a_grey_image_is_compared_as_it_is_with_grey_alone(pair: tuple[UInt8, UI
 def test_too_large_for_the_dither_is_said_and_the_rest_is_scored(
     pair: tuple[UInt8, UInt8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol_module, "MAX_PIXELS", 5000)
+    monkeypatch.setattr(protocol_module, "PNG2Y4M_MOST_PIXELS", 5000)
     found = score(*pair, [PROTOCOLS["ledig2017"], PROTOCOLS["matlab"]])
     assert [math.isnan(one.value) for one in found] == [True, True, False, False]
     assert "112x88 pixels are too many: the dither table of ledig2017 ends at 5000" in found[0].note
-    assert daala.MAX_PIXELS > 16_000_000
+    assert PNG2Y4M_MOST_PIXELS > 16_000_000
 
 
 def test_too_small_for_the_window_is_said_and_psnr_is_scored(pair: tuple[UInt8, UInt8]) -> None:

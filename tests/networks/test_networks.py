@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from sreval.images.resize import imresize
 from sreval.networks.architecture import (
     DRCNArchitecture,
     ESPCNArchitecture,
@@ -117,6 +118,14 @@ def test_bicubic_is_exact_on_a_quadratic_surface() -> None:
     assert torch.allclose(found[8:-8, 8:-8], wanted[8:-8, 8:-8], atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 5)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_is_matlab_s_resize_unrounded(size: tuple[int, int], scale: int) -> None:
+    low = torch.rand(1, 1, *size, dtype=torch.float64)
+    wanted = torch.from_numpy(imresize(low[0, 0].numpy(), scale))
+    torch.testing.assert_close(upscale_bicubic(low, scale)[0, 0], wanted, rtol=0, atol=1e-12)
+
+
 def test_bicubic_keeps_a_constant_up_to_the_border() -> None:
     assert torch.allclose(upscale_bicubic(torch.full((1, 1, 5, 3), 0.7), 3), torch.tensor(0.7))
 
@@ -148,19 +157,3 @@ def test_drcn_output_is_the_weighted_sum_of_all_recursions() -> None:
     wanted = sum(w * o for w, o in zip(network.sum_weights.tolist(), outputs, strict=True))
     assert isinstance(wanted, torch.Tensor)
     assert torch.allclose(network(low), wanted, atol=1e-6)
-
-
-def test_bicubic_to_the_last_bit_by_its_formula() -> None:
-    """As two products with a matrix of Keys's kernel, whose far end is a plain zero."""
-
-    def matrix(size: int, scale: int) -> torch.Tensor:
-        place = (torch.arange(scale * size, dtype=torch.float64) + 0.5) / scale - 0.5
-        taps = place.floor().long()[:, None] + torch.arange(-1, 3)
-        d = (place[:, None] - taps).abs()
-        near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
-        weights = torch.where(d <= 1, near, torch.where(d < 2, far, 0))
-        lines = torch.zeros(scale * size, size, dtype=torch.float64)
-        return lines.scatter_add_(1, taps.clamp(0, size - 1), weights).float()
-
-    x = torch.rand(2, 3, 7, 5)
-    assert torch.equal(upscale_bicubic(x, 3), matrix(7, 3) @ x @ matrix(5, 3).T)
