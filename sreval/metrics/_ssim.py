@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from sreval.devices import exact_fp32
-from sreval.threads import one_thread
+from sreval.devices import one_thread
 
 Plane = npt.NDArray[np.generic]
 Kernel = npt.NDArray[np.float64]
