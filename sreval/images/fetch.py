@@ -1,22 +1,24 @@
-"""Fetching the public data sets: only on command, verified by SHA-256, resumed, atomic."""
+"""Fetching the public data sets: only on command, verified by SHA-256, whole or absent."""
 
 from __future__ import annotations
 
 import errno
-import http.client
 import re
 import socket
 import ssl
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sreval.errors import DataError, option
-from sreval.files import sha256_bytes, write_error
+from sreval.files import write_error
 from sreval.images.known import KnownFile, is_intact
+
+if TYPE_CHECKING:
+    from pooch import Pooch
 
 SELFEXSR = "https://github.com/jbhuang0604/SelfExSR/raw/master"
 BSDS500 = "https://github.com/BIDS/BSDS500/raw/master"
@@ -60,10 +62,9 @@ def fetch(
 ) -> int:
     """Fetch every file that isn't intact below ``folder``; return the number fetched.
 
-    ``progress`` is called with each file once it is whole. An interrupted file continues where it
-    broke off. Raises NotThereError, after all others were fetched, when a source lacks a file or
-    has it with other bytes; DataError at once when the source can't be reached or the folder
-    can't be written.
+    ``progress`` is called with each file once it is whole. Raises NotThereError, after all others
+    were fetched, when a source lacks a file or has it with other bytes; DataError at once when the
+    source can't be reached or the folder can't be written.
     """
     missing = []
     for file in files:
@@ -73,8 +74,10 @@ def fetch(
             missing.append(file)
     absent: list[NotThereError] = []
     stop = threading.Event()
+    made = _make_folders({(folder / file.path).parent for file in missing})
+    source = _source(missing, folder, mirror)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        waiting = {pool.submit(_fetch_one, file, folder, mirror, stop): file for file in missing}
+        waiting = {pool.submit(_fetch_one, file, source, stop): file for file in missing}
         try:
             for done in as_completed(waiting):
                 try:
@@ -86,6 +89,10 @@ def fetch(
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+        finally:
+            for place in made:
+                with suppress(OSError):
+                    place.rmdir()  # where nothing came
     if absent:
         raise NotThereError(
             f"{len(absent)} of {len(missing)} files could not be fetched; the first: "
@@ -95,12 +102,34 @@ def fetch(
     return len(missing)
 
 
-def _fetch_one(file: KnownFile, folder: Path, mirror: str | None, stop: threading.Event) -> bool:
+def _make_folders(places: Iterable[Path]) -> list[Path]:
+    """Make folders; those that weren't there, the deepest first."""
+    above = {folder for place in places for folder in (place, *place.parents)}
+    new = sorted((folder for folder in above if not folder.exists()), reverse=True)
+    for place in reversed(new):
+        try:
+            place.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(place, error) from error
+    return new
+
+
+def _source(files: Iterable[KnownFile], folder: Path, mirror: str | None) -> Pooch:
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")  # it would announce each file
+    registry, urls = {}, {}
+    for file in files:
+        registry[file.path], urls[file.path] = f"sha256:{file.sha256}", remote_url(file, mirror)
+    return pooch.create(path=folder, base_url="", registry=registry, urls=urls)
+
+
+def _fetch_one(file: KnownFile, source: Pooch, stop: threading.Event) -> bool:
     """Whether the file was brought: not after ``stop``, which is set where no other can be."""
     if stop.is_set():
         return False
     try:
-        _bring(file, folder, mirror, stop)
+        _bring(file, source, stop)
     except NotThereError:
         raise
     except BaseException:
@@ -109,77 +138,44 @@ def _fetch_one(file: KnownFile, folder: Path, mirror: str | None, stop: threadin
     return True
 
 
-def _bring(file: KnownFile, folder: Path, mirror: str | None, stop: threading.Event) -> None:
-    target = folder / file.path
-    part = target.with_name(target.name + ".part")
-    url = remote_url(file, mirror)
+def _bring(file: KnownFile, source: Pooch, stop: threading.Event) -> None:
+    import pooch
+    from requests import HTTPError, RequestException
+
+    url = source.get_url(file.path)
     for attempt in range(_TRIES):
         try:
-            _download(url, part, file.size)
-            break
-        except urllib.error.HTTPError as error:
-            error.close()  # it holds the connection
-            if error.code in _NOT_THERE:
+            source.fetch(file.path, downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S))
+            return
+        except HTTPError as error:
+            error.response.close()  # it holds the connection
+            if error.response.status_code in _NOT_THERE:
                 raise NotThereError(
-                    f"{url} could not be fetched (HTTP {error.code}).",
-                    f"Check the address given with {option('--mirror')}, or fetch it from its home."
-                    if mirror
-                    else f"The source has changed; name a copy of it with {option('--mirror')}.",
+                    f"{url} could not be fetched (HTTP {error.response.status_code}).",
+                    f"Check an address given with {option('--mirror')}; where the source has "
+                    f"changed, name a copy of it with {option('--mirror')}.",
                 ) from None
             _again_or_give_up(url, error, attempt, stop)
-        except (OSError, http.client.HTTPException, ValueError, EOFError) as error:
+        except RequestException as error:
             _again_or_give_up(url, error, attempt, stop)
-    data = part.read_bytes()
-    if sha256_bytes(data) != file.sha256:
-        part.unlink(missing_ok=True)
-        raise NotThereError(
-            f"{url} is not the file it should be: its SHA-256 differs.",
-            "Try again. If it differs again, the source has changed.",
-        )
-    part.replace(target)
+        except OSError as error:
+            raise write_error(source.abspath / file.path, error) from error
+        except ValueError:
+            raise NotThereError(
+                f"{url} is not the file it should be: its SHA-256 differs.",
+                "Try again. If it differs again, the source has changed.",
+            ) from None
 
 
 def _again_or_give_up(url: str, error: Exception, attempt: int, stop: threading.Event) -> None:
     """Wait for the next try. Raises DataError where a further one is the last or would be vain."""
-    answered = isinstance(error, urllib.error.HTTPError)
-    reason = error if answered else getattr(error, "reason", error)
+    reason: BaseException = error
+    while inner := reason.__cause__ or reason.__context__:
+        reason = inner
     vain = isinstance(reason, _VAIN) or getattr(reason, "errno", None) in _UNREACHABLE
     if vain or attempt + 1 == _TRIES or stop.wait(_PAUSE_S * 2**attempt):
         raise DataError(
             f"{url} could not be fetched ({reason}).",
-            "Check the network and the address, then run the same command again. It keeps what "
-            "has arrived.",
+            "Check the network and the address, then run the same command again. It keeps the "
+            "files that have arrived.",
         ) from None
-
-
-def _download(url: str, part: Path, size: int) -> None:
-    """Bring a file's bytes to ``part``, from where an earlier try broke off.
-
-    Raises DataError where ``part`` can't be written, else whatever urllib raises.
-    """
-    have = part.stat().st_size if part.is_file() else 0
-    if have >= size:
-        part.unlink()
-        have = 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-        try:
-            # only now, so that a source that can't be reached leaves no empty folders behind
-            part.parent.mkdir(parents=True, exist_ok=True)
-            handle = part.open("ab" if answer.status == 206 else "wb")
-        except OSError as error:
-            raise write_error(part, error) from error
-        with handle:
-            for block in _blocks(answer.read):
-                try:
-                    handle.write(block)
-                    handle.flush()
-                except OSError as error:
-                    raise write_error(part, error) from error
-    if part.stat().st_size < size:
-        raise EOFError("the connection broke off")
-
-
-def _blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while block := read(1 << 16):
-        yield block

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from flask import Flask
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from sreval.errors import UsageError, option
+from sreval.signals import stop_signals
 from sreval.site.config import BODY_BYTES
 
 GRACE_SECONDS = 15
@@ -57,12 +58,15 @@ def address_of(opened: socket.socket) -> str:
 def serve(
     app: Flask, opened: socket.socket, threads: int, ready: Callable[[], None] = lambda: None
 ) -> int:
-    """Answer requests until SIGINT or SIGTERM, whose number is returned.
+    """Answer requests until SIGINT, SIGTERM or SIGHUP, whose number is returned.
 
-    Call it from the main thread. `ready` is called once a signal would be handled.
+    Call it from the main thread. `ready` is called once a signal would be handled. A second signal
+    doesn't wait for the requests under way.
     """
+    channels: dict[int, Any] = {}
     server = create_server(
         app,
+        map=channels,
         sockets=[opened],
         threads=threads,
         ident=None,
@@ -70,24 +74,16 @@ def serve(
         connection_limit=_connections(),
         channel_timeout=120,
     )
-    caught: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        server.pull_trigger()
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        ready()
-        while not caught:
-            _turn(server)
-        _finish(server)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for channel in list(server.active_channels.values()):
-            channel.handle_close()
-        server.close()
+    with stop_signals(server.pull_trigger) as caught:
+        try:
+            ready()
+            while not caught:
+                _turn(channels)
+            _finish(server, channels)
+        finally:
+            for visitor in _visitors(channels):
+                visitor.handle_close()
+            server.close()
     return caught[0]
 
 
@@ -106,19 +102,19 @@ def _connections() -> int:
     return max(16, min(_MOST_CONNECTIONS, allowed - _OTHER_FILES))
 
 
-def _finish(server: Any) -> None:
+def _finish(server: Any, channels: dict[int, Any]) -> None:
     """Accept nobody new; answer those who wait; then end the threads."""
-    server.accepting = False
-    server.socket.close()
-    server.del_channel()
+    wasyncore.dispatcher.close(server)  # its own close would take what wakes this loop, too
     end = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < end and any(
-        channel.requests or channel.total_outbufs_len
-        for channel in list(server.active_channels.values())
-    ):
-        _turn(server)
+    # one whose request isn't answered yet reads no other
+    while time.monotonic() < end and not all(v.readable() for v in _visitors(channels)):
+        _turn(channels)
     server.task_dispatcher.shutdown()
 
 
-def _turn(server: Any) -> None:
-    server.asyncore.loop(timeout=_IDLE_SECONDS, use_poll=True, map=server._map, count=1)
+def _turn(channels: dict[int, Any]) -> None:
+    wasyncore.loop(timeout=_IDLE_SECONDS, use_poll=True, map=channels, count=1)
+
+
+def _visitors(channels: dict[int, Any]) -> list[Any]:
+    return [channel for channel in channels.values() if isinstance(channel, HTTPChannel)]

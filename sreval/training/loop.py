@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import signal
 import textwrap
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -18,6 +14,7 @@ from sreval import __version__
 from sreval.errors import TrainingError, option
 from sreval.metrics.scorer import HIGHER_IS_BETTER
 from sreval.networks.weights import Provenance, Stage, write_weights
+from sreval.signals import stop_signals
 from sreval.training.checkpoint import (
     Progress,
     light_path,
@@ -43,9 +40,6 @@ _JUDGED = 10
 
 _WORST = 4.0
 """The MSE of black for white: no network that works is worse."""
-
-_HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
-_STOPPING = (signal.SIGINT, signal.SIGTERM, _HANGUP)
 
 
 @dataclass
@@ -129,7 +123,7 @@ class _Loop:
             self._validate()
         self.clock.lap()
         finished = progress.step == progress.total
-        with _signals() as received:
+        with stop_signals() as received:
             while not finished:
                 self._update()
                 finished = progress.step == progress.total or self.clock.over()
@@ -341,28 +335,3 @@ def _smaller_batch(learner: Learner, sampler: Sampler) -> str:
         else:
             return f"A batch of {size} fits: {change('data.batch', size)}."
     return "Not even a batch of 1 fits; make data.crop smaller."
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """A list that signals to stop put their number into; a second one acts as it always did."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.getsignal(number) for number in _STOPPING}
-    if before.get(_HANGUP) is signal.SIG_IGN:
-        del before[_HANGUP]  # as nohup asks
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, receive)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,14 +20,13 @@ from sreval.images.known import KNOWN, KnownFile, is_intact, known_files, locate
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves files by path, with ranges; can break off once, or serve wrong bytes."""
+    """Serves files by path; can break off once, or serve wrong bytes."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.break_off: set[str] = set()
         self.out_of_order = False
-        self.ranges: list[str] = []
         self.asked: Counter[str] = Counter()
 
     @property
@@ -47,20 +46,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if data is None:
             self.send_error(404)
             return
-        start = 0
-        if asked := self.headers.get("Range"):
-            self.server.ranges.append(asked)
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
-        body = data[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.path in self.server.break_off:
             self.server.break_off.remove(self.path)
-            self.wfile.write(body[: len(body) // 2])
+            self.wfile.write(data[: len(data) // 2])
             self.close_connection = True
             return
-        self.wfile.write(body)
+        self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -98,25 +92,18 @@ def test_files_come_whole_and_only_once(server: Server, tmp_path: Path) -> None:
     assert all(is_intact(file, tmp_path) for file in files)
     assert fetch(files, tmp_path, server.url) == 0
     assert set(server.asked.values()) == {1}
-    assert not list(tmp_path.rglob("*.part"))
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
+        Path(file.path).name for file in files
+    }
 
 
-def test_a_broken_connection_goes_on_where_it_broke(server: Server, tmp_path: Path) -> None:
+def test_a_broken_connection_is_tried_again(server: Server, tmp_path: Path) -> None:
     files = offered(server)
-    server.break_off.add("/" + remote_path(files[1]))
+    broken = "/" + remote_path(files[1])
+    server.break_off.add(broken)
     assert fetch(files, tmp_path, server.url) == 3
-    assert server.ranges == ["bytes=100001-"]
+    assert server.asked[broken] == 2
     assert is_intact(files[1], tmp_path)
-
-
-def test_a_part_left_by_a_killed_run_is_gone_on_from(server: Server, tmp_path: Path) -> None:
-    files = offered(server, 1)
-    part = tmp_path / (files[0].path + ".part")
-    part.parent.mkdir(parents=True)
-    part.write_bytes(b"\x01" * 150_000)
-    fetch(files, tmp_path, server.url)
-    assert server.ranges == ["bytes=150000-"]
-    assert is_intact(files[0], tmp_path)
 
 
 def test_wrong_bytes_are_refused_and_the_others_stay(server: Server, tmp_path: Path) -> None:
