@@ -1,6 +1,7 @@
 # `make demo` and `make test` set up all they need; the rest builds on the same environment.
 VENV ?= .venv
 BIN := $(VENV)/bin
+DOCS := build/docs-venv
 PYTHON ?= python3
 
 # The tests run a real PostgreSQL server and a real browser.
@@ -8,7 +9,7 @@ TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2
          $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test tools lint format messages bench evidence accelerator gpu variants clean
+.PHONY: demo test tools lint format messages docs reference bench evidence accelerator gpu variants clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -39,6 +40,15 @@ messages: $(VENV)/.ready
 	mkdir -p build
 	$(BIN)/pybabel -q extract -F web/translations/extract.ini --no-location --omit-header -o build/messages.pot .
 	$(BIN)/pybabel -q update -i build/messages.pot -d web/translations --no-fuzzy-matching --ignore-obsolete --omit-header
+
+# The pages of this repository as a static site. A link that leads nowhere fails it.
+docs: $(DOCS)/.ready
+	$(DOCS)/bin/sphinx-build -q -n -W --keep-going -c docs -b html . build/site
+	@echo build/site/index.html
+
+# The pages of docs/reference/ that are made from the code.
+reference: $(VENV)/.ready
+	$(BIN)/python -m docs.generate
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.metrics
@@ -90,6 +100,11 @@ $(VENV)/.ready-bench: $(VENV)/.ready-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation basicsr \
 	|| echo "basicsr, a rival, can't be installed: the benchmarks leave it out and say so." >&2
+	touch $@
+
+$(DOCS)/.ready: docs/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	touch $@
 
 clean:

@@ -149,14 +149,14 @@ def repeated_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
         "## What such a study can and can't tell",
         "",
         f"{first['studies']} simulated studies a cell, {first['raters']} raters of the rater "
-        "model's defaults (docs/statistics.md). Power: of one signed-rank test at 0.05, by "
-        "`sreval study power`, for a true difference of 0.1, 0.2 and 0.3 points. False alarms: "
-        "the first planned comparison of ledig2017 with both methods given one true quality, "
-        "through the planned analysis, over images that don't differ; alone, and after Holm among "
-        "all planned comparisons. *Tastes* means that raters still prefer one method for "
-        "themselves, as those of `sreval study simulate` do: a difference of these raters, and "
-        "none of raters in general. Over images it is found as what it is; over raters it is "
-        "chance.",
+        "model's defaults (docs/explanation/statistics.md). Power: of one signed-rank test at "
+        "0.05, by `sreval study power`, for a true difference of 0.1, 0.2 and 0.3 points. False "
+        "alarms: the first planned comparison of ledig2017 with both methods given one true "
+        "quality, through the planned analysis, over images that don't differ; alone, and after "
+        "Holm among all planned comparisons. *Tastes* means that raters still prefer one method "
+        "for themselves, as those of `sreval study simulate` do: a difference of these raters, "
+        "and none of raters in general. Over images it is found as what it is; over raters it "
+        "is chance.",
         "",
         "| data set | images | unit | power 0.1 / 0.2 / 0.3 | false alarms alone | after Holm |",
         "| --- | ---: | --- | ---: | ---: | ---: |",

@@ -1,8 +1,8 @@
-"""The three walks of docs/ from start to end, every command in them, and what they lead to.
+"""The walks of docs/tutorials/ from start to end, every command in them, and what they lead to.
 
-Takes the sh blocks out of docs/walk-*.md and runs them in an empty folder each. Of the simulated
-opinion test it compares the order of the methods with the paper's, holds that every page is
-marked as simulated, and puts power and false alarms at the rater model beside it. Needs
+Takes the sh blocks out of docs/tutorials/walk-*.md and runs them in an empty folder each. Of the
+simulated opinion test it compares the order of the methods with the paper's, holds that every
+page is marked as simulated, and puts power and false alarms at the rater model beside it. Needs
 SREVAL_DATA. Writes walks.json and walks.md; exits with 1 when a command fails, a mark is missing,
 or two methods that the paper has a quarter of a point apart change places.
 
@@ -35,6 +35,7 @@ from benchmarks.repeated import repeated, repeated_lines
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.report import paper
 
+WALKS = ROOT / "docs" / "tutorials"
 PAGES = ("walk-benchmark", "walk-raters", "walk-paper")
 AT_HAND = {r"sreval data fetch (Set5 Set14 BSD100).*": r"sreval data check \1"}
 """With SREVAL_DATA the data sets are here: their hashes are checked instead."""
@@ -214,7 +215,7 @@ def main() -> int:
                 replace[f"--raters {RATERS}"] = f"--raters {options.raters}"
             try:
                 steps = walk(
-                    ROOT / "docs" / f"{page}.md", folder, replace, lambda c, _: progress(c.strip())
+                    WALKS / f"{page}.md", folder, replace, lambda c, _: progress(c.strip())
                 )
             except WalkError as error:
                 sys.exit(f"{page}: {error}")
@@ -222,7 +223,7 @@ def main() -> int:
         content["orders"] = orders(Path(name) / "walk-paper" / "report")
         content["not_marked"] = unmarked(Path(name) / "walk-paper")
     content["repeated"] = repeated(options.raters, options.studies)
-    write_results(options.out, "walks", content, "The three walks of docs/", lines(content))
+    write_results(options.out, "walks", content, "The walks of docs/tutorials/", lines(content))
     print(options.out / "walks.md")
     far = [pair for one in content["orders"] for pair in one["turned"] if pair["paper"] > FAR_APART]
     return 1 if content["not_marked"] or (far and options.raters == RATERS) else 0
@@ -233,7 +234,7 @@ def lines(content: Mapping[str, Any]) -> list[str]:
     text = []
     for page, steps in content["walks"].items():
         total = sum(step["seconds"] for step in steps)
-        text += [f"## [{page}.md](../../docs/{page}.md): {total / 60:.1f} minutes", ""]
+        text += [f"## [{page}.md](../../docs/tutorials/{page}.md): {total / 60:.1f} minutes", ""]
         text += ["| command | seconds |", "| --- | ---: |"]
         for step in steps:
             text.append(f"| {_shown(step['commands'])} | {step['seconds']:.1f} |")

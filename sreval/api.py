@@ -1325,7 +1325,7 @@ def read_votes(
     could be written to.
 
     - One row a vote, with the columns rater, image, method, score. The columns dataset, scene,
-      kind, accepted and others of docs/data-dictionary.md are used where they are there.
+      kind, accepted and others of docs/reference/data-dictionary.md are used where they are there.
     - A matrix: one row a stimulus and one column a rater, empty where no vote was cast.
       ``stimuli``, a table with a row a stimulus, names the dataset, image, scene and method of
       the rows. ``header`` and ``labels`` say whether a file's first row and first column hold
@@ -1786,7 +1786,8 @@ def screen(votes: VotesLike, *, reference: str = "hr") -> Analysis:
     """What the usual screening rules say of every rater; nobody is left out.
 
     The rules are those of ITU-R BT.500-15 (A1-2.3.1), the correlation with the other raters of
-    VQEG's tests, and more where the votes hold what they need; docs/statistics.md has them all.
+    VQEG's tests, and more where the votes hold what they need; docs/explanation/statistics.md has
+    them all.
 
     Returns an `Analysis`. Its ``frame`` has a row a rater, with the figures of every rule and
     ``rejected_by``. Its other ``frames`` show the MOS with and without whom a rule rejects. To

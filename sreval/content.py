@@ -28,9 +28,9 @@ def packaged(kind: Kind) -> Path:
 
 
 def document(name: str) -> Path:
-    """A page of docs/ that travels with the program."""
+    """A page of docs/reference/ that travels with the program."""
     in_wheel = _PACKAGE / "_content" / "docs" / name
-    return in_wheel if in_wheel.is_file() else _PACKAGE.parent / "docs" / name
+    return in_wheel if in_wheel.is_file() else _PACKAGE.parent / "docs" / "reference" / name
 
 
 def own_folders(kind: Kind) -> list[Path]:

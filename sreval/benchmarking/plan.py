@@ -26,15 +26,25 @@ class BenchmarkPlan(Config):
     """A run: every method on every data set, every metric under every protocol."""
 
     methods: list[str] = Field(min_length=1)
+    """As `--method` takes them."""
     datasets: list[str] = Field(min_length=1)
+    """As `--dataset` takes them."""
     protocols: list[str] = Field(default=["ledig2017"], min_length=1)
+    """Any of `ledig2017`, `matlab`, `rgb`."""
     metrics: list[str] = Field(default=["psnr", "ssim"], min_length=1)
+    """Any of `psnr`, `ssim`, `lpips`, `lpips-vgg`."""
     scale: int = Field(default=4, ge=2, le=16)
+    """The upscaling factor."""
     device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
     precision: Precision = "fp32"
+    """In which models that sreval knows compute."""
     tile: int | None = Field(default=None, ge=16)
+    """Side of their tiles in LR pixels; absent: whole images."""
     workers: int | None = Field(default=None, ge=1, le=256)
+    """Images worked on at once; absent: one a core."""
     out: UserPath | None = None
+    """The results folder."""
 
 
 @dataclass(frozen=True)

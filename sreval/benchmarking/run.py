@@ -140,7 +140,7 @@ def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], ob
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
     threads = workers(resolved)
     before = torch.get_num_threads()
-    # One image a core beats all cores on one image: nothing is left to wait for.
+    # The threads over images share the cores: torch's own would compete with them.
     torch.set_num_threads(max(1, _cores() // threads))
     try:
         with ThreadPoolExecutor(threads) as pool:

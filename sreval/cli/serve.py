@@ -51,9 +51,9 @@ def serve(
 ) -> None:
     """Serve STUDY, a frozen study's name or folder, until Ctrl-C or SIGTERM.
 
-    Only this machine can reach it unless --host says otherwise; docs/hosting.md shows how to put
-    it on the net. The study is registered in its database. The server logs to stderr, one line of
-    JSON a request, without links or network addresses.
+    Only this machine can reach it unless --host says otherwise; docs/how-to/hosting.md shows how to
+    put it on the net. The study is registered in its database. The server logs to stderr, one line
+    of JSON a request, without links or network addresses.
 
     --check looks at the database, folders, stimuli, secret, clock and disk, and serves nothing;
     the exit code is 1 unless all is well.

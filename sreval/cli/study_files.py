@@ -18,7 +18,7 @@ FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
 def export_command(study: str, database: str | None, out: Path | None) -> None:
     """Write votes, plans, sessions, answers and events as CSV files, with the design.
 
-    What every column means stands in docs/data-dictionary.md. No link and no secret is in it.
+    docs/reference/data-dictionary.md says what every column means. No link and no secret is in it.
     The file `votes.csv` is what `sreval opinions` and `sreval table --ratings` read. Before the
     study is closed an export counts as a look at results: the audit log keeps it, the report
     tells it.

@@ -88,12 +88,19 @@ class UserSet(Config):
     """A data set described in a TOML file; folders are relative to the file."""
 
     name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
+    """What results call the set."""
     hr: UserPath
+    """The folder of originals."""
     lr: UserPath | None = None
+    """The folder of LR images; absent: they are made."""
     scale: int = Field(default=4, ge=2, le=16)
+    """The downscaling factor."""
     border: Border = "replicate"
+    """MATLAB's border rule for LR images that are made."""
     names: dict[str, str] = Field(default_factory=dict)
+    """Names to print, by file name without ending."""
     scenes: dict[str, str] = Field(default_factory=dict)
+    """What is shown, by file name without ending; versions of one scene share it."""
 
 
 def _known(name: str, scale: int) -> Dataset:

@@ -35,10 +35,15 @@ class SRResNetArchitecture(_Architecture):
     output_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     name: Literal["srresnet"] = "srresnet"
+    """The network."""
     scale: Literal[4] = 4
+    """The upscaling factor."""
     depth: PositiveInt = 16
+    """Residual blocks."""
     skips: bool = True
+    """Whether the blocks have skip connections."""
     channels: PositiveInt = 64
+    """Feature maps."""
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
@@ -51,8 +56,11 @@ class SRCNNArchitecture(_Architecture):
     """See `sreval.networks.srcnn`."""
 
     name: Literal["srcnn"] = "srcnn"
+    """The network."""
     scale: PositiveInt = 4
+    """The upscaling factor."""
     mapping: Literal[1, 5] = 5
+    """Side of the second layer's filters."""
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
@@ -68,7 +76,9 @@ class ESPCNArchitecture(_Architecture):
     output_range: ClassVar[tuple[float, float]] = (-0.5, 0.5)
 
     name: Literal["espcn"] = "espcn"
+    """The network."""
     scale: PositiveInt = 4
+    """The upscaling factor."""
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
@@ -81,9 +91,13 @@ class DRCNArchitecture(_Architecture):
     """See `sreval.networks.drcn`."""
 
     name: Literal["drcn"] = "drcn"
+    """The network."""
     scale: PositiveInt = 4
+    """The upscaling factor."""
     recursions: PositiveInt = 16
+    """How often the one layer is applied."""
     channels: PositiveInt = 256
+    """Feature maps."""
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""

@@ -44,7 +44,7 @@ def events(store: Store, study: str) -> pd.DataFrame:
 
 
 def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[str, pd.DataFrame]:
-    """All of TABLES as of one moment, by name. docs/data-dictionary.md describes the columns.
+    """All of TABLES as of one moment, by name; docs/reference/data-dictionary.md has the columns.
 
     With the manifest of the stimuli, votes and plan also say which image was scored
     (`image_sha256`) and what is a stand-in (`stand_in`). Raises UsageError when there is no such

@@ -29,15 +29,18 @@ class Scale(Config):
     """Absolute category rating with five words, worst first (ITU-T P.910 (2008) clause 6.1)."""
 
     words: tuple[str, str, str, str, str] = ("bad", "poor", "fair", "good", "excellent")
+    """The words under the five buttons, from the worst (1) to the best (5)."""
 
 
 class DatasetPart(Config):
-    """One data set's share: all images unless `images` names some; `without` lists the methods
-    of the study that are left out here (the asterisks in the paper's table 2)."""
+    """A data set that is rated. Methods left out on it are the asterisks of the paper's table 2."""
 
     name: str
+    """As `sreval data list` has it, or a data set of your own in the results."""
     images: tuple[str, ...] = ()
+    """Names of its images; empty: all of them."""
     without: tuple[str, ...] = ()
+    """Methods of the study that are left out on this data set."""
 
     @model_validator(mode="after")
     def _images_differ(self) -> DatasetPart:
@@ -50,8 +53,11 @@ class Images(Config):
     """What is rated: every method on every image of every data set, less what is left out."""
 
     scale: int = Field(default=4, ge=2, le=8)
+    """The factor of enlargement; the frozen results have it too."""
     methods: tuple[str, ...] = Field(min_length=1)
+    """Names as in the results of `sreval benchmark`; `hr` is the original."""
     datasets: tuple[DatasetPart, ...] = Field(min_length=1)
+    """One block for each data set."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Images:
@@ -79,18 +85,20 @@ class Anchor(Config):
     """A calibration item: a version, and the score that it is meant to show."""
 
     method: str
+    """The version that is shown."""
     score: int = Field(ge=1, le=5)
+    """The score that the rater is told."""
 
 
 class Calibration(Config):
-    """Items shown first, with their intended score, and rated; they never count as votes.
-
-    `images` of `dataset`, drawn by the study's seed, each in every version of `anchors`.
-    """
+    """Items shown first, with their intended score, and rated; they never count as votes."""
 
     dataset: str
+    """Where the images come from; it needn't be rated."""
     images: PositiveInt
+    """How many of its images, drawn by the study's seed."""
     anchors: tuple[Anchor, ...] = Field(min_length=1)
+    """The versions in which every one of these images is shown."""
 
     @model_validator(mode="after")
     def _anchors_differ(self) -> Calibration:
@@ -100,34 +108,44 @@ class Calibration(Config):
 
 
 class WarmUp(Config):
-    """Items that look like all others and don't count: `images` of `dataset`, one method each."""
+    """Practice: items that look like all others and don't count, one method an image."""
 
     dataset: str
+    """Where the images come from; it needn't be rated."""
     images: PositiveInt
+    """How many of its images, drawn by the study's seed."""
     methods: tuple[str, ...] = Field(min_length=1)
+    """The methods that take turns over these images."""
 
 
 class Repeat(Config):
-    """Hidden repeats: `images` of a data set in one method's version, shown `times` more.
-
-    The showings lie at least `distance` positions apart.
-    """
+    """Hidden repeats: stimuli that are rated again, to see whether raters agree with themselves."""
 
     dataset: str
+    """A data set that is rated."""
     method: str
+    """A method that is rated on it."""
     images: PositiveInt
+    """How many of its images come again, drawn by the study's seed."""
     times: PositiveInt = 1
+    """How many times each comes again."""
     distance: PositiveInt = 20
+    """The least distance in positions between two showings of one stimulus."""
 
 
 class Gold(Config):
-    """Items with a known answer: a score outside low..high fails the item. They never count."""
+    """Items with a known answer, failed by a score outside the range. They never count."""
 
     dataset: str
+    """Where the images come from."""
     method: str
+    """The version that is shown."""
     images: PositiveInt
+    """How many of its images, drawn by the study's seed."""
     low: int = Field(ge=1, le=5)
+    """The lowest score that passes."""
     high: int = Field(ge=1, le=5)
+    """The highest score that passes."""
 
     @model_validator(mode="after")
     def _has_range(self) -> Gold:
@@ -137,57 +155,70 @@ class Gold(Config):
 
 
 class Order(Config):
-    """What holds in every rater's order.
-
-    Between two showings of one scene lie at least `scene_distance` - 1 other items. With
-    `methods_alternate`, no method comes twice in a row wherever that is possible.
-    """
+    """What holds in every rater's order, across breaks and sittings."""
 
     scene_distance: PositiveInt = 2
+    """The least distance in positions between two showings of one scene."""
     methods_alternate: bool = True
+    """Whether a method follows itself only where no order avoids it."""
 
 
 class Sittings(Config):
-    """How long a sitting takes. `items` per sitting (0: all in one), a break of `break_seconds`
-    after every `break_every` items (0: none), and at least `rest_minutes` between two sittings."""
+    """How long a sitting takes, with its breaks and the rest after it."""
 
     items: NonNegativeInt = 0
+    """Items in a sitting; 0: all in one."""
     break_every: NonNegativeInt = 0
+    """Items between two breaks; 0: no breaks."""
     break_seconds: NonNegativeInt = 60
+    """The least length of a break."""
     rest_minutes: NonNegativeInt = 0
+    """The least time between two sittings."""
 
 
 class Viewing(Config):
-    """How an image is shown: at least `least_ms` before a vote counts, after `grey_ms` of grey.
-
-    `seconds_an_item` is what a rater is expected to take and feeds the times that are announced.
-    """
+    """How an image is shown."""
 
     least_ms: NonNegativeInt = 500
+    """Milliseconds for which an image is seen before a vote counts."""
     grey_ms: NonNegativeInt = 500
+    """Milliseconds of grey before each image."""
     seconds_an_item: float = Field(default=4.0, gt=0)
+    """How long a rater is expected to take; the announced times follow from it."""
     phones: bool = False
+    """Whether phones are let in."""
 
 
 class Consent(Config):
     """What a rater agrees to. A changed text needs a changed version."""
 
     version: str
+    """Stored with every consent."""
     text: str = Field(min_length=1)
+    """What a rater reads and agrees to."""
 
 
 class Question(Config):
-    """One question of a questionnaire. `screens_out` lists answers that end the session."""
+    """One question of a questionnaire."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """The name of the answer in the export."""
     when: When = "before"
+    """Before the first item, or after the last."""
     text: str = Field(min_length=1)
+    """What the rater reads."""
     kind: Literal["choice", "number", "text"] = "choice"
+    """How it is answered."""
     options: tuple[str, ...] = ()
+    """The answers of a choice."""
     low: float | None = None
+    """The least number that is taken."""
     high: float | None = None
+    """The greatest number that is taken."""
     required: bool = True
+    """Whether it must be answered."""
     screens_out: tuple[str, ...] = ()
+    """Options that end the session."""
 
     @model_validator(mode="after")
     def _options_fit(self) -> Question:
@@ -209,10 +240,15 @@ class Rule(Config):
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
+    """What is measured, see above."""
     limit: float
+    """A share (0 to 1), for `straight-lining` votes, for `repeats` points."""
     used: bool = False
+    """Whether the votes of a session that breaks the rule are used all the same."""
     paid: bool = True
+    """Whether such a session is paid."""
     reason: str = Field(min_length=1)
+    """What the export and the report say of it."""
 
     @model_validator(mode="after")
     def _limit_fits(self) -> Rule:
@@ -228,9 +264,13 @@ class Outcomes(Config):
     """What a rater is shown at the end, one for each way it can end: a code, or an http(s) URL."""
 
     complete: str = ""
+    """After the last item."""
     screened_out: str = ""
+    """After an answer that ends the session."""
     failed_check: str = ""
+    """Where a rule says that the session isn't paid."""
     withdrew: str = ""
+    """After the rater has left the study."""
 
 
 class Analysis(Config):
@@ -241,38 +281,66 @@ class Analysis(Config):
     """
 
     unit: Literal["rater", "image"] = DEFAULT_UNIT
+    """What varies in intervals and tests, see above."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
+    """The rate of false alarms of all planned tests on one data set."""
     correction: Literal["holm", "benjamini-hochberg", "none"] = "holm"
+    """The adjustment of p values for the number of tests."""
     comparisons: tuple[tuple[str, str], ...] = ()
+    """Pairs of methods to be compared; empty: all pairs."""
     look_before_close: bool = False
+    """Whether means may be seen while the study is open; every look is logged."""
 
 
 class StudyDesign(Config):
     """The whole design of an opinion study."""
 
     name: str = Field(pattern=NAME)
+    """What commands, folders and the database call the study."""
     title: str = Field(min_length=1)
+    """What raters and operators read above their pages."""
     instructions: str = Field(min_length=1)
+    """What raters read before the first item."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
+    """Language of the pages, for which web/translations has a file."""
     raters: PositiveInt
+    """How many raters are wanted; exposures are balanced for them."""
     seed: int = Field(ge=0, lt=2**63)
+    """All chance of the study comes from this number."""
     pilot: bool = False
+    """Marks every vote as a pilot's."""
     retention: datetime.date | None = None
+    """The day after which raters' personal data are to be deleted."""
     scale: Scale = Scale()
+    """The rating scale."""
     images: Images
+    """What is rated."""
     subset: PositiveInt | None = None
+    """How many stimuli each rater sees, balanced over raters; absent: all."""
     calibration: Calibration | None = None
+    """Examples with the score that is meant."""
     warm_up: WarmUp | None = None
+    """Practice."""
     repeats: tuple[Repeat, ...] = ()
+    """Stimuli that come again."""
     gold: tuple[Gold, ...] = ()
+    """Items with a known answer."""
     order: Order = Order()
+    """What holds in every rater's order."""
     sittings: Sittings = Sittings()
+    """Breaks and rests."""
     viewing: Viewing = Viewing()
+    """How an image is shown."""
     consent: Consent
+    """What a rater agrees to."""
     questions: tuple[Question, ...] = ()
+    """The questionnaire."""
     acceptance: tuple[Rule, ...] = ()
+    """Rules by which a session is set aside."""
     outcomes: Outcomes = Outcomes()
+    """What a rater is shown at the end."""
     analysis: Analysis = Analysis()
+    """The planned analysis."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:

@@ -54,13 +54,21 @@ class Loss(Config):
     """
 
     mse: NonNegativeFloat = 0.0
+    """Weight of the mean squared error of pixels."""
     vgg22: NonNegativeFloat = 0.0
+    """Weight of the distance of VGG19's features phi_2,2."""
     vgg54: NonNegativeFloat = 0.0
+    """Weight of the distance of VGG19's features phi_5,4."""
     recursion: NonNegativeFloat = 0.0
+    """Weight of the mean error of the outputs of DRCN's single recursions."""
     adversarial: NonNegativeFloat = 0.0
+    """Weight of the discriminator's judgement."""
     total_variation: NonNegativeFloat = 0.0
+    """Weight of the total variation of the output."""
     content_scale: Literal["calibrated", "as-printed"] = "calibrated"
+    """How the VGG terms are scaled, see above."""
     vgg_moves: bool = False
+    """Whether VGG sees both images moved alike, see above."""
 
     @property
     def vgg(self) -> dict[str, float]:
@@ -88,10 +96,15 @@ class Data(Config):
     """
 
     crop: int = Field(default=96, ge=16)
+    """Side of a crop, in high-resolution pixels."""
     batch: PositiveInt = 16
+    """Crops in a batch."""
     views: Literal[1, 8] = 1
+    """1: crops as they are; 8: turned and mirrored at random."""
     smaller: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Fractions of a photograph's size at which it is also cut."""
     kept_aside: NonNegativeInt = 10
+    """Photographs for validation, a tenth of all at most."""
 
 
 class Optimisation(Config):
@@ -119,24 +132,43 @@ class Optimisation(Config):
     """
 
     optimiser: Literal["adam", "soap", "muon"] = "adam"
+    """The generator's; a discriminator always has Adam."""
     basis_every: PositiveInt = 10
+    """Updates after which SOAP renews its basis."""
     updates: PositiveInt | None = None
+    """The run's length in updates; give this or `minutes`."""
     minutes: PositiveFloat | None = None
+    """The run's length in time, validation and saving included."""
     learning_rate: PositiveFloat = 1e-4
+    """The highest rate."""
     shape: Literal["steps", "cosine"] = "steps"
+    """How the rate falls."""
     milestones: tuple[PositiveInt, ...] = ()
+    """Updates at which `steps` multiplies the rate by `factor`."""
     factor: PositiveFloat = 0.1
+    """What `steps` multiplies the rate by."""
     final_rate: NonNegativeFloat = 0.01
+    """The share of the rate to which `cosine` falls."""
     rate_warmup: NonNegativeInt = 0
+    """Updates over which the rate rises from 0."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the mean of gradients; Muon's momentum."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the mean of squared gradients."""
     weight_decay: NonNegativeFloat = 0.0
+    """Adam's; the other optimisers have none."""
     ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the averaged weights; 0: no average."""
     discriminator_warmup: NonNegativeInt = 0
+    """Updates of the discriminator before the generator's first."""
     freeze_norm: float = Field(default=1.0, ge=0, le=1)
+    """The share of the run after which batch norms keep their statistics."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """In which the networks compute."""
     fp32_from: float = Field(default=1.0, ge=0, le=1)
+    """The share of the run after which a run in bf16 computes in fp32."""
     seed: int = Field(default=0, ge=0, lt=2**63)
+    """All chance of the run comes from this number."""
 
     @model_validator(mode="after")
     def _means_one_thing(self) -> Optimisation:
@@ -156,16 +188,27 @@ class Run(Config):
     """
 
     log_every: PositiveInt = 100
+    """Updates between two lines of the loss curve."""
     checkpoint_minutes: NonNegativeFloat = 5.0
+    """Minutes between two checkpoints."""
     keep: PositiveInt = 3
+    """Checkpoints that are kept, the newest."""
     keep_at: tuple[PositiveInt, ...] = ()
+    """Updates whose checkpoints are kept for good."""
     light: bool = False
+    """Whether the newest checkpoint is also kept in small files."""
     validate_every: PositiveInt = 5000
+    """Updates between two validations."""
     dataset: str = KEPT_ASIDE
+    """What is validated on."""
     protocol: str = "matlab"
+    """The protocol of its scores."""
     metrics: tuple[str, ...] = Field(default=("psnr", "ssim"), min_length=1)
+    """Its metrics."""
     compile: Literal["off", "default"] = "off"
+    """Whether torch compiles the networks."""
     graph: bool = True
+    """Whether a GPU's update is captured as a CUDA graph."""
 
     @model_validator(mode="after")
     def _names_metrics_once(self) -> Run:
@@ -183,14 +226,23 @@ class Recipe(Config):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    """What commands and folders call the model."""
     about: str = ""
+    """One line for the card."""
     choices: tuple[str, ...] = ()
+    """What the papers leave open, and how it was decided here."""
     starts_from: str = ""
+    """The model whose weights training begins with; empty: none."""
     network: Architecture
+    """The network and its arguments."""
     loss: Loss
+    """The loss."""
     data: Data = Data()
+    """The batches."""
     optimisation: Optimisation
+    """The optimiser and its schedule."""
     run: Run = Run()
+    """How the run is watched and saved."""
 
     @model_validator(mode="after")
     def _fits_the_network(self) -> Recipe:

@@ -1,7 +1,8 @@
-"""README and docs/: links that lead somewhere, commands whose names and options exist."""
+"""README and docs/: links that lead somewhere, commands that exist, a reference that is fresh."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,15 +10,24 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from benchmarks.timing import ROOT
+from docs import generate
+from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
+from sreval.images.datasets import UserSet
+from sreval.study.design import StudyDesign
+from sreval.training.recipe import Recipe
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / name / "README.md" for name in ("benchmarks", "models", "studies", "web")),
+    ]
 )
-# Written by `make evidence` and `python -m benchmarks.reproduction`, not by hand.
-GENERATED = re.compile(r"(benchmarks/results/\w+|docs/reproduction)\.md$")
+SPEAKS_OF_DOCS = ("sreval", "benchmarks", "tests", "web", "models", "studies", "examples")
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -25,20 +35,79 @@ def names(paths: list[Path]) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_every_relative_link_leads_to_a_file(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    links = [
-        link.partition("#")[0]
-        for link in re.findall(r"\]\(([^)\s]+)\)", text)
-        if not re.match(r"[a-z]+:|#", link)
-    ]
-    dead = [
-        link
-        for link in links
-        if not (page.parent / link).exists()
-        and not GENERATED.search(str((page.parent / link).resolve()))
-    ]
-    assert dead == []
+def test_every_relative_link_leads_to_a_file_and_its_heading(page: Path) -> None:
+    assert [link for link in links(page.read_text("utf-8")) if not leads(page, link)] == []
+
+
+def links(text: str) -> list[str]:
+    """The links of a page that lead to no other site."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    found: list[str] = re.findall(r"\]\(([^)\s]+)\)", prose)
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+def leads(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.exists() or not target.is_relative_to(ROOT):
+        return False
+    return not anchor or anchor in anchors(target.read_text("utf-8"))
+
+
+def anchors(text: str) -> set[str]:
+    """The names that GitHub gives to a page's headings."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*)$", prose, re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        numbered = (f"{name}-{i}" for i in itertools.count(1))
+        found.add(name if name not in found else next(n for n in numbered if n not in found))
+    return found
+
+
+def test_a_dead_link_and_a_dead_anchor_are_seen(tmp_path: Path) -> None:
+    page = ROOT / "README.md"
+    assert links("[a](b.md#c) [d](https://e.org)\n```\n[f](g.md)\n```\n") == ["b.md#c"]
+    assert leads(page, "CONTRIBUTING.md#the-data")
+    assert not leads(page, "CONTRIBUTING.md#the-dates")
+    assert not leads(page, "CONTRIBUTE.md")
+    assert anchors("# A `b`, c!\n## A b c\n") == {"a-b-c", "a-b-c-1"}
+
+
+def test_every_page_of_docs_that_is_named_is_there() -> None:
+    named = {
+        (str(path.relative_to(ROOT)), page)
+        for folder in SPEAKS_OF_DOCS
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".md", ".toml", ".html", ".mjs")
+        for page in re.findall(r"(?<![\w/])docs/[\w/-]+\.md\b", path.read_text("utf-8"))
+    }
+    assert {pair for pair in named if not (ROOT / pair[1]).is_file()} == set()
+
+
+def test_the_index_leads_to_every_page_of_docs() -> None:
+    index = ROOT / "docs" / "index.md"
+    reached = {(index.parent / link).resolve() for link in links(index.read_text("utf-8"))}
+    assert {*(ROOT / "docs").rglob("*.md")} - {index} <= reached
+
+
+@pytest.mark.parametrize("name", list(generate.PAGES))
+def test_the_reference_is_what_the_code_says(name: str) -> None:
+    written = (generate.FOLDER / name).read_text("utf-8")
+    assert written == generate.PAGES[name](), "run `make reference`"
+
+
+@pytest.mark.parametrize("model", [StudyDesign, Recipe, BenchmarkPlan, UserSet])
+def test_every_key_has_a_meaning(model: type[BaseModel]) -> None:
+    for one in [model, *(inner for _, inner, _ in generate.inner_models(model))]:
+        assert set(one.model_fields) <= set(generate.field_docs(one)), one.__name__
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    text = "Do ``it``.\n\nArgs:\n    a: first,\n        or not.\n\nMore.\n\n>>> 1 + 1\n2"
+    assert generate.markdown(text) == (
+        "Do `it`.\n\n**Args**\n\n- `a`: first,\n    or not.\n\nMore.\n\n```pycon\n>>> 1 + 1\n2\n```"
+    )
 
 
 def commands(page: Path) -> Iterator[list[str]]:

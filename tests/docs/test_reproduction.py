@@ -1,4 +1,4 @@
-"""What docs/reproduction.md says of the training behind the figures."""
+"""What docs/explanation/reproduction.md says of the training behind the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walks of docs/, every command of them run, in small.
+"""The walks of docs/tutorials/, every command of them run, in small.
 
 Only what the tables below say is smaller than in the pages; everything else is run as printed.
 """
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.timing import ROOT
-from benchmarks.walks import PAGES, WalkError, blocks, orders, unmarked, walk
+from benchmarks.walks import PAGES, WALKS, WalkError, blocks, orders, unmarked, walk
 
 INSTEAD = {
     # No test downloads anything; the sets are there in small, see conftest.py.
@@ -75,7 +74,7 @@ def test_every_command_of_the_walk_does_what_the_page_says(
                 text = text.replace(old, new)
             design.write_text(text, encoding="utf-8")
 
-    walk(ROOT / "docs" / f"{page}.md", folder, INSTEAD, shrink)
+    walk(WALKS / f"{page}.md", folder, INSTEAD, shrink)
     assert (folder / "results" / "results.csv").is_file()
     if page != "walk-paper":
         return
@@ -95,5 +94,5 @@ def test_a_misspelt_option_fails_the_walk(tmp_path: Path) -> None:
 
 
 def test_no_entry_of_the_tables_is_left_over() -> None:
-    text = "\n".join(block for page in PAGES for block in blocks(ROOT / "docs" / f"{page}.md"))
+    text = "\n".join(block for page in PAGES for block in blocks(WALKS / f"{page}.md"))
     assert [pattern for pattern in INSTEAD if not re.search(pattern, text)] == []

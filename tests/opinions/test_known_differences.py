@@ -1,4 +1,4 @@
-"""Where our figures differ from other packages' on purpose; docs/statistics.md says why."""
+"""Where our figures differ from other packages' on purpose (docs/explanation/statistics.md)."""
 
 from typing import Any
 

@@ -167,7 +167,8 @@ def test_default_answers_are_the_outer_quarters_of_the_scale() -> None:
 
 
 def test_the_documented_table_is_that_of_the_code() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "statistics.md"
+    text = page.read_text(encoding="utf-8")
     told = [line.strip("| ").split(" | ") for line in text.splitlines()]
     by_kind = {cells[0].strip("`"): cells[2:] for cells in told if len(cells) == 5}
     for rule in default_rules():

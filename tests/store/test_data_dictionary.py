@@ -1,4 +1,4 @@
-"""docs/data-dictionary.md names every column of every exported file, and no other."""
+"""docs/reference/data-dictionary.md names every column of every exported file, and no other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sreval.store import exchange
 from tests.store.conftest import Study
 
-PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "data-dictionary.md"
 
 
 def documented() -> dict[str, list[str]]:
