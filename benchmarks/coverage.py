@@ -48,16 +48,16 @@ from sreval.opinions.opinion import bootstrap_two_way, mos_interval
 from sreval.opinions.ratings import Ratings
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import intraclass_correlation
-from sreval.opinions.stimulus import STIMULUS_INTERVALS
-from sreval.opinions.votes import ACR, Scale
-from sreval.opinions.wilcoxon import signed_rank
-from sreval.study.simulate import (
+from sreval.opinions.simulation import (
     RaterModel,
     draw_raters,
     draw_scores,
     expected_score,
     expected_score_of,
 )
+from sreval.opinions.stimulus import STIMULUS_INTERVALS
+from sreval.opinions.votes import ACR, Scale
+from sreval.opinions.wilcoxon import signed_rank
 
 MODEL = RaterModel()
 RATERS, IMAGES = (3, 5, 8, 15, 26), (5, 14, 100)

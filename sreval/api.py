@@ -1860,7 +1860,7 @@ def power(
     """
     import pandas as pd
 
-    from sreval.study.planning import power_curve, raters_needed
+    from sreval.opinions.simulation import power_curve, raters_needed
 
     differences = _numbers("difference", difference, 0, whole=False)
     counts = _numbers("raters", raters, 2, whole=True)
@@ -1966,7 +1966,7 @@ class Study:
         It goes to SREVAL_HOME/studies where that is set, else to ./studies. Raises UsageError for
         a name that is taken or can't be one.
         """
-        from sreval.study.copying import copy_study
+        from sreval.study.design import copy_study
 
         return cls(copy_study(name, cls(source).folder).parent)
 
@@ -2028,7 +2028,7 @@ class Study:
         """
         from sreval.report.study_check import told
         from sreval.study.check import check
-        from sreval.study.pools import at_hand
+        from sreval.study.sources import available
 
         design, manifest = self.design, self.manifest
         folders = _result_folders(results)
@@ -2037,7 +2037,7 @@ class Study:
                 f"{self.given} is frozen: its stimuli are what they are.",
                 f"Omit {option('--results')}.",
             )
-        found = check(design, manifest, None if manifest else at_hand(design, folders))
+        found = check(design, manifest, None if manifest else available(design, folders))
         return told(self.given, design, manifest, found)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
@@ -2078,8 +2078,8 @@ class Study:
         """
         from sreval.study import freeze as freezing
         from sreval.study.attainable import attainable
+        from sreval.study.exposure import scenes_of, stimulus_set
         from sreval.study.manifest import MANIFEST, STIMULI
-        from sreval.study.parts import parts_of, pool_of
 
         self._refuse_packaged()
         folder, design = self.folder, self.design
@@ -2093,8 +2093,8 @@ class Study:
             again=again,
             progress=progress,
         )
-        parts = parts_of(design, pool_of(manifest))
-        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, parts) if m.hopeless)
+        stimuli = stimulus_set(design, scenes_of(manifest))
+        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, stimuli) if m.hopeless)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)

@@ -11,9 +11,9 @@ import pandas as pd
 
 from sreval.errors import DataError, option
 from sreval.files import sha256_bytes
+from sreval.opinions.simulation import RaterModel, Raters, draw_raters, draw_scores
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
-from sreval.study.simulate import RaterModel, Raters, draw_raters, draw_scores
 
 Qualities = Mapping[tuple[str, str], float]
 """(Data set, method) to true quality on the scale; data set '' holds for all others."""

@@ -6,9 +6,9 @@ from scipy import optimize, stats
 
 from sreval.errors import UsageError
 from sreval.opinions.arrays import Floats
+from sreval.opinions.simulation import RaterModel, draw_raters, draw_scores, expected_score
 from sreval.opinions.stimulus import score_limits, stimulus_mos, student_limits
 from sreval.opinions.votes import check_votes
-from sreval.study.simulate import RaterModel, draw_raters, draw_scores, expected_score
 from tests.opinions.builders import random_votes, votes_table
 
 

@@ -19,6 +19,7 @@ from werkzeug.serving import make_server
 
 from sreval.errors import DataError
 from sreval.images.io import write_png
+from sreval.opinions.simulation import RaterModel, expected_score
 from sreval.site.app import create_app
 from sreval.site.config import site_config
 from sreval.store import invitations
@@ -28,7 +29,6 @@ from sreval.study.design import load_design
 from sreval.study.freeze import freeze
 from sreval.study.manifest import load_manifest
 from sreval.study.respondent import read_qualities, respondents
-from sreval.study.simulate import RaterModel, expected_score
 from sreval.study.visitor import Stopped, VisitError, Visitor
 from sreval.study.webpage import WebPage
 
