@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from sreval.report.tables import Layout
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
-    from sreval.site.rehearsal import Crowd
     from sreval.store.database import Store
     from sreval.store.importing import Imported
     from sreval.store.operators import OperatorRow, Role
+    from sreval.store.rehearsal import Rehearsal
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.training.run import Outcome
@@ -2153,12 +2153,10 @@ class Study:
         raters: int = 26,
         qualities: Mapping[Any, float] | Path | str | None = None,
         *,
-        url: str | None = None,
-        think_ms: float = 0,
         seed: int = 0,
         progress: Callable[[int, int], object] = lambda done, total: None,
-    ) -> Crowd:
-        """Send simulated raters through the frozen study's site, to their end.
+    ) -> Rehearsal:
+        """Let simulated raters go through the frozen study, by the site's steps but without HTTP.
 
         Their votes are marked as simulated, everywhere. Give the study a ``database`` of its own
         for them, ``Study("mine", "rehearsal.sqlite")``, to keep them apart from real raters'.
@@ -2168,9 +2166,6 @@ class Study:
             qualities: The true quality of each method on the scale, by method or by (dataset,
                 method); or a CSV file with the columns method, quality and, if they differ,
                 dataset. None: the opinion scores of the SRGAN paper.
-            url: A site that serves the study from the same database; None starts one, which must
-                be done from the main thread.
-            think_ms: Mean time that a rater takes to vote.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
@@ -2179,7 +2174,7 @@ class Study:
         a quality.
         """
         from sreval.settings import user_path
-        from sreval.site.rehearsal import send_raters
+        from sreval.store.rehearsal import rehearse
         from sreval.study.respondent import read_qualities
 
         if not 1 <= raters <= _MOST_RATERS:
@@ -2197,16 +2192,7 @@ class Study:
             }
         else:
             known = dict(read_qualities(user_path(qualities)))
-        return send_raters(
-            self.folder,
-            self.url,
-            raters,
-            known,
-            url=url,
-            think_ms=think_ms,
-            seed=seed,
-            progress=progress,
-        )
+        return rehearse(self.folder, self.url, raters, known, seed=seed, told=progress)
 
     def invite(
         self,
