@@ -23,8 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, compare, progress, provenance, write_results
-from sreval.opinions.arrays import Floats
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.reading import read_ratings
 from sreval.opinions.recovery import Recovery, recover
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes

@@ -24,12 +24,11 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, listed
-from sreval.opinions.arrays import Floats
+from sreval.opinions.arrays import Floats, Ratings, group_mean
+from sreval.opinions.cells import numbered
 from sreval.opinions.correlation import pearson, spearman
-from sreval.opinions.naming import numbered
-from sreval.opinions.opinion import mos_table
-from sreval.opinions.ratings import Ratings, group_mean
-from sreval.opinions.repeats import repeat_pairs
+from sreval.opinions.mos import mos_table
+from sreval.opinions.reliability import repeat_pairs
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, without_raters
 
 _BT500 = {"straying": 0.05, "lopsided": 0.3}

@@ -10,12 +10,11 @@ from functools import partial
 import pandas as pd
 
 from sreval.errors import attempted, listed, unknown_name
+from sreval.opinions.cells import numbered
 from sreval.opinions.comparison import Comparison, compare_methods
-from sreval.opinions.naming import numbered
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Screening, apply, default_rules, with_and_without
-from sreval.opinions.stimulus import ESTIMAND, stimulus_mos
 from sreval.opinions.votes import opinions
 from sreval.report import paper
 from sreval.report.digits import fixed

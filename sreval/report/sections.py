@@ -14,7 +14,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, attempted
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means
 from sreval.opinions.screening import Rule
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit

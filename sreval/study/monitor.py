@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError
-from sreval.opinions.naming import numbered
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.arrays import Ratings
+from sreval.opinions.cells import numbered
 from sreval.opinions.reliability import sos_coefficient
 from sreval.opinions.screening import apply
 from sreval.opinions.votes import STIMULUS

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sreval.opinions.arrays import Floats
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.intervals import student_mean
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.mos import stimulus_mos
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import intraclass_correlation, krippendorff_alpha
 from sreval.opinions.screening import bt500
-from sreval.opinions.stimulus import stimulus_mos
 from sreval.opinions.votes import check_votes
 from sreval.opinions.wilcoxon import signed_rank
 from tests.opinions.builders import votes_table

@@ -12,8 +12,7 @@ import pytest
 from scipy import stats
 
 from sreval.errors import SrevalError
-from sreval.opinions.arrays import Floats
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.screening import (
     RULES,
     Answer,

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from sreval.errors import SrevalError, StatisticsError
+from sreval.opinions.arrays import Ratings
 from sreval.opinions.multiplicity import benjamini_hochberg, holm
-from sreval.opinions.ratings import Ratings
 from sreval.opinions.recovery import recover
 from sreval.opinions.simulation import (
     ImageModel,
