@@ -35,7 +35,7 @@ from scipy import optimize
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import StatisticsError
 from sreval.opinions.agreement import STATISTICS, metric_agreement
-from sreval.opinions.arrays import Floats
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
@@ -44,20 +44,18 @@ from sreval.opinions.intervals import (
     student_mean,
     student_quantile,
 )
-from sreval.opinions.opinion import bootstrap_two_way, mos_interval
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.mos import STIMULUS_INTERVALS, bootstrap_two_way, mos_interval
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import intraclass_correlation
-from sreval.opinions.stimulus import STIMULUS_INTERVALS
-from sreval.opinions.votes import ACR, Scale
-from sreval.opinions.wilcoxon import signed_rank
-from sreval.study.simulate import (
+from sreval.opinions.simulation import (
     RaterModel,
     draw_raters,
     draw_scores,
     expected_score,
     expected_score_of,
 )
+from sreval.opinions.votes import ACR, Scale
+from sreval.opinions.wilcoxon import signed_rank
 
 MODEL = RaterModel()
 RATERS, IMAGES = (3, 5, 8, 15, 26), (5, 14, 100)

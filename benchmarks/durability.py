@@ -30,7 +30,7 @@ from benchmarks.site import Server, links, noise_study, postgresql
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.store.database import open_store
 from sreval.store.models import Vote
-from sreval.study.visitor import Stopped, Visit, Visitor
+from tests.load.visitor import Stopped, Visit, Visitor
 
 IMAGES = 40
 THINK_SECONDS = 0.3
@@ -67,16 +67,13 @@ def main() -> int:
 
 @dataclass
 class Scorer:
-    """A mind that scores at random, so that a score that was changed on the way is seen."""
+    """Scores at random, so that a score that was changed on the way is seen."""
 
     generator: random.Random
 
-    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
+    def __call__(self, png: bytes, intended: int | None) -> tuple[int, float]:
         assert png.startswith(b"\x89PNG")
         return self.generator.randint(1, 5), 1000.0
-
-    def answer(self, question: str, options: Sequence[str]) -> str:
-        return options[0]
 
 
 def endure(folder: Path, url: str, kills: int, raters: int, seed: int = 0) -> dict[str, Any]:

@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.site import Server, links, noise_study, postgresql
 from benchmarks.timing import ROOT, cores, progress, provenance, write_results
-from sreval.study.visitor import Visitor
+from tests.load.visitor import Visitor
 
 GOAL_MS = 100.0
 THINK_SECONDS = 4.0
@@ -169,19 +169,15 @@ class _Guest(Visitor):
         raise _Arrived
 
 
-class _NoMind:
-    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
-        raise AssertionError("the guest doesn't vote")
-
-    def answer(self, question: str, options: Sequence[str]) -> str:
-        return options[0]
+def _never(png: bytes, intended: int | None) -> tuple[int, float]:
+    raise AssertionError("the guest doesn't vote")
 
 
 def take_seats(site: str, paths: Sequence[str]) -> list[Seat]:
     """Enrol a rater for each link and bring them to their first image."""
 
     def seat(path: str) -> Seat:
-        guest = _Guest(site + path, _NoMind())
+        guest = _Guest(site + path, _never)
         try:
             guest.run()
         except _Arrived:

@@ -23,15 +23,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, compare, progress, provenance, write_results
-from sreval.opinions.arrays import Floats
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.reading import read_ratings
 from sreval.opinions.recovery import Recovery, recover
+from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.report.opinion_figures import all_figures
 from sreval.report.opinions import ANALYSES, analyse
 from sreval.report.sections import Request
 from sreval.report.style import save_figure
-from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
 
 GOAL_RATIO = 20.0
 GOAL_SECONDS = 60.0

@@ -14,6 +14,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, progress
+from sreval.opinions.simulation import (
+    RaterModel,
+    draw_raters,
+    draw_scores,
+    make_stimuli,
+    power,
+    simulate_votes,
+)
 from sreval.opinions.units import Unit
 from sreval.opinions.votes import check_votes
 from sreval.report import paper
@@ -21,14 +29,6 @@ from sreval.report.study_planned import planned_tests
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest
-from sreval.study.planning import power
-from sreval.study.simulate import (
-    RaterModel,
-    draw_raters,
-    draw_scores,
-    make_stimuli,
-    simulate_votes,
-)
 
 IMAGES = (5, 14, 100)
 """Of Set5, Set14 and BSD100."""

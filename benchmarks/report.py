@@ -32,8 +32,8 @@ from sreval.store import enrolment, invitations, studies
 from sreval.store.database import Store, open_store
 from sreval.store.models import PlanItem, Session, Vote
 from sreval.study.design import StudyDesign, load_design
+from sreval.study.exposure import Scenes, stimulus_set
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus
-from sreval.study.parts import Pool, parts_of
 from sreval.study.respondent import Respondent, respondents
 
 RATERS, VOTES = 26, 29_328
@@ -97,7 +97,7 @@ def make_study(folder: Path, raters: int) -> dict[str, int]:
 def _manifest(design: StudyDesign) -> Manifest:
     """Every stimulus of the design, its own name in the place of a picture."""
     names = [part.name for part in design.images.datasets] + ["BSDS300-train"]
-    pool: Pool = {
+    scenes: Scenes = {
         name: {
             Path(file.path).stem: f"{name}/{Path(file.path).stem}"
             for file in known_files(name)
@@ -105,16 +105,16 @@ def _manifest(design: StudyDesign) -> Manifest:
         }
         for name in names
     }
-    parts = parts_of(design, pool)
-    assert not parts.problems, parts.problems
+    stimuli = stimulus_set(design, scenes)
+    assert not stimuli.unmet, stimuli.unmet
     return Manifest(
         tuple(
             Stimulus(
-                dataset, image, pool[dataset][image], method,
+                dataset, image, scenes[dataset][image], method,
                 sha256_bytes(_shown(dataset, image, method)), sha256_bytes(b""), 480, 320,
                 stand_in=method not in ("nearest", "bicubic", "hr"),
             )
-            for dataset, image, method in parts.shown
+            for dataset, image, method in stimuli.shown
         )
     )  # fmt: skip
 

@@ -21,8 +21,8 @@ from sreval.files import sha256_bytes, write_atomic
 from sreval.store import invitations, studies
 from sreval.store.database import open_store
 from sreval.study.design import load_design
+from sreval.study.freeze import encode_versions
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus, load_manifest
-from sreval.study.png import encode_versions
 
 METHODS = ("nearest", "bicubic", "srcnn", "selfexsr", "drcn", "espcn")
 _START_SECONDS = 60

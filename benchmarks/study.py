@@ -1,8 +1,8 @@
-"""The paper's opinion test at full size: 26 simulated raters over HTTP, every vote accounted for.
+"""The paper's opinion test at full size: 26 simulated raters, every vote accounted for.
 
-Freezes studies/ledig2017 with stand-ins for the methods that are not at hand, sends the raters
-through `sreval study simulate`'s site and compares what is stored with what was acknowledged,
-with the design and, by export and import, with itself. Writes study.json and study.md; exits
+Freezes studies/ledig2017 with stand-ins for methods without images, sends the raters through it
+as `sreval study simulate` does and compares what is stored with what was acknowledged, with the
+design and, by export and import, with itself. Writes study.json and study.md; exits
 with 1 when anything is lost, doubled or against the design.
 
 Example: python -m benchmarks.study --raters 2 --out build/bench
@@ -26,10 +26,10 @@ from sqlalchemy import select
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.report.paper import figures
-from sreval.site.rehearsal import send_raters
 from sreval.store import exchange
 from sreval.store.database import open_store
 from sreval.store.models import PlanItem, Rater, Session, Vote
+from sreval.store.rehearsal import rehearse
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.freeze import freeze
 from sreval.study.manifest import Manifest, load_manifest
@@ -78,17 +78,16 @@ def account(
     design, manifest = load_design(folder), load_manifest(folder)
     database = str(work / "votes.sqlite")
     start = time.monotonic()
-    crowd = send_raters(folder, database, raters, qualities)
+    made = rehearse(folder, database, raters, qualities)
     seconds = time.monotonic() - start
     told = {
         (visit.session, position): score
-        for visit in crowd.visits
+        for visit in made.visits
         for position, score in visit.votes.items()
     }
     rows = _rows(database)
     faults = {
-        "raters who did not come to the end": len(crowd.failures)
-        + sum(visit.outcome != "complete" for visit in crowd.visits),
+        "raters who did not come to the end": sum(not visit.complete for visit in made.visits),
         **_against_acknowledged(rows, told),
         **_against_design(rows, design, manifest, raters),
         "bytes of the second export that differ": _exported_again(
@@ -100,7 +99,6 @@ def account(
         "seconds": seconds,
         "votes": len(rows),
         "by_kind": {str(kind): int(n) for kind, n in rows["kind"].value_counts().items()},
-        "requests_sent_again": sum(visit.retries for visit in crowd.visits),
         "faults": {name: int(count) for name, count in faults.items()},
     }
 
@@ -234,11 +232,11 @@ def lines(content: dict[str, Any]) -> list[str]:
     """The Markdown page below its title."""
     kinds = ", ".join(f"{count} of kind {kind}" for kind, count in content["by_kind"].items())
     text = [
-        f"{content['raters']} simulated raters went through the site by HTTP, from the link to the "
-        f"last page: **{content['votes']} votes stored** ({kinds}) in {content['seconds']:.0f} s; "
-        f"{content['requests_sent_again']} requests were sent again. Freezing took "
-        f"{content['freeze_seconds']:.0f} s; stand-ins take the places of methods that are not at "
-        "hand. The raters' judgements are simulated and say nothing about any method.",
+        f"{content['raters']} simulated raters went through the study, from the link to the end, "
+        f"by the steps that the site takes: **{content['votes']} votes stored** ({kinds}) in "
+        f"{content['seconds']:.0f} s. Freezing took {content['freeze_seconds']:.0f} s; stand-ins "
+        "take the places of methods without images. The raters' judgements are simulated and say "
+        "nothing about any method.",
         "",
         "| what would be wrong | how often |",
         "| --- | ---: |",

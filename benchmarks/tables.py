@@ -29,19 +29,18 @@ import pandas as pd
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import UNFORESEEN, StatisticsError, unforeseen
-from sreval.opinions.arrays import Floats
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.comparison import friedman
 from sreval.opinions.intervals import student_mean
-from sreval.opinions.opinion import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.mos import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import (
     intraclass_correlation,
     krippendorff_alpha,
     sos_coefficient,
     split_half,
+    weighted_kappa,
 )
-from sreval.opinions.repeats import weighted_kappa
 from sreval.opinions.units import INTERVAL_OF
 from sreval.opinions.votes import KINDS, check_votes
 from sreval.opinions.wilcoxon import signed_rank

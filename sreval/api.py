@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from sreval.report.tables import Layout
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
-    from sreval.site.rehearsal import Crowd
     from sreval.store.database import Store
     from sreval.store.importing import Imported
     from sreval.store.operators import OperatorRow, Role
+    from sreval.store.rehearsal import Rehearsal
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.training.run import Outcome
@@ -1861,7 +1861,7 @@ def power(
     """
     import pandas as pd
 
-    from sreval.study.planning import power_curve, raters_needed
+    from sreval.opinions.simulation import power_curve, raters_needed
 
     differences = _numbers("difference", difference, 0, whole=False)
     counts = _numbers("raters", raters, 2, whole=True)
@@ -1967,7 +1967,7 @@ class Study:
         It goes to SREVAL_HOME/studies where that is set, else to ./studies. Raises UsageError for
         a name that is taken or can't be one.
         """
-        from sreval.study.copying import copy_study
+        from sreval.study.design import copy_study
 
         return cls(copy_study(name, cls(source).folder).parent)
 
@@ -2029,7 +2029,7 @@ class Study:
         """
         from sreval.report.study_check import told
         from sreval.study.check import check
-        from sreval.study.pools import at_hand
+        from sreval.study.sources import available
 
         design, manifest = self.design, self.manifest
         folders = _result_folders(results)
@@ -2038,7 +2038,7 @@ class Study:
                 f"{self.given} is frozen: its stimuli are what they are.",
                 f"Omit {option('--results')}.",
             )
-        found = check(design, manifest, None if manifest else at_hand(design, folders))
+        found = check(design, manifest, None if manifest else available(design, folders))
         return told(self.given, design, manifest, found)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
@@ -2079,8 +2079,8 @@ class Study:
         """
         from sreval.study import freeze as freezing
         from sreval.study.attainable import attainable
+        from sreval.study.exposure import scenes_of, stimulus_set
         from sreval.study.manifest import MANIFEST, STIMULI
-        from sreval.study.parts import parts_of, pool_of
 
         self._refuse_packaged()
         folder, design = self.folder, self.design
@@ -2094,8 +2094,8 @@ class Study:
             again=again,
             progress=progress,
         )
-        parts = parts_of(design, pool_of(manifest))
-        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, parts) if m.hopeless)
+        stimuli = stimulus_set(design, scenes_of(manifest))
+        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, stimuli) if m.hopeless)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)
@@ -2154,12 +2154,10 @@ class Study:
         raters: int = 26,
         qualities: Mapping[Any, float] | Path | str | None = None,
         *,
-        url: str | None = None,
-        think_ms: float = 0,
         seed: int = 0,
         progress: Callable[[int, int], object] = lambda done, total: None,
-    ) -> Crowd:
-        """Send simulated raters through the frozen study's site, to their end.
+    ) -> Rehearsal:
+        """Let simulated raters go through the frozen study, by the site's steps but without HTTP.
 
         Their votes are marked as simulated, everywhere. Give the study a ``database`` of its own
         for them, ``Study("mine", "rehearsal.sqlite")``, to keep them apart from real raters'.
@@ -2169,9 +2167,6 @@ class Study:
             qualities: The true quality of each method on the scale, by method or by (dataset,
                 method); or a CSV file with the columns method, quality and, if they differ,
                 dataset. None: the opinion scores of the SRGAN paper.
-            url: A site that serves the study from the same database; None starts one, which must
-                be done from the main thread.
-            think_ms: Mean time that a rater takes to vote.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
@@ -2180,7 +2175,7 @@ class Study:
         a quality.
         """
         from sreval.settings import user_path
-        from sreval.site.rehearsal import send_raters
+        from sreval.store.rehearsal import rehearse
         from sreval.study.respondent import read_qualities
 
         if not 1 <= raters <= _MOST_RATERS:
@@ -2198,16 +2193,7 @@ class Study:
             }
         else:
             known = dict(read_qualities(user_path(qualities)))
-        return send_raters(
-            self.folder,
-            self.url,
-            raters,
-            known,
-            url=url,
-            think_ms=think_ms,
-            seed=seed,
-            progress=progress,
-        )
+        return rehearse(self.folder, self.url, raters, known, seed=seed, told=progress)
 
     def invite(
         self,

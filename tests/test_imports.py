@@ -67,7 +67,7 @@ def test_the_help_of_no_command_imports_what_the_command_computes_with() -> None
         # what is read of a model, a study and a plan before anything is computed
         ("sreval.training.recipe sreval.study.design sreval.study.plan", set()),
         ("sreval.benchmarking.plan sreval.benchmarking.run sreval.methods", {"pandas"}),
-        ("sreval.opinions.rules sreval.opinions.reading", {"pandas", "scipy"}),
+        ("sreval.opinions.screening sreval.opinions.reading", {"pandas", "scipy"}),
         ("sreval.report.render sreval.report.opinions", {"pandas", "scipy"}),
         ("sreval.report.training_figures", {"pandas", "matplotlib"}),
         # tables and archives of results without a study

@@ -163,8 +163,8 @@ def _rehearse(folder: Path, database: Path) -> Study:
                 line.total = total
                 line.update(done - line.n)
 
-            crowd = study.rehearse(RATERS, _qualities(), progress=tell)
-        for failure in crowd.failures:
+            made = study.rehearse(RATERS, _qualities(), progress=tell)
+        for failure in made.failures:
             raise failure
         study.close()
     return study

@@ -148,10 +148,13 @@ def _bring(file: KnownFile, source: Pooch, stop: threading.Event) -> None:
             source.fetch(file.path, downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S))
             return
         except HTTPError as error:
-            error.response.close()  # it holds the connection
-            if error.response.status_code in _NOT_THERE:
+            status = 0
+            if error.response is not None:
+                status = error.response.status_code
+                error.response.close()  # it holds the connection
+            if status in _NOT_THERE:
                 raise NotThereError(
-                    f"{url} could not be fetched (HTTP {error.response.status_code}).",
+                    f"{url} could not be fetched (HTTP {status}).",
                     f"Check an address given with {option('--mirror')}; where the source has "
                     f"changed, name a copy of it with {option('--mirror')}.",
                 ) from None

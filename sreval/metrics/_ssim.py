@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sreval.devices import exact_fp32
-from sreval.devices import one_thread
+from sreval.devices import exact_fp32, one_thread
 
 Plane = npt.NDArray[np.generic]
 Kernel = npt.NDArray[np.float64]

@@ -1,13 +1,17 @@
-"""Checked conversion of what a caller passes into arrays that can be calculated with."""
+"""Arrays that can be calculated with: checked vectors, and votes, however sparse their table is."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from sreval.errors import StatisticsError
+from sreval.opinions.cells import numbered
 
 Floats = NDArray[np.float64]
 
@@ -69,3 +73,123 @@ def check_level(level: float) -> None:
         raise StatisticsError(
             f"A confidence level must lie between 0 and 1, got {level}.", "0.95 is usual."
         )
+
+
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """V votes: ``score``, ``rater`` and ``stimulus`` are of shape (V,).
+
+    ``rater`` and ``stimulus`` index the labels in ``raters`` and ``stimuli``, each of which has
+    at least one vote.
+    """
+
+    score: Floats
+    rater: Codes
+    stimulus: Codes
+    raters: tuple[Hashable, ...]
+    stimuli: tuple[Hashable, ...]
+
+    @classmethod
+    def from_matrix(cls, matrix: ArrayLike) -> Ratings:
+        """From a stimulus by rater matrix, NaN where no vote was cast; labels are the indices.
+
+        Rows and columns without a vote are left out. Raises StatisticsError for another shape
+        or no vote at all.
+        """
+        dense = np.asarray(matrix, dtype=np.float64)
+        if dense.ndim != 2 or np.isnan(dense).all():
+            raise StatisticsError(
+                f"Expected a stimulus by rater matrix with votes, got shape {dense.shape}.",
+                "Missing votes are NaN.",
+            )
+        seen = ~np.isnan(dense)
+        if seen.all():
+            rows, columns = dense.shape
+            rater = np.tile(np.arange(columns, dtype=np.intp), rows)
+            stimulus = np.repeat(np.arange(rows, dtype=np.intp), columns)
+            labels = tuple(range(columns)), tuple(range(rows))
+            return cls(dense.ravel(), rater, stimulus, *labels)
+        stimulus, rater = np.nonzero(seen)
+        return _relabel(
+            dense[stimulus, rater], rater, stimulus, range(dense.shape[1]), range(dense.shape[0])
+        )
+
+    @classmethod
+    def from_votes(cls, votes: pd.DataFrame, stimulus: Sequence[str]) -> Ratings:
+        """From a table of votes; ``stimulus`` names the columns that tell stimuli apart."""
+        if votes.empty:
+            raise StatisticsError("The table holds no votes.", "One row per vote is expected.")
+        grouped = votes.groupby(list(stimulus), sort=True, observed=True)
+        raters = sorted(votes["rater"].unique(), key=numbered)
+        rater = pd.Index(raters).get_indexer(votes["rater"])
+        return cls(
+            votes["score"].to_numpy(dtype=np.float64),
+            np.asarray(rater, dtype=np.intp),
+            np.asarray(grouped.ngroup(), dtype=np.intp),
+            tuple(raters),
+            tuple(grouped.size().index),
+        )
+
+    @property
+    def n_raters(self) -> int:
+        """How many raters cast at least one vote."""
+        return len(self.raters)
+
+    @property
+    def n_stimuli(self) -> int:
+        """How many stimuli have at least one vote."""
+        return len(self.stimuli)
+
+    def matrix(self) -> Floats:
+        """The stimulus by rater matrix, NaN where no vote was cast."""
+        dense = np.full((self.n_stimuli, self.n_raters), np.nan)
+        dense[self.stimulus, self.rater] = self.score
+        return dense
+
+    def keep(self, votes: NDArray[np.bool_]) -> Ratings:
+        """The votes where the mask of shape (V,) is true, with labels that have votes left.
+
+        Raises StatisticsError when none is.
+        """
+        if not votes.any():
+            raise StatisticsError("The exclusions leave no vote.", "Use a milder rule.")
+        return _relabel(
+            self.score[votes], self.rater[votes], self.stimulus[votes], self.raters, self.stimuli
+        )
+
+
+def group_mean(values: Floats, codes: Codes, n: int, weights: Floats | None = None) -> Floats:
+    """Mean, or weighted mean, of ``values`` (V,) within each of ``n`` groups, shape (n,)."""
+    if weights is None:
+        return np.bincount(codes, values, n) / np.bincount(codes, minlength=n)
+    return np.bincount(codes, values * weights, n) / np.bincount(codes, weights, n)
+
+
+def _relabel(
+    score: Floats,
+    rater: Codes,
+    stimulus: Codes,
+    raters: Sequence[Hashable],
+    stimuli: Sequence[Hashable],
+) -> Ratings:
+    """Ratings whose codes index only those labels that occur."""
+    rater, used_raters = _compact(rater, len(raters))
+    stimulus, used_stimuli = _compact(stimulus, len(stimuli))
+    return Ratings(
+        score,
+        rater,
+        stimulus,
+        tuple(raters[code] for code in used_raters),
+        tuple(stimuli[code] for code in used_stimuli),
+    )
+
+
+def _compact(codes: Codes, n: int) -> tuple[Codes, list[int]]:
+    """Codes renumbered without gaps, and the old code of each new one."""
+    used = np.flatnonzero(np.bincount(codes, minlength=n))
+    renumbered = np.zeros(n, dtype=np.intp)
+    renumbered[used] = np.arange(used.size)
+    return renumbered[codes], used.tolist()

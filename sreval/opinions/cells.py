@@ -1,10 +1,14 @@
-"""What a cell may mean: a name, a number, a flag, guarded text. One rule each, for all readers."""
+"""What a cell may mean: a name, a number, a flag, guarded text. One rule each, for all readers.
+
+And the order in which names are listed: r2 before r10.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
+from collections.abc import Hashable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 _FLAGS = {"true": True, "yes": True, "1": True, "1.0": True} | dict.fromkeys(
@@ -88,3 +92,12 @@ def shown(value: object) -> str:
     """A value as messages quote it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:
+    """A key to sort names by, in which their numbers count as numbers, of whatever length."""
+    parts: list[str | int] = []
+    for place, part in enumerate(re.split(r"(\d+)", str(name))):
+        digits = part.lstrip("0")
+        parts += [len(digits), digits] if place % 2 else [part]
+    return tuple(parts), str(name)

@@ -16,9 +16,8 @@ import pandas as pd
 import scipy
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Floats, check_level
+from sreval.opinions.arrays import Floats, Ratings, check_level, group_mean
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
-from sreval.opinions.ratings import Ratings, group_mean
 
 ENOUGH_RATERS = 15
 """Raters below which the likelihood often has no maximum, or the half widths are far too short."""

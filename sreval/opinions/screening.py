@@ -1,74 +1,271 @@
-"""Raters whose votes don't fit those of the others. A rule proposes; nothing is dropped here.
+"""Screening of raters: one table of rules, each with its limits, its reason and its source.
 
-Every rule gives its figures for every rater, so that a report can show whom it would reject,
-why, and what the results are with and without them.
+The end of a session, the operator's page, the report of a study and ``sreval opinions`` apply
+the same rules by the same function; a study's design gives some of them other limits
+(``study.acceptance``). Some rules find careless responding (Meade and Craig 2012, Psychological
+Methods 17(3)): votes that come too fast, one score throughout, unlike scores of like stimuli. The
+others find raters whose votes don't fit those of the rest. A rule counts, for each rater, the items
+that it looks at, and judges nobody on fewer than it needs. It proposes: nothing is dropped here.
+Items shown to learn the task (calibration, warm-up) are never looked at.
+
+Rules on one rater's own items look at all of them, whether or not the votes are accepted:
+what was decided afterwards changes nothing in what the rater did. Rules that compare raters
+take the accepted votes alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import listed
-from sreval.opinions.arrays import Floats
+from sreval.errors import StatisticsError, attempted, listed
+from sreval.opinions.arrays import Floats, Ratings, group_mean
+from sreval.opinions.cells import numbered
 from sreval.opinions.correlation import pearson, spearman
-from sreval.opinions.opinion import mos_table
-from sreval.opinions.ratings import Ratings, group_mean
-from sreval.opinions.votes import ACR, Scale, opinions, without_raters
+from sreval.opinions.mos import mos_table
+from sreval.opinions.reliability import repeat_pairs
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, without_raters
 
-BT500 = "ITU-R BT.500-15 A1-2.3.1"
-VQEG = "VQEG Multimedia 2008, HDTV 2010"
-BT500_LIMITS = {"straying": 0.05, "lopsided": 0.3}
-
+_BT500 = {"straying": 0.05, "lopsided": 0.3}
 _ROUNDING = 1e-12
 """Votes and kurtoses that lie on a limit count as reaching it, whatever the last bit says."""
 
 
-@dataclass(frozen=True)
-class Screening:
-    """What one rule found.
+class Measured(NamedTuple):
+    """What a rule measures: a table by rater with ``n`` items, the rule's figures and ``found``;
+    and what it had to skip, and how many."""
 
-    ``table``, by rater, holds the rule's figures and the column ``rejected``; ``limits`` the
-    numbers the rule was applied with; ``skipped`` what it could not judge, and how many. Of a rule
-    that needs ``least`` ``items``, the column ``judged`` says who had so many, ``n``.
+    table: pd.DataFrame
+    skipped: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The right scores, ``low`` to ``high``, of gold items by ``method`` on ``dataset``.
+
+    ``dataset`` None: on every data set.
     """
 
-    rule: str
-    source: str
+    method: str
+    low: float
+    high: float
+    dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule with its limits.
+
+    ``least`` is the least number of ``items`` by which a rater is judged: with fewer, a single
+    slip, or a single pair of extremes, would decide. ``measure`` applies the rule to checked votes;
+    ``say`` puts a row of its table into words. ``source`` is where the rule comes from.
+    ``compares``: whether it holds the accepted votes against each other, and so has nothing to say
+    of others. ``answers`` are those of gold items; ``worse`` and ``better`` two methods of which
+    nobody prefers the first.
+    """
+
+    kind: str
     limits: Mapping[str, float]
+    least: int
+    items: str
+    measure: Callable[[pd.DataFrame, Rule], Measured]
+    say: Callable[[Mapping[str, Any], Rule], str]
+    source: str = "convention"
+    compares: bool = False
+    answers: tuple[Answer, ...] = ()
+    worse: str = "nearest"
+    better: str = "hr"
+
+    def having(self, **limits: float) -> Rule:
+        """This rule with other limits."""
+        return replace(self, limits={**self.limits, **limits})
+
+    def judge(self, votes: pd.DataFrame) -> Screening:
+        """What the rule finds, a row per rater of ``votes``, or of the accepted where it compares.
+
+        The table's columns: ``n``, the rule's figures, ``judged``, ``rejected``. Raises
+        StatisticsError when no rater has an item that the rule looks at.
+        """
+        measured, skipped = self.measure(votes, self)
+        there = (opinions(votes) if self.compares else votes)["rater"].unique()
+        raters = pd.Index(sorted(there, key=numbered), name="rater")
+        table = measured.drop(columns="found").reindex(raters)
+        table["n"] = table["n"].fillna(0).astype(np.int64)
+        judged = table["n"] >= self.least
+        found = measured["found"].reindex(raters, fill_value=False).astype(bool)
+        return Screening(self, table.assign(judged=judged, rejected=judged & found), skipped)
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What one rule found: ``table`` as ``Rule.judge`` gives it, and what the rule skipped."""
+
+    rule: Rule
     table: pd.DataFrame
     skipped: Mapping[str, int]
-    least: int = 1
-    items: str = "votes"
-
-    @property
-    def unjudged(self) -> dict[Hashable, int]:
-        """The raters with too few items to be judged, and how many each has."""
-        if "judged" not in self.table:
-            return {}
-        few: pd.Series = self.table.loc[~self.table["judged"], "n"]
-        return {rater: int(n) for rater, n in few.items()}
-
-    def too_few(self) -> str:
-        """The raters that the rule can't judge, their items and the number needed, or nothing."""
-        few = [f"{rater} ({n})" for rater, n in self.unjudged.items()]
-        return f"{self.rule} needs {self.least} {self.items}: {listed(few, 20)}" if few else ""
 
     @property
     def rejected(self) -> tuple[Hashable, ...]:
         """The raters whom the rule rejects, in the table's order."""
         return tuple(self.table.index[self.table["rejected"].to_numpy(dtype=bool)])
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The reasons in words, by rejected rater."""
+        rows = self.table[self.table["rejected"]].to_dict("index")
+        return {
+            str(rater): self.rule.say({str(k): v for k, v in row.items()}, self.rule)
+            for rater, row in rows.items()
+        }
 
-def bt500(ratings: Ratings) -> Screening:
+    @property
+    def unjudged(self) -> dict[Hashable, int]:
+        """The raters with too few items to be judged, and how many each has."""
+        few: pd.Series = self.table.loc[~self.table["judged"], "n"]
+        return {rater: int(n) for rater, n in few.items()}
+
+    @property
+    def too_few(self) -> str:
+        """The raters that the rule can't judge, their items and the number needed, or nothing."""
+        few = [f"{rater} ({n})" for rater, n in self.unjudged.items()]
+        rule = self.rule
+        return f"{rule.kind} needs {rule.least} {rule.items}: {listed(few, 20)}" if few else ""
+
+
+def apply(rules: Iterable[Rule], votes: pd.DataFrame) -> tuple[list[Screening], list[str]]:
+    """What each rule finds in checked votes, and of the others a sentence why they can't be."""
+    found, not_done = [], []
+    for rule in rules:
+        made, why = attempted(partial(rule.judge, votes))
+        if made is None:
+            not_done.append(f"{rule.kind}: {why}")
+        else:
+            found.append(made)
+    return found, not_done
+
+
+def default_rules(scale: Scale = ACR, reference: str = "hr") -> tuple[Rule, ...]:
+    """Every rule with its default limits, as votes without a design are looked at.
+
+    Gold items of nearest neighbour must be rated within the lowest quarter of the scale, those of
+    ``reference`` within the highest.
+    """
+    quarter = (scale.high - scale.low) / 4
+    answers = (
+        Answer("nearest", scale.low, scale.low + quarter),
+        Answer(reference, scale.high - quarter, scale.high),
+    )
+    return tuple(replace(rule, answers=answers, better=reference) for rule in RULES.values())
+
+
+# What each rule measures
+
+
+def _gold(votes: pd.DataFrame, rule: Rule) -> Measured:
+    """An item passes within any answer for its method and data set; without one it isn't asked."""
+    rows = votes[votes["kind"] == "gold"]
+    known, right = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    for answer in rule.answers:
+        of = (rows["method"] == answer.method).to_numpy(dtype=bool)
+        if answer.dataset is not None:
+            of = of & (rows["dataset"] == answer.dataset).to_numpy(dtype=bool)
+        known |= of
+        right |= of & rows["score"].between(answer.low, answer.high).to_numpy(dtype=bool)
+    if not known.any():
+        raise StatisticsError(
+            "The votes hold no gold item with a known answer.", "Mark such items kind=gold."
+        )
+    wrong = pd.Series(~right, rows.index)[known].groupby(rows["rater"][known])
+    table = pd.DataFrame({"n": wrong.size(), "wrong": wrong.sum(), "share": wrong.mean()})
+    found = table["share"] > rule.limits["most_wrong"]
+    skipped = {"gold items without a known answer": int((~known).sum())}
+    return Measured(table.assign(found=found), skipped)
+
+
+def _too_fast(votes: pd.DataFrame, rule: Rule) -> Measured:
+    own = _cast(votes)
+    timed = own[own["response_ms"].notna()] if "response_ms" in own else own[:0]
+    if timed.empty:
+        raise StatisticsError("The votes carry no response times.", "Column 'response_ms'.")
+    times = timed.groupby("rater")["response_ms"]
+    fast = (timed["response_ms"] < rule.limits["least_ms"]).groupby(timed["rater"])
+    table = pd.DataFrame({"n": times.size(), "median_ms": times.median(), "fast": fast.mean()})
+    return Measured(table.assign(found=table["fast"] > rule.limits["most_share"]))
+
+
+def _straight_lining(votes: pd.DataFrame, rule: Rule) -> Measured:
+    """The longest run is that in the order of ``position``, where the votes carry one."""
+    own = _cast(votes)
+    if own.empty:
+        raise StatisticsError("Nobody cast a vote.")
+    ordered = own.sort_values(["rater", "position"]) if "position" in own else own
+    scores = ordered.groupby("rater")["score"]
+    share = scores.agg(lambda s: float(np.unique(s, return_counts=True)[1].max()) / len(s))
+    table = pd.DataFrame({"n": scores.size(), "share": share})
+    found = table["share"] > rule.limits["most_share"]
+    if "position" in own:
+        table["run"] = scores.agg(_longest_run)
+        found |= table["run"] > rule.limits["longest_run"]
+    return Measured(table.assign(found=found))
+
+
+def _repeats(votes: pd.DataFrame, rule: Rule) -> Measured:
+    pairs = repeat_pairs(votes.assign(accepted=True))
+    change = (pairs["second"] - pairs["first"]).abs()
+    by_rater = change.groupby(pairs["rater"])
+    exact = (change == 0).groupby(pairs["rater"])
+    table = pd.DataFrame({"n": by_rater.size(), "exact": exact.mean(), "change": by_rater.mean()})
+    return Measured(table.assign(found=table["change"] > rule.limits["most_change"]))
+
+
+def _inverted(votes: pd.DataFrame, rule: Rule) -> Measured:
+    own, worse, better = _cast(votes), rule.worse, rule.better
+    for method in (worse, better):
+        if method not in set(own["method"]):
+            raise StatisticsError(f"It compares {worse} with {better}, and {method} has no votes.")
+    sides = [
+        own[own["method"] == method].set_index(["rater", "dataset", "image"])["score"]
+        for method in (worse, better)
+    ]
+    both = pd.concat(sides, axis=1, keys=["worse", "better"]).dropna()
+    if both.empty:
+        raise StatisticsError(f"No rater rated {worse} and {better} on one image.")
+    turned = (both["worse"] >= both["better"]).groupby("rater")
+    table = pd.DataFrame({"n": turned.size(), "inverted": turned.mean()})
+    return Measured(table.assign(found=table["inverted"] > rule.limits["most_share"]))
+
+
+def _cast(votes: pd.DataFrame) -> pd.DataFrame:
+    """Every vote on what is rated, accepted or not."""
+    return votes[votes["kind"] == "vote"]
+
+
+def _ratings(votes: pd.DataFrame) -> Ratings:
+    return Ratings.from_votes(opinions(votes), STIMULUS)
+
+
+def _longest_run(scores: pd.Series) -> int:
+    values = scores.to_numpy()
+    changes = np.flatnonzero(np.diff(values)) + 1
+    return int(np.diff(np.concatenate([[0], changes, [values.size]])).max())
+
+
+def _said_of_straight_lining(row: Mapping[str, Any], rule: Rule) -> str:
+    run = f", {row['run']:.0f} times in a row" if "run" in row else ""
+    return f"one score in {row['share']:.0%} of {row['n']} votes{run}"
+
+
+def bt500(ratings: Ratings) -> Measured:
     """ITU-R BT.500-15 Annex 1 clause 2.3.1: raters who stray often, and to both sides.
 
     A vote strays by 2 sample standard deviations (n - 1) or more from the mean of its stimulus
     when the stimulus' kurtosis m4 / m2^2 lies within 2..4, by sqrt(20) otherwise; P counts
-    votes above, Q below. Rejected: (P + Q) / votes cast > 0.05 and |P - Q| / (P + Q) < 0.3.
+    votes above, Q below. Found: (P + Q) / votes cast > 0.05 and |P - Q| / (P + Q) < 0.3.
 
     A stimulus that all rated alike has no deviation to stray by and is skipped. Taking its zero
     deviation literally makes every vote on it stray upwards and downwards at once, and the
@@ -97,24 +294,23 @@ def bt500(ratings: Ratings) -> Screening:
     lopsided = np.divide(np.abs(p - q), p + q, out=np.full(p.size, np.nan), where=p + q > 0)
     table = pd.DataFrame(
         {
-            "votes": votes,
+            "n": votes,
             "P": p,
             "Q": q,
             "straying": share,
             "lopsided": lopsided,
-            "rejected": (share > BT500_LIMITS["straying"]) & (lopsided < BT500_LIMITS["lopsided"]),
+            "found": (share > _BT500["straying"]) & (lopsided < _BT500["lopsided"]),
         },
         index=pd.Index(ratings.raters, name="rater"),
     )
-    skipped = {"stimuli rated alike or once": int((~judged).sum())}
-    return Screening("bt500", BT500, BT500_LIMITS, table, skipped)
+    return Measured(table, {"stimuli rated alike or once": int((~judged).sum())})
 
 
-def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Screening:
+def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Measured:
     """Raters whose votes follow the mean of the other raters' votes less than ``least``.
 
     Pearson and Spearman correlation, -1..1, over the stimuli that the rater and anyone else
-    rated; the rater's own vote is left out of the mean. Rejected when Pearson's is below
+    rated; the rater's own vote is left out of the mean. Found where Pearson's is below
     ``least`` (0.75, as in VQEG's Multimedia and HDTV tests). A rater with fewer than three such
     stimuli, or with all votes equal, has no correlation and is not judged.
     """
@@ -131,10 +327,80 @@ def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Screening:
     table = pd.DataFrame(
         rows, columns=["pearson", "spearman"], index=pd.Index(ratings.raters, name="rater")
     )
-    table.insert(0, "votes", np.bincount(ratings.rater, shared, ratings.n_raters).astype(np.int64))
-    table["rejected"] = table["pearson"] < least
-    skipped = {"raters without a correlation": int(table["pearson"].isna().sum())}
-    return Screening("correlation-with-rest", VQEG, {"least": least}, table, skipped)
+    table.insert(0, "n", np.bincount(ratings.rater, shared, ratings.n_raters).astype(np.int64))
+    table["found"] = table["pearson"] < least
+    return Measured(table, {"raters without a correlation": int(table["pearson"].isna().sum())})
+
+
+def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    """The scores in the order of their stimuli, and where each stimulus begins."""
+    order = np.argsort(ratings.stimulus, kind="stable")
+    starts = np.searchsorted(ratings.stimulus[order], np.arange(ratings.n_stimuli))
+    return ratings.score[order], starts
+
+
+def _correlations(scores: Floats, rest: Floats) -> tuple[float, float]:
+    if scores.size < 3:
+        return np.nan, np.nan
+    once = np.ones((1, scores.size))
+    return float(pearson(scores, rest, once)[0]), float(spearman(scores, rest, once)[0])
+
+
+_TABLE = (
+    # More than a share of the gold items were missed.
+    Rule(
+        "gold", {"most_wrong": 0.25}, 4, "gold items", _gold,
+        lambda row, rule: f"{row['wrong']:.0f} of {row['n']} gold items missed",
+    ),
+    # More than a share of the votes came within so many ms; a design's viewing time replaces them.
+    Rule(
+        "too-fast", {"least_ms": 700.0, "most_share": 0.1}, 10, "votes with a response time",
+        _too_fast,
+        lambda row, rule: (
+            f"{row['fast']:.0%} of {row['n']} votes within {rule.limits['least_ms'] / 1000:g} s, "
+            f"median {row['median_ms'] / 1000:.1f} s"
+        ),
+    ),
+    # One score was given too often, or too often in a row. A share of 1 looks at runs alone.
+    Rule(
+        "straight-lining", {"most_share": 0.9, "longest_run": 30.0}, 20, "votes",
+        _straight_lining, _said_of_straight_lining,
+    ),
+    # Identical stimuli got scores that lie so many points apart on average.
+    Rule(
+        "repeats", {"most_change": 1.0}, 4, "repeated votes", _repeats,
+        lambda row, rule: f"{row['change']:.1f} points apart on average in {row['n']} repeats",
+    ),
+    # The worse method was rated at or above the better one on more than a share of the images.
+    Rule(
+        "inverted", {"most_share": 0.1}, 10, "images rated by both methods", _inverted,
+        lambda row, rule: (
+            f"{rule.worse} at or above {rule.better} on {row['inverted']:.0%} of {row['n']} images"
+        ),
+    ),
+    # Votes follow the mean of the others' votes too little.
+    Rule(
+        "correlation-with-rest", {"correlation": 0.75}, 10, "votes on stimuli that others rated",
+        lambda votes, rule: correlation_with_rest(_ratings(votes), rule.limits["correlation"]),
+        lambda row, rule: (
+            f"correlation {row['pearson']:.2f} with the other raters over {row['n']} votes, "
+            f"{rule.limits['correlation']:g} is the least"
+        ),
+        source="VQEG Multimedia 2008, HDTV 2010", compares=True,
+    ),
+    # Votes stray from the mean often, and to both sides. With fewer than 20 votes a single one that
+    # strays exceeds the clause's 5 %.
+    Rule(
+        "bt500", _BT500, 20, "votes", lambda votes, rule: bt500(_ratings(votes)),
+        lambda row, rule: f"{row['straying']:.1%} of {row['n']} votes stray, to both sides",
+        source="ITU-R BT.500-15 A1-2.3.1", compares=True,
+    ),
+)  # fmt: skip
+RULES: Mapping[str, Rule] = {rule.kind: rule for rule in _TABLE}
+"""The table of rules, by kind."""
+
+
+# The results without whom a rule rejects
 
 
 def with_and_without(
@@ -158,17 +424,3 @@ def with_and_without(
     table = pd.concat(columns, axis=1)
     table["n_kept"] = table["n_kept"].fillna(0).astype(np.int64)
     return table.assign(change=table["mos_kept"] - table["mos_all"])
-
-
-def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    """The scores in the order of their stimuli, and where each stimulus begins."""
-    order = np.argsort(ratings.stimulus, kind="stable")
-    starts = np.searchsorted(ratings.stimulus[order], np.arange(ratings.n_stimuli))
-    return ratings.score[order], starts
-
-
-def _correlations(scores: Floats, rest: Floats) -> tuple[float, float]:
-    if scores.size < 3:
-        return np.nan, np.nan
-    once = np.ones((1, scores.size))
-    return float(pearson(scores, rest, once)[0]), float(spearman(scores, rest, once)[0])

@@ -25,7 +25,7 @@ _LOOKED_AT = 50
 Rows = list[list[str]]
 
 Source = Path | str | pd.DataFrame
-"""Where a table is: a file, or a frame at hand."""
+"""Where a table is: a file, or a frame."""
 
 FRAME = Path("the DataFrame")
 """What messages call a table that came as a frame, in the place of its file."""

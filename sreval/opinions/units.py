@@ -19,7 +19,7 @@ Over images no test on few images can be significant, whatever their votes: five
 
 IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
 INTERVALS: tuple[IntervalName, ...] = get_args(IntervalName)
-"""The names of ``opinion.INTERVALS``; docs/explanation/statistics.md compares them."""
+"""The names of ``mos.INTERVALS``; docs/explanation/statistics.md compares them."""
 
 INTERVAL_OF: dict[Unit, IntervalName] = {"rater": "raters", "image": "images", "pooled": "pooled"}
 """The interval of a MOS that makes the claim of a unit."""

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sreval.errors import UsageError, attempted, option, unknown_name
 from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.votes import opinions
 from sreval.report import paper

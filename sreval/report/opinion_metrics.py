@@ -15,8 +15,8 @@ from sreval.opinions.agreement import FEW_SCENES, Agreement, metric_agreement
 from sreval.opinions.arrays import varies
 from sreval.opinions.heads import MEAN
 from sreval.opinions.intervals import LEAST_UNITS
+from sreval.opinions.mos import stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
-from sreval.opinions.stimulus import stimulus_mos
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
 from sreval.report.cells import NAMES

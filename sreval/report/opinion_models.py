@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, counted, listed
-from sreval.opinions.differences import difference_interval, difference_scores
+from sreval.opinions.arrays import Ratings
+from sreval.opinions.mos import difference_interval, difference_scores, mean_of
 from sreval.opinions.multiplicity import judge
-from sreval.opinions.opinion import mean_of
-from sreval.opinions.ratings import Ratings
 from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover, remove_bias
 from sreval.opinions.reliability import (
     intraclass_correlation,
@@ -19,7 +18,7 @@ from sreval.opinions.reliability import (
     sos_coefficient,
     split_half,
 )
-from sreval.opinions.repeats import retest as retest_of
+from sreval.opinions.reliability import retest as retest_of
 from sreval.opinions.screening import correlation_with_rest
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.opinions.wilcoxon import SignedRank

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pandas as pd
 
 from sreval.errors import DataError, listed
+from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.opinion import mean_of, mos_interval, warning_of
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper

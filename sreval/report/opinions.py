@@ -10,13 +10,11 @@ from functools import partial
 import pandas as pd
 
 from sreval.errors import attempted, listed, unknown_name
-from sreval.opinions import screening
+from sreval.opinions.cells import numbered
 from sreval.opinions.comparison import Comparison, compare_methods
-from sreval.opinions.naming import numbered
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
-from sreval.opinions.rules import default_rules
-from sreval.opinions.stimulus import ESTIMAND, stimulus_mos
+from sreval.opinions.screening import Screening, apply, default_rules, with_and_without
 from sreval.opinions.votes import opinions
 from sreval.report import paper
 from sreval.report.digits import fixed
@@ -215,15 +213,17 @@ def _friedman(made: Comparison) -> str:
 
 def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     """What every rule finds, rater by rater, and the results with and without those it rejects."""
-    found, not_done = _apply_rules(votes, request)
+    rules = request.rules or default_rules(request.scale, request.reference)
+    found, not_done = apply(rules, votes)
     counted = opinions(votes).groupby("rater").size()
     names = sorted(votes["rater"].unique(), key=numbered)
     frame = pd.DataFrame(index=pd.Index(names, name="rater"))
     frame["votes"] = counted.reindex(frame.index, fill_value=0)
     for made in found:
-        frame = frame.join(made.table.add_prefix(f"{made.rule} "))
+        frame = frame.join(made.table.add_prefix(f"{made.rule.kind} "))
     frame["rejected_by"] = [
-        ", ".join(made.rule for made in found if rater in set(made.rejected)) for rater in names
+        ", ".join(made.rule.kind for made in found if rater in set(made.rejected))
+        for rater in names
     ]
     frame = frame.reset_index()
     rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
@@ -237,7 +237,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
         "correlation": column("correlation-with-rest pearson", 3),
         "rejected by": column("rejected_by"),
     }
-    there = {made.rule for made in found}
+    there = {made.rule.kind for made in found}
     for head, rule in (("correlation", "correlation-with-rest"), *((h, "bt500") for h in _BT500)):
         if rule not in there:
             columns.pop(head)
@@ -249,7 +249,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     shown = printed(rows, columns)
     sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
     effects = {
-        f"With and without the raters whom {made.rule} rejects": partial(
+        f"With and without the raters whom {made.rule.kind} rejects": partial(
             _effect_of, made, votes, request
         )
         for made in found
@@ -261,49 +261,32 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
 _BT500 = ("P", "Q", "(P+Q)/votes", "|P-Q|/(P+Q)")
 
 
-def _rule_notes(made: screening.Screening) -> list[str]:
+def _rule_notes(made: Screening) -> list[str]:
     judged = int(made.table["judged"].sum())
-    limits = ", ".join(f"{name} {limit:g}" for name, limit in made.limits.items())
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in made.rule.limits.items())
     note = (
-        f"{made.rule} ({made.source}): rejects {len(made.rejected)} of {judged}"
+        f"{made.rule.kind} ({made.rule.source}): rejects {len(made.rejected)} of {judged}"
         f"{': ' + listed(made.rejected) if made.rejected else ''}; limits {limits}"
         + "".join(f"; {n} {what} skipped" for what, n in made.skipped.items() if n)
         + "."
     )
-    return [note, *(f"Not judged: {few}." for few in (made.too_few(),) if few)]
+    return [note, *(f"Not judged: {few}." for few in (made.too_few,) if few)]
 
 
-def _apply_rules(
-    votes: pd.DataFrame, request: Request
-) -> tuple[list[screening.Screening], list[str]]:
-    """What each rule finds, and why the others can't be applied."""
-    found, not_done = [], []
-    rules = request.rules or default_rules(request.scale, request.reference)
-    for rule in rules:
-        made, why = attempted(partial(rule.judge, votes))
-        if made is None:
-            not_done.append(f"{rule.kind}: {why}")
-        else:
-            found.append(made)
-    return found, not_done
-
-
-def _effect_of(made: screening.Screening, votes: pd.DataFrame, request: Request) -> list[Section]:
+def _effect_of(made: Screening, votes: pd.DataFrame, request: Request) -> list[Section]:
     return [_with_and_without(made, votes, request)]
 
 
-def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: Request) -> Section:
+def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) -> Section:
     raters = set(opinions(votes)["rater"])
     rejected = [str(rater) for rater in made.rejected if rater in raters]
-    title = f"Results with and without the {len(rejected)} whom {made.rule} rejects"
+    title = f"Results with and without the {len(rejected)} whom {made.rule.kind} rejects"
     if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
-    found = screening.with_and_without(
-        votes, rejected, interval=request.interval, scale=request.scale
-    )
+    found = with_and_without(votes, rejected, interval=request.interval, scale=request.scale)
     frame = found.reset_index()
-    frame = in_order(frame.assign(rule=made.rule))
+    frame = in_order(frame.assign(rule=made.rule.kind))
     columns = {
         "method": method_column(),
         "MOS, all": column("mos_all", 2),

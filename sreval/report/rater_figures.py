@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from sreval.errors import StatisticsError
 from sreval.metrics.scorer import UNITS
 from sreval.opinions.agreement import metric_agreement
+from sreval.opinions.arrays import Ratings
 from sreval.opinions.mapping import fit_mapped
-from sreval.opinions.ratings import Ratings
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import sos_coefficient
 from sreval.opinions.votes import STIMULUS, opinions

@@ -14,9 +14,9 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, attempted
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means
-from sreval.opinions.rules import Rule
+from sreval.opinions.screening import Rule
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.opinions.votes import ACR, Scale, exclusions, stand_ins
 from sreval.report import paper
@@ -51,7 +51,7 @@ class Request:
     scale: Scale = ACR
     reference: str = "hr"
     rules: tuple[Rule, ...] | None = None
-    """The rules by which raters are judged; None: ``statistics.rules.default_rules``."""
+    """The rules by which raters are judged; None: ``opinions.screening.default_rules``."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
     methods: Sequence[str] | None = None

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, attempted
 from sreval.opinions.comparison import CLAIMS
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import mos_table
 from sreval.opinions.votes import ACR, opinions
 from sreval.report import paper
 from sreval.report.digits import fixed

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from sreval.errors import UNFORESEEN, counted, listed
-from sreval.opinions.naming import numbered
+from sreval.opinions.cells import numbered
 from sreval.opinions.votes import exclusions
 from sreval.report import paper
 from sreval.report.digits import fixed, whole_percent

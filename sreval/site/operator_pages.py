@@ -8,7 +8,7 @@ import pandas as pd
 from flask import render_template, request, url_for
 
 from sreval.errors import StatisticsError, unknown_name
-from sreval.opinions.opinion import mos_table
+from sreval.opinions.mos import mos_table
 from sreval.site.current import site
 from sreval.site.operator import Page, RefusalError, operator, who
 from sreval.site.operator_view import gather, read_data

@@ -24,8 +24,8 @@ from sreval.store.study_data import study_data
 from sreval.study import charts, monitor
 from sreval.study.attainable import attainable
 from sreval.study.data import StudyData
+from sreval.study.exposure import scenes_of, stimulus_set
 from sreval.study.manifest import Manifest, load_manifest
-from sreval.study.parts import parts_of, pool_of
 
 IDLE = dt.timedelta(days=7)
 """After this long without a step, a rater or a link needs attention."""
@@ -142,7 +142,7 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
 
 def _hopeless(here: Site) -> Iterator[Need]:
     """Tests that no outcome could make significant, while the design can still be changed."""
-    for found in attainable(here.design, parts_of(here.design, pool_of(here.manifest))):
+    for found in attainable(here.design, stimulus_set(here.design, scenes_of(here.manifest))):
         if found.hopeless:
             yield Need(found.dataset, "n too small", (f"{found.note}. {found.remedy}",))
 

@@ -6,19 +6,34 @@ page, the report. So none of them can say of a rater what another denies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from sreval.errors import StatisticsError
-from sreval.opinions import rules
+from sreval.opinions.screening import RULES, Answer, Rule, apply
 from sreval.study import design as designs
 from sreval.study.design import StudyDesign
 from sreval.study.plan import ItemKind
 
 MARGIN_MS = 200
 """A vote this soon after the image may be judged was decided before it was looked at."""
+
+_LIMIT = {
+    "gold": "most_wrong",
+    "too-fast": "most_share",
+    "straight-lining": "longest_run",
+    "repeats": "most_change",
+}
+"""What a design's `limit` is of each rule."""
+
+_ITEMS: Mapping[str, ItemKind] = {
+    "gold": "gold",
+    "too-fast": "vote",
+    "straight-lining": "vote",
+    "repeats": "repeat",
+}
+"""The items of a plan that each of these rules looks at."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +45,16 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def rules_of(design: StudyDesign) -> tuple[rules.Rule, ...]:
+def rules_of(design: StudyDesign) -> tuple[Rule, ...]:
     """Every rule by which a study's raters are judged.
 
     Those that the design names have its limits, and need no more items than its plan holds; of
     the other kinds the defaults are there, with its gold answers and its viewing time.
     """
-    kept: dict[str, list[rules.Rule]] = {}
-    for planned in design.acceptance:
-        if planned.kind in _RULES:
-            kept.setdefault(planned.kind, []).append(_rule(planned, design))
-    made: list[rules.Rule] = []
-    for default in rules.default_rules():
-        build = _RULES.get(default.kind)
-        made += kept.get(default.kind) or [build(design, None) if build else default]
+    made: list[Rule] = []
+    for kind in RULES:
+        named = [planned for planned in design.acceptance if planned.kind == kind]
+        made += [_named(planned, design) for planned in named] or [_default(kind, design)]
     return tuple(made)
 
 
@@ -53,26 +64,20 @@ def weak_rules(design: StudyDesign, counts: Mapping[ItemKind, int]) -> list[str]
     `counts` are the items of one rater's plan by kind of item. A sentence each.
     """
     said = []
-    default = {rule.kind: rule for rule in rules.default_rules()}
-    of: dict[str, ItemKind] = {
-        "gold": "gold",
-        "repeats": "repeat",
-        "too-fast": "vote",
-        "straight-lining": "vote",
-    }
     for planned in design.acceptance:
-        if planned.kind not in of:
+        if planned.kind not in _ITEMS:
             continue
-        rule, n = _rule(planned, design), counts[of[planned.kind]]
+        rule, n = _named(planned, design), counts[_ITEMS[planned.kind]]
+        usual = RULES[rule.kind].least
         if n < rule.least:
             said.append(
                 f"The rule {rule.kind!r} judges nobody: it needs {rule.least} {rule.items}, and a "
                 f"rater's plan holds {n}."
             )
-        elif rule.least < default[rule.kind].least and rule.kind != "straight-lining":
+        elif rule.least < usual and rule.kind != "straight-lining":
             said.append(
                 f"The rule {rule.kind!r} judges a rater by {rule.least} {rule.items}. "
-                f"With {default[rule.kind].least}, a slip or two would not decide."
+                f"With {usual}, a slip or two would not decide."
             )
     return said
 
@@ -88,7 +93,7 @@ def verdicts(
 ) -> dict[str, Verdict]:
     """What every rule of the design says of each session.
 
-    `votes` as `statistics.votes.check_votes` gives them, of all kinds; `planned` by session is the
+    `votes` as `opinions.votes.check_votes` gives them, of all kinds; `planned` by session is the
     number of items in its plan, of all kinds, without which the rule `incomplete` isn't applied.
     A rule that can't judge yet (too few items, no times) is not broken. A session is used, and
     paid, unless a broken rule says otherwise.
@@ -110,49 +115,44 @@ def verdicts(
 def _breaking(
     rule: designs.Rule, votes: pd.DataFrame, design: StudyDesign, planned: Mapping[str, int | None]
 ) -> set[Hashable]:
-    """The sessions that break a rule."""
+    """The sessions that break a rule. `incomplete` is on the plan, all others are on votes."""
     if rule.kind == "incomplete":
         rated = votes.groupby("session").size()
         return {
             session for session, items in planned.items()
             if items is not None and rated.get(session, 0) < rule.limit * items
         }  # fmt: skip
-    try:
-        return set(_rule(rule, design).judge(votes).rejected)
-    except StatisticsError:
-        return set()
+    found, _ = apply([_named(rule, design)], votes)
+    return {rater for made in found for rater in made.rejected}
 
 
-def _rule(planned: designs.Rule, design: StudyDesign) -> rules.Rule:
-    return _RULES[planned.kind](design, planned.limit)
+def _default(kind: str, design: StudyDesign) -> Rule:
+    """A rule of the table with the design's gold answers and viewing time."""
+    rule = RULES[kind]
+    if kind == "gold":
+        return replace(
+            rule, answers=tuple(Answer(g.method, g.low, g.high, g.dataset) for g in design.gold)
+        )
+    if kind == "too-fast":
+        return rule.having(least_ms=float(design.viewing.least_ms + MARGIN_MS))
+    return rule
 
 
-def _gold(design: StudyDesign, limit: float | None) -> rules.Rule:
-    answers = [rules.Answer(g.method, g.low, g.high, g.dataset) for g in design.gold]
-    if limit is None:
-        return rules.gold(answers)
-    planned = sum(gold.images for gold in design.gold)
-    return _within_plan(rules.gold(answers, most_wrong=limit), planned)
+def _named(planned: designs.Rule, design: StudyDesign) -> Rule:
+    """The rule with the limit that the design gives it.
 
-
-def _too_fast(design: StudyDesign, limit: float | None) -> rules.Rule:
-    least_ms = float(design.viewing.least_ms + MARGIN_MS)
-    if limit is None:
-        return rules.too_fast(least_ms)
-    return _within_plan(rules.too_fast(least_ms, most_share=limit), _votes(design))
-
-
-def _straight(design: StudyDesign, limit: float | None) -> rules.Rule:
-    if limit is None:
-        return rules.straight_lining()
-    return rules.straight_lining(most_share=1.0, longest_run=limit, least=int(limit) + 1)
-
-
-def _repeats(design: StudyDesign, limit: float | None) -> rules.Rule:
-    if limit is None:
-        return rules.repeats()
-    planned = sum(part.images * part.times for part in design.repeats)
-    return _within_plan(rules.repeats(most_change=limit), planned)
+    Who has rated all that the design plans for its own rule is judged, however little it is.
+    ``study check`` says where that is less than the rule needs elsewhere.
+    """
+    rule = _default(planned.kind, design).having(**{_LIMIT[planned.kind]: planned.limit})
+    if planned.kind == "straight-lining":
+        return replace(rule.having(most_share=1.0), least=int(planned.limit) + 1)
+    items = {
+        "gold": sum(gold.images for gold in design.gold),
+        "too-fast": _votes(design),
+        "repeats": sum(part.images * part.times for part in design.repeats),
+    }[planned.kind]
+    return replace(rule, least=min(rule.least, items)) if items else rule
 
 
 def _votes(design: StudyDesign) -> int | None:
@@ -161,19 +161,3 @@ def _votes(design: StudyDesign) -> int | None:
         return design.subset
     of = design.images
     return sum(len(part.images) * len(of.methods_of(part.name)) for part in of.datasets)
-
-
-def _within_plan(rule: rules.Rule, planned: int | None) -> rules.Rule:
-    """Who has rated all that the design plans for its own rule is judged, however little it is.
-
-    ``study check`` says where that is less than the rule needs elsewhere.
-    """
-    return replace(rule, least=min(rule.least, planned)) if planned else rule
-
-
-_RULES: Mapping[str, Callable[[StudyDesign, float | None], rules.Rule]] = {
-    "gold": _gold,
-    "too-fast": _too_fast,
-    "straight-lining": _straight,
-    "repeats": _repeats,
-}

@@ -17,9 +17,8 @@ from sreval.errors import counted, listed
 from sreval.opinions.comparison import best_outcome, least_units
 from sreval.opinions.units import Unit
 from sreval.opinions.wilcoxon import least_exact_p
-from sreval.study.allot import period, windows
 from sreval.study.design import StudyDesign
-from sreval.study.parts import Parts
+from sreval.study.exposure import StimulusSet, seen_in, slot_period
 
 Pairs = Sequence[tuple[str, str]]
 _MOST_RATERS = 1000
@@ -71,22 +70,22 @@ class Attainable:
         return f"{said[:1].upper()}{said[1:]}."
 
 
-def attainable(design: StudyDesign, parts: Parts) -> tuple[Attainable, ...]:
+def attainable(design: StudyDesign, stimuli: StimulusSet) -> tuple[Attainable, ...]:
     """What the analysis of `design` could show on each data set where it compares methods.
 
-    Every rater is taken to rate all of the plan. The subset must fit (`allot.subset_problem`).
+    Every rater is taken to rate all of the plan. The subset must fit (`exposure.unmet_subset`).
     """
     return tuple(
-        _on(design, parts, dataset, pairs)
-        for dataset, keys in parts.rated.items()
+        _on(design, stimuli, dataset, pairs)
+        for dataset, keys in stimuli.rated.items()
         for pairs in [design.comparisons_on(dataset)]
         if keys and pairs
     )
 
 
-def _on(design: StudyDesign, parts: Parts, dataset: str, pairs: Pairs) -> Attainable:
+def _on(design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs) -> Attainable:
     analysis = design.analysis
-    seen = _seen(design, parts, dataset, pairs, design.raters)
+    seen = _seen(design, stimuli, dataset, pairs, design.raters)
     units = seen.units(analysis.unit, design.raters)
     verdicts = best_outcome(units, analysis.correction, analysis.alpha)
     places = range(len(units))
@@ -104,7 +103,7 @@ def _on(design: StudyDesign, parts: Parts, dataset: str, pairs: Pairs) -> Attain
         least_p=least_exact_p(units[told]),
         least_p_adjusted=verdicts[told].least_p_adjusted if units[told] else None,
         hopeless=tuple(pairs[i] for i in small),
-        remedies=tuple(_remedies(design, parts, dataset, pairs, units)) if small else (),
+        remedies=tuple(_remedies(design, stimuli, dataset, pairs, units)) if small else (),
     )
 
 
@@ -129,17 +128,19 @@ class _Seen:
         return [int(n) for n in counts]
 
 
-def _seen(design: StudyDesign, parts: Parts, dataset: str, pairs: Pairs, slots: int) -> _Seen:
-    keys = parts.rated[dataset]
+def _seen(
+    design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs, slots: int
+) -> _Seen:
+    keys = stimuli.rated[dataset]
     images = {image: n for n, image in enumerate(dict.fromkeys(key[1] for key in keys))}
     if design.subset is None:
         return _Seen(np.ones((1, len(pairs)), bool), np.zeros((len(images), len(pairs)), np.intp))
-    slots = min(slots, period(design, parts))
+    slots = min(slots, slot_period(design, stimuli))
     methods = {name: n for n, name in enumerate(design.images.methods_of(dataset))}
     first, second = ([methods[name] for name in side] for side in zip(*pairs, strict=True))
     by_slot = np.zeros((slots, len(pairs)), bool)
     since = np.full((len(images), len(pairs)), slots, np.intp)
-    for slot, votes in enumerate(windows(design, parts, range(slots))):
+    for slot, votes in enumerate(seen_in(design, stimuli, range(slots))):
         rated = np.zeros((len(images), len(methods)), bool)
         for name, image, method in votes:
             if name == dataset:
@@ -151,7 +152,7 @@ def _seen(design: StudyDesign, parts: Parts, dataset: str, pairs: Pairs, slots: 
 
 
 def _remedies(
-    design: StudyDesign, parts: Parts, dataset: str, pairs: Pairs, units: Sequence[int]
+    design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs, units: Sequence[int]
 ) -> Iterator[str]:
     """Changes of the design that would each do alone: unit, raters or images, comparisons."""
     analysis, raters = design.analysis, design.raters
@@ -161,12 +162,12 @@ def _remedies(
         found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha)
         return not any(verdict.too_small for verdict in found)
 
-    seen = _seen(design, parts, dataset, pairs, max(raters, _MOST_RATERS))
-    whole = _seen(design.model_copy(update={"subset": None}), parts, dataset, pairs, 1)
+    seen = _seen(design, stimuli, dataset, pairs, max(raters, _MOST_RATERS))
+    whole = _seen(design.model_copy(update={"subset": None}), stimuli, dataset, pairs, 1)
     other: Unit = "image" if analysis.unit == "rater" else "rater"
     if does(seen, other, raters):
         yield f'set analysis.unit to "{other}"'
-    again = design.subset is None or len(seen.by_slot) == period(design, parts)
+    again = design.subset is None or len(seen.by_slot) == slot_period(design, stimuli)
     most = max(_MOST_RATERS, needed) if again else len(seen.by_slot)
     enough = 1 + bisect.bisect_left(
         range(1, most + 1), True, key=lambda count: does(seen, analysis.unit, count)

@@ -7,14 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sreval.study.acceptance import weak_rules
-from sreval.study.allot import period, repeats_of, subset_problem, windows
 from sreval.study.attainable import Attainable, attainable
-from sreval.study.deal import deal
 from sreval.study.design import StudyDesign
+from sreval.study.exposure import (
+    Scenes,
+    StimulusSet,
+    repeats_of,
+    scenes_of,
+    seen_in,
+    slot_period,
+    stimulus_set,
+    unmet_subset,
+)
 from sreval.study.manifest import Key, Manifest
-from sreval.study.parts import Parts, Pool, Problem, parts_of, pool_of
 from sreval.study.plan import RATING, ItemKind, showings
-from sreval.study.pools import AtHand, at_hand
+from sreval.study.presentation import Unmet, feasible_order
+from sreval.study.sources import Available, available
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Feasibility:
     `tests` say what the planned analysis could show on each data set; empty if there are problems.
     """
 
-    problems: tuple[Problem, ...]
+    problems: tuple[Unmet, ...]
     missing: tuple[Key, ...]
     notes: tuple[str, ...]
     counts: Mapping[ItemKind, int]
@@ -56,7 +64,7 @@ class Feasibility:
 
 
 def check(
-    design: StudyDesign, manifest: Manifest | None, found: AtHand | None = None
+    design: StudyDesign, manifest: Manifest | None, found: Available | None = None
 ) -> Feasibility:
     """Prove that every rater of the design can be given a plan, or say what prevents it.
 
@@ -68,72 +76,72 @@ def check(
     """
     has: Callable[[Key], bool]
     if manifest:
-        pool, has = pool_of(manifest), manifest.by_key.__contains__
+        scenes, has = scenes_of(manifest), manifest.by_key.__contains__
     else:
-        found = found or at_hand(design)
-        pool, has = found.pool, found.has
-    parts = parts_of(design, pool)
-    missing = tuple(key for key in parts.shown if not has(key))
-    problems = [*parts.problems, *_of_rules(design)]
+        found = found or available(design)
+        scenes, has = found.scenes, found.has
+    stimuli = stimulus_set(design, scenes)
+    missing = tuple(key for key in stimuli.shown if not has(key))
+    problems = [*stimuli.unmet, *_of_rules(design)]
     tests: tuple[Attainable, ...] = ()
-    if not parts.problems:
-        problems += _of_slots(design, parts, pool)
-        tests = () if subset_problem(design, parts) else attainable(design, parts)
+    if not stimuli.unmet:
+        problems += _of_slots(design, stimuli, scenes)
+        tests = () if unmet_subset(design, stimuli) else attainable(design, stimuli)
     hopeless = [found for found in tests if found.hopeless]
-    problems += [Problem("analysis", h.note, h.remedy) for h in hopeless if h.planned]
+    problems += [Unmet("analysis", h.note, h.remedy) for h in hopeless if h.planned]
     notes = [f"{h.note}. {h.remedy}" for h in hopeless if not h.planned]
-    counts = _counts(design, parts)
+    counts = _counts(design, stimuli)
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
-        notes=(*_notes(design, parts, pool), *notes),
+        notes=(*_notes(design, stimuli, scenes), *notes),
         counts=counts,
-        exposures=_exposures(design, parts),
+        exposures=_exposures(design, stimuli),
         sittings=tuple(_sittings(design, counts)),
         tests=tests,
     )
 
 
-def _of_rules(design: StudyDesign) -> Iterator[Problem]:
+def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
     has = {"gold": design.gold, "repeats": design.repeats}
     for number, rule in enumerate(design.acceptance):
         if rule.kind in has and not has[rule.kind]:
             what = f"the rule {rule.kind!r} has nothing to judge by"
             remedy = f"Add [[{rule.kind}]] to the design, or remove the rule."
-            yield Problem(f"acceptance.{number}", what, remedy)
+            yield Unmet(f"acceptance.{number}", what, remedy)
 
 
-def _of_slots(design: StudyDesign, parts: Parts, pool: Pool) -> list[Problem]:
-    too_large = subset_problem(design, parts)
+def _of_slots(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
+    too_large = unmet_subset(design, stimuli)
     if too_large:
         return [too_large]
-    scene_of = {(name, image): scene for name in pool for image, scene in pool[name].items()}
-    gold = [key for key, _, _ in parts.gold]
-    slots = range(min(design.raters, period(design, parts)))
-    for votes in windows(design, parts, slots):
-        repeats, problems = repeats_of(design, votes)
-        if problems:
-            return problems
+    scene_of = {(name, image): scene for name in scenes for image, scene in scenes[name].items()}
+    gold = [key for key, _, _ in stimuli.gold]
+    slots = range(min(design.raters, slot_period(design, stimuli)))
+    for votes in seen_in(design, stimuli, slots):
+        repeats, not_repeated = repeats_of(design, votes)
+        if not_repeated:
+            return not_repeated
         row = showings(scene_of, votes, repeats, gold)
-        _, problem = deal(row, design.order.scene_distance)
-        if problem:
-            return [problem]
+        _, unmet = feasible_order(row, design.order.scene_distance)
+        if unmet:
+            return [unmet]
     return []
 
 
-def _counts(design: StudyDesign, parts: Parts) -> dict[ItemKind, int]:
-    total = len(parts.stimuli)
+def _counts(design: StudyDesign, stimuli: StimulusSet) -> dict[ItemKind, int]:
+    total = len(stimuli.voted)
     return {
-        "calibration": len(parts.calibration),
-        "warm-up": len(parts.warm_up),
+        "calibration": len(stimuli.calibration),
+        "warm-up": len(stimuli.warm_up),
         "vote": min(design.subset or total, total),
         "repeat": sum(repeat.images * repeat.times for repeat in design.repeats),
-        "gold": len(parts.gold),
+        "gold": len(stimuli.gold),
     }
 
 
-def _exposures(design: StudyDesign, parts: Parts) -> tuple[int, int]:
-    total = len(parts.stimuli)
+def _exposures(design: StudyDesign, stimuli: StimulusSet) -> tuple[int, int]:
+    total = len(stimuli.voted)
     votes = design.raters * min(design.subset or total, total)
     return (votes // total, -(-votes // total)) if total else (0, 0)
 
@@ -150,25 +158,25 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
         yield Sitting(items, breaks, seconds / 60)
 
 
-def _notes(design: StudyDesign, parts: Parts, pool: Pool) -> Iterator[str]:
-    least, most = _exposures(design, parts)
+def _notes(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> Iterator[str]:
+    least, most = _exposures(design, stimuli)
     if least < most:
-        full = period(design, parts)
+        full = slot_period(design, stimuli)
         yield (
             f"{design.raters} raters give some stimuli {most} votes and others {least}; "
             f"a multiple of {full} raters would give every stimulus the same number."
         )
-    methods = Counter(key[2] for key in parts.stimuli)
+    methods = Counter(key[2] for key in stimuli.voted)
     for method, count in methods.most_common(1):
-        if design.order.methods_alternate and 2 * count > len(parts.stimuli):
+        if design.order.methods_alternate and 2 * count > len(stimuli.voted):
             yield f"More than half of all stimuli are of {method}, so it will follow itself."
-    rated = {pool[dataset][image] for dataset, image, _ in parts.stimuli}
-    shown = [key for key, _ in parts.calibration]
-    if any(pool[dataset][image] in rated for dataset, image, _ in shown):
+    rated = {scenes[dataset][image] for dataset, image, _ in stimuli.voted}
+    shown = [key for key, _ in stimuli.calibration]
+    if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
-    yield from weak_rules(design, _counts(design, parts))
+    yield from weak_rules(design, _counts(design, stimuli))
     every, each = design.sittings.break_every, design.sittings.items
-    counts = _counts(design, parts)
+    counts = _counts(design, stimuli)
     rated_items = sum(counts[kind] for kind in RATING)
     last = rated_items % each if each else 0
     if 0 < last < each / 2 < rated_items / 2:

@@ -28,7 +28,7 @@ class Look:
 class StudyData:
     """A study's design and all that was collected.
 
-    ``votes`` are checked votes (``statistics.votes.check_votes``) and may be empty; ``sessions``
+    ``votes`` are checked votes (``opinions.votes.check_votes``) and may be empty; ``sessions``
     has a row per session: session, rater, slot, stage, outcome, votes, accepted, reason, paid,
     started_at, ended_at, sittings, simulated, language, and facts on the device. ``invited``
     counts personal links, None where that isn't known; ``deleted`` raters whose data were

@@ -10,18 +10,23 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
+import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from sreval import content
 from sreval.config import Config, load_config
-from sreval.files import sha256_bytes
+from sreval.errors import UsageError
+from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
 from sreval.study.manifest import DESIGN
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
+_NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 
 
@@ -419,3 +424,29 @@ def load_design(folder: Path) -> StudyDesign:
 def json_schema() -> dict[str, Any]:
     """The design's JSON schema, for editors that check and complete study.toml."""
     return StudyDesign.model_json_schema()
+
+
+def copy_study(name: str, source: Path) -> Path:
+    """Copy the design in `source`, its comments with it, to a user's own study of that name.
+
+    It goes to the last of `content.own_folders`: SREVAL_HOME where set, else ./studies.
+    Returns the new study.toml. Raises UsageError for a name that is taken or can't be one, and
+    for a source that holds no valid design.
+    """
+    if not re.fullmatch(NAME, name):
+        raise UsageError(
+            f"{name!r} can't be a study's name.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
+        )
+    folder = content.own_folders("studies")[-1] / name
+    if name in content.names("studies") or folder.exists():
+        raise UsageError(f"There is a study {name!r} already.", "Choose another name.")
+    load_design(source)
+    text = (source / DESIGN).read_text(encoding="utf-8-sig")
+    top = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
+    text = _NAME_LINE.sub(f'name = "{name}"', top, count=1) + text[len(top) :]
+    if StudyDesign.model_validate(tomllib.loads(text)).name != name:
+        raise UsageError(
+            f"{source / DESIGN} has no line that begins with 'name ='.", "Give it one at the top."
+        )
+    write_atomic(folder / DESIGN, text)
+    return folder / DESIGN

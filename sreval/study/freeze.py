@@ -1,22 +1,40 @@
-"""Freezing: the stimuli of a study become files that never change, with a manifest of hashes."""
+"""Freezing: the stimuli of a study become files that never change, with a manifest of hashes.
+
+No PNG file tells its version of an image from the others but by its pixels. All versions have the
+same header, the same chunks in the same order and the same length; what differs in length is hidden
+by a last chunk of padding (PNG, third edition, 5.3 and 5.4). Whoever takes a file apart learns how
+well the pixels compress, which they learn from the pixels too.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import struct
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from sreval.benchmarking.provenance import code_version
 from sreval.errors import DataError, listed, option
 from sreval.files import sha256_bytes, sha256_file, write_atomic
+from sreval.images.io import encode_png
 from sreval.study.design import StudyDesign
+from sreval.study.exposure import stimulus_set
 from sreval.study.manifest import MANIFEST, STIMULI, Key, Manifest, Stimulus
-from sreval.study.parts import parts_of
-from sreval.study.png import encode_versions
 from sreval.study.sources import Sources
 
+UInt8 = npt.NDArray[np.uint8]
+
+PADDING = b"paDD"
+"""Ancillary, private, and not to be copied by a program that changes the image."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NAMED = 3
 """How many images of a list are named; the rest are counted."""
 
@@ -49,16 +67,16 @@ def freeze(
             "rater has begun.",
         )
     sources = Sources(design, results, stand_ins)
-    parts = parts_of(design, sources.pool)
-    for problem in parts.problems:
-        raise problem.error()
-    missing = sources.missing(parts.shown)
+    stimuli = stimulus_set(design, sources.scenes)
+    for unmet in stimuli.unmet:
+        raise unmet.error()
+    missing = sources.missing(stimuli.shown)
     if missing:
-        raise _missing(missing, parts.shown)
-    stimuli = _write_all(folder / STIMULI, sources, parts.shown, progress)
-    # Parts overlap: what a rated image lacks may be a warm-up item. One order serves all.
-    order = {key: number for number, key in enumerate(parts.shown)}
-    manifest = Manifest(tuple(sorted(stimuli, key=lambda s: order[s.key])), code_version())
+        raise _missing(missing, stimuli.shown)
+    written = _write_all(folder / STIMULI, sources, stimuli.shown, progress)
+    # What a rated image lacks may be a warm-up item. One order serves all.
+    order = {key: number for number, key in enumerate(stimuli.shown)}
+    manifest = Manifest(tuple(sorted(written, key=lambda s: order[s.key])), code_version())
     write_atomic(folder / MANIFEST, manifest.as_json())
     return manifest
 
@@ -72,7 +90,7 @@ def _write_all(
     methods: dict[tuple[str, str], list[str]] = {}
     for dataset, image, method in keys:
         methods.setdefault((dataset, image), []).append(method)
-    scenes = sources.pool
+    scenes = sources.scenes
     stimuli: list[Stimulus] = []
     with ThreadPoolExecutor(_cores()) as pool:
         jobs = [
@@ -140,3 +158,41 @@ def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def encode_versions(versions: Sequence[UInt8]) -> list[bytes]:
+    """Versions of one image, uint8 of one shape (H, W, 3), as PNG files of the same length.
+
+    Each holds IHDR, one IDAT, the padding and IEND. The padding is made from the pixels, so that
+    the same pixels in the same company give the same file, and nothing on the way compresses it.
+    """
+    compressed = [_compressed(version) for version in versions]
+    longest = max(len(data) for _, data in compressed)
+    return [
+        _SIGNATURE
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", data)
+        + _chunk(PADDING, hashlib.shake_256(data).digest(longest - len(data)))
+        + _chunk(b"IEND", b"")
+        for header, data in compressed
+    ]
+
+
+def _compressed(image: UInt8) -> tuple[bytes, bytes]:
+    """The header and the compressed pixels, which the encoder spreads over many chunks."""
+    chunks = list(_chunks(encode_png(image)))
+    header = next(body for kind, body in chunks if kind == b"IHDR")
+    return header, b"".join(body for kind, body in chunks if kind == b"IDAT")
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(_SIGNATURE)
+    while at < len(png):
+        (length,) = struct.unpack_from(">I", png, at)
+        yield png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
+        at += length + 12
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    crc = zlib.crc32(body, zlib.crc32(kind))
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)

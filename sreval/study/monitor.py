@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted
-from sreval.opinions.naming import numbered
-from sreval.opinions.ratings import Ratings
+from sreval.errors import StatisticsError
+from sreval.opinions.arrays import Ratings
+from sreval.opinions.cells import numbered
 from sreval.opinions.reliability import sos_coefficient
+from sreval.opinions.screening import apply
 from sreval.opinions.votes import STIMULUS
 from sreval.study.acceptance import rules_of, verdicts
 from sreval.study.data import StudyData, rated
@@ -122,11 +122,11 @@ def _counted(
     kind: str, votes: pd.DataFrame, design: StudyDesign, names: dict[str, str], columns: list[str]
 ) -> pd.DataFrame:
     """The figures of a rule of ``kind``, of the raters who have any."""
-    rule = next(rule for rule in rules_of(design) if rule.kind == kind)
-    try:
-        table = rule.judge(votes).table.rename(columns=names)
-    except StatisticsError:
+    rules = [rule for rule in rules_of(design) if rule.kind == kind]
+    found, _ = apply(rules[:1], votes)
+    if not found:
         return pd.DataFrame({name: [] for name in ["rater", *columns]})
+    table = found[0].table.rename(columns=names)
     return table.loc[table[columns[0]] > 0, columns].reset_index()
 
 
@@ -196,18 +196,13 @@ def findings(data: StudyData) -> Findings:
         {"rater": rater, "flag": "not used", "reason": str(reason)}
         for rater, reason in zip(decided["rater"], decided["reason"], strict=True)
     ]
-    unjudged: list[str] = []
-    not_done: list[str] = []
-    for rule in rules_of(data.design):
-        found, why = attempted(partial(rule.judge, data.votes))
-        if found is None:
-            not_done.append(f"{rule.kind}: {why}")
-            continue
-        rows += [
-            {"rater": rater, "flag": rule.kind, "reason": reason}
-            for rater, reason in rule.reasons(found).items()
-        ]
-        unjudged += filter(None, [found.too_few()])
+    found, not_done = apply(rules_of(data.design), data.votes)
+    rows += [
+        {"rater": rater, "flag": made.rule.kind, "reason": reason}
+        for made in found
+        for rater, reason in made.reasons.items()
+    ]
+    unjudged = [made.too_few for made in found if made.too_few]
     used = set(data.opinions["rater"])
     frame = pd.DataFrame(rows, columns=["rater", "flag", "reason"])
     flags = frame.assign(used=[rater in used for rater in frame["rater"]])

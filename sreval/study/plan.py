@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sreval.errors import DataError
-from sreval.study.allot import repeats_of, subset_problem, votes_of
-from sreval.study.deal import Showing
 from sreval.study.design import StudyDesign
+from sreval.study.exposure import (
+    StimulusSet,
+    repeats_of,
+    scenes_of,
+    seen_in,
+    stimulus_set,
+    unmet_subset,
+)
 from sreval.study.manifest import Key, Manifest
-from sreval.study.parts import Parts, parts_of, pool_of
-from sreval.study.ring import order
-from sreval.study.stream import Stream
+from sreval.study.presentation import Showing, Stream, presentation_order
 
 ALGORITHM = 1
 """Changes whenever the same seed would give another plan; stored with every plan."""
@@ -62,25 +66,25 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     Raises UsageError when a constraint can't be met (`study.check` finds it before), DataError
     when the manifest lacks a stimulus.
     """
-    parts = parts_of(design, pool_of(manifest))
-    too_large = subset_problem(design, parts)
-    for problem in (*parts.problems, *([too_large] if too_large else [])):
-        raise problem.error()
-    for key in parts.shown:
+    stimuli = stimulus_set(design, scenes_of(manifest))
+    too_large = unmet_subset(design, stimuli)
+    for unmet in (*stimuli.unmet, *([too_large] if too_large else [])):
+        raise unmet.error()
+    for key in stimuli.shown:
         if key not in manifest.by_key:
             dataset, image, method = key
             raise DataError(
                 f"The manifest has no {method} of {dataset} {image}.", "Freeze the study again."
             )
     stream = Stream(design.seed, "order", ALGORITHM, rater)
-    votes = votes_of(design, parts, slot)
-    repeats, problems = repeats_of(design, votes)
-    for problem in problems:
-        raise problem.error()
+    votes = next(seen_in(design, stimuli, [slot]))
+    repeats, not_repeated = repeats_of(design, votes)
+    for unmet in not_repeated:
+        raise unmet.error()
     planned = [
-        *_calibration(parts, stream),
-        *_warm_up(parts, stream),
-        *_rating(design, manifest, parts, votes, repeats, stream),
+        *_calibration(stimuli, stream),
+        *_warm_up(stimuli, stream),
+        *_rating(design, manifest, stimuli, votes, repeats, stream),
     ]
     return tuple(_numbered(design, manifest, planned))
 
@@ -100,15 +104,15 @@ class _Planned:
     high: int | None = None
 
 
-def _calibration(parts: Parts, stream: Stream) -> list[_Planned]:
+def _calibration(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     return [
         _Planned("calibration", key, f"an example of the score {score}", intended=score)
-        for key, score in stream.shuffle(list(parts.calibration))
+        for key, score in stream.shuffle(list(stimuli.calibration))
     ]
 
 
-def _warm_up(parts: Parts, stream: Stream) -> list[_Planned]:
-    images = stream.shuffle(list(parts.warm_up))
+def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
+    images = stream.shuffle(list(stimuli.warm_up))
     turns = stream.shuffle(list(range(len(images[0])))) if images else []
     return [
         _Planned("warm-up", versions[turns[i % len(turns)]], "practice that doesn't count")
@@ -135,29 +139,29 @@ def showings(
 def _rating(
     design: StudyDesign,
     manifest: Manifest,
-    parts: Parts,
+    stimuli: StimulusSet,
     votes: Sequence[Key],
     repeats: Sequence[tuple[Key, int, int]],
     stream: Stream,
 ) -> list[_Planned]:
     scenes = {(item.dataset, item.image): item.scene for item in manifest.stimuli}
-    gold = [key for key, _, _ in parts.gold]
-    row = order(
+    gold = [key for key, _, _ in stimuli.gold]
+    row = presentation_order(
         showings(scenes, votes, repeats, gold),
         design.order.scene_distance,
         design.order.methods_alternate,
         stream,
     )
-    return _named(design, parts, row)
+    return _named(design, stimuli, row)
 
 
-def _named(design: StudyDesign, parts: Parts, row: Sequence[Showing]) -> list[_Planned]:
+def _named(design: StudyDesign, stimuli: StimulusSet, row: Sequence[Showing]) -> list[_Planned]:
     """The first showing of a stimulus that isn't gold is the vote; all others are repeats."""
     ranges: dict[Key, list[tuple[int, int]]] = {}
-    for key, low, high in parts.gold:
+    for key, low, high in stimuli.gold:
         ranges.setdefault(key, []).append((low, high))
-    before = len(parts.calibration) + len(parts.warm_up)
-    total = len(parts.stimuli)
+    before = len(stimuli.calibration) + len(stimuli.warm_up)
+    total = len(stimuli.voted)
     why = f"one of the {total} stimuli that every rater sees"
     if design.subset is not None and design.subset < total:
         why = f"one of the {design.subset} of {total} stimuli that this slot sees"

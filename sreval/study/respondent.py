@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 from sreval.errors import DataError, option
 from sreval.files import sha256_bytes
-from sreval.study.design import StudyDesign
+from sreval.opinions.simulation import RaterModel, Raters, draw_raters, draw_scores
+from sreval.study.design import Question, StudyDesign
 from sreval.study.manifest import Manifest
-from sreval.study.simulate import RaterModel, Raters, draw_raters, draw_scores
 
 Qualities = Mapping[tuple[str, str], float]
 """(Data set, method) to true quality on the scale; data set '' holds for all others."""
@@ -24,14 +24,12 @@ _MEDIAN_MS, _SPREAD, _SPEEDER_MS = 2500.0, 0.4, 250.0
 
 @dataclass
 class Respondent:
-    """One rater of the model. A site can't tell it the method: it knows the files' hashes."""
+    """One rater of the model, who is told no method and knows the stimuli by their hashes."""
 
     model: RaterModel
     rater: Raters
     seen: Mapping[str, tuple[float, int]]
     """SHA-256 of a stimulus to its true quality and the number of its method."""
-    avoided: Mapping[str, Sequence[str]]
-    """Answers, by question, that would screen the rater out."""
     generator: np.random.Generator
 
     def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
@@ -42,8 +40,8 @@ class Respondent:
         sha256 = sha256_bytes(png)
         if sha256 not in self.seen:
             raise DataError(
-                f"The site showed an image ({sha256[:12]}...) that isn't a stimulus of the study.",
-                "Serve the study from the folder that is simulated.",
+                f"An image was shown ({sha256[:12]}...) that isn't a stimulus of the study.",
+                "Freeze the study again.",
             )
         quality, method = self.seen[sha256]
         score = draw_scores(
@@ -53,10 +51,18 @@ class Respondent:
         response_ms = median * np.exp(_SPREAD * self.generator.normal())
         return (intended or int(score)), round(float(response_ms))
 
-    def answer(self, question: str, options: Sequence[str]) -> str:
-        """One option of a question, none that would screen out where there is another."""
-        fit = [option for option in options if option not in self.avoided.get(question, ())]
-        return str(self.generator.choice(fit or list(options)))
+    def answer(self, question: Question) -> str:
+        """An answer that doesn't screen the rater out, where there is one.
+
+        A number is the middle of the range that is asked for.
+        """
+        if question.kind == "choice":
+            fit = [one for one in question.options if one not in question.screens_out]
+            return str(self.generator.choice(fit or list(question.options)))
+        if question.kind == "number":
+            ends = [end for end in (question.low, question.high) if end is not None]
+            return f"{sum(ends) / len(ends):.0f}" if ends else "1"
+        return "simulated"
 
 
 def respondents(
@@ -86,9 +92,8 @@ def respondents(
         assert quality is not None
         seen.setdefault(stimulus.sha256, (quality, methods.index(stimulus.method)))
     drawn = draw_raters(model, count, len(methods), np.random.default_rng(seed))
-    avoided = {question.key: question.screens_out for question in design.questions}
     return [
-        Respondent(model, _one(drawn, i), seen, avoided, np.random.default_rng([seed, i]))
+        Respondent(model, _one(drawn, i), seen, np.random.default_rng([seed, i]))
         for i in range(count)
     ]
 

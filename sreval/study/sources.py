@@ -1,14 +1,24 @@
-"""Where the versions of an image come from: results, an interpolation, the original, a stand-in."""
+"""Where the versions of an image come from: results, an interpolation, the original, a stand-in.
+
+Stand-ins are nine degradations of the original that replace methods whose images are missing. With
+them a study can be tried at full size; they are marked, and nothing said about them is a finding
+about a method. Their pixels follow from the original and its name alone, with one version of
+Pillow, NumPy and SciPy.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import scipy
+from PIL import Image
 
 from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import place
@@ -19,15 +29,15 @@ from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import KNOWN, require
 from sreval.images.pairs import Pair, read_pair
+from sreval.images.resize import imresize
 from sreval.methods import make_upscaler
 from sreval.methods.interpolation import INTERPOLATIONS
 from sreval.study.design import StudyDesign
-from sreval.study.draw import drawn_parts, methods_of
+from sreval.study.exposure import Scenes, drawn_blocks, versions
 from sreval.study.manifest import Key
-from sreval.study.parts import Pool
-from sreval.study.standins import STAND_INS, stand_in
 
 UInt8 = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
 
 COMPUTED = (*INTERPOLATIONS, "hr")
 """What needs no results: it follows from the data set alone."""
@@ -61,18 +71,18 @@ class Sources:
         """
         self._scale = design.images.scale
         self._scored = _read_results(results, self._scale)
-        parts = drawn_parts(design)
+        blocks = drawn_blocks(design)
         named = [given.name for given in design.images.datasets]
         self._datasets = {
             name: self._open(name)
-            for name in dict.fromkeys([*named, *(part.dataset for part in parts)])
+            for name in dict.fromkeys([*named, *(block.dataset for block in blocks)])
         }
         self._items = {
             (name, item.image): item
             for name, dataset in self._datasets.items()
             for item in (dataset.items if dataset else ())
         }
-        methods = [*design.images.methods, *(m for part in parts for m in methods_of(part))]
+        methods = [*design.images.methods, *(m for block in blocks for m in versions(block))]
         others = [m for m in dict.fromkeys(methods) if m not in COMPUTED]
         self._stand_ins = dict(zip(others, range(len(STAND_INS)), strict=False))
         if not stand_ins:
@@ -88,15 +98,15 @@ class Sources:
             raise
 
     @property
-    def pool(self) -> Pool:
+    def scenes(self) -> Scenes:
         """The images that the design's data sets hold."""
-        pool: dict[str, dict[str, str]] = {name: {} for name in self._datasets}
+        scenes: dict[str, dict[str, str]] = {name: {} for name in self._datasets}
         for (name, image, _), scored in sorted(self._scored.items()):
             if self._datasets.get(name, self) is None:
-                pool[name][image] = scored.scene
+                scenes[name][image] = scored.scene
         for (name, image), item in self._items.items():
-            pool[name][image] = item.scene
-        return pool
+            scenes[name][image] = item.scene
+        return scenes
 
     def missing(self, keys: Iterable[Key]) -> list[Key]:
         """Those that can't be found anywhere."""
@@ -140,8 +150,43 @@ class Sources:
         return Version(pixels, sha256_bytes(encode_png(pixels)), stand_in=True)
 
 
+@dataclass(frozen=True)
+class Available:
+    """The images that freezing would find, and the versions that some results hold."""
+
+    scenes: Scenes
+    scored: frozenset[Key] = frozenset()
+
+    def has(self, key: Key) -> bool:
+        """Whether a stimulus could be frozen: it was scored, or follows from its original."""
+        return key[2] in COMPUTED or key in self.scored
+
+
+def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
+    """What there is for a study that isn't frozen yet, here and in results folders.
+
+    Raises DataError for a folder that holds no results.
+    """
+    names = [part.name for part in design.images.datasets]
+    names += [block.dataset for block in drawn_blocks(design)]
+    scenes: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(names):
+        with suppress(SrevalError):
+            items = open_pictures(name, design.images.scale).items
+            scenes[name] = {item.image: item.scene for item in items}
+    opened = set(scenes)
+    scored: set[Key] = set()
+    for folder in results:
+        frame = standing([folder], single=True)
+        for row in frame[frame["scale"] == design.images.scale].to_dict("records"):
+            scored.add((row["dataset"], row["image"], row["method"]))
+            if row["dataset"] in names and row["dataset"] not in opened:
+                scenes.setdefault(row["dataset"], {})[row["image"]] = row["scene"]
+    return Available(scenes, frozenset(scored))
+
+
 def open_pictures(name: str, scale: int) -> Dataset:
-    """A data set under the name that a design gives it; also a pool of photographs.
+    """A data set under the name that a design gives it; also a collection of photographs.
 
     Raises as ``images.datasets.open_dataset`` does, and UsageError for a name that the data set
     does not bear.
@@ -206,3 +251,98 @@ def _check_size(what: str, pixels: UInt8, size: tuple[int, ...]) -> None:
             f"{size[1]}x{size[0]}.",
             "Provide every version at the original's size.",
         )
+
+
+# Stand-ins
+
+
+def stand_in(index: int, original: UInt8, name: str) -> UInt8:
+    """The ``index``-th degradation, from 0, of an original (H, W, 3); the same shape.
+
+    ``name`` of the image seeds what is random. Needs no more than 0 <= index < len(STAND_INS).
+    """
+    seed = int(sha256_bytes(f"{name}/{index}".encode())[:16], 16)
+    degrade = STAND_INS[index]
+    return degrade(original, np.random.default_rng(seed))
+
+
+def _rounded(values: Floats) -> UInt8:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _blurred(image: npt.NDArray[np.generic], sigma: float) -> Floats:
+    blurred: Floats = scipy.ndimage.gaussian_filter(
+        image.astype(np.float64), (sigma, sigma, 0), mode="nearest"
+    )
+    return blurred
+
+
+def _jpeg(image: UInt8, quality: int) -> UInt8:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return np.asarray(Image.open(buffer))
+
+
+def _blur(image: UInt8, _: np.random.Generator) -> UInt8:
+    return _rounded(_blurred(image, 1.6))
+
+
+def _noise(image: UInt8, generator: np.random.Generator) -> UInt8:
+    return _rounded(image + generator.normal(0, 14, image.shape))
+
+
+def _strong_jpeg(image: UInt8, _: np.random.Generator) -> UInt8:
+    return _jpeg(image, 8)
+
+
+def _weak_jpeg(image: UInt8, _: np.random.Generator) -> UInt8:
+    return _jpeg(image, 30)
+
+
+def _sharpened(image: UInt8, _: np.random.Generator) -> UInt8:
+    """Half the size and back by bicubic, then an unsharp mask."""
+    height, width = image.shape[:2]
+    small = imresize(image, size=(max(1, height // 2), max(1, width // 2)))
+    large = imresize(small, size=(height, width)).astype(np.float64)
+    return _rounded(large + 1.5 * (large - _blurred(large, 1.2)))
+
+
+def _quantised(image: UInt8, _: np.random.Generator) -> UInt8:
+    """Ten levels a channel."""
+    return _rounded(np.rint(image / 255 * 9) * 255 / 9)
+
+
+def _ringing(image: UInt8, _: np.random.Generator) -> UInt8:
+    """An ideal low pass at 0.18 cycles a pixel."""
+    spectrum = np.fft.fft2(image.astype(np.float64), axes=(0, 1))
+    rows, columns = (np.fft.fftfreq(n) for n in image.shape[:2])
+    spectrum[np.hypot(rows[:, None], columns) > 0.18] = 0
+    return _rounded(np.fft.ifft2(spectrum, axes=(0, 1)).real)
+
+
+def _bled_colour(image: UInt8, _: np.random.Generator) -> UInt8:
+    """Colour blurred strongly, luma hardly."""
+    luma = (image @ np.array([0.299, 0.587, 0.114]))[..., None]
+    return _rounded(_blurred(luma, 0.6) + _blurred(image - luma, 5))
+
+
+def _mosaic(image: UInt8, _: np.random.Generator) -> UInt8:
+    """Blocks of 3 x 3 pixels, each of its mean colour."""
+    height, width = image.shape[:2]
+    margin = ((0, -height % 3), (0, -width % 3), (0, 0))
+    whole = np.pad(image, margin, mode="edge").astype(np.float64)
+    blocks = whole.reshape(whole.shape[0] // 3, 3, whole.shape[1] // 3, 3, -1).mean(axis=(1, 3))
+    return _rounded(blocks.repeat(3, axis=0).repeat(3, axis=1))[:height, :width]
+
+
+STAND_INS: tuple[Callable[[UInt8, np.random.Generator], UInt8], ...] = (
+    _blur,
+    _noise,
+    _strong_jpeg,
+    _weak_jpeg,
+    _sharpened,
+    _quantised,
+    _ringing,
+    _bled_colour,
+    _mosaic,
+)

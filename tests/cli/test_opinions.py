@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from sreval.images.io import write_png
+from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.store.csvs import to_csv
-from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
 from tests.opinions.builders import random_votes
 from tests.opinions.conftest import expected, ratings_folder
 

@@ -14,7 +14,7 @@ from sreval.store import enrolment, progress, votes
 from sreval.store.database import open_store
 from sreval.store.models import Vote
 from sreval.study.manifest import load_manifest
-from sreval.study.visitor import Visit
+from tests.load.visitor import Visit
 
 
 @pytest.mark.slow

@@ -7,8 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Floats
-from sreval.opinions.ratings import Ratings
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.recovery import recover, remove_bias
 
 

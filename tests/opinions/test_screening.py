@@ -1,14 +1,28 @@
+"""Each rule on tables made by hand, and what no rule may do: judge on too few items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from sreval.errors import SrevalError
-from sreval.opinions.arrays import Floats
-from sreval.opinions.ratings import Ratings
-from sreval.opinions.screening import bt500, correlation_with_rest, with_and_without
-from sreval.opinions.votes import check_votes
+from sreval.opinions.arrays import Floats, Ratings
+from sreval.opinions.screening import (
+    RULES,
+    Answer,
+    Rule,
+    bt500,
+    correlation_with_rest,
+    default_rules,
+    with_and_without,
+)
+from sreval.opinions.votes import Scale, check_votes
 from tests.opinions.builders import random_votes
 
 
@@ -17,12 +31,12 @@ def test_bt500_reaches_the_expected_counts_and_rejects_nobody(nflx: Floats, expe
     result = bt500(Ratings.from_matrix(nflx))
     assert result.table["P"].to_list() == published["standard_ddof1_votes"]["P"]
     assert result.table["Q"].to_list() == published["standard_ddof1_votes"]["Q"]
-    assert result.rejected == ()
+    assert not result.table["found"].any()
 
 
 def test_bt500_rejects_nobody_where_many_stimuli_are_rated_alike(unanimous: Floats) -> None:
     result = bt500(Ratings.from_matrix(unanimous))
-    assert result.rejected == ()
+    assert not result.table["found"].any()
     assert result.skipped["stimuli rated alike or once"] == (np.ptp(unanimous, axis=1) == 0).sum()
 
 
@@ -56,9 +70,9 @@ def test_bt500_agrees_with_the_recommendation_taken_literally() -> None:
         votes[:, 0] = generator.integers(1, 6, 40)
         votes[generator.random(votes.shape) < 0.2] = np.nan
         table = bt500(Ratings.from_matrix(votes)).table
-        found = list(zip(table["P"], table["Q"], table["rejected"], strict=True))
+        found = list(zip(table["P"], table["Q"], table["found"], strict=True))
         assert found == literal_bt500(votes)
-        rejected += int(table["rejected"].iloc[0])
+        rejected += int(table["found"].iloc[0])
     assert rejected > 0
 
 
@@ -71,7 +85,7 @@ def test_correlation_leaves_the_raters_own_vote_out() -> None:
         rest = np.delete(votes, i, axis=1).mean(axis=1)
         assert result.table["pearson"][i] == pytest.approx(stats.pearsonr(votes[:, i], rest)[0])
         assert result.table["spearman"][i] == pytest.approx(stats.spearmanr(votes[:, i], rest)[0])
-    assert result.rejected == (4,)
+    assert list(result.table.index[result.table["found"]]) == [4]
 
 
 def test_raters_without_a_correlation_are_not_judged() -> None:
@@ -80,7 +94,7 @@ def test_raters_without_a_correlation_are_not_judged() -> None:
     votes[2:, 2] = np.nan
     result = correlation_with_rest(Ratings.from_matrix(votes), least=-1)
     assert result.skipped == {"raters without a correlation": 2}
-    assert result.rejected == ()
+    assert not result.table["found"].any()
 
 
 def test_results_with_and_without_stand_side_by_side() -> None:
@@ -93,3 +107,161 @@ def test_results_with_and_without_stand_side_by_side() -> None:
     assert (table["change"] == table["mos_kept"] - table["mos_all"]).all()
     with pytest.raises(SrevalError, match="leaves no vote"):
         with_and_without(votes, set(votes["rater"]))
+
+
+ON_A = replace(RULES["gold"], answers=(Answer("a", 1, 2),))
+
+
+def table(
+    scores: dict[str, list[int]], method: str = "a", kind: str = "vote", dataset: str = "d"
+) -> pd.DataFrame:
+    """Votes of the named raters on images of one method."""
+    rows = [(r, f"i{n}", s) for r, given in scores.items() for n, s in enumerate(given)]
+    frame = pd.DataFrame(rows, columns=["rater", "image", "score"])
+    return check_votes(frame.assign(method=method, kind=kind, dataset=dataset))
+
+
+def test_gold_items_count_the_wrong_answers() -> None:
+    votes = table({"good": [1, 2, 1, 2], "bad": [1, 4, 5, 2]}, kind="gold")
+    result = ON_A.judge(votes)
+    assert result.table["wrong"].to_dict() == {"bad": 2, "good": 0}
+    assert result.rejected == ("bad",)
+    assert result.reasons == {"bad": "2 of 4 gold items missed"}
+    with pytest.raises(SrevalError, match="no gold item with a known answer"):
+        ON_A.judge(table({"good": [1]}))
+
+
+def test_an_item_passes_within_any_range_of_its_method_on_its_data_set() -> None:
+    answers = (Answer("a", 1, 1, "d"), Answer("a", 5, 5, "d"), Answer("a", 3, 3, "e"))
+    here = table({"r": [1, 5, 3, 4]}, kind="gold")
+    there = table({"r": [3, 3, 5]}, kind="gold", dataset="e")
+    unknown = table({"r": [2]}, kind="gold", dataset="f")
+    result = replace(RULES["gold"], answers=answers).judge(
+        pd.concat([here, there, unknown], ignore_index=True)
+    )
+    assert list(result.table.loc["r", ["n", "wrong"]]) == [7, 3]
+    assert result.skipped == {"gold items without a known answer": 1}
+
+
+def test_repeats_that_change() -> None:
+    first = table({"steady": [3, 3, 1, 2], "unsteady": [1, 5, 1, 5]})
+    second = table({"steady": [3, 4, 1, 3], "unsteady": [5, 4, 1, 1]}, kind="repeat")
+    result = RULES["repeats"].judge(pd.concat([first, second]))
+    assert result.table["change"].to_dict() == {"steady": 0.5, "unsteady": 2.25}
+    assert result.rejected == ("unsteady",)
+
+
+def test_raters_who_are_too_fast() -> None:
+    varied = [1, 2, 3, 4, 5] * 2
+    votes = table({"slow": varied, "fast": varied, "untimed": varied})
+    votes["response_ms"] = [700.0] + [2500.0] * 9 + [699.0] * 2 + [2500.0] * 8 + [None] * 10
+    result = RULES["too-fast"].judge(votes)
+    assert result.rejected == ("fast",)
+    assert result.table["fast"].loc[["fast", "slow"]].to_list() == [0.2, 0]
+    assert result.unjudged == {"untimed": 0}
+    assert result.too_few == "too-fast needs 10 votes with a response time: untimed (0)"
+    with pytest.raises(SrevalError, match="no response times"):
+        RULES["too-fast"].judge(votes.drop(columns="response_ms"))
+
+
+def test_straight_lining_by_share_and_by_run() -> None:
+    varied = [1, 2, 3, 4, 5] * 8
+    runs = [3] * 32 + [1] * 8
+    votes = table({"varied": varied, "one": [4] * 40, "runs": runs})
+    assert RULES["straight-lining"].judge(votes).rejected == ("one",)
+    votes["position"] = [*range(40)] * 3
+    found = RULES["straight-lining"].judge(votes.sample(frac=1, random_state=0))
+    assert found.rejected == ("one", "runs")
+    assert found.table["run"].to_dict() == {"one": 40, "runs": 32, "varied": 1}
+
+
+def test_raters_who_turn_the_scale_round() -> None:
+    low, high = {"r": [1, 1, 2, 1, 5] * 2, "t": [5] * 10}, {"r": [5, 4, 5, 3, 5] * 2, "t": [1] * 10}
+    votes = pd.concat([table(low, "nearest"), table(high, "hr")])
+    result = RULES["inverted"].having(most_share=0.3).judge(votes)
+    assert result.table["inverted"].to_dict() == {"r": 0.2, "t": 1}
+    assert result.rejected == ("t",)
+    with pytest.raises(SrevalError, match="hr has no votes"):
+        RULES["inverted"].judge(table(low, "nearest"))
+
+
+EXTREME = table({f"r{i}": [1, 5, 2, 4, 3] * 6 for i in range(6)} | {"odd": [5, 1, 4, 2, 3] * 6})
+ITEMS: dict[str, tuple[Rule, pd.DataFrame]] = {
+    "gold": (ON_A, table({"r": [5] * 30}, kind="gold")),
+    **{
+        kind: (RULES[kind], votes)
+        for kind, votes in {
+            "too-fast": table({"r": [1, 2, 3] * 10}).assign(response_ms=1.0),
+            "straight-lining": table({"r": [4] * 30}).assign(position=range(30)),
+            "repeats": pd.concat([table({"r": [1] * 30}), table({"r": [5] * 30}, kind="repeat")]),
+            "inverted": pd.concat(
+                [table({"r": [5] * 30}, "nearest"), table({"r": [1] * 30}, "hr")]
+            ),
+            "correlation-with-rest": EXTREME,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_no_rule_judges_a_rater_on_fewer_items_than_it_needs(kind: str) -> None:
+    """The same votes, one item short of the least and at it."""
+    rule, votes = ITEMS[kind]
+    who = "odd" if kind == "correlation-with-rest" else "r"
+    images = [f"i{n}" for n in range(30)]
+    for n, rejected in ((1, ()), (rule.least - 1, ()), (rule.least, (who,))):
+        own = votes[(votes["rater"] != who) | votes["image"].isin(images[:n])]
+        found = rule.judge(own)
+        assert found.rejected == rejected, n
+        assert found.unjudged.get(who) == (None if rejected else n)
+        few = f"{kind} needs {rule.least} {rule.items}: "
+        assert (few in found.too_few) == (not rejected)
+    assert rule.least > 1
+
+
+def test_the_least_of_bt500_is_twenty_votes() -> None:
+    few = RULES["bt500"].judge(check_votes(random_votes(methods=3, images=6)))
+    assert set(few.unjudged.values()) == {18}
+    enough = RULES["bt500"].judge(check_votes(random_votes(methods=4, images=5)))
+    assert not enough.unjudged
+
+
+@pytest.mark.parametrize("kind", ["calibration", "warm-up"])
+def test_items_shown_to_learn_the_task_are_never_looked_at(kind: str) -> None:
+    rng = random_votes(methods=3, images=10)
+    votes = check_votes(rng.replace({"method": {"a": "nearest", "b": "hr"}}))
+    votes = votes.assign(response_ms=5000.0, position=range(len(votes)))
+    learning = votes[votes["rater"] == "r00"].assign(score=4, response_ms=1.0, kind=kind)
+    both = pd.concat([votes, learning], ignore_index=True)
+    for rule in default_rules():
+        if rule.kind in ("gold", "repeats"):
+            with pytest.raises(SrevalError):
+                rule.judge(both)
+        else:
+            pd.testing.assert_frame_equal(rule.judge(both).table, rule.judge(votes).table)
+
+
+def test_what_was_decided_changes_nothing_in_what_a_rater_did() -> None:
+    votes = table({"one": [4] * 40, "varied": [1, 2, 3, 4, 5] * 8})
+    votes.loc[votes["rater"] == "one", "accepted"] = False
+    assert RULES["straight-lining"].judge(votes).rejected == ("one",)
+
+
+def test_default_answers_are_the_outer_quarters_of_the_scale() -> None:
+    (rule,) = [rule for rule in default_rules(Scale(0, 100), "original") if rule.kind == "gold"]
+    rows = [("r", f"i{s}", m, s) for m, s in
+            [("nearest", 25), ("nearest", 26), ("original", 75), ("original", 74)]]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["rater", "image", "method", "score"])
+    found = rule.judge(check_votes(frame.assign(kind="gold"), Scale(0, 100)))
+    assert list(found.table.loc["r", ["n", "wrong"]]) == [4, 2]
+
+
+def test_the_documented_table_is_that_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs/explanation/statistics.md").read_text(
+        encoding="utf-8"
+    )
+    told = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    by_kind = {cells[0].strip("`"): cells[2:] for cells in told if len(cells) == 5}
+    for rule in default_rules():
+        limits = ", ".join(f"{name} {limit:g}" for name, limit in rule.limits.items())
+        assert by_kind[rule.kind] == [limits, f"{rule.least} {rule.items}", rule.source]

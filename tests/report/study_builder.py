@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from sreval.files import sha256_bytes
+from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.opinions.votes import check_votes
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
-from sreval.study.simulate import RaterModel, make_stimuli, simulate_votes
 
 QUALITIES = {"nearest": 1.5, "bicubic": 2.4, "srresnet-mse": 3.2, "hr": 4.4}
 START = pd.Timestamp("2026-03-01T09:00:00Z")

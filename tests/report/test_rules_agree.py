@@ -52,7 +52,7 @@ def design(**changes: Any) -> StudyDesign:
     return design_of(["nearest", "bicubic"], [{"name": "A"}, {"name": "B"}], **content | changes)
 
 
-def conduct(rater: str) -> list[dict[str, Any]]:
+def votes_of(rater: str) -> list[dict[str, Any]]:
     """One session: what each rater does against the rules stands in the name."""
     rows = []
     for dataset in "AB":
@@ -86,7 +86,7 @@ BREAKS = {"gold": ["gold"], "fast": ["too-fast"], "lines": ["straight-lining"],
 def study(decided: dict[str, tuple[bool, str]] | None = None, **changes: Any) -> StudyData:
     """A closed study of them, judged by the rules; ``decided`` otherwise by an operator."""
     made = design(**changes)
-    votes = check_votes(pd.DataFrame([row for rater in BREAKS for row in conduct(rater)]))
+    votes = check_votes(pd.DataFrame([row for rater in BREAKS for row in votes_of(rater)]))
     votes["reason"] = ""
     rows = []
     for rater, own in votes.groupby("rater"):

@@ -16,12 +16,12 @@ import pytest
 from scipy import stats
 
 from sreval.errors import UNFORESEEN
+from sreval.opinions.simulation import RaterModel
 from sreval.report.study_latex import to_report_latex
 from sreval.report.study_page import Report, study_report, to_html
 from sreval.report.study_planned import departures, planned_tests
 from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
 from sreval.study.design import StudyDesign
-from sreval.study.simulate import RaterModel
 from tests.report.study_builder import QUALITIES, full_size, make_study
 
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"

@@ -15,6 +15,9 @@ from sreval.store.votes import Receipt
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
 from sreval.study.plan import Item
+from tests.study.frozen import frozen_study
+
+__all__ = ["frozen_study"]
 
 METHODS = ("bicubic", "srresnet", "hr")
 IMAGES = ("a", "b", "c", "d")

@@ -19,8 +19,8 @@ from sreval.opinions.votes import check_votes
 from sreval.study.attainable import Attainable, attainable
 from sreval.study.check import check
 from sreval.study.design import StudyDesign
+from sreval.study.exposure import stimulus_set
 from sreval.study.manifest import Manifest
-from sreval.study.parts import parts_of
 from sreval.study.plan import make_plan
 from tests.study.designs import design_of, manifest_of, plain_pool
 
@@ -42,7 +42,7 @@ def frozen(images: int) -> Manifest:
 
 
 def on(made: StudyDesign, images: int) -> Attainable:
-    (found,) = attainable(made, parts_of(made, plain_pool(a=images)))
+    (found,) = attainable(made, stimulus_set(made, plain_pool(a=images)))
     return found
 
 

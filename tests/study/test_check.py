@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sreval.study.check import Feasibility, check
-from sreval.study.pools import AtHand, at_hand
+from sreval.study.sources import Available, available
 from tests.study.designs import design_of, manifest_of, plain_pool
 
 METHODS = ["nearest", "bicubic", "hr"]
@@ -153,7 +153,7 @@ def test_a_plain_design_has_neither_problems_nor_notes() -> None:
     assert (made.problems, made.missing, made.notes) == ((), (), ())
 
 
-def test_an_unfrozen_study_is_checked_against_the_data_sets_at_hand() -> None:
+def test_an_unfrozen_study_is_checked_against_the_data_sets_available() -> None:
     design = design_of([*METHODS, "srgan-vgg54"], [{"name": "demo"}])
     made = check(design, None)
     assert made.counts["vote"] == 20
@@ -161,12 +161,12 @@ def test_an_unfrozen_study_is_checked_against_the_data_sets_at_hand() -> None:
     assert made.missing_methods == {("demo", "srgan-vgg54"): 5}
 
 
-def test_a_data_set_that_is_not_at_hand_is_named(
+def test_a_data_set_that_is_not_available_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setenv("SREVAL_DATA", str(tmp_path))
     design = design_of(METHODS, [{"name": "Set5"}])
-    assert at_hand(design) == AtHand({})
+    assert available(design) == Available({})
     problem = check(design, None).problems[0]
     assert problem.what == "the images of Set5 are not on this machine"
     assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."

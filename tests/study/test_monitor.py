@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sreval.opinions.simulation import RaterModel
 from sreval.study import monitor
 from sreval.study.data import StudyData, rated, without_orphans
-from sreval.study.simulate import RaterModel
 from tests.report.study_builder import make_study
 
 

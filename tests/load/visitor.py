@@ -1,7 +1,8 @@
 """A simulated rater before the rating site: all that a browser would do, by HTTP.
 
-The visitor knows nothing but its link. It fills in the forms that it finds, loads every image
-under the address that it is told, and sends each vote with one key until it is acknowledged.
+The visitor knows nothing but its link. It fills in the forms that it finds (of a choice the last
+option), loads every image under the address that it is told, and sends each vote with one key
+until it is acknowledged.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 
 from sreval.errors import SrevalError
-from sreval.study.webpage import Field, Form, WebPage
 
 _TIMEOUT_SECONDS = 15.0
 _LONGEST_BACKOFF = 2.0
@@ -36,14 +37,8 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
     """The visitor was told to stop."""
 
 
-class Mind(Protocol):
-    """The person at the browser."""
-
-    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
-        """A score from 1 to 5, and the response time in ms."""
-
-    def answer(self, question: str, options: list[str]) -> str:
-        """One of the options of a question, which is known by its key."""
+Respond = Callable[[bytes, int | None], tuple[int, float]]
+"""A score from 1 to 5 and the response time in ms, by an image and the score that it shows."""
 
 
 @dataclass
@@ -68,7 +63,7 @@ class Visitor:
     """
 
     link: str
-    mind: Mind
+    respond: Respond
     think: Callable[[], float] = lambda: 0.0
     pause: Callable[[float], None] | None = None
     patience: float = 60.0
@@ -118,7 +113,7 @@ class Visitor:
         return self._read(answer)
 
     def _filled(self, form: Form, page: WebPage) -> dict[str, str]:
-        values = {name: self._value(name, field) for name, field in form.fields.items()}
+        values = {name: self._value(field) for name, field in form.fields.items()}
         room = page.data("room")
         if form.stage == "device" and room:
             largest = room["largest"]
@@ -127,9 +122,9 @@ class Visitor:
             values |= {"facts": json.dumps(facts), "fits": "yes"}
         return values
 
-    def _value(self, name: str, field: Field) -> str:
+    def _value(self, field: Field) -> str:
         if field.kind == "radio":
-            return self.mind.answer(name, field.values)
+            return field.values[-1]
         if field.kind == "number":
             ends = [end for end in (field.low, field.high) if end is not None]
             return f"{sum(ends) / len(ends):.0f}" if ends else "1"
@@ -143,12 +138,12 @@ class Visitor:
         while current and current.get("stage") == "rating":
             self.visit.of = current["of"]
             shown = [current["image"], *current["next"]]
-            # What was loaded ahead is at hand; as in a browser the rest is loaded before the vote.
+            # What was loaded ahead is there; as in a browser the rest is loaded before the vote.
             images = {at["url"]: images.get(at["url"]) or self._image(at) for at in shown}
             png = images[current["image"]["url"]]
             if not png:
                 return
-            score, response_ms = self.mind.respond(png, current["intended"])
+            score, response_ms = self.respond(png, current["intended"])
             self._wait(self.think())
             current = self._vote(current, score, response_ms, rating["csrf"])
 
@@ -220,3 +215,92 @@ class Visitor:
 
     def _at(self, path: str) -> str:
         return urljoin(self.link, path)
+
+
+NOT_ON_THE_WAY = "withdraw"
+"""The form that every page has and that leads out of the study."""
+
+
+@dataclass
+class Form:
+    """One form: where it goes, and its fields with their type, range and possible values."""
+
+    action: str
+    stage: str
+    fields: dict[str, Field] = field(default_factory=dict)
+
+
+@dataclass
+class Field:
+    """An input of a form; ``values`` are the options of a choice, else its content."""
+
+    kind: str
+    values: list[str]
+    low: float | None = None
+    high: float | None = None
+
+
+class WebPage(HTMLParser):
+    """What is found in a page's HTML."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self._form: Form | None = None
+        self._open: tuple[str, str] | None = None
+        self._texts: dict[str, str] = {}
+        self.forms: list[Form] = []
+        self.seconds_left: float | None = None
+        self.feed(html)
+        self.close()
+
+    @property
+    def form(self) -> Form | None:
+        """The form that leads on, if the page has one."""
+        return next((form for form in self.forms if form.stage != NOT_ON_THE_WAY), None)
+
+    @property
+    def text_of(self) -> dict[str, str]:
+        """Texts of the elements that have an id, and the addresses of links that have one."""
+        return self._texts
+
+    def data(self, name: str) -> dict[str, Any] | None:
+        """The JSON that the page carries under this id."""
+        text = self._texts.get(name)
+        content: dict[str, Any] | None = json.loads(text) if text else None
+        return content
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep what a browser would act on."""
+        given = {name: value or "" for name, value in attrs}
+        if "data-seconds" in given:
+            self.seconds_left = float(given["data-seconds"])
+        if tag == "form":
+            self._form = Form(given.get("action", ""), given.get("data-stage", ""))
+            self.forms.append(self._form)
+        elif tag == "input" and self._form and given.get("name"):
+            self._add(self._form, given)
+        if tag in ("script", "code", "a") and given.get("id"):
+            self._open = (tag, given["id"])
+            self._texts[given["id"]] = given.get("href", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave a form, or an element whose text is kept."""
+        if tag == "form":
+            self._form = None
+        if self._open and tag == self._open[0]:
+            self._open = None
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text of scripts and codes; of a link its address is enough."""
+        if self._open and self._open[0] != "a":
+            self._texts[self._open[1]] += data
+
+    @staticmethod
+    def _add(form: Form, given: dict[str, str]) -> None:
+        kind, value = given.get("type", "text"), given.get("value", "")
+        known = form.fields.get(given["name"])
+        if known:
+            known.values.append(value)
+            return
+        low, high = (float(given[end]) if given.get(end) else None for end in ("min", "max"))
+        form.fields[given["name"]] = Field(kind, [value], low, high)

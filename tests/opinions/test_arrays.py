@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import ArrayLike
 
 from sreval.errors import StatisticsError
-from sreval.opinions.naming import numbered
-from sreval.opinions.ratings import Ratings, group_mean
+from sreval.opinions.arrays import Ratings, group_mean
+from sreval.opinions.cells import numbered
 from tests.opinions.builders import random_votes
 
 

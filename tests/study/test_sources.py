@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sreval.study.standins import STAND_INS, stand_in
+from sreval.study.sources import STAND_INS, stand_in
 
 UInt8 = npt.NDArray[np.uint8]
 EVERY = range(len(STAND_INS))

@@ -1,4 +1,4 @@
-"""The ring of items: it exists where it can, keeps its distances, and favours nothing."""
+"""The circle of items: it exists where it can, keeps its distances, and favours nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sreval.errors import UsageError
-from sreval.study.deal import Showing, around, deal
-from sreval.study.ring import order
-from sreval.study.stream import Stream
+from sreval.study.presentation import (
+    Showing,
+    Stream,
+    circular_distance,
+    feasible_order,
+    presentation_order,
+)
 
 
 def showing(scene: int, method: int, apart: int = 1, gold: bool = False) -> Showing:
@@ -27,20 +31,20 @@ def grid(scenes: int, methods: int) -> list[Showing]:
     return [showing(s, m) for s in range(scenes) for m in range(methods)]
 
 
-def methods_alike(ring: Sequence[Showing]) -> int:
-    return sum(item.method == ring[place - 1].method for place, item in enumerate(ring))
+def methods_alike(circle: Sequence[Showing]) -> int:
+    return sum(item.method == circle[place - 1].method for place, item in enumerate(circle))
 
 
 def ring_exists(items: Sequence[Showing], distance: int, alternate: bool) -> bool:
     """By trying every arrangement."""
     n = len(items)
     left = Counter(items)
-    ring: list[Showing] = []
+    circle: list[Showing] = []
 
     def fits(item: Showing) -> bool:
-        place = len(ring)
-        for other, there in enumerate(ring):
-            away = around(place, other, n)
+        place = len(circle)
+        for other, there in enumerate(circle):
+            away = circular_distance(place, other, n)
             if item.scene == there.scene and away < distance:
                 return False
             if item.key == there.key and away < item.apart:
@@ -50,18 +54,18 @@ def ring_exists(items: Sequence[Showing], distance: int, alternate: bool) -> boo
         return True
 
     def extend() -> bool:
-        if len(ring) == n:
+        if len(circle) == n:
             return True
         for item in list(left):
             if left[item] and fits(item):
                 left[item] -= 1
-                ring.append(item)
+                circle.append(item)
                 if extend():
                     return True
-                ring.pop()
+                circle.pop()
                 left[item] += 1
-            if not ring:
-                return False  # a ring can be turned until any item comes first
+            if not circle:
+                return False  # a circle can be turned until any item comes first
         return False
 
     return extend()
@@ -75,10 +79,10 @@ COUNTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)
 def test_a_ring_is_found_if_and_only_if_one_exists(counts: list[int], distance: int) -> None:
     items = [showing(scene, m) for scene, count in enumerate(counts) for m in range(count)]
     assume(len(items) <= 10)
-    ring, problem = deal(items, distance)
-    assert (problem is None) == ring_exists(items, distance, False)
-    if problem is None:
-        assert Counter(ring) == Counter(items)
+    circle, unmet = feasible_order(items, distance)
+    assert (unmet is None) == ring_exists(items, distance, False)
+    if unmet is None:
+        assert Counter(circle) == Counter(items)
 
 
 @settings(max_examples=200, deadline=None)
@@ -96,16 +100,16 @@ def test_an_order_keeps_all_distances_around_the_ring(
     items = [showing(scene, m) for scene, count in enumerate(counts) for m in range(count)]
     for number, (scene, times, apart) in enumerate(repeated):
         items += [showing(scene % len(counts), 100 + number, apart) for _ in range(times + 1)]
-    _, problem = deal(items, distance)
-    if problem:
-        assert "Set " in problem.remedy
-        with pytest.raises(UsageError, match=problem.constraint):
-            order(items, distance, True, Stream(seed))
+    _, unmet = feasible_order(items, distance)
+    if unmet:
+        assert "Set " in unmet.remedy
+        with pytest.raises(UsageError, match=unmet.constraint):
+            presentation_order(items, distance, True, Stream(seed))
         return
-    ring = order(items, distance, True, Stream(seed))
-    assert Counter(ring) == Counter(items)
-    for (i, first), (j, second) in itertools.combinations(enumerate(ring), 2):
-        away = around(i, j, len(ring))
+    circle = presentation_order(items, distance, True, Stream(seed))
+    assert Counter(circle) == Counter(items)
+    for (i, first), (j, second) in itertools.combinations(enumerate(circle), 2):
+        away = circular_distance(i, j, len(circle))
         assert first.scene != second.scene or away >= distance
         assert first.key != second.key or away >= first.apart
 
@@ -123,18 +127,18 @@ def test_a_refused_repeat_can_be_kept_at_the_distance_of_the_remedy(
     def items(least: int) -> list[Showing]:
         return grid(scenes, 3) + [showing(0, 9, least) for _ in range(times + 1)]
 
-    _, problem = deal(items(apart), distance)
-    if problem is None or problem.constraint != "repeats.distance":
+    _, unmet = feasible_order(items(apart), distance)
+    if unmet is None or unmet.constraint != "repeats.distance":
         return
-    mended = int(problem.remedy.split(" to ")[1].split()[0])
+    mended = int(unmet.remedy.split(" to ")[1].split()[0])
     assert mended < apart
-    assert deal(items(mended), distance)[1] is None
+    assert feasible_order(items(mended), distance)[1] is None
 
 
 def test_two_showings_reach_nearly_half_of_the_plan() -> None:
     items = [*grid(119, 9), showing(0, 9, 520), showing(0, 9, 520)]
     assert len(items) // 2 == 536
-    assert deal(items, 12)[1] is None
+    assert feasible_order(items, 12)[1] is None
 
 
 def test_methods_alternate_in_nearly_all_designs_that_have_such_an_order() -> None:
@@ -145,29 +149,30 @@ def test_methods_alternate_in_nearly_all_designs_that_have_such_an_order() -> No
         shown = {(draw.randrange(4), draw.randrange(3)) for _ in range(draw.randint(3, 14))}
         items = [showing(*pair) for pair in sorted(shown)]
         distance = draw.randint(1, 3)
-        if len(items) < 3 or deal(items, distance)[1]:
+        if len(items) < 3 or feasible_order(items, distance)[1]:
             continue
         tried += 1
-        alike = methods_alike(order(items, distance, True, Stream(tried)))
+        alike = methods_alike(presentation_order(items, distance, True, Stream(tried)))
         missed += alike > 0 and ring_exists(items, distance, alternate=True)
     assert missed <= 2
 
 
 def test_a_method_of_the_majority_follows_itself_as_seldom_as_possible() -> None:
     items = [showing(scene, 0 if scene < 24 else 1) for scene in range(36)]
-    ring = order(items, 2, True, Stream("majority"))
-    assert methods_alike(ring) == 24 - 12
+    circle = presentation_order(items, 2, True, Stream("majority"))
+    assert methods_alike(circle) == 24 - 12
 
 
 @pytest.mark.parametrize("gold", [1, 3, 7])
 def test_gold_items_come_one_in_each_equal_part_near_its_middle(gold: int) -> None:
     items = grid(40, 6) + [showing(scene, 9, gold=True) for scene in range(gold)]
     for seed in range(10):
-        ring = order(items, 5, True, Stream(seed))
-        places = [place for place, item in enumerate(ring) if item.gold]
-        part = len(ring) / gold
+        circle = presentation_order(items, 5, True, Stream(seed))
+        places = [place for place, item in enumerate(circle) if item.gold]
+        part = len(circle) / gold
         gaps = [
-            (b - a) % len(ring) or len(ring) for a, b in itertools.pairwise([*places, places[0]])
+            (b - a) % len(circle) or len(circle)
+            for a, b in itertools.pairwise([*places, places[0]])
         ]
         assert all(abs(gap - part) <= 0.35 * part for gap in gaps)
 
@@ -179,15 +184,15 @@ RATERS = 600
 def orders() -> list[list[Showing]]:
     """Orders of many raters of a design with little freedom: 12 scenes, 8 apart, 5 methods."""
     items = grid(12, 5)
-    return [order(items, 8, True, Stream("bias", rater)) for rater in range(RATERS)]
+    return [presentation_order(items, 8, True, Stream("bias", rater)) for rater in range(RATERS)]
 
 
 def test_every_stimulus_stands_at_every_position_alike(orders: list[list[Showing]]) -> None:
     """Kolmogorov-Smirnov of positions, Bonferroni over 60 stimuli; and over all at once."""
     n = len(orders[0])
     at: dict[tuple[str, str, str], list[float]] = {}
-    for ring in orders:
-        for place, item in enumerate(ring):
+    for circle in orders:
+        for place, item in enumerate(circle):
             at.setdefault(item.key, []).append((place + 0.5) / n)
     assert len(at) == 60
     assert min(stats.kstest(places, "uniform").pvalue for places in at.values()) > 0.01 / 60
@@ -201,14 +206,16 @@ def test_every_method_stands_at_every_tenth_of_the_test_alike(
 ) -> None:
     """Counts within one order balance each other, so the chi-square is on the safe side."""
     counts = np.zeros((5, 10))
-    for ring in orders:
-        for place, item in enumerate(ring):
-            counts[int(item.method[1:]), place * 10 // len(ring)] += 1
+    for circle in orders:
+        for place, item in enumerate(circle):
+            counts[int(item.method[1:]), place * 10 // len(circle)] += 1
     assert stats.chi2_contingency(counts).pvalue > 0.01
 
 
 def test_every_method_follows_every_other_alike(orders: list[list[Showing]]) -> None:
-    counts = Counter((a.method, b.method) for ring in orders for a, b in itertools.pairwise(ring))
+    counts = Counter(
+        (a.method, b.method) for circle in orders for a, b in itertools.pairwise(circle)
+    )
     methods = sorted({item.method for item in orders[0]})
     pairs = list(itertools.permutations(methods, 2))
     assert set(counts) == set(pairs)
@@ -221,6 +228,23 @@ def test_every_scene_follows_every_other_alike(orders: list[list[Showing]]) -> N
     Within one order a pair of scenes often comes again, as 12 scenes 8 apart leave no other way;
     so one pair an order is counted, the one at its begin.
     """
-    counts = Counter((ring[0].scene, ring[1].scene) for ring in orders)
+    counts = Counter((circle[0].scene, circle[1].scene) for circle in orders)
     pairs = list(itertools.permutations(sorted({i.scene for i in orders[0]}), 2))
     assert stats.chisquare([counts[pair] for pair in pairs]).pvalue > 0.01
+
+
+def test_a_stream_is_the_same_everywhere_and_draws_all_numbers_alike() -> None:
+    stream = Stream("golden", 1)
+    assert [stream.below(1000) for _ in range(5)] == [627, 616, 21, 4, 168]
+    stream = Stream("uniform")
+    counts = Counter(stream.below(7) for _ in range(70_000))
+    # 10 000 each, standard deviation 92.6: five of them.
+    assert all(abs(counts[value] - 10_000) < 463 for value in range(7))
+
+
+def test_a_shuffle_gives_every_order_alike() -> None:
+    stream = Stream("shuffle")
+    counts = Counter(tuple(stream.shuffle([0, 1, 2, 3])) for _ in range(24_000))
+    assert len(counts) == 24
+    # 1000 each, standard deviation 31: five of them.
+    assert all(abs(count - 1000) < 155 for count in counts.values())

@@ -1,0 +1,187 @@
+"""Rehearsing a study: raters of the rater model take every step that the rating site takes.
+
+They enrol, agree, answer, rate, rest and finish by the transactions that the site calls, one rater
+after the other and without HTTP. Nobody waits in a break: the store's clock is put forward.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sreval.errors import DataError, SrevalError, StoreError, option
+from sreval.store import enrolment, invitations, progress, studies, votes
+from sreval.store.database import Store, open_store
+from sreval.study.design import StudyDesign, When, load_design
+from sreval.study.manifest import STIMULI, Manifest, load_manifest
+from sreval.study.respondent import Qualities, Respondent, respondents
+
+_MARGIN_PIXELS = 400
+"""By how much a simulated rater's window is larger than the largest image."""
+
+
+@dataclass
+class Visit:
+    """One rater's way: the votes that were stored, by position, of so many that are planned."""
+
+    session: str = ""
+    votes: dict[int, int] = field(default_factory=dict)
+    of: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last position has a vote."""
+        return self.of in self.votes
+
+
+@dataclass
+class Rehearsal:
+    """What came of a rehearsal: a visit each rater, and what kept raters from their end."""
+
+    visits: list[Visit] = field(default_factory=list)
+    failures: list[SrevalError] = field(default_factory=list)
+
+    @property
+    def complete(self) -> int:
+        """How many raters came to the end."""
+        return sum(visit.complete for visit in self.visits)
+
+    @property
+    def votes(self) -> int:
+        """How many votes were stored."""
+        return sum(len(visit.votes) for visit in self.visits)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{len(self.visits)} simulated raters, {self.complete} to the end; {self.votes} votes>"
+        )
+
+
+def rehearse(
+    folder: Path,
+    database: str,
+    count: int,
+    qualities: Qualities,
+    *,
+    seed: int = 0,
+    told: Callable[[int, int], object] = lambda done, total: None,
+) -> Rehearsal:
+    """Let ``count`` simulated raters go through the study in ``folder``, each to the end.
+
+    ``told`` is told how many votes of how many are stored. Raises StoreError where real raters
+    have begun, DataError for a study that isn't frozen or a method without a quality. A vote that
+    was stored stays, whatever ends the rehearsal.
+    """
+    design, manifest = load_design(folder), load_manifest(folder)
+    raters = respondents(count, design, manifest, qualities, seed=seed)
+    store = open_store(database, create=True)
+    try:
+        tokens = _invite(store, design, manifest, count)
+        made = Rehearsal()
+        for token, rater in zip(tokens, raters, strict=True):
+            visit = Visit()
+            made.visits.append(visit)
+            way = _Way(store, folder / STIMULI, design, manifest, rater, visit)
+            try:
+                way.go(token, lambda: told(made.votes, count * visit.of))  # noqa: B023
+            except SrevalError as error:
+                made.failures.append(error)
+        return made
+    finally:
+        store.dispose()
+
+
+def _invite(store: Store, design: StudyDesign, manifest: Manifest, count: int) -> list[str]:
+    """Personal links marked as simulated. Raises StoreError where real raters have begun."""
+    studies.register(store, design, manifest)
+    if any(link.rater and not link.simulated for link in invitations.listing(store, design.name)):
+        raise StoreError(
+            f"Real raters have begun study {design.name!r} in {store.name}.",
+            f"Name another place with {option('--database')}, to keep simulated votes apart.",
+        )
+    return [
+        invitations.create(store, design.name, "personal", label="simulated", simulated=True)[1]
+        for _ in range(count)
+    ]
+
+
+@dataclass
+class _Way:
+    """One rater's way through the study."""
+
+    store: Store
+    stimuli: Path
+    design: StudyDesign
+    manifest: Manifest
+    rater: Respondent
+    visit: Visit
+
+    def go(self, token: str, voted: Callable[[], object]) -> None:
+        """From the link to the end; ``voted`` is called after every vote."""
+        store, ahead = self.store, dt.timedelta()
+        store.clock = lambda: dt.datetime.now(dt.UTC) + ahead
+        session = enrolment.enrol(store, token, self.manifest, design=self.design).session_id
+        self.visit.session = session
+        state = progress.state(store, session)
+        self.visit.of = state.of
+        while state.stage != "done":
+            match state.stage:
+                case "consent":
+                    state = progress.agree(store, session, self.design.consent.version)
+                case "device":
+                    state = progress.device(store, session, self._device(), fits=True)
+                case "questions":
+                    state = progress.answer(store, session, "before", self._answers("before"))
+                case "instructions":
+                    state = progress.start(store, session)
+                case "rating":
+                    state = self._rate(session, voted)
+                case "closing":
+                    state = progress.answer(store, session, "after", self._answers("after"))
+                case _:
+                    until = state.break_until or state.rest_until
+                    ahead += (until - store.clock()) if until else dt.timedelta()
+                    state = progress.resume_after_break(store, session)
+
+    def _device(self) -> Mapping[str, object]:
+        """What a browser would report of a window in which the largest image fits."""
+        window = [pixels + _MARGIN_PIXELS for pixels in self.manifest.largest]
+        facts = {"window": window, "screen": window, "ratio": 1.0, "magnified": 1, "touch": False}
+        return {**facts, "browser": "other"}
+
+    def _answers(self, when: When) -> dict[str, str]:
+        return {q.key: self.rater.answer(q) for q in self.design.questions if q.when == when}
+
+    def _rate(self, session: str, voted: Callable[[], object]) -> progress.SessionState:
+        """Vote on item after item until another stage begins."""
+        current = progress.current(self.store, session)
+        while current.state.stage == "rating":
+            item = current.items[0]
+            score, response_ms = self.rater.respond(self._png(item.stimulus_sha256), item.intended)
+            response_ms = max(response_ms, self.design.viewing.least_ms)
+            current = votes.cast(
+                self.store,
+                session,
+                item.position,
+                score,
+                key=secrets.token_hex(16),
+                response_ms=response_ms,
+                shown_at=self.store.clock() - dt.timedelta(milliseconds=response_ms),
+                device=json.dumps({"ratio": 1}),
+            ).current
+            self.visit.votes[item.position] = score
+            voted()
+        return current.state
+
+    def _png(self, sha256: str) -> bytes:
+        path = self.stimuli / f"{sha256}.png"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"Can't read {path}: {error.strerror}.", "Freeze the study again."
+            ) from None

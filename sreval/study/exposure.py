@@ -1,0 +1,264 @@
+"""What a study shows, and which of it the rater in each slot is exposed to.
+
+A slot sees all stimuli, or so many in a row of one endless sequence that all slots share: slot s
+of a subset of m sees the places s m, ..., s m + m - 1. Whatever the number of slots, no stimulus
+is then seen more than once more often than another. In the sequence the data sets alternate by
+their share, and within a data set the methods alternate, so that of any stretch, however long,
+the methods of one data set differ by at most one. The image moves on with every place, and by
+one more whenever the pairs would begin again, so that a rater sees every image as often as every
+other, give or take two, and each image meets each method in turn from slot to slot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sreval.errors import UsageError
+from sreval.files import sha256_bytes
+from sreval.images.known import KNOWN, fetch_command
+from sreval.study.design import Calibration, DatasetPart, Gold, Repeat, StudyDesign, WarmUp
+from sreval.study.manifest import Key, Manifest
+from sreval.study.presentation import Stream, Unmet
+
+Scenes = Mapping[str, Mapping[str, str]]
+"""The images of each data set, in order, and the scene that each shows."""
+
+Block = Calibration | WarmUp | Gold | Repeat
+"""Items of a design whose images are drawn by its seed."""
+
+
+@dataclass(frozen=True)
+class StimulusSet:
+    """The keys of everything that a study may show.
+
+    `rated` by data set; `calibration` with the intended score; `warm_up`: for each image its
+    versions, of which a rater sees one; `gold` with the range that passes; `unmet` is what the
+    design can't show of the images that there are.
+    """
+
+    rated: Mapping[str, tuple[Key, ...]]
+    calibration: tuple[tuple[Key, int], ...]
+    warm_up: tuple[tuple[Key, ...], ...]
+    gold: tuple[tuple[Key, int, int], ...]
+    unmet: tuple[Unmet, ...]
+
+    @property
+    def voted(self) -> tuple[Key, ...]:
+        """Everything that is rated, in the design's order."""
+        return tuple(key for keys in self.rated.values() for key in keys)
+
+    @property
+    def shown(self) -> tuple[Key, ...]:
+        """Every key that some rater may be shown, once each: what has to be frozen."""
+        calibration = (key for key, _ in self.calibration)
+        warm_up = (key for versions in self.warm_up for key in versions)
+        gold = (key for key, _, _ in self.gold)
+        return tuple(dict.fromkeys([*self.voted, *calibration, *warm_up, *gold]))
+
+
+def scenes_of(manifest: Manifest) -> Scenes:
+    """The images that a manifest holds."""
+    scenes: dict[str, dict[str, str]] = {}
+    for stimulus in manifest.stimuli:
+        scenes.setdefault(stimulus.dataset, {})[stimulus.image] = stimulus.scene
+    return scenes
+
+
+def stimulus_set(design: StudyDesign, scenes: Scenes) -> StimulusSet:
+    """What `design` shows of the images in `scenes`."""
+    unmet: list[Unmet] = []
+
+    def drawn(name: str, block: Calibration | WarmUp | Gold) -> list[list[Key]]:
+        """For each drawn image its versions."""
+        known = scenes.get(block.dataset, {})
+        if not known:
+            unmet.append(_not_on_this_machine(name, block.dataset, design))
+            return []
+        try:
+            images = drawn_images(design, block, known)
+        except UsageError as error:
+            unmet.append(Unmet(name, error.message.rstrip("."), error.remedy))
+            return []
+        return [[(block.dataset, image, method) for method in versions(block)] for image in images]
+
+    rated = {part.name: _rated(design, part, scenes, unmet) for part in design.images.datasets}
+    anchors = design.calibration.anchors if design.calibration else ()
+    calibration = drawn("calibration", design.calibration) if design.calibration else []
+    warm_up = drawn("warm_up", design.warm_up) if design.warm_up else []
+    gold = [
+        (keys[0], block.low, block.high)
+        for number, block in enumerate(design.gold)
+        for keys in drawn(f"gold.{number}", block)
+    ]
+    scores = {anchor.method: anchor.score for anchor in anchors}
+    return StimulusSet(
+        rated,
+        tuple((key, scores[key[2]]) for keys in calibration for key in keys),
+        tuple(map(tuple, warm_up)),
+        tuple(gold),
+        tuple(unmet),
+    )
+
+
+def _rated(
+    design: StudyDesign, part: DatasetPart, scenes: Scenes, unmet: list[Unmet]
+) -> tuple[Key, ...]:
+    known = scenes.get(part.name, {})
+    name = "images.datasets"
+    if not known:
+        unmet.append(_not_on_this_machine(name, part.name, design))
+        return ()
+    for image in part.images:
+        if image not in known:
+            near = f"It has {', '.join(list(known)[:3])}, ..."
+            unmet.append(Unmet(name, f"{part.name} has no image {image!r}", near))
+    return tuple(
+        (part.name, image, method)
+        for image in part.images or known
+        if image in known
+        for method in design.images.methods_of(part.name)
+    )
+
+
+def _not_on_this_machine(constraint: str, dataset: str, design: StudyDesign) -> Unmet:
+    known, scale, remedy = KNOWN.get(dataset), design.images.scale, ""
+    if known and known.scales and scale not in known.scales:
+        remedy = f"Set images.scale to one of its scales, {', '.join(map(str, known.scales))}."
+    elif known:
+        remedy = f"Run `{fetch_command(dataset, scale)}`, or set SREVAL_DATA."
+    what = f"the images of {dataset} are not on this machine"
+    return Unmet(constraint, what, remedy or "Name a data set that is on this machine.")
+
+
+# Images drawn by the seed
+
+
+def drawn_images(design: StudyDesign, block: Block, names: Iterable[str]) -> tuple[str, ...]:
+    """The ``block.images`` images that a block of the design uses, of ``names`` of its data set.
+
+    For `repeats` the names are the rated images of the data set, else all of its images. Images
+    stand in an order that the seed decides, those not rated before those that are. Blocks of one
+    data set take theirs one after the other, so that they differ as long as there are enough:
+    calibration, warm-up, then gold; repeats among themselves. Drawing again among what was
+    frozen gives the same images, because what is not drawn never changes the order.
+    Raises UsageError when there are fewer names than images.
+    """
+    known = sorted(set(names), key=lambda name: _rank(design, block, name))
+    if len(known) < block.images:
+        raise UsageError(
+            f"{_kind(block)} asks for {block.images} images of {block.dataset}, which has "
+            f"{len(known)}.",
+            "Ask for fewer, or name a larger data set.",
+        )
+    family: tuple[Block, ...] = (
+        design.repeats if isinstance(block, Repeat) else drawn_blocks(design)
+    )
+    before = family[: family.index(block)]
+    start = sum(earlier.images for earlier in before if earlier.dataset == block.dataset)
+    return tuple(known[(start + i) % len(known)] for i in range(block.images))
+
+
+def drawn_blocks(design: StudyDesign) -> tuple[Calibration | WarmUp | Gold, ...]:
+    """The blocks whose images are drawn from a data set that need not be rated."""
+    blocks = (design.calibration, design.warm_up, *design.gold)
+    return tuple(block for block in blocks if block is not None)
+
+
+def versions(block: Block) -> tuple[str, ...]:
+    """The methods in whose version a block shows each of its images, or may show it."""
+    if isinstance(block, Calibration):
+        return tuple(dict.fromkeys(anchor.method for anchor in block.anchors))
+    return block.methods if isinstance(block, WarmUp) else (block.method,)
+
+
+def _rank(design: StudyDesign, block: Block, name: str) -> tuple[bool, str]:
+    kind = "repeats" if isinstance(block, Repeat) else "drawn"
+    rated = any(
+        name in given.images or not given.images
+        for given in design.images.datasets
+        if given.name == block.dataset
+    )
+    return rated, sha256_bytes(f"{design.seed}/{kind}/{block.dataset}/{name}".encode())
+
+
+def _kind(block: Block) -> str:
+    names = {Calibration: "calibration", WarmUp: "warm_up", Gold: "gold", Repeat: "repeats"}
+    return names[type(block)]
+
+
+# What a slot sees
+
+
+def seen_in(
+    design: StudyDesign, stimuli: StimulusSet, slots: Iterable[int]
+) -> Iterator[tuple[Key, ...]]:
+    """What the rater in each of the slots votes on, each stimulus once."""
+    subset = design.subset
+    sequence = stimuli.voted if subset is None else _balanced(design.seed, stimuli)
+    for slot in slots:
+        start = slot * (subset or 0)
+        many = range(subset or len(sequence))
+        yield tuple(sequence[(start + i) % len(sequence)] for i in many)
+
+
+def slot_period(design: StudyDesign, stimuli: StimulusSet) -> int:
+    """The number of slots after which the same subsets come again."""
+    total = len(stimuli.voted)
+    return total // math.gcd(total, design.subset) if design.subset else 1
+
+
+def unmet_subset(design: StudyDesign, stimuli: StimulusSet) -> Unmet | None:
+    """What is wrong with the subset's size, if anything."""
+    total = len(stimuli.voted)
+    if design.subset is None or design.subset <= total:
+        return None
+    what = f"{design.subset} stimuli per rater are asked for, but the design only has {total}"
+    return Unmet("subset", what, f"Set it to {total} or less, or leave it out.")
+
+
+def repeats_of(
+    design: StudyDesign, votes: Sequence[Key]
+) -> tuple[list[tuple[Key, int, int]], list[Unmet]]:
+    """What a rater with these votes is shown again: (stimulus, how often more, least distance).
+
+    The same stimuli for all raters as far as they see them; none is drawn for two repeats.
+    """
+    drawn: dict[Key, tuple[Key, int, int]] = {}
+    unmet = []
+    for number, repeat in enumerate(design.repeats):
+        cell = (repeat.dataset, repeat.method)
+        free = [key for key in votes if (key[0], key[2]) == cell and key not in drawn]
+        if len(free) < repeat.images:
+            what = (
+                f"{repeat.images} images of {repeat.dataset} in {repeat.method} are to be shown "
+                f"again, but some rater sees only {len(free)} that can be repeated"
+            )
+            remedy = f"Set its images to {len(free)} or less, or give a larger subset."
+            unmet.append(Unmet(f"repeats.{number}", what, remedy))
+            continue
+        for image in drawn_images(design, repeat, [key[1] for key in free]):
+            key = (repeat.dataset, image, repeat.method)
+            drawn[key] = (key, repeat.times, repeat.distance)
+    return list(drawn.values()), unmet
+
+
+def _balanced(seed: int, stimuli: StimulusSet) -> tuple[Key, ...]:
+    """All stimuli in the sequence of which every slot sees a stretch."""
+    placed = []
+    for number, (dataset, keys) in enumerate(stimuli.rated.items()):
+        for place, key in enumerate(_alternating(seed, dataset, keys)):
+            placed.append(((2 * place + 1) / (2 * len(keys)), number, key))
+    return tuple(key for _, _, key in sorted(placed))
+
+
+def _alternating(seed: int, dataset: str, keys: Sequence[Key]) -> list[Key]:
+    """The stimuli of one data set: methods and images take turns, every pair once."""
+    images = Stream(seed, "images", dataset).shuffle(list(dict.fromkeys(key[1] for key in keys)))
+    methods = Stream(seed, "methods", dataset).shuffle(list(dict.fromkeys(key[2] for key in keys)))
+    rounds = math.lcm(len(images), len(methods))
+    return [
+        (dataset, images[(place + place // rounds) % len(images)], methods[place % len(methods)])
+        for place in range(len(keys))
+    ]

@@ -1,0 +1,108 @@
+"""A rehearsal goes the whole way, marks its data, and is the same for the same seed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from sreval.store import enrolment, invitations, studies
+from sreval.store.database import open_store
+from sreval.store.models import PlanItem, Rater, Session, Vote
+from sreval.store.rehearsal import rehearse
+from sreval.study.design import load_design
+from sreval.study.manifest import load_manifest
+from tests.study.frozen import ITEMS, QUALITIES
+
+
+@pytest.fixture(autouse=True)
+def plain_plans() -> None:
+    """The planner's own plans, not the plain ones of the other tests of the store."""
+
+
+@pytest.mark.slow
+def test_the_command_brings_raters_to_the_end_and_marks_their_data(
+    frozen_study: Path, sreval: Callable[..., Any]
+) -> None:
+    (frozen_study.parents[1] / "q.csv").write_text(
+        "method,quality\nnearest,1.3\nbicubic,2.6\nhr,4.4\n"
+    )
+    ran = sreval("study", "simulate", "small", "--raters", "4", "--qualities", "q.csv", "--json")
+    assert ran.code == 0, ran.err
+    summary = json.loads(ran.out)
+    assert (summary["complete"], summary["votes"]) == (4, 4 * ITEMS)
+    store = open_store(str(frozen_study / "votes.sqlite"))
+    with store.read() as tx:
+        assert all(tx.scalars(select(Rater.simulated)))
+        assert set(tx.scalars(select(Session.outcome))) == {"complete"}
+        counts = Counter(tx.scalars(select(Vote.session_id)))
+        assert set(counts.values()) == {ITEMS}
+        rows = tx.execute(
+            select(PlanItem.method, PlanItem.kind, PlanItem.intended, Vote.score).join(
+                Vote,
+                (Vote.session_id == PlanItem.session_id) & (Vote.position == PlanItem.position),
+            )
+        ).all()
+    store.dispose()
+    by_method: dict[str, list[int]] = {}
+    for method, kind, intended, score in rows:
+        if kind == "calibration":
+            assert score == intended
+        else:
+            by_method.setdefault(method, []).append(score)
+    means = {method: np.mean(scores) for method, scores in by_method.items()}
+    assert means["nearest"] < means["bicubic"] < means["hr"]
+
+
+def test_a_study_with_real_raters_is_refused(
+    frozen_study: Path, sreval: Callable[..., Any]
+) -> None:
+    manifest = load_manifest(frozen_study)
+    store = open_store(str(frozen_study / "votes.sqlite"), create=True)
+    studies.register(store, load_design(frozen_study), manifest)
+    _, token = invitations.create(store, "small", "personal")
+    enrolment.enrol(store, token, manifest)
+    store.dispose()
+    ran = sreval("study", "simulate", "small", "--raters", "1")
+    assert ran.code == 1
+    assert "Real raters have begun" in ran.err
+
+
+def test_the_same_seed_gives_the_same_votes_however_many_raters_follow(frozen_study: Path) -> None:
+    def votes(raters: int, seed: int, name: str) -> list[dict[int, int]]:
+        made = rehearse(frozen_study, str(frozen_study / name), raters, QUALITIES, seed=seed)
+        assert made.failures == []
+        return [visit.votes for visit in made.visits]
+
+    three = votes(3, 5, "three.sqlite")
+    assert votes(1, 5, "one.sqlite") == three[:1]
+    assert votes(3, 6, "other.sqlite") != three
+
+
+def test_a_lost_stimulus_ends_the_raters_who_meet_it_and_keeps_their_votes(
+    frozen_study: Path,
+) -> None:
+    stimulus = load_manifest(frozen_study).by_key["photos", "bee", "bicubic"]
+    (frozen_study / "stimuli" / f"{stimulus.sha256}.png").unlink()
+    told: list[tuple[int, int]] = []
+    made = rehearse(
+        frozen_study,
+        str(frozen_study / "votes.sqlite"),
+        2,
+        QUALITIES,
+        told=lambda *at: told.append(at),
+    )
+    assert made.complete == 0
+    assert [str(error).partition(":")[0][:10] for error in made.failures] == ["Can't read"] * 2
+    assert told[-1] == (made.votes, 2 * ITEMS)
+    store = open_store(str(frozen_study / "votes.sqlite"))
+    with store.read() as tx:
+        kept = Counter(tx.scalars(select(Vote.session_id)))
+    store.dispose()
+    assert [kept[visit.session] for visit in made.visits] == [len(v.votes) for v in made.visits]
