@@ -12,8 +12,9 @@ from sreval.opinions.opinion import mos_table
 from sreval.site.context import site
 from sreval.site.operator import Page, RefusalError, operator, who
 from sreval.site.operator_view import gather, read_data
-from sreval.store import audit, frames, invitations, studies, study_data
+from sreval.store import audit, frames, invitations, studies
 from sreval.store.overview import overview
+from sreval.store.raters import retention_over
 from sreval.study import charts, monitor
 from sreval.study.data import StudyData
 
@@ -134,13 +135,12 @@ def steer_page(name: str, error: str = "") -> str:
     """The page of a study's state; ``error`` where a form was refused."""
     store = site().store
     row, seen = studies.get(store, name), overview(store, name)
-    retention = row.design.retention
     return render_template(
         "operator/steer.html",
         name=name,
         row=row,
         seen=seen,
-        due=retention is not None and retention <= store.clock().date(),
+        due=retention_over(row.design, store.clock().date()),
         error=error,
     )
 
@@ -150,7 +150,7 @@ def results(name: str) -> Page:
     """Mean scores by method: after the end, or before where the design says so, and recorded."""
     data, without = read_data(site(), name)
     if data is not None and data.state != "closed" and not data.hidden:
-        study_data.record_look(site().store, name, len(data.votes), who=who().name)
+        frames.record_look(site().store, name, len(data.votes), who=who().name)
     return render_template(
         "operator/results.html", name=name, data=data, without=without, tables=_means(data)
     )

@@ -16,11 +16,12 @@ from sreval.site.context import Site
 from sreval.site.images import StimulusError
 from sreval.store import invitations, studies
 from sreval.store.database import Store
+from sreval.store.frames import study_data
 from sreval.store.invitations import InvitationRow
 from sreval.store.models import Event, Session
 from sreval.store.overview import Overview, RaterRow, overview
+from sreval.store.raters import retention_over
 from sreval.store.studies import StudyRow
-from sreval.store.study_data import study_data
 from sreval.study import charts, monitor
 from sreval.study.attainable import attainable
 from sreval.study.data import StudyData
@@ -121,12 +122,14 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
         yield from _stimuli(here, row)
         if not seen.raters:
             yield from _hopeless(here)
-    retention = row.design.retention
-    if retention is not None and retention <= now.date() and seen.raters:
+    if retention_over(row.design, now.date()) and seen.raters:
         yield Need(
             row.name,
             "retention date",
-            (f"It was {retention}, and the data of {len(seen.raters)} raters are still here.",),
+            (
+                f"It was {row.design.retention}, and the data of {len(seen.raters)} raters are "
+                "still here.",
+            ),
             "operator.steer",
         )
     if row.state == "paused":

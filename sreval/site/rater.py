@@ -17,7 +17,7 @@ from sreval.site.context import as_told, minutes_left, open_current, session_id,
 from sreval.site.device import Facts, Report
 from sreval.site.logs import LOG, where
 from sreval.site.problems import PageError
-from sreval.store import enrolment, invitations, progress, studies
+from sreval.store import enrolment, invitations, progress, raters, studies
 from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
 from sreval.store.progress import Current, SessionState
@@ -251,7 +251,7 @@ def withdraw() -> Page:
     """Leave for good; with delete=yes nothing of the rater stays."""
     if session.pop("token", None) is None:
         delete = request.form.get("delete") == "yes"
-        progress.withdraw(site().store, session_id(), delete=delete)
+        raters.withdraw(site().store, session_id(), delete=delete)
         session.pop("sid")
     session["left"] = True
     return _to_study()

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session as Transaction
 from sreval.store.database import Store
 from sreval.store.errors import VoteError
 from sreval.store.models import Vote
-from sreval.store.progress import after_vote
-from sreval.store.state import (
+from sreval.store.progress import (
     AHEAD,
     Current,
     Found,
+    after_vote,
     current_of,
     find,
     refuse_rest,

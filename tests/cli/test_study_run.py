@@ -291,15 +291,12 @@ def test_what_is_done_with_the_data_stands_in_the_audit_log(
     ]
 
 
-def test_upgrade_of_older_tables(sreval: Run, folder: Path, database: str) -> None:
+def test_upgrade_of_older_tables(
+    sreval: Run, folder: Path, database: str, later_version: Callable[[], None]
+) -> None:
     rate(database, folder, sreval("study", "invite", "mine").out, 1)
     assert "nothing to do" in sreval("study", "upgrade", "mine").out
-    from sreval.store import schema
-
-    store = open_store(database)
-    with store.schema_change() as connection:
-        schema.to_revision(connection, "0001")
-    store.dispose()
+    later_version()
     ran = sreval("study", "status", "mine")
     assert ran.code == 1
     assert "sreval study upgrade" in ran.err
@@ -307,7 +304,7 @@ def test_upgrade_of_older_tables(sreval: Run, folder: Path, database: str) -> No
     assert json.loads(sreval("study", "status", "mine", "--json").out)["votes"] == 1
 
 
-def test_every_deed_stands_in_the_audit_log(sreval: Run, folder: Path, database: str) -> None:
+def test_every_action_stands_in_the_audit_log(sreval: Run, folder: Path, database: str) -> None:
     rater = rate(database, folder, sreval("study", "invite", "mine").out, 1)
     sreval("study", "pause", "mine")
     sreval("study", "delete-rater", "mine", rater, "--yes")

@@ -18,10 +18,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from sreval.store import frames, privacy, progress, studies
+from sreval.store import frames, progress, raters, studies
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.models import Session, Vote
+from sreval.store.overview import overview
 from sreval.store.votes import Receipt
 from tests.store.conftest import Study, design
 
@@ -160,7 +161,7 @@ class Sessions(RuleBasedStateMachine):
         model = self.models[who]
         if sure or model.deleted:
             return
-        progress.withdraw(self.store, model.session, delete)
+        raters.withdraw(self.store, model.session, delete=delete)
         model.outcome, model.waits_until, model.deleted = "withdrew", None, delete
         if delete:
             model.votes = []
@@ -200,7 +201,7 @@ class Sessions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         deleted = sum(model.deleted for model in self.models)
-        assert privacy.deleted(self.store, self.study.name) == deleted
+        assert overview(self.store, self.study.name).deleted == deleted
         assert len(frames.votes(self.store, self.study.name)) == sum(
             len(model.votes) for model in self.models
         )

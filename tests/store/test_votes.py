@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from sreval.store import audit, progress, studies, votes
+from sreval.store import audit, progress, raters, studies, votes
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
 from sreval.store.models import Session, Vote
@@ -79,7 +79,7 @@ def test_retry_is_answered_however_things_went_on(study: Study) -> None:
     assert study.vote(session, 1, 4, key="k").repeated
     studies.set_state(study.store, study.name, "closed")
     assert study.vote(session, 1, 4, key="k").repeated
-    progress.withdraw(study.store, session)
+    raters.withdraw(study.store, session)
     assert study.vote(session, 1, 4, key="k").score == 4
 
 
@@ -148,7 +148,7 @@ def test_votes_are_refused_after_the_last_and_after_withdrawal(study: Study) -> 
     study.vote_all(session)
     assert why(study, session, 13) == "ended"
     other = study.rating()
-    progress.withdraw(study.store, other)
+    raters.withdraw(study.store, other)
     assert why(study, other, 1) == "ended"
 
 
@@ -186,7 +186,7 @@ def test_vote_racing_with_withdrawal_is_kept_or_refused_never_both(
 
         def vote_or_leave(number: int, session: str = session) -> object:
             if number:
-                return progress.withdraw(study.store, session)
+                return raters.withdraw(study.store, session)
             return study.vote(session, 1)
 
         voted, _ = race(vote_or_leave, 2)
