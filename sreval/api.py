@@ -2355,11 +2355,10 @@ class Study:
         StoreError where there is no database yet.
         """
         from sreval.report.study_status import Status
-        from sreval.store.invitations import listing
         from sreval.store.overview import overview
 
         with self._store() as store:
-            return Status(overview(store, self.name), listing(store, self.name))
+            return Status(overview(store, self.name))
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
@@ -2590,7 +2589,7 @@ class Study:
             seen = self.status().overview
         except SrevalError as error:
             return [*facts, error.message]
-        simulated = ["SIMULATED"] if any(row.simulated for row in seen.raters) else []
+        simulated = ["SIMULATED"] if seen.simulated else []
         return [*facts, seen.state, f"{seen.complete} complete", f"{seen.votes} votes", *simulated]
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from sreval.site.config import SiteConfig
 from sreval.site.context import Site, site
 from sreval.site.images import Shelf
 from sreval.site.logs import log_requests
-from sreval.site.operator_routes import operator
+from sreval.site.operator_actions import operator
 from sreval.site.problems import answer_errors
 from sreval.site.rater import rater
 from sreval.site.security import secure

@@ -88,7 +88,7 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
                 session,
                 state.position,
                 1 + state.position % 5,
-                key=f"k{state.position}",
+                key=f"key-{state.position:06}",
                 response_ms=900,
                 shown_at=store.clock(),
                 device="",
@@ -250,12 +250,12 @@ def logged(database: str) -> list[tuple[str, str]]:
     """What the audit log holds but links, oldest first."""
     store = open_store(database)
     try:
-        deeds = audit.log(store, "mine")
-        assert {deed.who for deed in deeds} <= {audit.COMMAND_LINE}
+        entries = audit.log(store, "mine")
+        assert {entry.who for entry in entries} <= {audit.COMMAND_LINE}
         return [
-            (deed.action, json.dumps(deed.facts, sort_keys=True))
-            for deed in reversed(deeds)
-            if deed.action != "invite"
+            (entry.action, json.dumps(entry.facts, sort_keys=True))
+            for entry in reversed(entries)
+            if entry.action != "invite"
         ]
     finally:
         store.dispose()
@@ -328,7 +328,7 @@ def test_every_command_has_an_example(sreval: Run) -> None:
     from sreval.cli.study import COMMANDS
 
     names = [
-        n for n, (where, _) in COMMANDS.items() if "study_run" in where or "study_files" in where
+        n for n, (where, _) in COMMANDS.items() if "study_run" in where or "study_data" in where
     ]
     assert len(names) >= 12
     for name in names:

@@ -488,7 +488,7 @@ def test_unknown_names_are_told_with_the_nearest(desk: Desk) -> None:
 def test_failure_nobody_foresaw_is_logged_and_not_shown(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("sreval.site.operator_pages.gather", lambda *_: 1 // 0)
+    monkeypatch.setattr("sreval.site.operator_pages._gather", lambda *_: 1 // 0)
     answer = desk.get()
     assert answer.status_code == 500
     assert "ZeroDivisionError" not in answer.text
@@ -540,5 +540,5 @@ def test_votes_of_an_export_are_counted_though_a_reason_has_lines(desk: Desk) ->
     count = sum(row.done for row in overview(desk.site.store, "small").raters)
     desk.post(f"/raters/{rater}/decision", decision="refuse", reason="one\ntwo\nthree")
     desk.post("/export")
-    (deed,) = [d for d in audit.log(desk.site.store, "small") if d.action == "export"]
-    assert deed.facts["votes"] == count
+    (entry,) = [d for d in audit.log(desk.site.store, "small") if d.action == "export"]
+    assert entry.facts["votes"] == count

@@ -292,9 +292,9 @@ def test_first_enrolment_locks_the_design(study: Study) -> None:
 
 def test_simulated_links_make_simulated_raters_and_mark_the_study(study: Study) -> None:
     study.enrol()
-    assert not studies.get(study.store, study.name).simulated
+    assert not overview(study.store, study.name).simulated
     study.enrol(study.token("open", simulated=True))
-    assert studies.get(study.store, study.name).simulated
+    assert overview(study.store, study.name).simulated
     table = frames.sessions(study.store, study.name)
     assert table["simulated"].tolist() == [False, True]
 

@@ -77,7 +77,7 @@ def test_nothing_is_extended_that_is_over(study: Study) -> None:
 
 
 @pytest.mark.parametrize("way", ["delete", "withdraw"])
-def test_log_forgets_a_deleted_rater_and_keeps_the_deeds(study: Study, way: str) -> None:
+def test_log_forgets_a_deleted_rater_and_keeps_what_was_done(study: Study, way: str) -> None:
     gone, stays = study.enrol(), study.enrol()
     name, other = pseudonym(study, gone), pseudonym(study, stays)
     for rater in (name, other):

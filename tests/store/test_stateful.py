@@ -86,7 +86,7 @@ class Sessions(RuleBasedStateMachine):
     def vote(self, who: int, score: int, count: int) -> None:
         model = self.models[who]
         for _ in range(count):
-            position, key = len(model.votes) + 1, f"k{next(self.keys)}"
+            position, key = len(model.votes) + 1, f"the-key-{next(self.keys)}"
             refusal = self.expected_refusal(model)
             if not refusal and model.waits_until:
                 refusal = "rest" if self.study.clock.now < model.waits_until else "position"
@@ -113,7 +113,7 @@ class Sessions(RuleBasedStateMachine):
             return
         index = which % len(model.votes)
         first, key, stored_at = model.votes[index]
-        key = key if same_key else f"k{next(self.keys)}"
+        key = key if same_key else f"the-key-{next(self.keys)}"
         if model.deleted:
             with pytest.raises(VoteError):
                 self.study.vote(model.session, index + 1, score, key=key)
@@ -126,7 +126,9 @@ class Sessions(RuleBasedStateMachine):
     def vote_out_of_order(self, who: int, jump: int) -> None:
         model = self.models[who]
         with pytest.raises(VoteError):
-            self.study.vote(model.session, len(model.votes) + jump, 3, key=f"k{next(self.keys)}")
+            self.study.vote(
+                model.session, len(model.votes) + jump, 3, key=f"the-key-{next(self.keys)}"
+            )
 
     @rule(who=st.integers(0, 1))
     def open_the_link_again(self, who: int) -> None:

@@ -12,10 +12,11 @@ from sreval import content
 from sreval.errors import UsageError
 from sreval.site.context import site
 from sreval.site.operator import Page, done, operator, who
-from sreval.site.operator_pages import links_page, rater_page, steer_page
-from sreval.site.operator_view import manifest_of
+from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
 from sreval.store import invitations, raters, snapshot, studies
 from sreval.store.csvs import to_csv
+
+__all__ = ["operator"]  # with all its pages and actions
 
 _DICTIONARY = "data-dictionary.md"
 _LONGEST = 2000
