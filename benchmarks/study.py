@@ -26,7 +26,7 @@ from sqlalchemy import select
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.report.paper import figures
-from sreval.store import exchange
+from sreval.store import snapshot
 from sreval.store.database import open_store
 from sreval.store.models import PlanItem, Rater, Session, Vote
 from sreval.store.rehearsal import rehearse
@@ -218,11 +218,11 @@ def _exported_again(database: str, work: Path, study: str, manifest: Manifest) -
     """Bytes by which an export of the imported export differs from the first."""
     first, second = work / "first.zip", work / "second.zip"
     store = open_store(database)
-    exchange.export(store, study, manifest, first)
+    snapshot.export(store, study, manifest, first)
     store.dispose()
     other = open_store(str(work / "other.sqlite"), create=True)
-    exchange.import_(other, first)
-    exchange.export(other, study, manifest, second)
+    snapshot.import_(other, first)
+    snapshot.export(other, study, manifest, second)
     other.dispose()
     a, b = first.read_bytes(), second.read_bytes()
     return abs(len(a) - len(b)) + sum(x != y for x, y in zip(a, b, strict=False))

@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.store.database import Store
-    from sreval.store.importing import Imported
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
+    from sreval.store.snapshot import Imported
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.training.run import Outcome
@@ -2113,8 +2113,8 @@ class Study:
     def _refuse_once_begun(self) -> None:
         """Raise StateError when a rater has enrolled: what one was shown, all must be shown."""
         from sreval.store import studies
+        from sreval.store.database import parse_url, sqlite_path
         from sreval.store.errors import StateError
-        from sreval.store.urls import parse_url, sqlite_path
 
         path = sqlite_path(parse_url(self.url))
         if path is not None and not path.exists():
@@ -2133,7 +2133,7 @@ class Study:
     @property
     def url(self) -> str:
         """The URL of the database. Raises UsageError for a study of the package without one."""
-        from sreval.store.urls import default_url
+        from sreval.store.database import default_url
 
         url = default_url(self._folder, self.database)
         assert url is not None  # there is a folder, or a database was named
@@ -2342,11 +2342,10 @@ class Study:
         StoreError where there is no database yet.
         """
         from sreval.report.study_status import Status
-        from sreval.store.invitations import listing
         from sreval.store.overview import overview
 
         with self._store() as store:
-            return Status(overview(store, self.name), listing(store, self.name))
+            return Status(overview(store, self.name))
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
@@ -2386,10 +2385,10 @@ class Study:
 
         Backups and exports made before still hold it. Raises UsageError for an unknown rater.
         """
-        from sreval.store import privacy
+        from sreval.store import raters
 
         with self._store() as store:
-            privacy.delete_rater(store, self.name, rater)
+            raters.delete_rater(store, self.name, rater)
 
     def purge(self) -> int:
         """Delete all raters' data once the design's retention date has come, for good.
@@ -2398,10 +2397,10 @@ class Study:
         """
         import datetime as dt
 
-        from sreval.store import privacy
+        from sreval.store import raters
 
         with self._store() as store:
-            return privacy.purge(store, self.name, dt.datetime.now(dt.UTC).date())
+            return raters.purge(store, self.name, dt.datetime.now(dt.UTC).date())
 
     # Operators of the site
 
@@ -2496,48 +2495,46 @@ class Study:
         place that exists.
         """
         from sreval.settings import user_path
-        from sreval.store import exchange
+        from sreval.store import snapshot
         from sreval.study.manifest import load_manifest
 
         with self._store() as store:
             manifest = load_manifest(self.folder)
             place = Path(f"{self.name}-{_now()}.zip") if out is None else user_path(out)
-            return exchange.export(store, self.name, manifest, place)
+            return snapshot.export(store, self.name, manifest, place)
 
     def import_(self, file: Path | str) -> Imported:
-        """Store an export: the whole study, or the sessions that are lacking here.
+        """Store an export, or a backup's studies: the whole, or the sessions that are lacking here.
 
         Raters who were deleted here stay deleted. Raises DataError for a damaged export,
         StateError where the study here has another design, other stimuli or other raters.
         """
         from sreval.settings import user_path
-        from sreval.store import exchange
+        from sreval.store import snapshot
 
         with self._store(create=True) as store:
-            return exchange.import_(store, user_path(file))
+            return snapshot.import_(store, user_path(file))
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.
 
-        ``out`` is a new file; None: STUDY-TIME.backup.sqlite (or .zip), here. Keep the copy as safe
-        as the original.
+        ``out`` is a new file; None: STUDY-TIME.backup.zip, here. Keep the copy as safe as the
+        original.
         """
         from sreval.settings import user_path
-        from sreval.store.backup import backup
-        from sreval.store.urls import parse_url, sqlite_path
+        from sreval.store.snapshot import backup
 
-        ending = "sqlite" if sqlite_path(parse_url(self.url)) else "zip"
-        place = Path(f"{self.name}-{_now()}.backup.{ending}") if out is None else user_path(out)
+        place = Path(f"{self.name}-{_now()}.backup.zip") if out is None else user_path(out)
         return backup(self.url, place)
 
     def restore(self, file: Path | str, *, overwrite: bool = False) -> None:
         """Put a backup into the database's place, at once or not at all; stop the server before.
 
-        ``overwrite``: also where the database holds votes. Raises StoreError for what is no
+        ``overwrite``: also where the database holds votes. Raises DataError for what isn't a
         backup.
         """
         from sreval.settings import user_path
-        from sreval.store.backup import restore
+        from sreval.store.snapshot import restore
 
         restore(user_path(file), self.url, overwrite=overwrite)
 
@@ -2546,8 +2543,7 @@ class Study:
 
         Returns the database's name, and whether there was anything to do.
         """
-        from sreval.store.database import Store
-        from sreval.store.urls import parse_url
+        from sreval.store.database import Store, parse_url
 
         store = Store(parse_url(self.url))
         try:
@@ -2580,7 +2576,7 @@ class Study:
             seen = self.status().overview
         except SrevalError as error:
             return [*facts, error.message]
-        simulated = ["SIMULATED"] if any(row.simulated for row in seen.raters) else []
+        simulated = ["SIMULATED"] if seen.simulated else []
         return [*facts, seen.state, f"{seen.complete} complete", f"{seen.votes} votes", *simulated]
 
     def __repr__(self) -> str:

@@ -180,6 +180,29 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def later_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """When called, this code becomes a version with one migration more: databases are older."""
+    from sreval.store import schema
+
+    def add_migration() -> None:
+        folder = tmp_path / "migrations"
+        shutil.copytree(schema.MIGRATIONS, folder)
+        last = schema.revisions()[-1]
+        (folder / "versions" / "9998_later.py").write_text(
+            "import sqlalchemy as sa\nfrom alembic import op\n"
+            f"revision, down_revision = '9998', {last!r}\n"
+            "def upgrade():\n"
+            "    op.add_column('study', sa.Column('later', sa.Text(), nullable=True))\n"
+            "def downgrade():\n"
+            "    op.drop_column('study', 'later')\n",
+            encoding="utf-8",
+        )
+        monkeypatch.setattr(schema, "MIGRATIONS", folder)
+
+    return add_migration
+
+
 @contextmanager
 def _administration(server: str) -> Iterator[sqlalchemy.Connection]:
     import sqlalchemy

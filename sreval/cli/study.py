@@ -19,7 +19,7 @@ COMMANDS = {
     "serve": ("sreval.cli.serve:study_serve", "Serve a study's rating site from this machine."),
     "invite": ("sreval.cli.study_run:invite", "Make links for raters."),
     "status": (
-        "sreval.cli.study_status:status",
+        "sreval.cli.study_data:status",
         "Show each rater's progress and the number of votes.",
     ),
     "pause": (
@@ -31,12 +31,12 @@ COMMANDS = {
     "release": ("sreval.cli.study_run:release", "Free the places of raters who dropped out."),
     "revoke": ("sreval.cli.study_run:revoke", "Disable a link; votes cast through it stay."),
     "delete-rater": ("sreval.cli.study_run:delete_rater", "Delete all data of one rater."),
-    "purge": ("sreval.cli.study_purge:purge", "Delete all raters' data after the retention date."),
+    "purge": ("sreval.cli.study_data:purge", "Delete all raters' data after the retention date."),
     "close": ("sreval.cli.study_run:close", "End the study: no vote is accepted afterwards."),
-    "export": ("sreval.cli.study_files:export_command", "Write a study's data as CSV files."),
-    "import": ("sreval.cli.study_files:import_command", "Store an export in a database."),
-    "backup": ("sreval.cli.study_files:backup", "Copy the database, even while raters vote."),
-    "restore": ("sreval.cli.study_files:restore", "Replace the database by a backup."),
+    "export": ("sreval.cli.study_data:export_command", "Write a study's data as CSV files."),
+    "import": ("sreval.cli.study_data:import_command", "Store an export in a database."),
+    "backup": ("sreval.cli.study_data:backup", "Copy the database, even while raters vote."),
+    "restore": ("sreval.cli.study_data:restore", "Replace the database by a backup."),
     "upgrade": ("sreval.cli.study_run:upgrade", "Bring the database's tables up to date."),
     "power": ("sreval.cli.study_power:power", "Compute how many raters a difference needs."),
 }

@@ -134,9 +134,9 @@ def close(study: str, database: str | None, yes: bool) -> None:
     asked = Study(study, database)
     if not yes:
         seen = asked.status().overview
-        going = sum(row.outcome is None for row in seen.raters)
         click.confirm(
-            f"{seen.study}: {seen.progress}, {going} still taking part. Close it for good?",
+            f"{seen.study}: {seen.progress}, {seen.under_way} still taking part. "
+            "Close it for good?",
             abort=True,
             err=True,
         )

@@ -32,10 +32,9 @@ def load(
     one that only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
     """
     from sreval.store import studies
-    from sreval.store.database import open_store
+    from sreval.store.database import default_url, open_store
+    from sreval.store.frames import looks, record_look, study_data
     from sreval.store.overview import overview
-    from sreval.store.study_data import looks, record_look, study_data
-    from sreval.store.urls import default_url
 
     name, manifest = load_design(folder).name, load_manifest(folder)
     url = default_url(folder, database)

@@ -22,12 +22,16 @@ class Status:
     """
 
     overview: Overview
-    links: list[InvitationRow]
+
+    @property
+    def links(self) -> list[InvitationRow]:
+        """All links, oldest first."""
+        return list(self.overview.links)
 
     @property
     def text(self) -> str:
         """What ``sreval study status`` prints."""
-        return "\n".join(_lines(self.overview, self.links))
+        return "\n".join(_lines(self.overview))
 
     def records(self) -> dict[str, Any]:
         """What ``sreval study status --json`` prints."""
@@ -51,15 +55,15 @@ def _plain(content: Any) -> Any:
     return content.isoformat() if isinstance(content, dt.datetime) else content
 
 
-def _lines(seen: Overview, links: list[InvitationRow]) -> Iterator[str]:
-    unused = sum(link.kind == "personal" and link.rater is None for link in links)
+def _lines(seen: Overview) -> Iterator[str]:
     yield f"{seen.study}: {seen.state}; {seen.progress}"
+    unused = len(seen.unused)
     yield f"{seen.votes} votes; {seen.deleted} raters deleted; {unused} personal links unused"
-    if any(row.simulated for row in seen.raters):
+    if seen.simulated:
         yield "Some raters are SIMULATED."
     for sha256, times in seen.changed.items():
         yield f"stimuli/{sha256}.png was found changed {times} times and not shown: restore it."
-    for link in links:
+    for link in seen.links:
         if link.kind != "personal":
             quota = f" of {link.quota}" if link.quota else ""
             yield f"link {link.id} ({link.kind}): {link.used}{quota} used"

@@ -6,39 +6,30 @@ import datetime as dt
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sreval.site.current import as_told, open_current, refuse_unless_open, session_id, site
 from sreval.site.errors import PageError, respond
-from sreval.site.forms import Report
 from sreval.site.logs import LOG, where
+from sreval.site.screen import Report
 from sreval.site.stimuli import StimulusError
 from sreval.store import progress, studies, votes
 from sreval.store.errors import VoteError
 
 api = Blueprint("api", __name__)
-_DAY_MS = 24 * 3600 * 1000
 
 
 class Ballot(BaseModel):
-    """A vote as the browser sends it. Whether the score is on the scale, the store decides."""
+    """A vote as the browser sends it, by its types; what it may be, the store decides."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    position: int = Field(ge=1, le=10**6)
+    position: int
     score: int
-    key: str = Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")
-    response_ms: float = Field(ge=0, le=_DAY_MS)
-    shown_at: AwareDatetime
-    device: str = Field(default="", max_length=500)
-
-
-def _shown(ballot: Ballot) -> dt.datetime:
-    """When the image appeared; by our clock where the browser's is a day or more off."""
-    now = site().store.clock()
-    if abs(ballot.shown_at - now) < dt.timedelta(days=1):
-        return ballot.shown_at
-    return now - dt.timedelta(milliseconds=ballot.response_ms)
+    key: str
+    response_ms: float
+    shown_at: dt.datetime
+    device: str = ""
 
 
 def _body() -> bytes:
@@ -83,7 +74,7 @@ def vote() -> Response:
             ballot.score,
             key=ballot.key,
             response_ms=ballot.response_ms,
-            shown_at=_shown(ballot),
+            shown_at=ballot.shown_at,
             device=ballot.device,
         )
     except VoteError as error:

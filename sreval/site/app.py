@@ -25,7 +25,7 @@ from sreval.site.config import BODY_BYTES, Rates, SiteConfig, secret_key
 from sreval.site.current import Site, site
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.logs import LOG, where
-from sreval.site.operator_routes import operator
+from sreval.site.operator_actions import operator
 from sreval.site.rater import rater
 from sreval.site.stimuli import Stimuli
 from sreval.site.translations import SOURCE_LANGUAGE, Compiled, catalogues, own_names

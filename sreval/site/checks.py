@@ -16,11 +16,9 @@ from sreval.errors import SrevalError
 from sreval.site.config import SECRET, SiteConfig, secret_key
 from sreval.site.stimuli import Stimuli, StimulusError
 from sreval.store import studies
-from sreval.store.database import Store
+from sreval.store.database import Store, parse_url, schema_error, sqlite_path
 from sreval.store.errors import StateError
-from sreval.store.failures import schema_error
 from sreval.store.models import OperatorEvent, Vote
-from sreval.store.urls import parse_url, sqlite_path
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest, load_manifest
 

@@ -14,7 +14,7 @@ from sreval import content
 from sreval.config import Config, UserPath, config_error
 from sreval.errors import DataError, UsageError
 from sreval.files import temporary_beside
-from sreval.store.urls import default_url
+from sreval.store.database import default_url
 
 SECRET = "site.secret"
 _LEAST_SECRET = 32

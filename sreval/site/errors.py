@@ -70,6 +70,7 @@ MESSAGES = {
     ),
     "ended": Message(410, _("Your session has ended"), _BACK),
     "scale": Message(400, _("That isn't a score from 1 to 5"), _GO_ON),
+    "malformed": Message(400, _("The server did not understand that"), _BACK),
     "position": Message(409, _("That isn't the current image"), _GO_ON),
     "too-early": Message(409, _("That was very quick"), _("Please look at the image first.")),
     "rest": Message(409, _("It is time to rest"), _("Your next part comes later.")),

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from flask import render_template, request, url_for
 
-from sreval.errors import StatisticsError, unknown_name
+from sreval import content
+from sreval.errors import UNFORESEEN, SrevalError, StatisticsError, unknown_name
 from sreval.opinions.mos import mos_table
-from sreval.site.current import site
+from sreval.site.current import Site, site
 from sreval.site.operator import Page, RefusalError, operator, who
-from sreval.site.operator_view import gather, read_data
-from sreval.store import audit, frames, invitations, studies, study_data
-from sreval.store.overview import overview
+from sreval.site.stimuli import StimulusError
+from sreval.store import audit, frames, invitations, studies
+from sreval.store.overview import Overview, RaterRow, overview
+from sreval.store.raters import retention_over
+from sreval.store.studies import StudyRow
 from sreval.study import charts, monitor
+from sreval.study.attainable import attainable
 from sreval.study.data import StudyData
+from sreval.study.exposure import scenes_of, stimulus_set
+from sreval.study.manifest import Manifest, load_manifest
 
 _LOG_PAGE = 200
 _DIGITS = 10
+
+IDLE = dt.timedelta(days=7)
+"""After this long without a step, a rater or a link needs attention."""
 
 
 @operator.get("/")
@@ -32,8 +45,174 @@ def studies_page() -> Page:
 @operator.get("/studies/<name>")
 def study(name: str) -> Page:
     """One study: what needs attention, how far each rater is, how its votes look."""
-    page = gather(site(), name)
+    page = _gather(site(), name)
     return render_template("operator/study.html", name=name, page=page, **_watched(page.data))
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Something that needs attention: whom or what it is about, why, and which page helps.
+
+    ``why`` holds single reasons, each possibly in an operator's own words. ``page`` is an
+    endpoint of the blueprint, ``rater`` its argument where it has one.
+    """
+
+    what: str
+    flag: str
+    why: tuple[str, ...]
+    page: str = ""
+    rater: str = ""
+
+
+@dataclass(frozen=True)
+class _StudyPage:
+    """A study as its page shows it. ``data`` is None where ``without`` says why."""
+
+    row: StudyRow
+    seen: Overview
+    data: StudyData | None
+    without: str
+    flags: dict[str, list[str]]
+    needs: list[_Need]
+    unjudged: list[str]
+    times: monitor.ResponseTimes | None = None
+    histogram: str = ""
+
+
+def _gather(here: Site, name: str) -> _StudyPage:
+    """All of it, as of now. Raises UsageError when the database holds no such study."""
+    row, seen = studies.get(here.store, name), overview(here.store, name)
+    data, without = read_data(here, name)
+    findings = monitor.findings(data) if data is not None else None
+    found = findings.flags if findings else pd.DataFrame()
+    unjudged = [*findings.unjudged, *_faults(findings)] if findings else []
+    flags: dict[str, list[str]] = defaultdict(list)
+    for flag in found.to_dict("records"):
+        flags[str(flag["rater"])].append(str(flag["flag"]))
+    now = here.store.clock()
+    needs = [*_of_study(here, row, seen, now), *_of_raters(seen, found), *_idle(seen, now)]
+    times = monitor.response_times(data.votes) if data is not None else None
+    return _StudyPage(
+        row, seen, data, without, dict(flags), needs, unjudged, times, _histogram(times)
+    )
+
+
+def _faults(findings: monitor.Findings) -> list[str]:
+    """Rules that the program fails to apply; those without any item to look at are no news."""
+    return [why for why in findings.not_done if UNFORESEEN in why]
+
+
+def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:
+    """A study's data, or the reason why they can't be read: its folder may be elsewhere."""
+    try:
+        return frames.study_data(here.store, name, manifest_of(here, name)), ""
+    except SrevalError as error:
+        return None, str(error)
+
+
+def manifest_of(here: Site, name: str) -> Manifest:
+    """The stimuli of a study in the site's database. Raises what reading its folder raises."""
+    if name == here.design.name:
+        return here.manifest
+    return load_manifest(content.find("studies", name))
+
+
+def _histogram(times: monitor.ResponseTimes | None) -> str:
+    if times is None or not times.n:
+        return ""
+    return charts.columns(
+        list(zip(times.labels, times.counts, strict=True)),
+        f"Response times of {times.n} votes, median {times.median:.1f} s",
+        "votes",
+    )
+
+
+def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> Iterator[_Need]:
+    if row.name == here.design.name:
+        yield from _stimuli(here, seen)
+        if not seen.raters:
+            yield from _hopeless(here)
+    if retention_over(row.design, now.date()) and seen.raters:
+        yield _Need(
+            row.name,
+            "retention date",
+            (
+                f"It was {row.design.retention}, and the data of {len(seen.raters)} raters are "
+                "still here.",
+            ),
+            "operator.steer",
+        )
+    if row.state == "paused":
+        yield _Need(row.name, "paused", ("Raters are asked to come back later.",), "operator.steer")
+    if row.state == "open" and seen.complete >= seen.target:
+        yield _Need(
+            row.name,
+            "enough raters",
+            (f"{seen.complete} of {seen.target} raters are complete: the study can be closed.",),
+            "operator.steer",
+        )
+
+
+def _hopeless(here: Site) -> Iterator[_Need]:
+    """Tests that no outcome could make significant, while the design can still be changed."""
+    for found in attainable(here.design, stimulus_set(here.design, scenes_of(here.manifest))):
+        if found.hopeless:
+            yield _Need(found.dataset, "n too small", (f"{found.note}. {found.remedy}",))
+
+
+def _stimuli(here: Site, seen: Overview) -> Iterator[_Need]:
+    """Files that are gone, and those that were refused to a rater and still must be."""
+    names = {s.sha256: " / ".join(s.key) for s in here.manifest.stimuli}
+    missing = here.stimuli.missing()
+    for sha256 in missing:
+        yield _Need(names[sha256], "damaged stimulus", ("Its file is gone; put it back.",))
+    for sha256 in sorted(seen.changed.keys() & names.keys() - set(missing)):
+        try:
+            here.stimuli.read(sha256)
+        except StimulusError as error:
+            yield _Need(names[sha256], "damaged stimulus", (str(error),))
+
+
+def _of_raters(seen: Overview, flags: pd.DataFrame) -> Iterator[_Need]:
+    """A row per flagged rater on whom nobody has decided yet, those whose votes don't count first.
+
+    Who is under way can still see the stimuli that the rules miss, so that isn't told of them.
+    """
+    open_cases = {rater.rater: rater for rater in seen.raters if rater.decided is None}
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for flag in flags.to_dict("records"):
+        rater = open_cases.get(str(flag["rater"]))
+        if rater is not None and (rater.outcome is not None or flag["flag"] != "not used"):
+            found[rater.rater].append((str(flag["flag"]), str(flag["reason"])))
+    for name, told in found.items():
+        words, reasons = zip(*told, strict=True)
+        yield _Need(name, ", ".join(words), reasons, "operator.rater", name)
+
+
+def _idle(seen: Overview, now: dt.datetime) -> Iterator[_Need]:
+    for rater in seen.raters:
+        if rater.outcome is None and now - rater.seen_at > IDLE:
+            yield _Need(
+                rater.rater, "idle", (_idle_reason(rater, now),), "operator.rater", rater.rater
+            )
+    unused = [
+        link for link in seen.unused if link.revoked_at is None and now - link.created_at > IDLE
+    ]
+    if unused and seen.state != "closed":
+        plural = "link is" if len(unused) == 1 else "links are"
+        first = f"the first on {unused[0].created_at:%Y-%m-%d}"
+        yield _Need(
+            f"{len(unused)} {plural} unused",
+            "links unused",
+            (f"Made more than {IDLE.days} days ago, {first}.",),
+            "operator.links",
+        )
+
+
+def _idle_reason(rater: RaterRow, now: dt.datetime) -> str:
+    place = "; the place is kept for them" if rater.holds_slot else ""
+    days = (now - rater.seen_at).days
+    return f"{days} days since the last step, {rater.done} of {rater.of} items{place}"
 
 
 def _watched(data: StudyData | None) -> dict[str, Any]:
@@ -134,13 +313,12 @@ def steer_page(name: str, error: str = "") -> str:
     """The page of a study's state; ``error`` where a form was refused."""
     store = site().store
     row, seen = studies.get(store, name), overview(store, name)
-    retention = row.design.retention
     return render_template(
         "operator/steer.html",
         name=name,
         row=row,
         seen=seen,
-        due=retention is not None and retention <= store.clock().date(),
+        due=retention_over(row.design, store.clock().date()),
         error=error,
     )
 
@@ -150,7 +328,7 @@ def results(name: str) -> Page:
     """Mean scores by method: after the end, or before where the design says so, and recorded."""
     data, without = read_data(site(), name)
     if data is not None and data.state != "closed" and not data.hidden:
-        study_data.record_look(site().store, name, len(data.votes), who=who().name)
+        frames.record_look(site().store, name, len(data.votes), who=who().name)
     return render_template(
         "operator/results.html", name=name, data=data, without=without, tables=_means(data)
     )
@@ -198,8 +376,10 @@ def log(name: str) -> Page:
     """Who did what to this study and to accounts, newest first."""
     studies.get(site().store, name)
     before = _before(request.args.get("before", ""))
-    deeds = audit.log(site().store, name, before=before, limit=_LOG_PAGE)
+    entries = audit.log(site().store, name, before=before, limit=_LOG_PAGE)
     older = (
-        url_for("operator.log", name=name, before=deeds[-1].id) if len(deeds) == _LOG_PAGE else ""
+        url_for("operator.log", name=name, before=entries[-1].id)
+        if len(entries) == _LOG_PAGE
+        else ""
     )
-    return render_template("operator/log.html", name=name, deeds=deeds, older=older)
+    return render_template("operator/log.html", name=name, entries=entries, older=older)

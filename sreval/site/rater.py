@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask_babel import gettext
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
@@ -14,10 +15,11 @@ from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.site.current import as_told, minutes_left, open_current, session_id, site
 from sreval.site.errors import PageError
-from sreval.site.forms import Facts, Report, read_answers
 from sreval.site.logs import LOG, where
-from sreval.store import enrolment, invitations, progress, studies
-from sreval.store.errors import StateError, TokenError, VoteError
+from sreval.site.screen import Facts, Report
+from sreval.store import enrolment, invitations, progress, raters, studies
+from sreval.store.answers import cleaned
+from sreval.store.errors import AnswerError, StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
 from sreval.store.progress import Current, SessionState
 from sreval.study.design import Question, When, load_design
@@ -25,6 +27,10 @@ from sreval.study.manifest import load_manifest
 
 rater = Blueprint("rater", __name__)
 Page = str | Response | tuple[str, int]
+
+
+def _(text: str, **values: object) -> str:
+    return str(gettext(text, **values))
 
 
 def _to_study() -> Response:
@@ -226,12 +232,31 @@ def step(stage: str) -> Page:
         case "break":
             progress.resume_after_break(here.store, sid)
         case _:
-            values, errors = read_answers(_asked(stage), request.form)
-            if errors:
-                again = {"questions": _asked(stage), "values": values, "errors": errors}
+            questions = _asked(stage)
+            values = {q.key: cleaned(q, request.form.get(q.key, "")) for q in questions}
+            try:
+                progress.answer(here.store, sid, _when(stage), values)
+            except AnswerError as error:
+                errors = {q.key: _fault(q, error) for q in questions if q.key in error.faults}
+                again = {"questions": questions, "values": values, "errors": errors}
                 return _page(stage, state, **again), 422
-            progress.answer(here.store, sid, _when(stage), values)
     return _to_study()
+
+
+def _fault(question: Question, error: AnswerError) -> str:
+    """What a rater is told of an answer that doesn't fit."""
+    match error.faults[question.key]:
+        case "missing":
+            return _("Please answer this question.")
+        case "not-offered":
+            return _("Please choose one of the answers.")
+        case "too-long":
+            return _("Please write less.")
+        case "out-of-range" if question.low is not None and question.high is not None:
+            low, high = question.low, question.high
+            return _("Please write a number from %(low)s to %(high)s.", low=low, high=high)
+        case _:
+            return _("Please write a number.")
 
 
 def _report(sid: str) -> None:
@@ -250,7 +275,7 @@ def withdraw() -> Page:
     """Leave for good; with delete=yes nothing of the rater stays."""
     if session.pop("token", None) is None:
         delete = request.form.get("delete") == "yes"
-        progress.withdraw(site().store, session_id(), delete=delete)
+        raters.withdraw(site().store, session_id(), delete=delete)
         session.pop("sid")
     session["left"] = True
     return _to_study()

@@ -1,32 +1,79 @@
-"""Whether answers fit their questions."""
+"""What a rater's answer may be: a vote's score, key, position and times, and a questionnaire's.
+
+Pages tell raters in their language what is wrong; whether it is wrong is decided here alone.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 
-from sreval.store.errors import AnswerError
+from sreval.store.errors import AnswerError, Fault, VoteError
 from sreval.study.design import Question, StudyDesign, When
 
-LONGEST = 4000
-"""Characters that one answer may have."""
+LONGEST, LONGEST_DEVICE = 2000, 500
+"""Characters of a text answer, and of what a browser tells of its window."""
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+_DAY = dt.timedelta(days=1)
+_LAST_POSITION = 10**6
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def check_vote(
+    position: int, score: int, key: str, response_ms: float, shown_at: dt.datetime, device: str
+) -> None:
+    """Raise VoteError ('scale' or 'malformed') for a vote that makes sense nowhere in a plan.
+
+    A score is an integer from 1 to 5. ``key`` has 8 to 64 letters, digits, _ and -; ``shown_at``
+    a zone; ``response_ms``, in milliseconds, is less than a day.
+    """
+    if type(score) is not int or not 1 <= score <= 5:
+        raise VoteError("scale", f"{score!r} isn't a score.", "Scores are the integers 1 to 5.")
+    if (
+        type(position) is not int
+        or not 1 <= position <= _LAST_POSITION
+        or not _KEY.fullmatch(key)
+        or not 0 <= response_ms <= _DAY / dt.timedelta(milliseconds=1)
+        or shown_at.tzinfo is None
+        or len(device) > LONGEST_DEVICE
+    ):
+        raise VoteError("malformed", "The vote can't be read.", "Reload the page.")
+
+
+def appeared(shown_at: dt.datetime, response_ms: float, now: dt.datetime) -> dt.datetime:
+    """When the image appeared; by our clock where the browser's is a day or more off."""
+    if abs(shown_at - now) < _DAY:
+        return shown_at
+    return now - dt.timedelta(milliseconds=response_ms)
 
 
 def check_answers(design: StudyDesign, when: When, answers: Mapping[str, str]) -> dict[str, str]:
-    """The answers given, without empty ones. Raises AnswerError naming every one that is bad."""
+    """The answers given, as `cleaned`, without empty ones.
+
+    Raises AnswerError naming every one that is bad.
+    """
     questions = {question.key: question for question in design.questions if question.when == when}
-    problems = {key: "no such question" for key in answers if key not in questions}
+    faults: dict[str, Fault] = {key: "unknown" for key in answers if key not in questions}
     given = {}
     for key, question in questions.items():
-        value = answers.get(key, "").strip()
-        problem = _problem(question, value)
-        if problem:
-            problems[key] = problem
+        value = cleaned(question, answers.get(key, ""))
+        fault = _fault(question, value)
+        if fault:
+            faults[key] = fault
         elif value:
             given[key] = value
-    if problems:
-        raise AnswerError(problems)
+    if faults:
+        raise AnswerError(faults)
     return given
+
+
+def cleaned(question: Question, text: str) -> str:
+    """An answer without blanks around it and what no database stores; a number with a point."""
+    text = _CONTROL.sub("", text).strip()
+    return text.replace(",", ".") if question.kind == "number" else text
 
 
 def screened_out(design: StudyDesign, answers: Mapping[str, str]) -> bool:
@@ -34,23 +81,17 @@ def screened_out(design: StudyDesign, answers: Mapping[str, str]) -> bool:
     return any(answers.get(question.key) in question.screens_out for question in design.questions)
 
 
-def _problem(question: Question, value: str) -> str:
+def _fault(question: Question, value: str) -> Fault | None:
     if not value:
-        return "an answer is required" if question.required else ""
-    if len(value) > LONGEST:
-        return f"more than {LONGEST} characters"
-    if question.kind == "choice" and value not in question.options:
-        return "none of the options"
-    return _number_problem(question, value) if question.kind == "number" else ""
-
-
-def _number_problem(question: Question, value: str) -> str:
+        return "missing" if question.required else None
+    if question.kind == "choice":
+        return None if value in question.options else "not-offered"
+    if question.kind == "text":
+        return "too-long" if len(value) > LONGEST else None
     try:
         number = float(value)
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        return "no number"
+        return "not-a-number"
     low = -math.inf if question.low is None else question.low
     high = math.inf if question.high is None else question.high
-    return "" if low <= number <= high else f"outside {low:g}..{high:g}"
+    return None if math.isfinite(number) and low <= number <= high else "out-of-range"

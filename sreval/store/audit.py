@@ -50,7 +50,7 @@ def forget(tx: Transaction, study_id: int, rater: str) -> None:
 
 
 @dataclass(frozen=True)
-class Deed:
+class Entry:
     """One row of the log: who did what to which study, and its facts."""
 
     id: int
@@ -61,7 +61,7 @@ class Deed:
     facts: dict[str, Any]
 
 
-def log(store: Store, study: str, *, before: int | None = None, limit: int = 200) -> list[Deed]:
+def log(store: Store, study: str, *, before: int | None = None, limit: int = 200) -> list[Entry]:
     """What was done to a study, and to accounts, newest first; ``before`` an id of that list."""
     query = (
         select(OperatorEvent, Study.name)
@@ -74,6 +74,6 @@ def log(store: Store, study: str, *, before: int | None = None, limit: int = 200
         query = query.where(OperatorEvent.id < before)
     with store.read() as tx:
         return [
-            Deed(row.id, row.at, row.who, row.action, name, json.loads(row.facts))
+            Entry(row.id, row.at, row.who, row.action, name, json.loads(row.facts))
             for row, name in tx.execute(query)
         ]

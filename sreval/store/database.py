@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import (
+    ArgumentError,
     DBAPIError,
     IntegrityError,
     InvalidatePoolError,
@@ -27,12 +28,17 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import StoreError, install
-from sreval.store.failures import BUSY_SECONDS, database_error, schema_error
+from sreval import settings
+from sreval.content import own_folders, packaged
+from sreval.errors import StoreError, UsageError, install, option
+from sreval.store.errors import BusyError, SchemaError
 from sreval.store.schema import SchemaState, schema_state, to_head
-from sreval.store.urls import parse_url, sqlite_path
+
+BUSY_SECONDS = 10
+"""How long a transaction waits for another one before it fails with BusyError."""
 
 _POOL = 10
+_URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 _BROKEN = (
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
@@ -41,6 +47,53 @@ _BROKEN = (
     sqlite3.SQLITE_NOTADB,
 )
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+
+def parse_url(url: str) -> URL:
+    """A database URL, PostgreSQL by psycopg; text without :// is the path of a SQLite file.
+
+    Raises StoreError for what is neither.
+    """
+    if "://" not in url:
+        return URL.create("sqlite", database=str(settings.user_path(url)))
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError("The database's URL can't be read.", _URLS) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{parsed.drivername} isn't a database that sreval can use.", _URLS)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreError("Votes are not kept in memory.", _URLS)
+    return parsed
+
+
+def default_url(folder: Path | None, given: str | None) -> str | None:
+    """The database of the study in ``folder``: ``given``, else SREVAL_DATABASE, else its own file.
+
+    None when there is no folder either. Raises UsageError for a study that the package brings:
+    nothing is written there.
+    """
+    named = given or settings.database()
+    if named or folder is None:
+        return named
+    home = folder.resolve().parent
+    own = [place.resolve() for place in own_folders("studies")]
+    if home == packaged("studies").resolve() and home not in own:
+        raise UsageError(
+            f"{folder.name} belongs to the package and can't take votes.",
+            f"Copy it: sreval study new NAME --from {folder.name}; or name a "
+            f"{option('--database')}.",
+        )
+    return f"sqlite:///{folder.resolve() / 'votes.sqlite'}"
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite database, None for another kind."""
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    return Path(url.database)
 
 
 class Store:
@@ -262,3 +315,65 @@ def _refuse_dead(connection: Any, record: Any, proxy: Any) -> None:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         if selector.select(timeout=0):
             raise InvalidatePoolError
+
+
+def schema_error(name: str, state: SchemaState) -> SchemaError:
+    """The error for a database whose tables aren't this code's."""
+    if state == "newer":
+        return SchemaError(
+            f"{name} was written by a newer sreval.", "Install that version, or newer."
+        )
+    what = "has no tables of sreval" if state == "empty" else "has older tables"
+    return SchemaError(f"{name} {what}.", "Back it up, then run: sreval study upgrade STUDY")
+
+
+_SQLITE = {  # primary result codes, https://sqlite.org/rescode.html
+    8: ("can't be written", "Make the file and its folder writable, then try again."),
+    10: ("can't be read or written: the disk fails", "Check the disk; restore a backup."),
+    11: ("is damaged", "Restore a backup: sreval study restore."),
+    13: ("can't grow: the disk is full", "Free space, then try again. What was stored is safe."),
+    14: ("can't be opened", "Check the path, its folder and who may write there."),
+    26: ("isn't a database", "Name the right file, or restore a backup."),
+}
+_POSTGRESQL = {  # classes and codes, PostgreSQL's manual, appendix A
+    "28": ("refuses this user or password", "Check user and password in the URL."),
+    "3D": ("does not exist", "Make it: createdb NAME."),
+    "42501": ("forbids this", "Grant the user all rights on the database's schema."),
+    "25006": ("can't be written", "Name the primary server, not a standby."),
+    "53100": ("can't grow: the disk is full", "Free space there. What was stored is safe."),
+}
+_SQLITE_BUSY = (5, 6)
+_POSTGRESQL_BUSY = ("55P03", "40001", "40P01", "53300", "57014")
+
+
+def database_error(name: str, error: DBAPIError | PoolTimeout) -> StoreError:
+    """A database's failure as a StoreError with a remedy; nothing of a failed transaction stays."""
+    original = getattr(error, "orig", None)
+    code = getattr(original, "sqlite_errorcode", None)
+    state = getattr(original, "sqlstate", None) or ""
+    primary = code & 0xFF if code is not None else None
+    if isinstance(error, PoolTimeout) or primary in _SQLITE_BUSY or state in _POSTGRESQL_BUSY:
+        return BusyError(
+            f"{name} is locked: others kept it busy for {BUSY_SECONDS} s.",
+            "Try again; nothing was stored by this attempt.",
+        )
+    known = _SQLITE.get(primary) if primary is not None else None
+    known = known or _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
+    if known is None and not state and "psycopg" in type(original).__module__:
+        known = _unreached(str(original))
+    if known is not None:
+        return StoreError(f"{name} {known[0]}.", known[1])
+    first = (str(original or error).strip().splitlines() or [""])[0]
+    return StoreError(
+        f"{name} failed: {first}.",
+        "Nothing was stored by this attempt. Fix the cause and try again.",
+    )
+
+
+def _unreached(text: str) -> tuple[str, str]:
+    """A connection that never came about has no code, only libpq's words."""
+    if "password authentication failed" in text or "no password supplied" in text:
+        return _POSTGRESQL["28"]
+    if "does not exist" in text and "database" in text:
+        return _POSTGRESQL["3D"]
+    return ("can't be reached", "Check host and port, and that the server runs.")

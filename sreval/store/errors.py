@@ -8,7 +8,10 @@ from typing import Literal
 from sreval.errors import StoreError
 
 TokenWhy = Literal["unknown", "used-up", "revoked", "expired"]
-VoteWhy = Literal["scale", "position", "session", "closed", "paused", "ended", "too-early", "rest"]
+VoteWhy = Literal[
+    "scale", "malformed", "position", "session", "closed", "paused", "ended", "too-early", "rest"
+]
+Fault = Literal["unknown", "missing", "not-offered", "too-long", "not-a-number", "out-of-range"]
 
 
 class SchemaError(StoreError):
@@ -40,9 +43,9 @@ class VoteError(StoreError):
 
 
 class AnswerError(StoreError):
-    """Answers that don't fit their questions: `problems` says what is wrong, by question key."""
+    """Answers that don't fit their questions: `faults` says what is wrong, by question key."""
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        named = "; ".join(f"{key}: {what}" for key, what in problems.items())
+    def __init__(self, faults: Mapping[str, Fault]) -> None:
+        named = "; ".join(f"{key}: {fault}" for key, fault in faults.items())
         super().__init__(f"Some answers don't fit: {named}.", "Correct them and send them again.")
-        self.problems = dict(problems)
+        self.faults = dict(faults)

@@ -1,21 +1,146 @@
-"""A study's data as tidy frames, each from one moment."""
+"""A study's data as tidy frames, each from one moment, and whether its votes are used.
+
+A session's votes are used and its rater is paid by the design's rules, unless an operator decided
+otherwise.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError
+from sreval.opinions.votes import COLUMNS, check_votes
+from sreval.store import audit, invitations, studies
 from sreval.store.database import Store
-from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Tombstone
+from sreval.store.models import (
+    Answer,
+    Event,
+    OperatorEvent,
+    PlanItem,
+    Rater,
+    Session,
+    Study,
+    Tombstone,
+    Vote,
+)
 from sreval.store.studies import by_name, design_of
-from sreval.store.verdicts import frame_of, judged_votes
+from sreval.study.acceptance import Verdict, judge, verdicts
+from sreval.study.data import Look, StudyData, without_orphans
+from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
-TABLES = ("sessions", "plan", "votes", "answers", "events", "deleted")
+Columns = Mapping[str, InstrumentedAttribute[Any]]
+
+_WHO: Columns = {"rater": Rater.pseudonym, "session": Session.id}
+
+STORED: Mapping[str, Columns] = {
+    "sessions": {
+        **_WHO,
+        "rater_index": Rater.number,
+        "slot": Session.slot,
+        "holds_slot": Session.holds_slot,
+        "simulated": Rater.simulated,
+        "algorithm": Session.algorithm,
+        "stage": Session.stage,
+        "outcome": Session.outcome,
+        "done": Session.done,
+        "total": Session.total,
+        "sitting": Session.sitting,
+        "pause_until": Session.pause_until,
+        "consent_version": Session.consent_version,
+        "decided": Session.accepted,
+        "decided_reason": Session.accepted_reason,
+        "created_at": Session.created_at,
+        "seen_at": Session.seen_at,
+        "ended_at": Session.ended_at,
+    },
+    "plan": {
+        "session": Session.id,
+        "position": PlanItem.position,
+        "sitting": PlanItem.sitting,
+        "kind": PlanItem.kind,
+        "dataset": PlanItem.dataset,
+        "image": PlanItem.image,
+        "scene": PlanItem.scene,
+        "method": PlanItem.method,
+        "stimulus_sha256": PlanItem.stimulus_sha256,
+        "reason": PlanItem.reason,
+        "intended": PlanItem.intended,
+        "low": PlanItem.low,
+        "high": PlanItem.high,
+    },
+    "votes": {
+        "study": Study.name,
+        **_WHO,
+        "position": Vote.position,
+        "image": PlanItem.image,
+        "scene": PlanItem.scene,
+        "dataset": PlanItem.dataset,
+        "method": PlanItem.method,
+        "stimulus_sha256": PlanItem.stimulus_sha256,
+        "score": Vote.score,
+        "kind": PlanItem.kind,
+        "response_ms": Vote.response_ms,
+        "shown_at": Vote.shown_at,
+        "received_at": Vote.stored_at,
+        "device": Vote.device,
+        "simulated": Rater.simulated,
+    },
+    "answers": {
+        **_WHO,
+        "when": Answer.when,
+        "key": Answer.key,
+        "value": Answer.value,
+        "at": Answer.at,
+    },
+    "events": {**_WHO, "kind": Event.kind, "facts": Event.facts, "at": Event.at},
+    "deleted": {
+        "pseudonym_sha256": Tombstone.pseudonym_sha256,
+        "deleted_at": Tombstone.deleted_at,
+    },
+}
+"""The columns of each table as the database has them; docs/reference/data-dictionary.md describes them."""
+
+MODELS: Mapping[str, Any] = {"plan": PlanItem, "votes": Vote, "answers": Answer, "events": Event}
+"""The tables of which a session has many rows."""
+
+_TIMES = ("shown_at", "received_at")
+
+
+def stored(name: str, columns: Columns, study: Study | None = None) -> Select[*tuple[object, ...]]:
+    """The rows of a table of STORED, of one study or of all, rater by rater."""
+    query = select(*(column.label(label) for label, column in columns.items()))
+    if study is not None:
+        query = query.where(Study.id == study.id)
+    if name == "deleted":
+        query = query.select_from(Tombstone).join(Study, Study.id == Tombstone.study_id)
+        return query.order_by(Study.id, Tombstone.pseudonym_sha256)
+    query = query.select_from(Session).join(Rater, Rater.id == Session.rater_id)
+    query = query.join(Study, Study.id == Session.study_id).order_by(Study.id, Rater.number)
+    if name == "sessions":
+        return query
+    model = MODELS[name]
+    query = query.join(model, model.session_id == Session.id)
+    if name == "votes":
+        planned = (PlanItem.session_id == Vote.session_id) & (PlanItem.position == Vote.position)
+        query = query.join(PlanItem, planned)
+    return query.order_by(model.position if name in ("plan", "votes") else model.id)
+
+
+def frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
+    """What a query finds, its columns named as it labels them, each value as it is stored.
+
+    So a column that mixes numbers and nothing doesn't turn into floats.
+    """
+    result = tx.execute(query)
+    return pd.DataFrame(result.all(), columns=list(result.keys()), dtype=object)
 
 
 def votes(store: Store, study: str, manifest: Manifest | None = None) -> pd.DataFrame:
@@ -44,7 +169,7 @@ def events(store: Store, study: str) -> pd.DataFrame:
 
 
 def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[str, pd.DataFrame]:
-    """All of TABLES as of one moment, by name; docs/reference/data-dictionary.md has the columns.
+    """All of STORED as of one moment, by name; docs/reference/data-dictionary.md tells of them.
 
     With the manifest of the stimuli, votes and plan also say which image was scored
     (`image_sha256`) and what is a stand-in (`stand_in`). Raises UsageError when there is no such
@@ -63,20 +188,19 @@ def tables_of(
             f"This manifest is not the one under which {study.name} was rated.",
             "Put the manifest back that was frozen before the first rater.",
         )
-    voted, verdicts = judged_votes(tx, study, design_of(study))
-    sessions = _frame(tx, _sessions(study))
-    judged = [verdicts.get(name) for name in sessions["session"]]
+    voted, found = _judged_votes(tx, study, design_of(study))
+    own = {
+        name: voted if name == "votes" else frame(tx, stored(name, columns, study))
+        for name, columns in STORED.items()
+    }
+    sessions = own["sessions"]
+    judged = [found.get(name) for name in sessions["session"]]
     sessions["used"] = [None if v is None else v.used for v in judged]
     sessions["paid"] = [None if v is None else v.paid for v in judged]
     sessions["reasons"] = ["; ".join(v.reasons) if v else "" for v in judged]
-    return {
-        "sessions": sessions,
-        "plan": _with_stimuli(_frame(tx, _plan(study)), manifest),
-        "votes": _with_stimuli(voted, manifest),
-        "answers": _frame(tx, _answers(study)),
-        "events": _frame(tx, _events(study)),
-        "deleted": _frame(tx, _deleted(study)),
-    }
+    for name in ("plan", "votes"):
+        own[name] = _with_stimuli(own[name], manifest)
+    return own
 
 
 def _with_stimuli(frame: pd.DataFrame, manifest: Manifest | None) -> pd.DataFrame:
@@ -90,87 +214,114 @@ def _with_stimuli(frame: pd.DataFrame, manifest: Manifest | None) -> pd.DataFram
     return frame
 
 
-def _frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
-    # As objects: a column that mixes numbers and nothing must not turn into floats.
-    return frame_of(tx, query, dtype=object)
+def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
+    """The design's verdict on one session as it stands."""
+    votes = _votes(tx, stored("votes", STORED["votes"]).where(Session.id == session.id))
+    return judge(votes, design, planned=session.total)
 
 
-_WHO = (Rater.pseudonym.label("rater"), Session.id.label("session"))
+def _judged_votes(
+    tx: Transaction, study: Study, design: StudyDesign
+) -> tuple[pd.DataFrame, dict[str, Verdict]]:
+    """All votes of a study with `accepted` and `reason` filled in, and the rules' verdicts.
+
+    Of COLUMNS all but those that only the manifest of the stimuli knows.
+
+    The operator's decision on a session overrules the rules.
+    """
+    votes = _votes(tx, stored("votes", STORED["votes"], study))
+    accepted, reasons = {}, {}
+    kept = {row.id: row for row in tx.execute(_decisions(study))}
+    rated = list(votes["session"].unique())
+    found = verdicts(votes, design, {name: kept[name].total for name in rated})
+    for name, verdict in found.items():
+        session = kept[name]
+        decided = session.accepted is not None
+        accepted[name] = used = session.accepted if decided else verdict.used
+        why = session.accepted_reason if decided else "; ".join(verdict.reasons)
+        reasons[name] = "" if used else why
+    votes["accepted"] = votes["session"].map(accepted).astype(bool)
+    votes["reason"] = votes["session"].map(reasons).astype(object)
+    return votes[[column for column in COLUMNS if column in votes]], found
 
 
-def _sessions(study: Study) -> Select[*tuple[object, ...]]:
-    return (
-        select(
-            *_WHO,
-            Rater.number.label("rater_index"),
-            Session.slot,
-            Session.holds_slot,
-            Rater.simulated,
-            Session.algorithm,
-            Session.stage,
-            Session.outcome,
-            Session.done,
-            Session.total,
-            Session.sitting,
-            Session.pause_until,
-            Session.consent_version,
-            Session.accepted.label("decided"),
-            Session.accepted_reason.label("decided_reason"),
-            Session.created_at,
-            Session.seen_at,
-            Session.ended_at,
+def _decisions(study: Study) -> Select[str, int, bool | None, str]:
+    columns = (Session.id, Session.total, Session.accepted, Session.accepted_reason)
+    return select(*columns).where(Session.study_id == study.id)
+
+
+def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
+    result = tx.execute(query)
+    found = pd.DataFrame(result.all(), columns=list(result.keys()))
+    for column in _TIMES:
+        found[column] = pd.to_datetime(found[column], utc=True)
+    # `judge` reads a table as check_votes gives it; what it decides isn't known yet.
+    return found.assign(accepted=True, reason="")
+
+
+def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
+    """A study as of now. Raises UsageError when there is none of that name.
+
+    Raises DataError when ``manifest`` is not the one under which it was rated.
+    """
+    row = studies.get(store, study)
+    found = tables(store, study, manifest)
+    links = invitations.listing(store, study)
+    data = StudyData(
+        design=row.design,
+        design_sha256=row.design_sha256,
+        manifest=manifest,
+        votes=check_votes(found["votes"]) if len(found["votes"]) else found["votes"],
+        sessions=_sessions_of(found["sessions"], found["votes"]),
+        answers=found["answers"],
+        state=row.state,
+        looks=looks(store, row.id),
+        invited=sum(link.kind == "personal" for link in links),
+        deleted=len(found["deleted"]),
+    )
+    return without_orphans(data)
+
+
+def record_look(store: Store, study: str, votes: int, *, who: str = audit.COMMAND_LINE) -> None:
+    """Keep in the audit log that somebody saw means of methods before the study was closed."""
+    row = studies.get(store, study)
+    with store.begin() as tx:
+        audit.record(tx, store.clock(), who, audit.LOOK, row.id, votes=votes)
+
+
+def looks(store: Store, study_id: int) -> tuple[Look, ...]:
+    """Every look that was recorded, oldest first."""
+    query = select(OperatorEvent).where(
+        OperatorEvent.study_id == study_id, OperatorEvent.action == audit.LOOK
+    )
+    with store.read() as tx:
+        return tuple(
+            Look(row.at.isoformat(timespec="seconds"), row.who, int(json.loads(row.facts)["votes"]))
+            for row in tx.scalars(query.order_by(OperatorEvent.id))
         )
-        .join(Rater, Rater.id == Session.rater_id)
-        .where(Session.study_id == study.id)
-        .order_by(Rater.number)
-    )
 
 
-def _plan(study: Study) -> Select[*tuple[object, ...]]:
-    columns = (
-        Session.id.label("session"),
-        PlanItem.position,
-        PlanItem.sitting,
-        PlanItem.kind,
-        PlanItem.dataset,
-        PlanItem.image,
-        PlanItem.scene,
-        PlanItem.method,
-        PlanItem.stimulus_sha256,
-        PlanItem.reason,
-        PlanItem.intended,
-        PlanItem.low,
-        PlanItem.high,
-    )
-    return _of_sessions(study, PlanItem, columns, PlanItem.position)
-
-
-def _answers(study: Study) -> Select[*tuple[object, ...]]:
-    columns = (*_WHO, Answer.when, Answer.key, Answer.value, Answer.at)
-    return _of_sessions(study, Answer, columns, Answer.id)
-
-
-def _events(study: Study) -> Select[*tuple[object, ...]]:
-    return _of_sessions(study, Event, (*_WHO, Event.kind, Event.facts, Event.at), Event.id)
-
-
-def _of_sessions(
-    study: Study, table: type[PlanItem | Answer | Event], columns: tuple[Any, ...], order: Any
-) -> Select[*tuple[object, ...]]:
-    """A table's rows of a study's sessions, rater by rater."""
-    return (
-        select(*columns)
-        .select_from(table)
-        .join(Session, Session.id == table.session_id)
-        .join(Rater, Rater.id == Session.rater_id)
-        .where(Session.study_id == study.id)
-        .order_by(Rater.number, order)
-    )
-
-
-def _deleted(study: Study) -> Select[*tuple[object, ...]]:
-    return (
-        select(Tombstone.pseudonym_sha256, Tombstone.deleted_at)
-        .where(Tombstone.study_id == study.id)
-        .order_by(Tombstone.pseudonym_sha256)
+def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
+    """The store's sessions in the words of StudyData: the operator's decision above the rules'."""
+    decided, used = frame["decided"], frame["used"]
+    device = votes.groupby("session")["device"].last() if len(votes) else pd.Series(dtype=object)
+    return pd.DataFrame(
+        {
+            "session": frame["session"],
+            "rater": frame["rater"],
+            "slot": frame["slot"],
+            "stage": frame["stage"],
+            "outcome": frame["outcome"],
+            "votes": frame["done"],
+            "of": frame["total"],
+            "accepted": decided.where(decided.notna(), used).fillna(True).astype(bool),
+            "reason": frame["decided_reason"].where(decided.notna(), frame["reasons"]),
+            "paid": frame["paid"],
+            "started_at": frame["created_at"],
+            "ended_at": frame["ended_at"],
+            "seen_at": frame["seen_at"],
+            "sittings": frame["sitting"],
+            "simulated": frame["simulated"].astype(bool),
+            "device": frame["session"].map(device),
+        }
     )

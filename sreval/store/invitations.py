@@ -178,11 +178,14 @@ def admissible(found: Found, now: dt.datetime) -> None:
 def listing(store: Store, study: str) -> list[InvitationRow]:
     """All links of a study, oldest first."""
     with store.read() as tx:
-        row = by_name(tx, study)
-        found = tx.execute(
-            _rows().where(Invitation.study_id == row.id).order_by(Invitation.id)
-        ).all()
-        return [_row(invitation, study, name, sid) for invitation, _, name, sid in found]
+        return list(links_of(tx, by_name(tx, study)))
+
+
+def links_of(tx: Transaction, study: Study) -> tuple[InvitationRow, ...]:
+    """`listing` within the caller's transaction."""
+    query = _rows().where(Invitation.study_id == study.id).order_by(Invitation.id)
+    found = tx.execute(query).all()
+    return tuple(_row(invitation, study.name, name, sid) for invitation, _, name, sid in found)
 
 
 def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.database import Store
+from sreval.store.invitations import InvitationRow, links_of
 from sreval.store.models import Event, PlanItem, Rater, Session, Study, Tombstone, Vote
 from sreval.store.studies import by_name, raters_of
 
@@ -47,9 +48,11 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Overview:
-    """``target`` raters are aimed at, ``complete`` have come to the end and hold their slot.
+    """A study as of one moment: what its status, the operators' pages and its card all show.
 
+    ``target`` raters are aimed at, ``complete`` have come to the end and hold their slot.
     ``changed`` counts, by SHA-256, the times that a stimulus was found changed and not served.
+    ``links`` are all links, oldest first.
     """
 
     study: str
@@ -61,6 +64,22 @@ class Overview:
     raters: tuple[RaterRow, ...]
     exposures: tuple[Exposure, ...]
     changed: dict[str, int]
+    links: tuple[InvitationRow, ...]
+
+    @property
+    def under_way(self) -> int:
+        """Raters who have not ended."""
+        return sum(rater.outcome is None for rater in self.raters)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any rater is simulated."""
+        return any(rater.simulated for rater in self.raters)
+
+    @property
+    def unused(self) -> tuple[InvitationRow, ...]:
+        """The personal links by which nobody has begun, oldest first."""
+        return tuple(link for link in self.links if link.kind == "personal" and not link.rater)
 
     @property
     def progress(self) -> str:
@@ -87,6 +106,7 @@ def overview(store: Store, study: str) -> Overview:
             raters=raters,
             exposures=_exposures(tx, row),
             changed=_changed(tx, row),
+            links=links_of(tx, row),
         )
 
 

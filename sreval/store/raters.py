@@ -1,21 +1,23 @@
-"""What an operator does about raters: decide on their votes, give a drop-out's slot away."""
+"""What happens to raters besides rating: they leave, an operator decides on their votes or gives
+a drop-out's slot away, and their data are deleted, at their wish or after the retention date."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError
 from sreval.store import audit
 from sreval.store.database import Store
+from sreval.store.enrolment import tombstone_hash
 from sreval.store.errors import StateError
-from sreval.store.models import Rater, Session
-from sreval.store.progress import end, note
-from sreval.store.state import find
-from sreval.store.studies import by_name, rater_of
+from sreval.store.models import Invitation, Rater, Session, Study, Tombstone
+from sreval.store.progress import SessionState, end, find, note, state_of
+from sreval.store.studies import by_name, design_of, rater_of
+from sreval.study.design import StudyDesign
 
 
 def decide(
@@ -36,9 +38,7 @@ def decide(
         raise UsageError("A decision on a rater's votes needs a reason.", "Say why.")
     with store.begin() as tx:
         row = by_name(tx, study, lock=True)
-        session = tx.scalars(
-            select(Session).where(Session.rater_id == rater_of(tx, row, pseudonym).id)
-        ).one()
+        session = _session(tx, rater_of(tx, row, pseudonym))
         session.accepted = accepted
         session.accepted_reason = reason if accepted is not None else ""
         if accepted is False:
@@ -102,16 +102,94 @@ def release(
         return list(found)
 
 
-def withdraw(store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE) -> None:
-    """End a rater's session as one who left, and free the slot; what was stored stays.
+def session_of(store: Store, study: str, pseudonym: str) -> str:
+    """The session of a rater. Raises UsageError when the study has no such rater."""
+    with store.read() as tx:
+        return _session(tx, rater_of(tx, by_name(tx, study), pseudonym)).id
 
-    A session that has ended is left as it is. Raises UsageError for an unknown rater.
+
+def _session(tx: Transaction, rater: Rater) -> Session:
+    return tx.scalars(select(Session).where(Session.rater_id == rater.id)).one()
+
+
+def withdraw(
+    store: Store, session_id: str, *, delete: bool = False, who: str | None = None
+) -> SessionState:
+    """End a session at any stage, however the study stands, and free its slot.
+
+    ``delete`` removes all that was stored of the rater and keeps a count. An operator's act, by
+    ``who``, is kept in the audit log; a rater's own wish isn't. The last state is returned either
+    way; a session that has ended stays as it is, and a deleted one is unknown afterwards.
+    """
+    with store.begin() as tx:
+        found = find(tx, session_id, lock=True)
+        rater = tx.get_one(Rater, found.session.rater_id)
+        if found.session.outcome is None:
+            end(tx, store, found, "withdrew")
+            if who is not None:
+                audit.record(
+                    tx, store.clock(), who, "withdraw", found.study.id, rater=rater.pseudonym
+                )
+        last = state_of(found)
+        if delete:
+            _bury(tx, found.study, rater, store.clock())
+        return last
+
+
+def delete_rater(
+    store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE
+) -> None:
+    """Remove a rater with session, plan, votes, answers and events; a count stays.
+
+    A hash of the pseudonym stays too, so that an old export can't bring the rater back. Raises
+    UsageError when the study has no such rater.
     """
     with store.begin() as tx:
         row = by_name(tx, study, lock=True)
         rater = rater_of(tx, row, pseudonym)
-        session_id = tx.scalars(select(Session.id).where(Session.rater_id == rater.id)).one()
-        found = find(tx, session_id, lock=True)
-        if found.session.outcome is None:
-            end(tx, store, found, "withdrew")
-            audit.record(tx, store.clock(), who, "withdraw", row.id, rater=pseudonym)
+        _bury(tx, row, rater, store.clock())
+        audit.record(tx, store.clock(), who, "delete-rater", row.id)
+
+
+def _bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
+    """Delete a rater's rows and keep a tombstone. The rater's link stops working."""
+    buried = tombstone_hash(study.name, rater.pseudonym)
+    tx.add(Tombstone(study_id=study.id, pseudonym_sha256=buried, deleted_at=now))
+    if rater.invitation_id is not None:
+        link = tx.get(Invitation, rater.invitation_id)
+        while link is not None and link.kind == "personal":
+            link.revoked_at = link.revoked_at or now
+            link.label = ""
+            link = tx.get(Invitation, link.parent_id) if link.parent_id else None
+    tx.flush()
+    audit.forget(tx, study.id, rater.pseudonym)
+    tx.delete(rater)
+    tx.flush()
+
+
+def retention_over(design: StudyDesign, today: dt.date) -> bool:
+    """Whether the day has come by which a study promised to delete its raters' data."""
+    return design.retention is not None and design.retention <= today
+
+
+def purge(store: Store, study: str, today: dt.date, *, who: str = audit.COMMAND_LINE) -> int:
+    """Delete the data of all raters of a study whose retention date has come; a count stays.
+
+    Gives how many there were. Raises StateError before that date, or when the design has none.
+    """
+    with store.begin() as tx:
+        row = by_name(tx, study, lock=True)
+        design = design_of(row)
+        if not retention_over(design, today):
+            raise StateError(
+                f"The data of study {study!r} are kept until "
+                f"{design.retention or 'they are deleted: its design names no retention date'}.",
+                "Single raters can be deleted at any time.",
+            )
+        raters = tx.scalars(select(Rater).where(Rater.study_id == row.id)).all()
+        for rater in raters:
+            _bury(tx, row, rater, store.clock())
+        # Labels are the operators' own notes, and may name people.
+        tx.execute(update(Invitation).where(Invitation.study_id == row.id).values(label=""))
+        audit.record(tx, store.clock(), who, "purge", row.id, raters=len(raters))
+        return len(raters)

@@ -64,17 +64,12 @@ def to_head(connection: Connection) -> None:
     command.upgrade(_config(connection), "head")
 
 
-def to_revision(connection: Connection, revision: str) -> None:
-    """Upgrade or downgrade to a revision, 'base' being none, within the connection's transaction.
-
-    A downgrade drops what the older tables can't hold.
-    """
+def to_base(connection: Connection) -> None:
+    """Drop the tables within the connection's transaction."""
     from alembic import command
 
     _lock(connection)
-    order = ["base", *revisions()]
-    down = order.index(revision) < order.index(revision_of(connection) or "base")
-    (command.downgrade if down else command.upgrade)(_config(connection), revision)
+    command.downgrade(_config(connection), "base")
 
 
 def _lock(connection: Connection) -> None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
@@ -34,7 +34,7 @@ _designs: dict[str, StudyDesign] = {}
 
 @dataclass(frozen=True)
 class StudyRow:
-    """A study as it stands; ``simulated`` when any of its raters is."""
+    """A study as it stands."""
 
     id: int
     name: str
@@ -45,7 +45,6 @@ class StudyRow:
     created_at: dt.datetime
     locked_at: dt.datetime | None
     closed_at: dt.datetime | None
-    simulated: bool
 
 
 def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
@@ -103,7 +102,6 @@ def get(store: Store, name: str) -> StudyRow:
     """A study by name. Raises UsageError when there is none."""
     with store.read() as tx:
         study = by_name(tx, name)
-        simulated = tx.scalar(select(exists().where(Rater.study_id == study.id, Rater.simulated)))
         return StudyRow(
             id=study.id,
             name=study.name,
@@ -114,7 +112,6 @@ def get(store: Store, name: str) -> StudyRow:
             created_at=study.created_at,
             locked_at=study.locked_at,
             closed_at=study.closed_at,
-            simulated=bool(simulated),
         )
 
 

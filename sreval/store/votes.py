@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, insert, or_, select
 from sqlalchemy.orm import Session as Transaction
 
+from sreval.store.answers import appeared, check_vote
 from sreval.store.database import Store
 from sreval.store.errors import VoteError
 from sreval.store.models import Vote
-from sreval.store.progress import after_vote
-from sreval.store.state import (
+from sreval.store.progress import (
     AHEAD,
     Current,
     Found,
+    after_vote,
     current_of,
     find,
     refuse_rest,
@@ -35,9 +35,6 @@ _STANDING = (
     .order_by(table.c.key != bindparam("key"))
     .limit(1)
 )
-
-LONGEST_KEY = 80
-LONGEST_DEVICE = 500
 
 
 @dataclass(frozen=True)
@@ -70,12 +67,13 @@ def cast(
 
     The same key again, or another one on a position that has a vote, stores nothing and gives
     the receipt of the vote that stands, however the session or the study has gone on since.
-    ``response_ms`` is in milliseconds since the image appeared. Raises VoteError for a score
-    outside 1..5 ('scale'), another position ('position'), an unknown session ('session'), a
-    closed or paused study, an ended session, a break ('rest'), less than the design's least
-    viewing time ('too-early').
+    ``response_ms`` is in milliseconds since the image appeared; ``shown_at`` is kept by our clock
+    where the browser's is a day or more off. Raises VoteError for a score outside 1..5 ('scale'),
+    what no vote can be ('malformed'), another position ('position'), an unknown session
+    ('session'), a closed or paused study, an ended session, a break ('rest'), less than the
+    design's least viewing time ('too-early').
     """
-    _refuse_senseless(position, score, key, response_ms, shown_at, device)
+    check_vote(position, score, key, response_ms, shown_at, device)
     with store.begin() as tx:
         found = find(tx, session_id, lock=True)
         stands = _standing(tx, session_id, position, key)
@@ -89,7 +87,7 @@ def cast(
             "score": score,
             "key": key,
             "response_ms": float(response_ms),
-            "shown_at": shown_at,
+            "shown_at": appeared(shown_at, response_ms, stored_at),
             "stored_at": stored_at,
             "device": device,
         }
@@ -108,26 +106,6 @@ def _standing(
     asked = {"session_id": session_id, "position": position, "key": key}
     found = tx.execute(_STANDING, asked).first()
     return None if found is None else (found[0], found[1], found[2])
-
-
-def _refuse_senseless(
-    position: int,
-    score: int,
-    key: str,
-    response_ms: float,
-    shown_at: dt.datetime,
-    device: str,
-) -> None:
-    if type(score) is not int or not 1 <= score <= 5:
-        raise VoteError("scale", f"{score!r} isn't a score.", "Scores are the integers 1 to 5.")
-    if type(position) is not int or position < 1:
-        raise VoteError("position", f"{position!r} isn't a position.", "Reload the page.")
-    if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise VoteError("position", "The vote's key is unusable.", "Reload the page.")
-    if not math.isfinite(response_ms) or response_ms < 0 or shown_at.tzinfo is None:
-        raise VoteError("too-early", "The vote's times are unusable.", "Reload the page.")
-    if len(device) > LONGEST_DEVICE:
-        raise VoteError("position", "The vote's device facts are too long.", "Reload the page.")
 
 
 def _refuse_now(store: Store, found: Found, position: int, response_ms: float) -> None:

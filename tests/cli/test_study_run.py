@@ -88,7 +88,7 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
                 session,
                 state.position,
                 1 + state.position % 5,
-                key=f"k{state.position}",
+                key=f"key-{state.position:06}",
                 response_ms=900,
                 shown_at=store.clock(),
                 device="",
@@ -250,12 +250,12 @@ def logged(database: str) -> list[tuple[str, str]]:
     """What the audit log holds but links, oldest first."""
     store = open_store(database)
     try:
-        deeds = audit.log(store, "mine")
-        assert {deed.who for deed in deeds} <= {audit.COMMAND_LINE}
+        entries = audit.log(store, "mine")
+        assert {entry.who for entry in entries} <= {audit.COMMAND_LINE}
         return [
-            (deed.action, json.dumps(deed.facts, sort_keys=True))
-            for deed in reversed(deeds)
-            if deed.action != "invite"
+            (entry.action, json.dumps(entry.facts, sort_keys=True))
+            for entry in reversed(entries)
+            if entry.action != "invite"
         ]
     finally:
         store.dispose()
@@ -291,15 +291,12 @@ def test_what_is_done_with_the_data_stands_in_the_audit_log(
     ]
 
 
-def test_upgrade_of_older_tables(sreval: Run, folder: Path, database: str) -> None:
+def test_upgrade_of_older_tables(
+    sreval: Run, folder: Path, database: str, later_version: Callable[[], None]
+) -> None:
     rate(database, folder, sreval("study", "invite", "mine").out, 1)
     assert "nothing to do" in sreval("study", "upgrade", "mine").out
-    from sreval.store import schema
-
-    store = open_store(database)
-    with store.schema_change() as connection:
-        schema.to_revision(connection, "0001")
-    store.dispose()
+    later_version()
     ran = sreval("study", "status", "mine")
     assert ran.code == 1
     assert "sreval study upgrade" in ran.err
@@ -307,7 +304,7 @@ def test_upgrade_of_older_tables(sreval: Run, folder: Path, database: str) -> No
     assert json.loads(sreval("study", "status", "mine", "--json").out)["votes"] == 1
 
 
-def test_every_deed_stands_in_the_audit_log(sreval: Run, folder: Path, database: str) -> None:
+def test_every_action_stands_in_the_audit_log(sreval: Run, folder: Path, database: str) -> None:
     rater = rate(database, folder, sreval("study", "invite", "mine").out, 1)
     sreval("study", "pause", "mine")
     sreval("study", "delete-rater", "mine", rater, "--yes")
@@ -331,7 +328,7 @@ def test_every_command_has_an_example(sreval: Run) -> None:
     from sreval.cli.study import COMMANDS
 
     names = [
-        n for n, (where, _) in COMMANDS.items() if "study_run" in where or "study_files" in where
+        n for n, (where, _) in COMMANDS.items() if "study_run" in where or "study_data" in where
     ]
     assert len(names) >= 12
     for name in names:

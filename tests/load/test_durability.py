@@ -44,7 +44,7 @@ def test_a_vote_that_was_lost_or_changed_would_be_seen(
             session,
             position,
             3,
-            key=f"key-{position}",
+            key=f"key-{position:06}",
             response_ms=1000,
             shown_at=store.clock(),
             device="",

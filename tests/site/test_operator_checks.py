@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from sreval.site.checks import check_site
 from sreval.site.config import SECRET, SiteConfig, site_config
-from sreval.store import operators, schema
+from sreval.store import operators
 from sreval.store.database import open_store
 from sreval.store.models import Vote
 from tests.conftest import Ran
@@ -88,11 +88,9 @@ def test_database_that_cannot_be_reached(folder: Path) -> None:
     assert "can't be reached" in failing(config_of(folder, database=url))["database"]
 
 
-def test_database_with_older_tables(folder: Path) -> None:
-    store = open_store(str(folder / "votes.sqlite"), create=True)
-    with store.schema_change() as connection:
-        schema.to_revision(connection, "0001")
-    store.dispose()
+def test_database_with_older_tables(folder: Path, later_version: Callable[[], None]) -> None:
+    open_store(str(folder / "votes.sqlite"), create=True).dispose()
+    later_version()
     assert "sreval study upgrade" in failing(config_of(folder))["database"]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from sreval.site.app import create_app
 from sreval.site.current import Site
-from sreval.store import invitations, privacy, progress, studies
+from sreval.store import invitations, raters, studies
 from sreval.store.models import Answer, Rater, Vote
 from sreval.store.overview import overview
 from sreval.study.design import StudyDesign
@@ -198,7 +198,7 @@ def test_kiosk_goes_on_after_its_rater_was_deleted(visitor: Visitor) -> None:
     visitor.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
     visitor.send("consent")
     (rater,) = overview(visitor.store, "small").raters
-    privacy.delete_rater(visitor.store, "small", rater.rater)
+    raters.delete_rater(visitor.store, "small", rater.rater)
     welcome = visitor.open()
     assert visitor.stage(welcome) == "kiosk"
     began = visitor.client.post(
@@ -363,7 +363,7 @@ def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
     visitor.to_rating()
     with visitor.client.session_transaction() as cookie:
         sid = cookie["sid"]
-    progress.withdraw(visitor.store, sid, delete=True)
+    raters.withdraw(visitor.store, sid, delete=True)
     assert visitor.page().status_code == 401
     assert visitor.client.get("/api/item").status_code == 401
 

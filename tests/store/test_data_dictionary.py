@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from sreval.store import exchange
+from sreval.store import snapshot
 from tests.store.conftest import Study
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "data-dictionary.md"
@@ -23,7 +23,7 @@ def documented() -> dict[str, list[str]]:
 
 
 def test_every_column_of_every_file_is_documented_in_its_order(study: Study) -> None:
-    files = exchange.export_files(study.store, study.name, study.manifest)
+    files = snapshot.export_files(study.store, study.name, study.manifest)
     pages = documented()
     for name, data in files.items():
         if name.endswith(".csv"):

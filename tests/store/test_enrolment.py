@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from sreval.errors import DataError, UsageError
-from sreval.store import enrolment, frames, invitations, privacy, progress, raters, studies, votes
+from sreval.store import enrolment, frames, invitations, progress, raters, studies, votes
 from sreval.store.database import Store, open_store
 from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.models import Invitation, PlanItem, Rater, Session
@@ -207,7 +207,7 @@ def test_one_visit_enrols_one_rater_through_any_process(
 def test_visit_of_a_deleted_rater_enrols_nobody(study: Study) -> None:
     token, visit = study.token("open"), invitations.new_token()
     session = enrolment.enrol(study.store, token, study.manifest, visit=visit).session_id
-    progress.withdraw(study.store, session, delete=True)
+    raters.withdraw(study.store, session, delete=True)
     with pytest.raises(TokenError):
         enrolment.enrol(study.store, token, study.manifest, visit=visit)
 
@@ -218,7 +218,7 @@ def test_enrolments_race_with_drop_outs_and_slots_stay_single(study: Study, race
 
     def come_or_go(number: int) -> None:
         if number % 2:
-            progress.withdraw(study.store, sessions[number // 2])
+            raters.withdraw(study.store, sessions[number // 2])
         else:
             study.enrol(token)
 
@@ -231,11 +231,11 @@ def test_enrolments_race_with_drop_outs_and_slots_stay_single(study: Study, race
 
 def drop_out(study: Study, session: str, way: str) -> None:
     if way == "withdrew":
-        progress.withdraw(study.store, session)
+        raters.withdraw(study.store, session)
     elif way == "deleted":
-        progress.withdraw(study.store, session, delete=True)
+        raters.withdraw(study.store, session, delete=True)
     elif way == "deleted by the operator":
-        privacy.delete_rater(study.store, study.name, pseudonym(study, session))
+        raters.delete_rater(study.store, study.name, pseudonym(study, session))
     elif way == "screened out":
         progress.agree(study.store, session, "1")
         progress.device(study.store, session, {}, True)
@@ -262,14 +262,14 @@ def test_next_rater_takes_a_drop_outs_slot_under_a_new_index(study: Study, way: 
 
 def test_index_of_a_deleted_rater_is_never_given_again(study: Study) -> None:
     for _ in range(3):
-        progress.withdraw(study.store, study.enrol(), delete=True)
+        raters.withdraw(study.store, study.enrol(), delete=True)
     study.enrol()
     assert rows(study) == [(3, 0, True)]
 
 
 def test_deleted_raters_link_opens_nothing(study: Study) -> None:
     token = study.token(label="Ada")
-    progress.withdraw(study.store, study.enrol(token), delete=True)
+    raters.withdraw(study.store, study.enrol(token), delete=True)
     assert why(study, token) == "revoked"
     with study.store.read() as tx:
         assert set(tx.scalars(select(Invitation.label))) == {""}
@@ -292,9 +292,9 @@ def test_first_enrolment_locks_the_design(study: Study) -> None:
 
 def test_simulated_links_make_simulated_raters_and_mark_the_study(study: Study) -> None:
     study.enrol()
-    assert not studies.get(study.store, study.name).simulated
+    assert not overview(study.store, study.name).simulated
     study.enrol(study.token("open", simulated=True))
-    assert studies.get(study.store, study.name).simulated
+    assert overview(study.store, study.name).simulated
     table = frames.sessions(study.store, study.name)
     assert table["simulated"].tolist() == [False, True]
 

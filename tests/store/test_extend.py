@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sreval.errors import UsageError
-from sreval.store import audit, invitations, privacy, raters, studies
+from sreval.store import audit, invitations, raters, studies
 from sreval.store.errors import StateError, TokenError
 from tests.store.conftest import START, Study
 from tests.store.test_enrolment import pseudonym
@@ -77,7 +77,7 @@ def test_nothing_is_extended_that_is_over(study: Study) -> None:
 
 
 @pytest.mark.parametrize("way", ["delete", "withdraw"])
-def test_log_forgets_a_deleted_rater_and_keeps_the_deeds(study: Study, way: str) -> None:
+def test_log_forgets_a_deleted_rater_and_keeps_what_was_done(study: Study, way: str) -> None:
     gone, stays = study.enrol(), study.enrol()
     name, other = pseudonym(study, gone), pseudonym(study, stays)
     for rater in (name, other):
@@ -87,11 +87,9 @@ def test_log_forgets_a_deleted_rater_and_keeps_the_deeds(study: Study, way: str)
     raters.release(study.store, study.name, dt.timedelta(days=1))
     before = [d.action for d in audit.log(study.store, study.name)]
     if way == "delete":
-        privacy.delete_rater(study.store, study.name, name)
+        raters.delete_rater(study.store, study.name, name)
     else:
-        from sreval.store import progress
-
-        progress.withdraw(study.store, gone, delete=True)
+        raters.withdraw(study.store, gone, delete=True)
     after = audit.log(study.store, study.name)
     assert [d.action for d in after if d.action != "delete-rater"] == before
     assert name not in repr(after)
@@ -109,5 +107,5 @@ def test_label_of_a_renewed_link_goes_with_its_rater(study: Study) -> None:
     invitations.renew(study.store, study.name, name)
     labels = [row.label for row in invitations.listing(study.store, study.name)]
     assert labels == ["Erika Mustermann"] * 2
-    privacy.delete_rater(study.store, study.name, name)
+    raters.delete_rater(study.store, study.name, name)
     assert [row.label for row in invitations.listing(study.store, study.name)] == ["", ""]

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from sreval.errors import StoreError, UsageError
-from sreval.store import failures, progress
-from sreval.store.database import Store, open_store
+from sreval.store import database, progress
+from sreval.store.database import Store, default_url, open_store, parse_url
 from sreval.store.errors import BusyError
-from sreval.store.urls import default_url, parse_url
 from tests.store.conftest import Study
 
 
@@ -248,7 +247,7 @@ def test_wrong_password_is_named(postgresql_server: str) -> None:
 
     said = 'connection failed: FATAL:  password authentication failed for user "u"'
     original = psycopg.OperationalError(said)
-    error = failures.database_error("db", OperationalError("", {}, original))
+    error = database.database_error("db", OperationalError("", {}, original))
     assert "refuses this user or password" in str(error)
 
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from sreval.store import frames, privacy, progress, raters, studies
+from sreval.store import frames, progress, raters, studies
 from sreval.store.database import Store, open_store
 from sreval.store.errors import AnswerError, StateError, VoteError
 from sreval.store.models import PlanItem
+from sreval.store.overview import overview
 from sreval.study.acceptance import Verdict
 from tests.store.conftest import Study, design
-from tests.store.test_enrolment import pseudonym
 
 
 def addresses(study: Study, session: str) -> list[str]:
@@ -162,7 +162,7 @@ def test_answers_that_dont_fit_are_named_and_none_is_stored(
     progress.device(study.store, session, {}, True)
     with pytest.raises(AnswerError) as refused:
         progress.answer(study.store, session, "before", answers)
-    assert set(refused.value.problems) == bad
+    assert set(refused.value.faults) == bad
     assert frames.answers(study.store, study.name).empty
     assert progress.state(study.store, session).stage == "questions"
 
@@ -188,7 +188,7 @@ def test_naughty_answers_are_kept_as_they_are_but_for_what_no_database_takes(
     study.vote_all(session)
     progress.answer(study.store, session, "after", {"remarks": f"x{text}"})
     kept = frames.answers(study.store, study.name).set_index("key")["value"]["remarks"]
-    assert kept == "x" + text.replace("\x00", "�").replace("\ud800", "�")
+    assert kept == "x" + text.replace("\x00", "").replace("\ud800", "")
 
 
 def test_answer_that_screens_out_ends_the_session(study: Study) -> None:
@@ -219,7 +219,7 @@ def test_the_rules_decide_how_a_session_ends(
         seen.append((len(votes), planned))
         return verdict
 
-    monkeypatch.setattr("sreval.store.verdicts.judge", judge)
+    monkeypatch.setattr("sreval.store.frames.judge", judge)
     session = study.rating()
     study.vote_all(session)
     assert seen == [(12, 12)]
@@ -315,9 +315,9 @@ def test_session_goes_on_at_the_right_item_from_anywhere(study: Study, database_
 def test_withdrawal_keeps_the_votes_unless_asked(study: Study) -> None:
     session = study.rating()
     study.vote_all(session, upto=2)
-    state = progress.withdraw(study.store, session)
+    state = raters.withdraw(study.store, session)
     assert (state.stage, state.outcome, state.position) == ("done", "withdrew", None)
-    assert progress.withdraw(study.store, session) == state
+    assert raters.withdraw(study.store, session) == state
     assert len(frames.votes(study.store, study.name)) == 2
 
 
@@ -327,13 +327,13 @@ def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) 
     session = study.rating()
     study.vote_all(session, upto=2)
     name = frames.sessions(study.store, study.name)["rater"].iloc[1]
-    assert progress.withdraw(study.store, session, delete=True).outcome == "withdrew"
+    assert raters.withdraw(study.store, session, delete=True).outcome == "withdrew"
     from tests.store.test_schema import rows_of
 
     everything = repr(rows_of(study.store))
     assert session not in everything
     assert name not in everything
-    assert privacy.deleted(study.store, study.name) == 1
+    assert overview(study.store, study.name).deleted == 1
     with pytest.raises(VoteError) as gone:
         progress.state(study.store, session)
     assert gone.value.why == "session"
@@ -353,7 +353,7 @@ def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
         return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
 
     assert b"unmistakable" in everything()
-    progress.withdraw(study.store, session, delete=True)
+    raters.withdraw(study.store, session, delete=True)
     assert b"unmistakable" not in everything()
 
 
@@ -361,7 +361,7 @@ def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
 def test_withdrawal_works_while_the_study_does_not_go_on(study: Study, state: Any) -> None:
     session = study.rating()
     studies.set_state(study.store, study.name, state)
-    assert progress.withdraw(study.store, session, delete=True).outcome == "withdrew"
+    assert raters.withdraw(study.store, session, delete=True).outcome == "withdrew"
 
 
 def test_one_who_voted_to_the_end_may_answer_the_last_questions_after_closing(
@@ -382,25 +382,14 @@ def test_device_facts_are_kept_where_they_change(study: Study) -> None:
     assert facts == [f'{{"fits": false, "ratio": {ratio}}}' for ratio in (1, 2, 1)]
 
 
-def test_retention_is_due_from_its_day_on_while_there_are_data(store: Store) -> None:
-    study = Study(store, design(retention="2027-01-31"))
-    day = dt.date(2027, 1, 31)
-    assert privacy.retention_due(store, day) == []
-    session = study.enrol()
-    assert privacy.retention_due(store, day) == ["small"]
-    assert privacy.retention_due(store, day - dt.timedelta(days=1)) == []
-    progress.withdraw(store, session, delete=True)
-    assert privacy.retention_due(store, day) == []
-
-
 def test_withdrawing_after_completion_undoes_nothing(study: Study) -> None:
     session = study.rating()
     study.vote_all(session)
     progress.answer(study.store, session, "after", {})
     before = progress.state(study.store, session)
     assert before.outcome == "complete"
-    assert progress.withdraw(study.store, session) == before
-    raters.withdraw(study.store, study.name, pseudonym(study, session))
+    assert raters.withdraw(study.store, session) == before
+    raters.withdraw(study.store, session, who="ada")
     assert progress.state(study.store, session) == before
 
 

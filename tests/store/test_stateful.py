@@ -18,10 +18,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from sreval.store import frames, privacy, progress, studies
+from sreval.store import frames, progress, raters, studies
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError, VoteError
 from sreval.store.models import Session, Vote
+from sreval.store.overview import overview
 from sreval.store.votes import Receipt
 from tests.store.conftest import Study, design
 
@@ -85,7 +86,7 @@ class Sessions(RuleBasedStateMachine):
     def vote(self, who: int, score: int, count: int) -> None:
         model = self.models[who]
         for _ in range(count):
-            position, key = len(model.votes) + 1, f"k{next(self.keys)}"
+            position, key = len(model.votes) + 1, f"the-key-{next(self.keys)}"
             refusal = self.expected_refusal(model)
             if not refusal and model.waits_until:
                 refusal = "rest" if self.study.clock.now < model.waits_until else "position"
@@ -112,7 +113,7 @@ class Sessions(RuleBasedStateMachine):
             return
         index = which % len(model.votes)
         first, key, stored_at = model.votes[index]
-        key = key if same_key else f"k{next(self.keys)}"
+        key = key if same_key else f"the-key-{next(self.keys)}"
         if model.deleted:
             with pytest.raises(VoteError):
                 self.study.vote(model.session, index + 1, score, key=key)
@@ -125,7 +126,9 @@ class Sessions(RuleBasedStateMachine):
     def vote_out_of_order(self, who: int, jump: int) -> None:
         model = self.models[who]
         with pytest.raises(VoteError):
-            self.study.vote(model.session, len(model.votes) + jump, 3, key=f"k{next(self.keys)}")
+            self.study.vote(
+                model.session, len(model.votes) + jump, 3, key=f"the-key-{next(self.keys)}"
+            )
 
     @rule(who=st.integers(0, 1))
     def open_the_link_again(self, who: int) -> None:
@@ -160,7 +163,7 @@ class Sessions(RuleBasedStateMachine):
         model = self.models[who]
         if sure or model.deleted:
             return
-        progress.withdraw(self.store, model.session, delete)
+        raters.withdraw(self.store, model.session, delete=delete)
         model.outcome, model.waits_until, model.deleted = "withdrew", None, delete
         if delete:
             model.votes = []
@@ -200,7 +203,7 @@ class Sessions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         deleted = sum(model.deleted for model in self.models)
-        assert privacy.deleted(self.store, self.study.name) == deleted
+        assert overview(self.store, self.study.name).deleted == deleted
         assert len(frames.votes(self.store, self.study.name)) == sum(
             len(model.votes) for model in self.models
         )

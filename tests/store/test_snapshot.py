@@ -1,10 +1,12 @@
-"""Frames, export and import, backup and restore, on both databases and from one to the other."""
+"""Export and import, backup and restore, on both databases and from one to the other."""
 
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
+import sqlite3
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,27 +18,29 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from sreval.errors import DataError, StoreError, UsageError
+from sreval.errors import DataError, SrevalError, UsageError
 from sreval.files import sha256_bytes
 from sreval.opinions.votes import COLUMNS, check_votes
-from sreval.store import csvs, exchange, frames, invitations, privacy, progress, raters, schema
-from sreval.store.backup import backup, restore
+from sreval.store import csvs, frames, invitations, operators, progress, raters, snapshot
 from sreval.store.database import Store, open_store
 from sreval.store.enrolment import enrol
 from sreval.store.errors import SchemaError, StateError
+from sreval.store.models import Base, Invitation, Rater
+from sreval.store.overview import overview
+from sreval.store.snapshot import backup, restore
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Study
 from tests.store.test_schema import rows_of
 
 
 def exported(study: Study, path: Path, store: Store | None = None) -> Path:
-    return exchange.export(store or study.store, study.name, study.manifest, path)
+    return snapshot.export(store or study.store, study.name, study.manifest, path)
 
 
 def files_of(study: Study, store: Store | None = None) -> dict[str, bytes]:
-    return exchange.export_files(store or study.store, study.name, study.manifest)
+    return snapshot.export_files(store or study.store, study.name, study.manifest)
 
 
 OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
@@ -56,8 +60,8 @@ def filled(study: Study) -> Study:
         study.vote(pausing, position, device="+1x")
     gone = study.rating()
     study.vote(gone, 1)
-    progress.withdraw(study.store, gone, delete=True)
-    progress.withdraw(study.store, study.enrol())
+    raters.withdraw(study.store, gone, delete=True)
+    raters.withdraw(study.store, study.enrol())
     study.enrol()
     refused = frames.sessions(study.store, study.name)["rater"].iloc[2]
     raters.decide(study.store, study.name, refused, False, "@home, not in the laboratory")
@@ -108,7 +112,7 @@ def test_export_import_export_gives_the_same_bytes(
     filled: Study, other: Store, tmp_path: Path, form: str
 ) -> None:
     before = exported(filled, tmp_path / form)
-    exchange.import_(other, before)
+    snapshot.import_(other, before)
     after = exported(filled, tmp_path / f"again-{form}", other)
     if form == "export":
         names = sorted(path.name for path in before.iterdir())
@@ -119,7 +123,7 @@ def test_export_import_export_gives_the_same_bytes(
 
 
 def test_imported_study_goes_on_where_it_stood(filled: Study, other: Store, tmp_path: Path) -> None:
-    exchange.import_(other, exported(filled, tmp_path / "e.zip"))
+    snapshot.import_(other, exported(filled, tmp_path / "e.zip"))
     rater = frames.sessions(other, filled.name)["rater"].iloc[1]
     other.clock = filled.clock
     _, token = invitations.renew(other, filled.name, rater)
@@ -158,7 +162,7 @@ def test_an_export_without_what_later_versions_added_is_imported(
         (old / name).write_bytes(data)
         contents["sha256"][name] = sha256_bytes(data)
     (old / "manifest.json").write_text(json.dumps(contents))
-    exchange.import_(other, old)
+    snapshot.import_(other, old)
     assert files_of(filled, other) == files_of(filled)
 
 
@@ -183,11 +187,11 @@ def test_an_export_marks_stand_ins_and_names_what_was_scored(study: Study) -> No
 def test_another_manifest_than_that_which_was_rated_is_refused(filled: Study) -> None:
     other = Manifest(filled.manifest.stimuli[1:])
     with pytest.raises(DataError, match="not the one under which small was rated"):
-        exchange.export_files(filled.store, filled.name, other)
+        snapshot.export_files(filled.store, filled.name, other)
 
 
 def test_import_makes_new_addresses(filled: Study, other: Store, tmp_path: Path) -> None:
-    exchange.import_(other, exported(filled, tmp_path / "e.zip"))
+    snapshot.import_(other, exported(filled, tmp_path / "e.zip"))
     old, new = ({row[9] for row in rows_of(s)["plan_item"]} for s in (filled.store, other))
     assert len(new) == len(old)
     assert not old & new
@@ -196,26 +200,26 @@ def test_import_makes_new_addresses(filled: Study, other: Store, tmp_path: Path)
 def test_deleted_rater_does_not_come_back_from_an_old_export(filled: Study, tmp_path: Path) -> None:
     old = exported(filled, tmp_path / "old.zip")
     rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
-    privacy.delete_rater(filled.store, filled.name, rater)
-    brought = exchange.import_(filled.store, old)
+    raters.delete_rater(filled.store, filled.name, rater)
+    brought = snapshot.import_(filled.store, old)
     assert (brought.sessions, brought.deleted) == (0, 1)
     assert rater not in set(frames.sessions(filled.store, filled.name)["rater"])
-    assert privacy.deleted(filled.store, filled.name) == 2
+    assert overview(filled.store, filled.name).deleted == 2
 
 
 def test_deletions_travel_with_an_export(filled: Study, other: Store, tmp_path: Path) -> None:
     old = exported(filled, tmp_path / "old.zip")
     rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
-    privacy.delete_rater(filled.store, filled.name, rater)
-    exchange.import_(other, exported(filled, tmp_path / "new.zip"))
-    exchange.import_(other, old)
+    raters.delete_rater(filled.store, filled.name, rater)
+    snapshot.import_(other, exported(filled, tmp_path / "new.zip"))
+    snapshot.import_(other, old)
     assert rater not in set(frames.sessions(other, filled.name)["rater"])
 
 
 def test_import_of_what_is_there_changes_nothing(filled: Study, tmp_path: Path) -> None:
     path = exported(filled, tmp_path / "e.zip")
     before = files_of(filled)
-    assert exchange.import_(filled.store, path).present == 5
+    assert snapshot.import_(filled.store, path).present == 5
     assert files_of(filled) == before
 
 
@@ -226,7 +230,7 @@ def test_import_into_a_study_that_went_on_otherwise_is_refused_whole(
     there.vote(there.rating(), 1)
     before = files_of(there)
     with pytest.raises(StateError, match="nothing was imported"):
-        exchange.import_(other, exported(filled, tmp_path / "e.zip"))
+        snapshot.import_(other, exported(filled, tmp_path / "e.zip"))
     assert files_of(there) == before
 
 
@@ -266,7 +270,7 @@ def test_damaged_export_is_refused_and_nothing_is_stored(
         change,
     )
     with pytest.raises(DataError, match=match):
-        exchange.import_(filled.store, path)
+        snapshot.import_(filled.store, path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
@@ -274,7 +278,7 @@ def test_file_that_is_no_export_is_named(store: Store, tmp_path: Path, content: 
     path = tmp_path / "x.zip"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(DataError, match="not a complete export"):
-        exchange.import_(store, path)
+        snapshot.import_(store, path)
 
 
 DANGEROUS = tuple("=+-@\t\r\n")
@@ -341,33 +345,106 @@ def test_restore_throws_no_votes_away_unless_told(
     assert files_of(filled, other) == files_of(filled)
 
 
-def test_backup_of_an_older_version_is_upgraded_as_it_is_restored(
+def test_a_restored_backup_is_every_row_of_the_database(
     filled: Study, other: Store, tmp_path: Path
 ) -> None:
-    votes = frames.votes(filled.store, filled.name)
-    path = tmp_path / "backup"
-    if filled.store.sqlite:
-        with filled.store.schema_change() as connection:
-            schema.to_revision(connection, "0001")
-        filled.store.dispose()
-        path.write_bytes(Path(str(filled.store.url.database)).read_bytes())
+    """Also what no export holds: links, keys, addresses, accounts, logins and the log."""
+    operators.add(filled.store, "ada", "owner", "four random words")
+    operators.log_in(filled.store, "ada", "four random words")
+    assert any(model.parent_id for model in links(filled.store))
+    path = backup(url_of(filled.store), tmp_path / "backup")
+    restore(path, url_of(other))
+    before, after = content_of(filled.store), content_of(other)
+    assert all(before.values())
+    # The original keeps that it was backed up, after the copy; the copy that it was restored.
+    last = [before["audit"].pop()["action"], after["audit"].pop()["action"]]
+    assert last == ["backup", "restore"]
+    assert after == before
+
+
+def links(store: Store) -> list[Invitation]:
+    with store.read() as tx:
+        return list(tx.scalars(select(Invitation)))
+
+
+def content_of(store: Store) -> dict[str, list[Any]]:
+    """Every row, ids that nobody is ever shown left out, and those of raters as pseudonyms."""
+    unseen = ("rater", "answer", "event")
+    with store.read() as tx:
+        names = {rater.id: rater.pseudonym for rater in tx.scalars(select(Rater))}
+        found = {}
+        for table in Base.metadata.sorted_tables:
+            query = select(table).order_by(*table.primary_key.columns)
+            rows: list[dict[str, Any]] = [dict(row) for row in tx.execute(query).mappings()]
+            for row in rows:
+                if table.name == "session":
+                    row["rater_id"] = names[row["rater_id"]]
+                if table.name in unseen:
+                    del row["id"]
+            found[table.name] = sorted(rows, key=repr) if table.name in unseen else rows
+    return found
+
+
+@pytest.mark.parametrize("form", ["sqlite", "rows"])
+def test_backups_of_version_0_1_are_restored(
+    filled: Study, other: Store, tmp_path: Path, form: str
+) -> None:
+    """A copy of SQLite's file, or PostgreSQL's rows as JSON; both as 0.1 wrote them."""
+    path = tmp_path / "old"
+    if form == "rows":
+        rows_as_0_1_wrote_them(filled.store, path)
+    elif filled.store.sqlite:
+        with (
+            sqlite3.connect(path) as copy,
+            sqlite3.connect(str(filled.store.url.database)) as original,
+        ):
+            original.backup(copy)
     else:
-        path = old_dump(backup(url_of(filled.store), path))
+        pytest.skip("PostgreSQL has no file to copy")
+    restore(path, url_of(other))
+    after = content_of(other)
+    assert after["audit"].pop()["action"] == "restore"
+    assert after == content_of(filled.store)
+
+
+def rows_as_0_1_wrote_them(store: Store, path: Path) -> None:
+    """backup.json, and a file of JSON lines for each table, keys as columns, times as ISO 8601."""
+    with store.read() as tx, zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("backup.json", json.dumps({"format": 1, "revision": "0002"}))
+        for table in Base.metadata.sorted_tables:
+            rows = tx.execute(select(table).order_by(*table.primary_key.columns)).mappings()
+            lines = [json.dumps(dict(row), default=dt.datetime.isoformat) for row in rows]
+            archive.writestr(f"{table.name}.jsonl", "".join(f"{line}\n" for line in lines))
+
+
+def test_the_studies_of_a_backup_are_imported_without_its_links(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    path = backup(url_of(filled.store), tmp_path / "backup")
+    brought = snapshot.import_(other, path)
+    assert (brought.study, brought.sessions) == ("small", 5)
+    assert files_of(filled, other) == files_of(filled)
+    assert not links(other)
+    assert snapshot.import_(other, path).present == 5
+
+
+def test_an_export_is_no_backup(filled: Study, tmp_path: Path) -> None:
+    before = rows_of(filled.store)
+    with pytest.raises(DataError, match="is an export, not a backup"):
+        restore(exported(filled, tmp_path / "e.zip"), url_of(filled.store), overwrite=True)
+    del before["audit"]
+    assert {k: v for k, v in rows_of(filled.store).items() if k != "audit"} == before
+
+
+def test_a_later_version_reads_the_backups_of_this_one(
+    filled: Study, other: Store, tmp_path: Path, later_version: Callable[[], None]
+) -> None:
+    votes = frames.votes(filled.store, filled.name)
+    path = backup(url_of(filled.store), tmp_path / "backup")
+    later_version()
     restore(path, url_of(other))
     assert other.check_schema() == "current"
     pd.testing.assert_frame_equal(frames.votes(other, "small"), votes)
-
-
-def old_dump(path: Path) -> Path:
-    """A dump as revision 0001 would have written it."""
-    old = path.with_name("old")
-    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(old, "w") as to:
-        for name in archive.namelist():
-            if name == "backup.json":
-                to.writestr(name, json.dumps({"format": 1, "revision": "0001"}))
-            elif name not in ("audit.jsonl", "operator.jsonl"):
-                to.writestr(name, archive.read(name))
-    return old
 
 
 def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path) -> None:
@@ -418,14 +495,13 @@ def test_file_that_is_no_backup_is_refused_and_the_votes_stay(
     study.vote(study.rating(), 1)
     before = rows_of(study.store)
     (tmp_path / "b").write_bytes(content)
-    with pytest.raises(StoreError):
+    with pytest.raises(SrevalError):
         restore(tmp_path / "b", url_of(study.store), overwrite=True)
     assert rows_of(study.store) == before
 
 
 def test_backup_of_a_newer_version_is_refused(study: Study, tmp_path: Path) -> None:
-    path = tmp_path / "b"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("backup.json", json.dumps({"format": 1, "revision": "9999"}))
+    path = backup(url_of(study.store), tmp_path / "b")
+    newer = damage(path, "manifest.json", lambda data: data.replace(b'"0002"', b'"9999"'))
     with pytest.raises(SchemaError, match="newer"):
-        restore(path, url_of(study.store))
+        restore(newer, url_of(study.store))

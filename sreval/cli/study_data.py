@@ -1,4 +1,4 @@
-"""``sreval study export | import | backup | restore``: a study's data as files."""
+"""``sreval study status | export | import | backup | restore | purge``: what was collected."""
 
 from __future__ import annotations
 
@@ -7,9 +7,23 @@ from pathlib import Path
 import click
 
 from sreval.api import Study
-from sreval.cli.study_run import study_and_database
+from sreval.cli.output import print_json
+from sreval.cli.study_run import YES, study_and_database
+from sreval.errors import UsageError
 
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
+
+
+@click.command(epilog="Example: sreval study status ledig2017 --json")
+@study_and_database
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def status(study: str, database: str | None, as_json: bool) -> None:
+    """Show each rater's progress and outcome, and the number of votes on each method."""
+    found = Study(study, database).status()
+    if as_json:
+        print_json(found.records())
+    else:
+        click.echo(found.text)
 
 
 @click.command("export", epilog="Example: sreval study export ledig2017 --out ledig2017.zip")
@@ -33,7 +47,8 @@ def import_command(study: str, database: str | None, file: Path) -> None:
     """Store an export: the whole study, or the sessions that are lacking here.
 
     Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
-    go on new ones: sreval study invite --for RATER.
+    go on new ones: sreval study invite --for RATER. Of a backup the studies are stored, too,
+    without its links, operators and log.
     """
     brought = Study(study, database).import_(file)
     click.echo(
@@ -46,7 +61,10 @@ def import_command(study: str, database: str | None, file: Path) -> None:
 @study_and_database
 @click.option("--out", type=click.Path(path_type=Path), help="A new file.")
 def backup(study: str, database: str | None, out: Path | None) -> None:
-    """Copy the whole database, also while raters vote. Keep the copy as safe as the original."""
+    """Copy the whole database, also while raters vote. Keep the copy as safe as the original.
+
+    The copy is a zip of CSV files: those of an export, with links, operators and log besides.
+    """
     click.echo(str(Study(study, database).backup(out)))
 
 
@@ -60,3 +78,21 @@ def restore(study: str, database: str | None, file: Path, overwrite: bool) -> No
     A backup of SQLite may go into PostgreSQL, and the other way round.
     """
     Study(study, database).restore(file, overwrite=overwrite)
+
+
+@click.command(epilog="Example: sreval study purge ledig2017")
+@study_and_database
+@YES
+def purge(study: str, database: str | None, yes: bool) -> None:
+    """Delete all raters' data once the design's retention date has come; a count stays.
+
+    Backups and exports made before still hold them: delete those too.
+    """
+    asked = Study(study, database)
+    name = asked.name
+    if not yes:
+        asked.status()  # that there is one to be asked about
+        typed = click.prompt(f"Type {name} to delete all its raters and votes", err=True)
+        if typed != name:
+            raise UsageError(f"{typed!r} is not {name!r}: nothing was deleted.")
+    click.echo(f"{name}: the data of {asked.purge()} raters are deleted.")

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 from flask import Response, request
 
 from sreval import content
 from sreval.errors import UsageError
-from sreval.files import zip_entry
 from sreval.site.current import site
 from sreval.site.operator import Page, done, operator, who
-from sreval.site.operator_pages import links_page, rater_page, steer_page
-from sreval.site.operator_view import manifest_of
-from sreval.store import exchange, invitations, privacy, raters, studies
+from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
+from sreval.store import invitations, raters, snapshot, studies
 from sreval.store.csvs import to_csv
+
+__all__ = ["operator"]  # with all its pages and actions
 
 _DICTIONARY = "data-dictionary.md"
 _LONGEST = 2000
 _MOST_LINKS = 500
 _RELEASED_AFTER = dt.timedelta(days=1)
-_CHUNK = 64 * 1024
 _STATES: dict[str, tuple[studies.StudyState, str]] = {
     "pause": ("paused", "The study is paused."),
     "resume": ("open", "The study is open again."),
@@ -67,7 +64,8 @@ def decision(name: str, pseudonym: str) -> Page:
 @operator.post("/studies/<name>/raters/<pseudonym>/withdraw")
 def withdraw(name: str, pseudonym: str) -> Page:
     """End a rater's session; what was stored stays."""
-    raters.withdraw(site().store, name, pseudonym, who=who().name)
+    store = site().store
+    raters.withdraw(store, raters.session_of(store, name, pseudonym), who=who().name)
     return done(f"{pseudonym} is withdrawn.", "operator.rater", **_of(name, pseudonym))
 
 
@@ -83,7 +81,7 @@ def delete(name: str, pseudonym: str) -> Page:
     """Delete all that is stored of a rater; a count stays."""
     if wrong := _wrong_name(name):
         return rater_page(name, pseudonym, wrong), 422
-    privacy.delete_rater(site().store, name, pseudonym, who=who().name)
+    raters.delete_rater(site().store, name, pseudonym, who=who().name)
     return done("The rater's data are deleted; a count stays.", "operator.study", name=name)
 
 
@@ -93,7 +91,7 @@ def purge(name: str) -> Page:
     if wrong := _wrong_name(name):
         return steer_page(name, wrong), 422
     today = site().store.clock().date()
-    count = privacy.purge(site().store, name, today, who=who().name)
+    count = raters.purge(site().store, name, today, who=who().name)
     return done(f"The data of {count} raters are deleted.", "operator.steer", name=name)
 
 
@@ -113,7 +111,7 @@ def invite(name: str) -> Page:
         )
         rows.append((key, kind, each, _address(token)))
     made = to_csv(pd.DataFrame(rows, columns=["id", "kind", "label", "link"]))
-    return _download([made], "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
+    return _download(made, "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
 
 
 def _asked(
@@ -193,7 +191,7 @@ def renew(name: str, pseudonym: str) -> Page:
     """A new link for a rater who lost theirs, as a CSV file."""
     key, token = invitations.renew(site().store, name, pseudonym, who=who().name)
     made = pd.DataFrame([(key, pseudonym, _address(token))], columns=["id", "rater", "link"])
-    return _download([to_csv(made)], "text/csv; charset=utf-8", f"{name}-link-{key}.csv")
+    return _download(to_csv(made), "text/csv; charset=utf-8", f"{name}-link-{key}.csv")
 
 
 @operator.post("/studies/<name>/export")
@@ -203,46 +201,14 @@ def export(name: str) -> Page:
     It holds scores by method: before the study is closed, it counts as a look at results.
     """
     here = site()
-    files = exchange.export_files(here.store, name, manifest_of(here, name))
-    exchange.record_export(here.store, name, files, who().name)
+    files = snapshot.export_files(here.store, name, manifest_of(here, name))
+    snapshot.record_export(here.store, name, files, who().name)
     files[_DICTIONARY] = content.document(_DICTIONARY).read_bytes()
     moment = f"{here.store.clock():%Y%m%d-%H%M%S}"
-    return _download(_zipped(files), "application/zip", f"{name}-{moment}.zip")
+    return _download(snapshot.zipped(files), "application/zip", f"{name}-{moment}.zip")
 
 
-class _Pipe(io.RawIOBase):
-    """Where a zip file is written to and taken from, piece by piece."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
-        piece = bytes(data)  # type: ignore[call-overload]
-        self._pieces.append(piece)
-        return len(piece)
-
-    def take(self) -> bytes:
-        """What was written since the last time."""
-        taken, self._pieces = b"".join(self._pieces), []
-        return taken
-
-
-def _zipped(files: Mapping[str, bytes]) -> Iterator[bytes]:
-    """A zip file in pieces: compressed while it is sent."""
-    pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            with archive.open(zip_entry(name), "w") as part:
-                for start in range(0, len(data), _CHUNK):
-                    part.write(data[start : start + _CHUNK])
-                    yield pipe.take()
-    yield pipe.take()
-
-
-def _download(data: Iterator[bytes] | list[bytes], kind: str, name: str) -> Response:
+def _download(data: bytes, kind: str, name: str) -> Response:
     head = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(data, mimetype=kind.partition(";")[0], content_type=kind, headers=head)
 

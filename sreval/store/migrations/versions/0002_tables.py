@@ -1,10 +1,10 @@
-"""Studies, their raters, plans and votes."""
+"""The tables of version 0.1, whose databases stand at this revision."""
 
 import sqlalchemy as sa
 from alembic import op
 
 TIME = sa.DateTime(timezone=True)
-revision = "0001"
+revision = "0002"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -219,16 +219,57 @@ def upgrade() -> None:
         sa.UniqueConstraint("session_id", "key", name=op.f("uq_vote_session_id_key")),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "operator",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("password", sa.Text(), nullable=False),
+        sa.Column("role", sa.String(length=10), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("locked_until", TIME, nullable=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.CheckConstraint("role IN ('owner', 'viewer')", name=op.f("ck_operator_role")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator")),
+        sa.UniqueConstraint("name", name=op.f("uq_operator_name")),
+    )
+    op.create_table(
+        "login",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("operator_id", sa.Integer(), nullable=False),
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("seen_at", TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["operator.id"],
+            name=op.f("fk_login_operator_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login")),
+        sa.UniqueConstraint("token_sha256", name=op.f("uq_login_token_sha256")),
+    )
+    op.create_index("ix_login_operator_id", "login", ["operator_id"], unique=False)
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("action", sa.String(length=30), nullable=False),
+        sa.Column("study_id", sa.Integer(), nullable=True),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["study.id"], name=op.f("fk_audit_study_id"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    op.create_index("ix_audit_study_id", "audit", ["study_id"], unique=False)
 
 
 def downgrade() -> None:
     """From this revision."""
-    op.drop_table("vote")
-    op.drop_table("plan_item")
-    op.drop_table("event")
-    op.drop_table("answer")
-    op.drop_table("session")
-    op.drop_table("rater")
-    op.drop_table("tombstone")
-    op.drop_table("invitation")
-    op.drop_table("study")
+    for table in (
+        *("audit", "login", "operator"),
+        *("vote", "plan_item", "event", "answer", "session", "rater", "tombstone", "invitation"),
+        "study",
+    ):
+        op.drop_table(table)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sreval.errors import DataError
-from sreval.store import privacy, raters
-from sreval.store.study_data import record_look, study_data
+from sreval.store import raters
+from sreval.store.frames import record_look, study_data
 from sreval.study import monitor
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest
@@ -20,7 +20,7 @@ def test_what_was_collected_stands_in_one_object(study: Study) -> None:
         study.vote_all(study.rating(), upto)
     names = [row["rater"] for row in collected(study).sessions.to_dict("records")]
     raters.decide(study.store, study.name, names[0], False, "Left the room.")
-    privacy.delete_rater(study.store, study.name, names[1])
+    raters.delete_rater(study.store, study.name, names[1])
     data = collected(study)
     assert data.design == study.design
     assert (data.state, data.deleted, data.invited) == ("open", 1, 3)
