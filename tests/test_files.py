@@ -17,7 +17,7 @@ from sreval.errors import DataError, ImageError
 from sreval.files import read_named_hash, sha256_bytes, write_atomic, write_error
 from sreval.images.io import write_png
 from sreval.settings import user_path
-from sreval.training.licences import count_licences
+from sreval.training.data import count_licences
 
 Run = Callable[..., Any]
 UInt8 = npt.NDArray[np.uint8]
