@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar, cast
 
@@ -111,7 +111,7 @@ class Learner:
             if own is not None:
                 own.load_state_dict(network.state_dict())
 
-    def calibrate(self, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
+    def calibrate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
         """Set the factor of the VGG terms; see `ContentLoss.calibrate`."""
         with self.autocast():
             return self.content.calibrate(self.generator, batches)
