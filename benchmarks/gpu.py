@@ -85,7 +85,7 @@ class Stay:
         for slow in ("sreval.training.run", "torch._dynamo"):
             importlib.import_module(slow)  # here, at no stage's cost: optimisers need the latter
         from sreval.devices import pick_device
-        from sreval.training.pack import open_pack
+        from sreval.training.data import open_pack
 
         self.device = pick_device(self.device)
         on_gpu = torch.device(self.device).type == "cuda"
@@ -106,7 +106,7 @@ class Stay:
 
     def pack(self) -> Any:
         """The photographs, once they are packed."""
-        from sreval.training.pack import open_pack
+        from sreval.training.data import open_pack
 
         if self.packing is not None:
             self.packing.join()
@@ -324,9 +324,8 @@ def train_stage(
     """Train a model for so many seconds, its packing and loading included."""
     from datetime import datetime, timedelta
 
-    from sreval.networks.weights import read_provenance
+    from sreval.networks.weights import BEST, WEIGHTS, read_provenance
     from sreval.training.log import ProgressLine
-    from sreval.training.models import BEST, WEIGHTS
     from sreval.training.recipe import load_recipe, parse_changes
     from sreval.training.run import Request, train
 

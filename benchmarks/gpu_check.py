@@ -20,8 +20,8 @@ import torch
 from sreval.devices import exact_fp32
 from sreval.errors import SrevalError
 from sreval.images.resize import downscale
+from sreval.training.learner import Learner
 from sreval.training.recipe import load_recipe
-from sreval.training.steps import Learner
 
 REFERENCE = Path(__file__).parent / "results" / "gpu_reference.json"
 MODELS = ("srresnet-mse", "srgan-mse", "srresnet-vgg22", "srgan-vgg54")

@@ -10,11 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from sreval.training.pack import Pack
+from sreval.training.data import Pack, Sampler
+from sreval.training.learner import Learner, Updates
 from sreval.training.recipe import Recipe
-from sreval.training.sampler import Sampler
-from sreval.training.steps import Learner
-from sreval.training.updates import Updates
 
 
 class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -39,11 +39,9 @@ from sreval.networks.discriminator import Discriminator
 from sreval.networks.srresnet import SRResNet
 from sreval.networks.vgg import FILES, VGGFeatures
 from sreval.networks.weights import serialise
-from sreval.training.pack import Pack, open_pack
+from sreval.training.data import Pack, Sampler, open_pack
+from sreval.training.learner import Learner, Updates
 from sreval.training.recipe import Data, Recipe
-from sreval.training.sampler import Sampler
-from sreval.training.steps import Learner
-from sreval.training.updates import Updates
 
 BATCH, CROP = 16, 96
 LOSSES = {"srresnet-mse": {"mse": 1.0}, "srgan-vgg54": {"vgg54": 1.0, "adversarial": 1e-3}}

@@ -1060,7 +1060,7 @@ class Model:
 
         Raises UsageError where its weights have no card.
         """
-        from sreval.training.publish import read_card
+        from sreval.training.models import read_card
 
         return read_card(self._found)
 
@@ -1075,12 +1075,11 @@ class Model:
         device, TrainingError for a folder that holds no run.
         """
         from sreval.devices import pick_device
-        from sreval.training.publish import read_run, renew_card, rewrite_card
+        from sreval.training.models import read_run, renew_card
 
         on = pick_device(device)
-        if run is None:
-            return renew_card(self._found, on)
-        return rewrite_card(read_run(_run_folder(run)), self._found, on)
+        made = None if run is None else read_run(_run_folder(run))
+        return renew_card(self._found, made, on)
 
     def verify(self) -> str:
         """Check recipe, weights and card in every respect.
@@ -1122,7 +1121,7 @@ class Model:
         """
         from sreval.devices import pick_device
         from sreval.settings import user_path
-        from sreval.training.publish import publish
+        from sreval.training.models import publish
 
         folder = None if to is None else user_path(to)
         return cls(publish(_run_folder(run), folder, replace, pick_device(device)))

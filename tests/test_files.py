@@ -23,7 +23,7 @@ from sreval.files import (
 )
 from sreval.images.io import write_png
 from sreval.settings import user_path
-from sreval.training.licences import count_licences
+from sreval.training.data import count_licences
 
 Run = Callable[..., Any]
 UInt8 = npt.NDArray[np.uint8]

@@ -42,7 +42,6 @@ def ssim_map(
     The window is the product of `kernel` down and across, of which a place sees what lies inside
     the planes. `places` are those that see the whole window ("valid"), or all ("same").
     """
-
     window = np.outer(kernel, kernel)
 
     def summed(plane: Float64) -> Float64:

@@ -17,7 +17,8 @@ from sreval.networks.srresnet import SRResNet
 class Packed(nn.Module):
     """An SRResNet's own weights and images, up to the order in which a sum is taken.
 
-    Gradients reach the weights of `network` as if it had been run itself.
+    `SRResNet.forward` is the definition. Gradients reach the weights of `network` as if it had
+    been run itself.
     """
 
     def __init__(self, network: SRResNet) -> None:

@@ -26,6 +26,11 @@ from sreval.files import sha256_bytes, write_atomic
 from sreval.networks.architecture import Architecture
 
 FORMAT = "sreval-weights-1"
+WEIGHTS, RECIPE = "weights.safetensors", "recipe.toml"
+
+BEST = "best.safetensors"
+"""The best weights of a run by its validation, beside the last ones."""
+
 CARD = "card.md"
 """The file beside published weights that says what they are, their SHA-256 included."""
 

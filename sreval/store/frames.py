@@ -106,7 +106,7 @@ STORED: Mapping[str, Columns] = {
         "deleted_at": Tombstone.deleted_at,
     },
 }
-"""The columns of each table as the database has them; docs/reference/data-dictionary.md describes them."""
+"""The columns of each table as the database has them; see docs/reference/data-dictionary.md."""
 
 MODELS: Mapping[str, Any] = {"plan": PlanItem, "votes": Vote, "answers": Answer, "events": Event}
 """The tables of which a session has many rows."""

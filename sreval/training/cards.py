@@ -1,25 +1,36 @@
-"""A model's card: what it is, how it was or will be trained, on what, and how it scores."""
+"""A model's card: what it is, how it was or will be trained, on what, and how it scores.
+
+The training runs behind its weights stand there as a table, and as the commands that repeat them.
+"""
 
 from __future__ import annotations
 
 import csv
+import json
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sreval.errors import duration
 from sreval.files import sha256_file
 from sreval.networks.architecture import parameter_count
-from sreval.networks.weights import Provenance, load_network
+from sreval.networks.weights import BEST, Provenance, Stage, load_network
 from sreval.training.artefacts import Flat
 from sreval.training.checkpoint import STARTED
-from sreval.training.licences import NOT_STATED, non_commercial
+from sreval.training.data import NOT_STATED, non_commercial
 from sreval.training.log import VALIDATION
-from sreval.training.models import BEST, Model
 from sreval.training.recipe import KEPT_ASIDE, Recipe, load_recipe
-from sreval.training.stages import account, history
 from sreval.training.validation import how_many_aside
+
+NOT_RECORDED = "–"
+
+CROP = 96
+"""The side of the paper's crops, in which what a run has seen is measured."""
+
+_START = re.compile(re.escape(STARTED) + r"(\S+) after (\d+) updates \(weights ([0-9a-f]+)\)$")
 
 _CURVE_ROWS = 12
 _DATA, _SCORES, _KNOW, _CURVE = "Data", "Scores", "What to know", "Curve"
@@ -102,33 +113,35 @@ def card(
             _bullets([note for note in provenance.notes if not note.startswith(STARTED)]),
         ),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return _joined(sections)
 
 
-def planned_card(model: Model) -> str:
+def planned_card(recipe: Recipe, profiles: Sequence[str], parameters: int) -> str:
     """The card of a model that has no weights yet: what its recipe says, and how to train it."""
-    recipe = model.recipe
-    network = recipe.network
     rows = {
-        "Network": f"{network.name}, {model.parameters:,} parameters, x{network.scale}",
+        "Network": _network(recipe, parameters),
         "Loss": _loss(recipe),
         "Starts from": recipe.starts_from or "scratch",
         "Weights": "none yet",
     }
-    schedules = [_schedule(model.name, p) for p in model.profiles if p != "smoke"]
+    schedules = [_schedule(recipe.name, p) for p in profiles if p != "smoke"]
     sections = [
-        f"# {model.name}\n\n{recipe.about}",
+        f"# {recipe.name}\n\n{recipe.about}",
         _rows(rows),
         _section(
             "How to train it",
-            f"`sreval train {model.name} --data PHOTOGRAPHS --profile PROFILE`, then `sreval "
+            f"`sreval train {recipe.name} --data PHOTOGRAPHS --profile PROFILE`, then `sreval "
             f"models publish RUN`, which puts a card with data, curve and scores in the place of "
             f"this one. The profiles:\n\n" + _bullets(schedules),
         ),
         _section(_KNOW, _bullets(_calibration(recipe))),
         _section(_CHOICES, _bullets(recipe.choices)),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return _joined(sections)
+
+
+def _network(recipe: Recipe, parameters: int) -> str:
+    return f"{recipe.network.name}, {parameters:,} parameters, x{recipe.network.scale}"
 
 
 def _loss(recipe: Recipe) -> str:
@@ -157,8 +170,7 @@ def _facts(
     run: FinishedRun | None,
     old: Mapping[str, str],
 ) -> str:
-    network = recipe.network
-    rows = {"Network": f"{network.name}, {parameters:,} parameters, x{network.scale}"}
+    rows = {"Network": _network(recipe, parameters)}
     if run:
         o = recipe.optimisation
         factor = f", VGG terms times {run.vgg_factor:.4g}" if recipe.loss.vgg else ""
@@ -282,6 +294,10 @@ def _curve(run: FinishedRun) -> str:
     return f"{name} under `{watched.protocol}`:\n\n" + "\n".join(lines)
 
 
+def _joined(sections: Sequence[str]) -> str:
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
 def _section(title: str, text: str) -> str:
     return f"## {title}\n\n{text}" if text else ""
 
@@ -292,3 +308,121 @@ def _bullets(lines: Sequence[str]) -> str:
 
 def _rows(facts: Mapping[str, str]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in facts.items())])
+
+
+def history(provenance: Provenance) -> tuple[Stage, ...]:
+    """All runs that led to some weights, their own last.
+
+    Of files from before stages were kept, what the notes say: models, updates and weights.
+    """
+    if provenance.stages:
+        return provenance.stages
+    found = [match for note in provenance.notes if (match := _START.match(note))]
+    starts = ["", *(match[3] for match in found)]
+    before = [
+        Stage(model=match[1], updates=int(match[2]), started_from=start)
+        for match, start in zip(found, starts, strict=False)
+    ]
+    own = Stage(
+        model=provenance.recipe,
+        updates=provenance.step,
+        recipe_sha256=provenance.recipe_sha256,
+        data_sha256=provenance.data_sha256,
+        started_from=starts[-1],
+    )
+    return (*before, own)
+
+
+def crops(stage: Stage) -> int:
+    """How many crops of CROP pixels a run saw, those of other sizes counted by their area.
+
+    0 where that was not recorded.
+    """
+    return round(stage.updates * stage.batch * (stage.crop / CROP) ** 2)
+
+
+def account(stages: Sequence[Stage]) -> str:
+    """One row per run, the crops seen in all, and the commands that train the weights again."""
+    numbers = [number for number, stage in enumerate(stages, 1) if not _is_recorded(stage)]
+    seen = f"Crops of {CROP} pixels seen in all: {sum(map(crops, stages)):,}"
+    if numbers:
+        listed = ", ".join(map(str, numbers))
+        which = f"stages {listed}" if len(numbers) > 1 else f"stage {listed}"
+        again = (
+            f"Earlier versions did not record the recipe of {which}, so there is no command that "
+            "makes these weights again."
+        )
+        seen = f"{seen}, without {which}" if any(map(crops, stages)) else ""
+    else:
+        again = (
+            "The same again, with PHOTOGRAPHS for a folder of them; a profile of given minutes "
+            f"makes as many updates as the machine can:\n\n```sh\n{commands(stages)}\n```"
+        )
+    return "\n\n".join(part for part in (_table(stages), seen and f"{seen}.", again) if part)
+
+
+def commands(stages: Sequence[Stage]) -> str:
+    """The shell command that trains and publishes every stage, one after the other."""
+    lines = []
+    for place, stage in enumerate(stages):
+        again = sum(other.model == stage.model for other in stages[:place])
+        out = f"runs/{stage.model}" + (f"-{again + 1}" if again else "")
+        words = ["sreval", "train", stage.model, "--data", "PHOTOGRAPHS"]
+        words += ["--profile", stage.profile]
+        for key, value in _settings(stage.changes):
+            words += ["--set", f"{key}={json.dumps(value)}"]
+        words += ["--from", stages[place - 1].model] if place else []
+        lines.append(shlex.join([*words, "--out", out]))
+        lines.append(f"sreval models publish {out} --to models --replace")
+    return " && \\\n".join(lines)
+
+
+def recipe_in_words(stage: Stage) -> str:
+    """A stage's profile, with what was changed in it, and the recipe's SHA-256."""
+    # how a run is watched is no part of its recipe
+    changed = sorted((k, v) for k, v in _settings(stage.changes) if not k.startswith("run."))
+    changes = ", ".join(
+        f"{k} = {f'{v:g}' if isinstance(v, float) else json.dumps(v)}" for k, v in changed
+    )
+    words = f"`{stage.profile}`" if stage.profile else ""
+    words += f" with {changes}" if changes else ""
+    return ", ".join(word for word in (words, stage.recipe_sha256[:16]) if word) or NOT_RECORDED
+
+
+def _table(stages: Sequence[Stage]) -> str:
+    head = (
+        "| | model | from | recipe: profile, SHA-256 | updates | batch | crop, pixels | time "
+        "| photographs | hardware |\n| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: "
+        "| --- |"
+    )
+    rows = []
+    for number, stage in enumerate(stages, 1):
+        before = f"stage {number - 1}, " if number > 1 else ""
+        start = f"{before}weights {stage.started_from[:12]}" if stage.started_from else "scratch"
+        cells = [
+            str(number),
+            stage.model,
+            start,
+            recipe_in_words(stage),
+            f"{stage.updates:,}",
+            f"{stage.batch:,}" if stage.batch else NOT_RECORDED,
+            f"{stage.crop:,}" if stage.crop else NOT_RECORDED,
+            duration(stage.seconds) if stage.seconds else NOT_RECORDED,
+            f"{stage.photographs:,}" if stage.photographs else NOT_RECORDED,
+            stage.hardware or NOT_RECORDED,
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([head, *rows])
+
+
+def _is_recorded(stage: Stage) -> bool:
+    return bool(stage.profile and stage.batch)
+
+
+def _settings(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values that JSON and TOML write alike."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", value

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from sreval.errors import TrainingError, WeightsError, option
 from sreval.files import atomic_folder, write_atomic
 from sreval.networks.weights import fill, read_tensors, serialise
+from sreval.training.learner import Learner
 from sreval.training.recipe import Recipe, first_difference
-from sreval.training.steps import Learner
 
 FORMAT = "sreval-checkpoint-1"
 LIGHT_FORMAT = "sreval-light-1"

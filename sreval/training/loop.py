@@ -13,7 +13,7 @@ import torch
 from sreval import __version__
 from sreval.errors import TrainingError, option
 from sreval.metrics.scorer import HIGHER_IS_BETTER
-from sreval.networks.weights import Provenance, Stage, write_weights
+from sreval.networks.weights import BEST, WEIGHTS, Provenance, Stage, write_weights
 from sreval.signals import stop_signals
 from sreval.training.checkpoint import (
     Progress,
@@ -23,13 +23,11 @@ from sreval.training.checkpoint import (
     save_light,
 )
 from sreval.training.clock import Clock, Stopwatch
+from sreval.training.data import Sampler
+from sreval.training.learner import Learner, Updates
 from sreval.training.log import Log, ProgressLine
 from sreval.training.losses import CALIBRATION_CROPS
-from sreval.training.models import BEST, WEIGHTS
 from sreval.training.recipe import Optimisation, Recipe, change
-from sreval.training.sampler import Sampler
-from sreval.training.steps import Learner
-from sreval.training.updates import Updates
 from sreval.training.validation import OutOfTime, Validator
 
 DIVERGED = 10.0
@@ -105,68 +103,76 @@ def average_keeps(o: Optimisation, step: int) -> float:
 
 
 class _Loop:
-    """The loop itself, with what it needs beside the parts of the run."""
+    """The loop itself, with what it needs beside the parts of the run; read from `run` on."""
 
     def __init__(self, t: Training, clock: Clock) -> None:
         self.t, self.clock = t, clock
         self.updates = Updates(t.learner, t.sampler, t.line.say)
+        self.finished = t.progress.step == t.progress.total
         self.frozen = False
 
     def run(self) -> int | None:
-        t, run, progress = self.t, self.t.recipe.run, self.t.progress
-        self._calibrate()
-        if progress.step:
-            # a kill may have come between the checkpoint and the weights
-            self._export(WEIGHTS)
-        at_an_end = progress.step in (0, progress.total)
-        if self._validation_due(at_an_end) and not t.log.has_validation(progress.step):
-            self._validate()
-        self.clock.lap()
-        finished = progress.step == progress.total
+        """Begin; then schedule, update, log, validate and save until the end, or a signal."""
+        self._begin()
         with stop_signals() as received:
-            while not finished:
+            while not self.finished:
+                self._schedule()
                 self._update()
-                finished = progress.step == progress.total or self.clock.over()
-                if finished:
-                    progress.total, progress.given = progress.step, t.seconds or 0.0
-                if progress.step % run.log_every == 0 or finished:
-                    self._report()
-                elif t.line.due():
-                    self._show()
-                if self._validation_due(finished):
+                self._log()
+                if self._validation_due():
                     self._validate_or_save()
-                due = self.clock.seconds() - self.clock.saved >= 60 * run.checkpoint_minutes
-                named = progress.step in run.keep_at
-                if finished or received or named or (due and self._can_judge()):
+                if received or self._save_due():
                     self._save()
                 if received:
                     return received[0]
         return None
 
+    def _begin(self) -> None:
+        """Calibrate a run that begins, write the weights of one that goes on; and validate."""
+        t = self.t
+        if t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated":
+            self._calibrate()
+        t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
+        if t.progress.step:
+            # a kill may have come between the checkpoint and the weights
+            self._export(WEIGHTS)
+        due = not t.progress.step or self._validation_due()
+        if due and not t.log.has_validation(t.progress.step):
+            self._validate()
+        self.clock.lap()
+
     def _calibrate(self) -> None:
         t = self.t
-        wanted = t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated"
-        if not t.progress.calibrated and wanted:
-            count = -(-CALIBRATION_CROPS // t.recipe.data.batch)
-            batches = (t.sampler.batch() for _ in range(count))
-            if t.recipe.optimisation.freeze_norm == 0:
-                t.learner.freeze_norm()
-            t.progress.vgg_factor = t.learner.calibrate(batches)
-            t.progress.calibrated = True
-            t.line.say(f"Content terms multiplied by {t.progress.vgg_factor:.4g} to equal the MSE")
-        t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
+        if t.progress.calibrated:
+            return
+        count = -(-CALIBRATION_CROPS // t.recipe.data.batch)
+        batches = (t.sampler.batch() for _ in range(count))
+        if t.recipe.optimisation.freeze_norm == 0:
+            t.learner.freeze_norm()
+        t.progress.vgg_factor = t.learner.calibrate(batches)
+        t.progress.calibrated = True
+        t.line.say(f"Content terms multiplied by {t.progress.vgg_factor:.4g} to equal the MSE")
 
-    def _update(self) -> None:
-        t, progress = self.t, self.t.progress
-        o = t.recipe.optimisation
-        done = self.clock.done() if t.seconds else progress.step / (progress.total or 1)
+    def _schedule(self) -> None:
+        """Set what changes over the run: the learning rate, the average, norms, precision."""
+        learner, progress, o = self.t.learner, self.t.progress, self.t.recipe.optimisation
+        done = self.clock.done() if self.t.seconds else progress.step / (progress.total or 1)
         if not self.frozen and done >= o.freeze_norm < 1:
             self.updates.freeze_norm()
             self.frozen = True
-        if t.learner.precision != "fp32" and done >= o.fp32_from < 1:
+        if learner.precision != "fp32" and done >= o.fp32_from < 1:
             self.updates.compute_in_fp32()
-        t.learner.set_rate(rate_at(o, progress.step, done), average_keeps(o, progress.step))
-        if not self._fits(progress.step >= progress.generator_waits_until):
+        learner.set_rate(rate_at(o, progress.step, done), average_keeps(o, progress.step))
+
+    def _update(self) -> None:
+        """One update, counted; the discriminator alone while it is warmed up."""
+        t, progress = self.t, self.t.progress
+        fits = True
+        try:
+            self.updates(generator_too=progress.step >= progress.generator_waits_until)
+        except torch.OutOfMemoryError:
+            fits = False  # the error holds what fills the memory: smaller batches come after it
+        if not fits:
             raise TrainingError(
                 f"A batch of {t.recipe.data.batch} crops of {t.recipe.data.crop} pixels does not "
                 f"fit into the memory of {t.learner.device}.",
@@ -176,48 +182,34 @@ class _Loop:
         self.clock.count(progress.step)
         if math.isinf(progress.best_loss) and self.updates.unjudged.count == 1:
             self.first_loss = self._content_loss(self.updates.means(self.updates.unjudged))
+        self.finished = progress.step == progress.total or self.clock.over()
+        if self.finished:
+            progress.total, progress.given = progress.step, t.seconds or 0.0
 
-    def _fits(self, generator_too: bool) -> bool:
-        """Make one update; whether the memory was enough."""
-        try:
-            self.updates(generator_too)
-        except torch.OutOfMemoryError:
-            return False
-        return True
-
-    def _report(self) -> None:
-        """Means over the window to the log."""
-        t = self.t
+    def _log(self) -> None:
+        """A row of means over the window when it is due, the progress line now and then."""
+        t, step = self.t, self.t.progress.step
+        row = step % t.recipe.run.log_every == 0 or self.finished
+        if not (row or t.line.due()):
+            return
         means = self.updates.means(self.updates.window)
-        bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
-        if bad is not None:
-            raise self._stopped(f"{bad} is {means[bad]}")
-        self._judge()
-        self.updates.window.clear()
-        rate = self.clock.rate()
-        self.clock.lap()
-        learning_rate = float(t.learner.optimiser.param_groups[0]["lr"])
-        more = {"learning_rate": learning_rate, "rate": rate, "seconds": self.clock.seconds()}
-        t.log.losses(t.progress.step, {**means, **more})
-        self._line(means)
-
-    def _show(self) -> None:
-        """The progress line between two reports."""
-        self._line(self.updates.means(self.updates.window))
-
-    def _line(self, means: Mapping[str, float]) -> None:
-        t, clock = self.t, self.clock
-        if clock.total is None:
-            updates = (t.progress.total or t.progress.step) - t.progress.step
-            left = updates * clock.updating
+        if row:
+            bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
+            if bad is not None:
+                raise self._stopped(f"{bad} is {means[bad]}")
+            self._judge()
+            self.updates.window.clear()
+            rate = self.clock.rate()
+            self.clock.lap()
+            learning_rate = float(t.learner.optimiser.param_groups[0]["lr"])
+            more = {"learning_rate": learning_rate, "rate": rate, "seconds": self.clock.seconds()}
+            t.log.losses(step, {**means, **more})
+        if self.clock.total is None:
+            left = ((t.progress.total or step) - step) * self.clock.updating
         else:
-            left = max(0.0, clock.total - clock.seconds())
-        total = t.recipe.optimisation.updates
-        t.line.show(t.progress.step, total, clock.rate(), left, self._content_loss(means))
-
-    def _can_judge(self) -> bool:
-        """Whether no update was made since the last report, or enough to tell by."""
-        return not self.updates.window.count or self.updates.unjudged.count >= _JUDGED
+            left = max(0.0, self.clock.total - self.clock.seconds())
+        total, loss = t.recipe.optimisation.updates, self._content_loss(means)
+        t.line.show(step, total, self.clock.rate(), left, loss)
 
     def _judge(self) -> None:
         """Raises TrainingError where the loss has diverged; too few updates wait for more."""
@@ -240,25 +232,33 @@ class _Loop:
         return sum(weights.get(name, 0.0) * value for name, value in terms.items())
 
     def _stopped(self, why: str) -> TrainingError:
-        t = self.t
-        kept = list_checkpoints(t.out)
+        kept = list_checkpoints(self.t.out)
         good = (
             f"The last good checkpoint is {kept[-1][1]}." if kept else "No checkpoint was written."
         )
         precision = option("--precision fp32", "precision='fp32'")
         return TrainingError(
-            f"Stopped after {t.progress.step} updates: {why}.",
+            f"Stopped after {self.t.progress.step} updates: {why}.",
             f"{good} Try a smaller learning rate or {precision}.",
         )
 
-    def _validation_due(self, at_an_end: bool) -> bool:
-        if at_an_end:
+    def _validation_due(self) -> bool:
+        if self.finished:
             return True
         if self.clock.total is not None:
             return self.clock.validation_due()
         return self.t.progress.step % self.t.recipe.run.validate_every == 0
 
+    def _validate_or_save(self) -> None:
+        """Validate; a validation that fails costs no update."""
+        try:
+            self._validate()
+        except Exception:
+            self._save()
+            raise
+
     def _validate(self) -> None:
+        """Scores and a picture to the log, and the best weights so far to their file."""
         t, run, progress = self.t, self.t.recipe.run, self.t.progress
         try:
             with self.clock.validation():
@@ -277,15 +277,17 @@ class _Loop:
             progress.seconds = self.clock.seconds()
             self._export(BEST)
 
-    def _validate_or_save(self) -> None:
-        """Validate; a validation that fails costs no update."""
-        try:
-            self._validate()
-        except Exception:
-            self._save()
-            raise
+    def _save_due(self) -> bool:
+        run = self.t.recipe.run
+        if self.finished or self.t.progress.step in run.keep_at:
+            return True
+        if self.clock.seconds() - self.clock.saved < 60 * run.checkpoint_minutes:
+            return False
+        # a checkpoint is of a run that hasn't diverged, which a few updates don't tell
+        return not self.updates.window.count or self.updates.unjudged.count >= _JUDGED
 
     def _save(self) -> None:
+        """A checkpoint and the weights as they stand."""
         t, progress = self.t, self.t.progress
         with self.clock.checkpoint():
             self._judge()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -339,21 +339,16 @@ def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
-def differences(
-    a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    """The fields in which two identities differ: dotted name and both values, by name."""
+def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> str | None:
+    """The dotted name of the first field in which two identities differ, with both values."""
     for key in sorted(a.keys() | b.keys()):
         x, y = a.get(key), b.get(key)
         if isinstance(x, Mapping) and isinstance(y, Mapping):
-            yield from differences(x, y, f"{prefix}{key}.")
+            if found := first_difference(x, y, f"{prefix}{key}."):
+                return found
         elif x != y:
-            yield f"{prefix}{key}", x, y
-
-
-def first_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
-    """The dotted name of the first field in which two identities differ, with both values."""
-    return next((f"{key} = {x!r} and {y!r}" for key, x, y in differences(a, b)), None)
+            return f"{prefix}{key} = {x!r} and {y!r}"
+    return None
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

@@ -18,7 +18,8 @@ from sreval import content
 from sreval.devices import pick_device, slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError, install, option
 from sreval.files import claim, write_atomic, write_error
-from sreval.networks.weights import Stage, load_model
+from sreval.networks.weights import BEST, WEIGHTS, Stage, load_model
+from sreval.training.cards import history
 from sreval.training.checkpoint import (
     STARTED,
     Progress,
@@ -26,17 +27,13 @@ from sreval.training.checkpoint import (
     load_checkpoint,
     load_light,
 )
+from sreval.training.data import Pack, Sampler, count_licences, open_pack
 from sreval.training.leaks import evaluation_fingerprints, refuse_leaks
-from sreval.training.licences import count_licences
+from sreval.training.learner import Learner
 from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
-from sreval.training.models import BEST, WEIGHTS
-from sreval.training.pack import Pack, open_pack
-from sreval.training.publish import FACTS
+from sreval.training.models import FACTS
 from sreval.training.recipe import Recipe, load_recipe
-from sreval.training.sampler import Sampler
-from sreval.training.stages import history
-from sreval.training.steps import Learner
 from sreval.training.validation import Validator, check_validation, kept_aside
 
 _SKIPPED_SHOWN = 20
@@ -91,21 +88,22 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     Raises a SrevalError for whatever keeps it from beginning or going on.
     """
     line = line or ProgressLine()
+
+    # what is asked for, and where
     changes = _changes(request)
     recipe = load_recipe(request.name, request.profile, changes)
     out = request.out or Path("runs") / f"{recipe.name}-{request.profile}"
     checkpoints = list_checkpoints(out)
     if checkpoints and not request.resume:
-        raise UsageError(
-            f"{out} already holds a run of {checkpoints[-1][0]} updates.",
-            _go_on(),
-        )
+        raise UsageError(f"{out} already holds a run of {checkpoints[-1][0]} updates.", _go_on())
     if not request.data:
         raise UsageError(
             "No training photographs given.", f"Name a folder of them with {option('--data')}."
         )
     if checkpoints:
         _refuse_other_validation(out, recipe)
+
+    # networks, photographs, validation
     device = torch.device(pick_device(request.device))
     # what may be missing is looked for before the photographs are packed
     check_validation(recipe)
@@ -118,6 +116,8 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         line.say(
             f"{len(sampler.too_small)} images hold no crop: {', '.join(sampler.too_small[:5])}"
         )
+
+    # how far it is, and how far it goes
     if checkpoints:
         progress = _resume(checkpoints, learner, sampler, pack.sha256)
         line.say(f"Resuming after {progress.step:,} updates, from {checkpoints[-1][1]}")
@@ -139,12 +139,11 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             "This processor computes bf16 in software, many times slower than fp32: "
             f"{other} is faster here."
         )
+
+    # the run itself
     with _alone_in(out):
         if list_checkpoints(out) != checkpoints:
-            raise UsageError(
-                f"Another run has written into {out} meanwhile.",
-                _go_on(),
-            )
+            raise UsageError(f"Another run has written into {out} meanwhile.", _go_on())
         facts = _facts(request, recipe, pack) | checked
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
         if not checkpoints:
@@ -163,7 +162,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         finally:
             log.close()
     last = list_checkpoints(out)[-1][1]
-    return Outcome(signal, progress.step, out / "weights.safetensors", last, out, request)
+    return Outcome(signal, progress.step, out / WEIGHTS, last, out, request)
 
 
 def _go_on() -> str:
@@ -384,7 +383,7 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
         progress.notes.append(f"the discriminator was trained alone for {warmup} updates first")
     if start is None and not recipe.starts_from:
         return progress
-    path = start or content.find("models", recipe.starts_from) / "weights.safetensors"
+    path = start or content.find("models", recipe.starts_from) / WEIGHTS
     if start is None and not path.exists():
         raise TrainingError(
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
@@ -414,7 +413,7 @@ def _start(given: Path) -> Path:
             return given / name
     forms = sorted(given.glob("step-*"))
     if not forms and str(given) in content.names("models"):
-        return content.find("models", str(given)) / "weights.safetensors"
+        return content.find("models", str(given)) / WEIGHTS
     return forms[-1] if forms else given
 
 

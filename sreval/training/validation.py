@@ -21,7 +21,7 @@ from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import Reference, check_metrics
 from sreval.networks.inference import Inference
 from sreval.training.artefacts import flat_colours, grey_of, grid_peak
-from sreval.training.pack import Pack
+from sreval.training.data import Pack
 from sreval.training.recipe import KEPT_ASIDE, Recipe, change
 
 UInt8 = npt.NDArray[np.uint8]

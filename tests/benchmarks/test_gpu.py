@@ -25,7 +25,7 @@ from benchmarks.gpu_report import best, page, scores
 from benchmarks.timing import ROOT
 from sreval.images.io import read_image, write_png
 from sreval.networks.weights import read_provenance
-from sreval.training.publish import publish
+from sreval.training.models import publish
 
 RECIPE = """
 name = "tiny"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sreval.images import _daala, daala
-from sreval.images._daala import CHUNK, DitherStream, Kiss99, dither_offsets
+from sreval.images._daala import DitherStream, Kiss99, dither_offsets
 from sreval.images.daala import dither, kiss99, png2y4m_pixel_by_pixel
 from sreval.images.luma import png2y4m_luma
 
@@ -101,13 +101,14 @@ def test_table_is_kept_on_disk_and_a_damaged_part_is_made_anew(
 ) -> None:
     monkeypatch.setenv("SREVAL_CACHE", str(tmp_path))
     monkeypatch.setattr(_daala, "_tables", [])
-    first = dither_offsets(CHUNK + 1).copy()
+    monkeypatch.setattr(_daala, "CHUNK", 64)
+    first = dither_offsets(65).copy()
     parts = sorted(tmp_path.rglob("*.npy"))
     assert len(parts) == 2
     parts[1].write_bytes(b"broken")
     _daala._tables.clear()
-    assert np.array_equal(dither_offsets(CHUNK + 1), first)
-    assert np.load(parts[1]).shape == (3, 4, CHUNK)
+    assert np.array_equal(dither_offsets(65), first)
+    assert np.load(parts[1]).shape == (3, 4, 64)
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
@@ -117,6 +118,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     blocked.write_text("in the way")
     monkeypatch.setenv("SREVAL_CACHE", str(blocked))
     monkeypatch.setattr(_daala, "_tables", [])
+    monkeypatch.setattr(_daala, "CHUNK", 64)
     assert dither_offsets(5).shape == (3, 4, 5)
 
 

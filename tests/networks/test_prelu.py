@@ -14,7 +14,9 @@ from sreval.networks.prelu import PReLU
 def test_values_and_gradients_are_torch_s(dtype: torch.dtype, layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     ours, theirs = PReLU(init=0.3).to(dtype), nn.PReLU(init=0.3).double()
-    x = torch.randn(4, 16, 24, 24).to(dtype).contiguous(memory_format=layout).requires_grad_()
+    x = torch.randn(4, 16, 24, 24).to(dtype).contiguous(memory_format=layout)
+    x[:, :, :2] = torch.tensor([0.0, -0.0])[:, None]  # where the slope changes
+    x.requires_grad_()
     y = x.detach().double().requires_grad_()
     gradient = torch.randn(4, 16, 24, 24).to(dtype)
     ours(x).backward(gradient)

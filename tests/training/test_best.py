@@ -17,8 +17,8 @@ from torch import nn
 from sreval.files import sha256_file
 from sreval.networks.vgg import VGGFeatures
 from sreval.networks.weights import load_network
+from sreval.training.learner import Learner, Terms
 from sreval.training.run import Outcome, Request, train
-from sreval.training.steps import Learner, Terms
 from sreval.training.validation import Validator
 
 TINY = """
@@ -181,7 +181,6 @@ def vgg(names: tuple[str, ...]) -> VGGFeatures:
         return VGGFeatures(names).eval()
 
 
-@pytest.mark.parametrize("step", [2, 5])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -197,19 +196,21 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
-    step: int,
 ) -> None:
-    monkeypatch.setattr("sreval.training.steps.load_vgg", vgg)
+    monkeypatch.setattr("sreval.training.learner.load_vgg", vgg)
     monkeypatch.setattr("sreval.training.loop.CALIBRATION_CROPS", 12)
     changes |= {"run.validate_every": 100}
     whole = run(model, photographs, tmp_path / "whole", changes=changes)
-    stop_after(step, monkeypatch)
-    broken = run(model, photographs, tmp_path / "broken", changes=changes)
-    assert (broken.step, broken.signal) == (step, signal.SIGINT)
-    broken = run(model, photographs, broken.out, changes=changes, resume=True)
-    assert broken.step == whole.step
-    assert same(whole.weights, broken.weights)
-    assert same(whole.checkpoint, broken.checkpoint)
+    # once before what changes half way, and once after it
+    for step in (2, 5):
+        with monkeypatch.context() as patch:
+            stop_after(step, patch)
+            broken = run(model, photographs, tmp_path / str(step), changes=changes)
+        assert (broken.step, broken.signal) == (step, signal.SIGINT)
+        broken = run(model, photographs, broken.out, changes=changes, resume=True)
+        assert broken.step == whole.step
+        assert same(whole.weights, broken.weights)
+        assert same(whole.checkpoint, broken.checkpoint)
 
 
 @pytest.mark.parametrize(("share", "first"), [(0.0, 0), (0.5, 4), (0.6, 5), (1.0, 8)])
@@ -240,7 +241,7 @@ def test_statistics_are_frozen_from_the_given_share_on(
         trained.append(norm(self).training)
         return calibrate(self, *given)
 
-    monkeypatch.setattr("sreval.training.steps.load_vgg", vgg)
+    monkeypatch.setattr("sreval.training.learner.load_vgg", vgg)
     monkeypatch.setattr("sreval.training.loop.CALIBRATION_CROPS", 12)
     monkeypatch.setattr(Learner, "update", watched)
     monkeypatch.setattr(Learner, "calibrate", calibrated)

@@ -22,8 +22,8 @@ from sreval.training.checkpoint import (
     save_checkpoint,
     save_light,
 )
+from sreval.training.learner import Learner
 from sreval.training.recipe import Recipe
-from sreval.training.steps import Learner
 
 CPU = torch.device("cpu")
 MakeRecipe = Callable[..., Recipe]

@@ -19,10 +19,9 @@ from sreval.images.io import read_image, write_png
 from sreval.images.known import KnownFile
 from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
+from sreval.training.data import Pack, Sampler, _decoded, open_pack
 from sreval.training.leaks import evaluation_fingerprints, fingerprint, refuse_leaks
-from sreval.training.pack import Pack, _decoded, open_pack
 from sreval.training.recipe import Data
-from sreval.training.sampler import Sampler
 
 CPU = torch.device("cpu")
 SHARED = os.environ.get("SREVAL_DATA", "")
@@ -84,7 +83,7 @@ def test_a_photograph_that_changes_while_it_is_packed_is_named(
         shutil.copy(photographs / "chelsea-a.png", path)
         return read_image(file)
 
-    monkeypatch.setattr("sreval.training.pack.read_image", read)
+    monkeypatch.setattr("sreval.training.data.read_image", read)
     with pytest.raises(DataError, match=r"a\.png changed while it was packed"):
         open_pack([path.parent], 4)
 
@@ -139,7 +138,7 @@ def test_the_first_of_two_packings_of_the_same_photographs_stands(
 
     inode: list[int] = []
     monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sreval.training.pack._decoded", other_process)
+    monkeypatch.setattr("sreval.training.data._decoded", other_process)
     second = open_pack([tmp_path / "photos"], 4)
     assert second.folder == first[0].folder
     assert (second.folder / "high.bin").stat().st_ino == inode[0]

@@ -9,11 +9,9 @@ import pytest
 import torch
 
 from sreval.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from sreval.training.pack import open_pack
+from sreval.training.data import Sampler, open_pack
+from sreval.training.learner import Learner, Updates
 from sreval.training.recipe import Recipe
-from sreval.training.sampler import Sampler
-from sreval.training.steps import Learner
-from sreval.training.updates import Updates
 
 MakeRecipe = Callable[..., Recipe]
 

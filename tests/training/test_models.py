@@ -32,9 +32,15 @@ from sreval.networks.weights import (
 from sreval.training import cards
 from sreval.training.artefacts import Flat
 from sreval.training.cards import Findings, Scored, planned_card
-from sreval.training.licences import count_licences, non_commercial
-from sreval.training.models import get_model, list_models, verify_model
-from sreval.training.publish import publish, read_run, renew_card, rewrite_card
+from sreval.training.data import count_licences, non_commercial
+from sreval.training.models import (
+    get_model,
+    list_models,
+    publish,
+    read_run,
+    renew_card,
+    verify_model,
+)
 from sreval.training.recipe import KEPT_ASIDE, load_recipe
 from sreval.training.run import Request, train
 
@@ -66,10 +72,28 @@ def home(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="module")
+def trained(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run, which tests copy."""
+    base = tmp_path_factory.mktemp("trained")
+    (base / "tiny-espcn").mkdir()
+    recipe = RECIPE.replace("DATASET", str(photographs))
+    (base / "tiny-espcn/recipe.toml").write_text(recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SREVAL_DATA", str(base / "no-data"))
+        patch.setenv("SREVAL_CACHE", str(base / "cache"))
+        train(Request(str(base / "tiny-espcn"), [photographs], base / "run", device="cpu"))
+    return base / "run"
+
+
 @pytest.fixture
-def finished(home: Path, photographs: Path, tmp_path: Path) -> Path:
+def finished(home: Path, trained: Path, tmp_path: Path) -> Path:
+    """A finished run of the user's own recipe."""
     out = tmp_path / "run"
-    train(Request("tiny-espcn", [photographs], out, device="cpu"))
+    shutil.copytree(trained, out)
+    facts = json.loads((out / "run.json").read_text())
+    facts["folder"] = str(home / "models/tiny-espcn")
+    (out / "run.json").write_text(json.dumps(facts))
     return out
 
 
@@ -128,11 +152,11 @@ def test_a_card_is_written_anew_from_its_own_run_alone(
     folder = publish(finished)
     card = (folder / "card.md").read_text()
     (folder / "card.md").unlink()
-    rewrite_card(read_run(finished), get_model("tiny-espcn"))
+    renew_card(get_model("tiny-espcn"), read_run(finished))
     assert (folder / "card.md").read_text() == card
     train(Request("tiny-espcn", [photographs], tmp_path / "other", steps=2, device="cpu"))
     with pytest.raises(UsageError, match="not the run that made the weights"):
-        rewrite_card(read_run(tmp_path / "other"), get_model("tiny-espcn"))
+        renew_card(get_model("tiny-espcn"), read_run(tmp_path / "other"))
     assert (folder / "card.md").read_text() == card
 
 
@@ -172,11 +196,11 @@ def test_the_best_weights_by_the_validation_are_published(home: Path, finished: 
     card = (folder / "card.md").read_text()
     assert "after 100 of 150 updates, the best of the validation, batch 3" in card
     (folder / "card.md").unlink()
-    rewrite_card(read_run(finished), get_model("tiny-espcn"))
+    renew_card(get_model("tiny-espcn"), read_run(finished))
     assert (folder / "card.md").read_text() == card
     best.unlink()
     with pytest.raises(UsageError, match="not the run that made the weights"):
-        rewrite_card(read_run(finished), get_model("tiny-espcn"))
+        renew_card(get_model("tiny-espcn"), read_run(finished))
 
 
 def give_stages(run: Path, *stages: Stage) -> None:
@@ -337,7 +361,8 @@ def test_a_card_names_the_photographs_it_was_validated_on(finished: Path) -> Non
     ("model", "said"), [("srgan-vgg54", True), ("srgan-mse", False), ("espcn", False)]
 )
 def test_a_card_says_what_calibration_makes_equal(model: str, said: bool) -> None:
-    text = planned_card(get_model(model))
+    found = get_model(model)
+    text = planned_card(found.recipe, found.profiles, found.parameters)
     assert ("makes the values of the VGG loss and of the MSE equal" in text) == said
 
 
@@ -404,7 +429,7 @@ def test_publishing_that_fails_leaves_nothing(
     def fails(*_: object) -> None:
         raise DataError("The disk is full.")
 
-    monkeypatch.setattr("sreval.training.publish.score", fails)
+    monkeypatch.setattr("sreval.training.models.score", fails)
     with pytest.raises(DataError, match="full"):
         publish(tmp_path / "run")
     assert sorted(tmp_path.rglob("*")) == before
@@ -468,7 +493,7 @@ def test_weights_and_card_appear_together(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sreval.training.publish.score", interrupted)
+    monkeypatch.setattr("sreval.training.models.score", interrupted)
     (finished / "weights.safetensors").write_bytes(before["weights.safetensors"])
     with pytest.raises(KeyboardInterrupt):
         publish(finished, replace=True)
@@ -558,7 +583,7 @@ def test_a_card_has_lpips_where_its_weights_are_at_hand(
 ) -> None:
     from sreval.metrics.lpips import lpips
 
-    monkeypatch.setattr("sreval.training.publish.SETS", ("Set5",))
+    monkeypatch.setattr("sreval.training.models.SETS", ("Set5",))
     monkeypatch.setenv("SREVAL_DATA", str(shared_data))
     card = (publish(finished) / "card.md").read_text()
     row = next(line for line in card.splitlines() if line.startswith("| Set5 (5) | matlab |"))

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sreval.training import muon
 from sreval.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from sreval.training.learner import Learner
 from sreval.training.muon import Muon, orthogonal
 from sreval.training.recipe import Recipe
-from sreval.training.steps import Learner
 from tests.training.test_checkpoint import CPU, batches, same
 
 MakeRecipe = Callable[..., Recipe]

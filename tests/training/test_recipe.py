@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sreval.errors import UsageError
+from sreval.training.learner import Learner
 from sreval.training.loop import rate_at
 from sreval.training.recipe import (
     Optimisation,
@@ -18,7 +19,6 @@ from sreval.training.recipe import (
     parse_changes,
     profile_names,
 )
-from sreval.training.steps import Learner
 
 SHIPPED = (
     "srresnet-mse",

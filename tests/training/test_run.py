@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import multiprocessing
 import os
 import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,12 @@ from sreval.errors import (
 )
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import list_checkpoints
+from sreval.training.data import Pack, open_pack
+from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
-from sreval.training.pack import Pack, open_pack
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, resume_command, train
-from sreval.training.steps import Learner, Terms
 from sreval.training.validation import Validator
 
 FAULTS = ("grid_peak", "flat_pattern", "flat_offset")
@@ -66,23 +68,40 @@ def model(tmp_path: Path, photographs: Path) -> str:
     return str(folder)
 
 
+# One process with everything imported, of which each run is a copy: importing takes longer than
+# the runs do.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["sreval.cli.train", "sreval.training.run"])
+COMMAND = """
+import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
+for stream in (1, 2):
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+import torch
+torch.set_num_threads(1)
+from sreval.cli import main
+main(["train", *words])
+"""
+
+
 def arguments(model: str, photographs: Path, out: Path, *more: str) -> list[str]:
     return [
-        *(
-            sys.executable,
-            "-c",
-            "import torch; torch.set_num_threads(1); "
-            "import sys; from sreval.cli import main; main(['train', *sys.argv[1:]])",
-        ),
         *(model, "--data", str(photographs), "--out", str(out), "--device", "cpu", "--resume"),
         *more,
     ]
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
-    )
+@contextmanager
+def started(words: list[str], said: Path) -> Iterator[ForkServerProcess]:
+    """``sreval train`` with these words in a process of its own, which writes to `said`."""
+    process = PROCESSES.Process(target=exec, args=(COMMAND, {"words": words, "said": str(said)}))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        process.close()
 
 
 def wait_for_step(out: Path, step: int) -> None:
@@ -119,17 +138,19 @@ def test_killed_at_any_moment_and_resumed_it_gives_the_same_weights(
     request = Request(model, [photographs], whole, steps=14, changes=settings, device="cpu")
     assert train(request).signal is None
     sets = (word for key, value in settings.items() for word in ("--set", f"{key}={value}"))
-    command = arguments(model, photographs, broken, "--steps", "14", *sets)
+    words = arguments(model, photographs, broken, "--steps", "14", *sets)
+    said = tmp_path / "said"
     for step in (2, 6):
-        with start(command) as process:
+        with started(words, said) as process:
             wait_for_step(broken, step)
             process.kill()
-        assert process.returncode == -signal.SIGKILL
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
     assert list_checkpoints(broken)[-1][0] < 14
-    with start(command) as process:
-        said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "Resuming after" in said
+    with started(words, said) as process:
+        process.join(120)
+        assert process.exitcode == 0, said.read_text()
+    assert said.read_text().count("Resuming after") == 2
     names = ["weights.safetensors", "best.safetensors", "checkpoints/step-00000014.safetensors"]
     for name in names:
         a, b = load_file(whole / name), load_file(broken / name)
@@ -165,15 +186,6 @@ def test_a_processor_that_computes_bf16_in_software_is_told(
     assert ("precision='fp32' is faster here" in stream.getvalue()) is said
 
 
-@pytest.fixture
-def hangup_by_default() -> Iterator[None]:
-    """Programs started here heed SIGHUP, also where the tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("hangup_by_default")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -182,11 +194,13 @@ def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
 ) -> None:
     out = tmp_path / "run"
     more = ("--steps", "100000", "--set", "run.checkpoint_minutes=60", "--set", "run.keep_at=[5]")
-    with start(arguments(model, photographs, out, *more)) as process:
+    with started(arguments(model, photographs, out, *more), tmp_path / "said") as process:
         wait_for_step(out, 5)
-        process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
-    assert process.returncode == code, said
+        assert process.pid
+        os.kill(process.pid, number)
+        process.join(60)
+        said = (tmp_path / "said").read_text()
+        assert process.exitcode == code, said
     step, path = list_checkpoints(out)[-1]
     assert step >= 5
     assert f"{path} is written" in said
@@ -199,15 +213,17 @@ def test_a_signal_writes_a_checkpoint_and_says_how_to_go_on(
 def test_a_run_goes_on_when_nobody_reads_its_progress(
     model: str, photographs: Path, tmp_path: Path
 ) -> None:
-    command = arguments(model, photographs, tmp_path / "run", "--steps", "6")
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
-    ) as process:
-        assert process.stderr
-        process.stderr.close()
-        assert process.wait(120) in (0, 120)  # 120: Python's own, as its last flush fails
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        line = ProgressLine(gone, every=0.0)
+        line.say("Nobody is there")
+        request = Request(model, [photographs], tmp_path / "run", steps=6, device="cpu")
+        assert train(request, line).step == 6
+        with pytest.raises(BrokenPipeError):
+            gone.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writer)
     assert (tmp_path / "run/weights.safetensors").is_file()
-    assert list_checkpoints(tmp_path / "run")[-1][0] == 6
 
 
 def run(model: str, photographs: Path, out: Path, **more: object) -> Outcome:
@@ -419,13 +435,12 @@ def test_a_file_system_without_locks_will_do(
 
 
 def test_two_runs_never_share_a_folder(model: str, photographs: Path, tmp_path: Path) -> None:
-    slow = ("--steps", "100000")
-    with start(arguments(model, photographs, tmp_path / "run", *slow)) as process:
+    words = arguments(model, photographs, tmp_path / "run", "--steps", "100000")
+    with started(words, tmp_path / "said"):
         wait_for_step(tmp_path / "run", 2)
         more = {"device": "cpu", "resume": True, "steps": 100_000}
         with pytest.raises(DataError, match="Another run is writing"):
             train(Request(model, [photographs], tmp_path / "run", **more))  # type: ignore[arg-type]
-        process.kill()
     assert run(model, photographs, tmp_path / "other").step == 4
 
 
@@ -620,10 +635,15 @@ def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
         "drcn",
     ],
 )
-def test_every_recipe_learns_in_small(name: str, photographs: Path, tmp_path: Path) -> None:
+def test_every_recipe_learns_in_small(
+    name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if "vgg" in name and not os.environ.get("SREVAL_WEIGHTS"):
         pytest.skip("SREVAL_WEIGHTS names no folder with VGG19")
-    quick = {"run.dataset": str(photographs)}
+    calibrate = Learner.calibrate
+    # all batches are drawn, so that the run has its own; a few of them say enough
+    monkeypatch.setattr(Learner, "calibrate", lambda self, given: calibrate(self, [*given][:4]))
+    quick = {"run.dataset": str(photographs), "run.metrics": ["psnr"]}
     request = Request(name, [photographs], tmp_path, "smoke", changes=quick, device="cpu")
     outcome = train(request)
     load_network(outcome.weights)
@@ -631,6 +651,5 @@ def test_every_recipe_learns_in_small(name: str, photographs: Path, tmp_path: Pa
     content = "mse" if "mse" in losses[0] else next(k for k in losses[0] if k.startswith("vgg"))
     values = [float(row[content]) for row in losses]
     assert min(values[1:]) < 0.9 * values[0]
-    assert train(Request(**{**vars(request), "steps": 1 + outcome.step, "resume": True})).step == (
-        1 + outcome.step
-    )
+    more = replace(request, steps=outcome.step + 1, resume=True)
+    assert train(more).step == outcome.step + 1

@@ -18,7 +18,7 @@ from sreval.metrics.protocol import get_protocol
 from sreval.metrics.scorer import score
 from sreval.networks.inference import Inference
 from sreval.training.artefacts import flat_colours, grey_of, grid_peak
-from sreval.training.pack import Pack, Photograph, open_pack
+from sreval.training.data import Pack, Photograph, open_pack
 from sreval.training.recipe import KEPT_ASIDE
 from sreval.training.validation import OutOfTime, Validator, check_validation, kept_aside
 from tests.training.conftest import MakeRecipe

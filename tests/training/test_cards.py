@@ -12,10 +12,9 @@ import pytest
 
 from sreval import content
 from sreval.networks.architecture import SRResNetArchitecture
-from sreval.networks.weights import Provenance, Stage, read_provenance
-from sreval.training.models import WEIGHTS
+from sreval.networks.weights import WEIGHTS, Provenance, Stage, read_provenance
+from sreval.training.cards import account, commands, crops, history
 from sreval.training.recipe import load_recipe, parse_changes
-from sreval.training.stages import account, commands, crops, history
 
 NOTES = (
     "started from srresnet-mse after 3845 updates (weights 8e31dff3d997)",
