@@ -24,11 +24,10 @@ from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.networks.weights import Provenance, Stage, read_provenance
 from sreval.report import paper
-from sreval.report.cells import NAMES, Cell, Table
 from sreval.report.collect import collect, select
-from sreval.report.printing import number
 from sreval.report.render import to_markdown
-from sreval.report.tables import build_table
+from sreval.report.scores import Record, ScoreTable, score_table
+from sreval.report.text import NAMES, number
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 from sreval.training.stages import CROP, NOT_RECORDED, crops, history
 
@@ -64,8 +63,8 @@ def main() -> int:
     frame = select(collect([options.work]), None, None)
     metrics = ["psnr", "ssim", "lpips"]
     second, first = (frame[frame["method"].isin(of)] for of in (paper.TABLE_2, paper.LOSS_VARIANTS))
-    table = build_table(second, metrics=metrics, with_paper=True)
-    losses = build_table(first, "losses", metrics=metrics, with_paper=True)
+    table = score_table(second, metrics=metrics, with_paper=True)
+    losses = score_table(first, "losses", metrics=metrics, with_paper=True)
     facts = {**origin, "processor": origin["machine"]["processor"]}
     made = {
         name: read_provenance(content.packaged("models") / name / "weights.safetensors")
@@ -109,38 +108,38 @@ def trained() -> list[str]:
     return paper.sort_methods(names)
 
 
-def compared(*tables: Table) -> Iterator[tuple[str, str, str, Cell, float]]:
+def compared(*tables: ScoreTable) -> Iterator[tuple[str, str, str, Record, float]]:
     """Data set, metric, method, our cell and the paper's figure, where both are finite, once."""
     seen = set()
-    for line in (line for table in tables for line in table.lines):
-        for method, cell in line.cells.items():
-            what = (line.dataset, line.metric, method)
-            if cell is None or cell.paper is None or what in seen:
-                continue
-            seen.add(what)
-            if math.isfinite(cell.mean) and math.isfinite(cell.paper):
-                yield *what, cell, cell.paper
+    for row in (row for table in tables for row in table.figures()):
+        what = (row["dataset"], row["metric"], row["method"])
+        if math.isnan(row["paper"]) or what in seen:
+            continue
+        seen.add(what)
+        if math.isfinite(row["mean"]) and math.isfinite(row["paper"]):
+            yield *what, row, row["paper"]
 
 
-def differences(*tables: Table) -> list[str]:
+def differences(*tables: ScoreTable) -> list[str]:
     """One row a figure."""
     rows = [
         "| data set | metric | method | ours | 95 % interval | paper | difference |",
         "| --- | --- | --- | ---: | --- | ---: | ---: |",
     ]
     for dataset, metric, method, cell, printed in compared(*tables):
-        low, high = number(cell.low, metric), number(cell.high, metric)
+        low, high = number(cell["low"], metric), number(cell["high"], metric)
         rows.append(
-            f"| {dataset} | {NAMES[metric]} | {paper.label(method)} | {number(cell.mean, metric)} "
-            f"| {low} to {high} | {number(printed, metric)} | {_apart(cell, printed, metric)} |"
+            f"| {dataset} | {NAMES[metric]} | {paper.label(method)} "
+            f"| {number(cell['mean'], metric)} | {low} to {high} "
+            f"| {number(printed, metric)} | {_apart(cell, printed, metric)} |"
         )
     return rows
 
 
-def _apart(cell: Cell, printed: float, metric: str) -> str:
+def _apart(cell: Record, printed: float, metric: str) -> str:
     """Ours minus the paper's, signed unless it rounds to nothing."""
-    size = number(abs(cell.mean - printed), metric)
-    sign = "+" if cell.mean > printed else "−"
+    size = number(abs(cell["mean"] - printed), metric)
+    sign = "+" if cell["mean"] > printed else "−"
     return sign + size if float(size) else size
 
 
@@ -213,7 +212,7 @@ def what_differs(made: dict[str, Provenance]) -> list[str]:
     return lines
 
 
-def reasons(made: dict[str, Provenance], *tables: Table) -> list[str]:
+def reasons(made: dict[str, Provenance], *tables: ScoreTable) -> list[str]:
     """How far each network is from the paper's PSNR and how it was trained, one line a method."""
     lines = []
     for method, known in made.items():

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sreval.report.records import csv_text
+from sreval.report.render import csv_text
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest
 from tests.report.study_builder import into_store, make_study, of_results
