@@ -351,16 +351,21 @@ def _with_and_without(made: screening.Screening, votes: pd.DataFrame, request: R
     )
     frame = found.reset_index()
     frame = paper.in_order(frame.assign(rule=made.rule))
-    columns = {
+    columns = with_dataset(frame, change_columns("all", "kept"))
+    notes = [f"Rejected: {listed(rejected, 20)}."]
+    return table_of("screening", title, frame, columns, notes)
+
+
+def change_columns(before: str, after: str) -> Columns:
+    """What is printed of MOS before and after votes were left out, and of the change."""
+    return {
         "method": method_column(),
-        "MOS, all": column("mos_all", 2),
-        "votes, all": whole("n_all"),
-        "MOS, kept": column("mos_kept", 2),
-        "votes, kept": whole("n_kept"),
+        f"MOS, {before}": column(f"mos_{before}", 2),
+        f"votes, {before}": whole(f"n_{before}"),
+        f"MOS, {after}": column(f"mos_{after}", 2),
+        f"votes, {after}": whole(f"n_{after}"),
         "change": signed_column("change", 2),
     }
-    notes = [f"Rejected: {listed(rejected, 20)}."]
-    return table_of("screening", title, frame, with_dataset(frame, columns), notes)
 
 
 Make = Callable[[pd.DataFrame, Request], list[Table]]

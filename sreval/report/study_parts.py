@@ -20,17 +20,17 @@ from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.multiplicity import judge
 from sreval.opinions.naming import numbered
 from sreval.opinions.opinion import mos_table
-from sreval.opinions.votes import ACR, exclusions, opinions
+from sreval.opinions.votes import ACR, exclusions
 from sreval.report import paper
-from sreval.report.notes import image_notes, study_marks, vote_notes
+from sreval.report.notes import study_marks, vote_notes
 from sreval.report.opinion_figures import KINDS, opinion_figure
 from sreval.report.opinion_metrics import metrics
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import (
     ANALYSES,
     Request,
+    change_columns,
     mos_columns,
-    mos_notes,
     pair_columns,
     pair_notes,
 )
@@ -41,7 +41,6 @@ from sreval.report.table import (
     Table,
     column,
     method_column,
-    signed_column,
     table_of,
     whole,
 )
@@ -117,6 +116,10 @@ def _table(
 ) -> Table:
     """A table of the report; its name within files is made of its title."""
     return table_of(slug(title), title, frame, columns, notes, printed=printed)
+
+
+def _yes_or_no(name: str) -> Callable[[Any], str]:
+    return lambda row: "yes" if row[name] else "no"
 
 
 def design_part(data: StudyData) -> Part:
@@ -266,7 +269,7 @@ def _progress(data: StudyData) -> Table:
         "items": lambda row: f"{row['votes']} of {row['of']}",
         "sittings": column("sittings"),
         "from start to end, min": lambda row: fixed(row["minutes"], 0),
-        "votes used": lambda row: "yes" if row["accepted"] else "no",
+        "votes used": _yes_or_no("accepted"),
     }
     columns = {
         head: show for head, show in columns.items() if head != "sittings" or "sittings" in frame
@@ -373,7 +376,7 @@ def _flags(frame: pd.DataFrame) -> Table:
         "rater": column("rater"),
         "flag": column("flag"),
         "why": column("reason"),
-        "votes used": lambda row: "yes" if row["used"] else "no",
+        "votes used": _yes_or_no("used"),
     }
     notes = ["A rule proposes; only the rules of acceptance and the operator decide."]
     return _table("Raters to look at", frame, columns, notes)
@@ -513,22 +516,15 @@ def results_parts(data: StudyData) -> list[Part]:
 
 
 def _means(votes: pd.DataFrame, request: Request) -> list[Table | Picture]:
-    frame = paper.in_order(
-        mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
-    )
+    (made,) = ANALYSES["mos"](votes, request)
     theirs = paper.figures()
-    frame["paper"] = [
-        theirs.get((str(row["dataset"]), str(row["method"]), "mos"), np.nan)
-        for row in frame.to_dict("records")
-    ]
-    columns = dict(mos_columns(request.level))
+    keys = zip(made.frame["dataset"], made.frame["method"], strict=True)
+    frame = made.frame.assign(paper=[theirs.get((*key, "mos"), np.nan) for key in keys])
     first = frame.iloc[0]
-    different = image_notes(opinions(votes), request.interval, request.scale)
-    notes = [*mos_notes(frame), *different, *vote_notes(votes)]
+    columns, notes = dict(mos_columns(request.level)), list(made.notes)
     if frame["paper"].notna().any():
         columns["paper's MOS"] = column("paper", 2)
         notes.append(f"Paper's MOS: Ledig et al. 2017. {_order(frame)}")
-    name = str(first["dataset"])
     rows = [
         charts.Estimate(
             paper.label(str(row["method"])), row["mos"], row["low"], row["high"],
@@ -536,7 +532,7 @@ def _means(votes: pd.DataFrame, request: Request) -> list[Table | Picture]:
         )
         for row in frame.to_dict("records")
     ]  # fmt: skip
-    title = f"Mean opinion scores on {name}"
+    title = f"Mean opinion scores on {first['dataset']}"
     said = (
         f"MOS in points, {percent(request.level)} interval: {first['interval']}, "
         f"unit {first['unit']}."
@@ -684,15 +680,7 @@ def _effect(title: str, of: Mapping[str, pd.DataFrame], interval: str, *notes: s
         sides += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
     frame = paper.in_order(pd.concat(sides, axis=1).reset_index())
     frame["change"] = frame[f"mos_{after}"] - frame[f"mos_{before}"]
-    columns = {
-        "data set": column("dataset"),
-        "method": method_column(),
-        f"MOS, {before}": column(f"mos_{before}", 2),
-        f"votes, {before}": whole(f"n_{before}"),
-        f"MOS, {after}": column(f"mos_{after}", 2),
-        f"votes, {after}": whole(f"n_{after}"),
-        "change": signed_column("change", 2),
-    }
+    columns = {"data set": column("dataset"), **change_columns(before, after)}
     return _table(title, frame, columns, notes)
 
 
