@@ -27,15 +27,6 @@ LIMITS = {"gold": 0.3, "too-fast": 0.5, "straight-lining": 12, "repeats": 1.5}
 REASON = {kind: f"The rule on {kind}." for kind in LIMITS}
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    from matplotlib.figure import Figure
-
-    from sreval.report import study_parts
-
-    monkeypatch.setattr(study_parts, "opinion_figure", lambda *arguments: Figure())
-
-
 def design(**changes: Any) -> StudyDesign:
     """Gold items of one method with other right answers on each data set; slow pictures."""
     content: dict[str, Any] = {
