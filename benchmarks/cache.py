@@ -33,8 +33,7 @@ from sreval.benchmarking.run import run
 from sreval.errors import DataError, UsageError
 from sreval.images.io import write_png
 from sreval.report.collect import collect
-from sreval.report.render import to_text
-from sreval.report.tables import build_table
+from sreval.report.scores import score_table
 
 CHANGES = 3
 SIDE = 16
@@ -341,7 +340,7 @@ def _values(rows: pd.DataFrame) -> list[tuple[object, ...]]:
 
 def _printed(rows: pd.DataFrame) -> str:
     """The table of some rows as text."""
-    return to_text(build_table(rows), False)
+    return score_table(rows).to_text()
 
 
 def lines(content: dict[str, Any]) -> list[str]:

@@ -317,7 +317,7 @@ def stage_times(datasets: list[Dataset]) -> dict[str, float]:
     """What the benchmark does on every image, stage by stage, in one thread."""
     stage = Stages()
     with stage("start of Python and imports"):
-        command = [sys.executable, "-c", "import sreval.benchmarking.run, sreval.report.tables"]
+        command = [sys.executable, "-c", "import sreval.benchmarking.run, sreval.report.scores"]
         subprocess.run(command, check=True, cwd=ROOT)
     with tempfile.TemporaryDirectory() as folder:
         for dataset in datasets:

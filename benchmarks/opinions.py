@@ -28,8 +28,7 @@ from sreval.opinions.reading import read_ratings
 from sreval.opinions.recovery import Recovery, recover
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.report.opinion_figures import all_figures
-from sreval.report.opinions import ANALYSES, analyse
-from sreval.report.sections import Request
+from sreval.report.opinions import ANALYSES, Request, analyse
 from sreval.report.style import save_figure
 
 GOAL_RATIO = 20.0

@@ -45,8 +45,7 @@ from sreval.opinions.units import INTERVAL_OF
 from sreval.opinions.votes import KINDS, check_votes
 from sreval.opinions.wilcoxon import signed_rank
 from sreval.report.opinion_figures import all_figures
-from sreval.report.opinions import ANALYSES, analyse
-from sreval.report.sections import Request, to_records, to_text
+from sreval.report.opinions import ANALYSES, Request, analyse
 from sreval.report.style import figure_svg
 
 RANDOM = 3000
@@ -135,9 +134,9 @@ class Findings:
             try:
                 votes = check_votes(frame)
                 sections, not_done = analyse(votes, list(ANALYSES), request)
-                texts = [to_text(section) for section in sections]
+                texts = [section.to_text() for section in sections]
                 for section in sections:
-                    to_records(section, request.level)
+                    section.to_json()
             except Exception as error:
                 self.faults.append(f"{what}: {unforeseen(error)}")
                 return

@@ -42,14 +42,13 @@ if TYPE_CHECKING:
     from sreval.metrics.protocol import Protocol
     from sreval.opinions.units import IntervalName, Unit
     from sreval.opinions.votes import Scale
-    from sreval.report.cells import Table
     from sreval.report.choices import AnalysisName, FigureName
+    from sreval.report.opinions import Request
     from sreval.report.protocols import Conventions
-    from sreval.report.sections import Request, Section
-    from sreval.report.study_check import CheckedStudy
-    from sreval.report.study_report import WrittenReport
-    from sreval.report.study_status import Status
-    from sreval.report.tables import Layout
+    from sreval.report.scores import Layout, ScoreTable
+    from sreval.report.study_folder import WrittenReport
+    from sreval.report.study_text import CheckedStudy, Status
+    from sreval.report.table import Table
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.store.database import Store
@@ -327,7 +326,7 @@ class Results:
         unit: Unit | None = None,
         database: str | None = None,
         allow_open: bool = False,
-    ) -> Table:
+    ) -> ScoreTable:
         """The results as the SRGAN paper arranges them, with intervals and tests.
 
         Means with Student's t intervals over images, the best and the second marked; paired
@@ -364,10 +363,15 @@ class Results:
         from sreval.opinions.reading import is_means, needs_votes
         from sreval.opinions.units import UNITS
         from sreval.report.collect import require_scores, select
-        from sreval.report.opinion_rows import check_same_stimuli, scored_votes, with_mos
+        from sreval.report.opinion_rows import (
+            check_same_stimuli,
+            scored_votes,
+            scores_of_all,
+            with_mos,
+            with_studies,
+        )
+        from sreval.report.scores import LAYOUTS, score_table
         from sreval.report.study_load import load
-        from sreval.report.study_table import scores_of_all, with_studies
-        from sreval.report.tables import LAYOUTS, build_table
 
         if pairs and baseline is not None:
             raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
@@ -394,7 +398,7 @@ class Results:
         notes: list[str] = []
         if opened:
             frame, notes = scores_of_all(frame, opened)
-        made = build_table(
+        made = score_table(
             frame,
             layout,
             metrics=None if metrics is None else _several(metrics),
@@ -1505,8 +1509,7 @@ class Votes:
                 analysis that was named.
         """
         from sreval.opinions.arrays import check_level
-        from sreval.report.opinions import analyse
-        from sreval.report.sections import Request
+        from sreval.report.opinions import Request, analyse
 
         check_level(level)
         if not 0 < alpha < 1:
@@ -1560,7 +1563,7 @@ class Votes:
         import matplotlib as mpl
 
         from sreval.report.opinion_figures import opinion_figure
-        from sreval.report.sections import Request
+        from sreval.report.opinions import Request
 
         if unit not in INTERVAL_OF:
             raise unknown_name("unit", unit, INTERVAL_OF)
@@ -1589,7 +1592,7 @@ class Analysis:
     """
 
     votes: Votes
-    sections: Sequence[Section]
+    sections: Sequence[Table]
     not_done: Sequence[str]
     notes: tuple[str, ...]
     request: Request
@@ -1637,20 +1640,17 @@ class Analysis:
     @property
     def text(self) -> str:
         """All tables with their notes, as text."""
-        from sreval.report.sections import to_text
-
         left = "".join(f"Not done: {reason}\n" for reason in self.not_done)
-        return "\n".join([*map(to_text, self.sections), *[left] * bool(left)])
+        return "\n".join([*(made.to_text() for made in self.sections), *[left] * bool(left)])
 
     def records(self) -> dict[str, Any]:
         """Every figure in full, for JSON: what ``sreval opinions --json`` prints."""
         from sreval.opinions.votes import stand_ins
-        from sreval.report.sections import to_records
 
         frame = self.votes.frame
         return {
             "notes": list(self.notes),
-            "sections": [to_records(section, self.request.level) for section in self.sections],
+            "sections": [section.records() for section in self.sections],
             "not_done": list(self.not_done),
             "simulated": bool(frame["simulated"].any()),
             "stand_ins": stand_ins(frame),
@@ -1663,7 +1663,7 @@ class Analysis:
         """
         from sreval.files import write_atomic
         from sreval.report.opinion_figures import all_figures
-        from sreval.report.records import csv_text
+        from sreval.report.render import csv_text
         from sreval.report.style import save_figure
         from sreval.settings import user_path
 
@@ -1690,11 +1690,9 @@ class Analysis:
     def _repr_html_(self) -> str:
         from html import escape
 
-        from sreval.report.sections import to_html
-
         left = [f"<p>Not done: {escape(reason)}</p>" for reason in self.not_done]
         notes = [f"<p><small>{escape(note)}</small></p>" for note in self.notes]
-        return "".join([*map(to_html, self.sections), *left, *notes])
+        return "".join([*(made._repr_html_() for made in self.sections), *left, *notes])
 
 
 def mos(
@@ -2026,7 +2024,7 @@ class Study:
 
         Raises UsageError for results of a study that is frozen.
         """
-        from sreval.report.study_check import told
+        from sreval.report.study_text import checked
         from sreval.study.check import check
         from sreval.study.sources import available
 
@@ -2038,7 +2036,7 @@ class Study:
                 f"Omit {option('--results')}.",
             )
         found = check(design, manifest, None if manifest else available(design, folders))
-        return told(self.given, design, manifest, found)
+        return checked(self.given, design, manifest, found)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.
@@ -2340,7 +2338,7 @@ class Study:
         ``print`` the returned object; its ``overview`` and ``links`` hold the figures. Raises
         StoreError where there is no database yet.
         """
-        from sreval.report.study_status import Status
+        from sreval.report.study_text import Status
         from sreval.store.overview import overview
 
         with self._store() as store:
@@ -2476,8 +2474,8 @@ class Study:
         Returns the path of the page, with ``files``, ``warnings`` and ``facts``. Raises
         UsageError for an open study, DataError for a folder that holds something else.
         """
+        from sreval.report.study_folder import write_report
         from sreval.report.study_load import load
-        from sreval.report.study_report import write_report
         from sreval.settings import user_path
 
         data = load(self.folder, self.database, allow_open=allow_open)

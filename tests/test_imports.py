@@ -71,7 +71,7 @@ def test_the_help_of_no_command_imports_what_the_command_computes_with() -> None
         ("sreval.report.render sreval.report.opinions", {"pandas", "scipy"}),
         ("sreval.report.training_figures", {"pandas", "matplotlib"}),
         # tables and archives of results without a study
-        ("sreval.report.study_load sreval.report.study_table", {"pandas", "scipy"}),
+        ("sreval.report.study_load sreval.report.opinion_rows", {"pandas", "scipy"}),
         ("sreval.report.archive", {"pandas", "scipy"}),
         # asking a database
         ("sreval.store.overview sreval.store.invitations", {"sqlalchemy"}),

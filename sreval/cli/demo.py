@@ -15,7 +15,7 @@ from sreval.errors import EXIT_INTERRUPTED, DataError, UsageError
 from sreval.files import write_atomic
 
 if TYPE_CHECKING:
-    from sreval.report.cells import Table
+    from sreval.report.scores import ScoreTable
 
 PORT = 8000
 RATERS = 26
@@ -61,7 +61,7 @@ def demo(out: Path, serve: bool) -> None:
 class Demo:
     """What a demo made: its table, its page, and the folder of a study that waits for votes."""
 
-    table: Table
+    table: ScoreTable
     page: Path
     study: Path
 
@@ -72,7 +72,7 @@ def make_demo(out: Path) -> Demo:
     What is there from an earlier call and still holds is taken over. Raises DataError or UsageError
     where the folder holds something else.
     """
-    from sreval.report.page import results_page
+    from sreval.report.render import results_page
     from sreval.report.style import figure_bytes
 
     study = out / STUDY

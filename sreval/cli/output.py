@@ -12,7 +12,7 @@ import click
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
 from sreval.progress import progress_line as progress_line
-from sreval.report.columns import columns as columns
+from sreval.report.text import columns as columns
 
 
 def print_json(content: Any) -> None:

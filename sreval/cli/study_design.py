@@ -14,7 +14,7 @@ from sreval.cli.output import columns, print_json, put
 from sreval.errors import EXIT_PARTIAL, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from sreval.report.study_check import CheckedStudy
+    from sreval.report.study_text import CheckedStudy
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 STUDY = click.argument("study")

@@ -102,6 +102,6 @@ def power(
         frames = {"curve": curve.drop(columns=["raters_needed", "target"]), "raters_needed": needed}
         print_json({k: json.loads(f.to_json(orient="records")) for k, f in frames.items()})
         return
-    from sreval.report.power import power_text
+    from sreval.report.study_text import power_text
 
     click.echo(power_text(curve, needed, target), nl=False)

@@ -21,14 +21,12 @@ from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
 from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
 from sreval.report.methods_text import methods_text
-from sreval.report.opinions import analyse
-from sreval.report.records import csv_text
-from sreval.report.render import render
-from sreval.report.sections import to_text
+from sreval.report.notes import study_warnings
+from sreval.report.opinion_rows import scores_of_all, with_studies
+from sreval.report.opinions import Request, analyse
+from sreval.report.render import csv_text
+from sreval.report.scores import score_table
 from sreval.report.study_load import load
-from sreval.report.study_parts import request_of, warnings
-from sreval.report.study_table import scores_of_all, with_studies
-from sreval.report.tables import build_table
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
@@ -120,11 +118,11 @@ def _tables(frame: pd.DataFrame, data: Sequence[StudyData], baseline: str | None
         except DataError as error:
             refused.append(error)
             rated = []
-        table = with_studies(build_table(own, baseline=baseline), rated, None, baseline=baseline)
+        table = with_studies(score_table(own, baseline=baseline), rated, None, baseline=baseline)
         table.notes.extend(notes)
         name = f"tables/{place(protocol, scale)}"
         for form, ending in (("text", "txt"), ("latex", "tex"), ("csv", "csv")):
-            files[f"{name}.{ending}"] = render(table, form).encode()
+            files[f"{name}.{ending}"] = table.render(form).encode()
         if baseline is not None:
             files[f"{name}-tests.csv"] = table.tests_csv().encode()
     if refused and not with_opinions:
@@ -191,7 +189,7 @@ def _study(data: StudyData, name: str) -> Files:
         "votes": len(votes),
         "votes_used": int((votes["accepted"] & (votes["kind"] == "vote")).sum()),
         "looks_before_closing": len(data.looks),
-        "warnings": warnings(data),
+        "warnings": study_warnings(data),
     }
     files: Files = {
         f"{name}/design.json": _json(design),
@@ -200,12 +198,14 @@ def _study(data: StudyData, name: str) -> Files:
         f"{name}/votes.csv": to_csv(votes),
     }
     if len(votes):
-        sections, _ = analyse(votes, ("mos", "compare"), request_of(data))
-        text = "\n".join([*warnings(data), *[""] * bool(warnings(data)), *map(to_text, sections)])
+        tables, _ = analyse(votes, ("mos", "compare"), Request.planned(data.design))
+        said = study_warnings(data)
+        texts = [table.to_text() for table in tables]
+        text = "\n".join([*said, *[""] * bool(said), *texts])
         files[f"{name}/opinions.txt"] = text.encode()
-        for number, section in enumerate(sections, 1):
-            csv = csv_text(section.frame).encode()
-            files[f"{name}/opinions-{number:02}-{section.analysis}.csv"] = csv
+        for number, table in enumerate(tables, 1):
+            csv = csv_text(table.frame).encode()
+            files[f"{name}/opinions-{number:02}-{table.analysis}.csv"] = csv
     return files
 
 
@@ -244,7 +244,7 @@ def _readme(files: Mapping[str, object], data: Sequence[StudyData], images: bool
     names = sorted([*files, README, SUMS])
     lines = [f"Supplement, packed by sreval {sreval.__version__}.", ""]
     for one in data:
-        lines += [f"{one.design.name}: {warning}" for warning in warnings(one)]
+        lines += [f"{one.design.name}: {warning}" for warning in study_warnings(one)]
     lines += [""] * bool(lines[2:])
     alike: dict[str, list[str]] = {}
     for name in (name for name in names if "/images/" not in name):

@@ -19,11 +19,10 @@ from sreval.images.arrays import as_colour
 from sreval.images.folders import one_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
-from sreval.report.cells import NAMES
 from sreval.report.collect import narrowed, scored
 from sreval.report.kept import hr_image, sr_image
-from sreval.report.printing import number
 from sreval.report.style import PAGE_MM, look, new_figure
+from sreval.report.text import NAMES, number
 from sreval.report.values import values_of
 from sreval.report.worst import common_names
 

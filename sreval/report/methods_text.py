@@ -27,7 +27,7 @@ from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import require_scores, scored
-from sreval.report.sections import percent
+from sreval.report.text import percent
 
 REFERENCES = {
     "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "

@@ -1,4 +1,4 @@
-"""Sections on metrics against opinion."""
+"""Tables of metrics against opinion."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from sreval.opinions.mos import stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
-from sreval.report.cells import NAMES
-from sreval.report.digits import fixed
-from sreval.report.sections import (
-    Request,
-    Section,
+from sreval.report.notes import vote_notes
+from sreval.report.opinions import Request
+from sreval.report.table import (
+    Columns,
+    Table,
     interval_column,
-    p_value,
-    percent,
-    printed,
-    span,
-    vote_notes,
+    signed_column,
+    table_of,
+    text_table,
     with_dataset,
 )
+from sreval.report.text import fixed, metric_name, p_value, percent, span
 
 
-def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
+def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
     """Which metric follows the raters, per data set and overall."""
     stimuli, names = join_scores(votes, request)
     names_of_sets = paper.sort_datasets(list(map(str, stimuli["dataset"].unique())))
@@ -59,7 +58,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Section]:
     if not frames:
         raise StatisticsError(" ".join(note.removeprefix("Not done: ") for note in notes))
     frame = pd.concat(frames, ignore_index=True)
-    return _metric_sections(frame, differences, notes, votes, request.level)
+    return _metric_tables(frame, differences, notes, votes, request.level)
 
 
 def scene_notes(found: Agreement) -> list[str]:
@@ -167,11 +166,6 @@ def directions(metrics: Sequence[str], request: Request) -> dict[str, bool]:
     return {name: request.better.get(name, HIGHER_IS_BETTER.get(name, True)) for name in metrics}
 
 
-def metric_name(metric: str) -> str:
-    """How a metric is printed."""
-    return NAMES.get(metric, metric)
-
-
 def _differences(dataset: str, found: Agreement) -> list[dict[str, object]]:
     return [
         {
@@ -189,16 +183,17 @@ def _differences(dataset: str, found: Agreement) -> list[dict[str, object]]:
     ]
 
 
-def _metric_sections(
+def _metric_tables(
     frame: pd.DataFrame,
     differences: list[dict[str, object]],
     notes: list[str],
     votes: pd.DataFrame,
     level: float,
-) -> list[Section]:
+) -> list[Table]:
     head = [part for name in ("PLCC", "SROCC", "KROCC", "RMSE") for part in (name, percent(level))]
     named = bool((frame["dataset"] != "").any())
-    rows = [[*["data set"] * named, "metric", *head, "n", "scenes"]]
+    heads = [*["data set"] * named, "metric", *head, "n", "scenes"]
+    rows = []
     for (dataset, metric), group in frame.groupby(["dataset", "metric"], sort=False):
         of = {str(row["statistic"]): row for row in group.to_dict("records")}
         cells = [*[str(dataset)] * named, metric_name(str(metric))]
@@ -213,13 +208,14 @@ def _metric_sections(
         *notes,
         *vote_notes(votes),
     ]
-    sections = [Section("metrics", "Which metric follows the raters?", frame, rows, notes)]
+    title = "Which metric follows the raters?"
+    tables = [text_table("metrics", title, frame, heads, rows, notes)]
     if differences:
-        table = pd.DataFrame(differences)
-        columns = {
+        frame = pd.DataFrame(differences)
+        columns: Columns = {
             "first": lambda row: metric_name(row["first"]),
             "second": lambda row: metric_name(row["second"]),
-            "SROCC, difference": lambda row: fixed(row["difference"], 3, signed=True),
+            "SROCC, difference": signed_column("difference", 3),
             percent(level): interval_column(3, signed=True),
             "p adjusted": lambda row: p_value(row["p_adjusted"]),
         }
@@ -227,6 +223,6 @@ def _metric_sections(
             "Same stimuli; interval and p from one jackknife over scenes; p adjusted by Holm, "
             "the interval not."
         ]
-        shown = printed(table, with_dataset(table, columns))
-        sections.append(Section("metrics", "Do the metrics differ?", table, shown, notes))
-    return sections
+        columns = with_dataset(frame, columns)
+        tables.append(table_of("metrics", "Do the metrics differ?", frame, columns, notes))
+    return tables

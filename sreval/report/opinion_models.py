@@ -1,4 +1,4 @@
-"""Sections on recovered quality, reliability, repeats and difference scores."""
+"""Tables of recovered quality, reliability, repeats and difference scores."""
 
 from __future__ import annotations
 
@@ -23,27 +23,23 @@ from sreval.opinions.screening import correlation_with_rest
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.opinions.wilcoxon import SignedRank
 from sreval.report import paper
-from sreval.report.digits import fixed
-from sreval.report.sections import (
-    NO_INTERVAL,
-    Request,
-    Section,
+from sreval.report.notes import NO_INTERVAL, image_notes, no_interval, vote_notes
+from sreval.report.opinions import Request
+from sreval.report.table import (
+    Columns,
+    Table,
     column,
-    image_notes,
-    in_order,
     interval_column,
     method_column,
-    no_interval,
-    p_value,
-    percent,
-    printed,
-    vote_notes,
+    signed_column,
+    table_of,
     whole,
     with_dataset,
 )
+from sreval.report.text import p_value, percent
 
 
-def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
+def recovery(votes: pd.DataFrame, request: Request) -> list[Table]:
     """Quality, bias and inconsistency by ITU-T P.910 Annex E, and P.913's removal of bias."""
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     unbiased = remove_bias(ratings)
@@ -55,8 +51,8 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
     stimuli.index = pd.MultiIndex.from_tuples(list(stimuli.index), names=list(STIMULUS))
     stimuli = stimuli.join(mos).reset_index()
     by_method = stimuli.groupby(["dataset", "method"])[["mos", "bias_removed", "quality"]]
-    means = in_order(by_method.mean().join(by_method.size().rename("images")).reset_index())
-    columns = {
+    means = paper.in_order(by_method.mean().join(by_method.size().rename("images")).reset_index())
+    columns: Columns = {
         "method": method_column(),
         "MOS": column("mos", 2),
         "bias removed": column("bias_removed", 2),
@@ -64,11 +60,11 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
         "images": whole("images"),
     }
     notes = ["Means over stimuli. Bias removed: ITU-T P.913 12.4.", *image_notes(opinions(votes))]
-    shown = printed(means, with_dataset(means, columns))
+    columns = with_dataset(means, columns)
     title = "Recovered quality of every method"
     if found is None:
         notes += [f"Not done: quality, ITU-T P.910 Annex E: {why}", *vote_notes(votes)]
-        return [Section("recovery", title, stimuli, shown, notes)]
+        return [table_of("recovery", title, stimuli, columns, notes, printed=means)]
     notes.append(
         "Quality: ITU-T P.910 Annex E, Li et "
         f"al. 2020, {counted(found.iterations, 'iteration')}"
@@ -82,7 +78,7 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Section]:
     notes += [*warnings, *vote_notes(votes)]
     facts = {"collapsed": list(map(str, found.collapsed)), "warnings": warnings}
     return [
-        Section("recovery", title, stimuli, shown, notes, facts),
+        table_of("recovery", title, stimuli, columns, notes, facts, printed=means),
         _raters(found, facts),
     ]
 
@@ -105,13 +101,13 @@ def recovery_warnings(found: Recovery) -> list[str]:
     return said
 
 
-def _raters(found: Recovery, facts: Mapping[str, object]) -> Section:
+def _raters(found: Recovery, facts: Mapping[str, object]) -> Table:
     frame = found.raters[["bias", "inconsistency", "n"]].join(found.rater_limits)
     frame = frame.rename_axis("rater").reset_index()
     level = percent(found.level)
     columns = {
         "rater": column("rater"),
-        "bias": lambda row: fixed(row["bias"], 2, signed=True),
+        "bias": signed_column("bias", 2),
         f"bias, {level}": interval_column(2, "bias_low", "bias_high", signed=True),
         "inconsistency": column("inconsistency", 2),
         level: interval_column(2, "inconsistency_low", "inconsistency_high"),
@@ -123,10 +119,10 @@ def _raters(found: Recovery, facts: Mapping[str, object]) -> Section:
         "quality took of them, unit vote, about this rater.",
         *recovery_warnings(found),
     ]
-    return Section("recovery", "The raters", frame, printed(frame, columns), notes, facts)
+    return table_of("recovery", "The raters", frame, columns, notes, facts)
 
 
-def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
+def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
     """How far raters agree."""
     counted = opinions(votes)
     ratings = Ratings.from_votes(counted, STIMULUS)
@@ -158,9 +154,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Section]:
         "random splits of the raters.",
         *vote_notes(votes),
     ]
-    return [
-        Section("reliability", "Do raters agree?", frame, printed(frame, columns), notes),
-    ]
+    return [table_of("reliability", "Do raters agree?", frame, columns, notes)]
 
 
 _Figure = tuple[str, float, float, float, str]
@@ -228,7 +222,7 @@ def _over_raters(test: SignedRank, alpha: float) -> str:
     return f"signed-rank test over raters{small}"
 
 
-def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
+def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
     """The same rater on the same stimulus twice."""
     found = retest_of(votes, request.scale, request.level)
     change = found.change
@@ -253,10 +247,10 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Section]:
         f"first vote are left out. The p of no change is {_P_IS[found.test.method]}.",
         *vote_notes(votes),
     ]
-    return [Section("retest", "Repeats", frame, printed(frame, columns), notes)]
+    return [table_of("retest", "Repeats", frame, columns, notes)]
 
 
-def difference(votes: pd.DataFrame, request: Request) -> list[Section]:
+def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
     """Difference scores against the hidden reference."""
     found = difference_scores(votes, request.reference, request.scale)
     rows = []
@@ -266,8 +260,8 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Section]:
         rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     if not rows:
         raise StatisticsError("No rater rated an image and its reference.", "None can be compared.")
-    frame = in_order(pd.DataFrame(rows))
-    columns = {
+    frame = paper.in_order(pd.DataFrame(rows))
+    columns: Columns = {
         "method": method_column(),
         "DMOS": column("estimate", 2),
         percent(request.level): interval_column(2),
@@ -284,5 +278,5 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Section]:
         *image_notes(found.votes),
         *vote_notes(votes),
     ]
-    shown = printed(frame, with_dataset(frame, columns))
-    return [Section("difference", "Difference scores (ACR-HR)", frame, shown, notes)]
+    columns = with_dataset(frame, columns)
+    return [table_of("difference", "Difference scores (ACR-HR)", frame, columns, notes)]

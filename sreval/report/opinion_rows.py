@@ -1,41 +1,44 @@
-"""Rows of mean opinion scores beside the metrics of the same images, for the result tables."""
+"""Mean opinion scores beside the metrics of the same images, from votes and from studies."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 
-from sreval.errors import DataError, listed
-from sreval.opinions.arrays import Ratings
+from sreval.errors import DataError, listed, option
 from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
+from sreval.opinions.arrays import Ratings
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
-from sreval.report.cells import (
-    Cell,
-    Comparison,
-    Line,
-    Table,
-    marks,
-    paper_figure,
-    rank_means,
-    too_small_notes,
-    verdicts,
-)
-from sreval.report.collect import scored
-from sreval.report.sections import (
+from sreval.report.collect import collect, scored, select
+from sreval.report.notes import (
     NO_INTERVAL,
     SIMULATED,
     image_notes,
-    percent,
     stand_in_note,
+    study_warnings,
     uncounted,
 )
+from sreval.report.scores import (
+    Comparison,
+    Record,
+    ScoreTable,
+    marks,
+    score_line,
+    too_small_notes,
+    verdicts,
+)
+from sreval.report.text import percent
+from sreval.study.data import StudyData, rated
+from sreval.study.manifest import Stimulus
 
 
 def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
@@ -62,9 +65,9 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
                 f"they hold {', '.join(sorted(frame[column].unique()))}.",
                 "Benchmark what is missing, or use the same name in both.",
             )
-    for dataset, rated in counted.groupby("dataset"):
+    for dataset, own in counted.groupby("dataset"):
         there = set(frame.loc[frame["dataset"] == dataset, "image"])
-        images = set(rated["image"].astype(str))
+        images = set(own["image"].astype(str))
         gaps = {"results": sorted(images - there), "ratings": sorted(there - images)}
         said = [f"the {who} lack {len(gap)}, {listed(gap)}" for who, gap in gaps.items() if gap]
         if said:
@@ -105,8 +108,41 @@ def check_stand_ins(frame: pd.DataFrame, datasets: Collection[str], methods: Seq
         )
 
 
+def _check_hashes(frame: pd.DataFrame, counted: pd.DataFrame, column: str) -> None:
+    rated = counted.groupby(list(STIMULUS))[column].first().dropna().astype(str)
+    hashes = scored_hashes(frame)
+    other = [
+        "/".join(key)
+        for row in rated.reset_index().itertuples(index=False)
+        if row[-1] not in hashes.get(key := tuple(map(str, row[:-1])), ())
+    ]
+    if other:
+        remedy = "Score the images that were shown."
+        if column == "stimulus_sha256":
+            remedy += (
+                " For a study of sreval, export it again: a new export names the image that was"
+                " scored beside the file that was shown."
+            )
+        raise DataError(
+            f"{len(other)} stimuli that were rated are not the images that were scored: "
+            f"{listed(other)}.",
+            remedy,
+        )
+
+
+def scored_hashes(frame: pd.DataFrame) -> dict[Hashable, set[str]]:
+    """The SHA-256 of what was scored, by stimulus; an original goes by that of its own file too."""
+    rows = scored(frame).drop_duplicates(list(STIMULUS))
+    return {
+        tuple(row[name] for name in STIMULUS): {row["sr_sha256"], row["hr_sha256"]}
+        if row["method"] == "hr"
+        else {row["sr_sha256"]}
+        for row in rows.to_dict("records")
+    }
+
+
 def with_mos(
-    table: Table,
+    table: ScoreTable,
     votes: pd.DataFrame,
     *,
     unit: Unit = DEFAULT_UNIT,
@@ -115,71 +151,48 @@ def with_mos(
     level: float = 0.95,
     scale: Scale = ACR,
     study: str = "",
-) -> Table:
-    """``table`` with a row of mean opinion scores for every data set that was rated.
+) -> ScoreTable:
+    """``table`` with a line of mean opinion scores for every data set that was rated.
 
     ``scale`` is that of the votes; ``baseline``, ``pairs`` and ``level`` as the table was built
     with; tests are signed-rank tests over ``unit``, Holm-adjusted within the data set, HR takes
     no part. The votes must have passed ``check_same_stimuli``. ``study`` names the study in the
-    row's label; rows of other studies stay.
+    line's label; lines of other studies stay.
     """
     counted = opinions(votes)
-    lines: list[Line] = []
-    added: list[Line] = []
-    comparisons = list(table.comparisons)
-    for dataset in dict.fromkeys(line.dataset for line in table.lines):
-        own = [line for line in table.lines if line.dataset == dataset]
+    old, figures = table.figures(), []
+    added: list[Record] = []
+    tests: list[Comparison] = []
+    for dataset in dict.fromkeys(figure["dataset"] for figure in old):
+        own = [figure for figure in old if figure["dataset"] == dataset]
         rows = counted[(counted["dataset"] == dataset) & counted["method"].isin(table.methods)]
         if len(rows):
-            own = [line for line in own if line.metric != "mos" or line.study]
+            own = [figure for figure in own if figure["metric"] != "mos" or figure["study"]]
             made = _tests(rows, dataset, unit, baseline, pairs, scale)
-            line = _line(rows, dataset, table, made, unit, level, scale, pairs)
-            added.append(replace(line, study=study))
-            own.append(added[-1])
-            comparisons += made
-        lines += own
-    tested = [c for c in comparisons[len(table.comparisons) :] if c.metric == "mos"]
-    cells = [cell for line in added for cell in line.cells.values() if cell and cell.n]
-    warnings = [warning_of(INTERVAL_OF[unit], cell.mean, scale) for cell in cells]
-    if any(cell.n < LEAST_UNITS for cell in cells):
+            means = {
+                str(method): mos_interval(
+                    Ratings.from_votes(group, ["image"]), INTERVAL_OF[unit], level, scale
+                )
+                for method, group in rows.groupby("method")
+            }
+            there = [method for method in table.methods if method in means]
+            found = score_line(
+                dataset, "mos", table.methods, means, marks(there, made, pairs), level,
+                unit=unit, simulated=bool(rows["simulated"].any()), study=study,
+                with_paper=table.with_paper,
+            )  # fmt: skip
+            own += found
+            added += found
+            tests += made
+        figures += own
+    counted_figures = [figure for figure in added if figure["n"]]
+    warnings = [warning_of(INTERVAL_OF[unit], one["mean"], scale) for one in counted_figures]
+    if any(figure["n"] < LEAST_UNITS for figure in counted_figures):
         warnings.append(NO_INTERVAL)
-    notes = [*table.notes, *_notes(votes, tested, unit, baseline, level, scale, study, warnings)]
+    notes = _notes(votes, tests, unit, baseline, level, scale, study, warnings)
     if pairs:
-        own = [line for line in lines if line.metric == "mos" and line.study == study]
-        notes += _untested(own, tested)
-    return replace(table, lines=lines, comparisons=comparisons, notes=notes)
-
-
-def _line(
-    rows: pd.DataFrame,
-    dataset: str,
-    table: Table,
-    tests: list[Comparison],
-    unit: Unit,
-    level: float,
-    scale: Scale,
-    pairs: bool,
-) -> Line:
-    interval = INTERVAL_OF[unit]
-    found = {
-        str(method): mos_interval(Ratings.from_votes(group, ["image"]), interval, level, scale)
-        for method, group in rows.groupby("method")
-    }
-    ranks = rank_means(pd.Series({m: i.estimate for m, i in found.items()}), "mos")
-    beside = marks([method for method in table.methods if method in found], tests, pairs)
-    cells: dict[str, Cell | None] = {}
-    for method in table.methods:
-        theirs = paper_figure(dataset, method, "mos") if table.with_paper else None
-        if method in found:
-            i = found[method]
-            mark = beside.get(method, "")
-            cells[method] = Cell(i.estimate, i.low, i.high, i.n, ranks.get(method, 0), mark, theirs)
-        elif theirs is not None:
-            cells[method] = Cell(math.nan, math.nan, math.nan, 0, paper=theirs)
-        else:
-            cells[method] = None
-    simulated = bool(rows["simulated"].any())
-    return Line(dataset, "mos", cells, unit, simulated)
+        notes += _untested(counted_figures, tests)
+    return table.with_figures(figures, tests, notes)
 
 
 def _tests(
@@ -211,16 +224,16 @@ def _tests(
     ]
 
 
-def _untested(lines: Sequence[Line], tests: Sequence[Comparison]) -> list[str]:
+def _untested(figures: Sequence[Record], tests: Sequence[Comparison]) -> list[str]:
     """Pairs that share a letter on lines of MOS because nobody compared them."""
     notes = []
-    for line in lines:
-        rated = [m for m, cell in line.cells.items() if m != "hr" and cell and cell.n]
-        made = sum(c.dataset == line.dataset for c in tests)
-        pairs = math.comb(len(rated), 2)
+    for dataset in dict.fromkeys(figure["dataset"] for figure in figures):
+        count = sum(f["dataset"] == dataset and f["method"] != "hr" for f in figures)
+        made = sum(c.dataset == dataset for c in tests)
+        pairs = math.comb(count, 2)
         if 0 < made < pairs:
             notes.append(
-                f"MOS on {line.dataset}: no rater rated both methods of {pairs - made} of {pairs} "
+                f"MOS on {dataset}: no rater rated both methods of {pairs - made} of {pairs} "
                 "pairs on one image; they share a letter untested."
             )
     return notes
@@ -258,34 +271,139 @@ def _notes(
     return notes
 
 
-def _check_hashes(frame: pd.DataFrame, counted: pd.DataFrame, column: str) -> None:
-    rated = counted.groupby(list(STIMULUS))[column].first().dropna().astype(str)
-    hashes = scored_hashes(frame)
-    other = [
-        "/".join(key)
-        for row in rated.reset_index().itertuples(index=False)
-        if row[-1] not in hashes.get(key := tuple(map(str, row[:-1])), ())
-    ]
-    if other:
-        remedy = "Score the images that were shown."
-        if column == "stimulus_sha256":
-            remedy += (
-                " For a study of sreval, export it again: a new export names the image that was"
-                " scored beside the file that was shown."
+def scores_of_all(
+    frame: pd.DataFrame, studies: Sequence[StudyData]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of ``frame`` on what every study rated, and what must be said of them.
+
+    Raises DataError for studies of different scales, and what ``study_rows`` and
+    ``check_same_stimuli`` raise.
+    """
+    check_scales(studies)
+    notes: list[str] = []
+    for data in studies:
+        frame, said = study_rows(frame, data)
+        notes += [note for note in said if note not in notes]
+    for data in studies:
+        check_same_stimuli(frame, scored_opinions(data))
+    return frame, notes
+
+
+def check_scales(studies: Sequence[StudyData]) -> None:
+    """Raise DataError unless all studies asked with the same words about the same upscaling."""
+    for one, other in pairwise(studies):
+        names = f"{one.design.name} and {other.design.name}"
+        if one.design.scale != other.design.scale:
+            first, second = (", ".join(data.design.scale.words) for data in (one, other))
+            raise DataError(
+                f"The studies {names} have different scales: {first}; {second}.",
+                "Their scores can't be compared; make a table of each.",
             )
-        raise DataError(
-            f"{len(other)} stimuli that were rated are not the images that were scored: "
-            f"{listed(other)}.",
-            remedy,
+        if one.design.images.scale != other.design.images.scale:
+            factors = f"×{one.design.images.scale} and ×{other.design.images.scale}"
+            raise DataError(
+                f"The studies {names} are on different upscaling factors: {factors}.",
+                "Make a table of each.",
+            )
+
+
+def with_studies(
+    table: ScoreTable,
+    studies: Sequence[StudyData],
+    unit: Unit | None,
+    *,
+    baseline: str | None = None,
+    pairs: bool = False,
+    level: float = 0.95,
+) -> ScoreTable:
+    """``table`` with a row of MOS a study and data set; ``unit`` None: what the design plans.
+
+    The results must have passed ``scores_of_all``.
+    """
+    for data in studies:
+        name = data.design.name
+        label = name if data.state == "closed" else f"{name}, interim"
+        table = with_mos(
+            table,
+            scored_opinions(data),
+            unit=unit or data.design.analysis.unit,
+            baseline=baseline,
+            pairs=pairs,
+            level=level,
+            study=label if len(studies) > 1 or data.state != "closed" else "",
         )
+        said = [f"Study {name}, design {data.design_sha256[:12]}, {data.state}."]
+        said += [f"{name}: {warning}" for warning in study_warnings(data)]
+        table = replace(table, notes=[*table.notes, *said])
+    return table
 
 
-def scored_hashes(frame: pd.DataFrame) -> dict[Hashable, set[str]]:
-    """The SHA-256 of what was scored, by stimulus; an original goes by that of its own file too."""
-    rows = scored(frame).drop_duplicates(list(STIMULUS))
-    return {
-        tuple(row[name] for name in STIMULUS): {row["sr_sha256"], row["hr_sha256"]}
-        if row["method"] == "hr"
-        else {row["sr_sha256"]}
-        for row in rows.to_dict("records")
-    }
+def study_scores(
+    folders: Sequence[Path], protocol: str | None, data: StudyData
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of ``study_rows`` from results folders, of one protocol at the study's scale.
+
+    Raises what ``collect``, ``select`` and ``study_rows`` raise.
+    """
+    return study_rows(select(collect(folders), protocol, data.design.images.scale), data)
+
+
+def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of ``frame`` that may be shown beside the study, and notes on them.
+
+    Of a data set that was rated only the rated images stay. Stand-ins have no scores. Raises
+    DataError, the names said, where a rated stimulus is missing or is not the image that was
+    scored, or the results are of another upscaling factor.
+    """
+    factors = sorted(map(int, frame["scale"].unique()))
+    if factors != [data.design.images.scale]:
+        raise DataError(
+            f"Study {data.design.name} is on upscaling by {data.design.images.scale}, the results "
+            f"are by {', '.join(map(str, factors))}.",
+            f"Choose one with {option('--scale')}.",
+        )
+    stimuli = rated(data.design, data.manifest)
+    _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])
+    check_stand_ins(frame, {stimulus.dataset for stimulus in stimuli}, data.stand_ins)
+    images = {(stimulus.dataset, stimulus.image) for stimulus in stimuli}
+    datasets = {dataset for dataset, _ in images}
+    keys = pd.MultiIndex.from_frame(frame[["dataset", "image"]])
+    kept = keys.isin(list(images)) | ~frame["dataset"].isin(datasets).to_numpy()
+    notes = []
+    left = len(frame[~kept][["dataset", "image"]].drop_duplicates())
+    if left:
+        notes.append(f"Metrics are over the rated images; {left} others of the results left out.")
+    if data.stand_ins:
+        notes.append(f"Stand-ins have no scores: {listed(data.stand_ins, 20)}.")
+    return frame[kept], notes
+
+
+def scored_opinions(data: StudyData) -> pd.DataFrame:
+    """The study's votes as the tables beside metrics take them: without those on stand-ins.
+
+    The hashes are left out: ``study_scores`` has compared them.
+    """
+    votes = data.votes[~data.votes["method"].isin(data.stand_ins)]
+    return votes.drop(columns=["stimulus_sha256", "image_sha256"], errors="ignore")
+
+
+def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
+    scored = scored_hashes(frame)
+    missing = [stimulus for stimulus in stimuli if stimulus.key not in scored]
+    other = [
+        stimulus
+        for stimulus in stimuli
+        if stimulus.key in scored and stimulus.image_sha256 not in scored[stimulus.key]
+    ]
+    said = [
+        f"{len(found)} {what}: {listed(['/'.join(stimulus.key) for stimulus in found])}"
+        for found, what in ((missing, "are not in the results"), (other, "are other files"))
+        if found
+    ]
+    if said:
+        absent = {stimulus.method for stimulus in missing} - set(frame["method"])
+        more = f" Or run the benchmark with {listed(sorted(absent))}, too." if absent else ""
+        raise DataError(
+            f"Of {len(stimuli)} rated stimuli {'; '.join(said)}.",
+            f"Name the results folders that the study was frozen from.{more}",
+        )

@@ -3,55 +3,102 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pandas as pd
 
-from sreval.errors import attempted, listed, unknown_name
-from sreval.opinions.cells import numbered
+from sreval.errors import StatisticsError, attempted, listed, unknown_name
 from sreval.opinions.comparison import Comparison, compare_methods
+from sreval.opinions.cells import numbered
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
-from sreval.opinions.screening import Screening, apply, default_rules, with_and_without
-from sreval.opinions.votes import opinions
+from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
+from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
+from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
-from sreval.report.digits import fixed
-from sreval.report.sections import (
-    CORRECTIONS,
+from sreval.report.notes import image_notes, marks_of, no_interval, vote_notes
+from sreval.report.table import (
     Columns,
-    Request,
-    Section,
+    Table,
     column,
-    each,
-    image_notes,
-    in_order,
     interval_column,
-    marks_of,
     method_column,
-    no_interval,
-    p_value,
-    percent,
-    printed,
-    vote_notes,
+    signed_column,
+    table_of,
+    text_table,
     whole,
     with_dataset,
 )
+from sreval.report.text import CORRECTIONS, p_value, percent
+from sreval.study.acceptance import rules_of
+from sreval.study.design import StudyDesign
 
 _MOST_RATERS = 40
 """The most raters printed one by one; if there are more, only those whom a rule rejects."""
 
 
-def mos(votes: pd.DataFrame, request: Request) -> list[Section]:
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the votes; each field as in the estimator that takes it."""
+
+    unit: Unit = DEFAULT_UNIT
+    interval: str = INTERVAL_OF[DEFAULT_UNIT]
+    level: float = 0.95
+    adjustment: str = "holm"
+    alpha: float = 0.05
+    scale: Scale = ACR
+    reference: str = "hr"
+    rules: tuple[Rule, ...] | None = None
+    """The rules by which raters are judged; None: ``rules.default_rules``."""
+    scores: pd.DataFrame | None = None
+    """Benchmark rows of one protocol and scale, for metrics against opinion."""
+    methods: Sequence[str] | None = None
+    """Those that are compared with each other; None: all."""
+    better: Mapping[str, bool] = field(default_factory=dict)
+    """Further metrics among the columns of a table of means, and whether higher is better."""
+
+    @classmethod
+    def planned(cls, design: StudyDesign, scores: pd.DataFrame | None = None) -> Request:
+        """What the design of a study plans to ask of its votes."""
+        analysis = design.analysis
+        return cls(
+            unit=analysis.unit,
+            interval=INTERVAL_OF[analysis.unit],
+            adjustment=analysis.correction,
+            alpha=analysis.alpha,
+            rules=rules_of(design),
+            scores=scores,
+        )
+
+
+def each(parts: Mapping[str, Callable[[], list[Table]]]) -> list[Table]:
+    """The tables of all ``parts`` that can be made, with a note on each that can't.
+
+    Raises StatisticsError, the reasons said, where none can.
+    """
+    made: list[Table] = []
+    not_done = []
+    for name, make in parts.items():
+        found, why = attempted(make)
+        made += found or []
+        not_done += [f"{name}: {why}" if name else why] if found is None else []
+    if not made:
+        raise StatisticsError(" ".join(not_done))
+    said = [f"Not done: {why}" for why in not_done]
+    return [*made[:-1], replace(made[-1], notes=[*made[-1].notes, *said])]
+
+
+def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     """MOS of every method on every data set."""
-    frame = in_order(
+    frame = paper.in_order(
         mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
     )
-    shown = printed(frame, with_dataset(frame, mos_columns(request.level)))
     notes = [*mos_notes(frame), *image_notes(opinions(votes), request.interval, request.scale)]
     notes += vote_notes(votes)
-    return [Section("mos", "Mean opinion scores", frame, shown, notes)]
+    columns = with_dataset(frame, mos_columns(request.level))
+    return [table_of("mos", "Mean opinion scores", frame, columns, notes)]
 
 
 def mos_columns(level: float) -> Columns:
@@ -77,10 +124,10 @@ def mos_notes(frame: pd.DataFrame) -> list[str]:
     return [meaning, *no_interval(frame), *filter(None, frame["warning"].unique())]
 
 
-def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
+def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
     """MOS of every stimulus."""
     frame = stimulus_mos(votes, request.level, scale=request.scale).reset_index()
-    frame = in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
+    frame = paper.in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
     columns = {
         "method": method_column(),
         "image": column("image"),
@@ -89,19 +136,19 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Section]:
         "sd": column("sd", 2),
         "votes": whole("n"),
     }
-    shown = printed(frame, with_dataset(frame, columns))
     notes = [
         f"Interval: {frame['interval'].iloc[0]}, unit rater, about {ESTIMAND}.",
         *no_interval(frame),
         *vote_notes(votes),
     ]
-    return [Section("stimuli", "Mean opinion score of every stimulus", frame, shown, notes)]
+    title = "Mean opinion score of every stimulus"
+    return [table_of("stimuli", title, frame, with_dataset(frame, columns), notes)]
 
 
-def compare(votes: pd.DataFrame, request: Request) -> list[Section]:
+def compare(votes: pd.DataFrame, request: Request) -> list[Table]:
     """All pairs of methods, data set by data set; if one fails, the others go on."""
 
-    def of(dataset: str) -> list[Section]:
+    def of(dataset: str) -> list[Table]:
         found = compare_methods(
             votes[votes["dataset"] == dataset],
             unit=request.unit,
@@ -123,7 +170,7 @@ def pair_columns(level: float, n: str = "n") -> Columns:
         "first": method_column("first"),
         "second": method_column("second"),
         n: whole("n"),
-        "difference": lambda row: fixed(row["difference"], 2, signed=True),
+        "difference": signed_column("difference", 2),
         percent(level): interval_column(2, signed=True),
         "p": lambda row: p_value(row["p"]),
         "p adjusted": lambda row: p_value(row["p_adjusted"]),
@@ -167,7 +214,7 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
+def _comparison(made: Comparison, votes: pd.DataFrame) -> Table:
     frame = made.frame()
     zeros = {"wilcox": "dropped before ranking", "pratt": "ranked, then dropped"}[made.zeros]
     notes = [
@@ -186,10 +233,10 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> Section:
         pairs = "1 pair leaves" if left == 1 else f"{left} pairs leave"
         notes.append(f"{pairs} out units without a common image.")
     name = f" on {made.dataset}" if made.dataset else ""
-    shown = printed(frame, pair_columns(made.level))
     notes += [*filter(None, [made.warning]), *vote_notes(votes)]
     facts = {"dataset": made.dataset, "letters": made.letters}
-    return Section("compare", f"Which methods differ{name}", frame, shown, notes, facts)
+    columns = pair_columns(made.level)
+    return table_of("compare", f"Which methods differ{name}", frame, columns, notes, facts)
 
 
 def _friedman(made: Comparison) -> str:
@@ -211,7 +258,7 @@ def _friedman(made: Comparison) -> str:
     )
 
 
-def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
+def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
     """What every rule finds, rater by rater, and the results with and without those it rejects."""
     rules = request.rules or default_rules(request.scale, request.reference)
     found, not_done = apply(rules, votes)
@@ -222,8 +269,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     for made in found:
         frame = frame.join(made.table.add_prefix(f"{made.rule.kind} "))
     frame["rejected_by"] = [
-        ", ".join(made.rule.kind for made in found if rater in set(made.rejected))
-        for rater in names
+        ", ".join(made.rule.kind for made in found if rater in set(made.rejected)) for rater in names
     ]
     frame = frame.reset_index()
     rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
@@ -246,8 +292,8 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
     if len(rows) < len(frame):
         notes.append(f"{len(frame) - len(rows)} raters are not printed, as no rule rejects them.")
     notes.append("Nobody is excluded here: a rule only proposes.")
-    shown = printed(rows, columns)
-    sections = [Section("screening", "Screening", frame, shown, notes + vote_notes(votes))]
+    notes += vote_notes(votes)
+    tables = [table_of("screening", "Screening", frame, columns, notes, printed=rows)]
     effects = {
         f"With and without the raters whom {made.rule.kind} rejects": partial(
             _effect_of, made, votes, request
@@ -255,7 +301,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Section]:
         for made in found
         if set(counted.index) & set(made.rejected)
     }
-    return each({"": lambda: sections, **effects})
+    return each({"": lambda: tables, **effects})
 
 
 _BT500 = ("P", "Q", "(P+Q)/votes", "|P-Q|/(P+Q)")
@@ -273,39 +319,46 @@ def _rule_notes(made: Screening) -> list[str]:
     return [note, *(f"Not judged: {few}." for few in (made.too_few,) if few)]
 
 
-def _effect_of(made: Screening, votes: pd.DataFrame, request: Request) -> list[Section]:
+def _effect_of(made: Screening, votes: pd.DataFrame, request: Request) -> list[Table]:
     return [_with_and_without(made, votes, request)]
 
 
-def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) -> Section:
+def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) -> Table:
     raters = set(opinions(votes)["rater"])
     rejected = [str(rater) for rater in made.rejected if rater in raters]
     title = f"Results with and without the {len(rejected)} whom {made.rule.kind} rejects"
     if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
-        return Section("screening", title, pd.DataFrame(), [["rejected"], ["all"]], notes)
-    found = with_and_without(votes, rejected, interval=request.interval, scale=request.scale)
+        return text_table("screening", title, pd.DataFrame(), ["rejected"], [["all"]], notes)
+    found = with_and_without(
+        votes, rejected, interval=request.interval, scale=request.scale
+    )
     frame = found.reset_index()
-    frame = in_order(frame.assign(rule=made.rule.kind))
-    columns = {
-        "method": method_column(),
-        "MOS, all": column("mos_all", 2),
-        "votes, all": whole("n_all"),
-        "MOS, kept": column("mos_kept", 2),
-        "votes, kept": whole("n_kept"),
-        "change": lambda row: fixed(row["change"], 2, signed=True),
-    }
+    frame = paper.in_order(frame.assign(rule=made.rule.kind))
+    columns = with_dataset(frame, change_columns("all", "kept"))
     notes = [f"Rejected: {listed(rejected, 20)}."]
-    return Section("screening", title, frame, printed(frame, with_dataset(frame, columns)), notes)
+    return table_of("screening", title, frame, columns, notes)
 
 
-Make = Callable[[pd.DataFrame, Request], list[Section]]
+def change_columns(before: str, after: str) -> Columns:
+    """What is printed of MOS before and after votes were left out, and of the change."""
+    return {
+        "method": method_column(),
+        f"MOS, {before}": column(f"mos_{before}", 2),
+        f"votes, {before}": whole(f"n_{before}"),
+        f"MOS, {after}": column(f"mos_{after}", 2),
+        f"votes, {after}": whole(f"n_{after}"),
+        "change": signed_column("change", 2),
+    }
+
+
+Make = Callable[[pd.DataFrame, Request], list[Table]]
 
 
 def _when_asked(module: str, name: str) -> Make:
     """An analysis whose module, and what that needs of scipy, is imported when it is asked for."""
 
-    def make(votes: pd.DataFrame, request: Request) -> list[Section]:
+    def make(votes: pd.DataFrame, request: Request) -> list[Table]:
         found: Make = getattr(importlib.import_module(f"sreval.report.{module}"), name)
         return found(votes, request)
 
@@ -328,8 +381,8 @@ _UNASKED = [name for name in ANALYSES if name != "stimuli"]
 
 def analyse(
     votes: pd.DataFrame, names: Sequence[str], request: Request
-) -> tuple[list[Section], list[str]]:
-    """The sections of the named analyses; without names all but the single stimuli.
+) -> tuple[list[Table], list[str]]:
+    """The tables of the named analyses; without names all but the single stimuli.
 
     Each analysis fails alone: the second list says which were not possible, and why. Raises
     UsageError for an unknown name, and what the estimator raises where one analysis alone was
@@ -338,24 +391,27 @@ def analyse(
     for name in names:
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
-    sections: list[Section] = []
+    tables: list[Table] = []
     not_done = []
     for name in names or _UNASKED:
         make = partial(_analysis, name, votes, request)
         made, why = (make(), "") if len(names) == 1 else attempted(make)
-        sections += made or []
+        tables += made or []
         not_done += [f"{name}: {why}"] if made is None else []
-    if words := marks_of(votes):
-        sections = [_marked(section, words) for section in sections]
-    return sections, not_done
+    words = marks_of(votes)
+    return [_finished(made, words, request.level) for made in tables], not_done
 
 
-def _analysis(name: str, votes: pd.DataFrame, request: Request) -> list[Section]:
+def _analysis(name: str, votes: pd.DataFrame, request: Request) -> list[Table]:
     if is_means(votes) and name != "metrics":
         raise needs_votes(f"The analysis {name}")
     return ANALYSES[name](votes, request)
 
 
-def _marked(made: Section, words: list[str]) -> Section:
+def _finished(made: Table, words: list[str], level: float) -> Table:
+    """The table with its level, and the marks of its votes in its title and on every row."""
+    made = replace(made, facts={"level": level, **made.facts})
+    if not words:
+        return made
     frame = made.frame.assign(**{word.replace("-", "_"): True for word in words})
     return replace(made, title=f"{made.title} ({', '.join(words)})", frame=frame)

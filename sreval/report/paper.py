@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METHOD_ORDER = (
     "nearest",
@@ -100,3 +104,17 @@ def sort_datasets(datasets: list[str]) -> list[str]:
 def label(method: str) -> str:
     """A method's name as a table prints it."""
     return LABELS.get(method, method)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows by data set and method in the paper's order."""
+    order = {
+        "dataset": sort_datasets([str(name) for name in frame["dataset"].unique()]),
+        "method": sort_methods([str(name) for name in frame["method"].unique()]),
+    }
+    return frame.sort_values(
+        list(order),
+        key=lambda column: column.astype(str).map(order[str(column.name)].index),
+        kind="stable",
+        ignore_index=True,
+    )

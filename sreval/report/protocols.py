@@ -16,8 +16,8 @@ from sreval.metrics.scorer import match_modes
 from sreval.progress import progress_line
 from sreval.report import paper
 from sreval.report.collect import narrowed, scored
-from sreval.report.digits import fixed
 from sreval.report.kept import hr_image, sr_image
+from sreval.report.text import fixed
 
 _BLOCK = ["dataset", "scale", "method"]
 """A block of the text: what one mean is over the images of."""

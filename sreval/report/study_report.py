@@ -1,102 +1,105 @@
-"""A study's report as a folder: one page, every table as LaTeX and CSV."""
+"""A study's report: its parts in order, as one self-contained HTML page and as LaTeX."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
-from pathlib import Path
 
-from sreval.files import sha256_file
-from sreval.report.records import csv_text
-from sreval.report.study_files import LATEX, PAGE, PDF, check_folder, write_folder
-from sreval.report.study_latex import compile_pdf, to_report_latex
-from sreval.report.study_page import Report, study_report, to_html
-from sreval.report.study_scores import study_scores
+import pandas as pd
+
+import sreval
+from sreval.errors import attempted, counted
+from sreval.report.notes import study_marks, study_warnings
+from sreval.report.render import render_page
+from sreval.report.study_parts import (
+    Part,
+    agreement_part,
+    departures_part,
+    design_part,
+    effect_of_exclusions,
+    exclusions_part,
+    exposure_part,
+    metrics_part,
+    origin_part,
+    raters_part,
+    results_parts,
+    screening_part,
+)
+from sreval.report.table import Table
 from sreval.study.data import StudyData
-
-STEPS = 3
-"""How often ``write_report`` tells that it has gone on."""
 
 
 @dataclass(frozen=True)
-class WrittenReport:
-    """A report that was written; a path as well, that of its page.
+class Report:
+    """A report before it is printed: ``marks`` are shown on every part, table and figure."""
 
-    ``files`` are the names within the folder; ``warnings`` what must be known before it is used;
-    ``no_pdf`` why there is no PDF of the tables, empty where there is one; ``facts`` the marks,
-    the study's state and the hash of its design.
-    """
+    title: str
+    marks: list[str]
+    warnings: list[str]
+    summary: list[str]
+    parts: list[Part]
 
-    page: Path
-    files: tuple[str, ...]
-    warnings: tuple[str, ...]
-    no_pdf: str
-    facts: Mapping[str, object]
-
-    def __fspath__(self) -> str:
-        return str(self.page)
-
-    def __str__(self) -> str:
-        return str(self.page)
-
-    def _repr_html_(self) -> str:
-        link = f'<a href="{escape(self.page.resolve().as_uri())}">{escape(str(self.page))}</a>'
-        said = "".join(f"<p><small>{escape(text)}</small></p>" for text in self.warnings)
-        return f"<p>{link}</p>{said}"
+    @property
+    def tables(self) -> list[Table]:
+        """Every table of it, in order."""
+        return [table for part in self.parts for table in part.tables]
 
 
-def write_report(
+def study_report(
     data: StudyData,
-    out: Path,
-    folders: Sequence[Path] = (),
-    protocol: str | None = None,
-    *,
-    study: str,
-    step: Callable[[], object] = lambda: None,
-) -> WrittenReport:
-    """Write the report of ``data`` as the folder ``out``; an older one of the study is replaced.
+    scores: pd.DataFrame | None = None,
+    score_notes: Sequence[str] = (),
+    sources: Sequence[tuple[str, str]] = (),
+    command: str = "",
+) -> Report:
+    """The report of a study.
 
-    ``folders`` hold benchmark results of the rated images; ``study`` is the name or folder by
-    which the command that is printed in the report finds the study. Raises what ``check_folder``,
-    ``study_scores`` and ``write_folder`` raise.
+    ``scores`` and ``score_notes`` as ``study_scores`` gives them; ``sources``: what else is to
+    be named with its hash; ``command``: what makes the report again. What the votes don't allow
+    is said in its place instead of failing.
     """
-    name = data.design.name
-    check_folder(out, name)
-    scores, notes = study_scores(folders, protocol, data) if folders else (None, [])
-    sources = [
-        (f"{place}/results.csv, SHA-256", sha256_file(place / "results.csv")) for place in folders
+    parts = [
+        *_made("Design", lambda: [design_part(data)]),
+        *_made("Departures from the plan", lambda: [departures_part(data)]),
+        *_made("Raters", lambda: [raters_part(data)]),
+        *_made("Exclusions", lambda: [exclusions_part(data)]),
     ]
-    if scores is not None:
-        chosen = scores.iloc[0]
-        sources.append((f"protocol {chosen['protocol']}, SHA-256", chosen["protocol_sha256"]))
-        sources += [("scored by sreval", code) for code in sorted(scores["code"].unique())]
-    made = study_report(data, scores, notes, sources, _command(study, folders, protocol, out))
-    step()
-    files = _files(made)
-    step()
-    pdf, why = compile_pdf(files[LATEX].decode())
-    if pdf is not None:
-        files[PDF] = pdf
-    facts = {"marks": made.marks, "state": data.state, "design_sha256": data.design_sha256}
-    write_folder(out, name, files, facts)
-    step()
-    return WrittenReport(out / PAGE, tuple(sorted(files)), tuple(made.warnings), why, facts)
+    if not data.hidden:
+        effect_of_exclusions(parts[-1], data)
+        parts += _made("Results", lambda: results_parts(data))
+        parts += _made("Metrics and opinion", lambda: [metrics_part(data, scores, score_notes)])
+        parts += _made("Agreement of raters", lambda: [agreement_part(data)])
+        parts += _made("Screening", lambda: [screening_part(data)])
+    parts += _made("Exposure and careless responding", lambda: [exposure_part(data)])
+    parts.append(origin_part(data, sources, command))
+    return Report(data.design.title, study_marks(data), study_warnings(data), _summary(data), parts)
 
 
-def _files(made: Report) -> dict[str, bytes]:
-    files = {PAGE: to_html(made), LATEX: to_report_latex(made)}
-    for index, section in enumerate(made.sections, 1):
-        frame = section.frame.assign(marks=", ".join(made.marks)) if made.marks else section.frame
-        if len(frame):
-            files[f"csv/{index:02}-{section.analysis}.csv"] = csv_text(frame)
-    return {name: text.encode(errors="replace") for name, text in files.items()}
+def _made(title: str, make: Callable[[], list[Part]]) -> list[Part]:
+    """The parts that ``make`` gives, or one in their place that says why they can't be had."""
+    parts, why = attempted(make)
+    return [Part(title, not_done=[why])] if parts is None else parts
 
 
-def _command(study: str, folders: Sequence[Path], protocol: str | None, out: Path) -> str:
-    words = ["sreval", "report", study]
-    for folder in folders:
-        words += ["--results", str(folder)]
-    words += ["--protocol", protocol] if protocol else []
-    return shlex.join([*words, "--out", str(out)])
+def _summary(data: StudyData) -> list[str]:
+    votes = data.opinions
+    stimuli = len(votes[["dataset", "image", "method"]].drop_duplicates())
+    said = [
+        f"Study {data.design.name}: {len(votes)} votes of "
+        f"{counted(votes['rater'].nunique(), 'rater')} on {stimuli} stimuli."
+    ]
+    if data.hidden:
+        said.append(
+            "The design hides results until the study is closed: no mean score is shown here."
+        )
+    return said
+
+
+def to_html(report: Report) -> str:
+    """One file: no script, style, font or image from elsewhere; complete without its script."""
+    return render_page("study.html", report=report, version=sreval.__version__)
+
+
+def to_latex(report: Report) -> str:
+    """All tables, a section per part; the report's marks on every page and in every caption."""
+    return render_page("study.tex", report=report)

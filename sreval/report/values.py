@@ -9,7 +9,7 @@ import pandas as pd
 
 from sreval.errors import listed
 from sreval.report import paper
-from sreval.report.cells import NAMES
+from sreval.report.text import NAMES
 
 _NAMED = 10
 """Images named in a note; of more, how many."""

@@ -13,9 +13,8 @@ from sreval.errors import UsageError
 from sreval.images.known import KNOWN, known_files, known_names
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
 from sreval.report import paper
-from sreval.report.cells import DIGITS, NAMES
 from sreval.report.collect import scored
-from sreval.report.digits import fixed
+from sreval.report.text import DIGITS, NAMES, fixed
 from sreval.report.values import comparable, values_of
 
 COLUMNS = (

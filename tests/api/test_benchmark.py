@@ -21,7 +21,7 @@ from PIL import Image
 
 import sreval
 from sreval.images.resize import upscale
-from sreval.report.cells import Table
+from sreval.report.scores import ScoreTable
 
 UInt8 = npt.NDArray[np.uint8]
 untyped: Any = sreval
@@ -106,7 +106,7 @@ def test_results_are_the_ones_that_are_read_again(results: sreval.Results) -> No
 
 def test_a_table_is_written_in_every_form(results: sreval.Results) -> None:
     table = results.table(baseline="bicubic", metrics="psnr")
-    assert isinstance(table, Table)
+    assert isinstance(table, ScoreTable)
     means = table.frame.set_index("method")["mean"]
     rows = results.frame.query("protocol == 'matlab' and metric == 'psnr'")
     for method, own in rows.groupby("method"):

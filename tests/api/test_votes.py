@@ -203,7 +203,7 @@ def test_votes_count_themselves_and_what_is_left_out() -> None:
 def test_analyses_show_themselves_as_tables() -> None:
     found = api.read_votes(random_votes().replace("b", "<i>")).analyse()
     cells = _Cells(found._repr_html_())
-    assert len(cells.rows) == sum(len(section.shown) for section in found.sections)
+    assert len(cells.rows) == sum(len(section.rows) + 1 for section in found.sections)
     assert "<i>" not in found._repr_html_()
     assert str(found) == found.text
     assert "Not done: retest" in found.text

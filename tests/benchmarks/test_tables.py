@@ -9,7 +9,7 @@ import pytest
 from benchmarks import tables
 from benchmarks.tables import Findings, complete_tables, random_table, smallest_order
 from sreval.report import opinions
-from sreval.report.sections import Request
+from sreval.report.opinions import Request
 
 CANCELS = np.array([[4.0, 2], [2, 3], [3, 4]])
 """Stimuli by raters: the denominator of ICC(A,2) is exactly zero."""

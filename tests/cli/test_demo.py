@@ -144,8 +144,8 @@ def test_the_demo_serves_its_study_until_interrupted(tmp_path: Path) -> None:
     (study / "manifest.json").write_text(Manifest(stimuli).as_json(), encoding="utf-8")
     code = (
         "from pathlib import Path\nfrom sreval.cli import demo, main\n"
-        "from sreval.report.cells import Table\n"
-        "table = Table('', 'ledig2017', 4, [], [], [], False)\n"
+        "from sreval.report.scores import ScoreTable\n"
+        "table = ScoreTable.of('', 'ledig2017', 4, [])\n"
         "demo.make_demo = lambda out: demo.Demo(table, out / 'index.html', out / 'study')\n"
         "main(['demo', '--out', '.'])"
     )

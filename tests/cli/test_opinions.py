@@ -766,8 +766,7 @@ def test_a_metric_of_one_value_stops_no_other(
     votes: Path, make_scores: Callable[..., pd.DataFrame]
 ) -> None:
     from sreval.opinions.votes import check_votes
-    from sreval.report.opinions import analyse
-    from sreval.report.sections import Request
+    from sreval.report.opinions import Request, analyse
 
     checked = check_votes(pd.read_csv(votes))
     stimuli = checked[["dataset", "image", "method"]].drop_duplicates()
@@ -776,7 +775,7 @@ def test_a_metric_of_one_value_stops_no_other(
     scores = pd.concat([scores, make_scores(stimuli, lpips=np.inf)])
     (made,), not_done = analyse(checked, ["metrics"], Request(scores=scores))
     assert not_done == []
-    assert {row[1] for row in made.shown[1:]} == {"PSNR"}
+    assert {row.cells[1].text for row in made.rows} == {"PSNR"}
     assert (
         "Not done: Set5: SSIM: all stimuli have the same value, so no correlation exists."
         in made.notes

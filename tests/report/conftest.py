@@ -60,3 +60,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SREVAL_DATABASE", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are empty: most of a report's time is theirs."""
+    from matplotlib.figure import Figure
+
+    from sreval.report import study_parts
+
+    monkeypatch.setattr(study_parts, "opinion_figure", lambda *arguments: Figure())

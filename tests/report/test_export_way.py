@@ -88,14 +88,14 @@ def test_report_and_opinions_of_the_export_give_the_same_intervals_by_default(
     """The design's unit is left to its default, as are the options of the command."""
     from matplotlib.figure import Figure
 
-    from sreval.report import study_results
+    from sreval.report import study_parts
     from sreval.report.study_load import load
-    from sreval.report.study_page import study_report
+    from sreval.report.study_report import study_report
 
-    monkeypatch.setattr(study_results, "opinion_figure", lambda *arguments: Figure())
+    monkeypatch.setattr(study_parts, "opinion_figure", lambda *arguments: Figure())
     names = ["method", "unit", "mos", "low", "high", "level"]
     report = study_report(load(tmp_path / "studies/quick"))
-    (means,) = [s for s in report.sections if s.title == "Mean opinion scores on demo"]
+    (means,) = [s for s in report.tables if s.title == "Mean opinion scores on demo"]
     ours = means.frame[names].sort_values("method", ignore_index=True)
     told = json.loads(sreval("opinions", votes, "--analyse", "mos", "--json").out)
     theirs = pd.DataFrame(told["sections"][0]["rows"])[names].sort_values(
@@ -103,7 +103,7 @@ def test_report_and_opinions_of_the_export_give_the_same_intervals_by_default(
     )
     pd.testing.assert_frame_equal(ours, theirs)
     assert set(ours["unit"]) == {"rater"}
-    (tests,) = [s for s in report.sections if s.title == "Planned comparisons on demo"]
+    (tests,) = [s for s in report.tables if s.title == "Planned comparisons on demo"]
     told = json.loads(sreval("opinions", votes, "--analyse", "compare", "--json").out)
     assert {row["unit"] for row in told["sections"][0]["rows"]} == set(tests.frame["unit"])
     assert "Unit rater" in " ".join(tests.notes)

@@ -15,7 +15,7 @@ from sreval.errors import DataError
 from sreval.images.io import write_png
 from sreval.report.collect import collect, scored, select
 from sreval.report.figures import comparison_figure, scores_figure
-from sreval.report.tables import build_table
+from sreval.report.scores import score_table
 
 NET = """
 def bad(lr):
@@ -73,12 +73,12 @@ def test_a_method_that_failed_throughout_has_a_column_of_dashes_and_a_note(
 
 def test_images_that_one_method_failed_on_are_named(work: Path, sreval: Callable[..., Any]) -> None:
     run(sreval, "r", "nearest", function(work, "dark"))
-    table = build_table(select(collect([work / "r"]), None, None))
+    table = score_table(select(collect([work / "r"]), None, None))
     (note,) = [note for note in table.notes if "left out" in note]
     assert "2 of 3 images" in note
     assert "light, white (none by dark)" in note
     assert "too bright" in note
-    assert {c.n for li in table.lines for c in li.cells.values() if c} == {1}
+    assert set(table.frame["n"]) == {1}
 
 
 def test_what_was_mended_since_is_no_failure(work: Path, sreval: Callable[..., Any]) -> None:

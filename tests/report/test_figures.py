@@ -16,9 +16,9 @@ from PIL import Image
 from sreval.errors import DataError, UsageError
 from sreval.report.collect import collect, select
 from sreval.report.figures import Region, comparison_figure, parse_region, scores_figure
-from sreval.report.page import results_page
+from sreval.report.render import results_page
+from sreval.report.scores import score_table
 from sreval.report.style import figure_bytes, save_figure
-from sreval.report.tables import build_table
 
 
 def test_panels_show_the_region_by_pixel_repetition(demo_run: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_page_stands_alone(demo_run: Path) -> None:
     frame = select(collect([demo_run]), None, None)
     figure = comparison_figure(frame, "demo", "camera")
     ways = [("Print it:", "sreval table <results>")]
-    page = results_page("Results", ["One & all."], figure, "A region.", build_table(frame), ways)
+    page = results_page("Results", ["One & all."], figure, "A region.", score_table(frame), ways)
     assert page.count("<svg") == 1
     assert "Protocol ledig2017" in page
     assert "One &amp; all." in page

@@ -15,10 +15,8 @@ from matplotlib.text import Text
 from sreval.errors import UsageError
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.opinions.votes import check_votes
-from sreval.report.opinion_figures import KINDS, all_figures, opinion_figure, rank_shares
-from sreval.report.opinion_style import shades
-from sreval.report.opinions import ANALYSES
-from sreval.report.sections import Request
+from sreval.report.opinion_figures import KINDS, all_figures, opinion_figure, rank_shares, shades
+from sreval.report.opinions import ANALYSES, Request
 from sreval.report.style import figure_svg
 from tests.opinions.builders import random_votes
 

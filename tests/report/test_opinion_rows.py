@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,10 @@ from scipy import stats
 
 from sreval.errors import DataError
 from sreval.opinions.votes import check_votes
-from sreval.report.cells import Table
 from sreval.report.choices import FORMATS
+from sreval.report.notes import uncounted
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
-from sreval.report.render import render
-from sreval.report.sections import uncounted
-from sreval.report.tables import build_table
+from sreval.report.scores import ScoreTable, score_table
 from tests.opinions.builders import random_votes, votes_table
 
 METHODS = ("a", "b", "hr")
@@ -43,15 +41,15 @@ def votes() -> pd.DataFrame:
     return check_votes(made.assign(method=made["method"].replace({"c": "hr"})))
 
 
-def mos_cells(table: Table) -> dict[str, Any]:
-    (line,) = [line for line in table.lines if line.metric == "mos"]
-    return dict(line.cells)
+def mos_cells(table: ScoreTable) -> dict[str, Any]:
+    rows = table.frame[table.frame["metric"] == "mos"].to_dict("records")
+    return {row["method"]: SimpleNamespace(**{str(k): v for k, v in row.items()}) for row in rows}
 
 
 def test_means_intervals_and_marks_are_those_of_the_unit(
     frame: pd.DataFrame, votes: pd.DataFrame
 ) -> None:
-    table = with_mos(build_table(frame, baseline="a"), votes, baseline="a")
+    table = with_mos(score_table(frame, baseline="a"), votes, baseline="a")
     cells = mos_cells(table)
     by_rater = votes.groupby(["method", "rater"])["score"].mean().unstack()
     for method in METHODS:
@@ -64,12 +62,12 @@ def test_means_intervals_and_marks_are_those_of_the_unit(
             assert cells[method].high == pytest.approx(own.mean() + half)
         assert 1 <= cells[method].low < own.mean() < cells[method].high <= 5
     p = stats.wilcoxon(by_rater.loc["b"] - by_rater.loc["a"], method="exact").pvalue
-    (test,) = [c for c in table.comparisons if c.metric == "mos"]
+    (test,) = table.tests[table.tests["metric"] == "mos"].itertuples()
     assert (test.first, test.second) == ("b", "a")
-    assert test.test.p == pytest.approx(p)
-    assert test.difference == pytest.approx((by_rater.loc["b"] - by_rater.loc["a"]).mean())
+    assert test.p == pytest.approx(p)
+    assert test.mean_difference == pytest.approx((by_rater.loc["b"] - by_rater.loc["a"]).mean())
     assert cells["b"].mark == ("*" if p < 0.05 else "")
-    assert cells["unrated"] is None
+    assert "unrated" not in cells
     assert (cells["b"].rank, cells["a"].rank, cells["hr"].rank) == (1, 2, 0)
 
 
@@ -79,7 +77,7 @@ def test_letters_of_a_mos_are_withheld_where_no_outcome_could_have_been_signific
     """Six raters in one order; three pairs: 3 x 2 x 2^-6 = 0.094."""
     votes = check_votes(votes_table(np.ones((3, 6, 6)) + np.arange(3)[:, None, None]))
     values = {("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in "abc"}
-    table = with_mos(build_table(make_frame(values)), votes, pairs=True)
+    table = with_mos(score_table(make_frame(values)), votes, pairs=True)
     assert {cell.mark for cell in mos_cells(table).values()} == {"‡"}
     notes = " ".join(table.notes)
     assert (
@@ -94,7 +92,7 @@ def test_pairs_that_nobody_compared_are_told(make_frame: Frame) -> None:
     scores[0, :, :8] = scores[1, :, 8:] = np.nan
     votes = check_votes(votes_table(scores))
     values = {("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in "abc"}
-    table = with_mos(build_table(make_frame(values)), votes, pairs=True)
+    table = with_mos(score_table(make_frame(values)), votes, pairs=True)
     marks = {method: cell.mark for method, cell in mos_cells(table).items()}
     assert marks["a"] == marks["b"] != marks["c"]
     untested = "no rater rated both methods of 1 of 3 pairs on one image"
@@ -102,7 +100,7 @@ def test_pairs_that_nobody_compared_are_told(make_frame: Frame) -> None:
 
 
 def test_the_unit_image_counts_images(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
-    table = with_mos(build_table(frame, pairs=True), votes, unit="image", pairs=True)
+    table = with_mos(score_table(frame, pairs=True), votes, unit="image", pairs=True)
     assert mos_cells(table)["a"].n == 6
     assert mos_cells(table)["a"].mark
     assert "unit image, about these raters, images in general" in " ".join(table.notes)
@@ -114,8 +112,8 @@ def test_every_format_has_the_row_and_marks_simulated(
 ) -> None:
     for simulated in (False, True):
         marked = votes.assign(simulated=simulated)
-        table = with_mos(build_table(frame), marked)
-        text = render(table, form)
+        table = with_mos(score_table(frame), marked)
+        text = table.render(form)
         mean = votes.loc[votes["method"] == "a", "score"].mean()
         if form == "csv":
             rows = pd.read_csv(StringIO(text))
@@ -137,12 +135,12 @@ def test_every_format_has_the_row_and_marks_simulated(
 
 
 def test_the_papers_row_stands_below_ours(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
-    paper = build_table(
+    paper = score_table(
         frame.replace({"method": {"a": "nearest", "b": "bicubic"}}), with_paper=True
     )
     names = votes["method"].replace({"a": "nearest", "b": "bicubic"})
     table = with_mos(paper, votes.assign(method=names))
-    lines = render(table, "text").splitlines()
+    lines = table.render("text").splitlines()
     place = next(i for i, line in enumerate(lines) if line.split()[:1] == ["MOS"])
     assert lines[place + 2].split()[:2] == ["paper", "1.28"]
     assert mos_cells(table)["nearest"].paper == 1.28
@@ -184,10 +182,11 @@ def test_stimuli_other_than_those_scored_are_refused(
 
 
 def test_the_table_itself_is_not_changed(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
-    table = build_table(frame)
-    before = replace(table, lines=list(table.lines))
+    table = score_table(frame)
+    before = table.frame.copy(), table.to_json()
     with_mos(table, votes)
-    assert table == before
+    pd.testing.assert_frame_equal(table.frame, before[0])
+    assert table.to_json() == before[1]
 
 
 def test_through_the_command_line(

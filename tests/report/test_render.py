@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html.parser
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -14,17 +13,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sreval.report.cells import Table
 from sreval.report.collect import collect, select
-from sreval.report.latex import latex_escape
-from sreval.report.pages import render_page
-from sreval.report.render import render
-from sreval.report.tables import build_table
+from sreval.report.render import latex_escape
+from sreval.report.scores import ScoreTable, score_table
 
 
 @pytest.fixture(scope="module")
-def table(demo_run: Path) -> Table:
-    return build_table(select(collect([demo_run]), None, None), baseline="bicubic", with_paper=True)
+def table(demo_run: Path) -> ScoreTable:
+    return score_table(select(collect([demo_run]), None, None), baseline="bicubic", with_paper=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +31,8 @@ def means(demo_run: Path) -> dict[str, str]:
     return {str(m): f"{v:.2f}" for m, v in frame.groupby("method")["value"].mean().items()}
 
 
-def test_text_is_aligned_at_the_point(table: Table, means: dict[str, str]) -> None:
-    lines = render(table, "text").splitlines()
+def test_text_is_aligned_at_the_point(table: ScoreTable, means: dict[str, str]) -> None:
+    lines = table.render("text").splitlines()
     (psnr,) = [line for line in lines if line.startswith("demo  PSNR ")]
     (ssim,) = [line for line in lines if line.startswith("      SSIM ")]
     assert means["nearest"] in psnr
@@ -45,25 +41,25 @@ def test_text_is_aligned_at_the_point(table: Table, means: dict[str, str]) -> No
     assert [m.start() for m in re.finditer(r"(?<=\d)\.", psnr)] == [
         m.start() for m in re.finditer(r"(?<=\d)\.", ssim)
     ][:2]
-    assert "\x1b" not in render(table, "text")
-    assert f"\x1b[1m{means['bicubic']}\x1b[0m" in render(table, "text", colour=True)
+    assert "\x1b" not in table.render("text")
+    assert f"\x1b[1m{means['bicubic']}\x1b[0m" in table.render("text", colour=True)
 
 
-def test_markdown_has_as_many_cells_in_every_row(table: Table, means: dict[str, str]) -> None:
-    rows = [line for line in render(table, "markdown").splitlines() if line.startswith("|")]
+def test_markdown_has_as_many_cells_in_every_row(table: ScoreTable, means: dict[str, str]) -> None:
+    rows = [line for line in table.render("markdown").splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert f"**{means['bicubic']}**" in rows[2]
     assert "<u>" in rows[2]
 
 
-def test_csv_and_json_hold_the_full_figures(table: Table, demo_run: Path) -> None:
-    frame = pd.read_csv(StringIO(render(table, "csv")))
+def test_csv_and_json_hold_the_full_figures(table: ScoreTable, demo_run: Path) -> None:
+    frame = pd.read_csv(StringIO(table.render("csv")))
     raw = pd.read_csv(demo_run / "results.csv")
     raw = raw[(raw["protocol"] == "ledig2017") & (raw["metric"] == "ssim")]
     ours = frame[frame["metric"] == "ssim"].dropna(subset=["mean"]).set_index("method")["mean"]
     expected = raw.groupby("method")["value"].mean()
     assert ours.to_dict() == pytest.approx(expected.to_dict(), abs=1e-12)
-    content = json.loads(render(table, "json"))
+    content = json.loads(table.render("json"))
     by_key = {(f["method"], f["metric"]): f for f in content["figures"]}
     assert by_key["hr", "psnr"]["mean"] == "inf"
     assert by_key["hr", "psnr"]["low"] is None or by_key["hr", "psnr"]["low"] == "inf"
@@ -95,8 +91,8 @@ class Checker(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_html_is_well_formed_and_fetches_nothing(table: Table, means: dict[str, str]) -> None:
-    page = render(table, "html")
+def test_html_is_well_formed_and_fetches_nothing(table: ScoreTable, means: dict[str, str]) -> None:
+    page = table.render("html")
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
@@ -105,15 +101,15 @@ def test_html_is_well_formed_and_fetches_nothing(table: Table, means: dict[str, 
     assert f"<b>{means['bicubic']}</b>" in page
 
 
-def test_html_escapes_a_methods_name(table: Table) -> None:
-    hostile = Table(**{**table.__dict__, "methods": ["<script>"], "title": "<b>&"})
-    page = render(hostile, "html")
+def test_html_escapes_a_methods_name(table: ScoreTable) -> None:
+    hostile = ScoreTable.of("<b>&", "ledig2017", 4, ["<script>"])
+    page = hostile.render("html")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
 
-def test_latex_is_balanced_and_escapes(table: Table) -> None:
-    text = render(table, "latex")
+def test_latex_is_balanced_and_escapes(table: ScoreTable) -> None:
+    text = table.render("latex")
     assert text.count("{") == text.count("}")
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
     counts = [
@@ -126,12 +122,12 @@ def test_latex_is_balanced_and_escapes(table: Table) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
-def test_latex_compiles_without_overfull_boxes(table: Table, tmp_path: Path) -> None:
+def test_latex_compiles_without_overfull_boxes(table: ScoreTable, tmp_path: Path) -> None:
     head = (
         "\\documentclass[10pt]{article}\\usepackage[a4paper,margin=17mm]{geometry}"
         "\\usepackage{booktabs}\\begin{document}\n"
     )
-    document = head + render(table, "latex") + "\\end{document}\n"
+    document = head + table.render("latex") + "\\end{document}\n"
     (tmp_path / "table.tex").write_text(document)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
@@ -144,15 +140,6 @@ def test_latex_compiles_without_overfull_boxes(table: Table, tmp_path: Path) -> 
     assert "Overfull" not in done.stdout
 
 
-def test_infinity_and_nothing_are_printed_as_signs(table: Table) -> None:
-    from sreval.report.printing import number
-
-    assert (number(math.inf, "psnr"), number(math.nan, "ssim")) == ("∞", "–")
-    assert (number(28.426, "psnr"), number(0.82109, "ssim")) == ("28.43", "0.8211")
-
-
 def test_what_stands_in_backticks_is_code_on_a_page_and_nothing_else_is_markup() -> None:
-    page = render_page(
-        "table_body.html", table={"notes": ["Run `a <b>` & c."], "methods": [], "rows": []}
-    )
+    page = ScoreTable.of("Scores", "matlab", 4, [], notes=["Run `a <b>` & c."]).to_html()
     assert "<p>Run <code>a &lt;b&gt;</code> &amp; c.</p>" in page

@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 from sreval.opinions.votes import check_votes
-from sreval.report.opinions import ANALYSES
-from sreval.report.study_page import Report, study_report, to_html
-from sreval.report.study_parts import request_of
-from sreval.report.study_planned import departures
+from sreval.report.opinions import ANALYSES, Request
+from sreval.report.study_parts import departures
+from sreval.report.study_report import Report, study_report, to_html
 from sreval.study import monitor
 from sreval.study.acceptance import judge
 from sreval.study.data import StudyData
@@ -26,15 +25,6 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 IMAGES = [f"i{n}" for n in range(10)]
 LIMITS = {"gold": 0.3, "too-fast": 0.5, "straight-lining": 12, "repeats": 1.5}
 REASON = {kind: f"The rule on {kind}." for kind in LIMITS}
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    from matplotlib.figure import Figure
-
-    from sreval.report import study_results
-
-    monkeypatch.setattr(study_results, "opinion_figure", lambda *arguments: Figure())
 
 
 def design(**changes: Any) -> StudyDesign:
@@ -109,7 +99,7 @@ def study(decided: dict[str, tuple[bool, str]] | None = None, **changes: Any) ->
 
 
 def section(report: Report, title: str) -> Any:
-    (found,) = [one for one in report.sections if one.title == title]
+    (found,) = [one for one in report.tables if one.title == title]
     return found
 
 
@@ -126,7 +116,9 @@ def test_all_three_find_the_same_raters_by_the_design_s_limits() -> None:
     }
     flags = monitor.findings(data).flags
     on_the_page = {kind: set(flags.loc[flags["flag"] == kind, "rater"]) for kind in LIMITS}
-    screening = ANALYSES["screening"](data.votes, request_of(data))[0].frame.set_index("rater")
+    screening = ANALYSES["screening"](data.votes, Request.planned(data.design))[0].frame.set_index(
+        "rater"
+    )
     in_the_report = {
         kind: set(screening.index[screening[f"{kind} rejected"].astype(bool)]) for kind in LIMITS
     }
@@ -153,7 +145,7 @@ def test_a_rater_who_left_early_is_judged_by_nobody() -> None:
     assert "straight-lining needs 13 votes: gold (1)" in found.unjudged
     text = to_html(study_report(data))
     assert "Not judged: gold needs 4 gold items: gold (1)." in text
-    notes = ANALYSES["screening"](data.votes, request_of(data))[0].notes
+    notes = ANALYSES["screening"](data.votes, Request.planned(data.design))[0].notes
     assert "Not judged: too-fast needs 10 votes with a response time: gold (1)." in notes
 
 
@@ -196,7 +188,7 @@ def test_decisions_that_overrule_the_rules_are_printed_with_reason_and_effect() 
 
 def test_no_decision_is_printed_where_none_overrules() -> None:
     report = study_report(study())
-    assert not [s for s in report.sections if "overrule" in s.title]
+    assert not [s for s in report.tables if "overrule" in s.title]
     assert "by decision" not in to_html(report)
 
 

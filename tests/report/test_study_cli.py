@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sreval.report.records import csv_text
+from sreval.report.render import csv_text
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest
 from tests.report.study_builder import into_store, make_study, of_results
@@ -65,6 +65,7 @@ def test_an_open_study_is_refused_unless_asked_for(sreval: Run, here: Path) -> N
     assert "Results on Set5" not in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_look_that_the_design_lets_be_taken_is_kept_and_told(sreval: Run, here: Path) -> None:
     put(make_study(analysis={"look_before_close": True}), here, "open")
     for looks in (1, 2):

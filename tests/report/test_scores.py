@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,9 @@ from scipy import stats
 
 from sreval.errors import DataError, UsageError
 from sreval.report import paper
-from sreval.report.cells import Table
 from sreval.report.choices import FORMATS
 from sreval.report.collect import collect, select
-from sreval.report.records import comparison_records
-from sreval.report.render import render
-from sreval.report.tables import build_table
+from sreval.report.scores import ScoreTable, score_table
 
 Maker = Callable[..., pd.DataFrame]
 RNG = np.random.default_rng(0)
@@ -32,9 +30,14 @@ HARD = {
 }
 
 
-def line(table: Table, dataset: str, metric: str) -> dict[str, Any]:
-    (found,) = [li for li in table.lines if (li.dataset, li.metric) == (dataset, metric)]
-    return dict(found.cells)
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def line(table: ScoreTable, dataset: str, metric: str) -> dict[str, Any]:
+    """One metric on one data set: a row of the frame a method, in the table's order."""
+    rows = table.frame[(table.frame["dataset"] == dataset) & (table.frame["metric"] == metric)]
+    return {row["method"]: SimpleNamespace(**row) for row in records(rows)}
 
 
 def test_best_and_second_by_printed_digits_and_hr_not_ranked(make_frame: Maker) -> None:
@@ -45,7 +48,7 @@ def test_best_and_second_by_printed_digits_and_hr_not_ranked(make_frame: Maker) 
         ("Set5", "d", "psnr"): [20.0, 20.0],
         ("Set5", "hr", "psnr"): [math.inf, math.inf],
     }
-    cells = line(build_table(make_frame(values)), "Set5", "psnr")
+    cells = line(score_table(make_frame(values)), "Set5", "psnr")
     ranks = {m: c.rank for m, c in cells.items()}
     assert ranks == {"a": 1, "b": 1, "c": 2, "d": 3, "hr": 0}
     assert math.isinf(cells["hr"].mean)
@@ -53,7 +56,7 @@ def test_best_and_second_by_printed_digits_and_hr_not_ranked(make_frame: Maker) 
 
 def test_a_smaller_lpips_is_better(make_frame: Maker) -> None:
     values = {("Set5", "a", "lpips"): [0.3, 0.3], ("Set5", "b", "lpips"): [0.1, 0.2]}
-    cells = line(build_table(make_frame(values)), "Set5", "lpips")
+    cells = line(score_table(make_frame(values)), "Set5", "lpips")
     assert cells["b"].rank == 1
 
 
@@ -62,7 +65,7 @@ def test_the_interval_is_students_at_the_level_that_the_note_says(
     make_frame: Maker, level: float
 ) -> None:
     numbers = list(RNG.normal(26, 2, 5))
-    table = build_table(make_frame({("Set5", "a", "psnr"): numbers}), level=level)
+    table = score_table(make_frame({("Set5", "a", "psnr"): numbers}), level=level)
     cell = line(table, "Set5", "psnr")["a"]
     theirs = stats.t.interval(level, 4, loc=np.mean(numbers), scale=stats.sem(numbers))
     assert cell.mean == pytest.approx(np.mean(numbers))
@@ -73,10 +76,10 @@ def test_the_interval_is_students_at_the_level_that_the_note_says(
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_images_give_a_dash_and_a_note_in_every_format(make_frame: Maker, form: str) -> None:
-    table = build_table(make_frame({("Set5", "a", "psnr"): [24.0, 26.0]}))
+    table = score_table(make_frame({("Set5", "a", "psnr"): [24.0, 26.0]}))
     cell = line(table, "Set5", "psnr")["a"]
     assert math.isnan(cell.low)
-    text = render(table, form)
+    text = table.render(form)
     if form == "json":
         assert json.loads(text)["figures"][0]["low"] is None
     if form != "csv":
@@ -89,28 +92,28 @@ def test_an_interval_stays_where_the_metric_can_be(make_frame: Maker) -> None:
         ("Set5", "a", "ssim"): [0.99, 0.9, 0.6],
         ("Set5", "a", "lpips"): [0.01, 0.1, 0.3],
     }
-    table = build_table(make_frame(values))
+    table = score_table(make_frame(values))
     assert line(table, "Set5", "ssim")["a"].high == 1
     assert line(table, "Set5", "lpips")["a"].low == 0
 
 
 def test_a_baseline_is_tested_as_scipy_does_with_holm(make_frame: Maker) -> None:
-    table = build_table(make_frame(HARD), baseline="bicubic")
-    found = {c.first: c for c in table.comparisons}
+    table = score_table(make_frame(HARD), baseline="bicubic")
+    found = {test["first"]: SimpleNamespace(**test) for test in records(table.tests)}
     assert set(found) == {"nearest", "lanczos"}
     for method, comparison in found.items():
         x, y = HARD["Set14", method, "psnr"], HARD["Set14", "bicubic", "psnr"]
-        assert comparison.test.p == pytest.approx(stats.wilcoxon(x, y, method="exact").pvalue)
-        assert comparison.difference == pytest.approx(np.mean(np.subtract(x, y)))
-    assert found["nearest"].verdict.p_adjusted == pytest.approx(2 * found["nearest"].test.p)
+        assert comparison.p == pytest.approx(stats.wilcoxon(x, y, method="exact").pvalue)
+        assert comparison.mean_difference == pytest.approx(np.mean(np.subtract(x, y)))
+    assert found["nearest"].p_holm == pytest.approx(2 * found["nearest"].p)
     cells = line(table, "Set14", "psnr")
     assert (cells["nearest"].mark, cells["lanczos"].mark, cells["bicubic"].mark) == ("*", "", "")
     assert any("differs from bicubic" in note for note in table.notes)
 
 
 def test_all_pairs_get_letters(make_frame: Maker) -> None:
-    table = build_table(make_frame(HARD), pairs=True)
-    assert len(table.comparisons) == 3
+    table = score_table(make_frame(HARD), pairs=True)
+    assert len(table.tests) == 3
     marks = {m: set(c.mark) for m, c in line(table, "Set14", "psnr").items()}
     assert marks["bicubic"] & marks["lanczos"]
     assert not marks["bicubic"] & marks["nearest"]
@@ -121,7 +124,7 @@ def test_five_images_are_too_few_and_the_table_says_so(make_frame: Maker) -> Non
         ("Set5", "nearest", "psnr"): [20.0, 21, 22, 23, 24],
         ("Set5", "bicubic", "psnr"): [21.1, 22.2, 23.3, 24.4, 25.5],
     }
-    table = build_table(make_frame(values), baseline="bicubic")
+    table = score_table(make_frame(values), baseline="bicubic")
     assert line(table, "Set5", "psnr")["nearest"].mark == "‡"
     assert any("n too small" in n and "least exact p is 0.0625" in n for n in table.notes)
 
@@ -139,8 +142,8 @@ SIX = {
 def test_six_images_are_too_few_for_more_than_one_comparison(
     make_frame: Maker, options: dict[str, Any], marks: int, form: str
 ) -> None:
-    table = build_table(make_frame(SIX), **options)
-    printed = render(table, form, colour=False)
+    table = score_table(make_frame(SIX), **options)
+    printed = table.render(form)
     sign = "\\ddag" if form == "latex" else "‡"
     assert printed.count(sign) + printed.count("\\u2021") == marks + (form != "csv")
     assert "share a letter" not in printed
@@ -149,13 +152,13 @@ def test_six_images_are_too_few_for_more_than_one_comparison(
     if form != "csv":
         assert "no outcome could have been significant on Set6 (6 images" in printed
         assert f"Holm-adjusted {said}" in printed
-    for test in comparison_records(table):
+    for test in table.tests.to_dict("records"):
         assert (test["too_small"], test["significant"], test["p"]) == (True, False, 0.03125)
 
 
 def test_six_images_do_for_one_comparison(make_frame: Maker) -> None:
     two = {key: values for key, values in SIX.items() if key[1] != "lanczos"}
-    table = build_table(make_frame(two), baseline="bicubic")
+    table = score_table(make_frame(two), baseline="bicubic")
     assert line(table, "Set6", "psnr")["nearest"].mark == "*"
     assert not any("n too small" in note for note in table.notes)
 
@@ -168,7 +171,7 @@ def test_pairs_that_share_a_letter_for_want_of_images_are_told(make_frame: Maker
         ("Set10", "bicubic", "psnr"): list(base + 2 + base / 10),
         ("Set10", "lanczos", "psnr"): list(base + 2 + base / 10 + (base < 5) * (1 + base) / 100),
     }
-    table = build_table(make_frame(values), pairs=True)
+    table = score_table(make_frame(values), pairs=True)
     marks = {method: cell.mark for method, cell in line(table, "Set10", "psnr").items()}
     assert marks["bicubic"] == marks["lanczos"] != marks["nearest"]
     assert any("weren't shown to differ" in note for note in table.notes)
@@ -180,7 +183,7 @@ def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> N
         ("Set5", "a", "psnr"): [20.0, 30.0, math.nan],
         ("Set5", "b", "psnr"): [22.0, 32.0, 99.0],
     }
-    table = build_table(make_frame(values))
+    table = score_table(make_frame(values))
     cells = line(table, "Set5", "psnr")
     assert [(c.mean, c.n) for c in cells.values()] == [(25, 2), (27, 2)]
     assert any("1 of 3 images are left out" in note and "img_002" in note for note in table.notes)
@@ -189,7 +192,7 @@ def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> N
 def test_no_method_is_dropped_by_its_name(make_frame: Maker) -> None:
     names = ["hr", "srgan-vgg54", "zeta", "bicubic", "srresnet-vgg22", "srresnet-mse", "nearest"]
     frame = make_frame({("Set5", name, "psnr"): [1.0, 2.0] for name in names})
-    assert build_table(frame).methods == [
+    assert score_table(frame).methods == [
         "nearest",
         "bicubic",
         "srresnet-mse",
@@ -198,23 +201,23 @@ def test_no_method_is_dropped_by_its_name(make_frame: Maker) -> None:
         "zeta",
         "hr",
     ]
-    assert {method for method, _ in line(build_table(frame), "Set5", "psnr").items()} == set(names)
-    losses = build_table(frame, "losses")
+    assert {method for method, _ in line(score_table(frame), "Set5", "psnr").items()} == set(names)
+    losses = score_table(frame, "losses")
     assert losses.methods == ["srresnet-mse", "srresnet-vgg22", "srgan-vgg54"]
     assert any("Left out" in n and "bicubic, zeta, hr" in n for n in losses.notes)
     with pytest.raises(UsageError, match="none of the paper's loss variants"):
-        build_table(make_frame({("Set5", "bicubic", "psnr"): [1.0]}), "losses")
+        score_table(make_frame({("Set5", "bicubic", "psnr"): [1.0]}), "losses")
 
 
 def test_the_papers_figures_only_where_they_are_comparable(make_frame: Maker) -> None:
     values = {("Set5", "bicubic", "psnr"): [28.0, 29.0]}
-    table = build_table(make_frame(values), with_paper=True)
+    table = score_table(make_frame(values), with_paper=True)
     cells = line(table, "Set5", "psnr")
     assert cells["bicubic"].paper == 28.43
     assert cells["srgan-vgg54"].paper == 29.40
     assert any("Huang et al. 2015" in note for note in table.notes)
     with pytest.raises(UsageError, match="of ledig2017 at scale 4"):
-        build_table(make_frame(values, protocol="matlab"), with_paper=True)
+        score_table(make_frame(values, protocol="matlab"), with_paper=True)
 
 
 def test_the_papers_tables_are_whole() -> None:
@@ -227,9 +230,9 @@ def test_the_papers_tables_are_whole() -> None:
 def test_unknown_baselines_metrics_protocols_and_scales_are_named(make_frame: Maker) -> None:
     frame = make_frame({("Set5", "bicubic", "psnr"): [28.0, 29.0]})
     with pytest.raises(UsageError, match="Did you mean 'bicubic'"):
-        build_table(frame, baseline="bicubik")
+        score_table(frame, baseline="bicubik")
     with pytest.raises(UsageError, match="Unknown metric of these results 'ssim'"):
-        build_table(frame, metrics=["ssim"])
+        score_table(frame, metrics=["ssim"])
     with pytest.raises(UsageError, match="Unknown protocol of these results 'rgb'"):
         select(frame, "rgb", None)
     with pytest.raises(UsageError, match="hold no scale 2"):
@@ -262,7 +265,7 @@ def test_a_method_without_any_result_keeps_its_column(make_frame: Maker) -> None
         }
     )
     frame.loc[frame["method"] == "bad", "note"] = "It went wrong."
-    table = build_table(frame, baseline="bad")
+    table = score_table(frame, baseline="bad")
     cells = line(table, "Set5", "psnr")
     assert table.methods == ["a", "b", "bad"]
     assert [(cells[m].mean, cells[m].n) for m in ("a", "b")] == [(25, 2), (27, 2)]
@@ -279,7 +282,7 @@ def test_an_infinite_value_is_named_and_the_mean_is_of_the_rest(make_frame: Make
         ("Set5", "copy", "psnr"): [math.inf] * 4,
         ("Set5", "hr", "psnr"): [math.inf] * 4,
     }
-    table = build_table(make_frame(values), pairs=True)
+    table = score_table(make_frame(values), pairs=True)
     cells = line(table, "Set5", "psnr")
     # means over the images 0, 2 and 3 by hand; a copy of the original is infinite on each
     assert [(cells[m].mean, cells[m].n) for m in ("a", "b")] == [(30, 3), (31, 3)]
@@ -290,16 +293,16 @@ def test_an_infinite_value_is_named_and_the_mean_is_of_the_rest(make_frame: Make
     assert "every image, img_000, img_001, img_002, img_003 (copy)" in note
     assert "3 of 4 images" in note
     assert "HR" not in note
-    assert {c.test.n for c in table.comparisons} == {3}
-    differences = {(c.first, c.second): c.difference for c in table.comparisons}
+    assert set(table.tests["n"]) == {3}
+    differences = {(c.first, c.second): c.mean_difference for c in table.tests.itertuples()}
     assert differences["a", "b"] == -1
 
 
 def test_two_methods_that_are_infinite_everywhere_do_not_differ(make_frame: Maker) -> None:
     values = {("Set5", name, "psnr"): [math.inf] * 3 for name in ("a", "b")}
-    table = build_table(make_frame(values), baseline="b")
-    (comparison,) = table.comparisons
-    assert (comparison.difference, comparison.test.p) == (0, 1)
+    table = score_table(make_frame(values), baseline="b")
+    (comparison,) = table.tests.itertuples()
+    assert (comparison.mean_difference, comparison.p) == (0, 1)
 
 
 def test_n_stands_for_each_metric_where_they_differ(make_frame: Maker) -> None:
@@ -309,7 +312,7 @@ def test_n_stands_for_each_metric_where_they_differ(make_frame: Maker) -> None:
         ("Set14", "a", "psnr"): [20.0, 30.0],
         ("Set14", "a", "ssim"): [0.5, 0.6],
     }
-    notes = build_table(make_frame(values)).notes
+    notes = score_table(make_frame(values)).notes
     assert any("(n: Set5 PSNR 3, SSIM 2, Set14 2)" in note for note in notes)
 
 
@@ -319,7 +322,7 @@ def test_every_data_set_on_which_n_is_too_small_is_named(make_frame: Maker) -> N
         for dataset, n in (("Set5", 5), ("few", 3))
         for method in ("a", "bicubic")
     }
-    (note,) = [n for n in build_table(make_frame(values), baseline="bicubic").notes if "‡" in n]
+    (note,) = [n for n in score_table(make_frame(values), baseline="bicubic").notes if "‡" in n]
     assert "Set5 (5 images" in note
     assert "few (3 images" in note
 
@@ -329,7 +332,7 @@ def test_methods_without_a_common_image_keep_their_line(make_frame: Maker) -> No
         ("Set5", "a", "psnr"): [20.0, math.nan],
         ("Set5", "b", "psnr"): [math.nan, 22.0],
     }
-    table = build_table(make_frame(values))
+    table = score_table(make_frame(values))
     assert [cell.n for cell in line(table, "Set5", "psnr").values()] == [0, 0]
     assert any("2 of 2 images are left out" in note for note in table.notes)
 
@@ -355,9 +358,9 @@ def test_a_folder_that_contributes_nothing_is_named(make_frame: Maker) -> None:
     second = make_frame({("Set5", "b", "ssim"): [0.5]}).assign(folder="r2")
     frame = pd.concat([first, second], ignore_index=True)
     with pytest.raises(UsageError, match=r"r2 contributes nothing: it holds no metric psnr"):
-        build_table(frame, metrics=["psnr"])
+        score_table(frame, metrics=["psnr"])
     with pytest.raises(UsageError, match=r"r1 contributes nothing: .* srgan-mse"):
-        build_table(
+        score_table(
             pd.concat(
                 [first, make_frame({("Set5", "srgan-mse", "psnr"): [1.0]}).assign(folder="r2")]
             ),

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from sreval.errors import DataError
-from sreval.report.study_files import check_folder, write_folder
-from sreval.report.study_latex import compile_pdf
+from sreval.report.study_folder import check_folder, compile_pdf, write_folder
 
 FILES = {"index.html": b"one", "csv/01-mos.csv": b"a,b\n"}
 

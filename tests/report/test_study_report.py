@@ -17,9 +17,8 @@ from scipy import stats
 
 from sreval.errors import UNFORESEEN
 from sreval.opinions.simulation import RaterModel
-from sreval.report.study_latex import to_report_latex
-from sreval.report.study_page import Report, study_report, to_html
-from sreval.report.study_planned import departures, planned_tests
+from sreval.report.study_parts import departures, planned_tests
+from sreval.report.study_report import Report, study_report, to_html, to_latex
 from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
 from sreval.study.design import StudyDesign
 from tests.report.study_builder import QUALITIES, full_size, make_study
@@ -69,19 +68,15 @@ def titles(report: Report) -> list[str]:
     return [part.title for part in report.parts]
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are empty: most of a report's time is theirs."""
-    from matplotlib.figure import Figure
-
-    from sreval.report import study_results
-
-    monkeypatch.setattr(study_results, "opinion_figure", lambda *arguments: Figure())
-
-
 @pytest.fixture(scope="module")
 def simulated() -> StudyData:
     return make_study()
+
+
+@pytest.fixture(scope="module")
+def drawn(simulated: StudyData) -> str:
+    """The page of a whole report with its figures."""
+    return to_html(study_report(simulated))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +98,7 @@ def test_every_part_table_figure_and_sheet_bears_the_mark(
     assert word.upper() in page.texts["running"][0]  # stands on every sheet in print
     assert word.upper() in page.texts["title"][0]
     assert word.upper() in page.texts["warnings"][0]
-    latex = to_report_latex(report)
+    latex = to_latex(report)
     captions = re.findall(r"\\(?:caption|subsection\*)\{(.*)\}", latex)
     assert len(captions) > 20
     assert [caption for caption in captions if word not in caption] == []
@@ -115,7 +110,7 @@ def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
 ) -> None:
     from matplotlib.figure import Figure
 
-    from sreval.report import study_results
+    from sreval.report import study_parts
 
     drawn: list[Figure] = []
 
@@ -123,7 +118,7 @@ def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
         drawn.append(figure)
         return "<svg ></svg>"
 
-    monkeypatch.setattr(study_results, "figure_svg", keep)
+    monkeypatch.setattr(study_parts, "figure_svg", keep)
     study_report(replace(simulated, state="open", design=looking(simulated)))
     assert len(drawn) == 9
     assert {figure.get_suptitle() for figure in drawn} == {"SIMULATED · INTERIM"}
@@ -135,15 +130,14 @@ def test_a_plain_study_bears_no_mark() -> None:
     assert not re.search("simulated|stand-in|interim|SIMULATED", text, re.I)
 
 
-def test_the_page_needs_nothing_from_elsewhere(simulated: StudyData) -> None:
-    text = to_html(study_report(simulated))
-    page = Page(text)
+def test_the_page_needs_nothing_from_elsewhere(drawn: str) -> None:
+    page = Page(drawn)
     for tag, attributes in page.tags:
         for name in ("src", "href", "xlink:href", "action", "data"):
             value = attributes.get(name) or "#"
             assert value.startswith(("#", "data:image/png")), (tag, value)
     assert [tag for tag, _ in page.tags if tag in ("link", "iframe", "object", "img")] == []
-    assert not re.search(r"@import|url\((?!#)", text)
+    assert not re.search(r"@import|url\((?!#)", drawn)
 
 
 def test_tables_in_latex_stay_in_their_parts_and_in_the_page_s_order(
@@ -152,8 +146,8 @@ def test_tables_in_latex_stay_in_their_parts_and_in_the_page_s_order(
     data = make_study({"Set5": 5}, instructions="Rate the picture.\n")
     scores = make_frame({("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in QUALITIES})
     report = study_report(data, scores[scores["image"] != "img_000"])
-    latex = to_report_latex(report)
-    assert latex.count(r"\begin{table}[H]") == latex.count(r"\begin{table}") == 1
+    latex = to_latex(report)
+    assert r"\begin{table}" not in latex  # a float would leave its part
     assert "Instructions: ``Rate the picture.''" in latex
     captions = [int(number) for number in re.findall(r"Table (\d+)\.", to_html(report))]
     assert captions == list(range(1, latex.count(r"\caption{") + 1))
@@ -169,7 +163,7 @@ def test_naughty_names_are_text_in_html_and_latex() -> None:
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
     assert page.texts["h1"][0].startswith(NAUGHTY)
     assert "49" not in page.texts["h1"][0]
-    latex = to_report_latex(report)
+    latex = to_latex(report)
     assert r"\input{" not in latex.replace(r"\textbackslash{}input", "")
     assert re.search(r"\\\\\s*\[", latex) is None  # else taken for the argument of \\
     assert not re.search(r"(?<!\\)[%#&$]x_1", latex)
@@ -182,9 +176,8 @@ def test_naughty_names_are_text_in_html_and_latex() -> None:
 
 
 @pytest.mark.slow
-def test_the_same_study_gives_the_same_bytes(simulated: StudyData) -> None:
-    first, second = (to_html(study_report(data)) for data in (simulated, make_study()))
-    assert first == second
+def test_the_same_study_gives_the_same_bytes(drawn: str) -> None:
+    assert to_html(study_report(make_study())) == drawn
 
 
 def looking(data: StudyData) -> StudyDesign:
@@ -196,7 +189,7 @@ def looking(data: StudyData) -> StudyDesign:
 def test_an_open_study_shows_no_mean_unless_the_design_lets_it(simulated: StudyData) -> None:
     report = study_report(replace(simulated, state="open"))
     assert not any(name.startswith("Results") for name in titles(report))
-    for section in report.sections:
+    for section in report.tables:
         assert not {"mos", "mos_all", "mos_used", "quality", "difference"} & set(section.frame)
     text = to_html(report)
     for mean in simulated.opinions.groupby(["dataset", "method"])["score"].mean():
@@ -296,7 +289,7 @@ def test_exclusions_are_named_and_their_effect_is_that_of_leaving_them_out() -> 
     votes.loc[own, "accepted"] = False
     votes.loc[own, "reason"] = "Gold items were missed."
     report = study_report(replace(data, votes=votes))
-    (effect,) = [s for s in report.sections if s.title == "Effect of the exclusions"]
+    (effect,) = [s for s in report.tables if s.title == "Effect of the exclusions"]
     rows = effect.frame.set_index(["dataset", "method"])
     cast = data.votes[data.votes["kind"] == "vote"]
     every = cast.groupby(["dataset", "method"])["score"].mean()
@@ -343,7 +336,7 @@ def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
     assert "Reliability: A single rater has nobody to agree with." in not_done
     assert "Results on Set5" in titles(report)
     assert "Not computed:" in to_html(report)
-    to_report_latex(report)
+    to_latex(report)
 
 
 def test_a_study_that_nobody_began_gets_a_report(simulated: StudyData) -> None:
@@ -351,7 +344,7 @@ def test_a_study_that_nobody_began_gets_a_report(simulated: StudyData) -> None:
     report = study_report(empty)
     assert "Nobody has enrolled." in [said for part in report.parts for said in part.not_done]
     assert "Results on Set5" in titles(report)
-    to_report_latex(report)
+    to_latex(report)
     to_html(report)
 
 
@@ -374,13 +367,14 @@ def test_numbers_that_are_missing_are_dashes_everywhere() -> None:
 def test_a_part_that_fails_takes_no_other_with_it(
     simulated: StudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sreval.report import study_page, study_results
+    from sreval.report import study_parts
+    from sreval.report import study_report as reports
 
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("float division by zero")
 
-    monkeypatch.setattr(study_page, "agreement_part", broken)
-    monkeypatch.setattr(study_results, "planned_tests", broken)
+    monkeypatch.setattr(reports, "agreement_part", broken)
+    monkeypatch.setattr(study_parts, "planned_tests", broken)
     report = study_report(simulated)
     assert "Screening" in titles(report)
     said = [why for part in report.parts for why in part.not_done if UNFORESEEN in why]
@@ -394,10 +388,10 @@ def test_methods_on_different_images_are_said_to_be_in_the_report(simulated: Stu
     votes = simulated.votes
     gone = (votes["method"] == "bicubic") & (votes["image"] == "img_001")
     report = study_report(replace(simulated, votes=votes[~gone | (votes["dataset"] == "Set14")]))
-    (means,) = [s for s in report.sections if s.title == "Mean opinion scores on Set5"]
+    (means,) = [s for s in report.tables if s.title == "Mean opinion scores on Set5"]
     assert any(note.startswith("Different images of Set5: ") for note in means.notes)
     assert any("; 4 in common. Their means can't be compared." in note for note in means.notes)
-    (means,) = [s for s in report.sections if s.title == "Mean opinion scores on Set14"]
+    (means,) = [s for s in report.tables if s.title == "Mean opinion scores on Set14"]
     assert not any("Different images" in note for note in means.notes)
 
 
@@ -414,7 +408,7 @@ def test_only_one_method_left_is_said(simulated: StudyData) -> None:
 def test_the_papers_size_stays_under_ten_megabytes() -> None:
     report = study_report(full_size())
     assert len(to_html(report).encode()) < 10_000_000
-    means = [s for s in report.sections if s.title.startswith("Mean opinion scores on")]
+    means = [s for s in report.tables if s.title.startswith("Mean opinion scores on")]
     assert len(means) == 3
     for section in means:
         both = pd.DataFrame(section.frame)[["mos", "paper"]]

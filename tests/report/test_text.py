@@ -9,9 +9,7 @@ import sys
 
 import pytest
 
-from sreval.report.digits import fixed, whole_percent
-from sreval.report.printing import number
-from sreval.report.sections import span
+from sreval.report.text import fixed, number, span, whole_percent
 
 
 @pytest.mark.parametrize("value", [-0.0, -4e-15, -0.0049, 0.0049, 0.0])

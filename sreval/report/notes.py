@@ -1,0 +1,126 @@
+"""What is said under tables and figures of opinions: counts, marks, what can't be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from sreval.opinions.intervals import LEAST_UNITS
+from sreval.opinions.mos import mos_table
+from sreval.opinions.reading import is_means
+from sreval.opinions.votes import ACR, Scale, exclusions, stand_ins
+from sreval.report import paper
+from sreval.report.text import fixed
+
+if TYPE_CHECKING:
+    from sreval.study.data import StudyData
+
+NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."
+SIMULATED = "Simulated data: no person gave these votes."
+
+
+def stand_in_note(methods: Sequence[str]) -> str:
+    """The note to show with all opinions of stand-ins."""
+    names = ", ".join(map(paper.label, methods))
+    return (
+        f"Stand-ins: the images rated as {names} are degraded originals, as the methods' own "
+        "images were missing. Their scores say nothing about these methods."
+    )
+
+
+def no_interval(frame: pd.DataFrame, low: str = "low") -> list[str]:
+    """What is said under a table where an interval is missing."""
+    return [NO_INTERVAL] if frame[low].isna().any() else []
+
+
+def vote_notes(votes: pd.DataFrame) -> list[str]:
+    """The notes under every table: how many votes, what was left out and why, the marks."""
+    if is_means(votes):
+        return [f"{len(votes)} mean opinion scores, as given.", *mark_notes(votes)]
+    counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
+    said = (
+        f"{len(counted)} votes by {counted['rater'].nunique()} raters on "
+        f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli."
+    )
+    return [" ".join([said, *uncounted(votes)]), *mark_notes(votes)]
+
+
+def uncounted(votes: pd.DataFrame) -> list[str]:
+    """Sentences on the rows that aren't opinions, and why; none where all are."""
+    others, refused = [], []
+    for why, n in exclusions(votes).items():
+        what, _, reason = why.partition(": ")
+        if reason:
+            refused.append(f"{n} ({reason.rstrip('.')})")
+        else:
+            kind = what.removeprefix("kind ")
+            others.append(f"{n} {kind if kind == 'repeat' else f'{kind} item'}{'s' * (n != 1)}")
+    said = [f"Not counted as votes: {', '.join(others)}."] if others else []
+    return said + ([f"Votes that weren't accepted: {'; '.join(refused)}."] if refused else [])
+
+
+def mark_notes(votes: pd.DataFrame) -> list[str]:
+    """The notes on simulated raters and stand-ins."""
+    notes = [SIMULATED] if votes["simulated"].any() else []
+    if methods := stand_ins(votes):
+        notes.append(stand_in_note(methods))
+    return notes
+
+
+def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale = ACR) -> list[str]:
+    """The note where methods of a data set were rated on different images; else nothing.
+
+    ``votes`` are accepted ones, or rows made of them. Their means are then of different images:
+    with the name of an ``interval`` of ``mos_table``, those over the common images are given too.
+    """
+    notes = []
+    for dataset, rows in votes.groupby("dataset"):
+        of = {str(method): set(own["image"]) for method, own in rows.groupby("method")}
+        common = set.intersection(*of.values())
+        if all(images == common for images in of.values()):
+            continue
+        names = paper.sort_methods(list(of))
+        where = f" of {dataset!s}" if dataset else ""
+        counts = ", ".join(f"{paper.label(name)} on {len(of[name])}" for name in names)
+        note = (
+            f"Different images{where}: {counts}; "
+            f"{len(common) or 'none'} in common. Their means can't be compared."
+        )
+        if interval and common:
+            found = mos_table(rows[rows["image"].isin(common)], interval=interval, scale=scale)
+            means = found.set_index("method")["mos"]
+            over = ", ".join(f"{paper.label(name)} {fixed(means[name], 2)}" for name in names)
+            note += f" MOS over the common images: {over}."
+        notes.append(note)
+    return notes
+
+
+def marks_of(votes: pd.DataFrame) -> list[str]:
+    """The words shown on every table and figure of these votes; empty for plain ones."""
+    words = ["simulated"] if votes["simulated"].any() else []
+    return words + (["stand-ins"] if stand_ins(votes) else [])
+
+
+def study_marks(data: StudyData) -> list[str]:
+    """The words shown on every part, table and figure of a report; empty for a plain one."""
+    words = ["simulated"] if data.simulated else []
+    words += ["stand-ins"] if data.stand_ins else []
+    words += ["interim"] if data.state != "closed" else []
+    return words + (["pilot"] if data.design.pilot else [])
+
+
+def study_warnings(data: StudyData) -> list[str]:
+    """What the marks mean, a sentence each, for the head of the report."""
+    said = []
+    if data.simulated:
+        said.append("SIMULATED: no person gave these votes; a program drew them.")
+    if data.stand_ins:
+        said.append(stand_in_note(data.stand_ins).replace("Stand-ins", "STAND-INS", 1))
+    if data.state != "closed":
+        seen = "means of methods are hidden" if data.hidden else "results may still change"
+        said.append(f"INTERIM: the study is {data.state}; {seen}.")
+    if data.design.pilot:
+        said.append("PILOT: made to try the study out, not to be published as its result.")
+    return said

@@ -1,0 +1,236 @@
+"""A study in words: its check, its status, and the power of its tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from sreval.errors import counted
+from sreval.report.text import CORRECTIONS, NONE, columns, fixed
+from sreval.study.check import Feasibility
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sreval.opinions.units import Unit
+    from sreval.store.invitations import InvitationRow
+    from sreval.store.overview import Overview
+
+
+@dataclass(frozen=True)
+class CheckedStudy(Feasibility):
+    """A Feasibility that says what it found: ``text`` is what ``sreval study check`` prints."""
+
+    text: str
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the design can be met."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.text)}</pre>"
+
+
+def checked(
+    study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
+) -> CheckedStudy:
+    """``found`` in words; ``study`` is the name or folder by which commands find the study."""
+    return CheckedStudy(**vars(found), text="\n".join(_check_lines(study, design, manifest, found)))
+
+
+def _check_lines(
+    study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
+) -> list[str]:
+    counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
+    state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
+    least, most = found.exposures
+    votes = counted(most, "vote")
+    votes = votes if least == most else f"{least} or {votes}"
+    rows = [
+        ["study", f"{design.name}: {design.title} ({state})"],
+        ["raters", f"{design.raters}; every stimulus gets {votes}"],
+        ["a rater", f"{sum(found.counts.values())} items: {', '.join(counts)}"],
+        *_sitting_rows(found),
+        *_test_rows(found),
+    ]
+    lines = [columns(rows)]
+    if found.missing:
+        lines += ["", *_missing(study, manifest, found)]
+    if manifest and manifest.stand_ins:
+        lines += ["", f"Stand-ins take the places of {', '.join(manifest.stand_ins)}."]
+    lines += ["", *(f"Note: {note}" for note in found.notes)] if found.notes else []
+    if not found.problems:
+        return [*lines, "", "The design can be met."]
+    said = (f"{p.constraint}: {p.what}. {p.remedy}" for p in found.problems)
+    return [*lines, "", "The design can't be met.", *said]
+
+
+def _test_rows(found: Feasibility) -> list[list[str]]:
+    rows = []
+    for made in found.tests:
+        least = NONE if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
+        compared = counted(made.comparisons, "comparison")
+        units = counted(made.n, made.unit)
+        rows.append(
+            f"{made.dataset}: {compared} over {units}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.alpha:g}; least adjusted p {least}"
+        )
+    return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
+
+
+def _sitting_rows(found: Feasibility) -> list[list[str]]:
+    many = len(found.sittings) > 1
+    rows = []
+    for (items, breaks, minutes), times in Counter(
+        (s.items, s.breaks, round(s.minutes)) for s in found.sittings
+    ).items():
+        pauses = f", {counted(breaks, 'break')}" if breaks else ""
+        each = f"{times} x " if times > 1 else ""
+        rows.append(f"{each}{items} items{pauses}, about {max(minutes, 1)} minutes")
+    named = [["sittings" if i == 0 else "", text] for i, text in enumerate(rows)]
+    return [*named, ["in all", f"about {round(found.minutes)} minutes"]] if many else named
+
+
+def _missing(study: str, manifest: Manifest | None, found: Feasibility) -> list[str]:
+    counts = found.missing_methods
+    datasets = list(dict.fromkeys(name for name, _ in counts))
+    methods = dict.fromkeys(method for _, method in counts)
+    rows = [["missing images", *datasets]]
+    rows += [[m, *(str(counts.get((name, m), "-")) for name in datasets)] for m in methods]
+    lost = "Freeze the study again: sreval study freeze"
+    bring = f"Bring them: sreval study freeze {study} --results FOLDER"
+    instead = f"Or let marked degradations of HR take their places: sreval study freeze {study}"
+    return [
+        columns(rows),
+        *([f"{lost} {study}"] if manifest else [bring, f"{instead} --stand-ins"]),
+    ]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Who is how far, and how often what has been rated, as of one moment.
+
+    ``overview`` holds the state and the counts, ``links`` the links without their secrets.
+    """
+
+    overview: Overview
+
+    @property
+    def links(self) -> list[InvitationRow]:
+        """All links, oldest first."""
+        return list(self.overview.links)
+
+
+    @property
+    def text(self) -> str:
+        """What ``sreval study status`` prints."""
+        return "\n".join(_status_lines(self.overview))
+
+    def records(self) -> dict[str, Any]:
+        """What ``sreval study status --json`` prints."""
+        own = [asdict(link) for link in self.links if link.kind != "personal" or not link.rater]
+        made: dict[str, Any] = _plain({**asdict(self.overview), "links": own})
+        return made
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.text)}</pre>"
+
+
+def _plain(content: Any) -> Any:
+    """Times as text."""
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return content.isoformat() if isinstance(content, dt.datetime) else content
+
+
+def _status_lines(seen: Overview) -> Iterator[str]:
+    unused = len(seen.unused)
+    yield f"{seen.study}: {seen.state}; {seen.progress}"
+    yield f"{seen.votes} votes; {seen.deleted} raters deleted; {unused} personal links unused"
+    if seen.simulated:
+        yield "Some raters are SIMULATED."
+    for sha256, times in seen.changed.items():
+        yield f"stimuli/{sha256}.png was found changed {times} times and not shown: restore it."
+    for link in seen.links:
+        if link.kind != "personal":
+            quota = f" of {link.quota}" if link.quota else ""
+            yield f"link {link.id} ({link.kind}): {link.used}{quota} used"
+    if seen.raters:
+        counts = Counter(row.outcome or "taking part" for row in seen.raters)
+        yield ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        head = ["rater", "slot", "stage", "done", "sitting", "last seen (UTC)", "ended", "decided"]
+        rows = [
+            [
+                row.rater,
+                row.slot if row.holds_slot else f"({row.slot})",
+                row.stage,
+                f"{row.done}/{row.of}",
+                row.sitting,
+                f"{row.seen_at:%Y-%m-%d %H:%M}",
+                row.outcome or "",
+                "" if row.decided is None else "accepted" if row.decided else "refused",
+            ]
+            for row in seen.raters
+        ]
+        yield "\n" + columns([head, *rows])
+    if seen.exposures:
+        head = ["data set", "method", "stimuli", "votes", "fewest", "most"]
+        cells = [
+            [e.dataset, e.method, e.stimuli, e.votes, e.fewest, e.most] for e in seen.exposures
+        ]
+        yield "\n" + columns([head, *cells])
+
+
+def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
+    """The curve of ``planning.power_curve``, a row per difference and number of images.
+
+    ``needed`` is what ``planning.raters_needed`` gives for ``target``.
+    """
+    from sreval.opinions.comparison import CLAIMS, least_units
+    from sreval.report.table import text_table
+
+    first = curve.iloc[0]
+    unit: Unit = first["unit"]
+    comparisons, adjustment = int(first["comparisons"]), str(first["adjustment"])
+    least = least_units(comparisons, adjustment, first["alpha"])
+    raters = sorted(map(int, curve["n_raters"].unique()))
+    heads = ["difference", "images", *map(str, raters), "raters needed"]
+    rows = []
+    by_plan = curve.set_index(["difference", "n_images", "n_raters"])["power"]
+    for plan in needed.to_dict("records"):
+        key = (plan["difference"], plan["n_images"])
+        powers = [f"{by_plan[(*key, count)]:.2f}" for count in raters]
+        fewest = fixed(plan["n_raters"], 0)
+        if fewest == NONE:
+            hopeless = unit == "image" and plan["n_images"] < least
+            fewest = "no number does" if hopeless else f">{raters[-1]}"
+        rows.append([f"{key[0]:.2f}", str(int(key[1])), *powers, fewest])
+    bound = f"p x {comparisons}" if comparisons > 1 and adjustment != "none" else "p"
+    error = float(curve["standard_error"].max())
+    notes = [
+        "Power of one two-sided Wilcoxon signed-rank test by number of raters; unit "
+        f"{unit}: {CLAIMS[unit]}. Comparisons in all: {comparisons}; {CORRECTIONS[adjustment]}, "
+        f"alpha {first['alpha']:g}. A difference is found where {bound} < {first['alpha']:g}: what "
+        "it takes when no other comparison shows anything.",
+        f"With fewer than {least} {unit}s no outcome of all comparisons can be significant. Raters "
+        f"needed: the fewest tried that show a power of {target:g} or more, as all larger "
+        "numbers do, with the 95% limit of the simulation.",
+        f"{first['studies']} simulated studies a cell, standard error {error:.3f} or less; the "
+        "difference is in points before rounding and clipping to the scale.",
+    ]
+    return text_table("power", "Power (simulated raters)", curve, heads, rows, notes).to_text()

@@ -1,0 +1,76 @@
+"""Names and figures as text: one rule each, whatever prints them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+NONE = "–"
+"""The text for a missing number."""
+
+NAMES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips-vgg": "LPIPS (VGG)", "mos": "MOS"}
+"""How metrics are printed."""
+
+DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lpips-vgg": 4, "mos": 2}
+"""The decimals of a metric's values, as the paper prints them."""
+
+CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
+"""How an adjustment of p values is printed."""
+
+
+def metric_name(metric: str) -> str:
+    """How a metric is printed."""
+    return NAMES.get(metric, metric)
+
+
+def number(value: float, metric: str) -> str:
+    """A value with the digits its metric warrants; ∞ for identical images, – for none."""
+    return "∞" if math.isinf(value) else fixed(value, DIGITS[metric])
+
+
+def fixed(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number with so many decimals; what rounds to zero has no minus, a missing one is a dash.
+
+    ``signed`` prints a plus, too, as differences need it.
+    """
+    if not math.isfinite(value):
+        return NONE
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return text.replace("-", "+" if signed else "") if float(text) == 0 else text
+
+
+def whole_percent(share: float) -> str:
+    """A share of 0..1 in whole per cent, a dash for none."""
+    return f"{share:.0%}" if math.isfinite(share) else NONE
+
+
+def percent(level: float) -> str:
+    """A level of confidence, with all its digits: 95%, 99.9%."""
+    return f"{100 * level:.10g}%"
+
+
+def span(low: float, high: float, digits: int, *, signed: bool = False) -> str:
+    """An interval; ``signed`` prints signs, and 'to' between them: a minus looks like a dash."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NONE
+    if signed:
+        return f"{fixed(low, digits, signed=True)} to {fixed(high, digits, signed=True)}"
+    first, last = fixed(low, digits), fixed(high, digits)
+    return f"{first}{' to ' if first.startswith('-') else '–'}{last}"
+
+
+def p_value(p: float) -> str:
+    """A p value with four decimals, never rounded to zero."""
+    if math.isnan(p):
+        return NONE
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def columns(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as left-aligned columns, the first row as their heads."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(texts[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in texts
+    )
