@@ -28,8 +28,8 @@ from sreval.report.collect import collect, select
 from sreval.report.render import to_markdown
 from sreval.report.scores import Record, ScoreTable, score_table
 from sreval.report.text import NAMES, number
-from sreval.training.recipe import Recipe, load_recipe, profile_names
 from sreval.training.cards import CROP, NOT_RECORDED, crops, history
+from sreval.training.recipe import Recipe, load_recipe, profile_names
 
 PAPER_UPDATES = dict.fromkeys(("srgan-mse", "srgan-vgg22", "srgan-vgg54"), 200_000) | {
     "srresnet-mse": 1_000_000,

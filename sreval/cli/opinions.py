@@ -23,7 +23,7 @@ from sreval.opinions.units import INTERVALS
 from sreval.report.choices import ANALYSES
 
 if TYPE_CHECKING:
-    from sreval.api import Adjustment
+    from sreval.api.votes import Adjustment
     from sreval.opinions.units import IntervalName, Unit
     from sreval.report.choices import AnalysisName
 

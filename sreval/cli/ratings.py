@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from sreval.api import Adjustment, Votes, read_votes
+from sreval.api import Votes, read_votes
+from sreval.api.votes import Adjustment
 from sreval.cli.output import warn
 from sreval.opinions.units import DEFAULT_UNIT
 

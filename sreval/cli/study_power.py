@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from sreval import api
+from sreval.api.votes import Adjustment
 from sreval.cli.output import print_json, progress_line
 from sreval.cli.ratings import ADJUSTMENT
 from sreval.opinions.units import STUDIES
@@ -69,7 +70,7 @@ def power(
     unit: Literal["rater", "image"],
     methods: int,
     comparisons: int | None,
-    adjustment: api.Adjustment,
+    adjustment: Adjustment,
     alpha: float,
     target: float,
     studies: int,

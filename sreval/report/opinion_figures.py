@@ -17,11 +17,10 @@ from matplotlib.figure import Figure
 from sreval.errors import StatisticsError, UsageError, attempted, option, unknown_name
 from sreval.metrics.scorer import UNITS
 from sreval.opinions.agreement import metric_agreement
-from sreval.opinions.arrays import Floats
+from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mapping import fit_mapped
 from sreval.opinions.mos import mos_table
-from sreval.opinions.arrays import Ratings
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import sos_coefficient

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from sreval.errors import DataError, listed, option
+from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
-from sreval.opinions.arrays import Ratings
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper

@@ -10,8 +10,8 @@ from functools import partial
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, listed, unknown_name
-from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.cells import numbered
+from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
@@ -269,7 +269,8 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
     for made in found:
         frame = frame.join(made.table.add_prefix(f"{made.rule.kind} "))
     frame["rejected_by"] = [
-        ", ".join(made.rule.kind for made in found if rater in set(made.rejected)) for rater in names
+        ", ".join(made.rule.kind for made in found if rater in set(made.rejected))
+        for rater in names
     ]
     frame = frame.reset_index()
     rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
@@ -330,9 +331,7 @@ def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) ->
     if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return text_table("screening", title, pd.DataFrame(), ["rejected"], [["all"]], notes)
-    found = with_and_without(
-        votes, rejected, interval=request.interval, scale=request.scale
-    )
+    found = with_and_without(votes, rejected, interval=request.interval, scale=request.scale)
     frame = found.reset_index()
     frame = paper.in_order(frame.assign(rule=made.rule.kind))
     columns = with_dataset(frame, change_columns("all", "kept"))

@@ -16,10 +16,10 @@ import pandas as pd
 from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, StatisticsError, attempted, counted, listed, option
 from sreval.files import sha256_bytes
-from sreval.opinions.comparison import CLAIMS, compare_methods
-from sreval.opinions.multiplicity import judge
 from sreval.opinions.cells import numbered
+from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.mos import mos_table
+from sreval.opinions.multiplicity import judge
 from sreval.opinions.votes import ACR, exclusions
 from sreval.report import paper
 from sreval.report.notes import study_marks, vote_notes

@@ -130,7 +130,6 @@ class Status:
         """All links, oldest first."""
         return list(self.overview.links)
 
-
     @property
     def text(self) -> str:
         """What ``sreval study status`` prints."""

@@ -19,6 +19,7 @@ import scipy.stats
 
 import sreval
 from sreval import api
+from sreval.api.votes import Adjustment
 from sreval.errors import DataError, SrevalError, StatisticsError, UsageError
 from sreval.opinions.arrays import Floats
 from sreval.opinions.multiplicity import ADJUSTMENTS
@@ -344,7 +345,7 @@ def test_the_command_prints_the_librarys_figures(sreval: Sreval, tmp_path: Path)
 
 
 def test_the_adjustments_that_a_command_offers_are_those_that_are_known() -> None:
-    assert get_args(api.Adjustment) == tuple(ADJUSTMENTS)
+    assert get_args(Adjustment) == tuple(ADJUSTMENTS)
 
 
 def test_votes_are_drawn_by_their_own_means() -> None:

@@ -1,0 +1,55 @@
+"""The public functions and classes: what ``import sreval`` offers, and all that a command calls.
+
+Nothing heavy is imported before a function needs it: neither torch nor pandas, no web framework.
+"""
+
+from __future__ import annotations
+
+from sreval.api.archives import archive
+from sreval.api.benchmarks import Results, benchmark, read_results, upscaler
+from sreval.api.data import Dataset, datasets, fetch
+from sreval.api.metrics import downscale, lpips, psnr, score, ssim
+from sreval.api.studies import Study
+from sreval.api.training import Model, models, train
+from sreval.api.votes import (
+    Analysis,
+    Votes,
+    compare,
+    mos,
+    power,
+    read_votes,
+    recover,
+    reliability,
+    screen,
+)
+from sreval.errors import SrevalError
+
+__all__ = [
+    "Analysis",
+    "Dataset",
+    "Model",
+    "Results",
+    "SrevalError",
+    "Study",
+    "Votes",
+    "archive",
+    "benchmark",
+    "compare",
+    "datasets",
+    "downscale",
+    "fetch",
+    "lpips",
+    "models",
+    "mos",
+    "power",
+    "psnr",
+    "read_results",
+    "read_votes",
+    "recover",
+    "reliability",
+    "score",
+    "screen",
+    "ssim",
+    "train",
+    "upscaler",
+]

@@ -1,0 +1,90 @@
+"""Everything that a paper's numbers came from, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sreval.api.benchmarks import Results
+from sreval.api.given import article, as_list
+from sreval.api.studies import Study, study_folder
+from sreval.errors import (
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from sreval.methods import Upscaler
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+
+
+def archive(
+    sources: object,
+    out: str | Path,
+    *,
+    images: bool = False,
+    baseline: str | None = None,
+    database: str | None = None,
+    allow_open: bool = False,
+    replace: bool = False,
+) -> Path:
+    """Pack results and studies into one zip file for a paper's supplement.
+
+    It holds the tables, the scores, the manifests with every hash, the commands and the methods
+    paragraph; of each study the design and anonymous votes. Its README.txt says what each file is.
+    Folders of this machine are left out; of raters, so are pseudonyms, links, answers, devices and
+    the times at which they voted. The same input gives the same bytes.
+
+    Args:
+        sources: Results and Studies, folders of results and names or folders of studies; one of
+            them, or a list.
+        out: the zip file.
+        images: also pack every SR image.
+        baseline: test every method against this one.
+        database: where the votes of studies that are named are, if not where their folders say.
+        allow_open: also pack a study that isn't closed.
+        replace: write over an archive that is there already.
+
+    Returns:
+        The path of the zip file.
+
+    Raises:
+        SrevalError: where there is nothing to pack, the file exists, a study isn't closed, or the
+            results are not of the images that a study rated.
+    """
+    from sreval.report import archive as packing
+    from sreval.settings import user_path
+
+    results: list[Path] = []
+    studies: list[Path] = []
+    databases: dict[Path, str] = {}
+    for source in as_list(sources):
+        if isinstance(source, Results):
+            results += source.folders
+        elif isinstance(source, Study):
+            databases[source.folder] = source.url
+            studies.append(source.folder)
+        elif not isinstance(source, str | Path):
+            raise UsageError(
+                f"An archive can't hold {article(source)}.", "Name folders of results and studies."
+            )
+        elif packing.is_results(path := user_path(source)):
+            results.append(path)
+        else:
+            studies.append(study_folder(source))
+    return packing.archive(
+        results,
+        studies,
+        user_path(out),
+        images=images,
+        baseline=baseline,
+        database=database,
+        databases=databases,
+        allow_open=allow_open,
+        replace=replace,
+    )

@@ -1,0 +1,647 @@
+"""Runs of methods on data sets, and what they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from sreval.api.given import article, as_list
+from sreval.api.metrics import checked_scale
+from sreval.errors import (
+    UsageError,
+    unknown_name,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from sreval.benchmarking.plan import Resolved
+    from sreval.methods import Upscaler
+    from sreval.methods.pictures import PictureUpscaler
+    from sreval.opinions.units import Unit
+    from sreval.report.protocols import Conventions
+    from sreval.report.scores import Layout, ScoreTable
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+    from sreval.api.votes import VotesLike
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Results:
+    """Scores of methods on data sets: what ``benchmark`` gives and ``read_results`` reads.
+
+    A notebook shows them as their table.
+
+    Attributes:
+        frame: one row a (data set, scale, method, image, protocol, metric), its ``value``, a
+            ``note`` where something is to be said of it, and the SHA-256 of all that it depends
+            on. The values of an image that a method failed on are NaN, the reason their note.
+        folders: where the results lie, with every SR image as PNG.
+        notes: what was left out, and why.
+        computed: how many SR images ``benchmark`` made or scored anew.
+        reused: how many it took over from an earlier run as they were.
+    """
+
+    frame: pd.DataFrame
+    folders: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+    computed: int = 0
+    reused: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """The results folder. Raises UsageError where there are several."""
+        if len(self.folders) > 1:
+            raise UsageError(f"These results lie in {len(self.folders)} folders.", "See folders.")
+        return self.folders[0]
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """The images that a method failed on: dataset, image, method, reason."""
+        from sreval.report.collect import scored
+
+        failed = self.frame.drop(scored(self.frame).index).rename(columns={"note": "reason"})
+        columns = ["dataset", "image", "method", "reason"]
+        return failed[columns].drop_duplicates(ignore_index=True)
+
+    def table(
+        self,
+        *,
+        baseline: str | None = None,
+        pairs: bool = False,
+        protocol: str | None = None,
+        scale: int | None = None,
+        metrics: Sequence[str] | str | None = None,
+        layout: Layout = "methods",
+        paper: bool = False,
+        level: float = 0.95,
+        votes: VotesLike | None = None,
+        studies: Sequence[Any] | Any = (),
+        unit: Unit | None = None,
+        database: str | None = None,
+        allow_open: bool = False,
+    ) -> ScoreTable:
+        """The results as the SRGAN paper arranges them, with intervals and tests.
+
+        Means with Student's t intervals over images, the best and the second marked; paired
+        two-sided Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and
+        metric.
+
+        Args:
+            baseline: test every method against this one.
+            pairs: test all pairs instead; methods that share a letter weren't shown to differ.
+            protocol: by default one that all folders have, ``ledig2017`` before others.
+            scale: needed where the results hold several.
+            metrics: by default all that were computed.
+            layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
+            paper: add the paper's own figures.
+            level: of the intervals, such as 0.95.
+            votes: opinions of the same images, for rows of MOS: what ``read_votes`` gives or takes.
+            studies: closed studies of the same images, for rows of MOS: names, folders or Studies.
+            unit: what varies in intervals and tests of MOS, ``rater``, ``image`` or ``pooled``; by
+                default what the study plans, ``rater`` for votes.
+            database: where the studies' votes are, if not where their folders say.
+            allow_open: take studies that aren't closed, too.
+
+        Returns:
+            A Table: ``frame``, ``tests``, ``to_latex()``, ``to_markdown()``, ``to_html()``,
+            ``to_csv()``, ``to_json()``, ``to_text()``.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, for results without any score,
+                and for opinions of other images.
+        """
+
+        from sreval.content import find
+        from sreval.opinions.reading import is_means, needs_votes
+        from sreval.opinions.units import UNITS
+        from sreval.report.collect import require_scores, select
+        from sreval.report.opinion_rows import (
+            check_same_stimuli,
+            scored_votes,
+            scores_of_all,
+            with_mos,
+            with_studies,
+        )
+        from sreval.report.scores import LAYOUTS, score_table
+        from sreval.report.study_load import load
+
+        if pairs and baseline is not None:
+            raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
+        named = as_list(studies)
+        if votes is not None and named:
+            raise UsageError("votes and studies can't be had together.", "Leave one out.")
+        if not 0.5 <= level <= 0.999:
+            raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
+        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
+            if name not in known:
+                raise unknown_name(kind, name, known)
+        opened = [
+            load(
+                getattr(one, "folder", None) or find("studies", str(one)),
+                getattr(one, "database", None) or database,
+                allow_open=allow_open,
+                means=True,
+            )
+            for one in named
+        ]
+        for folder in self.folders:
+            require_scores(self.frame, folder)
+        frame = select(self.frame, protocol, scale)
+        notes: list[str] = []
+        if opened:
+            frame, notes = scores_of_all(frame, opened)
+        made = score_table(
+            frame,
+            layout,
+            metrics=None if metrics is None else as_list(metrics),
+            baseline=baseline,
+            pairs=pairs,
+            with_paper=paper,
+            level=level,
+        )
+        if votes is not None:
+            from sreval.api.votes import read_votes
+
+            opinions = read_votes(votes)
+            if is_means(opinions.frame):
+                raise needs_votes("A row of MOS")
+            rated, notes = scored_votes(frame, opinions.frame)
+            check_same_stimuli(frame, rated)
+            made = with_mos(
+                made,
+                rated,
+                unit=unit or "rater",
+                baseline=baseline,
+                pairs=pairs,
+                level=level,
+                scale=opinions.scale,
+            )
+        made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
+        return replace(made, notes=[*made.notes, *self.notes, *notes])
+
+    def figure(
+        self,
+        kind: Literal["comparison", "scores"],
+        *,
+        dataset: str | None = None,
+        image: str | None = None,
+        metric: str = "psnr",
+        methods: Sequence[str] | str = (),
+        region: Sequence[int] | str | None = None,
+        protocol: str | None = None,
+        scale: int | None = None,
+    ) -> Figure:
+        """One image under every method, or the scores of every image.
+
+        Args:
+            kind: ``comparison`` for one region of one image under every method, enlarged by pixel
+                repetition; ``scores`` for every image's score under every method.
+            dataset: may be left out where only one has such an image, or only one is there.
+            image: of ``comparison``: its name in the results, or its common name (butterfly).
+            metric: of ``scores``.
+            methods: of ``comparison``; by default all.
+            region: of ``comparison``: x, y, width and height in HR pixels; by default where the
+                first method errs most.
+            protocol: by default one that all folders have, ``ledig2017`` before others.
+            scale: needed where the results hold several.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("butterfly.pdf")`` writes it.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, and for an image that is no longer
+                what was scored.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.collect import select
+        from sreval.report.figures import comparison_figure, parse_region, scores_figure
+
+        if kind not in ("comparison", "scores"):
+            raise unknown_name("kind of figure", kind, ("comparison", "scores"))
+        frame = select(self.frame, protocol, scale)
+        with mpl.rc_context():  # the look of our figures isn't that of the user's
+            if kind == "scores":
+                return scores_figure(frame, dataset, metric)
+            if image is None:
+                raise UsageError("A comparison is of one image.", "Name it: image=...")
+            text = region if isinstance(region, str) else ",".join(map(str, region or ()))
+            chosen = parse_region(text) if text else None
+            return comparison_figure(frame, dataset, image, as_list(methods), chosen)
+
+    def worst(
+        self,
+        metric: str | None = None,
+        most: int = 3,
+        *,
+        protocol: str | None = None,
+        scale: int | None = None,
+    ) -> pd.DataFrame:
+        """The images on which each method does worst compared with the others.
+
+        A single method's are those with its worst values.
+
+        Args:
+            metric: by default the first of PSNR, SSIM, LPIPS that was computed.
+            most: rows per method, 1 or more.
+            protocol: as for ``table``.
+            scale: as for ``table``.
+
+        Returns:
+            Columns method, rank, dataset, image, name, metric, value, expected, difference; see
+            ``report.worst.worst_images``.
+        """
+        from sreval.report.collect import select
+        from sreval.report.worst import worst_images
+
+        if most < 1:
+            raise UsageError(f"most can't be {most}.", "Give 1 or more.")
+        return worst_images(select(self.frame, protocol, scale), metric, most)
+
+    def compare_protocols(
+        self,
+        *,
+        datasets: Sequence[str] | str = (),
+        methods: Sequence[str] | str = (),
+        progress: bool = True,
+    ) -> Conventions:
+        """PSNR and SSIM of the same images under every convention that public tools use.
+
+        Nothing of it is a result: it shows which tool gives which number.
+
+        Args:
+            datasets: by default all in the results.
+            methods: by default all in the results.
+            progress: whether to show a line of progress on stderr.
+
+        Returns:
+            Conventions: ``frame`` image by image, ``summary`` of the means; it prints as columns.
+
+        Raises:
+            SrevalError: for a name that the results don't hold, and for an image that is no longer
+                what was scored.
+        """
+        from sreval.report.protocols import compare_conventions
+
+        return compare_conventions(self.frame, as_list(datasets), as_list(methods), progress)
+
+    def methods_text(self) -> str:
+        """Paragraphs for a paper's methods section on what ``frame`` holds, with references.
+
+        What a manifest can't know stands in square brackets, for the author to fill in.
+
+        Raises:
+            SrevalError: where a manifest is missing or damaged, and for results without any score.
+        """
+        from sreval.report.methods_text import methods_text
+
+        return methods_text(self.frame, self.folders, self.notes)
+
+    def __repr__(self) -> str:
+        counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()
+        sets = ", ".join(f"{name} ({images} images)" for name, images in counts)
+        names = {
+            column: ", ".join(dict.fromkeys(self.frame[column]))
+            for column in ("method", "metric", "protocol")
+        }
+        failed = len(self.failures)
+        return (
+            f"Results of {names['method']} on {sets}: {names['metric']} under {names['protocol']}, "
+            f"{failed} failures, in {', '.join(map(str, self.folders))}"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from sreval.errors import attempted
+
+        table, why = attempted(self.table)
+        if table is None:
+            return f"<p>{escape(f'{self!r}. {why}')}</p>"
+        count = len(self.failures)
+        return table._repr_html_() + (f"<p>{count} failures: see failures.</p>" if count else "")
+
+
+def benchmark(
+    methods: Mapping[str, object] | Sequence[object] | Method,
+    datasets: Sequence[str | Path] | str | Path,
+    *,
+    out: Path | str | None = None,
+    protocols: Sequence[str] | str = ("ledig2017",),
+    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    scale: int = 4,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    command: str = "",
+) -> Results:
+    """Run methods on data sets, keep every SR image, and score them under named protocols.
+
+    An image that a method fails on stops none of the others: it is in ``Results.failures``, with
+    the reason, also where that is all of them. Ctrl-C leaves a folder from which the same call goes
+    on.
+
+    Args:
+        methods: by the name that each is to have, or a list. A method is
+
+            - a name (``nearest``, ``bicubic``, ``lanczos``, ``hr``, a model's), a weight file,
+              ``published:FOLDER``, or ``python:package.module:function,weights=FILE``;
+            - a function: LR image in, uint8 (h, w, 3); SR image out, (scale h, scale w, 3), uint8
+              or floats of 0..255. Where it has a parameter ``scale``, it gets the scale;
+            - a torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1. A
+              copy of it runs in evaluation mode.
+
+        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
+            ``hr=FOLDER,lr=FOLDER``, or a TOML file.
+        out: the results folder. What is there and still holds is taken over. Without one, a
+            temporary folder is removed together with the last reference to the Results.
+        protocols: any of ``ledig2017``, ``matlab``, ``rgb``.
+        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        scale: the upscaling factor, 2 to 16.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of models by name or file: ``fp32`` or ``bf16``.
+        tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
+        workers: images worked on at once; None: one a core.
+        progress: whether to say on stderr what will be done, and how far it is.
+        command: what the manifest is to name as what made the results; by default this call.
+
+    Returns:
+        Results: of what was asked for here; the folder may hold more.
+
+    Raises:
+        SrevalError: before any image is made, for a name that means nothing and for a method that
+            can't serve a data set; a DataError where the folder can't be written.
+
+    A second run takes over what holds. Nothing tells what a function given here depends on, so it
+    is called anew; ``python:module:function,weights=FILE`` names what a function reads. A module is
+    taken over where its classes are those of installed packages and its weights are the same.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> def nearest(lr, scale):
+        ...     return lr.repeat(scale, axis=0).repeat(scale, axis=1)
+        >>> results = sreval.benchmark({"ours": nearest, "bicubic": "bicubic"}, "demo",
+        ...                            metrics="psnr", progress=False)
+        >>> results.table(baseline="bicubic").frame[["method", "n"]].values.tolist()
+        [['bicubic', 5], ['ours', 5]]
+    """
+    import shutil
+    import tempfile
+    import weakref
+
+    from sreval.settings import user_path
+
+    asked = methods if isinstance(methods, Mapping) else as_list(methods)
+    texts, own = _methods(asked)
+    settings: dict[str, Any] = {
+        "datasets": [str(dataset) for dataset in as_list(datasets)],
+        "out": out,
+        "protocols": as_list(protocols),
+        "metrics": as_list(metrics),
+        "scale": scale,
+        "device": device,
+        "precision": precision,
+        "tile": tile,
+        "workers": workers,
+    }
+    command = command or _call(benchmark, {"methods": asked, **settings})
+    settings["methods"] = texts
+    del settings["out"]
+    if out is not None:
+        return _run(settings, own, user_path(out), progress, command)
+    folder = Path(tempfile.mkdtemp(prefix="sreval-"))
+    try:
+        results = _run(settings, own, folder, progress, command)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
+    return results
+
+
+def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
+    """The results that ``benchmark``, or the command of that name, wrote.
+
+    Args:
+        folders: one results folder or several, to be shown together.
+
+    Returns:
+        Results. Scores that don't hold for a data set as it is now are left out; ``notes`` say so.
+
+    Raises:
+        SrevalError: a DataError, for a folder without results or without any score, and for
+            folders that can't be shown together, such as those of one method in two versions.
+
+    Example:
+        >>> import sreval
+        >>> results = sreval.read_results("results")  # doctest: +SKIP
+        >>> results.table(baseline="bicubic").to_latex()  # doctest: +SKIP
+    """
+    from sreval.report.collect import collect
+    from sreval.settings import user_path
+
+    named = as_list(folders)
+    for one in named:
+        if not isinstance(one, str | Path):
+            raise UsageError(f"A folder can't be {article(one)}.", "Give its path, str or Path.")
+    paths = tuple(dict.fromkeys(user_path(folder) for folder in named))
+    if not paths:
+        raise UsageError("No results folder is named.", "Name one.")
+    notes: list[str] = []
+    frame = collect(paths, notes.append)
+    return Results(frame, paths, tuple(notes))
+
+
+def upscaler(
+    spec: Method,
+    *,
+    scale: int = 4,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+) -> PictureUpscaler:
+    """A method ready to enlarge images: call what it returns with an array.
+
+    Args:
+        spec: ``nearest``, ``bicubic``, ``lanczos``, a model's name, a weight file,
+            ``python:package.module:function``, a function or a torch.nn.Module; see ``benchmark``.
+        scale: the upscaling factor, 2 to 16; a model has one of its own.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of a model: ``fp32`` or ``bf16``.
+        tile: side of a model's tiles in LR pixels, to bound the memory; None takes whole images.
+
+    Returns:
+        A PictureUpscaler ``up``: ``up(lr)`` gives the SR image, uint8 (scale h, scale w[, 3]), of
+        an LR image, uint8 (h, w[, 3]); ``up.files(pictures, out)`` enlarges files.
+
+    Raises:
+        SrevalError: a ValueError, for an unknown name, scale or device; a WeightsError for a model
+            without weights.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> up = sreval.upscaler("bicubic")
+        >>> up(np.zeros((8, 12, 3), np.uint8)).shape
+        (32, 48, 3)
+    """
+    from sreval.devices import PRECISIONS, pick_device
+    from sreval.methods import Running, method_of
+    from sreval.methods.pictures import PictureUpscaler
+
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    made = method_of(spec, Running(pick_device(device), precision, tile))
+    return PictureUpscaler(made, checked_scale(scale))
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, object]) -> str:
+    """A call of one of these functions as Python writes it, defaults left out."""
+    from inspect import signature
+
+    told = []
+    for name, parameter in signature(function).parameters.items():
+        default = parameter.default
+        asked = given.get(name, default)
+        if asked != (list(default) if isinstance(default, tuple) else default):
+            positional = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            told.append(_literal(asked) if positional else f"{name}={_literal(asked)}")
+    return f"sreval.{function.__name__}({', '.join(told)})"
+
+
+def _literal(value: object) -> str:
+    """A value as Python writes it; a function, module or class by its name."""
+    if isinstance(value, str | Path):
+        return repr(str(value))
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{_literal(key)}: {_literal(one)}" for key, one in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if callable(value) or hasattr(value, "specification"):
+        return str(getattr(value, "__name__", type(value).__name__))
+    return repr(value)
+
+
+def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
+    """Methods as a plan's texts, and those of them that are objects, by their text."""
+    if isinstance(methods, Mapping):
+        pairs = [(str(name), method) for name, method in methods.items()]
+    else:
+        pairs = [("", method) for method in as_list(methods)]
+    texts: list[str] = []
+    own: dict[str, tuple[str, object]] = {}
+    for name, method in pairs:
+        if isinstance(method, str | Path):
+            text = f"{name}={method}" if name else str(method)
+        else:
+            text = name or f"{getattr(method, '__name__', type(method).__name__)}"
+        if text in own:
+            raise UsageError(f"Two methods are called {text!r}.", "Give a dict of name and method.")
+        texts.append(text)
+        if name or text != str(method):
+            own[text] = (name, method)
+    return texts, own
+
+
+def _run(
+    settings: Mapping[str, Any],
+    own: Mapping[str, tuple[str, object]],
+    folder: Path,
+    progress: bool,
+    command: str,
+) -> Results:
+    """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
+    from pydantic import ValidationError
+
+    from sreval.benchmarking.plan import BenchmarkPlan, resolve
+    from sreval.benchmarking.run import asked, run
+    from sreval.config import config_error
+    from sreval.methods.dependencies import apart
+    from sreval.report.collect import with_failures
+
+    try:
+        plan = BenchmarkPlan.model_validate(settings)
+    except ValidationError as error:
+        raise config_error("benchmark", error) from None
+    with apart():
+        resolved = resolve(plan, own)
+        with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:
+            outcome = run(resolved, folder, update, command)
+    frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
+    return Results(
+        asked(frame, resolved).reset_index(drop=True),
+        (folder,),
+        computed=outcome.computed,
+        reused=outcome.reused,
+    )
+
+
+@contextmanager
+def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]]:
+    """What a run will do, how far it is, and what its next one could be spared, on stderr."""
+    import click
+
+    from sreval.benchmarking.estimate import estimate
+    from sreval.benchmarking.run import total_images
+    from sreval.images.folders import left_out_note
+    from sreval.progress import progress_line
+
+    notes = [f"{d.name}: {left_out_note(d.left_out)}" for d in resolved.datasets if d.left_out]
+    expected = estimate(resolved, folder)
+    for note in (*notes, str(expected), expected.warning):
+        if note:
+            click.echo(note, err=True)
+    with progress_line(total_images(resolved), "benchmark", "image") as line:
+        yield line.update
+    for method in resolved.methods:
+        if not method.known and method.specification.startswith("python:"):
+            click.echo(
+                f"{method.name} is Python code: its images are computed anew in each run. If it "
+                "reads weights, name them to keep the images between runs: "
+                f"{method.name}={method.specification},weights=FILE",
+                err=True,
+            )
+
+
+def result_folders(results: object) -> list[Path]:
+    """The folders of benchmark results: of a path, a Results, or a list of these."""
+    from sreval.settings import user_path
+
+    if results is None:
+        return []
+    if isinstance(results, str | Path):
+        return [user_path(results)]
+    own = getattr(results, "folders", None) or getattr(results, "folder", None)
+    if own is not None:
+        return result_folders(own)
+    if isinstance(results, Iterable):
+        return [folder for each in results for folder in result_folders(each)]
+    raise UsageError(
+        f"results can't be {type(results).__name__}.",
+        "Give a folder of results, or what sreval.benchmark returned.",
+    )
+
+
+def scores_of(
+    results: object, protocol: str | None, factor: int | None, say: Callable[[str], object]
+) -> pd.DataFrame | None:
+    """The benchmark's scores of one protocol and scale, None without results."""
+    folders = result_folders(results)
+    if not folders:
+        return None
+    from sreval.report.collect import scored, select
+
+    read = results if isinstance(results, Results) else read_results(folders)
+    for note in read.notes:
+        say(note)
+    return scored(select(read.frame, protocol, factor, "factor="))

@@ -1,0 +1,152 @@
+"""Data sets: which there are, where they lie, and whether they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sreval.api.given import as_list
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from sreval.benchmarking.data import Checked, Downscaled
+    from sreval.images.resize import Border
+    from sreval.methods import Upscaler
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+
+
+def datasets() -> pd.DataFrame:
+    """The data sets known by name, and which of them are on this machine.
+
+    Returns:
+        A row a data set: ``name``, ``scales_known`` and ``scales_at_hand`` (lists; empty for a pool
+        of photographs), ``folder`` ("" where the set isn't here), ``about``, ``licence``.
+
+    Example:
+        >>> import sreval
+        >>> sreval.datasets()["name"].tolist()
+        ['Set5', 'Set14', 'BSD100', 'Urban100', 'BSDS300-train', 'demo']
+    """
+    import pandas as pd
+
+    from sreval.benchmarking.data import known_datasets
+
+    return pd.DataFrame(known_datasets())
+
+
+def fetch(
+    names: Sequence[str] | str,
+    *,
+    scales: Sequence[int] | int = 4,
+    to: Path | str | None = None,
+    mirror: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Fetch public data sets, and the weights of LPIPS's trunks and of VGG19.
+
+    Each file is verified by SHA-256. What is there already is not fetched again, and an interrupted
+    fetch goes on where it stopped.
+
+    Args:
+        names: any of ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``BSDS300-train``,
+            ``lpips-alex``, ``lpips-vgg``, ``vgg19``.
+        scales: of the data sets.
+        to: the folder for data sets; by default your own data folder. Weights have their own place.
+        mirror: the address of a copy of the public repository.
+        progress: whether to say on stderr what is fetched, and how far it is.
+
+    Returns:
+        The folder of the data sets.
+
+    Raises:
+        SrevalError: a ValueError, for an unknown name or scale; a DataError, for what can't be
+            fetched or written.
+
+    Example:
+        >>> import sreval
+        >>> folder = sreval.fetch(["Set5", "Set14"])  # doctest: +SKIP
+    """
+    from sreval.benchmarking import data
+    from sreval.settings import user_path
+
+    folder = None if to is None else user_path(to)
+    return data.fetch(as_list(names), as_list(scales), folder, mirror, progress)
+
+
+class Dataset:
+    """A data set at one scale. Making the object reads nothing.
+
+    Args:
+        spec: a known name, a folder of HR images, ``hr=FOLDER,lr=FOLDER``, or a TOML file; see
+            ``benchmark``.
+        scale: the upscaling factor, 2 to 16.
+
+    Example:
+        >>> import sreval
+        >>> sreval.Dataset("demo").check(progress=False).summary
+        '3 LR to be made, 2 LR to be made (HR cropped)'
+    """
+
+    def __init__(self, spec: str | Path, scale: int = 4) -> None:
+        from sreval.content import explicit
+
+        self.spec = explicit(spec) if isinstance(spec, Path) else spec
+        self.scale = scale
+
+    def check(self, *, progress: bool = True) -> Checked:
+        """Whether all is well: checksums where they are known, else that every image can be used.
+
+        ``progress``: whether to show a line of progress on stderr.
+
+        Returns a Checked: ``images``, a ``summary`` of how the LR images came about (MATLAB's
+        bicubic by which border rule, or another way), ``left_out`` and ``problems``; ``print`` it.
+        Raises a SrevalError for a data set that isn't there.
+        """
+        from sreval.benchmarking.data import check
+
+        return check(self.spec, self.scale, progress)
+
+    def downscale(
+        self,
+        out: Path | str,
+        *,
+        border: Border = "replicate",
+        crop: bool = False,
+        progress: bool = True,
+    ) -> Downscaled:
+        """Write the LR image of every image of a folder, as ``sreval.downscale`` makes it.
+
+        Args:
+            out: the folder for the LR images, PNGs of the same stems.
+            border: as in ``sreval.downscale``.
+            crop: first cut each image to multiples of the scale.
+            progress: whether to say on stderr what is left out, and how far it is.
+
+        Returns:
+            A Downscaled: ``folder``, how many were ``written``, and ``failed``, which says by file
+            name why an image was not.
+
+        Raises:
+            SrevalError: for a data set that is no folder of images, an invalid scale or border, and
+                a folder that can't be written or holds the images themselves.
+        """
+        from sreval.benchmarking.data import downscale_folder
+        from sreval.settings import user_path
+
+        return downscale_folder(
+            user_path(self.spec),
+            user_path(out),
+            self.scale,
+            border,
+            crop=crop,
+            progress=progress,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.spec} x{self.scale}>"

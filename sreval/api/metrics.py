@@ -1,0 +1,266 @@
+"""PSNR, SSIM, LPIPS and downscaling of arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from sreval.api.given import as_list
+from sreval.errors import (
+    ArrayError,
+    ImageError,
+    UsageError,
+    unknown_name,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from sreval.images.resize import Border
+    from sreval.methods import Upscaler
+    from sreval.metrics.protocol import Protocol
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+
+
+def downscale(hr: UInt8, scale: int = 4, *, border: Border = "replicate") -> UInt8:
+    """The low-resolution image that a benchmark gives its methods: MATLAB's bicubic ``imresize``.
+
+    Keys' cubic convolution (1981, a = -0.5), antialiased, rounded half away from zero after each
+    of the two passes.
+
+    Args:
+        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``.
+        scale: a whole number from 2 to 16.
+        border: ``replicate`` as MATLAB's older releases and the published LR images of Set5, Set14
+            and BSD100 have it, or ``symmetric`` as the newer releases.
+
+    Returns:
+        uint8 (H / scale, W / scale[, 3]).
+
+    Raises:
+        SrevalError: a ValueError, for another type, shape, scale or border.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((8, 12, 3), 200, np.uint8)
+        >>> sreval.downscale(hr, 4).shape
+        (2, 3, 3)
+    """
+    from sreval.images.arrays import require_image
+    from sreval.images.resize import BORDERS
+    from sreval.images.resize import downscale as of_benchmark
+
+    if border not in BORDERS:
+        raise unknown_name("border", border, BORDERS)
+    require_image(hr, "hr")
+    with _arrays():
+        return of_benchmark(hr, scale, border)
+
+
+def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: int = 4) -> float:
+    """Peak signal-to-noise ratio in dB, as a benchmark scores it.
+
+    10 log10(255^2 / MSE) of what the protocol compares. The default protocol is that of
+    ``benchmark``, the SRGAN paper's (Ledig et al. 2017): so the value is the one in its results.
+    Name ``matlab`` for the figure that most papers print.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width. Where one of the two is grey, it is
+            repeated to RGB.
+        protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol. It fixes luma and border.
+        scale: the upscaling factor, by which ``matlab`` and ``rgb`` crop the border.
+
+    Returns:
+        dB, higher is better; infinite for identical images.
+
+    Raises:
+        SrevalError: a ValueError, for arrays that are no images, differ in size or are smaller
+            than the border, and for an unknown protocol.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((32, 32), 100, np.uint8)
+        >>> round(sreval.psnr(hr, hr + np.uint8(1), protocol="matlab"), 2)
+        48.13
+    """
+    return _value(hr, sr, protocol, "psnr", scale)
+
+
+def ssim(
+    hr: UInt8,
+    sr: UInt8,
+    protocol: str | Protocol = "ledig2017",
+    scale: int = 4,
+    *,
+    device: str = "auto",
+) -> float:
+    """Mean structural similarity (Wang et al. 2004), as a benchmark scores it.
+
+    ``matlab`` and ``rgb`` take the 11x11 Gaussian window of that paper, ``ledig2017`` the one of
+    daala's ``dump_ssim``, which grows with the image.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width.
+        protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol; see ``psnr``.
+        scale: the upscaling factor, by which ``matlab`` and ``rgb`` crop the border.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Returns:
+        -1 to 1, higher is better; 1 for identical images.
+
+    Raises:
+        SrevalError: a ValueError, as ``psnr``, and for images smaller than the window.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.arange(1024, dtype=np.uint16).reshape(32, 32).astype(np.uint8)
+        >>> sreval.ssim(hr, hr)
+        1.0
+    """
+    return _value(hr, sr, protocol, "ssim", scale, device)
+
+
+def lpips(
+    hr: UInt8,
+    sr: UInt8,
+    net: Literal["alex", "vgg"] = "alex",
+    scale: int = 4,
+    *,
+    device: str = "auto",
+) -> float:
+    """Learned perceptual distance (Zhang et al. 2018, version 0.1), as a benchmark scores it.
+
+    ``scale`` pixels are cropped on each side, then the whole image is compared in colour.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width.
+        net: the trunk, ``alex`` or ``vgg``. ``sreval data fetch lpips-alex`` brings its weights.
+        scale: the upscaling factor, and the pixels that are cropped.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Returns:
+        0 for identical images; lower is better.
+
+    Raises:
+        SrevalError: a ValueError, as ``psnr``, and for images smaller than the trunk takes. A
+            DataError where the trunk's weights are missing.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.zeros((64, 64, 3), np.uint8)
+        >>> sreval.lpips(hr, hr)  # doctest: +SKIP
+        0.0
+    """
+    metrics = {"alex": "lpips", "vgg": "lpips-vgg"}
+    if net not in metrics:
+        raise unknown_name("trunk of LPIPS", net, metrics)
+    # under which of the protocols makes no difference to LPIPS
+    return _value(hr, sr, "ledig2017", metrics[net], scale, device)
+
+
+def score(
+    hr: UInt8,
+    sr: UInt8,
+    protocols: Sequence[str | Protocol] | str | Protocol = ("ledig2017",),
+    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    scale: int = 4,
+    *,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """All metrics of one image under all protocols: the values that a benchmark would write.
+
+    Args:
+        hr: the original, uint8 (H, W, 3) or (H, W).
+        sr: what is scored, of the same height and width.
+        protocols: any of ``ledig2017``, ``matlab``, ``rgb``, or Protocols.
+        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        scale: the upscaling factor.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+
+    Returns:
+        A row for each protocol and metric, with the columns ``protocol``, ``metric``, ``value``
+        and ``note``. A value that can't be computed is NaN, and its note says why.
+
+    Raises:
+        SrevalError: a ValueError, for arrays that are no images or differ in size, and for an
+            unknown protocol or metric; a DataError where the weights of LPIPS's trunk are missing.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((32, 32), 100, np.uint8)
+        >>> found = sreval.score(hr, hr, protocols=["matlab", "rgb"], metrics=["psnr"])
+        >>> found["value"].tolist()
+        [inf, inf]
+    """
+    import pandas as pd
+
+    from sreval.metrics import scorer
+
+    named, under = (list(dict.fromkeys(as_list(given))) for given in (metrics, protocols))
+    for what, given in (("metrics", named), ("protocols", under)):
+        if not given:
+            raise UsageError(f"{what} is empty.", "Name one or several.")
+    with _arrays():
+        on = [_protocol(one) for one in under]
+        found = scorer.score(hr, sr, on, named, checked_scale(scale), _device(named, device))
+    rows = [(one.protocol, one.metric, one.value, one.note) for one in found]
+    return pd.DataFrame(rows, columns=["protocol", "metric", "value", "note"])
+
+
+def _value(
+    hr: UInt8,
+    sr: UInt8,
+    protocol: str | Protocol,
+    metric: str,
+    scale: int,
+    device: str = "cpu",
+) -> float:
+    """One score of one pair. Raises ArrayError with the reason where there is none."""
+    from sreval.metrics import scorer
+
+    on = _device([metric], device)
+    with _arrays():
+        (one,) = scorer.score(hr, sr, [_protocol(protocol)], [metric], checked_scale(scale), on)
+    if math.isnan(one.value):
+        raise ArrayError(one.note, one.remedy)
+    return one.value
+
+
+def _device(metrics: Sequence[str], device: str) -> str:
+    """The device for these metrics; PSNR needs no torch, which would be loaded to find one."""
+    from sreval.devices import pick_device
+
+    return "cpu" if set(metrics) == {"psnr"} else pick_device(device)
+
+
+@contextmanager
+def _arrays() -> Iterator[None]:
+    """What is said of image files is said of arrays, too, as the ValueError that it is there."""
+    try:
+        yield
+    except ImageError as error:
+        raise ArrayError(error.message, error.remedy) from None
+
+
+def _protocol(given: str | Protocol) -> Protocol:
+    from sreval.metrics.protocol import Protocol, get_protocol
+
+    return given if isinstance(given, Protocol) else get_protocol(str(given))
+
+
+def checked_scale(scale: int) -> int:
+    """The scale as an int. Raises UsageError for what is none."""
+    from sreval.images.resize import require_scale
+
+    require_scale(scale)
+    return int(scale)

@@ -1,0 +1,767 @@
+"""An opinion study from its design to its votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from sreval.api.benchmarks import result_folders
+from sreval.api.given import article, names_of
+from sreval.api.votes import Votes
+from sreval.errors import (
+    SrevalError,
+    StatisticsError,
+    UsageError,
+    counted,
+    option,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from sreval.methods import Upscaler
+    from sreval.report.study_folder import WrittenReport
+    from sreval.report.study_text import CheckedStudy, Status
+    from sreval.site.checks import Check
+    from sreval.site.config import SiteConfig
+    from sreval.store.database import Store
+    from sreval.store.operators import OperatorRow, Role
+    from sreval.store.rehearsal import Rehearsal
+    from sreval.store.snapshot import Imported
+    from sreval.study.design import StudyDesign
+    from sreval.study.manifest import Manifest
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+
+
+class Link(NamedTuple):
+    """A link for raters: its number, the note that was made of it, and its address."""
+
+    id: int
+    label: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Stimuli that were frozen: where, how many bytes, and what the design's tests can't show."""
+
+    path: Path
+    manifest: Manifest
+    bytes: int
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<{len(self.manifest.stimuli)} stimuli, {self.bytes / 1e6:.0f} MB: {self.path}>"
+
+
+class Study:
+    """An opinion study: its folder, and the database of its votes.
+
+    ``study`` is a folder, or a name that is looked up in ./studies, under SREVAL_HOME, and in
+    what the package brings. ``database`` is a SQLite file or a URL such as postgresql://...;
+    without it SREVAL_DATABASE, else votes.sqlite in the folder.
+
+    The order of the work: `new`, `check`, `freeze`, `rehearse`, `invite` and `serve`, `status`,
+    `close`, `report`. Making the object reads nothing; what is wrong with the study is said by
+    the method that needs it.
+
+    Raises UsageError for a study that isn't there, unless a database is named.
+
+    >>> import sreval
+    >>> sreval.Study("quick").design.title
+    'How good do these pictures look?'
+    """
+
+    def __init__(self, study: str | Path, database: str | Path | None = None) -> None:
+        from sreval import settings
+        from sreval.content import explicit, find
+
+        if not isinstance(study, str | Path):
+            raise UsageError(f"A study can't be {article(study)}.", "Give its name or its folder.")
+        self.given = explicit(study) if isinstance(study, Path) else study
+        self.database = None if database is None else str(database)
+        self._folder: Path | None = None
+        try:
+            self._folder = find("studies", self.given)
+        except UsageError:
+            if not (self.database or settings.database()):
+                raise
+
+    @classmethod
+    def new(cls, name: str, source: str | Path = "quick") -> Study:
+        """A study of your own as a copy of another one's study.toml; nothing is overwritten.
+
+        It goes to SREVAL_HOME/studies where that is set, else to ./studies. Raises UsageError for
+        a name that is taken or can't be one.
+        """
+        from sreval.study.design import copy_study
+
+        return cls(copy_study(name, cls(source).folder).parent)
+
+    @staticmethod
+    def schema() -> dict[str, Any]:
+        """The JSON schema of study.toml."""
+        from sreval.study.design import json_schema
+
+        return json_schema()
+
+    # The design, before anyone sits down
+
+    @property
+    def folder(self) -> Path:
+        """Where study.toml is. Raises UsageError for a study that only its database knows."""
+        if self._folder is None:
+            from sreval.content import find
+
+            return find("studies", self.given)
+        return self._folder
+
+    @property
+    def design(self) -> StudyDesign:
+        """The design in study.toml, as it stands now. Raises UsageError where it is wrong."""
+        from sreval.study.design import load_design
+
+        return load_design(self.folder)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The frozen stimuli, None before `freeze`. Raises DataError where it is damaged."""
+        from sreval.study.manifest import MANIFEST, load_manifest
+
+        return load_manifest(self.folder) if (self.folder / MANIFEST).is_file() else None
+
+    @property
+    def name(self) -> str:
+        """The name in study.toml; that which was given where only the database is there."""
+        import tomllib
+
+        from sreval.study.manifest import DESIGN
+
+        if self._folder is None or not (self._folder / DESIGN).is_file():
+            return self.given
+        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            name = tomllib.loads((self._folder / DESIGN).read_text(encoding="utf-8")).get("name")
+            if isinstance(name, str):
+                return name
+        return self.design.name  # says what is wrong with the file
+
+    def check(self, results: object = None) -> CheckedStudy:
+        """Prove that the design can be met; say how long a rater sits and what can be found.
+
+        ``results`` are benchmark results of the images, for a study that isn't frozen: what
+        `benchmark` returns, a folder, or a list of these. ``print`` the returned object, or look
+        at its ``problems``, ``missing``, ``notes``, ``tests`` and ``minutes``.
+
+        Raises UsageError for results of a study that is frozen.
+        """
+        from sreval.report.study_text import checked
+        from sreval.study.check import check
+        from sreval.study.sources import available
+
+        design, manifest = self.design, self.manifest
+        folders = result_folders(results)
+        if manifest and folders:
+            raise UsageError(
+                f"{self.given} is frozen: its stimuli are what they are.",
+                f"Omit {option('--results')}.",
+            )
+        found = check(design, manifest, None if manifest else available(design, folders))
+        return checked(self.given, design, manifest, found)
+
+    def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
+        """What one rater will be shown, item by item, and why: a tidy frame, a row an item.
+
+        Raters count from 0. ``slot`` gives the place of a rater who dropped out to another one.
+        Raises DataError for a study that isn't frozen, StatisticsError for a negative number.
+        """
+        from dataclasses import asdict
+
+        import pandas as pd
+
+        from sreval.study.manifest import load_manifest
+        from sreval.study.plan import make_plan
+
+        if min(rater, slot or 0) < 0:
+            raise StatisticsError(f"Raters count from 0, got {min(rater, slot or 0)}.")
+        place = rater if slot is None else slot
+        items = make_plan(self.design, load_manifest(self.folder), place, rater)
+        return pd.DataFrame([asdict(item) for item in items], dtype=object)
+
+    def freeze(
+        self,
+        results: object = None,
+        *,
+        stand_ins: bool = False,
+        again: bool = False,
+        progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> Frozen:
+        """Write the stimuli, as they were scored, and the manifest of their hashes.
+
+        ``results`` as in `check`. nearest, bicubic, lanczos and hr need none. ``stand_ins`` lets
+        marked degradations of the original replace methods whose images are missing.
+        ``again`` replaces the stimuli of a study that is frozen, until its first rater begins.
+        ``progress`` is told how many images of how many are done.
+
+        Raises DataError for images that are missing, UsageError for a study of the package.
+        """
+        from sreval.study import freeze as freezing
+        from sreval.study.attainable import attainable
+        from sreval.study.exposure import scenes_of, stimulus_set
+        from sreval.study.manifest import MANIFEST, STIMULI
+
+        self._refuse_packaged()
+        folder, design = self.folder, self.design
+        if again:
+            self._refuse_once_begun()
+        manifest = freezing.freeze(
+            folder,
+            design,
+            result_folders(results),
+            stand_ins=stand_ins,
+            again=again,
+            progress=progress,
+        )
+        stimuli = stimulus_set(design, scenes_of(manifest))
+        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, stimuli) if m.hopeless)
+        files = {stimulus.sha256 for stimulus in manifest.stimuli}
+        size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
+        return Frozen(folder / MANIFEST, manifest, size, notes)
+
+    def _refuse_packaged(self) -> None:
+        from sreval.content import own_folders, packaged
+
+        home, own = self.folder.resolve().parent, own_folders("studies")
+        if home == packaged("studies").resolve() and home not in [o.resolve() for o in own]:
+            raise UsageError(
+                f"{self.given} is a study that the package brings; nothing is written into it.",
+                f"Copy it first: sreval study new mine --from {self.folder.name}",
+            )
+
+    def _refuse_once_begun(self) -> None:
+        """Raise StateError when a rater has enrolled: what one was shown, all must be shown."""
+        from sreval.store import studies
+        from sreval.store.database import parse_url, sqlite_path
+        from sreval.store.errors import StateError
+
+        path = sqlite_path(parse_url(self.url))
+        if path is not None and not path.exists():
+            return
+        with self._store() as store:
+            known = self.name in studies.names(store)
+            begun = studies.get(store, self.name).locked_at if known else None
+        if begun:
+            raise StateError(
+                f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+                f"Begin another one: sreval study new {self.name}-2 --from {self.folder}",
+            )
+
+    # Raters
+
+    @property
+    def url(self) -> str:
+        """The URL of the database. Raises UsageError for a study of the package without one."""
+        from sreval.store.database import default_url
+
+        url = default_url(self._folder, self.database)
+        assert url is not None  # there is a folder, or a database was named
+        return url
+
+    @contextmanager
+    def _store(self, *, create: bool = False) -> Iterator[Store]:
+        from sreval.store.database import open_store
+
+        store = open_store(self.url, create=create)
+        try:
+            yield store
+        finally:
+            store.dispose()
+
+    def rehearse(
+        self,
+        raters: int = 26,
+        qualities: Mapping[Any, float] | Path | str | None = None,
+        *,
+        seed: int = 0,
+        progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> Rehearsal:
+        """Let simulated raters go through the frozen study, by the site's steps but without HTTP.
+
+        Their votes are marked as simulated, everywhere. Give the study a ``database`` of its own
+        for them, ``Study("mine", "rehearsal.sqlite")``, to keep them apart from real raters'.
+
+        Args:
+            raters: How many.
+            qualities: The true quality of each method on the scale, by method or by (dataset,
+                method); or a CSV file with the columns method, quality and, if they differ,
+                dataset. None: the opinion scores of the SRGAN paper.
+            seed: Of the raters.
+            progress: Is told how many votes of how many are cast.
+
+        Returns what came of it: ``complete`` raters, ``votes``, ``failures``. Raises StoreError
+        where real raters have begun, DataError for a study that isn't frozen or a method without
+        a quality.
+        """
+        from sreval.settings import user_path
+        from sreval.store.rehearsal import rehearse
+        from sreval.study.respondent import read_qualities
+
+        if not 1 <= raters <= _MOST_RATERS:
+            raise UsageError(f"raters can't be {raters}.", f"Give 1 to {_MOST_RATERS}.")
+        if qualities is None:
+            from sreval.report.paper import figures
+
+            known = {
+                (s, m): value for (s, m, metric), value in figures().items() if metric == "mos"
+            }
+        elif isinstance(qualities, Mapping):
+            known = {
+                key if isinstance(key, tuple) else ("", str(key)): float(value)
+                for key, value in qualities.items()
+            }
+        else:
+            known = dict(read_qualities(user_path(qualities)))
+        return rehearse(self.folder, self.url, raters, known, seed=seed, told=progress)
+
+    def invite(
+        self,
+        count: int = 1,
+        *,
+        kind: Literal["personal", "open", "kiosk"] = "personal",
+        quota: int | None = None,
+        rater: str | None = None,
+        label: str = "",
+        expires: datetime | None = None,
+        base_url: str = "http://127.0.0.1:8000",
+    ) -> list[Link]:
+        """Make links for raters. Nobody can look them up later: only their hashes are stored.
+
+        A "personal" link is for one rater; an "open" one for everybody and a "kiosk" one for a
+        laboratory's machine, up to ``quota`` raters. ``rater`` gets a new link for a lost one.
+        ``expires`` is the last moment at which a rater may begin, UTC where it names no zone.
+        ``base_url`` is the address at which raters reach the site.
+
+        Raises UsageError for what doesn't go together, StateError for a closed study.
+        """
+        from sreval.store import invitations, studies
+        from sreval.study.manifest import load_manifest
+
+        if (kind != "personal" or rater) and count > 1:
+            raise UsageError(
+                f"{option(f'--count {count}', f'count={count}')} belongs to personal links.",
+                "Omit it.",
+            )
+        if count < 1:
+            raise UsageError(f"count can't be {count}.", "Give 1 or more.")
+        if quota and kind == "personal":
+            raise UsageError(
+                option(
+                    "--quota belongs to --open or --kiosk.",
+                    'quota= belongs to kind="open" or kind="kiosk".',
+                ),
+                "Add one, or omit it.",
+            )
+        until = _last_moment(expires)
+        design, manifest = self.design, load_manifest(self.folder)
+        made = []
+        with self._store(create=True) as store:
+            studies.register(store, design, manifest)
+            for number in range(1, count + 1):
+                note = f"{label} {number}" if label and count > 1 else label
+                if rater:
+                    key, token = invitations.renew(store, design.name, rater)
+                else:
+                    key, token = invitations.create(
+                        store, design.name, kind, quota=quota, expires=until, label=note
+                    )
+                made.append(Link(key, note, f"{base_url.rstrip('/')}/r/{token}"))
+        return made
+
+    def revoke(self, link: int) -> None:
+        """Disable a link, by its number; votes cast through it stay."""
+        from sreval.store import invitations
+
+        with self._store() as store:
+            if link not in {row.id for row in invitations.listing(store, self.name)}:
+                raise UsageError(
+                    f"{self.name} has no link {link}.", "See: sreval study status --json."
+                )
+            invitations.revoke(store, link)
+
+    def extend(
+        self, link: int, *, quota: int | None = None, expires: datetime | None = None
+    ) -> None:
+        """Let more raters begin by a link, or for longer, by its number. Raises UsageError."""
+        from sreval.store import invitations
+
+        until = _last_moment(expires)
+        with self._store() as store:
+            invitations.extend(store, self.name, link, quota=quota, expires=until)
+
+    def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        *,
+        threads: int = 8,
+        base_url: str = "",
+        trusted_proxies: int = 0,
+        invite: bool = False,
+        ready: Callable[[str, str | None], object] | None = None,
+    ) -> int:
+        """Serve the frozen study's rating site until Ctrl-C or SIGTERM, from the main thread.
+
+        Only this machine can reach it unless ``host`` says otherwise; port 0 takes a free one.
+        ``ready`` is told the site's address and, with ``invite``, a personal link for you; None
+        writes them to stderr. Returns the number of the signal that ended it.
+        """
+        import sys
+
+        from sreval.site import server
+        from sreval.site.app import create_app, personal_link
+        from sreval.site.logs import log_to_stderr
+
+        config = self._site(base_url, trusted_proxies)
+        app = create_app(config)
+        with server.listen(host, port) as opened:
+            address = config.base_url or server.address_of(opened)
+            log_to_stderr()
+
+            def begin() -> None:
+                link = f"{address}{personal_link(app)}" if invite else None
+                if ready is None:
+                    sys.stderr.write(f"Serving {self.folder.name} at {link or address}\n")
+                else:
+                    ready(address, link)
+
+            return server.serve(app, opened, threads, begin)
+
+    def check_site(
+        self,
+        *,
+        base_url: str = "",
+        trusted_proxies: int = 0,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Iterator[Check]:
+        """Whether all that serving needs holds: one ``Check`` after the other, name, ok, found.
+
+        Database, folders, stimuli, secret, clock and disk are looked at; nothing is changed.
+        ``progress`` is told how many stimuli of how many are hashed.
+        """
+        from sreval.site.checks import check_site
+
+        return check_site(self._site(base_url, trusted_proxies), progress)
+
+    def _site(self, base_url: str, trusted_proxies: int) -> SiteConfig:
+        from sreval.site.config import from_variables, site_config
+
+        return site_config(
+            study=self.folder,
+            database=self.url,
+            base_url=base_url,
+            trusted_proxies=trusted_proxies,
+            **from_variables("secret", "secret_file"),
+        )
+
+    def status(self) -> Status:
+        """Who is how far, how it ended for whom, and how often what has been rated.
+
+        ``print`` the returned object; its ``overview`` and ``links`` hold the figures. Raises
+        StoreError where there is no database yet.
+        """
+        from sreval.report.study_text import Status
+        from sreval.store.overview import overview
+
+        with self._store() as store:
+            return Status(overview(store, self.name))
+
+    def pause(self) -> None:
+        """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
+        self._set_state("paused")
+
+    def resume(self) -> None:
+        """Take votes again after a pause. Raises StateError for a closed study."""
+        self._set_state("open")
+
+    def close(self) -> None:
+        """Take no votes any more, for good."""
+        self._set_state("closed")
+
+    def _set_state(self, state: Literal["open", "paused", "closed"]) -> None:
+        from sreval.store import studies
+
+        with self._store() as store:
+            studies.set_state(store, self.name, state)
+
+    def release(self, raters: Collection[str] = (), *, idle_days: float = 14.0) -> list[str]:
+        """End the sessions of drop-outs, so that the next raters take their places.
+
+        Those are released who did nothing for ``idle_days``, of ``raters`` or of all. Returns
+        their names. Their votes stay; whether those are used is up to the design's rules.
+        """
+        from datetime import timedelta
+
+        from sreval.store import raters as store_raters
+
+        with self._store() as store:
+            return list(
+                store_raters.release(store, self.name, timedelta(days=idle_days), names_of(raters))
+            )
+
+    def delete_rater(self, rater: str) -> None:
+        """Delete all that is stored of a rater, for good; a count stays.
+
+        Backups and exports made before still hold it. Raises UsageError for an unknown rater.
+        """
+        from sreval.store import raters
+
+        with self._store() as store:
+            raters.delete_rater(store, self.name, rater)
+
+    def purge(self) -> int:
+        """Delete all raters' data once the design's retention date has come, for good.
+
+        Returns of how many raters. Raises StateError before that date.
+        """
+        import datetime as dt
+
+        from sreval.store import raters
+
+        with self._store() as store:
+            return raters.purge(store, self.name, dt.datetime.now(dt.UTC).date())
+
+    # Operators of the site
+
+    def operators(self) -> list[OperatorRow]:
+        """The accounts for the pages under /operator: name, role, made, locked until, last seen.
+
+        An account holds for all studies of the database.
+        """
+        from sreval.store import operators
+
+        with self._store() as store:
+            return operators.listing(store)
+
+    def add_operator(self, name: str, role: Role, password: str) -> None:
+        """Make an account: an "owner" steers studies, a "viewer" looks.
+
+        Raises UsageError for a name that is taken or unfit, and for a password that is too short.
+        """
+        from sreval.store import operators
+
+        with self._store(create=True) as store:
+            operators.add(store, name, role, password)
+
+    def remove_operator(self, name: str) -> None:
+        """Delete an account and end its logins; the audit log keeps the name. Raises UsageError."""
+        from sreval.store import operators
+
+        with self._store() as store:
+            operators.remove(store, name)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Change an operator's password. The account's logins end, and it is unlocked.
+
+        Raises UsageError for an unknown name, and for a password that is too short.
+        """
+        from sreval.store import operators
+
+        with self._store() as store:
+            operators.set_password(store, name, password)
+
+    # Results
+
+    def votes(self, *, allow_open: bool | None = None) -> Votes:
+        """The votes so far, with ``accepted`` by the design's rules and the operator's decisions.
+
+        ``allow_open``: also of a study that isn't closed; None: only where all raters so far are
+        simulated. Means of an open study's methods are a look at its results, which the audit
+        log keeps. Raises UsageError for an open study, StatisticsError where nobody voted.
+        """
+        from sreval.opinions.votes import ACR
+        from sreval.report.study_load import load
+
+        data = load(self.folder, self.database, allow_open=allow_open)
+        if data.votes.empty:
+            raise StatisticsError(f"Study {self.name} has no votes.", "Invite raters first.")
+        return Votes(data.votes, (), ACR)
+
+    def report(
+        self,
+        out: Path | str | None = None,
+        results: object = None,
+        *,
+        protocol: str | None = None,
+        allow_open: bool | None = None,
+        step: Callable[[], object] = lambda: None,
+    ) -> WrittenReport:
+        """Write the report: one HTML page, every table as LaTeX and CSV, figures.
+
+        ``out`` is a folder (None: STUDY-report, here); an older report of the same study is
+        replaced. ``results`` as in `check`, for metrics beside opinion, of one ``protocol`` (None:
+        ledig2017 where it was run). ``allow_open`` as in `votes`; such a report is marked as
+        interim. ``step`` is called four times on the way.
+
+        Returns the path of the page, with ``files``, ``warnings`` and ``facts``. Raises
+        UsageError for an open study, DataError for a folder that holds something else.
+        """
+        from sreval.report.study_folder import write_report
+        from sreval.report.study_load import load
+        from sreval.settings import user_path
+
+        data = load(self.folder, self.database, allow_open=allow_open)
+        place = Path(f"{data.design.name}-report") if out is None else user_path(out)
+        step()
+        folders = result_folders(results)
+        return write_report(data, place, folders, protocol, study=self.given, step=step)
+
+    def export(self, out: Path | str | None = None) -> Path:
+        """Write votes, plans, sessions, answers and events as CSV, with the design.
+
+        ``out`` is a new .zip or folder; None: STUDY-TIME.zip, here. No link and no secret is in it.
+        Before the study is closed an export counts as a look at results. Raises UsageError for a
+        place that exists.
+        """
+        from sreval.settings import user_path
+        from sreval.store import snapshot
+        from sreval.study.manifest import load_manifest
+
+        with self._store() as store:
+            manifest = load_manifest(self.folder)
+            place = Path(f"{self.name}-{_now()}.zip") if out is None else user_path(out)
+            return snapshot.export(store, self.name, manifest, place)
+
+    def import_(self, file: Path | str) -> Imported:
+        """Store an export, or a backup's studies: the whole, or the sessions that are lacking here.
+
+        Raters who were deleted here stay deleted. Raises DataError for a damaged export,
+        StateError where the study here has another design, other stimuli or other raters.
+        """
+        from sreval.settings import user_path
+        from sreval.store import snapshot
+
+        with self._store(create=True) as store:
+            return snapshot.import_(store, user_path(file))
+
+    def backup(self, out: Path | str | None = None) -> Path:
+        """Copy the whole database, also while raters vote; returns the copy's path.
+
+        ``out`` is a new file; None: STUDY-TIME.backup.zip, here. Keep the copy as safe as the
+        original.
+        """
+        from sreval.settings import user_path
+        from sreval.store.snapshot import backup
+
+        place = Path(f"{self.name}-{_now()}.backup.zip") if out is None else user_path(out)
+        return backup(self.url, place)
+
+    def restore(self, file: Path | str, *, overwrite: bool = False) -> None:
+        """Put a backup into the database's place, at once or not at all; stop the server before.
+
+        ``overwrite``: also where the database holds votes. Raises DataError for what isn't a
+        backup.
+        """
+        from sreval.settings import user_path
+        from sreval.store.snapshot import restore
+
+        restore(user_path(file), self.url, overwrite=overwrite)
+
+    def upgrade(self) -> tuple[str, bool]:
+        """Bring the database's tables to those of this version; back it up before.
+
+        Returns the database's name, and whether there was anything to do.
+        """
+        from sreval.store.database import Store, parse_url
+
+        store = Store(parse_url(self.url))
+        try:
+            before = store.check_schema()
+            store.upgrade()
+        finally:
+            store.dispose()
+        return store.name, before != "current"
+
+    # A notebook's view
+
+    def _facts(self) -> list[str]:
+        """Name, title, state, counts; what can't be read is said, not raised."""
+        try:
+            design, manifest = self.design, self.manifest
+            frozen = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
+            facts = [
+                f"{design.name}: {design.title}",
+                frozen,
+                f"{counted(design.raters, 'rater')} planned",
+            ]
+        except SrevalError as error:
+            return [self.given, error.message]
+        own = self.folder / "votes.sqlite"
+        from sreval import settings
+
+        if not (self.database or settings.database() or own.exists()):
+            return [*facts, "no votes yet"]
+        try:
+            seen = self.status().overview
+        except SrevalError as error:
+            return [*facts, error.message]
+        simulated = ["SIMULATED"] if seen.simulated else []
+        return [*facts, seen.state, f"{seen.complete} complete", f"{seen.votes} votes", *simulated]
+
+    def __repr__(self) -> str:
+        return f"<Study {'; '.join(self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        title, *facts = self._facts()
+        return f"<p><b>{escape(title)}</b><br>{escape('; '.join(facts))}</p>"
+
+
+_MOST_RATERS = 500
+"""As many simulated raters are sent at a time."""
+
+
+def _last_moment(expires: datetime | None) -> datetime | None:
+    from datetime import UTC, datetime
+
+    if expires is None:
+        return None
+    until = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
+    if until <= datetime.now(UTC):
+        raise UsageError(
+            f"{option('--expires')} {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC is over.",
+            "Name a later time.",
+        )
+    return until
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def study_folder(source: str | Path) -> Path:
+    """The folder of a study. Raises UsageError where ``source`` names none."""
+    from sreval.content import explicit, find, names
+
+    try:
+        folder = find("studies", explicit(source) if isinstance(source, Path) else source)
+        there = (folder / "study.toml").is_file()
+    except UsageError:
+        there = False
+    if not there:
+        raise UsageError(
+            f"{source} is neither a folder of results nor a study.",
+            f"Name what sreval benchmark wrote, a study's folder, or one of these: "
+            f"{', '.join(names('studies'))}.",
+        )
+    return folder

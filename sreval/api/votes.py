@@ -1,0 +1,652 @@
+"""Votes from any file or frame, and the statistics of opinions."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from sreval.api.benchmarks import scores_of
+from sreval.api.given import article, as_list, is_frame, names_of
+from sreval.errors import (
+    StatisticsError,
+    UsageError,
+    counted,
+    listed,
+    option,
+    unknown_name,
+)
+from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from sreval.methods import Upscaler
+    from sreval.opinions.units import IntervalName, Unit
+    from sreval.opinions.votes import Scale
+    from sreval.report.choices import AnalysisName, FigureName
+    from sreval.report.opinions import Request
+    from sreval.report.table import Table
+
+    UInt8 = npt.NDArray[np.uint8]
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+
+Adjustment = Literal["holm", "benjamini-hochberg", "none"]
+"""How the p values of all comparisons on one data set are adjusted."""
+
+
+VotesLike: TypeAlias = "Votes | pd.DataFrame | Path | str"
+"""Votes that were read, or what `read_votes` reads."""
+
+
+def read_votes(
+    votes: VotesLike,
+    *,
+    scale: str | Scale = "1..5",
+    stimuli: pd.DataFrame | Path | str | None = None,
+    header: bool | None = None,
+    labels: bool | None = None,
+    missing: Collection[object] = (),
+    without: Collection[str] = (),
+    higher_is_better: Collection[str] = (),
+    lower_is_better: Collection[str] = (),
+) -> Votes:
+    """Read and check opinions, whatever form they have.
+
+    ``votes`` is a file or a DataFrame of one of these forms; a frame is read as the file that it
+    could be written to.
+
+    - One row a vote, with the columns rater, image, method, score. The columns dataset, scene,
+      kind, accepted and others of docs/reference/data-dictionary.md are used where they are there.
+    - A matrix: one row a stimulus and one column a rater, empty where no vote was cast.
+      ``stimuli``, a table with a row a stimulus, names the dataset, image, scene and method of
+      the rows. ``header`` and ``labels`` say whether a file's first row and first column hold
+      names, where they might hold votes.
+    - JSON: lists as [method][rater][image], null where no vote was cast.
+    - Mean opinion scores with metrics: the columns image, method, mos, and psnr, ssim, ... This
+      is for ``analyse("metrics")`` alone. ``higher_is_better`` and ``lower_is_better`` name
+      metrics that aren't known by themselves.
+
+    ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
+    ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
+    The votes of the raters ``without`` are kept, but don't count; this works on Votes, too.
+
+    Raises:
+        DataError: a file that can't be read, or is none of these forms.
+        UsageError: an argument that can't be meant, such as an unknown rater.
+        StatisticsError: a vote that isn't on the scale, or is there twice.
+
+    >>> import pandas as pd
+    >>> import sreval
+    >>> frame = pd.DataFrame({
+    ...     "rater": ["ann", "ann", "bob", "bob"], "image": "baboon",
+    ...     "method": ["bicubic", "srgan", "bicubic", "srgan"], "score": [2, 4, 1, 5],
+    ... })
+    >>> sreval.read_votes(frame)
+    <Votes: 4 votes, 2 raters, 1 image, 2 methods>
+    """
+    from sreval.opinions.heads import directions
+    from sreval.opinions.reading import is_means, needs_votes, read_ratings
+    from sreval.opinions.votes import Scale, left_out
+    from sreval.settings import user_path
+
+    raters = names_of(without)
+    if isinstance(votes, Votes):
+        named = {"stimuli": stimuli, "header": header, "labels": labels}
+        given = [name for name, value in named.items() if value is not None]
+        given += ["missing"] if missing != () else []
+        given += ["scale"] if scale not in ("1..5", votes.scale) else []
+        given += ["higher_is_better"] if higher_is_better else []
+        given += ["lower_is_better"] if lower_is_better else []
+        if given:
+            raise UsageError(
+                f"These votes were read already, so {listed(given)} can't be applied.",
+                "Give them where the file or the DataFrame is read.",
+            )
+        if raters and is_means(votes.frame):
+            raise needs_votes(option("--without", "without"))
+        return replace(votes, frame=left_out(votes.frame, raters)) if raters else votes
+    if not (isinstance(votes, str | Path) or is_frame(votes)):
+        raise UsageError(
+            f"votes can't be {article(votes)}.",
+            "Give a file, a DataFrame, or what read_votes returned.",
+        )
+    if not isinstance(scale, str | Scale):
+        raise UsageError(f"scale can't be {scale!r}.", "Write it as text, such as '1..5'.")
+    better = directions(names_of(higher_is_better), names_of(lower_is_better))
+    on = Scale.parse(scale) if isinstance(scale, str) else scale
+    read = read_ratings(
+        user_path(votes) if isinstance(votes, str | Path) else votes,
+        scale=on,
+        stimuli=user_path(stimuli) if isinstance(stimuli, str | Path) else stimuli,
+        header=header,
+        labels=labels,
+        missing=names_of(missing),
+    )
+    table, notes = read.table, read.notes
+    where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
+    if not is_means(table):
+        if better:
+            from sreval.report.opinion_metrics import better_options
+
+            raise UsageError(
+                f"{where} holds votes, so its further columns aren't metrics.",
+                f"Leave out {better_options('and')}; name results by {option('--results')}.",
+            )
+        return Votes(left_out(table, raters) if raters else table, notes, on)
+    if raters:
+        raise needs_votes(option("--without", "without"))
+    from sreval.report.opinion_metrics import better_options, own_metrics
+
+    if others := own_metrics(table, better)[1]:
+        note = (
+            f"{where}: further columns are left alone: {listed(others, 20)}. A metric among them "
+            f"is named by {better_options('or')}."
+        )
+        notes = (*notes, note)
+    return Votes(table, notes, on, better)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Votes:
+    """Checked votes. `read_votes` and `Study.votes` give them.
+
+    Attributes:
+        frame: One row a vote, tidy: the columns rater, image, method, score, dataset, scene,
+            kind, accepted, simulated and others. A vote counts where ``kind`` is "vote" and
+            ``accepted`` is True. Of a table of mean opinion scores: one row a stimulus.
+        notes: What was left alone or taken for granted in reading, a sentence each.
+        scale: The rating scale, with ``low``, ``high`` and ``step``.
+        better: Of the metrics that were named for a table of mean opinion scores: whether a
+            higher value is better.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+    scale: Scale
+    better: Mapping[str, bool] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"<Votes: {self._counts()}>"
+
+    def _counts(self) -> str:
+        """What is there and what counts, in words."""
+        from sreval.opinions.reading import is_means
+        from sreval.opinions.votes import STIMULUS, exclusions
+
+        frame = self.frame
+        if is_means(frame):
+            return counted(len(frame), "mean opinion score")
+        used = frame[(frame["kind"] == "vote") & frame["accepted"]]
+        sizes = {
+            "vote": len(used),
+            "rater": used["rater"].nunique(),
+            "image": len(used[[*STIMULUS[:2]]].drop_duplicates()),
+            "method": used["method"].nunique(),
+        }
+        said = [counted(number, what) for what, number in sizes.items()]
+        said += [f"{n} left out ({why})" for why, n in exclusions(frame).items()]
+        return ", ".join(said + (["SIMULATED"] if frame["simulated"].any() else []))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in self.notes)
+        return f"<p>{escape(self._counts())}</p>{self.frame.head().to_html()}{notes}"
+
+    def analyse(
+        self,
+        analyses: AnalysisName | Sequence[AnalysisName] = (),
+        *,
+        unit: Unit = DEFAULT_UNIT,
+        interval: IntervalName | None = None,
+        level: float = 0.95,
+        adjustment: Adjustment = "holm",
+        alpha: float = 0.05,
+        methods: Collection[str] | None = None,
+        reference: str = "hr",
+        results: object = None,
+        protocol: str | None = None,
+        factor: int | None = None,
+    ) -> Analysis:
+        """Analyse the votes: everything they allow, or the ``analyses`` that are named.
+
+        Each analysis fails alone: ``not_done`` says which could not be made, and why. An analysis
+        that is named alone raises its error instead.
+
+        Args:
+            analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
+            unit: What varies in intervals and tests: "rater" claims that raters in general would
+                say so of these images, "image" that these raters would say so of images in
+                general. "pooled" takes votes as independent, which they are not.
+            interval: The interval of a MOS; None: the one that claims the same as ``unit``.
+            level: Confidence level of the intervals, between 0 and 1.
+            adjustment: For the p values of all comparisons on one data set.
+            alpha: Level of the tests, between 0 and 1.
+            methods: Those to compare with each other; None: all.
+            reference: The method that is the hidden reference, for "difference".
+            results: Benchmark results of the rated images, for "metrics": what `benchmark`
+                returns, a folder, or a list of these.
+            protocol: Of the results; None: ledig2017 where it was run.
+            factor: The upscaling factor, where the results hold several.
+
+        Raises:
+            UsageError: an unknown name.
+            StatisticsError: a level or alpha outside 0..1; votes that don't allow the one
+                analysis that was named.
+        """
+        from sreval.opinions.arrays import check_level
+        from sreval.report.opinions import Request, analyse
+
+        check_level(level)
+        if not 0 < alpha < 1:
+            raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
+        if unit not in INTERVAL_OF:
+            raise unknown_name("unit", unit, INTERVAL_OF)
+        said: list[str] = []
+        request = Request(
+            unit=unit,
+            interval=interval or INTERVAL_OF[unit],
+            level=level,
+            adjustment=adjustment,
+            alpha=alpha,
+            scale=self.scale,
+            reference=reference,
+            scores=scores_of(results, protocol, factor, said.append),
+            methods=None if methods is None else names_of(methods),
+            better=self.better,
+        )
+        names = (analyses,) if isinstance(analyses, str) else tuple(analyses)
+        sections, not_done = analyse(self.frame, names, request)
+        return Analysis(self, sections, not_done, (*self.notes, *said), request)
+
+    def figure(
+        self,
+        kind: FigureName,
+        *,
+        dataset: str | None = None,
+        unit: Unit = DEFAULT_UNIT,
+        results: object = None,
+        protocol: str | None = None,
+    ) -> Figure:
+        """Draw the votes.
+
+        Args:
+            kind: "scores" of every method, "ranks", "significance" of all differences, "raters",
+                "matrix" of all votes, "sos" (how far the votes on one image spread), "metrics"
+                against opinion.
+            dataset: needed where the votes are on several, but for "raters" and "metrics".
+            unit: what varies in intervals and tests; see `analyse`.
+            results: as in `analyse`; "metrics" needs them.
+            protocol: of the results; None: ledig2017 where it was run.
+
+        Returns:
+            A matplotlib Figure; ``figure.savefig("scores.pdf")`` writes it.
+
+        Raises:
+            UsageError: an unknown name.
+            StatisticsError: votes that don't allow the figure.
+        """
+        import matplotlib as mpl
+
+        from sreval.report.opinion_figures import opinion_figure
+        from sreval.report.opinions import Request
+
+        if unit not in INTERVAL_OF:
+            raise unknown_name("unit", unit, INTERVAL_OF)
+        request = Request(
+            unit=unit,
+            interval=INTERVAL_OF[unit],
+            scale=self.scale,
+            better=self.better,
+            scores=scores_of(results, protocol, None, lambda _: None),
+        )
+        with mpl.rc_context():
+            return opinion_figure(self.frame, kind, request, dataset)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Analysis:
+    """What an analysis of votes found: tables of figures, and what each of them claims.
+
+    ``print`` shows it as ``sreval opinions`` does; a notebook shows it as HTML.
+
+    Attributes:
+        votes: The votes that were analysed.
+        sections: The tables, each with ``title``, ``frame``, ``notes`` and ``facts``.
+        not_done: Analyses that could not be made, and why.
+        notes: What was left alone or taken for granted in reading the votes and results.
+    """
+
+    votes: Votes
+    sections: Sequence[Table]
+    not_done: Sequence[str]
+    notes: tuple[str, ...]
+    request: Request
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Every figure of the first table, and of those with the same columns, tidy.
+
+        Raises StatisticsError where no analysis could be made.
+        """
+        import pandas as pd
+
+        if not self.sections:
+            raise StatisticsError(" ".join(self.not_done))
+        first = self.sections[0]
+        same = [
+            made.frame
+            for made in self.sections
+            if made.analysis == first.analysis and list(made.frame) == list(first.frame)
+        ]
+        return same[0] if len(same) == 1 else pd.concat(same, ignore_index=True)
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Every figure of every table, tidy, by the table's title."""
+        return {made.title: made.frame for made in self.sections}
+
+    @property
+    def letters(self) -> pd.DataFrame:
+        """The compact letter display of the comparisons: dataset, method, letters.
+
+        Methods of one data set that share a letter weren't shown to differ. A data set on which no
+        test could have been significant has no letters, and no rows.
+        """
+        import pandas as pd
+
+        rows = [
+            (made.facts["dataset"], method, letters)
+            for made in self.sections
+            if isinstance(own := made.facts.get("letters"), dict)
+            for method, letters in own.items()
+        ]
+        return pd.DataFrame(rows, columns=["dataset", "method", "letters"])
+
+    @property
+    def text(self) -> str:
+        """All tables with their notes, as text."""
+        left = "".join(f"Not done: {reason}\n" for reason in self.not_done)
+        return "\n".join([*(made.to_text() for made in self.sections), *[left] * bool(left)])
+
+    def records(self) -> dict[str, Any]:
+        """Every figure in full, for JSON: what ``sreval opinions --json`` prints."""
+        from sreval.opinions.votes import stand_ins
+
+        frame = self.votes.frame
+        return {
+            "notes": list(self.notes),
+            "sections": [section.records() for section in self.sections],
+            "not_done": list(self.not_done),
+            "simulated": bool(frame["simulated"].any()),
+            "stand_ins": stand_ins(frame),
+        }
+
+    def write(self, out: Path | str) -> list[str]:
+        """Write all tables (text, CSV) and figures (SVG) to the folder ``out``.
+
+        Returns which figures the votes don't allow, and why.
+        """
+        from sreval.files import write_atomic
+        from sreval.report.opinion_figures import all_figures
+        from sreval.report.render import csv_text
+        from sreval.report.style import save_figure
+        from sreval.settings import user_path
+
+        folder = user_path(out)
+        said = "\n" * bool(self.notes) + "".join(f"{note}\n" for note in self.notes)
+        write_atomic(folder / "opinions.txt", self.text + said)
+        for index, section in enumerate(self.sections, 1):
+            write_atomic(folder / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
+        not_drawn = []
+        for name, figure, why in all_figures(self.votes.frame, self.request):
+            if figure is None:
+                not_drawn.append(f"{name}: {why}")
+            else:
+                save_figure(figure, folder / f"{name}.svg")
+        return not_drawn
+
+    def __repr__(self) -> str:
+        titles = ", ".join(section.title for section in self.sections)
+        return f"<Analysis of {self.votes._counts()}: {titles or 'nothing'}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        left = [f"<p>Not done: {escape(reason)}</p>" for reason in self.not_done]
+        notes = [f"<p><small>{escape(note)}</small></p>" for note in self.notes]
+        return "".join([*(made._repr_html_() for made in self.sections), *left, *notes])
+
+
+def mos(
+    votes: VotesLike,
+    *,
+    unit: Unit = DEFAULT_UNIT,
+    interval: IntervalName | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Mean opinion scores of every method on every data set, with confidence intervals.
+
+    A MOS is the mean of the images' mean votes (of all votes with "crowdmos"). ``unit``,
+    ``interval`` and ``level`` are as in `Votes.analyse`. ``votes`` that were not read yet are read
+    on the scale 1..5; use `read_votes` for another.
+
+    Returns a tidy frame, a row a (dataset, method) in the paper's order: ``mos``, ``low``,
+    ``high``, ``sd`` of the votes, ``n_votes``, ``n_raters``, ``n_images``, and what the interval
+    is: ``interval``, ``level``, ``unit``, ``n`` units, ``estimand``, ``warning``. ``low`` and
+    ``high`` are NaN with fewer than three units.
+
+    Raises StatisticsError where no vote counts, and what `read_votes` raises.
+
+    >>> import pandas as pd
+    >>> import sreval
+    >>> frame = pd.DataFrame({
+    ...     "rater": ["ann", "bob", "cid"] * 2, "image": "baboon",
+    ...     "method": ["bicubic"] * 3 + ["srgan"] * 3, "score": [2, 1, 3, 4, 5, 3],
+    ... })
+    >>> found = sreval.mos(frame)
+    >>> found[["method", "mos", "n_raters"]].to_numpy().tolist()
+    [['bicubic', 2.0, 3], ['srgan', 4.0, 3]]
+    """
+    read = read_votes(votes)
+    return read.analyse("mos", unit=unit, interval=interval, level=level).frame
+
+
+def compare(
+    votes: VotesLike,
+    *,
+    unit: Unit = DEFAULT_UNIT,
+    methods: Collection[str] | None = None,
+    adjustment: Adjustment = "holm",
+    alpha: float = 0.05,
+    level: float = 0.95,
+) -> Analysis:
+    """Which methods differ: all pairs, data set by data set.
+
+    Two-sided Wilcoxon signed-rank tests of the units' mean votes, p values adjusted within a data
+    set, with Student's t intervals of the differences and Friedman's test. ``unit`` decides the
+    claim: see `Votes.analyse`.
+
+    Returns an `Analysis`. Its ``frame`` has a row a pair: ``difference`` (first minus second, in
+    points) with ``low`` and ``high``, ``p``, ``p_adjusted``, ``rank_biserial``, ``significant``,
+    and ``too_small`` where no outcome of so few units could be significant. Its ``letters`` say
+    which methods weren't shown to differ.
+
+    Raises UsageError for an unknown unit, method or adjustment, StatisticsError where no data set
+    has votes on two methods, and what `read_votes` raises.
+
+    >>> import pandas as pd
+    >>> import sreval
+    >>> frame = pd.DataFrame([
+    ...     {"rater": f"r{rater}", "image": image, "method": method, "score": score}
+    ...     for rater in range(8) for image in "abc"
+    ...     for method, score in {"bicubic": 2 + rater % 2, "srgan": 4 + rater % 2}.items()
+    ... ])
+    >>> found = sreval.compare(frame)
+    >>> found.frame[["first", "second", "difference", "p", "significant"]].to_numpy().tolist()
+    [['srgan', 'bicubic', 2.0, 0.0078125, True]]
+    >>> found.letters["letters"].to_list()
+    ['a', 'b']
+    """
+    from sreval.opinions.multiplicity import ADJUSTMENTS
+
+    read = read_votes(votes)
+    if adjustment not in ADJUSTMENTS:
+        raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
+    known = set(read.frame["method"])
+    for method in names_of(methods) if methods is not None else ():
+        if method not in known:
+            raise unknown_name("method", method, known, "It has no votes.")
+    return read.analyse(
+        "compare", unit=unit, methods=methods, adjustment=adjustment, alpha=alpha, level=level
+    )
+
+
+def screen(votes: VotesLike, *, reference: str = "hr") -> Analysis:
+    """What the usual screening rules say of every rater; nobody is left out.
+
+    The rules are those of ITU-R BT.500-15 (A1-2.3.1), the correlation with the other raters of
+    VQEG's tests, and more where the votes hold what they need; docs/explanation/statistics.md has
+    them all.
+
+    Returns an `Analysis`. Its ``frame`` has a row a rater, with the figures of every rule and
+    ``rejected_by``. Its other ``frames`` show the MOS with and without whom a rule rejects. To
+    leave raters out, read the votes again: ``read_votes(votes, without=[...])``.
+
+    Raises StatisticsError where no vote counts, and what `read_votes` raises.
+    """
+    return read_votes(votes).analyse("screening", reference=reference)
+
+
+def recover(votes: VotesLike, *, level: float = 0.95) -> Analysis:
+    """The quality of every stimulus, freed from the raters' bias and inconsistency.
+
+    The model of Li et al. 2020, as ITU-T P.910 Annex E states it, and the removal of bias of
+    ITU-T P.913 12.4.
+
+    Returns an `Analysis`. Its ``frame`` has a row a stimulus (``mos``, ``bias_removed``,
+    ``quality`` with intervals); the frame "The raters" of ``frames`` has each rater's bias and
+    inconsistency, in points of the scale.
+
+    Raises StatisticsError where no vote counts, and what `read_votes` raises.
+    """
+    return read_votes(votes).analyse("recovery", level=level)
+
+
+def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
+    """How far the raters agree.
+
+    Intraclass correlation (McGraw and Wong 1996, case 2A), Krippendorff's alpha, split-half
+    correlation, each rater against the rest, and the SOS coefficient.
+
+    Returns an `Analysis` whose ``frame`` has a row a figure: ``figure``, ``value``, ``low``,
+    ``high``, ``about``. Raises StatisticsError where no figure can be had, and what `read_votes`
+    raises.
+    """
+    return read_votes(votes).analyse("reliability", level=level)
+
+
+def power(
+    difference: float | Sequence[float] = (0.1, 0.2, 0.3),
+    *,
+    raters: int | Sequence[int] = (6, 8, 10, 13, 16, 20, 26, 34, 44, 56),
+    images: int | Sequence[int] = (14, 100),
+    unit: Unit = DEFAULT_UNIT,
+    methods: int = 2,
+    comparisons: int | None = None,
+    adjustment: Adjustment = "holm",
+    alpha: float = 0.05,
+    target: float = 0.8,
+    studies: int = STUDIES,
+    seed: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> pd.DataFrame:
+    """How many raters and images a difference needs, by simulation from the rater model.
+
+    The power of one two-sided signed-rank test over the ``unit``, among the ``comparisons`` that
+    a study makes (None: all pairs of ``methods``). ``difference`` is the true difference of two
+    methods in points of the scale. ``progress`` is told how many curves of how many are done.
+
+    Returns a tidy frame of simulated figures, a row a (difference, n_images, n_raters): ``power``
+    with its ``standard_error`` and lower limit ``low``; ``raters_needed``, the fewest raters that
+    reach ``target`` for that difference and number of images, NaN where none of ``raters`` does.
+
+    Raises UsageError for more comparisons than the methods have pairs, StatisticsError for
+    numbers that can't be meant.
+
+    >>> import sreval
+    >>> curve = sreval.power(1.0, raters=[6, 12], images=14, studies=50)
+    >>> curve[["n_raters", "raters_needed"]].to_dict("records")
+    [{'n_raters': 6, 'raters_needed': 6}, {'n_raters': 12, 'raters_needed': 6}]
+    """
+    import pandas as pd
+
+    from sreval.opinions.simulation import power_curve, raters_needed
+
+    differences = _numbers("difference", difference, 0, whole=False)
+    counts = _numbers("raters", raters, 2, whole=True)
+    sizes = _numbers("images", images, 1, whole=True)
+    for name, share in (("alpha", alpha), ("target", target)):
+        if _numbers(name, share, 0, whole=False)[0] >= 1:
+            raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
+    for name, one, low in (
+        ("methods", methods, 2),
+        ("comparisons", 1 if comparisons is None else comparisons, 1),
+        ("studies", studies, 1),
+        ("seed", seed, 0),
+    ):
+        _numbers(name, one, low, whole=True)
+    most = math.comb(methods, 2)
+    if comparisons is not None and comparisons > most:
+        raise UsageError(
+            f"{methods} methods have {counted(most, 'pair')}, fewer than {comparisons} "
+            "comparisons.",
+            f"Name more by {option('--methods')}, or fewer by {option('--comparisons')}.",
+        )
+    total, parts = len(differences) * len(sizes), []
+    for one in differences:
+        for size in sizes:
+            parts.append(
+                power_curve(
+                    [one],
+                    counts,
+                    [size],
+                    unit=unit,
+                    comparisons=comparisons or most,
+                    adjustment=adjustment,
+                    alpha=alpha,
+                    studies=studies,
+                    seed=seed,
+                )
+            )
+            if progress is not None:
+                progress(len(parts), total)
+    curve = pd.concat(parts, ignore_index=True)
+    needed = raters_needed(curve, target).rename(columns={"n_raters": "raters_needed"})
+    return curve.merge(needed, on=["difference", "n_images"]).assign(target=target)
+
+
+def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:
+    """One number or several, each above ``low``, or whole and at least ``low``."""
+    found = as_list(given)
+    kind: Any = numbers.Integral if whole else numbers.Real
+    for one in found:
+        if not isinstance(one, kind) or not (low <= one if whole else low < one < math.inf):
+            wanted = f"whole numbers from {low}" if whole else f"numbers above {low}"
+            raise StatisticsError(f"{name} can't be {one!r}.", f"Give {wanted}.")
+    if not found:
+        raise StatisticsError(f"{name} is empty.", "Give one number or several.")
+    return [int(one) if whole else float(one) for one in found]
