@@ -9,8 +9,8 @@ Four figures of the Python files below sreval/, for each room and in all:
 - names per 1,000 code lines: functions and classes that stand directly in a module. A code line is
   one that is neither empty nor only a comment or docstring.
 
-A room is a folder of sreval/, or api.py. The other files directly in sreval/ are one room, the
-ground floor.
+A room is a folder of sreval/, or a single api.py. The other files directly in sreval/ are one
+room, the ground floor.
 
 `python -m benchmarks.house` counts the working tree, `--commit REV` a revision in git.
 """
@@ -80,7 +80,7 @@ def of_commit(root: Path, revision: str) -> dict[str, str]:
 
 
 def room(path: str) -> str:
-    """The room of a file such as `sreval/report/tables.py`."""
+    """The room of a file such as `sreval/report/table.py`."""
     parts = PurePosixPath(path).with_suffix("").parts
     return parts[1] if len(parts) > 2 or parts[1:] == ("api",) else GROUND
 

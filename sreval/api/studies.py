@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from sreval.methods import Upscaler
     from sreval.report.study_folder import WrittenReport
-    from sreval.report.study_text import CheckedStudy, Status
+    from sreval.report.study_status import Status
+    from sreval.report.study_text import CheckedStudy
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.store.database import Store
@@ -477,7 +478,7 @@ class Study:
         ``print`` the returned object; its ``overview`` and ``links`` hold the figures. Raises
         StoreError where there is no database yet.
         """
-        from sreval.report.study_text import Status
+        from sreval.report.study_status import Status
         from sreval.store.overview import overview
 
         with self._store() as store:

@@ -57,7 +57,7 @@ def import_command(study: str, database: str | None, file: Path) -> None:
     )
 
 
-@click.command(epilog="Example: sreval study backup ledig2017 --out ledig2017.backup")
+@click.command(epilog="Example: sreval study backup ledig2017 --out ledig2017.backup.zip")
 @study_and_database
 @click.option("--out", type=click.Path(path_type=Path), help="A new file.")
 def backup(study: str, database: str | None, out: Path | None) -> None:
@@ -68,7 +68,7 @@ def backup(study: str, database: str | None, out: Path | None) -> None:
     click.echo(str(Study(study, database).backup(out)))
 
 
-@click.command(epilog="Example: sreval study restore ledig2017 ledig2017.backup")
+@click.command(epilog="Example: sreval study restore ledig2017 ledig2017.backup.zip")
 @study_and_database
 @FILE
 @click.option("--overwrite", is_flag=True, help="Also where the database holds votes.")

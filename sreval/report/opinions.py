@@ -51,7 +51,7 @@ class Request:
     scale: Scale = ACR
     reference: str = "hr"
     rules: tuple[Rule, ...] | None = None
-    """The rules by which raters are judged; None: ``rules.default_rules``."""
+    """The rules by which raters are judged; None: ``screening.default_rules``."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
     methods: Sequence[str] | None = None

@@ -116,7 +116,6 @@ _LONGTABLE = r"""\begin{{longtable}}{{{columns}}}
 {body}
 \bottomrule
 \end{{longtable}}
-{{\scriptsize {notes}}}
 """
 
 _LATEX_SPECIAL = {
@@ -161,7 +160,8 @@ def to_latex(table: Table) -> str:
 
 def longtable(table: Table, title: str) -> str:
     """The table in LaTeX under another title, in its place; it may break over pages."""
-    return _latex(table, _LONGTABLE, title)
+    made = _latex(table, _LONGTABLE, title)
+    return f"{made}{{\\scriptsize {_latex_notes(table)}}}\n" if table.notes else made
 
 
 def _latex(table: Table, form: str, title: str) -> str:
@@ -177,8 +177,12 @@ def _latex(table: Table, form: str, title: str) -> str:
         columns="".join(map(_latex_column, table.columns)),
         head=" & ".join(map(_latex_head, table.columns)),
         body="\n".join(body),
-        notes="\n".join(latex_escape(note) + r"\par" for note in table.notes),
+        notes=_latex_notes(table),
     )
+
+
+def _latex_notes(table: Table) -> str:
+    return "\n".join(latex_escape(note) + r"\par" for note in table.notes)
 
 
 def _latex_column(column: Column) -> str:

@@ -253,7 +253,7 @@ def _fault(question: Question, error: AnswerError) -> str:
         case "too-long":
             return _("Please write less.")
         case "out-of-range" if question.low is not None and question.high is not None:
-            low, high = question.low, question.high
+            low, high = (f"{limit:g}" for limit in (question.low, question.high))
             return _("Please write a number from %(low)s to %(high)s.", low=low, high=high)
         case _:
             return _("Please write a number.")

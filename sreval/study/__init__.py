@@ -1,1 +1,1 @@
-"""Opinion studies: simulated raters, planning, and ratings from elsewhere. No Flask, no SQL."""
+"""Opinion studies: designs, presentation plans, stimuli, checks, monitoring. No Flask, no SQL."""

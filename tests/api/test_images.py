@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import json
 import math
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -38,9 +40,10 @@ def sr(hr: UInt8) -> UInt8:
 
 
 def test_the_examples_run() -> None:
-    found = doctest.testmod(api, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert found.attempted > 10
-    assert found.failed == 0
+    files = [importlib.import_module(f"sreval.api.{m.name}") for m in iter_modules(api.__path__)]
+    found = [doctest.testmod(file, optionflags=doctest.NORMALIZE_WHITESPACE) for file in files]
+    assert sum(each.attempted for each in found) > 10
+    assert sum(each.failed for each in found) == 0
 
 
 def test_every_public_name_is_there_documented_and_typed() -> None:

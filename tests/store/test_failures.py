@@ -41,11 +41,11 @@ def test_locked_database_is_busy_and_the_vote_can_be_sent_again(
         with other.begin() as tx:
             tx.connection().exec_driver_sql("UPDATE session SET sitting = sitting")
             with pytest.raises(BusyError, match="locked"):
-                study.vote(session, 1, key="k")
+                study.vote(session, 1, key="one-vote")
     finally:
         other.dispose()
     assert progress.state(study.store, session).done == 0
-    assert not study.vote(session, 1, key="k").repeated
+    assert not study.vote(session, 1, key="one-vote").repeated
 
 
 def test_readers_never_wait_for_a_writer(patient_study: Study, database_url: str) -> None:

@@ -1,0 +1,95 @@
+"""A study's status in words, and as what ``--json`` prints; pandas is not needed for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from sreval.report.text import columns
+
+if TYPE_CHECKING:
+    from sreval.store.invitations import InvitationRow
+    from sreval.store.overview import Overview
+
+
+@dataclass(frozen=True)
+class Status:
+    """Who is how far, and how often what has been rated, as of one moment.
+
+    ``overview`` holds the state and the counts, ``links`` the links without their secrets.
+    """
+
+    overview: Overview
+
+    @property
+    def links(self) -> list[InvitationRow]:
+        """All links, oldest first."""
+        return list(self.overview.links)
+
+    @property
+    def text(self) -> str:
+        """What ``sreval study status`` prints."""
+        return "\n".join(_status_lines(self.overview))
+
+    def records(self) -> dict[str, Any]:
+        """What ``sreval study status --json`` prints."""
+        own = [asdict(link) for link in self.links if link.kind != "personal" or not link.rater]
+        made: dict[str, Any] = _plain({**asdict(self.overview), "links": own})
+        return made
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.text)}</pre>"
+
+
+def _plain(content: Any) -> Any:
+    """Times as text."""
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return content.isoformat() if isinstance(content, dt.datetime) else content
+
+
+def _status_lines(seen: Overview) -> Iterator[str]:
+    unused = len(seen.unused)
+    yield f"{seen.study}: {seen.state}; {seen.progress}"
+    yield f"{seen.votes} votes; {seen.deleted} raters deleted; {unused} personal links unused"
+    if seen.simulated:
+        yield "Some raters are SIMULATED."
+    for sha256, times in seen.changed.items():
+        yield f"stimuli/{sha256}.png was found changed {times} times and not shown: restore it."
+    for link in seen.links:
+        if link.kind != "personal":
+            quota = f" of {link.quota}" if link.quota else ""
+            yield f"link {link.id} ({link.kind}): {link.used}{quota} used"
+    if seen.raters:
+        counts = Counter(row.outcome or "taking part" for row in seen.raters)
+        yield ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        head = ["rater", "slot", "stage", "done", "sitting", "last seen (UTC)", "ended", "decided"]
+        rows = [
+            [
+                row.rater,
+                row.slot if row.holds_slot else f"({row.slot})",
+                row.stage,
+                f"{row.done}/{row.of}",
+                row.sitting,
+                f"{row.seen_at:%Y-%m-%d %H:%M}",
+                row.outcome or "",
+                "" if row.decided is None else "accepted" if row.decided else "refused",
+            ]
+            for row in seen.raters
+        ]
+        yield "\n" + columns([head, *rows])
+    if seen.exposures:
+        head = ["data set", "method", "stimuli", "votes", "fewest", "most"]
+        cells = [
+            [e.dataset, e.method, e.stimuli, e.votes, e.fewest, e.most] for e in seen.exposures
+        ]
+        yield "\n" + columns([head, *cells])
