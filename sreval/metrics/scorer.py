@@ -118,9 +118,12 @@ class Reference:
         self, metric: str, protocol: Protocol, colour: bool, planes: Callable[[], UInt8]
     ) -> float:
         reference, image = self._planes(protocol, colour), planes()
-        if metric == "psnr":
-            return protocol.psnr(reference, image)
-        return protocol.ssim(reference, image, self._device)
+        match metric:
+            case "psnr":
+                return protocol.psnr(reference, image)
+            case "ssim":
+                return protocol.ssim(reference, image, self._device)
+        raise NotImplementedError(metric)
 
     def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
         from sreval.metrics.lpips import lpips

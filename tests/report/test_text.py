@@ -9,7 +9,13 @@ import sys
 
 import pytest
 
-from sreval.report.text import fixed, number, span, whole_percent
+from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
+from sreval.report.text import DIGITS, NAMES, fixed, number, span, whole_percent
+
+
+def test_every_metric_has_a_name_digits_a_unit_and_a_direction() -> None:
+    for known in (NAMES, DIGITS, UNITS, HIGHER_IS_BETTER):
+        assert set(METRICS) <= set(known)
 
 
 @pytest.mark.parametrize("value", [-0.0, -4e-15, -0.0049, 0.0049, 0.0])

@@ -29,6 +29,7 @@ from sreval.store.enrolment import enrol
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.models import Base, Invitation, Rater
 from sreval.store.overview import overview
+from sreval.store.schema import revisions
 from sreval.store.snapshot import backup, restore
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Study
@@ -502,6 +503,7 @@ def test_file_that_is_no_backup_is_refused_and_the_votes_stay(
 
 def test_backup_of_a_newer_version_is_refused(study: Study, tmp_path: Path) -> None:
     path = backup(url_of(study.store), tmp_path / "b")
-    newer = damage(path, "manifest.json", lambda data: data.replace(b'"0002"', b'"9999"'))
+    known = f'"{revisions()[-1]}"'.encode()
+    newer = damage(path, "manifest.json", lambda data: data.replace(known, b'"9999"'))
     with pytest.raises(SchemaError, match="newer"):
         restore(newer, url_of(study.store))
