@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sreval.api.benchmarks import Results
-from sreval.api.given import article, as_list
+from sreval.api.given import as_list, kind_of
 from sreval.api.studies import Study, study_folder
 from sreval.errors import (
     UsageError,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from sreval.methods import Upscaler
-
-    UInt8 = npt.NDArray[np.uint8]
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 
 def archive(
@@ -71,7 +60,7 @@ def archive(
             studies.append(source.folder)
         elif not isinstance(source, str | Path):
             raise UsageError(
-                f"An archive can't hold {article(source)}.", "Name folders of results and studies."
+                f"An archive can't hold {kind_of(source)}.", "Name folders of results and studies."
             )
         elif packing.is_results(path := user_path(source)):
             results.append(path)

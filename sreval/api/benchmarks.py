@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sreval.api.given import article, as_list
+from sreval.api.given import as_list, kind_of
 from sreval.api.metrics import checked_scale
 from sreval.errors import (
     UsageError,
@@ -16,8 +16,6 @@ from sreval.errors import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from sreval.report.protocols import Conventions
     from sreval.report.scores import Layout, ScoreTable
 
-    UInt8 = npt.NDArray[np.uint8]
     Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
     from sreval.api.votes import VotesLike
 
@@ -453,7 +450,7 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
     named = as_list(folders)
     for one in named:
         if not isinstance(one, str | Path):
-            raise UsageError(f"A folder can't be {article(one)}.", "Give its path, str or Path.")
+            raise UsageError(f"A folder can't be {kind_of(one)}.", "Give its path, str or Path.")
     paths = tuple(dict.fromkeys(user_path(folder) for folder in named))
     if not paths:
         raise UsageError("No results folder is named.", "Name one.")

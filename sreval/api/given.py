@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from sreval.methods import Upscaler
-
-    UInt8 = npt.NDArray[np.uint8]
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+from collections.abc import Iterable
+from typing import Any
 
 
 def as_list(given: Any) -> list[Any]:
@@ -35,6 +25,6 @@ def is_frame(given: object) -> bool:
     return pandas is not None and isinstance(given, pandas.DataFrame)
 
 
-def article(given: object) -> str:
+def kind_of(given: object) -> str:
     """A value in an error: None as itself, anything else by its type."""
     return "None" if given is None else f"of the type {type(given).__name__}"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from sreval.api.given import as_list
 from sreval.errors import (
@@ -22,11 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sreval.images.resize import Border
-    from sreval.methods import Upscaler
     from sreval.metrics.protocol import Protocol
 
     UInt8 = npt.NDArray[np.uint8]
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 
 def downscale(hr: UInt8, scale: int = 4, *, border: Border = "replicate") -> UInt8:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sreval.api.benchmarks import result_folders
-from sreval.api.given import article, names_of
+from sreval.api.given import kind_of, names_of
 from sreval.api.votes import Votes
 from sreval.errors import (
     SrevalError,
@@ -22,11 +22,8 @@ from sreval.errors import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
-    from sreval.methods import Upscaler
     from sreval.report.study_folder import WrittenReport
     from sreval.report.study_status import Status
     from sreval.report.study_text import CheckedStudy
@@ -38,9 +35,6 @@ if TYPE_CHECKING:
     from sreval.store.snapshot import Imported
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
-
-    UInt8 = npt.NDArray[np.uint8]
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 
 class Link(NamedTuple):
@@ -87,7 +81,7 @@ class Study:
         from sreval.content import explicit, find
 
         if not isinstance(study, str | Path):
-            raise UsageError(f"A study can't be {article(study)}.", "Give its name or its folder.")
+            raise UsageError(f"A study can't be {kind_of(study)}.", "Give its name or its folder.")
         self.given = explicit(study) if isinstance(study, Path) else study
         self.database = None if database is None else str(database)
         self._folder: Path | None = None

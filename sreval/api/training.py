@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from sreval.api.given import as_list
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.methods import Upscaler
     from sreval.training.run import Outcome
-
-    UInt8 = npt.NDArray[np.uint8]
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 
 def train(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sreval.api.benchmarks import scores_of
-from sreval.api.given import article, as_list, is_frame, names_of
+from sreval.api.given import as_list, is_frame, kind_of, names_of
 from sreval.errors import (
     StatisticsError,
     UsageError,
@@ -22,20 +22,15 @@ from sreval.errors import (
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.methods import Upscaler
     from sreval.opinions.units import IntervalName, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
     from sreval.report.opinions import Request
     from sreval.report.table import Table
 
-    UInt8 = npt.NDArray[np.uint8]
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
 
 Adjustment = Literal["holm", "benjamini-hochberg", "none"]
 """How the p values of all comparisons on one data set are adjusted."""
@@ -114,7 +109,7 @@ def read_votes(
         return replace(votes, frame=left_out(votes.frame, raters)) if raters else votes
     if not (isinstance(votes, str | Path) or is_frame(votes)):
         raise UsageError(
-            f"votes can't be {article(votes)}.",
+            f"votes can't be {kind_of(votes)}.",
             "Give a file, a DataFrame, or what read_votes returned.",
         )
     if not isinstance(scale, str | Scale):

@@ -109,7 +109,7 @@ def taps(
 
 
 def cubic(x: Float64) -> Float64:
-    """Keys' kernel of a = -0.5 and support [-2, 2]: Keys 1981, equation 15."""
+    """Keys' kernel of a = -0.5 and support [-2, 2]: Keys 1981."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2

@@ -30,7 +30,7 @@ def _matrix(size: int, scale: int, dtype: torch.dtype, device: torch.device) -> 
 
 
 def _keys(d: Tensor) -> Tensor:
-    """Keys 1981, equation 15, of distances from 0 on."""
+    """Keys' kernel (1981) of a = -0.5, of distances from 0 on."""
     near = 1.5 * d**3 - 2.5 * d**2 + 1
     far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
     # zeros made on the device: a number would be copied there, and the copy waited for

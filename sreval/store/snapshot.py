@@ -26,7 +26,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError, UsageError, option
-from sreval.files import sha256_bytes, temporary_beside, write_atomic, write_error, zip_entry
+from sreval.files import (
+    atomic_folder,
+    sha256_bytes,
+    write_atomic,
+    zip_entry,
+)
 from sreval.opinions.cells import flag
 from sreval.store import audit, frames
 from sreval.store.csvs import from_csv, to_csv, when, written
@@ -113,7 +118,9 @@ def export(
     if path.suffix.lower() == ".zip":
         write_atomic(path, zipped(files))
     else:
-        _write_folder(path, files)
+        with atomic_folder(path) as folder:
+            for name, data in files.items():
+                write_atomic(folder / name, data)
     record_export(store, study, files, who)
     return path
 
@@ -210,19 +217,6 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(zip_entry(name), data)
     return out.getvalue()
-
-
-def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    partial = temporary_beside(path)
-    try:
-        partial.mkdir(parents=True)
-        for name, data in files.items():
-            write_atomic(partial / name, data)
-        partial.replace(path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def restore(
