@@ -185,7 +185,7 @@ def what_differs(made: dict[str, Provenance]) -> list[str]:
     lines = [
         f"- Training data: {data} under free licences, so that the weights may be given "
         "away; the paper had 350,000 images of ImageNet.",
-        "- Length: what the hours at hand gave, in the table above.",
+        "- Length: as long as a machine was free, in the table above.",
     ]
     optimisers = {recipe.optimisation.optimiser for recipe in recipes} - {"adam"}
     if optimisers:

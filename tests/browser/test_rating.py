@@ -39,7 +39,7 @@ def test_votes_made_offline_wait_and_go_out_in_order(brief: Served, window: Wind
     expect(seen.page.locator(COUNT)).to_have_text("Image 2 of 6")
     seen.page.wait_for_load_state("networkidle")
     seen.context.set_offline(True)
-    rate(seen.page, 2, 5)  # the images of three more items are at hand
+    rate(seen.page, 2, 5)  # the images of three more items are loaded
     rate(seen.page, 3, 1)
     rate(seen.page, 4, 2)
     expect(seen.page.locator("#status")).to_have_text("Offline, will retry")

@@ -208,7 +208,7 @@ def test_looks_before_the_end_are_named() -> None:
 
 
 def every_sign(gaps: npt.NDArray[np.float64]) -> float:
-    """The signed-rank test's exact two-sided p: all 2^n signs of the ranks at hand."""
+    """The signed-rank test's exact two-sided p: all 2^n signs of these ranks."""
     ranks = stats.rankdata(np.abs(gaps))
     sums = np.array([ranks @ signs for signs in itertools.product([0, 1], repeat=gaps.size)])
     observed = ranks[gaps > 0].sum()

@@ -1,5 +1,5 @@
 // The rating page: shows one image after the other and takes a score for each. The server decides
-// what is current; without a connection the page goes on as far as images are at hand.
+// what is current; without a connection the page goes on as far as images are loaded.
 
 import { advice, facts, judge, stageHeight, watch } from "./device.js";
 import { Images, painted, place, wait } from "./image.js";
@@ -163,7 +163,7 @@ function vote(score) {
   setTimeout(() => goOn(voted), voted.grey_ms);
 }
 
-/** Without an answer from the server by the end of the grey: the next image, if it is at hand.
+/** Without an answer from the server by the end of the grey: the next image, if it is loaded.
  * An example waits, for only the server knows its score. */
 function goOn(voted) {
   const position = voted.position + 1;
