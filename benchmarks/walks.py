@@ -253,9 +253,9 @@ def _order_lines(content: Mapping[str, Any]) -> list[str]:
         "## The order of the methods",
         "",
         f"{content['raters']} simulated raters, true qualities set to the MOS that the paper "
-        "prints; stand-ins are shown in the place of methods whose weights or images are missing. A simulated "
-        "rater knows a picture's true quality and doesn't look at it: what is tried is the way "
-        "from plan to report, not any method.",
+        "prints. Stand-ins are shown in the place of methods whose weights or images are missing. "
+        "A simulated rater knows a picture's true quality and doesn't look at it. What is tried is "
+        "the way from plan to report, not any method.",
         "",
     ]
     for one in content["orders"]:
