@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sreval.api.given import as_list, kind_of
 from sreval.api.metrics import checked_scale
-from sreval.errors import (
-    UsageError,
-    unknown_name,
-)
+from sreval.errors import UsageError, option, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,10 +128,12 @@ class Results:
         from sreval.report.study_load import load
 
         if pairs and baseline is not None:
-            raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
+            both = option("--pairs and --baseline", "pairs and baseline")
+            raise UsageError(f"{both} can't be had together.", "Leave one out.")
         named = as_list(studies)
         if votes is not None and named:
-            raise UsageError("votes and studies can't be had together.", "Leave one out.")
+            both = option("--ratings and --study", "votes and studies")
+            raise UsageError(f"{both} can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
             raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
         for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
