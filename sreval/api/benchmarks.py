@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sreval.api.given import as_list, kind_of
-from sreval.api.metrics import checked_scale
+from sreval.api.given import as_list, checked_scale, kind_of, result_folders
 from sreval.errors import UsageError, option, unknown_name
 
 if TYPE_CHECKING:
@@ -607,25 +606,6 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
                 f"{method.name}={method.specification},weights=FILE",
                 err=True,
             )
-
-
-def result_folders(results: object) -> list[Path]:
-    """The folders of benchmark results: of a path, a Results, or a list of these."""
-    from sreval.settings import user_path
-
-    if results is None:
-        return []
-    if isinstance(results, str | Path):
-        return [user_path(results)]
-    own = getattr(results, "folders", None) or getattr(results, "folder", None)
-    if own is not None:
-        return result_folders(own)
-    if isinstance(results, Iterable):
-        return [folder for each in results for folder in result_folders(each)]
-    raise UsageError(
-        f"results can't be {type(results).__name__}.",
-        "Give a folder of results, or what sreval.benchmark returned.",
-    )
 
 
 def scores_of(
