@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -111,19 +111,12 @@ class Results:
             SrevalError: for a name that the results don't hold, for results without any score,
                 and for opinions of other images.
         """
-
+        from sreval.api.votes import read_votes
         from sreval.content import find
-        from sreval.opinions.reading import is_means, needs_votes
         from sreval.opinions.units import UNITS
         from sreval.report.collect import require_scores, select
-        from sreval.report.opinion_rows import (
-            check_same_stimuli,
-            scored_votes,
-            scores_of_all,
-            with_mos,
-            with_studies,
-        )
-        from sreval.report.scores import LAYOUTS, score_table
+        from sreval.report.opinion_rows import rated_table
+        from sreval.report.scores import LAYOUTS
         from sreval.report.study_load import load
 
         if pairs and baseline is not None:
@@ -149,38 +142,20 @@ class Results:
         ]
         for folder in self.folders:
             require_scores(self.frame, folder)
-        frame = select(self.frame, protocol, scale)
-        notes: list[str] = []
-        if opened:
-            frame, notes = scores_of_all(frame, opened)
-        made = score_table(
-            frame,
-            layout,
+        read = None if votes is None else read_votes(votes)
+        return rated_table(
+            select(self.frame, protocol, scale),
+            None if read is None else (read.frame, read.scale),
+            opened,
+            unit,
+            layout=layout,
             metrics=None if metrics is None else as_list(metrics),
             baseline=baseline,
             pairs=pairs,
             with_paper=paper,
             level=level,
+            notes=self.notes,
         )
-        if votes is not None:
-            from sreval.api.votes import read_votes
-
-            opinions = read_votes(votes)
-            if is_means(opinions.frame):
-                raise needs_votes("A row of MOS")
-            rated, notes = scored_votes(frame, opinions.frame)
-            check_same_stimuli(frame, rated)
-            made = with_mos(
-                made,
-                rated,
-                unit=unit or "rater",
-                baseline=baseline,
-                pairs=pairs,
-                level=level,
-                scale=opinions.scale,
-            )
-        made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
-        return replace(made, notes=[*made.notes, *self.notes, *notes])
 
     def figure(
         self,
