@@ -19,10 +19,10 @@ from benchmarks.timing import ROOT, provenance
 from sreval import content
 from sreval.benchmarking.plan import BenchmarkPlan, resolve
 from sreval.benchmarking.run import run, total_images
-from sreval.cli.output import progress_line
 from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.networks.weights import Provenance, Stage, read_provenance
+from sreval.progress import progress_line
 from sreval.report import paper
 from sreval.report.collect import collect, select
 from sreval.report.render import to_markdown

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from sreval.api.benchmarks import Results
 from sreval.api.given import as_list, kind_of
-from sreval.api.studies import Study, study_folder
-from sreval.errors import (
-    UsageError,
-)
+from sreval.api.studies import Study
+from sreval.errors import UsageError
 
 
 def archive(
@@ -65,7 +63,7 @@ def archive(
         elif packing.is_results(path := user_path(source)):
             results.append(path)
         else:
-            studies.append(study_folder(source))
+            studies.append(_study_folder(source))
     return packing.archive(
         results,
         studies,
@@ -77,3 +75,21 @@ def archive(
         allow_open=allow_open,
         replace=replace,
     )
+
+
+def _study_folder(source: str | Path) -> Path:
+    """The folder of a study. Raises UsageError where ``source`` names none."""
+    from sreval.content import explicit, find, names
+
+    try:
+        folder = find("studies", explicit(source) if isinstance(source, Path) else source)
+        there = (folder / "study.toml").is_file()
+    except UsageError:
+        there = False
+    if not there:
+        raise UsageError(
+            f"{source} is neither a folder of results nor a study.",
+            f"Name what sreval benchmark wrote, a study's folder, or one of these: "
+            f"{', '.join(names('studies'))}.",
+        )
+    return folder

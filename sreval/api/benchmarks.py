@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sreval.api.given import as_list, kind_of
-from sreval.api.metrics import checked_scale
-from sreval.errors import (
-    UsageError,
-    unknown_name,
-)
+from sreval.api.given import as_list, checked_scale, kind_of, result_folders
+from sreval.errors import UsageError, option, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,26 +111,21 @@ class Results:
             SrevalError: for a name that the results don't hold, for results without any score,
                 and for opinions of other images.
         """
-
+        from sreval.api.votes import read_votes
         from sreval.content import find
-        from sreval.opinions.reading import is_means, needs_votes
         from sreval.opinions.units import UNITS
         from sreval.report.collect import require_scores, select
-        from sreval.report.opinion_rows import (
-            check_same_stimuli,
-            scored_votes,
-            scores_of_all,
-            with_mos,
-            with_studies,
-        )
-        from sreval.report.scores import LAYOUTS, score_table
+        from sreval.report.opinion_rows import rated_table
+        from sreval.report.scores import LAYOUTS
         from sreval.report.study_load import load
 
         if pairs and baseline is not None:
-            raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
+            both = option("--pairs and --baseline", "pairs and baseline")
+            raise UsageError(f"{both} can't be had together.", "Leave one out.")
         named = as_list(studies)
         if votes is not None and named:
-            raise UsageError("votes and studies can't be had together.", "Leave one out.")
+            both = option("--ratings and --study", "votes and studies")
+            raise UsageError(f"{both} can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
             raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
         for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
@@ -151,38 +142,20 @@ class Results:
         ]
         for folder in self.folders:
             require_scores(self.frame, folder)
-        frame = select(self.frame, protocol, scale)
-        notes: list[str] = []
-        if opened:
-            frame, notes = scores_of_all(frame, opened)
-        made = score_table(
-            frame,
-            layout,
+        read = None if votes is None else read_votes(votes)
+        return rated_table(
+            select(self.frame, protocol, scale),
+            None if read is None else (read.frame, read.scale),
+            opened,
+            unit,
+            layout=layout,
             metrics=None if metrics is None else as_list(metrics),
             baseline=baseline,
             pairs=pairs,
             with_paper=paper,
             level=level,
+            notes=self.notes,
         )
-        if votes is not None:
-            from sreval.api.votes import read_votes
-
-            opinions = read_votes(votes)
-            if is_means(opinions.frame):
-                raise needs_votes("A row of MOS")
-            rated, notes = scored_votes(frame, opinions.frame)
-            check_same_stimuli(frame, rated)
-            made = with_mos(
-                made,
-                rated,
-                unit=unit or "rater",
-                baseline=baseline,
-                pairs=pairs,
-                level=level,
-                scale=opinions.scale,
-            )
-        made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
-        return replace(made, notes=[*made.notes, *self.notes, *notes])
 
     def figure(
         self,
@@ -608,25 +581,6 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
                 f"{method.name}={method.specification},weights=FILE",
                 err=True,
             )
-
-
-def result_folders(results: object) -> list[Path]:
-    """The folders of benchmark results: of a path, a Results, or a list of these."""
-    from sreval.settings import user_path
-
-    if results is None:
-        return []
-    if isinstance(results, str | Path):
-        return [user_path(results)]
-    own = getattr(results, "folders", None) or getattr(results, "folder", None)
-    if own is not None:
-        return result_folders(own)
-    if isinstance(results, Iterable):
-        return [folder for each in results for folder in result_folders(each)]
-    raise UsageError(
-        f"results can't be {type(results).__name__}.",
-        "Give a folder of results, or what sreval.benchmark returned.",
-    )
 
 
 def scores_of(

@@ -1,9 +1,12 @@
-"""What a caller gave, in the one form that the other modules take."""
+"""What a caller gave, in the one form that the rooms take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from sreval.errors import UsageError
 
 
 def as_list(given: Any) -> list[Any]:
@@ -28,3 +31,29 @@ def is_frame(given: object) -> bool:
 def kind_of(given: object) -> str:
     """A value in an error: None as itself, anything else by its type."""
     return "None" if given is None else f"of the type {type(given).__name__}"
+
+
+def checked_scale(scale: int) -> int:
+    """The scale as an int. Raises UsageError for what is none."""
+    from sreval.images.resize import require_scale
+
+    require_scale(scale)
+    return int(scale)
+
+
+def result_folders(results: object) -> list[Path]:
+    """The folders of benchmark results: of a path, a Results, or a list of these."""
+    from sreval.settings import user_path
+
+    if results is None:
+        return []
+    if isinstance(results, str | Path):
+        return [user_path(results)]
+    if isinstance(results, Iterable):
+        return [folder for each in results for folder in result_folders(each)]
+    if hasattr(results, "folders"):
+        return list(results.folders)
+    raise UsageError(
+        f"results can't be {type(results).__name__}.",
+        "Give a folder of results, or what sreval.benchmark returned.",
+    )

@@ -7,13 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from sreval.api.given import as_list
-from sreval.errors import (
-    ArrayError,
-    ImageError,
-    UsageError,
-    unknown_name,
-)
+from sreval.api.given import as_list, checked_scale
+from sreval.errors import ArrayError, ImageError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +17,7 @@ if TYPE_CHECKING:
 
     from sreval.images.resize import Border
     from sreval.metrics.protocol import Protocol
+    from sreval.metrics.scorer import Score
 
     UInt8 = npt.NDArray[np.uint8]
 
@@ -201,43 +197,43 @@ def score(
     """
     import pandas as pd
 
-    from sreval.metrics import scorer
-
     named, under = (list(dict.fromkeys(as_list(given))) for given in (metrics, protocols))
     for what, given in (("metrics", named), ("protocols", under)):
         if not given:
             raise UsageError(f"{what} is empty.", "Name one or several.")
-    with _arrays():
-        on = [_protocol(one) for one in under]
-        found = scorer.score(hr, sr, on, named, checked_scale(scale), _device(named, device))
+    found = _scores(hr, sr, under, named, scale, device)
     rows = [(one.protocol, one.metric, one.value, one.note) for one in found]
     return pd.DataFrame(rows, columns=["protocol", "metric", "value", "note"])
 
 
 def _value(
-    hr: UInt8,
-    sr: UInt8,
-    protocol: str | Protocol,
-    metric: str,
-    scale: int,
-    device: str = "cpu",
+    hr: UInt8, sr: UInt8, protocol: str | Protocol, metric: str, scale: int, device: str = "cpu"
 ) -> float:
     """One score of one pair. Raises ArrayError with the reason where there is none."""
-    from sreval.metrics import scorer
-
-    on = _device([metric], device)
-    with _arrays():
-        (one,) = scorer.score(hr, sr, [_protocol(protocol)], [metric], checked_scale(scale), on)
+    (one,) = _scores(hr, sr, [protocol], [metric], scale, device)
     if math.isnan(one.value):
         raise ArrayError(one.note, one.remedy)
     return one.value
 
 
-def _device(metrics: Sequence[str], device: str) -> str:
-    """The device for these metrics; PSNR needs no torch, which would be loaded to find one."""
+def _scores(
+    hr: UInt8,
+    sr: UInt8,
+    protocols: Sequence[str | Protocol],
+    metrics: Sequence[str],
+    scale: int,
+    device: str,
+) -> list[Score]:
+    """All metrics of one pair under all protocols."""
     from sreval.devices import pick_device
+    from sreval.metrics import scorer
+    from sreval.metrics.protocol import Protocol, get_protocol
 
-    return "cpu" if set(metrics) == {"psnr"} else pick_device(device)
+    # PSNR needs no torch, which would be loaded to find a device
+    on = "cpu" if set(metrics) == {"psnr"} else pick_device(device)
+    under = [one if isinstance(one, Protocol) else get_protocol(str(one)) for one in protocols]
+    with _arrays():
+        return scorer.score(hr, sr, under, metrics, checked_scale(scale), on)
 
 
 @contextmanager
@@ -247,17 +243,3 @@ def _arrays() -> Iterator[None]:
         yield
     except ImageError as error:
         raise ArrayError(error.message, error.remedy) from None
-
-
-def _protocol(given: str | Protocol) -> Protocol:
-    from sreval.metrics.protocol import Protocol, get_protocol
-
-    return given if isinstance(given, Protocol) else get_protocol(str(given))
-
-
-def checked_scale(scale: int) -> int:
-    """The scale as an int. Raises UsageError for what is none."""
-    from sreval.images.resize import require_scale
-
-    require_scale(scale)
-    return int(scale)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from sreval.api.benchmarks import result_folders
-from sreval.api.given import kind_of, names_of
+from sreval.api.given import kind_of, names_of, result_folders
 from sreval.api.votes import Votes
 from sreval.errors import (
     SrevalError,
@@ -742,21 +741,3 @@ def _now() -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
-
-def study_folder(source: str | Path) -> Path:
-    """The folder of a study. Raises UsageError where ``source`` names none."""
-    from sreval.content import explicit, find, names
-
-    try:
-        folder = find("studies", explicit(source) if isinstance(source, Path) else source)
-        there = (folder / "study.toml").is_file()
-    except UsageError:
-        there = False
-    if not there:
-        raise UsageError(
-            f"{source} is neither a folder of results nor a study.",
-            f"Name what sreval benchmark wrote, a study's folder, or one of these: "
-            f"{', '.join(names('studies'))}.",
-        )
-    return folder

@@ -240,26 +240,30 @@ class Votes:
                 analysis that was named.
         """
         from sreval.opinions.arrays import check_level
-        from sreval.report.opinions import Request, analyse
+        from sreval.opinions.multiplicity import ADJUSTMENTS
+        from sreval.report.opinions import analyse
 
         check_level(level)
         if not 0 < alpha < 1:
             raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
-        if unit not in INTERVAL_OF:
-            raise unknown_name("unit", unit, INTERVAL_OF)
+        if adjustment not in ADJUSTMENTS:
+            raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
+        chosen = None if methods is None else names_of(methods)
+        known = set(self.frame["method"])
+        for method in chosen or ():
+            if method not in known:
+                raise unknown_name("method", method, known, "It has no votes.")
         said: list[str] = []
-        request = Request(
-            unit=unit,
-            interval=interval or INTERVAL_OF[unit],
+        request = replace(
+            self._request(unit, scores_of(results, protocol, factor, said.append)),
             level=level,
             adjustment=adjustment,
             alpha=alpha,
-            scale=self.scale,
             reference=reference,
-            scores=scores_of(results, protocol, factor, said.append),
-            methods=None if methods is None else names_of(methods),
-            better=self.better,
+            methods=chosen,
         )
+        if interval is not None:
+            request = replace(request, interval=interval)
         names = (analyses,) if isinstance(analyses, str) else tuple(analyses)
         sections, not_done = analyse(self.frame, names, request)
         return Analysis(self, sections, not_done, (*self.notes, *said), request)
@@ -294,19 +298,19 @@ class Votes:
         import matplotlib as mpl
 
         from sreval.report.opinion_figures import opinion_figure
+
+        request = self._request(unit, scores_of(results, protocol, None, lambda _: None))
+        with mpl.rc_context():
+            return opinion_figure(self.frame, kind, request, dataset)
+
+    def _request(self, unit: Unit, scores: pd.DataFrame | None) -> Request:
+        """What is asked of these votes, as far as they and the unit decide it."""
         from sreval.report.opinions import Request
 
         if unit not in INTERVAL_OF:
             raise unknown_name("unit", unit, INTERVAL_OF)
-        request = Request(
-            unit=unit,
-            interval=INTERVAL_OF[unit],
-            scale=self.scale,
-            better=self.better,
-            scores=scores_of(results, protocol, None, lambda _: None),
-        )
-        with mpl.rc_context():
-            return opinion_figure(self.frame, kind, request, dataset)
+        interval = INTERVAL_OF[unit]
+        return Request(unit, interval, scale=self.scale, better=self.better, scores=scores)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -456,8 +460,7 @@ def mos(
     >>> found[["method", "mos", "n_raters"]].to_numpy().tolist()
     [['bicubic', 2.0, 3], ['srgan', 4.0, 3]]
     """
-    read = read_votes(votes)
-    return read.analyse("mos", unit=unit, interval=interval, level=level).frame
+    return read_votes(votes).analyse("mos", unit=unit, interval=interval, level=level).frame
 
 
 def compare(
@@ -496,16 +499,7 @@ def compare(
     >>> found.letters["letters"].to_list()
     ['a', 'b']
     """
-    from sreval.opinions.multiplicity import ADJUSTMENTS
-
-    read = read_votes(votes)
-    if adjustment not in ADJUSTMENTS:
-        raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
-    known = set(read.frame["method"])
-    for method in names_of(methods) if methods is not None else ():
-        if method not in known:
-            raise unknown_name("method", method, known, "It has no votes.")
-    return read.analyse(
+    return read_votes(votes).analyse(
         "compare", unit=unit, methods=methods, adjustment=adjustment, alpha=alpha, level=level
     )
 

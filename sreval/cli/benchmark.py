@@ -1,26 +1,24 @@
-"""``sreval benchmark``: run methods on data sets and score them."""
+"""``sreval benchmark`` and ``sreval upscale``: methods on data sets, and on one's own pictures."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sreval.cli.output import print_json, use_colour, warn
+from sreval import api
+from sreval.cli.shared import DEVICE, PATH, json_option, print_json, use_colour, warn
 from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
-
-if TYPE_CHECKING:
-    from sreval.api import Results
 
 
 @click.command(
     epilog="Example: sreval benchmark --method nearest --method bicubic --dataset Set5 "
     "--protocol ledig2017 --metric psnr --metric ssim --out results"
 )
-@click.option("--plan", type=click.Path(path_type=Path), help="A TOML file with any of these keys.")
+@click.option("--plan", type=PATH, help="A TOML file with any of these keys.")
 @click.option(
     "--method",
     "methods",
@@ -42,8 +40,8 @@ if TYPE_CHECKING:
 @click.option("--precision", help="Of networks: fp32 (default) or bf16.")
 @click.option("--tile", type=int, help="Side of a network's tiles in LR pixels; default whole.")
 @click.option("--workers", type=int, help="Images worked on at once; default one a core.")
-@click.option("--out", type=click.Path(path_type=Path), help="The results folder.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable summary.")
+@click.option("--out", type=PATH, help="The results folder.")
+@json_option("Machine-readable summary.")
 def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) -> None:
     """Run methods on data sets and score them under named protocols.
 
@@ -51,8 +49,6 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     interrupted or killed goes on where it stopped. Exits with 3 when some images failed, with
     1 when all did.
     """
-    from sreval import api
-
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:
         raise UsageError("No results folder is given.", "Add --out FOLDER.")
@@ -60,10 +56,9 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     try:
         results = api.benchmark(**dict(wanted), command=command)
     except KeyboardInterrupt:
-        click.echo(
+        warn(
             f"Interrupted. What is finished is kept in {wanted.out}; "
-            f"`{command}` goes on from there.",
-            err=True,
+            f"`{command}` goes on from there."
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
     _summary(results, wanted.protocols[0], as_json)
@@ -94,7 +89,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
         raise config_error(str(path or "the command line"), error) from None
 
 
-def _summary(results: Results, protocol: str, as_json: bool) -> None:
+def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
     from sreval.benchmarking.results import missing_notes, read_frame
     from sreval.report.collect import scored
     from sreval.report.worst import worst_text
@@ -126,3 +121,39 @@ def _summary(results: Results, protocol: str, as_json: bool) -> None:
         f"{results.computed} images computed, {results.reused} taken over, {len(failures)} failed."
     )
     click.echo(str(results.folder))
+
+
+@click.command(epilog="Example: sreval upscale holiday --method srresnet-mse --out large")
+@click.argument("images", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--method",
+    required=True,
+    help="bicubic, nearest, lanczos, a model, or python:package.module:function.",
+)
+@click.option("--scale", default=4, show_default=True, type=click.IntRange(2, 16))
+@click.option("--out", required=True, type=PATH, help="The folder to fill.")
+@DEVICE
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--replace", is_flag=True, help="Write over results that are there already.")
+@click.option(
+    "--tile",
+    type=click.IntRange(min=16),
+    default=512,
+    show_default=True,
+    help="Side in pixels of what a network works on at once; bounds the memory.",
+)
+def upscale(images: tuple[Path, ...], method: str, out: Path, replace: bool, **chosen: Any) -> None:
+    """Enlarge IMAGES; each comes out as PNG under its own name.
+
+    A folder among them stands for the images in it, those of its folders left out. Of pictures that
+    differ in their ending alone, such as a.bmp and a.tif, both endings are kept: a.bmp.png. What
+    can't be enlarged is named and stops none of the others; exits with 3, or with 1 when nothing
+    could be.
+
+    16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic, and the colour
+    profile is kept. CMYK becomes RGB, two levels become grey.
+    """
+    written, failed = api.upscaler(method, **chosen).files(images, out, replace=replace)
+    click.echo(str(out))
+    if failed:
+        raise SystemExit(EXIT_PARTIAL if written else EXIT_FAILED)

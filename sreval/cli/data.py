@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from sreval import api
-from sreval.cli.output import columns, print_json, warn
+from sreval.cli.shared import PATH, json_option, print_json, warn
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
-
-if TYPE_CHECKING:
-    from sreval.images.resize import Border
+from sreval.report.text import columns
 
 
 @click.group()
@@ -22,7 +20,7 @@ def data() -> None:
 
 
 @data.command("list", epilog="Example: sreval data list --json")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@json_option()
 def list_command(as_json: bool) -> None:
     """The data sets known by name, and where each lies."""
     rows = api.datasets().to_dict("records")
@@ -46,23 +44,21 @@ def list_command(as_json: bool) -> None:
 @data.command(epilog="Example: sreval data fetch Set5 Set14 --scale 4")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--scale", "scales", type=int, multiple=True, help="Scales to fetch; default 4.")
-@click.option("--to", type=click.Path(path_type=Path), help="Data folder; default your own.")
+@click.option("--to", type=PATH, help="Data folder; default your own.")
 @click.option("--mirror", help="Address of a copy of the public repository to fetch from.")
-def fetch(
-    names: tuple[str, ...], scales: tuple[int, ...], to: Path | None, mirror: str | None
-) -> None:
+def fetch(names: tuple[str, ...], scales: tuple[int, ...], **chosen: Any) -> None:
     """Fetch public data sets, or the weights lpips-alex, lpips-vgg and vgg19 (for training).
 
     Each file is verified by SHA-256. What is there already is not fetched again, and an
     interrupted fetch goes on where it stopped.
     """
-    click.echo(str(api.fetch(names, scales=scales or 4, to=to, mirror=mirror)))
+    click.echo(str(api.fetch(names, scales=scales or 4, **chosen)))
 
 
 @data.command(epilog="Example: sreval data check Set5 my/photographs")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--scale", default=4, show_default=True, help="Upscaling factor.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@json_option()
 def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
     """Check data sets: checksums where they are known, else that every image can be used.
 
@@ -79,8 +75,8 @@ def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
 
 
 @data.command(epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source", type=PATH)
+@click.argument("target", type=PATH)
 @click.option("--scale", default=4, show_default=True, help="Downscaling factor.")
 @click.option(
     "--border",
@@ -90,9 +86,9 @@ def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
     help="Border rule: replicate as the published LR images, symmetric as newer MATLABs.",
 )
 @click.option("--crop", is_flag=True, help="Crop HR images to multiples of the scale.")
-def downscale(source: Path, target: Path, scale: int, border: Border, crop: bool) -> None:
+def downscale(source: Path, target: Path, scale: int, **chosen: Any) -> None:
     """Make low-resolution images of a folder exactly as MATLAB's imresize does."""
-    made = api.Dataset(source, scale).downscale(target, border=border, crop=crop)
+    made = api.Dataset(source, scale).downscale(target, **chosen)
     for name, why in made.failed.items():
         warn(f"{name}: {why}")
     warn(f"{made.written} images written, {len(made.failed)} failed.")

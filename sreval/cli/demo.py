@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from sreval.api import Results, Study, benchmark
-from sreval.cli.output import progress_line, use_colour, warn
+from sreval.cli.shared import counting, use_colour, warn
 from sreval.content import packaged
 from sreval.errors import EXIT_INTERRUPTED, DataError, UsageError
 from sreval.files import write_atomic
+from sreval.progress import progress_line
 
 if TYPE_CHECKING:
     from sreval.report.scores import ScoreTable
@@ -158,12 +159,7 @@ def _rehearse(folder: Path, database: Path) -> Study:
         for leftover in database.parent.glob(f"{database.name}*"):
             leftover.unlink()
         with progress_line(0, "rating", "vote") as line:
-
-            def tell(done: int, total: int) -> None:
-                line.total = total
-                line.update(done - line.n)
-
-            made = study.rehearse(RATERS, _qualities(), progress=tell)
+            made = study.rehearse(RATERS, _qualities(), progress=counting(line))
         for failure in made.failures:
             raise failure
         study.close()

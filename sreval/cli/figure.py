@@ -1,36 +1,32 @@
-"""``sreval figure``: figures from results."""
+"""``sreval figure``: figures from results, opinions and training runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sreval.cli.output import warn
-from sreval.cli.ratings import (
+from sreval import api
+from sreval.cli.shared import (
+    FOLDERS,
+    PATH,
+    PROTOCOL,
     RATINGS,
+    SCALE,
     UNIT,
-    WITHOUT,
-    Form,
-    better_options,
-    form_options,
-    load,
+    results_in,
+    results_option,
+    with_votes,
 )
 from sreval.report.choices import FIGURES
 
 if TYPE_CHECKING:
-    from sreval.opinions.units import Unit
+    from matplotlib.figure import Figure
+
     from sreval.report.choices import FigureName
 
-FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-OUT = click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="A .png, .svg or .pdf file."
-)
-PROTOCOL = click.option(
-    "--protocol", help="Default: one that all folders have, ledig2017 before others."
-)
-SCALE = click.option("--scale", type=int, help="Needed where the results hold several.")
+OUT = click.option("--out", required=True, type=PATH, help="A .png, .svg or .pdf file.")
 
 
 @click.group()
@@ -52,28 +48,9 @@ def figure() -> None:
 @PROTOCOL
 @SCALE
 @OUT
-def comparison(
-    folders: tuple[Path, ...],
-    dataset: str,
-    image: str,
-    methods: tuple[str, ...],
-    region: str | None,
-    protocol: str | None,
-    scale: int | None,
-    out: Path,
-) -> None:
+def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
     """One region of one image under every method, enlarged by pixel repetition."""
-    _draw(
-        folders,
-        "comparison",
-        out,
-        dataset=dataset,
-        image=image,
-        methods=methods,
-        region=region,
-        protocol=protocol,
-        scale=scale,
-    )
+    _save(results_in(folders).figure("comparison", **chosen), out)
 
 
 @figure.command(
@@ -85,29 +62,9 @@ def comparison(
 @PROTOCOL
 @SCALE
 @OUT
-def scores(
-    folders: tuple[Path, ...],
-    dataset: str,
-    metric: str,
-    protocol: str | None,
-    scale: int | None,
-    out: Path,
-) -> None:
+def scores(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
     """Every image's score under every method."""
-    _draw(folders, "scores", out, dataset=dataset, metric=metric, protocol=protocol, scale=scale)
-
-
-def _draw(
-    folders: tuple[Path, ...], kind: Literal["comparison", "scores"], out: Path, **chosen: Any
-) -> None:
-    from sreval import api
-    from sreval.report.style import save_figure
-
-    results = api.read_results(folders)
-    for note in results.notes:
-        warn(note)
-    save_figure(results.figure(kind, **chosen), out)
-    click.echo(str(out))
+    _save(results_in(folders).figure("scores", **chosen), out)
 
 
 @figure.command(
@@ -117,42 +74,16 @@ def _draw(
 @click.option("--kind", required=True, type=click.Choice(FIGURES), help="What to show.")
 @click.option("--dataset", help="Needed where the votes are on several, but for raters, metrics.")
 @UNIT
-@form_options
-@WITHOUT
-@better_options
-@click.option(
-    "--results",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Benchmark results of the same images; needed for metrics.",
-)
+@with_votes(means=True)
+@results_option("Benchmark results of the same images; needed for metrics.")
 @PROTOCOL
 @OUT
 def opinions(
-    ratings: Path,
-    kind: FigureName,
-    dataset: str | None,
-    unit: Unit,
-    form: Form,
-    without: tuple[str, ...],
-    higher: tuple[str, ...],
-    lower: tuple[str, ...],
-    folders: tuple[Path, ...],
-    protocol: str | None,
-    out: Path,
+    votes: api.Votes, kind: FigureName, results: tuple[Path, ...], out: Path, **chosen: Any
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
-    from sreval import api
-    from sreval.report.style import save_figure
-
-    votes = load(ratings, form, without, higher, lower)
-    results = api.read_results(folders) if folders else None
-    for note in results.notes if results else ():
-        warn(note)
-    drawn = votes.figure(kind, dataset=dataset, unit=unit, results=results, protocol=protocol)
-    save_figure(drawn, out)
-    click.echo(str(out))
+    scored = results_in(results) if results else None
+    _save(votes.figure(kind, results=scored, **chosen), out)
 
 
 @figure.command(epilog="Example: sreval figure training runs/srresnet-mse-paper --out curve.svg")
@@ -163,8 +94,11 @@ def training(folders: tuple[Path, ...], out: Path) -> None:
 
     Several runs, of one recipe from different seeds, are drawn as their mean and spread.
     """
-    from sreval import api
+    _save(api.Model.training_figure(folders), out)
+
+
+def _save(drawn: Figure, out: Path) -> None:
     from sreval.report.style import save_figure
 
-    save_figure(api.Model.training_figure(folders), out)
+    save_figure(drawn, out)
     click.echo(str(out))

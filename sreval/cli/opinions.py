@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sreval.cli.output import print_json, warn
-from sreval.cli.ratings import (
+from sreval.cli.shared import (
     ADJUSTMENT,
+    LEVEL,
+    PATH,
+    PROTOCOL,
     RATINGS,
     UNIT,
-    WITHOUT,
-    Form,
-    better_options,
-    form_options,
-    load,
+    json_option,
+    print_json,
+    results_option,
+    warn,
+    with_votes,
 )
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
 from sreval.opinions.units import INTERVALS
 from sreval.report.choices import ANALYSES
 
 if TYPE_CHECKING:
-    from sreval.api.votes import Adjustment
-    from sreval.opinions.units import IntervalName, Unit
+    from sreval.api import Votes
     from sreval.report.choices import AnalysisName
 
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @RATINGS
 @click.option(
     "--analyse",
-    "names",
+    "analyses",
     multiple=True,
     type=click.Choice(ANALYSES),
     help="May be repeated; default: all but stimuli that the votes allow.",
@@ -45,44 +46,23 @@ if TYPE_CHECKING:
     type=click.Choice(INTERVALS),
     help="Interval of the MOS; default: that of the unit.",
 )
-@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
+@LEVEL
 @ADJUSTMENT
 @click.option(
     "--reference", default="hr", show_default=True, help="The hidden reference, a method."
 )
-@form_options
-@WITHOUT
-@better_options
-@click.option(
-    "--results",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Benchmark results of the same images, for metrics against opinion.",
-)
-@click.option("--protocol", help="Of the results; default: ledig2017 where it was run.")
+@with_votes(means=True)
+@results_option("Benchmark results of the same images, for metrics against opinion.")
+@PROTOCOL
 @click.option("--scale", "factor", type=int, help="Needed where the results hold several scales.")
-@click.option("--json", "as_json", is_flag=True, help="Every figure in full.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="A folder for tables (CSV, text) and figures."
-)
+@json_option("Every figure in full.")
+@click.option("--out", type=PATH, help="A folder for tables (CSV, text) and figures.")
 def opinions(
-    ratings: Path,
-    names: tuple[AnalysisName, ...],
-    unit: Unit,
-    interval: IntervalName | None,
-    level: float,
-    adjustment: Adjustment,
-    reference: str,
-    form: Form,
-    without: tuple[str, ...],
-    higher: tuple[str, ...],
-    lower: tuple[str, ...],
-    folders: tuple[Path, ...],
-    protocol: str | None,
-    factor: int | None,
+    votes: Votes,
+    analyses: tuple[AnalysisName, ...],
     as_json: bool,
     out: Path | None,
+    **chosen: Any,
 ) -> None:
     """Analyse the votes in RATINGS.
 
@@ -91,18 +71,7 @@ def opinions(
     vote that was not cast is an empty cell, null in JSON. A CSV of mean opinion scores with the
     columns image, method, mos and metrics (psnr, ssim, ...) is read too, for --analyse metrics.
     """
-    votes = load(ratings, form, without, higher, lower)
-    found = votes.analyse(
-        names,
-        unit=unit,
-        interval=interval,
-        level=level,
-        adjustment=adjustment,
-        reference=reference,
-        results=folders,
-        protocol=protocol,
-        factor=factor,
-    )
+    found = votes.analyse(analyses, **chosen)
     for note in found.notes[len(votes.notes) :]:
         warn(note)
     if as_json:
@@ -111,9 +80,9 @@ def opinions(
         click.echo(found.text, nl=False)
     if out is not None:
         for why in found.write(out):
-            click.echo(f"Not drawn: {why}", err=True)
+            warn(f"Not drawn: {why}")
         click.echo(str(out), err=as_json)
     if not found.sections:
         raise SystemExit(EXIT_FAILED)
-    if (names and found.not_done) or UNFORESEEN in found.text:
+    if (analyses and found.not_done) or UNFORESEEN in found.text:
         raise SystemExit(EXIT_PARTIAL)

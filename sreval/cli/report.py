@@ -1,56 +1,70 @@
-"""``sreval report``: a study's design, raters and results as one page."""
+"""``sreval report`` and ``sreval archive``: a study's page, a paper's supplement."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sreval.api import Study
-from sreval.cli.output import print_json, progress_line
+from sreval import api
+from sreval.cli.shared import (
+    PATH,
+    PROTOCOL,
+    json_option,
+    on_study,
+    print_json,
+    results_option,
+    warn,
+)
+from sreval.progress import progress_line
 
 
 @click.command(epilog="Example: sreval report ledig2017 --results results --out report")
-@click.argument("study")
-@click.option(
-    "--results",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Benchmark results of the rated images, for metrics beside opinion; may be repeated.",
+@results_option(
+    "Benchmark results of the rated images, for metrics beside opinion; may be repeated."
 )
-@click.option("--protocol", help="Of the results; default: ledig2017 where it was run.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="A folder. Default: STUDY-report, here."
-)
-@click.option("--database", help="URL of the votes; default: SREVAL_DATABASE, else the study's.")
+@PROTOCOL
+@click.option("--out", type=PATH, help="A folder. Default: STUDY-report, here.")
+@on_study
 @click.option(
     "--allow-open", is_flag=True, help="Also of a study that is not closed; marked as interim."
 )
-@click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
-def report(
-    study: str,
-    folders: tuple[Path, ...],
-    protocol: str | None,
-    out: Path | None,
-    database: str | None,
-    allow_open: bool,
-    as_json: bool,
-) -> None:
+@json_option("Say what was written as JSON.")
+def report(study: api.Study, out: Path | None, as_json: bool, **chosen: Any) -> None:
     """Write the report of STUDY: one HTML page, every table as LaTeX and CSV.
 
     The page needs nothing from elsewhere and can be printed. Tables become a PDF where
     LaTeX is installed. An older report of the same study is replaced.
     """
     with progress_line(4, "report", "step") as line:
-        made = Study(study, database).report(
-            out, folders, protocol=protocol, allow_open=allow_open, step=line.update
-        )
+        made = study.report(out, **chosen, step=line.update)
     if as_json:
         print_json(
             {"page": str(made), "files": list(made.files), "note": made.no_pdf, **made.facts}
         )
         return
-    for said in [*made.warnings, *([f"tables.tex: {made.no_pdf}."] if made.no_pdf else [])]:
-        click.echo(said, err=True)
+    for warning in made.warnings:
+        warn(warning)
+    if made.no_pdf:
+        warn(f"tables.tex: {made.no_pdf}.")
     click.echo(str(made))
+
+
+@click.command(epilog="Example: sreval archive results ledig2017 --out supplement.zip")
+@click.argument("sources", nargs=-1, required=True, metavar="RESULTS... STUDY...")
+@click.option("--out", required=True, type=PATH, help="The .zip to write.")
+@click.option("--images", is_flag=True, help="Also pack every SR image.")
+@click.option("--baseline", help="Test every method against this one.")
+@click.option("--database", help="Of the studies; default: SREVAL_DATABASE, else each one's own.")
+@click.option("--allow-open", is_flag=True, help="Also pack a study that is not closed.")
+@click.option("--replace", is_flag=True, help="Write over an archive that is there already.")
+def archive(sources: tuple[str, ...], out: Path, **chosen: Any) -> None:
+    """Pack results folders and studies for a paper's supplement.
+
+    The archive holds tables, scores, manifests with every hash, commands and a methods paragraph;
+    of each study the design and anonymous votes. Folders of this machine are left out; of raters,
+    so are pseudonyms, links, answers, devices and the times at which they voted. Its README.txt
+    says what each file is.
+    """
+    click.echo(str(api.archive(sources, out, **chosen)))

@@ -1,38 +1,30 @@
-"""``sreval study invite | status | pause ...``: a study while raters take part."""
+"""``sreval study invite | status | pause | export ...``: a study while raters take part, and after.
+
+All these commands work on the study's database.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from sreval.api import Study
+from sreval.cli.shared import PATH, json_option, on_study, print_json
 from sreval.errors import UsageError
 
-Command = Callable[..., Any]
-
-
-def study_and_database(command: Command) -> Command:
-    """The argument and the option that every command here begins with."""
-    database = click.option(
-        "--database",
-        metavar="URL",
-        help="sqlite:///FILE or postgresql://...  [default: SREVAL_DATABASE, else votes.sqlite "
-        "in the study's folder]",
-    )
-    return click.argument("study")(database(command))
-
-
+LINK = click.argument("link", type=int)
+FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 
 @click.command(
     epilog="Example: sreval study invite ledig2017 --count 26 --base-url https://rate.example.org"
 )
-@study_and_database
+@on_study
 @click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True)
 @click.option("--open", "is_open", is_flag=True, help="One link for everybody, up to --quota.")
 @click.option("--kiosk", is_flag=True, help="One link for a laboratory's machine.")
@@ -43,34 +35,30 @@ YES = click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--label", default="", help="A note of your own; numbered where there are several.")
 @click.option(
     "--expires",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    type=MOMENT,
     help="Last moment (UTC) at which a rater may begin; resuming works on.",
 )
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False))
 def invite(
-    study: str,
-    database: str | None,
-    count: int,
+    study: Study,
     is_open: bool,
     kiosk: bool,
-    quota: int | None,
     rater: str | None,
-    label: str,
-    expires: dt.datetime | None,
-    base_url: str,
     csv_file: Path | None,
+    **chosen: Any,
 ) -> None:
     """Make links and print them. Nobody can look them up later: only their hashes are stored.
 
     Without --open, --kiosk and --for each link is for one rater.
     """
-    kind = _kind(is_open, kiosk, rater)
+    if is_open + kiosk + bool(rater) > 1:
+        raise UsageError("--open, --kiosk and --for exclude each other.", "Name one.")
+    kind: Literal["personal", "open", "kiosk"]
+    kind = "open" if is_open else "kiosk" if kiosk else "personal"
     if csv_file and csv_file.exists():
         raise UsageError(f"{csv_file} exists already.", "Name a new file.")
-    made = Study(study, database).invite(
-        count, kind=kind, quota=quota, rater=rater, label=label, expires=expires, base_url=base_url
-    )
+    made = study.invite(kind=kind, rater=rater, **chosen)
     if csv_file:
         from sreval.files import write_atomic
         from sreval.opinions.cells import guarded
@@ -86,65 +74,70 @@ def invite(
         click.echo("\n".join(link for _, _, link in made))
 
 
+@click.command(epilog="Example: sreval study status ledig2017 --json")
+@on_study
+@json_option()
+def status(study: Study, as_json: bool) -> None:
+    """Show each rater's progress and outcome, and the number of votes on each method."""
+    found = study.status()
+    if as_json:
+        print_json(found.records())
+    else:
+        click.echo(found.text)
+
+
 @click.command(epilog="Example: sreval study revoke ledig2017 12")
-@study_and_database
-@click.argument("link", type=int)
-def revoke(study: str, database: str | None, link: int) -> None:
+@on_study
+@LINK
+def revoke(study: Study, link: int) -> None:
     """Disable a link, by its number; votes cast through it stay."""
-    Study(study, database).revoke(link)
+    study.revoke(link)
 
 
 @click.command(epilog="Example: sreval study extend ledig2017 12 --quota 60")
-@study_and_database
-@click.argument("link", type=int)
+@on_study
+@LINK
 @click.option("--quota", type=click.IntRange(1), help="How many raters it lets in, all in all.")
-@click.option(
-    "--expires",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
-    help="Last moment (UTC) at which a rater may begin.",
-)
-def extend(
-    study: str, database: str | None, link: int, quota: int | None, expires: dt.datetime | None
-) -> None:
+@click.option("--expires", type=MOMENT, help="Last moment (UTC) at which a rater may begin.")
+def extend(study: Study, link: int, quota: int | None, expires: dt.datetime | None) -> None:
     """Let more raters begin by a link, or for longer, by its number."""
-    Study(study, database).extend(link, quota=quota, expires=expires)
+    study.extend(link, quota=quota, expires=expires)
 
 
 @click.command(epilog="Example: sreval study pause ledig2017")
-@study_and_database
-def pause(study: str, database: str | None) -> None:
+@on_study
+def pause(study: Study) -> None:
     """Pause the study: no vote is accepted until `sreval study resume`.
 
     Raters see a notice, and keep what they have done."""
-    Study(study, database).pause()
+    study.pause()
 
 
 @click.command(epilog="Example: sreval study resume ledig2017")
-@study_and_database
-def resume(study: str, database: str | None) -> None:
+@on_study
+def resume(study: Study) -> None:
     """Accept votes again after a pause."""
-    Study(study, database).resume()
+    study.resume()
 
 
 @click.command(epilog="Example: sreval study close ledig2017")
-@study_and_database
+@on_study
 @YES
-def close(study: str, database: str | None, yes: bool) -> None:
+def close(study: Study, yes: bool) -> None:
     """End the study for good: no vote is accepted afterwards."""
-    asked = Study(study, database)
     if not yes:
-        seen = asked.status().overview
+        seen = study.status().overview
         click.confirm(
             f"{seen.study}: {seen.progress}, {seen.under_way} still taking part. "
             "Close it for good?",
             abort=True,
             err=True,
         )
-    asked.close()
+    study.close()
 
 
 @click.command(epilog="Example: sreval study release ledig2017 --idle-days 7")
-@study_and_database
+@on_study
 @click.argument("rater", nargs=-1)
 @click.option(
     "--idle-days",
@@ -153,41 +146,108 @@ def close(study: str, database: str | None, yes: bool) -> None:
     show_default=True,
     help="Those who did nothing for so long.",
 )
-def release(study: str, database: str | None, rater: tuple[str, ...], idle_days: float) -> None:
+def release(study: Study, rater: tuple[str, ...], idle_days: float) -> None:
     """End the sessions of drop-outs, so that the next raters take their places.
 
     Their votes stay; whether those are used is up to the design's rules.
     """
-    released = Study(study, database).release(rater, idle_days=idle_days)
+    released = study.release(rater, idle_days=idle_days)
     click.echo("\n".join(released) if released else "Nobody was idle for so long.")
 
 
 @click.command("delete-rater", epilog="Example: sreval study delete-rater ledig2017 r-7kq2mf")
-@study_and_database
+@on_study
 @click.argument("rater")
 @YES
-def delete_rater(study: str, database: str | None, rater: str, yes: bool) -> None:
+def delete_rater(study: Study, rater: str, yes: bool) -> None:
     """Delete all that is stored of a rater, for good; a count stays.
 
     Backups and exports made before still hold it: delete them too.
     """
-    asked = Study(study, database)
     if not yes:
-        typed = click.prompt(f"Type {asked.name} to delete {rater} and all their votes", err=True)
-        if typed != asked.name:
-            raise UsageError(f"{typed!r} is not {asked.name!r}: nothing was deleted.")
-    asked.delete_rater(rater)
+        _confirm(study.name, f"{rater} and all their votes")
+    study.delete_rater(rater)
+
+
+@click.command(epilog="Example: sreval study purge ledig2017")
+@on_study
+@YES
+def purge(study: Study, yes: bool) -> None:
+    """Delete all raters' data once the design's retention date has come; a count stays.
+
+    Backups and exports made before still hold them: delete those too.
+    """
+    name = study.name
+    if not yes:
+        study.status()  # that there is one to be asked about
+        _confirm(name, "all its raters and votes")
+    click.echo(f"{name}: the data of {study.purge()} raters are deleted.")
+
+
+def _confirm(name: str, what: str) -> None:
+    """Raise UsageError unless the study's name is typed before ``what`` is deleted."""
+    typed = click.prompt(f"Type {name} to delete {what}", err=True)
+    if typed != name:
+        raise UsageError(f"{typed!r} is not {name!r}: nothing was deleted.")
+
+
+@click.command(epilog="Example: sreval study export ledig2017 --out ledig2017.zip")
+@on_study
+@click.option("--out", type=PATH, help="A new .zip or folder.")
+def export(study: Study, out: Path | None) -> None:
+    """Write votes, plans, sessions, answers and events as CSV files, with the design.
+
+    docs/reference/data-dictionary.md says what every column means. No link and no secret is in it.
+    The file `votes.csv` is what `sreval opinions` and `sreval table --ratings` read. Before the
+    study is closed an export counts as a look at results: the audit log keeps it, the report
+    tells it.
+    """
+    click.echo(str(study.export(out)))
+
+
+@click.command("import", epilog="Example: sreval study import ledig2017 ledig2017.zip")
+@on_study
+@FILE
+def import_command(study: Study, file: Path) -> None:
+    """Store an export: the whole study, or the sessions that are lacking here.
+
+    Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
+    go on new ones: sreval study invite --for RATER. Of a backup the studies are stored, too,
+    without its links, operators and log.
+    """
+    brought = study.import_(file)
+    click.echo(
+        f"{brought.study}: {brought.sessions} sessions stored, {brought.present} were here "
+        f"already, {brought.deleted} of deleted raters left out."
+    )
+
+
+@click.command(epilog="Example: sreval study backup ledig2017 --out ledig2017.backup.zip")
+@on_study
+@click.option("--out", type=PATH, help="A new file.")
+def backup(study: Study, out: Path | None) -> None:
+    """Copy the whole database, also while raters vote. Keep the copy as safe as the original.
+
+    The copy is a zip of CSV files: those of an export, with links, operators and log besides.
+    """
+    click.echo(str(study.backup(out)))
+
+
+@click.command(epilog="Example: sreval study restore ledig2017 ledig2017.backup.zip")
+@on_study
+@FILE
+@click.option("--overwrite", is_flag=True, help="Also where the database holds votes.")
+def restore(study: Study, file: Path, overwrite: bool) -> None:
+    """Put a backup into the database's place, at once or not at all; stop the server before.
+
+    A backup of SQLite may go into PostgreSQL, and the other way round.
+    """
+    study.restore(file, overwrite=overwrite)
 
 
 @click.command(epilog="Example: sreval study upgrade ledig2017")
-@study_and_database
-def upgrade(study: str, database: str | None) -> None:
+@on_study
+def upgrade(study: Study) -> None:
     """Bring the database's tables to those of this version. Back it up before."""
-    name, changed = Study(study, database).upgrade()
+    name, changed = study.upgrade()
     click.echo(f"{name}: {'upgraded' if changed else 'nothing to do'}.")
-
-
-def _kind(is_open: bool, kiosk: bool, rater: str | None) -> Literal["personal", "open", "kiosk"]:
-    if is_open + kiosk + bool(rater) > 1:
-        raise UsageError("--open, --kiosk and --for exclude each other.", "Name one.")
-    return "open" if is_open else "kiosk" if kiosk else "personal"

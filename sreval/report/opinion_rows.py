@@ -15,6 +15,7 @@ from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
+from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
@@ -29,10 +30,12 @@ from sreval.report.notes import (
 )
 from sreval.report.scores import (
     Comparison,
+    Layout,
     Record,
     ScoreTable,
     marks,
     score_line,
+    score_table,
     too_small_notes,
     verdicts,
 )
@@ -407,3 +410,53 @@ def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
             f"Of {len(stimuli)} rated stimuli {'; '.join(said)}.",
             f"Name the results folders that the study was frozen from.{more}",
         )
+
+
+def rated_table(
+    frame: pd.DataFrame,
+    votes: tuple[pd.DataFrame, Scale] | None,
+    studies: Sequence[StudyData],
+    unit: Unit | None,
+    *,
+    layout: Layout,
+    metrics: Sequence[str] | None,
+    baseline: str | None,
+    pairs: bool,
+    with_paper: bool,
+    level: float,
+    notes: Sequence[str],
+) -> ScoreTable:
+    """The scores in ``frame`` as a table, with rows of MOS from ``votes`` or from ``studies``.
+
+    ``unit`` None is what each study plans, and the rater for votes. ``notes`` are those on the
+    results. Raises UsageError for means in place of votes, DataError for opinions of other images.
+    """
+    said: list[str] = []
+    if studies:
+        frame, said = scores_of_all(frame, studies)
+    made = score_table(
+        frame,
+        layout,
+        metrics=metrics,
+        baseline=baseline,
+        pairs=pairs,
+        with_paper=with_paper,
+        level=level,
+    )
+    if votes is not None:
+        cast, scale = votes
+        if is_means(cast):
+            raise needs_votes("A row of MOS")
+        rated, said = scored_votes(frame, cast)
+        check_same_stimuli(frame, rated)
+        made = with_mos(
+            made,
+            rated,
+            unit=unit or DEFAULT_UNIT,
+            baseline=baseline,
+            pairs=pairs,
+            level=level,
+            scale=scale,
+        )
+    made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
+    return replace(made, notes=[*made.notes, *notes, *said])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import doctest
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +159,21 @@ def test_a_bad_argument_is_a_value_error() -> None:
         with pytest.raises(ValueError) as refused:
             call()
         assert isinstance(refused.value, SrevalError)
+
+
+@pytest.mark.parametrize("analyses", ["compare", ("compare", "mos")])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"methods": ["srgun"]}, "Unknown method 'srgun'. Did you mean 'srgan'?"),
+        ({"adjustment": "bonferroni"}, "Known: benjamini-hochberg, holm, none."),
+    ],
+)
+def test_an_analysis_refuses_names_that_mean_nothing(
+    analyses: Any, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        api.read_votes(TYPED).analyse(analyses, **asked)
 
 
 def test_the_callers_frame_is_left_as_it_was() -> None:

@@ -71,7 +71,7 @@ def model(tmp_path: Path, photographs: Path) -> str:
 # One process with everything imported, of which each run is a copy: importing takes longer than
 # the runs do.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["sreval.cli.train", "sreval.training.run"])
+PROCESSES.set_forkserver_preload(["sreval.cli.training", "sreval.training.run"])
 COMMAND = """
 import os, signal
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup

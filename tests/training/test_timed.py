@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from sreval.cli.train import next_time
+from sreval.cli.training import next_time
 from sreval.errors import TrainingError, UsageError
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import save_checkpoint
@@ -353,7 +353,7 @@ class Evening(datetime):
 def test_a_time_of_day_is_the_next_one(
     given: datetime | None, meant: datetime | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sreval.cli.train.datetime", Evening)
+    monkeypatch.setattr("sreval.cli.training.datetime", Evening)
     assert next_time(given) == meant
 
 

@@ -1,18 +1,109 @@
-"""``sreval models``: what models there are, what they hold, and how they come about."""
+"""``sreval train`` and ``sreval models``: recipes into weights, and what models there are."""
 
 from __future__ import annotations
 
+import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sreval import api
-from sreval.cli.output import columns, print_json, warn
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
+from sreval.cli.shared import DEVICE, PATH, json_option, print_json, warn
+from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, SrevalError, UsageError
+from sreval.report.text import columns
 
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+@click.command(
+    epilog="Example: sreval train srresnet-mse --data photographs --profile cpu --minutes 60"
+)
+@click.argument("name")
+@click.option(
+    "--data",
+    multiple=True,
+    type=PATH,
+    help="A folder of photographs to train on; may be given several times.",
+)
+@click.option("--out", type=PATH, help="Default: runs/NAME-PROFILE.")
+@click.option("--profile", default="paper", show_default=True, help="A profile of the recipe.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates, instead of the profile's.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Minutes of training, validation and saving included, instead of the profile's length.",
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]),
+    help="Train up to this time, such as 18:30 (today or tomorrow) or '2026-11-30 18:30'.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one key of the recipe, such as data.batch=8.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Default: the recipe's.",
+)
+@click.option(
+    "--from",
+    "start",
+    type=PATH,
+    help="What to begin from: weights, a run's folder, a model's name, or a light checkpoint.",
+)
+@click.option(
+    "--light",
+    is_flag=True,
+    help="Beside each checkpoint, keep the newest in files under 16 MB, for --from elsewhere; "
+    "those of the discriminator may be left behind.",
+)
+@click.option(
+    "--different",
+    multiple=True,
+    metavar="FILE",
+    help="The name of a photograph that was refused as a test image and only looks like one; the "
+    "card will say so. May be given several times.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the folder.")
+def train(
+    name: str, until: datetime | None, changes: tuple[str, ...], light: bool, **chosen: Any
+) -> None:
+    """Train the model NAME (a name in models/, or the path of its folder).
+
+    Test images among the photographs are refused. The run can be stopped with Ctrl-C, or killed,
+    and resumed: on the same machine, a run of given updates has the weights of one that never
+    stopped.
+    """
+    from sreval.devices import keep_freed_memory
+    from sreval.training.log import ProgressLine
+    from sreval.training.recipe import parse_changes
+    from sreval.training.run import resume_command
+
+    keep_freed_memory()
+    settings = parse_changes(changes) | ({"run.light": True} if light else {})
+    outcome = api.train(name, until=next_time(until), changes=settings, **chosen)
+    if outcome.signal is not None:
+        line = ProgressLine()
+        line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
+        line.say(f"To go on: sreval train {resume_command(outcome.request, outcome.out)}")
+        code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
+        raise SystemExit(code)
+    click.echo(str(outcome.weights))
+
+
+def next_time(given: datetime | None) -> datetime | None:
+    """A time of day, which click reads as of the year 1900, as when the clock next shows it."""
+    if given is None or given.year > 1900:
+        return given
+    now = datetime.now()
+    today = datetime.combine(now.date(), given.time())
+    return today if today > now else today + timedelta(days=1)
 
 
 @click.group()
@@ -33,7 +124,7 @@ def _listed() -> tuple[list[dict[str, Any]], int]:
 
 
 @models.command("list", epilog="Example: sreval models list --json")
-@AS_JSON
+@json_option()
 def list_command(as_json: bool) -> None:
     """Every model known by name."""
     found, broken = _listed()
@@ -55,7 +146,7 @@ def _row(facts: dict[str, Any]) -> list[str]:
 
 @models.command(epilog="Example: sreval models show srgan-vgg54")
 @click.argument("name")
-@AS_JSON
+@json_option()
 def show(name: str, as_json: bool) -> None:
     """What one model is and holds."""
     facts = api.Model(name).facts
@@ -87,9 +178,7 @@ def verify(names: tuple[str, ...]) -> None:
 
 @models.command(epilog="Example: sreval models card srresnet-mse --run runs/srresnet-mse-cpu")
 @click.argument("name", required=False)
-@click.option(
-    "--run", type=click.Path(path_type=Path), help="Write the card anew from this training run."
-)
+@click.option("--run", type=PATH, help="Write the card anew from this training run.")
 @click.option(
     "--all", "renew", is_flag=True, help="Write anew the cards of ./models and of SREVAL_HOME."
 )
@@ -116,10 +205,10 @@ def card(name: str | None, run: Path | None, renew: bool, device: str) -> None:
 
 
 @models.command(epilog="Example: sreval models publish runs/espcn-paper --to models")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option(
     "--to",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A models folder; default ./models, then SREVAL_HOME/models.",
 )
 @click.option("--replace", is_flag=True, help="Put these in the place of weights there already.")

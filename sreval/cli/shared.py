@@ -1,0 +1,210 @@
+"""What commands share: arguments, options, votes from a file, and printing.
+
+An option has the name of the argument of the public call that it goes to.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from sreval.api import Results, Study, read_results, read_votes
+from sreval.api.votes import Adjustment
+from sreval.errors import UsageError
+from sreval.files import json_text, write_atomic
+from sreval.opinions.units import DEFAULT_UNIT, UNITS
+
+Command = Callable[..., Any]
+
+PATH = click.Path(path_type=Path)
+
+FOLDERS = click.argument("folders", nargs=-1, required=True, type=PATH)
+PROTOCOL = click.option(
+    "--protocol",
+    help="Of the results; default: one that all folders have, ledig2017 before others.",
+)
+SCALE = click.option("--scale", type=int, help="Needed where the results hold several.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
+
+RATINGS = click.argument("ratings", type=PATH)
+UNIT = click.option(
+    "--unit",
+    type=click.Choice(UNITS),
+    default=DEFAULT_UNIT,
+    show_default=True,
+    help="What varies in intervals and tests: a claim on raters, or on images, in general.",
+)
+LEVEL = click.option(
+    "--level",
+    type=click.FloatRange(0.5, 0.999),
+    default=0.95,
+    show_default=True,
+    help="Level of the intervals.",
+)
+ADJUSTMENT = click.option(
+    "--adjustment",
+    type=click.Choice(get_args(Adjustment)),
+    default="holm",
+    show_default=True,
+    help="For the p values of all comparisons on one data set.",
+)
+_OF_VOTES = (
+    click.option(
+        "--stimuli",
+        type=PATH,
+        help="For a matrix of scores: a CSV of its rows' dataset, image, scene, method.",
+    ),
+    click.option(
+        "--rating-scale",
+        default="1..5",
+        show_default=True,
+        metavar="LOW..HIGH[/STEP]",
+        help="Step 1 up to eleven scores, else any number; 1..5/0.5 for half points, 1..5/0 for "
+        "a slider.",
+    ),
+    click.option(
+        "--header",
+        type=bool,
+        metavar="[yes|no]",
+        help="Whether a matrix' first row names raters.",
+    ),
+    click.option(
+        "--labels", type=bool, metavar="[yes|no]", help="Whether its first column names stimuli."
+    ),
+    click.option(
+        "--missing",
+        multiple=True,
+        metavar="VALUE",
+        help="What stands for a vote not cast, beside an empty cell; may be repeated.",
+    ),
+    click.option(
+        "--without", multiple=True, metavar="RATER", help="Leave this rater out; may be repeated."
+    ),
+)
+_OF_MEANS = (
+    click.option(
+        "--higher-is-better",
+        multiple=True,
+        metavar="COLUMN",
+        help="In a table of mean opinion scores, a metric beside psnr, ssim, lpips; may be "
+        "repeated.",
+    ),
+    click.option(
+        "--lower-is-better",
+        multiple=True,
+        metavar="COLUMN",
+        help="The same, lower is better.",
+    ),
+)
+
+
+def json_option(about: str = "Machine-readable output.") -> Callable[[Command], Command]:
+    """The option --json."""
+    return click.option("--json", "as_json", is_flag=True, help=about)
+
+
+def results_option(about: str) -> Callable[[Command], Command]:
+    """The option --results, which may be repeated."""
+    return click.option("--results", multiple=True, type=PATH, help=about)
+
+
+def with_votes(*, means: bool) -> Callable[[Command], Command]:
+    """Give a command the options on a file of ratings; read, it is the argument ``votes``.
+
+    The file is the command's own ``ratings``; without it ``votes`` is None. What was left alone or
+    taken for granted goes to stderr. ``means`` also gives the options on mean opinion scores.
+    """
+    options = (*_OF_VOTES, *_OF_MEANS) if means else _OF_VOTES
+    names = ["stimuli", "header", "labels", "missing", "without"]
+    if means:
+        names += ["higher_is_better", "lower_is_better"]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapped(ratings: Path | None, rating_scale: str, **others: Any) -> Any:
+            form = {name: others.pop(name) for name in names}
+            votes = None if ratings is None else read_votes(ratings, scale=rating_scale, **form)
+            for note in () if votes is None else votes.notes:
+                warn(note)
+            return command(votes=votes, **others)
+
+        decorated: Command = wrapped
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def results_in(folders: Sequence[Path]) -> Results:
+    """The results in these folders; what was left out goes to stderr."""
+    results = read_results(folders)
+    for note in results.notes:
+        warn(note)
+    return results
+
+
+def on_study(command: Command) -> Command:
+    """Give a command the argument STUDY and the option --database, as one ``study``."""
+    return click.argument("study")(_opened(command))
+
+
+def for_study(command: Command) -> Command:
+    """Give a command the options --study and --database, as one ``study``."""
+    option = click.option("--study", required=True, help="A study in the database.")
+    return option(_opened(command))
+
+
+def _opened(command: Command) -> Command:
+    @functools.wraps(command)
+    def wrapped(study: str, database: str | None, **others: Any) -> Any:
+        return command(study=Study(study, database), **others)
+
+    return click.option(
+        "--database",
+        metavar="URL",
+        help="A SQLite file or postgresql://...  [default: SREVAL_DATABASE, else votes.sqlite in "
+        "the study's folder]",
+    )(wrapped)
+
+
+def counting(line: Any) -> Callable[[int, int], None]:
+    """What tells a line of progress that so many of so many are done."""
+
+    def tell(done: int, total: int) -> None:
+        line.total = total
+        line.update(done - line.n)
+
+    return tell
+
+
+def print_json(content: Any) -> None:
+    """Machine-readable output on stdout."""
+    click.echo(json_text(content))
+
+
+def warn(text: str) -> None:
+    """A line on stderr, so that what is printed can still be read by a program."""
+    click.echo(text, err=True)
+
+
+def use_colour() -> bool:
+    """Whether stdout is a terminal that may be coloured (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def put(text: str, out: Path | None) -> None:
+    """Print text, or write it to a file and print the file's path."""
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder.", "Name a file.")
+    write_atomic(out, text)
+    click.echo(str(out))
