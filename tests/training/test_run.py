@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from sreval.errors import (
     DataError,
@@ -61,11 +62,23 @@ updates = 4
 
 
 @pytest.fixture
-def model(tmp_path: Path, photographs: Path) -> str:
+def model(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("sreval.training.learner.Discriminator", SmallDiscriminator)
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "recipe.toml").write_text(TINY.replace("DATASET", str(photographs)))
     return str(folder)
+
+
+class SmallDiscriminator(nn.Module):
+    """The parts of the paper's, whose 10 million weights every checkpoint would hold thrice."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 4, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(0.2)
+        )
+        self.classifier = nn.Linear(8 * (size // 4) ** 2, 1)
 
 
 # One process with everything imported, of which each run is a copy: importing takes longer than
@@ -79,6 +92,8 @@ for stream in (1, 2):
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
 import torch
 torch.set_num_threads(1)
+import sreval.training.learner
+sreval.training.learner.Discriminator = discriminator
 from sreval.cli import main
 main(["train", *words])
 """
@@ -94,7 +109,8 @@ def arguments(model: str, photographs: Path, out: Path, *more: str) -> list[str]
 @contextmanager
 def started(words: list[str], said: Path) -> Iterator[ForkServerProcess]:
     """``sreval train`` with these words in a process of its own, which writes to `said`."""
-    process = PROCESSES.Process(target=exec, args=(COMMAND, {"words": words, "said": str(said)}))
+    given = {"words": words, "said": str(said), "discriminator": SmallDiscriminator}
+    process = PROCESSES.Process(target=exec, args=(COMMAND, given))
     process.start()
     try:
         yield process
