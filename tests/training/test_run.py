@@ -84,7 +84,8 @@ class SmallDiscriminator(nn.Module):
 # One process with everything imported, of which each run is a copy: importing takes longer than
 # the runs do.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["sreval.cli.train", "sreval.training.run"])
+# torch._dynamo is what the first step of an optimiser imports, in three seconds.
+PROCESSES.set_forkserver_preload(["sreval.cli.train", "sreval.training.run", "torch._dynamo"])
 COMMAND = """
 import os, signal
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
@@ -659,7 +660,7 @@ def test_every_recipe_learns_in_small(
     calibrate = Learner.calibrate
     # all batches are drawn, so that the run has its own; a few of them say enough
     monkeypatch.setattr(Learner, "calibrate", lambda self, given: calibrate(self, [*given][:4]))
-    quick = {"run.dataset": str(photographs), "run.metrics": ["psnr"]}
+    quick = {"run.dataset": str(photographs), "run.metrics": ["psnr"], "data.crop": 32}
     request = Request(name, [photographs], tmp_path, "smoke", changes=quick, device="cpu")
     outcome = train(request)
     load_network(outcome.weights)
