@@ -14,9 +14,10 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
 
-# A worker that died is not replaced: with loadfile, pytest-xdist may then wait for ever.
+# A worker that died is not replaced: with loadfile, pytest-xdist may then wait for ever. The order of
+# the files is that of tests/conftest.py. Two workers on two cores, so what they start has a thread each.
 test: tools lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 tools:
 ifneq ($(strip $(TOOLS)),)
@@ -29,7 +30,7 @@ endif
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 format: $(VENV)/.ready-test
@@ -86,15 +87,17 @@ variants: $(VENV)/.ready
 	  && $(BIN)/sreval models publish runs/$$model --to models --replace || exit 1; \
 	done
 
-$(VENV)/.ready: pyproject.toml
+$(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sreval needs Python 3.11 to 3.13; name one with make PYTHON=...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready
+$(VENV)/.ready-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	touch $@
+	touch $(VENV)/.ready $@
 
 $(VENV)/.ready-bench: $(VENV)/.ready-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

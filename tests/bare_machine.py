@@ -54,6 +54,7 @@ def train(photographs: Path, out: Path) -> None:
     assert {s.value for s in found if s.metric == "ssim"} == {1.0}
     assert {s.value for s in found if s.metric == "lpips"} == {0.0}
     smoke = ["--profile", "smoke", "--device", "cpu", "--out", out / "run"]
+    smoke += ["--set", f"run.dataset={photographs}"]
     command("train", "srresnet-mse", "--data", photographs, *smoke)
     weights = out / "run" / "weights.safetensors"
     command("upscale", photographs, "--method", weights, "--out", out / "large")

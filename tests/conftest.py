@@ -47,6 +47,12 @@ os.environ["MPLCONFIGDIR"] = str(_BUILD / "test-matplotlib")
 UInt8 = npt.NDArray[np.uint8]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with a slow test begin first: no worker then ends alone with one of them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def _folder(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value or not Path(value).is_dir():

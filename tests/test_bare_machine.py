@@ -124,6 +124,8 @@ def run(names: Iterable[str], folder: Path, *arguments: str | Path, **environmen
             "SREVAL_DEBUG": "1",
             # the dither of `ledig2017` is computed once for all tests
             "SREVAL_CACHE": os.environ["SREVAL_CACHE"],
+            # another test runs beside this one
+            "OMP_NUM_THREADS": "1",
             **environment,
         },
         cwd=folder,

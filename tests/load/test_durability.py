@@ -18,12 +18,12 @@ from tests.load.visitor import Visit
 
 
 @pytest.mark.slow
-def test_five_kills_lose_and_double_no_vote(tmp_path: Path, database_url: str) -> None:
-    row = endure(tmp_path, database_url, kills=5, raters=10)
+def test_two_kills_lose_and_double_no_vote(tmp_path: Path, database_url: str) -> None:
+    row = endure(tmp_path, database_url, kills=2, raters=10)
     assert (row["lost"], row["changed"], row["doubled"], row["gaps"]) == (0, 0, 0, 0)
-    assert row["acknowledged"] >= 6  # one before each kill, one after the last
+    assert row["acknowledged"] >= 3  # one before each kill, one after the last
     assert row["stored"] >= row["acknowledged"]
-    assert row["retries"] >= 5
+    assert row["retries"] >= 2
 
 
 def test_a_vote_that_was_lost_or_changed_would_be_seen(

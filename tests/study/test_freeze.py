@@ -288,12 +288,12 @@ def write_design(folder: Path, methods: tuple[str, ...] = METHODS) -> StudyDesig
 @pytest.mark.slow
 def test_a_killed_freeze_leaves_no_manifest_or_a_whole_one(photos: Path, study: Path) -> None:
     for number in range(12):
-        image = np.random.default_rng(number).integers(0, 256, (240, 240, 3), dtype=np.uint8)
+        image = np.random.default_rng(number).integers(0, 256, (120, 120, 3), dtype=np.uint8)
         write_png(photos / f"more_{number}.png", image)
     design = write_design(study)
     command = [sys.executable, "-m", "sreval", "study", "freeze", str(study)]
     seen: set[str] = set()
-    for files in (1, 20, 44):
+    for files in (1, 44):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and len(list(study.glob("stimuli/*.png"))) < files:
             time.sleep(0.005)

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from sreval.errors import (
     DataError,
@@ -61,17 +62,30 @@ updates = 4
 
 
 @pytest.fixture
-def model(tmp_path: Path, photographs: Path) -> str:
+def model(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("sreval.training.learner.Discriminator", SmallDiscriminator)
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "recipe.toml").write_text(TINY.replace("DATASET", str(photographs)))
     return str(folder)
 
 
+class SmallDiscriminator(nn.Module):
+    """The parts of the paper's, whose 10 million weights every checkpoint would hold thrice."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 4, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(0.2)
+        )
+        self.classifier = nn.Linear(8 * (size // 4) ** 2, 1)
+
+
 # One process with everything imported, of which each run is a copy: importing takes longer than
 # the runs do.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["sreval.cli.training", "sreval.training.run"])
+# torch._dynamo is what the first step of an optimiser imports, in three seconds.
+PROCESSES.set_forkserver_preload(["sreval.cli.training", "sreval.training.run", "torch._dynamo"])
 COMMAND = """
 import os, signal
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
@@ -79,6 +93,8 @@ for stream in (1, 2):
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
 import torch
 torch.set_num_threads(1)
+import sreval.training.learner
+sreval.training.learner.Discriminator = discriminator
 from sreval.cli import main
 main(["train", *words])
 """
@@ -94,7 +110,8 @@ def arguments(model: str, photographs: Path, out: Path, *more: str) -> list[str]
 @contextmanager
 def started(words: list[str], said: Path) -> Iterator[ForkServerProcess]:
     """``sreval train`` with these words in a process of its own, which writes to `said`."""
-    process = PROCESSES.Process(target=exec, args=(COMMAND, {"words": words, "said": str(said)}))
+    given = {"words": words, "said": str(said), "discriminator": SmallDiscriminator}
+    process = PROCESSES.Process(target=exec, args=(COMMAND, given))
     process.start()
     try:
         yield process
@@ -643,7 +660,7 @@ def test_every_recipe_learns_in_small(
     calibrate = Learner.calibrate
     # all batches are drawn, so that the run has its own; a few of them say enough
     monkeypatch.setattr(Learner, "calibrate", lambda self, given: calibrate(self, [*given][:4]))
-    quick = {"run.dataset": str(photographs), "run.metrics": ["psnr"]}
+    quick = {"run.dataset": str(photographs), "run.metrics": ["psnr"], "data.crop": 32}
     request = Request(name, [photographs], tmp_path, "smoke", changes=quick, device="cpu")
     outcome = train(request)
     load_network(outcome.weights)
