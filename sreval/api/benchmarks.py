@@ -122,13 +122,13 @@ class Results:
         from sreval.report.collect import require_scores, select
         from sreval.report.opinion_rows import (
             check_same_stimuli,
+            load,
             scored_votes,
             scores_of_all,
             with_mos,
             with_studies,
         )
         from sreval.report.scores import LAYOUTS, score_table
-        from sreval.report.study_load import load
 
         if pairs and baseline is not None:
             raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
@@ -254,10 +254,10 @@ class Results:
 
         Returns:
             Columns method, rank, dataset, image, name, metric, value, expected, difference; see
-            ``report.worst.worst_images``.
+            ``report.values.worst_images``.
         """
         from sreval.report.collect import select
-        from sreval.report.worst import worst_images
+        from sreval.report.values import worst_images
 
         if most < 1:
             raise UsageError(f"most can't be {most}.", "Give 1 or more.")

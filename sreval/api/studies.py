@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from sreval.report.study_folder import WrittenReport
+    from sreval.report.study_report import WrittenReport
     from sreval.report.study_status import Status
     from sreval.report.study_text import CheckedStudy
     from sreval.site.checks import Check
@@ -582,7 +582,7 @@ class Study:
         log keeps. Raises UsageError for an open study, StatisticsError where nobody voted.
         """
         from sreval.opinions.votes import ACR
-        from sreval.report.study_load import load
+        from sreval.report.opinion_rows import load
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
@@ -608,8 +608,8 @@ class Study:
         Returns the path of the page, with ``files``, ``warnings`` and ``facts``. Raises
         UsageError for an open study, DataError for a folder that holds something else.
         """
-        from sreval.report.study_folder import write_report
-        from sreval.report.study_load import load
+        from sreval.report.opinion_rows import load
+        from sreval.report.study_report import write_report
         from sreval.settings import user_path
 
         data = load(self.folder, self.database, allow_open=allow_open)

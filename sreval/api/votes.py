@@ -128,7 +128,7 @@ def read_votes(
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
     if not is_means(table):
         if better:
-            from sreval.report.opinion_metrics import better_options
+            from sreval.report.opinion_models import better_options
 
             raise UsageError(
                 f"{where} holds votes, so its further columns aren't metrics.",
@@ -137,7 +137,7 @@ def read_votes(
         return Votes(left_out(table, raters) if raters else table, notes, on)
     if raters:
         raise needs_votes(option("--without", "without"))
-    from sreval.report.opinion_metrics import better_options, own_metrics
+    from sreval.report.opinion_models import better_options, own_metrics
 
     if others := own_metrics(table, better)[1]:
         note = (

@@ -22,11 +22,10 @@ from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
 from sreval.report.methods_text import methods_text
 from sreval.report.notes import study_warnings
-from sreval.report.opinion_rows import scores_of_all, with_studies
+from sreval.report.opinion_rows import load, scores_of_all, with_studies
 from sreval.report.opinions import Request, analyse
 from sreval.report.render import csv_text
 from sreval.report.scores import score_table
-from sreval.report.study_load import load
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
