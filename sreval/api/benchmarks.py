@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -116,19 +116,12 @@ class Results:
                 and for opinions of other images.
         """
 
+        from sreval.api.votes import read_votes
         from sreval.content import find
-        from sreval.opinions.reading import is_means, needs_votes
         from sreval.opinions.units import UNITS
+        from sreval.opinions.votes import ACR
         from sreval.report.collect import require_scores, select
-        from sreval.report.opinion_rows import (
-            check_same_stimuli,
-            load,
-            scored_votes,
-            scores_of_all,
-            with_mos,
-            with_studies,
-        )
-        from sreval.report.scores import LAYOUTS, score_table
+        from sreval.report.opinion_rows import load, results_table
 
         if pairs and baseline is not None:
             raise UsageError("pairs and baseline can't be had together.", "Leave one out.")
@@ -137,9 +130,8 @@ class Results:
             raise UsageError("votes and studies can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
             raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
-        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
-            if name not in known:
-                raise unknown_name(kind, name, known)
+        if unit is not None and unit not in UNITS:
+            raise unknown_name("unit", unit, UNITS)
         opened = [
             load(
                 getattr(one, "folder", None) or find("studies", str(one)),
@@ -151,38 +143,21 @@ class Results:
         ]
         for folder in self.folders:
             require_scores(self.frame, folder)
-        frame = select(self.frame, protocol, scale)
-        notes: list[str] = []
-        if opened:
-            frame, notes = scores_of_all(frame, opened)
-        made = score_table(
-            frame,
+        opinions = None if votes is None else read_votes(votes)
+        return results_table(
+            select(self.frame, protocol, scale),
             layout,
+            votes=opinions.frame if opinions else None,
+            scale=opinions.scale if opinions else ACR,
+            studies=opened,
+            unit=unit,
             metrics=None if metrics is None else as_list(metrics),
             baseline=baseline,
             pairs=pairs,
             with_paper=paper,
             level=level,
+            notes=self.notes,
         )
-        if votes is not None:
-            from sreval.api.votes import read_votes
-
-            opinions = read_votes(votes)
-            if is_means(opinions.frame):
-                raise needs_votes("A row of MOS")
-            rated, notes = scored_votes(frame, opinions.frame)
-            check_same_stimuli(frame, rated)
-            made = with_mos(
-                made,
-                rated,
-                unit=unit or "rater",
-                baseline=baseline,
-                pairs=pairs,
-                level=level,
-                scale=opinions.scale,
-            )
-        made = with_studies(made, opened, unit, baseline=baseline, pairs=pairs, level=level)
-        return replace(made, notes=[*made.notes, *self.notes, *notes])
 
     def figure(
         self,
@@ -220,7 +195,7 @@ class Results:
         import matplotlib as mpl
 
         from sreval.report.collect import select
-        from sreval.report.figures import comparison_figure, parse_region, scores_figure
+        from sreval.report.figures import comparison_figure, scores_figure
 
         if kind not in ("comparison", "scores"):
             raise unknown_name("kind of figure", kind, ("comparison", "scores"))
@@ -231,8 +206,7 @@ class Results:
             if image is None:
                 raise UsageError("A comparison is of one image.", "Name it: image=...")
             text = region if isinstance(region, str) else ",".join(map(str, region or ()))
-            chosen = parse_region(text) if text else None
-            return comparison_figure(frame, dataset, image, as_list(methods), chosen)
+            return comparison_figure(frame, dataset, image, as_list(methods), text)
 
     def worst(
         self,

@@ -158,7 +158,7 @@ class Study:
 
         Raises UsageError for results of a study that is frozen.
         """
-        from sreval.report.study_text import checked
+        from sreval.report.study_text import CheckedStudy
         from sreval.study.check import check
         from sreval.study.sources import available
 
@@ -170,7 +170,7 @@ class Study:
                 f"Omit {option('--results')}.",
             )
         found = check(design, manifest, None if manifest else available(design, folders))
-        return checked(self.given, design, manifest, found)
+        return CheckedStudy.of(self.given, design, manifest, found)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.

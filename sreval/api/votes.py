@@ -394,7 +394,6 @@ class Analysis:
         """
         from sreval.files import write_atomic
         from sreval.report.opinion_figures import all_figures
-        from sreval.report.render import csv_text
         from sreval.report.style import save_figure
         from sreval.settings import user_path
 
@@ -402,7 +401,7 @@ class Analysis:
         said = "\n" * bool(self.notes) + "".join(f"{note}\n" for note in self.notes)
         write_atomic(folder / "opinions.txt", self.text + said)
         for index, section in enumerate(self.sections, 1):
-            write_atomic(folder / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
+            section.to_csv(folder / f"{index:02}-{section.analysis}.csv")
         not_drawn = []
         for name, figure, why in all_figures(self.votes.frame, self.request):
             if figure is None:

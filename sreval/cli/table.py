@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--format", "written", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--json", "written", flag_value="json", help="The same as --format json.")
 @click.option(
     "--layout",
     type=click.Choice(["methods", "losses"]),
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 def table(
     folders: tuple[Path, ...],
     written: str,
-    as_json: bool,
     layout: Literal["methods", "losses"],
     protocol: str | None,
     scale: int | None,
@@ -113,5 +112,4 @@ def table(
     )
     if tests is not None:
         write_atomic(tests, made.tests_csv())
-    written = "json" if as_json else written
     put(made.render(written, colour=out is None and use_colour()), out)

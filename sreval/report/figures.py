@@ -65,18 +65,20 @@ def comparison_figure(
     dataset: str | None,
     image: str,
     methods: Sequence[str] | None = None,
-    region: Region | None = None,
+    region: str = "",
 ) -> Figure:
     """One region of one image under every method, like the paper's figure 2.
 
     At the left the HR image with the region framed; then the region under each method, its
-    pixels enlarged by repetition, PSNR and SSIM of the whole image below. Without a region the
-    one is taken in which the first method errs most. ``frame`` comes from ``collect.select``.
+    pixels enlarged by repetition, PSNR and SSIM of the whole image below. ``region`` is
+    ``X,Y,WIDTH,HEIGHT``; without one it is where the first method errs most. ``frame`` comes from
+    ``collect.select``.
     ``image`` is its name in the results or, in a public set, its common name, such as butterfly;
     ``dataset`` may be None where one data set alone has such an image.
     Raises UsageError for an image, method or region that isn't there, DataError where the HR
     image is no longer there or every method failed on it.
     """
+    asked = parse_region(region) if region else None
     dataset, image = _found(frame, dataset, image)
     rows = narrowed(_of_dataset(frame, dataset), "image", [image])
     names = paper.sort_methods(list(rows["method"].unique()))
@@ -97,19 +99,18 @@ def comparison_figure(
         for method in chosen
         if method in set(made["method"])
     }
-    if region is None:
-        region = _worst_region(hr, next(iter(images.values()), hr))
-    if region.x + region.width > hr.shape[1] or region.y + region.height > hr.shape[0]:
+    shown = asked or _worst_region(hr, next(iter(images.values()), hr))
+    if shown.x + shown.width > hr.shape[1] or shown.y + shown.height > hr.shape[0]:
         raise UsageError(
-            f"The region {region.x},{region.y},{region.width},{region.height} reaches beyond "
-            f"{dataset}/{image}, {hr.shape[1]}x{hr.shape[0]} pixels.",
+            f"The region {region} reaches beyond {dataset}/{image}, "
+            f"{hr.shape[1]}x{hr.shape[0]} pixels.",
             "Choose one inside it.",
         )
     panels = [
-        (_caption(rows, method), region.cut(images[method]) if method in images else None)
+        (_caption(rows, method), shown.cut(images[method]) if method in images else None)
         for method in chosen
     ]
-    return _draw_comparison(hr, region, [*panels, ("HR\n", region.cut(hr))])
+    return _draw_comparison(hr, shown, [*panels, ("HR\n", shown.cut(hr))])
 
 
 def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8 | None]]) -> Figure:
@@ -319,7 +320,7 @@ LABELS = {
 }
 
 
-def require_one_recipe(folders: Sequence[Path]) -> None:
+def _require_one_recipe(folders: Sequence[Path]) -> None:
     """Raises DataError unless the runs are of one recipe, but for its seed, and of the same data.
 
     One run alone is never refused.
@@ -342,9 +343,10 @@ def training_figure(folders: Sequence[Path]) -> Figure:
 
     One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
     their mean with one standard deviation (n - 1) either side, at the updates they share.
-    `require_one_recipe` refuses others. Raises DataError for a folder that holds no training run,
-    or when they share no update.
+    Raises DataError for a folder that holds no training run, for runs of several recipes, and
+    when they share no update.
     """
+    _require_one_recipe(folders)
     losses = _together(folders, LOSSES)
     scores = _together(folders, VALIDATION)
     panels = [(name, losses) for name in _terms(losses)]

@@ -17,6 +17,7 @@ from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
+from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
@@ -31,10 +32,12 @@ from sreval.report.notes import (
 )
 from sreval.report.scores import (
     Comparison,
+    Layout,
     Record,
     ScoreTable,
     marks,
     score_line,
+    score_table,
     too_small_notes,
     verdicts,
 )
@@ -42,6 +45,56 @@ from sreval.report.text import percent
 from sreval.study.data import StudyData, rated
 from sreval.study.design import load_design
 from sreval.study.manifest import Stimulus, load_manifest
+
+
+def results_table(
+    frame: pd.DataFrame,
+    layout: Layout = "methods",
+    *,
+    votes: pd.DataFrame | None = None,
+    scale: Scale = ACR,
+    studies: Sequence[StudyData] = (),
+    unit: Unit | None = None,
+    metrics: Sequence[str] | None = None,
+    baseline: str | None = None,
+    pairs: bool = False,
+    with_paper: bool = False,
+    level: float = 0.95,
+    notes: Sequence[str] = (),
+) -> ScoreTable:
+    """A table of rows that ``collect.select`` has chosen, with rows of MOS from votes or studies.
+
+    ``scale`` is that of the ``votes``. ``unit`` None: what a study's design plans, the rater for
+    votes. ``notes`` are what else is said below. The other arguments and what is raised for them
+    as in ``score_table``; also raises UsageError for means in place of votes, and DataError for
+    opinions of other images than the results'.
+    """
+    if votes is not None and is_means(votes):
+        raise needs_votes("A row of MOS")
+    frame, said = scores_of_all(frame, studies)
+    table = score_table(
+        frame,
+        layout,
+        metrics=metrics,
+        baseline=baseline,
+        pairs=pairs,
+        with_paper=with_paper,
+        level=level,
+    )
+    if votes is not None:
+        votes, said = scored_votes(frame, votes)
+        check_same_stimuli(frame, votes)
+        table = with_mos(
+            table,
+            votes,
+            unit=unit or DEFAULT_UNIT,
+            baseline=baseline,
+            pairs=pairs,
+            level=level,
+            scale=scale,
+        )
+    table = with_studies(table, studies, unit, baseline=baseline, pairs=pairs, level=level)
+    return replace(table, notes=[*table.notes, *notes, *said])
 
 
 def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:

@@ -221,6 +221,8 @@ def score_table(
     within one data set and metric; HR takes no part. Raises UsageError for a method, metric or
     layout that the results can't serve, and for a folder that would contribute nothing.
     """
+    if layout not in LAYOUTS:
+        raise unknown_name("layout", layout, LAYOUTS)
     protocol, scale = str(frame["protocol"].iloc[0]), int(frame["scale"].iloc[0])
     if with_paper and (protocol, scale) != ("ledig2017", 4):
         raise UsageError(
