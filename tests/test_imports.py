@@ -69,9 +69,9 @@ def test_the_help_of_no_command_imports_what_the_command_computes_with() -> None
         ("sreval.benchmarking.plan sreval.benchmarking.run sreval.methods", {"pandas"}),
         ("sreval.opinions.screening sreval.opinions.reading", {"pandas", "scipy"}),
         ("sreval.report.render sreval.report.opinions", {"pandas", "scipy"}),
-        ("sreval.report.training_figures", {"pandas", "matplotlib"}),
+        ("sreval.report.figures", {"pandas", "matplotlib"}),
         # tables and archives of results without a study
-        ("sreval.report.study_load sreval.report.opinion_rows", {"pandas", "scipy"}),
+        ("sreval.report.opinion_rows", {"pandas", "scipy"}),
         ("sreval.report.archive", {"pandas", "scipy"}),
         # asking a database
         ("sreval.store.overview sreval.store.invitations", {"sqlalchemy"}),

@@ -114,10 +114,10 @@ class Results:
         from sreval.api.votes import read_votes
         from sreval.content import find
         from sreval.opinions.units import UNITS
+        from sreval.opinions.votes import ACR
         from sreval.report.collect import require_scores, select
-        from sreval.report.opinion_rows import rated_table
+        from sreval.report.opinion_rows import load, results_table
         from sreval.report.scores import LAYOUTS
-        from sreval.report.study_load import load
 
         if pairs and baseline is not None:
             both = option("--pairs and --baseline", "pairs and baseline")
@@ -142,13 +142,14 @@ class Results:
         ]
         for folder in self.folders:
             require_scores(self.frame, folder)
-        read = None if votes is None else read_votes(votes)
-        return rated_table(
+        opinions = None if votes is None else read_votes(votes)
+        return results_table(
             select(self.frame, protocol, scale),
-            None if read is None else (read.frame, read.scale),
-            opened,
-            unit,
-            layout=layout,
+            layout,
+            votes=opinions.frame if opinions else None,
+            scale=opinions.scale if opinions else ACR,
+            studies=opened,
+            unit=unit,
             metrics=None if metrics is None else as_list(metrics),
             baseline=baseline,
             pairs=pairs,
@@ -193,7 +194,7 @@ class Results:
         import matplotlib as mpl
 
         from sreval.report.collect import select
-        from sreval.report.figures import comparison_figure, parse_region, scores_figure
+        from sreval.report.figures import comparison_figure, scores_figure
 
         if kind not in ("comparison", "scores"):
             raise unknown_name("kind of figure", kind, ("comparison", "scores"))
@@ -204,8 +205,7 @@ class Results:
             if image is None:
                 raise UsageError("A comparison is of one image.", "Name it: image=...")
             text = region if isinstance(region, str) else ",".join(map(str, region or ()))
-            chosen = parse_region(text) if text else None
-            return comparison_figure(frame, dataset, image, as_list(methods), chosen)
+            return comparison_figure(frame, dataset, image, as_list(methods), text)
 
     def worst(
         self,
@@ -227,10 +227,10 @@ class Results:
 
         Returns:
             Columns method, rank, dataset, image, name, metric, value, expected, difference; see
-            ``report.worst.worst_images``.
+            ``report.values.worst_images``.
         """
         from sreval.report.collect import select
-        from sreval.report.worst import worst_images
+        from sreval.report.values import worst_images
 
         if most < 1:
             raise UsageError(f"most can't be {most}.", "Give 1 or more.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from sreval.report.study_folder import WrittenReport
+    from sreval.report.study_report import WrittenReport
     from sreval.report.study_status import Status
     from sreval.report.study_text import CheckedStudy
     from sreval.site.checks import Check
@@ -157,7 +157,7 @@ class Study:
 
         Raises UsageError for results of a study that is frozen.
         """
-        from sreval.report.study_text import checked
+        from sreval.report.study_text import CheckedStudy
         from sreval.study.check import check
         from sreval.study.sources import available
 
@@ -169,7 +169,7 @@ class Study:
                 f"Omit {option('--results')}.",
             )
         found = check(design, manifest, None if manifest else available(design, folders))
-        return checked(self.given, design, manifest, found)
+        return CheckedStudy.of(self.given, design, manifest, found)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.
@@ -581,7 +581,7 @@ class Study:
         log keeps. Raises UsageError for an open study, StatisticsError where nobody voted.
         """
         from sreval.opinions.votes import ACR
-        from sreval.report.study_load import load
+        from sreval.report.opinion_rows import load
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
@@ -607,8 +607,8 @@ class Study:
         Returns the path of the page, with ``files``, ``warnings`` and ``facts``. Raises
         UsageError for an open study, DataError for a folder that holds something else.
         """
-        from sreval.report.study_folder import write_report
-        from sreval.report.study_load import load
+        from sreval.report.opinion_rows import load
+        from sreval.report.study_report import write_report
         from sreval.settings import user_path
 
         data = load(self.folder, self.database, allow_open=allow_open)

@@ -256,10 +256,9 @@ class Model:
         """
         import matplotlib as mpl
 
-        from sreval.report.training_figures import require_one_recipe, training_figure
+        from sreval.report.figures import training_figure
 
         folders = [_run_folder(run) for run in as_list(runs)]
-        require_one_recipe(folders)
         with mpl.rc_context():
             return training_figure(folders)
 

@@ -128,7 +128,7 @@ def read_votes(
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
     if not is_means(table):
         if better:
-            from sreval.report.opinion_metrics import better_options
+            from sreval.report.opinion_models import better_options
 
             raise UsageError(
                 f"{where} holds votes, so its further columns aren't metrics.",
@@ -137,7 +137,7 @@ def read_votes(
         return Votes(left_out(table, raters) if raters else table, notes, on)
     if raters:
         raise needs_votes(option("--without", "without"))
-    from sreval.report.opinion_metrics import better_options, own_metrics
+    from sreval.report.opinion_models import better_options, own_metrics
 
     if others := own_metrics(table, better)[1]:
         note = (
@@ -398,7 +398,6 @@ class Analysis:
         """
         from sreval.files import write_atomic
         from sreval.report.opinion_figures import all_figures
-        from sreval.report.render import csv_text
         from sreval.report.style import save_figure
         from sreval.settings import user_path
 
@@ -406,7 +405,7 @@ class Analysis:
         said = "\n" * bool(self.notes) + "".join(f"{note}\n" for note in self.notes)
         write_atomic(folder / "opinions.txt", self.text + said)
         for index, section in enumerate(self.sections, 1):
-            write_atomic(folder / f"{index:02}-{section.analysis}.csv", csv_text(section.frame))
+            section.to_csv(folder / f"{index:02}-{section.analysis}.csv")
         not_drawn = []
         for name, figure, why in all_figures(self.votes.frame, self.request):
             if figure is None:

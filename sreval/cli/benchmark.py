@@ -92,7 +92,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
 def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
     from sreval.benchmarking.results import missing_notes, read_frame
     from sreval.report.collect import scored
-    from sreval.report.worst import worst_text
+    from sreval.report.values import worst_text
 
     missing = missing_notes(scored(results.frame))
     failures = results.failures.to_dict("records")

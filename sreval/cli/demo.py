@@ -74,7 +74,7 @@ def make_demo(out: Path) -> Demo:
     where the folder holds something else.
     """
     from sreval.report.render import results_page
-    from sreval.report.style import figure_bytes
+    from sreval.report.style import save_figure
 
     study = out / STUDY
     _refuse_another(study)
@@ -85,7 +85,7 @@ def make_demo(out: Path) -> Demo:
     table = results.table(pairs=True, studies=[rehearsed])
     table = replace(table, notes=[*table.notes, *left_out])
     figure = results.figure("comparison", dataset="demo", image=SHOWN)
-    write_atomic(out / "comparison.png", figure_bytes(figure, "png", 150))
+    save_figure(figure, out / "comparison.png", 150)
     page = out / "index.html"
     text = results_page(
         "Five photographs, enlarged four times",

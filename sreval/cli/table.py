@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
 @FOLDERS
 @click.option("--format", "written", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--json", "written", flag_value="json", help="The same as --format json.")
 @click.option(
     "--layout",
     type=click.Choice(["methods", "losses"]),
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 def table(
     folders: tuple[Path, ...],
     written: str,
-    as_json: bool,
     metrics: tuple[str, ...],
     tests: Path | None,
     votes: Votes | None,
@@ -84,7 +83,6 @@ def table(
     made = api.read_results(folders).table(metrics=metrics or None, votes=votes, **chosen)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
-    written = "json" if as_json else written
     put(made.render(written, colour=out is None and use_colour()), out)
 
 

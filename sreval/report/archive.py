@@ -22,11 +22,9 @@ from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import collect, scored, select
 from sreval.report.methods_text import methods_text
 from sreval.report.notes import study_warnings
-from sreval.report.opinion_rows import scores_of_all, with_studies
+from sreval.report.opinion_rows import load, results_table
 from sreval.report.opinions import Request, analyse
 from sreval.report.render import csv_text
-from sreval.report.scores import score_table
-from sreval.report.study_load import load
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
@@ -111,15 +109,12 @@ def _tables(frame: pd.DataFrame, data: Sequence[StudyData], baseline: str | None
     rows = scored(frame)
     for protocol, scale in sorted(set(zip(rows["protocol"], rows["scale"], strict=True))):
         own = select(_of(frame, protocol, scale), protocol, scale)
-        rated, notes = data, list[str]()
         try:
-            own, notes = scores_of_all(own, rated)
+            table = results_table(own, studies=data, baseline=baseline)
             with_opinions += 1
         except DataError as error:
             refused.append(error)
-            rated = []
-        table = with_studies(score_table(own, baseline=baseline), rated, None, baseline=baseline)
-        table.notes.extend(notes)
+            table = results_table(own, baseline=baseline)
         name = f"tables/{place(protocol, scale)}"
         for form, ending in (("text", "txt"), ("latex", "tex"), ("csv", "csv")):
             files[f"{name}.{ending}"] = table.render(form).encode()

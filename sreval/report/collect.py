@@ -1,15 +1,30 @@
-"""Results of one or several runs as one frame whose rows may be compared."""
+"""Results of one or several runs as one frame of comparable rows, and the images behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import COLUMNS, MANIFEST, read_datasets, read_manifest
-from sreval.errors import DataError, UsageError, option, unknown_name
+from sreval.benchmarking.results import (
+    COLUMNS,
+    MANIFEST,
+    Held,
+    is_first_format,
+    place,
+    read_datasets,
+    read_manifest,
+)
+from sreval.errors import DataError, ImageError, SrevalError, UsageError, option, unknown_name
+from sreval.images.datasets import open_dataset
+from sreval.images.io import read_image
+from sreval.images.known import KNOWN
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
 _VALUE = [*_SUBJECT, "protocol", "metric"]
@@ -197,3 +212,64 @@ def _refuse_mixed(frame: pd.DataFrame, column: str, what: str) -> None:
         f"{what}-resolution files ({len(mixed)} images in all).",
         "Run both methods on one data set again.",
     )
+
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+def sr_image(row: pd.Series) -> UInt8:
+    """The SR image of a row. Raises DataError when it is no longer what was scored."""
+    within = Path(place(row["dataset"], row["scale"]), row["method"], f"{row['image']}.png")
+    path = Path(row["folder"]) / "images" / within
+    image = _as_scored(path, row["sr_sha256"])
+    if image is None:
+        raise DataError(
+            f"{path} is no longer the image that was scored.", "Run the benchmark again."
+        )
+    return image
+
+
+def hr_image(row: pd.Series) -> UInt8:
+    """The HR image of a row, found by its hash: kept with the results or in its data set.
+
+    Raises DataError when it is nowhere any more.
+    """
+    folder, key = Path(row["folder"]), place(row["dataset"], row["scale"])
+    manifest = read_manifest(folder)
+    held = read_datasets(manifest, folder / MANIFEST).get(key)
+    for path in _hr_files(row, held, manifest):
+        image = _as_scored(path, row["hr_sha256"])
+        if image is not None:
+            return image
+    public = held is not None and held.source in KNOWN
+    raise DataError(
+        f"The HR image of {row['dataset']}/{row['image']} is no longer what was scored: {path}.",
+        "Set SREVAL_DATA as for the benchmark." if public else "Run the benchmark again.",
+    )
+
+
+def _hr_files(row: pd.Series, held: Held | None, manifest: dict[str, Any]) -> Iterator[Path]:
+    """Where the HR image may be; last where a public set has it now, for that hashes all of it.
+
+    Sreval 0.1 kept no paths, so its data sets are opened as they were named.
+    """
+    key = place(row["dataset"], row["scale"])
+    yield Path(row["folder"]) / "inputs" / key / "HR" / f"{row['image']}.png"
+    if held and row["image"] in held.images:
+        yield Path(held.images[row["image"]].hr)
+    specs = [row["dataset"]] if held and held.source in KNOWN else []
+    if is_first_format(manifest):
+        specs = [spec for run in manifest["runs"] for spec in run["plan"]["datasets"]]
+    for spec in dict.fromkeys(specs):
+        with suppress(SrevalError):
+            items = open_dataset(spec, int(row["scale"])).items
+            yield from (item.hr for item in items if item.image == row["image"])
+
+
+def _as_scored(path: Path, sha256: str) -> UInt8 | None:
+    """The image at ``path`` where it is the file of that hash."""
+    try:
+        image = read_image(path)
+    except ImageError:
+        return None
+    return image.pixels if image.sha256 == sha256 else None

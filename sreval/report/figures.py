@@ -1,30 +1,34 @@
-"""Figures from benchmark results: one region under every method, and scores image by image."""
+"""Figures from results: a region under every method, scores by image, the course of training."""
 
 from __future__ import annotations
 
+import json
 import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from sreval.errors import DataError, UsageError, option, unknown_name
 from sreval.images.arrays import as_colour
 from sreval.images.folders import one_name
 from sreval.metrics.scorer import UNITS
 from sreval.report import paper
-from sreval.report.collect import narrowed, scored
-from sreval.report.kept import hr_image, sr_image
+from sreval.report.collect import hr_image, narrowed, scored, sr_image
 from sreval.report.style import PAGE_MM, look, new_figure
 from sreval.report.text import NAMES, number
-from sreval.report.values import values_of
-from sreval.report.worst import common_names
+from sreval.report.values import common_names, values_of
+from sreval.training.recipe import Recipe, first_difference
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -61,18 +65,20 @@ def comparison_figure(
     dataset: str | None,
     image: str,
     methods: Sequence[str] | None = None,
-    region: Region | None = None,
+    region: str = "",
 ) -> Figure:
     """One region of one image under every method, like the paper's figure 2.
 
     At the left the HR image with the region framed; then the region under each method, its
-    pixels enlarged by repetition, PSNR and SSIM of the whole image below. Without a region the
-    one is taken in which the first method errs most. ``frame`` comes from ``collect.select``.
+    pixels enlarged by repetition, PSNR and SSIM of the whole image below. ``region`` is
+    ``X,Y,WIDTH,HEIGHT``; without one it is where the first method errs most. ``frame`` comes from
+    ``collect.select``.
     ``image`` is its name in the results or, in a public set, its common name, such as butterfly;
     ``dataset`` may be None where one data set alone has such an image.
     Raises UsageError for an image, method or region that isn't there, DataError where the HR
     image is no longer there or every method failed on it.
     """
+    asked = parse_region(region) if region else None
     dataset, image = _found(frame, dataset, image)
     rows = narrowed(_of_dataset(frame, dataset), "image", [image])
     names = paper.sort_methods(list(rows["method"].unique()))
@@ -93,19 +99,18 @@ def comparison_figure(
         for method in chosen
         if method in set(made["method"])
     }
-    if region is None:
-        region = _worst_region(hr, next(iter(images.values()), hr))
-    if region.x + region.width > hr.shape[1] or region.y + region.height > hr.shape[0]:
+    shown = asked or _worst_region(hr, next(iter(images.values()), hr))
+    if shown.x + shown.width > hr.shape[1] or shown.y + shown.height > hr.shape[0]:
         raise UsageError(
-            f"The region {region.x},{region.y},{region.width},{region.height} reaches beyond "
-            f"{dataset}/{image}, {hr.shape[1]}x{hr.shape[0]} pixels.",
+            f"The region {region} reaches beyond {dataset}/{image}, "
+            f"{hr.shape[1]}x{hr.shape[0]} pixels.",
             "Choose one inside it.",
         )
     panels = [
-        (_caption(rows, method), region.cut(images[method]) if method in images else None)
+        (_caption(rows, method), shown.cut(images[method]) if method in images else None)
         for method in chosen
     ]
-    return _draw_comparison(hr, region, [*panels, ("HR\n", region.cut(hr))])
+    return _draw_comparison(hr, shown, [*panels, ("HR\n", shown.cut(hr))])
 
 
 def _draw_comparison(hr: UInt8, region: Region, panels: list[tuple[str, UInt8 | None]]) -> Figure:
@@ -300,3 +305,144 @@ def _label_ends(axes: Axes, ends: dict[str, float], count: int) -> None:
             va="center",
             annotation_clip=False,
         )
+
+
+LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
+NOT_DRAWN = ("step", "rate", "learning_rate")
+LABELS = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "mse": "MSE on [-1, 1]",
+    "grid_peak": "grid peak",
+    "flat_pattern": "pattern on flat colours (levels)",
+    "flat_offset": "offset of flat colours (levels)",
+}
+
+
+def _require_one_recipe(folders: Sequence[Path]) -> None:
+    """Raises DataError unless the runs are of one recipe, but for its seed, and of the same data.
+
+    One run alone is never refused.
+    """
+    if len(folders) < 2:
+        return
+    first = _identity(folders[0])
+    for folder in folders[1:]:
+        difference = first_difference(first, _identity(folder))
+        if difference:
+            raise DataError(
+                f"{folders[0]} and {folder} are not runs of one recipe on the same data: "
+                f"{difference}.",
+                "Draw each by itself.",
+            )
+
+
+def training_figure(folders: Sequence[Path]) -> Figure:
+    """Every loss term and validation score over the updates, a panel each.
+
+    One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
+    their mean with one standard deviation (n - 1) either side, at the updates they share.
+    Raises DataError for a folder that holds no training run, for runs of several recipes, and
+    when they share no update.
+    """
+    _require_one_recipe(folders)
+    losses = _together(folders, LOSSES)
+    scores = _together(folders, VALIDATION)
+    panels = [(name, losses) for name in _terms(losses)]
+    panels += [(name, scores) for name in _terms(scores)]
+    lines = -(-len(panels) // 2)
+    figure = new_figure(PAGE_MM, 45 * lines + 8)
+    grid = figure.subplots(lines, 2, squeeze=False, sharex=True)
+    for place in grid.flat[len(panels) :]:
+        place.axis("off")
+    for index, (place, (name, runs)) in enumerate(zip(grid.flat, panels, strict=False)):
+        _draw(place, runs, name)
+        if index >= len(panels) - 2:
+            place.set_xlabel("updates")
+            place.tick_params(labelbottom=True)
+    count = len(folders)
+    figure.suptitle(
+        folders[0].name if count == 1 else f"{count} runs, mean and one standard deviation",
+        fontsize=8,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def _identity(folder: Path) -> dict[str, Any]:
+    """What seeds of one recipe have in common."""
+    path = folder / FACTS
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(facts["recipe"])
+        identity = recipe.identity()
+        identity["optimisation"].pop("seed", None)
+        scored = recipe.run.model_dump(mode="json", include={"dataset", "protocol", "metrics"})
+        return identity | {"run": scored, "data_sha256": facts["data_sha256"]}
+    except OSError as error:
+        why = error.strerror
+    except (ValueError, KeyError, TypeError, AttributeError):
+        why = "it is damaged"
+    raise DataError(
+        f"Can't tell the recipe of {folder} from {path}: {why}.",
+        "Draw it by itself, or name the folder of another training run.",
+    )
+
+
+def _read(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / name
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} holds no {name}.", "Name the folder of a training run."
+        ) from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}).", "Name another run.") from None
+    if "step" not in frame or frame.empty:
+        raise DataError(f"{path} has no updates yet.", "Let the run go on for a while.")
+    return frame
+
+
+def _together(folders: Sequence[Path], name: str) -> pd.DataFrame:
+    frames = [_read(folder, name) for folder in folders]
+    if not set.intersection(*(set(frame["step"]) for frame in frames)):
+        raise DataError(
+            f"The runs {', '.join(map(str, folders))} share no update in {name}.",
+            "Draw runs that were logged at the same updates, or each by itself.",
+        )
+    return pd.concat([frame.assign(run=run) for run, frame in enumerate(frames)])
+
+
+def _terms(runs: pd.DataFrame) -> list[str]:
+    return [str(name) for name in runs.columns if name not in (*NOT_DRAWN, "run")]
+
+
+def _draw(axes: Axes, runs: pd.DataFrame, name: str) -> None:
+    table = runs.pivot(index="step", columns="run", values=name).dropna()
+    mean = table.mean(axis=1)
+    few = len(table) <= 30
+    style = {**look(0), "markersize": 3, "linewidth": 0.9}
+    axes.plot(table.index, mean, **(style if few else {**style, "marker": ""}))
+    if table.shape[1] > 1:
+        spread = table.std(axis=1)
+        axes.fill_between(table.index, mean - spread, mean + spread, color="0.75", linewidth=0)
+    if name not in LABELS or name == "mse":
+        positive = bool((table > 0).all(axis=None))
+        if positive and not name.startswith("d_"):
+            axes.set_yscale("log")
+            _label_plainly(axes.yaxis, *axes.get_ylim())
+    axes.set_ylabel(LABELS.get(name, name))
+
+
+def _label_plainly(axis: Axis, low: float, high: float) -> None:
+    """Labels like 0.05 on a log axis, as many as it takes to read it from low to high."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    if high < 5 * low:  # perhaps without a power of ten
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    elif high < 100 * low:  # perhaps with one alone
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -27,8 +27,7 @@ from sreval.opinions.reliability import sos_coefficient
 from sreval.opinions.votes import STIMULUS, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
-from sreval.report.opinion_metrics import directions, join_scores, usable_metrics
-from sreval.report.opinion_models import recovery_warnings
+from sreval.report.opinion_models import directions, join_scores, recovery_warnings, usable_metrics
 from sreval.report.opinions import Request
 from sreval.report.scores import TOO_SMALL
 from sreval.report.style import COLUMN_MM, PAGE_MM, look, new_figure

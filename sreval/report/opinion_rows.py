@@ -7,10 +7,12 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 
-from sreval.errors import DataError, listed, option
+from sreval.content import address
+from sreval.errors import DataError, UsageError, listed, option
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import CLAIMS, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
@@ -41,7 +43,58 @@ from sreval.report.scores import (
 )
 from sreval.report.text import percent
 from sreval.study.data import StudyData, rated
-from sreval.study.manifest import Stimulus
+from sreval.study.design import load_design
+from sreval.study.manifest import Stimulus, load_manifest
+
+
+def results_table(
+    frame: pd.DataFrame,
+    layout: Layout = "methods",
+    *,
+    votes: pd.DataFrame | None = None,
+    scale: Scale = ACR,
+    studies: Sequence[StudyData] = (),
+    unit: Unit | None = None,
+    metrics: Sequence[str] | None = None,
+    baseline: str | None = None,
+    pairs: bool = False,
+    with_paper: bool = False,
+    level: float = 0.95,
+    notes: Sequence[str] = (),
+) -> ScoreTable:
+    """A table of rows that ``collect.select`` has chosen, with rows of MOS from votes or studies.
+
+    ``scale`` is that of the ``votes``. ``unit`` None: what a study's design plans, the rater for
+    votes. ``notes`` are what else is said below. The other arguments and what is raised for them
+    as in ``score_table``; also raises UsageError for means in place of votes, and DataError for
+    opinions of other images than the results'.
+    """
+    if votes is not None and is_means(votes):
+        raise needs_votes("A row of MOS")
+    frame, said = scores_of_all(frame, studies)
+    table = score_table(
+        frame,
+        layout,
+        metrics=metrics,
+        baseline=baseline,
+        pairs=pairs,
+        with_paper=with_paper,
+        level=level,
+    )
+    if votes is not None:
+        votes, said = scored_votes(frame, votes)
+        check_same_stimuli(frame, votes)
+        table = with_mos(
+            table,
+            votes,
+            unit=unit or DEFAULT_UNIT,
+            baseline=baseline,
+            pairs=pairs,
+            level=level,
+            scale=scale,
+        )
+    table = with_studies(table, studies, unit, baseline=baseline, pairs=pairs, level=level)
+    return replace(table, notes=[*table.notes, *notes, *said])
 
 
 def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
@@ -412,51 +465,63 @@ def _check_images(frame: pd.DataFrame, stimuli: Sequence[Stimulus]) -> None:
         )
 
 
-def rated_table(
-    frame: pd.DataFrame,
-    votes: tuple[pd.DataFrame, Scale] | None,
-    studies: Sequence[StudyData],
-    unit: Unit | None,
+def load(
+    folder: Path,
+    database: str | None = None,
     *,
-    layout: Layout,
-    metrics: Sequence[str] | None,
-    baseline: str | None,
-    pairs: bool,
-    with_paper: bool,
-    level: float,
-    notes: Sequence[str],
-) -> ScoreTable:
-    """The scores in ``frame`` as a table, with rows of MOS from ``votes`` or from ``studies``.
+    allow_open: bool | None = False,
+    means: bool = False,
+) -> StudyData:
+    """The study in ``folder``, its votes from ``database``, else SREVAL_DATABASE, else its folder.
 
-    ``unit`` None is what each study plans, and the rater for votes. ``notes`` are those on the
-    results. Raises UsageError for means in place of votes, DataError for opinions of other images.
+    A look at results that the design lets be seen before the study is closed is kept in the
+    audit log. Raises UsageError for a study that is not closed unless ``allow_open``, and what
+    the folder and the store raise; where ``means`` of methods are to be shown, also for one that
+    is not closed and whose design hides them. ``allow_open`` None lets a rehearsed study through,
+    one that only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
     """
-    said: list[str] = []
-    if studies:
-        frame, said = scores_of_all(frame, studies)
-    made = score_table(
-        frame,
-        layout,
-        metrics=metrics,
-        baseline=baseline,
-        pairs=pairs,
-        with_paper=with_paper,
-        level=level,
-    )
-    if votes is not None:
-        cast, scale = votes
-        if is_means(cast):
-            raise needs_votes("A row of MOS")
-        rated, said = scored_votes(frame, cast)
-        check_same_stimuli(frame, rated)
-        made = with_mos(
-            made,
-            rated,
-            unit=unit or DEFAULT_UNIT,
-            baseline=baseline,
-            pairs=pairs,
-            level=level,
-            scale=scale,
-        )
-    made = with_studies(made, studies, unit, baseline=baseline, pairs=pairs, level=level)
-    return replace(made, notes=[*made.notes, *notes, *said])
+    from sreval.store import studies
+    from sreval.store.database import default_url, open_store
+    from sreval.store.frames import looks, record_look, study_data
+    from sreval.store.overview import overview
+
+    name, manifest = load_design(folder).name, load_manifest(folder)
+    url = default_url(folder, database)
+    assert url is not None  # there is a folder
+    store = open_store(url)
+    try:
+        row = studies.get(store, name)
+        rehearsed = False
+        if allow_open is None and row.state != "closed":
+            raters = overview(store, name).raters
+            rehearsed = bool(raters) and all(rater.simulated for rater in raters)
+        if row.state != "closed" and not rehearsed:
+            close = f"Close it: sreval study close {_named(folder, database)}."
+            if means and not row.design.analysis.look_before_close:
+                raise UsageError(
+                    f"Study {name} is {row.state}, and its design hides its results until it is "
+                    "closed.",
+                    close,
+                )
+            if not allow_open:
+                raise UsageError(
+                    f"Study {name} is {row.state}: its results may still change.",
+                    f"{close} Or look before the end: {option('--allow-open', 'allow_open=True')}.",
+                )
+        data = study_data(store, name, manifest)
+        if rehearsed:
+            return replace(data, rehearsed=True)
+        if data.state == "closed" or data.hidden:
+            return data
+        record_look(store, name, len(data.votes))
+        return replace(data, looks=looks(store, row.id))
+    finally:
+        store.dispose()
+
+
+def _named(folder: Path, database: str | None) -> str:
+    """The study as a command's arguments; a URL that may hold a password is left to the user."""
+    named = quote(address("studies", folder))
+    if database is None:
+        return named
+    return f"{named} --database {'URL' if '@' in database else quote(database)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -354,11 +353,13 @@ def change_columns(before: str, after: str) -> Columns:
 Make = Callable[[pd.DataFrame, Request], list[Table]]
 
 
-def _when_asked(module: str, name: str) -> Make:
-    """An analysis whose module, and what that needs of scipy, is imported when it is asked for."""
+def _when_asked(name: str) -> Make:
+    """One of ``opinion_models``, which, and with it scipy, is imported when it is asked for."""
 
     def make(votes: pd.DataFrame, request: Request) -> list[Table]:
-        found: Make = getattr(importlib.import_module(f"sreval.report.{module}"), name)
+        from sreval.report import opinion_models
+
+        found: Make = getattr(opinion_models, name)
         return found(votes, request)
 
     return make
@@ -370,10 +371,9 @@ ANALYSES: dict[str, Make] = {
     "compare": compare,
     "screening": screen,
     **{
-        name: _when_asked("opinion_models", name)
-        for name in ("recovery", "reliability", "retest", "difference")
+        name: _when_asked(name)
+        for name in ("recovery", "reliability", "retest", "difference", "metrics")
     },
-    "metrics": _when_asked("opinion_metrics", "metrics"),
 }
 _UNASKED = [name for name in ANALYSES if name != "stimuli"]
 

@@ -15,8 +15,7 @@ from sreval.metrics.conventions import CONVENTIONS
 from sreval.metrics.scorer import match_modes
 from sreval.progress import progress_line
 from sreval.report import paper
-from sreval.report.collect import narrowed, scored
-from sreval.report.kept import hr_image, sr_image
+from sreval.report.collect import hr_image, narrowed, scored, sr_image
 from sreval.report.text import fixed
 
 _BLOCK = ["dataset", "scale", "method"]

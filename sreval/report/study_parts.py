@@ -24,7 +24,7 @@ from sreval.opinions.votes import ACR, exclusions
 from sreval.report import paper
 from sreval.report.notes import study_marks, vote_notes
 from sreval.report.opinion_figures import KINDS, opinion_figure
-from sreval.report.opinion_metrics import metrics
+from sreval.report.opinion_models import metrics
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import (
     ANALYSES,

@@ -1,16 +1,29 @@
-"""A study's report: its parts in order, as one self-contained HTML page and as LaTeX."""
+"""A study's report as a folder: one self-contained page, every table as LaTeX and CSV.
+
+The folder is written whole or not at all. It never takes the place of anything but an older report
+of the same study.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 
 import pandas as pd
 
 import sreval
-from sreval.errors import attempted, counted
+from sreval.errors import DataError, attempted, counted, option
+from sreval.files import atomic_folder, sha256_bytes, sha256_file
 from sreval.report.notes import study_marks, study_warnings
-from sreval.report.render import render_page
+from sreval.report.opinion_rows import study_scores
+from sreval.report.render import csv_text, render_page
 from sreval.report.study_parts import (
     Part,
     agreement_part,
@@ -103,3 +116,168 @@ def to_html(report: Report) -> str:
 def to_latex(report: Report) -> str:
     """All tables, a section per part; the report's marks on every page and in every caption."""
     return render_page("study.tex", report=report)
+
+
+PAGE, LATEX, PDF, CONTENTS = "index.html", "tables.tex", "tables.pdf", "report.json"
+FORMAT = 1
+
+_PROGRAMS = {
+    "xelatex": ["-interaction=nonstopmode", "-no-shell-escape"],
+    "pdflatex": ["-interaction=nonstopmode", "-no-shell-escape"],
+    "tectonic": ["--only-cached"],
+}
+"""In the order they are tried; tectonic would else fetch packages from a network."""
+
+_SECONDS = 120
+
+
+STEPS = 3
+"""How often ``write_report`` tells that it has gone on."""
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A report that was written; a path as well, that of its page.
+
+    ``files`` are the names within the folder; ``warnings`` what must be known before it is used;
+    ``no_pdf`` why there is no PDF of the tables, empty where there is one; ``facts`` the marks,
+    the study's state and the hash of its design.
+    """
+
+    page: Path
+    files: tuple[str, ...]
+    warnings: tuple[str, ...]
+    no_pdf: str
+    facts: Mapping[str, object]
+
+    def __fspath__(self) -> str:
+        return str(self.page)
+
+    def __str__(self) -> str:
+        return str(self.page)
+
+    def _repr_html_(self) -> str:
+        link = f'<a href="{escape(self.page.resolve().as_uri())}">{escape(str(self.page))}</a>'
+        said = "".join(f"<p><small>{escape(text)}</small></p>" for text in self.warnings)
+        return f"<p>{link}</p>{said}"
+
+
+def write_report(
+    data: StudyData,
+    out: Path,
+    folders: Sequence[Path] = (),
+    protocol: str | None = None,
+    *,
+    study: str,
+    step: Callable[[], object] = lambda: None,
+) -> WrittenReport:
+    """Write the report of ``data`` as the folder ``out``; an older one of the study is replaced.
+
+    ``folders`` hold benchmark results of the rated images; ``study`` is the name or folder by
+    which the command that is printed in the report finds the study. Raises what ``check_folder``,
+    ``study_scores`` and ``write_folder`` raise.
+    """
+    name = data.design.name
+    check_folder(out, name)
+    scores, notes = study_scores(folders, protocol, data) if folders else (None, [])
+    sources = [
+        (f"{place}/results.csv, SHA-256", sha256_file(place / "results.csv")) for place in folders
+    ]
+    if scores is not None:
+        chosen = scores.iloc[0]
+        sources.append((f"protocol {chosen['protocol']}, SHA-256", chosen["protocol_sha256"]))
+        sources += [("scored by sreval", code) for code in sorted(scores["code"].unique())]
+    made = study_report(data, scores, notes, sources, _command(study, folders, protocol, out))
+    step()
+    files = _files(made)
+    step()
+    pdf, why = compile_pdf(files[LATEX].decode())
+    if pdf is not None:
+        files[PDF] = pdf
+    facts = {"marks": made.marks, "state": data.state, "design_sha256": data.design_sha256}
+    write_folder(out, name, files, facts)
+    step()
+    return WrittenReport(out / PAGE, tuple(sorted(files)), tuple(made.warnings), why, facts)
+
+
+def _files(made: Report) -> dict[str, bytes]:
+    files = {PAGE: to_html(made), LATEX: to_latex(made)}
+    for index, table in enumerate(made.tables, 1):
+        frame = table.frame.assign(marks=", ".join(made.marks)) if made.marks else table.frame
+        if len(frame):
+            files[f"csv/{index:02}-{table.analysis}.csv"] = csv_text(frame)
+    return {name: text.encode(errors="replace") for name, text in files.items()}
+
+
+def _command(study: str, folders: Sequence[Path], protocol: str | None, out: Path) -> str:
+    words = ["sreval", "report", study]
+    for folder in folders:
+        words += ["--results", str(folder)]
+    words += ["--protocol", protocol] if protocol else []
+    return shlex.join([*words, "--out", str(out)])
+
+
+def check_folder(out: Path, study: str) -> None:
+    """Raise DataError unless ``out`` is absent, empty, or an unchanged report of ``study``."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
+        return
+    remedy = f"Name another folder with {option('--out')}."
+    try:
+        contents = json.loads((out / CONTENTS).read_text(encoding="utf-8"))
+        name, files = str(contents["sreval_report"]), {CONTENTS, *contents["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"{out} exists and isn't a report of sreval.", remedy) from None
+    if name != study:
+        raise DataError(f"{out} is the report of the study {name}, not of {study}.", remedy)
+    present = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
+    strange = sorted(present - files)
+    if strange or out.is_symlink():
+        what = f"{out} also holds {strange[0]}" if strange else f"{out} is a symbolic link"
+        raise DataError(f"{what}, which a new report would remove.", remedy)
+
+
+def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: object) -> None:
+    """Write the report of ``study`` as ``out`` in one step; ``facts`` go into report.json.
+
+    An older report of the same study is replaced. Raises what ``check_folder`` raises, and
+    DataError when the folder can't be written; what stood there before is then untouched.
+    """
+    check_folder(out, study)
+    contents = {
+        "sreval_report": study,
+        "format": FORMAT,
+        "facts": facts,
+        "files": {name: sha256_bytes(data) for name, data in sorted(files.items())},
+    }
+    text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
+    with atomic_folder(out.resolve(), replace=True) as new:
+        for name, data in {**files, CONTENTS: text.encode()}.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(data)
+
+
+def compile_pdf(latex: str) -> tuple[bytes | None, str]:
+    """The PDF of ``latex``, or None and why there is none: LaTeX not installed, or failing."""
+    program = next((name for name in _PROGRAMS if shutil.which(name)), None)
+    if program is None:
+        return None, f"no PDF: none of {', '.join(_PROGRAMS)} is installed"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "tables.tex"
+        source.write_text(latex, encoding="utf-8")
+        command = [program, *_PROGRAMS[program], source.name]
+        for _ in range(2 if program != "tectonic" else 1):  # longtable settles its widths
+            try:
+                ran = subprocess.run(
+                    command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                return None, f"no PDF: {program} failed ({type(error).__name__})"
+        pdf = source.with_suffix(".pdf")
+        if not pdf.is_file():
+            said = [
+                line for line in ran.stdout.decode(errors="replace").splitlines() if line[:1] == "!"
+            ]
+            return None, f"no PDF: {program} failed{': ' + said[0] if said else ''}"
+        return pdf.read_bytes(), ""

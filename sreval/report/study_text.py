@@ -25,6 +25,13 @@ class CheckedStudy(Feasibility):
 
     text: str
 
+    @classmethod
+    def of(
+        cls, study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
+    ) -> CheckedStudy:
+        """``found`` in words; ``study`` is the name or folder by which commands find the study."""
+        return cls(**vars(found), text="\n".join(_check_lines(study, design, manifest, found)))
+
     @property
     def feasible(self) -> bool:
         """Whether the design can be met."""
@@ -35,13 +42,6 @@ class CheckedStudy(Feasibility):
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(self.text)}</pre>"
-
-
-def checked(
-    study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
-) -> CheckedStudy:
-    """``found`` in words; ``study`` is the name or folder by which commands find the study."""
-    return CheckedStudy(**vars(found), text="\n".join(_check_lines(study, design, manifest, found)))
 
 
 def _check_lines(

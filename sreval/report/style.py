@@ -65,7 +65,7 @@ def figure_bytes(figure: Figure, form: str, dpi: int = 300) -> bytes:
     return buffer.getvalue()
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path, dpi: int = 300) -> None:
     """Write the figure as the file's ending says. Raises UsageError for another ending."""
     form = path.suffix.lower().removeprefix(".")
     if form not in FORMATS:
@@ -73,7 +73,7 @@ def save_figure(figure: Figure, path: Path) -> None:
             f"Can't draw {path.name}: {form or 'no ending'} is not a kind of figure.",
             f"End it in {', '.join('.' + known for known in FORMATS)}.",
         )
-    write_atomic(path, figure_bytes(figure, form))
+    write_atomic(path, figure_bytes(figure, form, dpi))
 
 
 def figure_svg(figure: Figure) -> str:

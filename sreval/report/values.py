@@ -1,15 +1,20 @@
-"""Which values the means of a table are over, and what is said of those that they are not."""
+"""A metric image by image: the values that means are over, those they leave out, the worst."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import listed
+from sreval.errors import UsageError, listed
+from sreval.images.known import KNOWN, known_files, known_names
+from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
 from sreval.report import paper
-from sreval.report.text import NAMES
+from sreval.report.collect import scored
+from sreval.report.text import DIGITS, NAMES, fixed
 
 _NAMED = 10
 """Images named in a note; of more, how many."""
@@ -93,3 +98,122 @@ def _reason(rows: pd.DataFrame) -> str:
 
 def _of(metrics: Sequence[str]) -> str:
     return ", ".join(NAMES[metric] for metric in metrics)
+
+
+COLUMNS = (
+    "method", "rank", "dataset", "image", "name", "metric", "value", "expected", "difference",
+)  # fmt: skip
+
+
+def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) -> pd.DataFrame:
+    """The images on which each method does worst, compared with the others where there are any.
+
+    ``frame`` has rows of one protocol and one scale, as ``collect.select`` gives them. A hard image
+    is hard for every method, so a low value alone says little. ``expected`` is what is usual for
+    the method on such an image: the image's mean over the methods plus the method's mean over the
+    images minus the mean of all, within one data set, HR left out. ``difference`` is value minus
+    expectation, in the metric's unit; for a metric of which less is better it is positive where a
+    method does worse than usual. Both are NaN for a method that has no others beside it on any data
+    set; of such a method the images are those with the worst values.
+
+    Gives at most ``most`` rows a method, and of no data set more than half the images, worst
+    first (``rank`` from 1). There is none of a single image, nor where a method does no worse than
+    usual. ``name`` is a public image's common name, or empty. ``metric`` is by default the first of
+    PSNR, SSIM, LPIPS that was computed. Raises UsageError for one that was not.
+    """
+    rows = scored(frame)
+    there = [one for one in METRICS if one in set(rows["metric"])]
+    metric = metric or (there[0] if there else "psnr")
+    if metric not in there:
+        raise UsageError(
+            f"The results hold no {metric}.", f"They hold {', '.join(there) or 'no scores'}."
+        )
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    found = []
+    for dataset in paper.sort_datasets(list(rows["dataset"].unique())):
+        own = rows[(rows["dataset"] == dataset) & (rows["method"] != "hr")]
+        if own.empty:
+            continue
+        methods = paper.sort_methods(list(own["method"].unique()))
+        values = comparable(values_of(own, metric, methods))
+        values = values.loc[:, np.isfinite(values.to_numpy(float)).all(axis=0)]
+        names = common_names(own)
+        images, means = values.mean(axis=1), values.mean(axis=0)
+        sums = np.add.outer(images.to_numpy(), means.to_numpy()) - images.mean()
+        alone = values.shape[1] == 1
+        expected = pd.DataFrame(np.nan if alone else sums, values.index, values.columns)
+        worst = sign * (values if alone else values - expected)
+        for method in values.columns:
+            of_method = worst[method].sort_values(kind="stable")
+            for image in of_method.index[: min(most, len(values) // 2)]:
+                value, hoped = values.loc[image, method], expected.loc[image, method]
+                seen = (dataset, image, names.get(image, ""), metric, value, hoped)
+                found.append((method, 0, *seen, value - hoped))
+    made = pd.DataFrame(found, columns=list(COLUMNS))
+    if made.empty:
+        return made
+    step = 10.0 ** -DIGITS[metric]
+    compared = made[made["difference"].notna()]
+    alone = made[~made["method"].isin(compared["method"])]
+    compared = compared[sign * compared["difference"] <= -step / 2]
+    made = pd.concat(
+        [
+            compared.iloc[(sign * compared["difference"]).argsort(kind="stable")],
+            alone.iloc[(sign * alone["value"]).argsort(kind="stable")],
+        ]
+    )
+    made = made.assign(rank=made.groupby("method").cumcount() + 1)
+    made = made[made["rank"] <= most]
+    order = {m: i for i, m in enumerate(paper.sort_methods(list(made["method"].unique())))}
+    return made.sort_values(
+        ["method", "rank"], key=lambda c: c.map(order) if c.name == "method" else c
+    ).reset_index(drop=True)
+
+
+def worst_text(worst: pd.DataFrame) -> str:
+    """What ``worst_images`` found, one line a method; empty where it found nothing."""
+    if worst.empty:
+        return ""
+    metric = worst["metric"].iloc[0]
+    unit = f" in {UNITS[metric]}" if UNITS[metric] else ""
+    several = worst["dataset"].nunique() > 1
+    alone = worst["difference"].isna()
+    extreme = "lowest" if HIGHER_IS_BETTER[metric] else "highest"
+    parts = {
+        "Images on which each method does worse than usual, compared with the others, by "
+        f"{NAMES[metric]}{unit}:": worst[~alone],
+        f"Images with the {extreme} {NAMES[metric]}{unit}:": worst[alone],
+    }
+    lines = []
+    for heading, part in parts.items():
+        lines += [heading] if len(part) else []
+        for method, rows in part.groupby("method", sort=False):
+            told = "; ".join(_told(row, several) for row in rows.to_dict("records"))
+            lines.append(f"  {paper.label(str(method))}: {told}")
+    return "\n".join(lines)
+
+
+def _told(row: Mapping[Any, Any], several: bool) -> str:
+    """One image: its name, its value, and how far that is from what is usual."""
+    digits = DIGITS[row["metric"]]
+    image = f"{row['dataset']}/{row['image']}" if several else row["image"]
+    text = " ".join(filter(None, (image, row["name"], fixed(row["value"], digits))))
+    if math.isnan(row["difference"]):
+        return text
+    side = "below" if row["difference"] < 0 else "above"
+    return f"{text} ({fixed(abs(row['difference']), digits)} {side} usual)"
+
+
+def common_names(rows: pd.DataFrame) -> dict[str, str]:
+    """The common names of those images that are a public set's by their content."""
+    dataset = str(rows["dataset"].iloc[0])
+    if dataset not in KNOWN:
+        return {}
+    public = {file.sha256 for file in known_files(dataset)}
+    names = known_names(dataset)
+    there = rows.drop_duplicates("image")
+    return {
+        image: names[image][0]
+        for image, sha256 in zip(there["image"], there["hr_sha256"], strict=True)
+        if sha256 in public and image in names
+    }

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.report import lines, make_study, measure
-from sreval.report.study_load import load
+from sreval.report.opinion_rows import load
 
 
 def test_a_rater_of_the_full_study_is_reported_and_measured(tmp_path: Path) -> None:

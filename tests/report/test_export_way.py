@@ -89,7 +89,7 @@ def test_report_and_opinions_of_the_export_give_the_same_intervals_by_default(
     from matplotlib.figure import Figure
 
     from sreval.report import study_parts
-    from sreval.report.study_load import load
+    from sreval.report.opinion_rows import load
     from sreval.report.study_report import study_report
 
     monkeypatch.setattr(study_parts, "opinion_figure", lambda *arguments: Figure())

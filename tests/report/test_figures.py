@@ -24,7 +24,7 @@ from sreval.report.style import figure_bytes, save_figure
 def test_panels_show_the_region_by_pixel_repetition(demo_run: Path) -> None:
     frame = select(collect([demo_run]), None, None)
     region = Region(100, 40, 24, 20)
-    figure = comparison_figure(frame, "demo", "chelsea", None, region)
+    figure = comparison_figure(frame, "demo", "chelsea", None, "100,40,24,20")
     panels = [axes for axes in figure.axes if axes.images]
     whole, nearest, bicubic, hr = (np.asarray(axes.images[0].get_array()) for axes in panels)
     kept = demo_run / "images" / "demo_x4" / "bicubic" / "chelsea.png"
@@ -119,7 +119,7 @@ def test_what_is_not_there_is_named(demo_run: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'coffee'"):
         comparison_figure(frame, "demo", "cofee")
     with pytest.raises(UsageError, match="reaches beyond demo/coffee, 600x400 pixels"):
-        comparison_figure(frame, "demo", "coffee", None, Region(590, 0, 20, 20))
+        comparison_figure(frame, "demo", "coffee", None, "590,0,20,20")
     with pytest.raises(UsageError, match="Did you mean 'bicubic'"):
         comparison_figure(frame, "demo", "coffee", ["bicubc"])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sreval.errors import DataError
-from sreval.report.study_folder import check_folder, compile_pdf, write_folder
+from sreval.report.study_report import check_folder, compile_pdf, write_folder
 
 FILES = {"index.html": b"one", "csv/01-mos.csv": b"a,b\n"}
 

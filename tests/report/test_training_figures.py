@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from sreval.report.figures import training_figure
 from sreval.report.style import figure_bytes
-from sreval.report.training_figures import training_figure
 
 Write = Callable[..., Path]
 

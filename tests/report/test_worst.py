@@ -14,7 +14,7 @@ from PIL import Image
 
 from sreval.errors import UsageError
 from sreval.images.known import known_files
-from sreval.report.worst import worst_images, worst_text
+from sreval.report.values import worst_images, worst_text
 
 IMAGES = list("abcdefgh")
 
