@@ -37,7 +37,7 @@ from sreval.report.scores import (
     verdicts,
 )
 from sreval.report.text import percent
-from sreval.study.data import StudyData, rated
+from sreval.study.data import StudyData
 from sreval.study.manifest import Stimulus
 
 
@@ -362,7 +362,7 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
             f"are by {', '.join(map(str, factors))}.",
             f"Choose one with {option('--scale')}.",
         )
-    stimuli = rated(data.design, data.manifest)
+    stimuli = data.rated
     _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])
     check_stand_ins(frame, {stimulus.dataset for stimulus in stimuli}, data.stand_ins)
     images = {(stimulus.dataset, stimulus.image) for stimulus in stimuli}

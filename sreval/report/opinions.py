@@ -32,7 +32,7 @@ from sreval.report.table import (
     with_dataset,
 )
 from sreval.report.text import CORRECTIONS, p_value, percent
-from sreval.study.acceptance import rules_of
+from sreval.study.acceptance import Acceptance
 from sreval.study.design import StudyDesign
 
 _MOST_RATERS = 40
@@ -68,7 +68,7 @@ class Request:
             interval=INTERVAL_OF[analysis.unit],
             adjustment=analysis.correction,
             alpha=analysis.alpha,
-            rules=rules_of(design),
+            rules=Acceptance(design).rules,
             scores=scores,
         )
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sreval.study.acceptance import weak_rules
+from sreval.study.acceptance import Acceptance
 from sreval.study.attainable import Attainable, attainable
-from sreval.study.design import StudyDesign
+from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import (
     Scenes,
     StimulusSet,
@@ -20,7 +20,7 @@ from sreval.study.exposure import (
     unmet_subset,
 )
 from sreval.study.manifest import Key, Manifest
-from sreval.study.plan import RATING, ItemKind, showings
+from sreval.study.plan import showings
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import Available, available
 
@@ -130,14 +130,12 @@ def _of_slots(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> list
 
 
 def _counts(design: StudyDesign, stimuli: StimulusSet) -> dict[ItemKind, int]:
-    total = len(stimuli.voted)
-    return {
+    before: dict[ItemKind, int] = {
         "calibration": len(stimuli.calibration),
         "warm-up": len(stimuli.warm_up),
-        "vote": min(design.subset or total, total),
-        "repeat": sum(repeat.images * repeat.times for repeat in design.repeats),
-        "gold": len(stimuli.gold),
     }
+    rating = design.rating_items(len(stimuli.voted))
+    return before | rating | {"gold": len(stimuli.gold)}
 
 
 def _exposures(design: StudyDesign, stimuli: StimulusSet) -> tuple[int, int]:
@@ -174,7 +172,7 @@ def _notes(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> Iterato
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
-    yield from weak_rules(design, _counts(design, stimuli))
+    yield from Acceptance(design).weak_rules(_counts(design, stimuli))
     every, each = design.sittings.break_every, design.sittings.items
     counts = _counts(design, stimuli)
     rated_items = sum(counts[kind] for kind in RATING)

@@ -28,6 +28,9 @@ from sreval.study.manifest import DESIGN
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
+ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
+RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
+"""The kinds of the rating part; what goes before is calibration and warm-up."""
 
 
 class Scale(Config):
@@ -378,6 +381,14 @@ class StudyDesign(Config):
         if not self.analysis.comparisons:
             return tuple(itertools.combinations(methods, 2))
         return tuple(pair for pair in self.analysis.comparisons if set(pair) <= set(methods))
+
+    def rating_items(self, stimuli: int) -> dict[ItemKind, int]:
+        """What the rating part of a rater's plan holds where so many stimuli are rated."""
+        return {
+            "vote": min(self.subset or stimuli, stimuli),
+            "repeat": sum(repeat.images * repeat.times for repeat in self.repeats),
+            "gold": sum(gold.images for gold in self.gold),
+        }
 
     def as_json(self) -> str:
         """The design as one canonical line of JSON with all defaults: what databases keep."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sreval.errors import DataError
-from sreval.study.design import StudyDesign
+from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import (
     StimulusSet,
     repeats_of,
@@ -21,10 +20,6 @@ from sreval.study.presentation import Showing, Stream, presentation_order
 
 ALGORITHM = 1
 """Changes whenever the same seed would give another plan; stored with every plan."""
-
-ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
-RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
-"""The kinds of the rating part; what goes before is calibration and warm-up."""
 
 
 @dataclass(frozen=True)
