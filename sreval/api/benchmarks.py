@@ -118,7 +118,7 @@ class Results:
 
         from sreval.content import find
         from sreval.opinions.reading import is_means, needs_votes
-        from sreval.opinions.units import UNITS
+        from sreval.opinions.units import CLAIMS
         from sreval.report.collect import require_scores, select
         from sreval.report.opinion_rows import (
             check_same_stimuli,
@@ -137,7 +137,7 @@ class Results:
             raise UsageError("votes and studies can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
             raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
-        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
+        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", CLAIMS)):
             if name not in known:
                 raise unknown_name(kind, name, known)
         opened = [

@@ -209,8 +209,8 @@ class Study:
         Raises DataError for images that are missing, UsageError for a study of the package.
         """
         from sreval.study import freeze as freezing
-        from sreval.study.attainable import attainable
-        from sreval.study.exposure import scenes_of, stimulus_set
+        from sreval.study.check import attainable
+        from sreval.study.exposure import stimulus_set
         from sreval.study.manifest import MANIFEST, STIMULI
 
         self._refuse_packaged()
@@ -225,7 +225,7 @@ class Study:
             again=again,
             progress=progress,
         )
-        stimuli = stimulus_set(design, scenes_of(manifest))
+        stimuli = stimulus_set(design, manifest.scenes)
         notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, stimuli) if m.hopeless)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)

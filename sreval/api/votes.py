@@ -19,7 +19,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, STUDIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,8 +86,8 @@ def read_votes(
     >>> sreval.read_votes(frame)
     <Votes: 4 votes, 2 raters, 1 image, 2 methods>
     """
-    from sreval.opinions.heads import directions
     from sreval.opinions.reading import is_means, needs_votes, read_ratings
+    from sreval.opinions.sheet import directions
     from sreval.opinions.votes import Scale, left_out
     from sreval.settings import user_path
 
@@ -245,12 +245,12 @@ class Votes:
         check_level(level)
         if not 0 < alpha < 1:
             raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
-        if unit not in INTERVAL_OF:
-            raise unknown_name("unit", unit, INTERVAL_OF)
+        if unit not in CLAIMS:
+            raise unknown_name("unit", unit, CLAIMS)
         said: list[str] = []
         request = Request(
             unit=unit,
-            interval=interval or INTERVAL_OF[unit],
+            interval=interval or CLAIMS[unit].interval,
             level=level,
             adjustment=adjustment,
             alpha=alpha,
@@ -296,11 +296,11 @@ class Votes:
         from sreval.report.opinion_figures import opinion_figure
         from sreval.report.opinions import Request
 
-        if unit not in INTERVAL_OF:
-            raise unknown_name("unit", unit, INTERVAL_OF)
+        if unit not in CLAIMS:
+            raise unknown_name("unit", unit, CLAIMS)
         request = Request(
             unit=unit,
-            interval=INTERVAL_OF[unit],
+            interval=CLAIMS[unit].interval,
             scale=self.scale,
             better=self.better,
             scores=scores_of(results, protocol, None, lambda _: None),
@@ -496,7 +496,7 @@ def compare(
     >>> found.letters["letters"].to_list()
     ['a', 'b']
     """
-    from sreval.opinions.multiplicity import ADJUSTMENTS
+    from sreval.opinions.significance import ADJUSTMENTS
 
     read = read_votes(votes)
     if adjustment not in ADJUSTMENTS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -19,12 +19,12 @@ from sreval.cli.ratings import (
     load,
 )
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
-from sreval.opinions.units import INTERVALS
+from sreval.opinions.units import IntervalName
 from sreval.report.choices import ANALYSES
 
 if TYPE_CHECKING:
     from sreval.api.votes import Adjustment
-    from sreval.opinions.units import IntervalName, Unit
+    from sreval.opinions.units import Unit
     from sreval.report.choices import AnalysisName
 
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @UNIT
 @click.option(
     "--interval",
-    type=click.Choice(INTERVALS),
+    type=click.Choice(get_args(IntervalName)),
     help="Interval of the MOS; default: that of the unit.",
 )
 @click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)

@@ -12,19 +12,23 @@ import pandas as pd
 
 from sreval.errors import DataError, listed, option
 from sreval.opinions.cells import identifier, is_number, number, plain, shown, with_point
-from sreval.opinions.heads import (
+from sreval.opinions.sheet import (
     DESCRIBING,
     FORMS,
     ONE_ROW_A_RATER,
     UNNAMED,
     Cells,
     Heads,
+    Rows,
+    Sheet,
+    Source,
     all_heads,
     columns_of,
     families,
     head_key,
+    read_sheet,
+    refuse_twice,
 )
-from sreval.opinions.sheet import Rows, Sheet, Source, read_sheet, refuse_twice
 from sreval.opinions.votes import STIMULUS, Place, row_number
 
 _NO_RATERS = {

@@ -17,24 +17,22 @@ import pandas as pd
 
 from sreval.errors import DataError, StatisticsError, UsageError, listed, option
 from sreval.opinions.cells import identifier, is_flag, is_number, number, plain, shown
-from sreval.opinions.heads import (
+from sreval.opinions.matrix import numbered, read_matrix
+from sreval.opinions.sheet import (
+    FRAME,
     MEAN,
     UNNAMED,
     Cells,
     Heads,
+    Sheet,
+    Source,
     all_heads,
     columns_of,
     filled_rows,
     form_of,
     head_key,
-    place_of,
-)
-from sreval.opinions.matrix import numbered, read_matrix
-from sreval.opinions.sheet import (
-    FRAME,
-    Sheet,
-    Source,
     parse,
+    place_of,
     read_text,
     sheet_of_frame,
 )

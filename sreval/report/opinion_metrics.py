@@ -11,12 +11,12 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, UsageError, attempted, listed, option, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
-from sreval.opinions.agreement import FEW_SCENES, Agreement, metric_agreement
+from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import varies
-from sreval.opinions.heads import MEAN
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
+from sreval.opinions.sheet import MEAN
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
 from sreval.report.notes import vote_notes
@@ -64,7 +64,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
 def scene_notes(found: Agreement) -> list[str]:
     """Notes on intervals of few scenes, and on missing ones."""
     notes = []
-    if found.n_scenes < FEW_SCENES:
+    if found.few_scenes:
         notes.append(f"{found.n_scenes} scenes, the intervals rest on little.")
     if any(math.isnan(i.low) for row in found.statistics.values() for i in row.values()):
         notes.append(

@@ -15,7 +15,7 @@ from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
-from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
 from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
 from sreval.report.notes import image_notes, marks_of, no_interval, vote_notes
@@ -44,7 +44,7 @@ class Request:
     """What is asked of the votes; each field as in the estimator that takes it."""
 
     unit: Unit = DEFAULT_UNIT
-    interval: str = INTERVAL_OF[DEFAULT_UNIT]
+    interval: str = CLAIMS[DEFAULT_UNIT].interval
     level: float = 0.95
     adjustment: str = "holm"
     alpha: float = 0.05
@@ -65,7 +65,7 @@ class Request:
         analysis = design.analysis
         return cls(
             unit=analysis.unit,
-            interval=INTERVAL_OF[analysis.unit],
+            interval=CLAIMS[analysis.unit].interval,
             adjustment=analysis.correction,
             alpha=analysis.alpha,
             rules=Acceptance(design).rules,

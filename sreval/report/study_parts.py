@@ -17,9 +17,10 @@ from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, StatisticsError, attempted, counted, listed, option
 from sreval.files import sha256_bytes
 from sreval.opinions.cells import numbered
-from sreval.opinions.comparison import CLAIMS, compare_methods
+from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
-from sreval.opinions.multiplicity import judge
+from sreval.opinions.significance import judge
+from sreval.opinions.units import CLAIMS
 from sreval.opinions.votes import ACR, exclusions
 from sreval.report import paper
 from sreval.report.notes import study_marks, vote_notes
@@ -564,7 +565,7 @@ def _tests(votes: pd.DataFrame, data: StudyData, request: Request) -> list[Table
         else f"{CORRECTIONS[analysis.correction]} over these {len(frame)}"
     )
     notes = [
-        f"As planned. Unit {analysis.unit}: {CLAIMS[analysis.unit]}. Two-sided Wilcoxon "
+        f"As planned. Unit {analysis.unit}: {CLAIMS[analysis.unit].about}. Two-sided Wilcoxon "
         f"signed-rank test of the units' means, {correction}, alpha {analysis.alpha:g}. "
         "Difference: first less second in points; effect: rank-biserial correlation, -1 to 1.",
         *pair_notes(frame),

@@ -22,9 +22,9 @@ from sreval.store.overview import Overview, RaterRow, overview
 from sreval.store.raters import retention_over
 from sreval.store.studies import StudyRow
 from sreval.study import charts
-from sreval.study.attainable import attainable
+from sreval.study.check import attainable
 from sreval.study.data import Monitoring, StudyData
-from sreval.study.exposure import scenes_of, stimulus_set
+from sreval.study.exposure import stimulus_set
 from sreval.study.manifest import Manifest, load_manifest
 
 _LOG_PAGE = 200
@@ -153,7 +153,7 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
 
 def _hopeless(here: Site) -> Iterator[_Need]:
     """Tests that no outcome could make significant, while the design can still be changed."""
-    for found in attainable(here.design, stimulus_set(here.design, scenes_of(here.manifest))):
+    for found in attainable(here.design, stimulus_set(here.design, here.manifest.scenes)):
         if found.hopeless:
             yield _Need(found.dataset, "n too small", (f"{found.note}. {found.remedy}",))
 

@@ -19,7 +19,7 @@ import pandas as pd
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.cells import numbered
-from sreval.opinions.reliability import sos_coefficient
+from sreval.opinions.reliability import Reliability
 from sreval.opinions.screening import Screening, apply
 from sreval.opinions.votes import STIMULUS
 from sreval.study.acceptance import Acceptance
@@ -272,7 +272,8 @@ class Monitoring:
     def sos(self) -> float:
         """The SOS coefficient a of accepted votes (Hossfeld et al. 2011), NaN where undefined."""
         try:
-            return sos_coefficient(Ratings.from_votes(self.data.opinions, STIMULUS))
+            ratings = Ratings.from_votes(self.data.opinions, STIMULUS)
+            return Reliability(ratings).sos_coefficient()
         except StatisticsError:
             return math.nan
 

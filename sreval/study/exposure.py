@@ -19,7 +19,7 @@ from sreval.errors import UsageError
 from sreval.files import sha256_bytes
 from sreval.images.known import KNOWN, fetch_command
 from sreval.study.design import Calibration, DatasetPart, Gold, Repeat, StudyDesign, WarmUp
-from sreval.study.manifest import Key, Manifest
+from sreval.study.manifest import Key
 from sreval.study.presentation import Stream, Unmet
 
 Scenes = Mapping[str, Mapping[str, str]]
@@ -56,14 +56,6 @@ class StimulusSet:
         warm_up = (key for versions in self.warm_up for key in versions)
         gold = (key for key, _, _ in self.gold)
         return tuple(dict.fromkeys([*self.voted, *calibration, *warm_up, *gold]))
-
-
-def scenes_of(manifest: Manifest) -> Scenes:
-    """The images that a manifest holds."""
-    scenes: dict[str, dict[str, str]] = {}
-    for stimulus in manifest.stimuli:
-        scenes.setdefault(stimulus.dataset, {})[stimulus.image] = stimulus.scene
-    return scenes
 
 
 def stimulus_set(design: StudyDesign, scenes: Scenes) -> StimulusSet:

@@ -63,6 +63,14 @@ class Manifest:
         """Stimuli by (data set, image, method)."""
         return {stimulus.key: stimulus for stimulus in self.stimuli}
 
+    @cached_property
+    def scenes(self) -> dict[str, dict[str, str]]:
+        """The images of each data set, in order, and the scene that each shows."""
+        scenes: dict[str, dict[str, str]] = {}
+        for stimulus in self.stimuli:
+            scenes.setdefault(stimulus.dataset, {})[stimulus.image] = stimulus.scene
+        return scenes
+
     @property
     def stand_ins(self) -> tuple[str, ...]:
         """The methods that stand-ins replace, sorted."""

@@ -10,7 +10,6 @@ from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import (
     StimulusSet,
     repeats_of,
-    scenes_of,
     seen_in,
     stimulus_set,
     unmet_subset,
@@ -61,7 +60,7 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     Raises UsageError when a constraint can't be met (`study.check` finds it before), DataError
     when the manifest lacks a stimulus.
     """
-    stimuli = stimulus_set(design, scenes_of(manifest))
+    stimuli = stimulus_set(design, manifest.scenes)
     too_large = unmet_subset(design, stimuli)
     for unmet in (*stimuli.unmet, *([too_large] if too_large else [])):
         raise unmet.error()

@@ -16,8 +16,7 @@ from scipy import stats
 
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.votes import check_votes
-from sreval.study.attainable import Attainable, attainable
-from sreval.study.check import check
+from sreval.study.check import Attainable, attainable, check
 from sreval.study.design import StudyDesign
 from sreval.study.exposure import stimulus_set
 from sreval.study.manifest import Manifest
