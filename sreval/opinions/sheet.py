@@ -66,6 +66,11 @@ class Sheet:
             return f"row {self.labels[row]}"
         return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
 
+    @property
+    def filled(self) -> list[tuple[int, list[str]]]:
+        """The rows below the head that hold anything, with their places, from 1."""
+        return [(i, row) for i, row in enumerate(self.rows) if i and any(map(str.strip, row))]
+
 
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file (or UTF-16 with its mark, as spreadsheets write), without a mark.
@@ -305,6 +310,55 @@ class Heads:
             notes.append(f"column {cells[places[0]]!r} is read as {name}.")
         return Heads(cells, known, notes)
 
+    def form(self, path: Path) -> Literal["long", "means", "matrix"]:
+        """Which form the first row announces. Raises DataError for forms that aren't read."""
+        names = self.names
+        keys = {head_key(cell) for cell in self.cells}
+        if names >= set(REQUIRED):
+            return "long"
+        if any(pair <= {key.replace("_", "") for key in keys} for pair in _PAIRS):
+            raise DataError(
+                f"{path} holds preferences between two images ({', '.join(self.cells)}), which "
+                "aren't analysed.",
+                "Give ratings of single images. For pairs, fit a Bradley-Terry model, for example "
+                "with the package choix.",
+            )
+        if "score" in names or ("rater" in names and names & {"image", "method"}):
+            return "long"
+        if MEAN in names and "image" not in names and families(self.cells):
+            mean = self.cells[next(i for i, name in self.known.items() if name == MEAN)]
+            raise DataError(f"In {path}, {mean} is among the raters.", f"Leave it out. {FORMS}")
+        if MEAN in names:
+            return "means"
+        if "dmos" in keys:
+            raise DataError(
+                f"{path} holds difference scores (dmos), where higher may be better or worse.",
+                "If higher is better, name the column mos. If lower is better, first subtract the "
+                "values from the top of the scale.",
+            )
+        if "rater" in names and len(self.cells) > 1:
+            raise DataError(
+                f"{path} holds one row per rater ({listed(self.cells)}).",
+                ONE_ROW_A_RATER,
+            )
+        return "matrix"
+
+    def columns(self, sheet: Sheet, rows: Rows) -> tuple[pd.DataFrame, list[str]]:
+        """The cells by column, '' where one is empty, and the names of columns that aren't used."""
+        named = {i: self.known.get(i, cell) for i, cell in enumerate(self.cells) if cell}
+        refuse_twice(sheet.path, named.values(), "column")
+        content = {}
+        for place, name in named.items():
+            cells = mapped(pd.Series([row[place] for row in rows], dtype=object), plain)
+            if name in IDENTIFIERS:
+                cells = mapped(cells, identifier)
+            elif sheet.separator != ",":
+                cells = mapped(cells, with_point)
+            filled = name in (*IDENTIFIERS, "score")
+            content[name] = cells.fillna("") if filled else cells
+        frame = pd.DataFrame(content)
+        return frame, [name for i, name in named.items() if i not in self.known]
+
 
 def head_key(head: str) -> str:
     """A head in the form in which heads are compared: lower case, ``_`` between words."""
@@ -343,64 +397,3 @@ def families(names: Sequence[str]) -> set[str]:
 def all_heads() -> list[str]:
     """Every head that names a column."""
     return [*_KNOWN, *(name for names in SYNONYMS.values() for name in names)]
-
-
-def form_of(path: Path, heads: Heads) -> Literal["long", "means", "matrix"]:
-    """Which form the first row announces. Raises DataError for forms that aren't read."""
-    names = heads.names
-    keys = {head_key(cell) for cell in heads.cells}
-    if names >= set(REQUIRED):
-        return "long"
-    if any(pair <= {key.replace("_", "") for key in keys} for pair in _PAIRS):
-        raise DataError(
-            f"{path} holds preferences between two images ({', '.join(heads.cells)}), which "
-            "aren't analysed.",
-            "Give ratings of single images. For pairs, fit a Bradley-Terry model, for example "
-            "with the package choix.",
-        )
-    if "score" in names or ("rater" in names and names & {"image", "method"}):
-        return "long"
-    if MEAN in names and "image" not in names and families(heads.cells):
-        mean = heads.cells[next(i for i, name in heads.known.items() if name == MEAN)]
-        raise DataError(f"In {path}, {mean} is among the raters.", f"Leave it out. {FORMS}")
-    if MEAN in names:
-        return "means"
-    if "dmos" in keys:
-        raise DataError(
-            f"{path} holds difference scores (dmos), where higher may be better or worse.",
-            "If higher is better, name the column mos. If lower is better, first subtract the "
-            "values from the top of the scale.",
-        )
-    if "rater" in names and len(heads.cells) > 1:
-        raise DataError(
-            f"{path} holds one row per rater ({listed(heads.cells)}).",
-            ONE_ROW_A_RATER,
-        )
-    return "matrix"
-
-
-def filled_rows(sheet: Sheet) -> list[tuple[int, list[str]]]:
-    """The rows below the head that hold anything, with their places, from 1."""
-    return [(i, row) for i, row in enumerate(sheet.rows) if i and any(map(str.strip, row))]
-
-
-def columns_of(sheet: Sheet, heads: Heads, rows: Rows) -> tuple[pd.DataFrame, list[str]]:
-    """The cells by column, '' where one is empty, and the names of columns that aren't used."""
-    named = {i: heads.known.get(i, cell) for i, cell in enumerate(heads.cells) if cell}
-    refuse_twice(sheet.path, named.values(), "column")
-    content = {}
-    for place, name in named.items():
-        cells = mapped(pd.Series([row[place] for row in rows], dtype=object), plain)
-        if name in IDENTIFIERS:
-            cells = mapped(cells, identifier)
-        elif sheet.separator != ",":
-            cells = mapped(cells, with_point)
-        filled = name in (*IDENTIFIERS, "score")
-        content[name] = cells.fillna("") if filled else cells
-    frame = pd.DataFrame(content)
-    return frame, [name for i, name in named.items() if i not in heads.known]
-
-
-def place_of(sheet: Sheet, rows: Sequence[tuple[int, list[str]]]) -> Place:
-    """Names the rows of ``filled_rows`` as the file counts them."""
-    return lambda row: sheet.place(rows[row][0])

@@ -23,8 +23,8 @@ from sreval.store.raters import retention_over
 from sreval.store.studies import StudyRow
 from sreval.study import charts
 from sreval.study.check import attainable
-from sreval.study.data import Monitoring, StudyData
-from sreval.study.exposure import stimulus_set
+from sreval.study.data import StudyData
+from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Manifest, load_manifest
 
 _LOG_PAGE = 200
@@ -82,21 +82,20 @@ def _gather(here: Site, name: str) -> _StudyPage:
     """All of it, as of now. Raises UsageError when the database holds no such study."""
     row, seen = studies.get(here.store, name), overview(here.store, name)
     data, without = read_data(here, name)
-    watched = data.monitoring if data is not None else None
-    found = watched.flags if watched else pd.DataFrame()
-    unjudged = [*watched.unjudged, *_faults(watched)] if watched else []
+    found = data.monitoring.flags if data is not None else pd.DataFrame()
+    unjudged = [*data.monitoring.unjudged, *_faults(data)] if data is not None else []
     flags: dict[str, list[str]] = defaultdict(list)
     for flag in found.to_dict("records"):
         flags[str(flag["rater"])].append(str(flag["flag"]))
     now = here.store.clock()
     needs = [*_of_study(here, row, seen, now), *_of_raters(seen, found), *_idle(seen, now)]
-    drawn = _histogram(watched) if watched else ""
+    drawn = _histogram(data) if data is not None else ""
     return _StudyPage(row, seen, data, without, dict(flags), needs, unjudged, drawn)
 
 
-def _faults(watched: Monitoring) -> list[str]:
+def _faults(data: StudyData) -> list[str]:
     """Rules that the program fails to apply; those without any item to look at are no news."""
-    return [why for why in watched.not_done if UNFORESEEN in why]
+    return [why for why in data.monitoring.not_done if UNFORESEEN in why]
 
 
 def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:
@@ -114,8 +113,8 @@ def manifest_of(here: Site, name: str) -> Manifest:
     return load_manifest(content.find("studies", name))
 
 
-def _histogram(watched: Monitoring) -> str:
-    times = watched.response_times
+def _histogram(data: StudyData) -> str:
+    times = data.monitoring.response_times
     if not times.n:
         return ""
     return charts.columns(
@@ -153,7 +152,7 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
 
 def _hopeless(here: Site) -> Iterator[_Need]:
     """Tests that no outcome could make significant, while the design can still be changed."""
-    for found in attainable(here.design, stimulus_set(here.design, here.manifest.scenes)):
+    for found in attainable(StimulusSet.of(here.design, here.manifest.scenes)):
         if found.hopeless:
             yield _Need(found.dataset, "n too small", (f"{found.note}. {found.remedy}",))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +21,12 @@ from sreval.opinions.significance import least_exact_p
 from sreval.opinions.units import Unit
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, ItemKind, StudyDesign
-from sreval.study.exposure import (
-    Scenes,
-    StimulusSet,
-    repeats_of,
-    seen_in,
-    slot_period,
-    stimulus_set,
-    unmet_subset,
-)
+from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.plan import showings
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import Available, available
 
-Pairs = Sequence[tuple[str, str]]
 _MOST_RATERS = 1000
 """How many raters are tried as a remedy."""
 
@@ -85,23 +76,22 @@ class Attainable:
         return f"{said[:1].upper()}{said[1:]}."
 
 
-def attainable(design: StudyDesign, stimuli: StimulusSet) -> tuple[Attainable, ...]:
-    """What the analysis of `design` could show on each data set where it compares methods.
+def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
+    """What the planned analysis could show on each data set where it compares methods.
 
-    Every rater is taken to rate all of the plan. The subset must fit (`exposure.unmet_subset`).
+    Every rater is taken to rate all of the plan. The subset must fit (`StimulusSet.unmet_subset`).
     """
     return tuple(
-        _on(design, stimuli, dataset, pairs)
+        _on(stimuli, dataset)
         for dataset, keys in stimuli.rated.items()
-        for pairs in [design.comparisons_on(dataset)]
-        if keys and pairs
+        if keys and stimuli.design.comparisons_on(dataset)
     )
 
 
-def _on(design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs) -> Attainable:
-    analysis = design.analysis
-    seen = _seen(design, stimuli, dataset, pairs, design.raters)
-    units = seen.units(analysis.unit, design.raters)
+def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
+    design, analysis = stimuli.design, stimuli.design.analysis
+    pairs = design.comparisons_on(dataset)
+    units = _seen(stimuli, dataset, design.raters).units(analysis.unit, design.raters)
     verdicts = best_outcome(units, analysis.correction, analysis.alpha)
     places = range(len(units))
     small = [i for i in places if verdicts[i].too_small]
@@ -118,7 +108,7 @@ def _on(design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs) -
         least_p=least_exact_p(units[told]),
         least_p_adjusted=verdicts[told].least_p_adjusted if units[told] else None,
         hopeless=tuple(pairs[i] for i in small),
-        remedies=tuple(_remedies(design, stimuli, dataset, pairs, units)) if small else (),
+        remedies=tuple(_remedies(stimuli, dataset, units)) if small else (),
     )
 
 
@@ -143,19 +133,18 @@ class _Seen:
         return [int(n) for n in counts]
 
 
-def _seen(
-    design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs, slots: int
-) -> _Seen:
-    keys = stimuli.rated[dataset]
+def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
+    design, keys = stimuli.design, stimuli.rated[dataset]
+    pairs = design.comparisons_on(dataset)
     images = {image: n for n, image in enumerate(dict.fromkeys(key[1] for key in keys))}
     if design.subset is None:
         return _Seen(np.ones((1, len(pairs)), bool), np.zeros((len(images), len(pairs)), np.intp))
-    slots = min(slots, slot_period(design, stimuli))
+    slots = min(slots, stimuli.slot_period)
     methods = {name: n for n, name in enumerate(design.images.methods_of(dataset))}
     first, second = ([methods[name] for name in side] for side in zip(*pairs, strict=True))
     by_slot = np.zeros((slots, len(pairs)), bool)
     since = np.full((len(images), len(pairs)), slots, np.intp)
-    for slot, votes in enumerate(seen_in(design, stimuli, range(slots))):
+    for slot, votes in enumerate(stimuli.seen_in(range(slots))):
         rated = np.zeros((len(images), len(methods)), bool)
         for name, image, method in votes:
             if name == dataset:
@@ -166,23 +155,22 @@ def _seen(
     return _Seen(by_slot, since)
 
 
-def _remedies(
-    design: StudyDesign, stimuli: StimulusSet, dataset: str, pairs: Pairs, units: Sequence[int]
-) -> Iterator[str]:
+def _remedies(stimuli: StimulusSet, dataset: str, units: Sequence[int]) -> Iterator[str]:
     """Changes of the design that would each do alone: unit, raters or images, comparisons."""
-    analysis, raters = design.analysis, design.raters
-    needed = least_units(len(pairs), analysis.correction, analysis.alpha)
+    design, analysis, raters = stimuli.design, stimuli.design.analysis, stimuli.design.raters
+    needed = least_units(len(units), analysis.correction, analysis.alpha)
 
     def does(seen: _Seen, unit: Unit, raters: int) -> bool:
         found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha)
         return not any(verdict.too_small for verdict in found)
 
-    seen = _seen(design, stimuli, dataset, pairs, max(raters, _MOST_RATERS))
-    whole = _seen(design.model_copy(update={"subset": None}), stimuli, dataset, pairs, 1)
+    seen = _seen(stimuli, dataset, max(raters, _MOST_RATERS))
+    unlimited = design.model_copy(update={"subset": None})
+    whole = _seen(replace(stimuli, design=unlimited), dataset, 1)
     other: Unit = "image" if analysis.unit == "rater" else "rater"
     if does(seen, other, raters):
         yield f'set analysis.unit to "{other}"'
-    again = design.subset is None or len(seen.by_slot) == slot_period(design, stimuli)
+    again = design.subset is None or len(seen.by_slot) == stimuli.slot_period
     most = max(_MOST_RATERS, needed) if again else len(seen.by_slot)
     enough = 1 + bisect.bisect_left(
         range(1, most + 1), True, key=lambda count: does(seen, analysis.unit, count)
@@ -202,7 +190,7 @@ def _remedies(
         yield "leave subset out" if alone else f"leave subset out and {more}"
     fewer = [
         m
-        for m in range(1, len(pairs))
+        for m in range(1, len(units))
         if not best_outcome([min(units)] * m, analysis.correction, analysis.alpha)[0].too_small
     ]
     if fewer and min(units) == max(units):
@@ -265,23 +253,23 @@ def check(
     else:
         found = found or available(design)
         scenes, has = found.scenes, found.has
-    stimuli = stimulus_set(design, scenes)
+    stimuli = StimulusSet.of(design, scenes)
     missing = tuple(key for key in stimuli.shown if not has(key))
     problems = [*stimuli.unmet, *_of_rules(design)]
     tests: tuple[Attainable, ...] = ()
     if not stimuli.unmet:
-        problems += _of_slots(design, stimuli, scenes)
-        tests = () if unmet_subset(design, stimuli) else attainable(design, stimuli)
+        problems += _of_slots(stimuli, scenes)
+        tests = () if stimuli.unmet_subset else attainable(stimuli)
     hopeless = [found for found in tests if found.hopeless]
     problems += [Unmet("analysis", h.note, h.remedy) for h in hopeless if h.planned]
     notes = [f"{h.note}. {h.remedy}" for h in hopeless if not h.planned]
-    counts = _counts(design, stimuli)
+    counts = _counts(stimuli)
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
-        notes=(*_notes(design, stimuli, scenes), *notes),
+        notes=(*_notes(stimuli, scenes, counts), *notes),
         counts=counts,
-        exposures=_exposures(design, stimuli),
+        exposures=_exposures(stimuli),
         sittings=tuple(_sittings(design, counts)),
         tests=tests,
     )
@@ -296,15 +284,15 @@ def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
             yield Unmet(f"acceptance.{number}", what, remedy)
 
 
-def _of_slots(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
-    too_large = unmet_subset(design, stimuli)
-    if too_large:
-        return [too_large]
+def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
+    design = stimuli.design
+    if stimuli.unmet_subset:
+        return [stimuli.unmet_subset]
     scene_of = {(name, image): scene for name in scenes for image, scene in scenes[name].items()}
     gold = [key for key, _, _ in stimuli.gold]
-    slots = range(min(design.raters, slot_period(design, stimuli)))
-    for votes in seen_in(design, stimuli, slots):
-        repeats, not_repeated = repeats_of(design, votes)
+    slots = range(min(design.raters, stimuli.slot_period))
+    for votes in stimuli.seen_in(slots):
+        repeats, not_repeated = stimuli.repeats_of(votes)
         if not_repeated:
             return not_repeated
         row = showings(scene_of, votes, repeats, gold)
@@ -314,18 +302,18 @@ def _of_slots(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> list
     return []
 
 
-def _counts(design: StudyDesign, stimuli: StimulusSet) -> dict[ItemKind, int]:
+def _counts(stimuli: StimulusSet) -> dict[ItemKind, int]:
     before: dict[ItemKind, int] = {
         "calibration": len(stimuli.calibration),
         "warm-up": len(stimuli.warm_up),
     }
-    rating = design.rating_items(len(stimuli.voted))
+    rating = stimuli.design.rating_items(len(stimuli.voted))
     return before | rating | {"gold": len(stimuli.gold)}
 
 
-def _exposures(design: StudyDesign, stimuli: StimulusSet) -> tuple[int, int]:
+def _exposures(stimuli: StimulusSet) -> tuple[int, int]:
     total = len(stimuli.voted)
-    votes = design.raters * min(design.subset or total, total)
+    votes = stimuli.design.raters * stimuli.design.rating_items(total)["vote"]
     return (votes // total, -(-votes // total)) if total else (0, 0)
 
 
@@ -341,13 +329,13 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
         yield Sitting(items, breaks, seconds / 60)
 
 
-def _notes(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> Iterator[str]:
-    least, most = _exposures(design, stimuli)
+def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int]) -> Iterator[str]:
+    design = stimuli.design
+    least, most = _exposures(stimuli)
     if least < most:
-        full = slot_period(design, stimuli)
         yield (
             f"{design.raters} raters give some stimuli {most} votes and others {least}; "
-            f"a multiple of {full} raters would give every stimulus the same number."
+            f"a multiple of {stimuli.slot_period} raters would give every stimulus the same number."
         )
     methods = Counter(key[2] for key in stimuli.voted)
     for method, count in methods.most_common(1):
@@ -357,9 +345,8 @@ def _notes(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> Iterato
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
-    yield from Acceptance(design).weak_rules(_counts(design, stimuli))
+    yield from Acceptance(design).weak_rules(counts)
     every, each = design.sittings.break_every, design.sittings.items
-    counts = _counts(design, stimuli)
     rated_items = sum(counts[kind] for kind in RATING)
     last = rated_items % each if each else 0
     if 0 < last < each / 2 < rated_items / 2:

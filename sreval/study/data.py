@@ -21,7 +21,7 @@ from sreval.opinions.arrays import Ratings
 from sreval.opinions.cells import numbered
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.screening import Screening, apply
-from sreval.opinions.votes import STIMULUS
+from sreval.opinions.votes import STIMULUS, accepted_votes
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
@@ -104,7 +104,7 @@ class StudyData:
     @property
     def opinions(self) -> pd.DataFrame:
         """The votes that count: of kind 'vote' and accepted. May be empty."""
-        return self.votes[(self.votes["kind"] == "vote") & self.votes["accepted"]]
+        return accepted_votes(self.votes)
 
     @cached_property
     def monitoring(self) -> Monitoring:

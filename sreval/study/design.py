@@ -432,11 +432,6 @@ def load_design(folder: Path) -> StudyDesign:
     return load_config(folder / DESIGN, StudyDesign)
 
 
-def json_schema() -> dict[str, Any]:
-    """The design's JSON schema, for editors that check and complete study.toml."""
-    return StudyDesign.model_json_schema()
-
-
 def copy_study(name: str, source: Path) -> Path:
     """Copy the design in `source`, its comments with it, to a user's own study of that name.
 

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 from sreval.errors import DataError
 from sreval.study.design import RATING, ItemKind, StudyDesign
-from sreval.study.exposure import (
-    StimulusSet,
-    repeats_of,
-    seen_in,
-    stimulus_set,
-    unmet_subset,
-)
+from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.presentation import Showing, Stream, presentation_order
 
@@ -60,8 +54,8 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     Raises UsageError when a constraint can't be met (`study.check` finds it before), DataError
     when the manifest lacks a stimulus.
     """
-    stimuli = stimulus_set(design, manifest.scenes)
-    too_large = unmet_subset(design, stimuli)
+    stimuli = StimulusSet.of(design, manifest.scenes)
+    too_large = stimuli.unmet_subset
     for unmet in (*stimuli.unmet, *([too_large] if too_large else [])):
         raise unmet.error()
     for key in stimuli.shown:
@@ -71,8 +65,8 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
                 f"The manifest has no {method} of {dataset} {image}.", "Freeze the study again."
             )
     stream = Stream(design.seed, "order", ALGORITHM, rater)
-    votes = next(seen_in(design, stimuli, [slot]))
-    repeats, not_repeated = repeats_of(design, votes)
+    votes = next(stimuli.seen_in([slot]))
+    repeats, not_repeated = stimuli.repeats_of(votes)
     for unmet in not_repeated:
         raise unmet.error()
     planned = [
