@@ -46,16 +46,12 @@ from sreval.opinions.intervals import (
 )
 from sreval.opinions.mos import STIMULUS_INTERVALS, bootstrap_two_way, mos_interval
 from sreval.opinions.recovery import recover
-from sreval.opinions.reliability import intraclass_correlation
+from sreval.opinions.reliability import Reliability
+from sreval.opinions.significance import signed_rank
 from sreval.opinions.simulation import (
     RaterModel,
-    draw_raters,
-    draw_scores,
-    expected_score,
-    expected_score_of,
 )
 from sreval.opinions.votes import ACR, Scale
-from sreval.opinions.wilcoxon import signed_rank
 
 MODEL = RaterModel()
 RATERS, IMAGES = (3, 5, 8, 15, 26), (5, 14, 100)
@@ -109,7 +105,7 @@ def draw(
 ) -> Studies:
     """Studies of shape (studies, images, raters) at a method's mean quality ``level``."""
     studies, _, n_raters = shape
-    raters = draw_raters(model, studies * n_raters, 1, generator)
+    raters = model.draw_raters(studies * n_raters, 1, generator)
     quality = level + generator.normal(size=shape[:2]) * SPREAD
     bias = (raters.bias + raters.taste[:, 0]).reshape(studies, 1, n_raters)
     noise = raters.inconsistency.reshape(studies, 1, n_raters)
@@ -118,19 +114,19 @@ def draw(
     lapses = generator.random(shape) < model.lapse_rate
     scores[lapses] = generator.integers(model.low, model.high + 1, int(lapses.sum()))
     grid = np.linspace(level - 6 * SPREAD, level + 6 * SPREAD, 2001)
-    by_rater = expected_score_of(model, raters, np.array([level]), 0, SPREAD)
+    by_rater = model.expected_score_of(raters, np.array([level]), 0, SPREAD)
     exactly = np.empty(studies)
     for s in range(studies):
         own = slice(s * n_raters, (s + 1) * n_raters)
         fields = {name: values[own] for name, values in vars(raters).items()}
-        exactly[s] = expected_score_of(model, type(raters)(**fields), quality[s], 0).mean()
+        exactly[s] = model.expected_score_of(type(raters)(**fields), quality[s], 0).mean()
     return Studies(
         scores,
         quality,
-        np.interp(quality, grid, expected_score(model, grid)),
+        np.interp(quality, grid, model.expected_score(grid)),
         by_rater.reshape(studies, n_raters).mean(axis=1),
         exactly,
-        float(expected_score(model, np.array(level), SPREAD)),
+        float(model.expected_score(np.array(level), SPREAD)),
     )
 
 
@@ -217,17 +213,15 @@ def difference_cell(n: int, size: tuple[int, int], level: float) -> Shares:
     least = t / math.sqrt(2 * n_raters * n_images)
     model = RaterModel()
     for _ in range(n):
-        raters = draw_raters(model, n_raters, 2, generator)
+        raters = model.draw_raters(n_raters, 2, generator)
         quality = np.stack(
             [level + generator.normal(size=n_images) * SPREAD, np.full(n_images, 4.6)]
         )
         method = np.repeat([0, 1], n_images)
-        votes = draw_scores(model, raters, quality.ravel(), method, generator)
+        votes = model.draw_scores(raters, quality.ravel(), method, generator)
         difference = (votes[:n_images] - votes[n_images:]).mean(axis=0)
-        truth = float(
-            (expected_score(model, quality[0]) - expected_score(model, quality[1])).mean()
-        )
-        again = draw_scores(model, raters, quality[0], method[:n_images], generator)
+        truth = float((model.expected_score(quality[0]) - model.expected_score(quality[1])).mean())
+        again = model.draw_scores(raters, quality[0], method[:n_images], generator)
         for values, true, into in (
             (difference, truth, hits),
             ((again - votes[:n_images]).mean(axis=0), 0.0, changes),
@@ -243,7 +237,7 @@ def recovery_cell(n: int, size: tuple[int, int]) -> Shares:
     generator = seeded(4, *size)
     rows = []
     for _ in range(n):
-        raters = draw_raters(MODEL, size[0], 1, generator)
+        raters = MODEL.draw_raters(size[0], 1, generator)
         quality = 3 + generator.normal(size=size[1]) * SPREAD
         noise = generator.normal(size=(size[1], size[0])) * raters.inconsistency
         made = recover(Ratings.from_matrix(quality[:, None] + raters.bias + noise))
@@ -286,7 +280,7 @@ def reliability_cell(n: int, size: tuple[int, int]) -> Shares:
     hits = []
     for scores in made.scores:
         try:
-            hits.append(float(covers(intraclass_correlation(scores).single, true_icc())))
+            hits.append(float(covers(icc(scores), true_icc())))
         except StatisticsError:
             hits.append(math.nan)
     return {"ICC(A,1)": share(hits)}
@@ -296,7 +290,12 @@ def reliability_cell(n: int, size: tuple[int, int]) -> Shares:
 def true_icc() -> float:
     """ICC(A,1) of the model at quality 3, from a table large enough to be the population's."""
     scores = draw(MODEL, 3.0, (1, 2000, 3000), seeded(6)).scores[0]
-    return intraclass_correlation(scores).single.estimate
+    return icc(scores).estimate
+
+
+def icc(scores: Floats) -> Interval:
+    """ICC(A,1) of a stimulus by rater matrix."""
+    return Reliability(Ratings.from_matrix(scores)).intraclass_correlation().single
 
 
 def metrics_cell(n: int, size: tuple[int, int]) -> Shares:
@@ -366,9 +365,9 @@ def pair_study(
         quality = 3 + generator.normal(size=n_images) * IMAGE_SD
         levels = np.array([[difference / 2], [-difference / 2]])
         both = quality + levels + generator.normal(size=(2, n_images)) * own
-        raters = draw_raters(model, n_raters, 2, generator)
+        raters = model.draw_raters(n_raters, 2, generator)
         method = np.repeat(np.arange(2), n_images)
-        scores = draw_scores(model, raters, both.ravel(), method, generator)
+        scores = model.draw_scores(raters, both.ravel(), method, generator)
         first, second = scores.reshape(2, n_images, n_raters)
         if unit == "pooled":
             found[unit] = signed_rank(first.ravel(), second.ravel()).p < 0.05
@@ -391,7 +390,7 @@ def near_the_end(mean: float) -> float:
     """The quality at which a method's mean score is ``mean``."""
     return float(
         optimize.brentq(
-            lambda q: float(expected_score(ATTENTIVE, np.array(q), SPREAD)) - mean, -3, 3
+            lambda q: float(ATTENTIVE.expected_score(np.array(q), SPREAD)) - mean, -3, 3
         )
     )
 

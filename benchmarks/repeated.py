@@ -16,8 +16,6 @@ import pandas as pd
 from benchmarks.timing import ROOT, progress
 from sreval.opinions.simulation import (
     RaterModel,
-    draw_raters,
-    draw_scores,
     make_stimuli,
     power,
     simulate_votes,
@@ -93,8 +91,8 @@ def whole_orders(
     above, below = np.triu_indices(levels.size, 1)
     wrong = np.empty(studies)
     for study in range(studies):
-        drawn = draw_raters(model, raters, levels.size, generator)
-        scores = draw_scores(model, drawn, levels[method], method, generator)
+        drawn = model.draw_raters(raters, levels.size, generator)
+        scores = model.draw_scores(drawn, levels[method], method, generator)
         means = scores.reshape(levels.size, -1).mean(axis=1)
         wrong[study] = (means[below] <= means[above]).sum()
     return {

@@ -32,7 +32,7 @@ from sreval.store import enrolment, invitations, studies
 from sreval.store.database import Store, open_store
 from sreval.store.models import PlanItem, Session, Vote
 from sreval.study.design import StudyDesign, load_design
-from sreval.study.exposure import Scenes, stimulus_set
+from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus
 from sreval.study.respondent import Respondent, respondents
 
@@ -105,7 +105,7 @@ def _manifest(design: StudyDesign) -> Manifest:
         }
         for name in names
     }
-    stimuli = stimulus_set(design, scenes)
+    stimuli = StimulusSet.of(design, scenes)
     assert not stimuli.unmet, stimuli.unmet
     return Manifest(
         tuple(

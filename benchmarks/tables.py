@@ -35,15 +35,12 @@ from sreval.opinions.intervals import student_mean
 from sreval.opinions.mos import bootstrap_two_way, crowdmos, over_images, over_raters, pooled
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import (
-    intraclass_correlation,
-    krippendorff_alpha,
-    sos_coefficient,
-    split_half,
+    Reliability,
     weighted_kappa,
 )
-from sreval.opinions.units import INTERVAL_OF
+from sreval.opinions.significance import signed_rank
+from sreval.opinions.units import CLAIMS
 from sreval.opinions.votes import KINDS, check_votes
-from sreval.opinions.wilcoxon import signed_rank
 from sreval.report.opinion_figures import all_figures
 from sreval.report.opinions import ANALYSES, Request, analyse
 from sreval.report.style import figure_svg
@@ -251,7 +248,7 @@ def random_table(seed: int) -> tuple[pd.DataFrame, Request]:
     if rng.random() < 0.2:
         frame["accepted"] = ~frame["rater"].isin([f"r{n}" for n in range(rng.integers(1, 4))])
     unit = rng.choice(["rater", "image", "pooled"])
-    interval = rng.choice([INTERVAL_OF[unit], "crowdmos"])
+    interval = rng.choice([CLAIMS[unit].interval, "crowdmos"])
     scores = _metrics(frame, rng) if seed % _SCORED == _SCORED - 1 else None
     return frame, Request(unit=unit, interval=str(interval), scores=scores)
 
@@ -296,10 +293,10 @@ ESTIMATORS: dict[str, Callable[[Floats], object]] = {
     "pooled mean": _of_ratings(pooled),
     "crowdmos": _of_ratings(crowdmos),
     "bootstrap over both": _of_ratings(lambda r: bootstrap_two_way(r, resamples=50)),
-    "ICC": intraclass_correlation,
-    "alpha": _of_ratings(krippendorff_alpha),
-    "split halves": _of_ratings(lambda r: split_half(r, splits=10)),
-    "SOS": _of_ratings(sos_coefficient),
+    "ICC": _of_ratings(lambda r: Reliability(r).intraclass_correlation()),
+    "alpha": _of_ratings(lambda r: Reliability(r).krippendorff_alpha()),
+    "split halves": _of_ratings(lambda r: Reliability(r).split_half(splits=10)),
+    "SOS": _of_ratings(lambda r: Reliability(r).sos_coefficient()),
     "recovery": _of_ratings(lambda r: (lambda found: (found.stimuli, found.raters))(recover(r))),
     "Student t": lambda table: student_mean(table[:, 0]),
     "signed rank": lambda table: signed_rank(table[0], table[-1]),

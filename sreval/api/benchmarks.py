@@ -113,7 +113,7 @@ class Results:
         """
         from sreval.api.votes import read_votes
         from sreval.content import find
-        from sreval.opinions.units import UNITS
+        from sreval.opinions.units import CLAIMS
         from sreval.opinions.votes import ACR
         from sreval.report.collect import require_scores, select
         from sreval.report.opinion_rows import load, results_table
@@ -128,7 +128,7 @@ class Results:
             raise UsageError(f"{both} can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
             raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
-        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", UNITS)):
+        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", CLAIMS)):
             if name not in known:
                 raise unknown_name(kind, name, known)
         opened = [

@@ -104,9 +104,9 @@ class Study:
     @staticmethod
     def schema() -> dict[str, Any]:
         """The JSON schema of study.toml."""
-        from sreval.study.design import json_schema
+        from sreval.study.design import StudyDesign
 
-        return json_schema()
+        return StudyDesign.model_json_schema()
 
     # The design, before anyone sits down
 
@@ -208,8 +208,8 @@ class Study:
         Raises DataError for images that are missing, UsageError for a study of the package.
         """
         from sreval.study import freeze as freezing
-        from sreval.study.attainable import attainable
-        from sreval.study.exposure import scenes_of, stimulus_set
+        from sreval.study.check import attainable
+        from sreval.study.exposure import StimulusSet
         from sreval.study.manifest import MANIFEST, STIMULI
 
         self._refuse_packaged()
@@ -224,8 +224,8 @@ class Study:
             again=again,
             progress=progress,
         )
-        stimuli = stimulus_set(design, scenes_of(manifest))
-        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(design, stimuli) if m.hopeless)
+        stimuli = StimulusSet.of(design, manifest.scenes)
+        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(stimuli) if m.hopeless)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)

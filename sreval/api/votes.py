@@ -19,7 +19,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, STUDIES
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, STUDIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,8 +86,8 @@ def read_votes(
     >>> sreval.read_votes(frame)
     <Votes: 4 votes, 2 raters, 1 image, 2 methods>
     """
-    from sreval.opinions.heads import directions
     from sreval.opinions.reading import is_means, needs_votes, read_ratings
+    from sreval.opinions.sheet import directions
     from sreval.opinions.votes import Scale, left_out
     from sreval.settings import user_path
 
@@ -240,7 +240,7 @@ class Votes:
                 analysis that was named.
         """
         from sreval.opinions.arrays import check_level
-        from sreval.opinions.multiplicity import ADJUSTMENTS
+        from sreval.opinions.significance import ADJUSTMENTS
         from sreval.report.opinions import analyse
 
         check_level(level)
@@ -307,9 +307,9 @@ class Votes:
         """What is asked of these votes, as far as they and the unit decide it."""
         from sreval.report.opinions import Request
 
-        if unit not in INTERVAL_OF:
-            raise unknown_name("unit", unit, INTERVAL_OF)
-        interval = INTERVAL_OF[unit]
+        if unit not in CLAIMS:
+            raise unknown_name("unit", unit, CLAIMS)
+        interval = CLAIMS[unit].interval
         return Request(unit, interval, scale=self.scale, better=self.better, scores=scores)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -21,7 +21,7 @@ from sreval.cli.shared import (
     with_votes,
 )
 from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
-from sreval.opinions.units import INTERVALS
+from sreval.opinions.units import IntervalName
 from sreval.report.choices import ANALYSES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @UNIT
 @click.option(
     "--interval",
-    type=click.Choice(INTERVALS),
+    type=click.Choice(get_args(IntervalName)),
     help="Interval of the MOS; default: that of the unit.",
 )
 @LEVEL

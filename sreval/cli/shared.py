@@ -18,7 +18,7 @@ from sreval.api import Results, Study, read_results, read_votes
 from sreval.api.votes import Adjustment
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
-from sreval.opinions.units import DEFAULT_UNIT, UNITS
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT
 
 Command = Callable[..., Any]
 
@@ -35,7 +35,7 @@ DEVICE = click.option("--device", default="auto", show_default=True, help="auto,
 RATINGS = click.argument("ratings", type=PATH)
 UNIT = click.option(
     "--unit",
-    type=click.Choice(UNITS),
+    type=click.Choice(list(CLAIMS)),
     default=DEFAULT_UNIT,
     show_default=True,
     help="What varies in intervals and tests: a claim on raters, or on images, in general.",

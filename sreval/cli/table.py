@@ -22,7 +22,7 @@ from sreval.cli.shared import (
     with_votes,
 )
 from sreval.files import write_atomic
-from sreval.opinions.units import UNITS
+from sreval.opinions.units import CLAIMS
 from sreval.report.choices import FORMATS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @click.option("--allow-open", is_flag=True, help="Also with a --study that is not closed.")
 @click.option(
     "--unit",
-    type=click.Choice(UNITS),
+    type=click.Choice(list(CLAIMS)),
     help="What varies in intervals and tests of MOS: a claim on raters, or on images, in "
     "general. Default: what the study plans; rater for --ratings.",
 )

@@ -22,16 +22,18 @@ import scipy
 from sreval.errors import StatisticsError, unknown_name
 from sreval.opinions.arrays import Floats
 from sreval.opinions.intervals import Interval, on_scale, student_mean
-from sreval.opinions.multiplicity import Verdict, judge, letters
-from sreval.opinions.units import DEFAULT_UNIT, Unit
+from sreval.opinions.significance import (
+    SignedRank,
+    Verdict,
+    Zeros,
+    judge,
+    least_exact_p,
+    letters,
+    signed_rank,
+)
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
 from sreval.opinions.votes import ACR, Scale, opinions
-from sreval.opinions.wilcoxon import SignedRank, Zeros, least_exact_p, signed_rank
 
-CLAIMS: dict[Unit, str] = {
-    "rater": "these images, raters in general",
-    "image": "these raters, images in general",
-    "pooled": "these raters again on these images",
-}
 POOLED_WARNING = (
     "Pooled votes are not independent: with no true difference this test rejected in half of "
     "2000 simulated studies at alpha 0.05. Use the unit 'rater' or 'image'."
@@ -161,7 +163,7 @@ def compare_methods(
 
     ``votes`` are checked votes; of a unit's votes on one method the mean counts. p values are
     adjusted within one data set. A pair is ``too_small`` when no outcome could give an adjusted
-    p below ``alpha``, see ``multiplicity.judge``. ``level`` is that of the intervals, which are
+    p below ``alpha``, see ``significance.judge``. ``level`` is that of the intervals, which are
     kept within the differences that ``scale`` allows. Raises UsageError for an unknown unit,
     adjustment or method, StatisticsError for a level outside 0..1 and when a data set has fewer
     than two methods.
@@ -275,7 +277,7 @@ def _compare(
     return Comparison(
         dataset=dataset,
         unit=unit,
-        claim=CLAIMS[unit],
+        claim=CLAIMS[unit].about,
         level=level,
         alpha=alpha,
         adjustment=adjustment,
@@ -320,7 +322,7 @@ def _difference(
         means[:, 0] - means[:, 1],
         level,
         unit="vote" if unit == "pooled" else unit,
-        estimand=f"{what}: {CLAIMS[unit]}",
+        estimand=f"{what}: {CLAIMS[unit].about}",
     )
     width = scale.high - scale.low
     return on_scale(found, scale, shared, Scale(-width, width))

@@ -12,19 +12,22 @@ import pandas as pd
 
 from sreval.errors import DataError, listed, option
 from sreval.opinions.cells import identifier, is_number, number, plain, shown, with_point
-from sreval.opinions.heads import (
+from sreval.opinions.sheet import (
     DESCRIBING,
     FORMS,
     ONE_ROW_A_RATER,
     UNNAMED,
     Cells,
     Heads,
+    Rows,
+    Sheet,
+    Source,
     all_heads,
-    columns_of,
     families,
     head_key,
+    read_sheet,
+    refuse_twice,
 )
-from sreval.opinions.sheet import Rows, Sheet, Source, read_sheet, refuse_twice
 from sreval.opinions.votes import STIMULUS, Place, row_number
 
 _NO_RATERS = {
@@ -122,6 +125,50 @@ class _Matrix:
             )
         return frame
 
+    def refuse_transposed(self, raters: Sequence[str]) -> None:
+        """Raise DataError where the heads are images', or the labels raters'."""
+        if not self.heads:
+            return
+        labels = [identifier(row[0]) for row in self.body] if self.width else []
+        images = {_letters(stem) for stem in families(raters)} & _IMAGES
+        files = all(_FILE.fullmatch(rater) for rater in raters)
+        people = {_letters(stem) for stem in families(labels)} & _RATERS
+        if images or files or people:
+            what = (
+                f"the heads {listed(raters, 3)}"
+                if images or files
+                else f"the rows {listed(labels, 3)}"
+            )
+            raise DataError(
+                f"{self.path} seems to hold one row per rater, by {what}.", ONE_ROW_A_RATER
+            )
+
+    def refuse_words(self, missing: Sequence[str], heads: Heads) -> None:
+        """Raise DataError for a cell that is neither a score nor missing."""
+        words = {word.strip().casefold() for word in missing} | {""}
+        bad = [
+            f"{self.place(row)}, column {column + 1}: {shown(cells[column])}"
+            for row, cells in enumerate(self.body)
+            for column in range(self.width, len(cells))
+            if cells[column].casefold() not in words and not is_number(cells[column])
+        ]
+        if bad:
+            raise DataError(
+                f"{self.path} has no score in {listed(bad)}. Its first row: "
+                f"{listed(heads.cells, 8)}.",
+                f"{FORMS} If a code marks a missing vote, name it with {option('--missing')}.",
+            )
+
+    def roles(self, raters: Sequence[str], images: Sequence[str]) -> list[str]:
+        """Notes on a first column that no head explains, and on columns that are kept aside."""
+        notes = []
+        if self.width and 0 not in self.known:
+            notes.append(f"read as raters: {listed(raters)}; as images: {listed(images)}.")
+        further = [name for name in self.labels.values() if name not in DESCRIBING]
+        if further:
+            notes.append(f"further columns are ignored: {listed(further, 20)}.")
+        return notes
+
 
 def read_matrix(
     sheet: Sheet,
@@ -175,10 +222,10 @@ def read_matrix(
             f"Say which by {option('--labels no or --labels yes', 'labels=False or labels=True')}.",
         )
     raters = matrix.raters
-    _refuse_transposed(matrix, raters)
-    _refuse_words(matrix, missing, heads)
+    matrix.refuse_transposed(raters)
+    matrix.refuse_words(missing, heads)
     described = matrix.described(stimuli)
-    notes += _roles(matrix, raters, described["image"].to_list())
+    notes += matrix.roles(raters, described["image"].to_list())
     scores = [cell for row in body for cell in row[width:]]
     frame = described.loc[described.index.repeat(len(raters))].reset_index(drop=True)
     frame = frame.assign(rater=raters * len(body), score=scores)
@@ -274,50 +321,6 @@ def _may_label(body: Rows, names: Sequence[str]) -> bool:
     return (gapless or rising) and all(value.is_integer() for value in values)
 
 
-def _refuse_transposed(matrix: _Matrix, raters: Sequence[str]) -> None:
-    """Raise DataError where the heads are images', or the labels raters'."""
-    if not matrix.heads:
-        return
-    labels = [identifier(row[0]) for row in matrix.body] if matrix.width else []
-    images = {_letters(stem) for stem in families(raters)} & _IMAGES
-    files = all(_FILE.fullmatch(rater) for rater in raters)
-    people = {_letters(stem) for stem in families(labels)} & _RATERS
-    if images or files or people:
-        what = (
-            f"the heads {listed(raters, 3)}" if images or files else f"the rows {listed(labels, 3)}"
-        )
-        raise DataError(
-            f"{matrix.path} seems to hold one row per rater, by {what}.", ONE_ROW_A_RATER
-        )
-
-
-def _roles(matrix: _Matrix, raters: Sequence[str], images: Sequence[str]) -> list[str]:
-    """What must be said where no head says what the first column is, or a column is kept aside."""
-    notes = []
-    if matrix.width and 0 not in matrix.known:
-        notes.append(f"read as raters: {listed(raters)}; as images: {listed(images)}.")
-    further = [name for name in matrix.labels.values() if name not in DESCRIBING]
-    if further:
-        notes.append(f"further columns are ignored: {listed(further, 20)}.")
-    return notes
-
-
-def _refuse_words(matrix: _Matrix, missing: Sequence[str], heads: Heads) -> None:
-    words = {word.strip().casefold() for word in missing} | {""}
-    bad = [
-        f"{matrix.place(row)}, column {column + 1}: {shown(cells[column])}"
-        for row, cells in enumerate(matrix.body)
-        for column in range(matrix.width, len(cells))
-        if cells[column].casefold() not in words and not is_number(cells[column])
-    ]
-    if bad:
-        raise DataError(
-            f"{matrix.path} has no score in {listed(bad)}. Its first row: "
-            f"{listed(heads.cells, 8)}.",
-            f"{FORMS} If a code marks a missing vote, name it with {option('--missing')}.",
-        )
-
-
 def _description(stimuli: Source, path: Path, labels: pd.DataFrame) -> pd.DataFrame:
     """The stimuli of a matrix, by a table of their own; labels of the matrix must not differ."""
     sheet = read_sheet(stimuli, all_heads())
@@ -327,7 +330,7 @@ def _description(stimuli: Source, path: Path, labels: pd.DataFrame) -> pd.DataFr
             f"{sheet.path} has no column 'image'; it has {', '.join(heads.cells)}.",
             "Name what was rated in columns image, method, dataset, scene.",
         )
-    frame, _ = columns_of(sheet, heads, sheet.rows[1:])
+    frame, _ = heads.columns(sheet, sheet.rows[1:])
     frame = frame[[name for name in DESCRIBING if name in frame]]
     if len(frame) != len(labels):
         raise DataError(

@@ -33,6 +33,7 @@ from sreval.opinions.intervals import (
     standard_error,
     student_quantile,
 )
+from sreval.opinions.units import CLAIMS
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions
 
 RESAMPLES = 2000
@@ -77,7 +78,7 @@ def over_raters(ratings: Ratings, level: float = 0.95) -> Interval:
         error = math.sqrt(variance + float(within.mean()) * float((alone**2).sum()))
     return _interval(
         ratings, level, error=error, freedom=freedom, n=ratings.n_raters, unit="rater",
-        estimand="these images, raters in general", method="Student t",
+        estimand=CLAIMS["rater"].about, method="Student t",
     )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def over_images(ratings: Ratings, level: float = 0.95) -> Interval:
     means = group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli)
     return _interval(
         ratings, level, error=standard_error(means), freedom=means.size - 1,
-        n=means.size, unit="image", estimand="these raters, images in general", method="Student t",
+        n=means.size, unit="image", estimand=CLAIMS["image"].about, method="Student t",
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def pooled(ratings: Ratings, level: float = 0.95) -> Interval:
     error = math.sqrt(float((weight**2 * distance**2).sum()) * votes / max(votes - 1, 1))
     return _interval(
         ratings, level, error=error, freedom=votes - 1, n=votes, unit="vote",
-        estimand="these raters again on these images", method="Student t",
+        estimand=CLAIMS["pooled"].about, method="Student t",
     )  # fmt: skip
 
 
@@ -404,6 +405,19 @@ class DifferenceScores:
     votes: pd.DataFrame
     reference: str
     excluded: int
+    scale: Scale
+
+    def interval(self, votes: pd.DataFrame, name: str = "raters", level: float = 0.95) -> Interval:
+        """DMOS of some of ``votes``, those of one method.
+
+        Of all ``INTERVALS`` as the MOS, kept between the least and the largest difference.
+        Raises UsageError for an interval of another name.
+        """
+        if name not in INTERVALS:
+            raise unknown_name("interval", name, INTERVALS)
+        ratings = Ratings.from_votes(votes.assign(score=votes["difference"]), ["image"])
+        ends = Scale(self.scale.low, 2 * self.scale.high - self.scale.low)
+        return on_scale(INTERVALS[name](ratings, level), self.scale, ratings.score.size, ends)
 
 
 def difference_scores(
@@ -423,20 +437,4 @@ def difference_scores(
     own = hidden.reindex(pd.MultiIndex.from_frame(processed[key])).to_numpy()
     differences = processed.assign(difference=processed["score"] - own + scale.high)
     kept = differences[differences["difference"].notna()]
-    return DifferenceScores(kept, reference, len(differences) - len(kept))
-
-
-def difference_interval(
-    votes: pd.DataFrame, interval: str = "raters", level: float = 0.95, scale: Scale = ACR
-) -> Interval:
-    """DMOS of one method's differential ``votes`` of ``difference_scores`` on ``scale``.
-
-    Of all ``INTERVALS`` as the MOS, kept between the least and the largest difference.
-    Raises UsageError for an interval of another name.
-    """
-    if interval not in INTERVALS:
-        raise unknown_name("interval", interval, INTERVALS)
-    ratings = Ratings.from_votes(votes.assign(score=votes["difference"]), ["image"])
-    ends = Scale(scale.low, 2 * scale.high - scale.low)
-    found = INTERVALS[interval](ratings, level)
-    return on_scale(found, scale, ratings.score.size, ends)
+    return DifferenceScores(kept, reference, len(differences) - len(kept), scale)

@@ -17,23 +17,17 @@ import pandas as pd
 
 from sreval.errors import DataError, StatisticsError, UsageError, listed, option
 from sreval.opinions.cells import identifier, is_flag, is_number, number, plain, shown
-from sreval.opinions.heads import (
+from sreval.opinions.matrix import numbered, read_matrix
+from sreval.opinions.sheet import (
+    FRAME,
     MEAN,
     UNNAMED,
     Cells,
     Heads,
-    all_heads,
-    columns_of,
-    filled_rows,
-    form_of,
-    head_key,
-    place_of,
-)
-from sreval.opinions.matrix import numbered, read_matrix
-from sreval.opinions.sheet import (
-    FRAME,
     Sheet,
     Source,
+    all_heads,
+    head_key,
     parse,
     read_text,
     sheet_of_frame,
@@ -147,7 +141,7 @@ def read_ratings(
         else:
             sheet = parse(path, text, all_heads())
     heads = Heads.of(path, [plain(cell) for cell in sheet.rows[0]])
-    form = form_of(path, heads)
+    form = heads.form(path)
     if form != "matrix":
         _refuse_options(path, given)
     if form == "means":
@@ -240,12 +234,12 @@ def _long(sheet: Sheet, heads: Heads) -> Cells:
             f"{', '.join(heads.cells)}.",
             f"Name the columns {', '.join(REQUIRED)}.",
         )
-    rows = filled_rows(sheet)
-    frame, further = columns_of(sheet, heads, [row for _, row in rows])
+    rows = sheet.filled
+    frame, further = heads.columns(sheet, [row for _, row in rows])
     notes = list(heads.notes)
     if further:
         notes.append(f"further columns are ignored: {listed(further, 20)}.")
-    return Cells(frame, place_of(sheet, rows), notes)
+    return Cells(frame, lambda row: sheet.place(rows[row][0]), notes)
 
 
 def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> Reading:
@@ -256,12 +250,15 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
             f"{', '.join(heads.cells)}.",
             "Name the column that holds the images image.",
         )
-    rows = filled_rows(sheet)
+    rows = sheet.filled
     if not rows:
         raise StatisticsError("The table holds no scores.", "One row per stimulus is expected.")
-    frame, _ = columns_of(sheet, heads, [row for _, row in rows])
+    frame, _ = heads.columns(sheet, [row for _, row in rows])
     frame, emptied = _emptied(frame, MEAN, missing, "no mean opinion score")
-    place = place_of(sheet, rows)
+
+    def place(row: int) -> str:
+        return sheet.place(rows[row][0])
+
     refuse(
         frame["image"], frame["image"] == "", "Column 'image' has an empty cell", "Name it.", place
     )

@@ -14,10 +14,10 @@ import scipy
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats, Ratings, check_level, group_mean, quotient
-from sreval.opinions.correlation import pearson
+from sreval.opinions.correlation import pearson, spearman
 from sreval.opinions.intervals import Interval, on_scale, student_mean
+from sreval.opinions.significance import SignedRank, signed_rank
 from sreval.opinions.votes import ACR, STIMULUS, Scale
-from sreval.opinions.wilcoxon import SignedRank, signed_rank
 
 
 @dataclass(frozen=True)
@@ -45,134 +45,164 @@ class SplitHalf:
     n_raters: int
 
 
-def intraclass_correlation(matrix: Floats, level: float = 0.95) -> IntraclassCorrelation:
-    """ICC(A,1) and ICC(A,k) of a complete stimulus by rater matrix, shape (n, k).
+@dataclass(frozen=True)
+class Reliability:
+    """How far the raters of ``ratings`` agree, by several coefficients, intervals at ``level``."""
 
-    McGraw and Wong 1996, Psychological Methods 1(1), tables 4 and 7, case 2A; ICC(2,1) and
-    ICC(2,k) in the names of Shrout and Fleiss 1979. Raises StatisticsError when a vote is
-    missing, there are fewer than two stimuli or raters, or all votes are equal. A quotient whose
-    denominator is zero, as happens on small tables where the variances cancel, is NaN.
-    """
-    check_level(level)
-    n, k = _complete(matrix)
-    grand = matrix.mean()
-    rows = k * float(((matrix.mean(axis=1) - grand) ** 2).sum()) / (n - 1)
-    columns = n * float(((matrix.mean(axis=0) - grand) ** 2).sum()) / (k - 1)
-    total = float(((matrix - grand) ** 2).sum())
-    error = (total - (n - 1) * rows - (k - 1) * columns) / ((n - 1) * (k - 1))
-    size = rows + columns + abs(error)
-    single = quotient(rows - error, rows + (k - 1) * error + k * (columns - error) / n, k * size)
-    low, high = _single_limits(single, rows, columns, error, (n, k), level)
-    average = quotient(rows - error, rows + (columns - error) / n, size)
-    method = "McGraw and Wong 1996, case 2A"
-    # below -1 / (k - 1), which no correlation of k raters is, the formula turns round
-    defined = low > -1 / (k - 1) and not math.isnan(average)
-    many = (_spearman_brown(low, k), _spearman_brown(high, k)) if defined else (math.nan, math.nan)
-    return IntraclassCorrelation(
-        Interval(single, low, high, level, n, "stimulus", "ICC(A,1)", method),
-        Interval(average, *many, level, n, "stimulus", f"ICC(A,{k})", method),
-    )
+    ratings: Ratings
+    scale: Scale = ACR
+    level: float = 0.95
 
+    def __post_init__(self) -> None:
+        check_level(self.level)
 
-def krippendorff_alpha(ratings: Ratings) -> float:
-    """Krippendorff's alpha of ordinal scores, with missing votes, at most 1.
+    def intraclass_correlation(self) -> IntraclassCorrelation:
+        """ICC(A,1) and ICC(A,k) on the stimuli that every rater rated.
 
-    Krippendorff 2019, Content Analysis, 4th ed.; the ordinal metric squares the
-    number of votes that lie between two scores. Stimuli with one vote can't disagree and are
-    left out. NaN when all remaining votes are equal. Raises StatisticsError when no stimulus
-    has two votes.
-    """
-    paired = np.bincount(ratings.stimulus)[ratings.stimulus] > 1
-    if not paired.any():
-        raise StatisticsError(
-            "No stimulus has two votes.", "Agreement needs raters who rated the same."
+        McGraw and Wong 1996, Psychological Methods 1(1), tables 4 and 7, case 2A; ICC(2,1) and
+        ICC(2,k) in the names of Shrout and Fleiss 1979. Raises StatisticsError when
+        there are fewer than two such stimuli or two raters, or all their votes are equal. A
+        quotient whose denominator is zero, as on small tables where the variances cancel, is NaN.
+        """
+        level, matrix = self.level, self.ratings.matrix()
+        matrix = matrix[~np.isnan(matrix).any(axis=1)]
+        n, k = matrix.shape
+        if min(n, k) < 2:
+            raise StatisticsError(
+                f"An intraclass correlation needs two stimuli and two raters, got {matrix.shape}.",
+                "Use Krippendorff's alpha, which bears missing votes.",
+            )
+        if np.ptp(matrix) == 0:
+            raise StatisticsError(f"All votes are {matrix.flat[0]:g}: agreement is undefined.")
+        grand = matrix.mean()
+        rows = k * float(((matrix.mean(axis=1) - grand) ** 2).sum()) / (n - 1)
+        columns = n * float(((matrix.mean(axis=0) - grand) ** 2).sum()) / (k - 1)
+        total = float(((matrix - grand) ** 2).sum())
+        error = (total - (n - 1) * rows - (k - 1) * columns) / ((n - 1) * (k - 1))
+        size = rows + columns + abs(error)
+        single = quotient(
+            rows - error, rows + (k - 1) * error + k * (columns - error) / n, k * size
         )
-    kept = ratings.keep(paired)
-    values, codes = np.unique(kept.score, return_inverse=True)
-    counts = np.zeros((kept.n_stimuli, values.size))
-    np.add.at(counts, (kept.stimulus, codes), 1)
-    weight = 1 / (counts.sum(axis=1) - 1)
-    coincidence = (counts * weight[:, None]).T @ counts
-    coincidence -= np.diag((counts * weight[:, None]).sum(axis=0))
-    margin = coincidence.sum(axis=1)
-    middle = np.cumsum(margin) - margin / 2
-    distance = np.subtract.outer(middle, middle) ** 2
-    expected = float((np.outer(margin, margin) * distance).sum()) / (margin.sum() - 1)
-    return 1 - float((coincidence * distance).sum()) / expected if expected else math.nan
-
-
-def sos_coefficient(ratings: Ratings, scale: Scale = ACR) -> float:
-    """The SOS parameter a: vote variance = a (high - MOS)(MOS - low), least squares.
-
-    Hossfeld, Schatz and Egger 2011, "SOS: the MOS is not enough!", QoMEX, with the
-    sample variance (n - 1) of every stimulus with two votes or more. Between 0 (all alike)
-    and about 1 (only the ends are used); NaN when every MOS lies at an end of the scale.
-    """
-    n = np.bincount(ratings.stimulus)
-    mos = group_mean(ratings.score, ratings.stimulus, n.size)
-    squares = np.bincount(ratings.stimulus, (ratings.score - mos[ratings.stimulus]) ** 2)
-    several = n > 1
-    variance = squares[several] / (n[several] - 1)
-    largest = ((scale.high - mos) * (mos - scale.low))[several]
-    norm = float((largest**2).sum())
-    return float((largest * variance).sum()) / norm if norm else math.nan
-
-
-def split_half(
-    ratings: Ratings, splits: int = 200, seed: int = 0, level: float = 0.95
-) -> SplitHalf:
-    """Pearson correlation between the MOS of two halves of the raters, drawn ``splits`` times.
-
-    An odd rater goes to a random half; stimuli without a vote in one of the halves are
-    left out of that split. Raises StatisticsError with fewer than two raters, or when no
-    split gives three stimuli whose MOS varies in both halves.
-    """
-    check_level(level)
-    if ratings.n_raters < 2:
-        raise StatisticsError("One rater can't be split into halves.", "Two are needed.")
-    generator = np.random.default_rng(seed)
-    order = generator.permuted(np.tile(np.arange(ratings.n_raters), (splits, 1)), axis=1)
-    half = (order * 2 < ratings.n_raters).T.astype(np.float64)
-    cells = (ratings.stimulus, ratings.rater)
-    shape = (ratings.n_stimuli, ratings.n_raters)
-    sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
-    counts = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
-    sides = []
-    for side in (half, 1 - half):
-        n: Floats = np.asarray(counts @ side)
-        total: Floats = np.asarray(sums @ side)
-        sides.append(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
-    both = ~np.isnan(sides[0]) & ~np.isnan(sides[1])
-    enough = both.sum(axis=0) > 2
-    one, other = (np.where(both, side, 0).T[enough] for side in sides)
-    found = pearson(one, other, both.T[enough].astype(np.float64)) if enough.any() else np.empty(0)
-    found = found[~np.isnan(found)]
-    if not found.size:
-        raise StatisticsError(
-            "No split of the raters gives halves that can be correlated.",
-            "Each half needs votes of more than one score on three common stimuli.",
+        low, high = _single_limits(single, rows, columns, error, (n, k), level)
+        average = quotient(rows - error, rows + (columns - error) / n, size)
+        method = "McGraw and Wong 1996, case 2A"
+        # below -1 / (k - 1), which no correlation of k raters is, the formula turns round
+        defined = low > -1 / (k - 1) and not math.isnan(average)
+        many = (
+            (_spearman_brown(low, k), _spearman_brown(high, k)) if defined else (math.nan, math.nan)
         )
-    mean = float(np.mean(found))
-    low, high = (float(q) for q in np.quantile(found, [(1 - level) / 2, (1 + level) / 2]))
-    return SplitHalf(mean, _spearman_brown(mean, 2), low, high, found.size, ratings.n_raters)
-
-
-def _complete(matrix: Floats) -> tuple[int, int]:
-    if matrix.ndim != 2 or min(matrix.shape) < 2:
-        raise StatisticsError(
-            f"An intraclass correlation needs two stimuli and two raters, got {matrix.shape}.",
-            "Pass a stimulus by rater matrix.",
+        return IntraclassCorrelation(
+            Interval(single, low, high, level, n, "stimulus", "ICC(A,1)", method),
+            Interval(average, *many, level, n, "stimulus", f"ICC(A,{k})", method),
         )
-    missing = int(np.isnan(matrix).sum())
-    if missing:
-        raise StatisticsError(
-            f"{missing} of {matrix.size} votes are missing; this form of ICC needs all.",
-            "Keep the stimuli that every rater rated, or use Krippendorff's alpha.",
+
+    def krippendorff_alpha(self) -> float:
+        """Krippendorff's alpha of ordinal scores, with missing votes, at most 1.
+
+        Krippendorff 2019, Content Analysis, 4th ed.; the ordinal metric squares the
+        number of votes that lie between two scores. Stimuli with one vote can't disagree and are
+        left out. NaN when all remaining votes are equal. Raises StatisticsError when no stimulus
+        has two votes.
+        """
+        ratings = self.ratings
+        paired = np.bincount(ratings.stimulus)[ratings.stimulus] > 1
+        if not paired.any():
+            raise StatisticsError(
+                "No stimulus has two votes.", "Agreement needs raters who rated the same."
+            )
+        kept = ratings.keep(paired)
+        values, codes = np.unique(kept.score, return_inverse=True)
+        counts = np.zeros((kept.n_stimuli, values.size))
+        np.add.at(counts, (kept.stimulus, codes), 1)
+        weight = 1 / (counts.sum(axis=1) - 1)
+        coincidence = (counts * weight[:, None]).T @ counts
+        coincidence -= np.diag((counts * weight[:, None]).sum(axis=0))
+        margin = coincidence.sum(axis=1)
+        middle = np.cumsum(margin) - margin / 2
+        distance = np.subtract.outer(middle, middle) ** 2
+        expected = float((np.outer(margin, margin) * distance).sum()) / (margin.sum() - 1)
+        return 1 - float((coincidence * distance).sum()) / expected if expected else math.nan
+
+    def sos_coefficient(self) -> float:
+        """The SOS parameter a: vote variance = a (high - MOS)(MOS - low), least squares.
+
+        Hossfeld, Schatz and Egger 2011, "SOS: the MOS is not enough!", QoMEX, with the
+        sample variance (n - 1) of every stimulus with two votes or more. Between 0 (all alike)
+        and about 1 (only the ends are used); NaN when every MOS lies at an end of the scale.
+        """
+        ratings, scale = self.ratings, self.scale
+        n = np.bincount(ratings.stimulus)
+        mos = group_mean(ratings.score, ratings.stimulus, n.size)
+        squares = np.bincount(ratings.stimulus, (ratings.score - mos[ratings.stimulus]) ** 2)
+        several = n > 1
+        variance = squares[several] / (n[several] - 1)
+        largest = ((scale.high - mos) * (mos - scale.low))[several]
+        norm = float((largest**2).sum())
+        return float((largest * variance).sum()) / norm if norm else math.nan
+
+    def split_half(self, splits: int = 200, seed: int = 0) -> SplitHalf:
+        """Pearson correlation between the MOS of two halves of the raters, drawn ``splits`` times.
+
+        An odd rater goes to a random half; stimuli without a vote in one of the halves are
+        left out of that split. Raises StatisticsError with fewer than two raters, or when no
+        split gives three stimuli whose MOS varies in both halves.
+        """
+        ratings, level = self.ratings, self.level
+        if ratings.n_raters < 2:
+            raise StatisticsError("One rater can't be split into halves.", "Two are needed.")
+        generator = np.random.default_rng(seed)
+        order = generator.permuted(np.tile(np.arange(ratings.n_raters), (splits, 1)), axis=1)
+        half = (order * 2 < ratings.n_raters).T.astype(np.float64)
+        cells = (ratings.stimulus, ratings.rater)
+        shape = (ratings.n_stimuli, ratings.n_raters)
+        sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
+        counts = scipy.sparse.csr_array((np.ones(ratings.score.size), cells), shape=shape)
+        sides = []
+        for side in (half, 1 - half):
+            n: Floats = np.asarray(counts @ side)
+            total: Floats = np.asarray(sums @ side)
+            sides.append(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
+        both = ~np.isnan(sides[0]) & ~np.isnan(sides[1])
+        enough = both.sum(axis=0) > 2
+        one, other = (np.where(both, side, 0).T[enough] for side in sides)
+        found = (
+            pearson(one, other, both.T[enough].astype(np.float64)) if enough.any() else np.empty(0)
         )
-    if np.ptp(matrix) == 0:
-        raise StatisticsError(f"All votes are {matrix.flat[0]:g}: agreement is undefined.")
-    n, k = matrix.shape
-    return n, k
+        found = found[~np.isnan(found)]
+        if not found.size:
+            raise StatisticsError(
+                "No split of the raters gives halves that can be correlated.",
+                "Each half needs votes of more than one score on three common stimuli.",
+            )
+        mean = float(np.mean(found))
+        low, high = (float(q) for q in np.quantile(found, [(1 - level) / 2, (1 + level) / 2]))
+        return SplitHalf(mean, _spearman_brown(mean, 2), low, high, found.size, ratings.n_raters)
+
+    def against_rest(self) -> pd.DataFrame:
+        """How the votes of each rater follow the mean of the other raters' votes.
+
+        By rater: ``n``, the stimuli that the rater and anyone else rated; Pearson and Spearman
+        correlation over them, -1..1. The rater's own vote is left out of the mean. A rater with
+        fewer than three such stimuli, or with all votes equal, has no correlation.
+        """
+        ratings = self.ratings
+        n = np.bincount(ratings.stimulus)
+        total = np.bincount(ratings.stimulus, ratings.score)
+        others = n[ratings.stimulus] - 1
+        shared = others > 0
+        rest = np.full(ratings.score.size, np.nan)
+        rest[shared] = (total[ratings.stimulus] - ratings.score)[shared] / others[shared]
+        rows = []
+        for code in range(ratings.n_raters):
+            mine = (ratings.rater == code) & shared
+            own, once = ratings.score[mine], np.ones((1, int(mine.sum())))
+            follows = [
+                float(correlation(own, rest[mine], once)[0]) if own.size > 2 else math.nan
+                for correlation in (pearson, spearman)
+            ]
+            rows.append((own.size, *follows))
+        index = pd.Index(ratings.raters, name="rater")
+        return pd.DataFrame(rows, columns=["n", "pearson", "spearman"], index=index)
 
 
 def _single_limits(

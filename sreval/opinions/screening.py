@@ -26,9 +26,8 @@ import pandas as pd
 from sreval.errors import StatisticsError, attempted, listed
 from sreval.opinions.arrays import Floats, Ratings, group_mean
 from sreval.opinions.cells import numbered
-from sreval.opinions.correlation import pearson, spearman
 from sreval.opinions.mos import mos_table
-from sreval.opinions.reliability import repeat_pairs
+from sreval.opinions.reliability import Reliability, repeat_pairs
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, without_raters
 
 _BT500 = {"straying": 0.05, "lopsided": 0.3}
@@ -306,30 +305,13 @@ def bt500(ratings: Ratings) -> Measured:
     return Measured(table, {"stimuli rated alike or once": int((~judged).sum())})
 
 
-def correlation_with_rest(ratings: Ratings, least: float = 0.75) -> Measured:
-    """Raters whose votes follow the mean of the other raters' votes less than ``least``.
-
-    Pearson and Spearman correlation, -1..1, over the stimuli that the rater and anyone else
-    rated; the rater's own vote is left out of the mean. Found where Pearson's is below
-    ``least`` (0.75, as in VQEG's Multimedia and HDTV tests). A rater with fewer than three such
-    stimuli, or with all votes equal, has no correlation and is not judged.
-    """
-    n = np.bincount(ratings.stimulus)
-    total = np.bincount(ratings.stimulus, ratings.score)
-    others = n[ratings.stimulus] - 1
-    shared = others > 0
-    rest = np.full(ratings.score.size, np.nan)
-    rest[shared] = (total[ratings.stimulus] - ratings.score)[shared] / others[shared]
-    rows = []
-    for code in range(ratings.n_raters):
-        mine = (ratings.rater == code) & shared
-        rows.append(_correlations(ratings.score[mine], rest[mine]))
-    table = pd.DataFrame(
-        rows, columns=["pearson", "spearman"], index=pd.Index(ratings.raters, name="rater")
+def _correlation_with_rest(votes: pd.DataFrame, rule: Rule) -> Measured:
+    table = Reliability(_ratings(votes)).against_rest()
+    found = table["pearson"] < rule.limits["correlation"]
+    return Measured(
+        table.assign(found=found),
+        {"raters without a correlation": int(table["pearson"].isna().sum())},
     )
-    table.insert(0, "n", np.bincount(ratings.rater, shared, ratings.n_raters).astype(np.int64))
-    table["found"] = table["pearson"] < least
-    return Measured(table, {"raters without a correlation": int(table["pearson"].isna().sum())})
 
 
 def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.intp]]]:
@@ -337,13 +319,6 @@ def _sorted_groups(ratings: Ratings) -> tuple[Floats, np.ndarray[tuple[int], np.
     order = np.argsort(ratings.stimulus, kind="stable")
     starts = np.searchsorted(ratings.stimulus[order], np.arange(ratings.n_stimuli))
     return ratings.score[order], starts
-
-
-def _correlations(scores: Floats, rest: Floats) -> tuple[float, float]:
-    if scores.size < 3:
-        return np.nan, np.nan
-    once = np.ones((1, scores.size))
-    return float(pearson(scores, rest, once)[0]), float(spearman(scores, rest, once)[0])
 
 
 _TABLE = (
@@ -381,7 +356,7 @@ _TABLE = (
     # Votes follow the mean of the others' votes too little.
     Rule(
         "correlation-with-rest", {"correlation": 0.75}, 10, "votes on stimuli that others rated",
-        lambda votes, rule: correlation_with_rest(_ratings(votes), rule.limits["correlation"]),
+        _correlation_with_rest,
         lambda row, rule: (
             f"correlation {row['pearson']:.2f} with the other raters over {row['n']} votes, "
             f"{rule.limits['correlation']:g} is the least"

@@ -19,12 +19,30 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.comparison import CLAIMS
-from sreval.opinions.multiplicity import ADJUSTMENTS
-from sreval.opinions.units import STUDIES, Unit
-from sreval.opinions.wilcoxon import signed_rank
+from sreval.opinions.significance import ADJUSTMENTS, signed_rank
+from sreval.opinions.units import CLAIMS, STUDIES, Unit
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+
+
+@dataclass(frozen=True)
+class Raters:
+    """Raters drawn from a model: all of shape (I,), taste (I, methods).
+
+    ``constant`` is the score that a rater gives who is a straight-liner.
+    """
+
+    straight_liner: NDArray[np.bool_]
+    speeder: NDArray[np.bool_]
+    bias: Floats
+    inconsistency: Floats
+    taste: Floats
+    constant: Floats
+
+    def one(self, index: int) -> Raters:
+        """A single one of them."""
+        chosen = slice(index, index + 1)
+        return Raters(**{name: values[chosen] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -62,84 +80,71 @@ class RaterModel:
         if self.high <= self.low:
             raise StatisticsError(f"The scale {self.low}..{self.high} has no range.")
 
+    def draw_raters(self, n: int, n_methods: int, generator: np.random.Generator) -> Raters:
+        """``n`` raters with a taste for each of ``n_methods`` methods."""
+        share = generator.random(n)
+        straight_liner = share < self.straight_liner_rate
+        speeder = ~straight_liner & (share < self.straight_liner_rate + self.speeder_rate)
+        spread = generator.normal(size=n) * self.inconsistency_spread
+        return Raters(
+            straight_liner=straight_liner,
+            speeder=speeder,
+            bias=generator.normal(size=n) * self.bias_sd,
+            inconsistency=self.inconsistency * np.exp(spread),
+            taste=generator.normal(size=(n, n_methods)) * self.taste_sd,
+            constant=generator.integers(self.low, self.high + 1, n).astype(np.float64),
+        )
 
-@dataclass(frozen=True)
-class Raters:
-    """Raters drawn from a model: all of shape (I,), taste (I, methods).
+    def draw_scores(
+        self,
+        raters: Raters,
+        quality: Floats,
+        method: NDArray[np.intp],
+        generator: np.random.Generator,
+    ) -> Floats:
+        """Scores of shape (J, I) on stimuli of ``quality`` (J,) made by ``method`` (J,)."""
+        shape = (quality.size, raters.bias.size)
+        latent = quality[:, None] + raters.bias + raters.taste[:, method].T
+        latent = latent + generator.normal(size=shape) * raters.inconsistency
+        scores = np.clip(np.rint(latent), self.low, self.high)
+        at_random = generator.random(shape) < self.lapse_rate
+        at_random |= raters.speeder
+        scores = np.where(at_random, generator.integers(self.low, self.high + 1, shape), scores)
+        return np.where(raters.straight_liner, raters.constant, scores)
 
-    ``constant`` is the score that a rater gives who is a straight-liner.
-    """
+    def expected_score(self, quality: Floats, spread: float = 0.0) -> Floats:
+        """The expected score of a rater drawn anew, after rounding and clipping, shape as quality.
 
-    straight_liner: NDArray[np.bool_]
-    speeder: NDArray[np.bool_]
-    bias: Floats
-    inconsistency: Floats
-    taste: Floats
-    constant: Floats
+        ``spread`` is the standard deviation of further normal effects about ``quality``, such as
+        images drawn anew. Gauss-Hermite quadrature over the raters' inconsistency.
+        """
+        noise = self.inconsistency * np.exp(self.inconsistency_spread * _NODES)
+        sd = np.sqrt(self.bias_sd**2 + self.taste_sd**2 + spread**2 + noise**2)
+        value = self._rounded_mean(np.asarray(quality, dtype=np.float64)[..., None], sd)
+        attentive = value @ (_NODE_WEIGHTS / _NODE_WEIGHTS.sum())
+        middle = (self.low + self.high) / 2
+        at_random = 1 - (1 - self.straight_liner_rate - self.speeder_rate) * (1 - self.lapse_rate)
+        expected: Floats = (1 - at_random) * attentive + at_random * middle
+        return expected
 
+    def expected_score_of(
+        self, raters: Raters, quality: Floats, method: int, spread: float = 0.0
+    ) -> Floats:
+        """The expected score that each of ``raters`` gives, shape (J, I), for ``quality`` (J,)."""
+        sd = np.sqrt(raters.inconsistency**2 + spread**2)
+        centre = quality[:, None] + raters.bias + raters.taste[:, method]
+        middle = (self.low + self.high) / 2
+        lapsing = np.where(raters.speeder, 1.0, self.lapse_rate)
+        mean = (1 - lapsing) * self._rounded_mean(centre, sd) + lapsing * middle
+        return np.where(raters.straight_liner, raters.constant, mean)
 
-def draw_raters(
-    model: RaterModel, n: int, n_methods: int, generator: np.random.Generator
-) -> Raters:
-    """``n`` raters with a taste for each of ``n_methods`` methods."""
-    share = generator.random(n)
-    straight_liner = share < model.straight_liner_rate
-    speeder = ~straight_liner & (share < model.straight_liner_rate + model.speeder_rate)
-    spread = generator.normal(size=n) * model.inconsistency_spread
-    return Raters(
-        straight_liner=straight_liner,
-        speeder=speeder,
-        bias=generator.normal(size=n) * model.bias_sd,
-        inconsistency=model.inconsistency * np.exp(spread),
-        taste=generator.normal(size=(n, n_methods)) * model.taste_sd,
-        constant=generator.integers(model.low, model.high + 1, n).astype(np.float64),
-    )
-
-
-def draw_scores(
-    model: RaterModel,
-    raters: Raters,
-    quality: Floats,
-    method: NDArray[np.intp],
-    generator: np.random.Generator,
-) -> Floats:
-    """Scores of shape (J, I) on stimuli of ``quality`` (J,) made by ``method`` (J,)."""
-    shape = (quality.size, raters.bias.size)
-    latent = quality[:, None] + raters.bias + raters.taste[:, method].T
-    latent = latent + generator.normal(size=shape) * raters.inconsistency
-    scores = np.clip(np.rint(latent), model.low, model.high)
-    at_random = generator.random(shape) < model.lapse_rate
-    at_random |= raters.speeder
-    scores = np.where(at_random, generator.integers(model.low, model.high + 1, shape), scores)
-    return np.where(raters.straight_liner, raters.constant, scores)
-
-
-def expected_score(model: RaterModel, quality: Floats, spread: float = 0.0) -> Floats:
-    """The expected score of a rater drawn anew, after rounding and clipping, shape as quality.
-
-    ``spread`` is the standard deviation of further normal effects about ``quality``, such as
-    images drawn anew. Gauss-Hermite quadrature over the raters' inconsistency.
-    """
-    noise = model.inconsistency * np.exp(model.inconsistency_spread * _NODES)
-    sd = np.sqrt(model.bias_sd**2 + model.taste_sd**2 + spread**2 + noise**2)
-    value = _rounded_mean(model, np.asarray(quality, dtype=np.float64)[..., None], sd)
-    attentive = value @ (_NODE_WEIGHTS / _NODE_WEIGHTS.sum())
-    middle = (model.low + model.high) / 2
-    at_random = 1 - (1 - model.straight_liner_rate - model.speeder_rate) * (1 - model.lapse_rate)
-    expected: Floats = (1 - at_random) * attentive + at_random * middle
-    return expected
-
-
-def expected_score_of(
-    model: RaterModel, raters: Raters, quality: Floats, method: int, spread: float = 0.0
-) -> Floats:
-    """The expected score that each of ``raters`` gives, shape (J, I), for ``quality`` (J,)."""
-    sd = np.sqrt(raters.inconsistency**2 + spread**2)
-    centre = quality[:, None] + raters.bias + raters.taste[:, method]
-    middle = (model.low + model.high) / 2
-    lapsing = np.where(raters.speeder, 1.0, model.lapse_rate)
-    mean = (1 - lapsing) * _rounded_mean(model, centre, sd) + lapsing * middle
-    return np.where(raters.straight_liner, raters.constant, mean)
+    def _rounded_mean(self, centre: Floats, sd: Floats) -> Floats:
+        """Mean of a normal variable rounded to integers and clipped to the scale."""
+        steps = np.arange(self.low, self.high) + 0.5
+        safe = np.maximum(sd, 1e-9)
+        above = scipy.special.ndtr((centre[..., None] - steps) / safe[..., None])
+        mean: Floats = self.low + above.sum(axis=-1)
+        return mean
 
 
 def make_stimuli(
@@ -189,9 +194,9 @@ def simulate_votes(
     generator = np.random.default_rng(seed)
     codes, methods = pd.factorize(stimuli["method"])
     method = np.asarray(codes, dtype=np.intp)
-    raters = draw_raters(model, n_raters, len(methods), generator)
+    raters = model.draw_raters(n_raters, len(methods), generator)
     quality = stimuli["quality"].to_numpy(dtype=np.float64)
-    scores = draw_scores(model, raters, quality, method, generator)
+    scores = model.draw_scores(raters, quality, method, generator)
     stimulus = np.broadcast_to(np.arange(quality.size)[:, None], scores.shape)
     rater = np.broadcast_to(np.arange(n_raters), scores.shape)
     position = generator.permuted(stimulus, axis=0)
@@ -213,15 +218,6 @@ def simulate_votes(
     )
     ordered: pd.DataFrame = votes.sort_values(["rater", "position"], ignore_index=True)
     return ordered
-
-
-def _rounded_mean(model: RaterModel, centre: Floats, sd: Floats) -> Floats:
-    """Mean of a normal variable rounded to integers and clipped to the scale."""
-    steps = np.arange(model.low, model.high) + 0.5
-    safe = np.maximum(sd, 1e-9)
-    above = scipy.special.ndtr((centre[..., None] - steps) / safe[..., None])
-    mean: Floats = model.low + above.sum(axis=-1)
-    return mean
 
 
 # How many raters and images a difference needs
@@ -402,8 +398,8 @@ def _paired_scores(
     method = np.repeat(np.arange(2), n_images)
     if unit == "image":
         model = replace(model, taste_sd=0.0)
-    raters = draw_raters(model, n_raters, 2, generator)
-    scores = draw_scores(model, raters, quality, method, generator)
+    raters = model.draw_raters(n_raters, 2, generator)
+    scores = model.draw_scores(raters, quality, method, generator)
     halves = scores.reshape(2, n_images, n_raters)
     if unit == "pooled":
         return halves[0].ravel(), halves[1].ravel()

@@ -203,12 +203,14 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_numb
     return votes
 
 
-def opinions(votes: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a checked table that count as opinions: kind 'vote', accepted.
+def accepted_votes(votes: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a checked table that count as opinions: kind 'vote', accepted. May be empty."""
+    return votes[(votes["kind"] == "vote") & votes["accepted"]]
 
-    Raises StatisticsError when none is left.
-    """
-    kept = votes[(votes["kind"] == "vote") & votes["accepted"]]
+
+def opinions(votes: pd.DataFrame) -> pd.DataFrame:
+    """``accepted_votes``. Raises StatisticsError when there are none."""
+    kept = accepted_votes(votes)
     if kept.empty:
         raise StatisticsError(
             f"None of {len(votes)} rows is an accepted vote.",

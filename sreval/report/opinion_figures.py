@@ -16,14 +16,13 @@ from matplotlib.figure import Figure
 
 from sreval.errors import StatisticsError, UsageError, attempted, option, unknown_name
 from sreval.metrics.scorer import UNITS
-from sreval.opinions.agreement import metric_agreement
+from sreval.opinions.agreement import fit_mapped, metric_agreement
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.mapping import fit_mapped
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.recovery import recover
-from sreval.opinions.reliability import sos_coefficient
+from sreval.opinions.reliability import Reliability
 from sreval.opinions.votes import STIMULUS, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
@@ -321,7 +320,7 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Variance of every stimulus' votes by its MOS, with the parabola of the SOS hypothesis."""
     counted, scale = opinions(votes), request.scale
     ratings = Ratings.from_votes(counted, STIMULUS)
-    a = sos_coefficient(ratings, scale)
+    a = Reliability(ratings, scale).sos_coefficient()
     table = counted.groupby(list(STIMULUS))["score"].agg(["mean", "var", "count"])
     table = table[table["count"] > 1].reset_index()
     if table.empty:

@@ -19,24 +19,17 @@ from sreval.errors import (
     unknown_name,
 )
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
-from sreval.opinions.agreement import FEW_SCENES, Agreement, metric_agreement
+from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
-from sreval.opinions.heads import MEAN
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.mos import difference_interval, difference_scores, mean_of, stimulus_mos
-from sreval.opinions.multiplicity import judge
+from sreval.opinions.mos import difference_scores, mean_of, stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover, remove_bias
-from sreval.opinions.reliability import (
-    intraclass_correlation,
-    krippendorff_alpha,
-    sos_coefficient,
-    split_half,
-)
+from sreval.opinions.reliability import Reliability
 from sreval.opinions.reliability import retest as retest_of
-from sreval.opinions.screening import correlation_with_rest
+from sreval.opinions.sheet import MEAN
+from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.votes import STIMULUS, opinions
-from sreval.opinions.wilcoxon import SignedRank
 from sreval.report import paper
 from sreval.report.notes import NO_INTERVAL, image_notes, no_interval, vote_notes
 from sreval.report.opinions import Request
@@ -182,15 +175,16 @@ _ENOUGH_FOR_ICC = 15
 def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], list[_Figure]]]:
     """Every estimator of agreement by the name under which its failure is told."""
 
+    agreement = Reliability(ratings, request.scale, request.level)
+
     def icc() -> list[_Figure]:
-        matrix = ratings.matrix()
-        found = intraclass_correlation(matrix[~np.isnan(matrix).any(axis=1)], request.level)
+        found = agreement.intraclass_correlation()
         about = f"{percent(request.level)}, new stimuli and raters"
         of = (found.single, found.average)
         return [(i.estimand, i.estimate, i.low, i.high, about) for i in of]
 
     def halves() -> list[_Figure]:
-        r = split_half(ratings, level=request.level)
+        r = agreement.split_half()
         name, about = "split half, Spearman-Brown", "MOS of all raters"
         held = f"{percent(request.level)} of {r.splits} splits"
         return [
@@ -199,7 +193,7 @@ def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], lis
         ]
 
     def rest() -> list[_Figure]:
-        r = correlation_with_rest(ratings).table["pearson"].dropna()
+        r = agreement.against_rest()["pearson"].dropna()
         if r.empty:
             raise StatisticsError("No rater's votes correlate with those of others.")
         about = "range of the raters"
@@ -211,10 +205,10 @@ def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], lis
     alpha, sos = "Krippendorff's alpha, ordinal", "SOS coefficient a"
     return {
         "ICC": icc,
-        alpha: lambda: single(alpha, krippendorff_alpha(ratings)),
+        alpha: lambda: single(alpha, agreement.krippendorff_alpha()),
         "split half": halves,
         "rater against rest": rest,
-        sos: lambda: single(sos, sos_coefficient(ratings, request.scale)),
+        sos: lambda: single(sos, agreement.sos_coefficient()),
     }
 
 
@@ -271,7 +265,7 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
     found = difference_scores(votes, request.reference, request.scale)
     rows = []
     for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
-        made = difference_interval(group, request.interval, request.level, request.scale)
+        made = found.interval(group, request.interval, request.level)
         fields = {**vars(made), "interval": made.method, "mean_of": mean_of(request.interval)}
         rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     if not rows:
@@ -329,7 +323,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
 def scene_notes(found: Agreement) -> list[str]:
     """Notes on intervals of few scenes, and on missing ones."""
     notes = []
-    if found.n_scenes < FEW_SCENES:
+    if found.few_scenes:
         notes.append(f"{found.n_scenes} scenes, the intervals rest on little.")
     if any(math.isnan(i.low) for row in found.statistics.values() for i in row.values()):
         notes.append(

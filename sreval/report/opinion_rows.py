@@ -14,11 +14,11 @@ import pandas as pd
 from sreval.content import address
 from sreval.errors import DataError, UsageError, listed, option
 from sreval.opinions.arrays import Ratings
-from sreval.opinions.comparison import CLAIMS, compare_methods
+from sreval.opinions.comparison import compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
-from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.collect import collect, scored, select
@@ -42,7 +42,7 @@ from sreval.report.scores import (
     verdicts,
 )
 from sreval.report.text import percent
-from sreval.study.data import StudyData, rated
+from sreval.study.data import StudyData
 from sreval.study.design import load_design
 from sreval.study.manifest import Stimulus, load_manifest
 
@@ -227,7 +227,7 @@ def with_mos(
             made = _tests(rows, dataset, unit, baseline, pairs, scale)
             means = {
                 str(method): mos_interval(
-                    Ratings.from_votes(group, ["image"]), INTERVAL_OF[unit], level, scale
+                    Ratings.from_votes(group, ["image"]), CLAIMS[unit].interval, level, scale
                 )
                 for method, group in rows.groupby("method")
             }
@@ -242,7 +242,7 @@ def with_mos(
             tests += made
         figures += own
     counted_figures = [figure for figure in added if figure["n"]]
-    warnings = [warning_of(INTERVAL_OF[unit], one["mean"], scale) for one in counted_figures]
+    warnings = [warning_of(CLAIMS[unit].interval, one["mean"], scale) for one in counted_figures]
     if any(figure["n"] < LEAST_UNITS for figure in counted_figures):
         warnings.append(NO_INTERVAL)
     notes = _notes(votes, tests, unit, baseline, level, scale, study, warnings)
@@ -310,9 +310,9 @@ def _notes(
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
     note = (
-        f"MOS{f' of {study}' if study else ''}: {mean_of(INTERVAL_OF[unit])} ({sizes}); "
+        f"MOS{f' of {study}' if study else ''}: {mean_of(CLAIMS[unit].interval)} ({sizes}); "
         f"{percent(level)} interval by Student t, kept on the scale, unit {unit}, about "
-        f"{CLAIMS[unit]}."
+        f"{CLAIMS[unit].about}."
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
@@ -320,7 +320,7 @@ def _notes(
         note += "." if baseline else "; methods that share a letter weren't shown to differ."
     notes = [" ".join([note, *uncounted(votes)])]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
-    notes += [f"MOS: {note}" for note in image_notes(counted, INTERVAL_OF[unit], scale)]
+    notes += [f"MOS: {note}" for note in image_notes(counted, CLAIMS[unit].interval, scale)]
     notes += dict.fromkeys(filter(None, warnings))
     if counted["simulated"].any():
         notes.append(f"MOS: {SIMULATED}")
@@ -418,7 +418,7 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
             f"are by {', '.join(map(str, factors))}.",
             f"Choose one with {option('--scale')}.",
         )
-    stimuli = rated(data.design, data.manifest)
+    stimuli = data.rated
     _check_images(frame, [stimulus for stimulus in stimuli if not stimulus.stand_in])
     check_stand_ins(frame, {stimulus.dataset for stimulus in stimuli}, data.stand_ins)
     images = {(stimulus.dataset, stimulus.image) for stimulus in stimuli}

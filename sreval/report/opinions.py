@@ -14,7 +14,7 @@ from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
-from sreval.opinions.units import DEFAULT_UNIT, INTERVAL_OF, Unit
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
 from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
 from sreval.report.notes import image_notes, marks_of, no_interval, vote_notes
@@ -31,7 +31,7 @@ from sreval.report.table import (
     with_dataset,
 )
 from sreval.report.text import CORRECTIONS, p_value, percent
-from sreval.study.acceptance import rules_of
+from sreval.study.acceptance import Acceptance
 from sreval.study.design import StudyDesign
 
 _MOST_RATERS = 40
@@ -43,7 +43,7 @@ class Request:
     """What is asked of the votes; each field as in the estimator that takes it."""
 
     unit: Unit = DEFAULT_UNIT
-    interval: str = INTERVAL_OF[DEFAULT_UNIT]
+    interval: str = CLAIMS[DEFAULT_UNIT].interval
     level: float = 0.95
     adjustment: str = "holm"
     alpha: float = 0.05
@@ -64,10 +64,10 @@ class Request:
         analysis = design.analysis
         return cls(
             unit=analysis.unit,
-            interval=INTERVAL_OF[analysis.unit],
+            interval=CLAIMS[analysis.unit].interval,
             adjustment=analysis.correction,
             alpha=analysis.alpha,
-            rules=rules_of(design),
+            rules=Acceptance(design).rules,
             scores=scores,
         )
 

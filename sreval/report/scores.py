@@ -14,10 +14,9 @@ import pandas as pd
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, option, unknown_name
 from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
-from sreval.opinions import multiplicity
+from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
-from sreval.opinions.multiplicity import Verdict
-from sreval.opinions.wilcoxon import SignedRank, signed_rank
+from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
 from sreval.report.collect import narrowed
 from sreval.report.notes import NO_INTERVAL
@@ -461,7 +460,7 @@ def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
 
 def verdicts(tests: Sequence[SignedRank]) -> list[Verdict]:
     """The verdicts of the tests of one data set and metric, by Holm at ALPHA."""
-    return multiplicity.judge([t.p for t in tests], [t.least_p for t in tests], "holm", ALPHA)
+    return significance.judge([t.p for t in tests], [t.least_p for t in tests], "holm", ALPHA)
 
 
 def marks(methods: list[str], comparisons: list[Comparison], pairs: bool) -> dict[str, str]:
@@ -473,7 +472,7 @@ def marks(methods: list[str], comparisons: list[Comparison], pairs: bool) -> dic
     if pairs and comparisons:
         names = [method for method in methods if method != "hr"]
         tested = {(c.first, c.second): c.verdict for c in comparisons}
-        return multiplicity.letters(names, tested) or dict.fromkeys(names, TOO_SMALL)
+        return significance.letters(names, tested) or dict.fromkeys(names, TOO_SMALL)
     return {
         c.first: TOO_SMALL if c.verdict.too_small else "*" * c.verdict.significant
         for c in comparisons

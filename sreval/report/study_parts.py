@@ -17,9 +17,10 @@ from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, StatisticsError, attempted, counted, listed, option
 from sreval.files import sha256_bytes
 from sreval.opinions.cells import numbered
-from sreval.opinions.comparison import CLAIMS, compare_methods
+from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
-from sreval.opinions.multiplicity import judge
+from sreval.opinions.significance import judge
+from sreval.opinions.units import CLAIMS
 from sreval.opinions.votes import ACR, exclusions
 from sreval.report import paper
 from sreval.report.notes import study_marks, vote_notes
@@ -45,8 +46,8 @@ from sreval.report.table import (
     whole,
 )
 from sreval.report.text import CORRECTIONS, fixed, percent, whole_percent
-from sreval.study import charts, monitor
-from sreval.study.data import StudyData, rated
+from sreval.study import charts
+from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign
 
 _MOST_ROWS = 60
@@ -134,7 +135,7 @@ def design_part(data: StudyData) -> Part:
         [
             {
                 "dataset": name,
-                "images": len({s.image for s in rated(design, data.manifest) if s.dataset == name}),
+                "images": len({s.image for s in data.rated if s.dataset == name}),
                 "methods": ", ".join(map(paper.label, design.images.methods_of(name))),
             }
             for name in [part.name for part in design.images.datasets]
@@ -157,7 +158,7 @@ def _shown(data: StudyData) -> Iterator[tuple[str, str]]:
     yield "scale", f"absolute category rating, {words}"
     yield "upscaling", f"×{design.images.scale}"
     share = f", {design.subset} of them a rater" if design.subset else ", all by every rater"
-    yield "stimuli", f"{len(rated(design, data.manifest))}{share}"
+    yield "stimuli", f"{len(data.rated)}{share}"
     if design.calibration:
         anchors = ", ".join(
             f"{paper.label(a.method)} as {a.score}" for a in design.calibration.anchors
@@ -242,7 +243,7 @@ def raters_part(data: StudyData) -> Part:
     about = "Raters by outcome"
     counts = [
         (name.replace("_", " "), count)
-        for name, count in monitor.outcomes(data).items()
+        for name, count in data.monitoring.outcomes.items()
         if count or name in ("enrolled", "complete")
     ]
     part.blocks.append(Picture(about, charts.bars(counts, about)))
@@ -254,7 +255,7 @@ def raters_part(data: StudyData) -> Part:
 
 
 def _progress(data: StudyData) -> Table:
-    frame = monitor.progress(data)
+    frame = data.monitoring.progress
     minutes = pd.Series(float("nan"), frame.index)
     if {"started_at", "ended_at"} <= set(frame):
         spent = pd.to_datetime(frame["ended_at"], utc=True) - pd.to_datetime(
@@ -311,7 +312,7 @@ def exposure_part(data: StudyData) -> Part:
     """Exposure, response times, gold items, every reason to look at a rater, every rater."""
     part = Part("Exposure and careless responding")
     part.attempt("Exposure", lambda: _exposure(data))
-    times = monitor.response_times(data.votes)
+    times = data.monitoring.response_times
     if times.n:
         title = "Response times"
         said = (
@@ -323,7 +324,7 @@ def exposure_part(data: StudyData) -> Part:
     else:
         part.not_done.append("Response times: no vote carries one.")
     part.blocks += _gold(data, part)
-    found = monitor.findings(data)
+    found = data.monitoring
     if found.flags.empty:
         part.sentences.append("No rule found a rater to look at.")
     else:
@@ -347,13 +348,13 @@ def _exposure(data: StudyData) -> list[Table]:
         "most": whole("most"),
     }
     notes = ["Accepted votes; least and most: on a single stimulus of the row."]
-    never = int(monitor.exposure(data)["never"].sum())
+    never = int(data.monitoring.exposure["never"].sum())
     notes += [f"{never} stimuli have no accepted vote."] if never else []
-    return [_table("How often each cell was rated", monitor.cells(data), cells, notes)]
+    return [_table("How often each cell was rated", data.monitoring.cells, cells, notes)]
 
 
 def _gold(data: StudyData, part: Part) -> list[Table]:
-    found = monitor.gold_results(data.votes, data.design)
+    found = data.monitoring.gold
     if found.empty:
         part.not_done.append("Gold items: none was rated.")
         return []
@@ -383,7 +384,7 @@ def _flags(frame: pd.DataFrame) -> Table:
 
 
 def _decisions(data: StudyData) -> list[Table]:
-    frame = monitor.overruled(data)
+    frame = data.monitoring.overruled
     if frame.empty:
         return []
     columns = {
@@ -473,7 +474,7 @@ def departures(data: StudyData) -> list[str]:
         lacking = [m for m in design.images.methods_of(part.name) if (part.name, m) not in cells]
         if lacking:
             said.append(f"{part.name} has no votes on {listed([paper.label(m) for m in lacking])}.")
-    for row in monitor.overruled(data).to_dict("records"):
+    for row in data.monitoring.overruled.to_dict("records"):
         why = str(row["reason"] or "no reason given").rstrip(".")
         if row["used"]:
             rules = str(row["rules"]).rstrip(".")
@@ -564,7 +565,7 @@ def _tests(votes: pd.DataFrame, data: StudyData, request: Request) -> list[Table
         else f"{CORRECTIONS[analysis.correction]} over these {len(frame)}"
     )
     notes = [
-        f"As planned. Unit {analysis.unit}: {CLAIMS[analysis.unit]}. Two-sided Wilcoxon "
+        f"As planned. Unit {analysis.unit}: {CLAIMS[analysis.unit].about}. Two-sided Wilcoxon "
         f"signed-rank test of the units' means, {correction}, alpha {analysis.alpha:g}. "
         "Difference: first less second in points; effect: rank-biserial correlation, -1 to 1.",
         *pair_notes(frame),
@@ -623,7 +624,7 @@ def effect_of_exclusions(part: Part, data: StudyData) -> None:
         note = "Points; without and with the exclusions, no interval: the same votes are in both."
         made = partial(_effect, "Effect of the exclusions", {"all": whole, "used": own}, interval)
         part.attempt("Effect of the exclusions", lambda: [made(note)])
-    decided = monitor.overruled(data)
+    decided = data.monitoring.overruled
     if len(decided):
         title = "Effect of the decisions that overrule the rules"
         part.attempt(title, lambda: _effect_of_decisions(title, own, decided, interval))

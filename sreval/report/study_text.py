@@ -117,7 +117,8 @@ def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
 
     ``needed`` is what ``simulation.raters_needed`` gives for ``target``.
     """
-    from sreval.opinions.comparison import CLAIMS, least_units
+    from sreval.opinions.comparison import least_units
+    from sreval.opinions.units import CLAIMS
     from sreval.report.table import text_table
 
     first = curve.iloc[0]
@@ -140,7 +141,8 @@ def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
     error = float(curve["standard_error"].max())
     notes = [
         "Power of one two-sided Wilcoxon signed-rank test by number of raters; unit "
-        f"{unit}: {CLAIMS[unit]}. Comparisons in all: {comparisons}; {CORRECTIONS[adjustment]}, "
+        f"{unit}: {CLAIMS[unit].about}. "
+        f"Comparisons in all: {comparisons}; {CORRECTIONS[adjustment]}, "
         f"alpha {first['alpha']:g}. A difference is found where {bound} < {first['alpha']:g}: what "
         "it takes when no other comparison shows anything.",
         f"With fewer than {least} {unit}s no outcome of all comparisons can be significant. Raters "

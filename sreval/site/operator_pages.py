@@ -21,10 +21,10 @@ from sreval.store import audit, frames, invitations, studies
 from sreval.store.overview import Overview, RaterRow, overview
 from sreval.store.raters import retention_over
 from sreval.store.studies import StudyRow
-from sreval.study import charts, monitor
-from sreval.study.attainable import attainable
+from sreval.study import charts
+from sreval.study.check import attainable
 from sreval.study.data import StudyData
-from sreval.study.exposure import scenes_of, stimulus_set
+from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Manifest, load_manifest
 
 _LOG_PAGE = 200
@@ -75,7 +75,6 @@ class _StudyPage:
     flags: dict[str, list[str]]
     needs: list[_Need]
     unjudged: list[str]
-    times: monitor.ResponseTimes | None = None
     histogram: str = ""
 
 
@@ -83,23 +82,20 @@ def _gather(here: Site, name: str) -> _StudyPage:
     """All of it, as of now. Raises UsageError when the database holds no such study."""
     row, seen = studies.get(here.store, name), overview(here.store, name)
     data, without = read_data(here, name)
-    findings = monitor.findings(data) if data is not None else None
-    found = findings.flags if findings else pd.DataFrame()
-    unjudged = [*findings.unjudged, *_faults(findings)] if findings else []
+    found = data.monitoring.flags if data is not None else pd.DataFrame()
+    unjudged = [*data.monitoring.unjudged, *_faults(data)] if data is not None else []
     flags: dict[str, list[str]] = defaultdict(list)
     for flag in found.to_dict("records"):
         flags[str(flag["rater"])].append(str(flag["flag"]))
     now = here.store.clock()
     needs = [*_of_study(here, row, seen, now), *_of_raters(seen, found), *_idle(seen, now)]
-    times = monitor.response_times(data.votes) if data is not None else None
-    return _StudyPage(
-        row, seen, data, without, dict(flags), needs, unjudged, times, _histogram(times)
-    )
+    drawn = _histogram(data) if data is not None else ""
+    return _StudyPage(row, seen, data, without, dict(flags), needs, unjudged, drawn)
 
 
-def _faults(findings: monitor.Findings) -> list[str]:
+def _faults(data: StudyData) -> list[str]:
     """Rules that the program fails to apply; those without any item to look at are no news."""
-    return [why for why in findings.not_done if UNFORESEEN in why]
+    return [why for why in data.monitoring.not_done if UNFORESEEN in why]
 
 
 def read_data(here: Site, name: str) -> tuple[StudyData | None, str]:
@@ -117,8 +113,9 @@ def manifest_of(here: Site, name: str) -> Manifest:
     return load_manifest(content.find("studies", name))
 
 
-def _histogram(times: monitor.ResponseTimes | None) -> str:
-    if times is None or not times.n:
+def _histogram(data: StudyData) -> str:
+    times = data.monitoring.response_times
+    if not times.n:
         return ""
     return charts.columns(
         list(zip(times.labels, times.counts, strict=True)),
@@ -155,7 +152,7 @@ def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> It
 
 def _hopeless(here: Site) -> Iterator[_Need]:
     """Tests that no outcome could make significant, while the design can still be changed."""
-    for found in attainable(here.design, stimulus_set(here.design, scenes_of(here.manifest))):
+    for found in attainable(StimulusSet.of(here.design, here.manifest.scenes)):
         if found.hopeless:
             yield _Need(found.dataset, "n too small", (f"{found.note}. {found.remedy}",))
 
@@ -218,13 +215,14 @@ def _idle_reason(rater: RaterRow, now: dt.datetime) -> str:
 def _watched(data: StudyData | None) -> dict[str, Any]:
     if data is None:
         return {}
-    gold = monitor.gold_results(data.votes, data.design)
-    repeats = monitor.repeat_results(data.votes, data.design)
+    watched = data.monitoring
+    gold, repeats = watched.gold, watched.repeats
     return {
-        "outcomes": monitor.outcomes(data),
-        "cells": {(c["dataset"], c["method"]): c for c in monitor.cells(data).to_dict("records")},
-        "exposure": monitor.exposure(data).to_dict("records"),
-        "sos": monitor.sos(data),
+        "outcomes": watched.outcomes,
+        "cells": {(c["dataset"], c["method"]): c for c in watched.cells.to_dict("records")},
+        "exposure": watched.exposure.to_dict("records"),
+        "sos": watched.sos,
+        "times": watched.response_times,
         "gold": {row["rater"]: row for row in gold.to_dict("records")},
         "gold_all": (int(gold["wrong"].sum()), int(gold["asked"].sum())),
         "repeats": {row["rater"]: row for row in repeats.to_dict("records")},

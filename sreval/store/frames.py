@@ -31,8 +31,8 @@ from sreval.store.models import (
     Vote,
 )
 from sreval.store.studies import by_name, design_of
-from sreval.study.acceptance import Verdict, judge, verdicts
-from sreval.study.data import Look, StudyData, without_orphans
+from sreval.study.acceptance import Acceptance, Verdict
+from sreval.study.data import Look, StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
@@ -217,7 +217,7 @@ def _with_stimuli(frame: pd.DataFrame, manifest: Manifest | None) -> pd.DataFram
 def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
     """The design's verdict on one session as it stands."""
     votes = _votes(tx, stored("votes", STORED["votes"]).where(Session.id == session.id))
-    return judge(votes, design, planned=session.total)
+    return Acceptance(design).verdicts(votes, {session.id: session.total})[session.id]
 
 
 def _judged_votes(
@@ -233,7 +233,7 @@ def _judged_votes(
     accepted, reasons = {}, {}
     kept = {row.id: row for row in tx.execute(_decisions(study))}
     rated = list(votes["session"].unique())
-    found = verdicts(votes, design, {name: kept[name].total for name in rated})
+    found = Acceptance(design).verdicts(votes, {name: kept[name].total for name in rated})
     for name, verdict in found.items():
         session = kept[name]
         decided = session.accepted is not None
@@ -255,7 +255,7 @@ def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
     found = pd.DataFrame(result.all(), columns=list(result.keys()))
     for column in _TIMES:
         found[column] = pd.to_datetime(found[column], utc=True)
-    # `judge` reads a table as check_votes gives it; what it decides isn't known yet.
+    # `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
     return found.assign(accepted=True, reason="")
 
 
@@ -267,7 +267,7 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
     row = studies.get(store, study)
     found = tables(store, study, manifest)
     links = invitations.listing(store, study)
-    data = StudyData(
+    return StudyData(
         design=row.design,
         design_sha256=row.design_sha256,
         manifest=manifest,
@@ -278,8 +278,7 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         looks=looks(store, row.id),
         invited=sum(link.kind == "personal" for link in links),
         deleted=len(found["deleted"]),
-    )
-    return without_orphans(data)
+    ).without_orphans()
 
 
 def record_look(store: Store, study: str, votes: int, *, who: str = audit.COMMAND_LINE) -> None:

@@ -1,28 +1,201 @@
-"""Whether a design can be met, and what it asks of a rater, before anyone sits down."""
+"""Whether a design can be met, what it asks of a rater, and what its tests could show at most.
+
+All of it is known before anyone sits down. The most favourable outcome of a test is that every unit
+puts the methods in one order. A comparison that isn't significant even then can't be: votes would
+be cast for nothing.
+"""
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from sreval.study.acceptance import weak_rules
-from sreval.study.attainable import Attainable, attainable
-from sreval.study.design import StudyDesign
-from sreval.study.exposure import (
-    Scenes,
-    StimulusSet,
-    repeats_of,
-    scenes_of,
-    seen_in,
-    slot_period,
-    stimulus_set,
-    unmet_subset,
-)
+import numpy as np
+import numpy.typing as npt
+
+from sreval.errors import counted, listed
+from sreval.opinions.comparison import best_outcome, least_units
+from sreval.opinions.significance import least_exact_p
+from sreval.opinions.units import Unit
+from sreval.study.acceptance import Acceptance
+from sreval.study.design import RATING, ItemKind, StudyDesign
+from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
-from sreval.study.plan import RATING, ItemKind, showings
+from sreval.study.plan import showings
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import Available, available
+
+_MOST_RATERS = 1000
+"""How many raters are tried as a remedy."""
+
+
+@dataclass(frozen=True)
+class Attainable:
+    """The comparisons of one data set, and those that no outcome could make significant.
+
+    Each is on as many units as see both of its methods on one image; `tests` of the
+    `comparisons` can be made, as some unit does. `n` and `least_p` are of the pair with the most
+    units among the `hopeless`, of the pair with the fewest where none is; `least_p_adjusted` is
+    that p among all tests, None for a pair that no unit sees. `planned`: the design names its
+    comparisons. Each of the `remedies` would do alone.
+    """
+
+    dataset: str
+    unit: Unit
+    comparisons: int
+    tests: int
+    correction: str
+    alpha: float
+    planned: bool
+    n: int
+    least_p: float
+    least_p_adjusted: float | None
+    hopeless: tuple[tuple[str, str], ...]
+    remedies: tuple[str, ...]
+
+    @property
+    def note(self) -> str:
+        """What is hopeless and why, in a sentence without its full stop."""
+        all_of = len(self.hopeless) == self.comparisons
+        which = "" if all_of else f" for {listed([' and '.join(p) for p in self.hopeless])}"
+        said = f"On {self.dataset} no outcome could be significant{which}: "
+        if self.least_p_adjusted is None:
+            return f"{said}no rater sees both methods on one image"
+        units = counted(self.n, self.unit)
+        p = f"the least p on {units} is {self.least_p:.3g}"
+        if self.tests > 1 and self.correction != "none":
+            p += f", adjusted for {self.tests} comparisons {self.least_p_adjusted:.3g}"
+        return f"{said}{p}, and alpha is {self.alpha:g}"
+
+    @property
+    def remedy(self) -> str:
+        """The remedies in a sentence."""
+        said = ", or ".join(self.remedies)
+        return f"{said[:1].upper()}{said[1:]}."
+
+
+def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
+    """What the planned analysis could show on each data set where it compares methods.
+
+    Every rater is taken to rate all of the plan. The subset must fit (`StimulusSet.unmet_subset`).
+    """
+    return tuple(
+        _on(stimuli, dataset)
+        for dataset, keys in stimuli.rated.items()
+        if keys and stimuli.design.comparisons_on(dataset)
+    )
+
+
+def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
+    design, analysis = stimuli.design, stimuli.design.analysis
+    pairs = design.comparisons_on(dataset)
+    units = _seen(stimuli, dataset, design.raters).units(analysis.unit, design.raters)
+    verdicts = best_outcome(units, analysis.correction, analysis.alpha)
+    places = range(len(units))
+    small = [i for i in places if verdicts[i].too_small]
+    told = max(small, key=units.__getitem__) if small else min(places, key=units.__getitem__)
+    return Attainable(
+        dataset=dataset,
+        unit=analysis.unit,
+        comparisons=len(units),
+        tests=sum(n > 0 for n in units),
+        correction=analysis.correction,
+        alpha=analysis.alpha,
+        planned=bool(analysis.comparisons),
+        n=units[told],
+        least_p=least_exact_p(units[told]),
+        least_p_adjusted=verdicts[told].least_p_adjusted if units[told] else None,
+        hopeless=tuple(pairs[i] for i in small),
+        remedies=tuple(_remedies(stimuli, dataset, units)) if small else (),
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Which units see both methods of a pair on one image.
+
+    `by_slot`, (slots, pairs): whether the slot does on any image; `since`, (images, pairs): the
+    first slot that does on this image, or as many as there are slots. Slots stand for all that
+    come again after them, or for no more raters than they are.
+    """
+
+    by_slot: npt.NDArray[np.bool_]
+    since: npt.NDArray[np.intp]
+
+    def units(self, unit: Unit, raters: int) -> list[int]:
+        """How many units each pair has when so many raters have rated."""
+        if unit == "image":
+            return [int(n) for n in (self.since < min(raters, len(self.by_slot))).sum(axis=0)]
+        rounds, rest = divmod(raters, len(self.by_slot))
+        counts = rounds * self.by_slot.sum(axis=0) + self.by_slot[:rest].sum(axis=0)
+        return [int(n) for n in counts]
+
+
+def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
+    design, keys = stimuli.design, stimuli.rated[dataset]
+    pairs = design.comparisons_on(dataset)
+    images = {image: n for n, image in enumerate(dict.fromkeys(key[1] for key in keys))}
+    if design.subset is None:
+        return _Seen(np.ones((1, len(pairs)), bool), np.zeros((len(images), len(pairs)), np.intp))
+    slots = min(slots, stimuli.slot_period)
+    methods = {name: n for n, name in enumerate(design.images.methods_of(dataset))}
+    first, second = ([methods[name] for name in side] for side in zip(*pairs, strict=True))
+    by_slot = np.zeros((slots, len(pairs)), bool)
+    since = np.full((len(images), len(pairs)), slots, np.intp)
+    for slot, votes in enumerate(stimuli.seen_in(range(slots))):
+        rated = np.zeros((len(images), len(methods)), bool)
+        for name, image, method in votes:
+            if name == dataset:
+                rated[images[image], methods[method]] = True
+        both = rated[:, first] & rated[:, second]
+        by_slot[slot] = both.any(axis=0)
+        since = np.where(both, np.minimum(since, slot), since)
+    return _Seen(by_slot, since)
+
+
+def _remedies(stimuli: StimulusSet, dataset: str, units: Sequence[int]) -> Iterator[str]:
+    """Changes of the design that would each do alone: unit, raters or images, comparisons."""
+    design, analysis, raters = stimuli.design, stimuli.design.analysis, stimuli.design.raters
+    needed = least_units(len(units), analysis.correction, analysis.alpha)
+
+    def does(seen: _Seen, unit: Unit, raters: int) -> bool:
+        found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha)
+        return not any(verdict.too_small for verdict in found)
+
+    seen = _seen(stimuli, dataset, max(raters, _MOST_RATERS))
+    unlimited = design.model_copy(update={"subset": None})
+    whole = _seen(replace(stimuli, design=unlimited), dataset, 1)
+    other: Unit = "image" if analysis.unit == "rater" else "rater"
+    if does(seen, other, raters):
+        yield f'set analysis.unit to "{other}"'
+    again = design.subset is None or len(seen.by_slot) == stimuli.slot_period
+    most = max(_MOST_RATERS, needed) if again else len(seen.by_slot)
+    enough = 1 + bisect.bisect_left(
+        range(1, most + 1), True, key=lambda count: does(seen, analysis.unit, count)
+    )
+    images = len(whole.since)
+    more = (
+        f"set raters to {needed} or more"
+        if analysis.unit == "rater"
+        else f"rate {needed} images or more in place of {images}"
+    )
+    if enough <= most:
+        yield f"set raters to {enough} or more"
+    elif design.subset is None:
+        yield more
+    else:
+        alone = does(whole, analysis.unit, raters)
+        yield "leave subset out" if alone else f"leave subset out and {more}"
+    fewer = [
+        m
+        for m in range(1, len(units))
+        if not best_outcome([min(units)] * m, analysis.correction, analysis.alpha)[0].too_small
+    ]
+    if fewer and min(units) == max(units):
+        some = "a single comparison" if fewer[-1] == 1 else f"at most {fewer[-1]} comparisons"
+        yield f"name {some} in analysis.comparisons"
 
 
 @dataclass(frozen=True)
@@ -76,27 +249,27 @@ def check(
     """
     has: Callable[[Key], bool]
     if manifest:
-        scenes, has = scenes_of(manifest), manifest.by_key.__contains__
+        scenes, has = manifest.scenes, manifest.by_key.__contains__
     else:
         found = found or available(design)
         scenes, has = found.scenes, found.has
-    stimuli = stimulus_set(design, scenes)
+    stimuli = StimulusSet.of(design, scenes)
     missing = tuple(key for key in stimuli.shown if not has(key))
     problems = [*stimuli.unmet, *_of_rules(design)]
     tests: tuple[Attainable, ...] = ()
     if not stimuli.unmet:
-        problems += _of_slots(design, stimuli, scenes)
-        tests = () if unmet_subset(design, stimuli) else attainable(design, stimuli)
+        problems += _of_slots(stimuli, scenes)
+        tests = () if stimuli.unmet_subset else attainable(stimuli)
     hopeless = [found for found in tests if found.hopeless]
     problems += [Unmet("analysis", h.note, h.remedy) for h in hopeless if h.planned]
     notes = [f"{h.note}. {h.remedy}" for h in hopeless if not h.planned]
-    counts = _counts(design, stimuli)
+    counts = _counts(stimuli)
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
-        notes=(*_notes(design, stimuli, scenes), *notes),
+        notes=(*_notes(stimuli, scenes, counts), *notes),
         counts=counts,
-        exposures=_exposures(design, stimuli),
+        exposures=_exposures(stimuli),
         sittings=tuple(_sittings(design, counts)),
         tests=tests,
     )
@@ -111,15 +284,15 @@ def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
             yield Unmet(f"acceptance.{number}", what, remedy)
 
 
-def _of_slots(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
-    too_large = unmet_subset(design, stimuli)
-    if too_large:
-        return [too_large]
+def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
+    design = stimuli.design
+    if stimuli.unmet_subset:
+        return [stimuli.unmet_subset]
     scene_of = {(name, image): scene for name in scenes for image, scene in scenes[name].items()}
     gold = [key for key, _, _ in stimuli.gold]
-    slots = range(min(design.raters, slot_period(design, stimuli)))
-    for votes in seen_in(design, stimuli, slots):
-        repeats, not_repeated = repeats_of(design, votes)
+    slots = range(min(design.raters, stimuli.slot_period))
+    for votes in stimuli.seen_in(slots):
+        repeats, not_repeated = stimuli.repeats_of(votes)
         if not_repeated:
             return not_repeated
         row = showings(scene_of, votes, repeats, gold)
@@ -129,20 +302,18 @@ def _of_slots(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> list
     return []
 
 
-def _counts(design: StudyDesign, stimuli: StimulusSet) -> dict[ItemKind, int]:
-    total = len(stimuli.voted)
-    return {
+def _counts(stimuli: StimulusSet) -> dict[ItemKind, int]:
+    before: dict[ItemKind, int] = {
         "calibration": len(stimuli.calibration),
         "warm-up": len(stimuli.warm_up),
-        "vote": min(design.subset or total, total),
-        "repeat": sum(repeat.images * repeat.times for repeat in design.repeats),
-        "gold": len(stimuli.gold),
     }
+    rating = stimuli.design.rating_items(len(stimuli.voted))
+    return before | rating | {"gold": len(stimuli.gold)}
 
 
-def _exposures(design: StudyDesign, stimuli: StimulusSet) -> tuple[int, int]:
+def _exposures(stimuli: StimulusSet) -> tuple[int, int]:
     total = len(stimuli.voted)
-    votes = design.raters * min(design.subset or total, total)
+    votes = stimuli.design.raters * stimuli.design.rating_items(total)["vote"]
     return (votes // total, -(-votes // total)) if total else (0, 0)
 
 
@@ -158,13 +329,13 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
         yield Sitting(items, breaks, seconds / 60)
 
 
-def _notes(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> Iterator[str]:
-    least, most = _exposures(design, stimuli)
+def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int]) -> Iterator[str]:
+    design = stimuli.design
+    least, most = _exposures(stimuli)
     if least < most:
-        full = slot_period(design, stimuli)
         yield (
             f"{design.raters} raters give some stimuli {most} votes and others {least}; "
-            f"a multiple of {full} raters would give every stimulus the same number."
+            f"a multiple of {stimuli.slot_period} raters would give every stimulus the same number."
         )
     methods = Counter(key[2] for key in stimuli.voted)
     for method, count in methods.most_common(1):
@@ -174,9 +345,8 @@ def _notes(design: StudyDesign, stimuli: StimulusSet, scenes: Scenes) -> Iterato
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
-    yield from weak_rules(design, _counts(design, stimuli))
+    yield from Acceptance(design).weak_rules(counts)
     every, each = design.sittings.break_every, design.sittings.items
-    counts = _counts(design, stimuli)
     rated_items = sum(counts[kind] for kind in RATING)
     last = rated_items % each if each else 0
     if 0 < last < each / 2 < rated_items / 2:

@@ -1,18 +1,35 @@
-"""What is known of one study at one moment, as frames. The store fills it."""
+"""What is known of one study at one moment, as frames, and how its collection goes.
+
+The store fills `StudyData`. `Monitoring` is what an operator watches while the study runs, and what
+its report repeats; nothing there tells a method's mean score, so that all of it may be seen before
+the study is closed.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from sreval.study.design import StudyDesign
+from sreval.errors import StatisticsError
+from sreval.opinions.arrays import Ratings
+from sreval.opinions.cells import numbered
+from sreval.opinions.reliability import Reliability
+from sreval.opinions.screening import Screening, apply
+from sreval.opinions.votes import STIMULUS, accepted_votes
+from sreval.study.acceptance import Acceptance
+from sreval.study.design import RATING, StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
 
 State = Literal["open", "paused", "closed"]
 ORPHAN = "the rater is not in the study (deleted since?)"
+UNDER_WAY = "under way"
+_BIN_S, _BINS = 0.5, 20
 
 
 @dataclass(frozen=True)
@@ -57,12 +74,25 @@ class StudyData:
             if "simulated" in frame
         )
 
+    @cached_property
+    def rated(self) -> tuple[Stimulus, ...]:
+        """The stimuli whose votes count, in the manifest's order."""
+        wanted = {
+            part.name: (set(part.images), set(self.design.images.methods_of(part.name)))
+            for part in self.design.images.datasets
+        }
+        return tuple(
+            stimulus
+            for stimulus in self.manifest.stimuli
+            if stimulus.dataset in wanted
+            and stimulus.method in wanted[stimulus.dataset][1]
+            and (not wanted[stimulus.dataset][0] or stimulus.image in wanted[stimulus.dataset][0])
+        )
+
     @property
     def stand_ins(self) -> tuple[str, ...]:
         """Rated methods that a stand-in replaces, in the design's order."""
-        found = {
-            stimulus.method for stimulus in rated(self.design, self.manifest) if stimulus.stand_in
-        }
+        found = {stimulus.method for stimulus in self.rated if stimulus.stand_in}
         return tuple(method for method in self.design.images.methods if method in found)
 
     @property
@@ -74,34 +104,228 @@ class StudyData:
     @property
     def opinions(self) -> pd.DataFrame:
         """The votes that count: of kind 'vote' and accepted. May be empty."""
-        return self.votes[(self.votes["kind"] == "vote") & self.votes["accepted"]]
+        return accepted_votes(self.votes)
+
+    @cached_property
+    def monitoring(self) -> Monitoring:
+        """How the collection of these votes goes."""
+        return Monitoring(self)
+
+    def without_orphans(self) -> StudyData:
+        """This with votes of raters who have no session marked as not accepted, the reason said.
+
+        An export from before a rater's deletion still holds their votes.
+        """
+        orphans = ~self.votes["rater"].isin(self.sessions["rater"])
+        if not orphans.any():
+            return self
+        votes = self.votes.copy()
+        reason = votes["reason"] if "reason" in votes else pd.Series(None, votes.index, object)
+        votes["reason"] = reason.mask(orphans, ORPHAN)
+        votes["accepted"] &= ~orphans
+        return replace(self, votes=votes)
 
 
-def rated(design: StudyDesign, manifest: Manifest) -> list[Stimulus]:
-    """The stimuli whose votes count, in the manifest's order."""
-    wanted = {
-        part.name: (set(part.images), set(design.images.methods_of(part.name)))
-        for part in design.images.datasets
-    }
-    return [
-        stimulus
-        for stimulus in manifest.stimuli
-        if stimulus.dataset in wanted
-        and stimulus.method in wanted[stimulus.dataset][1]
-        and (not wanted[stimulus.dataset][0] or stimulus.image in wanted[stimulus.dataset][0])
-    ]
+@dataclass(frozen=True)
+class ResponseTimes:
+    """How long votes took, in seconds; ``counts`` in steps of half a second, the last open.
 
-
-def without_orphans(data: StudyData) -> StudyData:
-    """``data`` with votes of raters who have no session marked as not accepted, the reason said.
-
-    An export from before a rater's deletion still holds their votes.
+    ``median``, ``first`` and ``third`` quartile are NaN where no vote has a time.
     """
-    orphans = ~data.votes["rater"].isin(data.sessions["rater"])
-    if not orphans.any():
-        return data
-    votes = data.votes.copy()
-    reason = votes["reason"] if "reason" in votes else pd.Series(None, votes.index, dtype=object)
-    votes["reason"] = reason.mask(orphans, ORPHAN)
-    votes["accepted"] &= ~orphans
-    return replace(data, votes=votes)
+
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    n: int
+    median: float
+    first: float
+    third: float
+
+
+class Monitoring:
+    """How the collection of a study's votes goes, by cell, by rater and by rule.
+
+    Votes that are counted by stimulus are the accepted ones. What the rules say is a proposal:
+    nothing is dropped here.
+    """
+
+    def __init__(self, data: StudyData) -> None:
+        self.data = data
+        self._acceptance = Acceptance(data.design)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many raters were invited, enrolled and ended, by outcome, in a session's order."""
+        data = self.data
+        ends = data.sessions["outcome"].fillna(UNDER_WAY).astype(str)
+        known = ("complete", UNDER_WAY, "screened_out", "failed_check", "withdrew", "expired")
+        counts = {} if data.invited is None else {"invited": data.invited}
+        counts |= {"enrolled": len(ends) + data.deleted}
+        counts |= {name: int((ends == name).sum()) for name in known}
+        return counts | {"deleted": data.deleted}
+
+    @property
+    def progress(self) -> pd.DataFrame:
+        """One row per session, those under way first: rater, stage, outcome, votes, of, share, ...
+
+        ``votes`` counts votes, repeats and gold items that are stored, ``of`` those planned, both
+        without calibration and warm-up; ``share`` lies within 0..1.
+        """
+        counts = self._rating["session"].value_counts()
+        frame = self.data.sessions.copy()
+        frame["votes"] = frame["session"].map(counts).fillna(0).astype(np.int64)
+        frame["of"] = sum(self.data.design.rating_items(len(self.data.rated)).values())
+        frame["share"] = (frame["votes"] / frame["of"]).clip(upper=1.0)
+        frame["outcome"] = frame["outcome"].fillna(UNDER_WAY).astype(str)
+        ended, share, names = frame["outcome"] != UNDER_WAY, frame["share"], frame["rater"]
+        order = sorted(
+            range(len(frame)),
+            key=lambda row: (ended.iloc[row], share.iloc[row], numbered(names.iloc[row])),
+        )
+        return frame.iloc[order].reset_index(drop=True)
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row per (data set, method), in the design's order: how evenly it was seen.
+
+        Columns: dataset, method, stimuli, votes, least, most, planned, share, raters. ``votes`` are
+        accepted ones; ``planned`` is what the design's number of raters would give; ``least`` and
+        ``most`` are accepted votes on a single stimulus of the cell.
+        """
+        images, cell = self.data.design.images, ["dataset", "method"]
+        table = self._by_stimulus
+        per_rater = self.data.design.subset or len(table)
+        grouped = table.groupby(cell, sort=False)["votes"]
+        frame = grouped.agg(stimuli="size", votes="sum", least="min", most="max")
+        frame["planned"] = self.data.design.raters * per_rater * frame["stimuli"] / len(table)
+        frame["share"] = frame["votes"] / frame["planned"]
+        raters = self.data.opinions.groupby(cell)["rater"].nunique()
+        frame["raters"] = raters.reindex(frame.index).fillna(0).astype(np.int64)
+        order = [(part.name, method) for part in images.datasets for method in images.methods]
+        return frame.loc[[key for key in order if key in frame.index]].reset_index()
+
+    @property
+    def exposure(self) -> pd.DataFrame:
+        """How often single stimuli were rated, a row per data set.
+
+        Columns: dataset, stimuli, least, median, most, never; accepted votes.
+        """
+        table = self._by_stimulus.assign(never=self._by_stimulus["votes"] == 0)
+        grouped = table.groupby("dataset", sort=False)
+        frame = grouped["votes"].agg(stimuli="size", least="min", median="median", most="max")
+        made: pd.DataFrame = frame.join(grouped["never"].sum()).reset_index()
+        return made
+
+    @cached_property
+    def _by_stimulus(self) -> pd.DataFrame:
+        keys = [stimulus.key for stimulus in self.data.rated]
+        if not keys:
+            raise StatisticsError(
+                "No stimulus of the manifest is rated.", "Freeze the study again."
+            )
+        counts = self.data.opinions.groupby(list(STIMULUS)).size().to_dict()
+        table = pd.DataFrame(keys, columns=list(STIMULUS))
+        return table.assign(votes=[int(counts.get(key, 0)) for key in keys])
+
+    @property
+    def _rating(self) -> pd.DataFrame:
+        return self.data.votes[self.data.votes["kind"].isin(RATING)]
+
+    @cached_property
+    def _screened(self) -> tuple[list[Screening], list[str]]:
+        return apply(self._acceptance.rules, self.data.votes)
+
+    @property
+    def gold(self) -> pd.DataFrame:
+        """Gold items by rater: asked, wrong, share (0..1), as the rule on them counts."""
+        return self._of_rule("gold", "asked", ["wrong", "share"])
+
+    @property
+    def repeats(self) -> pd.DataFrame:
+        """Repeats by rater: pairs, exact (share 0..1), change (mean absolute, points)."""
+        return self._of_rule("repeats", "pairs", ["exact", "change"])
+
+    def _of_rule(self, kind: str, n: str, columns: list[str]) -> pd.DataFrame:
+        """The figures of a rule of ``kind``, of the raters who have any."""
+        found = [made.table for made in self._screened[0] if made.rule.kind == kind]
+        if not found:
+            return pd.DataFrame({name: [] for name in ["rater", n, *columns]})
+        table = found[0].rename(columns={"n": n})
+        return table.loc[table[n] > 0, [n, *columns]].reset_index()
+
+    @property
+    def response_times(self) -> ResponseTimes:
+        """The times of votes, repeats and gold items, from the image's paint to the vote."""
+        own = self._rating
+        times = own["response_ms"].dropna() if "response_ms" in own else pd.Series(dtype=float)
+        seconds = times.to_numpy(dtype=np.float64) / 1000
+        place = np.minimum((seconds / _BIN_S).astype(np.intp), _BINS)
+        counts = np.bincount(place, minlength=_BINS + 1)
+        edges = [_BIN_S * step for step in range(_BINS)]
+        labels = [f"{edge:g}–{edge + _BIN_S:g} s" for edge in edges] + [f"≥ {_BIN_S * _BINS:g} s"]
+        quartiles = np.quantile(seconds, [0.25, 0.5, 0.75]) if seconds.size else [math.nan] * 3
+        first, median, third = map(float, quartiles)
+        return ResponseTimes(
+            tuple(labels), tuple(map(int, counts)), int(seconds.size), median, first, third
+        )
+
+    @property
+    def sos(self) -> float:
+        """The SOS coefficient a of accepted votes (Hossfeld et al. 2011), NaN where undefined."""
+        try:
+            ratings = Ratings.from_votes(self.data.opinions, STIMULUS)
+            return Reliability(ratings).sos_coefficient()
+        except StatisticsError:
+            return math.nan
+
+    @property
+    def flags(self) -> pd.DataFrame:
+        """Every reason to look at a rater: rater, flag, reason, ``used`` (whether votes count).
+
+        The acceptance policy's and the operator's decisions come first, then what the rules of the
+        design find, and the defaults beside them.
+        """
+        own = self.data.sessions
+        decided = own[~own["accepted"].astype(bool) & own["reason"].fillna("").astype(bool)]
+        rows = [
+            (rater, "not used", str(reason))
+            for rater, reason in zip(decided["rater"], decided["reason"], strict=True)
+        ]
+        for made in self._screened[0]:
+            rows += [(rater, made.rule.kind, reason) for rater, reason in made.reasons.items()]
+        frame = pd.DataFrame(rows, columns=["rater", "flag", "reason"])
+        return frame.assign(used=frame["rater"].isin(self.data.opinions["rater"]))
+
+    @property
+    def unjudged(self) -> list[str]:
+        """A sentence for each rule for which some raters have too few items."""
+        return [made.too_few for made in self._screened[0] if made.too_few]
+
+    @property
+    def not_done(self) -> list[str]:
+        """A sentence for each rule that can't be applied."""
+        return self._screened[1]
+
+    @cached_property
+    def overruled(self) -> pd.DataFrame:
+        """Sessions where an operator overruled the design's rules.
+
+        Columns: rater, used (as decided), rules (the reasons of the rules that reject, empty where
+        none does), reason (the operator's).
+        """
+        sessions = self.data.sessions.set_index("session")
+        items = sessions["of"] if "of" in sessions else pd.Series(None, sessions.index, object)
+        planned = {str(name): None if pd.isna(of) else int(of) for name, of in items.items()}
+        found = self._acceptance.verdicts(self.data.votes, planned)
+        rejecting = [rule.reason for rule in self.data.design.acceptance if not rule.used]
+        rows = []
+        for name, votes in self.data.votes.groupby("session", sort=False):
+            verdict, used = found.get(str(name)), bool(votes["accepted"].all())
+            if verdict is None or used == verdict.used:
+                continue
+            own = list(votes["reason"].dropna()) if "reason" in votes else []
+            given = [*own, sessions["reason"].fillna("")[str(name)]]
+            rules = "; ".join(reason for reason in verdict.reasons if reason in rejecting)
+            said = next((str(reason) for reason in given if reason), "")
+            rows.append((str(votes["rater"].iloc[0]), used, rules, said))
+        rows.sort(key=lambda row: numbered(row[0]))
+        return pd.DataFrame(rows, columns=["rater", "used", "rules", "reason"])

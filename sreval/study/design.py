@@ -28,6 +28,9 @@ from sreval.study.manifest import DESIGN
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
+ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
+RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
+"""The kinds of the rating part; what goes before is calibration and warm-up."""
 
 
 class Scale(Config):
@@ -379,6 +382,14 @@ class StudyDesign(Config):
             return tuple(itertools.combinations(methods, 2))
         return tuple(pair for pair in self.analysis.comparisons if set(pair) <= set(methods))
 
+    def rating_items(self, stimuli: int) -> dict[ItemKind, int]:
+        """What the rating part of a rater's plan holds where so many stimuli are rated."""
+        return {
+            "vote": min(self.subset or stimuli, stimuli),
+            "repeat": sum(repeat.images * repeat.times for repeat in self.repeats),
+            "gold": sum(gold.images for gold in self.gold),
+        }
+
     def as_json(self) -> str:
         """The design as one canonical line of JSON with all defaults: what databases keep."""
         return _canonical(self.model_dump(mode="json"))
@@ -419,11 +430,6 @@ def load_design(folder: Path) -> StudyDesign:
     Raises UsageError naming the file, the field, the bad value and the remedy.
     """
     return load_config(folder / DESIGN, StudyDesign)
-
-
-def json_schema() -> dict[str, Any]:
-    """The design's JSON schema, for editors that check and complete study.toml."""
-    return StudyDesign.model_json_schema()
 
 
 def copy_study(name: str, source: Path) -> Path:

@@ -19,7 +19,7 @@ from sreval.errors import UsageError
 from sreval.files import sha256_bytes
 from sreval.images.known import KNOWN, fetch_command
 from sreval.study.design import Calibration, DatasetPart, Gold, Repeat, StudyDesign, WarmUp
-from sreval.study.manifest import Key, Manifest
+from sreval.study.manifest import Key
 from sreval.study.presentation import Stream, Unmet
 
 Scenes = Mapping[str, Mapping[str, str]]
@@ -31,18 +31,58 @@ Block = Calibration | WarmUp | Gold | Repeat
 
 @dataclass(frozen=True)
 class StimulusSet:
-    """The keys of everything that a study may show.
+    """The keys of everything that a study may show, and which of them a slot sees.
 
     `rated` by data set; `calibration` with the intended score; `warm_up`: for each image its
     versions, of which a rater sees one; `gold` with the range that passes; `unmet` is what the
     design can't show of the images that there are.
     """
 
+    design: StudyDesign
     rated: Mapping[str, tuple[Key, ...]]
     calibration: tuple[tuple[Key, int], ...]
     warm_up: tuple[tuple[Key, ...], ...]
     gold: tuple[tuple[Key, int, int], ...]
     unmet: tuple[Unmet, ...]
+
+    @classmethod
+    def of(cls, design: StudyDesign, scenes: Scenes) -> StimulusSet:
+        """What `design` shows of the images in `scenes`."""
+        unmet: list[Unmet] = []
+
+        def drawn(name: str, block: Calibration | WarmUp | Gold) -> list[list[Key]]:
+            """For each drawn image its versions."""
+            known = scenes.get(block.dataset, {})
+            if not known:
+                unmet.append(_not_on_this_machine(name, block.dataset, design))
+                return []
+            try:
+                images = drawn_images(design, block, known)
+            except UsageError as error:
+                unmet.append(Unmet(name, error.message.rstrip("."), error.remedy))
+                return []
+            return [
+                [(block.dataset, image, method) for method in versions(block)] for image in images
+            ]
+
+        rated = {part.name: _rated(design, part, scenes, unmet) for part in design.images.datasets}
+        anchors = design.calibration.anchors if design.calibration else ()
+        calibration = drawn("calibration", design.calibration) if design.calibration else []
+        warm_up = drawn("warm_up", design.warm_up) if design.warm_up else []
+        gold = [
+            (keys[0], block.low, block.high)
+            for number, block in enumerate(design.gold)
+            for keys in drawn(f"gold.{number}", block)
+        ]
+        scores = {anchor.method: anchor.score for anchor in anchors}
+        return cls(
+            design,
+            rated,
+            tuple((key, scores[key[2]]) for keys in calibration for key in keys),
+            tuple(map(tuple, warm_up)),
+            tuple(gold),
+            tuple(unmet),
+        )
 
     @property
     def voted(self) -> tuple[Key, ...]:
@@ -57,49 +97,60 @@ class StimulusSet:
         gold = (key for key, _, _ in self.gold)
         return tuple(dict.fromkeys([*self.voted, *calibration, *warm_up, *gold]))
 
+    def seen_in(self, slots: Iterable[int]) -> Iterator[tuple[Key, ...]]:
+        """What the rater in each of the slots votes on, each stimulus once."""
+        subset = self.design.subset
+        sequence = self.voted if subset is None else self._balanced()
+        for slot in slots:
+            start = slot * (subset or 0)
+            many = range(subset or len(sequence))
+            yield tuple(sequence[(start + i) % len(sequence)] for i in many)
 
-def scenes_of(manifest: Manifest) -> Scenes:
-    """The images that a manifest holds."""
-    scenes: dict[str, dict[str, str]] = {}
-    for stimulus in manifest.stimuli:
-        scenes.setdefault(stimulus.dataset, {})[stimulus.image] = stimulus.scene
-    return scenes
+    @property
+    def slot_period(self) -> int:
+        """The number of slots after which the same subsets come again."""
+        total = len(self.voted)
+        return total // math.gcd(total, self.design.subset) if self.design.subset else 1
 
+    @property
+    def unmet_subset(self) -> Unmet | None:
+        """What is wrong with the subset's size, if anything."""
+        total, subset = len(self.voted), self.design.subset
+        if subset is None or subset <= total:
+            return None
+        what = f"{subset} stimuli per rater are asked for, but the design only has {total}"
+        return Unmet("subset", what, f"Set it to {total} or less, or leave it out.")
 
-def stimulus_set(design: StudyDesign, scenes: Scenes) -> StimulusSet:
-    """What `design` shows of the images in `scenes`."""
-    unmet: list[Unmet] = []
+    def repeats_of(self, votes: Sequence[Key]) -> tuple[list[tuple[Key, int, int]], list[Unmet]]:
+        """What a rater with these votes is shown again: (stimulus, how often more, least distance).
 
-    def drawn(name: str, block: Calibration | WarmUp | Gold) -> list[list[Key]]:
-        """For each drawn image its versions."""
-        known = scenes.get(block.dataset, {})
-        if not known:
-            unmet.append(_not_on_this_machine(name, block.dataset, design))
-            return []
-        try:
-            images = drawn_images(design, block, known)
-        except UsageError as error:
-            unmet.append(Unmet(name, error.message.rstrip("."), error.remedy))
-            return []
-        return [[(block.dataset, image, method) for method in versions(block)] for image in images]
+        The same stimuli for all raters as far as they see them; none is drawn for two repeats.
+        """
+        drawn: dict[Key, tuple[Key, int, int]] = {}
+        unmet = []
+        for number, repeat in enumerate(self.design.repeats):
+            cell = (repeat.dataset, repeat.method)
+            free = [key for key in votes if (key[0], key[2]) == cell and key not in drawn]
+            if len(free) < repeat.images:
+                what = (
+                    f"{repeat.images} images of {repeat.dataset} in {repeat.method} are to be "
+                    f"shown again, but some rater sees only {len(free)} that can be repeated"
+                )
+                remedy = f"Set its images to {len(free)} or less, or give a larger subset."
+                unmet.append(Unmet(f"repeats.{number}", what, remedy))
+                continue
+            for image in drawn_images(self.design, repeat, [key[1] for key in free]):
+                key = (repeat.dataset, image, repeat.method)
+                drawn[key] = (key, repeat.times, repeat.distance)
+        return list(drawn.values()), unmet
 
-    rated = {part.name: _rated(design, part, scenes, unmet) for part in design.images.datasets}
-    anchors = design.calibration.anchors if design.calibration else ()
-    calibration = drawn("calibration", design.calibration) if design.calibration else []
-    warm_up = drawn("warm_up", design.warm_up) if design.warm_up else []
-    gold = [
-        (keys[0], block.low, block.high)
-        for number, block in enumerate(design.gold)
-        for keys in drawn(f"gold.{number}", block)
-    ]
-    scores = {anchor.method: anchor.score for anchor in anchors}
-    return StimulusSet(
-        rated,
-        tuple((key, scores[key[2]]) for keys in calibration for key in keys),
-        tuple(map(tuple, warm_up)),
-        tuple(gold),
-        tuple(unmet),
-    )
+    def _balanced(self) -> tuple[Key, ...]:
+        """All stimuli in the sequence of which every slot sees a stretch."""
+        placed = []
+        for number, (dataset, keys) in enumerate(self.rated.items()):
+            for place, key in enumerate(_alternating(self.design.seed, dataset, keys)):
+                placed.append(((2 * place + 1) / (2 * len(keys)), number, key))
+        return tuple(key for _, _, key in sorted(placed))
 
 
 def _rated(
@@ -186,71 +237,6 @@ def _rank(design: StudyDesign, block: Block, name: str) -> tuple[bool, str]:
 def _kind(block: Block) -> str:
     names = {Calibration: "calibration", WarmUp: "warm_up", Gold: "gold", Repeat: "repeats"}
     return names[type(block)]
-
-
-# What a slot sees
-
-
-def seen_in(
-    design: StudyDesign, stimuli: StimulusSet, slots: Iterable[int]
-) -> Iterator[tuple[Key, ...]]:
-    """What the rater in each of the slots votes on, each stimulus once."""
-    subset = design.subset
-    sequence = stimuli.voted if subset is None else _balanced(design.seed, stimuli)
-    for slot in slots:
-        start = slot * (subset or 0)
-        many = range(subset or len(sequence))
-        yield tuple(sequence[(start + i) % len(sequence)] for i in many)
-
-
-def slot_period(design: StudyDesign, stimuli: StimulusSet) -> int:
-    """The number of slots after which the same subsets come again."""
-    total = len(stimuli.voted)
-    return total // math.gcd(total, design.subset) if design.subset else 1
-
-
-def unmet_subset(design: StudyDesign, stimuli: StimulusSet) -> Unmet | None:
-    """What is wrong with the subset's size, if anything."""
-    total = len(stimuli.voted)
-    if design.subset is None or design.subset <= total:
-        return None
-    what = f"{design.subset} stimuli per rater are asked for, but the design only has {total}"
-    return Unmet("subset", what, f"Set it to {total} or less, or leave it out.")
-
-
-def repeats_of(
-    design: StudyDesign, votes: Sequence[Key]
-) -> tuple[list[tuple[Key, int, int]], list[Unmet]]:
-    """What a rater with these votes is shown again: (stimulus, how often more, least distance).
-
-    The same stimuli for all raters as far as they see them; none is drawn for two repeats.
-    """
-    drawn: dict[Key, tuple[Key, int, int]] = {}
-    unmet = []
-    for number, repeat in enumerate(design.repeats):
-        cell = (repeat.dataset, repeat.method)
-        free = [key for key in votes if (key[0], key[2]) == cell and key not in drawn]
-        if len(free) < repeat.images:
-            what = (
-                f"{repeat.images} images of {repeat.dataset} in {repeat.method} are to be shown "
-                f"again, but some rater sees only {len(free)} that can be repeated"
-            )
-            remedy = f"Set its images to {len(free)} or less, or give a larger subset."
-            unmet.append(Unmet(f"repeats.{number}", what, remedy))
-            continue
-        for image in drawn_images(design, repeat, [key[1] for key in free]):
-            key = (repeat.dataset, image, repeat.method)
-            drawn[key] = (key, repeat.times, repeat.distance)
-    return list(drawn.values()), unmet
-
-
-def _balanced(seed: int, stimuli: StimulusSet) -> tuple[Key, ...]:
-    """All stimuli in the sequence of which every slot sees a stretch."""
-    placed = []
-    for number, (dataset, keys) in enumerate(stimuli.rated.items()):
-        for place, key in enumerate(_alternating(seed, dataset, keys)):
-            placed.append(((2 * place + 1) / (2 * len(keys)), number, key))
-    return tuple(key for _, _, key in sorted(placed))
 
 
 def _alternating(seed: int, dataset: str, keys: Sequence[Key]) -> list[Key]:

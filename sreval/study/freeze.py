@@ -25,7 +25,7 @@ from sreval.errors import DataError, listed, option
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.io import encode_png
 from sreval.study.design import StudyDesign
-from sreval.study.exposure import stimulus_set
+from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import MANIFEST, STIMULI, Key, Manifest, Stimulus
 from sreval.study.sources import Sources
 
@@ -67,7 +67,7 @@ def freeze(
             "rater has begun.",
         )
     sources = Sources(design, results, stand_ins)
-    stimuli = stimulus_set(design, sources.scenes)
+    stimuli = StimulusSet.of(design, sources.scenes)
     for unmet in stimuli.unmet:
         raise unmet.error()
     missing = sources.missing(stimuli.shown)

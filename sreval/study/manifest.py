@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,14 @@ class Manifest:
     def by_key(self) -> dict[Key, Stimulus]:
         """Stimuli by (data set, image, method)."""
         return {stimulus.key: stimulus for stimulus in self.stimuli}
+
+    @cached_property
+    def scenes(self) -> Mapping[str, Mapping[str, str]]:
+        """The images of each data set, in order, and the scene that each shows."""
+        scenes: dict[str, dict[str, str]] = {}
+        for stimulus in self.stimuli:
+            scenes.setdefault(stimulus.dataset, {})[stimulus.image] = stimulus.scene
+        return scenes
 
     @property
     def stand_ins(self) -> tuple[str, ...]:

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sreval.errors import DataError
-from sreval.study.design import StudyDesign
-from sreval.study.exposure import (
-    StimulusSet,
-    repeats_of,
-    scenes_of,
-    seen_in,
-    stimulus_set,
-    unmet_subset,
-)
+from sreval.study.design import RATING, ItemKind, StudyDesign
+from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.presentation import Showing, Stream, presentation_order
 
 ALGORITHM = 1
 """Changes whenever the same seed would give another plan; stored with every plan."""
-
-ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
-RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
-"""The kinds of the rating part; what goes before is calibration and warm-up."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +54,8 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
     Raises UsageError when a constraint can't be met (`study.check` finds it before), DataError
     when the manifest lacks a stimulus.
     """
-    stimuli = stimulus_set(design, scenes_of(manifest))
-    too_large = unmet_subset(design, stimuli)
+    stimuli = StimulusSet.of(design, manifest.scenes)
+    too_large = stimuli.unmet_subset
     for unmet in (*stimuli.unmet, *([too_large] if too_large else [])):
         raise unmet.error()
     for key in stimuli.shown:
@@ -77,8 +65,8 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
                 f"The manifest has no {method} of {dataset} {image}.", "Freeze the study again."
             )
     stream = Stream(design.seed, "order", ALGORITHM, rater)
-    votes = next(seen_in(design, stimuli, [slot]))
-    repeats, not_repeated = repeats_of(design, votes)
+    votes = next(stimuli.seen_in([slot]))
+    repeats, not_repeated = stimuli.repeats_of(votes)
     for unmet in not_repeated:
         raise unmet.error()
     planned = [

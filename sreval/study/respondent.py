@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from sreval.errors import DataError, option
 from sreval.files import sha256_bytes
-from sreval.opinions.simulation import RaterModel, Raters, draw_raters, draw_scores
+from sreval.opinions.simulation import RaterModel, Raters
 from sreval.study.design import Question, StudyDesign
 from sreval.study.manifest import Manifest
 
@@ -44,9 +44,8 @@ class Respondent:
                 "Freeze the study again.",
             )
         quality, method = self.seen[sha256]
-        score = draw_scores(
-            self.model, self.rater, np.array([quality]), np.array([method]), self.generator
-        )[0, 0]
+        quality_of, method_of = np.array([quality]), np.array([method])
+        score = self.model.draw_scores(self.rater, quality_of, method_of, self.generator)[0, 0]
         median = _SPEEDER_MS if self.rater.speeder[0] else _MEDIAN_MS
         response_ms = median * np.exp(_SPREAD * self.generator.normal())
         return (intended or int(score)), round(float(response_ms))
@@ -91,9 +90,9 @@ def respondents(
         quality = qualities.get((stimulus.dataset, stimulus.method), overall[stimulus.method])
         assert quality is not None
         seen.setdefault(stimulus.sha256, (quality, methods.index(stimulus.method)))
-    drawn = draw_raters(model, count, len(methods), np.random.default_rng(seed))
+    drawn = model.draw_raters(count, len(methods), np.random.default_rng(seed))
     return [
-        Respondent(model, _one(drawn, i), seen, np.random.default_rng([seed, i]))
+        Respondent(model, drawn.one(i), seen, np.random.default_rng([seed, i]))
         for i in range(count)
     ]
 
@@ -121,8 +120,3 @@ def _quality_anywhere(qualities: Qualities, method: str) -> float | None:
         return qualities["", method]
     known = [quality for (_, name), quality in qualities.items() if name == method]
     return sum(known) / len(known) if known else None
-
-
-def _one(raters: Raters, index: int) -> Raters:
-    chosen = slice(index, index + 1)
-    return Raters(**{field.name: getattr(raters, field.name)[chosen] for field in fields(raters)})

@@ -122,7 +122,7 @@ def test_a_table_is_written_in_every_form(results: sreval.Results) -> None:
 
 def test_results_and_tables_show_themselves(results: sreval.Results) -> None:
     shown: Any = results
-    assert "<table>" in shown._repr_html_()
+    assert "<table " in shown._repr_html_()
     assert "<!doctype" not in shown._repr_html_()
     assert "4 methods" in repr(results) or "bicubic, near, net, ours" in repr(results)
 

@@ -23,7 +23,7 @@ from sreval import api
 from sreval.api.votes import Adjustment
 from sreval.errors import DataError, SrevalError, StatisticsError, UsageError
 from sreval.opinions.arrays import Floats
-from sreval.opinions.multiplicity import ADJUSTMENTS
+from sreval.opinions.significance import ADJUSTMENTS
 from tests.opinions.builders import random_votes, votes_table
 from tests.opinions.conftest import expected, nflx, ratings_folder
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sreval.study.design import StudyDesign, json_schema, load_design
+from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import MANIFEST
 from tests.study.designs import manifest_of
 
@@ -212,4 +212,4 @@ def test_plan_of_a_study_that_is_not_frozen_says_what_to_run(sreval: Run) -> Non
 
 
 def test_schema_is_the_design_s(sreval: Run) -> None:
-    assert json.loads(sreval("study", "schema").out) == json_schema()
+    assert json.loads(sreval("study", "schema").out) == StudyDesign.model_json_schema()

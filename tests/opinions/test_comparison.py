@@ -8,9 +8,8 @@ from scipy import stats
 
 from sreval.errors import SrevalError
 from sreval.opinions.comparison import compare_methods, friedman
-from sreval.opinions.multiplicity import benjamini_hochberg, holm
+from sreval.opinions.significance import benjamini_hochberg, holm, signed_rank
 from sreval.opinions.votes import check_votes
-from sreval.opinions.wilcoxon import signed_rank
 from tests.opinions.builders import random_votes
 
 

@@ -12,9 +12,8 @@ from scipy import stats
 
 from sreval.errors import UsageError
 from sreval.opinions.comparison import best_outcome, compare_methods, friedman, least_units
-from sreval.opinions.multiplicity import ADJUSTMENTS, judge, letters
+from sreval.opinions.significance import ADJUSTMENTS, judge, letters, signed_rank
 from sreval.opinions.votes import check_votes
-from sreval.opinions.wilcoxon import signed_rank
 from tests.opinions.builders import random_votes, votes_table
 
 

@@ -10,10 +10,10 @@ from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.intervals import student_mean
 from sreval.opinions.mos import stimulus_mos
 from sreval.opinions.recovery import recover
-from sreval.opinions.reliability import intraclass_correlation, krippendorff_alpha
+from sreval.opinions.reliability import Reliability
 from sreval.opinions.screening import bt500
+from sreval.opinions.significance import signed_rank
 from sreval.opinions.votes import check_votes
-from sreval.opinions.wilcoxon import signed_rank
 from tests.opinions.builders import votes_table
 
 TIED_X = np.array([5, 4, 4, 3, 5, 4, 2, 4, 3, 4])
@@ -85,14 +85,14 @@ def test_scipys_bootstrap_is_shorter_than_ours_on_few_values() -> None:
 
 def test_krippendorffs_package_defaults_to_interval_scores(nflx: Floats, expected: Any) -> None:
     published = expected["nflx_public"]["reliability_and_strict_bt500"]
-    ours = krippendorff_alpha(Ratings.from_matrix(nflx))
+    ours = Reliability(Ratings.from_matrix(nflx)).krippendorff_alpha()
     assert ours == pytest.approx(published["krippendorff_ordinal"], abs=1e-6)
     assert ours < published["krippendorff_interval"] - 0.02
 
 
 def test_icc_forms_are_named_by_agreement(nflx: Floats, expected: Any) -> None:
     published = expected["nflx_public"]["reliability_and_strict_bt500"]["icc"]
-    icc = intraclass_correlation(nflx)
+    icc = Reliability(Ratings.from_matrix(nflx)).intraclass_correlation()
     assert icc.single.estimand == "ICC(A,1)"
     assert icc.single.estimate < published["ICC(C,1)"] - 0.03
     assert icc.average.estimand == "ICC(A,26)"

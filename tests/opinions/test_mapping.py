@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from sreval.opinions.agreement import fit_mapped
 from sreval.opinions.arrays import Floats
-from sreval.opinions.mapping import fit_mapped
 
 
 def curve(x: Floats, b0: float, b1: float, b2: float, b3: float) -> Floats:

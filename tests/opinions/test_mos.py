@@ -14,7 +14,6 @@ from sreval.opinions.mos import (
     INTERVALS,
     bootstrap_two_way,
     crowdmos,
-    difference_interval,
     difference_scores,
     mean_of,
     mos_interval,
@@ -26,7 +25,7 @@ from sreval.opinions.mos import (
     stimulus_mos,
     student_limits,
 )
-from sreval.opinions.simulation import RaterModel, draw_raters, draw_scores, expected_score
+from sreval.opinions.simulation import RaterModel
 from sreval.opinions.votes import Scale, check_votes
 from tests.opinions.builders import random_votes, votes_table
 
@@ -301,10 +300,10 @@ def test_the_score_interval_covers_where_students_does_not(quality: float) -> No
     plain: list[float] = []
     for _ in range(40):
         levels = quality + generator.normal(size=100) * 0.58
-        raters = draw_raters(model, 26, 1, generator)
-        scores = draw_scores(model, raters, levels, np.zeros(100, np.intp), generator)
+        raters = model.draw_raters(26, 1, generator)
+        scores = model.draw_scores(raters, levels, np.zeros(100, np.intp), generator)
         figures = scores.mean(axis=1), scores.std(axis=1, ddof=1), np.full(100, 26.0)
-        truth = expected_score(model, levels)
+        truth = model.expected_score(levels)
         for limits, found in ((score_limits, hits), (student_limits, plain)):
             low, high = limits(*figures)
             found.append(float(((low <= truth) & (truth <= high)).mean()))
@@ -358,22 +357,24 @@ def viewed_unequally(score: dict[str, int]) -> pd.DataFrame:
 
 
 def test_images_weigh_alike_in_a_dmos() -> None:
-    differences = difference_scores(viewed_unequally({"A": 5, "B": 1, "C": 1})).votes
-    found = {n: difference_interval(differences, n).estimate for n in ("raters", "images")}
+    differences = difference_scores(viewed_unequally({"A": 5, "B": 1, "C": 1}))
+    found = {n: differences.interval(differences.votes, n).estimate for n in ("raters", "images")}
     assert found == {"raters": pytest.approx(7 / 3), "images": pytest.approx(7 / 3)}
 
 
 def test_a_dmos_of_unanimous_votes_has_a_width_within_its_scale() -> None:
-    differences = difference_scores(viewed_unequally({"A": 5, "B": 5, "C": 5})).votes
-    found = difference_interval(differences, level=0.9)
+    differences = difference_scores(viewed_unequally({"A": 5, "B": 5, "C": 5}))
+    found = differences.interval(differences.votes, level=0.9)
     assert (found.estimate, found.level) == (5, 0.9)
     assert 1 <= found.low < 5 < found.high <= 9
 
 
 def test_two_raters_give_a_dmos_without_an_interval() -> None:
-    assert math.isnan(difference_interval(difference_scores(votes()).votes).low)
+    differences = difference_scores(votes())
+    assert math.isnan(differences.interval(differences.votes).low)
 
 
 def test_an_unknown_interval_of_a_dmos_is_named() -> None:
+    differences = difference_scores(votes())
     with pytest.raises(UsageError, match="Unknown interval 'rater'"):
-        difference_interval(difference_scores(votes()).votes, "rater")
+        differences.interval(differences.votes, "rater")

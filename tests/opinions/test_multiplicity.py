@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sreval.errors import StatisticsError
-from sreval.opinions.multiplicity import benjamini_hochberg, holm, letter_display
+from sreval.opinions.significance import benjamini_hochberg, holm, letter_display
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 

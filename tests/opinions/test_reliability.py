@@ -6,16 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.reliability import (
-    intraclass_correlation,
-    krippendorff_alpha,
+    Reliability,
     retest,
-    sos_coefficient,
-    split_half,
     weighted_kappa,
 )
 from sreval.opinions.votes import check_votes
@@ -24,22 +22,26 @@ from tests.opinions.builders import random_votes
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "reliability.json").read_text())
 
 
+def of(matrix: ArrayLike, level: float = 0.95) -> Reliability:
+    return Reliability(Ratings.from_matrix(matrix), level=level)
+
+
 def test_nflx_reaches_the_expected_figures(nflx: Floats, expected: Any) -> None:
     published = expected["nflx_public"]["reliability_and_strict_bt500"]
-    icc = intraclass_correlation(nflx)
+    icc = of(nflx).intraclass_correlation()
     ratings = Ratings.from_matrix(nflx)
     assert icc.single.estimate == pytest.approx(published["icc"]["ICC(A,1)"], abs=1e-4)
     assert icc.average.estimate == pytest.approx(published["icc"]["ICC(A,k)"], abs=1e-4)
-    alpha = krippendorff_alpha(ratings)
+    alpha = Reliability(ratings).krippendorff_alpha()
     assert alpha == pytest.approx(published["krippendorff_ordinal"], abs=1e-4)
-    assert sos_coefficient(ratings) == pytest.approx(published["sos_a"], abs=1e-4)
+    assert Reliability(ratings).sos_coefficient() == pytest.approx(published["sos_a"], abs=1e-4)
 
 
 def test_icc_and_limits_of_shrout_and_fleiss() -> None:
     judges = np.array(
         [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float
     )
-    icc = intraclass_correlation(judges)
+    icc = of(judges).intraclass_correlation()
     single, average = icc.single, icc.average
     assert (single.estimate, average.estimate) == pytest.approx((0.29, 0.62), abs=0.005)
     assert (single.low, single.high) == pytest.approx((0.019, 0.761), abs=0.0005)
@@ -65,12 +67,12 @@ def test_limits_of_icc_are_those_of_the_formula() -> None:
     rest = k * columns + (k * n - k - n) * error
     low = n * (rows - f * error) / (f * rest + n * rows)
     high = n * (g * rows - error) / (rest + n * g * rows)
-    single = intraclass_correlation(votes, level).single
+    single = of(votes, level).intraclass_correlation().single
     assert (single.estimate, single.low, single.high) == pytest.approx((icc, low, high), rel=1e-12)
 
 
 def test_icc_agrees_with_pingouin() -> None:
-    icc = intraclass_correlation(np.array(GOLDEN["complete"], float))
+    icc = of(np.array(GOLDEN["complete"], float)).intraclass_correlation()
     for interval, name in [(icc.single, "icc_single"), (icc.average, "icc_average")]:
         estimate, low, high = GOLDEN[name]
         assert interval.estimate == pytest.approx(estimate, abs=1e-6)
@@ -79,7 +81,7 @@ def test_icc_agrees_with_pingouin() -> None:
 
 def test_alpha_agrees_with_the_krippendorff_package_when_votes_are_missing() -> None:
     votes = np.array(GOLDEN["missing"], float)
-    alpha = krippendorff_alpha(Ratings.from_matrix(np.where(votes == 0, np.nan, votes)))
+    alpha = of(np.where(votes == 0, np.nan, votes)).krippendorff_alpha()
     assert alpha == pytest.approx(GOLDEN["alpha_ordinal"], abs=1e-12)
 
 
@@ -101,66 +103,66 @@ def test_alpha_is_one_less_observed_over_expected_disagreement_by_enumeration() 
 
     observed = sum(disagreement(unit) / (unit.size - 1) for unit in units) / pool.size
     by_chance = disagreement(pool) / (pool.size * (pool.size - 1))
-    alpha = krippendorff_alpha(Ratings.from_matrix(votes))
+    alpha = of(votes).krippendorff_alpha()
     assert alpha == pytest.approx(1 - observed / by_chance, abs=1e-12)
 
 
 def test_alpha_of_perfect_agreement_and_of_votes_all_equal() -> None:
     rows = np.repeat([[1.0], [3.0], [5.0]], 4, axis=1)
-    assert krippendorff_alpha(Ratings.from_matrix(rows)) == 1
-    assert math.isnan(krippendorff_alpha(Ratings.from_matrix(np.full((3, 3), 2.0))))
+    assert of(rows).krippendorff_alpha() == 1
+    assert math.isnan(of(np.full((3, 3), 2.0)).krippendorff_alpha())
     with pytest.raises(StatisticsError, match="No stimulus has two votes"):
-        krippendorff_alpha(Ratings.from_matrix([[1.0], [2.0]]))
+        of([[1.0], [2.0]]).krippendorff_alpha()
 
 
 def test_sos_is_the_least_squares_fit() -> None:
     votes = np.random.default_rng(1).integers(1, 6, (30, 10)).astype(float)
     mos, variance = votes.mean(axis=1), votes.var(axis=1, ddof=1)
     fit, _ = optimize.curve_fit(lambda x, a: a * (-(x**2) + 6 * x - 5), mos, variance)
-    assert sos_coefficient(Ratings.from_matrix(votes)) == pytest.approx(fit[0], rel=1e-8)
+    assert of(votes).sos_coefficient() == pytest.approx(fit[0], rel=1e-8)
 
 
 def test_sos_of_the_ends_alone_is_near_one() -> None:
     votes = np.where(np.random.default_rng(0).random((200, 400)) < 0.4, 1.0, 5.0)
-    assert sos_coefficient(Ratings.from_matrix(votes)) == pytest.approx(1, abs=0.01)
-    assert math.isnan(sos_coefficient(Ratings.from_matrix(np.full((3, 3), 5.0))))
+    assert of(votes).sos_coefficient() == pytest.approx(1, abs=0.01)
+    assert math.isnan(of(np.full((3, 3), 5.0)).sos_coefficient())
 
 
 def test_split_half_of_a_known_model() -> None:
     generator = np.random.default_rng(2)
     votes = generator.normal(size=(400, 1)) + 2 * generator.normal(size=(400, 20))
-    result = split_half(Ratings.from_matrix(votes))
+    result = of(votes).split_half()
     assert result.correlation == pytest.approx(1 / (1 + 4 / 10), abs=0.06)
     assert result.spearman_brown == pytest.approx(1 / (1 + 4 / 20), abs=0.05)
     assert result.low < result.correlation < result.high
-    assert result == split_half(Ratings.from_matrix(votes))
+    assert result == of(votes).split_half()
 
 
 def test_split_half_bears_missing_votes_and_refuses_one_rater() -> None:
     votes = np.random.default_rng(3).normal(size=(50, 1)) + np.zeros(6)
     votes[::7, 2:] = np.nan
-    assert split_half(Ratings.from_matrix(votes)).correlation == pytest.approx(1)
+    assert of(votes).split_half().correlation == pytest.approx(1)
     with pytest.raises(StatisticsError, match="One rater"):
-        split_half(Ratings.from_matrix([[1.0], [2.0]]))
+        of([[1.0], [2.0]]).split_half()
     with pytest.raises(StatisticsError, match="No split"):
-        split_half(Ratings.from_matrix(np.full((5, 4), 3.0)))
+        of(np.full((5, 4), 3.0)).split_half()
 
 
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        (np.array([[1.0, 2.0], [3.0, np.nan]]), "1 of 4 votes are missing"),
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), r"got \(1, 2\)"),
         (np.ones((1, 4)), r"got \(1, 4\)"),
         (np.full((3, 3), 4.0), "All votes are 4"),
     ],
 )
 def test_icc_refuses(matrix: Floats, message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
-        intraclass_correlation(matrix)
+        of(matrix).intraclass_correlation()
 
 
 def test_icc_of_perfect_agreement_has_no_limits() -> None:
-    icc = intraclass_correlation(np.repeat([[1.0], [3.0], [5.0]], 4, axis=1))
+    icc = of(np.repeat([[1.0], [3.0], [5.0]], 4, axis=1)).intraclass_correlation()
     assert icc.single.estimate == 1
     assert math.isnan(icc.single.low)
 
@@ -171,7 +173,7 @@ def test_quotients_of_variances_that_cancel_are_missing() -> None:
     rows, error = 0.5, 1.5  # sums of squares 1 and 3 over 2 degrees of freedom each
     columns = 0.0
     assert rows + (columns - error) / 3 == 0
-    icc = intraclass_correlation(cancels)
+    icc = of(cancels).intraclass_correlation()
     assert icc.single.estimate == pytest.approx((rows - error) / (rows + error - 2 * error / 3))
     assert math.isnan(icc.average.estimate)
     assert math.isnan(icc.average.low)
@@ -180,7 +182,7 @@ def test_quotients_of_variances_that_cancel_are_missing() -> None:
 
 def test_halves_that_are_opposites_have_no_prediction_for_all() -> None:
     """r = -1, and 2 r / (1 + r) is -2 / 0."""
-    opposite = split_half(Ratings.from_matrix(np.array([[1.0, 5], [2, 4], [5, 1], [4, 2]])))
+    opposite = of(np.array([[1.0, 5], [2, 4], [5, 1], [4, 2]])).split_half()
     assert opposite.correlation == pytest.approx(-1)
     assert math.isnan(opposite.spearman_brown)
 
@@ -188,7 +190,7 @@ def test_halves_that_are_opposites_have_no_prediction_for_all() -> None:
 def test_flat_halves_are_said_to_be_flat() -> None:
     flat = Ratings.from_matrix(np.array([[3.0, 1], [3, 2], [3, 5]]))
     with pytest.raises(StatisticsError, match="No split of the raters"):
-        split_half(flat)
+        Reliability(flat).split_half()
 
 
 def test_retest_counts_agreement_and_change() -> None:

@@ -13,12 +13,12 @@ from scipy import stats
 
 from sreval.errors import SrevalError
 from sreval.opinions.arrays import Floats, Ratings
+from sreval.opinions.reliability import Reliability
 from sreval.opinions.screening import (
     RULES,
     Answer,
     Rule,
     bt500,
-    correlation_with_rest,
     default_rules,
     with_and_without,
 )
@@ -80,21 +80,20 @@ def test_correlation_leaves_the_raters_own_vote_out() -> None:
     generator = np.random.default_rng(0)
     votes = generator.normal(size=(30, 1)) + generator.normal(0, 0.5, (30, 5))
     votes[:, 4] = generator.normal(size=30)
-    result = correlation_with_rest(Ratings.from_matrix(votes), least=0.6)
+    table = Reliability(Ratings.from_matrix(votes)).against_rest()
     for i in range(5):
         rest = np.delete(votes, i, axis=1).mean(axis=1)
-        assert result.table["pearson"][i] == pytest.approx(stats.pearsonr(votes[:, i], rest)[0])
-        assert result.table["spearman"][i] == pytest.approx(stats.spearmanr(votes[:, i], rest)[0])
-    assert list(result.table.index[result.table["found"]]) == [4]
+        assert table["pearson"][i] == pytest.approx(stats.pearsonr(votes[:, i], rest)[0])
+        assert table["spearman"][i] == pytest.approx(stats.spearmanr(votes[:, i], rest)[0])
+    assert list(table.index[table["pearson"] < 0.6]) == [4]
 
 
 def test_raters_without_a_correlation_are_not_judged() -> None:
     votes = np.random.default_rng(0).normal(size=(9, 4))
     votes[:, 1] = 3
     votes[2:, 2] = np.nan
-    result = correlation_with_rest(Ratings.from_matrix(votes), least=-1)
-    assert result.skipped == {"raters without a correlation": 2}
-    assert not result.table["found"].any()
+    table = Reliability(Ratings.from_matrix(votes)).against_rest()
+    assert list(table.index[table["pearson"].isna()]) == [1, 2]
 
 
 def test_results_with_and_without_stand_side_by_side() -> None:

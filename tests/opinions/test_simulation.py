@@ -9,15 +9,11 @@ from scipy import stats
 
 from sreval.errors import SrevalError, StatisticsError
 from sreval.opinions.arrays import Ratings
-from sreval.opinions.multiplicity import benjamini_hochberg, holm
 from sreval.opinions.recovery import recover
+from sreval.opinions.significance import benjamini_hochberg, holm
 from sreval.opinions.simulation import (
     ImageModel,
     RaterModel,
-    draw_raters,
-    draw_scores,
-    expected_score,
-    expected_score_of,
     make_stimuli,
     power,
     power_curve,
@@ -36,32 +32,32 @@ CARELESS = RaterModel(
 @pytest.mark.parametrize("spread", [0.0, 0.8])
 def test_the_expected_score_is_the_mean_of_many_draws(model: RaterModel, spread: float) -> None:
     generator = np.random.default_rng(0)
-    raters = draw_raters(model, 200_000, 1, generator)
+    raters = model.draw_raters(200_000, 1, generator)
     shifted = raters.bias + generator.normal(size=200_000) * spread
-    scores = draw_scores(
-        model, replace(raters, bias=shifted), QUALITY, np.zeros(5, np.intp), generator
+    scores = model.draw_scores(
+        replace(raters, bias=shifted), QUALITY, np.zeros(5, np.intp), generator
     )
-    assert scores.mean(axis=1) == pytest.approx(expected_score(model, QUALITY, spread), abs=0.02)
+    assert scores.mean(axis=1) == pytest.approx(model.expected_score(QUALITY, spread), abs=0.02)
 
 
 def test_the_expected_score_of_given_raters_is_the_mean_of_their_draws() -> None:
     generator = np.random.default_rng(1)
-    raters = draw_raters(CARELESS, 30, 2, generator)
+    raters = CARELESS.draw_raters(30, 2, generator)
     method = np.ones(5, np.intp)
-    draws = [draw_scores(CARELESS, raters, QUALITY, method, generator) for _ in range(4000)]
-    expected = expected_score_of(CARELESS, raters, QUALITY, 1)
+    draws = [CARELESS.draw_scores(raters, QUALITY, method, generator) for _ in range(4000)]
+    expected = CARELESS.expected_score_of(raters, QUALITY, 1)
     assert np.mean(draws, axis=0) == pytest.approx(expected, abs=0.12)
 
 
 def test_scores_are_integers_on_the_scale() -> None:
     generator = np.random.default_rng(2)
-    raters = draw_raters(CARELESS, 200, 1, generator)
-    scores = draw_scores(CARELESS, raters, QUALITY * 3 - 4, np.zeros(5, np.intp), generator)
+    raters = CARELESS.draw_raters(200, 1, generator)
+    scores = CARELESS.draw_scores(raters, QUALITY * 3 - 4, np.zeros(5, np.intp), generator)
     assert set(np.unique(scores)) == {1, 2, 3, 4, 5}
 
 
 def test_careless_raters_come_in_their_shares() -> None:
-    raters = draw_raters(CARELESS, 20_000, 1, np.random.default_rng(3))
+    raters = CARELESS.draw_raters(20_000, 1, np.random.default_rng(3))
     assert raters.straight_liner.mean() == pytest.approx(0.1, abs=0.01)
     assert raters.speeder.mean() == pytest.approx(0.1, abs=0.01)
     assert not (raters.straight_liner & raters.speeder).any()
@@ -109,8 +105,8 @@ def test_the_seed_decides_everything() -> None:
 def test_recovery_finds_the_models_bias_and_inconsistency() -> None:
     generator = np.random.default_rng(6)
     model = RaterModel(taste_sd=0, lapse_rate=0)
-    raters = draw_raters(model, 30, 1, generator)
-    scores = draw_scores(model, raters, generator.uniform(2, 4, 400), np.zeros(400, int), generator)
+    raters = model.draw_raters(30, 1, generator)
+    scores = model.draw_scores(raters, generator.uniform(2, 4, 400), np.zeros(400, int), generator)
     found = recover(Ratings.from_matrix(scores)).raters
     assert found["bias"].to_numpy() == pytest.approx(raters.bias - raters.bias.mean(), abs=0.15)
     assert np.corrcoef(found["inconsistency"], raters.inconsistency)[0, 1] > 0.9

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from sreval.errors import StatisticsError
-from sreval.opinions.wilcoxon import EXACT_UP_TO, Zeros, signed_rank
+from sreval.opinions.significance import EXACT_UP_TO, Zeros, signed_rank
 
 
 def enumerated_p(difference: list[int], zeros: Zeros) -> float:

@@ -13,8 +13,7 @@ from sreval.opinions.votes import check_votes
 from sreval.report.opinions import ANALYSES, Request
 from sreval.report.study_parts import departures
 from sreval.report.study_report import Report, study_report, to_html
-from sreval.study import monitor
-from sreval.study.acceptance import judge
+from sreval.study.acceptance import Acceptance, Verdict
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
@@ -73,6 +72,11 @@ BREAKS = {"gold": ["gold"], "fast": ["too-fast"], "lines": ["straight-lining"],
           "repeats": ["repeats"], "any-range": [], "good": []}  # fmt: skip
 
 
+def judge(votes: pd.DataFrame, made: StudyDesign) -> Verdict:
+    (verdict,) = Acceptance(made).verdicts(votes.assign(session=""), {"": None}).values()
+    return verdict
+
+
 def study(decided: dict[str, tuple[bool, str]] | None = None, **changes: Any) -> StudyData:
     """A closed study of them, judged by the rules; ``decided`` otherwise by an operator."""
     made = design(**changes)
@@ -114,7 +118,7 @@ def test_all_three_find_the_same_raters_by_the_design_s_limits() -> None:
         }
         for kind in LIMITS
     }
-    flags = monitor.findings(data).flags
+    flags = data.monitoring.flags
     on_the_page = {kind: set(flags.loc[flags["flag"] == kind, "rater"]) for kind in LIMITS}
     screening = ANALYSES["screening"](data.votes, Request.planned(data.design))[0].frame.set_index(
         "rater"
@@ -139,7 +143,7 @@ def test_a_rater_who_left_early_is_judged_by_nobody() -> None:
     data = replace(data, votes=pd.concat([early, learning], ignore_index=True))
     own = data.votes[data.votes["rater"] == "gold"]
     assert judge(own, data.design).reasons == ()
-    found = monitor.findings(data)
+    found = data.monitoring
     assert "gold" not in set(found.flags.loc[found.flags["flag"] != "not used", "rater"])
     assert "gold needs 4 gold items: gold (1)" in found.unjudged
     assert "straight-lining needs 13 votes: gold (1)" in found.unjudged

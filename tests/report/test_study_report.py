@@ -19,7 +19,7 @@ from sreval.errors import UNFORESEEN
 from sreval.opinions.simulation import RaterModel
 from sreval.report.study_parts import departures, planned_tests
 from sreval.report.study_report import Report, study_report, to_html, to_latex
-from sreval.study.data import ORPHAN, Look, StudyData, without_orphans
+from sreval.study.data import ORPHAN, Look, StudyData
 from sreval.study.design import StudyDesign
 from tests.report.study_builder import QUALITIES, full_size, make_study
 
@@ -323,7 +323,7 @@ def test_screening_speaks_only_of_raters_whose_votes_are_used() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_a_deleted_rater_of_an_old_export_is_left_out_and_said(simulated: StudyData) -> None:
     gone = simulated.sessions["rater"] == "sim-003"
-    data = without_orphans(replace(simulated, sessions=simulated.sessions[~gone], deleted=1))
+    data = replace(simulated, sessions=simulated.sessions[~gone], deleted=1).without_orphans()
     assert set(data.opinions["rater"]) == set(simulated.votes["rater"]) - {"sim-003"}
     text = to_html(study_report(data))
     assert ORPHAN.split("(")[0] in text

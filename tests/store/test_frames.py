@@ -9,7 +9,6 @@ import pytest
 from sreval.errors import DataError
 from sreval.store import raters
 from sreval.store.frames import record_look, study_data
-from sreval.study import monitor
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Study
@@ -31,10 +30,10 @@ def test_what_was_collected_stands_in_one_object(study: Study) -> None:
     assert not own.loc[names[0], "accepted"]
     assert own.loc[names[0], "reason"] == "Left the room."
     assert own.loc[names[2], "accepted"]
-    flags = monitor.findings(data).flags
+    flags = data.monitoring.flags
     assert flags.iloc[0][["flag", "reason"]].tolist() == ["not used", "Left the room."]
-    assert monitor.outcomes(data)["enrolled"] == 3
-    assert monitor.progress(data).iloc[0]["votes"] == 4
+    assert data.monitoring.outcomes["enrolled"] == 3
+    assert data.monitoring.progress.iloc[0]["votes"] == 4
 
 
 def test_a_study_without_raters_is_empty_not_an_error(study: Study) -> None:
@@ -42,7 +41,7 @@ def test_a_study_without_raters_is_empty_not_an_error(study: Study) -> None:
     assert data.opinions.empty
     assert data.sessions.empty
     assert not data.simulated
-    assert monitor.findings(data).flags.empty
+    assert data.monitoring.flags.empty
 
 
 def test_looks_are_kept_in_order(study: Study) -> None:

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from sreval.opinions.votes import check_votes
-from sreval.study.acceptance import Verdict, judge, weak_rules
-from sreval.study.design import StudyDesign
-from sreval.study.plan import ItemKind
+from sreval.study.acceptance import Acceptance, Verdict
+from sreval.study.design import ItemKind, StudyDesign
 from tests.study.designs import design_of
 
 KEPT = Verdict(True, True, ())
@@ -47,6 +46,10 @@ def session(
 
 def joined(*parts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
+
+
+def judge(votes: pd.DataFrame, rules: StudyDesign, planned: int | None = None) -> Verdict:
+    return Acceptance(rules).verdicts(votes, {"r-1": planned})["r-1"]
 
 
 VARIED = [1, 2, 3, 4, 5] * 4
@@ -144,8 +147,8 @@ def test_rules_that_judge_by_few_items_or_never_are_told() -> None:
         rule("gold", 0.3), rule("too-fast", 0.1), rule("straight-lining", 40),
         rule("incomplete", 1), gold=TWO,
     )  # fmt: skip
-    assert weak_rules(rules, counts) == [
+    assert Acceptance(rules).weak_rules(counts) == [
         "The rule 'gold' judges a rater by 2 gold items. With 4, a slip or two would not decide.",
         "The rule 'straight-lining' judges nobody: it needs 41 votes, and a rater's plan holds 30.",
     ]
-    assert weak_rules(design(rule("gold", 0.3)), {**counts, "gold": 8}) == []
+    assert Acceptance(design(rule("gold", 0.3))).weak_rules({**counts, "gold": 8}) == []

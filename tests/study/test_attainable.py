@@ -16,10 +16,9 @@ from scipy import stats
 
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.votes import check_votes
-from sreval.study.attainable import Attainable, attainable
-from sreval.study.check import check
+from sreval.study.check import Attainable, attainable, check
 from sreval.study.design import StudyDesign
-from sreval.study.exposure import stimulus_set
+from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Manifest
 from sreval.study.plan import make_plan
 from tests.study.designs import design_of, manifest_of, plain_pool
@@ -42,7 +41,7 @@ def frozen(images: int) -> Manifest:
 
 
 def on(made: StudyDesign, images: int) -> Attainable:
-    (found,) = attainable(made, stimulus_set(made, plain_pool(a=images)))
+    (found,) = attainable(StimulusSet.of(made, plain_pool(a=images)))
     return found
 
 

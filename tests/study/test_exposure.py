@@ -15,9 +15,6 @@ from sreval.study.exposure import (
     StimulusSet,
     drawn_blocks,
     drawn_images,
-    seen_in,
-    slot_period,
-    stimulus_set,
 )
 from sreval.study.manifest import Key
 from tests.study.designs import design_of, plain_pool
@@ -25,8 +22,8 @@ from tests.study.designs import design_of, plain_pool
 METHODS = [f"m{k}" for k in range(6)]
 
 
-def votes_of(design: StudyDesign, stimuli: StimulusSet, slot: int) -> tuple[Key, ...]:
-    return next(seen_in(design, stimuli, [slot]))
+def votes_of(stimuli: StimulusSet, slot: int) -> tuple[Key, ...]:
+    return next(stimuli.seen_in([slot]))
 
 
 @st.composite
@@ -47,10 +44,10 @@ def test_exposures_differ_by_at_most_one_after_any_number_of_slots(
     pool = plain_pool(**{f"d{k}": count for k, count in enumerate(images)})
     datasets = [{"name": f"d{k}", "without": METHODS[:count]} for k, count in enumerate(without)]
     design = design_of(METHODS, datasets, subset=subset, seed=seed)
-    stimuli = stimulus_set(design, pool)
+    stimuli = StimulusSet.of(design, pool)
     seen: Counter[tuple[str, str, str]] = Counter(dict.fromkeys(stimuli.voted, 0))
     for slot in range(slots):
-        votes = votes_of(design, stimuli, slot)
+        votes = votes_of(stimuli, slot)
         assert len(set(votes)) == len(votes) == subset
         seen.update(votes)
         assert set(seen) == set(stimuli.voted)
@@ -63,32 +60,32 @@ def test_exposures_differ_by_at_most_one_after_any_number_of_slots(
             shown = Counter(dict.fromkeys(pool[f"d{number}"], 0))
             shown.update(key[1] for key in mine)
             assert max(shown.values()) - min(shown.values()) <= 2
-    cycle = slot_period(design, stimuli)
-    assert votes_of(design, stimuli, slots % cycle) == votes_of(design, stimuli, slots)
+    cycle = stimuli.slot_period
+    assert votes_of(stimuli, slots % cycle) == votes_of(stimuli, slots)
 
 
 def test_after_a_period_every_stimulus_was_seen_alike() -> None:
     design = design_of(METHODS, [{"name": "a"}, {"name": "b", "without": ["m0"]}], subset=14)
-    stimuli = stimulus_set(design, plain_pool(a=5, b=8))
-    slots = slot_period(design, stimuli)
-    seen = Counter(key for slot in range(slots) for key in votes_of(design, stimuli, slot))
+    stimuli = StimulusSet.of(design, plain_pool(a=5, b=8))
+    slots = stimuli.slot_period
+    seen = Counter(key for slot in range(slots) for key in votes_of(stimuli, slot))
     assert set(seen.values()) == {slots * 14 // len(stimuli.voted)}
     assert len(seen) == 5 * 6 + 8 * 5
 
 
 def test_data_sets_take_their_share_of_every_subset() -> None:
     design = design_of(METHODS, [{"name": "a"}, {"name": "b"}], subset=30)
-    stimuli = stimulus_set(design, plain_pool(a=5, b=15))
+    stimuli = StimulusSet.of(design, plain_pool(a=5, b=15))
     for slot in range(12):
-        small = sum(key[0] == "a" for key in votes_of(design, stimuli, slot))
+        small = sum(key[0] == "a" for key in votes_of(stimuli, slot))
         assert abs(small - 7.5) <= 1
 
 
 def test_a_rater_with_one_vote_an_image_meets_all_methods_over_the_slots() -> None:
     """24 images in 6 methods, 24 a rater: each image once, in a new method from slot to slot."""
     design = design_of(METHODS, [{"name": "a"}], subset=24)
-    stimuli = stimulus_set(design, plain_pool(a=24))
-    slots = [votes_of(design, stimuli, slot) for slot in range(6)]
+    stimuli = StimulusSet.of(design, plain_pool(a=24))
+    slots = [votes_of(stimuli, slot) for slot in range(6)]
     for votes in slots:
         assert len({key[1] for key in votes}) == 24
         assert set(Counter(key[2] for key in votes).values()) == {4}

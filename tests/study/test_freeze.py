@@ -34,7 +34,7 @@ from sreval.images.resize import imresize
 from sreval.store import enrolment, invitations, studies
 from sreval.store.database import open_store
 from sreval.study.design import StudyDesign, load_design
-from sreval.study.exposure import scenes_of, stimulus_set
+from sreval.study.exposure import StimulusSet
 from sreval.study.freeze import encode_versions, freeze
 from sreval.study.manifest import MANIFEST, Manifest, load_manifest
 
@@ -228,7 +228,7 @@ def test_drawn_parts_are_frozen_and_found_again_by_the_plan(photos: Path, study:
     )
     manifest = freeze(study, design, [])
     assert len(manifest.stimuli) == 3 * 2 + 2 * 2 + 2 * 2 + 1
-    stimuli = stimulus_set(design, scenes_of(manifest))
+    stimuli = StimulusSet.of(design, manifest.scenes)
     assert not stimuli.unmet
     assert set(stimuli.shown) == set(manifest.by_key)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sreval.errors import DataError
-from sreval.opinions.simulation import RaterModel, expected_score
+from sreval.opinions.simulation import RaterModel
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 from sreval.study.respondent import read_qualities, respondents
@@ -23,7 +23,7 @@ def test_scores_follow_the_rater_model(frozen_study: Path) -> None:
         stimulus = manifest.by_key["photos", "ant", method]
         png = (frozen_study / "stimuli" / f"{stimulus.sha256}.png").read_bytes()
         scores = [mind.respond(png)[0] for mind in minds]
-        expected = expected_score(model, np.array([QUALITIES["", method]]))[0]
+        expected = model.expected_score(np.array([QUALITIES["", method]]))[0]
         assert np.mean(scores) == pytest.approx(expected, abs=5 * np.std(scores) / 3000**0.5)
 
 

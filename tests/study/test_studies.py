@@ -13,7 +13,7 @@ import pytest
 from sreval.content import packaged
 from sreval.report.paper import LOSS_VARIANTS, METHOD_ORDER
 from sreval.study.check import check
-from sreval.study.design import StudyDesign, json_schema, load_design
+from sreval.study.design import StudyDesign, load_design
 from tests.study.designs import manifest_of
 
 FOLDER = packaged("studies")
@@ -25,7 +25,9 @@ def load(name: str) -> StudyDesign:
 
 def test_the_schema_that_is_shipped_is_the_design_s() -> None:
     shipped = json.loads((FOLDER / "study.schema.json").read_text(encoding="utf-8"))
-    assert shipped == json_schema(), "Run: sreval study schema --out studies/study.schema.json"
+    assert shipped == StudyDesign.model_json_schema(), (
+        "Run: sreval study schema --out studies/study.schema.json"
+    )
 
 
 def test_ledig2017_is_the_paper_s_test_at_full_size() -> None:
@@ -54,7 +56,7 @@ def test_ledig2017_is_the_paper_s_test_at_full_size() -> None:
 def test_ledig2017_explains_every_key() -> None:
     """Every key that a design can have stands in the file, at work or in a comment."""
     text = (FOLDER / "ledig2017" / "study.toml").read_text(encoding="utf-8")
-    schema = json_schema()
+    schema = StudyDesign.model_json_schema()
     tables = {"StudyDesign": schema, **schema["$defs"]}
     keys = {key for table in tables.values() for key in table["properties"]}
     lacking = {key for key in keys if not re.search(rf"^(# )?\[*(.*[ {{.])?{key}\b", text, re.M)}
