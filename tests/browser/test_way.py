@@ -15,6 +15,7 @@ from .conftest import READY, Watched, Window, submit
 from .study import Served, UInt8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [1, 1.25, 1.5, 2])
 def test_a_whole_way_pixel_for_pixel(
     whole: Served, window: Window, tmp_path: Path, ratio: float

@@ -38,6 +38,7 @@ LEFT = {
 """What each leaves in the folder it is run in."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEFT)
 def test_it_runs_as_printed(name: str, tmp_path: Path) -> None:
     """As a script, in a folder of its own."""

@@ -639,6 +639,7 @@ def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
     assert parse_changes(given) == changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
