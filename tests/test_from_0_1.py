@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from sreval.store import studies
 from sreval.store.database import open_store
+from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 
@@ -134,9 +134,9 @@ def test_a_study_that_is_under_way_goes_on(sreval: Run) -> None:
     folder = DATABASE.parent
     store = open_store(str(DATABASE))
     try:
-        before = studies.get(store, "small")
-        studies.register(store, load_design(folder), load_manifest(folder))
-        assert studies.get(store, "small") == before
+        before = Studies(store).get("small")
+        Studies(store).register(load_design(folder), load_manifest(folder))
+        assert Studies(store).get("small") == before
     finally:
         store.dispose()
     ran = sreval("serve", "small", "--check")

@@ -15,10 +15,10 @@ from sqlalchemy import func, select
 from sreval.errors import SrevalError
 from sreval.site.config import SECRET, SiteConfig, secret_key
 from sreval.site.stimuli import Stimuli, StimulusError
-from sreval.store import studies
 from sreval.store.database import Store, parse_url, schema_error, sqlite_path
 from sreval.store.errors import StateError
 from sreval.store.models import OperatorEvent, Vote
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest, load_manifest
 
@@ -95,9 +95,9 @@ def _database(
         return f"{store.name} is reached; its tables are made when the site first starts", None
     if state != "current":
         raise schema_error(store.name, state)
-    if design.name in studies.names(store):
-        row = studies.get(store, design.name)
-        same = studies.same_design(row, design) and row.manifest_sha256 == manifest.sha256
+    if design.name in Studies(store).names():
+        row = Studies(store).get(design.name)
+        same = row.has_design(design) and row.manifest_sha256 == manifest.sha256
         if row.locked_at is not None and not same:
             raise StateError(
                 f"{store.name} holds votes for another design or other stimuli of {row.name}.",

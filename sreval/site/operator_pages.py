@@ -17,10 +17,13 @@ from sreval.opinions.mos import mos_table
 from sreval.site.current import Site, site
 from sreval.site.operator import Page, RefusalError, operator, who
 from sreval.site.stimuli import StimulusError
-from sreval.store import audit, frames, invitations, studies
-from sreval.store.overview import Overview, RaterRow, overview
+from sreval.store import frames
+from sreval.store.audit import AuditLog
+from sreval.store.invitations import Links
+from sreval.store.models import Study
+from sreval.store.overview import Overview, RaterRow
 from sreval.store.raters import retention_over
-from sreval.store.studies import StudyRow
+from sreval.store.studies import Studies
 from sreval.study import charts, monitor
 from sreval.study.attainable import attainable
 from sreval.study.data import StudyData
@@ -38,7 +41,8 @@ IDLE = dt.timedelta(days=7)
 def studies_page() -> Page:
     """The studies in the database."""
     store = site().store
-    found = [(studies.get(store, name), overview(store, name)) for name in studies.names(store)]
+    known = Studies(store)
+    found = [(known.get(name), Overview.of(store, name)) for name in known.names()]
     return render_template("operator/studies.html", found=found, served=site().design.name)
 
 
@@ -68,7 +72,7 @@ class _Need:
 class _StudyPage:
     """A study as its page shows it. ``data`` is None where ``without`` says why."""
 
-    row: StudyRow
+    row: Study
     seen: Overview
     data: StudyData | None
     without: str
@@ -81,7 +85,7 @@ class _StudyPage:
 
 def _gather(here: Site, name: str) -> _StudyPage:
     """All of it, as of now. Raises UsageError when the database holds no such study."""
-    row, seen = studies.get(here.store, name), overview(here.store, name)
+    row, seen = Studies(here.store).get(name), Overview.of(here.store, name)
     data, without = read_data(here, name)
     findings = monitor.findings(data) if data is not None else None
     found = findings.flags if findings else pd.DataFrame()
@@ -127,7 +131,7 @@ def _histogram(times: monitor.ResponseTimes | None) -> str:
     )
 
 
-def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> Iterator[_Need]:
+def _of_study(here: Site, row: Study, seen: Overview, now: dt.datetime) -> Iterator[_Need]:
     if row.name == here.design.name:
         yield from _stimuli(here, seen)
         if not seen.raters:
@@ -255,7 +259,7 @@ def rater_page(name: str, pseudonym: str, error: str = "", **typed: str) -> str:
         for table, frame in frames.tables(here.store, name).items()
         if "rater" in frame
     }
-    found = overview(here.store, name).raters
+    found = Overview.of(here.store, name).raters
     row = next((rater for rater in found if rater.rater == pseudonym), None)
     if row is None:
         raise unknown_name("rater", pseudonym, [rater.rater for rater in found])
@@ -290,8 +294,8 @@ def links(name: str) -> Page:
 
 def links_page(name: str, error: str = "", **typed: str) -> str:
     """The page of links; ``error`` and what was ``typed`` where the form was refused."""
-    row = studies.get(site().store, name)
-    found = invitations.listing(site().store, name)
+    row = Studies(site().store).get(name)
+    found = Links(site().store, name).listing()
     return render_template(
         "operator/links.html",
         name=name,
@@ -312,7 +316,7 @@ def steer(name: str) -> Page:
 def steer_page(name: str, error: str = "") -> str:
     """The page of a study's state; ``error`` where a form was refused."""
     store = site().store
-    row, seen = studies.get(store, name), overview(store, name)
+    row, seen = Studies(store).get(name), Overview.of(store, name)
     return render_template(
         "operator/steer.html",
         name=name,
@@ -327,8 +331,8 @@ def steer_page(name: str, error: str = "") -> str:
 def results(name: str) -> Page:
     """Mean scores by method: after the end, or before where the design says so, and recorded."""
     data, without = read_data(site(), name)
-    if data is not None and data.state != "closed" and not data.hidden:
-        frames.record_look(site().store, name, len(data.votes), who=who().name)
+    if data is not None:
+        frames.record_look(site().store, data, who=who().name)
     return render_template(
         "operator/results.html", name=name, data=data, without=without, tables=_means(data)
     )
@@ -374,9 +378,9 @@ def _before(text: str) -> int | None:
 @operator.get("/studies/<name>/log")
 def log(name: str) -> Page:
     """Who did what to this study and to accounts, newest first."""
-    studies.get(site().store, name)
+    Studies(site().store).get(name)
     before = _before(request.args.get("before", ""))
-    entries = audit.log(site().store, name, before=before, limit=_LOG_PAGE)
+    entries = AuditLog(site().store).entries(name, before=before, limit=_LOG_PAGE)
     older = (
         url_for("operator.log", name=name, before=entries[-1].id)
         if len(entries) == _LOG_PAGE
