@@ -243,11 +243,11 @@ class Study:
 
     def _refuse_once_begun(self) -> None:
         """Raise StateError when a rater has enrolled: what one was shown, all must be shown."""
-        from sreval.store.database import parse_url, sqlite_path
+        from sreval.store.database import database_file
         from sreval.store.errors import StateError
         from sreval.store.studies import Studies
 
-        path = sqlite_path(parse_url(self.url))
+        path = database_file(self.url)
         if path is not None and not path.exists():
             return
         with self._store() as store:
@@ -670,9 +670,9 @@ class Study:
 
         Returns the database's name, and whether there was anything to do.
         """
-        from sreval.store.database import Store, parse_url
+        from sreval.store.database import Store
 
-        store = Store(parse_url(self.url))
+        store = Store(self.url)
         try:
             before = store.check_schema()
             store.upgrade()

@@ -21,8 +21,7 @@ from sreval.store import frames
 from sreval.store.audit import AuditLog
 from sreval.store.invitations import Links
 from sreval.store.models import Study
-from sreval.store.overview import Overview, RaterRow
-from sreval.store.raters import retention_over
+from sreval.store.overview import Overview
 from sreval.store.studies import Studies
 from sreval.study import charts, monitor
 from sreval.study.attainable import attainable
@@ -136,7 +135,7 @@ def _of_study(here: Site, row: Study, seen: Overview, now: dt.datetime) -> Itera
         yield from _stimuli(here, seen)
         if not seen.raters:
             yield from _hopeless(here)
-    if retention_over(row.design, now.date()) and seen.raters:
+    if row.retention_over(now.date()) and seen.raters:
         yield _Need(
             row.name,
             "retention date",
@@ -195,10 +194,11 @@ def _of_raters(seen: Overview, flags: pd.DataFrame) -> Iterator[_Need]:
 
 def _idle(seen: Overview, now: dt.datetime) -> Iterator[_Need]:
     for rater in seen.raters:
-        if rater.outcome is None and now - rater.seen_at > IDLE:
-            yield _Need(
-                rater.rater, "idle", (_idle_reason(rater, now),), "operator.rater", rater.rater
-            )
+        idle = now - rater.seen_at
+        if rater.outcome is None and idle > IDLE:
+            place = "; the place is kept for them" if rater.holds_slot else ""
+            why = f"{idle.days} days since the last step, {rater.done} of {rater.of} items{place}"
+            yield _Need(rater.rater, "idle", (why,), "operator.rater", rater.rater)
     unused = [
         link for link in seen.unused if link.revoked_at is None and now - link.created_at > IDLE
     ]
@@ -211,12 +211,6 @@ def _idle(seen: Overview, now: dt.datetime) -> Iterator[_Need]:
             (f"Made more than {IDLE.days} days ago, {first}.",),
             "operator.links",
         )
-
-
-def _idle_reason(rater: RaterRow, now: dt.datetime) -> str:
-    place = "; the place is kept for them" if rater.holds_slot else ""
-    days = (now - rater.seen_at).days
-    return f"{days} days since the last step, {rater.done} of {rater.of} items{place}"
 
 
 def _watched(data: StudyData | None) -> dict[str, Any]:
@@ -322,7 +316,7 @@ def steer_page(name: str, error: str = "") -> str:
         name=name,
         row=row,
         seen=seen,
-        due=retention_over(row.design, store.clock().date()),
+        due=row.retention_over(store.clock().date()),
         error=error,
     )
 

@@ -118,6 +118,10 @@ class Study(Base):
         """How many raters the design aims at."""
         return int(json.loads(self.design_json)["raters"])
 
+    def retention_over(self, today: dt.date) -> bool:
+        """Whether the day has come by which the raters' data were promised to be deleted."""
+        return self.design.retention is not None and self.design.retention <= today
+
     def has_design(self, design: StudyDesign) -> bool:
         """Whether ``design`` says what this one does, whatever version of sreval hashed it.
 

@@ -18,7 +18,6 @@ from sreval.store.errors import StateError
 from sreval.store.models import Invitation, Rater, Session, Study, Tombstone
 from sreval.store.sessions import SessionState, opened
 from sreval.store.studies import by_name, rater_of
-from sreval.study.design import StudyDesign
 
 
 class Raters:
@@ -116,7 +115,7 @@ class Raters:
         """
         with self.store.begin() as tx:
             study = by_name(tx, self.study, lock=True)
-            if not retention_over(study.design, today):
+            if not study.retention_over(today):
                 until = study.design.retention
                 raise StateError(
                     f"The data of study {self.study!r} are kept until "
@@ -148,11 +147,6 @@ def withdraw(store: Store, session_id: str, *, delete: bool = False) -> SessionS
             rater = tx.get_one(Rater, session.row.rater_id)
             _bury(tx, session.study, rater, store.clock())
         return last
-
-
-def retention_over(design: StudyDesign, today: dt.date) -> bool:
-    """Whether the day has come by which a study promised to delete its raters' data."""
-    return design.retention is not None and design.retention <= today
 
 
 def _slot_is_taken(tx: Transaction, session: Session) -> bool:

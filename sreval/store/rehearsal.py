@@ -83,9 +83,11 @@ def rehearse(
     raters = respondents(count, design, manifest, qualities, seed=seed)
     store = open_store(database, create=True)
     try:
-        tokens = _invite(store, design, manifest, count)
+        links = _links(store, design, manifest)
         made = Rehearsal()
-        for token, rater in zip(tokens, raters, strict=True):
+        for rater in raters:
+            # One by one, so that an interrupted rehearsal leaves no unused links.
+            _, token = links.create(label="simulated", simulated=True)
             visit = Visit()
             made.visits.append(visit)
             way = _Way(store, folder / STIMULI, design, manifest, rater, visit)
@@ -98,8 +100,8 @@ def rehearse(
         store.dispose()
 
 
-def _invite(store: Store, design: StudyDesign, manifest: Manifest, count: int) -> list[str]:
-    """Personal links marked as simulated. Raises StoreError where real raters have begun."""
+def _links(store: Store, design: StudyDesign, manifest: Manifest) -> Links:
+    """The links of the registered study. Raises StoreError where real raters have begun."""
     Studies(store).register(design, manifest)
     links = Links(store, design.name)
     if any(link.rater and not link.simulated for link in links.listing()):
@@ -107,7 +109,7 @@ def _invite(store: Store, design: StudyDesign, manifest: Manifest, count: int) -
             f"Real raters have begun study {design.name!r} in {store.name}.",
             f"Name another place with {option('--database')}, to keep simulated votes apart.",
         )
-    return [links.create(label="simulated", simulated=True)[1] for _ in range(count)]
+    return links
 
 
 @dataclass

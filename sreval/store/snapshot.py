@@ -36,7 +36,7 @@ from sreval.opinions.cells import flag
 from sreval.store import frames
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.csvs import from_csv, to_csv, when, written
-from sreval.store.database import Store, make_file, open_store, parse_url, schema_error, sqlite_path
+from sreval.store.database import Store, make_file, open_store
 from sreval.store.enrolment import tombstone_hash
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.models import (
@@ -241,16 +241,14 @@ def restore(path: Path, url: str, *, overwrite: bool = False, who: str = COMMAND
     snapshot = _read(path)
     if not snapshot.whole:
         raise DataError(f"{path} is an export, not a backup.", "Use: sreval study import.")
-    target = parse_url(url)
-    file = sqlite_path(target)
-    if file is not None:
-        make_file(file)
-    store = Store(target)
+    store = Store(url)
     try:
+        if store.file is not None:
+            make_file(store.file)
         with store.schema_change() as connection:
             state = schema_state(connection)
             if state == "newer":
-                raise schema_error(store.name, state)
+                raise store.schema_error(state)
             if state != "empty":
                 _refuse_votes(store, connection, overwrite)
                 to_base(connection)
@@ -330,7 +328,7 @@ def _from_0_1(path: Path) -> dict[str, bytes]:
             make_file(copy)
         else:
             shutil.copyfile(path, copy)
-        store = Store(parse_url(f"sqlite:///{copy}"))
+        store = Store(f"sqlite:///{copy}")
         try:
             if zipfile.is_zipfile(path):
                 store.upgrade()

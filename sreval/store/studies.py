@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import undefer
@@ -13,7 +14,7 @@ from sreval.errors import UsageError, unknown_name
 from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.errors import StateError
-from sreval.store.models import Rater, Session, Study, StudyState
+from sreval.store.models import OperatorEvent, Rater, Session, Study, StudyState, Vote
 from sreval.study.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ class Studies:
         """A study as it stands. Raises UsageError when there is none of that name."""
         with self.store.read() as tx:
             return by_name(tx, name)
+
+    def votes_and_newest(self) -> tuple[int, dt.datetime | None]:
+        """The votes of all studies, and when the newest of them or of the log's rows was stored."""
+        with self.store.read() as tx:
+            votes = tx.scalar(select(func.count()).select_from(Vote)) or 0
+            times = [tx.scalar(select(func.max(at))) for at in (Vote.stored_at, OperatorEvent.at)]
+        return votes, max((time for time in times if time is not None), default=None)
 
     def register(self, design: StudyDesign, manifest: Manifest) -> int:
         """The id of the study with that design; a new one if no study has its name.

@@ -53,7 +53,9 @@ def hashed_by_an_older_version(store: Store) -> None:
     del content["analysis"]["look_before_close"]
     old = json.dumps(content, sort_keys=True, ensure_ascii=False)
     with store.begin() as tx:
-        tx.execute(update(StudyTable).values(design_json=old, design_sha256=sha256_bytes(old.encode())))
+        tx.execute(
+            update(StudyTable).values(design_json=old, design_sha256=sha256_bytes(old.encode()))
+        )
 
 
 def test_running_study_of_an_older_version_goes_on(study: Study) -> None:

@@ -108,3 +108,16 @@ def test_a_lost_stimulus_ends_the_raters_who_meet_it_and_keeps_their_votes(
         kept = Counter(tx.scalars(select(Vote.session_id)))
     store.dispose()
     assert [kept[visit.session] for visit in made.visits] == [len(v.votes) for v in made.visits]
+
+
+def test_an_interrupted_rehearsal_leaves_no_unused_link(frozen_study: Path) -> None:
+    def interrupted(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    database = str(frozen_study / "votes.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(frozen_study, database, 3, QUALITIES, told=interrupted)
+    store = open_store(database)
+    (link,) = Links(store, "small").listing()
+    store.dispose()
+    assert link.rater is not None
