@@ -11,7 +11,7 @@ from flask import Response, request
 from sreval import content
 from sreval.errors import UsageError
 from sreval.site.current import site
-from sreval.site.operator import Page, done, operator, who
+from sreval.site.operator import Page, RefusalError, done, operator, who
 from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
 from sreval.store.csvs import to_csv
 from sreval.store.invitations import InvitationKind, Links
@@ -171,10 +171,13 @@ def revoke(name: str, key: int) -> Page:
 @operator.post("/studies/<name>/links/<int:key>/extend")
 def extend(name: str, key: int) -> Page:
     """Let more raters begin by a link, or for longer."""
+    links = _links(name)
+    if key not in {link.id for link in links.listing()}:
+        raise RefusalError(404, f"{name} has no link {key}", "See the list of links.")
     try:
         quota = _number(request.form, "quota", 10**6)
         expires = _last_day(request.form.get("expires", ""))
-        _links(name).extend(key, quota=quota, expires=expires)
+        links.extend(key, quota=quota, expires=expires)
     except (ValueError, UsageError) as error:
         return links_page(name, str(error)), 422
     return done(f"Link {key} is extended.", "operator.links", name=name)
