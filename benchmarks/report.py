@@ -28,9 +28,11 @@ from benchmarks.timing import ROOT, cores, progress, provenance, write_results
 from sreval.files import sha256_bytes
 from sreval.images.known import known_files
 from sreval.report.paper import figures
-from sreval.store import enrolment, invitations, studies
+from sreval.store import enrolment
 from sreval.store.database import Store, open_store
+from sreval.store.invitations import Links
 from sreval.store.models import PlanItem, Session, Vote
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus
@@ -80,15 +82,15 @@ def make_study(folder: Path, raters: int) -> dict[str, int]:
     store = open_store(f"sqlite:///{folder / 'votes.sqlite'}", create=True)
     counts: dict[str, int] = {}
     try:
-        studies.register(store, design, manifest)
+        Studies(store).register(design, manifest)
         for number, mind in enumerate(respondents(raters, design, manifest, qualities)):
             now = _START + dt.timedelta(days=number)
             store.clock = lambda now=now: now  # type: ignore[misc]
-            _, token = invitations.create(store, design.name, "personal", simulated=True)
+            _, token = Links(store, design.name).create("personal", simulated=True)
             session = enrolment.enrol(store, token, manifest).session_id
             for kind in _vote(store, session, manifest, mind):
                 counts[kind] = counts.get(kind, 0) + 1
-        studies.set_state(store, design.name, "closed")
+        Studies(store).set_state(design.name, "closed")
     finally:
         store.dispose()
     return counts

@@ -18,8 +18,9 @@ import numpy as np
 import sqlalchemy
 
 from sreval.files import sha256_bytes, write_atomic
-from sreval.store import invitations, studies
 from sreval.store.database import open_store
+from sreval.store.invitations import Links
+from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.freeze import encode_versions
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus, load_manifest
@@ -67,10 +68,8 @@ def links(folder: Path, database: str, count: int) -> list[str]:
     """Paths of new personal links, marked as simulated."""
     design, store = load_design(folder), open_store(database, create=True)
     try:
-        studies.register(store, design, load_manifest(folder))
-        made = [
-            invitations.create(store, design.name, "personal", simulated=True) for _ in range(count)
-        ]
+        Studies(store).register(design, load_manifest(folder))
+        made = [Links(store, design.name).create("personal", simulated=True) for _ in range(count)]
     finally:
         store.dispose()
     return [f"/r/{token}" for _, token in made]

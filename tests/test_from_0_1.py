@@ -11,9 +11,11 @@ from statistics import mean
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
-from sreval.store import studies
 from sreval.store.database import open_store
+from sreval.store.models import Study
+from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 
@@ -44,6 +46,10 @@ def rewrite(change: Callable[[dict[str, str]], dict[str, str]]) -> None:
         writer = csv.DictWriter(file, list(changed[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(changed)
+
+
+def columns(study: Study) -> dict[str, object]:
+    return {attribute.key: attribute.value for attribute in inspect(study).attrs}
 
 
 def votes(database: Path = DATABASE) -> list[tuple[str, int]]:
@@ -134,9 +140,9 @@ def test_a_study_that_is_under_way_goes_on(sreval: Run) -> None:
     folder = DATABASE.parent
     store = open_store(str(DATABASE))
     try:
-        before = studies.get(store, "small")
-        studies.register(store, load_design(folder), load_manifest(folder))
-        assert studies.get(store, "small") == before
+        before = columns(Studies(store).get("small"))
+        Studies(store).register(load_design(folder), load_manifest(folder))
+        assert columns(Studies(store).get("small")) == before
     finally:
         store.dispose()
     ran = sreval("serve", "small", "--check")

@@ -242,16 +242,16 @@ class Study:
 
     def _refuse_once_begun(self) -> None:
         """Raise StateError when a rater has enrolled: what one was shown, all must be shown."""
-        from sreval.store import studies
-        from sreval.store.database import parse_url, sqlite_path
+        from sreval.store.database import database_file
         from sreval.store.errors import StateError
+        from sreval.store.studies import Studies
 
-        path = sqlite_path(parse_url(self.url))
+        path = database_file(self.url)
         if path is not None and not path.exists():
             return
         with self._store() as store:
-            known = self.name in studies.names(store)
-            begun = studies.get(store, self.name).locked_at if known else None
+            known = self.name in Studies(store).names()
+            begun = Studies(store).get(self.name).locked_at if known else None
         if begun:
             raise StateError(
                 f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
@@ -345,7 +345,8 @@ class Study:
 
         Raises UsageError for what doesn't go together, StateError for a closed study.
         """
-        from sreval.store import invitations, studies
+        from sreval.store.invitations import Links
+        from sreval.store.studies import Studies
         from sreval.study.manifest import load_manifest
 
         if (kind != "personal" or rater) and count > 1:
@@ -367,38 +368,33 @@ class Study:
         design, manifest = self.design, load_manifest(self.folder)
         made = []
         with self._store(create=True) as store:
-            studies.register(store, design, manifest)
+            Studies(store).register(design, manifest)
+            links = Links(store, design.name)
             for number in range(1, count + 1):
                 note = f"{label} {number}" if label and count > 1 else label
                 if rater:
-                    key, token = invitations.renew(store, design.name, rater)
+                    key, token = links.renew(rater)
                 else:
-                    key, token = invitations.create(
-                        store, design.name, kind, quota=quota, expires=until, label=note
-                    )
+                    key, token = links.create(kind, quota=quota, expires=until, label=note)
                 made.append(Link(key, note, f"{base_url.rstrip('/')}/r/{token}"))
         return made
 
     def revoke(self, link: int) -> None:
         """Disable a link, by its number; votes cast through it stay."""
-        from sreval.store import invitations
+        from sreval.store.invitations import Links
 
         with self._store() as store:
-            if link not in {row.id for row in invitations.listing(store, self.name)}:
-                raise UsageError(
-                    f"{self.name} has no link {link}.", "See: sreval study status --json."
-                )
-            invitations.revoke(store, link)
+            Links(store, self.name).revoke(link)
 
     def extend(
         self, link: int, *, quota: int | None = None, expires: datetime | None = None
     ) -> None:
         """Let more raters begin by a link, or for longer, by its number. Raises UsageError."""
-        from sreval.store import invitations
+        from sreval.store.invitations import Links
 
         until = _last_moment(expires)
         with self._store() as store:
-            invitations.extend(store, self.name, link, quota=quota, expires=until)
+            Links(store, self.name).extend(link, quota=quota, expires=until)
 
     def serve(
         self,
@@ -472,10 +468,10 @@ class Study:
         StoreError where there is no database yet.
         """
         from sreval.report.study_status import Status
-        from sreval.store.overview import overview
+        from sreval.store.overview import Overview
 
         with self._store() as store:
-            return Status(overview(store, self.name))
+            return Status(Overview.of(store, self.name))
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
@@ -490,10 +486,10 @@ class Study:
         self._set_state("closed")
 
     def _set_state(self, state: Literal["open", "paused", "closed"]) -> None:
-        from sreval.store import studies
+        from sreval.store.studies import Studies
 
         with self._store() as store:
-            studies.set_state(store, self.name, state)
+            Studies(store).set_state(self.name, state)
 
     def release(self, raters: Collection[str] = (), *, idle_days: float = 14.0) -> list[str]:
         """End the sessions of drop-outs, so that the next raters take their places.
@@ -503,11 +499,11 @@ class Study:
         """
         from datetime import timedelta
 
-        from sreval.store import raters as store_raters
+        from sreval.store.raters import Raters
 
         with self._store() as store:
             return list(
-                store_raters.release(store, self.name, timedelta(days=idle_days), names_of(raters))
+                Raters(store, self.name).release(timedelta(days=idle_days), names_of(raters))
             )
 
     def delete_rater(self, rater: str) -> None:
@@ -515,10 +511,10 @@ class Study:
 
         Backups and exports made before still hold it. Raises UsageError for an unknown rater.
         """
-        from sreval.store import raters
+        from sreval.store.raters import Raters
 
         with self._store() as store:
-            raters.delete_rater(store, self.name, rater)
+            Raters(store, self.name).delete(rater)
 
     def purge(self) -> int:
         """Delete all raters' data once the design's retention date has come, for good.
@@ -527,10 +523,10 @@ class Study:
         """
         import datetime as dt
 
-        from sreval.store import raters
+        from sreval.store.raters import Raters
 
         with self._store() as store:
-            return raters.purge(store, self.name, dt.datetime.now(dt.UTC).date())
+            return Raters(store, self.name).purge(dt.datetime.now(dt.UTC).date())
 
     # Operators of the site
 
@@ -539,37 +535,37 @@ class Study:
 
         An account holds for all studies of the database.
         """
-        from sreval.store import operators
+        from sreval.store.operators import Operators
 
         with self._store() as store:
-            return operators.listing(store)
+            return Operators(store).listing()
 
     def add_operator(self, name: str, role: Role, password: str) -> None:
         """Make an account: an "owner" steers studies, a "viewer" looks.
 
         Raises UsageError for a name that is taken or unfit, and for a password that is too short.
         """
-        from sreval.store import operators
+        from sreval.store.operators import Operators
 
         with self._store(create=True) as store:
-            operators.add(store, name, role, password)
+            Operators(store).add(name, role, password)
 
     def remove_operator(self, name: str) -> None:
         """Delete an account and end its logins; the audit log keeps the name. Raises UsageError."""
-        from sreval.store import operators
+        from sreval.store.operators import Operators
 
         with self._store() as store:
-            operators.remove(store, name)
+            Operators(store).remove(name)
 
     def set_password(self, name: str, password: str) -> None:
         """Change an operator's password. The account's logins end, and it is unlocked.
 
         Raises UsageError for an unknown name, and for a password that is too short.
         """
-        from sreval.store import operators
+        from sreval.store.operators import Operators
 
         with self._store() as store:
-            operators.set_password(store, name, password)
+            Operators(store).set_password(name, password)
 
     # Results
 
@@ -673,9 +669,9 @@ class Study:
 
         Returns the database's name, and whether there was anything to do.
         """
-        from sreval.store.database import Store, parse_url
+        from sreval.store.database import Store
 
-        store = Store(parse_url(self.url))
+        store = Store(self.url)
         try:
             before = store.check_schema()
             store.upgrade()

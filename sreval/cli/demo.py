@@ -170,14 +170,14 @@ def _is_rehearsed(study: Study, database: Path) -> bool:
     """Whether all simulated raters of these very stimuli came to their end."""
     if not database.exists():
         return False
-    from sreval.store import studies
     from sreval.store.database import open_store
+    from sreval.store.studies import Studies
 
     store = open_store(str(database))
     try:
-        if study.name not in studies.names(store):
+        if study.name not in Studies(store).names():
             return False
-        row = studies.get(store, study.name)
+        row = Studies(store).get(study.name)
         manifest = study.manifest
         return (
             row.state == "closed"

@@ -168,8 +168,8 @@ def _password(from_stdin: bool) -> str:
         return line.removesuffix("\n").removesuffix("\r")
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask for a password.", "Add --password-stdin.")
-    from sreval.store import operators
+    from sreval.store.operators import Operators
 
-    prompt = f"Password, {operators.SHORTEST} characters or more"
+    prompt = f"Password, {Operators.SHORTEST} characters or more"
     asked: str = click.prompt(prompt, hide_input=True, confirmation_prompt="Again", err=True)
     return asked

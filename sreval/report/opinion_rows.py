@@ -480,20 +480,20 @@ def load(
     is not closed and whose design hides them. ``allow_open`` None lets a rehearsed study through,
     one that only simulated raters have taken part in: of it nothing is hidden, and no look is kept.
     """
-    from sreval.store import studies
     from sreval.store.database import default_url, open_store
-    from sreval.store.frames import looks, record_look, study_data
-    from sreval.store.overview import overview
+    from sreval.store.frames import record_look, study_data
+    from sreval.store.overview import Overview
+    from sreval.store.studies import Studies
 
     name, manifest = load_design(folder).name, load_manifest(folder)
     url = default_url(folder, database)
     assert url is not None  # there is a folder
     store = open_store(url)
     try:
-        row = studies.get(store, name)
+        row = Studies(store).get(name)
         rehearsed = False
         if allow_open is None and row.state != "closed":
-            raters = overview(store, name).raters
+            raters = Overview.of(store, name).raters
             rehearsed = bool(raters) and all(rater.simulated for rater in raters)
         if row.state != "closed" and not rehearsed:
             close = f"Close it: sreval study close {_named(folder, database)}."
@@ -511,10 +511,7 @@ def load(
         data = study_data(store, name, manifest)
         if rehearsed:
             return replace(data, rehearsed=True)
-        if data.state == "closed" or data.hidden:
-            return data
-        record_look(store, name, len(data.votes))
-        return replace(data, looks=looks(store, row.id))
+        return record_look(store, data)
     finally:
         store.dispose()
 

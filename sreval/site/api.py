@@ -8,13 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sreval.site.current import as_told, open_current, refuse_unless_open, session_id, site
+from sreval.site.current import as_told, open_state, rater_session, refuse_unless_open, site
 from sreval.site.errors import PageError, respond
 from sreval.site.logs import LOG, where
 from sreval.site.screen import Report
 from sreval.site.stimuli import StimulusError
-from sreval.store import progress, studies, votes
 from sreval.store.errors import VoteError
+from sreval.store.sessions import SessionState
+from sreval.store.studies import Studies
 
 api = Blueprint("api", __name__)
 
@@ -41,35 +42,33 @@ def _body() -> bytes:
 @api.get("/api/item")
 def item() -> Response:
     """The present item."""
-    return jsonify(as_told(open_current()))
+    return jsonify(as_told(open_state()))
 
 
 @api.post("/api/device")
 def device() -> Response:
     """Facts of the window measured again: whether the image still fits."""
-    sid = session_id()
+    rated = rater_session()
     try:
         report = Report.model_validate_json(_body())
     except ValidationError:
         raise PageError("400") from None
     here = site()
     fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
-    progress.device(here.store, sid, report.stored(), fits)
+    rated.device(report.stored(), fits)
     return jsonify({"fits": fits})
 
 
 @api.post("/api/vote")
 def vote() -> Response:
     """Store one vote; the answer comes when it is durable."""
-    sid = session_id()
+    rated = rater_session()
     try:
         ballot = Ballot.model_validate_json(_body())
     except ValidationError:
         raise PageError("400") from None
     try:
-        receipt = votes.cast(
-            site().store,
-            sid,
+        receipt = rated.vote(
             ballot.position,
             ballot.score,
             key=ballot.key,
@@ -80,15 +79,15 @@ def vote() -> Response:
     except VoteError as error:
         if error.why not in ("position", "rest", "too-early"):
             raise
-        return respond(error.why, current=as_told(open_current()))
-    return jsonify({"saved": receipt.position, "current": _after_vote(receipt.current)})
+        return respond(error.why, current=as_told(open_state()))
+    return jsonify({"saved": receipt.position, "current": _after_vote(receipt.state)})
 
 
-def _after_vote(found: progress.Current) -> dict[str, Any]:
+def _after_vote(state: SessionState) -> dict[str, Any]:
     """The vote is stored, so its receipt goes out whatever keeps the next item back."""
     try:
-        refuse_unless_open(found.state)
-        return as_told(found)
+        refuse_unless_open(state)
+        return as_told(state)
     except (PageError, StimulusError):
         return {"stage": "message"}
 
@@ -96,8 +95,8 @@ def _after_vote(found: progress.Current) -> dict[str, Any]:
 @api.get("/i/<address>")
 def image(address: str) -> Response:
     """A stimulus, for the session whose present or next items show it; 404 for all others."""
-    sid, here = session_id(), site()
-    sha256 = progress.image(here.store, sid, address)
+    rated, here = rater_session(), site()
+    sha256 = rated.image(address)
     if sha256 is None:
         raise PageError("404")
     told = sha256 in here.stimuli.refused
@@ -106,8 +105,7 @@ def image(address: str) -> Response:
     except StimulusError as error:
         if not told:  # browsers go on asking
             LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
-            with here.store.begin() as tx:
-                progress.note(tx, here.store, sid, "stimulus-changed", sha256=sha256)
+            rated.note("stimulus-changed", sha256=sha256)
         raise
     response = make_response(data)
     response.mimetype = "image/png"
@@ -117,5 +115,5 @@ def image(address: str) -> Response:
 @api.get("/health")
 def health() -> Response:
     """Whether the site answers and its database can be read."""
-    studies.get(site().store, site().design.name)
+    Studies(site().store).get(site().design.name)
     return jsonify({"status": "ok"})

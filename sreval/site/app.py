@@ -29,8 +29,9 @@ from sreval.site.operator_actions import operator
 from sreval.site.rater import rater
 from sreval.site.stimuli import Stimuli
 from sreval.site.translations import SOURCE_LANGUAGE, Compiled, catalogues, own_names
-from sreval.store import invitations, studies
 from sreval.store.database import open_store
+from sreval.store.invitations import Links
+from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 
@@ -77,7 +78,7 @@ def create_app(config: SiteConfig) -> Flask:
     _log_requests(app)
     _guard(app, config)
     store = open_store(config.database, create=True)
-    studies.register(store, design, manifest)
+    Studies(store).register(design, manifest)
     found = catalogues(web / "translations")
     languages = own_names(found)
     app.extensions["sreval"] = Site(config, store, design, manifest, stimuli, languages)
@@ -90,7 +91,7 @@ def create_app(config: SiteConfig) -> Flask:
 def personal_link(app: Flask) -> str:
     """The path of a new personal link, for someone who sits at this machine."""
     here: Site = app.extensions["sreval"]
-    _, token = invitations.create(here.store, here.design.name, "personal", label="sreval serve")
+    _, token = Links(here.store, here.design.name).create("personal", label="sreval serve")
     return f"/r/{token}"
 
 

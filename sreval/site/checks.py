@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
-
 from sreval.errors import SrevalError
 from sreval.site.config import SECRET, SiteConfig, secret_key
 from sreval.site.stimuli import Stimuli, StimulusError
-from sreval.store import studies
-from sreval.store.database import Store, parse_url, schema_error, sqlite_path
+from sreval.store.database import Store, database_file
 from sreval.store.errors import StateError
-from sreval.store.models import OperatorEvent, Vote
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest, load_manifest
 
@@ -55,7 +52,7 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
     yield _stimuli(config, manifest, progress)
     newest = None
     try:
-        store = Store(parse_url(config.database))
+        store = Store(config.database)
         try:
             state, newest = _database(store, design, manifest)
         finally:
@@ -87,26 +84,23 @@ def _database(
     store: Store, design: StudyDesign, manifest: Manifest
 ) -> tuple[str, dt.datetime | None]:
     """What is found, and the time of the newest row. Raises what keeps the site from starting."""
-    path = sqlite_path(store.url)
-    if path is not None and not path.exists():
-        return f"{path} is made when the site first starts", None
+    if store.file is not None and not store.file.exists():
+        return f"{store.file} is made when the site first starts", None
     state = store.check_schema()
     if state == "empty":
         return f"{store.name} is reached; its tables are made when the site first starts", None
     if state != "current":
-        raise schema_error(store.name, state)
-    if design.name in studies.names(store):
-        row = studies.get(store, design.name)
-        same = studies.same_design(row, design) and row.manifest_sha256 == manifest.sha256
+        raise store.schema_error(state)
+    studies = Studies(store)
+    if design.name in studies.names():
+        row = studies.get(design.name)
+        same = row.has_design(design) and row.manifest_sha256 == manifest.sha256
         if row.locked_at is not None and not same:
             raise StateError(
                 f"{store.name} holds votes for another design or other stimuli of {row.name}.",
                 "Put the old files back, or begin a study of another name: sreval study new.",
             )
-    with store.read() as tx:
-        votes = tx.scalar(select(func.count()).select_from(Vote)) or 0
-        times = [tx.scalar(select(func.max(t))) for t in (Vote.stored_at, OperatorEvent.at)]
-    newest = max((time for time in times if time is not None), default=None)
+    votes, newest = studies.votes_and_newest()
     return f"{store.name} is reached, its tables are current, {votes} votes", newest
 
 
@@ -136,7 +130,7 @@ def _writable(folder: Path) -> bool:
 def _database_file(config: SiteConfig) -> Path | None:
     """None for PostgreSQL, and for a URL that `_database` complains of."""
     try:
-        return sqlite_path(parse_url(config.database))
+        return database_file(config.database)
     except SrevalError:
         return None
 

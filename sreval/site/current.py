@@ -11,9 +11,8 @@ from flask import current_app, session, url_for
 from sreval.site.config import SiteConfig
 from sreval.site.errors import PageError
 from sreval.site.stimuli import Stimuli
-from sreval.store import progress
 from sreval.store.database import Store
-from sreval.store.progress import Current, PlanItemRow, SessionState
+from sreval.store.sessions import PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
@@ -53,22 +52,22 @@ def site() -> Site:
     return cast(Site, current_app.extensions["sreval"])
 
 
-def session_id() -> str:
+def rater_session() -> RaterSession:
     """The rater's session by the signed cookie. Raises PageError (401) when there is none."""
     if "sid" not in session:
         raise PageError("session")
-    return str(session["sid"])
+    return RaterSession(site().store, str(session["sid"]))
 
 
-def open_current() -> Current:
+def open_state() -> SessionState:
     """Where the rater's session stands, with the items that may be shown.
 
     Raises PageError: 401 without a session; 503 while the study is paused and 410 when it is
     closed, unless the session had come to its end before.
     """
-    found = progress.current(site().store, session_id())
-    refuse_unless_open(found.state)
-    return found
+    state = rater_session().state()
+    refuse_unless_open(state)
+    return state
 
 
 def refuse_unless_open(state: SessionState) -> None:
@@ -88,12 +87,11 @@ def minutes_left(state: SessionState) -> int:
     return math.ceil(seconds / 60)
 
 
-def as_told(found: Current) -> dict[str, Any]:
+def as_told(state: SessionState) -> dict[str, Any]:
     """The present item as the browser may know it: never a name, a method, a kind or a hash.
 
     Raises StimulusError when its image must not be shown.
     """
-    state = found.state
     told: dict[str, Any] = {
         "stage": state.stage,
         "position": state.position,
@@ -104,7 +102,7 @@ def as_told(found: Current) -> dict[str, Any]:
     if state.stage != "rating":
         return told
     here = site()
-    present, *following = found.items
+    present, *following = state.items
     here.stimuli.recheck(present.stimulus_sha256)
     return told | {
         "heading": _HEADINGS.get(present.kind, "rating"),

@@ -17,9 +17,8 @@ from werkzeug.wrappers import Response as Answer
 from sreval.errors import SrevalError, StoreError, UsageError, option
 from sreval.site.current import site
 from sreval.site.logs import LOG, where
-from sreval.store import operators
 from sreval.store.errors import StateError
-from sreval.store.operators import LoginError, OperatorRow
+from sreval.store.operators import LoginError, OperatorRow, Operators
 
 operator = Blueprint("operator", __name__, url_prefix="/operator")
 Page = str | Answer | tuple[str, int]
@@ -52,7 +51,7 @@ def guard() -> Answer | None:
     if not reading:
         _refuse_other_sites()
     token = session.get(_TOKEN)
-    g.operator = operators.logged_in(site().store, token) if isinstance(token, str) else None
+    g.operator = Operators(site().store).logged_in(token) if isinstance(token, str) else None
     if request.endpoint in _FOR_ANYBODY:
         return None
     if g.operator is None:
@@ -97,7 +96,7 @@ def enter() -> Page:
     """Log in: whatever this browser's session held before is gone."""
     name = request.form.get("name", "")
     try:
-        token = operators.log_in(site().store, name, request.form.get("password", ""))
+        token = Operators(site().store).log_in(name, request.form.get("password", ""))
     except LoginError as error:
         LOG.warning("login refused", extra={"fields": where()})
         page = render_template("operator/login.html", error=str(error), name=name, ended=False)
@@ -110,7 +109,7 @@ def enter() -> Page:
 @operator.post("/logout")
 def logout() -> Page:
     """End the login, here and for whoever copied its cookie."""
-    operators.log_out(site().store, session[_TOKEN])
+    Operators(site().store).log_out(session[_TOKEN])
     session.clear()
     flash("You are logged out.")
     return redirect(url_for("operator.login"), 303)

@@ -11,10 +11,14 @@ from flask import Response, request
 from sreval import content
 from sreval.errors import UsageError
 from sreval.site.current import site
-from sreval.site.operator import Page, done, operator, who
+from sreval.site.operator import Page, RefusalError, done, operator, who
 from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
-from sreval.store import invitations, raters, snapshot, studies
 from sreval.store.csvs import to_csv
+from sreval.store.invitations import InvitationKind, Links
+from sreval.store.models import StudyState
+from sreval.store.raters import Raters
+from sreval.store.snapshot import export_zip
+from sreval.store.studies import Studies
 
 __all__ = ["operator"]  # with all its pages and actions
 
@@ -22,7 +26,7 @@ _DICTIONARY = "data-dictionary.md"
 _LONGEST = 2000
 _MOST_LINKS = 500
 _RELEASED_AFTER = dt.timedelta(days=1)
-_STATES: dict[str, tuple[studies.StudyState, str]] = {
+_STATES: dict[str, tuple[StudyState, str]] = {
     "pause": ("paused", "The study is paused."),
     "resume": ("open", "The study is open again."),
     "close": ("closed", "The study is closed."),
@@ -38,7 +42,7 @@ def state(name: str) -> Page:
     if wanted == "close" and (wrong := _wrong_name(name)):
         return steer_page(name, wrong), 422
     to, told = _STATES[wanted]
-    studies.set_state(site().store, name, to, who=who().name)
+    Studies(site().store, who().name).set_state(name, to)
     return done(told, "operator.steer", name=name)
 
 
@@ -54,7 +58,7 @@ def decision(name: str, pseudonym: str) -> Page:
     elif choices[wanted] is not None and not reason.strip():
         error = "Give a reason: the report prints it."
     else:
-        raters.decide(site().store, name, pseudonym, choices[wanted], reason, who=who().name)
+        _raters(name).decide(pseudonym, choices[wanted], reason)
         return done(
             f"The decision on {pseudonym} is saved.", "operator.rater", **_of(name, pseudonym)
         )
@@ -64,15 +68,14 @@ def decision(name: str, pseudonym: str) -> Page:
 @operator.post("/studies/<name>/raters/<pseudonym>/withdraw")
 def withdraw(name: str, pseudonym: str) -> Page:
     """End a rater's session; what was stored stays."""
-    store = site().store
-    raters.withdraw(store, raters.session_of(store, name, pseudonym), who=who().name)
+    _raters(name).withdraw(pseudonym)
     return done(f"{pseudonym} is withdrawn.", "operator.rater", **_of(name, pseudonym))
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/release")
 def release(name: str, pseudonym: str) -> Page:
     """Give the place of a rater who did nothing for a day to the next one; votes stay."""
-    raters.release(site().store, name, _RELEASED_AFTER, [pseudonym], who=who().name)
+    _raters(name).release(_RELEASED_AFTER, [pseudonym])
     return done(f"The place of {pseudonym} is free.", "operator.rater", **_of(name, pseudonym))
 
 
@@ -81,7 +84,7 @@ def delete(name: str, pseudonym: str) -> Page:
     """Delete all that is stored of a rater; a count stays."""
     if wrong := _wrong_name(name):
         return rater_page(name, pseudonym, wrong), 422
-    raters.delete_rater(site().store, name, pseudonym, who=who().name)
+    _raters(name).delete(pseudonym)
     return done("The rater's data are deleted; a count stays.", "operator.study", name=name)
 
 
@@ -91,7 +94,7 @@ def purge(name: str) -> Page:
     if wrong := _wrong_name(name):
         return steer_page(name, wrong), 422
     today = site().store.clock().date()
-    count = raters.purge(site().store, name, today, who=who().name)
+    count = _raters(name).purge(today)
     return done(f"The data of {count} raters are deleted.", "operator.steer", name=name)
 
 
@@ -106,9 +109,7 @@ def invite(name: str) -> Page:
     label, rows = form.get("label", ""), []
     for number in range(1, count + 1):
         each = f"{label} {number}" if label and count > 1 else label
-        key, token = invitations.create(
-            site().store, name, kind, quota=quota, expires=expires, label=each, who=who().name
-        )
+        key, token = _links(name).create(kind, quota=quota, expires=expires, label=each)
         rows.append((key, kind, each, _address(token)))
     made = to_csv(pd.DataFrame(rows, columns=["id", "kind", "label", "link"]))
     return _download(made, "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
@@ -116,10 +117,10 @@ def invite(name: str) -> Page:
 
 def _asked(
     form: Mapping[str, str],
-) -> tuple[invitations.InvitationKind, int, int | None, dt.datetime | None]:
+) -> tuple[InvitationKind, int, int | None, dt.datetime | None]:
     """Kind, count, quota and last moment. Raises ValueError saying what is wrong with them."""
     kind, label = form.get("kind", ""), form.get("label", "")
-    kinds: dict[str, invitations.InvitationKind] = {
+    kinds: dict[str, InvitationKind] = {
         "personal": "personal",
         "open": "open",
         "kiosk": "kiosk",
@@ -163,33 +164,29 @@ def _last_day(text: str) -> dt.datetime | None:
 @operator.post("/studies/<name>/links/<int:key>/revoke")
 def revoke(name: str, key: int) -> Page:
     """Make a link stop working."""
-    _find_link(name, key)
-    invitations.revoke(site().store, key, who=who().name)
+    _links(name).revoke(key)
     return done(f"Link {key} no longer works.", "operator.links", name=name)
 
 
 @operator.post("/studies/<name>/links/<int:key>/extend")
 def extend(name: str, key: int) -> Page:
     """Let more raters begin by a link, or for longer."""
-    _find_link(name, key)
+    links = _links(name)
+    if key not in {link.id for link in links.listing()}:
+        raise RefusalError(404, f"{name} has no link {key}", "See the list of links.")
     try:
         quota = _number(request.form, "quota", 10**6)
         expires = _last_day(request.form.get("expires", ""))
-        invitations.extend(site().store, name, key, quota=quota, expires=expires, who=who().name)
+        links.extend(key, quota=quota, expires=expires)
     except (ValueError, UsageError) as error:
         return links_page(name, str(error)), 422
     return done(f"Link {key} is extended.", "operator.links", name=name)
 
 
-def _find_link(name: str, key: int) -> None:
-    if key not in {link.id for link in invitations.listing(site().store, name)}:
-        raise UsageError(f"{name} has no link {key}.", "See the list of links.")
-
-
 @operator.post("/studies/<name>/raters/<pseudonym>/link")
 def renew(name: str, pseudonym: str) -> Page:
     """A new link for a rater who lost theirs, as a CSV file."""
-    key, token = invitations.renew(site().store, name, pseudonym, who=who().name)
+    key, token = _links(name).renew(pseudonym)
     made = pd.DataFrame([(key, pseudonym, _address(token))], columns=["id", "rater", "link"])
     return _download(to_csv(made), "text/csv; charset=utf-8", f"{name}-link-{key}.csv")
 
@@ -201,16 +198,23 @@ def export(name: str) -> Page:
     It holds scores by method: before the study is closed, it counts as a look at results.
     """
     here = site()
-    files = snapshot.export_files(here.store, name, manifest_of(here, name))
-    snapshot.record_export(here.store, name, files, who().name)
-    files[_DICTIONARY] = content.document(_DICTIONARY).read_bytes()
+    more = {_DICTIONARY: content.document(_DICTIONARY).read_bytes()}
+    made = export_zip(here.store, name, manifest_of(here, name), more, who=who().name)
     moment = f"{here.store.clock():%Y%m%d-%H%M%S}"
-    return _download(snapshot.zipped(files), "application/zip", f"{name}-{moment}.zip")
+    return _download(made, "application/zip", f"{name}-{moment}.zip")
 
 
 def _download(data: bytes, kind: str, name: str) -> Response:
     head = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(data, mimetype=kind.partition(";")[0], content_type=kind, headers=head)
+
+
+def _raters(name: str) -> Raters:
+    return Raters(site().store, name, who().name)
+
+
+def _links(name: str) -> Links:
+    return Links(site().store, name, who().name)
 
 
 def _address(token: str) -> str:

@@ -17,10 +17,12 @@ from sreval.opinions.mos import mos_table
 from sreval.site.current import Site, site
 from sreval.site.operator import Page, RefusalError, operator, who
 from sreval.site.stimuli import StimulusError
-from sreval.store import audit, frames, invitations, studies
-from sreval.store.overview import Overview, RaterRow, overview
-from sreval.store.raters import retention_over
-from sreval.store.studies import StudyRow
+from sreval.store import frames
+from sreval.store.audit import AuditLog
+from sreval.store.invitations import Links
+from sreval.store.models import Study
+from sreval.store.overview import Overview
+from sreval.store.studies import Studies
 from sreval.study import charts
 from sreval.study.check import attainable
 from sreval.study.data import StudyData
@@ -38,7 +40,8 @@ IDLE = dt.timedelta(days=7)
 def studies_page() -> Page:
     """The studies in the database."""
     store = site().store
-    found = [(studies.get(store, name), overview(store, name)) for name in studies.names(store)]
+    known = Studies(store)
+    found = [(known.get(name), Overview.of(store, name)) for name in known.names()]
     return render_template("operator/studies.html", found=found, served=site().design.name)
 
 
@@ -68,7 +71,7 @@ class _Need:
 class _StudyPage:
     """A study as its page shows it. ``data`` is None where ``without`` says why."""
 
-    row: StudyRow
+    row: Study
     seen: Overview
     data: StudyData | None
     without: str
@@ -80,7 +83,7 @@ class _StudyPage:
 
 def _gather(here: Site, name: str) -> _StudyPage:
     """All of it, as of now. Raises UsageError when the database holds no such study."""
-    row, seen = studies.get(here.store, name), overview(here.store, name)
+    row, seen = Studies(here.store).get(name), Overview.of(here.store, name)
     data, without = read_data(here, name)
     found = data.monitoring.flags if data is not None else pd.DataFrame()
     unjudged = [*data.monitoring.unjudged, *_faults(data)] if data is not None else []
@@ -124,12 +127,12 @@ def _histogram(data: StudyData) -> str:
     )
 
 
-def _of_study(here: Site, row: StudyRow, seen: Overview, now: dt.datetime) -> Iterator[_Need]:
+def _of_study(here: Site, row: Study, seen: Overview, now: dt.datetime) -> Iterator[_Need]:
     if row.name == here.design.name:
         yield from _stimuli(here, seen)
         if not seen.raters:
             yield from _hopeless(here)
-    if retention_over(row.design, now.date()) and seen.raters:
+    if row.retention_over(now.date()) and seen.raters:
         yield _Need(
             row.name,
             "retention date",
@@ -188,10 +191,11 @@ def _of_raters(seen: Overview, flags: pd.DataFrame) -> Iterator[_Need]:
 
 def _idle(seen: Overview, now: dt.datetime) -> Iterator[_Need]:
     for rater in seen.raters:
-        if rater.outcome is None and now - rater.seen_at > IDLE:
-            yield _Need(
-                rater.rater, "idle", (_idle_reason(rater, now),), "operator.rater", rater.rater
-            )
+        idle = now - rater.seen_at
+        if rater.outcome is None and idle > IDLE:
+            place = "; the place is kept for them" if rater.holds_slot else ""
+            why = f"{idle.days} days since the last step, {rater.done} of {rater.of} items{place}"
+            yield _Need(rater.rater, "idle", (why,), "operator.rater", rater.rater)
     unused = [
         link for link in seen.unused if link.revoked_at is None and now - link.created_at > IDLE
     ]
@@ -204,12 +208,6 @@ def _idle(seen: Overview, now: dt.datetime) -> Iterator[_Need]:
             (f"Made more than {IDLE.days} days ago, {first}.",),
             "operator.links",
         )
-
-
-def _idle_reason(rater: RaterRow, now: dt.datetime) -> str:
-    place = "; the place is kept for them" if rater.holds_slot else ""
-    days = (now - rater.seen_at).days
-    return f"{days} days since the last step, {rater.done} of {rater.of} items{place}"
 
 
 def _watched(data: StudyData | None) -> dict[str, Any]:
@@ -253,7 +251,7 @@ def rater_page(name: str, pseudonym: str, error: str = "", **typed: str) -> str:
         for table, frame in frames.tables(here.store, name).items()
         if "rater" in frame
     }
-    found = overview(here.store, name).raters
+    found = Overview.of(here.store, name).raters
     row = next((rater for rater in found if rater.rater == pseudonym), None)
     if row is None:
         raise unknown_name("rater", pseudonym, [rater.rater for rater in found])
@@ -288,8 +286,8 @@ def links(name: str) -> Page:
 
 def links_page(name: str, error: str = "", **typed: str) -> str:
     """The page of links; ``error`` and what was ``typed`` where the form was refused."""
-    row = studies.get(site().store, name)
-    found = invitations.listing(site().store, name)
+    row = Studies(site().store).get(name)
+    found = Links(site().store, name).listing()
     return render_template(
         "operator/links.html",
         name=name,
@@ -310,13 +308,13 @@ def steer(name: str) -> Page:
 def steer_page(name: str, error: str = "") -> str:
     """The page of a study's state; ``error`` where a form was refused."""
     store = site().store
-    row, seen = studies.get(store, name), overview(store, name)
+    row, seen = Studies(store).get(name), Overview.of(store, name)
     return render_template(
         "operator/steer.html",
         name=name,
         row=row,
         seen=seen,
-        due=retention_over(row.design, store.clock().date()),
+        due=row.retention_over(store.clock().date()),
         error=error,
     )
 
@@ -325,8 +323,8 @@ def steer_page(name: str, error: str = "") -> str:
 def results(name: str) -> Page:
     """Mean scores by method: after the end, or before where the design says so, and recorded."""
     data, without = read_data(site(), name)
-    if data is not None and data.state != "closed" and not data.hidden:
-        frames.record_look(site().store, name, len(data.votes), who=who().name)
+    if data is not None:
+        frames.record_look(site().store, data, who=who().name)
     return render_template(
         "operator/results.html", name=name, data=data, without=without, tables=_means(data)
     )
@@ -372,9 +370,9 @@ def _before(text: str) -> int | None:
 @operator.get("/studies/<name>/log")
 def log(name: str) -> Page:
     """Who did what to this study and to accounts, newest first."""
-    studies.get(site().store, name)
+    Studies(site().store).get(name)
     before = _before(request.args.get("before", ""))
-    entries = audit.log(site().store, name, before=before, limit=_LOG_PAGE)
+    entries = AuditLog(site().store).entries(name, before=before, limit=_LOG_PAGE)
     older = (
         url_for("operator.log", name=name, before=entries[-1].id)
         if len(entries) == _LOG_PAGE

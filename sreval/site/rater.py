@@ -13,15 +13,16 @@ from werkzeug.wrappers import Response
 
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
-from sreval.site.current import as_told, minutes_left, open_current, session_id, site
+from sreval.site.current import as_told, minutes_left, open_state, rater_session, site
 from sreval.site.errors import PageError
 from sreval.site.logs import LOG, where
 from sreval.site.screen import Facts, Report
-from sreval.store import enrolment, invitations, progress, raters, studies
+from sreval.store import enrolment, invitations, raters
 from sreval.store.answers import cleaned
 from sreval.store.errors import AnswerError, StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
-from sreval.store.progress import Current, SessionState
+from sreval.store.sessions import RaterSession, SessionState
+from sreval.store.studies import Studies
 from sreval.study.design import Question, When, load_design
 from sreval.study.manifest import load_manifest
 
@@ -69,7 +70,7 @@ def _invitation(token: str) -> InvitationRow:
 def _refuse_newcomers(token: str) -> None:
     """Raise what keeps somebody without a session out."""
     known = _invitation(token).session_id
-    state = studies.get(site().store, site().design.name).state
+    state = Studies(site().store).get(site().design.name).state
     if known is None:
         if state != "open":
             raise PageError(state)
@@ -115,7 +116,7 @@ def _finished() -> bool:
     if "sid" not in session:
         return "left" in session
     try:
-        return progress.state(site().store, session_id()).stage == "done"
+        return rater_session().state().stage == "done"
     except VoteError:
         return True  # deleted meanwhile
 
@@ -131,7 +132,7 @@ def _enrol() -> None:
             visit=session["visit"],
         )
     except StateError:
-        state = studies.get(here.store, here.design.name).state
+        state = Studies(here.store).get(here.design.name).state
         raise PageError(state if state != "open" else "busy") from None
     except DataError as error:
         LOG.error("study changed", extra={"fields": {**where(), "message": str(error)}})
@@ -150,14 +151,14 @@ def study() -> str:
         return _page("consent", None, consent=site().design.consent)
     if "left" in session:
         return _page("done", None, **_thanks("withdrew"))
-    found = open_current()
-    name = "rate" if found.state.stage == "rating" else found.state.stage
-    return _page(name, found.state, **_more(found))
+    state = open_state()
+    name = "rate" if state.stage == "rating" else state.stage
+    return _page(name, state, **_more(state))
 
 
-def _more(found: Current) -> dict[str, Any]:
+def _more(state: SessionState) -> dict[str, Any]:
     """What the page of a stage is given besides what all are given."""
-    state, here = found.state, site()
+    here = site()
     room = {"largest": here.manifest.largest, "phones": here.design.viewing.phones}
     match state.stage:
         case "consent":
@@ -169,7 +170,7 @@ def _more(found: Current) -> dict[str, Any]:
         case "instructions":
             return {"resume_url": _own_link()}
         case "rating":
-            return {"current": as_told(found), **room}
+            return {"current": as_told(state), **room}
         case "break" | "rest":
             return {"seconds_left": _seconds_to(state.break_until or state.rest_until)}
         case _:
@@ -218,24 +219,23 @@ def step(stage: str) -> Page:
     if stage == "consent" and "token" in session:
         _refuse_changed()
         _enrol()
-    state, here = open_current().state, site()
+    state, rated = open_state(), rater_session()
     if stage != ("break" if state.stage == "rest" else state.stage):
         return _to_study()
-    sid = state.session_id
     match stage:
         case "consent":
-            progress.agree(here.store, sid, here.design.consent.version)
+            rated.agree(site().design.consent.version)
         case "device":
-            _report(sid)
+            _report(rated)
         case "instructions":
-            progress.start(here.store, sid)
+            rated.start()
         case "break":
-            progress.resume_after_break(here.store, sid)
+            rated.resume()
         case _:
             questions = _asked(stage)
             values = {q.key: cleaned(q, request.form.get(q.key, "")) for q in questions}
             try:
-                progress.answer(here.store, sid, _when(stage), values)
+                rated.answer(_when(stage), values)
             except AnswerError as error:
                 errors = {q.key: _fault(q, error) for q in questions if q.key in error.faults}
                 again = {"questions": questions, "values": values, "errors": errors}
@@ -259,7 +259,7 @@ def _fault(question: Question, error: AnswerError) -> str:
             return _("Please write a number.")
 
 
-def _report(sid: str) -> None:
+def _report(rated: RaterSession) -> None:
     here = site()
     try:
         facts = Facts.model_validate_json(request.form.get("facts", ""))
@@ -267,7 +267,7 @@ def _report(sid: str) -> None:
         return
     report = Report(facts=facts, fits=request.form.get("fits") == "yes")
     fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
-    progress.device(here.store, sid, report.stored(), fits)
+    rated.device(report.stored(), fits)
 
 
 @rater.post("/study/withdraw")
@@ -275,7 +275,7 @@ def withdraw() -> Page:
     """Leave for good; with delete=yes nothing of the rater stays."""
     if session.pop("token", None) is None:
         delete = request.form.get("delete") == "yes"
-        raters.withdraw(site().store, session_id(), delete=delete)
+        raters.withdraw(site().store, rater_session().id, delete=delete)
         session.pop("sid")
     session["left"] = True
     return _to_study()

@@ -23,12 +23,46 @@ DELETED = "(deleted)"
 """What the log shows in place of a deleted rater's pseudonym."""
 
 
-def record(
-    tx: Transaction, at: dt.datetime, who: str, action: str, study_id: int | None, **facts: Any
-) -> None:
-    """Add one row; ``facts`` become one canonical line of JSON."""
-    line = json.dumps(facts, sort_keys=True, ensure_ascii=False)
-    tx.add(OperatorEvent(at=at, who=who, action=action, study_id=study_id, facts=line))
+@dataclass(frozen=True)
+class Entry:
+    """One row of the log: who did what to which study, and its facts."""
+
+    id: int
+    at: dt.datetime
+    who: str
+    action: str
+    study: str | None
+    facts: dict[str, Any]
+
+
+class AuditLog:
+    """The log of a database, written in the name of ``who``."""
+
+    def __init__(self, store: Store, who: str = COMMAND_LINE) -> None:
+        self.store, self.who = store, who
+
+    def record(self, tx: Transaction, action: str, study_id: int | None, **facts: Any) -> None:
+        """Add one row; ``facts`` become one canonical line of JSON."""
+        line = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+        at = self.store.clock()
+        tx.add(OperatorEvent(at=at, who=self.who, action=action, study_id=study_id, facts=line))
+
+    def entries(self, study: str, *, before: int | None = None, limit: int = 200) -> list[Entry]:
+        """What was done to a study, and to accounts, newest first; ``before`` an entry's id."""
+        query = (
+            select(OperatorEvent, Study.name)
+            .outerjoin(Study, Study.id == OperatorEvent.study_id)
+            .where(or_(Study.name == study, OperatorEvent.study_id.is_(None)))
+            .order_by(OperatorEvent.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(OperatorEvent.id < before)
+        with self.store.read() as tx:
+            return [
+                Entry(row.id, row.at, row.who, row.action, name, json.loads(row.facts))
+                for row, name in tx.execute(query)
+            ]
 
 
 def forget(tx: Transaction, study_id: int, rater: str) -> None:
@@ -47,33 +81,3 @@ def forget(tx: Transaction, study_id: int, rater: str) -> None:
         elif isinstance(facts.get("raters"), list):
             facts["raters"] = [DELETED if one == rater else one for one in facts["raters"]]
         row.facts = json.dumps(facts, sort_keys=True, ensure_ascii=False)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of the log: who did what to which study, and its facts."""
-
-    id: int
-    at: dt.datetime
-    who: str
-    action: str
-    study: str | None
-    facts: dict[str, Any]
-
-
-def log(store: Store, study: str, *, before: int | None = None, limit: int = 200) -> list[Entry]:
-    """What was done to a study, and to accounts, newest first; ``before`` an id of that list."""
-    query = (
-        select(OperatorEvent, Study.name)
-        .outerjoin(Study, Study.id == OperatorEvent.study_id)
-        .where(or_(Study.name == study, OperatorEvent.study_id.is_(None)))
-        .order_by(OperatorEvent.id.desc())
-        .limit(limit)
-    )
-    if before is not None:
-        query = query.where(OperatorEvent.id < before)
-    with store.read() as tx:
-        return [
-            Entry(row.id, row.at, row.who, row.action, name, json.loads(row.facts))
-            for row, name in tx.execute(query)
-        ]

@@ -89,20 +89,29 @@ def default_url(folder: Path | None, given: str | None) -> str | None:
     return f"sqlite:///{folder.resolve() / 'votes.sqlite'}"
 
 
-def sqlite_path(url: URL) -> Path | None:
-    """The file of a SQLite database, None for another kind."""
+def database_file(url: str) -> Path | None:
+    """The file of a SQLite database, None for another kind; raises as `parse_url`."""
+    return _file(parse_url(url))
+
+
+def _file(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or url.database is None:
         return None
     return Path(url.database)
 
 
 class Store:
-    """An open database. Safe to share between threads, not between processes."""
+    """An open database. Safe to share between threads, not between processes.
 
-    def __init__(self, url: URL) -> None:
-        self.url = url
-        self.sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _engine(url)
+    It is reached when the first transaction begins. Raises as `parse_url`, and StoreError without
+    the driver of its kind.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = parse_url(url)
+        self.file = _file(self.url)
+        self.sqlite = self.file is not None
+        self.engine = _engine(self.url)
         self.clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
         # Waiting writers of this process queue here: SQLite's own waiting is polling, up to
         # 100 ms too long each time.
@@ -164,8 +173,19 @@ class Store:
         """
         with self.schema_change() as connection:
             if schema_state(connection) == "newer":
-                raise schema_error(self.name, "newer")
+                raise self.schema_error("newer")
             to_head(connection)
+
+    def schema_error(self, state: SchemaState) -> SchemaError:
+        """The error for tables that aren't this code's."""
+        if state == "newer":
+            return SchemaError(
+                f"{self.name} was written by a newer sreval.", "Install that version, or newer."
+            )
+        what = "has no tables of sreval" if state == "empty" else "has older tables"
+        return SchemaError(
+            f"{self.name} {what}.", "Back it up, then run: sreval study upgrade STUDY"
+        )
 
     @contextmanager
     def schema_change(self) -> Iterator[Connection]:
@@ -189,19 +209,19 @@ def open_store(url: str, create: bool = False) -> Store:
     changed by opening it. Raises StoreError when it is absent or can't be used, SchemaError
     when its tables are older or newer than this code.
     """
-    parsed = parse_url(url)
-    path = sqlite_path(parsed)
-    if path is not None and not path.exists() and not create:
-        raise StoreError(f"There is no database {path}.", "Serve the study or invite raters first.")
-    if path is not None and create:
-        make_file(path)
-    store = Store(parsed)
+    store = Store(url)
     try:
+        if store.file is not None and create:
+            make_file(store.file)
+        elif store.file is not None and not store.file.exists():
+            raise StoreError(
+                f"There is no database {store.file}.", "Serve the study or invite raters first."
+            )
         state = store.check_schema()
         if state == "empty" and create:
             store.upgrade()
         elif state != "current":
-            raise schema_error(store.name, state)
+            raise store.schema_error(state)
     except BaseException:
         store.dispose()
         raise
@@ -221,7 +241,7 @@ def make_file(path: Path) -> None:
 
 def _engine(url: URL) -> Any:
     options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
-    path = sqlite_path(url)
+    path = _file(url)
     if path is not None:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
         listeners: dict[str, Callable[..., None]] = {
@@ -315,16 +335,6 @@ def _refuse_dead(connection: Any, record: Any, proxy: Any) -> None:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         if selector.select(timeout=0):
             raise InvalidatePoolError
-
-
-def schema_error(name: str, state: SchemaState) -> SchemaError:
-    """The error for a database whose tables aren't this code's."""
-    if state == "newer":
-        return SchemaError(
-            f"{name} was written by a newer sreval.", "Install that version, or newer."
-        )
-    what = "has no tables of sreval" if state == "empty" else "has older tables"
-    return SchemaError(f"{name} {what}.", "Back it up, then run: sreval study upgrade STUDY")
 
 
 _SQLITE = {  # primary result codes, https://sqlite.org/rescode.html

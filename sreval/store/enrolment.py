@@ -15,7 +15,6 @@ from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError
 from sreval.store.invitations import admissible, find, make
 from sreval.store.models import Invitation, PlanItem, Rater, Session, Study, Tombstone
-from sreval.store.studies import design_of, same_design
 from sreval.study import plan as plans
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -57,7 +56,7 @@ def enrol(
                 return Enrolled(session_id, visit if invitation.kind == "open" else None)
             _refuse_changed(study, manifest, design)
             wanted = (_free_slot(tx, study.id), study.next_rater)
-            registered = design_of(study)
+            registered = study.design
             # A plan takes a while to make and votes would wait for it: it is made outside the
             # transaction, unless others enrol faster than that.
             if attempt == _TRIES - 1 and wanted != planned:
@@ -102,7 +101,7 @@ def _entered(tx: Transaction, visit: str) -> str | None:
 def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None) -> None:
     if study.manifest_sha256 != manifest.sha256:
         what, files = "stimuli", "manifest.json"
-    elif design is not None and not same_design(study, design):
+    elif design is not None and not study.has_design(design):
         what, files = "design", "study.toml"
     else:
         return
@@ -135,7 +134,7 @@ def _begin_session(
     link.used += 1
     own, resume = link, None
     if link.kind != "personal":
-        own, resume = make(tx, store, study.id, "personal", link.simulated, visit)
+        own, resume = make(tx, study.id, "personal", link.simulated, now, visit)
         own.parent_id, own.quota, own.used = link.id, 1, 1
         tx.flush()
     rater = Rater(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,8 +18,9 @@ from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError
 from sreval.opinions.votes import COLUMNS, check_votes
-from sreval.store import audit, invitations, studies
+from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.database import Store
+from sreval.store.invitations import Links
 from sreval.store.models import (
     Answer,
     Event,
@@ -30,7 +32,7 @@ from sreval.store.models import (
     Tombstone,
     Vote,
 )
-from sreval.store.studies import by_name, design_of
+from sreval.store.studies import Studies, by_name
 from sreval.study.acceptance import Acceptance, Verdict
 from sreval.study.data import Look, StudyData
 from sreval.study.design import StudyDesign
@@ -143,37 +145,13 @@ def frame(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
     return pd.DataFrame(result.all(), columns=list(result.keys()), dtype=object)
 
 
-def votes(store: Store, study: str, manifest: Manifest | None = None) -> pd.DataFrame:
-    """One row per vote, with exactly the columns of sreval.opinions.votes.COLUMNS.
-
-    Without the manifest those are lacking that it alone knows. `accepted` follows the design's
-    rules unless the operator decided otherwise; `reason` is empty where a vote is accepted.
-    Raises as `tables` does.
-    """
-    return tables(store, study, manifest)["votes"]
-
-
-def sessions(store: Store, study: str) -> pd.DataFrame:
-    """One row per session: who, how far, how it ended, and whether it is used and paid."""
-    return tables(store, study)["sessions"]
-
-
-def answers(store: Store, study: str) -> pd.DataFrame:
-    """One row per answer: rater, session, when, key, value, at."""
-    return tables(store, study)["answers"]
-
-
-def events(store: Store, study: str) -> pd.DataFrame:
-    """One row per event of a session: rater, session, kind, facts (JSON), at."""
-    return tables(store, study)["events"]
-
-
 def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[str, pd.DataFrame]:
     """All of STORED as of one moment, by name; docs/reference/data-dictionary.md tells of them.
 
-    With the manifest of the stimuli, votes and plan also say which image was scored
-    (`image_sha256`) and what is a stand-in (`stand_in`). Raises UsageError when there is no such
-    study, DataError when it was rated under another manifest.
+    A vote is `accepted` by the design's rules unless the operator decided otherwise; its `reason`
+    is empty then. With the manifest of the stimuli, votes and plan also say which image was
+    scored (`image_sha256`) and what is a stand-in (`stand_in`). Raises UsageError when there is
+    no such study, DataError when it was rated under another manifest.
     """
     with store.read() as tx:
         return tables_of(tx, by_name(tx, study), manifest)
@@ -188,7 +166,7 @@ def tables_of(
             f"This manifest is not the one under which {study.name} was rated.",
             "Put the manifest back that was frozen before the first rater.",
         )
-    voted, found = _judged_votes(tx, study, design_of(study))
+    voted, found = _judged_votes(tx, study, study.design)
     own = {
         name: voted if name == "votes" else frame(tx, stored(name, columns, study))
         for name, columns in STORED.items()
@@ -264,9 +242,9 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
 
     Raises DataError when ``manifest`` is not the one under which it was rated.
     """
-    row = studies.get(store, study)
+    row = Studies(store).get(study)
     found = tables(store, study, manifest)
-    links = invitations.listing(store, study)
+    links = Links(store, study).listing()
     return StudyData(
         design=row.design,
         design_sha256=row.design_sha256,
@@ -275,28 +253,38 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         sessions=_sessions_of(found["sessions"], found["votes"]),
         answers=found["answers"],
         state=row.state,
-        looks=looks(store, row.id),
+        looks=_looks(store, study),
         invited=sum(link.kind == "personal" for link in links),
         deleted=len(found["deleted"]),
     ).without_orphans()
 
 
-def record_look(store: Store, study: str, votes: int, *, who: str = audit.COMMAND_LINE) -> None:
-    """Keep in the audit log that somebody saw means of methods before the study was closed."""
-    row = studies.get(store, study)
+def record_look(store: Store, data: StudyData, *, who: str = COMMAND_LINE) -> StudyData:
+    """Keep in the audit log that ``who`` saw means of methods before the study was closed.
+
+    Gives the data with that look. A closed study, or one that hides its results until then, is as
+    it was: there is nothing to see too early.
+    """
+    if data.state == "closed" or data.hidden:
+        return data
+    log, name = AuditLog(store, who), data.design.name
     with store.begin() as tx:
-        audit.record(tx, store.clock(), who, audit.LOOK, row.id, votes=votes)
+        log.record(tx, LOOK, by_name(tx, name).id, votes=len(data.votes))
+    return replace(data, looks=_looks(store, name))
 
 
-def looks(store: Store, study_id: int) -> tuple[Look, ...]:
+def _looks(store: Store, study: str) -> tuple[Look, ...]:
     """Every look that was recorded, oldest first."""
-    query = select(OperatorEvent).where(
-        OperatorEvent.study_id == study_id, OperatorEvent.action == audit.LOOK
+    query = (
+        select(OperatorEvent)
+        .join(Study, Study.id == OperatorEvent.study_id)
+        .where(Study.name == study, OperatorEvent.action == LOOK)
+        .order_by(OperatorEvent.id)
     )
     with store.read() as tx:
         return tuple(
             Look(row.at.isoformat(timespec="seconds"), row.who, int(json.loads(row.facts)["votes"]))
-            for row in tx.scalars(query.order_by(OperatorEvent.id))
+            for row in tx.scalars(query)
         )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError
 from sreval.files import sha256_bytes
-from sreval.store import audit
+from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError
 from sreval.store.models import Invitation, Rater, Session, Study
@@ -42,59 +42,124 @@ class InvitationRow:
     session_id: str | None
 
 
-def create(
-    store: Store,
-    study: str,
-    kind: InvitationKind,
-    *,
-    quota: int | None = None,
-    expires: dt.datetime | None = None,
-    label: str = "",
-    simulated: bool = False,
-    who: str = audit.COMMAND_LINE,
-) -> tuple[int, str]:
-    """A new link's id and token: this is the only time that the token is known.
+class Links:
+    """The links of one study; they are made and changed in the name of ``who``.
 
-    Raises UsageError for a quota below 1 or of a personal link, StateError for a closed study.
+    Every method raises UsageError when the database holds no such study.
     """
-    if quota is not None and (kind == "personal" or quota < 1):
+
+    def __init__(self, store: Store, study: str, who: str = COMMAND_LINE) -> None:
+        self.store, self.study, self._audit = store, study, AuditLog(store, who)
+
+    def listing(self) -> list[InvitationRow]:
+        """All links, oldest first."""
+        with self.store.read() as tx:
+            return list(links_of(tx, by_name(tx, self.study)))
+
+    def create(
+        self,
+        kind: InvitationKind = "personal",
+        *,
+        quota: int | None = None,
+        expires: dt.datetime | None = None,
+        label: str = "",
+        simulated: bool = False,
+    ) -> tuple[int, str]:
+        """A new link's id and token: this is the only time that the token is known.
+
+        Raises UsageError for a quota below 1 or of a personal link, StateError for a closed study.
+        """
+        if quota is not None and (kind == "personal" or quota < 1):
+            raise UsageError(
+                f"A {kind} link can't have the quota {quota}.",
+                "A personal link is for one rater; other links take 1 or more.",
+            )
+        with self.store.begin() as tx:
+            study = by_name(tx, self.study)
+            if study.state == "closed":
+                raise StateError(
+                    f"Study {self.study!r} is closed.", "Nobody can be invited any more."
+                )
+            link, token = make(tx, study.id, kind, simulated, self.store.clock())
+            link.quota = 1 if kind == "personal" else quota
+            link.expires_at = expires
+            link.label = label
+            tx.flush()
+            self._audit.record(tx, "invite", study.id, invitation=link.id, kind=kind)
+            return link.id, token
+
+    def renew(self, pseudonym: str) -> tuple[int, str]:
+        """A new personal link for a rater who lost theirs; the old one stops working.
+
+        Raises UsageError when the study has no such rater.
+        """
+        with self.store.begin() as tx:
+            study = by_name(tx, self.study, lock=True)
+            rater = rater_of(tx, study, pseudonym)
+            link, token = make(tx, study.id, "personal", rater.simulated, self.store.clock())
+            link.quota = link.used = 1
+            if rater.invitation_id is not None:
+                lost = tx.get_one(Invitation, rater.invitation_id)
+                lost.revoked_at = lost.revoked_at or self.store.clock()
+                link.parent_id, link.label = lost.id, lost.label
+            tx.flush()
+            rater.invitation_id = link.id
+            self._audit.record(tx, "renew-link", study.id, rater=pseudonym)
+            return link.id, token
+
+    def revoke(self, link_id: int) -> None:
+        """Make a link stop working; votes cast through it stay. Raises UsageError."""
+        with self.store.begin() as tx:
+            link = self._locked(tx, by_name(tx, self.study), link_id)
+            if link.revoked_at is None:
+                link.revoked_at = self.store.clock()
+                self._audit.record(tx, "revoke", link.study_id, invitation=link_id)
+
+    def extend(
+        self, link_id: int, *, quota: int | None = None, expires: dt.datetime | None = None
+    ) -> None:
+        """Give a link another quota, another last moment, or both; None leaves what is.
+
+        Raises UsageError for an unknown link, nothing to change, a personal link's quota and one
+        below the number who came already; StateError for a revoked link or a closed study.
+        """
+        with self.store.begin() as tx:
+            study = by_name(tx, self.study)
+            link = self._locked(tx, study, link_id)
+            _refuse_extension(study, link, quota, expires)
+            changed: dict[str, Any] = {}
+            if quota is not None:
+                changed["quota"] = link.quota = quota
+            if expires is not None:
+                link.expires_at = expires
+                changed["expires"] = expires.isoformat()
+            self._audit.record(tx, "extend", study.id, invitation=link_id, **changed)
+
+    def _locked(self, tx: Transaction, study: Study, link_id: int) -> Invitation:
+        query = select(Invitation).where(Invitation.id == link_id, Invitation.study_id == study.id)
+        link = tx.scalar(query.with_for_update())
+        if link is None:
+            raise UsageError(
+                f"{self.study} has no link {link_id}.",
+                "See: sreval study status --json; or the page of links.",
+            )
+        return link
+
+
+def _refuse_extension(
+    study: Study, link: Invitation, quota: int | None, expires: dt.datetime | None
+) -> None:
+    if study.state == "closed":
+        raise StateError(f"Study {study.name!r} is closed.", "Nobody can begin any more.")
+    if link.revoked_at is not None:
+        raise StateError(f"Link {link.id} was revoked.", "Make a new one.")
+    if quota is None and expires is None:
+        raise UsageError("There is nothing to extend.", "Give a quota, a last day, or both.")
+    if quota is not None and (link.kind == "personal" or quota < max(1, link.used)):
         raise UsageError(
-            f"A {kind} link can't have the quota {quota}.",
-            "A personal link is for one rater; other links take 1 or more.",
+            f"Link {link.id} is {link.kind} and let {link.used} in: its quota can't be {quota}.",
+            "A personal link is for one rater; other quotas can't be below the number who came.",
         )
-    with store.begin() as tx:
-        row = by_name(tx, study)
-        if row.state == "closed":
-            raise StateError(f"Study {study!r} is closed.", "Nobody can be invited any more.")
-        invitation, token = make(tx, store, row.id, kind, simulated)
-        invitation.quota = 1 if kind == "personal" else quota
-        invitation.expires_at = expires
-        invitation.label = label
-        tx.flush()
-        audit.record(tx, store.clock(), who, "invite", row.id, invitation=invitation.id, kind=kind)
-        return invitation.id, token
-
-
-def renew(
-    store: Store, study: str, pseudonym: str, *, who: str = audit.COMMAND_LINE
-) -> tuple[int, str]:
-    """A new personal link for a rater who lost theirs; the old one stops working.
-
-    Raises UsageError when the study has no such rater.
-    """
-    with store.begin() as tx:
-        row = by_name(tx, study, lock=True)
-        rater = rater_of(tx, row, pseudonym)
-        link, token = make(tx, store, row.id, "personal", rater.simulated)
-        link.quota = link.used = 1
-        if rater.invitation_id is not None:
-            lost = tx.get_one(Invitation, rater.invitation_id)
-            lost.revoked_at = lost.revoked_at or store.clock()
-            link.parent_id, link.label = lost.id, lost.label
-        tx.flush()
-        rater.invitation_id = link.id
-        audit.record(tx, store.clock(), who, "renew-link", row.id, rater=pseudonym)
-        return link.id, token
 
 
 def new_token() -> str:
@@ -104,10 +169,10 @@ def new_token() -> str:
 
 def make(
     tx: Transaction,
-    store: Store,
     study_id: int,
     kind: InvitationKind,
     simulated: bool,
+    now: dt.datetime,
     token: str | None = None,
 ) -> tuple[Invitation, str]:
     """A new link, not yet flushed, and its token."""
@@ -117,7 +182,7 @@ def make(
         kind=kind,
         token_sha256=token_hash(token),
         simulated=simulated,
-        created_at=store.clock(),
+        created_at=now,
         used=0,
     )
     tx.add(invitation)
@@ -175,84 +240,11 @@ def admissible(found: Found, now: dt.datetime) -> None:
         )
 
 
-def listing(store: Store, study: str) -> list[InvitationRow]:
-    """All links of a study, oldest first."""
-    with store.read() as tx:
-        return list(links_of(tx, by_name(tx, study)))
-
-
 def links_of(tx: Transaction, study: Study) -> tuple[InvitationRow, ...]:
-    """`listing` within the caller's transaction."""
+    """All links of a study, oldest first, within the caller's transaction."""
     query = _rows().where(Invitation.study_id == study.id).order_by(Invitation.id)
     found = tx.execute(query).all()
     return tuple(_row(invitation, study.name, name, sid) for invitation, _, name, sid in found)
-
-
-def revoke(store: Store, invitation_id: int, *, who: str = audit.COMMAND_LINE) -> None:
-    """Make a link stop working; votes cast through it stay. Raises UsageError."""
-    with store.begin() as tx:
-        invitation = tx.get(Invitation, invitation_id)
-        if invitation is None:
-            raise UsageError(f"There is no link {invitation_id}.", "See: sreval study status.")
-        if invitation.revoked_at is None:
-            invitation.revoked_at = store.clock()
-            audit.record(
-                tx,
-                store.clock(),
-                who,
-                "revoke",
-                invitation.study_id,
-                invitation=invitation_id,
-            )
-
-
-def extend(
-    store: Store,
-    study: str,
-    invitation_id: int,
-    *,
-    quota: int | None = None,
-    expires: dt.datetime | None = None,
-    who: str = audit.COMMAND_LINE,
-) -> None:
-    """Give a link another quota, another last moment, or both; None leaves what is.
-
-    Raises UsageError for an unknown link, nothing to change, a personal link's quota and one below
-    the number who came already; StateError for a revoked link or a closed study.
-    """
-    with store.begin() as tx:
-        row = by_name(tx, study)
-        invitation = tx.scalar(
-            select(Invitation)
-            .where(Invitation.id == invitation_id, Invitation.study_id == row.id)
-            .with_for_update()
-        )
-        if invitation is None:
-            raise UsageError(f"{study} has no link {invitation_id}.", "See the list of links.")
-        _refuse_extension(row, invitation, quota, expires)
-        changed: dict[str, Any] = {}
-        if quota is not None:
-            changed["quota"] = invitation.quota = quota
-        if expires is not None:
-            invitation.expires_at = expires
-            changed["expires"] = expires.isoformat()
-        audit.record(tx, store.clock(), who, "extend", row.id, invitation=invitation_id, **changed)
-
-
-def _refuse_extension(
-    study: Study, link: Invitation, quota: int | None, expires: dt.datetime | None
-) -> None:
-    if study.state == "closed":
-        raise StateError(f"Study {study.name!r} is closed.", "Nobody can begin any more.")
-    if link.revoked_at is not None:
-        raise StateError(f"Link {link.id} was revoked.", "Make a new one.")
-    if quota is None and expires is None:
-        raise UsageError("There is nothing to extend.", "Give a quota, a last day, or both.")
-    if quota is not None and (link.kind == "personal" or quota < max(1, link.used)):
-        raise UsageError(
-            f"Link {link.id} is {link.kind} and let {link.used} in: its quota can't be {quota}.",
-            "A personal link is for one rater; other quotas can't be below the number who came.",
-        )
 
 
 def _rows() -> Select[Invitation, Study, str, str]:

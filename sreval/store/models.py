@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
+from typing import TYPE_CHECKING, Literal, get_args
 
 from sqlalchemy import (
     CheckConstraint,
@@ -19,6 +21,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+if TYPE_CHECKING:
+    from sreval.study.design import StudyDesign
+
+StudyState = Literal["open", "paused", "closed"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -76,21 +83,56 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
 
 
 class Study(Base):
-    """A study as it was registered. `next_rater` is the rater index given next, never reused."""
+    """A study as it was registered. `next_rater` is the rater index given next, never reused.
+
+    The first rater locks it: its design and its stimuli stay as they are.
+    """
 
     __tablename__ = "study"
-    __table_args__ = (_one_of("state", "open", "paused", "closed"),)
+    __table_args__ = (_one_of("state", *get_args(StudyState)),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    design: Mapped[str] = mapped_column(Text, deferred=True)
+    design_json: Mapped[str] = mapped_column("design", Text, deferred=True)
     design_sha256: Mapped[str] = mapped_column(String(64))
     manifest_sha256: Mapped[str] = mapped_column(String(64))
-    state: Mapped[str] = mapped_column(String(10), default="open")
+    state: Mapped[StudyState] = mapped_column(String(10), default="open")
     next_rater: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[dt.datetime]
     locked_at: Mapped[dt.datetime | None]
     closed_at: Mapped[dt.datetime | None]
+
+    @property
+    def design(self) -> StudyDesign:
+        """The study's design, parsed once a process: votes must not wait for it."""
+        design = _designs.get(self.design_sha256)
+        if design is None:
+            from sreval.study.design import StudyDesign  # pydantic: a look at the counts needs none
+
+            design = StudyDesign.model_validate_json(self.design_json)
+            _designs[self.design_sha256] = design
+        return design
+
+    @property
+    def target(self) -> int:
+        """How many raters the design aims at."""
+        return int(json.loads(self.design_json)["raters"])
+
+    def retention_over(self, today: dt.date) -> bool:
+        """Whether the day has come by which the raters' data were promised to be deleted."""
+        return self.design.retention is not None and self.design.retention <= today
+
+    def has_design(self, design: StudyDesign) -> bool:
+        """Whether ``design`` says what this one does, whatever version of sreval hashed it.
+
+        Of a study that has raters, a design that names no unit of analysis means this one's.
+        """
+        if self.locked_at is not None:
+            design = design.with_unit_of(self.design)
+        return self.design_sha256 == design.sha256 or self.design == design
+
+
+_designs: dict[str, StudyDesign] = {}
 
 
 class Invitation(Base):

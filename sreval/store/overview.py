@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session as Transaction
 from sreval.store.database import Store
 from sreval.store.invitations import InvitationRow, links_of
 from sreval.store.models import Event, PlanItem, Rater, Session, Study, Tombstone, Vote
-from sreval.store.studies import by_name, raters_of
+from sreval.store.studies import by_name
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,26 @@ class Overview:
     changed: dict[str, int]
     links: tuple[InvitationRow, ...]
 
+    @classmethod
+    def of(cls, store: Store, study: str) -> Overview:
+        """The study as of one moment. Raises UsageError when there is none of that name."""
+        with store.read() as tx:
+            row = by_name(tx, study)
+            raters = _raters(tx, row)
+            buried = select(func.count()).select_from(Tombstone).where(Tombstone.study_id == row.id)
+            return cls(
+                study=row.name,
+                state=row.state,
+                target=row.target,
+                complete=sum(r.outcome == "complete" and r.holds_slot for r in raters),
+                deleted=tx.scalar(buried) or 0,
+                votes=sum(rater.done for rater in raters),
+                raters=raters,
+                exposures=_exposures(tx, row),
+                changed=_changed(tx, row),
+                links=links_of(tx, row),
+            )
+
     @property
     def under_way(self) -> int:
         """Raters who have not ended."""
@@ -87,27 +107,6 @@ class Overview:
         if self.complete > self.target:
             return f"{self.complete} raters complete, {self.target} planned"
         return f"{self.complete} of {self.target} raters complete"
-
-
-def overview(store: Store, study: str) -> Overview:
-    """The study as of one moment. Raises UsageError when there is none of that name."""
-    with store.read() as tx:
-        row = by_name(tx, study)
-        raters = _raters(tx, row)
-        buried = select(func.count()).select_from(Tombstone).where(Tombstone.study_id == row.id)
-        cast = select(func.sum(Session.done)).where(Session.study_id == row.id)
-        return Overview(
-            study=row.name,
-            state=row.state,
-            target=raters_of(row),
-            complete=sum(r.outcome == "complete" and r.holds_slot for r in raters),
-            deleted=tx.scalar(buried) or 0,
-            votes=tx.scalar(cast) or 0,
-            raters=raters,
-            exposures=_exposures(tx, row),
-            changed=_changed(tx, row),
-            links=links_of(tx, row),
-        )
 
 
 def _changed(tx: Transaction, study: Study) -> dict[str, int]:

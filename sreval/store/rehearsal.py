@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sreval.errors import DataError, SrevalError, StoreError, option
-from sreval.store import enrolment, invitations, progress, studies, votes
 from sreval.store.database import Store, open_store
+from sreval.store.enrolment import enrol
+from sreval.store.invitations import Links
+from sreval.store.sessions import RaterSession, SessionState
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, When, load_design
 from sreval.study.manifest import STIMULI, Manifest, load_manifest
 from sreval.study.respondent import Qualities, Respondent, respondents
@@ -80,9 +83,11 @@ def rehearse(
     raters = respondents(count, design, manifest, qualities, seed=seed)
     store = open_store(database, create=True)
     try:
-        tokens = _invite(store, design, manifest, count)
+        links = _links(store, design, manifest)
         made = Rehearsal()
-        for token, rater in zip(tokens, raters, strict=True):
+        for rater in raters:
+            # One by one, so that an interrupted rehearsal leaves no unused links.
+            _, token = links.create(label="simulated", simulated=True)
             visit = Visit()
             made.visits.append(visit)
             way = _Way(store, folder / STIMULI, design, manifest, rater, visit)
@@ -95,18 +100,16 @@ def rehearse(
         store.dispose()
 
 
-def _invite(store: Store, design: StudyDesign, manifest: Manifest, count: int) -> list[str]:
-    """Personal links marked as simulated. Raises StoreError where real raters have begun."""
-    studies.register(store, design, manifest)
-    if any(link.rater and not link.simulated for link in invitations.listing(store, design.name)):
+def _links(store: Store, design: StudyDesign, manifest: Manifest) -> Links:
+    """The links of the registered study. Raises StoreError where real raters have begun."""
+    Studies(store).register(design, manifest)
+    links = Links(store, design.name)
+    if any(link.rater and not link.simulated for link in links.listing()):
         raise StoreError(
             f"Real raters have begun study {design.name!r} in {store.name}.",
             f"Name another place with {option('--database')}, to keep simulated votes apart.",
         )
-    return [
-        invitations.create(store, design.name, "personal", label="simulated", simulated=True)[1]
-        for _ in range(count)
-    ]
+    return links
 
 
 @dataclass
@@ -124,28 +127,29 @@ class _Way:
         """From the link to the end; ``voted`` is called after every vote."""
         store, ahead = self.store, dt.timedelta()
         store.clock = lambda: dt.datetime.now(dt.UTC) + ahead
-        session = enrolment.enrol(store, token, self.manifest, design=self.design).session_id
-        self.visit.session = session
-        state = progress.state(store, session)
+        enrolled = enrol(store, token, self.manifest, design=self.design)
+        self.visit.session = enrolled.session_id
+        session = RaterSession(store, enrolled.session_id)
+        state = session.state()
         self.visit.of = state.of
         while state.stage != "done":
             match state.stage:
                 case "consent":
-                    state = progress.agree(store, session, self.design.consent.version)
+                    state = session.agree(self.design.consent.version)
                 case "device":
-                    state = progress.device(store, session, self._device(), fits=True)
+                    state = session.device(self._device(), fits=True)
                 case "questions":
-                    state = progress.answer(store, session, "before", self._answers("before"))
+                    state = session.answer("before", self._answers("before"))
                 case "instructions":
-                    state = progress.start(store, session)
+                    state = session.start()
                 case "rating":
-                    state = self._rate(session, voted)
+                    state = self._rate(session, state, voted)
                 case "closing":
-                    state = progress.answer(store, session, "after", self._answers("after"))
+                    state = session.answer("after", self._answers("after"))
                 case _:
                     until = state.break_until or state.rest_until
                     ahead += (until - store.clock()) if until else dt.timedelta()
-                    state = progress.resume_after_break(store, session)
+                    state = session.resume()
 
     def _device(self) -> Mapping[str, object]:
         """What a browser would report of a window in which the largest image fits."""
@@ -156,26 +160,25 @@ class _Way:
     def _answers(self, when: When) -> dict[str, str]:
         return {q.key: self.rater.answer(q) for q in self.design.questions if q.when == when}
 
-    def _rate(self, session: str, voted: Callable[[], object]) -> progress.SessionState:
+    def _rate(
+        self, session: RaterSession, state: SessionState, voted: Callable[[], object]
+    ) -> SessionState:
         """Vote on item after item until another stage begins."""
-        current = progress.current(self.store, session)
-        while current.state.stage == "rating":
-            item = current.items[0]
+        while state.stage == "rating":
+            item = state.items[0]
             score, response_ms = self.rater.respond(self._png(item.stimulus_sha256), item.intended)
             response_ms = max(response_ms, self.design.viewing.least_ms)
-            current = votes.cast(
-                self.store,
-                session,
+            state = session.vote(
                 item.position,
                 score,
                 key=secrets.token_hex(16),
                 response_ms=response_ms,
                 shown_at=self.store.clock() - dt.timedelta(milliseconds=response_ms),
                 device=json.dumps({"ratio": 1}),
-            ).current
+            ).state
             self.visit.votes[item.position] = score
             voted()
-        return current.state
+        return state
 
     def _png(self, sha256: str) -> bytes:
         path = self.stimuli / f"{sha256}.png"

@@ -33,9 +33,10 @@ from sreval.files import (
     zip_entry,
 )
 from sreval.opinions.cells import flag
-from sreval.store import audit, frames
+from sreval.store import frames
+from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.csvs import from_csv, to_csv, when, written
-from sreval.store.database import Store, make_file, open_store, parse_url, schema_error, sqlite_path
+from sreval.store.database import Store, make_file, open_store
 from sreval.store.enrolment import tombstone_hash
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.models import (
@@ -53,7 +54,7 @@ from sreval.store.models import (
     Vote,
 )
 from sreval.store.schema import revisions, schema_state, to_base, to_head
-from sreval.store.studies import by_name, same_design
+from sreval.store.studies import by_name
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
@@ -105,7 +106,7 @@ class _Snapshot:
 
 
 def export(
-    store: Store, study: str, manifest: Manifest, path: Path, *, who: str = audit.COMMAND_LINE
+    store: Store, study: str, manifest: Manifest, path: Path, *, who: str = COMMAND_LINE
 ) -> Path:
     """Write a study's data to a new zip (`path` ends in .zip) or a new folder; all or nothing.
 
@@ -116,26 +117,37 @@ def export(
         raise UsageError(f"{path} exists already.", "Name a new file or folder.")
     files = export_files(store, study, manifest)
     if path.suffix.lower() == ".zip":
-        write_atomic(path, zipped(files))
+        write_atomic(path, _zipped(files))
     else:
         with atomic_folder(path) as folder:
             for name, data in files.items():
                 write_atomic(folder / name, data)
-    record_export(store, study, files, who)
+    _record_export(store, study, files, who)
     return path
 
 
-def record_export(store: Store, study: str, files: Mapping[str, bytes], who: str) -> None:
-    """Keep in the audit log that somebody took ``files``, what `export_files` gave, away.
+def export_zip(
+    store: Store,
+    study: str,
+    manifest: Manifest,
+    more: Mapping[str, bytes],
+    *,
+    who: str = COMMAND_LINE,
+) -> bytes:
+    """What `export` writes, and ``more`` files by name, as a zip; kept in the audit log, too."""
+    files = export_files(store, study, manifest)
+    _record_export(store, study, files, who)
+    return _zipped({**files, **more})
 
-    They hold scores by method: before the study is closed, that is a look at results.
-    """
-    votes = json.loads(files[MANIFEST])["rows"]["votes"]
+
+def _record_export(store: Store, study: str, files: Mapping[str, bytes], who: str) -> None:
+    """An export holds scores by method: before the study is closed, that is a look at results."""
+    votes, log = json.loads(files[MANIFEST])["rows"]["votes"], AuditLog(store, who)
     with store.begin() as tx:
         row = by_name(tx, study)
-        audit.record(tx, store.clock(), who, "export", row.id, votes=votes)
+        log.record(tx, "export", row.id, votes=votes)
         if row.state != "closed":
-            audit.record(tx, store.clock(), who, audit.LOOK, row.id, votes=votes)
+            log.record(tx, LOOK, row.id, votes=votes)
 
 
 def export_files(store: Store, study: str, manifest: Manifest) -> dict[str, bytes]:
@@ -152,13 +164,13 @@ def export_files(store: Store, study: str, manifest: Manifest) -> dict[str, byte
             "next_rater": row.next_rater,
             **{name: time and written(time) for name, time in times.items()},
         }
-        files = {DESIGN: _json(json.loads(row.design))}
+        files = {DESIGN: _json(json.loads(row.design_json))}
         simulated = bool(tables["sessions"]["simulated"].any())
         more = {"study": facts, "simulated": simulated, "stand_ins": list(manifest.stand_ins)}
     return _with_manifest(tables, files, more)
 
 
-def backup(url: str, path: Path, *, who: str = audit.COMMAND_LINE) -> Path:
+def backup(url: str, path: Path, *, who: str = COMMAND_LINE) -> Path:
     """Copy a database, also while it is written to, to the new file ``path``.
 
     The audit log of the original says so. Raises UsageError when ``path`` exists, StoreError
@@ -168,7 +180,7 @@ def backup(url: str, path: Path, *, who: str = audit.COMMAND_LINE) -> Path:
         raise UsageError(f"{path} exists already.", "Name a new file.")
     store = open_store(url)
     try:
-        write_atomic(path, zipped(_whole(store)))
+        write_atomic(path, _zipped(_whole(store)))
         path.chmod(0o600)
         _record(store, who, "backup", path)
     finally:
@@ -178,7 +190,7 @@ def backup(url: str, path: Path, *, who: str = audit.COMMAND_LINE) -> Path:
 
 def _record(store: Store, who: str, action: str, path: Path) -> None:
     with store.begin() as tx:
-        audit.record(tx, store.clock(), who, action, None, file=path.name)
+        AuditLog(store, who).record(tx, action, None, file=path.name)
 
 
 def _whole(store: Store) -> dict[str, bytes]:
@@ -210,7 +222,7 @@ def _json(content: Any) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
+def _zipped(files: Mapping[str, bytes]) -> bytes:
     """A zip without anything of when and where it was made."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
@@ -219,9 +231,7 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def restore(
-    path: Path, url: str, *, overwrite: bool = False, who: str = audit.COMMAND_LINE
-) -> None:
+def restore(path: Path, url: str, *, overwrite: bool = False, who: str = COMMAND_LINE) -> None:
     """Replace a database by a backup, at once or not at all.
 
     The audit log that came with it says so. Raises StateError when that database holds votes,
@@ -231,16 +241,14 @@ def restore(
     snapshot = _read(path)
     if not snapshot.whole:
         raise DataError(f"{path} is an export, not a backup.", "Use: sreval study import.")
-    target = parse_url(url)
-    file = sqlite_path(target)
-    if file is not None:
-        make_file(file)
-    store = Store(target)
+    store = Store(url)
     try:
+        if store.file is not None:
+            make_file(store.file)
         with store.schema_change() as connection:
             state = schema_state(connection)
             if state == "newer":
-                raise schema_error(store.name, state)
+                raise store.schema_error(state)
             if state != "empty":
                 _refuse_votes(store, connection, overwrite)
                 to_base(connection)
@@ -320,7 +328,7 @@ def _from_0_1(path: Path) -> dict[str, bytes]:
             make_file(copy)
         else:
             shutil.copyfile(path, copy)
-        store = Store(parse_url(f"sqlite:///{copy}"))
+        store = Store(f"sqlite:///{copy}")
         try:
             if zipfile.is_zipfile(path):
                 store.upgrade()
@@ -365,7 +373,7 @@ def _set_sequences(connection: Connection) -> None:
             connection.execute(select(func.setval(sequence, highest)))
 
 
-def import_(store: Store, path: Path, *, who: str = audit.COMMAND_LINE) -> Imported:
+def import_(store: Store, path: Path, *, who: str = COMMAND_LINE) -> Imported:
     """Store an export, or the studies of a backup: a new study, or the sessions that a study here
     lacks; all or nothing.
 
@@ -409,7 +417,7 @@ def _import(
     _store_sessions(tx, studies, tables, lacking)
     for study in studies.values():
         count = sum(_study_of(row, studies) is study for row in lacking)
-        audit.record(tx, store.clock(), who, "import", study.id, sessions=count)
+        AuditLog(store, who).record(tx, "import", study.id, sessions=count)
     return len(lacking), len(tables["sessions"]) - len(lacking) - deleted, deleted
 
 
@@ -421,13 +429,13 @@ def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:
 def _study(tx: Transaction, row: Row) -> Study:
     """The study of that name here, brought up to ``row``; a new one where there is none."""
     values = _values(Study.__table__, row)
-    design = StudyDesign.model_validate_json(values["design"])
+    design = StudyDesign.model_validate_json(values.pop("design"))
     study = tx.scalar(select(Study).where(Study.name == values["name"]).with_for_update())
     if study is None:
-        own = {"id": None, "design": design.as_json(), "design_sha256": design.sha256}
+        own = {"id": None, "design_json": design.as_json(), "design_sha256": design.sha256}
         study = Study(**{**values, **own})
         tx.add(study)
-    elif study.manifest_sha256 != values["manifest_sha256"] or not same_design(study, design):
+    elif study.manifest_sha256 != values["manifest_sha256"] or not study.has_design(design):
         raise StateError(
             f"The study {study.name!r} here has another design or other stimuli.",
             "Import it into an empty database.",

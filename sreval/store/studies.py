@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
+from sqlalchemy.orm import undefer
 
 from sreval.errors import UsageError, unknown_name
-from sreval.store import audit
+from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.errors import StateError
-from sreval.store.models import Rater, Session, Study
+from sreval.store.models import OperatorEvent, Rater, Session, Study, StudyState, Vote
 from sreval.study.manifest import Manifest
 
 if TYPE_CHECKING:
     from sreval.study.design import StudyDesign
-
-StudyState = Literal["open", "paused", "closed"]
 
 _LOCK_SESSIONS = (
     select(Session.id)
@@ -29,110 +26,81 @@ _LOCK_SESSIONS = (
     .order_by(Session.id)
     .with_for_update()
 )
-_designs: dict[str, StudyDesign] = {}
 
 
-@dataclass(frozen=True)
-class StudyRow:
-    """A study as it stands."""
+class Studies:
+    """The studies of a database; what is done to them is done in the name of ``who``."""
 
-    id: int
-    name: str
-    design: StudyDesign
-    design_sha256: str
-    manifest_sha256: str
-    state: StudyState
-    created_at: dt.datetime
-    locked_at: dt.datetime | None
-    closed_at: dt.datetime | None
+    def __init__(self, store: Store, who: str = COMMAND_LINE) -> None:
+        self.store, self._audit = store, AuditLog(store, who)
 
+    def names(self) -> list[str]:
+        """The names of all studies, sorted."""
+        with self.store.read() as tx:
+            return list(tx.scalars(select(Study.name).order_by(Study.name)))
 
-def register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
-    """The id of the study with that design; a new one if no study has its name.
+    def get(self, name: str) -> Study:
+        """A study as it stands. Raises UsageError when there is none of that name."""
+        with self.store.read() as tx:
+            return by_name(tx, name)
 
-    Until the first rater enrols, another design or manifest of that name replaces it.
-    Raises StateError afterwards.
-    """
-    try:
-        return _register(store, design, manifest)
-    except IntegrityError:  # another process registered it first
-        return _register(store, design, manifest)
+    def votes_and_newest(self) -> tuple[int, dt.datetime | None]:
+        """The votes of all studies, and when the newest of them or of the log's rows was stored."""
+        with self.store.read() as tx:
+            votes = tx.scalar(select(func.count()).select_from(Vote)) or 0
+            times = [tx.scalar(select(func.max(at))) for at in (Vote.stored_at, OperatorEvent.at)]
+        return votes, max((time for time in times if time is not None), default=None)
 
+    def register(self, design: StudyDesign, manifest: Manifest) -> int:
+        """The id of the study with that design; a new one if no study has its name.
 
-def _register(store: Store, design: StudyDesign, manifest: Manifest) -> int:
-    with store.begin() as tx:
-        study = tx.scalar(select(Study).where(Study.name == design.name).with_for_update())
-        if study is None:
-            study = Study(name=design.name, created_at=store.clock(), design="")
-            tx.add(study)
-        elif same_design(study, design) and study.manifest_sha256 == manifest.sha256:
+        Until the first rater enrols, another design or manifest of that name replaces it.
+        Raises StateError afterwards.
+        """
+        try:
+            return self._register(design, manifest)
+        except IntegrityError:  # another process registered it first
+            return self._register(design, manifest)
+
+    def _register(self, design: StudyDesign, manifest: Manifest) -> int:
+        with self.store.begin() as tx:
+            study = tx.scalar(select(Study).where(Study.name == design.name).with_for_update())
+            if study is None:
+                study = Study(name=design.name, created_at=self.store.clock())
+                tx.add(study)
+            elif study.has_design(design) and study.manifest_sha256 == manifest.sha256:
+                return study.id
+            elif study.locked_at is not None:
+                what = "stimuli" if study.has_design(design) else "design"
+                raise StateError(
+                    f"The {what} of study {design.name!r} changed after its first rater enrolled "
+                    f"({study.locked_at:%Y-%m-%d %H:%M} UTC).",
+                    "Put the old files back, or begin a study of another name: sreval study new.",
+                )
+            study.design_json = design.as_json()
+            study.design_sha256 = design.sha256
+            study.manifest_sha256 = manifest.sha256
+            tx.flush()
             return study.id
-        elif study.locked_at is not None:
-            what = "stimuli" if same_design(study, design) else "design"
-            raise StateError(
-                f"The {what} of study {design.name!r} changed after its first rater enrolled "
-                f"({study.locked_at:%Y-%m-%d %H:%M} UTC).",
-                "Put the old files back, or begin a study of another name: sreval study new.",
-            )
-        study.design = design.as_json()
-        study.design_sha256 = design.sha256
-        study.manifest_sha256 = manifest.sha256
-        tx.flush()
-        return study.id
 
+    def set_state(self, name: str, state: StudyState) -> None:
+        """Open, pause or close a study. Raises StateError for a closed one: closing is for good.
 
-def same_design(study: Study | StudyRow, design: StudyDesign) -> bool:
-    """Whether a design says what the registered one does, whatever version of sreval hashed it.
-
-    Of a study that has raters, a design that names no unit of analysis means the registered one.
-    """
-    kept = study.design if isinstance(study, StudyRow) else design_of(study)
-    if study.locked_at is not None:
-        design = design.with_unit_of(kept)
-    return study.design_sha256 == design.sha256 or kept == design
-
-
-def names(store: Store) -> list[str]:
-    """The names of all studies, sorted."""
-    with store.read() as tx:
-        return list(tx.scalars(select(Study.name).order_by(Study.name)))
-
-
-def get(store: Store, name: str) -> StudyRow:
-    """A study by name. Raises UsageError when there is none."""
-    with store.read() as tx:
-        study = by_name(tx, name)
-        return StudyRow(
-            id=study.id,
-            name=study.name,
-            design=design_of(study),
-            design_sha256=study.design_sha256,
-            manifest_sha256=study.manifest_sha256,
-            state=study.state,  # type: ignore[arg-type]  # held by a CHECK
-            created_at=study.created_at,
-            locked_at=study.locked_at,
-            closed_at=study.closed_at,
-        )
-
-
-def set_state(store: Store, name: str, state: StudyState, *, who: str = audit.COMMAND_LINE) -> None:
-    """Open, pause or close a study. Raises StateError for a closed one: closing is for good.
-
-    When this returns, the votes under way are stored and no further one will be.
-    """
-    with store.begin() as tx:
-        study = by_name(tx, name, lock=True)
-        if study.state == state:
-            return
-        if study.state == "closed":
-            raise StateError(
-                f"Study {name!r} was closed on {study.closed_at:%Y-%m-%d}: it stays closed.",
-                "Its results may have been looked at; begin a study of another name.",
-            )
-        tx.execute(_LOCK_SESSIONS, {"study_id": study.id})
-        study.state = state
-        study.closed_at = store.clock() if state == "closed" else None
-        audit.record(tx, store.clock(), who, state, study.id)
+        When this returns, the votes under way are stored and no further one will be.
+        """
+        with self.store.begin() as tx:
+            study = by_name(tx, name, lock=True)
+            if study.state == state:
+                return
+            if study.state == "closed":
+                raise StateError(
+                    f"Study {name!r} was closed on {study.closed_at:%Y-%m-%d}: it stays closed.",
+                    "Its results may have been looked at; begin a study of another name.",
+                )
+            tx.execute(_LOCK_SESSIONS, {"study_id": study.id})
+            study.state = state
+            study.closed_at = self.store.clock() if state == "closed" else None
+            self._audit.record(tx, state, study.id)
 
 
 def by_name(tx: Transaction, name: str, *, lock: bool = False) -> Study:
@@ -141,7 +109,7 @@ def by_name(tx: Transaction, name: str, *, lock: bool = False) -> Study:
     The lock lets others point to the study, as a rater's deletion does while the rater's session
     is locked.
     """
-    query = select(Study).where(Study.name == name)
+    query = select(Study).where(Study.name == name).options(undefer(Study.design_json))
     study = tx.scalar(query.with_for_update(key_share=True) if lock else query)
     if study is None:
         known = list(tx.scalars(select(Study.name)))
@@ -160,18 +128,3 @@ def rater_of(tx: Transaction, study: Study, pseudonym: str) -> Rater:
         known = tx.scalars(select(Rater.pseudonym).where(Rater.study_id == study.id))
         raise unknown_name("rater", pseudonym, known)
     return rater
-
-
-def raters_of(study: Study) -> int:
-    """How many raters the study's design aims at."""
-    return int(json.loads(study.design)["raters"])
-
-
-def design_of(study: Study) -> StudyDesign:
-    """The study's design, parsed once a process: votes must not wait for it."""
-    design = _designs.get(study.design_sha256)
-    if design is None:
-        from sreval.study.design import StudyDesign  # pydantic, which a look at the counts spares
-
-        design = _designs[study.design_sha256] = StudyDesign.model_validate_json(study.design)
-    return design

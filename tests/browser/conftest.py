@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from sreval.store import enrolment, progress
+from sreval.store import enrolment
+from sreval.store.sessions import RaterSession
 from sreval.study.manifest import load_manifest
 
 from .study import Served, UInt8, design, plain, served
@@ -165,9 +166,9 @@ def to_rating(page: Page, site: Served) -> str:
     link = site.link()
     enrolled = enrolment.enrol(site.store, link.rpartition("/")[2], load_manifest(site.folder))
     session = enrolled.session_id
-    progress.agree(site.store, session, "1")
-    progress.device(site.store, session, {}, True)
-    progress.start(site.store, session)
+    RaterSession(site.store, session).agree("1")
+    RaterSession(site.store, session).device({}, True)
+    RaterSession(site.store, session).start()
     page.goto(link)
     page.wait_for_selector(READY)
     return link

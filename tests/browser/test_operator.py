@@ -18,8 +18,11 @@ from argon2 import PasswordHasher
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from sreval.store import enrolment, frames, invitations, operators, progress, votes
-from sreval.store.overview import overview
+from sreval.store import enrolment, frames
+from sreval.store.invitations import Links
+from sreval.store.operators import Operators
+from sreval.store.overview import Overview
+from sreval.store.sessions import RaterSession
 from sreval.study.manifest import load_manifest
 
 from .conftest import Watched, Window
@@ -46,7 +49,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]
         raters=8, gold=GOLD, repeats=repeats, retention="2020-01-31", acceptance=[lining]
     )
     with served(tmp_path / "study", content) as site:
-        operators.add(site.store, "ada", "owner", PASSWORD)
+        Operators(site.store).add("ada", "owner", PASSWORD)
         for number in range(6):
             rate(site, number)
         yield site
@@ -54,16 +57,14 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]
 
 def rate(site: Served, number: int) -> None:
     """One rater by the store's own transactions; the last one is still under way."""
-    token = invitations.create(site.store, "photographs", "personal", label=f"person {number}")[1]
+    token = Links(site.store, "photographs").create("personal", label=f"person {number}")[1]
     sid = enrolment.enrol(site.store, token, load_manifest(site.folder)).session_id
-    progress.agree(site.store, sid, "1")
-    progress.device(site.store, sid, {"ratio": 1}, True)
-    progress.start(site.store, sid)
-    state = progress.state(site.store, sid)
+    RaterSession(site.store, sid).agree("1")
+    RaterSession(site.store, sid).device({"ratio": 1}, True)
+    RaterSession(site.store, sid).start()
+    state = RaterSession(site.store, sid).state()
     for position in range(1, state.of + 1 if number < 5 else 4):
-        votes.cast(
-            site.store,
-            sid,
+        RaterSession(site.store, sid).vote(
             position,
             3 if number == 0 else 1 + (position * 7 + number) % 5,
             key=f"key-{position:06}",
@@ -101,7 +102,7 @@ def test_whole_way_of_an_operator(running: Served, window: Window, tmp_path: Pat
     page.click("text=photographs")
     first = page.locator("section h2").first
     expect(first).to_have_text("What needs attention")
-    lined = overview(running.store, "photographs").raters[0].rater
+    lined = Overview.of(running.store, "photographs").raters[0].rater
     expect(page.locator("tr", has_text=lined).first).to_contain_text("straight-lining")
     expect(page.locator("svg rect")).to_have_count(21)
     album.keep("3-study")
@@ -140,7 +141,7 @@ def test_whole_way_of_an_operator(running: Served, window: Window, tmp_path: Pat
     expect(page.locator("section").first).not_to_contain_text(lined)
 
     _delete(page, lined, album)
-    kept = [row.rater for row in overview(running.store, "photographs").raters]
+    kept = [row.rater for row in Overview.of(running.store, "photographs").raters]
     assert lined not in kept
     assert len(kept) == 5
 
@@ -151,7 +152,7 @@ def test_whole_way_of_an_operator(running: Served, window: Window, tmp_path: Pat
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
         assert archive.read("votes.csv").count(b"\n") == 1 + len(
-            frames.votes(running.store, "photographs")
+            frames.tables(running.store, "photographs")["votes"]
         )
     page.click("nav >> text=Results")
     expect(page.locator("main")).to_contain_text("hidden until the study is closed")
@@ -212,7 +213,7 @@ def test_pages_fit_at_400_percent(running: Served, window: Window, tmp_path: Pat
     seen = window(running, size=(320, 256), device_scale_factor=4)
     page, album = seen.page, Album(seen, tmp_path)
     log_in(page, running)
-    rater = overview(running.store, "photographs").raters[0].rater
+    rater = Overview.of(running.store, "photographs").raters[0].rater
     for number, path in enumerate((*PAGES, f"/raters/{rater}")):
         page.goto(f"{running.url}/operator/studies/photographs{path}")
         album.keep(f"zoom-{number}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from sreval.store import invitations
+from sreval.store.invitations import Links
 
 from .conftest import READY, Window, submit, to_rating
 from .study import Served, design, plain, served
@@ -194,7 +194,7 @@ def test_a_language_can_be_chosen_and_stays(whole: Served, window: Window) -> No
 
 def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window) -> None:
     with served(tmp_path / "study", plain()) as site:
-        token = invitations.create(site.store, "photographs", "kiosk")[1]
+        token = Links(site.store, "photographs").create("kiosk")[1]
         page = window(site).page
         sessions = set()
         for _ in range(2):

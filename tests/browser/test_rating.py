@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 from sqlalchemy import select
 
-from sreval.store import models, studies
+from sreval.store import models
+from sreval.store.studies import Studies
 
 from .conftest import READY, Window, to_rating
 from .study import Served, plain, served
@@ -128,11 +129,11 @@ def test_a_busy_server_is_asked_again_when_it_says(
 def test_a_paused_study_is_told_and_the_vote_kept(brief: Served, window: Window) -> None:
     seen = window(brief)
     to_rating(seen.page, brief)
-    studies.set_state(brief.store, "photographs", "paused")
+    Studies(brief.store).set_state("photographs", "paused")
     rate(seen.page, 1, 5)
     told = "The study is paused. Your score is kept and will be sent when the study continues."
     expect(seen.page.locator("#status")).to_have_text(told)
-    studies.set_state(brief.store, "photographs", "open")
+    Studies(brief.store).set_state("photographs", "open")
     seen.page.evaluate("dispatchEvent(new Event('online'))")  # instead of waiting for a minute
     settle(brief, seen.page, [(1, 5)])
 
@@ -396,7 +397,7 @@ def test_an_ended_session_leads_to_the_page_that_says_so(tmp_path: Path, window:
     with served(tmp_path / "study", plain()) as site:
         page = window(site).page
         to_rating(page, site)
-        studies.set_state(site.store, "photographs", "closed")
+        Studies(site.store).set_state("photographs", "closed")
         page.keyboard.press("3")
         expect(page.locator("h1")).to_have_text("The study has ended")
         assert site.votes() == []

@@ -11,10 +11,12 @@ from typing import Any
 import click
 import pytest
 
-from sreval.store import audit, frames, progress, votes
+from sreval.store import audit, frames
+from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
 from sreval.store.enrolment import enrol
 from sreval.store.models import OperatorEvent
+from sreval.store.sessions import RaterSession
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
 
 Run = Callable[..., Any]
@@ -76,16 +78,14 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
     store = open_store(database)
     try:
         session = enrol(store, token(link), load_manifest(folder)).session_id
-        if progress.state(store, session).stage == "consent":
-            progress.agree(store, session, "1")
-            progress.device(store, session, {}, True)
-            progress.start(store, session)
+        if RaterSession(store, session).state().stage == "consent":
+            RaterSession(store, session).agree("1")
+            RaterSession(store, session).device({}, True)
+            RaterSession(store, session).start()
         for _ in range(count):
-            state = progress.state(store, session)
+            state = RaterSession(store, session).state()
             assert state.position is not None
-            votes.cast(
-                store,
-                session,
+            RaterSession(store, session).vote(
                 state.position,
                 1 + state.position % 5,
                 key=f"key-{state.position:06}",
@@ -93,7 +93,7 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
                 shown_at=store.clock(),
                 device="",
             )
-        table = frames.sessions(store, "mine").set_index("session")
+        table = frames.tables(store, "mine")["sessions"].set_index("session")
         return str(table.loc[session, "rater"])
     finally:
         store.dispose()
@@ -250,7 +250,7 @@ def logged(database: str) -> list[tuple[str, str]]:
     """What the audit log holds but links, oldest first."""
     store = open_store(database)
     try:
-        entries = audit.log(store, "mine")
+        entries = AuditLog(store).entries("mine")
         assert {entry.who for entry in entries} <= {audit.COMMAND_LINE}
         return [
             (entry.action, json.dumps(entry.facts, sort_keys=True))

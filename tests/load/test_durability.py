@@ -10,9 +10,10 @@ from sqlalchemy import delete, update
 
 from benchmarks.durability import compare, endure
 from benchmarks.site import links, noise_study
-from sreval.store import enrolment, progress, votes
+from sreval.store import enrolment
 from sreval.store.database import open_store
 from sreval.store.models import Vote
+from sreval.store.sessions import RaterSession
 from sreval.study.manifest import load_manifest
 from tests.load.visitor import Visit
 
@@ -34,14 +35,12 @@ def test_a_vote_that_was_lost_or_changed_would_be_seen(
     token = links(study, url, 1)[0].removeprefix("/r/")
     store = open_store(url)
     session = enrolment.enrol(store, token, load_manifest(study)).session_id
-    progress.agree(store, session, "1")
-    progress.device(store, session, {}, True)
-    progress.start(store, session)
+    RaterSession(store, session).agree("1")
+    RaterSession(store, session).device({}, True)
+    RaterSession(store, session).start()
     visit = Visit(session=session)
     for position in range(1, 5):
-        votes.cast(
-            store,
-            session,
+        RaterSession(store, session).vote(
             position,
             3,
             key=f"key-{position:06}",

@@ -15,8 +15,8 @@ from werkzeug.serving import make_server
 
 from sreval.site.app import create_app
 from sreval.site.config import site_config
-from sreval.store import invitations
 from sreval.store.database import Store, open_store
+from sreval.store.invitations import Links
 from sreval.store.models import Answer, Event, Vote
 from sreval.store.rehearsal import rehearse
 from sreval.study.design import load_design
@@ -68,7 +68,7 @@ def test_a_visit_ends_with_the_code_and_every_vote_is_as_it_was_acknowledged(
     frozen_study: Path,
 ) -> None:
     with served(frozen_study, lambda app: app) as (site, store):
-        _, token = invitations.create(store, "small", "personal", simulated=True)
+        _, token = Links(store, "small").create("personal", simulated=True)
         visit = a_visitor(frozen_study, site, token).run()
         assert stored(store) == sorted(visit.votes.items())
     assert (visit.outcome, visit.code, visit.of) == ("complete", "DONE-1", ITEMS)
@@ -90,7 +90,7 @@ def left_behind(store: Store) -> tuple[list[Any], list[Any], list[str]]:
 
 def test_a_rehearsal_leaves_what_the_same_rater_leaves_by_http(frozen_study: Path) -> None:
     with served(frozen_study, lambda app: app) as (site, store):
-        _, token = invitations.create(store, "small", "personal", simulated=True)
+        _, token = Links(store, "small").create("personal", simulated=True)
         design, manifest = load_design(frozen_study), load_manifest(frozen_study)
         rater = respondents(1, design, manifest, QUALITIES)[0]
         rater.answer(design.questions[0])  # a draw that the visitor, who takes "good", leaves out
@@ -125,7 +125,7 @@ def losing(share: float) -> Callable[[Wsgi], Wsgi]:
 
 def test_answers_that_are_lost_cost_no_vote_and_double_none(frozen_study: Path) -> None:
     with served(frozen_study, losing(0.3)) as (site, store):
-        _, token = invitations.create(store, "small", "personal", simulated=True)
+        _, token = Links(store, "small").create("personal", simulated=True)
         visit = a_visitor(frozen_study, site, token).run()
         assert visit.retries > 5
         assert visit.outcome == "complete"
@@ -164,7 +164,7 @@ def test_a_visitor_who_is_stopped_has_told_of_every_vote(frozen_study: Path) -> 
             stop.set()
 
     with served(frozen_study, lambda app: app) as (site, store):
-        _, token = invitations.create(store, "small", "personal", simulated=True)
+        _, token = Links(store, "small").create("personal", simulated=True)
         visitor = a_visitor(frozen_study, site, token, stop=stop, told=told)
         with pytest.raises(Stopped):
             visitor.run()

@@ -146,14 +146,15 @@ def full_size(seed: int = 0) -> StudyData:
 
 def into_store(data: StudyData, folder: Path, state: str = "closed") -> None:
     """Write a study's folder and its database, as if the raters had been there."""
-    from sreval.store import models, studies
+    from sreval.store import models
     from sreval.store.database import open_store
+    from sreval.store.studies import Studies
 
     folder.mkdir(parents=True)
     (folder / "study.toml").write_text(to_toml(data.design), encoding="utf-8")
     (folder / "manifest.json").write_text(data.manifest.as_json(), encoding="utf-8")
     store = open_store(f"sqlite:///{folder / 'votes.sqlite'}", create=True)
-    study = studies.register(store, data.design, data.manifest)
+    study = Studies(store).register(data.design, data.manifest)
     now = START.to_pydatetime()
     with store.begin() as tx:
         for number, (name, own) in enumerate(data.votes.groupby("rater")):
@@ -186,7 +187,7 @@ def into_store(data: StudyData, folder: Path, state: str = "closed") -> None:
                     )
                 )  # fmt: skip
     if state != "open":
-        studies.set_state(store, data.design.name, state)  # type: ignore[arg-type]
+        Studies(store).set_state(data.design.name, state)  # type: ignore[arg-type]
     store.dispose()
 
 

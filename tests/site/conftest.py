@@ -25,6 +25,7 @@ from sreval.site.app import create_app
 from sreval.site.config import SiteConfig, site_config
 from sreval.store import invitations
 from sreval.store.database import Store
+from sreval.store.invitations import Links
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
 
@@ -143,7 +144,7 @@ class Visitor:
         return store
 
     def invite(self, kind: invitations.InvitationKind = "personal", **options: Any) -> str:
-        self.token = invitations.create(self.store, "small", kind, **options)[1]
+        self.token = Links(self.store, "small").create(kind, **options)[1]
         return self.token
 
     def open(self, token: str = "") -> TestResponse:

@@ -10,9 +10,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sreval.store import operators
-from sreval.store.operators import Role
-from sreval.store.overview import overview
+from sreval.store.operators import Operators, Role
+from sreval.store.overview import Overview
 from tests.site.conftest import MakeSite, Visitor
 
 PASSWORD = "correct horse battery"
@@ -48,7 +47,7 @@ class Desk:
 
     def account(self, role: Role, name: str = "") -> Desk:
         """Logged in as somebody of this role."""
-        operators.add(self.site.store, name or role, role, PASSWORD)
+        Operators(self.site.store).add(name or role, role, PASSWORD)
         assert self.log_in(name or role).status_code == 303
         return self
 
@@ -70,7 +69,7 @@ class Desk:
         )
 
     def raters(self) -> list[str]:
-        return [rater.rater for rater in overview(self.site.store, "small").raters]
+        return [rater.rater for rater in Overview.of(self.site.store, "small").raters]
 
 
 def rated(make_site: MakeSite, scores: tuple[int, ...] = (3,), **options: Any) -> Visitor:

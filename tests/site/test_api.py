@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from sreval.store import studies
 from sreval.store.database import open_store
 from sreval.store.models import Vote
-from sreval.store.overview import overview
+from sreval.store.overview import Overview
+from sreval.store.studies import Studies
 from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
 
 CURRENT = {
@@ -230,7 +230,7 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
     assert visitor.page().status_code == 410
     assert visitor.client.get("/api/item").status_code == 410
     assert [r.levelno for r in caplog.records if r.getMessage() == "stimulus"] == [logging.ERROR]
-    assert overview(visitor.store, "small").changed == {path.stem: 1}
+    assert Overview.of(visitor.store, "small").changed == {path.stem: 1}
     path.write_bytes(data)
     assert visitor.stage(visitor.page()) == "rating"
     assert visitor.client.get(url).data == data
@@ -333,7 +333,7 @@ def test_absurd_clock_of_a_browser_is_not_believed(visitor: Visitor, shown_at: s
 
 def test_paused_study_is_told_from_a_busy_server(visitor: Visitor) -> None:
     visitor.to_rating()
-    studies.set_state(visitor.store, "small", "paused")
+    Studies(visitor.store).set_state("small", "paused")
     paused = visitor.vote(1)
     assert (paused.status_code, paused.get_json()["kind"]) == (503, "paused")
     assert int(paused.headers["Retry-After"]) > 0

@@ -16,9 +16,9 @@ from sqlalchemy import update
 
 from sreval.site.checks import check_site
 from sreval.site.config import SECRET, SiteConfig, site_config
-from sreval.store import operators
 from sreval.store.database import open_store
 from sreval.store.models import Vote
+from sreval.store.operators import Operators
 from tests.conftest import Ran
 from tests.site.conftest import MakeSite, Visitor, freeze
 from tests.site.operator_desk import rated
@@ -180,13 +180,13 @@ def test_accounts_by_command(sreval: Run, folder: Path, typed: Callable[[str], N
     listed = json.loads(sreval("operator", "list", *study, "--json").out)
     assert [(row["name"], row["role"]) for row in listed] == [("ada", "owner")]
     store = open_store(str(folder / "votes.sqlite"))
-    token = operators.log_in(store, "ada", "correct horse battery")
+    token = Operators(store).log_in("ada", "correct horse battery")
     typed("another good password\r\n")
     assert sreval("operator", "password", "ada", *study, "--password-stdin").code == 0
-    assert operators.logged_in(store, token) is None
-    assert operators.log_in(store, "ada", "another good password")
+    assert Operators(store).logged_in(token) is None
+    assert Operators(store).log_in("ada", "another good password")
     assert sreval("operator", "remove", "ada", *study).code == 0
-    assert operators.listing(store) == []
+    assert Operators(store).listing() == []
     store.dispose()
     assert "Nobody" in sreval("operator", "list", *study).err
 
@@ -208,14 +208,14 @@ def test_unfit_account_is_refused(
     sreval: Run, folder: Path, typed: Callable[[str], None], name: str, password: str, told: str
 ) -> None:
     store = open_store(str(folder / "votes.sqlite"), create=True)
-    operators.add(store, "taken", "viewer", "correct horse battery")
+    Operators(store).add("taken", "viewer", "correct horse battery")
     typed(password + "\n")
     command = ("operator", "add", name, "--role", "owner", "--study", folder, "--password-stdin")
     ran = sreval(*command)
     assert ran.code == 2
     assert told in ran.err
     assert password not in ran.err or password == "short"
-    assert [row.name for row in operators.listing(store)] == ["taken"]
+    assert [row.name for row in Operators(store).listing()] == ["taken"]
     store.dispose()
 
 

@@ -10,8 +10,10 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from sreval.errors import StoreError
-from sreval.store import operators, studies
+from sreval.store import operators
 from sreval.store.models import Base
+from sreval.store.operators import Operators
+from sreval.store.studies import Studies
 from tests.site.conftest import MakeSite, Visitor
 from tests.site.operator_desk import PASSWORD, Clock, Desk, rated
 
@@ -140,11 +142,11 @@ def _old(desk: Desk) -> None:
 
 
 def _other_password(desk: Desk) -> None:
-    operators.set_password(desk.site.store, "owner", "another good password")
+    Operators(desk.site.store).set_password("owner", "another good password")
 
 
 def _removed(desk: Desk) -> None:
-    operators.remove(desk.site.store, "owner")
+    Operators(desk.site.store).remove("owner")
 
 
 def clock_of(desk: Desk) -> Clock:
@@ -199,7 +201,7 @@ def test_every_change_refuses_a_form_without_its_token(site: Visitor, csrf: str)
 
 
 def test_login_refuses_another_sites_form(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     desk = Desk(site)
     csrf = Visitor.csrf_of(desk.client.get("/operator/login"))
     data = {"csrf_token": csrf, "name": "ada", "password": PASSWORD}
@@ -212,7 +214,7 @@ def test_login_refuses_another_sites_form(site: Visitor) -> None:
 
 def test_forms_of_the_own_site_pass_with_their_origin(make_site: MakeSite) -> None:
     site = make_site(site={"base_url": "https://study.example.org"})
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     client, tls = site.app.test_client(), "https://study.example.org"
     csrf = Visitor.csrf_of(client.get("/operator/login", base_url=tls))
     answer = client.post(
@@ -226,7 +228,7 @@ def test_forms_of_the_own_site_pass_with_their_origin(make_site: MakeSite) -> No
 
 
 def test_login_begins_a_new_session(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     desk, planted = Desk(site), Desk(site)
     csrf = Visitor.csrf_of(desk.client.get("/operator/login"))
     before = desk.client.get_cookie("sreval")
@@ -246,7 +248,7 @@ def test_login_begins_a_new_session(site: Visitor) -> None:
 
 
 def test_login_forgets_a_raters_session(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     rater = Visitor(site.app)
     rater.to_rating()
     desk = Desk(site)
@@ -269,7 +271,7 @@ def test_a_login_lasts_while_it_is_used(site: Visitor) -> None:
 
 
 def test_account_is_locked_after_five_failures_and_opens_again(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     desk = Desk(site)
     for _ in range(5):
         assert desk.log_in("ada", "a wrong password").status_code == 401
@@ -281,7 +283,7 @@ def test_account_is_locked_after_five_failures_and_opens_again(site: Visitor) ->
 
 
 def test_failures_count_anew_after_a_login(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     desk = Desk(site)
     for _ in range(3):
         for _ in range(4):
@@ -293,8 +295,8 @@ def test_failures_count_anew_after_a_login(site: Visitor) -> None:
 def test_of_many_guesses_at_once_five_are_looked_at(
     site: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
-    mine = operators.listing(site.store)[0].name
+    Operators(site.store).add("ada", "owner", PASSWORD)
+    mine = Operators(site.store).listing()[0].name
     looked: list[str] = []
     monkeypatch.setattr(operators, "_nobodys", lambda: "nobody's")
 
@@ -306,7 +308,7 @@ def test_of_many_guesses_at_once_five_are_looked_at(
 
     def guess(number: int) -> str:
         try:
-            return operators.log_in(site.store, mine, f"a guess of number {number}")
+            return Operators(site.store).log_in(mine, f"a guess of number {number}")
         except operators.LoginError:
             return ""
 
@@ -317,7 +319,7 @@ def test_of_many_guesses_at_once_five_are_looked_at(
 
 
 def test_refusals_tell_no_names(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     desk = Desk(site)
     pages = {desk.log_in(name, "wrong").text.replace(name, "") for name in ("ada", "bob")}
     without_tokens = {page.split("csrf_token")[0] for page in pages}
@@ -325,7 +327,7 @@ def test_refusals_tell_no_names(site: Visitor) -> None:
 
 
 def test_password_stands_nowhere_but_as_a_slow_hash(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     Desk(site).log_in("ada")
     with site.store.read() as tx:
         (hashed,) = tx.execute(select(Base.metadata.tables["operator"].c.password)).scalars()
@@ -334,7 +336,7 @@ def test_password_stands_nowhere_but_as_a_slow_hash(site: Visitor) -> None:
 
 
 def test_no_more_than_one_password_is_hashed_at_once(site: Visitor) -> None:
-    operators.add(site.store, "ada", "owner", PASSWORD)
+    Operators(site.store).add("ada", "owner", PASSWORD)
     desk = Desk(site)
     assert operators._hashing.acquire()
     try:
@@ -356,11 +358,11 @@ def test_way_in_and_out_on_both_databases(on_each: Visitor) -> None:
     assert "Ада 𝔄" in desk.text()
     desk.client.post("/operator/logout", data={"csrf_token": desk.csrf()})
     assert desk.get().status_code == 303
-    operators.set_password(on_each.store, "Ада 𝔄", "Пароль из слов")
+    Operators(on_each.store).set_password("Ада 𝔄", "Пароль из слов")
     assert desk.log_in("Ада 𝔄").status_code == 401
     assert desk.log_in("Ада 𝔄", "Пароль из слов").status_code == 303
-    operators.remove(on_each.store, "Ада 𝔄")
-    assert operators.listing(on_each.store) == []
+    Operators(on_each.store).remove("Ада 𝔄")
+    assert Operators(on_each.store).listing() == []
 
 
 def test_strangers_are_not_told_where_the_database_lies(
@@ -371,8 +373,8 @@ def test_strangers_are_not_told_where_the_database_lies(
 
     desk, stranger = Desk(site).account("owner"), Desk(site)
     csrf = Visitor.csrf_of(stranger.client.get("/operator/login"))
-    monkeypatch.setattr(operators, "log_in", ill)
-    monkeypatch.setattr(studies, "names", ill)
+    monkeypatch.setattr(Operators, "log_in", ill)
+    monkeypatch.setattr(Studies, "names", ill)
     told = stranger.client.post("/operator/login", data={"csrf_token": csrf, "name": "x"})
     assert told.status_code == 503
     assert "db.internal" not in told.text

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from sreval.store import audit, frames, invitations, snapshot
+from sreval.store import frames, snapshot
+from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
-from sreval.store.overview import overview
+from sreval.store.invitations import Links
+from sreval.store.overview import Overview
 from sreval.study.manifest import load_manifest
 from tests.site.conftest import METHODS, MakeSite, Visitor
 from tests.site.operator_desk import Clock, Desk, cells, rate, rated
@@ -40,7 +42,7 @@ def log_of(desk: Desk, action: str) -> list[str]:
 
 def test_progress_is_what_the_database_holds(desk: Desk) -> None:
     Visitor(desk.site.app).to_rating()
-    seen = overview(desk.site.store, "small")
+    seen = Overview.of(desk.site.store, "small")
     rows = {row[0]: row for row in cells(desk.text()) if len(row) == 12}
     del rows["Rater"]
     assert set(rows) == {rater.rater for rater in seen.raters}
@@ -56,7 +58,7 @@ def test_progress_is_what_the_database_holds(desk: Desk) -> None:
 
 
 def test_cells_count_votes_by_data_set_and_method(desk: Desk) -> None:
-    votes = frames.votes(desk.site.store, "small")
+    votes = frames.tables(desk.site.store, "small")["votes"]
     counted = votes[(votes["kind"] == "vote") & votes["accepted"]].groupby("method").size()
     rows = {row[0]: row for row in cells(desk.text()) if row[0] in METHODS and len(row) == 5}
     assert {method: int(row[1]) for method, row in rows.items()} == counted.to_dict()
@@ -126,7 +128,7 @@ def test_damaged_stimulus_is_told_until_it_is_mended(make_site: MakeSite) -> Non
 def test_idle_raters_unused_links_and_enough_raters_are_told(make_site: MakeSite) -> None:
     site = rated(make_site, SPREAD, raters=1)
     Visitor(site.app).to_rating()
-    invitations.create(site.store, "small", "personal", label="somebody")
+    Links(site.store, "small").create("personal", label="somebody")
     desk = Desk(site)
     clock = Clock()
     site.store.clock = clock
@@ -140,7 +142,7 @@ def test_idle_raters_unused_links_and_enough_raters_are_told(make_site: MakeSite
 
 def means(desk: Desk) -> dict[str, float]:
     """By hand, from every vote that counts."""
-    votes = frames.votes(desk.site.store, "small")
+    votes = frames.tables(desk.site.store, "small")["votes"]
     kept = votes[(votes["kind"] == "vote") & votes["accepted"]]
     return {str(m): round(sum(s) / len(s), 2) for m, s in kept.groupby("method")["score"]}
 
@@ -250,13 +252,13 @@ def test_open_and_kiosk_links_keep_their_quota(desk: Desk) -> None:
 def test_faulty_invitation_is_told_and_what_was_typed_stays(
     desk: Desk, fields: dict[str, str], told: str
 ) -> None:
-    before = len(invitations.listing(desk.site.store, "small"))
+    before = len(Links(desk.site.store, "small").listing())
     given = {"kind": "personal", "label": "my <note>", **fields}
     answer = desk.post("/links", **given)
     assert answer.status_code == 422
     assert told in html.unescape(answer.text)
     assert html.escape(given["label"]) in answer.text
-    assert len(invitations.listing(desk.site.store, "small")) == before
+    assert len(Links(desk.site.store, "small").listing()) == before
 
 
 @pytest.mark.parametrize("label", FORMULAS)
@@ -289,7 +291,7 @@ def test_reason_is_kept_as_it_is_and_shown_as_text(desk: Desk, reason: str) -> N
     assert (
         desk.post(f"/raters/{rater}/decision", decision="refuse", reason=reason).status_code == 303
     )
-    votes = frames.votes(desk.site.store, "small")
+    votes = frames.tables(desk.site.store, "small")["votes"]
     own = votes[votes["rater"] == rater]
     assert set(own["reason"]) == {kept}
     assert not own["accepted"].any()
@@ -303,7 +305,7 @@ def test_reason_is_kept_as_it_is_and_shown_as_text(desk: Desk, reason: str) -> N
 
 
 def test_decision_needs_a_reason_and_deletes_nothing(desk: Desk) -> None:
-    rater, before = desk.raters()[0], len(frames.votes(desk.site.store, "small"))
+    rater, before = desk.raters()[0], len(frames.tables(desk.site.store, "small")["votes"])
     for fields in (
         {"decision": "refuse", "reason": " \n"},
         {"decision": "refuse", "reason": "x" * 2001},
@@ -312,26 +314,26 @@ def test_decision_needs_a_reason_and_deletes_nothing(desk: Desk) -> None:
         answer = desk.post(f"/raters/{rater}/decision", **fields)
         assert answer.status_code == 422
         assert fields["reason"] in answer.text
-    assert overview(desk.site.store, "small").raters[0].decided is None
+    assert Overview.of(desk.site.store, "small").raters[0].decided is None
     for decision in ("refuse", "accept", "rules"):
         desk.post(f"/raters/{rater}/decision", decision=decision, reason="Because.")
-        assert len(frames.votes(desk.site.store, "small")) == before
-    assert overview(desk.site.store, "small").raters[0].decided is None
+        assert len(frames.tables(desk.site.store, "small")["votes"]) == before
+    assert Overview.of(desk.site.store, "small").raters[0].decided is None
     assert len(log_of(desk, "decide")) == 3
 
 
 def test_withdrawn_raters_place_is_free_and_votes_stay(desk: Desk) -> None:
     rater = Visitor(desk.site.app)
     rater.vote(rater.to_rating()["position"])
-    name, before = desk.raters()[-1], len(frames.votes(desk.site.store, "small"))
+    name, before = desk.raters()[-1], len(frames.tables(desk.site.store, "small")["votes"])
     assert desk.post(f"/raters/{name}/withdraw").status_code == 303
     assert rater.stage(rater.page()) == "none"
-    row = overview(desk.site.store, "small").raters[-1]
+    row = Overview.of(desk.site.store, "small").raters[-1]
     assert (row.outcome, row.holds_slot) == ("withdrew", False)
-    assert len(frames.votes(desk.site.store, "small")) == before
+    assert len(frames.tables(desk.site.store, "small")["votes"]) == before
     complete = desk.raters()[0]
     desk.post(f"/raters/{complete}/withdraw")
-    assert overview(desk.site.store, "small").raters[0].outcome == "complete"
+    assert Overview.of(desk.site.store, "small").raters[0].outcome == "complete"
 
 
 def test_deleting_a_rater_asks_for_the_name_and_leaves_a_count(desk: Desk) -> None:
@@ -344,7 +346,7 @@ def test_deleting_a_rater_asks_for_the_name_and_leaves_a_count(desk: Desk) -> No
     assert all(
         gone not in table.to_csv() for table in frames.tables(desk.site.store, "small").values()
     )
-    assert overview(desk.site.store, "small").deleted == 1
+    assert Overview.of(desk.site.store, "small").deleted == 1
     assert desk.get(f"/raters/{gone}").status_code == 404
     assert gone not in desk.text("/log")
 
@@ -365,7 +367,7 @@ def test_purge_is_offered_when_the_retention_date_has_come(make_site: MakeSite) 
     assert len(desk.raters()) == 1
     assert desk.post("/purge", confirm="small").status_code == 303
     assert desk.raters() == []
-    assert overview(site.store, "small").deleted == 1
+    assert Overview.of(site.store, "small").deleted == 1
     assert "none are left" in desk.text("/steer")
 
 
@@ -383,7 +385,9 @@ def test_export_is_the_stores_own_with_a_dictionary(desk: Desk, tmp_path: Path) 
     )
     other = open_store(str(tmp_path / "other.sqlite"), create=True)
     assert snapshot.import_(other, path).sessions == 2
-    assert frames.votes(other, "small").equals(frames.votes(desk.site.store, "small"))
+    assert frames.tables(other, "small")["votes"].equals(
+        frames.tables(desk.site.store, "small")["votes"]
+    )
     other.dispose()
 
 
@@ -425,7 +429,7 @@ def test_list_names_every_study_and_those_elsewhere_have_a_page(
 ) -> None:
     url = str(tmp_path / "both.sqlite")
     elsewhere = make_site(database=url, name="other")
-    _, elsewhere.token = invitations.create(elsewhere.store, "other", "personal")
+    _, elsewhere.token = Links(elsewhere.store, "other").create("personal")
     elsewhere.to_rating()
     elsewhere.vote_all()
     desk = Desk(make_site(database=url)).account("owner")
@@ -537,8 +541,8 @@ def test_place_of_an_idle_rater_is_released(desk: Desk) -> None:
 
 def test_votes_of_an_export_are_counted_though_a_reason_has_lines(desk: Desk) -> None:
     rater = desk.raters()[0]
-    count = sum(row.done for row in overview(desk.site.store, "small").raters)
+    count = sum(row.done for row in Overview.of(desk.site.store, "small").raters)
     desk.post(f"/raters/{rater}/decision", decision="refuse", reason="one\ntwo\nthree")
     desk.post("/export")
-    (entry,) = [d for d in audit.log(desk.site.store, "small") if d.action == "export"]
+    (entry,) = [d for d in AuditLog(desk.site.store).entries("small") if d.action == "export"]
     assert entry.facts["votes"] == count

@@ -13,9 +13,12 @@ from sqlalchemy import func, select
 
 from sreval.site.app import create_app
 from sreval.site.current import Site
-from sreval.store import invitations, raters, studies
-from sreval.store.models import Answer, Rater, Vote
-from sreval.store.overview import overview
+from sreval.store import raters
+from sreval.store.invitations import Links
+from sreval.store.models import Answer, Rater, StudyState, Vote
+from sreval.store.overview import Overview
+from sreval.store.raters import Raters
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign
 from tests.site.conftest import MakeSite, Visitor
 
@@ -197,8 +200,8 @@ def test_kiosk_goes_on_after_its_rater_was_deleted(visitor: Visitor) -> None:
     csrf = visitor.csrf_of(visitor.open())
     visitor.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
     visitor.send("consent")
-    (rater,) = overview(visitor.store, "small").raters
-    raters.delete_rater(visitor.store, "small", rater.rater)
+    (rater,) = Overview.of(visitor.store, "small").raters
+    Raters(visitor.store, "small").delete(rater.rater)
     welcome = visitor.open()
     assert visitor.stage(welcome) == "kiosk"
     began = visitor.client.post(
@@ -262,10 +265,10 @@ def test_nobody_begins_once_another_design_was_registered(visitor: Visitor) -> N
     visitor.open()
     consent = {"version": "2", "text": "More."}
     other = StudyDesign.model_validate({**here.design.model_dump(), "consent": consent})
-    studies.register(here.store, other, here.manifest)
+    Studies(here.store).register(other, here.manifest)
     assert visitor.send("consent").status_code == 503
     assert count(visitor, Rater) == 0
-    studies.register(here.store, here.design, here.manifest)
+    Studies(here.store).register(here.design, here.manifest)
     assert visitor.send("consent").status_code == 303
 
 
@@ -279,8 +282,8 @@ def test_link_that_opens_nothing_says_why(visitor: Visitor, why: str, status: in
         other = Visitor(visitor.app, token=visitor.token)
         other.open(), other.send("consent")
     if why == "revoked":
-        (row,) = invitations.listing(visitor.store, "small")
-        invitations.revoke(visitor.store, row.id)
+        (row,) = Links(visitor.store, "small").listing()
+        Links(visitor.store, "small").revoke(row.id)
     answer = visitor.open("x" * 22 if why == "unknown" else "")
     assert answer.status_code == status
     title = re.search(r"<h1>(.*?)</h1>", answer.get_data(as_text=True))
@@ -292,8 +295,8 @@ def test_link_that_opens_nothing_says_why(visitor: Visitor, why: str, status: in
 def test_link_revoked_between_opening_and_agreeing_enrols_nobody(visitor: Visitor) -> None:
     visitor.invite("open")
     csrf = visitor.csrf_of(visitor.open())
-    (row,) = invitations.listing(visitor.store, "small")
-    invitations.revoke(visitor.store, row.id)
+    (row,) = Links(visitor.store, "small").listing()
+    Links(visitor.store, "small").revoke(row.id)
     assert visitor.send("consent", csrf=csrf).status_code == 410
     assert count(visitor, Rater) == 0
 
@@ -311,13 +314,13 @@ def test_link_of_another_study_in_the_same_database_is_unknown(
 
 @pytest.mark.parametrize(("state", "status"), [("paused", 503), ("closed", 410)])
 def test_study_that_is_not_open_takes_nothing(
-    visitor: Visitor, state: studies.StudyState, status: int
+    visitor: Visitor, state: StudyState, status: int
 ) -> None:
     visitor.to_rating()
     url = visitor.item()["image"]["url"]
     csrf = visitor.csrf_of(visitor.page())
-    new = Visitor(visitor.app, token=invitations.create(visitor.store, "small", "personal")[1])
-    studies.set_state(visitor.store, "small", state)
+    new = Visitor(visitor.app, token=Links(visitor.store, "small").create("personal")[1])
+    Studies(visitor.store).set_state("small", state)
     vote = {"position": 1, "score": 3, "key": "k" * 8, "response_ms": 900}
     refused = visitor.client.post(
         "/api/vote",
@@ -333,7 +336,7 @@ def test_study_that_is_not_open_takes_nothing(
     assert count(visitor, Vote) == 0
     if state == "paused":
         assert refused.headers["Retry-After"]
-        studies.set_state(visitor.store, "small", "open")
+        Studies(visitor.store).set_state("small", "open")
         assert visitor.vote(1).status_code == 200
 
 

@@ -15,7 +15,7 @@ from flask import request
 from sreval.errors import DataError, UsageError
 from sreval.site.app import WINDOW_SECONDS, Counts, create_app
 from sreval.site.config import BODY_BYTES, SECRET, Rates, from_environment, site_config
-from sreval.store import progress
+from sreval.store.sessions import RaterSession
 from tests.site.conftest import FACTS, MakeSite, Visitor, freeze
 
 
@@ -279,7 +279,7 @@ def test_logs_name_no_link_no_address_and_no_network(
         visitor.client.get(current["image"]["url"])
         visitor.vote(1)
         visitor.client.get("/r/guessed-token")
-        monkeypatch.setattr(progress, "image", lambda *_: 1 / 0)
+        monkeypatch.setattr(RaterSession, "image", lambda *_: 1 / 0)
         assert visitor.client.get(f"/i/{address}").status_code == 500
     text = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     cookie = visitor.client.get_cookie("sreval")
@@ -301,7 +301,7 @@ def test_unexpected_failure_shows_no_traceback_and_logs_one(
     def fail(*arguments: object) -> None:
         raise RuntimeError("private detail")
 
-    monkeypatch.setattr(progress, "current", fail)
+    monkeypatch.setattr(RaterSession, "state", fail)
     for path in ("/study", "/api/item"):
         answer = visitor.client.get(path)
         assert answer.status_code == 500

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from sreval.store import enrolment, invitations, progress, studies, votes
+from sreval.store import enrolment, invitations
 from sreval.store.database import Store, open_store
-from sreval.store.votes import Receipt
+from sreval.store.invitations import Links
+from sreval.store.sessions import RaterSession, Receipt
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
 from sreval.study.plan import Item
@@ -91,14 +93,14 @@ class Study:
 
     def __post_init__(self) -> None:
         self.store.clock = self.clock
-        studies.register(self.store, self.design, self.manifest)
+        Studies(self.store).register(self.design, self.manifest)
 
     @property
     def name(self) -> str:
         return self.design.name
 
     def token(self, kind: invitations.InvitationKind = "personal", **options: Any) -> str:
-        return invitations.create(self.store, self.name, kind, **options)[1]
+        return Links(self.store, self.name).create(kind, **options)[1]
 
     def enrol(self, token: str | None = None) -> str:
         token = self.token() if token is None else token
@@ -107,11 +109,11 @@ class Study:
     def rating(self, session: str | None = None) -> str:
         """A session at its first item."""
         session = session or self.enrol()
-        progress.agree(self.store, session, self.design.consent.version)
-        progress.device(self.store, session, {"ratio": 1.5}, True)
+        RaterSession(self.store, session).agree(self.design.consent.version)
+        RaterSession(self.store, session).device({"ratio": 1.5}, True)
         if any(question.when == "before" for question in self.design.questions):
-            progress.answer(self.store, session, "before", {"sight": "good"})
-        progress.start(self.store, session)
+            RaterSession(self.store, session).answer("before", {"sight": "good"})
+        RaterSession(self.store, session).start()
         return session
 
     def vote(self, session: str, position: int, score: int = 3, **options: Any) -> Receipt:
@@ -121,15 +123,15 @@ class Study:
             "shown_at": self.clock.now,
             "device": "",
         }
-        return votes.cast(self.store, session, position, score, **{**standard, **options})
+        return RaterSession(self.store, session).vote(position, score, **{**standard, **options})
 
     def vote_all(self, session: str, upto: int | None = None) -> None:
         """Vote to the end, or up to a position, and wait where a wait is due."""
         while True:
-            state = progress.state(self.store, session)
+            state = RaterSession(self.store, session).state()
             if state.stage in ("break", "rest"):
                 self.clock.wait(hours=1)
-                progress.resume_after_break(self.store, session)
+                RaterSession(self.store, session).resume()
             elif state.position is None or state.done == upto:
                 return
             else:

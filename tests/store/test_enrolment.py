@@ -11,11 +11,15 @@ import pytest
 from sqlalchemy import func, select
 
 from sreval.errors import DataError, UsageError
-from sreval.store import enrolment, frames, invitations, progress, raters, studies, votes
+from sreval.store import enrolment, frames, invitations, raters
 from sreval.store.database import Store, open_store
 from sreval.store.errors import StateError, TokenError, VoteError
+from sreval.store.invitations import Links
 from sreval.store.models import Invitation, PlanItem, Rater, Session
-from sreval.store.overview import overview
+from sreval.store.overview import Overview
+from sreval.store.raters import Raters
+from sreval.store.sessions import OpenedSession, RaterSession, Receipt
+from sreval.store.studies import Studies
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Race, Study, design, plain_plan
 
@@ -29,7 +33,7 @@ def rows(study: Study) -> list[tuple[int, int, bool]]:
 
 
 def pseudonym(study: Study, session: str) -> str:
-    table = frames.sessions(study.store, study.name)
+    table = frames.tables(study.store, study.name)["sessions"]
     return str(table.loc[table["session"] == session, "rater"].item())
 
 
@@ -118,15 +122,15 @@ def test_revoked_link_opens_nothing_and_votes_stay(study: Study) -> None:
     token = study.token()
     session = study.rating(study.enrol(token))
     study.vote(session, 1)
-    invitations.revoke(study.store, invitations.lookup(study.store, token).id)
+    Links(study.store, study.name).revoke(invitations.lookup(study.store, token).id)
     assert why(study, token) == "revoked"
-    assert len(frames.votes(study.store, study.name)) == 1
+    assert len(frames.tables(study.store, study.name)["votes"]) == 1
 
 
 def test_lost_link_is_renewed_and_the_old_one_opens_nothing(study: Study) -> None:
     lost = study.token(label="Ada")
     session = study.enrol(lost)
-    _, token = invitations.renew(study.store, study.name, pseudonym(study, session))
+    _, token = Links(study.store, study.name).renew(pseudonym(study, session))
     assert study.enrol(token) == session
     assert why(study, lost) == "revoked"
 
@@ -134,14 +138,14 @@ def test_lost_link_is_renewed_and_the_old_one_opens_nothing(study: Study) -> Non
 @pytest.mark.parametrize(("kind", "quota"), [("personal", 1), ("open", 0), ("kiosk", -1)])
 def test_quota_that_cant_be_is_refused(study: Study, kind: Any, quota: int) -> None:
     with pytest.raises(UsageError, match="quota"):
-        invitations.create(study.store, study.name, kind, quota=quota)
+        Links(study.store, study.name).create(kind, quota=quota)
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])
 def test_nobody_new_begins_while_a_study_is_not_open(study: Study, state: Any) -> None:
     token, unused = study.token(), study.token()
     session = study.enrol(token)
-    studies.set_state(study.store, study.name, state)
+    Studies(study.store).set_state(study.name, state)
     with pytest.raises(StateError, match=state):
         study.enrol(unused)
     assert study.enrol(token) == session
@@ -200,7 +204,7 @@ def test_one_visit_enrols_one_rater_through_any_process(
             store.dispose()
     assert len(set(made)) == 1
     assert made[0].resume_token == (visit if kind == "open" else None)
-    assert len(overview(study.store, study.name).raters) == 1
+    assert len(Overview.of(study.store, study.name).raters) == 1
     assert study.enrol(visit) == made[0].session_id
 
 
@@ -235,16 +239,16 @@ def drop_out(study: Study, session: str, way: str) -> None:
     elif way == "deleted":
         raters.withdraw(study.store, session, delete=True)
     elif way == "deleted by the operator":
-        raters.delete_rater(study.store, study.name, pseudonym(study, session))
+        Raters(study.store, study.name).delete(pseudonym(study, session))
     elif way == "screened out":
-        progress.agree(study.store, session, "1")
-        progress.device(study.store, session, {}, True)
-        progress.answer(study.store, session, "before", {"sight": "poor"})
+        RaterSession(study.store, session).agree("1")
+        RaterSession(study.store, session).device({}, True)
+        RaterSession(study.store, session).answer("before", {"sight": "poor"})
     elif way == "released":
         study.clock.wait(days=8)
-        raters.release(study.store, study.name, dt.timedelta(days=7))
+        Raters(study.store, study.name).release(dt.timedelta(days=7))
     elif way == "refused":
-        raters.decide(study.store, study.name, pseudonym(study, session), False, "asleep")
+        Raters(study.store, study.name).decide(pseudonym(study, session), False, "asleep")
 
 
 WAYS = ("withdrew", "deleted", "deleted by the operator", "screened out", "released", "refused")
@@ -277,45 +281,45 @@ def test_deleted_raters_link_opens_nothing(study: Study) -> None:
 
 def test_first_enrolment_locks_the_design(study: Study) -> None:
     changed = design(title="Another")
-    studies.register(study.store, changed, study.manifest)
-    assert studies.get(study.store, study.name).locked_at is None
-    studies.register(study.store, study.design, study.manifest)
+    Studies(study.store).register(changed, study.manifest)
+    assert Studies(study.store).get(study.name).locked_at is None
+    Studies(study.store).register(study.design, study.manifest)
     study.enrol()
-    assert studies.get(study.store, study.name).locked_at is not None
-    studies.register(study.store, study.design, study.manifest)
+    assert Studies(study.store).get(study.name).locked_at is not None
+    Studies(study.store).register(study.design, study.manifest)
     with pytest.raises(StateError, match="design of study 'small' changed"):
-        studies.register(study.store, changed, study.manifest)
+        Studies(study.store).register(changed, study.manifest)
     with pytest.raises(StateError, match="stimuli of study 'small' changed"):
-        studies.register(study.store, study.design, Manifest(study.manifest.stimuli[1:]))
-    assert studies.get(study.store, study.name).design == study.design
+        Studies(study.store).register(study.design, Manifest(study.manifest.stimuli[1:]))
+    assert Studies(study.store).get(study.name).design == study.design
 
 
 def test_simulated_links_make_simulated_raters_and_mark_the_study(study: Study) -> None:
     study.enrol()
-    assert not overview(study.store, study.name).simulated
+    assert not Overview.of(study.store, study.name).simulated
     study.enrol(study.token("open", simulated=True))
-    assert overview(study.store, study.name).simulated
-    table = frames.sessions(study.store, study.name)
+    assert Overview.of(study.store, study.name).simulated
+    table = frames.tables(study.store, study.name)["sessions"]
     assert table["simulated"].tolist() == [False, True]
 
 
 def test_closed_study_stays_closed(study: Study) -> None:
-    studies.set_state(study.store, study.name, "closed")
-    studies.set_state(study.store, study.name, "closed")
+    Studies(study.store).set_state(study.name, "closed")
+    Studies(study.store).set_state(study.name, "closed")
     with pytest.raises(StateError, match="stays closed"):
-        studies.set_state(study.store, study.name, "open")
+        Studies(study.store).set_state(study.name, "open")
     with pytest.raises(StateError, match="closed"):
         study.token()
 
 
 def test_unknown_study_suggests_the_nearest(study: Study) -> None:
     with pytest.raises(UsageError, match="Did you mean 'small'"):
-        studies.get(study.store, "smal")
+        Studies(study.store).get("smal")
 
 
 def test_empty_database_says_that_it_holds_no_study(store: Store) -> None:
     with pytest.raises(UsageError, match="holds no study"):
-        studies.get(store, "small")
+        Studies(store).get("small")
 
 
 def test_released_rater_can_not_vote_any_more_and_votes_stay(study: Study) -> None:
@@ -323,12 +327,12 @@ def test_released_rater_can_not_vote_any_more_and_votes_stay(study: Study) -> No
     study.vote(session, 1)
     study.clock.wait(days=15)
     name = pseudonym(study, session)
-    assert raters.release(study.store, study.name, dt.timedelta(days=14), [name]) == [name]
+    assert Raters(study.store, study.name).release(dt.timedelta(days=14), [name]) == [name]
     with pytest.raises(VoteError) as refused:
         study.vote(session, 2)
     assert refused.value.why == "ended"
-    assert progress.state(study.store, session).outcome == "expired"
-    assert len(frames.votes(study.store, study.name)) == 1
+    assert RaterSession(study.store, session).state().outcome == "expired"
+    assert len(frames.tables(study.store, study.name)["votes"]) == 1
 
 
 def test_rater_who_is_active_is_not_released(study: Study) -> None:
@@ -336,9 +340,9 @@ def test_rater_who_is_active_is_not_released(study: Study) -> None:
     study.clock.wait(days=15)
     study.vote(session, 1)
     idle = dt.timedelta(days=14)
-    assert raters.release(study.store, study.name, idle) == []
+    assert Raters(study.store, study.name).release(idle) == []
     with pytest.raises(StateError, match="did something"):
-        raters.release(study.store, study.name, idle, [pseudonym(study, session)])
+        Raters(study.store, study.name).release(idle, [pseudonym(study, session)])
 
 
 def test_decision_needs_a_reason_and_can_be_taken_back(study: Study) -> None:
@@ -346,12 +350,12 @@ def test_decision_needs_a_reason_and_can_be_taken_back(study: Study) -> None:
     study.vote(session, 1)
     name = pseudonym(study, session)
     with pytest.raises(UsageError, match="needs a reason"):
-        raters.decide(study.store, study.name, name, False, " ")
-    raters.decide(study.store, study.name, name, False, "fell asleep")
-    votes = frames.votes(study.store, study.name)
+        Raters(study.store, study.name).decide(name, False, " ")
+    Raters(study.store, study.name).decide(name, False, "fell asleep")
+    votes = frames.tables(study.store, study.name)["votes"]
     assert votes[["accepted", "reason"]].values.tolist() == [[False, "fell asleep"]]
-    raters.decide(study.store, study.name, name, None, "")
-    assert frames.votes(study.store, study.name)["accepted"].all()
+    Raters(study.store, study.name).decide(name, None, "")
+    assert frames.tables(study.store, study.name)["votes"]["accepted"].all()
 
 
 def test_slot_comes_back_when_a_refusal_is_taken_back_unless_it_was_given_away(
@@ -359,15 +363,15 @@ def test_slot_comes_back_when_a_refusal_is_taken_back_unless_it_was_given_away(
 ) -> None:
     first = study.rating()
     study.vote_all(first)
-    progress.answer(study.store, first, "after", {})
+    RaterSession(study.store, first).answer("after", {})
     name = pseudonym(study, first)
-    raters.decide(study.store, study.name, name, False, "bad light")
+    Raters(study.store, study.name).decide(name, False, "bad light")
     assert rows(study) == [(0, 0, False)]
-    raters.decide(study.store, study.name, name, None, "")
+    Raters(study.store, study.name).decide(name, None, "")
     assert rows(study) == [(0, 0, True)]
-    raters.decide(study.store, study.name, name, False, "bad light")
+    Raters(study.store, study.name).decide(name, False, "bad light")
     study.enrol()
-    raters.decide(study.store, study.name, name, None, "")
+    Raters(study.store, study.name).decide(name, None, "")
     assert rows(study) == [(0, 0, False), (1, 0, True)]
 
 
@@ -378,7 +382,7 @@ def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
     session = study.rating()
     study.clock.wait(days=20)
     began = threading.Event()
-    genuine = progress.after_vote
+    genuine = OpenedSession.go_on
 
     def slow(*given: Any) -> None:
         genuine(*given)
@@ -388,11 +392,11 @@ def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
     def vote_or_release(number: int) -> object:
         if number:
             began.wait(5)
-            return raters.release(study.store, study.name, dt.timedelta(days=1))
+            return Raters(study.store, study.name).release(dt.timedelta(days=1))
         return study.vote(session, 1)
 
-    monkeypatch.setattr(votes, "after_vote", slow)
+    monkeypatch.setattr(OpenedSession, "go_on", slow)
     voted, released = race(vote_or_release, 2)
-    assert isinstance(voted, votes.Receipt)
+    assert isinstance(voted, Receipt)
     assert released == []
-    assert progress.state(study.store, session).outcome is None
+    assert RaterSession(study.store, session).state().outcome is None

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from sreval.errors import StoreError, UsageError
-from sreval.store import database, progress
+from sreval.store import database
 from sreval.store.database import Store, default_url, open_store, parse_url
 from sreval.store.errors import BusyError
+from sreval.store.sessions import RaterSession
 from tests.store.conftest import Study
 
 
@@ -44,7 +45,7 @@ def test_locked_database_is_busy_and_the_vote_can_be_sent_again(
                 study.vote(session, 1, key="one-vote")
     finally:
         other.dispose()
-    assert progress.state(study.store, session).done == 0
+    assert RaterSession(study.store, session).state().done == 0
     assert not study.vote(session, 1, key="one-vote").repeated
 
 
@@ -55,7 +56,7 @@ def test_readers_never_wait_for_a_writer(patient_study: Study, database_url: str
     try:
         with other.begin() as tx:
             tx.connection().exec_driver_sql("UPDATE session SET sitting = sitting")
-            assert progress.state(study.store, session).position == 1
+            assert RaterSession(study.store, session).state().position == 1
     finally:
         other.dispose()
 
@@ -81,10 +82,10 @@ def test_full_disk_refuses_a_vote_and_keeps_the_others(sqlite_study: Study) -> N
 
     event.listen(study.store.engine, "connect", limited)
     with pytest.raises(StoreError, match="disk is full"):
-        progress.device(study.store, session, {"x": "y" * 200_000}, True)
+        RaterSession(study.store, session).device({"x": "y" * 200_000}, True)
     event.remove(study.store.engine, "connect", limited)
     study.store.dispose()
-    assert progress.state(study.store, session).done == 1
+    assert RaterSession(study.store, session).state().done == 1
     study.vote(session, 2)
 
 
@@ -119,7 +120,7 @@ def test_a_file_that_was_removed_takes_no_vote_until_it_is_back(sqlite_study: St
     assert not path.exists()
     aside.rename(path)
     study.vote(session, 2)
-    assert progress.state(study.store, session).done == 2
+    assert RaterSession(study.store, session).state().done == 2
 
 
 def test_votes_go_to_the_file_that_took_the_place_of_another(
@@ -154,7 +155,7 @@ def test_a_file_that_can_be_written_again_takes_votes_again(sqlite_study: Study)
         study.vote(session, 1)
     readonly[0] = 0
     study.vote(session, 1)
-    assert progress.state(study.store, session).done == 1
+    assert RaterSession(study.store, session).state().done == 1
 
 
 @pytest.mark.parametrize("name", ["a b.sqlite", "was?#100%.sqlite", "größe:1.sqlite"])
@@ -273,7 +274,7 @@ def test_server_that_goes_away_and_comes_back_is_used_again(server_study: Study)
     study.vote(session, 1)
     end_all_connections(study.store)
     study.vote(session, 2)
-    assert progress.state(study.store, session).done == 2
+    assert RaterSession(study.store, session).state().done == 2
 
 
 def test_connection_that_dies_within_a_transaction_stores_nothing(server_study: Study) -> None:
@@ -287,7 +288,7 @@ def test_connection_that_dies_within_a_transaction_stores_nothing(server_study: 
 
     with pytest.raises(StoreError):
         interrupted()
-    assert progress.state(study.store, session).done == 0
+    assert RaterSession(study.store, session).state().done == 0
 
 
 def test_durability_is_what_is_promised(store: Store) -> None:

@@ -7,19 +7,20 @@ from dataclasses import replace
 import pytest
 
 from sreval.errors import DataError
-from sreval.store import raters
+from sreval.store.database import Store
 from sreval.store.frames import record_look, study_data
+from sreval.store.raters import Raters
 from sreval.study.data import StudyData
 from sreval.study.manifest import Manifest
-from tests.store.conftest import Study
+from tests.store.conftest import Study, design
 
 
 def test_what_was_collected_stands_in_one_object(study: Study) -> None:
     for upto in (None, None, 4):
         study.vote_all(study.rating(), upto)
     names = [row["rater"] for row in collected(study).sessions.to_dict("records")]
-    raters.decide(study.store, study.name, names[0], False, "Left the room.")
-    raters.delete_rater(study.store, study.name, names[1])
+    Raters(study.store, study.name).decide(names[0], False, "Left the room.")
+    Raters(study.store, study.name).delete(names[1])
     data = collected(study)
     assert data.design == study.design
     assert (data.state, data.deleted, data.invited) == ("open", 1, 3)
@@ -44,13 +45,22 @@ def test_a_study_without_raters_is_empty_not_an_error(study: Study) -> None:
     assert data.monitoring.flags.empty
 
 
-def test_looks_are_kept_in_order(study: Study) -> None:
-    record_look(study.store, study.name, 5)
-    record_look(study.store, study.name, 9, who="ada")
-    assert [(look.who, look.votes) for look in collected(study).looks] == [
+def test_looks_are_kept_in_order(store: Store) -> None:
+    study = Study(store, design(analysis={"look_before_close": True}))
+    study.vote_all(study.rating(), upto=9)
+    seen = collected(study)
+    record_look(store, replace(seen, votes=seen.votes.head(5)))
+    now = record_look(store, seen, who="ada")
+    assert now.looks == collected(study).looks
+    assert [(look.who, look.votes) for look in now.looks] == [
         ("command line", 5),
         ("ada", 9),
     ]
+
+
+def test_nobody_looks_too_early_where_results_are_hidden(study: Study) -> None:
+    assert record_look(study.store, collected(study)).looks == ()
+    assert collected(study).looks == ()
 
 
 def test_another_manifest_is_refused(study: Study) -> None:

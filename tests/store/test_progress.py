@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from sreval.store import frames, progress, raters, studies
+from sreval.store import frames, raters
 from sreval.store.database import Store, open_store
 from sreval.store.errors import AnswerError, StateError, VoteError
 from sreval.store.models import PlanItem
-from sreval.store.overview import overview
+from sreval.store.overview import Overview
+from sreval.store.raters import Raters
+from sreval.store.sessions import RaterSession, SessionState
+from sreval.store.studies import Studies
 from sreval.study.acceptance import Verdict
 from tests.store.conftest import Study, design
 
@@ -28,20 +31,20 @@ def addresses(study: Study, session: str) -> list[str]:
 
 def test_whole_way_goes_through_every_stage_in_order(study: Study) -> None:
     session = study.enrol()
-    seen = [progress.state(study.store, session).stage]
-    seen.append(progress.agree(study.store, session, "1").stage)
-    seen.append(progress.device(study.store, session, {}, False).stage)
-    seen.append(progress.device(study.store, session, {}, True).stage)
-    seen.append(progress.answer(study.store, session, "before", {"sight": "good"}).stage)
-    seen.append(progress.start(study.store, session).stage)
+    seen = [RaterSession(study.store, session).state().stage]
+    seen.append(RaterSession(study.store, session).agree("1").stage)
+    seen.append(RaterSession(study.store, session).device({}, False).stage)
+    seen.append(RaterSession(study.store, session).device({}, True).stage)
+    seen.append(RaterSession(study.store, session).answer("before", {"sight": "good"}).stage)
+    seen.append(RaterSession(study.store, session).start().stage)
     for position in range(1, 13):
-        state = study.vote(session, position).current.state
+        state = study.vote(session, position).state
         if state.stage != "rating":
             seen.append(state.stage)
         if state.stage in ("break", "rest"):
             study.clock.wait(hours=1)
-            progress.resume_after_break(study.store, session)
-    seen.append(progress.answer(study.store, session, "after", {"remarks": "nice"}).stage)
+            RaterSession(study.store, session).resume()
+    seen.append(RaterSession(study.store, session).answer("after", {"remarks": "nice"}).stage)
     assert seen == [
         "consent",
         "device",
@@ -55,24 +58,24 @@ def test_whole_way_goes_through_every_stage_in_order(study: Study) -> None:
         "closing",
         "done",
     ]
-    assert progress.state(study.store, session).outcome == "complete"
+    assert RaterSession(study.store, session).state().outcome == "complete"
 
 
 def test_stages_without_content_are_skipped(store: Store) -> None:
     study = Study(store, design(questions=[], sittings={}))
     session = study.enrol()
-    progress.agree(store, session, "1")
-    assert progress.device(store, session, {}, True).stage == "instructions"
-    progress.start(store, session)
+    RaterSession(store, session).agree("1")
+    assert RaterSession(store, session).device({}, True).stage == "instructions"
+    RaterSession(store, session).start()
     for position in range(1, 12):
-        assert study.vote(session, position).current.state.stage == "rating"
-    assert study.vote(session, 12).current.state.stage == "done"
+        assert study.vote(session, position).state.stage == "rating"
+    assert study.vote(session, 12).state.stage == "done"
 
 
 def test_counts_are_told_for_the_whole_and_for_the_sitting(study: Study) -> None:
     session = study.rating()
     study.vote_all(session, upto=8)
-    state = progress.state(study.store, session)
+    state = RaterSession(study.store, session).state()
     assert (state.position, state.done, state.of) == (9, 8, 12)
     assert (state.done_in_sitting, state.of_in_sitting) == (2, 6)
     assert (state.sitting, state.sittings) == (2, 2)
@@ -81,65 +84,65 @@ def test_counts_are_told_for_the_whole_and_for_the_sitting(study: Study) -> None
 def test_break_and_rest_last_as_long_as_the_design_says(study: Study) -> None:
     session = study.rating()
     for position in (1, 2, 3):
-        state = study.vote(session, position).current.state
+        state = study.vote(session, position).state
     assert state.break_until is not None
     assert state.break_until - study.clock.now == pytest.approx(
         dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1)
     )
     study.clock.wait(seconds=55)
     with pytest.raises(VoteError) as refused:
-        progress.resume_after_break(study.store, session)
+        RaterSession(study.store, session).resume()
     assert refused.value.why == "rest"
     study.clock.wait(seconds=5)
-    assert progress.resume_after_break(study.store, session).position == 4
+    assert RaterSession(study.store, session).resume().position == 4
     for position in (4, 5, 6):
-        state = study.vote(session, position).current.state
+        state = study.vote(session, position).state
     assert (state.stage, state.sitting, state.break_until) == ("rest", 1, None)
     assert state.rest_until is not None
     study.clock.wait(minutes=29)
     with pytest.raises(VoteError):
-        progress.resume_after_break(study.store, session)
+        RaterSession(study.store, session).resume()
     study.clock.wait(minutes=1)
-    state = progress.resume_after_break(study.store, session)
+    state = RaterSession(study.store, session).resume()
     assert (state.stage, state.sitting, state.position) == ("rating", 2, 7)
 
 
 def test_every_step_taken_twice_is_taken_once(study: Study) -> None:
     session = study.enrol()
-    steps: list[Callable[[], progress.SessionState]] = [
-        lambda: progress.agree(study.store, session, "1"),
-        lambda: progress.device(study.store, session, {"ratio": 2}, True),
-        lambda: progress.answer(study.store, session, "before", {"sight": "good"}),
-        lambda: progress.start(study.store, session),
-        lambda: progress.resume_after_break(study.store, session),
+    steps: list[Callable[[], SessionState]] = [
+        lambda: RaterSession(study.store, session).agree("1"),
+        lambda: RaterSession(study.store, session).device({"ratio": 2}, True),
+        lambda: RaterSession(study.store, session).answer("before", {"sight": "good"}),
+        lambda: RaterSession(study.store, session).start(),
+        lambda: RaterSession(study.store, session).resume(),
     ]
     for step in steps:
         assert step() == step()
-    assert len(frames.answers(study.store, study.name)) == 1
-    kinds = frames.events(study.store, study.name)["kind"].tolist()
+    assert len(frames.tables(study.store, study.name)["answers"]) == 1
+    kinds = frames.tables(study.store, study.name)["events"]["kind"].tolist()
     assert kinds == ["consent", "device", "sitting"]
 
 
 def test_late_form_of_an_earlier_stage_changes_nothing(study: Study) -> None:
     session = study.rating()
-    state = progress.state(study.store, session)
-    assert progress.answer(study.store, session, "before", {"sight": "poor"}) == state
-    assert progress.agree(study.store, session, "an old version") == state
+    state = RaterSession(study.store, session).state()
+    assert RaterSession(study.store, session).answer("before", {"sight": "poor"}) == state
+    assert RaterSession(study.store, session).agree("an old version") == state
 
 
 def test_early_form_of_a_later_stage_changes_nothing(study: Study) -> None:
     session = study.enrol()
-    state = progress.state(study.store, session)
-    assert progress.start(study.store, session) == state
-    assert progress.answer(study.store, session, "after", {"remarks": "x"}) == state
-    assert frames.answers(study.store, study.name).empty
+    state = RaterSession(study.store, session).state()
+    assert RaterSession(study.store, session).start() == state
+    assert RaterSession(study.store, session).answer("after", {"remarks": "x"}) == state
+    assert frames.tables(study.store, study.name)["answers"].empty
 
 
 def test_consent_to_another_version_is_refused(study: Study) -> None:
     session = study.enrol()
     with pytest.raises(StateError, match="version '1', not '0'"):
-        progress.agree(study.store, session, "0")
-    assert progress.state(study.store, session).stage == "consent"
+        RaterSession(study.store, session).agree("0")
+    assert RaterSession(study.store, session).state().stage == "consent"
 
 
 @pytest.mark.parametrize(
@@ -158,13 +161,13 @@ def test_answers_that_dont_fit_are_named_and_none_is_stored(
     study: Study, answers: dict[str, str], bad: set[str]
 ) -> None:
     session = study.enrol()
-    progress.agree(study.store, session, "1")
-    progress.device(study.store, session, {}, True)
+    RaterSession(study.store, session).agree("1")
+    RaterSession(study.store, session).device({}, True)
     with pytest.raises(AnswerError) as refused:
-        progress.answer(study.store, session, "before", answers)
+        RaterSession(study.store, session).answer("before", answers)
     assert set(refused.value.faults) == bad
-    assert frames.answers(study.store, study.name).empty
-    assert progress.state(study.store, session).stage == "questions"
+    assert frames.tables(study.store, study.name)["answers"].empty
+    assert RaterSession(study.store, session).state().stage == "questions"
 
 
 NAUGHTY = [
@@ -186,19 +189,19 @@ def test_naughty_answers_are_kept_as_they_are_but_for_what_no_database_takes(
 ) -> None:
     session = study.rating()
     study.vote_all(session)
-    progress.answer(study.store, session, "after", {"remarks": f"x{text}"})
-    kept = frames.answers(study.store, study.name).set_index("key")["value"]["remarks"]
+    RaterSession(study.store, session).answer("after", {"remarks": f"x{text}"})
+    kept = frames.tables(study.store, study.name)["answers"].set_index("key")["value"]["remarks"]
     assert kept == "x" + text.replace("\x00", "").replace("\ud800", "")
 
 
 def test_answer_that_screens_out_ends_the_session(study: Study) -> None:
     session = study.enrol()
-    progress.agree(study.store, session, "1")
-    progress.device(study.store, session, {}, True)
-    state = progress.answer(study.store, session, "before", {"sight": "poor"})
+    RaterSession(study.store, session).agree("1")
+    RaterSession(study.store, session).device({}, True)
+    state = RaterSession(study.store, session).answer("before", {"sight": "poor"})
     assert (state.stage, state.outcome) == ("done", "screened_out")
     with pytest.raises(VoteError) as refused:
-        progress.start(study.store, session)
+        RaterSession(study.store, session).start()
     assert refused.value.why == "ended"
 
 
@@ -223,9 +226,9 @@ def test_the_rules_decide_how_a_session_ends(
     session = study.rating()
     study.vote_all(session)
     assert seen == [(12, 12)]
-    state = progress.state(study.store, session)
+    state = RaterSession(study.store, session).state()
     assert (state.stage, state.outcome) == ("closing", outcome)
-    assert frames.sessions(study.store, study.name)["holds_slot"].tolist() == [held]
+    assert frames.tables(study.store, study.name)["sessions"]["holds_slot"].tolist() == [held]
 
 
 def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) -> None:
@@ -239,35 +242,38 @@ def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) 
         study.vote(lazy, position, 3)
     study.vote_all(honest)
     study.vote_all(partial, upto=4)
-    table = frames.sessions(store, study.name)[["session", "outcome", "used", "paid"]]
+    table = frames.tables(store, study.name)["sessions"][["session", "outcome", "used", "paid"]]
     assert table.values.tolist() == [
         [lazy, "failed_check", False, False],
         [honest, "complete", True, True],
         [partial, None, False, True],
     ]
-    votes = frames.votes(store, study.name)
+    votes = frames.tables(store, study.name)["votes"]
     reasons = votes.drop_duplicates("session").set_index("session")["reason"].to_dict()
     assert reasons == {lazy: "one score throughout", honest: "", partial: "not finished"}
 
 
+def window(study: Study, session: str) -> list[int]:
+    return [item.position for item in RaterSession(study.store, session).state().items]
+
+
 def test_window_is_the_current_item_and_three_more_up_to_the_next_break(study: Study) -> None:
     session = study.rating()
-    assert progress.window(study.store, session) == [1, 2, 3]
+    assert window(study, session) == [1, 2, 3]
     study.vote(session, 1)
-    assert progress.window(study.store, session) == [2, 3]
-    assert progress.window(study.store, session, ahead=0) == [2]
+    assert window(study, session) == [2, 3]
     study.vote(session, 2)
     study.vote(session, 3)
-    assert progress.window(study.store, session) == []
+    assert window(study, session) == []
 
 
 def test_window_without_breaks_ends_with_the_plan(store: Store) -> None:
     study = Study(store, design(sittings={}))
     session = study.rating()
     study.vote_all(session, upto=5)
-    assert progress.window(store, session) == [6, 7, 8, 9]
+    assert window(study, session) == [6, 7, 8, 9]
     study.vote_all(session, upto=10)
-    assert progress.window(store, session) == [11, 12]
+    assert window(study, session) == [11, 12]
 
 
 def test_image_is_given_only_within_the_window_of_its_own_session(study: Study) -> None:
@@ -276,26 +282,23 @@ def test_image_is_given_only_within_the_window_of_its_own_session(study: Study) 
     given = [
         position
         for position, address in enumerate(addresses(study, session), 1)
-        if progress.image(study.store, session, address)
+        if RaterSession(study.store, session).image(address)
     ]
     assert given == [2, 3]
-    assert [progress.image(study.store, session, a) for a in addresses(study, other)] == [None] * 12
-    assert progress.image(study.store, session, "") is None
-    shown = progress.item(study.store, session, 2)
-    assert progress.image(study.store, session, shown.address) == shown.stimulus_sha256
+    assert [RaterSession(study.store, session).image(a) for a in addresses(study, other)] == [
+        None
+    ] * 12
+    assert RaterSession(study.store, session).image("") is None
+    shown = RaterSession(study.store, session).state().items[0]
+    assert RaterSession(study.store, session).image(shown.address) == shown.stimulus_sha256
 
 
 def test_no_image_before_the_first_item_nor_while_paused(study: Study) -> None:
     early = study.enrol()
     session = study.rating()
-    studies.set_state(study.store, study.name, "paused")
+    Studies(study.store).set_state(study.name, "paused")
     for one in (early, session):
-        assert {progress.image(study.store, one, a) for a in addresses(study, one)} == {None}
-
-
-def test_item_beyond_the_plan_is_named(study: Study) -> None:
-    with pytest.raises(VoteError, match="no position 13"):
-        progress.item(study.store, study.rating(), 13)
+        assert {RaterSession(study.store, one).image(a) for a in addresses(study, one)} == {None}
 
 
 def test_session_goes_on_at_the_right_item_from_anywhere(study: Study, database_url: str) -> None:
@@ -306,8 +309,10 @@ def test_session_goes_on_at_the_right_item_from_anywhere(study: Study, database_
     try:
         resumed = Study(elsewhere, clock=study.clock).enrol(token)
         assert resumed == session
-        assert progress.current(elsewhere, resumed) == progress.current(study.store, session)
-        assert progress.state(elsewhere, resumed).position == 5
+        assert (
+            RaterSession(elsewhere, resumed).state() == RaterSession(study.store, session).state()
+        )
+        assert RaterSession(elsewhere, resumed).state().position == 5
     finally:
         elsewhere.dispose()
 
@@ -318,7 +323,7 @@ def test_withdrawal_keeps_the_votes_unless_asked(study: Study) -> None:
     state = raters.withdraw(study.store, session)
     assert (state.stage, state.outcome, state.position) == ("done", "withdrew", None)
     assert raters.withdraw(study.store, session) == state
-    assert len(frames.votes(study.store, study.name)) == 2
+    assert len(frames.tables(study.store, study.name)["votes"]) == 2
 
 
 def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) -> None:
@@ -326,18 +331,18 @@ def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) 
     study.vote(other, 1)
     session = study.rating()
     study.vote_all(session, upto=2)
-    name = frames.sessions(study.store, study.name)["rater"].iloc[1]
+    name = frames.tables(study.store, study.name)["sessions"]["rater"].iloc[1]
     assert raters.withdraw(study.store, session, delete=True).outcome == "withdrew"
     from tests.store.test_schema import rows_of
 
     everything = repr(rows_of(study.store))
     assert session not in everything
     assert name not in everything
-    assert overview(study.store, study.name).deleted == 1
+    assert Overview.of(study.store, study.name).deleted == 1
     with pytest.raises(VoteError) as gone:
-        progress.state(study.store, session)
+        RaterSession(study.store, session).state()
     assert gone.value.why == "session"
-    assert progress.state(study.store, other).done == 1
+    assert RaterSession(study.store, other).state().done == 1
 
 
 def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
@@ -345,7 +350,7 @@ def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
         return  # a server's files are its administrator's
     session = study.rating()
     study.vote_all(session)
-    progress.answer(study.store, session, "after", {"remarks": "my unmistakable remark"})
+    RaterSession(study.store, session).answer("after", {"remarks": "my unmistakable remark"})
     path = Path(str(study.store.url.database))
 
     def everything() -> bytes:
@@ -360,7 +365,7 @@ def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
 @pytest.mark.parametrize("state", ["paused", "closed"])
 def test_withdrawal_works_while_the_study_does_not_go_on(study: Study, state: Any) -> None:
     session = study.rating()
-    studies.set_state(study.store, study.name, state)
+    Studies(study.store).set_state(study.name, state)
     assert raters.withdraw(study.store, session, delete=True).outcome == "withdrew"
 
 
@@ -369,28 +374,29 @@ def test_one_who_voted_to_the_end_may_answer_the_last_questions_after_closing(
 ) -> None:
     session = study.rating()
     study.vote_all(session)
-    studies.set_state(study.store, study.name, "closed")
-    state = progress.answer(study.store, session, "after", {"remarks": "good"})
+    Studies(study.store).set_state(study.name, "closed")
+    state = RaterSession(study.store, session).answer("after", {"remarks": "good"})
     assert (state.stage, state.outcome) == ("done", "complete")
 
 
 def test_device_facts_are_kept_where_they_change(study: Study) -> None:
     session = study.enrol()
     for ratio in (1, 1, 2, 2, 1):
-        progress.device(study.store, session, {"ratio": ratio}, False)
-    facts = frames.events(study.store, study.name)["facts"].tolist()
+        RaterSession(study.store, session).device({"ratio": ratio}, False)
+    facts = frames.tables(study.store, study.name)["events"]["facts"].tolist()
     assert facts == [f'{{"fits": false, "ratio": {ratio}}}' for ratio in (1, 2, 1)]
 
 
 def test_withdrawing_after_completion_undoes_nothing(study: Study) -> None:
     session = study.rating()
     study.vote_all(session)
-    progress.answer(study.store, session, "after", {})
-    before = progress.state(study.store, session)
+    RaterSession(study.store, session).answer("after", {})
+    before = RaterSession(study.store, session).state()
     assert before.outcome == "complete"
     assert raters.withdraw(study.store, session) == before
-    raters.withdraw(study.store, session, who="ada")
-    assert progress.state(study.store, session) == before
+    (row,) = Overview.of(study.store, study.name).raters
+    Raters(study.store, study.name, "ada").withdraw(row.rater)
+    assert RaterSession(study.store, session).state() == before
 
 
 def test_closing_questions_screen_nobody_out(store: Store) -> None:
@@ -398,5 +404,5 @@ def test_closing_questions_screen_nobody_out(store: Store) -> None:
     study = Study(store, design(questions=[asked | {"screens_out": ["yes"]}]))
     session = study.rating()
     study.vote_all(session)
-    progress.answer(store, session, "after", {"tired": "yes"})
-    assert progress.state(store, session).outcome == "complete"
+    RaterSession(store, session).answer("after", {"tired": "yes"})
+    assert RaterSession(store, session).state().outcome == "complete"

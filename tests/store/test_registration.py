@@ -10,10 +10,11 @@ from sqlalchemy import update
 
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
-from sreval.store import enrolment, studies
+from sreval.store import enrolment
 from sreval.store.database import Store, open_store
 from sreval.store.errors import StateError
 from sreval.store.models import Study as StudyTable
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign
 from tests.store.conftest import Race, Study, design, manifest
 
@@ -24,7 +25,7 @@ def test_workers_that_start_at_once_register_one_study(
     url = new_database(database_kind)
     opened = [open_store(url) for _ in range(6)]
     try:
-        found = race(lambda n: studies.register(opened[n], design(), manifest()), 6)
+        found = race(lambda n: Studies(opened[n]).register(design(), manifest()), 6)
         assert len(set(found)) == 1
         assert isinstance(found[0], int)
     finally:
@@ -52,17 +53,19 @@ def hashed_by_an_older_version(store: Store) -> None:
     del content["analysis"]["look_before_close"]
     old = json.dumps(content, sort_keys=True, ensure_ascii=False)
     with store.begin() as tx:
-        tx.execute(update(StudyTable).values(design=old, design_sha256=sha256_bytes(old.encode())))
+        tx.execute(
+            update(StudyTable).values(design_json=old, design_sha256=sha256_bytes(old.encode()))
+        )
 
 
 def test_running_study_of_an_older_version_goes_on(study: Study) -> None:
     study.enrol()
     hashed_by_an_older_version(study.store)
-    studies.register(study.store, design(), manifest())
+    Studies(study.store).register(design(), manifest())
     token = study.token()
     enrolment.enrol(study.store, token, study.manifest, design=design())
     with pytest.raises(StateError, match="The design"):
-        studies.register(study.store, design(seed=8), manifest())
+        Studies(study.store).register(design(seed=8), manifest())
 
 
 def test_nobody_begins_under_another_design_than_the_registered(study: Study) -> None:
@@ -70,7 +73,7 @@ def test_nobody_begins_under_another_design_than_the_registered(study: Study) ->
     token = study.token()
     with pytest.raises(DataError, match=r"design.*Restart"):
         enrolment.enrol(study.store, token, study.manifest, design=other)
-    studies.register(study.store, other, study.manifest)
+    Studies(study.store).register(other, study.manifest)
     enrolment.enrol(study.store, token, study.manifest, design=other)
 
 
@@ -87,25 +90,25 @@ def planned_by_an_older_version(store: Store) -> None:
     """As 0.1.0 stored a design that names no unit: in full, with its default."""
     old = design(analysis={"unit": "image"})
     with store.begin() as tx:
-        tx.execute(update(StudyTable).values(design=old.as_json(), design_sha256=SINCE_0_1_0))
+        tx.execute(update(StudyTable).values(design_json=old.as_json(), design_sha256=SINCE_0_1_0))
 
 
 def test_what_an_older_version_planned_stays_planned(study: Study) -> None:
     """The file names no unit; its raters voted under a plan of tests over images."""
     study.enrol()
     planned_by_an_older_version(study.store)
-    studies.register(study.store, design(), manifest())
-    kept = studies.get(study.store, study.name)
+    Studies(study.store).register(design(), manifest())
+    kept = Studies(study.store).get(study.name)
     assert kept.design.analysis.unit == "image"
     assert kept.design_sha256 == SINCE_0_1_0
-    studies.register(study.store, design(analysis={"unit": "image"}), manifest())
+    Studies(study.store).register(design(analysis={"unit": "image"}), manifest())
     for other in ({"unit": "rater"}, {"alpha": 0.01}):
         with pytest.raises(StateError, match="design of study 'small' changed"):
-            studies.register(study.store, design(analysis=other), manifest())
-    assert studies.get(study.store, study.name).design.analysis.unit == "image"
+            Studies(study.store).register(design(analysis=other), manifest())
+    assert Studies(study.store).get(study.name).design.analysis.unit == "image"
 
 
 def test_before_the_first_rater_the_file_s_plan_holds(study: Study) -> None:
     planned_by_an_older_version(study.store)
-    studies.register(study.store, design(), manifest())
-    assert studies.get(study.store, study.name).design.analysis.unit == "rater"
+    Studies(study.store).register(design(), manifest())
+    assert Studies(study.store).get(study.name).design.analysis.unit == "rater"

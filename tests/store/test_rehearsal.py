@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from sreval.store import enrolment, invitations, studies
+from sreval.store import enrolment
 from sreval.store.database import open_store
+from sreval.store.invitations import Links
 from sreval.store.models import PlanItem, Rater, Session, Vote
 from sreval.store.rehearsal import rehearse
+from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 from tests.study.frozen import ITEMS, QUALITIES
@@ -65,8 +67,8 @@ def test_a_study_with_real_raters_is_refused(
 ) -> None:
     manifest = load_manifest(frozen_study)
     store = open_store(str(frozen_study / "votes.sqlite"), create=True)
-    studies.register(store, load_design(frozen_study), manifest)
-    _, token = invitations.create(store, "small", "personal")
+    Studies(store).register(load_design(frozen_study), manifest)
+    _, token = Links(store, "small").create("personal")
     enrolment.enrol(store, token, manifest)
     store.dispose()
     ran = sreval("study", "simulate", "small", "--raters", "1")
@@ -106,3 +108,16 @@ def test_a_lost_stimulus_ends_the_raters_who_meet_it_and_keeps_their_votes(
         kept = Counter(tx.scalars(select(Vote.session_id)))
     store.dispose()
     assert [kept[visit.session] for visit in made.visits] == [len(v.votes) for v in made.visits]
+
+
+def test_an_interrupted_rehearsal_leaves_no_unused_link(frozen_study: Path) -> None:
+    def interrupted(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    database = str(frozen_study / "votes.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(frozen_study, database, 3, QUALITIES, told=interrupted)
+    store = open_store(database)
+    (link,) = Links(store, "small").listing()
+    store.dispose()
+    assert link.rater is not None

@@ -11,10 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, MetaData, inspect, select, text
 
-from sreval.store import frames, raters, schema
+from sreval.store import frames, schema
 from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError
 from sreval.store.models import Base
+from sreval.store.raters import Raters
 from tests.store.conftest import Study
 
 NewDatabase = Callable[..., str]
@@ -60,7 +61,7 @@ def test_an_older_database_is_upgraded_with_rows_in_place(
     study.vote_all(session, upto=7)
     gone = study.rating()
     study.vote(gone, 1)
-    raters.delete_rater(study.store, study.name, study_rater(study, gone))
+    Raters(study.store, study.name).delete(study_rater(study, gone))
     before = rows_of(study.store)
     assert before["vote"]
     assert before["tombstone"]
@@ -75,7 +76,7 @@ def test_an_older_database_is_upgraded_with_rows_in_place(
 
 
 def study_rater(study: Study, session: str) -> str:
-    table = frames.sessions(study.store, study.name)
+    table = frames.tables(study.store, study.name)["sessions"]
     return str(table.loc[table["session"] == session, "rater"].item())
 
 

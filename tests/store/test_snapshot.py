@@ -23,13 +23,17 @@ from sqlalchemy import select, text
 from sreval.errors import DataError, SrevalError, UsageError
 from sreval.files import sha256_bytes
 from sreval.opinions.votes import COLUMNS, check_votes
-from sreval.store import csvs, frames, invitations, operators, progress, raters, snapshot
+from sreval.store import csvs, frames, raters, snapshot
 from sreval.store.database import Store, open_store
 from sreval.store.enrolment import enrol
 from sreval.store.errors import SchemaError, StateError
+from sreval.store.invitations import Links
 from sreval.store.models import Base, Invitation, Rater
-from sreval.store.overview import overview
+from sreval.store.operators import Operators
+from sreval.store.overview import Overview
+from sreval.store.raters import Raters
 from sreval.store.schema import revisions
+from sreval.store.sessions import RaterSession
 from sreval.store.snapshot import backup, restore
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Study
@@ -53,7 +57,9 @@ def filled(study: Study) -> Study:
     """Somebody at every stage, one of them deleted, and texts that hurt spreadsheets."""
     complete = study.rating()
     study.vote_all(complete)
-    progress.answer(study.store, complete, "after", {"remarks": "=cmd|'/c calc'!A1\r\n-2, \"so\""})
+    RaterSession(study.store, complete).answer(
+        "after", {"remarks": "=cmd|'/c calc'!A1\r\n-2, \"so\""}
+    )
     part = study.rating(study.enrol(study.token("open", simulated=True)))
     study.vote_all(part, upto=8)
     pausing = study.rating()
@@ -64,8 +70,8 @@ def filled(study: Study) -> Study:
     raters.withdraw(study.store, gone, delete=True)
     raters.withdraw(study.store, study.enrol())
     study.enrol()
-    refused = frames.sessions(study.store, study.name)["rater"].iloc[2]
-    raters.decide(study.store, study.name, refused, False, "@home, not in the laboratory")
+    refused = frames.tables(study.store, study.name)["sessions"]["rater"].iloc[2]
+    Raters(study.store, study.name).decide(refused, False, "@home, not in the laboratory")
     return study
 
 
@@ -78,7 +84,7 @@ def other(database_kind: str, new_database: NewDatabase) -> Iterator[Store]:
 
 
 def test_votes_have_exactly_the_columns_of_the_statistics(filled: Study) -> None:
-    votes = frames.votes(filled.store, filled.name, filled.manifest)
+    votes = frames.tables(filled.store, filled.name, filled.manifest)["votes"]
     assert tuple(votes.columns) == COLUMNS
     checked = check_votes(votes)
     pd.testing.assert_frame_equal(checked[list(COLUMNS)], votes, check_dtype=False)
@@ -101,11 +107,11 @@ def test_votes_name_what_was_planned_at_their_position(filled: Study) -> None:
 
 
 def test_study_without_votes_gives_empty_frames(study: Study) -> None:
-    empty = frames.votes(study.store, study.name, study.manifest)
+    empty = frames.tables(study.store, study.name, study.manifest)["votes"]
     assert tuple(empty.columns) == COLUMNS
-    assert frames.votes(study.store, study.name).empty
+    assert frames.tables(study.store, study.name)["votes"].empty
     study.enrol()
-    assert len(frames.sessions(study.store, study.name)) == 1
+    assert len(frames.tables(study.store, study.name)["sessions"]) == 1
 
 
 @pytest.mark.parametrize("form", ["export.zip", "export"])
@@ -125,16 +131,16 @@ def test_export_import_export_gives_the_same_bytes(
 
 def test_imported_study_goes_on_where_it_stood(filled: Study, other: Store, tmp_path: Path) -> None:
     snapshot.import_(other, exported(filled, tmp_path / "e.zip"))
-    rater = frames.sessions(other, filled.name)["rater"].iloc[1]
+    rater = frames.tables(other, filled.name)["sessions"]["rater"].iloc[1]
     other.clock = filled.clock
-    _, token = invitations.renew(other, filled.name, rater)
+    _, token = Links(other, filled.name).renew(rater)
     session = enrol(other, token, filled.manifest).session_id
-    assert progress.state(other, session).position == 9
+    assert RaterSession(other, session).state().position == 9
     here = Study(other, clock=filled.clock)
     here.vote_all(session)
-    assert progress.state(other, session).outcome == "complete"
+    assert RaterSession(other, session).state().outcome == "complete"
     here.enrol()
-    indices = frames.sessions(other, filled.name)["rater_index"].tolist()
+    indices = frames.tables(other, filled.name)["sessions"]["rater_index"].tolist()
     assert indices == sorted(set(indices))
     assert indices[-1] == 6
 
@@ -200,21 +206,21 @@ def test_import_makes_new_addresses(filled: Study, other: Store, tmp_path: Path)
 
 def test_deleted_rater_does_not_come_back_from_an_old_export(filled: Study, tmp_path: Path) -> None:
     old = exported(filled, tmp_path / "old.zip")
-    rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
-    raters.delete_rater(filled.store, filled.name, rater)
+    rater = frames.tables(filled.store, filled.name)["sessions"]["rater"].iloc[0]
+    Raters(filled.store, filled.name).delete(rater)
     brought = snapshot.import_(filled.store, old)
     assert (brought.sessions, brought.deleted) == (0, 1)
-    assert rater not in set(frames.sessions(filled.store, filled.name)["rater"])
-    assert overview(filled.store, filled.name).deleted == 2
+    assert rater not in set(frames.tables(filled.store, filled.name)["sessions"]["rater"])
+    assert Overview.of(filled.store, filled.name).deleted == 2
 
 
 def test_deletions_travel_with_an_export(filled: Study, other: Store, tmp_path: Path) -> None:
     old = exported(filled, tmp_path / "old.zip")
-    rater = frames.sessions(filled.store, filled.name)["rater"].iloc[0]
-    raters.delete_rater(filled.store, filled.name, rater)
+    rater = frames.tables(filled.store, filled.name)["sessions"]["rater"].iloc[0]
+    Raters(filled.store, filled.name).delete(rater)
     snapshot.import_(other, exported(filled, tmp_path / "new.zip"))
     snapshot.import_(other, old)
-    assert rater not in set(frames.sessions(other, filled.name)["rater"])
+    assert rater not in set(frames.tables(other, filled.name)["sessions"]["rater"])
 
 
 def test_import_of_what_is_there_changes_nothing(filled: Study, tmp_path: Path) -> None:
@@ -329,7 +335,7 @@ def test_backup_restored_into_either_database_is_the_same_study(
         third.dispose()
     there = Study(other, clock=filled.clock)
     there.vote_all(there.rating())
-    assert len(frames.sessions(other, "small")) == 6
+    assert len(frames.tables(other, "small")["sessions"]) == 6
 
 
 def test_restore_throws_no_votes_away_unless_told(
@@ -350,8 +356,8 @@ def test_a_restored_backup_is_every_row_of_the_database(
     filled: Study, other: Store, tmp_path: Path
 ) -> None:
     """Also what no export holds: links, keys, addresses, accounts, logins and the log."""
-    operators.add(filled.store, "ada", "owner", "four random words")
-    operators.log_in(filled.store, "ada", "four random words")
+    Operators(filled.store).add("ada", "owner", "four random words")
+    Operators(filled.store).log_in("ada", "four random words")
     assert any(model.parent_id for model in links(filled.store))
     path = backup(url_of(filled.store), tmp_path / "backup")
     restore(path, url_of(other))
@@ -440,12 +446,12 @@ def test_an_export_is_no_backup(filled: Study, tmp_path: Path) -> None:
 def test_a_later_version_reads_the_backups_of_this_one(
     filled: Study, other: Store, tmp_path: Path, later_version: Callable[[], None]
 ) -> None:
-    votes = frames.votes(filled.store, filled.name)
+    votes = frames.tables(filled.store, filled.name)["votes"]
     path = backup(url_of(filled.store), tmp_path / "backup")
     later_version()
     restore(path, url_of(other))
     assert other.check_schema() == "current"
-    pd.testing.assert_frame_equal(frames.votes(other, "small"), votes)
+    pd.testing.assert_frame_equal(frames.tables(other, "small")["votes"], votes)
 
 
 def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from sreval.store import frames, progress, raters, studies
+from sreval.store import frames, raters
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError, VoteError
-from sreval.store.models import Session, Vote
-from sreval.store.overview import overview
-from sreval.store.votes import Receipt
+from sreval.store.models import Session, StudyState, Vote
+from sreval.store.overview import Overview
+from sreval.store.sessions import RaterSession, Receipt
+from sreval.store.studies import Studies
 from tests.store.conftest import Study, design
 
 TOTAL, SITTING, EVERY = 12, 6, 3
@@ -147,10 +148,10 @@ class Sessions(RuleBasedStateMachine):
             refusal = "rest"
         if refusal:
             with pytest.raises(VoteError) as refused:
-                progress.resume_after_break(self.store, model.session)
+                RaterSession(self.store, model.session).resume()
             assert refused.value.why == refusal
         else:
-            progress.resume_after_break(self.store, model.session)
+            RaterSession(self.store, model.session).resume()
             model.waits_until = None
 
     @rule(minutes=st.sampled_from([1, 31]))
@@ -169,14 +170,14 @@ class Sessions(RuleBasedStateMachine):
             model.votes = []
 
     @rule(wanted=st.sampled_from(["open", "paused", "open", "closed"]), sure=st.integers(0, 2))
-    def set_state(self, wanted: studies.StudyState, sure: int) -> None:
+    def set_state(self, wanted: StudyState, sure: int) -> None:
         if wanted == "closed" and sure:
             return
         if self.state == "closed" and wanted != "closed":
             with pytest.raises(StateError):
-                studies.set_state(self.store, self.study.name, wanted)
+                Studies(self.store).set_state(self.study.name, wanted)
             return
-        studies.set_state(self.store, self.study.name, wanted)
+        Studies(self.store).set_state(self.study.name, wanted)
         self.state = wanted
 
     @invariant()
@@ -193,18 +194,18 @@ class Sessions(RuleBasedStateMachine):
         for model in self.models:
             if model.deleted:
                 continue
-            current = progress.current(self.store, model.session)
-            assert current.state.done == len(model.votes)
-            assert current.state.outcome == model.outcome
+            current = RaterSession(self.store, model.session).state()
+            assert current.done == len(model.votes)
+            assert current.outcome == model.outcome
             going = not model.outcome and not model.waits_until
-            assert current.state.position == (len(model.votes) + 1 if going else None)
+            assert current.position == (len(model.votes) + 1 if going else None)
             shown = [item.position for item in current.items]
             assert shown[:1] == ([len(model.votes) + 1] if going and self.state == "open" else [])
 
     def teardown(self) -> None:
         deleted = sum(model.deleted for model in self.models)
-        assert overview(self.store, self.study.name).deleted == deleted
-        assert len(frames.votes(self.store, self.study.name)) == sum(
+        assert Overview.of(self.store, self.study.name).deleted == deleted
+        assert len(frames.tables(self.store, self.study.name)["votes"]) == sum(
             len(model.votes) for model in self.models
         )
         with self.store.read() as tx:

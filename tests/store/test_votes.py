@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from sreval.store import answers, audit, progress, raters, studies, votes
+from sreval.store import answers, raters
+from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
 from sreval.store.models import Session, Vote
-from sreval.store.votes import Receipt
+from sreval.store.sessions import OpenedSession, RaterSession, Receipt
+from sreval.store.studies import Studies
 from tests.store.conftest import START, Race, Study
 
 
@@ -38,8 +40,8 @@ def test_receipt_names_what_was_stored_and_what_comes_next(study: Study) -> None
     session = study.rating()
     receipt = study.vote(session, 1, 4)
     assert (receipt.position, receipt.score, receipt.repeated) == (1, 4, False)
-    assert receipt.current.state.position == 2
-    assert receipt.current == progress.current(study.store, session)
+    assert receipt.state.position == 2
+    assert receipt.state == RaterSession(study.store, session).state()
     assert receipt.stored_at > START
 
 
@@ -48,7 +50,7 @@ def test_acknowledged_vote_is_there_for_everyone_at_once(study: Study, database_
     study.vote(session, 1, 2)
     other = open_store(database_url)
     try:
-        assert progress.state(other, session).done == 1
+        assert RaterSession(other, session).state().done == 1
     finally:
         other.dispose()
 
@@ -75,9 +77,9 @@ def test_first_vote_on_a_position_stands(study: Study) -> None:
 def test_retry_is_answered_however_things_went_on(study: Study) -> None:
     session = study.rating()
     study.vote(session, 1, 4, key="the-key-")
-    studies.set_state(study.store, study.name, "paused")
+    Studies(study.store).set_state(study.name, "paused")
     assert study.vote(session, 1, 4, key="the-key-").repeated
-    studies.set_state(study.store, study.name, "closed")
+    Studies(study.store).set_state(study.name, "closed")
     assert study.vote(session, 1, 4, key="the-key-").repeated
     raters.withdraw(study.store, session)
     assert study.vote(session, 1, 4, key="the-key-").score == 4
@@ -125,11 +127,11 @@ def test_votes_are_refused_of_nobody(study: Study) -> None:
 
 def test_votes_are_refused_while_paused_and_go_on_afterwards(study: Study) -> None:
     session = study.rating()
-    studies.set_state(study.store, study.name, "paused")
+    Studies(study.store).set_state(study.name, "paused")
     assert why(study, session, 1) == "paused"
-    studies.set_state(study.store, study.name, "open")
+    Studies(study.store).set_state(study.name, "open")
     study.vote(session, 1)
-    studies.set_state(study.store, study.name, "closed")
+    Studies(study.store).set_state(study.name, "closed")
     assert why(study, session, 2) == "closed"
 
 
@@ -140,7 +142,7 @@ def test_votes_are_refused_in_a_break_even_when_its_time_is_over(study: Study) -
     assert why(study, session, 4) == "rest"
     study.clock.wait(minutes=2)
     assert why(study, session, 4) == "position"
-    progress.resume_after_break(study.store, session)
+    RaterSession(study.store, session).resume()
     study.vote(session, 4)
 
 
@@ -226,11 +228,11 @@ def test_failure_after_the_vote_was_written_undoes_it_whole(
 ) -> None:
     session = study.rating()
     with monkeypatch.context() as patched:
-        patched.setattr(votes, "current_of", lambda *_: 1 / 0)
+        patched.setattr(OpenedSession, "state", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             study.vote(session, 1, 5)
     assert stored(study, session) == []
-    assert progress.state(study.store, session).done == 0
+    assert RaterSession(study.store, session).state().done == 0
     study.vote(session, 1, 2)
     assert stored(study, session) == [(1, 2)]
 
@@ -264,7 +266,7 @@ def test_no_vote_is_stored_once_the_study_is_closed(
     """The vote has read that the study is open; then it is closed, in another connection."""
     sessions = [study.rating() for _ in range(2)]
     read, closed = threading.Event(), threading.Event()
-    genuine = votes._refuse_now
+    genuine = OpenedSession.refuse_vote
 
     def slow(*given: Any) -> None:
         genuine(*given)
@@ -274,17 +276,17 @@ def test_no_vote_is_stored_once_the_study_is_closed(
     def close_or_vote(number: int) -> object:
         if number:
             read.wait(5)
-            studies.set_state(study.store, study.name, "closed")
+            Studies(study.store).set_state(study.name, "closed")
             closed.set()
             return study.vote(sessions[1], 1)
         return study.vote(sessions[0], 1)
 
-    monkeypatch.setattr(votes, "_refuse_now", slow)
+    monkeypatch.setattr(OpenedSession, "refuse_vote", slow)
     voted, late = race(close_or_vote, 2)
     assert isinstance(voted, Receipt)
     assert isinstance(late, VoteError)
     assert late.why == "closed"
-    ended = studies.get(study.store, study.name).closed_at
+    ended = Studies(study.store).get(study.name).closed_at
     assert ended is not None
     assert voted.stored_at < ended
 
@@ -294,7 +296,7 @@ def test_vote_that_waited_for_the_closing_is_refused(
 ) -> None:
     session = study.rating()
     locked = threading.Event()
-    genuine = audit.record
+    genuine = AuditLog.record
 
     def slow(*given: Any, **facts: Any) -> None:
         genuine(*given, **facts)
@@ -305,10 +307,10 @@ def test_vote_that_waited_for_the_closing_is_refused(
         if number:
             locked.wait(5)
             return study.vote(session, 1)
-        studies.set_state(study.store, study.name, "closed")
+        Studies(study.store).set_state(study.name, "closed")
         return None
 
-    monkeypatch.setattr(audit, "record", slow)
+    monkeypatch.setattr(AuditLog, "record", slow)
     _, voted = race(close_or_vote, 2)
     assert isinstance(voted, VoteError)
     assert voted.why == "closed"

@@ -31,8 +31,10 @@ from sreval.files import sha256_file
 from sreval.images.arrays import as_colour
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import imresize
-from sreval.store import enrolment, invitations, studies
+from sreval.store import enrolment
 from sreval.store.database import open_store
+from sreval.store.invitations import Links
+from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.exposure import StimulusSet
 from sreval.study.freeze import encode_versions, freeze
@@ -329,9 +331,9 @@ def test_stimuli_stay_once_a_rater_has_begun(
     assert sreval("study", "freeze", "mine").code == 0
     before = (folder / MANIFEST).read_bytes()
     store = open_store(str(folder / "votes.sqlite"), create=True)
-    studies.register(store, design, load_manifest(folder))
+    Studies(store).register(design, load_manifest(folder))
     assert sreval("study", "freeze", "mine", "--again").code == 0
-    _, token = invitations.create(store, "mine", "personal")
+    _, token = Links(store, "mine").create("personal")
     enrolment.enrol(store, token, load_manifest(folder))
     store.dispose()
     write_png(photos / "ant.png", read_image(photos / "ant.png").pixels[::-1])

@@ -1,0 +1,433 @@
+"""A rater's session: from consent to thanks, vote after vote, sitting after sitting.
+
+Every step is one transaction that locks the session. A step that was already taken changes
+nothing, so that a double click, a second tab or a reload is harmless.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy.orm import Session as Transaction
+
+from sreval.store.answers import appeared, check_answers, check_vote, screened_out
+from sreval.store.database import Store
+from sreval.store.errors import StateError, VoteError
+from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Vote
+from sreval.study.design import When
+
+# Built once: every vote asks these, and building a query takes longer than running it.
+_SESSION = (
+    select(Session, Study, Rater.simulated)
+    .join(Study, Study.id == Session.study_id)
+    .join(Rater, Rater.id == Session.rater_id)
+    .where(Session.id == bindparam("session_id"))
+)
+_LOCK = select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
+_ITEMS = (
+    select(
+        PlanItem.position,
+        PlanItem.sitting,
+        PlanItem.kind,
+        PlanItem.stimulus_sha256,
+        PlanItem.address,
+        PlanItem.intended,
+    )
+    .where(
+        PlanItem.session_id == bindparam("session_id"),
+        PlanItem.position.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(PlanItem.position)
+)
+
+# Without the mapped class: a vote is the one thing here that has to be fast.
+_VOTES = Vote.metadata.tables["vote"]
+_INSERT = insert(_VOTES)
+_STANDING = (
+    select(_VOTES.c.position, _VOTES.c.score, _VOTES.c.stored_at)
+    .where(
+        _VOTES.c.session_id == bindparam("session_id"),
+        or_(_VOTES.c.key == bindparam("key"), _VOTES.c.position == bindparam("position")),
+    )
+    .order_by(_VOTES.c.key != bindparam("key"))
+    .limit(1)
+)
+
+_STAGES = ("consent", "device", "questions", "instructions", "rating", "closing", "done")
+_AHEAD = 3
+"""How many images beyond the current one may be fetched in advance."""
+
+
+@dataclass(frozen=True)
+class PlanItemRow:
+    """What is shown at one position, without a word on image and method.
+
+    ``intended`` is the score of a calibration item.
+    """
+
+    position: int
+    sitting: int
+    kind: str
+    stimulus_sha256: str
+    address: str
+    intended: int | None
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """Where a session stands. Positions and sittings count from 1.
+
+    ``position`` is the lowest position without a vote, None outside the stage 'rating'.
+    ``outcome`` is None, 'complete', 'screened_out', 'failed_check', 'withdrew' or 'expired' (the
+    slot was given to somebody else); a session with an outcome takes no more votes. ``items`` are
+    those that may be shown or fetched in advance, the current one first.
+    """
+
+    session_id: str
+    study: str
+    stage: str
+    position: int | None
+    done: int
+    of: int
+    done_in_sitting: int
+    of_in_sitting: int
+    sitting: int
+    sittings: int
+    break_until: dt.datetime | None
+    rest_until: dt.datetime | None
+    consent_version: str | None
+    outcome: str | None
+    simulated: bool
+    study_state: str
+    items: tuple[PlanItemRow, ...]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A stored vote. ``repeated`` when it had been stored before, perhaps with another score.
+
+    ``state`` is the session right after it, read in the same transaction.
+    """
+
+    position: int
+    score: int
+    stored_at: dt.datetime
+    repeated: bool
+    state: SessionState
+
+
+class RaterSession:
+    """The session of one rater, by its id; every method is one transaction.
+
+    Every method raises VoteError ('session') when there is none. Those that take a step also
+    raise it for a closed or paused study and an ended session ('closed', 'paused', 'ended').
+    """
+
+    def __init__(self, store: Store, session_id: str) -> None:
+        self.store, self.id = store, session_id
+
+    def state(self) -> SessionState:
+        """Where the session stands, with the items that may be shown."""
+        with self.store.read() as tx:
+            return opened(self.store, tx, self.id).state()
+
+    def image(self, address: str) -> str | None:
+        """The SHA-256 of the stimulus under an address; None unless it may be shown now."""
+        shown = self.state().items
+        return next((item.stimulus_sha256 for item in shown if item.address == address), None)
+
+    def vote(
+        self,
+        position: int,
+        score: int,
+        *,
+        key: str,
+        response_ms: float,
+        shown_at: dt.datetime,
+        device: str,
+    ) -> Receipt:
+        """Store a vote on the current position; when this returns, the vote is durable.
+
+        The same key again, or another one on a position that has a vote, stores nothing and gives
+        the receipt of the vote that stands, however the session or the study has gone on since.
+        ``response_ms`` is in milliseconds since the image appeared; ``shown_at`` is kept by our
+        clock where the browser's is a day or more off. Raises VoteError for a score outside 1..5
+        ('scale'), what no vote can be ('malformed'), another position ('position'), a break
+        ('rest'), less than the design's least viewing time ('too-early').
+        """
+        check_vote(position, score, key, response_ms, shown_at, device)
+        with self.store.begin() as tx:
+            found = opened(self.store, tx, self.id, lock=True)
+            asked = {"session_id": self.id, "position": position, "key": key}
+            stands = tx.execute(_STANDING, asked).first()
+            if stands is not None:
+                return Receipt(*stands, repeated=True, state=found.state())
+            found.refuse_vote(position, response_ms)
+            stored_at = self.store.clock()
+            vote = {
+                **asked,
+                "score": score,
+                "response_ms": float(response_ms),
+                "shown_at": appeared(shown_at, response_ms, stored_at),
+                "stored_at": stored_at,
+                "device": device,
+            }
+            tx.execute(_INSERT, vote)
+            found.row.done = position
+            found.row.seen_at = stored_at
+            found.go_on()
+            tx.flush()
+            return Receipt(position, score, stored_at, repeated=False, state=found.state())
+
+    def agree(self, version: str) -> SessionState:
+        """Consent to the text of that version. Raises StateError when the text is another now."""
+        with self.store.begin() as tx:
+            found = self._step(tx)
+            if found.row.stage == "consent":
+                stands = found.study.design.consent.version
+                if version != stands:
+                    raise StateError(
+                        f"The consent text has version {stands!r}, not {version!r}.",
+                        "Reload the page and read it again.",
+                    )
+                found.row.consent_version = version
+                found.note("consent", version=version)
+                found.advance()
+            return found.state()
+
+    def device(self, facts: Mapping[str, Any], fits: bool) -> SessionState:
+        """Keep what a device says of itself where that changed; one that fits may go on."""
+        with self.store.begin() as tx:
+            found = self._step(tx)
+            last = tx.scalar(
+                select(Event.facts)
+                .where(Event.session_id == self.id, Event.kind == "device")
+                .order_by(Event.id.desc())
+                .limit(1)
+            )
+            told = {**facts, "fits": fits}
+            if _canonical(told) != last:
+                found.note("device", **told)
+            if found.row.stage == "device" and fits:
+                found.advance()
+            return found.state()
+
+    def answer(self, when: When, answers: Mapping[str, str]) -> SessionState:
+        """Store the answers to the questions before or after the rating; some end the session.
+
+        Raises AnswerError when a required one is missing, or one doesn't fit its question.
+        """
+        stage = "questions" if when == "before" else "closing"
+        with self.store.begin() as tx:
+            found = self._step(tx, even_ended=when == "after")
+            if found.row.stage == stage:
+                design, now = found.study.design, self.store.clock()
+                given = check_answers(design, when, answers)
+                tx.add_all(
+                    Answer(session_id=self.id, when=when, key=key, value=value, at=now)
+                    for key, value in given.items()
+                )
+                if when == "before" and screened_out(design, given):
+                    found.end("screened_out")
+                else:
+                    found.advance()
+            return found.state()
+
+    def start(self) -> SessionState:
+        """Leave the instructions for the first item."""
+        with self.store.begin() as tx:
+            found = self._step(tx)
+            if found.row.stage == "instructions":
+                found.advance()
+                found.note("sitting", number=1)
+            return found.state()
+
+    def resume(self) -> SessionState:
+        """Go on after a break, or with the next sitting. Raises VoteError ('rest') before."""
+        with self.store.begin() as tx:
+            found = self._step(tx)
+            session = found.row
+            if session.stage in ("break", "rest"):
+                found.refuse_rest()
+                if session.stage == "rest":
+                    session.sitting += 1
+                    found.note("sitting", number=session.sitting)
+                else:
+                    found.note("break-ended")
+                session.stage, session.pause_until = "rating", None
+            return found.state()
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Keep that something happened to the session, whatever its state."""
+        with self.store.begin() as tx:
+            opened(self.store, tx, self.id).note(kind, **facts)
+
+    def _step(self, tx: Transaction, *, even_ended: bool = False) -> OpenedSession:
+        """The session, locked for its next step."""
+        found = opened(self.store, tx, self.id, lock=True)
+        if not (even_ended and found.row.outcome):
+            found.refuse_unless_open()
+        found.row.seen_at = self.store.clock()
+        return found
+
+
+def opened(store: Store, tx: Transaction, session_id: str, *, lock: bool = False) -> OpenedSession:
+    """A session, locked where asked. Raises VoteError ('session') when there is none.
+
+    What decides about a locked one is read after it is locked: whoever closes a study waits for
+    the locks of its sessions, so that no vote is stored afterwards.
+    """
+    asked = {"session_id": session_id}
+    if lock:
+        tx.execute(_LOCK, asked)
+    row = tx.execute(_SESSION, asked).first()
+    if row is None:
+        raise VoteError("session", "There is no such session.", "Open your link again.")
+    return OpenedSession(store, tx, *row)
+
+
+@dataclass(frozen=True)
+class OpenedSession:
+    """A session within a transaction, with what decides about it and what may become of it."""
+
+    store: Store
+    tx: Transaction
+    row: Session
+    study: Study
+    simulated: bool
+
+    @property
+    def _ends(self) -> list[int]:
+        """0, then the last position of every sitting."""
+        return [0, *(int(end) for end in self.row.sitting_ends.split(","))]
+
+    def refuse_unless_open(self) -> None:
+        """Raise VoteError unless the session goes on and the study is open."""
+        if self.row.outcome is not None:
+            raise VoteError("ended", "This session has ended.", "What was stored is safe.")
+        if self.study.state == "closed":
+            raise VoteError("closed", "The study is closed.", "What was stored is safe.")
+        if self.study.state == "paused":
+            raise VoteError("paused", "The study is paused.", "Come back later; nothing is lost.")
+
+    def refuse_rest(self) -> None:
+        """Raise VoteError ('rest') while a break or rest isn't over."""
+        until = self.row.pause_until
+        if until is not None and self.store.clock() < until:
+            raise VoteError(
+                "rest",
+                f"The {self.row.stage} lasts until {until:%Y-%m-%d %H:%M:%S} UTC.",
+                "Go on afterwards.",
+            )
+
+    def refuse_vote(self, position: int, response_ms: float) -> None:
+        """Raise VoteError unless a vote on ``position`` may be stored now."""
+        self.refuse_unless_open()
+        self.refuse_rest()
+        session = self.row
+        if session.stage != "rating" or position != session.done + 1:
+            expected = session.done + 1 if session.stage == "rating" else f"stage {session.stage}"
+            raise VoteError(
+                "position",
+                f"A vote came for position {position}; the session is at {expected}.",
+                "Reload the page.",
+            )
+        least = self.study.design.viewing.least_ms
+        if response_ms < least:
+            raise VoteError(
+                "too-early",
+                f"The vote came {response_ms:.0f} ms after its image.",
+                f"Look at it for at least {least} ms.",
+            )
+
+    def advance(self) -> None:
+        """To the next stage that has content."""
+        asked = {question.when for question in self.study.design.questions}
+        empty = {"questions"} if "before" not in asked else set()
+        if "after" not in asked:
+            empty.add("closing")
+        following = _STAGES[_STAGES.index(self.row.stage) + 1 :]
+        self.row.stage = next(stage for stage in following if stage not in empty)
+
+    def go_on(self) -> None:
+        """What follows the vote just stored: the next item, a break, a rest, or the end."""
+        session, pause, ends = self.row, self.study.design.sittings, self._ends
+        in_sitting = session.done - ends[session.sitting - 1]
+        if session.done == session.total:
+            from sreval.store.frames import judge_session  # pandas: most commands do without
+
+            verdict = judge_session(self.tx, session, self.study.design)
+            self.end("complete" if verdict.paid else "failed_check")
+            session.holds_slot = verdict.used
+            session.stage = "rating"
+            self.advance()
+        elif session.done == ends[session.sitting]:
+            session.stage = "rest"
+            session.pause_until = self.store.clock() + dt.timedelta(minutes=pause.rest_minutes)
+            self.note("rest", minutes=pause.rest_minutes)
+        elif pause.break_every and in_sitting % pause.break_every == 0:
+            session.stage = "break"
+            session.pause_until = self.store.clock() + dt.timedelta(seconds=pause.break_seconds)
+            self.note("break", seconds=pause.break_seconds)
+
+    def end(self, outcome: str) -> None:
+        """End the session; unless it is complete, its slot is free for another rater."""
+        session = self.row
+        session.stage, session.outcome, session.pause_until = "done", outcome, None
+        session.ended_at = self.store.clock()
+        session.holds_slot = session.holds_slot and outcome == "complete"
+        self.note(outcome)
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Keep that something happened to the session."""
+        at = self.store.clock()
+        self.tx.add(Event(session_id=self.row.id, kind=kind, facts=_canonical(facts), at=at))
+
+    def state(self) -> SessionState:
+        """The session as it stands now."""
+        session, ends = self.row, self._ends
+        before, last = ends[session.sitting - 1], ends[session.sitting]
+        stage, until = session.stage, session.pause_until
+        return SessionState(
+            session_id=session.id,
+            study=self.study.name,
+            stage=stage,
+            position=session.done + 1 if stage == "rating" else None,
+            done=session.done,
+            of=session.total,
+            done_in_sitting=session.done - before,
+            of_in_sitting=last - before,
+            sitting=session.sitting,
+            sittings=len(ends) - 1,
+            break_until=until if stage == "break" else None,
+            rest_until=until if stage == "rest" else None,
+            consent_version=session.consent_version,
+            outcome=session.outcome,
+            simulated=self.simulated,
+            study_state=self.study.state,
+            items=self._items(before, last),
+        )
+
+    def _items(self, before: int, last: int) -> tuple[PlanItemRow, ...]:
+        """What may be shown or fetched now, of a sitting after ``before`` up to ``last``.
+
+        Up to the next break at most: what comes after it isn't needed yet.
+        """
+        session = self.row
+        if session.stage != "rating" or self.study.state != "open":
+            return ()
+        every = self.study.design.sittings.break_every
+        if every:
+            last = min(last, before + ((session.done - before) // every + 1) * every)
+        first, last = session.done + 1, min(session.done + 1 + _AHEAD, last)
+        wanted = {"session_id": session.id, "first": first, "last": last}
+        return tuple(PlanItemRow(*row) for row in self.tx.execute(_ITEMS, wanted))
+
+
+def _canonical(facts: Mapping[str, Any]) -> str:
+    return json.dumps(dict(facts), sort_keys=True)
