@@ -209,7 +209,8 @@ def score(
             raise UsageError(f"{what} is empty.", "Name one or several.")
     with _arrays():
         on = [_protocol(one) for one in under]
-        found = scorer.score(hr, sr, on, named, checked_scale(scale), _device(named, device))
+        reference = scorer.Reference(hr, checked_scale(scale), _device(named, device))
+        found = reference.score(sr, on, named)
     rows = [(one.protocol, one.metric, one.value, one.note) for one in found]
     return pd.DataFrame(rows, columns=["protocol", "metric", "value", "note"])
 
@@ -227,7 +228,8 @@ def _value(
 
     on = _device([metric], device)
     with _arrays():
-        (one,) = scorer.score(hr, sr, [_protocol(protocol)], [metric], checked_scale(scale), on)
+        reference = scorer.Reference(hr, checked_scale(scale), on)
+        (one,) = reference.score(sr, [_protocol(protocol)], [metric])
     if math.isnan(one.value):
         raise ArrayError(one.note, one.remedy)
     return one.value

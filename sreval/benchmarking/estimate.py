@@ -26,7 +26,7 @@ from sreval.methods import Upscaler
 from sreval.methods.interpolation import Interpolation, Original
 from sreval.methods.network import NetworkUpscaler
 from sreval.methods.published import PublishedImages
-from sreval.metrics.scorer import trunk_of
+from sreval.metrics.scorer import METRICS
 
 UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]
@@ -144,7 +144,7 @@ def _there(resolved: Resolved, out: Path) -> set[Subject]:
         (protocol.sha256, metric, resolved.trunks[net] if net else "")
         for protocol in resolved.protocols
         for metric in resolved.plan.metrics
-        for net in [trunk_of(metric, protocol)]
+        for net in [METRICS[metric].trunk_under(protocol)]
     }
     now = (resolved.device.partition(":")[0], code_version())
     scores: dict[Subject, set[tuple[str, str, str]]] = {}

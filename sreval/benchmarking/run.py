@@ -39,7 +39,7 @@ from sreval.images.io import encode_png, read_image
 from sreval.images.pairs import CROPPED, Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference, trunk_of
+from sreval.metrics.scorer import METRICS, Reference
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -330,7 +330,7 @@ class Worker:
         return sr
 
     def _trunk(self, metric: str, protocol: Protocol) -> str:
-        net = trunk_of(metric, protocol)
+        net = METRICS[metric].trunk_under(protocol)
         return self._resolved.trunks[net] if net else ""
 
     def _inputs(self, dataset: Dataset) -> Path:

@@ -16,15 +16,7 @@ from sreval.config import Config, UserPath, load_config
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
 from sreval.files import exists, sha256_or_empty
 from sreval.images.folders import composed, left_out, list_images
-from sreval.images.known import (
-    KNOWN,
-    files_at,
-    known_files,
-    known_name,
-    known_names,
-    pair_folders,
-    require,
-)
+from sreval.images.known import KNOWN, Copy, PublicSet, known_set, pair_folders
 from sreval.images.resize import Border, require_scale
 from sreval.settings import user_path
 
@@ -69,7 +61,7 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
     of one stem.
     """
     require_scale(scale)
-    known = known_name(spec)
+    known = known_set(spec)
     if known is not None:
         return _known(known, scale)
     if "=" in spec and not exists(spec):
@@ -103,37 +95,38 @@ class UserSet(Config):
     """What is shown, by file name without ending; versions of one scene share it."""
 
 
-def _known(name: str, scale: int) -> Dataset:
-    if not KNOWN[name].scales:
+def _known(known: PublicSet, scale: int) -> Dataset:
+    if not known.scales:
         raise UsageError(
-            f"{name} is a collection of photographs, not a set of HR/LR pairs.",
+            f"{known.name} is a collection of photographs, not a set of HR/LR pairs.",
             "Name its folder to score on it.",
         )
-    if name == "demo":
-        return _demo(scale)
-    return published(name, scale, require(name, scale))
+    if known.name == "demo":
+        return _demo(known, scale)
+    return published(known.whole_copy(scale))
 
 
-def published(name: str, scale: int, root: Path) -> Dataset:
-    """A public data set at one scale, or a pool, as its list has it, below the folder ``root``.
+def published(copy: Copy) -> Dataset:
+    """A public data set at one scale, or a pool, as its list has it, in a copy of it.
 
-    Whether the files are there and are the published ones is for ``known.copies`` to say.
+    What the copy lacks is in the data set all the same.
     """
+    known, scale = copy.known, copy.scale
+    name = known.name
     hr, lr = pair_folders(scale)
-    places = {Path(file.path): root / file.path for file in files_at(name, scale)}
-    names = known_names(name)
+    places = {Path(file.path): copy.folder / file.path for file in known.files(scale)}
     items = []
     for place, path in places.items():
-        if place.parent.name == hr or not KNOWN[name].scales:
-            label, scene = names.get(place.stem, (place.stem, ""))
+        if place.parent.name == hr or not known.scales:
+            label, scene = known.names.get(place.stem, (place.stem, ""))
             low = places.get(place.parent.with_name(lr) / place.name)
             scene = scene or f"{name}/{place.stem}"
             items.append(Item(name, place.stem, label, scene, path, low))
     return Dataset(name, scale, tuple(items))
 
 
-def _demo(scale: int) -> Dataset:
-    files_at("demo", scale)
+def _demo(known: PublicSet, scale: int) -> Dataset:
+    known.files(scale)
     import skimage.data
 
     folder = Path(skimage.data.__file__).parent
@@ -234,8 +227,9 @@ def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, st
 
     Any folder may be called Set5; its first image need not be Set5's baby.
     """
-    names = known_names(name)
-    own = {file.sha256 for file in known_files(name)}
+    if name not in KNOWN:
+        return {}
+    names, own = KNOWN[name].names, {file.sha256 for file in KNOWN[name].all_files}
     both = names.keys() & images.keys()
     return {stem: names[stem] for stem in both if sha256_or_empty(images[stem]) in own}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, UsageError, attempted, listed, option, unknown_name
-from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
+from sreval.metrics.scorer import METRICS
 from sreval.opinions.agreement import FEW_SCENES, Agreement, metric_agreement
 from sreval.opinions.arrays import varies
 from sreval.opinions.heads import MEAN
@@ -163,7 +163,9 @@ def own_metrics(means: pd.DataFrame, better: Mapping[str, bool]) -> tuple[list[s
 
 def directions(metrics: Sequence[str], request: Request) -> dict[str, bool]:
     """Of each metric whether higher is better."""
-    return {name: request.better.get(name, HIGHER_IS_BETTER.get(name, True)) for name in metrics}
+    known = {name: metric.higher_is_better for name, metric in METRICS.items()}
+    known.update(request.better)
+    return {name: known.get(name, True) for name in metrics}
 
 
 def _differences(dataset: str, found: Agreement) -> list[dict[str, object]]:

@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from sreval.errors import DataError
+from sreval.metrics.scorer import METRICS
 from sreval.report.style import PAGE_MM, look, new_figure
+from sreval.report.text import name_and_unit
 from sreval.training.recipe import Recipe, first_difference
 
 LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
 NOT_DRAWN = ("step", "rate", "learning_rate")
 LABELS = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
+    **{metric: name_and_unit(metric) for metric in METRICS},
     "mse": "MSE on [-1, 1]",
     "grid_peak": "grid peak",
     "flat_pattern": "pattern on flat colours (levels)",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sreval.errors import listed
 from sreval.report import paper
-from sreval.report.text import NAMES
+from sreval.report.text import PRINTED
 
 _NAMED = 10
 """Images named in a note; of more, how many."""
@@ -38,7 +38,7 @@ def comparable(asked: pd.DataFrame) -> pd.DataFrame:
 def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     """What is missing in one data set, and why: methods without a result, images left out."""
     dataset = str(rows["dataset"].iloc[0])
-    present = [metric for metric in NAMES if metric in set(rows["metric"])]
+    present = [metric for metric in PRINTED if metric in set(rows["metric"])]
     without: dict[tuple[str, str, str], list[str]] = {}
     left: dict[str, list[str]] = {}
     for metric in present:
@@ -80,7 +80,7 @@ def infinite_notes(dataset: str, metric: str, asked: pd.DataFrame, used: pd.Data
         named = listed(found, _NAMED)
         where = f"every image, {named}" if len(found) == len(asked) else named
         said.append(f"{where} ({', '.join(methods)})")
-    note = f"{dataset} {NAMES[metric]}: infinite (∞) on {'; '.join(said)}."
+    note = f"{dataset} {PRINTED[metric].name}: infinite (∞) on {'; '.join(said)}."
     if np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
         note += f" The means are over {len(used)} of {len(asked)} images."
     return [note]
@@ -92,4 +92,4 @@ def _reason(rows: pd.DataFrame) -> str:
 
 
 def _of(metrics: Sequence[str]) -> str:
-    return ", ".join(NAMES[metric] for metric in metrics)
+    return ", ".join(PRINTED[metric].name for metric in metrics)

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import UsageError
-from sreval.images.known import KNOWN, known_files, known_names
-from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
+from sreval.images.known import KNOWN
+from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import scored
-from sreval.report.text import DIGITS, NAMES, fixed
+from sreval.report.text import fixed
 from sreval.report.values import comparable, values_of
 
 COLUMNS = (
@@ -45,7 +45,7 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
         raise UsageError(
             f"The results hold no {metric}.", f"They hold {', '.join(there) or 'no scores'}."
         )
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    sign = 1 if METRICS[metric].higher_is_better else -1
     found = []
     for dataset in paper.sort_datasets(list(rows["dataset"].unique())):
         own = rows[(rows["dataset"] == dataset) & (rows["method"] != "hr")]
@@ -69,7 +69,7 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     made = pd.DataFrame(found, columns=list(COLUMNS))
     if made.empty:
         return made
-    step = 10.0 ** -DIGITS[metric]
+    step = 10.0 ** -METRICS[metric].digits
     compared = made[made["difference"].notna()]
     alone = made[~made["method"].isin(compared["method"])]
     compared = compared[sign * compared["difference"] <= -step / 2]
@@ -91,15 +91,15 @@ def worst_text(worst: pd.DataFrame) -> str:
     """What ``worst_images`` found, one line a method; empty where it found nothing."""
     if worst.empty:
         return ""
-    metric = worst["metric"].iloc[0]
-    unit = f" in {UNITS[metric]}" if UNITS[metric] else ""
+    metric = METRICS[worst["metric"].iloc[0]]
+    unit = f" in {metric.unit}" if metric.unit else ""
     several = worst["dataset"].nunique() > 1
     alone = worst["difference"].isna()
-    extreme = "lowest" if HIGHER_IS_BETTER[metric] else "highest"
+    extreme = "lowest" if metric.higher_is_better else "highest"
     parts = {
         "Images on which each method does worse than usual, compared with the others, by "
-        f"{NAMES[metric]}{unit}:": worst[~alone],
-        f"Images with the {extreme} {NAMES[metric]}{unit}:": worst[alone],
+        f"{metric.name}{unit}:": worst[~alone],
+        f"Images with the {extreme} {metric.name}{unit}:": worst[alone],
     }
     lines = []
     for heading, part in parts.items():
@@ -112,7 +112,7 @@ def worst_text(worst: pd.DataFrame) -> str:
 
 def _told(row: Mapping[Any, Any], several: bool) -> str:
     """One image: its name, its value, and how far that is from what is usual."""
-    digits = DIGITS[row["metric"]]
+    digits = METRICS[row["metric"]].digits
     image = f"{row['dataset']}/{row['image']}" if several else row["image"]
     text = " ".join(filter(None, (image, row["name"], fixed(row["value"], digits))))
     if math.isnan(row["difference"]):
@@ -126,8 +126,7 @@ def common_names(rows: pd.DataFrame) -> dict[str, str]:
     dataset = str(rows["dataset"].iloc[0])
     if dataset not in KNOWN:
         return {}
-    public = {file.sha256 for file in known_files(dataset)}
-    names = known_names(dataset)
+    names, public = KNOWN[dataset].names, {file.sha256 for file in KNOWN[dataset].all_files}
     there = rows.drop_duplicates("image")
     return {
         image: names[image][0]

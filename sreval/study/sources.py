@@ -27,7 +27,7 @@ from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.io import encode_png, read_image
-from sreval.images.known import KNOWN, require
+from sreval.images.known import KNOWN
 from sreval.images.pairs import Pair, read_pair
 from sreval.images.resize import imresize
 from sreval.methods import make_upscaler
@@ -195,7 +195,7 @@ def open_pictures(name: str, scale: int) -> Dataset:
     if known is None or known.scales:
         dataset = open_dataset(name, scale)
         return dataset if dataset.name == name else _renamed(dataset, name)
-    return published(name, scale, require(name, scale))
+    return published(known.whole_copy(scale))
 
 
 def _renamed(dataset: Dataset, name: str) -> Dataset:

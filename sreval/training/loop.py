@@ -12,7 +12,7 @@ import torch
 
 from sreval import __version__
 from sreval.errors import TrainingError, option
-from sreval.metrics.scorer import HIGHER_IS_BETTER
+from sreval.metrics.scorer import METRICS
 from sreval.networks.weights import BEST, WEIGHTS, Provenance, Stage, write_weights
 from sreval.signals import stop_signals
 from sreval.training.checkpoint import (
@@ -271,7 +271,7 @@ class _Loop:
         values = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
         t.line.say(f"{progress.step:,} updates: {run.dataset} under {run.protocol}: {values}")
         metric = "lpips" if "lpips" in scores else run.metrics[0]
-        score = scores[metric] if HIGHER_IS_BETTER[metric] else -scores[metric]
+        score = scores[metric] if METRICS[metric].higher_is_better else -scores[metric]
         if progress.step and score > progress.best_score:
             progress.best_score = score
             progress.seconds = self.clock.seconds()

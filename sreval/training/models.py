@@ -14,7 +14,6 @@ import torch
 
 from sreval import content
 from sreval.errors import (
-    DataError,
     SrevalError,
     TrainingError,
     UsageError,
@@ -22,8 +21,8 @@ from sreval.errors import (
     option,
 )
 from sreval.files import sha256_file, write_atomic, write_error
-from sreval.images.known import locate
-from sreval.metrics.lpips import trunk_file
+from sreval.images.known import KNOWN
+from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import get_protocol
 from sreval.networks.architecture import Architecture, parameter_count
 from sreval.networks.inference import Inference
@@ -326,7 +325,8 @@ def renew_card(model: Model, run: FinishedRun | None = None, device: str = "cpu"
         old = ""
     # a profile may have another network than the first
     recipe = model.recipe.model_copy(update={"network": model.provenance.architecture})
-    whole = _has_lpips() and all(locate(name, recipe.network.scale) for name in SETS)
+    scale = recipe.network.scale
+    whole = TRUNKS["alex"].is_here() and all(KNOWN[name].locate(scale) for name in SETS)
     findings = score(recipe, model.weights, SETS if whole or not old else (), device)
     write_atomic(path, card(recipe, model.weights, findings, old=old))
     return path
@@ -347,10 +347,10 @@ def _require_made_by(run: FinishedRun, model: Model) -> None:
 def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu") -> Findings:
     """Scores on the sets of this machine, under two protocols; and those of flat colours."""
     network, _ = load_network(weights, recipe.network)
-    metrics = ("psnr", "ssim", "lpips") if _has_lpips() else ("psnr", "ssim")
+    metrics = ("psnr", "ssim", "lpips") if TRUNKS["alex"].is_here() else ("psnr", "ssim")
     found: list[Scored] = []
     for dataset in sets:
-        if locate(dataset, recipe.network.scale) is None:
+        if KNOWN[dataset].locate(recipe.network.scale) is None:
             continue
         watched = recipe.run.model_copy(update={"dataset": dataset, "metrics": metrics})
         validator = Validator(recipe.model_copy(update={"run": watched}), torch.device(device))
@@ -374,14 +374,6 @@ def _result(folder: Path) -> Path:
     """The weights of a run that are worth publishing."""
     best = folder / BEST
     return best if best.is_file() else folder / WEIGHTS
-
-
-def _has_lpips() -> bool:
-    try:
-        trunk_file("alex")
-    except DataError:
-        return False
-    return True
 
 
 def _writable(to: Path | None) -> Path:

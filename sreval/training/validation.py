@@ -16,7 +16,7 @@ from sreval.images.arrays import as_colour
 from sreval.images.datasets import open_dataset
 from sreval.images.pairs import read_pair
 from sreval.images.resize import downscale, upscale
-from sreval.metrics.lpips import trunk_file
+from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import Reference, check_metrics
 from sreval.networks.inference import Inference
@@ -122,7 +122,7 @@ def check_validation(recipe: Recipe) -> None:
     get_protocol(run.protocol)
     check_metrics(run.metrics)
     if "lpips" in run.metrics:
-        trunk_file("alex")
+        TRUNKS["alex"].file()
     if run.dataset != KEPT_ASIDE:
         open_dataset(run.dataset, recipe.network.scale)
     elif not recipe.data.kept_aside:
