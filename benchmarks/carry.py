@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from sreval.errors import SrevalError
 from sreval.files import write_atomic
-from sreval.images.folders import list_images
+from sreval.images.folders import ImageFolder
 from sreval.images.io import read_image
 from sreval.metrics.lpips import TRUNKS
 from sreval.networks.vgg import find_vgg
@@ -121,7 +121,9 @@ def pack_photographs(source: Path, folder: Path, room: int) -> float:
             shutil.copyfile(path, folder / path.name)
     room -= weigh(folder)
     # training skips grey photographs, and would not know them again as lossy WebP
-    photographs = [path for path in list_images(source) if not is_grey(read_image(path).pixels)]
+    photographs = [
+        path for path in ImageFolder(source).images() if not is_grey(read_image(path).pixels)
+    ]
     step = first_step(photographs, room)
     while step >= _STEPS.start:
         sizes = encode_all(photographs, step / 4, folder)

@@ -15,11 +15,10 @@ from sreval import settings
 from sreval.errors import ImageError, UsageError, unknown_name
 from sreval.files import write_error
 from sreval.images import fetch as fetching
-from sreval.images.datasets import Dataset, Item, by_stem, open_dataset, published
-from sreval.images.folders import left_out, left_out_note
+from sreval.images.datasets import Dataset, Item, open_dataset, published
+from sreval.images.folders import ImageFolder, left_out_note
 from sreval.images.io import read_image, write_png
 from sreval.images.known import KNOWN, PublicSet, known_set
-from sreval.images.pairs import read_pair
 from sreval.images.resize import BORDERS, Border, crop_to_multiple, downscale, require_scale
 from sreval.progress import progress_line
 
@@ -174,7 +173,7 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
 
 def _origin(dataset: Dataset, item: Item) -> str:
     """How the LR image comes about. Raises ImageError for a pair that can't be used."""
-    pair = read_pair(dataset, item)
+    pair = dataset.pair(item)
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made{cropped}"
@@ -216,8 +215,9 @@ def downscale_folder(
             f"{target} holds the images themselves; they would be overwritten.",
             "Name another folder.",
         )
-    images = by_stem(source)
-    if others := left_out(source):
+    folder = ImageFolder(source)
+    images = folder.by_stem()
+    if others := folder.left_out():
         _say(f"{source}: {left_out_note(others)}", progress)
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,8 @@ from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import Store, Subject, place, read_rows
 from sreval.benchmarking.run import Worker, in_parallel, workers
 from sreval.errors import SrevalError, duration
-from sreval.images.datasets import Dataset, Item
+from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
-from sreval.images.pairs import Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.methods.interpolation import Interpolation, Original
 from sreval.methods.network import NetworkUpscaler
@@ -172,7 +171,7 @@ def _tried_out(
     if not methods or total < _LEAST * abreast * sum(side**2 for side in _SIDES):
         return None, {}
     try:
-        pairs = [read_pair(*job) for job in jobs[:: len(jobs) // abreast][:abreast]]
+        pairs = [dataset.pair(item) for dataset, item in jobs[:: len(jobs) // abreast][:abreast]]
         trials = [_trial(replace(resolved, methods=methods), pairs, side) for side in _SIDES]
     except SrevalError:
         return None, {}  # the run says which image or method it is, and goes on with the others

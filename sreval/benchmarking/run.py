@@ -34,9 +34,8 @@ from sreval.benchmarking.results import (
 )
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
-from sreval.images.datasets import Dataset, Item
+from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import encode_png, read_image
-from sreval.images.pairs import CROPPED, Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import METRICS, Reference
@@ -224,7 +223,7 @@ class Worker:
         image = Image(item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else "")
         self.images[dataset.name][item.image] = image
         try:
-            pair = read_pair(dataset, item, self._inputs(dataset))
+            pair = dataset.pair(item, self._inputs(dataset))
         except ImageError as error:
             for method in self._resolved.methods:
                 self._fail(dataset, item, method, error)
@@ -289,7 +288,10 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note="; ".join(note for note in (score.note, pair.cropped and CROPPED) if note),
+                note="; ".join(
+                    [score.note] * bool(score.note)
+                    + ["HR is cropped to what its LR image covers"] * pair.cropped
+                ),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,

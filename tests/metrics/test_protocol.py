@@ -13,8 +13,8 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from sreval.errors import ImageError, UsageError
-from sreval.images.luma import PNG2Y4M_MOST_PIXELS, bt601, png2y4m_luma
-from sreval.metrics import protocol as protocol_module
+from sreval.images import _daala
+from sreval.images.luma import bt601, png2y4m_luma
 from sreval.metrics.conventions import CONVENTIONS, ssim_downsampled, ssim_reflected
 from sreval.metrics.protocol import PROTOCOLS, get_protocol
 from sreval.metrics.psnr import psnr
@@ -116,11 +116,12 @@ def test_a_grey_image_is_compared_as_it_is_with_grey_alone(pair: tuple[UInt8, UI
 def test_too_large_for_the_dither_is_said_and_the_rest_is_scored(
     pair: tuple[UInt8, UInt8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol_module, "PNG2Y4M_MOST_PIXELS", 5000)
+    monkeypatch.setattr(_daala, "MAX_BLOCKS", 1250)
     found = Reference(pair[0]).score(pair[1], [PROTOCOLS["ledig2017"], PROTOCOLS["matlab"]])
     assert [math.isnan(one.value) for one in found] == [True, True, False, False]
-    assert "112x88 pixels are too many: the dither table of ledig2017 ends at 5000" in found[0].note
-    assert PNG2Y4M_MOST_PIXELS > 16_000_000
+    assert (
+        "112x88 pixels are too many: the dither table of daala's luma ends at 5000" in found[0].note
+    )
 
 
 def test_too_small_for_the_window_is_said_and_psnr_is_scored(pair: tuple[UInt8, UInt8]) -> None:

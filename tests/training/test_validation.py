@@ -17,10 +17,17 @@ from sreval.images.resize import crop_to_multiple, downscale
 from sreval.metrics.protocol import get_protocol
 from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
-from sreval.training.artefacts import flat_colours, grey_of, grid_peak
 from sreval.training.data import Pack, Photograph, open_pack
 from sreval.training.recipe import KEPT_ASIDE
-from sreval.training.validation import OutOfTime, Validator, check_validation, kept_aside
+from sreval.training.validation import (
+    OutOfTime,
+    Validator,
+    check_validation,
+    flat_colours,
+    grey_of,
+    grid_peak,
+    kept_aside,
+)
 from tests.training.conftest import MakeRecipe
 
 CPU = torch.device("cpu")
