@@ -42,6 +42,8 @@ from sreval.metrics.scorer import METRICS, Reference
 
 UInt8 = npt.NDArray[np.uint8]
 
+_CROPPED = "HR is cropped to what its LR image covers"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -288,10 +290,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note="; ".join(
-                    [score.note] * bool(score.note)
-                    + ["HR is cropped to what its LR image covers"] * pair.cropped
-                ),
+                note="; ".join(filter(None, (score.note, _CROPPED if pair.cropped else ""))),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,

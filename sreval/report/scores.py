@@ -439,9 +439,9 @@ def _sizes(figures: Sequence[Record]) -> list[str]:
 def _ranking_note(figures: Sequence[Record], methods: list[str]) -> str:
     note = "Best bold, second underlined"
     note += ", HR not ranked." if "hr" in methods else "."
-    if any(figure["metric"].startswith("lpips") for figure in figures):
-        note += " LPIPS: smaller is better."
-    return note
+    there = {figure["metric"] for figure in figures}
+    smaller = [m.name for m in METRICS.values() if m.key in there and not m.higher_is_better]
+    return f"{note} {', '.join(smaller)}: smaller is better." if smaller else note
 
 
 def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 
 from sreval.errors import duration
 from sreval.files import sha256_file
-from sreval.networks.architecture import parameter_count
-from sreval.networks.weights import BEST, Provenance, Stage, load_network
+from sreval.networks.architecture import ModelFile, parameter_count
+from sreval.networks.weights import Provenance, Stage, load_network
 from sreval.training.checkpoint import STARTED
 from sreval.training.data import NOT_STATED, non_commercial
 from sreval.training.log import VALIDATION
@@ -179,7 +179,7 @@ def _facts(
         o = recipe.optimisation
         factor = f", VGG terms times {run.vgg_factor:.4g}" if recipe.loss.vgg else ""
         of = f" of {run.updates:,}" if run.updates != provenance.step else ""
-        best = ", the best of the validation" if (run.folder / BEST).is_file() else ""
+        best = ", the best of the validation" if (run.folder / ModelFile.BEST).is_file() else ""
         rows |= {
             "Loss": f"{_loss(recipe)}{factor}",
             "Optimiser": f"{o.optimiser}, learning rate {o.learning_rate:g}, {o.shape}, "

@@ -24,18 +24,9 @@ from sreval.files import sha256_file, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import get_protocol
-from sreval.networks.architecture import Architecture, parameter_count
+from sreval.networks.architecture import Architecture, ModelFile, parameter_count
 from sreval.networks.inference import Inference
-from sreval.networks.weights import (
-    BEST,
-    CARD,
-    RECIPE,
-    WEIGHTS,
-    Provenance,
-    load_network,
-    read_provenance,
-    write_weights,
-)
+from sreval.networks.weights import Provenance, load_network, read_provenance, write_weights
 from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 from sreval.training.validation import Validator, flat_colours
@@ -69,10 +60,11 @@ class Model:
         profiles = profile_names(name)
         if not profiles:
             raise UsageError(
-                f"{folder / RECIPE} has no profiles.", "Add at least one, such as [profiles.paper]."
+                f"{folder / ModelFile.RECIPE} has no profiles.",
+                "Add at least one, such as [profiles.paper].",
             )
         recipe = load_recipe(name, "paper" if "paper" in profiles else profiles[0])
-        weights = folder / WEIGHTS
+        weights = folder / ModelFile.WEIGHTS
         there = weights.is_file()
         return cls(
             content.name_of(folder),
@@ -87,7 +79,7 @@ class Model:
     @property
     def weights(self) -> Path:
         """Where the weights lie, or would lie."""
-        return self.folder / WEIGHTS
+        return self.folder / ModelFile.WEIGHTS
 
     @property
     def parameters(self) -> int:
@@ -123,7 +115,7 @@ class Model:
         """
         if self.provenance is None:
             return planned_card(self.recipe, self.profiles, self.parameters)
-        path = self.folder / CARD
+        path = self.folder / ModelFile.CARD
         if not path.is_file():
             raise UsageError(
                 f"{self.name} has no card.", "A card comes with `sreval models publish RUN`."
@@ -148,12 +140,12 @@ class Model:
         if provenance.architecture not in [recipe.network for recipe in recipes]:
             raise WeightsError(
                 f"{self.weights}: field 'architecture' is {provenance.architecture!r}, which no "
-                f"profile of {self.folder / RECIPE} uses.",
+                f"profile of {self.folder / ModelFile.RECIPE} uses.",
                 "Publish the weights again, from a run of this recipe.",
             )
         _check_output(self.weights, network, provenance.architecture)
         _check_recipe(self, provenance)
-        path = self.folder / CARD
+        path = self.folder / ModelFile.CARD
         if not path.is_file() or self.sha256 not in path.read_text(encoding="utf-8"):
             raise WeightsError(
                 f"{path} does not name the SHA-256 of the weights, {self.sha256}.",
@@ -173,7 +165,7 @@ class Model:
         _writable(self.folder.parent)
         if run is not None:
             return write_card(run, self.folder, device)
-        path = self.folder / CARD
+        path = self.folder / ModelFile.CARD
         if self.provenance is None:
             write_atomic(path, planned_card(self.recipe, self.profiles, self.parameters))
             return path
@@ -197,7 +189,7 @@ def list_models() -> tuple[list[Model], list[SrevalError]]:
     found: list[Model] = []
     broken: list[SrevalError] = []
     for name in content.names("models"):
-        if not (content.find("models", name) / RECIPE).is_file():
+        if not (content.find("models", name) / ModelFile.RECIPE).is_file():
             continue
         try:
             found.append(Model.find(name))
@@ -214,8 +206,8 @@ def _check_recipe(model: Model, provenance: Provenance) -> None:
     if now != provenance.recipe_sha256:
         raise WeightsError(
             f"{model.weights} were trained with a recipe of SHA-256 "
-            f"{provenance.recipe_sha256[:16]}; {model.folder / RECIPE}, profile {own.profile!r} "
-            f"with the changes of that run, is now {now[:16]}.",
+            f"{provenance.recipe_sha256[:16]}; {model.folder / ModelFile.RECIPE}, profile "
+            f"{own.profile!r} with the changes of that run, is now {now[:16]}.",
             "The recipe has changed since. Restore it, or train and publish again.",
         )
 
@@ -240,7 +232,14 @@ def read_run(folder: Path) -> FinishedRun:
     Raises TrainingError when the folder holds none.
     """
     # a run that diverged may have its best weights alone
-    last = next((folder / name for name in (WEIGHTS, BEST) if (folder / name).is_file()), None)
+    last = next(
+        (
+            folder / name
+            for name in (ModelFile.WEIGHTS, ModelFile.BEST)
+            if (folder / name).is_file()
+        ),
+        None,
+    )
     if last is None or not (folder / FACTS).is_file():
         raise TrainingError(f"{folder} holds no run with weights.", "Name the folder of a run.")
     made = read_provenance(last)
@@ -279,10 +278,10 @@ def publish(
             "names.",
             "Put the change into a recipe of your own, under ./models, and train that.",
         )
-    recipe = (content.find("models", run.model) / RECIPE).read_bytes()
+    recipe = (content.find("models", run.model) / ModelFile.RECIPE).read_bytes()
     models = _writable(to)
     target = models / run.recipe.name
-    if (target / WEIGHTS).exists() and not replace:
+    if (target / ModelFile.WEIGHTS).exists() and not replace:
         raise UsageError(
             f"{target} already has weights.",
             f"Add {option('--replace', 'replace=True')} to overwrite them.",
@@ -291,9 +290,9 @@ def publish(
     unfinished = target.with_name(f".{target.name}.part")
     new = not models.exists()
     try:
-        write_weights(unfinished / WEIGHTS, network, provenance, "fp16")
+        write_weights(unfinished / ModelFile.WEIGHTS, network, provenance, "fp16")
         write_card(run, unfinished, device)
-        write_atomic(unfinished / RECIPE, recipe)
+        write_atomic(unfinished / ModelFile.RECIPE, recipe)
         _put(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -313,9 +312,9 @@ def _put(unfinished: Path, target: Path) -> None:
         if not target.exists():
             unfinished.rename(target)
             return
-        (target / CARD).unlink(missing_ok=True)
-        for name in (WEIGHTS, CARD, RECIPE):
-            if name != RECIPE or not (target / RECIPE).exists():
+        (target / ModelFile.CARD).unlink(missing_ok=True)
+        for name in (ModelFile.WEIGHTS, ModelFile.CARD, ModelFile.RECIPE):
+            if name != ModelFile.RECIPE or not (target / ModelFile.RECIPE).exists():
                 (unfinished / name).replace(target / name)
     except OSError as error:
         raise write_error(target, error) from error
@@ -323,10 +322,10 @@ def _put(unfinished: Path, target: Path) -> None:
 
 def write_card(run: FinishedRun, target: Path, device: str = "cpu") -> Path:
     """Score the published weights in `target` and write their card again; its path."""
-    weights = target / WEIGHTS
+    weights = target / ModelFile.WEIGHTS
     findings = score(run.recipe, weights, SETS, device)
-    write_atomic(target / CARD, card(run.recipe, weights, findings, run))
-    return target / CARD
+    write_atomic(target / ModelFile.CARD, card(run.recipe, weights, findings, run))
+    return target / ModelFile.CARD
 
 
 def _require_made_by(run: FinishedRun, model: Model) -> None:
@@ -369,8 +368,8 @@ def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu
 
 def _result(folder: Path) -> Path:
     """The weights of a run that are worth publishing."""
-    best = folder / BEST
-    return best if best.is_file() else folder / WEIGHTS
+    best = folder / ModelFile.BEST
+    return best if best.is_file() else folder / ModelFile.WEIGHTS
 
 
 def _writable(to: Path | None) -> Path:
