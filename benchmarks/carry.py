@@ -29,9 +29,9 @@ from tqdm import tqdm
 
 from sreval.errors import SrevalError
 from sreval.files import write_atomic
-from sreval.images.folders import list_images
+from sreval.images.folders import ImageFolder
 from sreval.images.io import read_image
-from sreval.metrics.lpips import TRUNKS, trunk_file
+from sreval.metrics.lpips import TRUNKS
 from sreval.networks.vgg import find_vgg
 from sreval.networks.weights import serialise
 from sreval.training.data import is_grey
@@ -95,12 +95,12 @@ def copy_weights(folder: Path) -> None:
     SystemExit, saying how to get it, when one isn't there.
     """
     try:
-        vgg, alex = find_vgg(), trunk_file("alex")
+        vgg, alex = find_vgg(), TRUNKS["alex"].file()
     except SrevalError as error:
         raise SystemExit(str(error)) from None
     empty(folder)
     shutil.copyfile(vgg, folder / vgg.name)
-    target = folder / TRUNKS["alex"].file
+    target = folder / TRUNKS["alex"].file_name
     if alex.suffix == target.suffix:
         shutil.copyfile(alex, target)
         return
@@ -121,7 +121,9 @@ def pack_photographs(source: Path, folder: Path, room: int) -> float:
             shutil.copyfile(path, folder / path.name)
     room -= weigh(folder)
     # training skips grey photographs, and would not know them again as lossy WebP
-    photographs = [path for path in list_images(source) if not is_grey(read_image(path).pixels)]
+    photographs = [
+        path for path in ImageFolder(source).images() if not is_grey(read_image(path).pixels)
+    ]
     step = first_step(photographs, room)
     while step >= _STEPS.start:
         sizes = encode_all(photographs, step / 4, folder)

@@ -324,7 +324,8 @@ def train_stage(
     """Train a model for so many seconds, its packing and loading included."""
     from datetime import datetime, timedelta
 
-    from sreval.networks.weights import BEST, WEIGHTS, read_provenance
+    from sreval.networks.architecture import ModelFile
+    from sreval.networks.weights import read_provenance
     from sreval.training.log import ProgressLine
     from sreval.training.recipe import load_recipe, parse_changes
     from sreval.training.run import Request, train
@@ -339,7 +340,7 @@ def train_stage(
         kept = next(p for n in range(1, 1000) if not (p := runs / f"{name}-{n}").exists())
         folder.rename(kept)
         earlier = kept if earlier == folder else earlier
-    has_weights = any((earlier / file).is_file() for file in (BEST, WEIGHTS))
+    has_weights = any((earlier / file).is_file() for file in (ModelFile.BEST, ModelFile.WEIGHTS))
     start = earlier if has_weights else None
     stay.pack()
     request = Request(

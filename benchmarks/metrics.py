@@ -40,7 +40,7 @@ from sreval.images.resize import downscale, imresize, upscale
 from sreval.methods.interpolation import INTERPOLATIONS
 from sreval.metrics.protocol import PROTOCOLS, crop
 from sreval.metrics.psnr import psnr
-from sreval.metrics.scorer import score
+from sreval.metrics.scorer import Reference
 from sreval.metrics.ssim import ssim_wang
 
 UInt8 = npt.NDArray[np.uint8]
@@ -263,8 +263,8 @@ def file_case(hr: UInt8, sr: UInt8, folder: Path) -> Case:
         write_png(path, image)
 
     def scored(name: str) -> Callable[[], Any]:
-        return lambda: score(
-            read_image(files[0]).pixels, read_image(files[1]).pixels, [PROTOCOLS[name]]
+        return lambda: Reference(read_image(files[0]).pixels).score(
+            read_image(files[1]).pixels, [PROTOCOLS[name]]
         )
 
     rivals = {name: scored(name) for name in PROTOCOLS}

@@ -27,7 +27,7 @@ from sreval.report import paper
 from sreval.report.collect import collect, select
 from sreval.report.render import to_markdown
 from sreval.report.scores import Record, ScoreTable, score_table
-from sreval.report.text import NAMES, number
+from sreval.report.text import metric_name, number
 from sreval.training.cards import CROP, NOT_RECORDED, crops, history
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 
@@ -130,7 +130,7 @@ def differences(*tables: ScoreTable) -> list[str]:
     for dataset, metric, method, cell, printed in compared(*tables):
         low, high = number(cell["low"], metric), number(cell["high"], metric)
         rows.append(
-            f"| {dataset} | {NAMES[metric]} | {paper.label(method)} "
+            f"| {dataset} | {metric_name(metric)} | {paper.label(method)} "
             f"| {number(cell['mean'], metric)} | {low} to {high} "
             f"| {number(printed, metric)} | {_apart(cell, printed, metric)} |"
         )

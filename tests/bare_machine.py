@@ -45,11 +45,11 @@ def train(photographs: Path, out: Path) -> None:
     import sreval.training.run  # noqa: F401
     from sreval.images.io import read_image
     from sreval.metrics.protocol import PROTOCOLS
-    from sreval.metrics.scorer import score
+    from sreval.metrics.scorer import Reference
 
     command("models", "show", "srresnet-mse")
     one = read_image(min(photographs.iterdir())).pixels
-    found = score(one, one, list(PROTOCOLS.values()), ["psnr", "ssim", "lpips"])
+    found = Reference(one).score(one, list(PROTOCOLS.values()), ["psnr", "ssim", "lpips"])
     assert {s.value for s in found if s.metric == "psnr"} == {float("inf")}
     assert {s.value for s in found if s.metric == "ssim"} == {1.0}
     assert {s.value for s in found if s.metric == "lpips"} == {0.0}

@@ -154,7 +154,7 @@ def test_lpips_runs_inside(before: dict[str, object], monkeypatch: pytest.Monkey
         seen.append(switches())
         return (a - b).abs().mean()
 
-    monkeypatch.setattr(lpips_module, "load_model", lambda net, device: model)
+    monkeypatch.setattr(lpips_module.Trunk, "load", lambda trunk, device: model)
     black = np.zeros((40, 40, 3), np.uint8)
     assert lpips(black, black) == 0
     assert len(seen) == 1

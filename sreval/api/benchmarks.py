@@ -563,10 +563,9 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
 
     from sreval.benchmarking.estimate import estimate
     from sreval.benchmarking.run import total_images
-    from sreval.images.folders import left_out_note
     from sreval.progress import progress_line
 
-    notes = [f"{d.name}: {left_out_note(d.left_out)}" for d in resolved.datasets if d.left_out]
+    notes = [dataset.left_out_note() for dataset in resolved.datasets]
     expected = estimate(resolved, folder)
     for note in (*notes, str(expected), expected.warning):
         if note:

@@ -233,7 +233,7 @@ def _scores(
     on = "cpu" if set(metrics) == {"psnr"} else pick_device(device)
     under = [one if isinstance(one, Protocol) else get_protocol(str(one)) for one in protocols]
     with _arrays():
-        return scorer.score(hr, sr, under, metrics, checked_scale(scale), on)
+        return scorer.Reference(hr, checked_scale(scale), on).score(sr, under, metrics)
 
 
 @contextmanager

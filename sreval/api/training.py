@@ -141,10 +141,10 @@ class Model:
 
     def __init__(self, name: str | Path) -> None:
         from sreval.content import explicit
-        from sreval.training.models import get_model
+        from sreval.training.models import Model as Found
 
         self.given = explicit(name) if isinstance(name, Path) else name
-        self._found = get_model(self.given)
+        self._found = Found.find(self.given)
 
     @property
     def name(self) -> str:
@@ -174,9 +174,7 @@ class Model:
 
         Raises UsageError where its weights have no card.
         """
-        from sreval.training.models import read_card
-
-        return read_card(self._found)
+        return self._found.card()
 
     def write_card(self, run: Outcome | Path | str | None = None, *, device: str = "auto") -> Path:
         """Score its weights, write its card anew, and return the card's path.
@@ -189,11 +187,11 @@ class Model:
         device, TrainingError for a folder that holds no run.
         """
         from sreval.devices import pick_device
-        from sreval.training.models import read_run, renew_card
+        from sreval.training.models import read_run
 
         on = pick_device(device)
         made = None if run is None else read_run(_run_folder(run))
-        return renew_card(self._found, made, on)
+        return self._found.renew_card(made, on)
 
     def verify(self) -> str:
         """Check recipe, weights and card in every respect.
@@ -201,9 +199,11 @@ class Model:
         Returns a line that says what is in order. Raises UsageError or WeightsError for the first
         thing wrong.
         """
-        from sreval.training.models import verify_model
+        from sreval.training.models import Model as Found
 
-        model = verify_model(self.given)
+        # as it is now, whatever was there when this model was named
+        model = Found.find(self.given)
+        model.verify()
         unknown = "" if model.profile_recorded else "; its recipe was not recorded"
         return f"{model.name}: in order, weights {model.sha256[:12]}{unknown}"
 

@@ -12,14 +12,13 @@ import click
 import numpy as np
 
 from sreval import settings
-from sreval.errors import ImageError, SrevalError, UsageError, unknown_name
+from sreval.errors import ImageError, UsageError, unknown_name
 from sreval.files import write_error
 from sreval.images import fetch as fetching
-from sreval.images.datasets import Dataset, Item, by_stem, open_dataset, published
-from sreval.images.folders import left_out, left_out_note
+from sreval.images.datasets import Dataset, Item, open_dataset, published
+from sreval.images.folders import ImageFolder, left_out_note
 from sreval.images.io import read_image, write_png
-from sreval.images.known import KNOWN, best_copy, files_at, known_name, locate
-from sreval.images.pairs import read_pair
+from sreval.images.known import KNOWN, PublicSet, known_set
 from sreval.images.resize import BORDERS, Border, crop_to_multiple, downscale, require_scale
 from sreval.progress import progress_line
 
@@ -34,7 +33,7 @@ def known_datasets() -> list[dict[str, Any]]:
     """
     rows = []
     for known in KNOWN.values():
-        here = {scale: _where(known.name, scale) for scale in known.scales or (0,)}
+        here = {scale: _where(known, scale) for scale in known.scales or (0,)}
         folders = [folder for folder in here.values() if folder]
         rows.append(
             {
@@ -49,9 +48,9 @@ def known_datasets() -> list[dict[str, Any]]:
     return rows
 
 
-def _where(name: str, scale: int) -> str:
+def _where(known: PublicSet, scale: int) -> str:
     """The folder that holds a whole set, or ""."""
-    return "scikit-image" if name == "demo" else str(locate(name, scale) or "")
+    return "scikit-image" if known.name == "demo" else str(known.locate(scale) or "")
 
 
 def fetch(
@@ -85,12 +84,12 @@ def fetch(
 def _fetch_set(
     name: str, scales: Sequence[int], folder: Path, mirror: str | None, progress: bool
 ) -> None:
-    files = list(dict.fromkeys(file for scale in scales for file in files_at(name, scale)))
+    known = KNOWN[name]
+    files = list(dict.fromkeys(file for scale in scales for file in known.files(scale)))
     total = sum(file.size for file in files)
-    home = mirror or (fetching.BSDS500 if name == "BSDS300-train" else fetching.SELFEXSR)
     _say(
-        f"{name}: {len(files)} files, {total / 1e6:.0f} MB, from {home} "
-        f"(licence: {KNOWN[name].licence})",
+        f"{name}: {len(files)} files, {total / 1e6:.0f} MB, from {mirror or known.home} "
+        f"(licence: {known.licence})",
         progress,
     )
     with _counted(total, name, "B", progress) as update:
@@ -99,21 +98,15 @@ def _fetch_set(
 
 
 def _fetch_trunk(name: str, progress: bool) -> None:
-    from sreval.metrics import lpips
+    from sreval.metrics.lpips import TRUNKS
 
-    net: lpips.Net = "vgg" if name == "lpips-vgg" else "alex"
-    try:
-        file = lpips.trunk_file(net)
-    except SrevalError:
-        trunk = lpips.TRUNKS[net]
-        _say(
-            f"{name}: torchvision downloads {trunk.torchvision_file}, {trunk.megabytes} MB",
-            progress,
-        )
-        _say(f"{name}: {lpips.download_trunk(net)}", progress)
-    else:
-        lpips.load_model(net)  # a damaged file is not there
-        _say(f"{name}: already at {file}", progress)
+    trunk = TRUNKS[name.removeprefix("lpips-")]
+    if trunk.is_here():
+        trunk.load()  # a damaged file is not there
+        _say(f"{name}: already at {trunk.file()}", progress)
+        return
+    _say(f"{name}: torchvision downloads {trunk.torchvision_file}, {trunk.megabytes} MB", progress)
+    _say(f"{name}: {trunk.download()}", progress)
 
 
 def _fetch_vgg19(progress: bool) -> None:
@@ -149,18 +142,17 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
     ``spec`` is as in ``open_dataset``, whose errors it raises; DataError for a public set of which
     no file is at hand.
     """
-    known = known_name(spec)
+    known = known_set(spec)
     wrong: list[str] = []
     kinds: list[str] = []
     hashes = ""
-    if known is None or known == "demo":
+    if known is None or known.name == "demo":
         dataset = open_dataset(spec, scale)
     else:
-        copy = best_copy(known, scale)
-        dataset = published(known, scale, copy.folder)
-        wrong = copy.faults()
-        right = len(copy.files) - len(wrong)
-        hashes = f"; {right} of {len(copy.files)} files have the published SHA-256"
+        copy = known.best_copy(scale)
+        dataset = published(copy)
+        total, wrong = len(known.files(scale)), copy.faults()
+        hashes = f"; {total - len(wrong)} of {total} files have the published SHA-256"
     with _counted(len(dataset.items), f"checking {dataset.name}", "image", progress) as update:
         for item in dataset.items:
             try:
@@ -181,7 +173,7 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
 
 def _origin(dataset: Dataset, item: Item) -> str:
     """How the LR image comes about. Raises ImageError for a pair that can't be used."""
-    pair = read_pair(dataset, item)
+    pair = dataset.pair(item)
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made{cropped}"
@@ -223,8 +215,9 @@ def downscale_folder(
             f"{target} holds the images themselves; they would be overwritten.",
             "Name another folder.",
         )
-    images = by_stem(source)
-    if others := left_out(source):
+    folder = ImageFolder(source)
+    images = folder.by_stem()
+    if others := folder.left_out():
         _say(f"{source}: {left_out_note(others)}", progress)
     try:
         target.mkdir(parents=True, exist_ok=True)

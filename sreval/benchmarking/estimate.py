@@ -19,14 +19,13 @@ from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import Store, Subject, place, read_rows
 from sreval.benchmarking.run import Worker, in_parallel, workers
 from sreval.errors import SrevalError, duration
-from sreval.images.datasets import Dataset, Item
+from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
-from sreval.images.pairs import Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.methods.interpolation import Interpolation, Original
 from sreval.methods.network import NetworkUpscaler
 from sreval.methods.published import PublishedImages
-from sreval.metrics.scorer import trunk_of
+from sreval.metrics.scorer import METRICS
 
 UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]
@@ -144,7 +143,7 @@ def _there(resolved: Resolved, out: Path) -> set[Subject]:
         (protocol.sha256, metric, resolved.trunks[net] if net else "")
         for protocol in resolved.protocols
         for metric in resolved.plan.metrics
-        for net in [trunk_of(metric, protocol)]
+        for net in [METRICS[metric].trunk_under(protocol)]
     }
     now = (resolved.device.partition(":")[0], code_version())
     scores: dict[Subject, set[tuple[str, str, str]]] = {}
@@ -172,7 +171,7 @@ def _tried_out(
     if not methods or total < _LEAST * abreast * sum(side**2 for side in _SIDES):
         return None, {}
     try:
-        pairs = [read_pair(*job) for job in jobs[:: len(jobs) // abreast][:abreast]]
+        pairs = [dataset.pair(item) for dataset, item in jobs[:: len(jobs) // abreast][:abreast]]
         trials = [_trial(replace(resolved, methods=methods), pairs, side) for side in _SIDES]
     except SrevalError:
         return None, {}  # the run says which image or method it is, and goes on with the others

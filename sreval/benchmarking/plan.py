@@ -11,12 +11,13 @@ from pydantic import Field
 from sreval.config import Config, UserPath
 from sreval.devices import Precision, pick_device
 from sreval.errors import UsageError
+from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Running, Upscaler, make_upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.protocol import Protocol, get_protocol
-from sreval.metrics.scorer import check_metrics, trunk_of
+from sreval.metrics.scorer import METRICS, check_metrics
 
 if TYPE_CHECKING:
     from sreval.metrics.lpips import Net
@@ -101,14 +102,14 @@ def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> 
 
 def _trunks(metrics: Sequence[str], protocols: Sequence[Protocol], device: str) -> dict[Net, str]:
     """The SHA-256 of each trunk that is looked through, all of them loaded."""
-    nets = [trunk_of(metric, protocol) for metric in metrics for protocol in protocols]
+    nets = [METRICS[key].trunk_under(protocol) for key in metrics for protocol in protocols]
     if not any(nets):
         return {}
-    from sreval.metrics.lpips import load_model, trunk_sha256
+    from sreval.metrics.lpips import TRUNKS
 
-    trunks = {net: trunk_sha256(net) for net in nets if net}
+    trunks = {net: sha256_file(TRUNKS[net].file()) for net in nets if net}
     for net in trunks:
-        load_model(net, device)
+        TRUNKS[net].load(device)
     return trunks
 
 

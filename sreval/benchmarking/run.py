@@ -34,14 +34,15 @@ from sreval.benchmarking.results import (
 )
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
-from sreval.images.datasets import Dataset, Item
+from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import encode_png, read_image
-from sreval.images.pairs import CROPPED, Pair, read_pair
 from sreval.methods import Upscaler
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference, trunk_of
+from sreval.metrics.scorer import METRICS, Reference
 
 UInt8 = npt.NDArray[np.uint8]
+
+_CROPPED = "HR is cropped to what its LR image covers"
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class Worker:
         image = Image(item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else "")
         self.images[dataset.name][item.image] = image
         try:
-            pair = read_pair(dataset, item, self._inputs(dataset))
+            pair = dataset.pair(item, self._inputs(dataset))
         except ImageError as error:
             for method in self._resolved.methods:
                 self._fail(dataset, item, method, error)
@@ -289,7 +290,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note="; ".join(note for note in (score.note, pair.cropped and CROPPED) if note),
+                note="; ".join(filter(None, (score.note, _CROPPED if pair.cropped else ""))),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,
@@ -330,7 +331,7 @@ class Worker:
         return sr
 
     def _trunk(self, metric: str, protocol: Protocol) -> str:
-        net = trunk_of(metric, protocol)
+        net = METRICS[metric].trunk_under(protocol)
         return self._resolved.trunks[net] if net else ""
 
     def _inputs(self, dataset: Dataset) -> Path:

@@ -102,17 +102,15 @@ def make_demo(out: Path) -> Demo:
 
 def _metrics() -> tuple[list[str], list[str]]:
     """The metrics that can be computed here, and a sentence on the one that can't."""
-    from sreval.metrics.lpips import TRUNKS, trunk_file
+    from sreval.metrics.lpips import TRUNKS
 
-    try:
-        trunk_file("alex")
-    except DataError:
-        size = TRUNKS["alex"].megabytes
-        return ["psnr", "ssim"], [
-            "LPIPS was left out, because the weights of its trunk are not here. `sreval data fetch "
-            f"lpips-alex` downloads them ({size} MB); the next demo then has it."
-        ]
-    return ["psnr", "ssim", "lpips"], []
+    trunk = TRUNKS["alex"]
+    if trunk.is_here():
+        return ["psnr", "ssim", "lpips"], []
+    return ["psnr", "ssim"], [
+        "LPIPS was left out, because the weights of its trunk are not here. `sreval data fetch "
+        f"lpips-alex` downloads them ({trunk.megabytes} MB); the next demo then has it."
+    ]
 
 
 def _refuse_another(folder: Path) -> None:

@@ -83,7 +83,6 @@ def train(
     from sreval.devices import keep_freed_memory
     from sreval.training.log import ProgressLine
     from sreval.training.recipe import parse_changes
-    from sreval.training.run import resume_command
 
     keep_freed_memory()
     settings = parse_changes(changes) | ({"run.light": True} if light else {})
@@ -91,7 +90,7 @@ def train(
     if outcome.signal is not None:
         line = ProgressLine()
         line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
-        line.say(f"To go on: sreval train {resume_command(outcome.request, outcome.out)}")
+        line.say(f"To go on: sreval train {outcome.request.resume_command(outcome.out)}")
         code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
         raise SystemExit(code)
     click.echo(str(outcome.weights))

@@ -10,23 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from sreval.config import Config, UserPath, load_config
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
-from sreval.files import exists, sha256_or_empty
-from sreval.images.folders import composed, left_out, list_images
-from sreval.images.known import (
-    KNOWN,
-    files_at,
-    known_files,
-    known_name,
-    known_names,
-    pair_folders,
-    require,
-)
-from sreval.images.resize import Border, require_scale
+from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.images.folders import ImageFolder, composed, left_out_note
+from sreval.images.io import encode_png, read_image
+from sreval.images.known import KNOWN, Copy, PublicSet, known_set, pair_folders
+from sreval.images.resize import Border, crop_to_multiple, downscale, require_scale
 from sreval.settings import user_path
+
+UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,43 @@ class Dataset:
     border: Border = "replicate"
     left_out: tuple[str, ...] = ()
 
+    def left_out_note(self) -> str:
+        """A sentence on what is left out, or ""."""
+        return f"{self.name}: {left_out_note(self.left_out)}" if self.left_out else ""
+
+    def pair(self, item: Item, keep: Path | None = None) -> Pair:
+        """The pair of an item; a missing LR image is made, the HR image cropped to fit it.
+
+        What has to be cropped or made is kept in ``keep``/HR and ``keep``/LR, where that is given.
+        Raises ImageError when a file can't be read or the two don't fit.
+        """
+        hr = read_image(item.hr)
+        given = read_image(item.lr) if item.lr is not None else None
+        whole, lr = _fit(self, item, hr.pixels, given.pixels if given else None)
+        name = f"{item.image}.png"
+        cropped = whole.shape != hr.pixels.shape
+        return Pair(
+            whole,
+            lr,
+            _made(whole, keep and keep / "HR" / name) if cropped else hr.sha256,
+            given.sha256 if given else _made(lr, keep and keep / "LR" / name),
+            cropped,
+        )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The HR and LR image that an item is scored on, and the hashes of their files.
+
+    ``cropped`` says whether the HR image was cut to what the LR image covers.
+    """
+
+    hr: UInt8
+    lr: UInt8
+    hr_sha256: str
+    lr_sha256: str
+    cropped: bool
+
 
 DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
@@ -69,7 +103,7 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
     of one stem.
     """
     require_scale(scale)
-    known = known_name(spec)
+    known = known_set(spec)
     if known is not None:
         return _known(known, scale)
     if "=" in spec and not exists(spec):
@@ -103,37 +137,38 @@ class UserSet(Config):
     """What is shown, by file name without ending; versions of one scene share it."""
 
 
-def _known(name: str, scale: int) -> Dataset:
-    if not KNOWN[name].scales:
+def _known(known: PublicSet, scale: int) -> Dataset:
+    if not known.scales:
         raise UsageError(
-            f"{name} is a collection of photographs, not a set of HR/LR pairs.",
+            f"{known.name} is a collection of photographs, not a set of HR/LR pairs.",
             "Name its folder to score on it.",
         )
-    if name == "demo":
-        return _demo(scale)
-    return published(name, scale, require(name, scale))
+    if known.name == "demo":
+        return _demo(known, scale)
+    return published(known.whole_copy(scale))
 
 
-def published(name: str, scale: int, root: Path) -> Dataset:
-    """A public data set at one scale, or a pool, as its list has it, below the folder ``root``.
+def published(copy: Copy) -> Dataset:
+    """A public data set at one scale, or a pool, as its list has it, in a copy of it.
 
-    Whether the files are there and are the published ones is for ``known.copies`` to say.
+    What the copy lacks is in the data set all the same.
     """
+    known, scale = copy.known, copy.scale
+    name = known.name
     hr, lr = pair_folders(scale)
-    places = {Path(file.path): root / file.path for file in files_at(name, scale)}
-    names = known_names(name)
+    places = {Path(file.path): copy.folder / file.path for file in known.files(scale)}
     items = []
     for place, path in places.items():
-        if place.parent.name == hr or not KNOWN[name].scales:
-            label, scene = names.get(place.stem, (place.stem, ""))
+        if place.parent.name == hr or not known.scales:
+            label, scene = known.names.get(place.stem, (place.stem, ""))
             low = places.get(place.parent.with_name(lr) / place.name)
             scene = scene or f"{name}/{place.stem}"
             items.append(Item(name, place.stem, label, scene, path, low))
     return Dataset(name, scale, tuple(items))
 
 
-def _demo(scale: int) -> Dataset:
-    files_at("demo", scale)
+def _demo(known: PublicSet, scale: int) -> Dataset:
+    known.files(scale)
     import skimage.data
 
     folder = Path(skimage.data.__file__).parent
@@ -213,8 +248,9 @@ def _from_folders(
     names: dict[str, str] | None = None,
     scenes: dict[str, str] | None = None,
 ) -> Dataset:
-    images = by_stem(hr)
-    low = _match_lr(images, by_stem(lr), scale, lr) if lr is not None else {}
+    folder = ImageFolder(hr)
+    images = folder.by_stem()
+    low = _match_lr(images, ImageFolder(lr).by_stem(), scale, lr) if lr is not None else {}
     names, scenes = (
         {composed(image): text for image, text in (given or {}).items()}
         for given in (names, scenes)
@@ -226,7 +262,7 @@ def _from_folders(
         label, scene = common.get(stem, (stem, ""))
         scene = scenes.get(stem) or scene or f"{name}/{stem}"
         items.append(Item(name, stem, label, scene, path, low.get(stem)))
-    return Dataset(name, scale, tuple(items), border, tuple(left_out(hr)))
+    return Dataset(name, scale, tuple(items), border, tuple(folder.left_out()))
 
 
 def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, str]]:
@@ -234,24 +270,11 @@ def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, st
 
     Any folder may be called Set5; its first image need not be Set5's baby.
     """
-    names = known_names(name)
-    own = {file.sha256 for file in known_files(name)}
+    if name not in KNOWN:
+        return {}
+    names, own = KNOWN[name].names, {file.sha256 for file in KNOWN[name].all_files}
     both = names.keys() & images.keys()
     return {stem: names[stem] for stem in both if sha256_or_empty(images[stem]) in own}
-
-
-def by_stem(folder: Path) -> dict[str, Path]:
-    """The images of a folder by stem, in NFC. Raises DataError when two share one."""
-    found: dict[str, Path] = {}
-    for path in list_images(folder):
-        stem = composed(path.stem)
-        if stem in found:
-            raise DataError(
-                f"{folder} holds {found[stem].name} and {path.name}: two images with one name.",
-                "Rename or remove one.",
-            )
-        found[stem] = path
-    return found
 
 
 def _match_lr(
@@ -267,3 +290,40 @@ def _match_lr(
             )
         matched[stem] = path
     return matched
+
+
+def _made(image: UInt8, path: Path | None) -> str:
+    """The hash of an image that was made, which is kept at ``path``."""
+    data = encode_png(image)
+    if path and (not path.is_file() or path.read_bytes() != data):
+        write_atomic(path, data)
+    return sha256_bytes(data)
+
+
+def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UInt8, UInt8]:
+    """The HR image (H, W[, 3]), cropped to ``scale`` times the LR image, and the LR image.
+
+    The last rows and columns go, fewer than ``scale`` of each, as they do where LR is made from
+    HR. Without an LR image it is made. Raises ImageError, naming the files, for sizes that don't
+    belong together and for an HR image smaller than one LR pixel.
+    """
+    scale = dataset.scale
+    if lr is None:
+        if min(hr.shape[:2]) < scale:
+            raise ImageError(
+                f"{item.hr} is {hr.shape[1]}x{hr.shape[0]} pixels, smaller than one LR pixel.",
+                f"Use images of at least {scale}x{scale} pixels.",
+            )
+        whole = crop_to_multiple(hr, scale)
+        return whole, downscale(whole, scale, dataset.border)
+    height, width = lr.shape[0] * scale, lr.shape[1] * scale
+    over = hr.shape[0] - height, hr.shape[1] - width
+    if not all(0 <= more < scale for more in over):
+        raise ImageError(
+            f"{item.lr} is {lr.shape[1]}x{lr.shape[0]} pixels, {scale} times that is "
+            f"{width}x{height}; {item.hr} is {hr.shape[1]}x{hr.shape[0]}.",
+            "The HR image is too small. Use the whole HR image, or an LR image made from this one."
+            if min(over) < 0
+            else f"Crop HR to {width}x{height}, or run it with the scale of its LR images.",
+        )
+    return hr[:height, :width], lr

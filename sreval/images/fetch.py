@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING
 
 from sreval.errors import DataError, option
 from sreval.files import write_error
-from sreval.images.known import KnownFile, is_intact
+from sreval.images.known import KNOWN, KnownFile
 
 if TYPE_CHECKING:
     from pooch import Pooch
-
-SELFEXSR = "https://github.com/jbhuang0604/SelfExSR/raw/master"
-BSDS500 = "https://github.com/BIDS/BSDS500/raw/master"
 
 _TRIES = 4
 _TIMEOUT_S = 30
@@ -46,8 +43,7 @@ def remote_path(file: KnownFile) -> str:
 
 def remote_url(file: KnownFile, mirror: str | None = None) -> str:
     """The address of a known file, at its public home or below ``mirror``."""
-    home = BSDS500 if file.dataset == "BSDS300-train" else SELFEXSR
-    return f"{(mirror or home).rstrip('/')}/{remote_path(file)}"
+    return f"{(mirror or KNOWN[file.dataset].home).rstrip('/')}/{remote_path(file)}"
 
 
 class NotThereError(DataError):
@@ -68,7 +64,7 @@ def fetch(
     """
     missing = []
     for file in files:
-        if is_intact(file, folder):
+        if file.is_intact(folder):
             progress(file)
         else:
             missing.append(file)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from sreval.errors import ImageError, listed
+from sreval.errors import DataError, ImageError, listed
 from sreval.files import require_text
 from sreval.images.io import SUFFIXES
 
@@ -33,24 +33,45 @@ def one_name(text: str) -> str:
     return composed(text).casefold()
 
 
-def list_images(folder: Path, deep: bool = False) -> list[Path]:
-    """The image files of a folder by name, those of its folders too if ``deep``.
+class ImageFolder:
+    """The image files of a folder, those of its folders too if ``deep``.
 
-    Hidden files are left out, links are followed, and a folder reached twice by links is read
-    once. Raises ImageError if there is no image or a folder can't be read, UsageError
-    for a name that isn't text.
+    Hidden files are left out, links are followed, and a folder reached twice by links is read once.
+    Raises ImageError if a folder can't be read.
     """
-    found = sorted(file for file in _files(folder, deep) if file.suffix.lower() in SUFFIXES)
-    if not found:
-        raise ImageError(f"{folder} holds no images.", KINDS)
-    for file in found:
-        require_text(file.name)
-    return found
 
+    def __init__(self, folder: Path, deep: bool = False) -> None:
+        self._folder, self._files = folder, _files(folder, deep)
 
-def left_out(folder: Path, deep: bool = False) -> list[str]:
-    """The names of images of other kinds, which ``list_images`` passes over."""
-    return sorted(f.name for f in _files(folder, deep) if _OTHER_KINDS.fullmatch(f.suffix))
+    def images(self) -> list[Path]:
+        """Its images by name.
+
+        Raises ImageError if there is none, UsageError for a name that isn't text.
+        """
+        found = sorted(file for file in self._files if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise ImageError(f"{self._folder} holds no images.", KINDS)
+        for file in found:
+            require_text(file.name)
+        return found
+
+    def by_stem(self) -> dict[str, Path]:
+        """Its images by stem, in NFC. Raises DataError, too, when two share one."""
+        found: dict[str, Path] = {}
+        for path in self.images():
+            stem = composed(path.stem)
+            if stem in found:
+                raise DataError(
+                    f"{self._folder} holds {found[stem].name} and {path.name}: two images with "
+                    "one name.",
+                    "Rename or remove one.",
+                )
+            found[stem] = path
+        return found
+
+    def left_out(self) -> list[str]:
+        """The names of images of kinds that aren't read here, by name."""
+        return sorted(f.name for f in self._files if _OTHER_KINDS.fullmatch(f.suffix))
 
 
 def left_out_note(names: Sequence[str]) -> str:

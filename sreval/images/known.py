@@ -20,16 +20,6 @@ from sreval.files import sha256_file
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the package knows of a public data set; a pool of photographs has no scales."""
-
-    name: str
-    about: str
-    licence: str
-    scales: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class KnownFile:
     """One public file: where it lies below a data folder, its size and its SHA-256."""
 
@@ -38,13 +28,127 @@ class KnownFile:
     size: int
     sha256: str
 
+    def is_intact(self, folder: Path) -> bool:
+        """Whether it lies below ``folder`` with the bytes it should have."""
+        path = folder / self.path
+        try:
+            return (
+                path.is_file()
+                and path.stat().st_size == self.size
+                and sha256_file(path) == self.sha256
+            )
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """A public data set, and what this machine has of it.
+
+    ``home`` is the repository that holds its files. A pool of photographs has no scales.
+    """
+
+    name: str
+    about: str
+    licence: str
+    home: str
+    scales: tuple[int, ...]
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether papers score methods on it: nothing may be trained on its images."""
+        return bool(self.home and self.scales)
+
+    @property
+    def all_files(self) -> tuple[KnownFile, ...]:
+        """Its files at every scale, in the order of its list. Empty for ``demo``."""
+        return known_files(self.name)
+
+    @property
+    def names(self) -> dict[str, tuple[str, str]]:
+        """The common name and the scene, or "", of each of its images that has one."""
+        return known_names(self.name)
+
+    def files(self, scale: int) -> tuple[KnownFile, ...]:
+        """Its files at one scale; a pool's are all, whatever the scale.
+
+        Raises UsageError for a scale that the set doesn't have.
+        """
+        if not self.scales:
+            return self.all_files
+        if scale not in self.scales:
+            raise UsageError(
+                f"{self.name} has no scale {scale}.", f"It has {', '.join(map(str, self.scales))}."
+            )
+        folders = pair_folders(scale)
+        return tuple(f for f in self.all_files if PurePosixPath(f.path).parent.name in folders)
+
+    def copies(self, scale: int) -> Iterator[Copy]:
+        """What each data folder holds of it at a scale; folders without any of it are left out.
+
+        Every file is hashed, nothing is remembered: BSD100 takes a tenth of a second.
+        """
+        files = self.files(scale)
+        for folder in settings.data_dirs():
+            there = [file for file in files if (folder / file.path).is_file()]
+            if there:
+                yield Copy(
+                    self,
+                    scale,
+                    folder,
+                    tuple(file for file in files if file not in there),
+                    tuple(file for file in there if not file.is_intact(folder)),
+                )
+
+    def locate(self, scale: int) -> Path | None:
+        """The first data folder that holds the whole set at that scale, or None."""
+        return next((copy.folder for copy in self.copies(scale) if copy.whole), None)
+
+    def best_copy(self, scale: int) -> Copy:
+        """The first whole copy, else the first with any file. Raises DataError without any."""
+        found = list(self.copies(scale))
+        best = next((copy for copy in found if copy.whole), found[0] if found else None)
+        if best is None:
+            searched = ", ".join(str(folder) for folder in settings.data_dirs())
+            raise DataError(
+                f"{self._at(scale)} is not in {searched}.",
+                f"Run `{self.fetch_command(scale)}`, or set SREVAL_DATA to the folder that holds "
+                "eval/ and train/.",
+            )
+        return best
+
+    def whole_copy(self, scale: int) -> Copy:
+        """The first whole copy at that scale.
+
+        Raises DataError, naming the first file that is missing or differs, when there is none.
+        """
+        copy = self.best_copy(scale)
+        if not copy.whole:
+            total, faults = len(self.files(scale)), copy.faults()
+            raise DataError(
+                f"{self._at(scale)} is incomplete: {total - len(faults)} of {total} files are "
+                f"right, and {faults[0]}.",
+                f"Run `{self.fetch_command(scale)}`, which brings what is missing"
+                f"{copy.under_another_name()}.",
+            )
+        return copy
+
+    def fetch_command(self, scale: int) -> str:
+        """The command that brings it at a scale."""
+        default = scale == 4 or not self.scales
+        return f"sreval data fetch {self.name}" + ("" if default else f" --scale {scale}")
+
+    def _at(self, scale: int) -> str:
+        return f"{self.name} at scale {scale}" if self.scales else self.name
+
 
 @dataclass(frozen=True)
 class Copy:
     """What a data folder holds of a public data set at one scale."""
 
+    known: PublicSet
+    scale: int
     folder: Path
-    files: tuple[KnownFile, ...]
     missing: tuple[KnownFile, ...]
     other: tuple[KnownFile, ...]
 
@@ -60,62 +164,59 @@ class Copy:
             *(f"{self.folder / file.path} is not the published file" for file in self.other),
         ]
 
+    def under_another_name(self) -> str:
+        """How pairs that aren't the published ones can be scored all the same."""
+        name = self.known.name
+        if self.missing or not self.known.scales:
+            return ""
+        hr, lr = (self.folder / "eval" / name / inside for inside in pair_folders(self.scale))
+        spec = f"hr={hr},lr={lr},name=own-{name}"
+        named = option(f"--dataset {shlex.quote(spec)}", repr(spec))
+        return f", or score these files under another name: {named}"
 
-_SELFEXSR = "pairs of Huang et al. 2015 (SelfExSR): HR cropped, LR by MATLAB bicubic"
+
+_PAIRS = "pairs of Huang et al. 2015 (SelfExSR): HR cropped, LR by MATLAB bicubic"
+_SELFEXSR = "https://github.com/jbhuang0604/SelfExSR/raw/master"
+_BSDS500 = "https://github.com/BIDS/BSDS500/raw/master"
 
 KNOWN = {
     known.name: known
     for known in (
-        Known("Set5", f"5 images, {_SELFEXSR}", "none stated; for research", (2, 3, 4)),
-        Known("Set14", f"14 images, {_SELFEXSR}", "none stated; for research", (2, 3, 4)),
-        Known("BSD100", f"100 images, {_SELFEXSR}", "BSDS: non-commercial research", (2, 3, 4)),
-        Known("Urban100", f"100 images, {_SELFEXSR}", "Flickr photographs, CC BY", (2, 4)),
-        Known(
+        PublicSet("Set5", f"5 images, {_PAIRS}", "none stated; for research", _SELFEXSR, (2, 3, 4)),
+        PublicSet(
+            "Set14", f"14 images, {_PAIRS}", "none stated; for research", _SELFEXSR, (2, 3, 4)
+        ),
+        PublicSet(
+            "BSD100",
+            f"100 images, {_PAIRS}",
+            "BSDS: non-commercial research",
+            _SELFEXSR,
+            (2, 3, 4),
+        ),
+        PublicSet(
+            "Urban100", f"100 images, {_PAIRS}", "Flickr photographs, CC BY", _SELFEXSR, (2, 4)
+        ),
+        PublicSet(
             "BSDS300-train",
             "199 photographs for training or calibrating raters, without Set5's woman",
             "BSDS: non-commercial research",
+            _BSDS500,
             (),
         ),
-        Known(
+        PublicSet(
             "demo",
             "5 photographs that come with scikit-image, cropped to multiples of the scale",
             "CC0 or public domain",
+            "",
             (2, 3, 4),
         ),
     )
 }
 
-EVALUATION_SETS = tuple(name for name in KNOWN if name not in ("demo", "BSDS300-train"))
 
-
-@cache
-def known_files(dataset: str) -> tuple[KnownFile, ...]:
-    """The files of a public data set in the order of its list. Empty for ``demo``."""
-    training = dataset == "BSDS300-train"
-    return tuple(
-        KnownFile(
-            dataset,
-            f"train/bsds300_train/{row['file']}"
-            if training
-            else f"eval/{dataset}/{row['folder']}/{row['file']}",
-            int(row["bytes"]),
-            row["sha256"],
-        )
-        for row in _rows("checksums.csv")
-        if row["dataset"] == dataset
-    )
-
-
-@cache
-def known_names(dataset: str) -> dict[str, tuple[str, str]]:
-    """The common name and the scene, or "", of a public data set's images that have one."""
-    rows = _rows("names.csv")
-    return {row["image"]: (row["name"], row["scene"]) for row in rows if row["dataset"] == dataset}
-
-
-def known_name(spec: str) -> str | None:
-    """The public name that ``spec`` is in any case, or None."""
-    return next((name for name in KNOWN if name.lower() == spec.lower()), None)
+def known_set(spec: str) -> PublicSet | None:
+    """The public data set that ``spec`` names, in any case, or None."""
+    return next((known for known in KNOWN.values() if known.name.lower() == spec.lower()), None)
 
 
 def pair_folders(scale: int) -> tuple[str, str]:
@@ -123,105 +224,24 @@ def pair_folders(scale: int) -> tuple[str, str]:
     return ("HR" if scale == 4 else f"HR_x{scale}"), f"LR_x{scale}"
 
 
-def files_at(dataset: str, scale: int) -> tuple[KnownFile, ...]:
-    """The files of a public data set at one scale; a pool's are all, whatever the scale.
-
-    Raises UsageError for a scale that the set doesn't have.
-    """
-    scales = KNOWN[dataset].scales
-    if not scales:
-        return known_files(dataset)
-    if scale not in scales:
-        raise UsageError(
-            f"{dataset} has no scale {scale}.", f"It has {', '.join(map(str, scales))}."
-        )
-    folders = pair_folders(scale)
-    return tuple(f for f in known_files(dataset) if PurePosixPath(f.path).parent.name in folders)
+@cache
+def known_files(dataset: str) -> tuple[KnownFile, ...]:
+    """See ``PublicSet.all_files``."""
+    files = []
+    for row in _rows("checksums.csv"):
+        if row["dataset"] == dataset:
+            pool = dataset == "BSDS300-train"
+            folder = "train/bsds300_train" if pool else f"eval/{dataset}/{row['folder']}"
+            path = f"{folder}/{row['file']}"
+            files.append(KnownFile(dataset, path, int(row["bytes"]), row["sha256"]))
+    return tuple(files)
 
 
-def is_intact(file: KnownFile, folder: Path) -> bool:
-    """Whether the file lies below ``folder`` with the bytes it should have."""
-    path = folder / file.path
-    try:
-        return (
-            path.is_file() and path.stat().st_size == file.size and sha256_file(path) == file.sha256
-        )
-    except OSError:
-        return False
-
-
-def copies(dataset: str, scale: int) -> Iterator[Copy]:
-    """What each data folder holds of a set at a scale; folders without any of it are left out.
-
-    Every file is hashed, nothing is remembered: BSD100 takes a tenth of a second.
-    """
-    files = files_at(dataset, scale)
-    for folder in settings.data_dirs():
-        there = [file for file in files if (folder / file.path).is_file()]
-        if there:
-            yield Copy(
-                folder,
-                files,
-                tuple(file for file in files if file not in there),
-                tuple(file for file in there if not is_intact(file, folder)),
-            )
-
-
-def locate(dataset: str, scale: int) -> Path | None:
-    """The first data folder that holds the whole public data set at that scale, or None."""
-    return next((copy.folder for copy in copies(dataset, scale) if copy.whole), None)
-
-
-def best_copy(dataset: str, scale: int) -> Copy:
-    """The first whole copy, else the first with any file. Raises DataError when there is none."""
-    found = list(copies(dataset, scale))
-    best = next((copy for copy in found if copy.whole), found[0] if found else None)
-    if best is None:
-        searched = ", ".join(str(folder) for folder in settings.data_dirs())
-        raise DataError(
-            f"{_at(dataset, scale)} is not in {searched}.",
-            f"Run `{fetch_command(dataset, scale)}`, or set SREVAL_DATA to the folder that holds "
-            "eval/ and train/.",
-        )
-    return best
-
-
-def require(dataset: str, scale: int) -> Path:
-    """The data folder that holds the whole public data set at that scale.
-
-    Raises DataError, naming the first file that is missing or differs, when there is none.
-    """
-    copy = best_copy(dataset, scale)
-    if not copy.whole:
-        faults = copy.faults()
-        raise DataError(
-            f"{_at(dataset, scale)} is incomplete: {len(copy.files) - len(faults)} of "
-            f"{len(copy.files)} files are right, and {faults[0]}.",
-            f"Run `{fetch_command(dataset, scale)}`, which brings what is missing"
-            f"{_under_another_name(copy, scale)}.",
-        )
-    return copy.folder
-
-
-def fetch_command(dataset: str, scale: int) -> str:
-    """The command that brings a public data set at a scale."""
-    default = scale == 4 or not KNOWN[dataset].scales
-    return f"sreval data fetch {dataset}" + ("" if default else f" --scale {scale}")
-
-
-def _at(dataset: str, scale: int) -> str:
-    return f"{dataset} at scale {scale}" if KNOWN[dataset].scales else dataset
-
-
-def _under_another_name(copy: Copy, scale: int) -> str:
-    """How pairs that aren't the published ones can be scored all the same."""
-    dataset = copy.files[0].dataset
-    if copy.missing or not KNOWN[dataset].scales:
-        return ""
-    hr, lr = (copy.folder / "eval" / dataset / inside for inside in pair_folders(scale))
-    spec = f"hr={hr},lr={lr},name=own-{dataset}"
-    named = option(f"--dataset {shlex.quote(spec)}", repr(spec))
-    return f", or score these files under another name: {named}"
+@cache
+def known_names(dataset: str) -> dict[str, tuple[str, str]]:
+    """See ``PublicSet.names``."""
+    rows = _rows("names.csv")
+    return {row["image"]: (row["name"], row["scene"]) for row in rows if row["dataset"] == dataset}
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:

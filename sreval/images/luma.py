@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sreval.errors import ImageError
 from sreval.images import _daala
 from sreval.images.arrays import require_image
 from sreval.images.resize import round_half_away
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
-
-PNG2Y4M_MOST_PIXELS = 4 * _daala.MAX_BLOCKS
-"""The largest image that `png2y4m_luma` takes, odd sides counted as even."""
 
 _BT601 = np.array([65.481, 128.553, 24.966])
 
@@ -54,8 +52,16 @@ def bt601_full_range(image: UInt8) -> Float64:
 def png2y4m_luma(image: UInt8) -> UInt8:
     """Luma of daala's png2y4m, BT.709 and dithered: (H, W[, 3]) to (H, W) uint8 in 16..235.
 
-    It is that of `daala.png2y4m_pixel_by_pixel`. Raises ValueError for an image of more than
-    PNG2Y4M_MOST_PIXELS pixels, ArrayError for anything but a uint8 image.
+    It is that of `daala.png2y4m_pixel_by_pixel`. Raises ImageError for an image of more pixels
+    than the dither table has, ArrayError for anything but a uint8 image.
     """
     require_image(image, "image")
+    height, width = image.shape[:2]
+    # The table goes by 2x2 blocks: an odd side takes as much of it as the next even one.
+    if -(-height // 2) * -(-width // 2) > _daala.MAX_BLOCKS:
+        raise ImageError(
+            f"{width}x{height} pixels are too many: the dither table of daala's luma ends at "
+            f"{4 * _daala.MAX_BLOCKS}, with odd sides counted as even.",
+            "Score it under another protocol.",
+        )
     return _daala.luma(image)

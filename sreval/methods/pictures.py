@@ -18,7 +18,7 @@ import scipy
 from sreval.errors import ArrayError, ImageError, SrevalError, option
 from sreval.files import write_atomic, write_error
 from sreval.images.arrays import require_image
-from sreval.images.folders import left_out, left_out_note, list_images
+from sreval.images.folders import ImageFolder, left_out_note
 from sreval.images.io import Pixels, deep_codecs, encode_png, read_image
 from sreval.images.resize import imresize
 from sreval.methods.base import Upscaler
@@ -246,6 +246,7 @@ def _pictures(given: Path, say: Callable[[str], object]) -> list[Path]:
             return [given]
     except OSError as error:
         raise ImageError(f"Can't read {given}: {error.strerror}.", "Check the path.") from None
-    if others := left_out(given):
+    folder = ImageFolder(given)
+    if others := folder.left_out():
         say(f"{given}: {left_out_note(others)}")
-    return list_images(given)
+    return folder.images()

@@ -16,7 +16,7 @@ from typing import Any
 from sreval.errors import DataError, ImageError, listed
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
-from sreval.images.folders import list_images, one_name
+from sreval.images.folders import ImageFolder, one_name
 from sreval.images.io import read_image
 from sreval.methods.base import UInt8, Upscaler
 from sreval.settings import user_path
@@ -115,7 +115,7 @@ def match_files(folder: Path, dataset: Dataset) -> Matching:
     """
     if (folder / PAIRS).is_file():
         return Matching(PAIRS, _by_csv(folder, dataset))
-    files = list_images(folder)
+    files = ImageFolder(folder).images()
     named = _by_name(dataset, files)
     twice = _twice(named)
     found = {item.image: file for item, (file, *_) in named.items()}

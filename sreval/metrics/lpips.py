@@ -1,8 +1,7 @@
 """LPIPS (Zhang et al. 2018) through the authors' package, version 0.1 linear weights.
 
 The package brings the linear weights; the trunk's come from SREVAL_WEIGHTS or from what
-torchvision has downloaded before. Nothing is downloaded here unless ``download_trunk`` is
-called.
+torchvision has downloaded before. Nothing is downloaded here but by ``Trunk.download``.
 """
 
 from __future__ import annotations
@@ -23,11 +22,14 @@ from safetensors.torch import load_file
 from sreval import settings
 from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
-from sreval.files import read_named_hash, sha256_file
+from sreval.files import read_named_hash
 from sreval.images.arrays import as_colour, require_image, require_pair
 
 UInt8 = npt.NDArray[np.uint8]
 Net = Literal["alex", "vgg"]
+
+
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,58 @@ class Trunk:
     """A trunk network: its file in SREVAL_WEIGHTS, torchvision's file, the least image side."""
 
     net: Net
-    file: str
+    file_name: str
     torchvision_model: str
     torchvision_file: str
     megabytes: int
     least_side: int
+
+    def file(self) -> Path:
+        """The file that the weights come from. Raises DataError when there is none.
+
+        In a weights folder it is sreval's own file of the convolutions or torchvision's whole one.
+        """
+        places = self._places()
+        for place in places:
+            if place.is_file():
+                return place
+        raise DataError(
+            f"The weights of LPIPS's {self.torchvision_model} trunk are not on this machine: none "
+            f"of {', '.join(map(str, places))} exists.",
+            f"Run `sreval data fetch lpips-{self.net}` once, or leave the metric out.",
+        )
+
+    def is_here(self) -> bool:
+        """Whether this machine has the weights."""
+        return any(place.is_file() for place in self._places())
+
+    def _places(self) -> list[Path]:
+        names = (self.file_name, self.torchvision_file)
+        places = [folder / name for folder in settings.weights_dirs() for name in names]
+        return [*places, Path(torch.hub.get_dir()) / "checkpoints" / self.torchvision_file]
+
+    def download(self) -> Path:
+        """Let torchvision download the weights into its own cache; the file it wrote.
+
+        Raises DataError, saying where to get the file and where to put it, when that fails.
+        """
+        import torchvision.models
+
+        weights = torchvision.models.get_model_weights(self.torchvision_model).IMAGENET1K_V1
+        try:
+            weights.get_state_dict(progress=True, check_hash=True)
+        except OSError as error:
+            raise DataError(
+                f"{weights.url} could not be downloaded ({error}).",
+                "Download it on a machine with a network connection, and put it into "
+                f"{settings.weights_dirs()[0]}.",
+            ) from None
+        return self.file()
+
+    def load(self, device: str = "cpu") -> torch.nn.Module:
+        """The metric as a module on ``device``, loaded once. Raises DataError without weights."""
+        with _loading:
+            return _model(self.net, device, self.file())
 
 
 TRUNKS: dict[str, Trunk] = {
@@ -55,8 +104,6 @@ TRUNKS: dict[str, Trunk] = {
         "vgg", "vgg16_features_torchvision.safetensors", "vgg16", "vgg16-397923af.pth", 528, 16
     ),
 }
-
-_loading = threading.Lock()
 
 
 def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu") -> float:
@@ -76,60 +123,10 @@ def lpips(reference: UInt8, image: UInt8, net: Net = "alex", device: str = "cpu"
             f"{least}x{least}.",
             "Score larger images.",
         )
-    model = load_model(net, device)
+    model = TRUNKS[net].load(device)
     with exact_fp32(), torch.inference_mode():
         value: torch.Tensor = model(_to_tensor(reference, device), _to_tensor(image, device))
     return float(value)
-
-
-def trunk_file(net: Net) -> Path:
-    """The file that the trunk's weights come from. Raises DataError when there is none.
-
-    In a weights folder it is sreval's own file of the convolutions or torchvision's whole one.
-    """
-    trunk = TRUNKS[net]
-    names = (trunk.file, trunk.torchvision_file)
-    places = [folder / name for folder in settings.weights_dirs() for name in names]
-    places.append(Path(torch.hub.get_dir()) / "checkpoints" / trunk.torchvision_file)
-    for place in places:
-        if place.is_file():
-            return place
-    raise DataError(
-        f"The weights of LPIPS's {trunk.torchvision_model} trunk are not on this machine: none of "
-        f"{', '.join(map(str, places))} exists.",
-        f"Run `sreval data fetch lpips-{net}` once, or leave the metric out.",
-    )
-
-
-def download_trunk(net: Net) -> Path:
-    """Let torchvision download the trunk's weights into its own cache; the file it wrote.
-
-    Raises DataError, saying where to get the file and where to put it, when that fails.
-    """
-    import torchvision.models
-
-    trunk = TRUNKS[net]
-    weights = torchvision.models.get_model_weights(trunk.torchvision_model).IMAGENET1K_V1
-    try:
-        weights.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
-        raise DataError(
-            f"{weights.url} could not be downloaded ({error}).",
-            "Download it on a machine with a network connection, and put it into "
-            f"{settings.weights_dirs()[0]}.",
-        ) from None
-    return trunk_file(net)
-
-
-def trunk_sha256(net: Net) -> str:
-    """SHA-256 of the trunk's file, for the manifest."""
-    return sha256_file(trunk_file(net))
-
-
-def load_model(net: Net, device: str = "cpu") -> torch.nn.Module:
-    """The metric as a module on ``device``, loaded once. Raises DataError without weights."""
-    with _loading:
-        return _model(net, device, trunk_file(net))
 
 
 @cache

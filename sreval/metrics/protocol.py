@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sreval.errors import ImageError, unknown_name
 from sreval.images.arrays import require_image
-from sreval.images.luma import PNG2Y4M_MOST_PIXELS, bt601, png2y4m_luma
+from sreval.images.luma import bt601, png2y4m_luma
 from sreval.metrics.psnr import psnr
 
 UInt8 = npt.NDArray[np.uint8]
@@ -57,14 +57,6 @@ class Protocol:
         require_image(image, "image")
         inner = crop(image, self.border(scale))
         if self.luma == "png2y4m":
-            height, width = inner.shape[:2]
-            # The table goes by 2x2 blocks: an odd side takes as much of it as the next even one.
-            if (height + height % 2) * (width + width % 2) > PNG2Y4M_MOST_PIXELS:
-                raise ImageError(
-                    f"{width}x{height} pixels are too many: the dither table of {self.name} ends "
-                    f"at {PNG2Y4M_MOST_PIXELS}, with odd sides counted as even.",
-                    "Score it under another protocol.",
-                )
             return png2y4m_luma(inner)[..., None]
         if self.luma == "bt601":
             return bt601(inner)[..., None]

@@ -1,4 +1,4 @@
-"""The scores of one image pair under several protocols at once."""
+"""The metrics, and the scores of one image pair under several protocols at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,43 @@ if TYPE_CHECKING:
     from sreval.metrics.lpips import Net
 
 UInt8 = npt.NDArray[np.uint8]
+Fidelity = Callable[[Protocol, UInt8, UInt8, str], float]
 
-METRICS = ("psnr", "ssim", "lpips", "lpips-vgg")
-"""``lpips`` takes the protocol's own trunk (alex), ``lpips-vgg`` always vgg."""
 
-HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lpips": False, "lpips-vgg": False}
-UNITS = {"psnr": "dB", "ssim": "", "lpips": "", "lpips-vgg": ""}
+@dataclass(frozen=True)
+class Metric:
+    """All that is known of a metric: how it is printed, what its values mean, what computes it.
+
+    ``name`` and ``digits`` (decimals) are how it is printed, ``low`` and ``high`` the limits of
+    its values. What computes it is either ``fidelity``, from what a protocol makes of HR and SR
+    (see ``Protocol.planes``) and on a device, or LPIPS through ``trunk``.
+    """
+
+    key: str
+    name: str
+    digits: int
+    unit: str = ""
+    higher_is_better: bool = True
+    low: float = -math.inf
+    high: float = math.inf
+    fidelity: Fidelity | None = None
+    trunk: Net | Literal["protocol's"] | None = None
+
+    def trunk_under(self, protocol: Protocol) -> Net | None:
+        """The trunk network that it looks through under a protocol, None for one without."""
+        return protocol.lpips_net if self.trunk == "protocol's" else self.trunk
+
+
+METRICS = {
+    metric.key: metric
+    for metric in (
+        Metric("psnr", "PSNR", 2, "dB", fidelity=lambda protocol, hr, sr, _: protocol.psnr(hr, sr)),
+        Metric("ssim", "SSIM", 4, low=-1, high=1, fidelity=Protocol.ssim),
+        Metric("lpips", "LPIPS", 4, higher_is_better=False, low=0, trunk="protocol's"),
+        Metric("lpips-vgg", "LPIPS (VGG)", 4, higher_is_better=False, low=0, trunk="vgg"),
+    )
+}
+"""The metrics by their keys, in the order of a table's rows; the digits are the SRGAN paper's."""
 
 GREY_AS_COLOUR = "Grey is repeated to RGB, whose luma is 16..235 (that of two grey images 0..255)"
 """The note of a score that can't be compared with one of two grey images."""
@@ -49,13 +80,6 @@ def check_metrics(metrics: Iterable[str]) -> None:
     for metric in metrics:
         if metric not in METRICS:
             raise unknown_name("metric", metric, METRICS)
-
-
-def trunk_of(metric: str, protocol: Protocol) -> Net | None:
-    """The trunk network that a metric looks through under a protocol, None for one without."""
-    if metric == "lpips-vgg":
-        return "vgg"
-    return protocol.lpips_net if metric == "lpips" else None
 
 
 def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:
@@ -100,47 +124,32 @@ class Reference:
         hr, sr = pair
         # The crop of LPIPS is the same under every protocol, so each trunk runs once.
         perceptual = cache(lambda net: _attempt(lambda: self._lpips(hr, sr, net)))
+        planes = cache(
+            lambda protocol: (
+                self._planes(protocol, hr.ndim == 3),
+                protocol.planes(sr, self._scale),
+            )
+        )
+
+        def fidelity(compute: Fidelity, protocol: Protocol) -> float:
+            return compute(protocol, *planes(protocol), self._device)
+
         scores = []
         for protocol in protocols:
-            planes = cache(lambda protocol=protocol: protocol.planes(sr, self._scale))
-            for metric in metrics:
-                if net := trunk_of(metric, protocol):
-                    value, note, remedy = perceptual(net)
+            for metric in (METRICS[key] for key in metrics):
+                if metric.fidelity is None:
+                    value, note, remedy = perceptual(metric.trunk_under(protocol))
                 else:
-                    fidelity = partial(self._fidelity, metric, protocol, hr.ndim == 3, planes)
-                    value, note, remedy = _attempt(fidelity)
+                    value, note, remedy = _attempt(partial(fidelity, metric.fidelity, protocol))
                     if not note and mixed and protocol.luma == "bt601":
                         note = GREY_AS_COLOUR
-                scores.append(Score(protocol.name, metric, value, note, remedy))
+                scores.append(Score(protocol.name, metric.key, value, note, remedy))
         return scores
-
-    def _fidelity(
-        self, metric: str, protocol: Protocol, colour: bool, planes: Callable[[], UInt8]
-    ) -> float:
-        reference, image = self._planes(protocol, colour), planes()
-        match metric:
-            case "psnr":
-                return protocol.psnr(reference, image)
-            case "ssim":
-                return protocol.ssim(reference, image, self._device)
-        raise NotImplementedError(metric)
 
     def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
         from sreval.metrics.lpips import lpips
 
         return lpips(crop(hr, self._scale), crop(sr, self._scale), net, self._device)
-
-
-def score(
-    hr: UInt8,
-    sr: UInt8,
-    protocols: Sequence[Protocol],
-    metrics: Sequence[str] = ("psnr", "ssim"),
-    scale: int = 4,
-    device: str = "cpu",
-) -> list[Score]:
-    """All metrics of one SR image against its HR image; see ``Reference.score``."""
-    return Reference(hr, scale, device).score(sr, protocols, metrics)
 
 
 def _attempt(compute: Callable[[], float]) -> tuple[float, str, str]:

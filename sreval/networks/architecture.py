@@ -5,6 +5,7 @@ A recipe or a card is read without torch: only `build` imports it.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 Colour = Literal["rgb", "luma"]
+
+
+class ModelFile(StrEnum):
+    """The files in the folder of a model, or of a run."""
+
+    RECIPE = "recipe.toml"
+    WEIGHTS = "weights.safetensors"
+
+    BEST = "best.safetensors"
+    """The best weights of a run by its validation, beside the last ones."""
+
+    CARD = "card.md"
+    """What published weights are, their SHA-256 included."""
 
 
 class _Architecture(BaseModel):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sreval.networks.bicubic import upscale_bicubic
+from sreval.networks.layers import upscale_bicubic
 
 
 class DRCN(nn.Module):

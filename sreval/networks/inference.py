@@ -20,9 +20,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sreval.devices import Precision, exact_fp32
 from sreval.networks.architecture import Architecture
-from sreval.networks.bicubic import upscale_bicubic
-from sreval.networks.colour import luma, per_channel, with_luma
-from sreval.networks.packing import packed
+from sreval.networks.layers import luma, per_channel, upscale_bicubic, with_luma
+from sreval.networks.srresnet import packed
 
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
 

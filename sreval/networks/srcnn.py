@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from sreval.networks.bicubic import upscale_bicubic
+from sreval.networks.layers import upscale_bicubic
 
 
 class SRCNN(nn.Module):

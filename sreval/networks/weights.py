@@ -23,17 +23,9 @@ from torch import Tensor, nn
 
 from sreval.errors import WeightsError
 from sreval.files import sha256_bytes, write_atomic
-from sreval.networks.architecture import Architecture
+from sreval.networks.architecture import Architecture, ModelFile
 
 FORMAT = "sreval-weights-1"
-WEIGHTS, RECIPE = "weights.safetensors", "recipe.toml"
-
-BEST = "best.safetensors"
-"""The best weights of a run by its validation, beside the last ones."""
-
-CARD = "card.md"
-"""The file beside published weights that says what they are, their SHA-256 included."""
-
 _SEAL = "content_sha256"
 """The field of the metadata that holds the SHA-256 of everything else in the file."""
 
@@ -129,7 +121,7 @@ def load_model(
     """
     data = _read(path)
     sha256 = sha256_bytes(data)
-    card = path.with_name(CARD)
+    card = path.parent / ModelFile.CARD
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     named = re.search(r"^\| Weights \|.*SHA-256 ([0-9a-f]{64})", text, re.MULTILINE)
     if named and named[1] != sha256:

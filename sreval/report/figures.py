@@ -22,11 +22,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from sreval.errors import DataError, UsageError, option, unknown_name
 from sreval.images.arrays import as_colour
 from sreval.images.folders import one_name
-from sreval.metrics.scorer import UNITS
+from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import hr_image, narrowed, scored, sr_image
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.report.text import NAMES, number
+from sreval.report.text import metric_name, name_and_unit, number
 from sreval.report.values import common_names, values_of
 from sreval.training.recipe import Recipe, first_difference
 
@@ -177,7 +177,7 @@ def _show(axes: Axes, image: UInt8) -> None:
 def _caption(rows: pd.DataFrame, method: str) -> str:
     values = rows[rows["method"] == method].set_index("metric")["value"].dropna()
     shown = [
-        f"{number(values[metric], metric)}{' ' + UNITS[metric] if UNITS[metric] else ''}"
+        f"{number(values[metric], metric)} {METRICS[metric].unit}".rstrip()
         for metric in ("psnr", "ssim")
         if metric in values
     ]
@@ -249,8 +249,8 @@ def scores_figure(frame: pd.DataFrame, dataset: str | None, metric: str) -> Figu
     methods = [method for method in wide.columns if wide[method].notna().any()]
     if not methods:
         raise UsageError(
-            f"No {NAMES[metric]} of {dataset} can be drawn: it is infinite or missing for every "
-            "image.",
+            f"No {metric_name(metric)} of {dataset} can be drawn: it is infinite or missing for "
+            "every image.",
             f"Draw another metric with {option('--metric')}; a table prints this one.",
         )
     wide = wide.sort_values(methods[0])
@@ -260,8 +260,7 @@ def scores_figure(frame: pd.DataFrame, dataset: str | None, metric: str) -> Figu
     for index, method in enumerate(methods):
         axes.plot(places, wide[method], linestyle="", markersize=3.5, **look(index))
     _label_ends(axes, {m: float(wide[m].dropna().iloc[-1]) for m in methods}, len(wide))
-    unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
-    axes.set_ylabel(f"{NAMES[metric]}{unit}")
+    axes.set_ylabel(name_and_unit(metric))
     if len(wide) <= _NAMED_IMAGES:
         axes.set_xticks(places, list(wide.index), rotation=40, ha="right")
     else:
@@ -310,9 +309,7 @@ def _label_ends(axes: Axes, ends: dict[str, float], count: int) -> None:
 LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
 NOT_DRAWN = ("step", "rate", "learning_rate")
 LABELS = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
+    **{metric: name_and_unit(metric) for metric in METRICS},
     "mse": "MSE on [-1, 1]",
     "grid_peak": "grid peak",
     "flat_pattern": "pattern on flat colours (levels)",

@@ -246,7 +246,7 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
         own = rows[rows["protocol_sha256"] == sha256]
         metrics = [metric for metric in METRICS if metric in set(own["metric"])]
         under = f"Under the protocol {name} (SHA-256 {sha256[:12]})"
-        fidelity = [metric.upper() for metric in metrics if metric in ("psnr", "ssim")]
+        fidelity = [METRICS[metric].name for metric in metrics if METRICS[metric].fidelity]
         if fidelity:
             crop = "as many pixels as the upscaling factor"
             crop = crop if protocol.crop == "scale" else f"{protocol.crop} pixels"
@@ -257,11 +257,12 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
         if "SSIM" in fidelity:
             mean = ", averaged over the channels" if protocol.luma == "none" else ""
             sentences.append(f"SSIM is computed {_SSIM[protocol.ssim_window]}{mean}.")
+        nets = [METRICS[metric].trunk_under(protocol) for metric in metrics]
         sentences += [
             f"LPIPS (Zhang et al. 2018, version 0.1, {_TRUNKS[net]}) is computed on RGB after as "
             "many pixels as the upscaling factor were cut from each side."
-            for metric, net in (("lpips", protocol.lpips_net), ("lpips-vgg", "vgg"))
-            if metric in metrics
+            for net in nets
+            if net
         ]
     return list(dict.fromkeys(sentences))
 
@@ -282,7 +283,7 @@ def _failures(frame: pd.DataFrame) -> list[str]:
     sentences = []
     for (method, dataset), own in lacking.groupby(["method", "dataset"]):
         images = list(dict.fromkeys(own["image"]))
-        metrics = _and([metric.upper() for metric in METRICS if metric in set(own["metric"])])
+        metrics = _and([m.name for m in METRICS.values() if m.key in set(own["metric"])])
         sentences.append(
             f"{paper.label(str(method))} has no {metrics} on {_count(len(images), 'image')} of "
             f"{dataset} ({listed(images)})."

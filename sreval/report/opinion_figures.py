@@ -15,7 +15,6 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from sreval.errors import StatisticsError, UsageError, attempted, option, unknown_name
-from sreval.metrics.scorer import UNITS
 from sreval.opinions.agreement import fit_mapped, metric_agreement
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.comparison import compare_methods
@@ -30,7 +29,7 @@ from sreval.report.opinion_models import directions, join_scores, recovery_warni
 from sreval.report.opinions import Request
 from sreval.report.scores import TOO_SMALL
 from sreval.report.style import COLUMN_MM, PAGE_MM, look, new_figure
-from sreval.report.text import CORRECTIONS, NONE, fixed, metric_name, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, NONE, fixed, name_and_unit, percent, span, whole_percent
 
 _ROW_MM = 5.5
 _WIDE_ENOUGH = 0.045
@@ -398,9 +397,8 @@ def _metric_panel(
     line = np.linspace(places[0], places[-1], 200)
     curve = scipy.interpolate.PchipInterpolator(places, mapped[first])(line)
     axes.plot(line, curve, color="#555555", linewidth=1)
-    unit = f" ({UNITS[metric]})" if UNITS.get(metric) else ""
     worse = "" if higher_is_better else ", lower is better"
-    axes.set_xlabel(f"{metric_name(metric)}{unit}{worse}")
+    axes.set_xlabel(f"{name_and_unit(metric)}{worse}")
 
 
 KINDS: dict[str, Callable[[pd.DataFrame, Request], Figure]] = {

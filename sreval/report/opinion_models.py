@@ -18,7 +18,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS
+from sreval.metrics.scorer import METRICS
 from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
 from sreval.opinions.intervals import LEAST_UNITS
@@ -422,7 +422,9 @@ def own_metrics(means: pd.DataFrame, better: Mapping[str, bool]) -> tuple[list[s
 
 def directions(metrics: Sequence[str], request: Request) -> dict[str, bool]:
     """Of each metric whether higher is better."""
-    return {name: request.better.get(name, HIGHER_IS_BETTER.get(name, True)) for name in metrics}
+    known = {name: metric.higher_is_better for name, metric in METRICS.items()}
+    known.update(request.better)
+    return {name: known.get(name, True) for name in metrics}
 
 
 def _differences(dataset: str, found: Agreement) -> list[dict[str, object]]:

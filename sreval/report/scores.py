@@ -13,7 +13,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, option, unknown_name
-from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
+from sreval.metrics.scorer import METRICS
 from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
@@ -22,7 +22,7 @@ from sreval.report.collect import narrowed
 from sreval.report.notes import NO_INTERVAL
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
-from sreval.report.text import DIGITS, NAMES, NONE, number, percent
+from sreval.report.text import NONE, PRINTED, number, percent
 from sreval.report.values import comparable, gap_notes, infinite_notes, values_of
 
 Layout = Literal["methods", "losses"]
@@ -30,8 +30,6 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 ALPHA = 0.05
 TOO_SMALL = "‡"
-_RANGES = {"ssim": (-1.0, 1.0), "lpips": (0.0, math.inf), "lpips-vgg": (0.0, math.inf)}
-"""Where the values of a metric lie, and with them the limits of an interval of their mean."""
 
 _FIGURES = (
     "dataset", "metric", "method", "n", "unit", "mean", "low", "high", "level", "rank", "mark",
@@ -108,7 +106,12 @@ class ScoreTable(Table):
             columns=[
                 Column("", "left", described="Data set"),
                 Column("", "left", described="Metric"),
-                *(Column(paper.label(m), decimals=max(DIGITS.values())) for m in methods),
+                *(
+                    Column(
+                        paper.label(m), decimals=max(metric.digits for metric in PRINTED.values())
+                    )
+                    for m in methods
+                ),
             ],
             rows=list(_rows(figures, methods)),
             notes=list(notes),
@@ -174,9 +177,9 @@ def _rows(figures: Sequence[Record], methods: Sequence[str]) -> Iterator[Row]:
         name = Cell(dataset if starts else "")
         theirs = [Cell(_number(cell.get("paper"), metric)) for cell in cells]
         if metric == "mos" and not any(figure["n"] for figure in of.values()):
-            yield Row([name, Cell(f"{NAMES[metric]}, paper"), *theirs], "paper", starts)
+            yield Row([name, Cell(f"{PRINTED[metric].name}, paper"), *theirs], "paper", starts)
             continue
-        label = NAMES[metric] + (f", {study}" if study else "")
+        label = PRINTED[metric].name + (f", {study}" if study else "")
         label += ", simulated" if any(figure["simulated"] for figure in of.values()) else ""
         values = [
             Cell(number(cell["mean"], metric), cell["rank"], cell["mark"]) if cell else Cell(NONE)
@@ -337,7 +340,7 @@ def _means(
     asked: pd.DataFrame, used: pd.DataFrame, metric: str, level: float
 ) -> dict[str, Interval | None]:
     """The mean of every method of ``asked`` with its interval; None where there is no result."""
-    least, most = _RANGES.get(metric, (-math.inf, math.inf))
+    least, most = METRICS[metric].low, METRICS[metric].high
     found: dict[str, Interval | None] = dict.fromkeys(map(str, asked.columns))
     for method in used.columns if len(used) else ():
         made = student_mean(used[method], level, unit="image", estimand="mean over images")
@@ -395,9 +398,9 @@ def _notes(
 ) -> list[str]:
     sizes = ", ".join(_sizes(figures))
     units = [
-        f"{NAMES[m]} in {UNITS[m]}"
-        for m in UNITS
-        if UNITS[m] and any(figure["metric"] == m for figure in figures)
+        f"{m.name} in {m.unit}"
+        for m in METRICS.values()
+        if m.unit and any(figure["metric"] == m.key for figure in figures)
     ]
     notes = [
         f"Protocol {protocol}. Means over images (n: {sizes}); {', '.join(units)}. Below each, the "
@@ -428,16 +431,16 @@ def _sizes(figures: Sequence[Record]) -> list[str]:
         if len(set(of.values())) == 1:
             said.append(f"{dataset} {next(iter(of.values()))}")
         else:
-            said.append(f"{dataset} {', '.join(f'{NAMES[m]} {n}' for m, n in of.items())}")
+            said.append(f"{dataset} {', '.join(f'{PRINTED[m].name} {n}' for m, n in of.items())}")
     return said
 
 
 def _ranking_note(figures: Sequence[Record], methods: list[str]) -> str:
     note = "Best bold, second underlined"
     note += ", HR not ranked." if "hr" in methods else "."
-    if any(figure["metric"].startswith("lpips") for figure in figures):
-        note += " LPIPS: smaller is better."
-    return note
+    there = {figure["metric"] for figure in figures}
+    smaller = [m.name for m in METRICS.values() if m.key in there and not m.higher_is_better]
+    return f"{note} {', '.join(smaller)}: smaller is better." if smaller else note
 
 
 def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:
@@ -451,8 +454,8 @@ def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:
 
 def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
     """Ranks, 1 the best, of methods' means by the printed digits; HR, the ceiling, has none."""
-    means = means.drop(index="hr", errors="ignore").round(DIGITS[metric])
-    order = sorted(means.unique(), reverse=metric == "mos" or HIGHER_IS_BETTER[metric])
+    means = means.drop(index="hr", errors="ignore").round(PRINTED[metric].digits)
+    order = sorted(means.unique(), reverse=PRINTED[metric].higher_is_better)
     if len(means) < 2:
         return {}
     return {str(method): order.index(mean) + 1 for method, mean in means.items()}
@@ -498,7 +501,9 @@ def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
                 found = (c.verdict.least_p_adjusted, c.test.least_p)
                 least[name, c.test.n] = min(found, least.get((name, c.test.n), found))
         elif small:
-            some.append(f"{len(small)} of {len(tests)} pairs of {NAMES[metric]} on {dataset}")
+            some.append(
+                f"{len(small)} of {len(tests)} pairs of {PRINTED[metric].name} on {dataset}"
+            )
     marked = [
         f"{name} ({n} {unit}s; the least exact p is {p:.4f}, Holm-adjusted {adjusted:.4f})"
         for (name, n), (adjusted, p) in least.items()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sreval.metrics.scorer import METRICS, Metric
+
 NONE = "–"
 """The text for a missing number."""
 
-NAMES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips-vgg": "LPIPS (VGG)", "mos": "MOS"}
-"""How metrics are printed."""
-
-DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lpips-vgg": 4, "mos": 2}
-"""The decimals of a metric's values, as the paper prints them."""
+PRINTED = {**METRICS, "mos": Metric("mos", "MOS", 2)}
+"""What tables print: the metrics that are computed, and the mean that people give."""
 
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
@@ -20,12 +19,18 @@ CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none
 
 def metric_name(metric: str) -> str:
     """How a metric is printed."""
-    return NAMES.get(metric, metric)
+    return PRINTED[metric].name if metric in PRINTED else metric
+
+
+def name_and_unit(metric: str) -> str:
+    """How a metric is printed beside an axis: PSNR (dB)."""
+    unit = PRINTED[metric].unit if metric in PRINTED else ""
+    return metric_name(metric) + (f" ({unit})" if unit else "")
 
 
 def number(value: float, metric: str) -> str:
     """A value with the digits its metric warrants; ∞ for identical images, – for none."""
-    return "∞" if math.isinf(value) else fixed(value, DIGITS[metric])
+    return "∞" if math.isinf(value) else fixed(value, PRINTED[metric].digits)
 
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import UsageError, listed
-from sreval.images.known import KNOWN, known_files, known_names
-from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
+from sreval.images.known import KNOWN
+from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import scored
-from sreval.report.text import DIGITS, NAMES, fixed
+from sreval.report.text import PRINTED, fixed
 
 _NAMED = 10
 """Images named in a note; of more, how many."""
@@ -43,7 +43,7 @@ def comparable(asked: pd.DataFrame) -> pd.DataFrame:
 def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     """What is missing in one data set, and why: methods without a result, images left out."""
     dataset = str(rows["dataset"].iloc[0])
-    present = [metric for metric in NAMES if metric in set(rows["metric"])]
+    present = [metric for metric in PRINTED if metric in set(rows["metric"])]
     without: dict[tuple[str, str, str], list[str]] = {}
     left: dict[str, list[str]] = {}
     for metric in present:
@@ -85,7 +85,7 @@ def infinite_notes(dataset: str, metric: str, asked: pd.DataFrame, used: pd.Data
         named = listed(found, _NAMED)
         where = f"every image, {named}" if len(found) == len(asked) else named
         said.append(f"{where} ({', '.join(methods)})")
-    note = f"{dataset} {NAMES[metric]}: infinite (∞) on {'; '.join(said)}."
+    note = f"{dataset} {PRINTED[metric].name}: infinite (∞) on {'; '.join(said)}."
     if np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
         note += f" The means are over {len(used)} of {len(asked)} images."
     return [note]
@@ -97,7 +97,7 @@ def _reason(rows: pd.DataFrame) -> str:
 
 
 def _of(metrics: Sequence[str]) -> str:
-    return ", ".join(NAMES[metric] for metric in metrics)
+    return ", ".join(PRINTED[metric].name for metric in metrics)
 
 
 COLUMNS = (
@@ -128,7 +128,7 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
         raise UsageError(
             f"The results hold no {metric}.", f"They hold {', '.join(there) or 'no scores'}."
         )
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    sign = 1 if METRICS[metric].higher_is_better else -1
     found = []
     for dataset in paper.sort_datasets(list(rows["dataset"].unique())):
         own = rows[(rows["dataset"] == dataset) & (rows["method"] != "hr")]
@@ -152,7 +152,7 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     made = pd.DataFrame(found, columns=list(COLUMNS))
     if made.empty:
         return made
-    step = 10.0 ** -DIGITS[metric]
+    step = 10.0 ** -METRICS[metric].digits
     compared = made[made["difference"].notna()]
     alone = made[~made["method"].isin(compared["method"])]
     compared = compared[sign * compared["difference"] <= -step / 2]
@@ -174,15 +174,15 @@ def worst_text(worst: pd.DataFrame) -> str:
     """What ``worst_images`` found, one line a method; empty where it found nothing."""
     if worst.empty:
         return ""
-    metric = worst["metric"].iloc[0]
-    unit = f" in {UNITS[metric]}" if UNITS[metric] else ""
+    metric = METRICS[worst["metric"].iloc[0]]
+    unit = f" in {metric.unit}" if metric.unit else ""
     several = worst["dataset"].nunique() > 1
     alone = worst["difference"].isna()
-    extreme = "lowest" if HIGHER_IS_BETTER[metric] else "highest"
+    extreme = "lowest" if metric.higher_is_better else "highest"
     parts = {
         "Images on which each method does worse than usual, compared with the others, by "
-        f"{NAMES[metric]}{unit}:": worst[~alone],
-        f"Images with the {extreme} {NAMES[metric]}{unit}:": worst[alone],
+        f"{metric.name}{unit}:": worst[~alone],
+        f"Images with the {extreme} {metric.name}{unit}:": worst[alone],
     }
     lines = []
     for heading, part in parts.items():
@@ -195,7 +195,7 @@ def worst_text(worst: pd.DataFrame) -> str:
 
 def _told(row: Mapping[Any, Any], several: bool) -> str:
     """One image: its name, its value, and how far that is from what is usual."""
-    digits = DIGITS[row["metric"]]
+    digits = METRICS[row["metric"]].digits
     image = f"{row['dataset']}/{row['image']}" if several else row["image"]
     text = " ".join(filter(None, (image, row["name"], fixed(row["value"], digits))))
     if math.isnan(row["difference"]):
@@ -209,8 +209,7 @@ def common_names(rows: pd.DataFrame) -> dict[str, str]:
     dataset = str(rows["dataset"].iloc[0])
     if dataset not in KNOWN:
         return {}
-    public = {file.sha256 for file in known_files(dataset)}
-    names = known_names(dataset)
+    names, public = KNOWN[dataset].names, {file.sha256 for file in KNOWN[dataset].all_files}
     there = rows.drop_duplicates("image")
     return {
         image: names[image][0]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from sreval.errors import UsageError
 from sreval.files import sha256_bytes
-from sreval.images.known import KNOWN, fetch_command
+from sreval.images.known import KNOWN
 from sreval.study.design import Calibration, DatasetPart, Gold, Repeat, StudyDesign, WarmUp
 from sreval.study.manifest import Key
 from sreval.study.presentation import Stream, Unmet
@@ -178,7 +178,7 @@ def _not_on_this_machine(constraint: str, dataset: str, design: StudyDesign) -> 
     if known and known.scales and scale not in known.scales:
         remedy = f"Set images.scale to one of its scales, {', '.join(map(str, known.scales))}."
     elif known:
-        remedy = f"Run `{fetch_command(dataset, scale)}`, or set SREVAL_DATA."
+        remedy = f"Run `{known.fetch_command(scale)}`, or set SREVAL_DATA."
     what = f"the images of {dataset} are not on this machine"
     return Unmet(constraint, what, remedy or "Name a data set that is on this machine.")
 

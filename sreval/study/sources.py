@@ -25,10 +25,9 @@ from sreval.benchmarking.results import place
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
-from sreval.images.datasets import Dataset, Item, open_dataset, published
+from sreval.images.datasets import Dataset, Item, Pair, open_dataset, published
 from sreval.images.io import encode_png, read_image
-from sreval.images.known import KNOWN, require
-from sreval.images.pairs import Pair, read_pair
+from sreval.images.known import KNOWN
 from sreval.images.resize import imresize
 from sreval.methods import make_upscaler
 from sreval.methods.interpolation import INTERPOLATIONS
@@ -124,7 +123,7 @@ class Sources:
         can't be read.
         """
         item, opened = self._items.get((dataset, image)), self._datasets[dataset]
-        pair = read_pair(opened, item) if opened and item else None
+        pair = opened.pair(item) if opened and item else None
         made: dict[str, Version] = {}
         for method in methods:
             scored = self._scored.get((dataset, image, method))
@@ -195,7 +194,7 @@ def open_pictures(name: str, scale: int) -> Dataset:
     if known is None or known.scales:
         dataset = open_dataset(name, scale)
         return dataset if dataset.name == name else _renamed(dataset, name)
-    return published(name, scale, require(name, scale))
+    return published(known.whole_copy(scale))
 
 
 def _renamed(dataset: Dataset, name: str) -> Dataset:

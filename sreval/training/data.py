@@ -35,11 +35,11 @@ from torch import Tensor
 from sreval import settings
 from sreval.errors import DataError, ImageError, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
-from sreval.images.folders import left_out, list_images
+from sreval.images.folders import ImageFolder
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.networks.architecture import Architecture
-from sreval.networks.colour import luma
+from sreval.networks.layers import luma
 from sreval.training.leaks import Fingerprint, fingerprint
 from sreval.training.recipe import Data
 
@@ -159,8 +159,9 @@ def _photographs_in(folders: Sequence[Path]) -> tuple[dict[Path, str], list[str]
     files: dict[Path, None] = {}
     others: list[str] = []
     for folder in folders:
-        files |= dict.fromkeys(list_images(folder.resolve(), deep=True))
-        others += left_out(folder.resolve(), deep=True)
+        found = ImageFolder(folder.resolve(), deep=True)
+        files |= dict.fromkeys(found.images())
+        others += found.left_out()
     with _threads() as pool:
         return dict(zip(files, pool.map(sha256_or_empty, files), strict=True)), others
 

@@ -28,7 +28,7 @@ import scipy
 from sreval.errors import DataError, UsageError, option
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
-from sreval.images.known import EVALUATION_SETS, KNOWN, KnownFile, copies, known_files, locate
+from sreval.images.known import KNOWN, PublicSet
 
 THUMBNAIL = 32
 ALIKE = 0.96
@@ -111,10 +111,11 @@ def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
     """
     prints: list[Fingerprint] = []
     absent: dict[str, str] = {}
-    for name in EVALUATION_SETS:
-        scale = next((s for s in reversed(KNOWN[name].scales) if locate(name, s)), None)
+    for known in _evaluation_sets():
+        name = known.name
+        scale = next((s for s in reversed(known.scales) if known.locate(s)), None)
         if scale is None:
-            parts = (copy for s in KNOWN[name].scales for copy in copies(name, s))
+            parts = (copy for s in known.scales for copy in known.copies(s))
             absent[name] = next((f"incomplete: {copy.faults()[0]}" for copy in parts), "")
             continue
         for item in open_dataset(name, scale).items:
@@ -145,7 +146,7 @@ def refuse_leaks(
                 f"No photograph to train on is called {name!r}.",
                 f"Give {option('--different')} the file name that the message shows.",
             )
-    hashes = {known.sha256: f"{set_}/{known.path}" for set_, known in _known_hashes()}
+    hashes = {f.sha256: f"{s.name}/{f.path}" for s in _evaluation_sets() for f in s.all_files}
     hashes |= {test.sha256: test.name for test in tests}
     same = [
         f"{p.name} is {hashes[p.sha256]} (same file)" for p in photographs if p.sha256 in hashes
@@ -196,5 +197,5 @@ def _views(squares: npt.NDArray[_Number]) -> Iterator[npt.NDArray[_Number]]:
             yield np.rot90(view, turns, (-2, -1))
 
 
-def _known_hashes() -> list[tuple[str, KnownFile]]:
-    return [(name, known) for name in EVALUATION_SETS for known in known_files(name)]
+def _evaluation_sets() -> list[PublicSet]:
+    return [known for known in KNOWN.values() if known.evaluates]

@@ -22,7 +22,7 @@ from torch.nn.functional import mse_loss
 
 from sreval.devices import convolutions
 from sreval.networks.discriminator import Discriminator, OfPair
-from sreval.networks.packing import packed
+from sreval.networks.srresnet import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.data import Sampler
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial

@@ -12,8 +12,9 @@ import torch
 
 from sreval import __version__
 from sreval.errors import TrainingError, option
-from sreval.metrics.scorer import HIGHER_IS_BETTER
-from sreval.networks.weights import BEST, WEIGHTS, Provenance, Stage, write_weights
+from sreval.metrics.scorer import METRICS
+from sreval.networks.architecture import ModelFile
+from sreval.networks.weights import Provenance, Stage, write_weights
 from sreval.signals import stop_signals
 from sreval.training.checkpoint import (
     Progress,
@@ -135,7 +136,7 @@ class _Loop:
         t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
         if t.progress.step:
             # a kill may have come between the checkpoint and the weights
-            self._export(WEIGHTS)
+            self._export(ModelFile.WEIGHTS)
         due = not t.progress.step or self._validation_due()
         if due and not t.log.has_validation(t.progress.step):
             self._validate()
@@ -271,11 +272,11 @@ class _Loop:
         values = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
         t.line.say(f"{progress.step:,} updates: {run.dataset} under {run.protocol}: {values}")
         metric = "lpips" if "lpips" in scores else run.metrics[0]
-        score = scores[metric] if HIGHER_IS_BETTER[metric] else -scores[metric]
+        score = scores[metric] if METRICS[metric].higher_is_better else -scores[metric]
         if progress.step and score > progress.best_score:
             progress.best_score = score
             progress.seconds = self.clock.seconds()
-            self._export(BEST)
+            self._export(ModelFile.BEST)
 
     def _save_due(self) -> bool:
         run = self.t.recipe.run
@@ -299,7 +300,7 @@ class _Loop:
             if t.recipe.run.light:
                 folder = light_path(t.out, progress.step)
                 save_light(folder, t.learner, progress, t.data_sha256)
-            self._export(WEIGHTS)
+            self._export(ModelFile.WEIGHTS)
 
     def _export(self, name: str) -> None:
         """Write the weights as they stand, with the runs that led to them."""

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from sreval import content
 from sreval.errors import (
-    DataError,
     SrevalError,
     TrainingError,
     UsageError,
@@ -22,25 +21,15 @@ from sreval.errors import (
     option,
 )
 from sreval.files import sha256_file, write_atomic, write_error
-from sreval.images.known import locate
-from sreval.metrics.lpips import trunk_file
+from sreval.images.known import KNOWN
+from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import get_protocol
-from sreval.networks.architecture import Architecture, parameter_count
+from sreval.networks.architecture import Architecture, ModelFile, parameter_count
 from sreval.networks.inference import Inference
-from sreval.networks.weights import (
-    BEST,
-    CARD,
-    RECIPE,
-    WEIGHTS,
-    Provenance,
-    load_network,
-    read_provenance,
-    write_weights,
-)
-from sreval.training.artefacts import flat_colours
+from sreval.networks.weights import Provenance, load_network, read_provenance, write_weights
 from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
 from sreval.training.recipe import Recipe, load_recipe, profile_names
-from sreval.training.validation import Validator
+from sreval.training.validation import Validator, flat_colours
 
 SETS = ("Set5", "Set14", "BSD100")
 PROTOCOLS = ("ledig2017", "matlab")
@@ -57,11 +46,40 @@ class Model:
     profiles: tuple[str, ...]
     provenance: Provenance | None
     sha256: str
+    given: str
+    """The name or path that it was found by."""
+
+    @classmethod
+    def find(cls, name: str) -> Self:
+        """One model by name or folder.
+
+        Raises UsageError for an unknown model or an incomplete recipe, WeightsError for weights
+        that can't be read.
+        """
+        folder = content.find("models", name)
+        profiles = profile_names(name)
+        if not profiles:
+            raise UsageError(
+                f"{folder / ModelFile.RECIPE} has no profiles.",
+                "Add at least one, such as [profiles.paper].",
+            )
+        recipe = load_recipe(name, "paper" if "paper" in profiles else profiles[0])
+        weights = folder / ModelFile.WEIGHTS
+        there = weights.is_file()
+        return cls(
+            content.name_of(folder),
+            folder,
+            recipe,
+            tuple(profiles),
+            read_provenance(weights) if there else None,
+            sha256_file(weights) if there else "",
+            name,
+        )
 
     @property
     def weights(self) -> Path:
         """Where the weights lie, or would lie."""
-        return self.folder / WEIGHTS
+        return self.folder / ModelFile.WEIGHTS
 
     @property
     def parameters(self) -> int:
@@ -90,6 +108,78 @@ class Model:
             self.provenance and self.provenance.stages and self.provenance.stages[-1].profile
         )
 
+    def card(self) -> str:
+        """Its card; without weights, what its recipe says. Raises UsageError where it has none.
+
+        The card of weights is not made here, for only their run knows all of it.
+        """
+        if self.provenance is None:
+            return planned_card(self.recipe, self.profiles, self.parameters)
+        path = self.folder / ModelFile.CARD
+        if not path.is_file():
+            raise UsageError(
+                f"{self.name} has no card.", "A card comes with `sreval models publish RUN`."
+            )
+        return path.read_text(encoding="utf-8")
+
+    def verify(self) -> None:
+        """Check it in every respect.
+
+        Every profile of its recipe is read; its weights load into the network they name, which a
+        profile must ask for; they make a finite image; the recipe is the one they were trained
+        with, where they say so; and its card carries their SHA-256. Raises UsageError or
+        WeightsError for the first thing wrong.
+        """
+        recipes = [load_recipe(self.given, profile) for profile in self.profiles]
+        if self.provenance is None:
+            raise WeightsError(
+                f"{self.name} has no weights: {self.weights}.",
+                f"Train it: `sreval train {self.given} --data PHOTOGRAPHS`.",
+            )
+        network, provenance = load_network(self.weights)
+        if provenance.architecture not in [recipe.network for recipe in recipes]:
+            raise WeightsError(
+                f"{self.weights}: field 'architecture' is {provenance.architecture!r}, which no "
+                f"profile of {self.folder / ModelFile.RECIPE} uses.",
+                "Publish the weights again, from a run of this recipe.",
+            )
+        _check_output(self.weights, network, provenance.architecture)
+        _check_recipe(self, provenance)
+        path = self.folder / ModelFile.CARD
+        if not path.is_file() or self.sha256 not in path.read_text(encoding="utf-8"):
+            raise WeightsError(
+                f"{path} does not name the SHA-256 of the weights, {self.sha256}.",
+                f"Write it again from its run: `sreval models card {self.given} --run RUN`.",
+            )
+
+    def renew_card(self, run: FinishedRun | None = None, device: str = "cpu") -> Path:
+        """Write its card again, from the run that made its weights or without one; its path.
+
+        Without weights, it is what the recipe says. Without the run, what only that knew is kept
+        from the earlier card, if that is of the same weights, and so are its scores where a data
+        set or LPIPS is missing on this machine. Raises UsageError for another run, and for a model
+        that belongs to the package.
+        """
+        if run is not None:
+            _require_made_by(run, self)
+        _writable(self.folder.parent)
+        if run is not None:
+            return write_card(run, self.folder, device)
+        path = self.folder / ModelFile.CARD
+        if self.provenance is None:
+            write_atomic(path, planned_card(self.recipe, self.profiles, self.parameters))
+            return path
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if self.sha256 not in old:
+            old = ""
+        # a profile may have another network than the first
+        recipe = self.recipe.model_copy(update={"network": self.provenance.architecture})
+        scale = recipe.network.scale
+        whole = TRUNKS["alex"].is_here() and all(KNOWN[name].locate(scale) for name in SETS)
+        findings = score(recipe, self.weights, SETS if whole or not old else (), device)
+        write_atomic(path, card(recipe, self.weights, findings, old=old))
+        return path
+
 
 def list_models() -> tuple[list[Model], list[SrevalError]]:
     """Every model known by name, and what is wrong with those that can't be read.
@@ -99,83 +189,25 @@ def list_models() -> tuple[list[Model], list[SrevalError]]:
     found: list[Model] = []
     broken: list[SrevalError] = []
     for name in content.names("models"):
-        if not (content.find("models", name) / RECIPE).is_file():
+        if not (content.find("models", name) / ModelFile.RECIPE).is_file():
             continue
         try:
-            found.append(get_model(name))
+            found.append(Model.find(name))
         except SrevalError as error:
             broken.append(error)
     return found, broken
 
 
-def get_model(name: str) -> Model:
-    """One model by name or folder.
-
-    Raises UsageError for an unknown model or an incomplete recipe, WeightsError for weights that
-    can't be read.
-    """
-    folder = content.find("models", name)
-    profiles = profile_names(name)
-    if not profiles:
-        raise UsageError(
-            f"{folder / RECIPE} has no profiles.", "Add at least one, such as [profiles.paper]."
-        )
-    recipe = load_recipe(name, "paper" if "paper" in profiles else profiles[0])
-    weights = folder / WEIGHTS
-    there = weights.is_file()
-    return Model(
-        content.name_of(folder),
-        folder,
-        recipe,
-        tuple(profiles),
-        read_provenance(weights) if there else None,
-        sha256_file(weights) if there else "",
-    )
-
-
-def verify_model(name: str) -> Model:
-    """Check a model in every respect; return it when all is well.
-
-    Every profile of its recipe is read; its weights load into the network they name, which a
-    profile must ask for; they make a finite image; the recipe is the one they were trained with,
-    where they say so; and its card carries their SHA-256. Raises UsageError or WeightsError for
-    the first thing wrong.
-    """
-    model = get_model(name)
-    recipes = [load_recipe(name, profile) for profile in model.profiles]
-    if model.provenance is None:
-        raise WeightsError(
-            f"{model.name} has no weights: {model.weights}.",
-            f"Train it: `sreval train {name} --data PHOTOGRAPHS`.",
-        )
-    network, provenance = load_network(model.weights)
-    if provenance.architecture not in [recipe.network for recipe in recipes]:
-        raise WeightsError(
-            f"{model.weights}: field 'architecture' is {provenance.architecture!r}, which no "
-            f"profile of {model.folder / RECIPE} uses.",
-            "Publish the weights again, from a run of this recipe.",
-        )
-    _check_output(model.weights, network, provenance.architecture)
-    _check_recipe(name, model, provenance)
-    card = model.folder / CARD
-    if not card.is_file() or model.sha256 not in card.read_text(encoding="utf-8"):
-        raise WeightsError(
-            f"{card} does not name the SHA-256 of the weights, {model.sha256}.",
-            f"Write it again from its run: `sreval models card {name} --run RUN`.",
-        )
-    return model
-
-
-def _check_recipe(name: str, model: Model, provenance: Provenance) -> None:
+def _check_recipe(model: Model, provenance: Provenance) -> None:
     if not model.profile_recorded:
         return
     own = provenance.stages[-1]
-    now = load_recipe(name, own.profile, own.changes).sha256
+    now = load_recipe(model.given, own.profile, own.changes).sha256
     if now != provenance.recipe_sha256:
         raise WeightsError(
             f"{model.weights} were trained with a recipe of SHA-256 "
-            f"{provenance.recipe_sha256[:16]}; {model.folder / RECIPE}, profile {own.profile!r} "
-            f"with the changes of that run, is now {now[:16]}.",
+            f"{provenance.recipe_sha256[:16]}; {model.folder / ModelFile.RECIPE}, profile "
+            f"{own.profile!r} with the changes of that run, is now {now[:16]}.",
             "The recipe has changed since. Restore it, or train and publish again.",
         )
 
@@ -200,7 +232,14 @@ def read_run(folder: Path) -> FinishedRun:
     Raises TrainingError when the folder holds none.
     """
     # a run that diverged may have its best weights alone
-    last = next((folder / name for name in (WEIGHTS, BEST) if (folder / name).is_file()), None)
+    last = next(
+        (
+            folder / name
+            for name in (ModelFile.WEIGHTS, ModelFile.BEST)
+            if (folder / name).is_file()
+        ),
+        None,
+    )
     if last is None or not (folder / FACTS).is_file():
         raise TrainingError(f"{folder} holds no run with weights.", "Name the folder of a run.")
     made = read_provenance(last)
@@ -239,10 +278,10 @@ def publish(
             "names.",
             "Put the change into a recipe of your own, under ./models, and train that.",
         )
-    recipe = (content.find("models", run.model) / RECIPE).read_bytes()
+    recipe = (content.find("models", run.model) / ModelFile.RECIPE).read_bytes()
     models = _writable(to)
     target = models / run.recipe.name
-    if (target / WEIGHTS).exists() and not replace:
+    if (target / ModelFile.WEIGHTS).exists() and not replace:
         raise UsageError(
             f"{target} already has weights.",
             f"Add {option('--replace', 'replace=True')} to overwrite them.",
@@ -251,9 +290,9 @@ def publish(
     unfinished = target.with_name(f".{target.name}.part")
     new = not models.exists()
     try:
-        write_weights(unfinished / WEIGHTS, network, provenance, "fp16")
+        write_weights(unfinished / ModelFile.WEIGHTS, network, provenance, "fp16")
         write_card(run, unfinished, device)
-        write_atomic(unfinished / RECIPE, recipe)
+        write_atomic(unfinished / ModelFile.RECIPE, recipe)
         _put(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -273,63 +312,20 @@ def _put(unfinished: Path, target: Path) -> None:
         if not target.exists():
             unfinished.rename(target)
             return
-        (target / CARD).unlink(missing_ok=True)
-        for name in (WEIGHTS, CARD, RECIPE):
-            if name != RECIPE or not (target / RECIPE).exists():
+        (target / ModelFile.CARD).unlink(missing_ok=True)
+        for name in (ModelFile.WEIGHTS, ModelFile.CARD, ModelFile.RECIPE):
+            if name != ModelFile.RECIPE or not (target / ModelFile.RECIPE).exists():
                 (unfinished / name).replace(target / name)
     except OSError as error:
         raise write_error(target, error) from error
 
 
-def read_card(model: Model) -> str:
-    """A model's card; without weights, what its recipe says. Raises UsageError where it has none.
-
-    The card of weights is not made here, for only their run knows all of it.
-    """
-    if model.provenance is None:
-        return planned_card(model.recipe, model.profiles, model.parameters)
-    path = model.folder / CARD
-    if not path.is_file():
-        raise UsageError(
-            f"{model.name} has no card.", "A card comes with `sreval models publish RUN`."
-        )
-    return path.read_text(encoding="utf-8")
-
-
 def write_card(run: FinishedRun, target: Path, device: str = "cpu") -> Path:
     """Score the published weights in `target` and write their card again; its path."""
-    weights = target / WEIGHTS
+    weights = target / ModelFile.WEIGHTS
     findings = score(run.recipe, weights, SETS, device)
-    write_atomic(target / CARD, card(run.recipe, weights, findings, run))
-    return target / CARD
-
-
-def renew_card(model: Model, run: FinishedRun | None = None, device: str = "cpu") -> Path:
-    """Write a model's card again, from the run that made its weights or without one; its path.
-
-    Without weights, it is what the recipe says. Without the run, what only that knew is kept
-    from the earlier card, if that is of the same weights, and so are its scores where a data set
-    or LPIPS is missing on this machine. Raises UsageError for another run, and for a model that
-    belongs to the package.
-    """
-    if run is not None:
-        _require_made_by(run, model)
-    _writable(model.folder.parent)
-    if run is not None:
-        return write_card(run, model.folder, device)
-    path = model.folder / CARD
-    if model.provenance is None:
-        write_atomic(path, planned_card(model.recipe, model.profiles, model.parameters))
-        return path
-    old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if model.sha256 not in old:
-        old = ""
-    # a profile may have another network than the first
-    recipe = model.recipe.model_copy(update={"network": model.provenance.architecture})
-    whole = _has_lpips() and all(locate(name, recipe.network.scale) for name in SETS)
-    findings = score(recipe, model.weights, SETS if whole or not old else (), device)
-    write_atomic(path, card(recipe, model.weights, findings, old=old))
-    return path
+    write_atomic(target / ModelFile.CARD, card(run.recipe, weights, findings, run))
+    return target / ModelFile.CARD
 
 
 def _require_made_by(run: FinishedRun, model: Model) -> None:
@@ -347,10 +343,10 @@ def _require_made_by(run: FinishedRun, model: Model) -> None:
 def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu") -> Findings:
     """Scores on the sets of this machine, under two protocols; and those of flat colours."""
     network, _ = load_network(weights, recipe.network)
-    metrics = ("psnr", "ssim", "lpips") if _has_lpips() else ("psnr", "ssim")
+    metrics = ("psnr", "ssim", "lpips") if TRUNKS["alex"].is_here() else ("psnr", "ssim")
     found: list[Scored] = []
     for dataset in sets:
-        if locate(dataset, recipe.network.scale) is None:
+        if KNOWN[dataset].locate(recipe.network.scale) is None:
             continue
         watched = recipe.run.model_copy(update={"dataset": dataset, "metrics": metrics})
         validator = Validator(recipe.model_copy(update={"run": watched}), torch.device(device))
@@ -372,16 +368,8 @@ def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu
 
 def _result(folder: Path) -> Path:
     """The weights of a run that are worth publishing."""
-    best = folder / BEST
-    return best if best.is_file() else folder / WEIGHTS
-
-
-def _has_lpips() -> bool:
-    try:
-        trunk_file("alex")
-    except DataError:
-        return False
-    return True
+    best = folder / ModelFile.BEST
+    return best if best.is_file() else folder / ModelFile.WEIGHTS
 
 
 def _writable(to: Path | None) -> Path:

@@ -18,7 +18,8 @@ from sreval import content
 from sreval.devices import pick_device, slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError, install, option
 from sreval.files import claim, write_atomic, write_error
-from sreval.networks.weights import BEST, WEIGHTS, Stage, load_model
+from sreval.networks.architecture import ModelFile
+from sreval.networks.weights import Stage, load_model
 from sreval.training.cards import history
 from sreval.training.checkpoint import (
     STARTED,
@@ -64,6 +65,26 @@ class Request:
     minutes: float | None = None
     until: datetime | None = None
     different: Sequence[str] = ()
+
+    def resume_command(self, out: Path) -> str:
+        """What a user types to go on with an interrupted run, after `sreval train`."""
+        words = [self.name, "--out", str(out), "--profile", self.profile]
+        for folder in self.data:
+            words += ["--data", str(folder)]
+        lengths = (("--steps", self.steps), ("--minutes", self.minutes))
+        for flag, value in (*lengths, ("--precision", self.precision)):
+            words += (
+                [flag, f"{value:.12g}" if isinstance(value, float) else str(value)] if value else []
+            )
+        if self.until is not None:
+            words += ["--until", self.until.isoformat(timespec="minutes")]
+        for key, value in (self.changes or {}).items():
+            words += ["--set", f"{key}={_toml(value)}"]
+        for name in self.different:
+            words += ["--different", name]
+        if self.device != "auto":
+            words += ["--device", self.device]
+        return shlex.join([*words, "--resume"])
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,7 +168,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         facts = _facts(request, recipe, pack) | checked
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
         if not checkpoints:
-            (out / BEST).unlink(missing_ok=True)
+            (out / ModelFile.BEST).unlink(missing_ok=True)
         log = Log(out, progress.step, anew=not checkpoints)
         if log.board is None:
             missing = "The package tensorboard is missing, so no TensorBoard events are written."
@@ -162,7 +183,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         finally:
             log.close()
     last = list_checkpoints(out)[-1][1]
-    return Outcome(signal, progress.step, out / WEIGHTS, last, out, request)
+    return Outcome(signal, progress.step, out / ModelFile.WEIGHTS, last, out, request)
 
 
 def _go_on() -> str:
@@ -246,27 +267,6 @@ def _add_stage(
         photographs=len(pack.photographs),
     )
     progress.stages = [*progress.stages[:-1], own.model_dump(mode="json")]
-
-
-def resume_command(request: Request, out: Path) -> str:
-    """What a user types to go on with an interrupted run, after `sreval train`."""
-    words = [request.name, "--out", str(out), "--profile", request.profile]
-    for folder in request.data:
-        words += ["--data", str(folder)]
-    lengths = (("--steps", request.steps), ("--minutes", request.minutes))
-    for flag, value in (*lengths, ("--precision", request.precision)):
-        words += (
-            [flag, f"{value:.12g}" if isinstance(value, float) else str(value)] if value else []
-        )
-    if request.until is not None:
-        words += ["--until", request.until.isoformat(timespec="minutes")]
-    for key, value in (request.changes or {}).items():
-        words += ["--set", f"{key}={_toml(value)}"]
-    for name in request.different:
-        words += ["--different", name]
-    if request.device != "auto":
-        words += ["--device", request.device]
-    return shlex.join([*words, "--resume"])
 
 
 def _toml(value: Any) -> str:
@@ -383,7 +383,7 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
         progress.notes.append(f"the discriminator was trained alone for {warmup} updates first")
     if start is None and not recipe.starts_from:
         return progress
-    path = start or content.find("models", recipe.starts_from) / WEIGHTS
+    path = start or content.find("models", recipe.starts_from) / ModelFile.WEIGHTS
     if start is None and not path.exists():
         raise TrainingError(
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
@@ -408,12 +408,12 @@ def _start(given: Path) -> Path:
     """
     if given.is_file() or any(given.glob("light-*")):
         return given
-    for name in (BEST, WEIGHTS):
+    for name in (ModelFile.BEST, ModelFile.WEIGHTS):
         if (given / name).is_file():
             return given / name
     forms = sorted(given.glob("step-*"))
     if not forms and str(given) in content.names("models"):
-        return content.find("models", str(given)) / WEIGHTS
+        return content.find("models", str(given)) / ModelFile.WEIGHTS
     return forms[-1] if forms else given
 
 

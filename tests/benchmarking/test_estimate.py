@@ -15,8 +15,8 @@ from sreval.benchmarking import estimate as module
 from sreval.benchmarking.estimate import Estimate, estimate
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved, resolve
 from sreval.benchmarking.run import run
+from sreval.images.datasets import Pair
 from sreval.images.io import write_png
-from sreval.images.pairs import Pair
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -19,8 +19,8 @@ import tifffile
 from PIL import Image
 
 from sreval.benchmarking.results import FORMAT, JOURNAL, MANIFEST, RESULTS, read_frame
+from sreval.images import _daala
 from sreval.images.io import write_png
-from sreval.metrics import protocol as protocol_module
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -355,7 +355,7 @@ def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
     sreval: Sreval, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8
 ) -> None:
     write_png(photos / "large.png", np.tile(photograph, (2, 2, 1)))
-    monkeypatch.setattr(protocol_module, "PNG2Y4M_MOST_PIXELS", 96 * 120)
+    monkeypatch.setattr(_daala, "MAX_BLOCKS", 48 * 60)
     ran = benchmark(sreval, photos, out, "--protocol", "ledig2017")
     assert ran.code == PARTIAL
     assert (
@@ -365,7 +365,7 @@ def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
     assert large[large["protocol"] == "matlab"]["value"].notna().all()
     unscored = large[large["protocol"] == "ledig2017"]
     assert unscored["value"].isna().all()
-    assert unscored["note"].str.contains("dither table of ledig2017").all()
+    assert unscored["note"].str.contains("dither table of daala").all()
 
 
 def test_odd_sides_just_below_the_dithers_end_are_no_surprise(
@@ -374,7 +374,7 @@ def test_odd_sides_just_below_the_dithers_end_are_no_surprise(
     lr = tmp_path / "LR"
     write_png(tmp_path / "HR" / "a.png", np.ascontiguousarray(photograph[:27, :27]))
     write_png(lr / "a.png", np.ascontiguousarray(photograph[:9, :9]))
-    monkeypatch.setattr(protocol_module, "PNG2Y4M_MOST_PIXELS", 19 * 19)
+    monkeypatch.setattr(_daala, "MAX_BLOCKS", 9 * 10)
     ran = benchmark(
         sreval, f"hr={tmp_path / 'HR'},lr={lr}", out, "--protocol", "ledig2017", "--scale", "3"
     )

@@ -17,7 +17,7 @@ from sreval.metrics.conventions import CONVENTIONS, Convention
 from sreval.metrics.lpips import lpips
 from sreval.metrics.protocol import PROTOCOLS
 from sreval.metrics.psnr import psnr
-from sreval.metrics.scorer import Reference, score
+from sreval.metrics.scorer import Reference
 from sreval.metrics.ssim import ssim_daala, ssim_wang
 
 Array = npt.NDArray[Any]
@@ -43,7 +43,7 @@ def _under(convention: Convention, a: Array, b: Array) -> object:
 
 
 IMAGES: dict[str, Callable[[Array, Array], object]] = {
-    "score": lambda a, b: score(a, b, [PROTOCOLS["rgb"]]),
+    "score": lambda a, b: Reference(a).score(b, [PROTOCOLS["rgb"]]),
     "the second of score": lambda a, b: Reference(np.zeros(a.shape, np.uint8)).score(
         b, [PROTOCOLS["rgb"]]
     ),

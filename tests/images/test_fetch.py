@@ -16,7 +16,7 @@ import pytest
 
 from sreval.errors import DataError
 from sreval.images.fetch import fetch, remote_path, remote_url
-from sreval.images.known import KNOWN, KnownFile, is_intact, known_files, locate
+from sreval.images.known import KNOWN, KnownFile, known_files
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -89,7 +89,7 @@ def test_files_come_whole_and_only_once(server: Server, tmp_path: Path) -> None:
     seen: list[str] = []
     assert fetch(files, tmp_path, server.url, lambda file: seen.append(file.path)) == 3
     assert sorted(seen) == [file.path for file in files]
-    assert all(is_intact(file, tmp_path) for file in files)
+    assert all(file.is_intact(tmp_path) for file in files)
     assert fetch(files, tmp_path, server.url) == 0
     assert set(server.asked.values()) == {1}
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
@@ -103,7 +103,7 @@ def test_a_broken_connection_is_tried_again(server: Server, tmp_path: Path) -> N
     server.break_off.add(broken)
     assert fetch(files, tmp_path, server.url) == 3
     assert server.asked[broken] == 2
-    assert is_intact(files[1], tmp_path)
+    assert files[1].is_intact(tmp_path)
 
 
 def test_wrong_bytes_are_refused_and_the_others_stay(server: Server, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_wrong_bytes_are_refused_and_the_others_stay(server: Server, tmp_path: P
     server.files[path] = server.files[path][:-1] + b"x"
     with pytest.raises(DataError, match=r"1 of 3 files.*SHA-256 differs"):
         fetch(files, tmp_path, server.url)
-    assert [is_intact(file, tmp_path) for file in files] == [False, True, True]
+    assert [file.is_intact(tmp_path) for file in files] == [False, True, True]
     assert not (tmp_path / files[0].path).exists()
 
 
@@ -121,7 +121,7 @@ def test_a_damaged_file_is_fetched_anew(server: Server, tmp_path: Path) -> None:
     fetch(files, tmp_path, server.url)
     (tmp_path / files[2].path).write_bytes(b"damaged")
     assert fetch(files, tmp_path, server.url) == 1
-    assert is_intact(files[2], tmp_path)
+    assert files[2].is_intact(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_named(server: Server, tmp_path: Path) -> None:
@@ -196,10 +196,10 @@ def test_a_half_fetched_set_is_not_at_hand_and_is_completed(
     late = server.files.pop("/" + remote_path(files[1]))
     command = ("data", "fetch", "Set5", "--to", tmp_path, "--mirror", server.url)
     assert sreval(*command).code == 1
-    assert locate("Set5", 4) is None
+    assert KNOWN["Set5"].locate(4) is None
     server.files["/" + remote_path(files[1])] = late
     assert sreval(*command).code == 0
-    assert locate("Set5", 4) == tmp_path
+    assert KNOWN["Set5"].locate(4) == tmp_path
 
 
 def test_progress_is_shown_in_a_pipe(
@@ -257,4 +257,4 @@ def test_shipped_checksums_are_those_of_the_files(shared_data: Path) -> None:
         f for f in known_files("Set5") + known_files("Set14") if (shared_data / f.path).is_file()
     ]
     assert len(here) == 38
-    assert all(is_intact(file, shared_data) for file in here)
+    assert all(file.is_intact(shared_data) for file in here)

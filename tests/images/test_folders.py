@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from sreval.errors import ImageError, UsageError
-from sreval.images.folders import list_images
+from sreval.images.folders import ImageFolder
 from sreval.images.io import write_png
 
 Run = Callable[..., Any]
@@ -23,7 +23,7 @@ def test_a_folder_is_listed_by_name_without_what_is_hidden_or_no_image(tmp_path:
         (tmp_path / name).touch()
     (tmp_path / "c.png").mkdir()
     (tmp_path / "c.png" / "d.png").touch()
-    assert [path.name for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG"]
+    assert [path.name for path in ImageFolder(tmp_path).images()] == ["a.jpeg", "b.PNG"]
 
 
 def test_deeply_links_are_followed_once_and_hidden_folders_left_out(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_deeply_links_are_followed_once_and_hidden_folders_left_out(tmp_path: Pa
     (folder / "again").symlink_to(elsewhere)
     (folder / "deep" / "circle").symlink_to(folder)
     (elsewhere / "self").symlink_to(elsewhere)
-    found = list_images(folder, deep=True)
+    found = ImageFolder(folder, deep=True).images()
     assert [path.relative_to(folder).as_posix() for path in found] == [
         "a.png",
         "again/d.png",
@@ -47,21 +47,21 @@ def test_a_folder_keeps_its_own_path_beside_a_link_to_it(tmp_path: Path) -> None
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "a.png").touch()
     (tmp_path / "link").symlink_to(tmp_path / "z")
-    assert list_images(tmp_path, deep=True) == [tmp_path / "z" / "a.png"]
+    assert ImageFolder(tmp_path, deep=True).images() == [tmp_path / "z" / "a.png"]
 
 
 def test_a_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.png")).touch()
     with pytest.raises(UsageError, match=r"b'x\\xff\.png' isn't text"):
-        list_images(tmp_path)
+        ImageFolder(tmp_path).images()
 
 
 def test_a_folder_without_images_says_which_kinds_are_known(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ImageError, match=r"holds no images. Known kinds: .bmp, .jpeg, .jpg, .png"):
-        list_images(tmp_path)
+        ImageFolder(tmp_path).images()
     with pytest.raises(ImageError, match="No such folder"):
-        list_images(tmp_path / "elsewhere")
+        ImageFolder(tmp_path / "elsewhere")
 
 
 @pytest.fixture

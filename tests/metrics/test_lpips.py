@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from sreval.errors import DataError, ImageError
 from sreval.images.io import read_image
-from sreval.metrics.lpips import TRUNKS, download_trunk, lpips, trunk_file
+from sreval.metrics.lpips import TRUNKS, lpips
 from sreval.metrics.protocol import PROTOCOLS
-from sreval.metrics.scorer import score
+from sreval.metrics.scorer import Reference
 
 
 @pytest.mark.data
@@ -48,7 +48,9 @@ def test_identity_grey_and_the_global_random_state(
 def test_one_value_under_every_protocol(
     photograph: npt.NDArray[np.uint8], shared_weights: Path
 ) -> None:
-    scores = score(photograph, np.roll(photograph, 1), list(PROTOCOLS.values()), ["lpips"])
+    scores = Reference(photograph).score(
+        np.roll(photograph, 1), list(PROTOCOLS.values()), ["lpips"]
+    )
     assert len(scores) == 3
     assert len({one.value for one in scores}) == 1
 
@@ -69,7 +71,7 @@ def test_missing_weights_say_which_command_gets_them(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(DataError, match="sreval data fetch lpips-vgg") as error:
-        trunk_file("vgg")
+        TRUNKS["vgg"].file()
     assert str(tmp_path / "vgg16_features_torchvision.safetensors") in str(error.value)
 
 
@@ -86,7 +88,7 @@ def test_damaged_weights_are_named(
 def test_torchvision_s_own_file_is_taken_from_the_weights_folder_by_its_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_weights: Path
 ) -> None:
-    state = load_file(shared_weights / TRUNKS["alex"].file)
+    state = load_file(shared_weights / TRUNKS["alex"].file_name)
     torch.save({**state, "classifier.6.bias": torch.zeros(1000)}, tmp_path / "whole")
     data = (tmp_path / "whole").read_bytes()
     file = tmp_path / f"alexnet-owt-{hashlib.sha256(data).hexdigest()[:8]}.pth"
@@ -118,9 +120,9 @@ def test_without_a_network_the_remedy_names_a_file_that_can_be_had_and_where_it_
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     for net in ("alex", "vgg"):
         with pytest.raises(DataError, match=r"https://download\.pytorch\.org/") as error:
-            download_trunk("vgg" if net == "vgg" else "alex")
+            TRUNKS[net].download()
         name = re.findall(r"models/(\S+\.pth)", error.value.message)[0]
         (folder,) = re.findall(r"put it into (.*)\.", error.value.remedy)
         Path(folder).mkdir(exist_ok=True)
         (Path(folder) / name).touch()
-        assert trunk_file("vgg" if net == "vgg" else "alex") == Path(folder) / name
+        assert TRUNKS[net].file() == Path(folder) / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sreval.networks.colour import luma, per_channel, with_luma
+from sreval.networks.layers import luma, per_channel, with_luma
 
 MATLAB = (65.481, 128.553, 24.966)
 

@@ -13,12 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sreval.networks.bicubic import upscale_bicubic
-from sreval.networks.colour import luma, with_luma
 from sreval.networks.discriminator import Discriminator, OfPair
 from sreval.networks.drcn import DRCN
-from sreval.networks.packing import packed
-from sreval.networks.srresnet import SRResNet
+from sreval.networks.layers import luma, upscale_bicubic, with_luma
+from sreval.networks.srresnet import SRResNet, packed
 from sreval.networks.vgg import VGGFeatures
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
 from sreval.training.recipe import Loss

@@ -21,9 +21,8 @@ from sreval.networks.architecture import (
     SRCNNArchitecture,
     SRResNetArchitecture,
 )
-from sreval.networks.bicubic import upscale_bicubic
-from sreval.networks.colour import luma, with_luma
 from sreval.networks.inference import Inference, fold_batch_norm
+from sreval.networks.layers import luma, upscale_bicubic, with_luma
 from sreval.networks.weights import fill, read_tensors
 
 ARCHITECTURES: list[Architecture] = [

@@ -15,9 +15,9 @@ from sreval.networks.architecture import (
     SRResNetArchitecture,
     parameter_count,
 )
-from sreval.networks.bicubic import upscale_bicubic
 from sreval.networks.discriminator import Discriminator
 from sreval.networks.drcn import DRCN
+from sreval.networks.layers import upscale_bicubic
 from sreval.networks.srcnn import SRCNN
 from sreval.networks.srresnet import SRResNet
 

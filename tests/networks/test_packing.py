@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from sreval.networks.espcn import ESPCN
-from sreval.networks.packing import packed
-from sreval.networks.srresnet import SRResNet
+from sreval.networks.srresnet import SRResNet, packed
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (7, 9), (16, 11)])

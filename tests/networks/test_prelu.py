@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sreval.networks.prelu import PReLU
+from sreval.networks.layers import PReLU
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

@@ -9,13 +9,12 @@ import sys
 
 import pytest
 
-from sreval.metrics.scorer import HIGHER_IS_BETTER, METRICS, UNITS
-from sreval.report.text import DIGITS, NAMES, fixed, number, span, whole_percent
+from sreval.report.text import fixed, name_and_unit, number, span, whole_percent
 
 
-def test_every_metric_has_a_name_digits_a_unit_and_a_direction() -> None:
-    for known in (NAMES, DIGITS, UNITS, HIGHER_IS_BETTER):
-        assert set(METRICS) <= set(known)
+def test_beside_an_axis_a_metric_has_its_unit_and_a_name_that_is_not_known_stays() -> None:
+    axes = [name_and_unit(metric) for metric in ("psnr", "ssim", "lpips-vgg", "mos", "fsim")]
+    assert axes == ["PSNR (dB)", "SSIM", "LPIPS (VGG)", "MOS", "fsim"]
 
 
 @pytest.mark.parametrize("value", [-0.0, -4e-15, -0.0049, 0.0049, 0.0])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sreval.images.io import read_image
 from sreval.networks.architecture import ESPCNArchitecture, SRResNetArchitecture
 from sreval.networks.inference import Inference
-from sreval.training.artefacts import FLAT_COLOURS, flat_colours, grey_of, grid_peak
+from sreval.training.validation import FLAT_COLOURS, flat_colours, grey_of, grid_peak
 
 Float = npt.NDArray[np.float64]
 PLACES = ((4, 0), (0, 4), (2, 0), (0, 2), (4, 4))

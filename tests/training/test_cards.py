@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sreval import content
-from sreval.networks.architecture import SRResNetArchitecture
-from sreval.networks.weights import WEIGHTS, Provenance, Stage, read_provenance
+from sreval.networks.architecture import ModelFile, SRResNetArchitecture
+from sreval.networks.weights import Provenance, Stage, read_provenance
 from sreval.training.cards import account, commands, crops, history
 from sreval.training.recipe import load_recipe, parse_changes
 
@@ -98,7 +98,7 @@ def test_crops_of_another_size_count_by_their_area() -> None:
 
 
 def test_the_recipes_that_shipped_weights_name_are_those_they_were_made_with() -> None:
-    files = content.packaged("models").glob(f"*/{WEIGHTS}")
+    files = content.packaged("models").glob(f"*/{ModelFile.WEIGHTS}")
     recorded = [s for file in files for s in history(read_provenance(file)) if s.profile]
     assert recorded
     for made in recorded:

@@ -20,7 +20,7 @@ from sreval.files import sha256_file
 from sreval.images.io import read_image, write_png
 from sreval.images.known import KnownFile
 from sreval.training.leaks import fingerprint, refuse_leaks
-from sreval.training.run import Request, resume_command, train
+from sreval.training.run import Request, train
 
 Run = Callable[..., Any]
 RECIPE = """
@@ -110,7 +110,7 @@ def test_what_the_message_says_lets_a_photograph_pass_and_stands_on_the_card(
 
 def test_a_resumed_run_keeps_what_was_said_to_differ() -> None:
     request = Request("m", [Path("a")], different=["one.png", "two b.png"])
-    words = shlex.split(resume_command(request, Path("out")))
+    words = shlex.split(request.resume_command(Path("out")))
     assert [words[i + 1] for i, word in enumerate(words) if word == "--different"] == [
         "one.png",
         "two b.png",

@@ -30,19 +30,17 @@ from sreval.networks.weights import (
     write_weights,
 )
 from sreval.training import cards
-from sreval.training.artefacts import Flat
 from sreval.training.cards import Findings, Scored, planned_card
 from sreval.training.data import count_licences, non_commercial
 from sreval.training.models import (
-    get_model,
+    Model,
     list_models,
     publish,
     read_run,
-    renew_card,
-    verify_model,
 )
 from sreval.training.recipe import KEPT_ASIDE, load_recipe
 from sreval.training.run import Request, train
+from sreval.training.validation import Flat
 
 RECIPE = """
 name = "tiny-espcn"
@@ -100,7 +98,8 @@ def finished(home: Path, trained: Path, tmp_path: Path) -> Path:
 def test_a_published_model_is_listed_and_verified(home: Path, finished: Path) -> None:
     folder = publish(finished)
     assert folder == home / "models/tiny-espcn"
-    model = verify_model("tiny-espcn")
+    model = Model.find("tiny-espcn")
+    model.verify()
     assert model.provenance is not None
     assert model.provenance.step == 150
     assert model.parameters == 1_600 + 64 + 18_432 + 32 + 4_608 + 16
@@ -152,11 +151,11 @@ def test_a_card_is_written_anew_from_its_own_run_alone(
     folder = publish(finished)
     card = (folder / "card.md").read_text()
     (folder / "card.md").unlink()
-    renew_card(get_model("tiny-espcn"), read_run(finished))
+    Model.find("tiny-espcn").renew_card(read_run(finished))
     assert (folder / "card.md").read_text() == card
     train(Request("tiny-espcn", [photographs], tmp_path / "other", steps=2, device="cpu"))
     with pytest.raises(UsageError, match="not the run that made the weights"):
-        renew_card(get_model("tiny-espcn"), read_run(tmp_path / "other"))
+        Model.find("tiny-espcn").renew_card(read_run(tmp_path / "other"))
     assert (folder / "card.md").read_text() == card
 
 
@@ -196,11 +195,11 @@ def test_the_best_weights_by_the_validation_are_published(home: Path, finished: 
     card = (folder / "card.md").read_text()
     assert "after 100 of 150 updates, the best of the validation, batch 3" in card
     (folder / "card.md").unlink()
-    renew_card(get_model("tiny-espcn"), read_run(finished))
+    Model.find("tiny-espcn").renew_card(read_run(finished))
     assert (folder / "card.md").read_text() == card
     best.unlink()
     with pytest.raises(UsageError, match="not the run that made the weights"):
-        renew_card(get_model("tiny-espcn"), read_run(finished))
+        Model.find("tiny-espcn").renew_card(read_run(finished))
 
 
 def give_stages(run: Path, *stages: Stage) -> None:
@@ -230,14 +229,14 @@ def test_verify_says_when_the_recipe_has_changed(
     (folder / "recipe.toml").write_text(recipe.replace("batch = 3", "batch = 4"))
     made, now = own_stage().recipe_sha256, load_recipe("tiny-espcn").sha256
     with pytest.raises(WeightsError) as error:
-        verify_model("tiny-espcn")
-    before = get_model("tiny-espcn").provenance
+        Model.find("tiny-espcn").verify()
+    before = Model.find("tiny-espcn").provenance
     assert before is not None
     assert before.recipe_sha256[:16] in str(error.value)
     assert now[:16] in str(error.value)
     assert made == now
     (folder / "recipe.toml").write_text(recipe)
-    verify_model("tiny-espcn")
+    Model.find("tiny-espcn").verify()
 
 
 def test_verify_counts_what_was_changed_in_the_profile(
@@ -247,7 +246,7 @@ def test_verify_counts_what_was_changed_in_the_profile(
     train(Request("tiny-espcn", [photographs], tmp_path / "run", steps=3, changes=changes))
     give_stages(tmp_path / "run", own_stage(changes=changes))
     publish(tmp_path / "run")
-    verify_model("tiny-espcn")
+    Model.find("tiny-espcn").verify()
 
 
 def test_old_weights_are_in_order_and_their_recipe_is_said_to_be_unknown(
@@ -289,10 +288,10 @@ def test_a_card_of_other_weights_is_no_source(
     home: Path, finished: Path, sreval: Callable[..., Any]
 ) -> None:
     folder = publish(finished)
-    model = get_model("tiny-espcn")
+    model = Model.find("tiny-espcn")
     card = (folder / "card.md").read_text()
     (folder / "card.md").write_text(card.replace(model.sha256, "0" * 64))
-    renew_card(model)
+    model.renew_card()
     renewed = (folder / "card.md").read_text()
     assert model.sha256 in renewed
     assert "6 photographs" not in renewed
@@ -306,7 +305,7 @@ def test_scores_stay_where_the_data_sets_are_not_at_hand(home: Path, finished: P
     grid = "## What to know\n\n- Grid peak on Set5: 3.3 (median)."
     card = card.replace("## What to know\n\n", f"{scores}{grid}\n")
     (folder / "card.md").write_text(card)
-    renew_card(get_model("tiny-espcn"))
+    Model.find("tiny-espcn").renew_card()
     assert (folder / "card.md").read_text() == card
 
 
@@ -320,9 +319,9 @@ def test_the_card_command_wants_one_name_or_all(sreval: Callable[..., Any]) -> N
     ("peak", "flat", "warnings"),
     [
         (2.3, Flat(0.1, 0.5), []),
-        (6.1, Flat(0.1, 0.5), ["A fine grid shows in smooth places."]),
-        (2.3, Flat(1.1, 0.5), ["Flat areas get a texture."]),
-        (2.3, Flat(0.1, 2.1), ["Colours drift."]),
+        (6.1, Flat(0.1, 0.5), ["More than theirs: look for a fine grid in smooth places."]),
+        (2.3, Flat(1.1, 0.5), ["More than 1: look for a texture in flat areas."]),
+        (2.3, Flat(0.1, 2.1), ["More than 2: look for a tint."]),
     ],
 )
 def test_what_to_know_warns_where_it_is_due(
@@ -336,9 +335,9 @@ def test_what_to_know_warns_where_it_is_due(
     assert f"{flat.pattern:.2f} levels" in know
     assert f"{flat.offset:.2f} levels" in know
     possible = (
-        "A fine grid shows in smooth places.",
-        "Flat areas get a texture.",
-        "Colours drift.",
+        "More than theirs: look for a fine grid in smooth places.",
+        "More than 1: look for a texture in flat areas.",
+        "More than 2: look for a tint.",
     )
     assert [warning for warning in possible if warning in know] == warnings
     text = cards.card(recipe, finished / "weights.safetensors", Findings((), flat))
@@ -361,7 +360,7 @@ def test_a_card_names_the_photographs_it_was_validated_on(finished: Path) -> Non
     ("model", "said"), [("srgan-vgg54", True), ("srgan-mse", False), ("espcn", False)]
 )
 def test_a_card_says_what_calibration_makes_equal(model: str, said: bool) -> None:
-    found = get_model(model)
+    found = Model.find(model)
     text = planned_card(found.recipe, found.profiles, found.parameters)
     assert ("makes the values of the VGG loss and of the MSE equal" in text) == said
 
@@ -413,8 +412,9 @@ def test_a_run_of_a_packaged_model_is_published_where_there_is_no_folder_yet(
     again = sreval("models", "publish", "runs/mine")
     assert (again.code, "--replace" in again.err) == (2, True)
     assert sreval("models", "publish", "runs/mine", "--replace").code == 0
-    assert get_model("espcn").folder.resolve() == models / "espcn"
-    assert verify_model("espcn").sha256 == sha256_file(models / "espcn/weights.safetensors")
+    assert Model.find("espcn").folder.resolve() == models / "espcn"
+    Model.find("espcn").verify()
+    assert Model.find("espcn").sha256 == sha256_file(models / "espcn/weights.safetensors")
 
 
 def test_publishing_that_fails_leaves_nothing(
@@ -433,7 +433,7 @@ def test_publishing_that_fails_leaves_nothing(
     with pytest.raises(DataError, match="full"):
         publish(tmp_path / "run")
     assert sorted(tmp_path.rglob("*")) == before
-    assert get_model("espcn").folder == content.packaged("models") / "espcn"
+    assert Model.find("espcn").folder == content.packaged("models") / "espcn"
 
 
 def test_weights_put_under_another_s_card_are_refused(home: Path, finished: Path) -> None:
@@ -513,7 +513,8 @@ def test_a_linked_model_bears_the_link_s_name(home: Path, finished: Path) -> Non
     folder.rename(home / "elsewhere")
     folder.symlink_to(home / "elsewhere")
     assert "tiny-espcn" in {model.name for model in list_models()[0]}
-    assert verify_model("tiny-espcn").name == "tiny-espcn"
+    Model.find("tiny-espcn").verify()
+    assert Model.find("tiny-espcn").name == "tiny-espcn"
 
 
 def test_what_is_no_run_s_facts_is_said(finished: Path) -> None:
@@ -589,7 +590,7 @@ def test_a_card_has_lpips_where_its_weights_are_at_hand(
     row = next(line for line in card.splitlines() if line.startswith("| Set5 (5) | matlab |"))
     network, _ = load_network(finished.parent / "home/models/tiny-espcn/weights.safetensors")
     images = [(item, read_image(item.hr).pixels) for item in open_dataset("Set5", 4).items]
-    inference = Inference(network, get_model("tiny-espcn").recipe.network)
+    inference = Inference(network, Model.find("tiny-espcn").recipe.network)
     low = [downscale(crop_to_multiple(high, 4), 4) for _, high in images]
     found = [
         lpips(crop_to_multiple(high, 4)[4:-4, 4:-4], image[4:-4, 4:-4])
@@ -600,26 +601,26 @@ def test_a_card_has_lpips_where_its_weights_are_at_hand(
 
 def test_verify_finds_what_is_wrong(home: Path, finished: Path) -> None:
     with pytest.raises(WeightsError, match="has no weights"):
-        verify_model("tiny-espcn")
+        Model.find("tiny-espcn").verify()
     folder = publish(finished)
     weights, card = folder / "weights.safetensors", folder / "card.md"
     good, text = weights.read_bytes(), card.read_text()
 
-    card.write_text(text.replace(get_model("tiny-espcn").sha256, "0" * 64))
+    card.write_text(text.replace(Model.find("tiny-espcn").sha256, "0" * 64))
     with pytest.raises(WeightsError, match="SHA-256"):
-        verify_model("tiny-espcn")
+        Model.find("tiny-espcn").verify()
 
     tensors, metadata = read_tensors(weights)
     tensors["conv3.bias"] += 5
     weights.write_bytes(serialise(tensors, metadata))
     with pytest.raises(WeightsError, match="mid-grey"):
-        verify_model("tiny-espcn")
+        Model.find("tiny-espcn").verify()
 
     weights.write_bytes(good)
     recipe = (folder / "recipe.toml").read_text()
     (folder / "recipe.toml").write_text(recipe.replace('name = "espcn"', 'name = "srcnn"'))
     with pytest.raises(WeightsError, match="'architecture'"):
-        verify_model("tiny-espcn")
+        Model.find("tiny-espcn").verify()
 
 
 def test_a_run_s_facts(finished: Path) -> None:

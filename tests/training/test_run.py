@@ -40,7 +40,7 @@ from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
 from sreval.training.recipe import parse_changes
-from sreval.training.run import Outcome, Request, resume_command, train
+from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import Validator
 
 FAULTS = ("grid_peak", "flat_pattern", "flat_offset")
@@ -626,7 +626,7 @@ def test_what_is_no_photograph_among_them_is_skipped(
 
 def test_the_resume_command_keeps_what_was_asked() -> None:
     request = Request("m", [Path("a b")], None, "cpu", 7, {"data.batch": 2}, precision="bf16")
-    assert resume_command(request, Path("out")) == (
+    assert request.resume_command(Path("out")) == (
         "m --out out --profile cpu --data 'a b' --steps 7 --precision bf16 "
         "--set data.batch=2 --resume"
     )
@@ -634,7 +634,7 @@ def test_the_resume_command_keeps_what_was_asked() -> None:
 
 def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
     changes = {"network": {"name": "espcn", "deep": {"a b": [1, "x"]}}, "run.metrics": ["psnr"]}
-    words = shlex.split(resume_command(Request("m", [], changes=changes), Path("out")))
+    words = shlex.split(Request("m", [], changes=changes).resume_command(Path("out")))
     given = [word for word, before in zip(words[1:], words, strict=False) if before == "--set"]
     assert parse_changes(given) == changes
 

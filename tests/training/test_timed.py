@@ -28,7 +28,7 @@ from sreval.training.data import Pack, open_pack
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training, loop
-from sreval.training.run import Outcome, Request, resume_command, train
+from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import OutOfTime, Validator
 
 TIMED = """
@@ -359,11 +359,11 @@ def test_a_time_of_day_is_the_next_one(
 
 def test_the_command_to_go_on_says_the_length() -> None:
     timed = Request("m", [], minutes=90.5)
-    assert "--minutes 90.5 --resume" in resume_command(timed, Path("out"))
+    assert "--minutes 90.5 --resume" in timed.resume_command(Path("out"))
     until = Request("m", [], until=datetime(2026, 11, 30, 18, 30))
-    assert "--until 2026-11-30T18:30 --resume" in resume_command(until, Path("out"))
+    assert "--until 2026-11-30T18:30 --resume" in until.resume_command(Path("out"))
     precise = Request("m", [], minutes=1234.5678)
-    assert "--minutes 1234.5678" in resume_command(precise, Path("out"))
+    assert "--minutes 1234.5678" in precise.resume_command(Path("out"))
 
 
 def test_a_run_by_the_wall_s_clock_ends_in_time(

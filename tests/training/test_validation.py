@@ -15,12 +15,19 @@ from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.metrics.protocol import get_protocol
-from sreval.metrics.scorer import score
+from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
-from sreval.training.artefacts import flat_colours, grey_of, grid_peak
 from sreval.training.data import Pack, Photograph, open_pack
 from sreval.training.recipe import KEPT_ASIDE
-from sreval.training.validation import OutOfTime, Validator, check_validation, kept_aside
+from sreval.training.validation import (
+    OutOfTime,
+    Validator,
+    check_validation,
+    flat_colours,
+    grey_of,
+    grid_peak,
+    kept_aside,
+)
 from tests.training.conftest import MakeRecipe
 
 CPU = torch.device("cpu")
@@ -115,7 +122,7 @@ def test_scores_are_means_a_median_and_the_flat_colours(make_recipe: MakeRecipe)
     pairs = list(zip(high, images, strict=True))
     matlab = [get_protocol("matlab")]
     for metric in ("psnr", "ssim"):
-        values = [score(a, b, matlab, (metric,))[0].value for a, b in pairs]
+        values = [Reference(a).score(b, matlab, (metric,))[0].value for a, b in pairs]
         assert scores[metric] == pytest.approx(np.mean(values), rel=1e-9)
     peaks = [grid_peak(grey_of(image)) for image in images]
     assert scores["grid_peak"] == np.median(peaks)
