@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sreval.cli.output import print_json, use_colour, warn
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
+from sreval.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from sreval.api import Results
@@ -65,12 +65,12 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
             f"`{command}` goes on from there.",
             err=True,
         )
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     _summary(results, wanted.protocols[0], as_json)
     if results.frame["value"].isna().all():
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
     if results.frame["value"].isna().any():
-        raise SystemExit(EXIT_PARTIAL)
+        raise SystemExit(Exit.PARTIAL)
 
 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:

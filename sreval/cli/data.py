@@ -10,7 +10,7 @@ import click
 
 from sreval import api
 from sreval.cli.output import columns, print_json, warn
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
+from sreval.errors import Exit
 
 if TYPE_CHECKING:
     from sreval.images.resize import Border
@@ -75,7 +75,7 @@ def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
     else:
         click.echo("\n".join(map(str, reports)))
     if any(report.problems for report in reports):
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
 
 
 @data.command(epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")
@@ -98,4 +98,4 @@ def downscale(source: Path, target: Path, scale: int, border: Border, crop: bool
     warn(f"{made.written} images written, {len(made.failed)} failed.")
     click.echo(str(made.folder))
     if made.failed:
-        raise SystemExit(EXIT_PARTIAL if made.written else EXIT_FAILED)
+        raise SystemExit(Exit.PARTIAL if made.written else Exit.FAILED)

@@ -9,7 +9,7 @@ import click
 
 from sreval import api
 from sreval.cli.output import columns, print_json, warn
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, SrevalError, UsageError
+from sreval.errors import Exit, SrevalError, UsageError
 
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -44,7 +44,7 @@ def list_command(as_json: bool) -> None:
             columns([["name", "parameters", "weights", "profiles", "about"], *map(_row, found)])
         )
     if broken:
-        raise SystemExit(EXIT_PARTIAL)
+        raise SystemExit(Exit.PARTIAL)
 
 
 def _row(facts: dict[str, Any]) -> list[str]:
@@ -82,7 +82,7 @@ def verify(names: tuple[str, ...]) -> None:
             wrong += 1
             warn(str(error))
     if wrong:
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
 
 
 @models.command(epilog="Example: sreval models card srresnet-mse --run runs/srresnet-mse-cpu")
@@ -108,7 +108,7 @@ def card(name: str | None, run: Path | None, renew: bool, device: str) -> None:
             if model.own:
                 click.echo(str(model.write_card(device=device)))
         if broken:
-            raise SystemExit(EXIT_PARTIAL)
+            raise SystemExit(Exit.PARTIAL)
     elif run is not None:
         click.echo(str(api.Model(name).write_card(run, device=device)))
     else:

@@ -18,7 +18,7 @@ from sreval.cli.ratings import (
     form_options,
     load,
 )
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
+from sreval.errors import UNFORESEEN, Exit
 from sreval.opinions.units import INTERVALS
 from sreval.report.choices import ANALYSES
 
@@ -114,6 +114,6 @@ def opinions(
             click.echo(f"Not drawn: {why}", err=True)
         click.echo(str(out), err=as_json)
     if not found.sections:
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
     if (names and found.not_done) or UNFORESEEN in found.text:
-        raise SystemExit(EXIT_PARTIAL)
+        raise SystemExit(Exit.PARTIAL)

@@ -12,7 +12,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.output import print_json, progress_line
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from sreval.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from sreval.site.checks import Check
@@ -61,7 +61,7 @@ def serve(
     asked = Study(study, database)
     if check:
         holds = _all_hold(asked, base_url, trusted_proxies, as_json)
-        raise click.exceptions.Exit(EXIT_OK if holds else EXIT_FAILED)
+        raise click.exceptions.Exit(Exit.OK if holds else Exit.FAILED)
     if as_json:
         raise UsageError("--json belongs to --check.", "Add that, or omit it.")
 
@@ -84,7 +84,7 @@ def serve(
         invite=invite,
         ready=ready,
     )
-    raise click.exceptions.Exit(EXIT_INTERRUPTED if caught == signal.SIGINT else EXIT_OK)
+    raise click.exceptions.Exit(Exit.INTERRUPTED if caught == signal.SIGINT else Exit.OK)
 
 
 def _all_hold(asked: Study, base_url: str, trusted_proxies: int, as_json: bool) -> bool:

@@ -11,7 +11,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.output import columns, print_json, put
-from sreval.errors import EXIT_PARTIAL, EXIT_USAGE
+from sreval.errors import Exit
 
 if TYPE_CHECKING:
     from sreval.report.study_text import CheckedStudy
@@ -54,7 +54,7 @@ def check_command(study: str, results: tuple[Path, ...], as_json: bool) -> None:
     else:
         click.echo(found.text)
     if found.problems or found.missing:
-        raise click.exceptions.Exit(EXIT_USAGE if found.problems else EXIT_PARTIAL)
+        raise click.exceptions.Exit(Exit.USAGE if found.problems else Exit.PARTIAL)
 
 
 @click.command(epilog="Example: sreval study plan quick --rater 0 --json")

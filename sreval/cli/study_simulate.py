@@ -9,7 +9,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.output import print_json, progress_line
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL
+from sreval.errors import Exit
 
 if TYPE_CHECKING:
     from sreval.store.rehearsal import Rehearsal
@@ -59,7 +59,7 @@ def simulate(
             )
     except KeyboardInterrupt:
         click.echo("Interrupted. Votes that were acknowledged are kept.", err=True)
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     _summary(made, study, asked.url, as_json)
 
 
@@ -81,4 +81,4 @@ def _summary(made: Rehearsal, study: str, database: str, as_json: bool) -> None:
         raters = f"{len(made.visits)} simulated raters, {made.complete} to the end"
         click.echo(f"{raters}; {made.votes} votes.")
     if made.complete < len(made.visits):
-        raise SystemExit(EXIT_PARTIAL if made.complete else EXIT_FAILED)
+        raise SystemExit(Exit.PARTIAL if made.complete else Exit.FAILED)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from sreval.errors import EXIT_INTERRUPTED
+from sreval.errors import Exit
 
 
 @click.command(
@@ -117,7 +117,7 @@ def train(
         line = ProgressLine()
         line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
         line.say(f"To go on: sreval train {resume_command(outcome.request, outcome.out)}")
-        code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
+        code = Exit.INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
         raise SystemExit(code)
     click.echo(str(outcome.weights))
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
+from sreval.errors import Exit
 
 
 @click.command(epilog="Example: sreval upscale holiday --method srresnet-mse --out large")
@@ -55,4 +55,4 @@ def upscale(
     written, failed = made.files(images, out, replace=replace)
     click.echo(str(out))
     if failed:
-        raise SystemExit(EXIT_PARTIAL if written else EXIT_FAILED)
+        raise SystemExit(Exit.PARTIAL if written else Exit.FAILED)
