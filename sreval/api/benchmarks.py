@@ -558,18 +558,12 @@ def _run(
     command: str,
 ) -> Results:
     """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
-    from pydantic import ValidationError
-
     from sreval.benchmarking.plan import BenchmarkPlan, resolve
     from sreval.benchmarking.run import asked, run
-    from sreval.config import config_error
     from sreval.methods.dependencies import apart
     from sreval.report.collect import with_failures
 
-    try:
-        plan = BenchmarkPlan.model_validate(settings)
-    except ValidationError as error:
-        raise config_error("benchmark", error) from None
+    plan = BenchmarkPlan.checked(settings, "benchmark")
     with apart():
         resolved = resolve(plan, own)
         with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:

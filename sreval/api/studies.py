@@ -456,14 +456,13 @@ class Study:
         return check_site(self._site(base_url, trusted_proxies), progress)
 
     def _site(self, base_url: str, trusted_proxies: int) -> SiteConfig:
-        from sreval.site.config import from_variables, site_config
+        from sreval.site.config import SiteConfig
 
-        return site_config(
+        return SiteConfig.given(
             study=self.folder,
             database=self.url,
             base_url=base_url,
             trusted_proxies=trusted_proxies,
-            **from_variables("secret", "secret_file"),
         )
 
     def status(self) -> Status:

@@ -75,10 +75,8 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     """The plan file with what the command line says put over it."""
-    from pydantic import ValidationError
-
     from sreval.benchmarking.plan import BenchmarkPlan
-    from sreval.config import config_error, read_toml
+    from sreval.config import read_toml
 
     options = {key: value for key, value in given.items() if value not in (None, ())}
     options = {key: list(v) if isinstance(v, tuple) else v for key, v in options.items()}
@@ -88,10 +86,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
         for key, option in (("methods", "--method"), ("datasets", "--dataset")):
             if key not in options:
                 raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
-    try:
-        return BenchmarkPlan.model_validate(options)
-    except ValidationError as error:
-        raise config_error(str(path or "the command line"), error) from None
+    return BenchmarkPlan.checked(options, str(path or "the command line"))
 
 
 def _summary(results: Results, protocol: str, as_json: bool) -> None:

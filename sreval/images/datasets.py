@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from sreval.config import Config, UserPath, load_config
+from sreval.config import Config, UserPath
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
 from sreval.files import exists, sha256_or_empty
 from sreval.images.folders import composed, left_out, list_images
@@ -196,7 +196,7 @@ def _no_pair(spec: str, why: str) -> UsageError:
 
 
 def _from_toml(path: Path) -> Dataset:
-    given = load_config(path, UserSet)
+    given = UserSet.load(path)
     folder = path.parent
     lr = folder / given.lr if given.lr else None
     return _from_folders(

@@ -21,7 +21,7 @@ from sreval import content
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
-from sreval.site.config import BODY_BYTES, Rates, SiteConfig, secret_key
+from sreval.site.config import BODY_BYTES, Rates, SiteConfig
 from sreval.site.current import Site, site
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.logs import LOG, where
@@ -120,7 +120,7 @@ def _language() -> str:
 def _guard(app: Flask, config: SiteConfig) -> None:
     """Put every guard in place. Raises DataError when the secret can't be used."""
     app.config.update(
-        SECRET_KEY=secret_key(config),
+        SECRET_KEY=config.secret_key(),
         # the prefix keeps neighbours under the same domain from planting a cookie
         SESSION_COOKIE_NAME="__Host-sreval" if config.tls else "sreval",
         SESSION_COOKIE_HTTPONLY=True,

@@ -22,7 +22,7 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from sreval.site.app import create_app
-from sreval.site.config import SiteConfig, site_config
+from sreval.site.config import SiteConfig
 from sreval.store import invitations
 from sreval.store.database import Store
 from sreval.study.design import StudyDesign
@@ -239,7 +239,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
         folder = freeze(tmp_path / f"study-{len(opened)}", swap=swap, **changes)
         given = {"rates": None, "secret": SECRET, **(site or {})}
         url = database or str(folder / "votes.sqlite")
-        config: SiteConfig = site_config(study=folder, database=url, **given)
+        config: SiteConfig = SiteConfig.given(study=folder, database=url, **given)
         opened.append(Visitor(create_app(config)))
         return opened[-1]
 
