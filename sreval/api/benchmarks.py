@@ -558,19 +558,19 @@ def _run(
     command: str,
 ) -> Results:
     """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
-    from sreval.benchmarking.plan import BenchmarkPlan, resolve
-    from sreval.benchmarking.run import asked, run
+    from sreval.benchmarking.plan import BenchmarkPlan, Resolved
+    from sreval.benchmarking.run import run
     from sreval.methods.dependencies import apart
     from sreval.report.collect import with_failures
 
     plan = BenchmarkPlan.checked(settings, "benchmark")
     with apart():
-        resolved = resolve(plan, own)
+        resolved = Resolved.of(plan, own)
         with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:
             outcome = run(resolved, folder, update, command)
     frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
     return Results(
-        asked(frame, resolved).reset_index(drop=True),
+        resolved.asked(frame).reset_index(drop=True),
         (folder,),
         computed=outcome.computed,
         reused=outcome.reused,
@@ -583,7 +583,6 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
     import click
 
     from sreval.benchmarking.estimate import estimate
-    from sreval.benchmarking.run import total_images
     from sreval.images.folders import left_out_note
     from sreval.progress import progress_line
 
@@ -592,7 +591,7 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
     for note in (*notes, str(expected), expected.warning):
         if note:
             click.echo(note, err=True)
-    with progress_line(total_images(resolved), "benchmark", "image") as line:
+    with progress_line(resolved.images, "benchmark", "image") as line:
         yield line.update
     for method in resolved.methods:
         if not method.known and method.specification.startswith("python:"):

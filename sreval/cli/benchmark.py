@@ -90,7 +90,7 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
 
 
 def _summary(results: Results, protocol: str, as_json: bool) -> None:
-    from sreval.benchmarking.results import missing_notes, read_frame
+    from sreval.benchmarking.results import ResultsFolder, missing_notes
     from sreval.report.collect import scored
     from sreval.report.worst import worst_text
 
@@ -100,7 +100,7 @@ def _summary(results: Results, protocol: str, as_json: bool) -> None:
         print_json(
             {
                 "out": str(results.folder),
-                "values": len(read_frame(results.folder)),
+                "values": len(ResultsFolder(results.folder).frame()),
                 "images_computed": results.computed,
                 "images_reused": results.reused,
                 "failures": failures,

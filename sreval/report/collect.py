@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import COLUMNS, MANIFEST, read_datasets, read_manifest
+from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import DataError, UsageError, option, unknown_name
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
@@ -45,7 +45,10 @@ def require_scores(frame: pd.DataFrame, folder: Path) -> None:
     own = frame[frame["folder"] == str(folder)]
     if own["value"].notna().any():
         return
-    why = next((reason for reason in (*own["note"], *_failures(folder)["note"]) if reason), "")
+    why = next(
+        (reason for reason in (*own["note"], *ResultsFolder(folder).failures()["note"]) if reason),
+        "",
+    )
     raise DataError(
         f"{folder} holds no scores{f': {why}' if why else '.'}",
         "Leave that folder out, or run its benchmark again.",
@@ -59,7 +62,7 @@ def with_failures(frame: pd.DataFrame, folders: Sequence[Path]) -> pd.DataFrame:
     """
     there = set(frame[_SUBJECT].itertuples(index=False, name=None))
     for folder in folders:
-        failed = _failures(folder).assign(folder=str(folder))
+        failed = ResultsFolder(folder).failures().assign(folder=str(folder))
         keys = failed[_SUBJECT].itertuples(index=False, name=None)
         left = failed.loc[[key not in there for key in keys], list(frame.columns)]
         some = [one for one in (frame, left) if len(one)]
@@ -147,41 +150,6 @@ def _common_protocol(frame: pd.DataFrame) -> str:
             "Name only folders of one protocol, or run the benchmarks under one.",
         )
     return _PREFERRED if _PREFERRED in of_all else of_all[0]
-
-
-def _failures(folder: Path) -> pd.DataFrame:
-    """A row for each value that the folder's runs asked for and that failed, by its manifest."""
-    manifest = read_manifest(folder)
-    asked: dict[tuple[str, int, str], dict[tuple[str, str, str], None]] = {}
-    for run in manifest.get("runs", []):
-        values = dict.fromkeys(
-            (name, protocol["sha256"], metric)
-            for name, protocol in run["protocols"].items()
-            for metric in run["plan"]["metrics"]
-        )
-        for dataset, facts in run["datasets"].items():
-            for method in run["methods"]:
-                asked.setdefault((dataset, int(facts["scale"]), method), {}).update(values)
-    rows = [
-        dict.fromkeys(COLUMNS, "")
-        | {
-            "dataset": dataset.name,
-            "scale": dataset.scale,
-            "method": method,
-            "image": image,
-            "scene": found.scene,
-            "protocol": protocol,
-            "protocol_sha256": sha256,
-            "metric": metric,
-            "value": float("nan"),
-            "note": reason,
-        }
-        for dataset in read_datasets(manifest, folder / MANIFEST).values()
-        for image, found in dataset.images.items()
-        for method, reason in found.failed.items()
-        for protocol, sha256, metric in asked.get((dataset.name, dataset.scale, method), ())
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _refuse_mixed(frame: pd.DataFrame, column: str, what: str) -> None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sreval.benchmarking.results import (
-    MANIFEST,
-    Held,
-    is_first_format,
-    place,
-    read_datasets,
-    read_manifest,
-)
+from sreval.benchmarking.results import ResultsFolder, place
 from sreval.errors import DataError, ImageError, SrevalError
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
@@ -29,8 +21,8 @@ UInt8 = npt.NDArray[np.uint8]
 
 def sr_image(row: pd.Series) -> UInt8:
     """The SR image of a row. Raises DataError when it is no longer what was scored."""
-    within = Path(place(row["dataset"], row["scale"]), row["method"], f"{row['image']}.png")
-    path = Path(row["folder"]) / "images" / within
+    folder = ResultsFolder(Path(row["folder"]))
+    path = folder.sr_image(row["dataset"], row["scale"], row["method"], row["image"])
     image = _as_scored(path, row["sr_sha256"])
     if image is None:
         raise DataError(
@@ -44,10 +36,9 @@ def hr_image(row: pd.Series) -> UInt8:
 
     Raises DataError when it is nowhere any more.
     """
-    folder, key = Path(row["folder"]), place(row["dataset"], row["scale"])
-    manifest = read_manifest(folder)
-    held = read_datasets(manifest, folder / MANIFEST).get(key)
-    for path in _hr_files(row, held, manifest):
+    folder = ResultsFolder(Path(row["folder"]))
+    held = folder.datasets.get(place(row["dataset"], row["scale"]))
+    for path in _hr_files(row, folder):
         image = _as_scored(path, row["hr_sha256"])
         if image is not None:
             return image
@@ -58,18 +49,18 @@ def hr_image(row: pd.Series) -> UInt8:
     )
 
 
-def _hr_files(row: pd.Series, held: Held | None, manifest: dict[str, Any]) -> Iterator[Path]:
+def _hr_files(row: pd.Series, folder: ResultsFolder) -> Iterator[Path]:
     """Where the HR image may be; last where a public set has it now, for that hashes all of it.
 
     Sreval 0.1 kept no paths, so its data sets are opened as they were named.
     """
-    key = place(row["dataset"], row["scale"])
-    yield Path(row["folder"]) / "inputs" / key / "HR" / f"{row['image']}.png"
+    held = folder.datasets.get(place(row["dataset"], row["scale"]))
+    yield folder.inputs(row["dataset"], row["scale"]) / "HR" / f"{row['image']}.png"
     if held and row["image"] in held.images:
         yield Path(held.images[row["image"]].hr)
     specs = [row["dataset"]] if held and held.source in KNOWN else []
-    if is_first_format(manifest):
-        specs = [spec for run in manifest["runs"] for spec in run["plan"]["datasets"]]
+    if folder.is_first_format:
+        specs = [spec for run in folder.runs for spec in run["plan"]["datasets"]]
     for spec in dict.fromkeys(specs):
         with suppress(SrevalError):
             items = open_dataset(spec, int(row["scale"])).items
