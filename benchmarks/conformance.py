@@ -20,12 +20,12 @@ import pandas as pd
 from benchmarks.timing import provenance, write_results
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
+from sreval.content import data_dirs
 from sreval.images.io import read_image
 from sreval.images.resize import downscale
 from sreval.metrics.lpips import lpips
 from sreval.report import paper
 from sreval.report.protocols import conventions_text, score_conventions, summarise_conventions
-from sreval.settings import data_dirs
 
 SETS = ("Set5", "Set14", "BSD100")
 METHODS = ("nearest", "bicubic")

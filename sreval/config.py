@@ -9,8 +9,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from sreval.content import user_path
 from sreval.errors import UsageError
-from sreval.settings import user_path
 
 
 class Config(BaseModel):

@@ -396,7 +396,7 @@ def benchmark(
     import tempfile
     import weakref
 
-    from sreval.settings import user_path
+    from sreval.content import user_path
 
     asked = methods if isinstance(methods, Mapping) else as_list(methods)
     texts, own = _methods(asked)
@@ -444,8 +444,8 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
         >>> results = sreval.read_results("results")  # doctest: +SKIP
         >>> results.table(baseline="bicubic").to_latex()  # doctest: +SKIP
     """
+    from sreval.content import user_path
     from sreval.report.collect import collect
-    from sreval.settings import user_path
 
     named = as_list(folders)
     for one in named:
@@ -491,12 +491,10 @@ def upscaler(
         >>> up(np.zeros((8, 12, 3), np.uint8)).shape
         (32, 48, 3)
     """
-    from sreval.devices import PRECISIONS, pick_device
+    from sreval.devices import pick_device
     from sreval.methods import Running, method_of
     from sreval.methods.pictures import PictureUpscaler
 
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS)
     made = method_of(spec, Running(pick_device(device), precision, tile))
     return PictureUpscaler(made, checked_scale(scale))
 
@@ -605,7 +603,7 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
 
 def result_folders(results: object) -> list[Path]:
     """The folders of benchmark results: of a path, a Results, or a list of these."""
-    from sreval.settings import user_path
+    from sreval.content import user_path
 
     if results is None:
         return []

@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 from sreval import __version__
+from sreval.content import user_path
 from sreval.errors import DEBUG, Exit, SrevalError, as_command, unforeseen
 from sreval.files import require_text
-from sreval.settings import user_path
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),

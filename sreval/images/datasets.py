@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from sreval.config import Config, UserPath
+from sreval.content import user_path
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
 from sreval.files import exists, sha256_or_empty
 from sreval.images.folders import composed, left_out, list_images
@@ -26,7 +27,6 @@ from sreval.images.known import (
     require,
 )
 from sreval.images.resize import Border, require_scale
-from sreval.settings import user_path
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,16 @@ import copy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
 from sreval import content
+from sreval.devices import Precision
 from sreval.errors import UsageError, unknown_name
 from sreval.files import exists
 from sreval.methods.base import INTERPOLATIONS, Original, Upscaler
 from sreval.methods.function import CallableUpscaler, FunctionUpscaler
 from sreval.methods.network import ModuleUpscaler, NetworkUpscaler, is_network
 from sreval.methods.published import PublishedImages
-
-if TYPE_CHECKING:
-    from sreval.devices import Precision
 
 __all__ = ["INTERPOLATIONS", "Running", "Upscaler", "make_upscaler", "method_of"]
 
@@ -29,6 +27,12 @@ class Running:
     device: str = "cpu"
     precision: Precision = "fp32"
     tile: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a precision that isn't known."""
+        known = get_args(Precision)
+        if self.precision not in known:
+            raise unknown_name("precision", self.precision, known)
 
 
 def method_names() -> list[str]:

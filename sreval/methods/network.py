@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sreval import content
+from sreval.content import user_path
 from sreval.devices import exact_fp32
 from sreval.errors import ImageError, UsageError, WeightsError
 from sreval.files import sha256_bytes
@@ -23,7 +24,6 @@ from sreval.images.io import Pixels
 from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
 from sreval.methods.dependencies import is_installed
 from sreval.methods.function import CallableUpscaler
-from sreval.settings import user_path
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import list_images, one_name
 from sreval.images.io import read_image
 from sreval.methods.base import Original, UInt8, Upscaler
-from sreval.settings import user_path
 
 PAIRS = "pairs.csv"
 """The file in a folder of images that says which of them belongs to which image of a data set."""

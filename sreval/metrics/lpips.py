@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
-from sreval import settings
+from sreval import content
 from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
 from sreval.files import read_named_hash, sha256_file
@@ -89,7 +89,7 @@ def trunk_file(net: Net) -> Path:
     """
     trunk = TRUNKS[net]
     names = (trunk.file, trunk.torchvision_file)
-    places = [folder / name for folder in settings.weights_dirs() for name in names]
+    places = [folder / name for folder in content.weights_dirs() for name in names]
     places.append(Path(torch.hub.get_dir()) / "checkpoints" / trunk.torchvision_file)
     for place in places:
         if place.is_file():
@@ -116,7 +116,7 @@ def download_trunk(net: Net) -> Path:
         raise DataError(
             f"{weights.url} could not be downloaded ({error}).",
             "Download it on a machine with a network connection, and put it into "
-            f"{settings.weights_dirs()[0]}.",
+            f"{content.weights_dirs()[0]}.",
         ) from None
     return trunk_file(net)
 

@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 
 from sreval.errors import SrevalError
 from sreval.site.config import SiteConfig
-from sreval.site.stimuli import Stimuli, StimulusError
+from sreval.site.current import Stimuli
+from sreval.site.errors import StimulusError
 from sreval.store import studies
 from sreval.store.database import Store, parse_url, schema_error, sqlite_path
 from sreval.store.errors import StateError

@@ -14,7 +14,7 @@ from sreval import __version__
 from sreval.errors import TrainingError, option
 from sreval.metrics.scorer import HIGHER_IS_BETTER
 from sreval.networks.weights import BEST, WEIGHTS, Provenance, Stage, write_weights
-from sreval.signals import stop_signals
+from sreval.progress import stop_signals
 from sreval.training.checkpoint import (
     Progress,
     light_path,

@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from sreval import content
 from sreval.site.app import create_app
 from sreval.site.config import SiteConfig
 from sreval.store import invitations
@@ -28,6 +29,8 @@ from sreval.store.database import Store
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
 
+TRANSLATIONS = content.packaged("web") / "translations"
+LANGUAGES = sorted(path.parent.parent.name for path in TRANSLATIONS.glob("*/*/messages.po"))
 METHODS = ("bicubic", "srresnet", "hr")
 IMAGES = ("a", "b", "c")
 FACTS = {
