@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
 from sreval.errors import DataError, UsageError
 from sreval.images.io import write_png
@@ -252,11 +252,12 @@ class World:
             if killed:
                 raise KeyboardInterrupt
 
-        outcome = run(resolve(self._plan()), out, stop)
+        resolved = Resolved.of(self._plan())
+        outcome = run(resolved, out, stop)
         assert not outcome.failures, outcome.failures
         self.computed += outcome.computed
         self.reused += outcome.reused
-        return outcome.asked
+        return resolved.asked(outcome.frame)
 
     def _content(self, spec: str) -> tuple[object, ...]:
         """What a method, or a data set, comes to at this moment."""

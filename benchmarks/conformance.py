@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import provenance, write_results
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
+from sreval.content import data_dirs
 from sreval.images.io import read_image
 from sreval.images.resize import downscale
 from sreval.metrics.lpips import lpips
 from sreval.report import paper
 from sreval.report.protocols import conventions_text, score_conventions, summarise_conventions
-from sreval.settings import data_dirs
 
 SETS = ("Set5", "Set14", "BSD100")
 METHODS = ("nearest", "bicubic")
@@ -72,14 +72,14 @@ def scored(data: Path, work: Path) -> pd.DataFrame:
         protocols=["ledig2017", "matlab", "rgb"],
         metrics=["psnr", "ssim", "lpips"],
     )
-    run(resolve(plan), work)
+    run(Resolved.of(plan), work)
     theirs = plan.model_copy(
         update={
             "methods": [f"published:{data / 'published' / 'Set5' / name}" for name in AUTHORS],
             "datasets": ["Set5"],
         }
     )
-    return run(resolve(theirs), work).frame
+    return run(Resolved.of(theirs), work).frame
 
 
 def values(frame: pd.DataFrame, dataset: str, method: str, protocol: str, metric: str) -> Any:

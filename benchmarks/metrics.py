@@ -37,7 +37,7 @@ from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.io import encode_png, read_image, write_png
 from sreval.images.luma import bt601_float
 from sreval.images.resize import downscale, imresize, upscale
-from sreval.methods.interpolation import INTERPOLATIONS
+from sreval.methods import INTERPOLATIONS
 from sreval.metrics.protocol import PROTOCOLS, crop
 from sreval.metrics.psnr import psnr
 from sreval.metrics.scorer import Reference

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.timing import ROOT, provenance
 from sreval import content
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
-from sreval.benchmarking.run import run, total_images
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
+from sreval.benchmarking.run import run
 from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.networks.weights import Provenance, Stage, read_provenance
@@ -57,8 +57,8 @@ def main() -> int:
         datasets=["Set5", "Set14", "BSD100"],
         metrics=["psnr", "ssim", "lpips"],
     )
-    resolved = resolve(plan)
-    with progress_line(total_images(resolved), "reproduction", "image") as line:
+    resolved = Resolved.of(plan)
+    with progress_line(resolved.images, "reproduction", "image") as line:
         run(resolved, options.work, line.update, "python -m benchmarks.reproduction")
     frame = select(collect([options.work]), None, None)
     metrics = ["psnr", "ssim", "lpips"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from sreval.content import user_path
 from sreval.errors import UsageError
-from sreval.settings import user_path
 
 
 class Config(BaseModel):
@@ -18,22 +18,25 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What a TOML file says, checked. Raises UsageError as ``checked`` and ``read_toml`` do."""
+        return cls.checked(read_toml(path), str(path))
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any], source: str) -> Self:
+        """The configuration that ``source`` gives.
+
+        Raises UsageError naming the source, the field, the bad value and the remedy.
+        """
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise _first_fault(source, error) from None
+
 
 UserPath = Annotated[Path, AfterValidator(user_path)]
 """A path in a configuration, in which a leading ~ stands for the home as on the command line."""
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def load_config(path: Path, model: type[Model]) -> Model:
-    """A TOML file as a checked model.
-
-    Raises UsageError naming the file, the field, the bad value and the remedy.
-    """
-    try:
-        return model.model_validate(read_toml(path))
-    except ValidationError as error:
-        raise config_error(str(path), error) from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}.", "Fix that line.") from None
 
 
-def config_error(source: str, error: ValidationError) -> UsageError:
+def _first_fault(source: str, error: ValidationError) -> UsageError:
     """One sentence for the first thing wrong in a configuration.
 
     An unknown key goes first: misspelt, it is the reason why another one is missing. Where fields

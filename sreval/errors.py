@@ -10,13 +10,19 @@ import os
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import TypeVar
 
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_PARTIAL = 3
-EXIT_INTERRUPTED = 130
+
+class Exit(IntEnum):
+    """With what a command ends."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    INTERRUPTED = 130
+
 
 DEBUG = "SREVAL_DEBUG"
 UNFORESEEN = "failed in a way it should not"
@@ -28,7 +34,7 @@ Made = TypeVar("Made")
 class SrevalError(Exception):
     """Base of all errors that a user can meet: what is wrong, and how to fix it."""
 
-    exit_code = EXIT_FAILED
+    exit_code = Exit.FAILED
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -42,7 +48,7 @@ class SrevalError(Exception):
 class UsageError(SrevalError, ValueError):
     """A call, the command line or a configuration file asks for something that makes no sense."""
 
-    exit_code = EXIT_USAGE
+    exit_code = Exit.USAGE
 
 
 class ImageError(SrevalError):

@@ -1,10 +1,14 @@
-"""How far a long piece of work is, and how long it will take, on stderr."""
+"""A long piece of work: how far it is, how long it will take, and the signals that end it."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -13,6 +17,10 @@ from sreval.errors import duration
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+
+_HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+_STOPPING = (signal.SIGINT, signal.SIGTERM, _HANGUP)
 
 
 class ProgressLog:
@@ -72,8 +80,18 @@ class ProgressLog:
         self.close()
 
 
-def progress_line(total: int, what: str, unit: str) -> tqdm[Any] | ProgressLog:
-    """Progress and remaining time on stderr: on a terminal one line that renews, else a log."""
+class _Silent(ProgressLog):
+    def update(self, n: float = 1) -> None:
+        """Nobody wants to see it."""
+
+
+def progress_line(total: int, what: str, unit: str, shown: bool = True) -> tqdm[Any] | ProgressLog:
+    """Progress and remaining time on stderr: on a terminal one line that renews, else a log.
+
+    Nothing is said unless it is ``shown``.
+    """
+    if not shown:
+        return _Silent(total, what, unit)
     if not sys.stderr.isatty():
         return ProgressLog(total, what, unit)
     from tqdm import tqdm
@@ -86,3 +104,33 @@ def progress_line(total: int, what: str, unit: str) -> tqdm[Any] | ProgressLog:
         file=sys.stderr,
         bar_format="{desc}  {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left",
     )
+
+
+@contextmanager
+def stop_signals(told: Callable[[], object] = lambda: None) -> Iterator[list[int]]:
+    """A list that the first signal to stop puts its number into; a second acts as it always did.
+
+    The signals are SIGINT, SIGTERM and SIGHUP, the last one not under nohup. ``told`` is called
+    when one came. Python handles signals in its main thread alone: in others the list stays empty.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = {number: signal.getsignal(number) for number in _STOPPING}
+    if before.get(_HANGUP) is signal.SIG_IGN:
+        del before[_HANGUP]
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        told()
+
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import model_validator
 
-from sreval.config import Config, load_config
+from sreval.config import Config
 from sreval.errors import UsageError
 
 
@@ -46,7 +46,7 @@ def test_what_is_wrong_with_several_fields_together_is_said_without_them(
     path = tmp_path / "whole.toml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
-        load_config(path, Whole)
+        Whole.load(path)
     assert str(caught.value) == f"{path}{said} Fix the value."
 
 
@@ -54,7 +54,7 @@ def test_what_is_wrong_with_one_field_is_said_with_its_value(tmp_path: Path) -> 
     path = tmp_path / "whole.toml"
     path.write_text("span.low = 'none'")
     with pytest.raises(UsageError, match=r"whole\.toml: span\.low = 'none': Input should be a"):
-        load_config(path, Whole)
+        Whole.load(path)
 
 
 def test_a_check_of_training_names_the_recipe_and_the_rule(tmp_path: Path) -> None:

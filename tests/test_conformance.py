@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
 from sreval.report import paper
 
@@ -26,14 +26,14 @@ def frame(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.Dat
         datasets=["Set5", "Set14", "BSD100"],
         protocols=["ledig2017", "matlab"],
     )
-    outcome = run(resolve(plan), out)
+    outcome = run(Resolved.of(plan), out)
     assert not outcome.failures
     published = shared_data / "published" / "Set5"
     theirs = BenchmarkPlan(
         methods=[f"published:{published / name}" for name in ("srresnet-mse", "srgan-vgg54")],
         datasets=["Set5"],
     )
-    return run(resolve(theirs), out).frame
+    return run(Resolved.of(theirs), out).frame
 
 
 def per_image(frame: pd.DataFrame, dataset: str, method: str, protocol: str, metric: str) -> Any:

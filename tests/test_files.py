@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from sreval.content import user_path
 from sreval.errors import DataError, ImageError
 from sreval.files import (
     atomic_folder,
@@ -22,7 +23,6 @@ from sreval.files import (
     write_error,
 )
 from sreval.images.io import write_png
-from sreval.settings import user_path
 from sreval.training.data import count_licences
 
 Run = Callable[..., Any]

@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[1]
 LOOK = """
 from pathlib import Path
 import tests.conftest
-from sreval import settings
+from sreval import content
 import torch, os
-places = [Path.home(), Path(torch.hub.get_dir()), settings.cache_dir(), *settings.data_dirs()]
-places += [*settings.weights_dirs(), Path(os.environ["MPLCONFIGDIR"])]
-print(*places, settings.home(), settings.database(), sep="\\n")
+places = [Path.home(), Path(torch.hub.get_dir()), content.cache_dir(), *content.data_dirs()]
+places += [*content.weights_dirs(), Path(os.environ["MPLCONFIGDIR"])]
+print(*places, content.home(), content.database(), sep="\\n")
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sreval import settings
+from sreval import content
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_each_system_s_own_place(
     home: Path, monkeypatch: pytest.MonkeyPatch, platform: str, data: str, cache: str
 ) -> None:
-    monkeypatch.setattr("sreval.settings.sys.platform", platform)
-    assert settings.user_data_dir() == home / data / "data"
-    assert settings.weights_dirs() == [home / data / "weights"]
-    assert settings.cache_dir() == home / cache
+    monkeypatch.setattr("sreval.content.sys.platform", platform)
+    assert content.user_data_dir() == home / data / "data"
+    assert content.weights_dirs() == [home / data / "weights"]
+    assert content.cache_dir() == home / cache
 
 
 @pytest.mark.parametrize(
@@ -46,23 +46,23 @@ def test_each_system_s_own_place(
 def test_the_system_s_variable_is_followed(
     home: Path, monkeypatch: pytest.MonkeyPatch, platform: str, variable: str, folder: str
 ) -> None:
-    monkeypatch.setattr("sreval.settings.sys.platform", platform)
+    monkeypatch.setattr("sreval.content.sys.platform", platform)
     monkeypatch.setenv(variable, str(home / "elsewhere"))
-    assert settings.user_data_dir() == home / "elsewhere" / folder / "data"
+    assert content.user_data_dir() == home / "elsewhere" / folder / "data"
 
 
 @pytest.mark.parametrize("value", ["", "relative"])
 def test_a_variable_of_xdg_that_is_no_absolute_path_counts_for_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    monkeypatch.setattr("sreval.settings.sys.platform", "linux")
+    monkeypatch.setattr("sreval.content.sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", value)
-    assert settings.cache_dir() == home / ".cache" / "sreval"
+    assert content.cache_dir() == home / ".cache" / "sreval"
 
 
 def test_sreval_s_own_variables_come_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SREVAL_WEIGHTS", str(home / "w"))
     monkeypatch.setenv("SREVAL_CACHE", str(home / "c"))
-    assert settings.weights_dirs()[0] == home / "w"
-    assert len(settings.weights_dirs()) == 2
-    assert settings.cache_dir() == home / "c"
+    assert content.weights_dirs()[0] == home / "w"
+    assert len(content.weights_dirs()) == 2
+    assert content.cache_dir() == home / "c"

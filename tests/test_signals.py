@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from sreval.signals import stop_signals
+from sreval.progress import stop_signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

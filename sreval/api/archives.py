@@ -44,8 +44,8 @@ def archive(
         SrevalError: where there is nothing to pack, the file exists, a study isn't closed, or the
             results are not of the images that a study rated.
     """
+    from sreval.content import user_path
     from sreval.report import archive as packing
-    from sreval.settings import user_path
 
     results: list[Path] = []
     studies: list[Path] = []

@@ -369,7 +369,7 @@ def benchmark(
     import tempfile
     import weakref
 
-    from sreval.settings import user_path
+    from sreval.content import user_path
 
     asked = methods if isinstance(methods, Mapping) else as_list(methods)
     texts, own = _methods(asked)
@@ -417,8 +417,8 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
         >>> results = sreval.read_results("results")  # doctest: +SKIP
         >>> results.table(baseline="bicubic").to_latex()  # doctest: +SKIP
     """
+    from sreval.content import user_path
     from sreval.report.collect import collect
-    from sreval.settings import user_path
 
     named = as_list(folders)
     for one in named:
@@ -464,12 +464,10 @@ def upscaler(
         >>> up(np.zeros((8, 12, 3), np.uint8)).shape
         (32, 48, 3)
     """
-    from sreval.devices import PRECISIONS, pick_device
+    from sreval.devices import pick_device
     from sreval.methods import Running, method_of
     from sreval.methods.pictures import PictureUpscaler
 
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS)
     made = method_of(spec, Running(pick_device(device), precision, tile))
     return PictureUpscaler(made, checked_scale(scale))
 
@@ -531,25 +529,19 @@ def _run(
     command: str,
 ) -> Results:
     """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
-    from pydantic import ValidationError
-
-    from sreval.benchmarking.plan import BenchmarkPlan, resolve
-    from sreval.benchmarking.run import asked, run
-    from sreval.config import config_error
+    from sreval.benchmarking.plan import BenchmarkPlan, Resolved
+    from sreval.benchmarking.run import run
     from sreval.methods.dependencies import apart
     from sreval.report.collect import with_failures
 
-    try:
-        plan = BenchmarkPlan.model_validate(settings)
-    except ValidationError as error:
-        raise config_error("benchmark", error) from None
+    plan = BenchmarkPlan.checked(settings, "benchmark")
     with apart():
-        resolved = resolve(plan, own)
+        resolved = Resolved.of(plan, own)
         with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:
             outcome = run(resolved, folder, update, command)
     frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
     return Results(
-        asked(frame, resolved).reset_index(drop=True),
+        resolved.asked(frame).reset_index(drop=True),
         (folder,),
         computed=outcome.computed,
         reused=outcome.reused,
@@ -562,7 +554,6 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
     import click
 
     from sreval.benchmarking.estimate import estimate
-    from sreval.benchmarking.run import total_images
     from sreval.progress import progress_line
 
     notes = [dataset.left_out_note() for dataset in resolved.datasets]
@@ -570,7 +561,7 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
     for note in (*notes, str(expected), expected.warning):
         if note:
             click.echo(note, err=True)
-    with progress_line(total_images(resolved), "benchmark", "image") as line:
+    with progress_line(resolved.images, "benchmark", "image") as line:
         yield line.update
     for method in resolved.methods:
         if not method.known and method.specification.startswith("python:"):

@@ -67,7 +67,7 @@ def fetch(
         >>> folder = sreval.fetch(["Set5", "Set14"])  # doctest: +SKIP
     """
     from sreval.benchmarking import data
-    from sreval.settings import user_path
+    from sreval.content import user_path
 
     folder = None if to is None else user_path(to)
     return data.fetch(as_list(names), as_list(scales), folder, mirror, progress)
@@ -131,7 +131,7 @@ class Dataset:
                 a folder that can't be written or holds the images themselves.
         """
         from sreval.benchmarking.data import downscale_folder
-        from sreval.settings import user_path
+        from sreval.content import user_path
 
         return downscale_folder(
             user_path(self.spec),

@@ -43,7 +43,7 @@ def checked_scale(scale: int) -> int:
 
 def result_folders(results: object) -> list[Path]:
     """The folders of benchmark results: of a path, a Results, or a list of these."""
-    from sreval.settings import user_path
+    from sreval.content import user_path
 
     if results is None:
         return []

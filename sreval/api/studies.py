@@ -76,7 +76,7 @@ class Study:
     """
 
     def __init__(self, study: str | Path, database: str | Path | None = None) -> None:
-        from sreval import settings
+        from sreval import content
         from sreval.content import explicit, find
 
         if not isinstance(study, str | Path):
@@ -87,7 +87,7 @@ class Study:
         try:
             self._folder = find("studies", self.given)
         except UsageError:
-            if not (self.database or settings.database()):
+            if not (self.database or content.database()):
                 raise
 
     @classmethod
@@ -304,7 +304,7 @@ class Study:
         where real raters have begun, DataError for a study that isn't frozen or a method without
         a quality.
         """
-        from sreval.settings import user_path
+        from sreval.content import user_path
         from sreval.store.rehearsal import rehearse
         from sreval.study.respondent import read_qualities
 
@@ -415,14 +415,14 @@ class Study:
         """
         import sys
 
-        from sreval.site import server
         from sreval.site.app import create_app, personal_link
         from sreval.site.logs import log_to_stderr
+        from sreval.site.server import Server
 
         config = self._site(base_url, trusted_proxies)
         app = create_app(config)
-        with server.listen(host, port) as opened:
-            address = config.base_url or server.address_of(opened)
+        with Server(host, port) as server:
+            address = config.base_url or server.address
             log_to_stderr()
 
             def begin() -> None:
@@ -432,7 +432,7 @@ class Study:
                 else:
                     ready(address, link)
 
-            return server.serve(app, opened, threads, begin)
+            return server.serve(app, threads, begin)
 
     def check_site(
         self,
@@ -451,14 +451,13 @@ class Study:
         return check_site(self._site(base_url, trusted_proxies), progress)
 
     def _site(self, base_url: str, trusted_proxies: int) -> SiteConfig:
-        from sreval.site.config import from_variables, site_config
+        from sreval.site.config import SiteConfig
 
-        return site_config(
+        return SiteConfig.given(
             study=self.folder,
             database=self.url,
             base_url=base_url,
             trusted_proxies=trusted_proxies,
-            **from_variables("secret", "secret_file"),
         )
 
     def status(self) -> Status:
@@ -603,9 +602,9 @@ class Study:
         Returns the path of the page, with ``files``, ``warnings`` and ``facts``. Raises
         UsageError for an open study, DataError for a folder that holds something else.
         """
+        from sreval.content import user_path
         from sreval.report.opinion_rows import load
         from sreval.report.study_report import write_report
-        from sreval.settings import user_path
 
         data = load(self.folder, self.database, allow_open=allow_open)
         place = Path(f"{data.design.name}-report") if out is None else user_path(out)
@@ -620,7 +619,7 @@ class Study:
         Before the study is closed an export counts as a look at results. Raises UsageError for a
         place that exists.
         """
-        from sreval.settings import user_path
+        from sreval.content import user_path
         from sreval.store import snapshot
         from sreval.study.manifest import load_manifest
 
@@ -635,7 +634,7 @@ class Study:
         Raters who were deleted here stay deleted. Raises DataError for a damaged export,
         StateError where the study here has another design, other stimuli or other raters.
         """
-        from sreval.settings import user_path
+        from sreval.content import user_path
         from sreval.store import snapshot
 
         with self._store(create=True) as store:
@@ -647,7 +646,7 @@ class Study:
         ``out`` is a new file; None: STUDY-TIME.backup.zip, here. Keep the copy as safe as the
         original.
         """
-        from sreval.settings import user_path
+        from sreval.content import user_path
         from sreval.store.snapshot import backup
 
         place = Path(f"{self.name}-{_now()}.backup.zip") if out is None else user_path(out)
@@ -659,7 +658,7 @@ class Study:
         ``overwrite``: also where the database holds votes. Raises DataError for what isn't a
         backup.
         """
-        from sreval.settings import user_path
+        from sreval.content import user_path
         from sreval.store.snapshot import restore
 
         restore(user_path(file), self.url, overwrite=overwrite)
@@ -694,9 +693,9 @@ class Study:
         except SrevalError as error:
             return [self.given, error.message]
         own = self.folder / "votes.sqlite"
-        from sreval import settings
+        from sreval import content
 
-        if not (self.database or settings.database() or own.exists()):
+        if not (self.database or content.database() or own.exists()):
             return [*facts, "no votes yet"]
         try:
             seen = self.status().overview

@@ -73,7 +73,7 @@ def train(
     """
     import io
 
-    from sreval.settings import user_path
+    from sreval.content import user_path
     from sreval.training.log import ProgressLine
     from sreval.training.run import Request
     from sreval.training.run import train as run_training
@@ -233,8 +233,8 @@ class Model:
             SrevalError: a UsageError, for a smoke run, where weights lie already and for an
                 unknown device; a TrainingError, for a folder that holds no run.
         """
+        from sreval.content import user_path
         from sreval.devices import pick_device
-        from sreval.settings import user_path
         from sreval.training.models import publish
 
         folder = None if to is None else user_path(to)
@@ -270,6 +270,6 @@ class Model:
 
 def _run_folder(run: Outcome | Path | str) -> Path:
     """The folder of a training run."""
-    from sreval.settings import user_path
+    from sreval.content import user_path
 
     return user_path(run if isinstance(run, str | Path) else run.out)

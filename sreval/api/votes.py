@@ -86,10 +86,10 @@ def read_votes(
     >>> sreval.read_votes(frame)
     <Votes: 4 votes, 2 raters, 1 image, 2 methods>
     """
+    from sreval.content import user_path
     from sreval.opinions.reading import is_means, needs_votes, read_ratings
     from sreval.opinions.sheet import directions
     from sreval.opinions.votes import Scale, left_out
-    from sreval.settings import user_path
 
     raters = names_of(without)
     if isinstance(votes, Votes):
@@ -396,10 +396,10 @@ class Analysis:
 
         Returns which figures the votes don't allow, and why.
         """
+        from sreval.content import user_path
         from sreval.files import write_atomic
         from sreval.report.opinion_figures import all_figures
         from sreval.report.style import save_figure
-        from sreval.settings import user_path
 
         folder = user_path(out)
         said = "\n" * bool(self.notes) + "".join(f"{note}\n" for note in self.notes)

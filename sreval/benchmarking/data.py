@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from sreval import settings
+from sreval import content
 from sreval.errors import ImageError, UsageError, unknown_name
 from sreval.files import write_error
 from sreval.images import fetch as fetching
@@ -70,7 +69,7 @@ def fetch(
     for name in names:
         if name.lower() not in by_case:
             raise unknown_name("data set", name, FETCHABLE)
-    folder = to or settings.user_data_dir()
+    folder = to or content.user_data_dir()
     for name in (by_case[name.lower()] for name in names):
         if name == "vgg19":
             _fetch_vgg19(progress)
@@ -92,8 +91,8 @@ def _fetch_set(
         f"(licence: {known.licence})",
         progress,
     )
-    with _counted(total, name, "B", progress) as update:
-        brought = fetching.fetch(files, folder, mirror, lambda file: update(file.size))
+    with progress_line(total, name, "B", progress) as line:
+        brought = fetching.fetch(files, folder, mirror, lambda file: line.update(file.size))
     _say(f"{name}: {brought} fetched, {len(files) - brought} were there.", progress)
 
 
@@ -153,14 +152,14 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
         dataset = published(copy)
         total, wrong = len(known.files(scale)), copy.faults()
         hashes = f"; {total - len(wrong)} of {total} files have the published SHA-256"
-    with _counted(len(dataset.items), f"checking {dataset.name}", "image", progress) as update:
+    with progress_line(len(dataset.items), f"checking {dataset.name}", "image", progress) as line:
         for item in dataset.items:
             try:
                 kinds.append(_origin(dataset, item))
             except ImageError as error:
                 if known is None:
                     wrong.append(str(error))
-            update(1)
+            line.update()
     summary = ", ".join(f"{kinds.count(kind)} LR {kind}" for kind in dict.fromkeys(kinds))
     return Checked(
         dataset.name,
@@ -224,7 +223,7 @@ def downscale_folder(
     except OSError as error:
         raise write_error(target, error) from None
     failed = {}
-    with _counted(len(images), "downscaling", "image", progress) as update:
+    with progress_line(len(images), "downscaling", "image", progress) as line:
         for stem, path in images.items():
             try:
                 image = read_image(path).pixels
@@ -232,20 +231,10 @@ def downscale_folder(
                 write_png(target / f"{stem}.png", downscale(image, scale, border))
             except ImageError as error:
                 failed[path.name] = str(error)
-            update(1)
+            line.update()
     return Downscaled(target, len(images) - len(failed), failed)
 
 
 def _say(text: str, aloud: bool) -> None:
     if aloud:
         click.echo(text, err=True)
-
-
-@contextmanager
-def _counted(total: int, what: str, unit: str, shown: bool) -> Iterator[Callable[[int], object]]:
-    """What is to be told how many more are done; it shows them on stderr."""
-    if not shown:
-        yield lambda _: None
-        return
-    with progress_line(total, what, unit) as line:
-        yield line.update

@@ -16,15 +16,11 @@ from PIL import Image
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
-from sreval.benchmarking.results import Store, Subject, place, read_rows
-from sreval.benchmarking.run import Worker, in_parallel, workers
-from sreval.errors import SrevalError, duration
+from sreval.benchmarking.results import ResultsFolder, Store, Subject, place
+from sreval.benchmarking.run import Worker, in_parallel
+from sreval.errors import SrevalError, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
-from sreval.methods import Upscaler
-from sreval.methods.interpolation import Interpolation, Original
-from sreval.methods.network import NetworkUpscaler
-from sreval.methods.published import PublishedImages
 from sreval.metrics.scorer import METRICS
 
 UInt8 = npt.NDArray[np.uint8]
@@ -42,8 +38,6 @@ from what its pixels cost."""
 
 _LEAST = 4
 """Times the trial's pixels that a run must have to be tried out: a shorter one is soon over."""
-
-_TRIED = (Interpolation, NetworkUpscaler, Original, PublishedImages)
 
 
 @dataclass(frozen=True)
@@ -71,16 +65,16 @@ class Estimate:
 
     def __str__(self) -> str:
         """As one line."""
-        images = f"{_count(self.images, 'image')} of {_count(self.datasets, 'data set')}"
-        made = f"{_count(self.made, 'SR image')} to make"
+        images = f"{counted(self.images, 'image')} of {counted(self.datasets, 'data set')}"
+        made = f"{counted(self.made, 'SR image')} to make"
         kept = f", {self.taken_over} there already" if self.taken_over else ""
-        text = f"{images}, {_count(self.methods, 'method')}: {made}{kept}"
+        text = f"{images}, {counted(self.methods, 'method')}: {made}{kept}"
         if not self.made:
             return f"{text}."
         if self.seconds is None:
             took = "the time will be known after the first images"
         else:
-            where = _count(self.workers, "core") if self.device == "cpu" else self.device
+            where = counted(self.workers, "core") if self.device == "cpu" else self.device
             took = f"about {duration(self.seconds)} on {where}"
         return f"{text}, {took}, about {_bytes(self.size)} in {self.out}."
 
@@ -103,7 +97,7 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
     Raises DataError for results in ``out`` that can't be read.
     """
     jobs = [(dataset, item) for dataset in resolved.datasets for item in dataset.items]
-    there = _there(resolved, out)
+    there = _there(resolved, ResultsFolder(out))
     to_do = {
         method.name: [
             (dataset, item)
@@ -128,16 +122,16 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
         taken_over=len(jobs) * len(resolved.methods) - made,
         seconds=seconds,
         size=size,
-        workers=min(workers(resolved), len(jobs)),
+        workers=min(resolved.workers, len(jobs)),
         device=resolved.device,
         out=out,
         free=_free(out),
     )
 
 
-def _there(resolved: Resolved, out: Path) -> set[Subject]:
+def _there(resolved: Resolved, folder: ResultsFolder) -> set[Subject]:
     """The SR images that an earlier run left with every score that is asked for."""
-    names = Names(out)
+    names = Names(folder)
     alike = {method.name: names.alike(method) for method in resolved.methods}
     asked = {
         (protocol.sha256, metric, resolved.trunks[net] if net else "")
@@ -147,15 +141,14 @@ def _there(resolved: Resolved, out: Path) -> set[Subject]:
     }
     now = (resolved.device.partition(":")[0], code_version())
     scores: dict[Subject, set[tuple[str, str, str]]] = {}
-    for row in read_rows(out):
+    for row in folder.rows():
         if (row.device, row.code) == now and row.method_sha256 in alike.get(row.method, ()):
             score = (row.protocol_sha256, row.metric, row.trunk_sha256)
             scores.setdefault(row.subject, set()).add(score)
     return {
-        (dataset, scale, method, image)
-        for (dataset, scale, method, image), found in scores.items()
-        if asked <= found
-        and (out / "images" / place(dataset, scale) / method / f"{image}.png").is_file()
+        subject
+        for subject, found in scores.items()
+        if asked <= found and folder.sr_image(*subject).is_file()
     }
 
 
@@ -164,10 +157,10 @@ def _tried_out(
 ) -> tuple[float | None, dict[str, float]]:
     """The seconds of a run, and each method's PNG size as a share of the HR image's."""
     working = [method for method in resolved.methods if to_do[method.name]]
-    methods = tuple(_cheaper(method) for method in working if isinstance(method, _TRIED))
+    methods = tuple(on_crops for method in working if (on_crops := method.on_crops()))
     jobs = list(dict.fromkeys(job for todo in to_do.values() for job in todo))
     total = sum(pixels[item] for _, item in jobs)
-    abreast = min(workers(resolved), len(jobs))
+    abreast = min(resolved.workers, len(jobs))
     if not methods or total < _LEAST * abreast * sum(side**2 for side in _SIDES):
         return None, {}
     try:
@@ -181,15 +174,6 @@ def _tried_out(
     done = sum(map(len, to_do.values())) / (len(working) * len(jobs))
     seconds = done * (per_image * len(jobs) + per_pixel * total)
     return (seconds if len(methods) == len(working) else None), shares
-
-
-def _cheaper(method: Upscaler) -> Upscaler:
-    """The method on crops: of published images there are none, and HR costs as much to read."""
-    if not isinstance(method, PublishedImages):
-        return method
-    stand_in = Original()
-    stand_in.name = method.name
-    return stand_in
 
 
 def _trial(
@@ -213,9 +197,10 @@ def _trial(
             count += height * width * scale**2
         dataset = Dataset("trial", scale, tuple(items))
         small = replace(resolved, datasets=(dataset,), sources={"trial": str(crops)})
-        store = Store(out)
+        out_folder = ResultsFolder(out)
+        store = Store(out_folder)
         try:
-            worker = Worker(small, store, Names(out), out)
+            worker = Worker(small, store, Names(out_folder), out_folder)
             begun = time.perf_counter()
             in_parallel(worker, small, lambda _: None)
             took = time.perf_counter() - begun
@@ -251,10 +236,6 @@ def _free(out: Path) -> int:
     """The free bytes of the disk on which a folder is, or will be."""
     out = out.absolute()
     return shutil.disk_usage(next(path for path in (out, *out.parents) if path.exists())).free
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _bytes(size: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -18,15 +18,11 @@ import pandas as pd
 
 from sreval.benchmarking.results import (
     FORMAT,
-    MANIFEST,
-    UNDER_WAY,
     Held,
-    first_method_sha256,
-    is_first_format,
+    Meaning,
+    ResultsFolder,
     place,
-    read_datasets,
-    read_frame,
-    read_manifest,
+    read_meanings,
 )
 from sreval.errors import DataError, UsageError, listed, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
@@ -36,35 +32,6 @@ from sreval.methods import Upscaler
 from sreval.methods.base import IN_PYTHON
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What a method's name means, ``since`` a run's start (ISO 8601, UTC).
-
-    ``sha256`` stands in the rows as ``method_sha256``; ``files`` are the SHA-256 of the files that
-    the method consists of, by absolute path.
-    """
-
-    specification: str
-    settings: str
-    sha256: str
-    since: str
-    weights_sha256: str = ""
-    files: dict[str, str] = field(default_factory=dict)
-
-    def may_be(self, other: Meaning) -> bool:
-        """Whether both can be one method: alike in all, and no file in two versions.
-
-        A function may have loaded more modules in one run than in another.
-        """
-        if self.sha256 == other.sha256:
-            return True
-        alike = (self.specification, self.settings) == (other.specification, other.settings)
-        return alike and all(other.files.get(p, sha) == sha for p, sha in self.files.items())
-
-    def __str__(self) -> str:
-        return f"{self.specification} ({self.settings})" if self.settings else self.specification
-
-
 class Names:
     """The names of one results folder, while a run into it is under way.
 
@@ -72,15 +39,15 @@ class Names:
     so that a killed run continues as the same run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: ResultsFolder) -> None:
         """Read what an earlier run left. Raises DataError for a manifest that can't be read."""
         self._folder = folder
-        there = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
-        killed = _under_way(folder / UNDER_WAY)
+        there = folder.manifest_file.is_file()
+        killed = _under_way(folder.under_way)
         self.started: str = killed.get("started") or datetime.now(UTC).isoformat()
-        self._earlier = read_meanings(there, folder / MANIFEST)
-        self._now = read_meanings(killed, folder / UNDER_WAY)
-        self.datasets = read_datasets(there, folder / MANIFEST)
+        self._earlier = folder.meanings if there else {}
+        self._now = read_meanings(killed, folder.under_way)
+        self.datasets = folder.datasets if there else {}
         sources = {name: one.source for name, one in self.datasets.items()}
         self._sources: dict[str, str] = {**sources, **killed.get("sources", {})}
 
@@ -95,7 +62,7 @@ class Names:
             if there != here and (there in KNOWN or Path(there).is_dir()):
                 renamed = self._renamed(dataset)
                 raise UsageError(
-                    f"{self._folder} has results of another data set called {dataset.name!r}: "
+                    f"{self._folder.path} has results of another data set called {dataset.name!r}: "
                     f"{there}, not {here}.",
                     f"Give this one its own name, as in "
                     f"`{option(f'--dataset {quote(renamed)}', repr(renamed))}`, or name another "
@@ -184,25 +151,7 @@ class Names:
             },
             "sources": self._sources,
         }
-        write_atomic(self._folder / UNDER_WAY, json.dumps(content, indent=1) + "\n")
-
-
-def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Meaning]]:
-    """What the manifest at ``path`` says of methods, by name and hash, the newest last.
-
-    Raises DataError where its content makes no sense.
-    """
-    try:
-        if is_first_format(content):
-            return _first_meanings(content)
-        return {
-            name: {one["sha256"]: Meaning(**one) for one in meanings}
-            for name, meanings in content.get("methods", {}).items()
-        }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is damaged ({error}).", "Run the benchmark again into a new folder."
-        ) from None
+        write_atomic(self._folder.under_way, json.dumps(content, indent=1) + "\n")
 
 
 def standing(
@@ -214,27 +163,25 @@ def standing(
 
     What a method scored before an image joined its data set, or before one changed, is left out
     until the method is run again, and ``say`` is told; not where ``single`` images are wanted
-    rather than means. Raises DataError as ``read_frame`` does, where one name means two methods,
+    rather than means. Raises DataError as ``ResultsFolder`` does, where one name means two methods,
     and where one means two data sets.
     """
     frames = []
     held: dict[str, list[tuple[Path, Held]]] = {}
     meanings: dict[tuple[str, str, str], Meaning] = {}
-    for folder in folders:
-        manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
-        frame = read_frame(folder)
-        if is_first_format(manifest):
+    for folder in map(ResultsFolder, folders):
+        frame = folder.frame()
+        if folder.is_first_format:
             say(
-                f"{folder} was written by sreval 0.1, which did not record what the names of its "
-                "methods stood for."
+                f"{folder.path} was written by sreval 0.1, which did not record what the names of "
+                "its methods stood for."
             )
-        datasets = read_datasets(manifest, folder / MANIFEST)
-        for name, known in read_meanings(manifest, folder / MANIFEST).items():
-            meanings |= {(str(folder), name, sha256): one for sha256, one in known.items()}
-        for key, one in datasets.items():
-            held.setdefault(key, []).append((folder, one))
-        kept = frame if single else _whole(frame, datasets, say)
-        frames.append(kept.assign(folder=str(folder)))
+        for name, known in folder.meanings.items():
+            meanings |= {(str(folder.path), name, sha256): one for sha256, one in known.items()}
+        for key, one in folder.datasets.items():
+            held.setdefault(key, []).append((folder.path, one))
+        kept = frame if single else _whole(frame, folder.datasets, say)
+        frames.append(kept.assign(folder=str(folder.path)))
     for several in held.values():
         for first, second in combinations(several, 2):
             _refuse_two_datasets(first, second)
@@ -312,19 +259,6 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
             f"These results hold different methods called {method}: {'; '.join(parts)}.",
             f"Run it on {' and '.join(names)} again {how}",
         )
-
-
-def _first_meanings(content: dict[str, Any]) -> dict[str, dict[str, Meaning]]:
-    """All that a manifest of sreval 0.1 tells of methods: their names and their weights."""
-    found: dict[str, dict[str, Meaning]] = {}
-    for run in content.get("runs", []):
-        for name, facts in run["methods"].items():
-            weights = facts["weights_sha256"]
-            sha256 = first_method_sha256(name, weights)
-            settings = f"weights {weights[:12]}, by sreval 0.1" if weights else "by sreval 0.1"
-            made = Meaning(name, settings, sha256, run["finished"], weights)
-            found.setdefault(name, {})[sha256] = made
-    return found
 
 
 def _under_way(path: Path) -> dict[str, Any]:

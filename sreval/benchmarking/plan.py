@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ from sreval.errors import UsageError
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
-from sreval.methods import Running, Upscaler, make_upscaler, method_of
+from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import METRICS, check_metrics
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sreval.metrics.lpips import Net
 
 
@@ -64,40 +67,65 @@ class Resolved:
     sources: dict[str, str]
     trunks: dict[Net, str]
 
+    @classmethod
+    def of(cls, plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> Resolved:
+        """Find everything a plan names, before any work is done.
 
-def resolve(plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> Resolved:
-    """Find everything a plan names, before any work is done.
+        ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call
+        so. Raises UsageError or DataError for the first name that is unknown or given twice, or for
+        a method that can't serve a data set.
+        """
+        protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
+        check_metrics(plan.metrics)
+        device = pick_device(plan.device)
+        running = Running(device, plan.precision, plan.tile)
+        forget_modules()
+        methods = tuple(
+            method_of(own[spec][1], running, own[spec][0])
+            if spec in own
+            else method_of(spec, running)
+            for spec in dict.fromkeys(plan.methods)
+        )
+        specs = list(dict.fromkeys(plan.datasets))
+        datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
+        _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
+        _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
+        for dataset in datasets:
+            if dataset.scale != plan.scale:
+                raise UsageError(
+                    f"{dataset.name} has scale {dataset.scale}, but the plan has {plan.scale}.",
+                    f"Run it with a scale of {dataset.scale}.",
+                )
+            for method in methods:
+                method.prepare(dataset)
+        trunks = _trunks(plan.metrics, protocols, device)
+        sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
+        return cls(plan, methods, datasets, protocols, device, sources, trunks)
 
-    ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call so.
-    Raises UsageError or DataError for the first name that is unknown or given twice, or for a
-    method that can't serve a data set.
-    """
-    protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
-    check_metrics(plan.metrics)
-    device = pick_device(plan.device)
-    running = Running(device, plan.precision, plan.tile)
-    forget_modules()
-    methods = tuple(
-        method_of(own[spec][1], running, own[spec][0])
-        if spec in own
-        else make_upscaler(spec, running)
-        for spec in dict.fromkeys(plan.methods)
-    )
-    specs = list(dict.fromkeys(plan.datasets))
-    datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
-    _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
-    _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
-    for dataset in datasets:
-        if dataset.scale != plan.scale:
-            raise UsageError(
-                f"{dataset.name} has scale {dataset.scale}, but the plan has {plan.scale}.",
-                f"Run it with a scale of {dataset.scale}.",
-            )
-        for method in methods:
-            method.prepare(dataset)
-    trunks = _trunks(plan.metrics, protocols, device)
-    sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
-    return Resolved(plan, methods, datasets, protocols, device, sources, trunks)
+    @property
+    def images(self) -> int:
+        """How many SR images it needs."""
+        return len(self.methods) * sum(len(dataset.items) for dataset in self.datasets)
+
+    @property
+    def workers(self) -> int:
+        """How many images are worked on at once: as the plan says, or as many as cores."""
+        return self.plan.workers or cores()
+
+    def asked(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a frame that it asks for."""
+        return frame[
+            frame["method"].isin([method.name for method in self.methods])
+            & frame["dataset"].isin([dataset.name for dataset in self.datasets])
+            & frame["protocol"].isin([protocol.name for protocol in self.protocols])
+            & frame["metric"].isin(self.plan.metrics)
+            & (frame["scale"] == self.plan.scale)
+        ]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _trunks(metrics: Sequence[str], protocols: Sequence[Protocol], device: str) -> dict[Net, str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ UNDER_WAY = "under-way.json"
 class Row:
     """One value and all that it depends on; the columns of ``results.csv`` in their order.
 
-    ``method_sha256`` is that of a ``identity.Meaning``; ``source_sha256`` that of the file which a
+    ``method_sha256`` is that of a ``Meaning``; ``source_sha256`` that of the file which a
     published SR image was taken from, ``trunk_sha256`` that of LPIPS's trunk; ``device`` is the
     kind of device that the image was made and scored on.
     """
@@ -78,82 +79,6 @@ def place(dataset: str, scale: int) -> str:
     return f"{dataset}_x{scale}"
 
 
-def read_frame(folder: Path) -> pd.DataFrame:
-    """The tidy frame of a results folder, also of one that sreval 0.1 wrote.
-
-    Those rows have no source, trunk and device, and ``first_method_sha256`` as their method.
-    Raises DataError when the folder holds no results, or those of a format that isn't known.
-    """
-    path = folder / RESULTS
-    if not path.is_file():
-        unfinished = (folder / JOURNAL).is_file()
-        raise DataError(
-            f"{folder} holds no {RESULTS}.",
-            "Its run has not ended. Run the same benchmark again; it continues where it stopped."
-            if unfinished
-            else "Name the folder that `sreval benchmark` wrote.",
-        )
-    first = check_format(folder) == _FIRST
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if first and list(frame.columns) == [c for c in COLUMNS if c not in _NOT_IN_FIRST]:
-            named = zip(frame["method"], frame["weights_sha256"], strict=True)
-            frame["method_sha256"] = [first_method_sha256(*one) for one in named]
-            frame = frame.reindex(columns=COLUMNS, fill_value="")
-        if list(frame.columns) != COLUMNS:
-            raise DataError(
-                f"{path} has other columns than this version of sreval writes.",
-                "Run the benchmark again into a new folder.",
-            )
-        # Python's float() gives back the very number that was written.
-        frame["value"] = frame["value"].map(lambda text: float(text or "nan"))
-        frame["scale"] = frame["scale"].map(int)
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path} is damaged ({error}).", "Run the benchmark again.") from None
-    return frame
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a results folder. Raises DataError when it is absent or damaged."""
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict):
-            raise ValueError("it isn't a JSON object")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
-        ) from None
-    return manifest
-
-
-def check_format(folder: Path) -> int:
-    """The format of the folder's results. Raises DataError for one that isn't known."""
-    manifest = read_manifest(folder)
-    found = manifest.get("format")
-    if found not in (_FIRST, FORMAT):
-        raise DataError(
-            f"{folder} was written by sreval {manifest.get('version', 'of another kind')} in "
-            f"format {found}; this version reads format {FORMAT}.",
-            "Run the benchmark again into a new folder, or use that version.",
-        )
-    return int(found)
-
-
-def is_first_format(manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest is sreval 0.1's, which doesn't say what its names stood for."""
-    return manifest.get("format") == _FIRST
-
-
-def first_method_sha256(method: str, weights_sha256: str) -> str:
-    """What stands for a method in rows of sreval 0.1: its name and its weights.
-
-    These rows have a hash of their own of each image's source, by which the images of one method
-    can't be told from those of two.
-    """
-    return sha256_bytes(f"sreval 0.1 {method} {weights_sha256}".encode())
-
-
 @dataclass(frozen=True)
 class Image:
     """An image of a data set as the last run found it; why which methods ``failed`` on it.
@@ -190,37 +115,240 @@ class Held:
     images: dict[str, Image]
 
 
-def read_datasets(manifest: dict[str, Any], path: Path) -> dict[str, Held]:
-    """What the manifest at ``path`` says of data sets, by ``place``. Raises DataError."""
+@dataclass(frozen=True)
+class Meaning:
+    """What a method's name means, ``since`` a run's start (ISO 8601, UTC).
+
+    ``sha256`` stands in the rows as ``method_sha256``; ``files`` are the SHA-256 of the files that
+    the method consists of, by absolute path.
+    """
+
+    specification: str
+    settings: str
+    sha256: str
+    since: str
+    weights_sha256: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+    def may_be(self, other: Meaning) -> bool:
+        """Whether both can be one method: alike in all, and no file in two versions.
+
+        A function may have loaded more modules in one run than in another.
+        """
+        if self.sha256 == other.sha256:
+            return True
+        alike = (self.specification, self.settings) == (other.specification, other.settings)
+        return alike and all(other.files.get(p, sha) == sha for p, sha in self.files.items())
+
+    def __str__(self) -> str:
+        return f"{self.specification} ({self.settings})" if self.settings else self.specification
+
+
+class ResultsFolder:
+    """A folder that a benchmark writes: every score, its manifest, every SR image.
+
+    Where a method raises DataError, the folder holds no results, or damaged ones, or those of a
+    format that isn't known.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read yet."""
+        self.path = path
+        self.results, self.manifest_file = path / RESULTS, path / MANIFEST
+        self.journal, self.under_way = path / JOURNAL, path / UNDER_WAY
+
+    @property
+    def is_one(self) -> bool:
+        """Whether a benchmark has written here, be it finished or not."""
+        return self.results.is_file() or self.journal.is_file()
+
+    def inputs(self, dataset: str, scale: int) -> Path:
+        """Where HR and LR images lie that had to be made or cropped."""
+        return self.path / "inputs" / place(dataset, scale)
+
+    def sr_image(self, dataset: str, scale: int, method: str, image: str) -> Path:
+        """Where an SR image lies as it was scored."""
+        return self.path / "images" / place(dataset, scale) / method / f"{image}.png"
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What ``manifest.json`` says. Raises DataError when it is absent or damaged."""
+        path = self.manifest_file
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(manifest, dict):
+                raise ValueError("it isn't a JSON object")
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
+            ) from None
+        return manifest
+
+    @property
+    def is_first_format(self) -> bool:
+        """Whether sreval 0.1 wrote it, which didn't say what its names stood for."""
+        return self.manifest.get("format") == _FIRST
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What the manifest says of every run, the last one last."""
+        runs: list[dict[str, Any]] = self.manifest.get("runs", [])
+        return runs
+
+    @cached_property
+    def datasets(self) -> dict[str, Held]:
+        """What each data set held when it was last run on, by ``place``. Raises DataError."""
+        try:
+            return {
+                key: Held(**{**one, "images": {k: Image(**i) for k, i in one["images"].items()}})
+                for key, one in self.manifest.get("datasets", {}).items()
+            }
+        except (AttributeError, KeyError, TypeError) as error:
+            raise damaged(self.manifest_file, error) from None
+
+    @cached_property
+    def meanings(self) -> dict[str, dict[str, Meaning]]:
+        """What each method's name has meant, by name and hash, the newest last."""
+        return read_meanings(self.manifest, self.manifest_file)
+
+    def frame(self) -> pd.DataFrame:
+        """The tidy frame of all scores, also of those that sreval 0.1 wrote.
+
+        Those rows have no source, trunk and device, and ``first_method_sha256`` as their method.
+        Raises DataError.
+        """
+        path = self.results
+        if not path.is_file():
+            raise DataError(
+                f"{self.path} holds no {RESULTS}.",
+                "Its run has not ended. Run the same benchmark again; it continues where it "
+                "stopped."
+                if self.journal.is_file()
+                else "Name the folder that `sreval benchmark` wrote.",
+            )
+        self._check_format()
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            first = [c for c in COLUMNS if c not in _NOT_IN_FIRST]
+            if self.is_first_format and list(frame.columns) == first:
+                named = zip(frame["method"], frame["weights_sha256"], strict=True)
+                frame["method_sha256"] = [first_method_sha256(*one) for one in named]
+                frame = frame.reindex(columns=COLUMNS, fill_value="")
+            if list(frame.columns) != COLUMNS:
+                raise DataError(
+                    f"{path} has other columns than this version of sreval writes.",
+                    "Run the benchmark again into a new folder.",
+                )
+            # Python's float() gives back the very number that was written.
+            frame["value"] = frame["value"].map(lambda text: float(text or "nan"))
+            frame["scale"] = frame["scale"].map(int)
+        except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            raise DataError(f"{path} is damaged ({error}).", "Run the benchmark again.") from None
+        return frame
+
+    def _check_format(self) -> None:
+        found = self.manifest.get("format")
+        if found not in (_FIRST, FORMAT):
+            raise DataError(
+                f"{self.path} was written by sreval "
+                f"{self.manifest.get('version', 'of another kind')} in format {found}; this "
+                f"version reads format {FORMAT}.",
+                "Run the benchmark again into a new folder, or use that version.",
+            )
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, those of a run under way after those of the runs before. Raises DataError."""
+        if self.results.is_file():
+            for record in self.frame().to_dict("records"):
+                yield Row(**{str(k): v for k, v in record.items()})
+        for line in self.journal_text().splitlines():
+            try:
+                yield from [Row(**record) for record in json.loads(line)]
+            except (ValueError, TypeError):
+                continue  # the line that a killed run left half written
+
+    def journal_text(self) -> str:
+        """The journal as it is; empty where there is none."""
+        return self.journal.read_text("utf-8", errors="replace") if self.journal.is_file() else ""
+
+    def failures(self) -> pd.DataFrame:
+        """A row for each value that was asked for and that failed, by the manifest.
+
+        Its value is NaN, its note the reason, and it has no hashes. Raises DataError.
+        """
+        asked: dict[tuple[str, int, str], dict[tuple[str, str, str], None]] = {}
+        for run in self.runs:
+            values = dict.fromkeys(
+                (name, protocol["sha256"], metric)
+                for name, protocol in run["protocols"].items()
+                for metric in run["plan"]["metrics"]
+            )
+            for dataset, facts in run["datasets"].items():
+                for method in run["methods"]:
+                    asked.setdefault((dataset, int(facts["scale"]), method), {}).update(values)
+        rows = [
+            dict.fromkeys(COLUMNS, "")
+            | {
+                "dataset": held.name,
+                "scale": held.scale,
+                "method": method,
+                "image": image,
+                "scene": found.scene,
+                "protocol": protocol,
+                "protocol_sha256": sha256,
+                "metric": metric,
+                "value": float("nan"),
+                "note": reason,
+            }
+            for held in self.datasets.values()
+            for image, found in held.images.items()
+            for method, reason in found.failed.items()
+            for protocol, sha256, metric in asked.get((held.name, held.scale, method), ())
+        ]
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Meaning]]:
+    """What ``path``, whose content it is, says of methods, by name and hash, the newest last.
+
+    Raises DataError where that makes no sense.
+    """
     try:
+        if content.get("format") == _FIRST:
+            return _first_meanings(content)
         return {
-            key: Held(**{**one, "images": {k: Image(**i) for k, i in one["images"].items()}})
-            for key, one in manifest.get("datasets", {}).items()
+            name: {one["sha256"]: Meaning(**one) for one in meanings}
+            for name, meanings in content.get("methods", {}).items()
         }
     except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is damaged ({error}).", "Run the benchmark again into a new folder."
-        ) from None
+        raise damaged(path, error) from None
 
 
-def read_rows(folder: Path) -> Iterator[Row]:
-    """Every row of a results folder, those of a run under way after those of the runs before.
+def _first_meanings(content: dict[str, Any]) -> dict[str, dict[str, Meaning]]:
+    """All that a manifest of sreval 0.1 tells of methods: their names and their weights."""
+    found: dict[str, dict[str, Meaning]] = {}
+    for run in content.get("runs", []):
+        for name, facts in run["methods"].items():
+            weights = facts["weights_sha256"]
+            sha256 = first_method_sha256(name, weights)
+            settings = f"weights {weights[:12]}, by sreval 0.1" if weights else "by sreval 0.1"
+            made = Meaning(name, settings, sha256, run["finished"], weights)
+            found.setdefault(name, {})[sha256] = made
+    return found
 
-    Raises DataError as ``read_frame`` does.
+
+def first_method_sha256(method: str, weights_sha256: str) -> str:
+    """What stands for a method in rows of sreval 0.1: its name and its weights.
+
+    These rows have a hash of their own of each image's source, by which the images of one method
+    can't be told from those of two.
     """
-    if (folder / RESULTS).is_file():
-        for record in read_frame(folder).to_dict("records"):
-            yield Row(**{str(k): v for k, v in record.items()})
-    for line in _journal(folder).splitlines():
-        try:
-            yield from [Row(**record) for record in json.loads(line)]
-        except (ValueError, TypeError):
-            continue  # the line that a killed run left half written
+    return sha256_bytes(f"sreval 0.1 {method} {weights_sha256}".encode())
 
 
-def _journal(folder: Path) -> str:
-    path = folder / JOURNAL
-    return path.read_text("utf-8", errors="replace") if path.is_file() else ""
+def damaged(path: Path, error: Exception) -> DataError:
+    """What is said of a manifest whose content makes no sense."""
+    return DataError(f"{path} is damaged ({error}).", "Run the benchmark again into a new folder.")
 
 
 class Store:
@@ -230,15 +358,15 @@ class Store:
     working on. ``finish`` turns all lines into the CSV and the manifest.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: ResultsFolder) -> None:
         """Open or make the folder. Raises DataError when it can't be written or read."""
         self._folder = folder
         self._images: dict[Subject, dict[tuple[str, str], Row]] = {}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._journal = (folder / JOURNAL).open("a", encoding="utf-8")
+            folder.path.mkdir(parents=True, exist_ok=True)
+            self._journal = folder.journal.open("a", encoding="utf-8")
             try:
-                claim(self._journal, folder)
+                claim(self._journal, folder.path)
             except DataError:
                 self._journal.close()  # the other run's journal stays
                 raise
@@ -248,19 +376,19 @@ class Store:
                 self.close()
                 raise
         except OSError as error:
-            raise write_error(folder, error) from error
+            raise write_error(folder.path, error) from error
 
     def _load(self) -> bool:
         """Take over what is there; whether the journal ends in the middle of a line."""
-        if (self._folder / RESULTS).is_file() and check_format(self._folder) != FORMAT:
+        if self._folder.results.is_file() and self._folder.is_first_format:
             raise DataError(
-                f"{self._folder} was written by sreval 0.1; it can be read, not added to.",
+                f"{self._folder.path} was written by sreval 0.1; it can be read, not added to.",
                 f"Name a new folder with {option('--out')}. Tables and figures still take this "
                 "one.",
             )
-        for row in read_rows(self._folder):
+        for row in self._folder.rows():
             self._add(row)
-        text = _journal(self._folder)
+        text = self._folder.journal_text()
         return bool(text) and not text.endswith("\n")
 
     def _add(self, row: Row) -> None:
@@ -304,7 +432,7 @@ class Store:
             self._journal.write(json.dumps([asdict(row) for row in rows]) + "\n")
             self._journal.flush()
         except OSError as error:
-            raise write_error(self._folder / JOURNAL, error) from error
+            raise write_error(self._folder.journal, error) from error
 
     def frame(self) -> pd.DataFrame:
         """All rows, sorted by data set, scale, method, image, protocol and metric."""
@@ -317,22 +445,22 @@ class Store:
         """Write CSV and manifest, drop the journal; the frame as written."""
         frame = self.frame()
         write_atomic(
-            self._folder / MANIFEST,
+            self._folder.manifest_file,
             json.dumps({"format": FORMAT, **manifest}, indent=1, ensure_ascii=False) + "\n",
         )
-        write_atomic(self._folder / RESULTS, frame.to_csv(index=False, lineterminator="\n"))
+        write_atomic(self._folder.results, frame.to_csv(index=False, lineterminator="\n"))
         self._journal.close()
-        for name in (UNDER_WAY, JOURNAL):
-            (self._folder / name).unlink(missing_ok=True)
+        for path in (self._folder.under_way, self._folder.journal):
+            path.unlink(missing_ok=True)
         return frame
 
     def close(self) -> None:
         """Leave the journal, if there is anything in it, for a later run to go on from."""
         with suppress(OSError):  # a full disk has been reported by ``add``
             self._journal.close()
-        journal = self._folder / JOURNAL
+        journal = self._folder.journal
         if journal.is_file() and journal.stat().st_size == 0:
-            (self._folder / UNDER_WAY).unlink(missing_ok=True)
+            self._folder.under_way.unlink(missing_ok=True)
             journal.unlink()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,17 +19,16 @@ import pandas as pd
 
 import sreval
 from sreval.benchmarking.identity import Names
-from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.plan import Resolved, cores
 from sreval.benchmarking.provenance import code_version, machine, package_versions
 from sreval.benchmarking.results import (
-    MANIFEST,
     Held,
     Image,
+    ResultsFolder,
     Row,
     Store,
     Subject,
     place,
-    read_manifest,
 )
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, sha256_file, write_atomic
@@ -49,19 +47,13 @@ _CROPPED = "HR is cropped to what its LR image covers"
 class Outcome:
     """The outcome of a run: all rows of the folder, the failures, how many images were made again.
 
-    ``asked`` are the rows of this run's own plan; the folder may hold more.
+    The folder may hold more rows than this run's own plan asked for.
     """
 
     frame: pd.DataFrame
-    asked: pd.DataFrame
     failures: list[Failure]
     computed: int
     reused: int
-
-
-def total_images(resolved: Resolved) -> int:
-    """How many SR images a plan needs: what the progress line counts to."""
-    return len(resolved.methods) * sum(len(dataset.items) for dataset in resolved.datasets)
 
 
 def run(
@@ -78,11 +70,12 @@ def run(
     when the folder can't be written; KeyboardInterrupt leaves a folder that
     the same call goes on from.
     """
-    store = Store(out)
+    folder = ResultsFolder(out)
+    store = Store(folder)
     try:
-        names = Names(out)
+        names = Names(folder)
         names.begin(resolved.datasets, resolved.sources)
-        worker = Worker(resolved, store, names, out)
+        worker = Worker(resolved, store, names, folder)
         in_parallel(worker, resolved, progress)
         held = _held(resolved, names, worker)
         for one in (held[place(d.name, d.scale)] for d in resolved.datasets):
@@ -91,10 +84,10 @@ def run(
             "methods": names.methods(store.methods()),
             "datasets": {key: asdict(one) for key, one in held.items()},
         }
-        frame = store.finish({**known, **_manifest(resolved, out, worker, command)})
+        frame = store.finish({**known, **_manifest(resolved, folder, worker, command)})
     finally:
         store.close()
-    return Outcome(frame, asked(frame, resolved), worker.failures, worker.computed, worker.reused)
+    return Outcome(frame, worker.failures, worker.computed, worker.reused)
 
 
 def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
@@ -117,32 +110,15 @@ def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
     return held
 
 
-def asked(frame: pd.DataFrame, resolved: Resolved) -> pd.DataFrame:
-    """The rows of a frame that a plan asked for."""
-    plan = resolved.plan
-    return frame[
-        frame["method"].isin([method.name for method in resolved.methods])
-        & frame["dataset"].isin([dataset.name for dataset in resolved.datasets])
-        & frame["protocol"].isin([protocol.name for protocol in resolved.protocols])
-        & frame["metric"].isin(plan.metrics)
-        & (frame["scale"] == plan.scale)
-    ]
-
-
-def workers(resolved: Resolved) -> int:
-    """How many images are worked on at once: as many as there are cores, or as the plan says."""
-    return resolved.plan.workers or _cores()
-
-
 def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
     """Feed the images to the ``workers``, a few ahead; ``progress`` as in ``run``."""
     import torch
 
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
-    threads = workers(resolved)
+    threads = resolved.workers
     before = torch.get_num_threads()
     # The threads over images share the cores: torch's own would compete with them.
-    torch.set_num_threads(max(1, _cores() // threads))
+    torch.set_num_threads(max(1, cores() // threads))
     try:
         with ThreadPoolExecutor(threads) as pool:
             waiting: set[Future[None]] = set()
@@ -163,12 +139,10 @@ def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], ob
         torch.set_num_threads(before)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _manifest(resolved: Resolved, out: Path, worker: Worker, command: str) -> dict[str, Any]:
-    earlier = read_manifest(out).get("runs", []) if (out / MANIFEST).is_file() else []
+def _manifest(
+    resolved: Resolved, folder: ResultsFolder, worker: Worker, command: str
+) -> dict[str, Any]:
+    earlier = folder.runs if folder.manifest_file.is_file() else []
     this_run = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -208,9 +182,11 @@ class Worker:
     ``images`` are those that have been worked on, by data set.
     """
 
-    def __init__(self, resolved: Resolved, store: Store, names: Names, out: Path) -> None:
-        """Rows go to ``store``, images below ``out``; ``names`` say which rows still hold."""
-        self._resolved, self._store, self._names, self._out = resolved, store, names, out
+    def __init__(
+        self, resolved: Resolved, store: Store, names: Names, folder: ResultsFolder
+    ) -> None:
+        """Rows go to ``store``, images to ``folder``; ``names`` say which rows still hold."""
+        self._resolved, self._store, self._names, self._folder = resolved, store, names, folder
         self._code = code_version()
         self._device = resolved.device.partition(":")[0]
         self._writing = threading.Lock()
@@ -225,7 +201,7 @@ class Worker:
         image = Image(item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else "")
         self.images[dataset.name][item.image] = image
         try:
-            pair = dataset.pair(item, self._inputs(dataset))
+            pair = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale))
         except ImageError as error:
             for method in self._resolved.methods:
                 self._fail(dataset, item, method, error)
@@ -251,7 +227,7 @@ class Worker:
     ) -> None:
         """One method on one image: whatever an earlier run left that still holds is taken over."""
         subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
-        path = self._sr_path(subject)
+        path = self._folder.sr_image(*subject)
         source_sha256 = method.source_sha256(item)
         inputs = (pair.lr_sha256, pair.hr_sha256, source_sha256, self._device, self._code)
         kept = self._kept(subject, method, inputs, path)
@@ -333,13 +309,6 @@ class Worker:
     def _trunk(self, metric: str, protocol: Protocol) -> str:
         net = METRICS[metric].trunk_under(protocol)
         return self._resolved.trunks[net] if net else ""
-
-    def _inputs(self, dataset: Dataset) -> Path:
-        return self._out / "inputs" / place(dataset.name, dataset.scale)
-
-    def _sr_path(self, subject: Subject) -> Path:
-        dataset, scale, method, image = subject
-        return self._out / "images" / place(dataset, scale) / method / f"{image}.png"
 
 
 def _needed(

@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 from sreval import __version__
-from sreval.errors import DEBUG, EXIT_FAILED, EXIT_INTERRUPTED, SrevalError, as_command, unforeseen
+from sreval.content import user_path
+from sreval.errors import DEBUG, Exit, SrevalError, as_command, unforeseen
 from sreval.files import require_text
-from sreval.settings import user_path
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
@@ -102,7 +102,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        _fail("Error: The working directory no longer exists. Change to another.", EXIT_FAILED)
+        _fail("Error: The working directory no longer exists. Change to another.", Exit.FAILED)
     # What decoders have to say about a damaged file stands in the one sentence on it.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -112,9 +112,9 @@ def main(args: list[str] | None = None) -> None:
             require_text(arg)
         code: Any = cli.main(args, standalone_mode=False)
     except click.exceptions.Abort:
-        _fail("Interrupted.", EXIT_INTERRUPTED)
+        _fail("Interrupted.", Exit.INTERRUPTED)
     except KeyboardInterrupt:
-        _fail("Interrupted.", EXIT_INTERRUPTED)
+        _fail("Interrupted.", Exit.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -123,16 +123,16 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             what = error.filename or "the output"
-            _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", EXIT_FAILED)
+            _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", Exit.FAILED)
         if _is_out_of_memory(error):
             _fail(
                 "Error: There is not enough memory. End other programs, or ask for less at a time: "
                 "a smaller batch, tile, network or picture, or fewer workers.",
-                EXIT_FAILED,
+                Exit.FAILED,
             )
         if os.environ.get(DEBUG):
             raise
-        _fail(f"Error: sreval {unforeseen(error)}.", EXIT_FAILED)
+        _fail(f"Error: sreval {unforeseen(error)}.", Exit.FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

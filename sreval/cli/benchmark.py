@@ -11,7 +11,7 @@ import click
 
 from sreval import api
 from sreval.cli.shared import DEVICE, PATH, json_option, print_json, use_colour, warn
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, UsageError
+from sreval.errors import Exit, UsageError
 
 
 @click.command(
@@ -60,20 +60,18 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
             f"Interrupted. What is finished is kept in {wanted.out}; "
             f"`{command}` goes on from there."
         )
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     _summary(results, wanted.protocols[0], as_json)
     if results.frame["value"].isna().all():
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
     if results.frame["value"].isna().any():
-        raise SystemExit(EXIT_PARTIAL)
+        raise SystemExit(Exit.PARTIAL)
 
 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     """The plan file with what the command line says put over it."""
-    from pydantic import ValidationError
-
     from sreval.benchmarking.plan import BenchmarkPlan
-    from sreval.config import config_error, read_toml
+    from sreval.config import read_toml
 
     options = {key: value for key, value in given.items() if value not in (None, ())}
     options = {key: list(v) if isinstance(v, tuple) else v for key, v in options.items()}
@@ -83,14 +81,11 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
         for key, option in (("methods", "--method"), ("datasets", "--dataset")):
             if key not in options:
                 raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
-    try:
-        return BenchmarkPlan.model_validate(options)
-    except ValidationError as error:
-        raise config_error(str(path or "the command line"), error) from None
+    return BenchmarkPlan.checked(options, str(path or "the command line"))
 
 
 def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
-    from sreval.benchmarking.results import missing_notes, read_frame
+    from sreval.benchmarking.results import ResultsFolder, missing_notes
     from sreval.report.collect import scored
     from sreval.report.values import worst_text
 
@@ -100,7 +95,7 @@ def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
         print_json(
             {
                 "out": str(results.folder),
-                "values": len(read_frame(results.folder)),
+                "values": len(ResultsFolder(results.folder).frame()),
                 "images_computed": results.computed,
                 "images_reused": results.reused,
                 "failures": failures,
@@ -156,4 +151,4 @@ def upscale(images: tuple[Path, ...], method: str, out: Path, replace: bool, **c
     written, failed = api.upscaler(method, **chosen).files(images, out, replace=replace)
     click.echo(str(out))
     if failed:
-        raise SystemExit(EXIT_PARTIAL if written else EXIT_FAILED)
+        raise SystemExit(Exit.PARTIAL if written else Exit.FAILED)

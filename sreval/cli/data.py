@@ -10,7 +10,7 @@ import click
 
 from sreval import api
 from sreval.cli.shared import PATH, json_option, print_json, warn
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL
+from sreval.errors import Exit
 from sreval.report.text import columns
 
 
@@ -71,7 +71,7 @@ def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
     else:
         click.echo("\n".join(map(str, reports)))
     if any(report.problems for report in reports):
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
 
 
 @data.command(epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")
@@ -94,4 +94,4 @@ def downscale(source: Path, target: Path, scale: int, **chosen: Any) -> None:
     warn(f"{made.written} images written, {len(made.failed)} failed.")
     click.echo(str(made.folder))
     if made.failed:
-        raise SystemExit(EXIT_PARTIAL if made.written else EXIT_FAILED)
+        raise SystemExit(Exit.PARTIAL if made.written else Exit.FAILED)

@@ -11,7 +11,7 @@ import click
 from sreval.api import Results, Study, benchmark
 from sreval.cli.shared import counting, use_colour, warn
 from sreval.content import packaged
-from sreval.errors import EXIT_INTERRUPTED, DataError, UsageError
+from sreval.errors import DataError, Exit, UsageError
 from sreval.files import write_atomic
 from sreval.progress import progress_line
 
@@ -49,7 +49,7 @@ def demo(out: Path, serve: bool) -> None:
         made = make_demo(out)
     except KeyboardInterrupt:
         warn("Interrupted. The same command goes on from here.")
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     click.echo(made.table.render("text", colour=use_colour()))
     click.echo(str(made.page))
     if serve:

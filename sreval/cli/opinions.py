@@ -20,7 +20,7 @@ from sreval.cli.shared import (
     warn,
     with_votes,
 )
-from sreval.errors import EXIT_FAILED, EXIT_PARTIAL, UNFORESEEN
+from sreval.errors import UNFORESEEN, Exit
 from sreval.opinions.units import IntervalName
 from sreval.report.choices import ANALYSES
 
@@ -83,6 +83,6 @@ def opinions(
             warn(f"Not drawn: {why}")
         click.echo(str(out), err=as_json)
     if not found.sections:
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
     if (analyses and found.not_done) or UNFORESEEN in found.text:
-        raise SystemExit(EXIT_PARTIAL)
+        raise SystemExit(Exit.PARTIAL)

@@ -14,7 +14,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.shared import counting, for_study, json_option, on_study, print_json, warn
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from sreval.errors import Exit, UsageError
 from sreval.progress import progress_line
 from sreval.report.text import columns
 
@@ -53,7 +53,7 @@ def serve(
     """
     if check:
         holds = _all_hold(study, base_url, trusted_proxies, as_json)
-        raise SystemExit(EXIT_OK if holds else EXIT_FAILED)
+        raise SystemExit(Exit.OK if holds else Exit.FAILED)
     if as_json:
         raise UsageError("--json belongs to --check.", "Add that, or omit it.")
 
@@ -70,7 +70,7 @@ def serve(
             click.echo("\n".join(lines))
 
     caught = study.serve(base_url=base_url, trusted_proxies=trusted_proxies, ready=ready, **chosen)
-    raise SystemExit(EXIT_INTERRUPTED if caught == signal.SIGINT else EXIT_OK)
+    raise SystemExit(Exit.INTERRUPTED if caught == signal.SIGINT else Exit.OK)
 
 
 def _all_hold(study: Study, base_url: str, trusted_proxies: int, as_json: bool) -> bool:

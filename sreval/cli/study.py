@@ -22,7 +22,7 @@ from sreval.cli.shared import (
     results_option,
     warn,
 )
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, EXIT_USAGE
+from sreval.errors import Exit
 from sreval.opinions.units import STUDIES
 from sreval.progress import progress_line
 from sreval.report.text import columns
@@ -107,7 +107,7 @@ def check(study: str, results: tuple[Path, ...], as_json: bool) -> None:
     else:
         click.echo(found.text)
     if found.problems or found.missing:
-        raise SystemExit(EXIT_USAGE if found.problems else EXIT_PARTIAL)
+        raise SystemExit(Exit.USAGE if found.problems else Exit.PARTIAL)
 
 
 @click.command(epilog="Example: sreval study plan quick --rater 0 --json")
@@ -202,7 +202,7 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
             made = study.rehearse(raters, known, seed=seed, progress=counting(line))
     except KeyboardInterrupt:
         warn("Interrupted. Votes that were acknowledged are kept.")
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise SystemExit(Exit.INTERRUPTED) from None
     for reason in dict.fromkeys(map(str, made.failures)):
         warn(f"failed: {reason}")
     sent = len(made.visits)
@@ -220,7 +220,7 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
     else:
         click.echo(f"{sent} simulated raters, {made.complete} to the end; {made.votes} votes.")
     if made.complete < sent:
-        raise SystemExit(EXIT_PARTIAL if made.complete else EXIT_FAILED)
+        raise SystemExit(Exit.PARTIAL if made.complete else Exit.FAILED)
 
 
 @click.command(epilog="Example: sreval study power --difference 0.2 --images 100 --raters 26")

@@ -11,7 +11,7 @@ import click
 
 from sreval import api
 from sreval.cli.shared import DEVICE, PATH, json_option, print_json, warn
-from sreval.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, SrevalError, UsageError
+from sreval.errors import Exit, SrevalError, UsageError
 from sreval.report.text import columns
 
 
@@ -91,7 +91,7 @@ def train(
         line = ProgressLine()
         line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
         line.say(f"To go on: sreval train {outcome.request.resume_command(outcome.out)}")
-        code = EXIT_INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
+        code = Exit.INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
         raise SystemExit(code)
     click.echo(str(outcome.weights))
 
@@ -134,7 +134,7 @@ def list_command(as_json: bool) -> None:
             columns([["name", "parameters", "weights", "profiles", "about"], *map(_row, found)])
         )
     if broken:
-        raise SystemExit(EXIT_PARTIAL)
+        raise SystemExit(Exit.PARTIAL)
 
 
 def _row(facts: dict[str, Any]) -> list[str]:
@@ -172,7 +172,7 @@ def verify(names: tuple[str, ...]) -> None:
             wrong += 1
             warn(str(error))
     if wrong:
-        raise SystemExit(EXIT_FAILED)
+        raise SystemExit(Exit.FAILED)
 
 
 @models.command(epilog="Example: sreval models card srresnet-mse --run runs/srresnet-mse-cpu")
@@ -196,7 +196,7 @@ def card(name: str | None, run: Path | None, renew: bool, device: str) -> None:
             if model.own:
                 click.echo(str(model.write_card(device=device)))
         if broken:
-            raise SystemExit(EXIT_PARTIAL)
+            raise SystemExit(Exit.PARTIAL)
     elif run is not None:
         click.echo(str(api.Model(name).write_card(run, device=device)))
     else:

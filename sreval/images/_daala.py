@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sreval import settings
+from sreval import content
 from sreval.errors import DataError
 from sreval.files import atomic_file
 from sreval.images.daala import (
@@ -152,7 +152,7 @@ def dither_offsets(blocks: int) -> Offsets:
 
 
 def _load_table(chunks: int) -> Offsets:
-    folder = settings.cache_dir() / "dither-kiss99-v1"
+    folder = content.cache_dir() / "dither-kiss99-v1"
     parts = []
     for index in range(chunks):
         part = _read_chunk(folder / f"{index:03}.npy")

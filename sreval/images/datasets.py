@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from sreval.config import Config, UserPath, load_config
+from sreval.config import Config, UserPath
+from sreval.content import user_path
 from sreval.errors import DataError, ImageError, UsageError, unknown_name
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import KNOWN, Copy, PublicSet, known_set, pair_folders
 from sreval.images.resize import Border, crop_to_multiple, downscale, require_scale
-from sreval.settings import user_path
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -231,7 +231,7 @@ def _no_pair(spec: str, why: str) -> UsageError:
 
 
 def _from_toml(path: Path) -> Dataset:
-    given = load_config(path, UserSet)
+    given = UserSet.load(path)
     folder = path.parent
     lr = folder / given.lr if given.lr else None
     return _from_folders(

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from sreval import settings
+from sreval import content
 from sreval.errors import DataError, UsageError, option
 from sreval.files import sha256_file
 
@@ -89,7 +89,7 @@ class PublicSet:
         Every file is hashed, nothing is remembered: BSD100 takes a tenth of a second.
         """
         files = self.files(scale)
-        for folder in settings.data_dirs():
+        for folder in content.data_dirs():
             there = [file for file in files if (folder / file.path).is_file()]
             if there:
                 yield Copy(
@@ -109,7 +109,7 @@ class PublicSet:
         found = list(self.copies(scale))
         best = next((copy for copy in found if copy.whole), found[0] if found else None)
         if best is None:
-            searched = ", ".join(str(folder) for folder in settings.data_dirs())
+            searched = ", ".join(str(folder) for folder in content.data_dirs())
             raise DataError(
                 f"{self._at(scale)} is not in {searched}.",
                 f"Run `{self.fetch_command(scale)}`, or set SREVAL_DATA to the folder that holds "

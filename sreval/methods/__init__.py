@@ -6,21 +6,18 @@ import copy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
 from sreval import content
+from sreval.devices import Precision
 from sreval.errors import UsageError, unknown_name
 from sreval.files import exists
-from sreval.methods.base import Upscaler
+from sreval.methods.base import INTERPOLATIONS, Original, Upscaler
 from sreval.methods.function import CallableUpscaler, FunctionUpscaler
-from sreval.methods.interpolation import INTERPOLATIONS, Original
-from sreval.methods.network import NetworkUpscaler, is_network
+from sreval.methods.network import ModuleUpscaler, NetworkUpscaler, is_network
 from sreval.methods.published import PublishedImages
 
-if TYPE_CHECKING:
-    from sreval.devices import Precision
-
-__all__ = ["Running", "Upscaler", "make_upscaler", "method_names", "method_of"]
+__all__ = ["INTERPOLATIONS", "Running", "Upscaler", "make_upscaler", "method_of"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,12 @@ class Running:
     device: str = "cpu"
     precision: Precision = "fp32"
     tile: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a precision that isn't known."""
+        known = get_args(Precision)
+        if self.precision not in known:
+            raise unknown_name("precision", self.precision, known)
 
 
 def method_names() -> list[str]:
@@ -49,8 +52,6 @@ def method_of(method: object, running: Running = Running(), name: str = "") -> U
     elif isinstance(method, Upscaler):
         made = copy.copy(method)
     elif torch and isinstance(method, torch.nn.Module):
-        from sreval.methods.module import ModuleUpscaler
-
         return ModuleUpscaler(method, running.device, name or type(method).__name__)
     elif callable(method):
         return CallableUpscaler(method, name or getattr(method, "__name__", type(method).__name__))

@@ -1,19 +1,21 @@
-"""What a method is to the benchmark."""
+"""What a method is to the benchmark, and those that need no learning."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from sreval.errors import UsageError
+from sreval.errors import ImageError, UsageError
 from sreval.files import sha256_bytes
 from sreval.images.datasets import Dataset, Item
-from sreval.images.io import Pixels
+from sreval.images.io import Pixels, read_image
+from sreval.images.resize import imresize
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -67,6 +69,10 @@ class Upscaler(ABC):
     def check_unchanged(self) -> None:  # noqa: B027
         """Raises ImageError when a file of the method has changed since it was first read."""
 
+    def on_crops(self) -> Upscaler | None:
+        """What takes as long on crops of images as this does on the images; None: not known."""
+        return None
+
     @abstractmethod
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The SR image of an LR image (h, w[, 3]): uint8 (scale h, scale w[, 3]).
@@ -84,3 +90,69 @@ class Upscaler(ABC):
             f"{self.name} can't enlarge your own pictures.",
             "Use nearest, bicubic, lanczos or a network.",
         )
+
+
+class Interpolation(Upscaler):
+    """A method that needs nothing but the pixels."""
+
+    def on_crops(self) -> Upscaler:
+        """Itself."""
+        return self
+
+    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+        """See ``enlarge``."""
+        return self.enlarge(lr, scale).astype(np.uint8, copy=False)
+
+
+class Nearest(Interpolation):
+    """Pixel repetition."""
+
+    name = specification = "nearest"
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """Each pixel scale x scale times."""
+        return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+class Bicubic(Interpolation):
+    """MATLAB's imresize, replicate border: the bicubic of the SRGAN paper."""
+
+    name = specification = "bicubic"
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """See ``images.resize.imresize``."""
+        return cast(Pixels, imresize(pixels, scale))
+
+
+class Lanczos(Interpolation):
+    """Lanczos with three lobes, as Pillow computes it."""
+
+    name = specification = "lanczos"
+
+    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+        """Pillow's resize with its LANCZOS filter. Raises ImageError for 16 bits in colour."""
+        if pixels.dtype != np.uint8:
+            raise ImageError("Lanczos takes 8 bits; this picture has 16.", "Use bicubic.")
+        size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+class Original(Upscaler):
+    """The HR image itself: the ceiling of every table and of every opinion test."""
+
+    name = specification = "hr"
+
+    def on_crops(self) -> Upscaler:
+        """Itself."""
+        return self
+
+    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+        """The HR image, cropped to what the LR image covers."""
+        return read_image(item.hr).pixels[: lr.shape[0] * scale, : lr.shape[1] * scale]
+
+
+INTERPOLATIONS: dict[str, type[Upscaler]] = {
+    "nearest": Nearest,
+    "bicubic": Bicubic,
+    "lanczos": Lanczos,
+}

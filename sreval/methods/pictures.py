@@ -15,6 +15,7 @@ import click
 import numpy as np
 import scipy
 
+from sreval.content import user_path
 from sreval.errors import ArrayError, ImageError, SrevalError, option
 from sreval.files import write_atomic, write_error
 from sreval.images.arrays import require_image
@@ -23,7 +24,6 @@ from sreval.images.io import Pixels, deep_codecs, encode_png, read_image
 from sreval.images.resize import imresize
 from sreval.methods.base import Upscaler
 from sreval.progress import progress_line
-from sreval.settings import user_path
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,11 @@ class PictureUpscaler:
             The files that were written, and why the others weren't.
         """
         given = [pictures] if isinstance(pictures, str | Path) else pictures
-        say = _on_stderr if progress else _nothing
+
+        def say(text: str) -> None:
+            if progress:
+                click.echo(text, err=True)
+
         found = [p for one in given for p in _pictures(user_path(one), say)]
         found = list(dict.fromkeys(found))
         stems = Counter((path.parent, path.stem) for path in found)
@@ -102,7 +106,7 @@ class PictureUpscaler:
         taken: dict[Path, Path] = {}
         written: list[Path] = []
         failed: list[SrevalError] = []
-        with progress_line(len(found), "upscaling", "image") if progress else nullcontext() as line:
+        with progress_line(len(found), "upscaling", "image", progress) as line:
             for path in found:
                 stem = path.name if stems[path.parent, path.stem] > 1 else path.stem
                 target = user_path(out) / f"{stem}.png"
@@ -116,20 +120,11 @@ class PictureUpscaler:
                 except ImageError as error:
                     failed.append(error)
                     say(str(error))
-                if line is not None:
-                    line.update()
+                line.update()
         return written, failed
 
     def __repr__(self) -> str:
         return f"<{self.method.name}, {self.scale} times as large>"
-
-
-def _on_stderr(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _nothing(text: str) -> None:
-    """Where nobody wants to be told."""
 
 
 def read_picture(path: Path) -> Picture:

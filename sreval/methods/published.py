@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import ImageFolder, one_name
 from sreval.images.io import read_image
-from sreval.methods.base import UInt8, Upscaler
-from sreval.settings import user_path
+from sreval.methods.base import Original, UInt8, Upscaler
 
 PAIRS = "pairs.csv"
 """The file in a folder of images that says which of them belongs to which image of a data set."""
@@ -53,6 +53,12 @@ class PublishedImages(Upscaler):
         inside = self._folder / dataset.name
         folder = inside if inside.is_dir() else self._folder
         self._matched[dataset.name] = match_files(folder, dataset)
+
+    def on_crops(self) -> Upscaler:
+        """The HR images, which cost as much to read: of crops there are no published ones."""
+        stand_in = Original()
+        stand_in.name = self.name
+        return stand_in
 
     def pairing(self) -> dict[str, Any]:
         """Which file was taken for which image, by data set, and how it was found."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
-from sreval import settings
+from sreval import content
 from sreval.devices import exact_fp32
 from sreval.errors import DataError, ImageError
 from sreval.files import read_named_hash
@@ -64,7 +64,7 @@ class Trunk:
 
     def _places(self) -> list[Path]:
         names = (self.file_name, self.torchvision_file)
-        places = [folder / name for folder in settings.weights_dirs() for name in names]
+        places = [folder / name for folder in content.weights_dirs() for name in names]
         return [*places, Path(torch.hub.get_dir()) / "checkpoints" / self.torchvision_file]
 
     def download(self) -> Path:
@@ -81,7 +81,7 @@ class Trunk:
             raise DataError(
                 f"{weights.url} could not be downloaded ({error}).",
                 "Download it on a machine with a network connection, and put it into "
-                f"{settings.weights_dirs()[0]}.",
+                f"{content.weights_dirs()[0]}.",
             ) from None
         return self.file()
 

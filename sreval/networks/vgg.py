@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sreval import settings
+from sreval import content
 from sreval.errors import WeightsError
 from sreval.files import TORCHVISION, read_named_hash, write_atomic
 from sreval.networks.weights import read_tensors, serialise
@@ -79,11 +79,11 @@ def find_vgg() -> Path:
 
     Raises WeightsError, saying where to put it and how to get it, when there is none.
     """
-    for folder in settings.weights_dirs():
+    for folder in content.weights_dirs():
         for name in FILES:
             if (folder / name).is_file():
                 return folder / name
-    folders = ", ".join(str(folder) for folder in settings.weights_dirs())
+    folders = ", ".join(str(folder) for folder in content.weights_dirs())
     raise WeightsError(
         f"No VGG19 weights ({' or '.join(FILES)}) in {folders}.",
         "Run `sreval data fetch vgg19`, which writes the second from torchvision's download, or "
@@ -140,13 +140,13 @@ def fetch_torchvision_vgg() -> Path:
         raise WeightsError(
             f"{TORCHVISION}{WHOLE} could not be downloaded ({error}).",
             "Download it on a machine with a network connection, and put it into "
-            f"{settings.weights_dirs()[0]}.",
+            f"{content.weights_dirs()[0]}.",
         ) from None
     metadata = {
         "network": "vgg19.features",
         "input": _TORCHVISION,
         "origin": "torchvision VGG19 IMAGENET1K_V1, convolutions only",
     }
-    path = settings.weights_dirs()[0] / FILES[1]
+    path = content.weights_dirs()[0] / FILES[1]
     write_atomic(path, serialise({f"features.{k}": v for k, v in state.items()}, metadata))
     return path

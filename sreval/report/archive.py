@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, place, read_manifest
+from sreval.benchmarking.results import ResultsFolder, place
 from sreval.content import document
 from sreval.errors import DataError, UsageError, counted, option
 from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
@@ -95,7 +95,7 @@ def archive(
 
 def is_results(folder: Path) -> bool:
     """Whether a folder is one of results, finished or not, and not a study's."""
-    return any((folder / name).is_file() for name in (RESULTS, JOURNAL))
+    return ResultsFolder(folder).is_one
 
 
 def _tables(frame: pd.DataFrame, data: Sequence[StudyData], baseline: str | None) -> Files:
@@ -133,26 +133,27 @@ def _of(frame: pd.DataFrame, protocol: str, scale: int) -> pd.DataFrame:
 
 def _results(folder: Path, name: str, images: bool) -> Files:
     """Rows, manifest and commands of a results folder without the machine's folders."""
-    manifest = read_manifest(folder)
+    found = ResultsFolder(folder)
+    manifest = found.manifest
     places = Places(manifest)
-    rows = pd.read_csv(folder / RESULTS, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(found.results, dtype=str, keep_default_na=False)
     rows["note"] = rows["note"].map(places)
     commands = dict.fromkeys(run["command"] for run in manifest["runs"] if run.get("command"))
     files: Files = {
-        f"{name}/{RESULTS}": rows.to_csv(index=False, lineterminator="\n").encode(),
-        f"{name}/{MANIFEST}": _json(places.of(manifest)),
+        f"{name}/{found.results.name}": rows.to_csv(index=False, lineterminator="\n").encode(),
+        f"{name}/{found.manifest_file.name}": _json(places.of(manifest)),
         f"{name}/commands.txt": "".join(f"{_command(one, places)}\n" for one in commands).encode(),
     }
     if images:
         subjects = rows[["dataset", "scale", "method", "image", "sr_sha256"]].drop_duplicates()
         for dataset, scale, method, image, sha256 in subjects.itertuples(index=False):
-            within = f"images/{place(dataset, scale)}/{method}/{image}.png"
-            if not (folder / within).is_file() or sha256_file(folder / within) != sha256:
+            path = found.sr_image(dataset, scale, method, image)
+            if not path.is_file() or sha256_file(path) != sha256:
                 raise DataError(
-                    f"{folder / within} is no longer the image that was scored.",
+                    f"{path} is no longer the image that was scored.",
                     "Run the benchmark again.",
                 )
-            files[f"{name}/{within}"] = folder / within
+            files[f"{name}/{path.relative_to(folder).as_posix()}"] = path
     return files
 
 

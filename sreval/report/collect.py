@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import (
-    COLUMNS,
-    MANIFEST,
-    Held,
-    is_first_format,
-    place,
-    read_datasets,
-    read_manifest,
-)
+from sreval.benchmarking.results import ResultsFolder, place
 from sreval.errors import DataError, ImageError, SrevalError, UsageError, option, unknown_name
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
@@ -60,7 +51,10 @@ def require_scores(frame: pd.DataFrame, folder: Path) -> None:
     own = frame[frame["folder"] == str(folder)]
     if own["value"].notna().any():
         return
-    why = next((reason for reason in (*own["note"], *_failures(folder)["note"]) if reason), "")
+    why = next(
+        (reason for reason in (*own["note"], *ResultsFolder(folder).failures()["note"]) if reason),
+        "",
+    )
     raise DataError(
         f"{folder} holds no scores{f': {why}' if why else '.'}",
         "Leave that folder out, or run its benchmark again.",
@@ -74,7 +68,7 @@ def with_failures(frame: pd.DataFrame, folders: Sequence[Path]) -> pd.DataFrame:
     """
     there = set(frame[_SUBJECT].itertuples(index=False, name=None))
     for folder in folders:
-        failed = _failures(folder).assign(folder=str(folder))
+        failed = ResultsFolder(folder).failures().assign(folder=str(folder))
         keys = failed[_SUBJECT].itertuples(index=False, name=None)
         left = failed.loc[[key not in there for key in keys], list(frame.columns)]
         some = [one for one in (frame, left) if len(one)]
@@ -164,41 +158,6 @@ def _common_protocol(frame: pd.DataFrame) -> str:
     return _PREFERRED if _PREFERRED in of_all else of_all[0]
 
 
-def _failures(folder: Path) -> pd.DataFrame:
-    """A row for each value that the folder's runs asked for and that failed, by its manifest."""
-    manifest = read_manifest(folder)
-    asked: dict[tuple[str, int, str], dict[tuple[str, str, str], None]] = {}
-    for run in manifest.get("runs", []):
-        values = dict.fromkeys(
-            (name, protocol["sha256"], metric)
-            for name, protocol in run["protocols"].items()
-            for metric in run["plan"]["metrics"]
-        )
-        for dataset, facts in run["datasets"].items():
-            for method in run["methods"]:
-                asked.setdefault((dataset, int(facts["scale"]), method), {}).update(values)
-    rows = [
-        dict.fromkeys(COLUMNS, "")
-        | {
-            "dataset": dataset.name,
-            "scale": dataset.scale,
-            "method": method,
-            "image": image,
-            "scene": found.scene,
-            "protocol": protocol,
-            "protocol_sha256": sha256,
-            "metric": metric,
-            "value": float("nan"),
-            "note": reason,
-        }
-        for dataset in read_datasets(manifest, folder / MANIFEST).values()
-        for image, found in dataset.images.items()
-        for method, reason in found.failed.items()
-        for protocol, sha256, metric in asked.get((dataset.name, dataset.scale, method), ())
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
 def _refuse_mixed(frame: pd.DataFrame, column: str, what: str) -> None:
     files = frame.groupby(["dataset", "scale", "image"])[column].nunique()
     mixed = files[files > 1]
@@ -219,8 +178,8 @@ UInt8 = npt.NDArray[np.uint8]
 
 def sr_image(row: pd.Series) -> UInt8:
     """The SR image of a row. Raises DataError when it is no longer what was scored."""
-    within = Path(place(row["dataset"], row["scale"]), row["method"], f"{row['image']}.png")
-    path = Path(row["folder"]) / "images" / within
+    folder = ResultsFolder(Path(row["folder"]))
+    path = folder.sr_image(row["dataset"], row["scale"], row["method"], row["image"])
     image = _as_scored(path, row["sr_sha256"])
     if image is None:
         raise DataError(
@@ -234,10 +193,9 @@ def hr_image(row: pd.Series) -> UInt8:
 
     Raises DataError when it is nowhere any more.
     """
-    folder, key = Path(row["folder"]), place(row["dataset"], row["scale"])
-    manifest = read_manifest(folder)
-    held = read_datasets(manifest, folder / MANIFEST).get(key)
-    for path in _hr_files(row, held, manifest):
+    folder = ResultsFolder(Path(row["folder"]))
+    held = folder.datasets.get(place(row["dataset"], row["scale"]))
+    for path in _hr_files(row, folder):
         image = _as_scored(path, row["hr_sha256"])
         if image is not None:
             return image
@@ -248,18 +206,18 @@ def hr_image(row: pd.Series) -> UInt8:
     )
 
 
-def _hr_files(row: pd.Series, held: Held | None, manifest: dict[str, Any]) -> Iterator[Path]:
+def _hr_files(row: pd.Series, folder: ResultsFolder) -> Iterator[Path]:
     """Where the HR image may be; last where a public set has it now, for that hashes all of it.
 
     Sreval 0.1 kept no paths, so its data sets are opened as they were named.
     """
-    key = place(row["dataset"], row["scale"])
-    yield Path(row["folder"]) / "inputs" / key / "HR" / f"{row['image']}.png"
+    held = folder.datasets.get(place(row["dataset"], row["scale"]))
+    yield folder.inputs(row["dataset"], row["scale"]) / "HR" / f"{row['image']}.png"
     if held and row["image"] in held.images:
         yield Path(held.images[row["image"]].hr)
     specs = [row["dataset"]] if held and held.source in KNOWN else []
-    if is_first_format(manifest):
-        specs = [spec for run in manifest["runs"] for spec in run["plan"]["datasets"]]
+    if folder.is_first_format:
+        specs = [spec for run in folder.runs for spec in run["plan"]["datasets"]]
     for spec in dict.fromkeys(specs):
         with suppress(SrevalError):
             items = open_dataset(spec, int(row["scale"])).items

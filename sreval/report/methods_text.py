@@ -9,13 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.benchmarking.identity import Meaning, read_meanings
 from sreval.benchmarking.results import (
-    MANIFEST,
     Held,
+    Meaning,
+    ResultsFolder,
     place,
-    read_datasets,
-    read_manifest,
     remarks,
 )
 from sreval.content import names, packaged
@@ -136,12 +134,9 @@ class _Folder:
     """What the manifest of one results folder says."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / MANIFEST
         self.name = str(folder)
-        manifest = read_manifest(folder)
-        self.runs: list[dict[str, Any]] = manifest.get("runs", [])
-        self.datasets = read_datasets(manifest, path)
-        self.meanings = read_meanings(manifest, path)
+        found = ResultsFolder(folder)
+        self.runs, self.datasets, self.meanings = found.runs, found.datasets, found.meanings
         self.protocols = {
             facts["sha256"]: Protocol(**{k: v for k, v in facts.items() if k != "sha256"})
             for run in self.runs

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sreval.content import user_path
 from sreval.files import write_atomic
 from sreval.report import paper
 from sreval.report.text import NONE, fixed, span
-from sreval.settings import user_path
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""A site is made by `create_app`: one study, its database, its pages.
+"""A site is made by `create_app`: one study, its database, its pages in every language.
 
 Everything that guards a request is set up here, to be reviewed as one: cookies, CSRF, headers,
 rates, the size of bodies, proxies; and what is logged of it.
@@ -6,14 +6,21 @@ rates, the size of bodies, proxies; and what is logged of it.
 
 from __future__ import annotations
 
+import io
 import secrets
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from babel import Locale
+from babel.core import UnknownLocaleError
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import PoFileError, read_po
+from babel.support import NullTranslations, Translations
 from flask import Flask, Response, g, request, session
-from flask_babel import get_locale
+from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -21,14 +28,12 @@ from sreval import content
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
-from sreval.site.config import BODY_BYTES, Rates, SiteConfig, secret_key
-from sreval.site.current import Site, site
+from sreval.site.config import BODY_BYTES, Rates, SiteConfig
+from sreval.site.current import Site, Stimuli, site
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.logs import LOG, where
 from sreval.site.operator_actions import operator
 from sreval.site.rater import rater
-from sreval.site.stimuli import Stimuli
-from sreval.site.translations import SOURCE_LANGUAGE, Compiled, catalogues, own_names
 from sreval.store.database import open_store
 from sreval.store.invitations import Links
 from sreval.store.studies import Studies
@@ -47,6 +52,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
+
+SOURCE_LANGUAGE = "en"
+Catalogues = dict[str, NullTranslations]
 
 WINDOW_SECONDS = 60.0
 _RATE_OF = {
@@ -118,10 +126,57 @@ def _language() -> str:
     return next((code for code in spoken if code in known), SOURCE_LANGUAGE)
 
 
+def catalogues(folder: Path) -> Catalogues:
+    """Every folder/LANGUAGE/LC_MESSAGES/messages.po by language, and English as the source has it.
+
+    Raises DataError naming the file that can't be read or whose folder is no known language.
+    """
+    found: Catalogues = {SOURCE_LANGUAGE: NullTranslations()}
+    for path in sorted(folder.glob("*/LC_MESSAGES/messages.po")):
+        language = path.parent.parent.name
+        try:
+            Locale.parse(language)
+            compiled = io.BytesIO()
+            with path.open("rb") as file:
+                write_mo(compiled, read_po(file, locale=language, abort_invalid=True))
+        except (OSError, ValueError, UnknownLocaleError, PoFileError) as error:
+            raise DataError(f"{path}: {error}.", "Fix the file, or remove it.") from None
+        compiled.seek(0)
+        found[language] = Translations(compiled)
+    return found
+
+
+def own_names(languages: Catalogues) -> dict[str, str]:
+    """What each language calls itself, by its code, in the codes' order."""
+    return {code: Locale.parse(code).get_display_name() or code for code in sorted(languages)}
+
+
+class Compiled(Babel):  # type: ignore[misc]
+    """Flask-Babel with these catalogues in place of .mo files."""
+
+    def __init__(self, app: Flask, found: Catalogues, **options: Any) -> None:
+        self._domain = _Domain(found)
+        super().__init__(app, default_locale=SOURCE_LANGUAGE, **options)
+
+    @property
+    def domain_instance(self) -> Domain:
+        """Where all of Flask-Babel looks a message up."""
+        return self._domain
+
+
+class _Domain(Domain):  # type: ignore[misc]
+    def __init__(self, found: Catalogues) -> None:
+        super().__init__()
+        self._found = found
+
+    def get_translations(self) -> NullTranslations:
+        return self._found.get(str(get_locale()), self._found[SOURCE_LANGUAGE])
+
+
 def _guard(app: Flask, config: SiteConfig) -> None:
     """Put every guard in place. Raises DataError when the secret can't be used."""
     app.config.update(
-        SECRET_KEY=secret_key(config),
+        SECRET_KEY=config.secret_key(),
         # the prefix keeps neighbours under the same domain from planting a cookie
         SESSION_COOKIE_NAME="__Host-sreval" if config.tls else "sreval",
         SESSION_COOKIE_HTTPONLY=True,

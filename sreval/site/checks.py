@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sreval.errors import SrevalError
-from sreval.site.config import SECRET, SiteConfig, secret_key
-from sreval.site.stimuli import Stimuli, StimulusError
+from sreval.site.config import SiteConfig
+from sreval.site.current import Stimuli
+from sreval.site.errors import StimulusError
 from sreval.store.database import Store, database_file
 from sreval.store.errors import StateError
 from sreval.store.studies import Studies
@@ -106,9 +107,9 @@ def _database(
 
 def _folders(config: SiteConfig) -> Check:
     path = _database_file(config)
-    wanted = {path.parent if path is not None else None, _secret_file(config).parent}
+    wanted = {path.parent if path is not None else None, config.secret_path.parent}
     if config.secret:
-        wanted.discard(_secret_file(config).parent)
+        wanted.discard(config.secret_path.parent)
     needed = sorted(str(folder) for folder in wanted if folder is not None)
     closed = [name for name in needed if not _writable(Path(name))]
     if path is not None and path.exists() and not os.access(path, os.W_OK):
@@ -135,18 +136,14 @@ def _database_file(config: SiteConfig) -> Path | None:
         return None
 
 
-def _secret_file(config: SiteConfig) -> Path:
-    return config.secret_file or config.study / SECRET
-
-
 def _secret(config: SiteConfig) -> Check:
     if config.secret:
         return Check("secret", True, "SREVAL_SECRET is set")
-    path = _secret_file(config)
+    path = config.secret_path
     if not path.exists():
         return Check("secret", True, f"{path} is made when the site first starts")
     try:
-        secret_key(config)
+        config.secret_key()
     except SrevalError as error:
         return Check("secret", False, str(error))
     mode = stat.S_IMODE(path.stat().st_mode)

@@ -10,9 +10,8 @@ from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from sreval.errors import StoreError
+from sreval.errors import DataError, StoreError
 from sreval.site.logs import LOG, where
-from sreval.site.stimuli import StimulusError
 from sreval.store.errors import AnswerError, BusyError, StateError, TokenError, VoteError
 
 
@@ -100,6 +99,10 @@ MESSAGES = {
     ),
 }  # fmt: skip
 """What raters are told, by kind of error: the whys of TokenError and VoteError, our own, HTTP's."""
+
+
+class StimulusError(DataError):
+    """A stimulus whose bytes are not those that were frozen."""
 
 
 class PageError(Exception):

@@ -15,8 +15,8 @@ from sreval import content
 from sreval.errors import UNFORESEEN, SrevalError, StatisticsError, unknown_name
 from sreval.opinions.mos import mos_table
 from sreval.site.current import Site, site
+from sreval.site.errors import StimulusError
 from sreval.site.operator import Page, RefusalError, operator, who
-from sreval.site.stimuli import StimulusError
 from sreval.store import frames
 from sreval.store.audit import AuditLog
 from sreval.store.invitations import Links

@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response
 
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
+from sreval.site.api import Facts, Report
 from sreval.site.current import as_told, minutes_left, open_state, rater_session, site
 from sreval.site.errors import PageError
 from sreval.site.logs import LOG, where
-from sreval.site.screen import Facts, Report
 from sreval.store import enrolment, invitations, raters
 from sreval.store.answers import cleaned
 from sreval.store.errors import AnswerError, StateError, TokenError, VoteError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from flask import Flask
 from waitress import wasyncore
@@ -13,7 +13,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from sreval.errors import UsageError, option
-from sreval.signals import stop_signals
+from sreval.progress import stop_signals
 from sreval.site.config import BODY_BYTES
 
 GRACE_SECONDS = 15
@@ -24,11 +24,59 @@ _BACKLOG = 1024
 _MOST_CONNECTIONS, _OTHER_FILES = 1000, 128
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket at this address; port 0 takes a free one.
+class Server:
+    """A listening socket, and the site behind it while ``serve`` runs."""
 
-    Raises UsageError when the port is in use or the address isn't this machine's.
-    """
+    def __init__(self, host: str, port: int) -> None:
+        """Listen at this address; port 0 takes a free one.
+
+        Raises UsageError when the port is in use or the address isn't this machine's.
+        """
+        self._socket = _listening(host, port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    @property
+    def address(self) -> str:
+        """Its http address."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve(self, app: Flask, threads: int, ready: Callable[[], None] = lambda: None) -> int:
+        """Answer requests until SIGINT, SIGTERM or SIGHUP, whose number is returned.
+
+        Call it from the main thread. `ready` is called once a signal would be handled. A second
+        signal doesn't wait for the requests under way.
+        """
+        channels: dict[int, Any] = {}
+        server = create_server(
+            app,
+            map=channels,
+            sockets=[self._socket],
+            threads=threads,
+            ident=None,
+            max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
+            connection_limit=_connections(),
+            channel_timeout=120,
+        )
+        with stop_signals(server.pull_trigger) as caught:
+            try:
+                ready()
+                while not caught:
+                    _turn(channels)
+                _finish(server, channels)
+            finally:
+                for visitor in _visitors(channels):
+                    visitor.handle_close()
+                server.close()
+        return caught[0]
+
+
+def _listening(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, socket.SOCK_STREAM)
@@ -47,44 +95,6 @@ def listen(host: str, port: int) -> socket.socket:
             f"Stop what listens there, or give another {option('--port')}.",
         ) from None
     return opened
-
-
-def address_of(opened: socket.socket) -> str:
-    """The http address of a listening socket."""
-    host, port = opened.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def serve(
-    app: Flask, opened: socket.socket, threads: int, ready: Callable[[], None] = lambda: None
-) -> int:
-    """Answer requests until SIGINT, SIGTERM or SIGHUP, whose number is returned.
-
-    Call it from the main thread. `ready` is called once a signal would be handled. A second signal
-    doesn't wait for the requests under way.
-    """
-    channels: dict[int, Any] = {}
-    server = create_server(
-        app,
-        map=channels,
-        sockets=[opened],
-        threads=threads,
-        ident=None,
-        max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
-        connection_limit=_connections(),
-        channel_timeout=120,
-    )
-    with stop_signals(server.pull_trigger) as caught:
-        try:
-            ready()
-            while not caught:
-                _turn(channels)
-            _finish(server, channels)
-        finally:
-            for visitor in _visitors(channels):
-                visitor.handle_close()
-            server.close()
-    return caught[0]
 
 
 def _connections() -> int:

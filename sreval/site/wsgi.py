@@ -6,7 +6,7 @@ import sys
 
 from sreval.errors import SrevalError
 from sreval.site.app import create_app
-from sreval.site.config import from_environment
+from sreval.site.config import SiteConfig
 from sreval.site.logs import log_to_stderr
 
 _NOT_BOOTED = 3
@@ -14,7 +14,7 @@ _NOT_BOOTED = 3
 
 log_to_stderr()
 try:
-    app = create_app(from_environment())
+    app = create_app(SiteConfig.from_environment())
 except SrevalError as error:
     sys.stderr.write(f"Error: {error}\n")
     sys.exit(_NOT_BOOTED)

@@ -28,7 +28,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Transaction
 
-from sreval import settings
+from sreval import content
 from sreval.content import own_folders, packaged
 from sreval.errors import StoreError, UsageError, install, option
 from sreval.store.errors import BusyError, SchemaError
@@ -55,7 +55,7 @@ def parse_url(url: str) -> URL:
     Raises StoreError for what is neither.
     """
     if "://" not in url:
-        return URL.create("sqlite", database=str(settings.user_path(url)))
+        return URL.create("sqlite", database=str(content.user_path(url)))
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -75,7 +75,7 @@ def default_url(folder: Path | None, given: str | None) -> str | None:
     None when there is no folder either. Raises UsageError for a study that the package brings:
     nothing is written there.
     """
-    named = given or settings.database()
+    named = given or content.database()
     if named or folder is None:
         return named
     home = folder.resolve().parent

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from sreval import content
-from sreval.config import Config, load_config
+from sreval.config import Config
 from sreval.errors import UsageError
 from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
@@ -429,7 +429,7 @@ def load_design(folder: Path) -> StudyDesign:
 
     Raises UsageError naming the file, the field, the bad value and the remedy.
     """
-    return load_config(folder / DESIGN, StudyDesign)
+    return StudyDesign.load(folder / DESIGN)
 
 
 def copy_study(name: str, source: Path) -> Path:

@@ -21,7 +21,7 @@ import scipy
 from PIL import Image
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import place
+from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
@@ -29,8 +29,7 @@ from sreval.images.datasets import Dataset, Item, Pair, open_dataset, published
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import KNOWN
 from sreval.images.resize import imresize
-from sreval.methods import make_upscaler
-from sreval.methods.interpolation import INTERPOLATIONS
+from sreval.methods import INTERPOLATIONS, method_of
 from sreval.study.design import StudyDesign
 from sreval.study.exposure import Scenes, drawn_blocks, versions
 from sreval.study.manifest import Key
@@ -142,7 +141,7 @@ class Sources:
         if method == "hr":
             return Version(as_colour(pair.hr), pair.hr_sha256)
         if method in COMPUTED:
-            pixels = make_upscaler(method).upscale(pair.lr, self._scale, item)
+            pixels = method_of(method).upscale(pair.lr, self._scale, item)
             return Version(as_colour(pixels), sha256_bytes(encode_png(pixels)))
         name = f"{item.dataset}/{item.image}"
         pixels = stand_in(self._stand_ins[method], as_colour(pair.hr), name)
@@ -215,7 +214,7 @@ def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
         frame = frame[frame["scale"] == scale].drop_duplicates(["dataset", "image", "method"])
         for row in frame.to_dict("records"):
             key = (row["dataset"], row["image"], row["method"])
-            path = folder / "images" / place(key[0], scale) / key[2] / f"{key[1]}.png"
+            path = ResultsFolder(folder).sr_image(key[0], scale, key[2], key[1])
             scored = _Scored(path, row["scene"], row["sr_sha256"], row["hr_sha256"])
             other = found.setdefault(key, scored)
             if other.sr_sha256 != scored.sr_sha256:

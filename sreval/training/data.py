@@ -32,7 +32,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sreval import settings
+from sreval import content
 from sreval.errors import DataError, ImageError, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder
@@ -133,7 +133,7 @@ def open_pack(
     files, others = _photographs_in(folders)
     listing = [(file.name, sha256) for file, sha256 in files.items()]
     key = sha256_bytes(json.dumps([_LAYOUT, scale, listing, others]).encode())[:16]
-    folder = settings.cache_dir() / "packs" / key
+    folder = content.cache_dir() / "packs" / key
     if not (folder / "manifest.json").is_file():
         say(f"Packing {len(files)} photographs into {folder}")
         try:

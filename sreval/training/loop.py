@@ -15,7 +15,7 @@ from sreval.errors import TrainingError, option
 from sreval.metrics.scorer import METRICS
 from sreval.networks.architecture import ModelFile
 from sreval.networks.weights import Provenance, Stage, write_weights
-from sreval.signals import stop_signals
+from sreval.progress import stop_signals
 from sreval.training.checkpoint import (
     Progress,
     light_path,

@@ -19,12 +19,11 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
 from sreval import content
-from sreval.config import Config, config_error, read_toml
+from sreval.config import Config, read_toml
 from sreval.errors import UsageError, option, unknown_name
 from sreval.files import sha256_bytes
 from sreval.networks.architecture import Architecture
@@ -304,10 +303,7 @@ def load_recipe(
             changes.setdefault(other, None)
     for key, value in changes.items():
         merged = _merged(merged, _nested(key, value))
-    try:
-        recipe = Recipe.model_validate(merged)
-    except ValidationError as error:
-        raise config_error(f"{path} (profile {profile})", error) from None
+    recipe = Recipe.checked(merged, f"{path} (profile {profile})")
     folder = content.name_of(path.parent)
     if recipe.name != folder:
         raise UsageError(

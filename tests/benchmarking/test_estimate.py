@@ -13,7 +13,7 @@ import pytest
 
 from sreval.benchmarking import estimate as module
 from sreval.benchmarking.estimate import Estimate, estimate
-from sreval.benchmarking.plan import BenchmarkPlan, Resolved, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
 from sreval.images.datasets import Pair
 from sreval.images.io import write_png
@@ -31,7 +31,7 @@ def photos(tmp_path: Path, photograph: UInt8) -> Path:
 
 
 def plan(photos: Path, *methods: str, metrics: Sequence[str] = ("psnr",)) -> Resolved:
-    return resolve(
+    return Resolved.of(
         BenchmarkPlan(
             methods=list(methods),
             datasets=[str(photos)],
@@ -71,7 +71,7 @@ def test_what_does_not_hold_is_not_counted_as_there(
     out = tmp_path / "results"
     first = plan(photos, "nearest")
     run(first, out)
-    other = resolve(first.plan.model_copy(update=changed))
+    other = Resolved.of(first.plan.model_copy(update=changed))
     assert estimate(other, out).made == 3 == run(other, out).computed
 
 

@@ -9,26 +9,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
-from sreval.benchmarking.results import (
-    JOURNAL,
-    MANIFEST,
-    RESULTS,
-    Store,
-    read_frame,
-    read_manifest,
-)
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
+from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, ResultsFolder, Store
 from sreval.benchmarking.run import Outcome, run
 from sreval.errors import DataError
 from sreval.images.datasets import Item
 from sreval.images.io import write_png
-from sreval.methods.interpolation import Bicubic, Nearest
+from sreval.methods.base import Bicubic, Nearest
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference
 
@@ -91,14 +85,13 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-def go(
+def planned(
     dataset: Path | str,
-    out: Path,
     methods: tuple[str, ...] = ("nearest",),
     protocols: tuple[str, ...] = ("matlab",),
     metrics: tuple[str, ...] = ("psnr", "ssim"),
     workers: int = 1,
-) -> Outcome:
+) -> Resolved:
     plan = BenchmarkPlan(
         methods=list(methods),
         datasets=[str(dataset)],
@@ -107,7 +100,11 @@ def go(
         workers=workers,
         device="cpu",
     )
-    return run(resolve(plan), out)
+    return Resolved.of(plan)
+
+
+def go(dataset: Path | str, out: Path, **asked: Any) -> Outcome:
+    return run(planned(dataset, **asked), out)
 
 
 def results(out: Path) -> bytes:
@@ -131,7 +128,7 @@ def test_a_second_run_computes_nothing(
     assert scored == []
     assert results(out) == before
     assert not (out / JOURNAL).exists()
-    assert [one["computed"] for one in read_manifest(out)["runs"]] == [3, 0]
+    assert [one["computed"] for one in ResultsFolder(out).manifest["runs"]] == [3, 0]
 
 
 def test_a_new_metric_protocol_or_method_is_all_that_is_computed(
@@ -154,7 +151,7 @@ def test_a_new_metric_protocol_or_method_is_all_that_is_computed(
     go(photos, out, methods=("nearest", "bicubic"))
     assert sorted(made) == [f"bicubic {name}" for name in IMAGES]
     assert sorted(scored) == ["matlab psnr"] * 3 + ["matlab ssim"] * 3
-    assert len(read_frame(out)) == 3 * (4 + 2)
+    assert len(ResultsFolder(out).frame()) == 3 * (4 + 2)
 
 
 def test_a_smaller_plan_keeps_what_a_larger_one_computed(photos: Path, out: Path) -> None:
@@ -162,7 +159,7 @@ def test_a_smaller_plan_keeps_what_a_larger_one_computed(photos: Path, out: Path
     before = results(out)
     outcome = go(photos, out)
     assert results(out) == before
-    assert len(outcome.asked) == 6
+    assert len(planned(photos).asked(outcome.frame)) == 6
     assert len(outcome.frame) == 24
 
 
@@ -170,13 +167,13 @@ def test_a_changed_hr_image_is_the_only_one_done_again(
     photos: Path, out: Path, made: list[str], photograph: UInt8
 ) -> None:
     go(photos, out)
-    before = read_frame(out)
+    before = ResultsFolder(out).frame()
     made.clear()
     write_png(photos / "bee.png", 255 - photograph)
     outcome = go(photos, out)
     assert made == ["nearest bee"]
     assert (outcome.computed, outcome.reused) == (1, 2)
-    after = read_frame(out)
+    after = ResultsFolder(out).frame()
     bee = before["image"] == "bee"
     pd.testing.assert_frame_equal(after[~bee], before[~bee])
     for column in ("hr_sha256", "lr_sha256", "sr_sha256", "value"):
@@ -219,11 +216,11 @@ def test_an_sr_image_that_is_not_what_was_scored_is_made_again(
 def test_an_image_that_left_its_folder_leaves_the_results_with_all_methods(
     photos: Path, out: Path, tmp_path: Path
 ) -> None:
-    go(photos, out, ("nearest", "bicubic"))
+    go(photos, out, methods=("nearest", "bicubic"))
     (photos / "cow.png").unlink()
     outcome = go(photos, out)
     assert (outcome.computed, outcome.reused) == (0, 2)
-    go(photos, tmp_path / "fresh", ("nearest", "bicubic"))
+    go(photos, tmp_path / "fresh", methods=("nearest", "bicubic"))
     assert results(out) == results(tmp_path / "fresh")
 
 
@@ -275,10 +272,10 @@ def test_a_killed_run_resumes_and_ends_with_the_same_results(
     kept = len((out / JOURNAL).read_text().splitlines())
 
     methods, protocols = ("nearest", "bicubic"), ("matlab", "rgb")
-    resumed = go(many, out, methods, protocols, workers=2)
+    resumed = go(many, out, methods=methods, protocols=protocols, workers=2)
     assert resumed.reused >= kept - 1  # the last line may be torn
     assert resumed.computed + resumed.reused == 2 * LONG
-    go(many, tmp_path / "whole", methods, protocols, workers=2)
+    go(many, tmp_path / "whole", methods=methods, protocols=protocols, workers=2)
     assert results(out) == results(tmp_path / "whole")
 
 
@@ -294,14 +291,14 @@ def test_ctrl_c_leaves_a_folder_that_goes_on(many: Path, out: Path) -> None:
     assert last.endswith("goes on from there.")
     assert not list(out.rglob("*.part"))
     kept = len((out / JOURNAL).read_text().splitlines())
-    resumed = go(many, out, ("nearest", "bicubic"), ("matlab", "rgb"), workers=2)
+    resumed = go(many, out, methods=("nearest", "bicubic"), protocols=("matlab", "rgb"), workers=2)
     assert resumed.reused == kept
 
 
 def interrupted_journal(photos: Path, out: Path, whole: Path) -> list[str]:
     """The lines of a run over all images that was stopped just before its end."""
     go(photos, whole)
-    frame = read_frame(whole)
+    frame = ResultsFolder(whole).frame()
     out.mkdir()
     lines = [
         json.dumps(frame[frame["image"] == image].to_dict("records")) + "\n" for image in IMAGES
@@ -372,18 +369,24 @@ def test_any_number_of_workers_gives_the_same_bytes(
     tmp_path: Path, photograph: UInt8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fewer workers leave more threads to each, so sums of wide images could come out otherwise."""
-    monkeypatch.setattr("sreval.benchmarking.run._cores", lambda: 4)
+    monkeypatch.setattr("sreval.benchmarking.run.cores", lambda: 4)
     for index in range(4):
         write_png(tmp_path / "wide" / f"{index}.png", np.tile(photograph, (1, 11 + index, 1)))
     for workers in (1, 2, 4):
         out = tmp_path / str(workers)
-        go(tmp_path / "wide", out, ("nearest", "bicubic"), ("matlab", "rgb"), workers=workers)
+        go(
+            tmp_path / "wide",
+            out,
+            methods=("nearest", "bicubic"),
+            protocols=("matlab", "rgb"),
+            workers=workers,
+        )
     assert results(tmp_path / "1") == results(tmp_path / "2") == results(tmp_path / "4")
 
 
 def test_values_come_back_from_the_file_bit_for_bit(photos: Path, out: Path) -> None:
     outcome = go(photos, out, methods=("nearest", "bicubic", "hr"), protocols=("matlab", "rgb"))
-    again = read_frame(out)
+    again = ResultsFolder(out).frame()
     assert again["value"].tolist() == outcome.frame["value"].tolist()
     assert np.isinf(again.loc[again["method"] == "hr", "value"]).any()
     pd.testing.assert_frame_equal(again, outcome.frame, check_dtype=False)
@@ -395,7 +398,7 @@ def test_an_image_of_an_odd_name_keeps_it(
 ) -> None:
     write_png(tmp_path / "odd" / f"{name}.png", photograph)
     go(tmp_path / "odd", out)
-    assert set(read_frame(out)["image"]) == {name}
+    assert set(ResultsFolder(out).frame()["image"]) == {name}
     assert go(tmp_path / "odd", out).reused == 1
 
 
@@ -408,14 +411,14 @@ def test_the_manifest_says_what_was_run_and_with_what(photos: Path, out: Path) -
     assert only["datasets"] == {"photos": {"images": 3, "scale": 4, "border": "replicate"}}
     assert only["machine"]["device"] == "cpu"
     assert only["packages"]["numpy"] == np.__version__
-    frame = read_frame(out)
+    frame = ResultsFolder(out).frame()
     assert set(frame["code"]) == {only["code"]}
     assert set(frame["protocol_sha256"]) == {p["sha256"] for p in only["protocols"].values()}
 
 
 def test_two_runs_into_one_folder_are_refused(photos: Path, out: Path) -> None:
     go(photos, out)
-    first = Store(out)
+    first = Store(ResultsFolder(out))
     with pytest.raises(DataError, match="Another run is writing into"):
         go(photos, out)
     assert (out / JOURNAL).is_file()

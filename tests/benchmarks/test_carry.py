@@ -96,7 +96,7 @@ def test_of_torchvision_s_file_the_convolutions_are_taken(
 def test_a_missing_trunk_is_said_with_the_way_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sreval.settings.weights_dirs", lambda: [tmp_path])
+    monkeypatch.setattr("sreval.content.weights_dirs", lambda: [tmp_path])
     with pytest.raises(SystemExit, match="sreval data fetch vgg19"):
         copy_weights(tmp_path / "to")
 

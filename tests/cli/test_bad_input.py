@@ -18,7 +18,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sreval.benchmarking.results import FORMAT, JOURNAL, MANIFEST, RESULTS, read_frame
+from sreval.benchmarking.results import FORMAT, JOURNAL, MANIFEST, RESULTS, ResultsFolder
 from sreval.images import _daala
 from sreval.images.io import write_png
 
@@ -149,7 +149,7 @@ def test_one_bad_file_is_named_and_the_others_are_scored(
     assert str(photos / name) in failed
     assert reason in failed
     assert "2 images computed, 0 taken over, 1 failed." in ran.err
-    frame = read_frame(out)
+    frame = ResultsFolder(out).frame()
     assert sorted(frame["image"].unique()) == ["cat", "tac"]
     assert frame["value"].notna().all()
 
@@ -197,10 +197,10 @@ def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
     sreval: Sreval, photos: Path, out: Path
 ) -> None:
     assert benchmark(sreval, photos, out).code == OK
-    before = read_frame(out)
+    before = ResultsFolder(out).frame()
     (photos / "bad.png").write_text("later")
     assert benchmark(sreval, photos, out).code == PARTIAL
-    pd.testing.assert_frame_equal(read_frame(out), before)
+    pd.testing.assert_frame_equal(ResultsFolder(out).frame(), before)
 
 
 # Sizes
@@ -268,7 +268,7 @@ def test_grey_among_colour_is_scored_as_its_rgb_copy(
         data = f"hr={folder / 'HR'},lr={folder / 'LR'},name=set"
         ran = benchmark(sreval, data, results, "--protocol", protocol, method=method)
         assert ran.code == OK
-        found.append(read_frame(results)[["protocol", "metric", "value"]])
+        found.append(ResultsFolder(results).frame()[["protocol", "metric", "value"]])
     pd.testing.assert_frame_equal(found[0], found[1])
 
 
@@ -312,7 +312,7 @@ def test_hr_is_cropped_to_its_lr_as_it_is_without_one(
     for data in (f"hr={hr},lr={lr}", str(hr)):
         results = out / str(len(frames))
         assert benchmark(sreval, data, results, "--scale", str(scale)).code == OK
-        frame = read_frame(results)
+        frame = ResultsFolder(results).frame()
         frames.append(frame[["image", "metric", "value", "note", "hr_sha256", "lr_sha256"]])
         table = sreval("table", results).out
         named = ", ".join(map(str, range(scale)))
@@ -333,7 +333,9 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
     assert (
         "side3.png is 3x3 pixels, smaller than one LR pixel. Use images of at least 4x4" in failed
     )
-    rows = {(row["image"], row["metric"]): row for row in read_frame(out).to_dict("records")}
+    rows = {
+        (row["image"], row["metric"]): row for row in ResultsFolder(out).frame().to_dict("records")
+    }
     assert (
         rows["side8", "psnr"]["note"] == "8x8 pixels leave nothing after a crop of 4 on each side."
     )
@@ -361,7 +363,7 @@ def test_an_image_too_large_for_the_dither_is_scored_under_the_others(
     assert (
         "2 values under ledig2017 are missing: 232x184 pixels are too many: the dither" in ran.err
     )
-    large = read_frame(out).query("image == 'large'")
+    large = ResultsFolder(out).frame().query("image == 'large'")
     assert large[large["protocol"] == "matlab"]["value"].notna().all()
     unscored = large[large["protocol"] == "ledig2017"]
     assert unscored["value"].isna().all()
@@ -443,13 +445,13 @@ def test_what_a_function_does_wrong_is_said(
     )
     assert ran.code == PARTIAL
     assert f"failed: photos/cat, {name}: bad_functions:{name} {reason}" in ran.err
-    assert set(read_frame(out)["method"]) == {"bicubic"}
+    assert set(ResultsFolder(out).frame()["method"]) == {"bicubic"}
 
 
 @pytest.mark.usefixtures("functions")
 def test_a_network_object_will_do_as_a_function(sreval: Sreval, photos: Path, out: Path) -> None:
     assert benchmark(sreval, photos, out, method="python:bad_functions:network").code == OK
-    first = read_frame(out)
+    first = ResultsFolder(out).frame()
     assert first["method_sha256"].str.len().eq(64).all()
 
 
@@ -743,18 +745,18 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     more = ("--protocol", "rgb", "--protocol", "ledig2017", "--workers", "1")
     twelve = [word for index in range(12) for word in ("--method", f"n{index}=nearest")]
     assert benchmark(sreval, photos, out, *more, *twelve).code == OK
-    before = read_frame(out)
+    before = ResultsFolder(out).frame()
     with files_of_at_most(limit):
         full = benchmark(sreval, photos, out, *more, method=method)
     assert full.code == FAILED
     assert sentence(full).startswith(f"Can't write {out}")
     told = rf"{stopped_at}: File too large\. Nothing written before is lost; free"
     assert re.search(told, full.err), full.err
-    pd.testing.assert_frame_equal(read_frame(out), before)
+    pd.testing.assert_frame_equal(ResultsFolder(out).frame(), before)
     assert not list(out.rglob("*.part"))
 
     assert benchmark(sreval, photos, out, *more, method=method).code == OK
-    after = read_frame(out)
+    after = ResultsFolder(out).frame()
     name = method.partition("=")[0]
     assert set(after["method"]) == {*before["method"], name}
     pd.testing.assert_frame_equal(

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from sreval.site.app import create_app
-from sreval.site.config import site_config
+from sreval.site.config import SiteConfig
 from sreval.store.database import Store, open_store
 from sreval.store.invitations import Links
 from sreval.store.models import Answer, Event, Vote
@@ -37,7 +37,9 @@ def served(study: Path, between: Callable[[Wsgi], Wsgi]) -> Iterator[tuple[str, 
     (study / "study.toml").write_text(design)
     freeze(study, load_design(study), [], again=True)
     app = create_app(
-        site_config(study=study, database=str(study / "votes.sqlite"), secret=40 * "s", rates=None)
+        SiteConfig.given(
+            study=study, database=str(study / "votes.sqlite"), secret=40 * "s", rates=None
+        )
     )
     store: Store = app.extensions["sreval"].store
     app.wsgi_app = between(app.wsgi_app)  # type: ignore[method-assign, assignment]

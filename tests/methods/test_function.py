@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sreval.benchmarking.results import read_frame
+from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import ImageError, UsageError
 from sreval.images.datasets import Item
 from sreval.images.io import write_png
@@ -184,7 +184,7 @@ def test_a_grey_image_of_a_set_is_scored_as_nearest_scores_it(
     [module] = [path.stem for path in tmp_path.glob("own_*.py")]
     command = f"benchmark --method nearest --method python:{module}:up --dataset hr --out r"
     sreval(*command.split(), "--protocol", "matlab", "--protocol", "ledig2017", "--protocol", "rgb")
-    frame = read_frame(tmp_path / "r")
+    frame = ResultsFolder(tmp_path / "r").frame()
     wide = frame.pivot(index=["image", "protocol", "metric"], columns="method", values="value")
     assert len(wide) == 2 * 3 * 2
     assert (wide["up"] == wide["nearest"]).all()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sreval.benchmarking.results import read_frame
+from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import DataError
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.io import write_png
@@ -133,7 +133,7 @@ def test_the_csv_that_the_message_asks_for_pairs_them(
     out = tmp_path / "out"
     method = f"published:{tmp_path / 'sr'}"
     sreval("benchmark", "--method", method, "--dataset", tmp_path / "hr", "--out", out)
-    assert np.isinf(read_frame(out).query("metric == 'psnr'")["value"]).all()
+    assert np.isinf(ResultsFolder(out).frame().query("metric == 'psnr'")["value"]).all()
     pairing = json.loads((out / "manifest.json").read_text())["runs"][-1]["pairing"]
     expected = {i: str(tmp_path / "sr" / f"{f}.png") for i, f in zip(images, files, strict=True)}
     assert pairing == {"sr": {"hr": {"by": "pairs.csv", "files": expected}}}
@@ -173,7 +173,7 @@ def test_twelve_files_without_leading_zeros_score_as_what_they_are(
     method = f"p=published:{tmp_path / 'sr'}"
     out = tmp_path / "out"
     sreval("benchmark", "--method", method, "--dataset", tmp_path / "hr12", "--out", out)
-    assert np.isinf(read_frame(out).query("metric == 'psnr'")["value"]).sum() == 12
+    assert np.isinf(ResultsFolder(out).frame().query("metric == 'psnr'")["value"]).sum() == 12
     pairing = json.loads((out / "manifest.json").read_text())["runs"][-1]["pairing"]["p"]["hr12"]
     assert pairing["by"] == "number"
     assert pairing["files"]["img_010"] == str(tmp_path / "sr" / "out_10.png")

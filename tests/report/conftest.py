@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.results import COLUMNS
 from sreval.benchmarking.run import run
 from sreval.report.collect import collect, select
@@ -46,7 +46,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = BenchmarkPlan(
         methods=["nearest", "bicubic", "hr"], datasets=["demo"], protocols=["ledig2017", "matlab"]
     )
-    run(resolve(plan), out)
+    run(Resolved.of(plan), out)
     return out
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sreval.benchmarking.results import read_manifest
+from sreval.benchmarking.results import ResultsFolder
 from sreval.opinions.reading import read_ratings
 from sreval.report.anonymous import VOTES, Places, anonymous_votes
 from sreval.report.archive import archive
@@ -285,7 +285,7 @@ def test_commands_stay_commands(here: Path, sreval: Run, photograph: Any) -> Non
     archive([here / "r"], [], here / "s.zip")
     packed = members(here / "s.zip")
     manifest = json.loads(packed["results/r/manifest.json"])
-    assert manifest.keys() == read_manifest(here / "r").keys()
+    assert manifest.keys() == ResultsFolder(here / "r").manifest.keys()
     assert str(here) not in packed["results/r/manifest.json"].decode()
     for line in packed["results/r/commands.txt"].decode().splitlines():
         assert shlex.split(line)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
 from sreval.content import packaged
 from sreval.images.io import write_png
@@ -21,7 +21,7 @@ from sreval.report.methods_text import REFERENCES, methods_text
 def ran(out: Path, *methods: str, dataset: Path | str, **more: Any) -> Path:
     given = {"metrics": ["psnr", "ssim"], "protocols": ["matlab"], "workers": 1, **more}
     plan = BenchmarkPlan(methods=list(methods), datasets=[str(dataset)], device="cpu", **given)
-    run(resolve(plan), out)
+    run(Resolved.of(plan), out)
     return out
 
 

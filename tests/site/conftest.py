@@ -21,14 +21,17 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from sreval import content
 from sreval.site.app import create_app
-from sreval.site.config import SiteConfig, site_config
+from sreval.site.config import SiteConfig
 from sreval.store import invitations
 from sreval.store.database import Store
 from sreval.store.invitations import Links
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
 
+TRANSLATIONS = content.packaged("web") / "translations"
+LANGUAGES = sorted(path.parent.parent.name for path in TRANSLATIONS.glob("*/*/messages.po"))
 METHODS = ("bicubic", "srresnet", "hr")
 IMAGES = ("a", "b", "c")
 FACTS = {
@@ -240,7 +243,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
         folder = freeze(tmp_path / f"study-{len(opened)}", swap=swap, **changes)
         given = {"rates": None, "secret": SECRET, **(site or {})}
         url = database or str(folder / "votes.sqlite")
-        config: SiteConfig = site_config(study=folder, database=url, **given)
+        config: SiteConfig = SiteConfig.given(study=folder, database=url, **given)
         opened.append(Visitor(create_app(config)))
         return opened[-1]
 

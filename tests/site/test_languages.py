@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sreval.site.errors import MESSAGES
-from tests.site.conftest import MakeSite, Visitor
+from tests.site.conftest import LANGUAGES, MakeSite, Visitor
 
 
 def language(visitor: Visitor, path: str = "/nothing", accepts: str = "") -> str:
@@ -18,7 +18,7 @@ def test_language_is_as_asked_then_as_before_then_the_browsers_then_the_designs(
 ) -> None:
     visitor = make_site(language="de")
     assert language(visitor) == "de"
-    assert language(visitor, accepts="fr, ja;q=0.8") == "de"
+    assert language(visitor, accepts="xx, yy;q=0.8") == "de"
     assert language(visitor, accepts="zh-CN, en;q=0.5") == "zh"
     assert language(visitor, "/nothing?lang=en", accepts="zh") == "en"
     assert language(visitor, accepts="zh") == "en"
@@ -31,7 +31,7 @@ def test_language_is_kept_from_the_link_to_the_pages(visitor: Visitor) -> None:
     assert '<html lang="de"' in visitor.page().get_data(as_text=True)
 
 
-@pytest.mark.parametrize("code", ["de", "zh"])
+@pytest.mark.parametrize("code", LANGUAGES)
 def test_every_error_is_told_in_every_language(visitor: Visitor, code: str) -> None:
 
     def sentences(language: str) -> set[str]:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from sreval.site.checks import check_site
-from sreval.site.config import SECRET, SiteConfig, site_config
+from sreval.site.config import SECRET, SiteConfig
 from sreval.store.database import open_store
 from sreval.store.models import Vote
 from sreval.store.operators import Operators
@@ -30,7 +30,7 @@ NAMES = ["study", "stimuli", "database", "folders", "secret", "clock", "disk"]
 
 def config_of(folder: Path, **options: object) -> SiteConfig:
     given = {"study": folder, "database": str(folder / "votes.sqlite")}
-    return site_config(**{**given, **options})
+    return SiteConfig.given(**{**given, **options})
 
 
 def failing(config: SiteConfig) -> dict[str, str]:

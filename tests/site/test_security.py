@@ -14,7 +14,7 @@ from flask import request
 
 from sreval.errors import DataError, UsageError
 from sreval.site.app import WINDOW_SECONDS, Counts, create_app
-from sreval.site.config import BODY_BYTES, SECRET, Rates, from_environment, site_config
+from sreval.site.config import BODY_BYTES, SECRET, Rates, SiteConfig
 from sreval.store.sessions import RaterSession
 from tests.site.conftest import FACTS, MakeSite, Visitor, freeze
 
@@ -98,7 +98,7 @@ def test_without_tls_the_cookie_is_still_kept_from_scripts(visitor: Visitor) -> 
 
 def test_first_start_makes_a_secret_for_this_user_alone(tmp_path: Path) -> None:
     folder = freeze(tmp_path / "study")
-    config = site_config(study=folder, database=str(folder / "votes.sqlite"))
+    config = SiteConfig.given(study=folder, database=str(folder / "votes.sqlite"))
     first, second = create_app(config), create_app(config)
     made = folder / SECRET
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
@@ -111,7 +111,7 @@ def test_every_study_makes_another_secret(tmp_path: Path) -> None:
     made = []
     for name in ("a", "b"):
         folder = freeze(tmp_path / name)
-        config = site_config(study=folder, database=str(folder / "votes.sqlite"))
+        config = SiteConfig.given(study=folder, database=str(folder / "votes.sqlite"))
         made.append(create_app(config).secret_key)
     assert made[0] != made[1]
 
@@ -124,18 +124,18 @@ def test_secret_that_others_can_read_or_guess_is_refused(
     (folder / SECRET).write_text(content)
     (folder / SECRET).chmod(mode)
     with pytest.raises(DataError, match=SECRET):
-        create_app(site_config(study=folder, database=str(folder / "votes.sqlite")))
+        create_app(SiteConfig.given(study=folder, database=str(folder / "votes.sqlite")))
 
 
 def test_secret_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = freeze(tmp_path / "study")
     monkeypatch.setenv("SREVAL_STUDY", str(folder))
     monkeypatch.setenv("SREVAL_SECRET", "s" * 40)
-    assert create_app(from_environment()).secret_key == "s" * 40
+    assert create_app(SiteConfig.from_environment()).secret_key == "s" * 40
     assert not (folder / SECRET).exists()
     monkeypatch.setenv("SREVAL_SECRET", "short")
     with pytest.raises(UsageError, match="SREVAL_SECRET") as refused:
-        from_environment()
+        SiteConfig.from_environment()
     assert "'short'" not in str(refused.value)
 
 

@@ -259,9 +259,9 @@ def test_gunicorn_s_log_has_one_sentence_for_what_keeps_the_site_from_starting(
 
 def test_changed_design_is_refused_once_a_rater_has_enrolled(sreval: Run, study: Path) -> None:
     from sreval.site.app import create_app
-    from sreval.site.config import site_config
+    from sreval.site.config import SiteConfig
 
-    config = site_config(study=study, database=str(study / "votes.sqlite"), secret="s" * 40)
+    config = SiteConfig.given(study=study, database=str(study / "votes.sqlite"), secret="s" * 40)
     visitor = Visitor(create_app(config))
     visitor.to_rating()
     visitor.store.dispose()

@@ -11,20 +11,17 @@ from babel.messages.catalog import Catalog
 from babel.messages.frontend import CommandLineInterface
 from babel.messages.pofile import read_po
 
-from sreval import content
 from sreval.errors import DataError
-from sreval.site.translations import catalogues, own_names
-
-FOLDER = content.packaged("web") / "translations"
-LANGUAGES = sorted(path.parent.parent.name for path in FOLDER.glob("*/LC_MESSAGES/messages.po"))
+from sreval.site.app import catalogues, own_names
+from tests.site.conftest import LANGUAGES, TRANSLATIONS
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """Every msgid of the templates and of the site's own code."""
     out = tmp_path_factory.mktemp("words") / "messages.pot"
-    options = ["--no-location", "-F", str(FOLDER / "extract.ini"), "-o", str(out)]
-    root = FOLDER.parents[1]
+    options = ["--no-location", "-F", str(TRANSLATIONS / "extract.ini"), "-o", str(out)]
+    root = TRANSLATIONS.parents[1]
     command = ["pybabel", "-q", "extract", *options, str(root)]
     CommandLineInterface().run(command)  # type: ignore[no-untyped-call]
     with out.open("rb") as file:
@@ -32,7 +29,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 
 def _read(language: str) -> Catalog:
-    with (FOLDER / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+    with (TRANSLATIONS / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
         return read_po(file, locale=language)
 
 
@@ -74,8 +71,10 @@ def test_placeholders_agree(words: Catalog, language: str) -> None:
 
 
 def test_catalogues_are_compiled_with_their_plurals() -> None:
-    found = catalogues(FOLDER)
-    assert own_names(found) == {"de": "Deutsch", "en": "English", "zh": "中文"}
+    found = catalogues(TRANSLATIONS)
+    names = own_names(found)
+    assert list(names) == sorted(["en", *LANGUAGES])
+    assert names.items() >= {"de": "Deutsch", "en": "English", "zh": "中文"}.items()
     assert found["de"].ugettext("Saved") == "Gespeichert"
     forms = (
         "This sitting takes about %(num)s minute.",

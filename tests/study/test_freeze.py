@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from sreval.benchmarking.plan import BenchmarkPlan, resolve
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
 from sreval.errors import DataError, SrevalError, UsageError
 from sreval.files import sha256_file
@@ -80,7 +80,7 @@ def results(photos: Path, tmp_path: Path) -> Path:
     """The results of two of the four methods, as the benchmark wrote them."""
     methods = ["bicubic", "mine=python:tests.study.test_freeze:sharpened"]
     plan = BenchmarkPlan(methods=methods, datasets=[str(photos)], metrics=["psnr"])
-    run(resolve(plan), tmp_path / "results")
+    run(Resolved.of(plan), tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -186,7 +186,7 @@ def test_results_that_contradict_each_other_are_refused(
 ) -> None:
     other = tmp_path / "other"
     plan = BenchmarkPlan(methods=["mine=nearest"], datasets=["photos"], metrics=["psnr"])
-    run(resolve(plan), other)
+    run(Resolved.of(plan), other)
     with pytest.raises(DataError, match="are two versions of photos/ant/mine"):
         freeze(study, make_design(), [results, other])
 
