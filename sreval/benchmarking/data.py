@@ -28,7 +28,7 @@ FETCHABLE = (*(name for name in KNOWN if name != "demo"), *TRUNKS)
 def known_datasets() -> list[dict[str, Any]]:
     """The data sets known by name, and where each lies.
 
-    Keys: name, scales_known, scales_at_hand, folder ("" where it isn't at hand), about, licence.
+    Keys: name, scales_known, scales_at_hand, folder ("" where there is none), about, licence.
     """
     rows = []
     for known in KNOWN.values():
@@ -139,7 +139,7 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
     """Checksums where they are known, else whether every image can be used.
 
     ``spec`` is as in ``open_dataset``, whose errors it raises; DataError for a public set of which
-    no file is at hand.
+    no file is here.
     """
     known = known_set(spec)
     wrong: list[str] = []

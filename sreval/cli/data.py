@@ -27,7 +27,7 @@ def list_command(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    head = ["name", "at hand", "where", "what", "licence"]
+    head = ["name", "here", "where", "what", "licence"]
     body = [
         [
             row["name"],
