@@ -23,7 +23,7 @@ from sreval.opinions.simulation import (
 from sreval.opinions.units import Unit
 from sreval.opinions.votes import check_votes
 from sreval.report import paper
-from sreval.report.study_parts import planned_tests
+from sreval.report.study_facts import planned_tests
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest

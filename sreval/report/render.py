@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from sreval.files import json_text
 from sreval.opinions.cells import guarded
+from sreval.report import paper
 from sreval.report.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -261,8 +262,10 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
     )
     environment.filters["code"] = _code
+    environment.filters["label"] = paper.label
     environment.filters["latex"] = latex_escape
     environment.globals["pad_right"] = pad_right
     environment.globals["longtable"] = longtable

@@ -7,55 +7,192 @@ of the same study.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
 import pandas as pd
 
 import sreval
-from sreval.errors import DataError, attempted, counted, option
+from sreval.benchmarking.provenance import code_version
+from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
-from sreval.report.notes import study_marks, study_warnings
+from sreval.opinions.units import CLAIMS
+from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import study_scores
+from sreval.report.opinions import change_columns, mos_columns, pair_columns, pair_notes
 from sreval.report.render import csv_text, render_page
-from sreval.report.study_parts import (
-    Part,
-    agreement_part,
-    departures_part,
-    design_part,
-    effect_of_exclusions,
-    exclusions_part,
-    exposure_part,
-    metrics_part,
-    origin_part,
-    raters_part,
-    results_parts,
-    screening_part,
-)
-from sreval.report.table import Table
+from sreval.report.study_facts import StudyFacts
+from sreval.report.table import Columns, Table, column, method_column, table_of, whole
+from sreval.report.text import CORRECTIONS, fixed, percent, whole_percent
+from sreval.study import charts
 from sreval.study.data import StudyData
 
 
+def _minute(when: str) -> str:
+    return f"{pd.Timestamp(when):%Y-%m-%d %H:%M} UTC"
+
+
+_WORDS = {
+    "CLAIMS": CLAIMS,
+    "CORRECTIONS": CORRECTIONS,
+    "UNFORESEEN": UNFORESEEN,
+    "change_columns": change_columns,
+    "charts": charts,
+    "code_version": code_version,
+    "column": column,
+    "counted": counted,
+    "fixed": fixed,
+    "frame": pd.DataFrame,
+    "listed": listed,
+    "method_column": method_column,
+    "minute": _minute,
+    "mos_columns": mos_columns,
+    "option": option,
+    "pair_columns": pair_columns,
+    "pair_notes": pair_notes,
+    "percent": percent,
+    "vote_notes": vote_notes,
+    "whole": whole,
+    "whole_percent": whole_percent,
+    "zip": zip,
+}
+"""What the template takes to print figures, besides its own macros."""
+
+
 @dataclass(frozen=True)
-class Report:
-    """A report before it is printed: ``marks`` are shown on every part, table and figure."""
+class Picture:
+    """A figure: its SVG element, and what it shows in a sentence that also serves as its label."""
 
     title: str
-    marks: list[str]
-    warnings: list[str]
-    summary: list[str]
-    parts: list[Part]
+    svg: str
+    caption: str = ""
+
+
+@dataclass
+class Part:
+    """One part of the report under its heading. ``not_done``: what can't be computed, and why."""
+
+    title: str
+    sentences: list[str] = field(default_factory=list)
+    blocks: list[Table | Picture] = field(default_factory=list)
+    not_done: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """The part's address within the page."""
+        return _slug(self.title)
+
+    @property
+    def tables(self) -> list[Table]:
+        """The part's tables, in order."""
+        return [block for block in self.blocks if isinstance(block, Table)]
+
+
+def _slug(title: str) -> str:
+    """A title as files and addresses have it: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+Said = Callable[[], str]
+"""What stands between a template's ``call`` and ``endcall``."""
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class Report:
+    """A report before it is printed, as ``templates/study.jinja`` fills it from top to bottom.
+
+    ``marks`` are shown on every part, table and figure. What a template calls around a text gives
+    back an empty one: there is nothing to print in its place.
+    """
+
+    def __init__(self, title: str, marks: list[str], warnings: list[str]) -> None:
+        self.title, self.marks, self.warnings = title, marks, warnings
+        self.lead: list[str] = []
+        self.parts: list[Part] = []
 
     @property
     def tables(self) -> list[Table]:
         """Every table of it, in order."""
         return [table for part in self.parts for table in part.tables]
+
+    def summary(self, caller: Said) -> str:
+        """A sentence for the head of the report."""
+        self.lead.append(_line(caller()))
+        return ""
+
+    def part(self, title: str, caller: Said) -> str:
+        """A part, or one in its place that says why it can't be had."""
+        place = len(self.parts)
+        self.parts.append(Part(title))
+        made, why = attempted(caller)
+        if made is None:
+            self.parts[place:] = [Part(title, not_done=[why])]
+        return ""
+
+    def attempt(self, what: str, caller: Said) -> str:
+        """Tables and figures of the current part, or why they can't be computed."""
+        before = len(self.parts[-1].blocks)
+        made, why = attempted(caller)
+        if made is None:
+            del self.parts[-1].blocks[before:]
+            self.parts[-1].not_done.append(f"{what}: {why}")
+        return ""
+
+    def say(self, caller: Said) -> str:
+        """A sentence of the current part."""
+        self.parts[-1].sentences.append(_line(caller()))
+        return ""
+
+    def lack(self, caller: Said) -> str:
+        """A sentence on what can't be computed."""
+        self.parts[-1].not_done.append(_line(caller()))
+        return ""
+
+    def command(self, caller: Said) -> str:
+        """A command by which something of the report is made."""
+        self.parts[-1].commands.append(caller())
+        return ""
+
+    def row(self, rows: list[Sequence[object]], *values: object, caller: Said) -> str:
+        """A row for ``frame``: ``values``, and a text as the last."""
+        rows.append([*values, _line(caller())])
+        return ""
+
+    def table(
+        self,
+        title: str,
+        frame: pd.DataFrame,
+        columns: Columns,
+        notes: Sequence[str] = (),
+        printed: pd.DataFrame | None = None,
+    ) -> None:
+        """A table; its name within files is made of its title."""
+        self.show(table_of(_slug(title), title, frame, columns, notes, printed=printed))
+
+    def show(self, table: Table, title: str = "") -> None:
+        """A table that has been made elsewhere, under a ``title`` of its own."""
+        own = replace(table, title=title or table.title, notes=list(table.notes))
+        self.parts[-1].blocks.append(own)
+
+    def note(self, caller: Said) -> str:
+        """A note under the table that came last."""
+        self.parts[-1].tables[-1].notes.append(_line(caller()))
+        return ""
+
+    def picture(self, title: str, svg: str, caption: str = "") -> None:
+        """A figure."""
+        self.parts[-1].blocks.append(Picture(title, svg, caption))
 
 
 def study_report(
@@ -71,41 +208,18 @@ def study_report(
     be named with its hash; ``command``: what makes the report again. What the votes don't allow
     is said in its place instead of failing.
     """
-    parts = [
-        *_made("Design", lambda: [design_part(data)]),
-        *_made("Departures from the plan", lambda: [departures_part(data)]),
-        *_made("Raters", lambda: [raters_part(data)]),
-        *_made("Exclusions", lambda: [exclusions_part(data)]),
-    ]
-    if not data.hidden:
-        effect_of_exclusions(parts[-1], data)
-        parts += _made("Results", lambda: results_parts(data))
-        parts += _made("Metrics and opinion", lambda: [metrics_part(data, scores, score_notes)])
-        parts += _made("Agreement of raters", lambda: [agreement_part(data)])
-        parts += _made("Screening", lambda: [screening_part(data)])
-    parts += _made("Exposure and careless responding", lambda: [exposure_part(data)])
-    parts.append(origin_part(data, sources, command))
-    return Report(data.design.title, study_marks(data), study_warnings(data), _summary(data), parts)
-
-
-def _made(title: str, make: Callable[[], list[Part]]) -> list[Part]:
-    """The parts that ``make`` gives, or one in their place that says why they can't be had."""
-    parts, why = attempted(make)
-    return [Part(title, not_done=[why])] if parts is None else parts
-
-
-def _summary(data: StudyData) -> list[str]:
-    votes = data.opinions
-    stimuli = len(votes[["dataset", "image", "method"]].drop_duplicates())
-    said = [
-        f"Study {data.design.name}: {len(votes)} votes of "
-        f"{counted(votes['rater'].nunique(), 'rater')} on {stimuli} stimuli."
-    ]
-    if data.hidden:
-        said.append(
-            "The design hides results until the study is closed: no mean score is shown here."
-        )
-    return said
+    report = Report(data.design.title, study_marks(data), study_warnings(data))
+    render_page(
+        "study.jinja",
+        report=report,
+        data=data,
+        facts=StudyFacts(data, scores),
+        score_notes=score_notes,
+        sources=sources,
+        again=command,
+        **_WORDS,
+    )
+    return report
 
 
 def to_html(report: Report) -> str:

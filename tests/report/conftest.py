@@ -67,6 +67,6 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are empty: most of a report's time is theirs."""
     from matplotlib.figure import Figure
 
-    from sreval.report import study_parts
+    from sreval.report import study_facts
 
-    monkeypatch.setattr(study_parts, "opinion_figure", lambda *arguments: Figure())
+    monkeypatch.setattr(study_facts, "opinion_figure", lambda *arguments: Figure())

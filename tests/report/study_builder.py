@@ -120,6 +120,14 @@ def make_study(
     return StudyData(design, design.sha256, manifest, check_votes(votes), sessions)
 
 
+def departures(data: StudyData) -> list[str]:
+    """How the report says that the study departed from its plan."""
+    from sreval.report.study_report import study_report
+
+    parts = {part.title: part for part in study_report(data).parts}
+    return parts["Departures from the plan"].sentences
+
+
 def full_size(seed: int = 0) -> StudyData:
     """29,328 votes: the paper's test by simulated raters whose truth is the paper's MOS."""
     from sreval.report import paper

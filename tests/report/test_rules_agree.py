@@ -11,12 +11,12 @@ import pytest
 
 from sreval.opinions.votes import check_votes
 from sreval.report.opinions import ANALYSES, Request
-from sreval.report.study_parts import departures
 from sreval.report.study_report import Report, study_report, to_html
 from sreval.study.acceptance import Acceptance, Verdict
 from sreval.study.data import StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
+from tests.report.study_builder import departures
 from tests.study.designs import design_of
 
 pytestmark = pytest.mark.usefixtures("undrawn")

@@ -17,11 +17,11 @@ from scipy import stats
 
 from sreval.errors import UNFORESEEN
 from sreval.opinions.simulation import RaterModel
-from sreval.report.study_parts import departures, planned_tests
+from sreval.report.study_facts import StudyFacts, planned_tests
 from sreval.report.study_report import Report, study_report, to_html, to_latex
 from sreval.study.data import ORPHAN, Look, StudyData
 from sreval.study.design import StudyDesign
-from tests.report.study_builder import QUALITIES, full_size, make_study
+from tests.report.study_builder import QUALITIES, departures, full_size, make_study
 
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -110,7 +110,7 @@ def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
 ) -> None:
     from matplotlib.figure import Figure
 
-    from sreval.report import study_parts
+    from sreval.report import study_facts
 
     drawn: list[Figure] = []
 
@@ -118,7 +118,7 @@ def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
         drawn.append(figure)
         return "<svg ></svg>"
 
-    monkeypatch.setattr(study_parts, "figure_svg", keep)
+    monkeypatch.setattr(study_facts, "figure_svg", keep)
     study_report(replace(simulated, state="open", design=looking(simulated)))
     assert len(drawn) == 9
     assert {figure.get_suptitle() for figure in drawn} == {"SIMULATED · INTERIM"}
@@ -200,6 +200,7 @@ def test_an_open_study_shows_no_mean_unless_the_design_lets_it(simulated: StudyD
     assert "INTERIM: the study is open; results may still change." in to_html(shown)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_looks_before_the_end_are_named() -> None:
     look = Look("2026-03-02T10:00:00+00:00", "command line", 120)
     (said,) = departures(replace(make_study(), looks=[look]))
@@ -367,18 +368,15 @@ def test_numbers_that_are_missing_are_dashes_everywhere() -> None:
 def test_a_part_that_fails_takes_no_other_with_it(
     simulated: StudyData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sreval.report import study_parts
-    from sreval.report import study_report as reports
-
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("float division by zero")
 
-    monkeypatch.setattr(reports, "agreement_part", broken)
-    monkeypatch.setattr(study_parts, "planned_tests", broken)
+    monkeypatch.setattr(StudyFacts, "images_of", broken)
+    monkeypatch.setattr(StudyFacts, "planned_tests", broken)
     report = study_report(simulated)
     assert "Screening" in titles(report)
     said = [why for part in report.parts for why in part.not_done if UNFORESEEN in why]
-    assert len(said) == 3  # agreement, and the tests of two data sets
+    assert len(said) == 3  # the design, and the tests of two data sets
     assert all("ZeroDivisionError: float division by zero" in why for why in said)
     assert "Traceback" not in to_html(report)
 

@@ -1,0 +1,261 @@
+"""What a study's report computes, as frames, figures and facts; templates/study.jinja says it."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sreval.errors import StatisticsError, attempted
+from sreval.files import sha256_bytes
+from sreval.opinions.cells import numbered
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.mos import mos_table
+from sreval.opinions.significance import judge
+from sreval.opinions.votes import ACR, exclusions
+from sreval.report import paper
+from sreval.report.notes import study_marks
+from sreval.report.opinion_figures import opinion_figure
+from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
+from sreval.report.opinions import ANALYSES, Request
+from sreval.report.scores import score_table
+from sreval.report.style import figure_svg
+from sreval.report.table import Table
+from sreval.study import charts
+from sreval.study.data import StudyData
+from sreval.study.design import Question
+
+_PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
+
+
+class StudyFacts:
+    """What is computed of a study and of benchmark results on the same images, ``scores``.
+
+    Results are computed where they are asked for: what the votes don't allow raises
+    StatisticsError there and stops nothing else.
+    """
+
+    def __init__(self, data: StudyData, scores: pd.DataFrame | None = None) -> None:
+        self.data = data
+        self.scores = scores
+        self.request = Request.planned(data.design, scores)
+        self.datasets = [part.name for part in data.design.images.datasets]
+        self.by_paper = paper.sort_datasets(self.datasets)
+        """The data sets in the order of the paper's tables."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many votes count, of how many raters, on how many stimuli."""
+        votes = self.data.opinions
+        stimuli = votes[["dataset", "image", "method"]].drop_duplicates()
+        return {"votes": len(votes), "raters": votes["rater"].nunique(), "stimuli": len(stimuli)}
+
+    def images_of(self, dataset: str) -> int:
+        """How many images of a data set are rated."""
+        return len({s.image for s in self.data.rated if s.dataset == dataset})
+
+    @property
+    def lacking(self) -> Iterator[tuple[str, list[str]]]:
+        """Data sets with methods of the design that have no votes, and these methods."""
+        cells = self.data.opinions.groupby(["dataset", "method"]).size()
+        for name in self.datasets:
+            methods = self.data.design.images.methods_of(name)
+            if lacking := [m for m in methods if (name, m) not in cells]:
+                yield name, lacking
+
+    def answers_to(self, question: Question) -> list[str]:
+        """The answers that were given to a question."""
+        own = self.data.answers
+        return list(own.loc[own["key"] == question.key, "value"].astype(str))
+
+    def numbers(self, given: Sequence[str]) -> pd.Series[float]:
+        """Those of some answers that are numbers."""
+        return pd.to_numeric(pd.Series(given, dtype=object), errors="coerce").dropna()
+
+    @property
+    def progress(self) -> pd.DataFrame:
+        """``Monitoring.progress`` with the minutes from start to end, NaN where not known."""
+        frame = self.data.monitoring.progress
+        if not {"started_at", "ended_at"} <= set(frame):
+            return frame.assign(minutes=float("nan"))
+        started, ended = (pd.to_datetime(frame[n], utc=True) for n in ("started_at", "ended_at"))
+        return frame.assign(minutes=(ended - started).dt.total_seconds() / 60)
+
+    @cached_property
+    def own(self) -> pd.DataFrame:
+        """All votes on stimuli that are rated once, used or not."""
+        return self.data.votes[self.data.votes["kind"] == "vote"]
+
+    @property
+    def unused(self) -> Counter[str]:
+        """Raters whose votes aren't used, in order of their names, and how many votes."""
+        raters = self.own.loc[~self.own["accepted"], "rater"]
+        return Counter(sorted(raters, key=numbered))
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """Rows that aren't opinions, by reason: why, rows."""
+        return pd.DataFrame(exclusions(self.data.votes).items(), columns=["why", "rows"])
+
+    def votes_on(self, dataset: str) -> pd.DataFrame:
+        """All votes on one data set."""
+        return self.data.votes[self.data.votes["dataset"] == dataset]
+
+    def asked(self, analysis: str, votes: pd.DataFrame) -> list[Table]:
+        """The tables of one of ``ANALYSES``, as the design plans it."""
+        return ANALYSES[analysis](votes, self.request)
+
+    def planned_tests(self, votes: pd.DataFrame) -> pd.DataFrame:
+        """``planned_tests`` of one data set; StatisticsError where none was rated there."""
+        frame = planned_tests(votes, self.data, self.request.level)
+        if frame.empty:
+            raise StatisticsError("None of the planned comparisons was rated here.", "")
+        return frame
+
+    def with_paper(self, means: pd.DataFrame) -> pd.DataFrame:
+        """Means of ``mos_table`` with the paper's MOS, NaN where it gives none."""
+        theirs = paper.figures()
+        keys = zip(means["dataset"], means["method"], strict=True)
+        return means.assign(paper=[theirs.get((*key, "mos"), np.nan) for key in keys])
+
+    def order(self, means: pd.DataFrame) -> dict[str, int | bool]:
+        """Whether the order of methods is the paper's, and how many pairs are in the opposite."""
+        both = means[means["paper"].notna()]
+        ours, theirs = (
+            list(both.sort_values(name, kind="stable")["method"]) for name in ("mos", "paper")
+        )
+        gaps = [np.subtract.outer(both[n].to_numpy(), both[n].to_numpy()) for n in ("mos", "paper")]
+        return {
+            "same": ours == theirs,
+            "methods": len(both),
+            "pairs": len(both) * (len(both) - 1) // 2,
+            "opposite": int((gaps[0] * gaps[1] < 0).sum()) // 2,
+        }
+
+    def mos_chart(self, means: pd.DataFrame, about: str) -> str:
+        """Means with their intervals as an SVG element that is labelled with ``about``."""
+        rows = [
+            charts.Estimate(
+                paper.label(str(row["method"])), row["mos"], row["low"], row["high"],
+                f"{row['n_votes']} votes, {row['n_raters']} raters",
+            )
+            for row in means.to_dict("records")
+        ]  # fmt: skip
+        return charts.estimates(rows, ACR.low, ACR.high, about)
+
+    def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> str:
+        """A figure of ``opinion_figures.KINDS`` as an SVG element, the report's marks on it."""
+        figure = opinion_figure(votes, kind, self.request, dataset)
+        words = " · ".join(study_marks(self.data)).upper()
+        if words:
+            figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
+        return figure_svg(figure).replace("<svg ", '<svg role="img" ', 1)
+
+    def _by_rules(self, raters: Sequence[str]) -> pd.DataFrame:
+        """All votes as the rules alone would have them on ``raters``, who were decided on."""
+        return self.own.assign(accepted=self.own["accepted"] ^ self.own["rater"].isin(raters))
+
+    @property
+    def effect_of_exclusions(self) -> pd.DataFrame:
+        """MOS with all votes and with those that are used, and the change."""
+        return self._effect({"all": self.own.assign(accepted=True), "used": self.own})
+
+    @property
+    def effect_of_decisions(self) -> pd.DataFrame:
+        """MOS as the rules alone would have it and as decided, and the change."""
+        decided = list(self.data.monitoring.overruled["rater"])
+        return self._effect({"by rules": self._by_rules(decided), "used": self.own})
+
+    def _effect(self, of: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """MOS of the two sides of ``of``, by their names in order, and the change between them."""
+        before, after = of
+        sides = []
+        for name, rows in of.items():
+            found = self._means(rows)
+            sides += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
+        frame = paper.in_order(pd.concat(sides, axis=1).reset_index())
+        return frame.assign(change=frame[f"mos_{after}"] - frame[f"mos_{before}"])
+
+    def _means(self, votes: pd.DataFrame) -> pd.DataFrame:
+        return mos_table(votes, interval=self.request.interval).set_index(["dataset", "method"])
+
+    @property
+    def decisions(self) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+        """Each rater decided on against the rules, what that alone changes most, or why not."""
+        for rater in self.data.monitoring.overruled["rater"]:
+            yield rater, *attempted(lambda r=rater: self._largest_change(r))  # type: ignore[misc]
+
+    def _largest_change(self, rater: str) -> dict[str, Any]:
+        change = (
+            self._means(self.own)["mos"] - self._means(self._by_rules([rater]))["mos"]
+        ).dropna()
+        if change.empty:
+            raise StatisticsError("No MOS exists both with and without the rater's votes.")
+        dataset, method = map(str, change.index[int(np.argmax(np.abs(change.to_numpy())))])
+        return {"by": float(change.loc[(dataset, method)]), "dataset": dataset, "method": method}
+
+    @property
+    def scored_votes(self) -> pd.DataFrame:
+        """The votes that may stand beside metrics."""
+        return scored_opinions(self.data)
+
+    @property
+    def side_by_side(self) -> Table:
+        """Metrics and opinion in one table, the paper's figures among them where it has any."""
+        assert self.scores is not None
+        scores, votes, request = self.scores, self.scored_votes, self.request
+        check_same_stimuli(scores, votes)
+        protocol, scale = scores["protocol"].iloc[0], int(scores["scale"].iloc[0])
+        rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
+        theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
+        made = score_table(scores, with_paper=theirs, level=request.level)
+        return with_mos(made, votes, unit=request.unit, pairs=True, level=request.level)
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions of Python and of the packages that figures depend on."""
+        return {"Python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+    @property
+    def votes_sha256(self) -> str:
+        """The hash of all votes as analysed, as CSV."""
+        return sha256_bytes(self.data.votes.to_csv(index=False, lineterminator="\n").encode())
+
+
+def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> pd.DataFrame:
+    """The planned comparisons of one data set, signed as planned, corrected within the data set.
+
+    Columns as ``Comparison.frame``, intervals at ``level``. Raises StatisticsError with fewer than
+    two rated methods.
+    """
+    analysis = data.design.analysis
+    (made,) = compare_methods(
+        votes, unit=analysis.unit, adjustment="none", alpha=analysis.alpha, level=level
+    )
+    frame = made.frame()
+    if analysis.comparisons:
+        by_pair = {(row["first"], row["second"]): row for row in frame.to_dict("records")}
+        rows = [
+            by_pair[pair] if pair in by_pair else _turned(by_pair[pair[::-1]])
+            for pair in analysis.comparisons
+            if pair in by_pair or pair[::-1] in by_pair
+        ]
+        frame = pd.DataFrame(rows, columns=frame.columns)
+    verdicts = judge(frame["p"], frame["least_p"], analysis.correction, analysis.alpha)
+    names = ("p_adjusted", "least_p_adjusted", "significant", "too_small")
+    judged = {name: [getattr(verdict, name) for verdict in verdicts] for name in names}
+    return frame.assign(adjustment=analysis.correction, **judged)
+
+
+def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
+    turned = row | {"first": row["second"], "second": row["first"]}
+    for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
+        turned[to] = -float(row[by])
+    turned["rank_biserial"] = -float(row["rank_biserial"])
+    return turned
