@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from PIL import Image
 from werkzeug.test import TestResponse
 
 from sreval import content
-from sreval.site.app import create_app
+from sreval.site.app import catalogues, create_app
 from sreval.site.config import SiteConfig
 from sreval.store import invitations
 from sreval.store.database import Store
@@ -84,6 +87,7 @@ def design(**changes: Any) -> dict[str, Any]:
     return content | changes
 
 
+@cache
 def png(seed: int) -> bytes:
     """Noise of 40 by 32 pixels, padded to PNG_BYTES by an ancillary chunk."""
     pixels = np.random.default_rng(seed).integers(0, 256, (32, 40, 3), dtype=np.uint8)
@@ -224,27 +228,79 @@ class Visitor:
                 assert self.client.get(current["image"]["url"]).status_code == 200
                 assert self.vote(current["position"]).status_code == 200
 
+    def rate(self, scores: tuple[int, ...], response_ms: float = 900) -> None:
+        """One more rater, from the link to the last vote, or to the first image without scores."""
+        rater = Visitor(self.app)
+        current = rater.to_rating()
+        while scores and current["stage"] in ("rating", "break"):
+            if current["stage"] == "break":
+                rater.send("break")
+            else:
+                place = current["position"]
+                score = scores[place % len(scores)]
+                answer = rater.vote(place, score, response_ms=response_ms)
+                assert answer.status_code == 200
+            current = rater.item()
+
 
 MakeSite = Callable[..., Visitor]
+Ratings = tuple[tuple[int, ...], ...]
+"""What each rater gives in turn, as `Visitor.rate` takes it."""
+
+
+def serve(folder: Path, database: str, **options: Any) -> Visitor:
+    given = {"rates": None, "secret": SECRET, **options}
+    return Visitor(create_app(SiteConfig.given(study=folder, database=database, **given)))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Templates and catalogues are compiled once for all sites, not by each anew."""
+    templates = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": templates})
+        patch.setattr("sreval.site.app.catalogues", cache(catalogues))
+        yield
+
+
+@pytest.fixture(scope="session")
+def rated_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A study's SQLite file, registered and rated once for all tests; to be copied, not used."""
+    made: dict[str, Path] = {}
+
+    def of(ratings: Ratings, **study: Any) -> Path:
+        key = json.dumps([ratings, study], sort_keys=True)
+        if key not in made:
+            folder = freeze(tmp_path_factory.mktemp("rated") / "study", **study)
+            site = serve(folder, str(folder / "votes.sqlite"))
+            for scores in ratings:
+                site.rate(scores)
+            site.store.dispose()
+            made[key] = folder / "votes.sqlite"
+        return made[key]
+
+    return of
 
 
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[MakeSite]:
-    """Makes sites: options of SiteConfig, `swap`, and keys of the design."""
+def make_site(tmp_path: Path, rated_database: Callable[..., Path]) -> Iterator[MakeSite]:
+    """Makes sites: options of SiteConfig, who has rated before, `swap`, keys of the design."""
     opened: list[Visitor] = []
 
     def make(
         *,
         database: str | None = None,
-        swap: bool = False,
+        ratings: Ratings = (),
         site: dict[str, Any] | None = None,
-        **changes: Any,
+        **study: Any,
     ) -> Visitor:
-        folder = freeze(tmp_path / f"study-{len(opened)}", swap=swap, **changes)
-        given = {"rates": None, "secret": SECRET, **(site or {})}
-        url = database or str(folder / "votes.sqlite")
-        config: SiteConfig = SiteConfig.given(study=folder, database=url, **given)
-        opened.append(Visitor(create_app(config)))
+        folder = freeze(tmp_path / f"study-{len(opened)}", **study)
+        if database is None:
+            shutil.copy(rated_database(ratings, **study), folder / "votes.sqlite")
+        opened.append(serve(folder, database or str(folder / "votes.sqlite"), **(site or {})))
+        if database is not None:
+            for scores in ratings:
+                opened[-1].rate(scores)
         return opened[-1]
 
     yield make

@@ -1,4 +1,4 @@
-"""An operator with a browser, and a study with raters to look at."""
+"""An operator with a browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from sreval.store.operators import Operators, Role
 from sreval.store.overview import Overview
-from tests.site.conftest import MakeSite, Visitor
+from tests.site.conftest import Visitor
 
 PASSWORD = "correct horse battery"
 
@@ -70,28 +70,6 @@ class Desk:
 
     def raters(self) -> list[str]:
         return [rater.rater for rater in Overview.of(self.site.store, "small").raters]
-
-
-def rated(make_site: MakeSite, scores: tuple[int, ...] = (3,), **options: Any) -> Visitor:
-    """A site whose first rater has given these scores in turn to everything they were shown."""
-    visitor = make_site(**options)
-    rate(visitor, scores)
-    return visitor
-
-
-def rate(site: Visitor, scores: tuple[int, ...], response_ms: float = 900) -> None:
-    """One more rater, from the link to the last vote."""
-    visitor = Visitor(site.app)
-    current = visitor.to_rating()
-    while current["stage"] in ("rating", "break"):
-        if current["stage"] == "break":
-            visitor.send("break")
-        else:
-            place = current["position"]
-            score = scores[place % len(scores)]
-            answer = visitor.vote(place, score, response_ms=response_ms)
-            assert answer.status_code == 200
-        current = visitor.item()
 
 
 def cells(text: str) -> list[list[str]]:

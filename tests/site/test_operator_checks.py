@@ -21,7 +21,6 @@ from sreval.store.models import Vote
 from sreval.store.operators import Operators
 from tests.conftest import Ran
 from tests.site.conftest import MakeSite, Visitor, freeze
-from tests.site.operator_desk import rated
 
 pytestmark = pytest.mark.usefixtures("quick_hashes")
 Run = Callable[..., Ran]
@@ -53,7 +52,7 @@ def test_study_that_was_never_served_may_be_and_nothing_is_made(folder: Path) ->
 
 
 def test_study_with_votes_may_be_served(make_site: MakeSite, database_url: str) -> None:
-    visitor = rated(make_site, database=database_url)
+    visitor = make_site(ratings=((3,),), database=database_url)
     config = visitor.app.extensions["sreval"].config
     assert failing(config) == {}
     found = {check.name: check.found for check in check_site(config, lambda *_: None)}
@@ -95,7 +94,7 @@ def test_database_with_older_tables(folder: Path, later_version: Callable[[], No
 
 
 def test_database_with_votes_for_other_stimuli(make_site: MakeSite, tmp_path: Path) -> None:
-    visitor = rated(make_site)
+    visitor = make_site(ratings=((3,),))
     database = visitor.app.extensions["sreval"].config.database
     other = freeze(tmp_path / "other", swap=True)
     told = failing(config_of(other, database=database))
@@ -117,7 +116,7 @@ def test_secret_that_others_can_read_or_guess(folder: Path, content: str, mode: 
 
 
 def test_clock_that_lies_before_the_newest_vote(make_site: MakeSite) -> None:
-    visitor = rated(make_site)
+    visitor = make_site(ratings=((3,),))
     later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)
     with visitor.store.begin() as tx:
         tx.execute(update(Vote).where(Vote.position == 1).values(stored_at=later))

@@ -15,7 +15,7 @@ from sreval.store.models import Base
 from sreval.store.operators import Operators
 from sreval.store.studies import Studies
 from tests.site.conftest import MakeSite, Visitor
-from tests.site.operator_desk import PASSWORD, Clock, Desk, rated
+from tests.site.operator_desk import PASSWORD, Clock, Desk
 
 Route = tuple[str, str, str]
 """Endpoint, method and path."""
@@ -39,8 +39,7 @@ pytestmark = pytest.mark.usefixtures("quick_hashes")
 @pytest.fixture
 def site(make_site: MakeSite) -> Visitor:
     """A study with one rater who is through, another under way, and a link."""
-    visitor = rated(make_site)
-    Visitor(visitor.app).to_rating()
+    visitor = make_site(ratings=((3,), ()))
     visitor.store.clock = Clock()
     return visitor
 
@@ -350,7 +349,7 @@ def test_no_more_than_one_password_is_hashed_at_once(site: Visitor) -> None:
 @pytest.fixture
 def on_each(make_site: MakeSite, database_url: str) -> Visitor:
     """A site with a rater, on SQLite and on PostgreSQL in turn."""
-    return rated(make_site, database=database_url)
+    return make_site(ratings=((3,),), database=database_url)
 
 
 def test_way_in_and_out_on_both_databases(on_each: Visitor) -> None:

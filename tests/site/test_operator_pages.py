@@ -20,7 +20,7 @@ from sreval.store.invitations import Links
 from sreval.store.overview import Overview
 from sreval.study.manifest import load_manifest
 from tests.site.conftest import METHODS, MakeSite, Visitor
-from tests.site.operator_desk import Clock, Desk, cells, rate, rated
+from tests.site.operator_desk import Clock, Desk, cells
 from tests.site.test_rater import NAUGHTY
 
 pytestmark = pytest.mark.usefixtures("quick_hashes")
@@ -31,8 +31,7 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "'quoted"]
 @pytest.fixture
 def desk(make_site: MakeSite) -> Desk:
     """An owner before a study with two raters who are through."""
-    site = rated(make_site, SPREAD)
-    rate(site, (2, 3, 4))
+    site = make_site(ratings=(SPREAD, (2, 3, 4)))
     return Desk(site).account("owner")
 
 
@@ -69,8 +68,8 @@ def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> N
     gold = [{"dataset": "Set5", "method": "hr", "images": 1, "low": 5, "high": 5}]
     limits = {"gold": 0.5, "straight-lining": 5, "too-fast": 0.5}
     rules = [{"kind": k, "limit": limit, "reason": f"By {k}."} for k, limit in limits.items()]
-    site = rated(make_site, (3,), gold=gold, acceptance=rules)
-    rate(site, (4, 5, 2), response_ms=250)
+    site = make_site(ratings=((3,),), gold=gold, acceptance=rules)
+    site.rate((4, 5, 2), response_ms=250)
     desk = Desk(site).account("owner")
     text = desk.text()
     assert text.index("What needs attention") < text.index(">Raters<")
@@ -83,7 +82,7 @@ def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> N
 
 
 def test_whom_a_rule_cant_judge_is_told_with_what_it_needs(make_site: MakeSite) -> None:
-    desk = Desk(rated(make_site, SPREAD)).account("owner")
+    desk = Desk(make_site(ratings=(SPREAD,))).account("owner")
     (rater,) = desk.raters()
     text = desk.text()
     assert f"<li>straight-lining needs 20 votes: {rater} (9)</li>" in text
@@ -97,7 +96,7 @@ def test_whom_a_rule_cant_judge_is_told_with_what_it_needs(make_site: MakeSite) 
 
 def test_flag_goes_when_the_operator_decides(make_site: MakeSite) -> None:
     rule = {"kind": "straight-lining", "limit": 5, "reason": "One score."}
-    desk = Desk(rated(make_site, (3,), acceptance=[rule])).account("owner")
+    desk = Desk(make_site(ratings=((3,),), acceptance=[rule])).account("owner")
     (rater,) = desk.raters()
 
     def needs() -> list[str]:
@@ -126,7 +125,7 @@ def test_damaged_stimulus_is_told_until_it_is_mended(make_site: MakeSite) -> Non
 
 
 def test_idle_raters_unused_links_and_enough_raters_are_told(make_site: MakeSite) -> None:
-    site = rated(make_site, SPREAD, raters=1)
+    site = make_site(ratings=(SPREAD,), raters=1)
     Visitor(site.app).to_rating()
     Links(site.store, "small").create("personal", label="somebody")
     desk = Desk(site)
@@ -161,7 +160,7 @@ def test_means_are_hidden_until_the_study_is_closed(desk: Desk) -> None:
 
 
 def test_a_look_before_the_end_is_recorded_for_the_report(make_site: MakeSite) -> None:
-    site = rated(make_site, SPREAD, analysis={"look_before_close": True})
+    site = make_site(ratings=(SPREAD,), analysis={"look_before_close": True})
     Desk(site).account("viewer", "vera").text("/results")
     desk = Desk(site).account("owner")
     assert "this is an interim look" in desk.text("/results")
@@ -352,7 +351,7 @@ def test_deleting_a_rater_asks_for_the_name_and_leaves_a_count(desk: Desk) -> No
 
 
 def test_purge_is_offered_when_the_retention_date_has_come(make_site: MakeSite) -> None:
-    site = rated(make_site, SPREAD, retention="2500-06-01")
+    site = make_site(ratings=(SPREAD,), retention="2500-06-01")
     clock = Clock()
     site.store.clock = clock
     desk = Desk(site).account("owner")
