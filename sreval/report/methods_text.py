@@ -102,7 +102,7 @@ _SSIM = {
     "1.5/256 of the image's height (Wang et al. 2004; Ledig et al. 2017)",
 }
 
-_TRUNKS = {"alex": "AlexNet", "vgg": "VGG16"}
+_TRUNKS: dict[str | None, str] = {"alex": "AlexNet", "vgg": "VGG16"}
 
 
 def methods_text(frame: pd.DataFrame, folders: Sequence[Path], notes: Sequence[str] = ()) -> str:
@@ -249,17 +249,30 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
                 f"{under}, {_and(fidelity)} {'are' if len(fidelity) > 1 else 'is'} computed on "
                 f"{_LUMA[protocol.luma]}, after {crop} were cut from each side."
             )
-        if "SSIM" in fidelity:
-            mean = ", averaged over the channels" if protocol.luma == "none" else ""
-            sentences.append(f"SSIM is computed {_SSIM[protocol.ssim_window]}{mean}.")
-        nets = [METRICS[metric].trunk_under(protocol) for metric in metrics]
-        sentences += [
-            f"LPIPS (Zhang et al. 2018, version 0.1, {_TRUNKS[net]}) is computed on RGB after as "
-            "many pixels as the upscaling factor were cut from each side."
-            for net in nets
-            if net
-        ]
+        sentences += [sentence for metric in metrics if (sentence := _DEFINED[metric](protocol))]
     return list(dict.fromkeys(sentences))
+
+
+def _ssim(protocol: Protocol) -> str:
+    mean = ", averaged over the channels" if protocol.luma == "none" else ""
+    return f"SSIM is computed {_SSIM[protocol.ssim_window]}{mean}."
+
+
+def _lpips(protocol: Protocol, metric: str) -> str:
+    trunk = _TRUNKS[METRICS[metric].trunk_under(protocol)]
+    return (
+        f"LPIPS (Zhang et al. 2018, version 0.1, {trunk}) is computed on RGB after as many pixels "
+        "as the upscaling factor were cut from each side."
+    )
+
+
+_DEFINED: dict[str, Callable[[Protocol], str]] = {
+    "psnr": lambda _: "",
+    "ssim": _ssim,
+    "lpips": lambda protocol: _lpips(protocol, "lpips"),
+    "lpips-vgg": lambda protocol: _lpips(protocol, "lpips-vgg"),
+}
+"""The sentence that defines each metric, with the work it cites; PSNR needs none."""
 
 
 def _statistics() -> str:

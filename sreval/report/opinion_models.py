@@ -465,7 +465,8 @@ def _metric_tables(
         rows.append([*cells, str(of["plcc"]["n"]), str(of["plcc"]["scenes"])])
     notes = [
         "Unit stimulus, about new scenes: jackknife over scenes with all their versions. PLCC "
-        "and RMSE after a four-parameter logistic mapping; 1 is best, also for LPIPS.",
+        "and RMSE after a four-parameter logistic mapping; 1 is best, also for a metric of which "
+        "smaller is better.",
         *notes,
         *vote_notes(votes),
     ]

@@ -33,9 +33,10 @@ class Muon(torch.optim.Optimizer):
 
     The input and the output layer, which Jordan et al. leave to Adam, are matrices like all others
     here: SRResNet learned no faster with Adam for them. `betas` are Adam's; `momentum` is
-    Nesterov's. All state is tensors, so that a checkpoint holds all of it. An update never waits
-    for the device, and `lr` may be a tensor without dimensions on it, so that an update can be
-    captured as a CUDA graph once and made at any rate.
+    Nesterov's. All state is tensors of one parameter group, so that a checkpoint holds all of it. A
+    checkpoint brings whole numbers back on the host, so steps are counted in floats. An update
+    never waits for the device, and `lr` may be a tensor without dimensions on it, so that an update
+    can be captured as a CUDA graph once and made at any rate.
     """
 
     def __init__(

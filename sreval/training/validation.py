@@ -22,7 +22,7 @@ from sreval.images.datasets import open_dataset
 from sreval.images.resize import downscale, upscale
 from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import Protocol, get_protocol
-from sreval.metrics.scorer import Reference, check_metrics
+from sreval.metrics.scorer import METRICS, Reference, check_metrics
 from sreval.networks.inference import Inference
 from sreval.training.data import Pack
 from sreval.training.recipe import KEPT_ASIDE, Recipe, change
@@ -122,10 +122,11 @@ class Validator:
 def check_validation(recipe: Recipe) -> None:
     """Raises UsageError or DataError for what a Validator would lack, whatever the photographs."""
     run = recipe.run
-    get_protocol(run.protocol)
+    protocol = get_protocol(run.protocol)
     check_metrics(run.metrics)
-    if "lpips" in run.metrics:
-        TRUNKS["alex"].file()
+    for metric in run.metrics:
+        if (net := METRICS[metric].trunk_under(protocol)) is not None:
+            TRUNKS[net].file()
     if run.dataset != KEPT_ASIDE:
         open_dataset(run.dataset, recipe.network.scale)
     elif not recipe.data.kept_aside:

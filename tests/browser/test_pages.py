@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sreval.store.invitations import Links
+from tests.site.conftest import LANGUAGES
 
 from .conftest import READY, Window, submit, to_rating
 from .study import Served, design, plain, served
@@ -115,7 +116,7 @@ def check_page(page: Page, name: str) -> None:
     assert not small, (name, small)
 
 
-@pytest.mark.parametrize("language", ["en", "de", "zh"])
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
 def test_every_page_of_a_whole_way(
     whole: Served, window: Window, tmp_path: Path, language: str
 ) -> None:

@@ -17,6 +17,7 @@ from docs import generate
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
 from sreval.images.datasets import UserSet
+from sreval.metrics.scorer import METRICS
 from sreval.study.design import StudyDesign
 from sreval.training.recipe import Recipe
 
@@ -174,3 +175,22 @@ def test_what_is_misspelt_is_seen(line: str) -> None:
 
 def test_the_commands_of_the_pages_are_found() -> None:
     assert sum(len(list(commands(page))) for page in PAGES) > 80
+
+
+LISTS = (
+    "sreval/cli/benchmark.py",
+    "sreval/benchmarking/plan.py",
+    "sreval/api/metrics.py",
+    "sreval/api/benchmarks.py",
+    "docs/explanation/statistics.md",
+)
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_whatever_lists_the_metrics_names_all_of_them(path: str) -> None:
+    lines = (ROOT / path).read_text("utf-8").splitlines()
+    lists = [line for line in lines if "psnr" in line and "ssim" in line and "lpips" in line]
+    assert lists
+    assert [
+        line for line in lists if not set(METRICS) <= set(re.findall(r"[a-z]+(?:-[a-z]+)*", line))
+    ] == []

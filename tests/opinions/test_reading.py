@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sreval.errors import SrevalError, StatisticsError, UsageError
+from sreval.metrics.scorer import METRICS
 from sreval.opinions.cells import flag, guarded, number, unguarded
 from sreval.opinions.reading import Reading, is_means, metric_values, read_ratings
 from sreval.opinions.votes import Scale, opinions
@@ -785,3 +786,10 @@ def test_frames_of_python_follow_the_same_rules() -> None:
     assert votes["rater"].to_list() == ["1", "2"]
     assert votes["image"].to_list() == ["x", "x"]
     assert votes["accepted"].to_list() == [True, False]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_metric_in_a_matrix_is_no_rater(metric: str, tmp_path: Path) -> None:
+    matrix = f"image,method,anna,bob,{metric}\nx,m,3,4,2\nx,n,2,3,1\ny,m,4,5,2\ny,n,2,2,1\n"
+    with pytest.raises(SrevalError, match=metric):
+        read_ratings(write(tmp_path, matrix))

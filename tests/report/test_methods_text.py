@@ -14,8 +14,10 @@ from sreval.benchmarking.run import run
 from sreval.content import packaged
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
+from sreval.metrics.protocol import get_protocol
+from sreval.metrics.scorer import METRICS
 from sreval.report.collect import collect
-from sreval.report.methods_text import REFERENCES, methods_text
+from sreval.report.methods_text import _DEFINED, REFERENCES, methods_text
 
 
 def ran(out: Path, *methods: str, dataset: Path | str, **more: Any) -> Path:
@@ -140,3 +142,12 @@ def test_a_reference_begins_with_the_author_it_is_cited_by_and_has_the_year() ->
         author, _, year = key.rpartition(" ")
         assert author.split(" et al")[0] in work.split(",")[0]
         assert year in work
+
+
+@pytest.mark.parametrize("protocol", ["ledig2017", "matlab", "rgb"])
+def test_every_metric_but_psnr_is_defined_by_a_sentence_that_cites_a_work(protocol: str) -> None:
+    assert list(_DEFINED) == list(METRICS)
+    for metric in set(METRICS) - {"psnr"}:
+        cited = re.findall(r"\w+(?: et al\.)? \d{4}", _DEFINED[metric](get_protocol(protocol)))
+        assert cited
+        assert set(cited) <= set(REFERENCES)
