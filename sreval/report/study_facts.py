@@ -87,6 +87,12 @@ class StudyFacts:
         started, ended = (pd.to_datetime(frame[n], utc=True) for n in ("started_at", "ended_at"))
         return frame.assign(minutes=(ended - started).dt.total_seconds() / 60)
 
+    @property
+    def missed_gold(self) -> pd.DataFrame:
+        """The rows of ``Monitoring.gold`` with a wrong answer, the largest share first."""
+        gold = self.data.monitoring.gold
+        return gold[gold["wrong"] > 0].sort_values("share", ascending=False)
+
     @cached_property
     def own(self) -> pd.DataFrame:
         """All votes on stimuli that are rated once, used or not."""
@@ -218,9 +224,14 @@ class StudyFacts:
         return with_mos(made, votes, unit=request.unit, pairs=True, level=request.level)
 
     @property
+    def python(self) -> str:
+        """The version of Python."""
+        return platform.python_version()
+
+    @property
     def packages(self) -> dict[str, str]:
-        """The versions of Python and of the packages that figures depend on."""
-        return {"Python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+        """The versions of the packages that figures depend on."""
+        return {name: version(name) for name in _PACKAGES}
 
     @property
     def votes_sha256(self) -> str:
