@@ -69,17 +69,20 @@ def walk(
     folder: Path,
     replace: Mapping[str, str],
     after: Callable[[str, Path], object] = lambda commands, folder: None,
+    programs: Path | None = None,
 ) -> list[Step]:
     """Run the blocks of ``page`` in ``folder`` by bash, as a reader would.
 
     ``replace`` maps regular expressions to what is run instead; ``after`` is told each block that
-    is done. A block of `sreval serve` stays in the background, on a free port, until the next
-    one or the end, and is then ended as by Ctrl-C. Raises WalkError for a block that fails.
+    is done; ``programs`` holds a `sreval` to run in place of this Python's. A block of `sreval
+    serve` stays in the background, on a free port, until the next one or the end, and is then
+    ended as by Ctrl-C. Raises WalkError for a block that fails.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "PATH": f"{_shim(folder)}{os.pathsep}{os.environ['PATH']}"}
+    first = programs or _shim(folder)
+    environment = {**os.environ, "PATH": f"{first}{os.pathsep}{os.environ['PATH']}"}
     environment = {name: v for name, v in environment.items() if name not in UNLIKE_A_READERS}
     steps = []
     with contextlib.ExitStack() as servers:

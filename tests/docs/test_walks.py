@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from benchmarks.walks import PAGES, WALKS, WalkError, blocks, orders, unmarked, walk
+from tests.docs.warm import warm
 
 INSTEAD = {
     # No test downloads anything; the sets are there in small, see conftest.py.
@@ -21,6 +23,9 @@ INSTEAD = {
     r"--protocol ledig2017 --metric psnr --metric ssim": "--protocol ledig2017 --metric psnr",
 }
 """Regular expressions to what is run in their place."""
+
+COLD = "walk-benchmark"
+"""The page whose commands all begin as a reader's do; the others' are forked, to save imports."""
 
 SMALLER = {
     "walk-raters": {
@@ -74,7 +79,11 @@ def test_every_command_of_the_walk_does_what_the_page_says(
                 text = text.replace(old, new)
             design.write_text(text, encoding="utf-8")
 
-    walk(WALKS / f"{page}.md", folder, INSTEAD, shrink)
+    own = tmp_path / "own"
+    own.mkdir()
+    with nullcontext() if page == COLD else warm(own):
+        of = None if page == COLD else own
+        walk(WALKS / f"{page}.md", folder, INSTEAD, shrink, programs=of)
     assert (folder / "results" / "results.csv").is_file()
     if page != "walk-paper":
         return
@@ -86,11 +95,12 @@ def test_every_command_of_the_walk_does_what_the_page_says(
 
 
 def test_a_misspelt_option_fails_the_walk(tmp_path: Path) -> None:
-    page, folder = tmp_path / "page.md", tmp_path / "walk"
+    page, folder, own = (tmp_path / name for name in ("page.md", "walk", "own"))
     folder.mkdir()
+    own.mkdir()
     page.write_text("```sh\nsreval data list --jsno\n```\n", encoding="utf-8")
-    with pytest.raises(WalkError, match="No such option"):
-        walk(page, folder, {})
+    with warm(own, imported=()), pytest.raises(WalkError, match=r"code 2[^@]*No such option"):
+        walk(page, folder, {}, programs=own)
 
 
 def test_no_entry_of_the_tables_is_left_over() -> None:

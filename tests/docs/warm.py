@@ -1,0 +1,99 @@
+"""A command line that has imported everything: each ``sreval`` is a forked copy of one process.
+
+The shell that runs a page finds `CLIENT` under the name sreval. It hands its words, folder,
+environment and streams to the process of `warm`, and ends with the exit code that it is told.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.timing import ROOT
+
+IMPORTED = (
+    *(f"sreval.cli.{name}" for name in ("benchmark", "data", "report", "site", "study")),
+    *(f"sreval.cli.{name}" for name in ("study_run", "table")),
+    *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+    *("sreval.site.app", "sreval.report.study_parts", "torch"),
+)
+CLIENT = """\
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(sys.argv[1])
+    socket.send_fds(server, [b"0"], [0, 1, 2])
+    server.sendall(json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ)]).encode())
+    server.shutdown(socket.SHUT_WR)
+    sys.exit(int(server.makefile().read() or "1"))
+"""
+
+
+@contextmanager
+def warm(programs: Path, imported: Sequence[str] = IMPORTED) -> Iterator[None]:
+    """A program sreval in this folder, and the process that does its work but for `serve`."""
+    python = shlex.quote(sys.executable)
+    (programs / "client.py").write_text(CLIENT, encoding="utf-8")
+    # A socket's path may have 107 bytes; pytest's own folders are longer.
+    with tempfile.TemporaryDirectory(prefix="sreval-warm-") as folder:
+        path = str(Path(folder, "socket"))
+        client = f"{python} -S -E {shlex.quote(str(programs / 'client.py'))} {path}"
+        (programs / "sreval").write_text(
+            f'#!/bin/sh\n[ "$1" != serve ] || exec {python} -m sreval "$@"\nexec {client} "$@"\n'
+        )
+        (programs / "sreval").chmod(0o755)
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(path)
+            door.listen()
+            words = [sys.executable, "-m", "tests.docs.warm", str(door.fileno()), *imported]
+            server = subprocess.Popen(words, cwd=ROOT, pass_fds=[door.fileno()])
+        try:
+            yield
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def answer(door: socket.socket) -> None:
+    """Run one command after another, each in a copy of this process."""
+    fork = multiprocessing.get_context("fork")
+    while True:
+        caller, _ = door.accept()
+        with caller:
+            _, streams, _, _ = socket.recv_fds(caller, 1, 3)
+            given = json.load(caller.makefile())
+            command = fork.Process(target=run, args=(*given, streams))
+            command.start()
+            for stream in streams:
+                os.close(stream)
+            command.join()
+            caller.sendall(str(command.exitcode).encode())
+
+
+def run(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> None:
+    """``sreval`` with these words, in this folder and so on, as a process of its own would."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - multiprocessing has closed it
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    from sreval.cli import main
+
+    main(words)
+
+
+if __name__ == "__main__":
+    for module in sys.argv[2:]:
+        import_module(module)
+    answer(socket.socket(fileno=int(sys.argv[1])))
