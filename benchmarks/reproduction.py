@@ -27,7 +27,7 @@ from sreval.report import paper
 from sreval.report.collect import collect, select
 from sreval.report.render import to_markdown
 from sreval.report.scores import Record, ScoreTable, score_table
-from sreval.report.text import metric_name, number
+from sreval.report.values import metric_name, number
 from sreval.training.cards import CROP, NOT_RECORDED, crops, history
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 

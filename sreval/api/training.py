@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sreval.api.given import as_list
+from sreval.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -252,6 +253,7 @@ class Model:
             A matplotlib Figure; ``figure.savefig("training.pdf")`` writes it.
 
         Raises:
+            UsageError: for an empty list.
             DataError: for a folder that holds no run, and for runs of several recipes.
         """
         import matplotlib as mpl
@@ -259,6 +261,8 @@ class Model:
         from sreval.report.figures import training_figure
 
         folders = [_run_folder(run) for run in as_list(runs)]
+        if not folders:
+            raise UsageError("There is no run to draw.", "Give one or several.")
         with mpl.rc_context():
             return training_figure(folders)
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,6 +19,9 @@ from sreval.api.votes import Adjustment
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
 from sreval.opinions.units import CLAIMS, DEFAULT_UNIT
+
+if TYPE_CHECKING:
+    from sreval.opinions.votes import Scale
 
 Command = Callable[..., Any]
 
@@ -54,6 +57,19 @@ ADJUSTMENT = click.option(
     show_default=True,
     help="For the p values of all comparisons on one data set.",
 )
+_YES_OR_NO = click.Choice(["yes", "no"])
+
+
+def _truth(_: click.Context, __: click.Parameter, choice: str | None) -> bool | None:
+    return None if choice is None else choice == "yes"
+
+
+def _scale(_: click.Context, __: click.Parameter, text: str) -> Scale:
+    from sreval.opinions.votes import Scale
+
+    return Scale.parse(text)
+
+
 _OF_VOTES = (
     click.option(
         "--stimuli",
@@ -64,18 +80,22 @@ _OF_VOTES = (
         "--rating-scale",
         default="1..5",
         show_default=True,
+        callback=_scale,
         metavar="LOW..HIGH[/STEP]",
         help="Step 1 up to eleven scores, else any number; 1..5/0.5 for half points, 1..5/0 for "
         "a slider.",
     ),
     click.option(
         "--header",
-        type=bool,
-        metavar="[yes|no]",
+        type=_YES_OR_NO,
+        callback=_truth,
         help="Whether a matrix' first row names raters.",
     ),
     click.option(
-        "--labels", type=bool, metavar="[yes|no]", help="Whether its first column names stimuli."
+        "--labels",
+        type=_YES_OR_NO,
+        callback=_truth,
+        help="Whether its first column names stimuli.",
     ),
     click.option(
         "--missing",
@@ -127,7 +147,7 @@ def with_votes(*, means: bool) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def wrapped(ratings: Path | None, rating_scale: str, **others: Any) -> Any:
+        def wrapped(ratings: Path | None, rating_scale: Scale, **others: Any) -> Any:
             form = {name: others.pop(name) for name in names}
             votes = None if ratings is None else read_votes(ratings, scale=rating_scale, **form)
             for note in () if votes is None else votes.notes:

@@ -26,8 +26,7 @@ from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import hr_image, narrowed, scored, sr_image
 from sreval.report.style import PAGE_MM, look, new_figure
-from sreval.report.text import metric_name, name_and_unit, number
-from sreval.report.values import common_names, values_of
+from sreval.report.values import common_names, metric_name, name_and_unit, number, values_of
 from sreval.training.recipe import Recipe, first_difference
 
 UInt8 = npt.NDArray[np.uint8]

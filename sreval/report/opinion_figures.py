@@ -29,7 +29,8 @@ from sreval.report.opinion_models import directions, join_scores, recovery_warni
 from sreval.report.opinions import Request
 from sreval.report.scores import TOO_SMALL
 from sreval.report.style import COLUMN_MM, PAGE_MM, look, new_figure
-from sreval.report.text import CORRECTIONS, NONE, fixed, name_and_unit, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, NONE, fixed, percent, span, whole_percent
+from sreval.report.values import name_and_unit
 
 _ROW_MM = 5.5
 _WIDE_ENOUGH = 0.045

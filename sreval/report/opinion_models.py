@@ -45,7 +45,8 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import fixed, metric_name, p_value, percent, span
+from sreval.report.text import fixed, p_value, percent, span
+from sreval.report.values import metric_name
 
 
 def recovery(votes: pd.DataFrame, request: Request) -> list[Table]:

@@ -22,8 +22,8 @@ from sreval.report.collect import narrowed
 from sreval.report.notes import NO_INTERVAL
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
-from sreval.report.text import NONE, PRINTED, number, percent
-from sreval.report.values import comparable, gap_notes, infinite_notes, values_of
+from sreval.report.text import NONE, percent
+from sreval.report.values import PRINTED, comparable, gap_notes, infinite_notes, number, values_of
 
 Layout = Literal["methods", "losses"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

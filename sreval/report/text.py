@@ -1,36 +1,15 @@
-"""Names and figures as text: one rule each, whatever prints them."""
+"""Figures as text: one rule each, whatever prints them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from sreval.metrics.scorer import METRICS, Metric
-
 NONE = "–"
 """The text for a missing number."""
 
-PRINTED = {**METRICS, "mos": Metric("mos", "MOS", 2)}
-"""What tables print: the metrics that are computed, and the mean that people give."""
-
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
-
-
-def metric_name(metric: str) -> str:
-    """How a metric is printed."""
-    return PRINTED[metric].name if metric in PRINTED else metric
-
-
-def name_and_unit(metric: str) -> str:
-    """How a metric is printed beside an axis: PSNR (dB)."""
-    unit = PRINTED[metric].unit if metric in PRINTED else ""
-    return metric_name(metric) + (f" ({unit})" if unit else "")
-
-
-def number(value: float, metric: str) -> str:
-    """A value with the digits its metric warrants; ∞ for identical images, – for none."""
-    return "∞" if math.isinf(value) else fixed(value, PRINTED[metric].digits)
 
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:

@@ -11,13 +11,32 @@ import pandas as pd
 
 from sreval.errors import UsageError, listed
 from sreval.images.known import KNOWN
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.scorer import METRICS, Metric
 from sreval.report import paper
 from sreval.report.collect import scored
-from sreval.report.text import PRINTED, fixed
+from sreval.report.text import fixed
+
+PRINTED = {**METRICS, "mos": Metric("mos", "MOS", 2)}
+"""What tables print: the metrics that are computed, and the mean that people give."""
 
 _NAMED = 10
 """Images named in a note; of more, how many."""
+
+
+def metric_name(metric: str) -> str:
+    """How a metric is printed."""
+    return PRINTED[metric].name if metric in PRINTED else metric
+
+
+def name_and_unit(metric: str) -> str:
+    """How a metric is printed beside an axis: PSNR (dB)."""
+    unit = PRINTED[metric].unit if metric in PRINTED else ""
+    return metric_name(metric) + (f" ({unit})" if unit else "")
+
+
+def number(value: float, metric: str) -> str:
+    """A value with the digits its metric warrants; ∞ for identical images, – for none."""
+    return "∞" if math.isinf(value) else fixed(value, PRINTED[metric].digits)
 
 
 def values_of(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.DataFrame:

@@ -141,7 +141,7 @@ class Links:
         if link is None:
             raise UsageError(
                 f"{self.study} has no link {link_id}.",
-                "See: sreval study status --json; or the page of links.",
+                "See the list of links.",
             )
         return link
 

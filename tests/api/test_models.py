@@ -54,6 +54,8 @@ def test_what_is_no_run_is_neither_published_nor_drawn(tmp_path: Path) -> None:
         library.Model.publish(tmp_path, tmp_path / "models")
     with pytest.raises(library.SrevalError, match=r"holds no losses\.csv"):
         library.Model.training_figure(tmp_path)
+    with pytest.raises(library.SrevalError, match="no run to draw"):
+        library.Model.training_figure([])
     assert not list(tmp_path.iterdir())
 
 

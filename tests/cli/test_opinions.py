@@ -215,11 +215,20 @@ def test_a_slider_is_analysed_and_categories_are_not_made_up(
 
 @pytest.mark.parametrize("scale", ["5", "1..nan", "1..5/x", "..", "1..1e400"])
 def test_a_scale_that_is_none(sreval: Sreval, votes: Path, scale: str) -> None:
-    ran = sreval("opinions", votes, "--rating-scale", scale)
-    assert ran.code == USAGE
-    assert sentence(ran).startswith(
-        f"Can't read the scale {scale!r}. Write LOW..HIGH, such as 1..5"
-    )
+    for command in (("opinions", votes), ("table", "results")):
+        ran = sreval(*command, "--rating-scale", scale)
+        assert ran.code == USAGE
+        assert sentence(ran).startswith(
+            f"Can't read the scale {scale!r}. Write LOW..HIGH, such as 1..5"
+        )
+
+
+@pytest.mark.parametrize("value", ["", "maybe", "1"])
+def test_what_a_matrix_has_is_yes_or_no(sreval: Sreval, votes: Path, value: str) -> None:
+    for option in ("--header", "--labels"):
+        ran = sreval("opinions", votes, option, value)
+        assert ran.code == USAGE
+        assert "'yes', 'no'" in ran.err
 
 
 @pytest.fixture

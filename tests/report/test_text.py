@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from sreval.report.text import fixed, name_and_unit, number, span, whole_percent
+from sreval.report.text import fixed, span, whole_percent
+from sreval.report.values import name_and_unit, number
 
 
 def test_beside_an_axis_a_metric_has_its_unit_and_a_name_that_is_not_known_stays() -> None:
