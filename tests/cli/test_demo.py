@@ -80,7 +80,7 @@ def test_the_demo_is_one_table_and_one_page_and_goes_on(
     assert "sreval data fetch lpips-alex" in ran.out
     page = Path(ran.out.splitlines()[-1])
     text = page.read_text(encoding="utf-8")
-    assert text.count("<table>") == 1
+    assert text.count("<table") == 1
     assert text.count("<svg") == 1
     assert "MOS, simulated" in text
     assert "no person voted" in text

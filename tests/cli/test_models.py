@@ -13,6 +13,7 @@ import pytest
 
 from sreval.errors import DataError
 from sreval.report.figures import training_figure
+from sreval.training.recipe import load_recipe
 
 Run = Callable[..., Any]
 PAPERS_MODELS = {
@@ -99,6 +100,8 @@ def write_run(folder: Path, losses: list[float]) -> Path:
     frame.to_csv(folder / "losses.csv", index=False)
     scores = pd.DataFrame({"step": [0, 10], "psnr": [20.0, 21.0]})
     scores.to_csv(folder / "validation.csv", index=False)
+    recipe = load_recipe("srresnet-mse").model_dump(mode="json")
+    (folder / "run.json").write_text(json.dumps({"recipe": recipe, "data_sha256": "0"}))
     return folder
 
 

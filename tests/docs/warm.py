@@ -25,7 +25,7 @@ IMPORTED = (
     *(f"sreval.cli.{name}" for name in ("benchmark", "data", "report", "site", "study")),
     *(f"sreval.cli.{name}" for name in ("study_run", "table")),
     *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
-    *("sreval.site.app", "sreval.report.study_parts", "torch"),
+    *("sreval.site.app", "sreval.report.study_report", "torch"),
 )
 CLIENT = """\
 import json, os, socket, sys

@@ -19,7 +19,7 @@ from sreval.store.overview import Overview
 from sreval.store.raters import Raters
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
-from sreval.study.acceptance import Verdict
+from sreval.study.acceptance import Acceptance, Verdict
 from tests.store.conftest import Study, design
 
 
@@ -218,11 +218,11 @@ def test_the_rules_decide_how_a_session_ends(
 ) -> None:
     seen: list[tuple[int, int]] = []
 
-    def judge(votes: pd.DataFrame, design: Any, planned: int) -> Verdict:
-        seen.append((len(votes), planned))
-        return verdict
+    def verdicts(_: Acceptance, votes: pd.DataFrame, planned: dict[str, int]) -> dict[str, Verdict]:
+        seen.extend((len(votes), items) for items in planned.values())
+        return dict.fromkeys(planned, verdict)
 
-    monkeypatch.setattr("sreval.store.frames.judge", judge)
+    monkeypatch.setattr(Acceptance, "verdicts", verdicts)
     session = study.rating()
     study.vote_all(session)
     assert seen == [(12, 12)]
