@@ -122,7 +122,8 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
             "No training photographs given.", f"Name a folder of them with {option('--data')}."
         )
     if checkpoints:
-        _refuse_other_validation(out, recipe)
+        with _alone_in(out):  # a run that is under way also removes its older checkpoints
+            _refuse_other_validation(out, recipe)
 
     # networks, photographs, validation
     device = torch.device(pick_device(request.device))
