@@ -10,13 +10,14 @@ from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sreval.site.current import as_told, open_state, rater_session, refuse_unless_open, site
-from sreval.site.errors import PageError, StimulusError, respond
+from sreval.site.errors import PageError, StimulusError, respond, told
 from sreval.site.logs import LOG, where
 from sreval.store.errors import VoteError
 from sreval.store.sessions import SessionState
 from sreval.store.studies import Studies
 
 api = Blueprint("api", __name__)
+_HERE = "/study/<study>/<place>"
 
 _PHONE_PX = 600
 """A touch screen whose shorter side has fewer CSS pixels is a phone."""
@@ -90,14 +91,14 @@ def _body() -> bytes:
     return request.get_data()
 
 
-@api.get("/api/item")
-def item() -> Response:
+@api.get(f"{_HERE}/api/item")
+def item(study: str, place: str) -> Response:
     """The present item."""
-    return jsonify(as_told(open_state()))
+    return told(**as_told(open_state()))
 
 
-@api.post("/api/device")
-def device() -> Response:
+@api.post(f"{_HERE}/api/device")
+def device(study: str, place: str) -> Response:
     """Facts of the window measured again: whether the image still fits."""
     rated = rater_session()
     try:
@@ -107,11 +108,11 @@ def device() -> Response:
     here = site()
     fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
     rated.device(report.stored(), fits)
-    return jsonify({"fits": fits})
+    return told(fits=fits)
 
 
-@api.post("/api/vote")
-def vote() -> Response:
+@api.post(f"{_HERE}/api/vote")
+def vote(study: str, place: str) -> Response:
     """Store one vote; the answer comes when it is durable."""
     rated = rater_session()
     try:
@@ -131,7 +132,7 @@ def vote() -> Response:
         if error.why not in ("position", "rest", "too-early"):
             raise
         return respond(error.why, current=as_told(open_state()))
-    return jsonify({"saved": receipt.position, "current": _after_vote(receipt.state)})
+    return told(saved=receipt.position, current=_after_vote(receipt.state))
 
 
 def _after_vote(state: SessionState) -> dict[str, Any]:
@@ -143,18 +144,18 @@ def _after_vote(state: SessionState) -> dict[str, Any]:
         return {"stage": "message"}
 
 
-@api.get("/i/<address>")
-def image(address: str) -> Response:
+@api.get(f"{_HERE}/i/<address>")
+def image(study: str, place: str, address: str) -> Response:
     """A stimulus, for the session whose present or next items show it; 404 for all others."""
     rated, here = rater_session(), site()
     sha256 = rated.image(address)
     if sha256 is None:
         raise PageError("404")
-    told = sha256 in here.stimuli.refused
+    known = sha256 in here.stimuli.refused
     try:
         data = here.stimuli.read(sha256)
     except StimulusError as error:
-        if not told:  # browsers go on asking
+        if not known:  # browsers go on asking
             LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
             rated.note("stimulus-changed", sha256=sha256)
         raise

@@ -7,12 +7,13 @@ rates, the size of bodies, proxies; and what is logged of it.
 from __future__ import annotations
 
 import io
+import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from babel import Locale
 from babel.core import UnknownLocaleError
@@ -29,8 +30,9 @@ from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
 from sreval.site.config import BODY_BYTES, Rates, SiteConfig
-from sreval.site.current import Site, Stimuli, site
+from sreval.site.current import Site, Stimuli, own, site
 from sreval.site.errors import PageError, answer_errors
+from sreval.site.identity import Cookies, refuse_foreign
 from sreval.site.logs import LOG, where
 from sreval.site.operator_actions import operator
 from sreval.site.rater import rater
@@ -39,6 +41,9 @@ from sreval.store.invitations import Links
 from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -52,6 +57,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
+_HOST = re.compile(r"(\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?|\[[\da-f:.]+\])(:\d{1,5})?", re.A | re.I)
+_UNKNOWN = "sreval.unknown_address"
 
 SOURCE_LANGUAGE = "en"
 Catalogues = dict[str, NullTranslations]
@@ -65,6 +72,12 @@ _RATE_OF = {
     "api.vote": "vote",
     "api.image": "image",
 }
+
+
+class _Application(Flask):
+    def log_exception(self, exc_info: Any) -> None:
+        """Log what no error handler could answer; Flask's own line names the path, with tokens."""
+        LOG.error("unexpected", extra={"fields": where()}, exc_info=exc_info)
 
 
 def create_app(config: SiteConfig) -> Flask:
@@ -82,9 +95,11 @@ def create_app(config: SiteConfig) -> Flask:
             "Freeze the study again, or put the files back from a backup.",
         )
     web = content.packaged("web")
-    app = Flask("sreval.site", template_folder=web / "templates", static_folder=web / "static")
+    app = _Application(
+        "sreval.site", template_folder=web / "templates", static_folder=web / "static"
+    )
     _log_requests(app)
-    _guard(app, config)
+    _guard(app, config, design.name)
     store = open_store(config.database, create=True)
     Studies(store).register(design, manifest)
     found = catalogues(web / "translations")
@@ -115,7 +130,9 @@ def _add_pages(app: Flask) -> None:
 
     @app.context_processor
     def shared() -> dict[str, Any]:
-        return {"study": site().view, "lang": str(get_locale()), "languages": site().languages}
+        here = own("rater.study") if "place" in session else None
+        view, languages = site().view, site().languages
+        return {"study": view, "lang": str(get_locale()), "languages": languages, "here": here}
 
 
 def _language() -> str:
@@ -173,12 +190,12 @@ class _Domain(Domain):  # type: ignore[misc]
         return self._found.get(str(get_locale()), self._found[SOURCE_LANGUAGE])
 
 
-def _guard(app: Flask, config: SiteConfig) -> None:
+def _guard(app: Flask, config: SiteConfig, study: str) -> None:
     """Put every guard in place. Raises DataError when the secret can't be used."""
     app.config.update(
         SECRET_KEY=config.secret_key(),
         # the prefix keeps neighbours under the same domain from planting a cookie
-        SESSION_COOKIE_NAME="__Host-sreval" if config.tls else "sreval",
+        SESSION_COOKIE_NAME=f"__Host-sreval-{study}" if config.tls else f"sreval-{study}",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.tls,
@@ -187,13 +204,12 @@ def _guard(app: Flask, config: SiteConfig) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # a form may wait over a long break; the session bounds it
         WTF_CSRF_SSL_STRICT=False,  # it asks for a referrer, and our pages send none
     )
-    if config.trusted_proxies:
-        count = config.trusted_proxies
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_host=count
-        )
+    app.session_interface = Cookies()
+    _know_own_address(app, config)
     if config.rates is not None:
         _limit_rates(app, config.rates)
+    # before CSRF: a page of another place is told so, and not that its form has grown old
+    app.before_request(lambda: refuse_foreign(study))
     CSRFProtect(app)
 
     @app.after_request
@@ -207,6 +223,31 @@ def _guard(app: Flask, config: SiteConfig) -> None:
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "private, no-store"
         return response
+
+
+def _know_own_address(app: Flask, config: SiteConfig) -> None:
+    """Take scheme and host from the base URL; without one, only from a host that can be one."""
+    answer = app.wsgi_app
+    scheme, _, host = config.base_url.partition("://")
+
+    def known(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if host:
+            environ |= {"wsgi.url_scheme": scheme, "HTTP_HOST": host}
+        elif environ["wsgi.url_scheme"] not in ("http", "https") or not _HOST.fullmatch(
+            environ.get("HTTP_HOST", "localhost")
+        ):
+            # nothing could be answered there, not even with an error's page
+            environ |= {"wsgi.url_scheme": "http", "HTTP_HOST": "localhost", _UNKNOWN: True}
+        return answer(environ, start_response)
+
+    count = config.trusted_proxies
+    proxied = ProxyFix(known, x_for=count, x_proto=count, x_host=count) if count else known
+    app.wsgi_app = proxied  # type: ignore[method-assign]
+
+    @app.before_request
+    def refuse_unknown() -> None:
+        if _UNKNOWN in request.environ:
+            raise PageError("400")
 
 
 class Counts:
@@ -258,7 +299,7 @@ def _counted_as() -> Iterator[tuple[str, str]]:
         if "visit" in session:
             yield "visit", session["visit"]
         return
-    kind, key = _RATE_OF.get(str(request.endpoint)), session.get("sid") or session.get("visit")
+    kind, key = _RATE_OF.get(str(request.endpoint)), session.get("place")
     if kind and key:
         yield kind, key
 

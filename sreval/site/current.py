@@ -14,6 +14,7 @@ from sreval.errors import StoreError
 from sreval.files import sha256_bytes
 from sreval.site.config import SiteConfig
 from sreval.site.errors import PageError, StimulusError
+from sreval.site.identity import session_id
 from sreval.store.database import Store
 from sreval.store.sessions import PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
@@ -104,10 +105,11 @@ def site() -> Site:
 
 
 def rater_session() -> RaterSession:
-    """The rater's session by the signed cookie. Raises PageError (401) when there is none."""
-    if "sid" not in session:
-        raise PageError("session")
-    return RaterSession(site().store, str(session["sid"]))
+    """The session that the page names and the cookie authorises.
+
+    Raises PageError (401) when there is none.
+    """
+    return RaterSession(site().store, session_id())
 
 
 def open_state() -> SessionState:
@@ -125,6 +127,11 @@ def refuse_unless_open(state: SessionState) -> None:
     """Raise PageError when the study takes nothing from this session now."""
     if state.outcome is None and state.study_state != "open":
         raise PageError(state.study_state)
+
+
+def own(endpoint: str, **more: str) -> str:
+    """The address of one of the pages of the place that this browser is authorised for."""
+    return url_for(endpoint, study=site().design.name, place=session["place"], **more)
 
 
 def minutes_left(state: SessionState) -> int:
@@ -168,5 +175,5 @@ def as_told(state: SessionState) -> dict[str, Any]:
 
 def _image(item: PlanItemRow) -> dict[str, Any]:
     width, height = site().stimuli.sizes[item.stimulus_sha256]
-    url = url_for("api.image", address=item.address)
+    url = own("api.image", address=item.address)
     return {"url": url, "width": width, "height": height}

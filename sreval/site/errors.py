@@ -39,6 +39,26 @@ MESSAGES = {
         _("This browser doesn't know your session. Your link leads to where you left off."),
         back=False,
     ),
+    "cookies": Message(
+        401,
+        _("This browser refuses cookies"),
+        _("The study needs one cookie to know that you are the person who opened the link. Please "
+          "allow cookies for this site, then open your link again."),
+        back=False,
+    ),
+    "other-session": Message(
+        409,
+        _("Another link was opened in this browser"),
+        _("This page belongs to the link that you opened before. Nothing was changed. To go on "
+          "here, open your own link again."),
+        back=False,
+    ),
+    "other-study": Message(
+        409,
+        _("This page belongs to another study"),
+        _("Nothing was changed. Please open the link that you were given for this study."),
+        back=False,
+    ),
     "unknown": Message(
         404,
         _("This link isn't known"),
@@ -140,13 +160,27 @@ def kind_of(error: Exception) -> str:
     return "500"
 
 
+def told(**fields: Any) -> Response:
+    """JSON for a page's script, which believes an answer only if it names its own session."""
+    place = (request.view_args or {}).get("place")
+    return jsonify({"session": place, **fields} if place else fields)
+
+
+def _way_back() -> str:
+    """The page that the request was made from, as far as it is known."""
+    named = request.view_args or {}
+    if "place" in named:
+        return url_for("rater.study", study=named["study"], place=named["place"])
+    return url_for("rater.back")
+
+
 def respond(kind: str, **more: Any) -> Response:
     """The answer: JSON for scripts, a page for people."""
     message = MESSAGES[kind]
-    if request.path.startswith(("/api/", "/i/", "/health")):
-        response = jsonify({"error": f"{message.title}. {message.text}", "kind": kind, **more})
+    if request.blueprint == "api":
+        response = told(error=f"{message.title}. {message.text}", kind=kind, **more)
     else:
-        retry = url_for("rater.study") if message.back else None
+        retry = _way_back() if message.back else None
         page = render_template(
             "rater/message.html", title=message.title, text=message.text, retry=retry
         )

@@ -14,8 +14,9 @@ from werkzeug.wrappers import Response
 from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.site.api import Facts, Report
-from sreval.site.current import as_told, minutes_left, open_state, rater_session, site
+from sreval.site.current import as_told, minutes_left, open_state, own, rater_session, site
 from sreval.site.errors import PageError
+from sreval.site.identity import enter, visit_name
 from sreval.site.logs import LOG, where
 from sreval.store import enrolment, invitations, raters
 from sreval.store.answers import cleaned
@@ -27,6 +28,7 @@ from sreval.study.design import Question, When, load_design
 from sreval.study.manifest import load_manifest
 
 rater = Blueprint("rater", __name__)
+_HERE = "/study/<study>/<place>"
 Page = str | Response | tuple[str, int]
 
 
@@ -34,8 +36,8 @@ def _(text: str, **values: object) -> str:
     return str(gettext(text, **values))
 
 
-def _to_study() -> Response:
-    return redirect(url_for("rater.study"), 303)
+def _to_study(**more: str) -> Response:
+    return redirect(own("rater.study", **more), 303)
 
 
 def _page(name: str, state: SessionState | None, **context: Any) -> str:
@@ -47,17 +49,19 @@ def _page(name: str, state: SessionState | None, **context: Any) -> str:
 def link(token: str) -> Page:
     """The one link. A kiosk's shows its first page; any other leads to the rater's own place."""
     via = sha256_bytes(token.encode())
-    if "sid" in session and session.get("via") == via:
+    if session.get("via") == via and "token" not in session:
         return _to_study()  # a link that is used up meanwhile still leads back in this browser
     invitation = _invitation(token)
     if invitation.kind == "kiosk":
         if _finished():
             session.clear()
-        return _page("kiosk", None)
+        return _page("kiosk", None, under_way=session.get("kiosk") == token)
+    if invitation.session_id and invitation.session_id == session.get("place"):
+        return _to_study()
     _begin(token, via if invitation.kind == "open" else "")
     if invitation.session_id:
         _enrol()
-    return _to_study()
+    return _to_study(begin="")
 
 
 def _invitation(token: str) -> InvitationRow:
@@ -98,27 +102,24 @@ def next_rater(token: str) -> Page:
     """A kiosk's next rater: nothing of the one before stays in this browser."""
     if _invitation(token).kind == "kiosk":
         session.clear()
-        _begin(token, "")
-        session["kiosk"] = token
+        _begin(token, "", kiosk=token)
     return _to_study()
 
 
-def _begin(token: str, via: str) -> None:
+def _begin(token: str, via: str, **kept: str) -> None:
     """Remember the link until its visitor agrees; only then is a rater enrolled, so that a mail
     program's preview of a link takes nobody's place. Who opens it again is the same visitor."""
-    visit = session.get("visit") if session.get("token") == token else None
-    for old in ("sid", "left", "resume", "kiosk"):
-        session.pop(old, None)
-    session.update(token=token, via=via, visit=visit or invitations.new_token())
+    again = session.get("token") == token
+    visit = session["visit"] if again else invitations.new_token()
+    if not again:
+        enter(visit_name(visit), token=token, via=via, visit=visit, **kept)
 
 
 def _finished() -> bool:
-    if "sid" not in session:
-        return "left" in session
     try:
         return rater_session().state().stage == "done"
-    except VoteError:
-        return True  # deleted meanwhile
+    except (PageError, VoteError):
+        return True  # not begun, left, or deleted meanwhile
 
 
 def _enrol() -> None:
@@ -137,14 +138,23 @@ def _enrol() -> None:
     except DataError as error:
         LOG.error("study changed", extra={"fields": {**where(), "message": str(error)}})
         raise PageError("changed") from None
-    session.pop("token")
-    session["sid"] = enrolled.session_id
+    kept = {name: session[name] for name in ("via", "kiosk") if session.get(name)}
+    kept["was"] = visit_name(session["visit"])
     if enrolled.resume_token:
-        session["resume"] = enrolled.resume_token
+        kept["resume"] = enrolled.resume_token
+    enter(enrolled.session_id, **kept)
 
 
 @rater.get("/study")
-def study() -> str:
+def back() -> Response:
+    """To the place that this browser is authorised for."""
+    if "place" not in session:
+        raise PageError("session")
+    return _to_study()
+
+
+@rater.get(_HERE)
+def study(study: str, place: str) -> str:
     """The page of the stage that the session is at."""
     if "token" in session:
         _refuse_newcomers(session["token"])
@@ -189,8 +199,7 @@ def _own_link() -> str | None:
     """The link by which a rater who came by an open one can go on elsewhere."""
     if "resume" not in session:
         return None
-    address = site().config.base_url or request.host_url.rstrip("/")
-    return address + url_for("rater.link", token=session["resume"])
+    return url_for("rater.link", token=session["resume"], _external=True)
 
 
 def _seconds_to(moment: datetime | None) -> int:
@@ -210,8 +219,8 @@ def _thanks(outcome: str) -> dict[str, Any]:
     }
 
 
-@rater.post("/study/<any(consent, device, questions, instructions, closing, break):stage>")
-def step(stage: str) -> Page:
+@rater.post(f"{_HERE}/<any(consent, device, questions, instructions, closing, break):stage>")
+def step(study: str, place: str, stage: str) -> Page:
     """A form of one stage. Sent twice or from an old page, it leads to the present one."""
     stands = site().design.consent.version
     if stage == "consent" and request.form.get("version", stands) != stands:
@@ -270,12 +279,11 @@ def _report(rated: RaterSession) -> None:
     rated.device(report.stored(), fits)
 
 
-@rater.post("/study/withdraw")
-def withdraw() -> Page:
+@rater.post(f"{_HERE}/withdraw")
+def withdraw(study: str, place: str) -> Page:
     """Leave for good; with delete=yes nothing of the rater stays."""
-    if session.pop("token", None) is None:
+    if "token" not in session:
         delete = request.form.get("delete") == "yes"
         raters.withdraw(site().store, rater_session().id, delete=delete)
-        session.pop("sid")
-    session["left"] = True
+    enter(place, left=True, **{name: session[name] for name in ("kiosk",) if name in session})
     return _to_study()

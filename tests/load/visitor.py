@@ -100,7 +100,7 @@ class Visitor:
         rating = page.data("page")
         if rating:
             self._rate(rating)
-            return self._page(self._at("/study"))
+            return self._page(self._at(rating["here"]))
         form = page.form
         assert form is not None
         if page.seconds_left:
@@ -109,7 +109,7 @@ class Visitor:
         answer = self._request("POST", where, data=self._filled(form, page))
         if answer.status_code == 409:  # a pause that was told in whole seconds has a rest left
             self._wait(_ROUNDING)
-            return self._page(self._at("/study"))
+            return self._page(str(answer.url).rpartition("/")[0])
         return self._read(answer)
 
     def _filled(self, form: Form, page: WebPage) -> dict[str, str]:
@@ -145,14 +145,14 @@ class Visitor:
                 return
             score, response_ms = self.respond(png, current["intended"])
             self._wait(self.think())
-            current = self._vote(current, score, response_ms, rating["csrf"])
+            current = self._vote(current, score, response_ms, rating)
 
     def _image(self, told: dict[str, Any]) -> bytes:
         answer = self._request("GET", self._at(told["url"]))
         return answer.content if answer.status_code == 200 else b""
 
     def _vote(
-        self, current: dict[str, Any], score: int, response_ms: float, csrf: str
+        self, current: dict[str, Any], score: int, response_ms: float, rating: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Send a vote until it is answered; what is current then, None where the page must say."""
         response_ms = max(response_ms, current["least_ms"])
@@ -165,8 +165,9 @@ class Visitor:
             "shown_at": shown_at.isoformat(),
             "device": json.dumps({"ratio": 1}),
         }
-        headers = {"X-CSRFToken": csrf}
-        answer = self._request("POST", self._at("/api/vote"), json=ballot, headers=headers)
+        headers = {"X-CSRFToken": rating["csrf"]}
+        where = self._at(f"{rating['here']}/api/vote")
+        answer = self._request("POST", where, json=ballot, headers=headers)
         told: dict[str, Any] = answer.json() if answer.status_code in (200, 409) else {}
         if answer.status_code == 200:
             self.visit.votes[told["saved"]] = score

@@ -141,6 +141,7 @@ class Visitor:
     client: FlaskClient = field(init=False)
     token: str = ""
     csrf: str = ""
+    here: str = "/study/small/s-unknown"
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client()
@@ -156,12 +157,21 @@ class Visitor:
 
     def open(self, token: str = "") -> TestResponse:
         page = self.client.get(f"/r/{token or self.token}", follow_redirects=True)
+        if page.request.path.startswith("/study/"):
+            self.here = page.request.path
         if 'name="csrf_token"' in page.get_data(as_text=True):
             self.csrf = self.csrf_of(page)
         return page
 
+    def at(self, path: str) -> str:
+        """An address below the page that this visitor sees."""
+        return f"{self.here}/{path}"
+
     def page(self) -> TestResponse:
-        return self.client.get("/study")
+        """The rater's present page, wherever this browser is by now."""
+        page = self.client.get("/study", follow_redirects=True)
+        self.here = page.request.path if page.status_code == 200 else self.here
+        return page
 
     @staticmethod
     def stage(response: TestResponse) -> str:
@@ -182,7 +192,7 @@ class Visitor:
     def send(self, stage: str, csrf: str | None = None, **fields: str) -> TestResponse:
         if csrf is None:
             self.csrf = csrf = self.csrf_of(self.page())
-        return self.client.post(f"/study/{stage}", data={"csrf_token": csrf, **fields})
+        return self.client.post(self.at(stage), data={"csrf_token": csrf, **fields})
 
     def send_facts(self, **changes: Any) -> TestResponse:
         return self.send("device", facts=json.dumps(FACTS | changes), fits="yes")
@@ -199,7 +209,7 @@ class Visitor:
         return self.item()
 
     def item(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.client.get("/api/item").get_json()
+        answer: dict[str, Any] = self.client.get(self.at("api/item")).get_json()
         return answer
 
     def vote(self, position: int, score: Any = 3, **changes: Any) -> TestResponse:
@@ -212,7 +222,7 @@ class Visitor:
             "device": "{}",
         }
         headers = {"X-CSRFToken": self.csrf}
-        return self.client.post("/api/vote", json=ballot | changes, headers=headers)
+        return self.client.post(self.at("api/vote"), json=ballot | changes, headers=headers)
 
     def vote_all(self) -> list[dict[str, Any]]:
         """All votes of the plan, through breaks; gives what was shown."""

@@ -122,7 +122,7 @@ def test_ballot_that_makes_no_sense_is_refused(visitor: Visitor, changes: dict[s
 def test_what_is_no_json_is_refused(visitor: Visitor, body: bytes) -> None:
     visitor.to_rating()
     answer = visitor.client.post(
-        "/api/vote",
+        visitor.at("api/vote"),
         data=body,
         content_type="application/json",
         headers={"X-CSRFToken": visitor.csrf},
@@ -133,7 +133,7 @@ def test_what_is_no_json_is_refused(visitor: Visitor, body: bytes) -> None:
 def test_form_is_no_vote(visitor: Visitor) -> None:
     visitor.to_rating()
     data = {"position": 1, "score": 3, "csrf_token": visitor.csrf}
-    assert visitor.client.post("/api/vote", data=data).status_code == 400
+    assert visitor.client.post(visitor.at("api/vote"), data=data).status_code == 400
 
 
 def test_vote_for_another_position_is_refused_and_told_the_present_one(visitor: Visitor) -> None:
@@ -166,7 +166,7 @@ def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
     stranger.invite()
     stranger.open()
     assert stranger.vote(1).status_code == 401
-    assert stranger.client.get("/api/item").status_code == 401
+    assert stranger.client.get(stranger.at("api/item")).status_code == 401
     assert stranger.client.get(visitor.item()["image"]["url"]).status_code == 401
     assert stored(visitor) == []
 
@@ -176,9 +176,11 @@ def test_device_is_rechecked_at_any_item(visitor: Visitor) -> None:
     facts = {"ratio": 1, "window": [30, 20], "screen": [800, 600], "touch": False}
     headers = {"X-CSRFToken": visitor.csrf}
     report = {"facts": facts, "fits": True}
-    answer = visitor.client.post("/api/device", json=report, headers=headers)
+    answer = visitor.client.post(visitor.at("api/device"), json=report, headers=headers)
     assert answer.get_json() == {"fits": False}
-    bad = visitor.client.post("/api/device", json={"facts": {}, "fits": 1}, headers=headers)
+    bad = visitor.client.post(
+        visitor.at("api/device"), json={"facts": {}, "fits": 1}, headers=headers
+    )
     assert bad.status_code == 400
 
 
@@ -228,7 +230,7 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
     assert answer.status_code == visitor.client.get(url).status_code == 410
     assert not answer.data.startswith(b"\x89PNG")
     assert visitor.page().status_code == 410
-    assert visitor.client.get("/api/item").status_code == 410
+    assert visitor.client.get(visitor.at("api/item")).status_code == 410
     assert [r.levelno for r in caplog.records if r.getMessage() == "stimulus"] == [logging.ERROR]
     assert Overview.of(visitor.store, "small").changed == {path.stem: 1}
     path.write_bytes(data)

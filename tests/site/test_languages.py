@@ -44,8 +44,10 @@ def test_every_error_is_told_in_every_language(visitor: Visitor, code: str) -> N
 
 def test_json_errors_are_in_the_raters_language(visitor: Visitor) -> None:
     visitor.client.get("/nothing?lang=de")
-    english = Visitor(visitor.app).client.get("/api/item").get_json()["error"]
-    assert visitor.client.get("/api/item").get_json()["error"] != english
+    english = (
+        Visitor(visitor.app).client.get(Visitor(visitor.app).at("api/item")).get_json()["error"]
+    )
+    assert visitor.client.get(visitor.at("api/item")).get_json()["error"] != english
 
 
 def test_answers_are_corrected_in_the_raters_language(visitor: Visitor) -> None:

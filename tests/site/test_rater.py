@@ -138,7 +138,7 @@ def test_rater_by_an_open_link_is_given_a_link_of_their_own(visitor: Visitor) ->
 def test_double_click_on_consent_enrols_once(visitor: Visitor) -> None:
     visitor.invite("open", quota=1)
     csrf = visitor.csrf_of(visitor.open())
-    cookie = visitor.client.get_cookie("sreval")
+    cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
 
     def click(_: int) -> int:
@@ -218,7 +218,7 @@ def test_double_click_enrols_once_through_two_workers(visitor: Visitor) -> None:
     other = create_app(here.config)
     visitor.invite("open")
     csrf = visitor.csrf_of(visitor.open())
-    cookie = visitor.client.get_cookie("sreval")
+    cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
     links = []
     for app in (visitor.app, other):
@@ -323,13 +323,13 @@ def test_study_that_is_not_open_takes_nothing(
     Studies(visitor.store).set_state("small", state)
     vote = {"position": 1, "score": 3, "key": "k" * 8, "response_ms": 900}
     refused = visitor.client.post(
-        "/api/vote",
+        visitor.at("api/vote"),
         json=vote | {"shown_at": "2026-03-01T09:00:00Z"},
         headers={"X-CSRFToken": csrf},
     )
     assert refused.status_code == status
     assert visitor.page().status_code == status
-    assert visitor.client.get("/api/item").status_code == status
+    assert visitor.client.get(visitor.at("api/item")).status_code == status
     assert visitor.client.get(url).status_code == 404
     assert new.open().status_code == status
     assert count(visitor, Rater) == 1
@@ -368,7 +368,7 @@ def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
         sid = cookie["sid"]
     raters.withdraw(visitor.store, sid, delete=True)
     assert visitor.page().status_code == 401
-    assert visitor.client.get("/api/item").status_code == 401
+    assert visitor.client.get(visitor.at("api/item")).status_code == 401
 
 
 @pytest.mark.parametrize(

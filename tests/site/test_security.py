@@ -24,15 +24,15 @@ def answers_of_every_sort(visitor: Visitor) -> dict[str, Any]:
     current = visitor.to_rating()
     return {
         "page": visitor.page(),
-        "json": visitor.client.get("/api/item"),
+        "json": visitor.client.get(visitor.at("api/item")),
         "image": visitor.client.get(current["image"]["url"]),
         "static": visitor.client.get("/static/rater.css", buffered=True),
         "health": visitor.client.get("/health"),
         "absent": visitor.client.get("/nothing"),
-        "absent image": visitor.client.get("/i/nothing"),
-        "refused": visitor.client.post("/study/withdraw"),
+        "absent image": visitor.client.get(visitor.here + f"/i/nothing"),
+        "refused": visitor.client.post(visitor.at("withdraw")),
         "wrong link": visitor.client.get("/r/wrong"),
-        "wrong method": visitor.client.get("/api/vote"),
+        "wrong method": visitor.client.get(visitor.at("api/vote")),
     }
 
 
@@ -85,7 +85,7 @@ def test_behind_tls_forms_pass_although_pages_send_no_referrer(make_site: MakeSi
     tls = {"base_url": "https://study.example.org"}
     page = visitor.client.get(f"/r/{visitor.token}", follow_redirects=True, **tls)
     data = {"csrf_token": visitor.csrf_of(page)}
-    assert visitor.client.post("/study/consent", data=data, **tls).status_code == 303
+    assert visitor.client.post(visitor.at("consent"), data=data, **tls).status_code == 303
     assert visitor.stage(visitor.client.get("/study", **tls)) == "device"
 
 
@@ -164,14 +164,16 @@ def test_form_without_csrf_token_is_refused_and_not_saved(visitor: Visitor, toke
         assert 'href="/study"' in refused.get_data(as_text=True)
         assert visitor.stage(visitor.page()) == stage
         visitor.send(stage, **fields)
-    assert visitor.client.post("/study/withdraw").status_code == 403
+    assert visitor.client.post(visitor.at("withdraw")).status_code == 403
     assert visitor.stage(visitor.page()) == "rating"
 
 
 def test_vote_without_csrf_token_is_refused_and_not_saved(visitor: Visitor) -> None:
     visitor.to_rating()
     vote = {"position": 1, "score": 3, "key": "k" * 8, "response_ms": 900}
-    refused = visitor.client.post("/api/vote", json=vote | {"shown_at": "2026-03-01T09:00:00Z"})
+    refused = visitor.client.post(
+        visitor.at("api/vote"), json=vote | {"shown_at": "2026-03-01T09:00:00Z"}
+    )
     assert refused.status_code == 403
     assert "error" in refused.get_json()
     assert visitor.item()["done"] == 0
@@ -183,11 +185,11 @@ def test_rates_are_limited_by_session_and_not_by_address(make_site: MakeSite) ->
     other = Visitor(visitor.app)
     for one in (visitor, other):
         one.to_rating()
-    answers = [visitor.client.get("/api/item") for _ in range(8)]
+    answers = [visitor.client.get(visitor.at("api/item")) for _ in range(8)]
     assert {a.status_code for a in answers[:5]} == {200}
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["Retry-After"]) > 0
-    assert other.client.get("/api/item").status_code == 200
+    assert other.client.get(other.at("api/item")).status_code == 200
 
 
 def test_links_are_limited_by_token(make_site: MakeSite) -> None:
@@ -229,8 +231,8 @@ def test_two_sites_in_one_process_count_apart(make_site: MakeSite) -> None:
     strict = make_site(site={"rates": Rates(vote=3)})
     free = make_site()
     strict.to_rating(), free.to_rating()
-    assert [strict.client.get("/api/item").status_code for _ in range(3)][-1] == 429
-    assert {free.client.get("/api/item").status_code for _ in range(9)} == {200}
+    assert [strict.client.get(strict.at("api/item")).status_code for _ in range(3)][-1] == 429
+    assert {free.client.get(free.at("api/item")).status_code for _ in range(9)} == {200}
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def test_bodies_are_limited(visitor: Visitor) -> None:
     csrf = {"X-CSRFToken": visitor.csrf_of(visitor.page())}
     body = b'{"position": 1, "key": "' + b"k" * BODY_BYTES + b'"}'
     many = visitor.client.post(
-        "/api/vote", data=body, content_type="application/json", headers=csrf
+        visitor.at("api/vote"), data=body, content_type="application/json", headers=csrf
     )
     assert many.status_code == 413
     assert "error" in many.get_json()
@@ -280,7 +282,7 @@ def test_logs_name_no_link_no_address_and_no_network(
         visitor.vote(1)
         visitor.client.get("/r/guessed-token")
         monkeypatch.setattr(RaterSession, "image", lambda *_: 1 / 0)
-        assert visitor.client.get(f"/i/{address}").status_code == 500
+        assert visitor.client.get(visitor.here + f"/i/{address}").status_code == 500
     text = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     cookie = visitor.client.get_cookie("sreval")
     assert cookie is not None
@@ -335,5 +337,5 @@ def test_no_path_of_a_request_becomes_a_file(visitor: Visitor, path: str) -> Non
 def test_stimulus_cannot_be_asked_for_by_its_hash(visitor: Visitor) -> None:
     visitor.to_rating()
     for sha256 in visitor.app.extensions["sreval"].stimuli.sizes:
-        assert visitor.client.get(f"/i/{sha256}").status_code == 404
-        assert visitor.client.get(f"/i/{sha256}.png").status_code == 404
+        assert visitor.client.get(visitor.here + f"/i/{sha256}").status_code == 404
+        assert visitor.client.get(visitor.here + f"/i/{sha256}.png").status_code == 404

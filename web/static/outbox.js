@@ -8,6 +8,7 @@ const PATIENCE_MS = 15000;
 
 export class Outbox {
   #prefix;
+  #here;
   #token;
   #listener;
   #sending = false;
@@ -16,8 +17,9 @@ export class Outbox {
   /** `listener` has told(state) with "saved", "saving", "offline", "paused" or "busy"; answered(current,
    * vote) with the server's current item after each vote; and ended() when the session's page is
    * to be loaded anew. */
-  constructor(session, token, listener) {
+  constructor(session, here, token, listener) {
     this.#prefix = `sreval-vote-${session}-`;
+    this.#here = here;
     this.#token = token;
     this.#listener = listener;
     window.addEventListener("online", () => this.#wake());
@@ -65,7 +67,7 @@ export class Outbox {
   async #post(vote) {
     let response, body;
     try {
-      response = await fetch("/api/vote", {
+      response = await fetch(`${this.#here}/api/vote`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-CSRFToken": this.#token },
         body: JSON.stringify(vote),

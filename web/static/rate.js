@@ -21,7 +21,7 @@ let shownAt = 0; // performance.now() at the image's first paint
 let shownOn = ""; // the same moment by the calendar
 let greyUntil = 0;
 
-const outbox = new Outbox(page.session, page.csrf, {
+const outbox = new Outbox(page.session, page.here, page.csrf, {
   told: (state) => (element("status").textContent = say(state)),
   ended: leave,
   answered: (current) => (current ? follow(current) : refresh()),
@@ -31,7 +31,7 @@ function leave() {
   turn++;
   images.keep([]);
   // a moment of rest, in case the server sends the browser straight back here
-  setTimeout(() => location.assign("/study"), 300);
+  setTimeout(() => location.assign(page.here), 300);
   return false;
 }
 
@@ -63,7 +63,7 @@ function prepare() {
 /** Ask the server what is current; without a connection nothing changes. */
 async function refresh() {
   try {
-    const response = await fetch("/api/item", { signal: AbortSignal.timeout(15000) });
+    const response = await fetch(`${page.here}/api/item`, { signal: AbortSignal.timeout(15000) });
     if (response.ok) follow(await response.json());
     else if (response.status < 500 && response.status !== 429) leave();
   } catch {
@@ -197,7 +197,7 @@ function changed() {
   if (report !== reported) {
     reported = report;
     const headers = { "Content-Type": "application/json", "X-CSRFToken": page.csrf };
-    fetch("/api/device", { method: "POST", headers, body: report }).catch(() => {});
+    fetch(`${page.here}/api/device`, { method: "POST", headers, body: report }).catch(() => {});
   }
   if (!item || item.voted) return;
   // a look that was interrupted or moved begins anew
