@@ -79,6 +79,14 @@ class _Application(Flask):
         """Log what no error handler could answer; Flask's own line names the path, with tokens."""
         LOG.error("unexpected", extra={"fields": where()}, exc_info=exc_info)
 
+    def handle_exception(self, e: Exception) -> Response:
+        """Answer even where an error's own page fails: a server's log would name the link."""
+        try:
+            return super().handle_exception(e)
+        except Exception:
+            plain = Response("Something went wrong here.", 500, mimetype="text/plain")
+            return self.finalize_request(plain, from_error_handler=True)
+
 
 def create_app(config: SiteConfig) -> Flask:
     """The site as a WSGI application; the study is registered in the database.

@@ -129,7 +129,7 @@ def refuse_unless_open(state: SessionState) -> None:
         raise PageError(state.study_state)
 
 
-def own(endpoint: str, **more: str) -> str:
+def own(endpoint: str, **more: Any) -> str:
     """The address of one of the pages of the place that this browser is authorised for."""
     return url_for(endpoint, study=site().design.name, place=session["place"], **more)
 

@@ -192,7 +192,10 @@ class Visitor:
     def send(self, stage: str, csrf: str | None = None, **fields: str) -> TestResponse:
         if csrf is None:
             self.csrf = csrf = self.csrf_of(self.page())
-        return self.client.post(self.at(stage), data={"csrf_token": csrf, **fields})
+        answer = self.client.post(self.at(stage), data={"csrf_token": csrf, **fields})
+        if answer.headers.get("Location", "").startswith("/study/"):
+            self.here = answer.headers["Location"]
+        return answer
 
     def send_facts(self, **changes: Any) -> TestResponse:
         return self.send("device", facts=json.dumps(FACTS | changes), fits="yes")

@@ -45,18 +45,21 @@ def test_item_tells_what_the_contract_names_and_no_more(visitor: Visitor) -> Non
     visitor.to_rating()
     for _ in range(7):
         current = visitor.item()
-        assert set(current) == CURRENT
+        assert set(current) == CURRENT | {"session"}
         assert set(current["image"]) == {"url", "width", "height"}
         visitor.vote(current["position"])
     told = visitor.item()
-    assert told == {"stage": "break", "position": None, "done": 7, "of": 13, "minutes_left": 1}
+    place = visitor.here.rpartition("/")[2]
+    stands = {"stage": "break", "position": None, "done": 7, "of": 13, "minutes_left": 1}
+    assert told == stands | {"session": place}
 
 
 def test_vote_gives_a_receipt_and_the_next_item(visitor: Visitor) -> None:
     visitor.to_rating()
     answer = visitor.vote(1, 4).get_json()
     assert answer["saved"] == 1
-    assert answer["current"] == visitor.item()
+    assert answer["session"] == visitor.here.rpartition("/")[2]
+    assert answer["current"] | {"session": answer["session"]} == visitor.item()
     assert answer["current"]["position"] == 2
     assert stored(visitor) == [(1, 4)]
 
@@ -165,9 +168,12 @@ def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
     stranger = Visitor(visitor.app)
     stranger.invite()
     stranger.open()
-    assert stranger.vote(1).status_code == 401
-    assert stranger.client.get(stranger.at("api/item")).status_code == 401
-    assert stranger.client.get(visitor.item()["image"]["url"]).status_code == 401
+    assert stranger.vote(1).status_code == 401  # no session yet
+    stranger.here = visitor.here
+    for refused in (stranger.vote(1), stranger.client.get(visitor.item()["image"]["url"])):
+        assert refused.status_code == 409
+        assert refused.get_json()["kind"] == "other-session"
+    assert Visitor(visitor.app).client.get(visitor.at("api/item")).status_code == 401
     assert stored(visitor) == []
 
 
@@ -177,7 +183,7 @@ def test_device_is_rechecked_at_any_item(visitor: Visitor) -> None:
     headers = {"X-CSRFToken": visitor.csrf}
     report = {"facts": facts, "fits": True}
     answer = visitor.client.post(visitor.at("api/device"), json=report, headers=headers)
-    assert answer.get_json() == {"fits": False}
+    assert answer.get_json()["fits"] is False
     bad = visitor.client.post(
         visitor.at("api/device"), json={"facts": {}, "fits": 1}, headers=headers
     )
@@ -196,7 +202,9 @@ def test_images_open_only_for_the_present_and_the_next_positions(visitor: Visito
     assert visitor.client.get(new).status_code == 200
     other = Visitor(visitor.app)
     other.to_rating()
-    assert other.client.get(new).status_code == 404
+    address = new.rpartition("/")[2]
+    assert other.client.get(other.at(f"i/{address}")).status_code == 404
+    assert other.client.get(new).status_code == 409
 
 
 def test_image_is_the_frozen_file_under_headers_that_tell_nothing(visitor: Visitor) -> None:
@@ -282,7 +290,7 @@ def test_locked_database_asks_for_patience_and_loses_nothing(
         assert "error" in refused.get_json()
         left = visitor.send("withdraw")
         assert left.status_code == 503
-        assert 'href="/study"' in left.get_data(as_text=True)
+        assert f'href="{visitor.here}"' in left.get_data(as_text=True)
         assert visitor.stage(visitor.page()) == "rating"
     other.dispose()
     assert visitor.vote(1).status_code == 200

@@ -7,17 +7,17 @@ import json
 import re
 from typing import Any
 
-from flask.sessions import SecureCookieSessionInterface
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from sreval.site.identity import Cookies
 from tests.site.conftest import METHODS, PNG_BYTES, MakeSite, Visitor
 
 RANDOM = {
     r"[\w.-]{20,}\.[\w-]{6}\.[\w-]{27}": "SIGNED",  # CSRF tokens
     r"/i/[\w-]{22}(?![\w-])": "/i/ADDRESS",
     r"/r/[\w-]{22}(?![\w-])": "/r/TOKEN",
-    r"s-[0-9a-f]{16}(?![0-9a-f])": "SESSION",
+    r"[sv]-[0-9a-f]{16}(?![0-9a-f])": "PLACE",
 }
 
 
@@ -68,9 +68,10 @@ class Recorder(Visitor):
 
     def _payload(self, answer: TestResponse) -> dict[str, Any]:
         """What anyone can read in the signed cookie: names, and each value's kind and length."""
-        found = re.match(r"sreval=([^;]*)", answer.headers["Set-Cookie"])
+        found = re.match(r"sreval-small=([^;]*)", answer.headers["Set-Cookie"])
         assert found
-        serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        with self.app.test_request_context():
+            serializer = Cookies().get_signing_serializer(self.app)
         assert serializer
         content: dict[str, Any] = serializer.loads(found.group(1))
         return {key: (type(value).__name__, len(str(value))) for key, value in content.items()}
@@ -80,7 +81,7 @@ def crawl(site: Visitor) -> Recorder:
     """A rater's whole way, with every image, some errors, and the files that pages name."""
     visitor = Recorder(site.app)
     visitor.to_rating()
-    for path in ("/i/unknown", "/nothing", "/health", "/static/rate.js"):
+    for path in (visitor.at("i/unknown"), "/nothing", "/health", "/static/rate.js"):
         visitor.client.get(path, buffered=True)
     visitor.vote(5), visitor.vote(1, 9)
     while (current := visitor.item())["stage"] != "closing":

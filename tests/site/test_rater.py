@@ -143,8 +143,8 @@ def test_double_click_on_consent_enrols_once(visitor: Visitor) -> None:
 
     def click(_: int) -> int:
         browser = visitor.app.test_client()
-        browser.set_cookie("sreval", cookie.value)
-        return browser.post("/study/consent", data={"csrf_token": csrf}).status_code
+        browser.set_cookie("sreval-small", cookie.value)
+        return browser.post(visitor.at("consent"), data={"csrf_token": csrf}).status_code
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(click, range(4))) == [303] * 4
@@ -172,9 +172,10 @@ def test_kiosk_begins_anew_for_every_rater(visitor: Visitor) -> None:
         assert visitor.stage(began) == "consent"
         visitor.client.get("/study?lang=de")
         visitor.send("consent")
+        visitor.page()
         with visitor.client.session_transaction() as cookie:
             tokens.add(cookie["csrf_token"])
-            sessions.add(cookie["sid"])
+            sessions.add(cookie["place"])
         visitor.send("withdraw")
         done = visitor.page().get_data(as_text=True)
         assert "LEFT-7" in done
@@ -223,11 +224,11 @@ def test_double_click_enrols_once_through_two_workers(visitor: Visitor) -> None:
     links = []
     for app in (visitor.app, other):
         browser = app.test_client()
-        browser.set_cookie("sreval", cookie.value)
-        sent = browser.post("/study/consent", data={"csrf_token": csrf})
+        browser.set_cookie("sreval-small", cookie.value)
+        sent = browser.post(visitor.at("consent"), data={"csrf_token": csrf})
         assert sent.status_code == 303
         with browser.session_transaction() as session:
-            links.append((session["sid"], session["resume"]))
+            links.append((session["place"], session["resume"]))
     assert count(visitor, Rater) == 1
     assert links[0] == links[1]
     other.extensions["sreval"].store.dispose()
@@ -365,7 +366,7 @@ def test_who_left_in_one_browser_has_left_in_all(visitor: Visitor) -> None:
 def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
     visitor.to_rating()
     with visitor.client.session_transaction() as cookie:
-        sid = cookie["sid"]
+        sid = cookie["place"]
     raters.withdraw(visitor.store, sid, delete=True)
     assert visitor.page().status_code == 401
     assert visitor.client.get(visitor.at("api/item")).status_code == 401

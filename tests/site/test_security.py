@@ -29,7 +29,7 @@ def answers_of_every_sort(visitor: Visitor) -> dict[str, Any]:
         "static": visitor.client.get("/static/rater.css", buffered=True),
         "health": visitor.client.get("/health"),
         "absent": visitor.client.get("/nothing"),
-        "absent image": visitor.client.get(visitor.here + f"/i/nothing"),
+        "absent image": visitor.client.get(visitor.at("i/nothing")),
         "refused": visitor.client.post(visitor.at("withdraw")),
         "wrong link": visitor.client.get("/r/wrong"),
         "wrong method": visitor.client.get(visitor.at("api/vote")),
@@ -74,7 +74,7 @@ def test_behind_tls_the_cookie_is_secure_and_the_browser_told_to_stay(make_site:
     visitor.invite()
     answer = visitor.client.get(f"/r/{visitor.token}", base_url="https://study.example.org")
     cookie = answer.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-sreval=")
+    assert cookie.startswith("__Host-sreval-small=")
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
 
@@ -84,9 +84,11 @@ def test_behind_tls_forms_pass_although_pages_send_no_referrer(make_site: MakeSi
     visitor.invite()
     tls = {"base_url": "https://study.example.org"}
     page = visitor.client.get(f"/r/{visitor.token}", follow_redirects=True, **tls)
+    visitor.here = page.request.path
     data = {"csrf_token": visitor.csrf_of(page)}
     assert visitor.client.post(visitor.at("consent"), data=data, **tls).status_code == 303
-    assert visitor.stage(visitor.client.get("/study", **tls)) == "device"
+    led = visitor.client.get("/study", follow_redirects=True, **tls)
+    assert visitor.stage(led) == "device"
 
 
 def test_without_tls_the_cookie_is_still_kept_from_scripts(visitor: Visitor) -> None:
@@ -142,9 +144,9 @@ def test_secret_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
 def test_forged_cookie_opens_nothing(make_site: MakeSite) -> None:
     visitor, other = make_site(), make_site(site={"secret": "another secret " * 4})
     visitor.to_rating()
-    cookie = visitor.client.get_cookie("sreval")
+    cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
-    other.client.set_cookie("sreval", cookie.value)
+    other.client.set_cookie("sreval-small", cookie.value)
     assert other.page().status_code == 401
 
 
@@ -161,7 +163,7 @@ def test_form_without_csrf_token_is_refused_and_not_saved(visitor: Visitor, toke
     for stage, fields in steps:
         refused = visitor.send(stage, csrf=token, **fields)
         assert refused.status_code == 403
-        assert 'href="/study"' in refused.get_data(as_text=True)
+        assert f'href="{visitor.here}"' in refused.get_data(as_text=True)
         assert visitor.stage(visitor.page()) == stage
         visitor.send(stage, **fields)
     assert visitor.client.post(visitor.at("withdraw")).status_code == 403
@@ -258,7 +260,7 @@ def test_bodies_are_limited(visitor: Visitor) -> None:
     visitor.send_facts()
     long = visitor.send("questions", sight="good", age="30", light="x" * BODY_BYTES)
     assert long.status_code == 413
-    assert 'href="/study"' in long.get_data(as_text=True)
+    assert f'href="{visitor.here}"' in long.get_data(as_text=True)
     assert visitor.stage(visitor.page()) == "questions"
     visitor.send("questions", sight="good", age="30")
     visitor.send("instructions")
@@ -277,21 +279,22 @@ def test_logs_name_no_link_no_address_and_no_network(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         current = visitor.to_rating()
-        address = current["image"]["url"].removeprefix("/i/")
+        address = current["image"]["url"].rpartition("/")[2]
         visitor.client.get(current["image"]["url"])
         visitor.vote(1)
         visitor.client.get("/r/guessed-token")
         monkeypatch.setattr(RaterSession, "image", lambda *_: 1 / 0)
-        assert visitor.client.get(visitor.here + f"/i/{address}").status_code == 500
+        assert visitor.client.get(visitor.at(f"i/{address}")).status_code == 500
     text = caplog.text + "".join(str(vars(record)) for record in caplog.records)
-    cookie = visitor.client.get_cookie("sreval")
+    cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
     for secret in (visitor.token, address, "guessed-token", "127.0.0.1", cookie.value):
         assert secret not in text
     lines = [r for r in caplog.records if r.getMessage() == "request"]
+    here = "/study/<study>/<place>"
     fields: list[dict[str, Any]] = [vars(r)["fields"] for r in lines]
     assert {"request", "method", "route", "status", "ms"} == set(fields[0])
-    assert {"/r/<token>", "/i/<address>", "/api/vote"} <= {f["route"] for f in fields}
+    assert {"/r/<token>", f"{here}/i/<address>", f"{here}/api/vote"} <= {f["route"] for f in fields}
     assert len({f["request"] for f in fields}) == len(fields)
 
 
@@ -304,7 +307,7 @@ def test_unexpected_failure_shows_no_traceback_and_logs_one(
         raise RuntimeError("private detail")
 
     monkeypatch.setattr(RaterSession, "state", fail)
-    for path in ("/study", "/api/item"):
+    for path in (visitor.here, visitor.at("api/item")):
         answer = visitor.client.get(path)
         assert answer.status_code == 500
         assert "private detail" not in answer.get_data(as_text=True)
@@ -318,18 +321,18 @@ def test_unexpected_failure_shows_no_traceback_and_logs_one(
 @pytest.mark.parametrize(
     "path",
     [
-        "/i/../../study.toml",
-        "/i/..%2f..%2fstudy.toml",
-        "/i/%2e%2e%2fmanifest.json",
+        "HERE/i/../../study.toml",
+        "HERE/i/..%2f..%2fstudy.toml",
+        "HERE/i/%2e%2e%2fmanifest.json",
         "/static/../templates/base.html",
         "/static/..%2ftemplates/base.html",
-        "/i/%00",
+        "HERE/i/%00",
         "/static/%00",
     ],
 )
 def test_no_path_of_a_request_becomes_a_file(visitor: Visitor, path: str) -> None:
     visitor.to_rating()
-    answer = visitor.client.get(path)
+    answer = visitor.client.get(path.replace("HERE", visitor.here))
     assert answer.status_code == 404
     assert "bicubic" not in answer.get_data(as_text=True)
 
@@ -337,5 +340,5 @@ def test_no_path_of_a_request_becomes_a_file(visitor: Visitor, path: str) -> Non
 def test_stimulus_cannot_be_asked_for_by_its_hash(visitor: Visitor) -> None:
     visitor.to_rating()
     for sha256 in visitor.app.extensions["sreval"].stimuli.sizes:
-        assert visitor.client.get(visitor.here + f"/i/{sha256}").status_code == 404
-        assert visitor.client.get(visitor.here + f"/i/{sha256}.png").status_code == 404
+        assert visitor.client.get(visitor.at(f"i/{sha256}")).status_code == 404
+        assert visitor.client.get(visitor.at(f"i/{sha256}.png")).status_code == 404
