@@ -150,6 +150,7 @@ class Seat:
     """A session at its first image: what a browser would know."""
 
     cookie: str
+    here: str
     csrf: str
     current: dict[str, Any]
 
@@ -165,7 +166,7 @@ class _Guest(Visitor):
 
     def _rate(self, rating: dict[str, Any]) -> None:
         cookie = "; ".join(f"{name}={value}" for name, value in self._client.cookies.items())
-        self.seat = Seat(cookie, rating["csrf"], rating["current"])
+        self.seat = Seat(cookie, rating["here"], rating["csrf"], rating["current"])
         raise _Arrived
 
 
@@ -239,7 +240,7 @@ class Rater:
     """One browser: a connection for votes, another one for images."""
 
     def __init__(self, seat: Seat, host: str, port: int, generator: random.Random) -> None:
-        self._current, self._random = seat.current, generator
+        self._current, self._random, self._here = seat.current, generator, seat.here
         self._votes = Connection(host, port, seat.cookie)
         self._images = Connection(host, port, seat.cookie)
         self._head = f"X-CSRFToken: {seat.csrf}\r\nContent-Type: application/json\r\n"
@@ -282,7 +283,8 @@ class Rater:
         }
         body = json.dumps(ballot).encode()
         while True:
-            status, answer = await self._votes.request("POST /api/vote", self._head, body)
+            where = f"POST {self._here}/api/vote"
+            status, answer = await self._votes.request(where, self._head, body)
             if status == 200:
                 self._current = json.loads(answer)["current"]
                 return

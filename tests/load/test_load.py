@@ -65,7 +65,9 @@ def test_a_stall_counts_for_every_vote_that_was_due_in_it() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            rater = Rater(Seat("c=1", "t", _current(1)), "127.0.0.1", port, random.Random(1))
+            rater = Rater(
+                Seat("c=1", "/study/s/p", "t", _current(1)), "127.0.0.1", port, random.Random(1)
+            )
             rater.counted = Counted(begin)
             await rater.vote_until(begin + 3.0, think=0.05)
             await rater.leave()
