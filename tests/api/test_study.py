@@ -151,7 +151,7 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     assert sreval("report", "small").code == 2
 
     status = small.status()
-    assert status.overview.complete == 3
+    assert status.overview.filled == 3
     assert f"{status}\n" == sreval("study", "status", "small").out
     exported = small.export("small.zip")
     other = api.Study("small", here / "other.sqlite")

@@ -244,7 +244,10 @@ def test_open_and_kiosk_links_keep_their_quota(desk: Desk) -> None:
         ({"kind": "open", "count": "2"}, "one at a time"),
         ({"kind": "open", "quota": "x"}, "The quota is a number"),
         ({"expires": "31.1.2999"}, "a date like"),
-        ({"expires": "2020-01-01"}, "has passed"),
+        ({"expires": "2020-01-01"}, "is over"),
+        ({"kind": "open"}, "a quota, or no limit"),
+        ({"kind": "kiosk", "quota": "3", "unlimited": "yes"}, "a quota, or no limit"),
+        ({"name": "x", "error": "x", "typed": "x", "key": "x", "count": "0"}, "from 1 to 500"),
         ({"label": "x" * 2001}, "at most 2000"),
     ],
 )
@@ -434,7 +437,7 @@ def test_list_names_every_study_and_those_elsewhere_have_a_page(
     desk = Desk(make_site(database=url)).account("owner")
     listed = {row[0]: row for row in cells(desk.client.get("/operator/").text)[1:]}
     assert listed["small"][2] == "open, served here"
-    assert listed["other"][2:6] == ["open", "1", "4", "13"]
+    assert listed["other"][2:8] == ["open", "1", "4", "1", "0", "13"]
     other = desk.client.get("/operator/studies/other")
     assert other.status_code == 200
     assert "can't be matched with its stimuli" in other.text
