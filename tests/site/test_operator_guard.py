@@ -216,10 +216,20 @@ def test_login_refuses_another_sites_form(site: Visitor) -> None:
     assert desk.get().status_code == 303
 
 
-def test_forms_of_the_own_site_pass_with_their_origin(make_site: MakeSite) -> None:
-    site = make_site(site={"base_url": "https://study.example.org"})
+@pytest.mark.parametrize(
+    ("base_url", "tls"),
+    [
+        ("https://study.example.org", "https://study.example.org"),
+        ("https://Study.Example.org:443/", "https://study.example.org"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_forms_of_the_own_site_pass_with_their_origin(
+    make_site: MakeSite, base_url: str, tls: str
+) -> None:
+    site = make_site(site={"base_url": base_url})
     Operators(site.store).add("ada", "owner", PASSWORD)
-    client, tls = site.app.test_client(), "https://study.example.org"
+    client = site.app.test_client()
     csrf = Visitor.csrf_of(client.get("/operator/login", base_url=tls))
     answer = client.post(
         "/operator/login",
