@@ -6,12 +6,14 @@ Passwords are kept as Argon2id hashes (RFC 9106, its second recommended set of p
 from __future__ import annotations
 
 import datetime as dt
+import os
 import secrets
 import threading
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -54,6 +56,16 @@ _NAME, _LONGEST = 100, 1000
 """Characters of a name, and of a password, at most."""
 
 _hasher = PasswordHasher()
+_NICE = 10
+
+
+def _step_back() -> None:
+    """Have this thread, and those that a hash begins, come after raters' where cores are few."""
+    with suppress(AttributeError, OSError):  # only Linux has threads with a priority of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
+_hashing = ThreadPoolExecutor(1, "passwords", initializer=_step_back)
 _LINK = "link:"
 """Begins what is stored of a link, which so is the hash of no login."""
 
@@ -321,7 +333,7 @@ def _verified(hashed: str, password: str) -> bool:
     if len(password) > _LONGEST:
         return False
     try:
-        return _hasher.verify(hashed, _normal(password))
+        return _hashing.submit(_hasher.verify, hashed, _normal(password)).result()
     except VerificationError:
         return False
 
