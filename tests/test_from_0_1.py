@@ -121,7 +121,7 @@ def test_two_weights_under_one_name_are_refused(sreval: Run) -> None:
 
 def test_a_study_its_votes_and_their_table_open(sreval: Run) -> None:
     ran = sreval("study", "status", "small")
-    assert "small: closed; 3 of 3 raters complete" in ran.out, ran.err
+    assert "small: closed; 3 of 3 places filled; 3 raters came to the end" in ran.out, ran.err
     ran = sreval("table", "results", "--study", "small")
     assert ran.code == 0, ran.err
     line = next(line for line in ran.out.splitlines() if "MOS, simulated" in line)

@@ -19,7 +19,7 @@ from sreval.errors import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date
 
     import pandas as pd
 
@@ -333,19 +333,19 @@ class Study:
         quota: int | None = None,
         rater: str | None = None,
         label: str = "",
-        expires: datetime | None = None,
+        expires: date | None = None,
         base_url: str = "http://127.0.0.1:8000",
     ) -> list[Link]:
         """Make links for raters. Nobody can look them up later: only their hashes are stored.
 
         A "personal" link is for one rater; an "open" one for everybody and a "kiosk" one for a
         laboratory's machine, up to ``quota`` raters. ``rater`` gets a new link for a lost one.
-        ``expires`` is the last moment at which a rater may begin, UTC where it names no zone.
-        ``base_url`` is the address at which raters reach the site.
+        ``expires`` is the last day on which a rater may begin, to its end in UTC; or a moment,
+        UTC where it names no zone. ``base_url`` is the address at which raters reach the site.
 
         Raises UsageError for what doesn't go together, StateError for a closed study.
         """
-        from sreval.store.invitations import Links
+        from sreval.store.invitations import Links, last_moment
         from sreval.store.studies import Studies
         from sreval.study.manifest import load_manifest
 
@@ -364,20 +364,18 @@ class Study:
                 ),
                 "Add one, or omit it.",
             )
-        until = _last_moment(expires)
+        address = _origin(base_url)
         design, manifest = self.design, load_manifest(self.folder)
-        made = []
         with self._store(create=True) as store:
+            until = None if expires is None else last_moment(expires, store.clock())
             Studies(store).register(design, manifest)
             links = Links(store, design.name)
-            for number in range(1, count + 1):
-                note = f"{label} {number}" if label and count > 1 else label
-                if rater:
-                    key, token = links.renew(rater)
-                else:
-                    key, token = links.create(kind, quota=quota, expires=until, label=note)
-                made.append(Link(key, note, f"{base_url.rstrip('/')}/r/{token}"))
-        return made
+            if rater:
+                key, token = links.renew(rater)
+                made = [(key, label, token)]
+            else:
+                made = links.create_all(kind, count, quota=quota, expires=until, label=label)
+        return [Link(key, note, f"{address}/r/{token}") for key, note, token in made]
 
     def revoke(self, link: int) -> None:
         """Disable a link, by its number; votes cast through it stay."""
@@ -386,14 +384,13 @@ class Study:
         with self._store() as store:
             Links(store, self.name).revoke(link)
 
-    def extend(
-        self, link: int, *, quota: int | None = None, expires: datetime | None = None
-    ) -> None:
-        """Let more raters begin by a link, or for longer, by its number. Raises UsageError."""
-        from sreval.store.invitations import Links
+    def extend(self, link: int, *, quota: int | None = None, expires: date | None = None) -> None:
+        """Let more raters begin by a link, or for longer, by its number. ``expires`` as in
+        `invite`. Raises UsageError."""
+        from sreval.store.invitations import Links, last_moment
 
-        until = _last_moment(expires)
         with self._store() as store:
+            until = None if expires is None else last_moment(expires, store.clock())
             Links(store, self.name).extend(link, quota=quota, expires=until)
 
     def serve(
@@ -556,6 +553,18 @@ class Study:
         with self._store() as store:
             Operators(store).remove(name)
 
+    def login_link(self, name: str, base_url: str = "http://127.0.0.1:8000") -> str:
+        """A link that logs an operator in once, within 15 minutes, without a password: for who
+        forgot it, or can't log in while strangers try theirs.
+
+        ``base_url`` is the address of the site. Raises UsageError for an unknown name.
+        """
+        from sreval.store.operators import Operators
+
+        address = _origin(base_url)
+        with self._store() as store:
+            return f"{address}/operator/login/{Operators(store).link(name)}"
+
     def set_password(self, name: str, password: str) -> None:
         """Change an operator's password. The account's logins end, and it is unlocked.
 
@@ -702,7 +711,7 @@ class Study:
         except SrevalError as error:
             return [*facts, error.message]
         simulated = ["SIMULATED"] if seen.simulated else []
-        return [*facts, seen.state, f"{seen.complete} complete", f"{seen.votes} votes", *simulated]
+        return [*facts, seen.state, seen.progress, f"{seen.votes} items rated", *simulated]
 
     def __repr__(self) -> str:
         return f"<Study {'; '.join(self._facts())}>"
@@ -718,18 +727,15 @@ _MOST_RATERS = 500
 """As many simulated raters are sent at a time."""
 
 
-def _last_moment(expires: datetime | None) -> datetime | None:
-    from datetime import UTC, datetime
+def _origin(base_url: str) -> str:
+    from sreval.site.config import origin
 
-    if expires is None:
-        return None
-    until = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
-    if until <= datetime.now(UTC):
+    try:
+        return origin(base_url)
+    except ValueError as error:
         raise UsageError(
-            f"{option('--expires')} {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC is over.",
-            "Name a later time.",
-        )
-    return until
+            f"{option('--base-url')} = {base_url[:100]!r}: {error}.", "Fix the value."
+        ) from None
 
 
 def _now() -> str:

@@ -18,7 +18,18 @@ from sreval.errors import UsageError
 LINK = click.argument("link", type=int)
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
+
+
+def _day(_: click.Context, __: click.Parameter, value: dt.datetime | None) -> dt.date | None:
+    return None if value is None else value.date()
+
+
+EXPIRES = click.option(
+    "--expires",
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_day,
+    help="Last day on which a rater may begin, to its end in UTC; resuming works on.",
+)
 
 
 @click.command(
@@ -26,18 +37,19 @@ MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 )
 @on_study
 @click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True)
-@click.option("--open", "is_open", is_flag=True, help="One link for everybody, up to --quota.")
+@click.option(
+    "--open",
+    "is_open",
+    is_flag=True,
+    help="One link for everybody, up to --quota; without it for any number.",
+)
 @click.option("--kiosk", is_flag=True, help="One link for a laboratory's machine.")
 @click.option(
     "--quota", type=click.IntRange(1), help="How many raters an open or kiosk link lets in."
 )
 @click.option("--for", "rater", metavar="RATER", help="A new link for a rater who lost theirs.")
 @click.option("--label", default="", help="A note of your own; numbered where there are several.")
-@click.option(
-    "--expires",
-    type=MOMENT,
-    help="Last moment (UTC) at which a rater may begin; resuming works on.",
-)
+@EXPIRES
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False))
 def invite(
@@ -98,8 +110,8 @@ def revoke(study: Study, link: int) -> None:
 @on_study
 @LINK
 @click.option("--quota", type=click.IntRange(1), help="How many raters it lets in, all in all.")
-@click.option("--expires", type=MOMENT, help="Last moment (UTC) at which a rater may begin.")
-def extend(study: Study, link: int, quota: int | None, expires: dt.datetime | None) -> None:
+@EXPIRES
+def extend(study: Study, link: int, quota: int | None, expires: dt.date | None) -> None:
     """Let more raters begin by a link, or for longer, by its number."""
     study.extend(link, quota=quota, expires=expires)
 
@@ -128,8 +140,7 @@ def close(study: Study, yes: bool) -> None:
     if not yes:
         seen = study.status().overview
         click.confirm(
-            f"{seen.study}: {seen.progress}, {seen.under_way} still taking part. "
-            "Close it for good?",
+            f"{seen.study}: {seen.progress}; {seen.under_way} under way. Close it for good?",
             abort=True,
             err=True,
         )
@@ -165,7 +176,8 @@ def delete_rater(study: Study, rater: str, yes: bool) -> None:
     Backups and exports made before still hold it: delete them too.
     """
     if not yes:
-        _confirm(study.name, f"{rater} and all their votes")
+        done = study.status().overview.rater(rater).done
+        _confirm(study.name, f"{rater} and the {done} items that they rated")
     study.delete_rater(rater)
 
 

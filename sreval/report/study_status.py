@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from sreval.errors import counted
 from sreval.report.text import columns
 
 if TYPE_CHECKING:
     from sreval.store.invitations import InvitationRow
-    from sreval.store.overview import Overview
+    from sreval.store.overview import Overview, RaterRow
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def _plain(content: Any) -> Any:
 def _status_lines(seen: Overview) -> Iterator[str]:
     unused = len(seen.unused)
     yield f"{seen.study}: {seen.state}; {seen.progress}"
-    yield f"{seen.votes} votes; {seen.deleted} raters deleted; {unused} personal links unused"
+    rated = counted(seen.votes, "item")
+    gone = f"{counted(seen.deleted, 'rater')} deleted"
+    yield f"{rated} rated; {gone}; {counted(unused, 'personal link')} unused"
     if seen.simulated:
         yield "Some raters are SIMULATED."
     for sha256, times in seen.changed.items():
@@ -72,24 +75,34 @@ def _status_lines(seen: Overview) -> Iterator[str]:
     if seen.raters:
         counts = Counter(row.outcome or "taking part" for row in seen.raters)
         yield ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-        head = ["rater", "slot", "stage", "done", "sitting", "last seen (UTC)", "ended", "decided"]
+        head = ["rater", "place", "stage", "done", "sitting", "last seen (UTC)", "ended", "used"]
         rows = [
             [
                 row.rater,
-                row.slot if row.holds_slot else f"({row.slot})",
+                row.slot + 1 if row.holds_slot else f"({row.slot + 1})",
                 row.stage,
                 f"{row.done}/{row.of}",
                 row.sitting,
                 f"{row.seen_at:%Y-%m-%d %H:%M}",
                 row.outcome or "",
-                "" if row.decided is None else "accepted" if row.decided else "refused",
+                _used(row),
             ]
             for row in seen.raters
         ]
         yield "\n" + columns([head, *rows])
+        if not all(row.holds_slot for row in seen.raters):
+            yield "(n): place n is free for another rater, or given on."
     if seen.exposures:
+        yield "\nVotes of the raters who hold a place:"
         head = ["data set", "method", "stimuli", "votes", "fewest", "most"]
         cells = [
             [e.dataset, e.method, e.stimuli, e.votes, e.fewest, e.most] for e in seen.exposures
         ]
-        yield "\n" + columns([head, *cells])
+        yield columns([head, *cells])
+
+
+def _used(row: RaterRow) -> str:
+    if row.used is None:
+        return ""
+    by = " (decided)" if row.decided is not None else ""
+    return f"{'yes' if row.used else 'no'}{by}"

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sreval.site.checks import check_storable
 from sreval.site.current import as_told, open_state, rater_session, refuse_unless_open, site
 from sreval.site.errors import PageError, StimulusError, respond, told
 from sreval.site.logs import LOG, where
 from sreval.store.errors import VoteError
 from sreval.store.sessions import SessionState
-from sreval.store.studies import Studies
 
 api = Blueprint("api", __name__)
 _HERE = "/study/<study>/<place>"
@@ -166,6 +166,6 @@ def image(study: str, place: str, address: str) -> Response:
 
 @api.get("/health")
 def health() -> Response:
-    """Whether the site answers and its database can be read."""
-    Studies(site().store).get(site().design.name)
+    """Whether the site answers and a vote could be stored."""
+    check_storable(site().store, site().design.name)
     return jsonify({"status": "ok"})

@@ -9,13 +9,17 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from sreval.errors import SrevalError
+from sqlalchemy import select, update
+
+from sreval.errors import SrevalError, StoreError
 from sreval.site.config import SiteConfig
 from sreval.site.current import Stimuli
 from sreval.site.errors import StimulusError
 from sreval.store.database import Store, database_file
 from sreval.store.errors import StateError
+from sreval.store.models import Study
 from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest, load_manifest
@@ -25,6 +29,9 @@ LEAST_FREE = 2**30
 
 WRITTEN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """This code is younger than that: a clock that shows an earlier time is wrong."""
+
+_PROBE = 64 * 1024
+"""Bytes that are written to see whether the disk is full; several votes are not as much."""
 
 _AHEAD = dt.timedelta(minutes=2)
 """How far the newest row may lie in the future: servers' clocks differ a little."""
@@ -65,6 +72,32 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
     yield _secret(config)
     yield _clock(newest, dt.datetime.now(dt.UTC))
     yield _disk(config)
+
+
+def check_storable(store: Store, study: str) -> None:
+    """Raise StoreError unless a vote could be stored now. Nothing is left of the attempt.
+
+    It takes well under a millisecond: whoever likes may ask, and nothing waits for the disk. That
+    PostgreSQL's disk is full isn't seen by it.
+    """
+    if store.file is not None:
+        try:
+            with TemporaryFile(dir=store.file.parent) as file:
+                file.write(bytes(_PROBE))
+                file.flush()
+        except OSError as error:
+            raise StoreError(
+                f"Can't write beside {store.file}: {error.strerror}.",
+                "Free space there, and let this user write.",
+            ) from None
+    own = Study.name == study
+    with store.begin() as tx:
+        if store.sqlite:
+            tx.execute(update(Study).where(own).values(state=Study.state))
+        else:  # a read-only server refuses the lock, and nobody waits for it
+            locked = select(Study.id).where(own).with_for_update(key_share=True, skip_locked=True)
+            tx.execute(locked)
+        tx.rollback()
 
 
 def _stimuli(config: SiteConfig, manifest: Manifest, progress: Callable[[int, int], None]) -> Check:

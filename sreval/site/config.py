@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Self
+from urllib.parse import urlsplit
 
+import idna
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from sreval import content
@@ -21,6 +25,31 @@ SECRET = "site.secret"
 _LEAST_SECRET = 32
 BODY_BYTES = 64 * 1024
 """The longest body of a request: a questionnaire of twenty full text answers."""
+
+_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
+
+
+def origin(url: str) -> str:
+    """The address of a site as browsers say it in `Origin`: scheme, host and, if it isn't the
+    scheme's own, port. The host is in lower case, an international one in its ASCII form.
+
+    Raises ValueError for what isn't the address of a site.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
+        if ":" not in host:  # an IPv6 address has no other form; a name has
+            host = idna.encode(host, uts46=True).decode() if not host.isascii() else host
+            fit = _HOST.fullmatch(host) is not None
+        else:
+            host, fit = f"[{ipaddress.IPv6Address(host)}]", True
+        rest = (parts.path.strip("/"), parts.query, parts.fragment, parts.username)
+    except (ValueError, UnicodeError):  # idna's errors are the latter's
+        fit = False
+    if not fit or scheme not in _PORTS or any(rest) or port == 0:
+        raise ValueError("not of the form https://study.example.org")
+    return f"{scheme}://{host}" + (f":{port}" if port not in (None, _PORTS[scheme]) else "")
 
 
 class Rates(Config):
@@ -40,9 +69,10 @@ class Rates(Config):
 class SiteConfig(Config):
     """One site serves one study.
 
-    `base_url` is the address raters know; https:// there turns on what only makes sense behind
-    TLS. `trusted_proxies` is how many proxies are in front and set X-Forwarded-*; 0 ignores
-    such headers. `rates` None turns rate limits off, for simulated raters and tests.
+    `base_url` is the address raters know, as `origin` has it; https:// there turns on what only
+    makes sense behind TLS. `trusted_proxies` is how many proxies are in front and set
+    X-Forwarded-*; 0 ignores such headers. `rates` None turns rate limits off, for simulated raters
+    and tests.
     """
 
     study: UserPath
@@ -56,11 +86,7 @@ class SiteConfig(Config):
     @field_validator("base_url")
     @classmethod
     def _is_origin(cls, url: str) -> str:
-        url = url.rstrip("/")
-        scheme, _, host = url.partition("://")
-        if url and (scheme not in ("http", "https") or not host or "/" in host):
-            raise ValueError("not of the form https://study.example.org")
-        return url
+        return origin(url) if url else ""
 
     @classmethod
     def given(cls, **fields: object) -> Self:

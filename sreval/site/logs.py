@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import sys
+import threading
 import time
 import traceback
 from contextlib import suppress
@@ -18,6 +19,11 @@ from typing import Any
 from flask import g, request
 
 LOG = logging.getLogger("sreval.site")
+
+_IN_FLOODS = ("login refused", "database")
+"""Events that come by the hundred from one cause, and of which nobody is told the request's id."""
+
+_FLOOD_SECONDS = 60.0
 
 _MOST_WAITING = 1000
 _REST_SECONDS, _LAST_SECONDS = 0.05, 1.0
@@ -38,6 +44,36 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1]:
             line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=False)
+
+
+class OneAMinute(logging.Filter):
+    """Of an event that comes in floods, one line at once, then one a minute with a count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[str, str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written. A minute's count is written with the next line of any kind,
+        and where the flood goes on, that line is in the count."""
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        key = (record.getMessage(), str(fields.get("message", "")), record.levelno)
+        comes = key[0] in _IN_FLOODS and "count" not in fields
+        with self._lock:
+            now = time.monotonic()
+            over = [k for k, (since, _) in self._seen.items() if now - since > _FLOOD_SECONDS]
+            told = {k: count for k in over if (count := self._seen.pop(k)[1])}
+            first = comes and key not in self._seen and key not in told
+            if key in told and comes:
+                told[key] += 1
+            if comes:
+                since, count = self._seen.get(key, (now, -1))
+                self._seen[key] = since, 0 if key in told else count + 1
+        for (event, message, level), count in told.items():
+            said = {"message": message} if message else {}
+            LOG.log(level, event, extra={"fields": {**said, "count": count}})
+        return first or not comes
 
 
 class LogQueue(QueueHandler):
@@ -111,6 +147,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the site's lines to stderr, once. Servers' own logs name paths, and so tokens: off."""
     if not LOG.handlers:
         LOG.addHandler(LogQueue(sys.stderr.fileno()))
+        LOG.addFilter(OneAMinute())
     LOG.setLevel(level)
     LOG.propagate = False
     logging.getLogger("waitress").setLevel(logging.CRITICAL)

@@ -6,27 +6,47 @@ an owner: `guard` comes before each of them, and only the endpoints named here a
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, cast
-from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_wtf.csrf import CSRFError
+from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
 from sreval.errors import SrevalError, StoreError, UsageError, option
+from sreval.site.config import origin
 from sreval.site.current import site
 from sreval.site.logs import LOG, where
-from sreval.store.errors import StateError
+from sreval.store.errors import BusyError, StateError
 from sreval.store.operators import LoginError, OperatorRow, Operators
+from sreval.store.studies import Studies
 
 operator = Blueprint("operator", __name__, url_prefix="/operator")
 Page = str | Answer | tuple[str, int]
 
-_FOR_ANYBODY = ("operator.login", "operator.enter")
+_FOR_ANYBODY = ("operator.login", "operator.enter", "operator.link_page", "operator.use_link")
 _FOR_VIEWERS = ("operator.logout",)
 _READING = ("GET", "HEAD")
 _TOKEN = "operator"
+
+_KNOWN_SECONDS = 180 * 24 * 3600
+_MOST_NAMES = 8
+
+_UNTYPED = ("csrf_token", "password", "made_from", "confirm")
+"""Fields that nobody typed, that must not be shown, or that are typed to think twice."""
 
 
 class RefusalError(Exception):
@@ -48,8 +68,13 @@ def guard() -> Answer | None:
     reading = request.method in _READING
     if "\0" in request.path + request.form.get("name", ""):
         raise RefusalError(400, "No name has a NUL character", "Nothing was changed.")
-    if not reading:
-        _refuse_other_sites()
+    if not reading and _from_elsewhere():
+        raise RefusalError(
+            403,
+            "That came from another site",
+            "Nothing was changed. If it did come from this site, its base URL isn't the address "
+            f"that your browser shows: serve it with {option('--base-url')}.",
+        )
     token = session.get(_TOKEN)
     g.operator = Operators(site().store).logged_in(token) if isinstance(token, str) else None
     if request.endpoint in _FOR_ANYBODY:
@@ -62,24 +87,21 @@ def guard() -> Answer | None:
         )
     if not reading and g.operator.role != "owner" and request.endpoint not in _FOR_VIEWERS:
         raise RefusalError(403, "Viewers change nothing", "An owner of the study can do this.")
+    if "name" in (request.view_args or {}):
+        # a name in the address is looked up here, before anything takes it for a folder's
+        Studies(site().store).get(cast(dict[str, Any], request.view_args)["name"])
     return None
 
 
-def _refuse_other_sites() -> None:
-    """A form that another site sent; the CSRF token is asked for besides."""
+def _from_elsewhere() -> bool:
+    """Whether another site sent the form; the CSRF token is asked for besides."""
     fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
-    origin = request.headers.get("Origin")
-    own = urlsplit(site().config.base_url or request.host_url)
-    if fetched not in ("same-origin", "none") or (
-        origin is not None and origin != f"{own.scheme}://{own.netloc}"
-    ):
-        raise RefusalError(
-            403,
-            "That came from another site",
-            "Nothing was changed. If it did come from this site, its base URL isn't the address "
-            "that your browser shows: serve it with "
-            f"{option('--base-url')}.",
-        )
+    told = request.headers.get("Origin")
+    try:
+        own = site().config.base_url or origin(request.host_url)
+        return fetched not in ("same-origin", "none") or (told is not None and origin(told) != own)
+    except ValueError:
+        return True
 
 
 @operator.get("/login")
@@ -94,16 +116,89 @@ def login() -> Page:
 @operator.post("/login")
 def enter() -> Page:
     """Log in: whatever this browser's session held before is gone."""
-    name = request.form.get("name", "")
+    name, password = request.form.get("name", ""), request.form.get("password", "")
+    key, names = _known_browser()
     try:
-        token = Operators(site().store).log_in(name, request.form.get("password", ""))
+        token = Operators(site().store).log_in(name, password, browser=key if name in names else "")
     except LoginError as error:
         LOG.warning("login refused", extra={"fields": where()})
-        page = render_template("operator/login.html", error=str(error), name=name, ended=False)
-        return page, 401
+        return _login_form(str(error), name, 401)
+    except BusyError as error:
+        return _login_form(str(error), name, 503)
+    return _welcome(name, token)
+
+
+def _login_form(error: str, name: str, status: int) -> Page:
+    page = make_response(
+        render_template("operator/login.html", error=error, name=name[:100], ended=False)
+    )
+    page.status_code = status
+    if status == 503:
+        page.headers["Retry-After"] = "2"
+    return page
+
+
+@operator.get("/login/<token>")
+def link_page(token: str) -> Page:
+    """Who a link logs in. Only the button uses it up: mail programs open links by themselves."""
+    name = Operators(site().store).whose_link(token)
+    if not name:
+        raise _used_link()
+    return render_template("operator/link.html", whose=name, token=token)
+
+
+@operator.post("/login/<token>")
+def use_link(token: str) -> Page:
+    """Log in by a link, once."""
+    try:
+        name, login_token = Operators(site().store).use_link(token)
+    except LoginError:
+        raise _used_link() from None
+    return _welcome(name, login_token)
+
+
+def _used_link() -> RefusalError:
+    return RefusalError(
+        404, "This link was used, or is too old", "Make another on the server: sreval operator link"
+    )
+
+
+def _welcome(name: str, token: str) -> Answer:
+    """The way in. This browser is known as one of this operator's from now on."""
     session.clear()
     session[_TOKEN] = token
-    return redirect(url_for("operator.studies_page"), 303)
+    key, names = _known_browser()
+    kept = [name, *(other for other in names if other != name)][:_MOST_NAMES]
+    answer = redirect(url_for("operator.studies_page"), 303)
+    answer.set_cookie(
+        _browser_cookie(),
+        _signer().dumps([key or secrets.token_urlsafe(16), kept]),
+        max_age=_KNOWN_SECONDS,
+        secure=site().config.tls,
+        httponly=True,
+        samesite="Lax",
+    )
+    return answer
+
+
+def _known_browser() -> tuple[str, list[str]]:
+    """The key of this browser, and which operators have logged in here before: OWASP's device
+    cookie. It lets nobody in; strangers' guesses just don't count for it."""
+    try:
+        key, names = _signer().loads(
+            request.cookies.get(_browser_cookie(), ""), max_age=_KNOWN_SECONDS
+        )
+    except BadData:
+        return "", []
+    return key, names
+
+
+def _browser_cookie() -> str:
+    return "__Host-sreval-browser" if site().config.tls else "sreval-browser"
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(str(current_app.secret_key), salt="an operator's browser")
 
 
 @operator.post("/logout")
@@ -121,9 +216,22 @@ def _shared() -> dict[str, Any]:
 
 
 @operator.errorhandler(Exception)
-def _answer(error: Exception) -> tuple[str, int]:
+def refused(error: Exception) -> tuple[str, int]:
+    """The page that says what went wrong, with what was typed."""
     status, title, text = _told(error)
-    return render_template("operator/message.html", title=title, text=text), status
+    page = render_template("operator/message.html", title=title, text=text, kept=_typed())
+    return page, status
+
+
+def _typed() -> dict[str, str]:
+    """What was typed into a form of this site that is refused, by field: it must not be lost."""
+    if request.method in _READING or _from_elsewhere():
+        return {}
+    try:
+        form = request.form
+    except HTTPException:  # too long to be read
+        return {}
+    return {key: text for key, text in form.items() if key not in _UNTYPED and text.strip()}
 
 
 def _told(error: Exception) -> tuple[int, str, str]:
@@ -139,6 +247,8 @@ def _told(error: Exception) -> tuple[int, str, str]:
         )
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         return error.code, error.name, "Nothing was changed."
+    if isinstance(error, BusyError):
+        return 503, "The database is busy", "Nothing was changed. Try again in a moment."
     if isinstance(error, UsageError | StateError) and g.get("operator") is not None:
         return (404 if isinstance(error, UsageError) else 409), error.message, error.remedy
     if isinstance(error, SrevalError):

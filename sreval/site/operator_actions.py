@@ -11,10 +11,11 @@ from flask import Response, request
 from sreval import content
 from sreval.errors import UsageError
 from sreval.site.current import site
-from sreval.site.operator import Page, RefusalError, done, operator, who
+from sreval.site.operator import Page, done, operator, refused, who
 from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
 from sreval.store.csvs import to_csv
-from sreval.store.invitations import InvitationKind, Links
+from sreval.store.errors import StaleError
+from sreval.store.invitations import InvitationKind, Links, last_moment
 from sreval.store.models import StudyState
 from sreval.store.raters import Raters
 from sreval.store.snapshot import export_zip
@@ -23,14 +24,30 @@ from sreval.store.studies import Studies
 __all__ = ["operator"]  # with all its pages and actions
 
 _DICTIONARY = "data-dictionary.md"
-_LONGEST = 2000
+_LONGEST, _DIGITS = 2000, 15
 _MOST_LINKS = 500
+_MOST_KEY = 2**31 - 1  # what a database's integer holds
 _RELEASED_AFTER = dt.timedelta(days=1)
 _STATES: dict[str, tuple[StudyState, str]] = {
     "pause": ("paused", "The study is paused."),
     "resume": ("open", "The study is open again."),
     "close": ("closed", "The study is closed."),
 }
+
+
+@operator.errorhandler(StaleError)
+def stale(error: StaleError) -> Page:
+    """Who changed the same thing meanwhile, on the page as it is now; what was typed stands in
+    its form again."""
+    given = request.view_args or {}
+    name, typed = given["name"], request.form
+    if "pseudonym" in given:
+        return rater_page(name, given["pseudonym"], str(error), typed), 409
+    if "key" not in given:
+        return steer_page(name, str(error)), 409
+    if _links(name).get(given["key"]).revoked_at is not None:  # it has no form any more
+        return refused(error)
+    return links_page(name, str(error), typed, key=given["key"]), 409
 
 
 @operator.post("/studies/<name>/state")
@@ -42,7 +59,7 @@ def state(name: str) -> Page:
     if wanted == "close" and (wrong := _wrong_name(name)):
         return steer_page(name, wrong), 422
     to, told = _STATES[wanted]
-    Studies(site().store, who().name).set_state(name, to)
+    Studies(site().store, who().name, _made_from()).set_state(name, to)
     return done(told, "operator.steer", name=name)
 
 
@@ -62,7 +79,7 @@ def decision(name: str, pseudonym: str) -> Page:
         return done(
             f"The decision on {pseudonym} is saved.", "operator.rater", **_of(name, pseudonym)
         )
-    return rater_page(name, pseudonym, error, decision=wanted, reason=reason), 422
+    return rater_page(name, pseudonym, error, request.form), 422
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/withdraw")
@@ -104,21 +121,24 @@ def invite(name: str) -> Page:
     form = request.form
     try:
         kind, count, quota, expires = _asked(form)
-    except ValueError as error:
-        return links_page(name, str(error), **form.to_dict()), 422
-    label, rows = form.get("label", ""), []
-    for number in range(1, count + 1):
-        each = f"{label} {number}" if label and count > 1 else label
-        key, token = _links(name).create(kind, quota=quota, expires=expires, label=each)
-        rows.append((key, kind, each, _address(token)))
-    made = to_csv(pd.DataFrame(rows, columns=["id", "kind", "label", "link"]))
-    return _download(made, "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
+    except (ValueError, UsageError) as error:
+        return links_page(name, str(error), form), 422
+    made = _links(name).create_all(
+        kind, count, quota=quota, expires=expires, label=form.get("label", "")
+    )
+    lets_in = "1" if kind == "personal" else str(quota or "no limit")
+    until = f"{expires:%Y-%m-%d}" if expires else ""
+    rows = [(key, kind, label, lets_in, until, _address(token)) for key, label, token in made]
+    names = ["id", "kind", "label", "raters", "last day", "link"]
+    told = to_csv(pd.DataFrame(rows, columns=names))
+    return _download(told, "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
 
 
 def _asked(
     form: Mapping[str, str],
 ) -> tuple[InvitationKind, int, int | None, dt.datetime | None]:
-    """Kind, count, quota and last moment. Raises ValueError saying what is wrong with them."""
+    """Kind, count, quota and last moment. Raises ValueError or UsageError saying what is wrong
+    with them."""
     kind, label = form.get("kind", ""), form.get("label", "")
     kinds: dict[str, InvitationKind] = {
         "personal": "personal",
@@ -135,6 +155,8 @@ def _asked(
         raise ValueError("An open or kiosk link is made one at a time: it takes many raters.")
     if kind == "personal" and quota is not None:
         raise ValueError("A personal link is for one rater and has no quota.")
+    if kind != "personal" and (quota is None) == ("unlimited" not in form):
+        raise ValueError("Say how many raters the link lets in: a quota, or no limit.")
     return kinds[kind], count, quota, _last_day(form.get("expires", ""))
 
 
@@ -148,38 +170,33 @@ def _number(form: Mapping[str, str], field: str, most: int) -> int | None:
 
 
 def _last_day(text: str) -> dt.datetime | None:
-    """The end of a day in UTC."""
     if not text.strip():
         return None
     try:
         day = dt.date.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(f"The last day is a date like 2027-01-31, not {text[:20]!r}.") from None
-    last = dt.datetime.combine(day, dt.time.max, dt.UTC)
-    if last < site().store.clock():
-        raise ValueError(f"The last day, {day}, has passed.")
-    return last
+    return last_moment(day, site().store.clock())
 
 
-@operator.post("/studies/<name>/links/<int:key>/revoke")
+@operator.post(f"/studies/<name>/links/<int(max={_MOST_KEY}):key>/revoke")
 def revoke(name: str, key: int) -> Page:
     """Make a link stop working."""
     _links(name).revoke(key)
     return done(f"Link {key} no longer works.", "operator.links", name=name)
 
 
-@operator.post("/studies/<name>/links/<int:key>/extend")
+@operator.post(f"/studies/<name>/links/<int(max={_MOST_KEY}):key>/extend")
 def extend(name: str, key: int) -> Page:
     """Let more raters begin by a link, or for longer."""
     links = _links(name)
-    if key not in {link.id for link in links.listing()}:
-        raise RefusalError(404, f"{name} has no link {key}", "See the list of links.")
+    links.get(key)
     try:
         quota = _number(request.form, "quota", 10**6)
         expires = _last_day(request.form.get("expires", ""))
         links.extend(key, quota=quota, expires=expires)
     except (ValueError, UsageError) as error:
-        return links_page(name, str(error)), 422
+        return links_page(name, str(error), request.form, key=key), 422
     return done(f"Link {key} is extended.", "operator.links", name=name)
 
 
@@ -210,11 +227,17 @@ def _download(data: bytes, kind: str, name: str) -> Response:
 
 
 def _raters(name: str) -> Raters:
-    return Raters(site().store, name, who().name)
+    return Raters(site().store, name, who().name, _made_from())
 
 
 def _links(name: str) -> Links:
-    return Links(site().store, name, who().name)
+    return Links(site().store, name, who().name, _made_from())
+
+
+def _made_from() -> int:
+    """The newest change that the page showed on which the form was; without it, none."""
+    text = request.form.get("made_from", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 def _address(token: str) -> str:

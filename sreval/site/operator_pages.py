@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 from flask import render_template, request, url_for
 
 from sreval import content
-from sreval.errors import UNFORESEEN, SrevalError, StatisticsError, unknown_name
+from sreval.errors import UNFORESEEN, SrevalError, StatisticsError
 from sreval.opinions.mos import mos_table
 from sreval.site.current import Site, site
 from sreval.site.errors import StimulusError
@@ -144,11 +145,11 @@ def _of_study(here: Site, row: Study, seen: Overview, now: dt.datetime) -> Itera
         )
     if row.state == "paused":
         yield _Need(row.name, "paused", ("Raters are asked to come back later.",), "operator.steer")
-    if row.state == "open" and seen.complete >= seen.target:
+    if row.state == "open" and seen.filled >= seen.target:
         yield _Need(
             row.name,
             "enough raters",
-            (f"{seen.complete} of {seen.target} raters are complete: the study can be closed.",),
+            (f"{seen.progress}: the study can be closed.",),
             "operator.steer",
         )
 
@@ -243,21 +244,26 @@ def rater(name: str, pseudonym: str) -> Page:
     return rater_page(name, pseudonym)
 
 
-def rater_page(name: str, pseudonym: str, error: str = "", **typed: str) -> str:
+def _made_from(name: str) -> int:
+    """What the forms of a page carry, to be asked for before anything that the page shows."""
+    return AuditLog(site().store).newest(name)
+
+
+def rater_page(
+    name: str, pseudonym: str, error: str = "", typed: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The page of a rater; ``error`` and what was ``typed`` where a form was refused."""
-    here = site()
+    here, made_from = site(), _made_from(name)
     tables = {
         table: frame[frame["rater"] == pseudonym]
         for table, frame in frames.tables(here.store, name).items()
         if "rater" in frame
     }
-    found = Overview.of(here.store, name).raters
-    row = next((rater for rater in found if rater.rater == pseudonym), None)
-    if row is None:
-        raise unknown_name("rater", pseudonym, [rater.rater for rater in found])
+    row = Overview.of(here.store, name).rater(pseudonym)
     return render_template(
         "operator/rater.html",
         name=name,
+        made_from=made_from,
         row=row,
         session=tables["sessions"].iloc[0],
         scores=_scores(tables["votes"]),
@@ -284,13 +290,22 @@ def links(name: str) -> Page:
     return links_page(name)
 
 
-def links_page(name: str, error: str = "", **typed: str) -> str:
-    """The page of links; ``error`` and what was ``typed`` where the form was refused."""
+def links_page(
+    name: str,
+    error: str = "",
+    typed: Mapping[str, str] = MappingProxyType({}),
+    key: int | None = None,
+) -> str:
+    """The page of links; ``error`` and what was ``typed`` where a form was refused, that of the
+    link ``key`` or that which makes links."""
+    made_from = _made_from(name)
     row = Studies(site().store).get(name)
     found = Links(site().store, name).listing()
     return render_template(
         "operator/links.html",
         name=name,
+        made_from=made_from,
+        key=key,
         row=row,
         links=found[::-1],
         now=site().store.clock(),
@@ -307,11 +322,12 @@ def steer(name: str) -> Page:
 
 def steer_page(name: str, error: str = "") -> str:
     """The page of a study's state; ``error`` where a form was refused."""
-    store = site().store
+    store, made_from = site().store, _made_from(name)
     row, seen = Studies(store).get(name), Overview.of(store, name)
     return render_template(
         "operator/steer.html",
         name=name,
+        made_from=made_from,
         row=row,
         seen=seen,
         due=row.retention_over(store.clock().date()),

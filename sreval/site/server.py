@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from flask import Flask
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ThreadedTaskDispatcher
 
 from sreval.errors import UsageError, option
 from sreval.progress import stop_signals
@@ -18,6 +20,10 @@ from sreval.site.config import BODY_BYTES
 
 GRACE_SECONDS = 15
 """How long requests that were begun may take after the signal to stop."""
+
+LOGIN = "/operator/login"
+_BETWEEN_LOGINS_S = 0.02
+"""The rest before the next login where several wait: the interpreter is for raters."""
 
 _IDLE_SECONDS = 1.0
 _BACKLOG = 1024
@@ -53,11 +59,13 @@ class Server:
         signal doesn't wait for the requests under way.
         """
         channels: dict[int, Any] = {}
+        dispatcher = LoginsLast()
+        dispatcher.set_thread_count(threads)
         server = create_server(
             app,
             map=channels,
+            _dispatcher=dispatcher,
             sockets=[self._socket],
-            threads=threads,
             ident=None,
             max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
             connection_limit=_connections(),
@@ -74,6 +82,49 @@ class Server:
                     visitor.handle_close()
                 server.close()
         return caught[0]
+
+
+class LoginsLast(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """Has one attempt to log in served at a time, each after all that waited before it.
+
+    Strangers may have attempts on every connection that the server allows. In one queue with them
+    a vote would come after them all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._logins: deque[Any] = deque()
+        self._queued = False
+
+    def add_task(self, task: Any) -> None:
+        """Queue a connection whose request is to be served."""
+        request = task.requests[0]
+        if request.error or (request.command, request.path) != ("POST", LOGIN):
+            super().add_task(task)
+            return
+        with self.lock:
+            self._logins.append(task)
+            first, self._queued = not self._queued, True
+        if first:
+            super().add_task(self)
+
+    def service(self) -> None:
+        """Serve the login that waits longest; the next one goes to the end of the queue."""
+        with self.lock:
+            task = self._logins.popleft()
+        try:
+            task.service()
+        finally:
+            with self.lock:
+                more = self._queued = bool(self._logins)
+            if more:
+                time.sleep(_BETWEEN_LOGINS_S)
+                super().add_task(self)
+
+    def cancel(self) -> None:
+        """End the connections of logins that weren't served."""
+        while self._logins:
+            self._logins.popleft().cancel()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Literal
 
@@ -24,6 +25,17 @@ class BusyError(StoreError):
 
 class StateError(StoreError):
     """What a study's or a session's state doesn't allow."""
+
+
+class StaleError(StateError):
+    """A change chosen on a page that is out of date: somebody changed the same thing meanwhile."""
+
+    def __init__(self, who: str, action: str, at: dt.datetime) -> None:
+        super().__init__(
+            f"{who} changed this meanwhile ({action}, {at:%Y-%m-%d %H:%M} UTC): nothing of yours "
+            "was saved.",
+            "The page shows how it is now. If you still want your change, send it again.",
+        )
 
 
 class TokenError(StoreError):

@@ -303,6 +303,7 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
             "of": frame["total"],
             "accepted": decided.where(decided.notna(), used).fillna(True).astype(bool),
             "reason": frame["decided_reason"].where(decided.notna(), frame["reasons"]),
+            "decided": decided,
             "paid": frame["paid"],
             "started_at": frame["created_at"],
             "ended_at": frame["ended_at"],

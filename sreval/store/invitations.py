@@ -42,19 +42,43 @@ class InvitationRow:
     session_id: str | None
 
 
+def last_moment(day: dt.date, now: dt.datetime) -> dt.datetime:
+    """The last moment at which a rater may begin: the end of ``day`` in UTC, or itself where it is
+    a moment, UTC where it names no zone. Raises UsageError when it is over."""
+    if isinstance(day, dt.datetime):
+        last = day if day.tzinfo else day.replace(tzinfo=dt.UTC)
+        told = f"{last.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    else:
+        last, told = dt.datetime.combine(day, dt.time.max, dt.UTC), f"{day}"
+    if last <= now:
+        raise UsageError(f"The last day, {told}, is over.", "Name a later one.")
+    return last
+
+
 class Links:
     """The links of one study; they are made and changed in the name of ``who``.
 
-    Every method raises UsageError when the database holds no such study.
+    Every method raises UsageError when the database holds no such study. Those that change a link
+    raise StaleError when somebody changed it after ``made_from`` (see `AuditLog`).
     """
 
-    def __init__(self, store: Store, study: str, who: str = COMMAND_LINE) -> None:
-        self.store, self.study, self._audit = store, study, AuditLog(store, who)
+    def __init__(
+        self, store: Store, study: str, who: str = COMMAND_LINE, made_from: int | None = None
+    ) -> None:
+        self.store, self.study = store, study
+        self._audit = AuditLog(store, who, made_from)
 
     def listing(self) -> list[InvitationRow]:
         """All links, oldest first."""
         with self.store.read() as tx:
             return list(links_of(tx, by_name(tx, self.study)))
+
+    def get(self, link_id: int) -> InvitationRow:
+        """One link. Raises UsageError when the study has none of that number."""
+        for link in self.listing():
+            if link.id == link_id:
+                return link
+        raise self._unknown(link_id)
 
     def create(
         self,
@@ -65,9 +89,26 @@ class Links:
         label: str = "",
         simulated: bool = False,
     ) -> tuple[int, str]:
-        """A new link's id and token: this is the only time that the token is known.
+        """A new link's id and token; raises as `create_all`."""
+        ((key, _, token),) = self.create_all(
+            kind, quota=quota, expires=expires, label=label, simulated=simulated
+        )
+        return key, token
 
-        Raises UsageError for a quota below 1 or of a personal link, StateError for a closed study.
+    def create_all(
+        self,
+        kind: InvitationKind = "personal",
+        count: int = 1,
+        *,
+        quota: int | None = None,
+        expires: dt.datetime | None = None,
+        label: str = "",
+        simulated: bool = False,
+    ) -> list[tuple[int, str, str]]:
+        """New links, all or none: id, label and token of each. Nobody can know the tokens later.
+
+        Several links have numbers behind their ``label``. Raises UsageError for a quota below 1
+        or of a personal link, StateError for a closed study.
         """
         if quota is not None and (kind == "personal" or quota < 1):
             raise UsageError(
@@ -75,18 +116,23 @@ class Links:
                 "A personal link is for one rater; other links take 1 or more.",
             )
         with self.store.begin() as tx:
-            study = by_name(tx, self.study)
+            study = by_name(tx, self.study, lock=True)
             if study.state == "closed":
                 raise StateError(
                     f"Study {self.study!r} is closed.", "Nobody can be invited any more."
                 )
-            link, token = make(tx, study.id, kind, simulated, self.store.clock())
-            link.quota = 1 if kind == "personal" else quota
-            link.expires_at = expires
-            link.label = label
+            made = []
+            for number in range(1, count + 1):
+                link, token = make(tx, study.id, kind, simulated, self.store.clock())
+                link.quota = 1 if kind == "personal" else quota
+                link.expires_at = expires
+                link.label = f"{label} {number}" if label and count > 1 else label
+                made.append((link, token))
             tx.flush()
-            self._audit.record(tx, "invite", study.id, invitation=link.id, kind=kind)
-            return link.id, token
+            several = {"to": made[-1][0].id} if count > 1 else {}
+            first = made[0][0].id
+            self._audit.record(tx, "invite", study.id, invitation=first, kind=kind, **several)
+            return [(link.id, link.label, token) for link, token in made]
 
     def renew(self, pseudonym: str) -> tuple[int, str]:
         """A new personal link for a rater who lost theirs; the old one stops working.
@@ -96,6 +142,7 @@ class Links:
         with self.store.begin() as tx:
             study = by_name(tx, self.study, lock=True)
             rater = rater_of(tx, study, pseudonym)
+            self._audit.refuse_stale(tx, study.id, rater=pseudonym)
             link, token = make(tx, study.id, "personal", rater.simulated, self.store.clock())
             link.quota = link.used = 1
             if rater.invitation_id is not None:
@@ -110,7 +157,7 @@ class Links:
     def revoke(self, link_id: int) -> None:
         """Make a link stop working; votes cast through it stay. Raises UsageError."""
         with self.store.begin() as tx:
-            link = self._locked(tx, by_name(tx, self.study), link_id)
+            link = self._locked(tx, by_name(tx, self.study, lock=True), link_id)
             if link.revoked_at is None:
                 link.revoked_at = self.store.clock()
                 self._audit.record(tx, "revoke", link.study_id, invitation=link_id)
@@ -124,7 +171,7 @@ class Links:
         below the number who came already; StateError for a revoked link or a closed study.
         """
         with self.store.begin() as tx:
-            study = by_name(tx, self.study)
+            study = by_name(tx, self.study, lock=True)
             link = self._locked(tx, study, link_id)
             _refuse_extension(study, link, quota, expires)
             changed: dict[str, Any] = {}
@@ -139,11 +186,12 @@ class Links:
         query = select(Invitation).where(Invitation.id == link_id, Invitation.study_id == study.id)
         link = tx.scalar(query.with_for_update())
         if link is None:
-            raise UsageError(
-                f"{self.study} has no link {link_id}.",
-                "See the list of links.",
-            )
+            raise self._unknown(link_id)
+        self._audit.refuse_stale(tx, study.id, invitation=link_id)
         return link
+
+    def _unknown(self, link_id: int) -> UsageError:
+        return UsageError(f"{self.study} has no link {link_id}.", "See the list of links.")
 
 
 def _refuse_extension(

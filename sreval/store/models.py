@@ -236,6 +236,11 @@ class Session(Base):
     seen_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
 
+    @property
+    def finished(self) -> bool:
+        """Whether the rater came to the end: every item is rated, whatever the rules say of it."""
+        return self.outcome is not None and self.done == self.total
+
 
 class PlanItem(Base):
     """One position of a session's plan; `address` is what its image is fetched under."""

@@ -6,9 +6,14 @@ Passwords are kept as Argon2id hashes (RFC 9106, its second recommended set of p
 from __future__ import annotations
 
 import datetime as dt
+import os
 import secrets
 import threading
+import time
 import unicodedata
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -23,29 +28,104 @@ from sreval.files import sha256_bytes
 from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.errors import BusyError
-from sreval.store.models import Login, Operator
+from sreval.store.models import Login, Operator, OperatorEvent
 
 Role = Literal["owner", "viewer"]
 
 TRIES = 5
-"""Failed attempts in a row after which an account is locked."""
+"""Failed attempts in a row after which browsers that never logged in are refused."""
 
 LOCKED = dt.timedelta(minutes=15)
+"""How long they are refused: four times in an hour, so that 20 guesses an hour are looked at."""
+
+KNOWN_TRIES, KNOWN_WITHIN = 20, dt.timedelta(hours=1)
+"""Failed attempts of a browser that has logged in before, and the time in which they count."""
+
+LINK_LIFETIME = dt.timedelta(minutes=15)
+"""How long a link that logs in once may be used."""
+
 IDLE, LIFETIME = dt.timedelta(minutes=30), dt.timedelta(hours=12)
 """How long a login lasts without a request, and at most."""
 
+WRONG = "wrong-password"
+"""The action under which a failure in a browser that has logged in before is kept."""
+
 _SEEN = dt.timedelta(minutes=1)
+_BROWSER = 12
 _NAME, _LONGEST = 100, 1000
 """Characters of a name, and of a password, at most."""
 
-_HASH_WAIT_S = 1.0
 _hasher = PasswordHasher()
-# A hash takes 64 MiB and all cores: strangers who try passwords must not starve raters.
-_hashing = threading.BoundedSemaphore(1)
+_NICE = 10
+
+
+def _step_back() -> None:
+    """Have this thread, and those that a hash begins, come after raters' where cores are few."""
+    with suppress(AttributeError, OSError):  # only Linux has threads with a priority of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
+_hashing = ThreadPoolExecutor(1, "passwords", initializer=_step_back)
+_LINK = "link:"
+"""Begins what is stored of a link, which so is the hash of no login."""
 
 
 class LoginError(StoreError):
     """A wrong name or password; the message doesn't say which of the two."""
+
+
+class Turns:
+    """Who may have a password hashed, in this process: one at a time, and strangers seldom.
+
+    A hash takes 64 MiB and all cores, so strangers who try passwords get a fifth of the time, and
+    whoever finds the place taken is refused at once: threads that wait would be lacking to raters.
+    Only one thread may wait, of a browser that has logged in before, and it comes next.
+    """
+
+    SHARE = 5
+    """The time that a stranger's hash counts for, in times that it took."""
+
+    BURST_S, WAIT_S = 3.0, 5.0
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken = self._awaited = False
+        self._paid_until = 0.0
+
+    @contextmanager
+    def turn(self, *, known: bool) -> Iterator[None]:
+        """Have the turn. Raises BusyError when it is somebody else's."""
+        with self._changed:
+            if not (self._wait() if known else self._free_for_strangers()):
+                raise BusyError("Too many people are logging in at once.", "Try again in a moment.")
+            self._taken = True
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                now = time.monotonic()
+                if not known:
+                    spent = self.SHARE * (now - began)
+                    self._paid_until = max(self._paid_until, now) + spent
+                self._changed.notify()
+
+    def _free_for_strangers(self) -> bool:
+        ahead = self._paid_until - time.monotonic()
+        return not self._taken and not self._awaited and ahead < self.BURST_S
+
+    def _wait(self) -> bool:
+        if self._awaited:
+            return False
+        self._awaited = True
+        try:
+            return self._changed.wait_for(lambda: not self._taken, self.WAIT_S)
+        finally:
+            self._awaited = False
+
+
+_turns = Turns()
 
 
 @dataclass(frozen=True)
@@ -98,37 +178,81 @@ class Operators:
 
     def listing(self) -> list[OperatorRow]:
         """All accounts by name."""
-        seen = select(func.max(Login.seen_at)).where(Login.operator_id == Operator.id)
+        own = (Login.operator_id == Operator.id, Login.token_sha256.not_like(f"{_LINK}%"))
+        seen = select(func.max(Login.seen_at)).where(*own)
         with self.store.read() as tx:
             found = tx.execute(select(Operator, seen.scalar_subquery()).order_by(Operator.name))
             return [_row(operator, last) for operator, last in found]
 
-    def log_in(self, name: str, password: str) -> str:
+    def log_in(self, name: str, password: str, *, browser: str = "") -> str:
         """A new login's token, known only now.
 
-        An attempt is counted before its password is looked at, so that many at once gain nothing;
-        the hashing is outside of any transaction, so that no vote waits for it. Raises LoginError
-        for a wrong name or password and a locked account alike, BusyError when too many try.
+        ``browser`` names a browser in which this operator has logged in before. It has a count of
+        failures of its own, so that strangers' guesses don't keep the right one out. An attempt is
+        counted before its password is looked at; the hashing is outside of any transaction, so
+        that no vote waits for it. Raises LoginError for a wrong name or password and too many
+        failures alike, BusyError when another password is being looked at.
         """
-        known = self._count_attempt(name)
-        right = _verified(known[1] if known else _nobodys(), password)
+        browser = sha256_bytes(browser.encode())[:_BROWSER] if browser else ""
+        with _turns.turn(known=bool(browser)):
+            known = self._count_attempt(name, browser)
+            right = _verified(known[1] if known else _nobodys(), password)
+            with self.store.begin() as tx:
+                operator = tx.get(Operator, known[0], with_for_update=True) if known else None
+                if operator is not None and right and operator.password == (known and known[1]):
+                    if not browser:  # what strangers tried still counts where it wasn't one of them
+                        operator.failed, operator.locked_until = 0, None
+                    return self._admit(tx, operator)
+                if operator is not None and browser:
+                    log = AuditLog(self.store, operator.name)
+                    log.record(tx, WRONG, None, browser=browser)
+        raise LoginError(
+            "The name or the password is wrong.",
+            f"After {TRIES} failed attempts no password is looked at for {LOCKED.seconds // 60} "
+            "minutes. Whoever runs the server can make a link that logs you in: "
+            "sreval operator link.",
+        )
+
+    def link(self, name: str) -> str:
+        """The token of a link that logs ``name`` in once, within LINK_LIFETIME, and without
+        password. Raises UsageError for an unknown name."""
         with self.store.begin() as tx:
-            operator = tx.get(Operator, known[0], with_for_update=True) if known else None
-            if operator is None or not right or operator.password != (known and known[1]):
-                raise LoginError(
-                    "The name or the password is wrong.",
-                    f"After {TRIES} failed attempts an account is locked for "
-                    f"{LOCKED.seconds // 60} minutes.",
-                )
-            now = self.store.clock()
-            operator.failed, operator.locked_until = 0, None
-            ended = or_(Login.seen_at < now - IDLE, Login.created_at < now - LIFETIME)
-            tx.execute(delete(Login).where(ended))
-            token = secrets.token_urlsafe(32)
-            hashed = sha256_bytes(token.encode())
+            operator = _by_name(tx, name)
+            token, now = secrets.token_urlsafe(32), self.store.clock()
+            hashed = _link_hash(token)
             tx.add(Login(operator_id=operator.id, token_sha256=hashed, created_at=now, seen_at=now))
-            AuditLog(self.store, operator.name).record(tx, "login", None)
+            self._audit.record(tx, "login-link", None, operator=name)
             return token
+
+    def whose_link(self, token: str) -> str:
+        """The name that a link logs in; "" for one that is unknown, used or too old."""
+        with self.store.read() as tx:
+            found = tx.execute(_by_hash(_link_hash(token))).first()
+        if found is None or self.store.clock() - found[0].created_at > LINK_LIFETIME:
+            return ""
+        return found[1].name
+
+    def use_link(self, token: str) -> tuple[str, str]:
+        """The name that a link logs in and a new login's token. The link is used up then, and
+        failures count anew. Raises LoginError for one that is unknown, used or too old."""
+        with self.store.begin() as tx:
+            found = tx.execute(_by_hash(_link_hash(token)).with_for_update()).first()
+            if found is not None and self.store.clock() - found[0].created_at <= LINK_LIFETIME:
+                tx.delete(found[0])
+                found[1].failed, found[1].locked_until = 0, None
+                return found[1].name, self._admit(tx, found[1])
+        raise LoginError("This link was used, or is too old.", "Make another: sreval operator link")
+
+    def _admit(self, tx: Transaction, operator: Operator) -> str:
+        """A new login; those that have ended go."""
+        now = self.store.clock()
+        ended = or_(Login.seen_at < now - IDLE, Login.created_at < now - LIFETIME)
+        tx.execute(delete(Login).where(ended))
+        token = secrets.token_urlsafe(32)
+        hashed = sha256_bytes(token.encode())
+        tx.add(Login(operator_id=operator.id, token_sha256=hashed, created_at=now, seen_at=now))
+        AuditLog(self.store, operator.name).record(tx, "login", None)
+        return token
 
     def logged_in(self, token: str) -> OperatorRow | None:
         """Whose login this is; None when it was ended, stood idle or is too old."""
@@ -157,14 +281,16 @@ class Operators:
                 tx.delete(login)
                 AuditLog(self.store, operator.name).record(tx, "logout", None)
 
-    def _count_attempt(self, name: str) -> tuple[int, str] | None:
-        """The id and the hash of the account; None when there is none or it is locked."""
+    def _count_attempt(self, name: str, browser: str) -> tuple[int, str] | None:
+        """The id and the hash of the account; None when there is none or no more tries."""
         with self.store.begin() as tx:
             query = select(Operator).where(Operator.name == name).with_for_update()
             operator = tx.scalar(query)
             now = self.store.clock()
             if operator is None:
                 return None
+            if browser and _failures(tx, name, browser, now - KNOWN_WITHIN) < KNOWN_TRIES:
+                return operator.id, operator.password
             if operator.locked_until is not None:
                 if now < operator.locked_until:
                     return None
@@ -175,6 +301,21 @@ class Operators:
                 log = AuditLog(self.store, operator.name)
                 log.record(tx, "last-try", None, failed=operator.failed)
             return operator.id, operator.password
+
+
+def _failures(tx: Transaction, name: str, browser: str, since: dt.datetime) -> int:
+    """How often this browser gave a wrong password for ``name``, as the audit log has it."""
+    query = (
+        select(func.count())
+        .select_from(OperatorEvent)
+        .where(
+            OperatorEvent.who == name,
+            OperatorEvent.action == WRONG,
+            OperatorEvent.at >= since,
+            OperatorEvent.facts.contains(browser, autoescape=True),
+        )
+    )
+    return tx.scalar(query) or 0
 
 
 def _hashed(name: str, password: str) -> str:
@@ -191,14 +332,10 @@ def _hashed(name: str, password: str) -> str:
 def _verified(hashed: str, password: str) -> bool:
     if len(password) > _LONGEST:
         return False
-    if not _hashing.acquire(timeout=_HASH_WAIT_S):
-        raise BusyError("Too many people are logging in at once.", "Try again in a moment.")
     try:
-        return _hasher.verify(hashed, _normal(password))
+        return _hashing.submit(_hasher.verify, hashed, _normal(password)).result()
     except VerificationError:
         return False
-    finally:
-        _hashing.release()
 
 
 def _normal(password: str) -> bytes:
@@ -233,11 +370,20 @@ def _by_name(tx: Transaction, name: str) -> Operator:
 
 
 def _by_token(token: str) -> Select[Login, Operator]:
+    return _by_hash(sha256_bytes(token.encode(errors="replace")))
+
+
+def _by_hash(hashed: str) -> Select[Login, Operator]:
     return (
         select(Login, Operator)
         .join(Operator, Operator.id == Login.operator_id)
-        .where(Login.token_sha256 == sha256_bytes(token.encode(errors="replace")))
+        .where(Login.token_sha256 == hashed)
     )
+
+
+def _link_hash(token: str) -> str:
+    """236 bits of the hash, behind the mark."""
+    return (_LINK + sha256_bytes(token.encode(errors="replace")))[:64]
 
 
 def _row(operator: Operator, seen: dt.datetime | None) -> OperatorRow:

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session as Transaction
 
+from sreval.errors import counted
 from sreval.store.database import Store
 from sreval.store.invitations import InvitationRow, links_of
 from sreval.store.models import Event, PlanItem, Rater, Session, Study, Tombstone, Vote
-from sreval.store.studies import by_name
+from sreval.store.studies import by_name, unknown_rater
 
 
 @dataclass(frozen=True)
 class RaterRow:
-    """One rater's progress. ``holds_slot``: no other rater takes the place."""
+    """One rater's progress.
+
+    ``holds_slot``: no other rater takes the place; ``given_on``: another one has it. ``finished``:
+    every item is rated. ``used``: whether the votes count, None while nothing is decided.
+    """
 
     rater: str
     slot: int
@@ -32,6 +37,9 @@ class RaterRow:
     decided: bool | None
     decided_reason: str
     simulated: bool
+    finished: bool
+    used: bool | None
+    given_on: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,10 @@ class Exposure:
 class Overview:
     """A study as of one moment: what its status, the operators' pages and its card all show.
 
-    ``target`` raters are aimed at, ``complete`` have come to the end and hold their slot.
+    ``target`` is the number of places. A place is ``filled`` by a rater who ended and whose votes
+    count; if they don't, the next rater takes it. ``finished`` raters came to the end, and of
+    these ``not_used`` have votes that don't count, by the rules or by decision. ``votes`` counts
+    every item that was rated, examples and practice with it.
     ``changed`` counts, by SHA-256, the times that a stimulus was found changed and not served.
     ``links`` are all links, oldest first.
     """
@@ -58,7 +69,9 @@ class Overview:
     study: str
     state: str
     target: int
-    complete: int
+    filled: int
+    finished: int
+    not_used: int
     deleted: int
     votes: int
     raters: tuple[RaterRow, ...]
@@ -77,7 +90,9 @@ class Overview:
                 study=row.name,
                 state=row.state,
                 target=row.target,
-                complete=sum(r.outcome == "complete" and r.holds_slot for r in raters),
+                filled=sum(r.outcome is not None and r.holds_slot for r in raters),
+                finished=sum(r.finished for r in raters),
+                not_used=sum(r.finished and not r.used for r in raters),
                 deleted=tx.scalar(buried) or 0,
                 votes=sum(rater.done for rater in raters),
                 raters=raters,
@@ -85,6 +100,13 @@ class Overview:
                 changed=_changed(tx, row),
                 links=links_of(tx, row),
             )
+
+    def rater(self, pseudonym: str) -> RaterRow:
+        """One rater. Raises UsageError when the study has none of that name."""
+        for row in self.raters:
+            if row.rater == pseudonym:
+                return row
+        raise unknown_rater(self.study, pseudonym)
 
     @property
     def under_way(self) -> int:
@@ -103,10 +125,10 @@ class Overview:
 
     @property
     def progress(self) -> str:
-        """How many raters are complete, in words; a study may get more than it aims at."""
-        if self.complete > self.target:
-            return f"{self.complete} raters complete, {self.target} planned"
-        return f"{self.complete} of {self.target} raters complete"
+        """The places that are filled and the raters who came to the end, in words."""
+        end = f"{counted(self.finished, 'rater')} came to the end"
+        unused = f", {self.not_used} of them not used" if self.not_used else ""
+        return f"{self.filled} of {self.target} places filled; {end}{unused}"
 
 
 def _changed(tx: Transaction, study: Study) -> dict[str, int]:
@@ -120,25 +142,44 @@ def _changed(tx: Transaction, study: Study) -> dict[str, int]:
 
 def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:
     query = (
-        select(
-            Rater.pseudonym,
-            Session.slot,
-            Session.holds_slot,
-            Session.stage,
-            Session.outcome,
-            Session.done,
-            Session.total,
-            Session.sitting,
-            Session.seen_at,
-            Session.accepted,
-            Session.accepted_reason,
-            Rater.simulated,
-        )
+        select(Rater, Session)
         .join(Session, Session.rater_id == Rater.id)
         .where(Rater.study_id == study.id)
         .order_by(Rater.number)
     )
-    return tuple(RaterRow(*tuple(row)) for row in tx.execute(query))
+    found = tx.execute(query).all()
+    held = {session.slot for _, session in found if session.holds_slot}
+    return tuple(
+        RaterRow(
+            rater=rater.pseudonym,
+            slot=session.slot,
+            holds_slot=session.holds_slot,
+            stage=session.stage,
+            outcome=session.outcome,
+            done=session.done,
+            of=session.total,
+            sitting=session.sitting,
+            seen_at=session.seen_at,
+            decided=session.accepted,
+            decided_reason=session.accepted_reason,
+            simulated=rater.simulated,
+            finished=session.finished,
+            used=_used(tx, session, study),
+            given_on=not session.holds_slot and session.slot in held,
+        )
+        for rater, session in found
+    )
+
+
+def _used(tx: Transaction, session: Session, study: Study) -> bool | None:
+    """Whether the votes count: by decision, else by the rules once the rater has finished."""
+    if session.accepted is not None:
+        return session.accepted
+    if session.holds_slot or not session.finished:
+        return True if session.finished else None
+    from sreval.store.frames import judge_session  # pandas: most studies do without
+
+    return judge_session(tx, session, study.design).used
 
 
 def _exposures(tx: Transaction, study: Study) -> tuple[Exposure, ...]:

@@ -23,11 +23,15 @@ from sreval.store.studies import by_name, rater_of
 class Raters:
     """The raters of one study; what is done to them is done in the name of ``who``.
 
-    Every method raises UsageError when the database holds no such study or rater.
+    Every method raises UsageError when the database holds no such study or rater, and StaleError
+    when somebody changed the rater after ``made_from`` (see `AuditLog`).
     """
 
-    def __init__(self, store: Store, study: str, who: str = COMMAND_LINE) -> None:
-        self.store, self.study, self._audit = store, study, AuditLog(store, who)
+    def __init__(
+        self, store: Store, study: str, who: str = COMMAND_LINE, made_from: int | None = None
+    ) -> None:
+        self.store, self.study = store, study
+        self._audit = AuditLog(store, who, made_from)
 
     def decide(self, pseudonym: str, accepted: bool | None, reason: str = "") -> None:
         """Use a rater's votes or not, whatever the design's rules say; None leaves it to the rules.
@@ -38,15 +42,19 @@ class Raters:
         if accepted is not None and not reason.strip():
             raise UsageError("A decision on a rater's votes needs a reason.", "Say why.")
         with self.store.begin() as tx:
-            study = by_name(tx, self.study, lock=True)
-            rater = rater_of(tx, study, pseudonym)
-            session = tx.scalars(select(Session).where(Session.rater_id == rater.id)).one()
+            study, rater = self._found(tx, pseudonym)
+            mine = select(Session).where(Session.rater_id == rater.id)
+            session = tx.scalars(mine.with_for_update()).one()
             session.accepted = accepted
             session.accepted_reason = reason if accepted is not None else ""
             if accepted is False:
                 session.holds_slot = False
-            elif session.outcome == "complete" and not session.holds_slot:
-                session.holds_slot = not _slot_is_taken(tx, session)
+            elif session.finished:
+                from sreval.store.frames import judge_session  # pandas: most commands do without
+
+                used = accepted or judge_session(tx, session, study.design).used
+                held = session.holds_slot
+                session.holds_slot = used and (held or not _slot_is_taken(tx, session))
             facts = {"rater": pseudonym, "accepted": accepted, "why": reason}
             self._audit.record(tx, "decide", study.id, **facts)
 
@@ -59,7 +67,7 @@ class Raters:
         with self.store.begin() as tx:
             study = by_name(tx, self.study, lock=True)
             for pseudonym in pseudonyms:
-                rater_of(tx, study, pseudonym)
+                self._found(tx, pseudonym)
             query = (
                 select(Rater.pseudonym, Session.id)
                 .join(Session, Session.rater_id == Rater.id)
@@ -89,14 +97,21 @@ class Raters:
             return list(found)
 
     def withdraw(self, pseudonym: str) -> None:
-        """End a rater's session for them, as `withdraw` does at their own wish."""
+        """End a rater's session for them, as `withdraw` does at their own wish.
+
+        Raises StateError for one that has ended.
+        """
         with self.store.begin() as tx:
-            rater = rater_of(tx, by_name(tx, self.study), pseudonym)
+            _, rater = self._found(tx, pseudonym)
             session_id = tx.scalars(select(Session.id).where(Session.rater_id == rater.id)).one()
             session = opened(self.store, tx, session_id, lock=True)
-            if session.row.outcome is None:
-                session.end("withdrew")
-                self._audit.record(tx, "withdraw", session.study.id, rater=pseudonym)
+            if session.row.outcome is not None:
+                raise StateError(
+                    f"The session of {pseudonym} has ended ({session.row.outcome}).",
+                    "If the votes must not count, decide so; if nothing may stay, delete them.",
+                )
+            session.end("withdrew")
+            self._audit.record(tx, "withdraw", session.study.id, rater=pseudonym)
 
     def delete(self, pseudonym: str) -> None:
         """Remove a rater with session, plan, votes, answers and events; a count stays.
@@ -104,8 +119,8 @@ class Raters:
         A hash of the pseudonym stays too, so that an old export can't bring the rater back.
         """
         with self.store.begin() as tx:
-            study = by_name(tx, self.study, lock=True)
-            _bury(tx, study, rater_of(tx, study, pseudonym), self.store.clock())
+            study, rater = self._found(tx, pseudonym)
+            _bury(tx, study, rater, self.store.clock())
             self._audit.record(tx, "delete-rater", study.id)
 
     def purge(self, today: dt.date) -> int:
@@ -115,6 +130,7 @@ class Raters:
         """
         with self.store.begin() as tx:
             study = by_name(tx, self.study, lock=True)
+            self._audit.refuse_stale(tx, study.id)
             if not study.retention_over(today):
                 until = study.design.retention
                 raise StateError(
@@ -129,6 +145,13 @@ class Raters:
             tx.execute(update(Invitation).where(Invitation.study_id == study.id).values(label=""))
             self._audit.record(tx, "purge", study.id, raters=len(raters))
             return len(raters)
+
+    def _found(self, tx: Transaction, pseudonym: str) -> tuple[Study, Rater]:
+        """The study, locked, and the rater as the page showed them."""
+        study = by_name(tx, self.study, lock=True)
+        rater = rater_of(tx, study, pseudonym)
+        self._audit.refuse_stale(tx, study.id, rater=pseudonym)
+        return study, rater
 
 
 def withdraw(store: Store, session_id: str, *, delete: bool = False) -> SessionState:

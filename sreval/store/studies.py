@@ -31,8 +31,8 @@ _LOCK_SESSIONS = (
 class Studies:
     """The studies of a database; what is done to them is done in the name of ``who``."""
 
-    def __init__(self, store: Store, who: str = COMMAND_LINE) -> None:
-        self.store, self._audit = store, AuditLog(store, who)
+    def __init__(self, store: Store, who: str = COMMAND_LINE, made_from: int | None = None) -> None:
+        self.store, self._audit = store, AuditLog(store, who, made_from)
 
     def names(self) -> list[str]:
         """The names of all studies, sorted."""
@@ -84,12 +84,14 @@ class Studies:
             return study.id
 
     def set_state(self, name: str, state: StudyState) -> None:
-        """Open, pause or close a study. Raises StateError for a closed one: closing is for good.
+        """Open, pause or close a study. Raises StateError for a closed one: closing is for good,
+        and StaleError when somebody changed the state after ``made_from`` (see `AuditLog`).
 
         When this returns, the votes under way are stored and no further one will be.
         """
         with self.store.begin() as tx:
             study = by_name(tx, name, lock=True)
+            self._audit.refuse_stale(tx, study.id)
             if study.state == state:
                 return
             if study.state == "closed":
@@ -125,6 +127,14 @@ def rater_of(tx: Transaction, study: Study, pseudonym: str) -> Rater:
     """A rater by pseudonym. Raises UsageError when the study has none of that name."""
     rater = tx.scalar(select(Rater).where(Rater.study_id == study.id, Rater.pseudonym == pseudonym))
     if rater is None:
-        known = tx.scalars(select(Rater.pseudonym).where(Rater.study_id == study.id))
-        raise unknown_name("rater", pseudonym, known)
+        raise unknown_rater(study.name, pseudonym)
     return rater
+
+
+def unknown_rater(study: str, pseudonym: str) -> UsageError:
+    """The error for a rater who isn't in a study. It names no similar one: pseudonyms are random,
+    and the next command may delete."""
+    return UsageError(
+        f"{study} has no rater {pseudonym!r}.",
+        "Check the spelling. The data may have been deleted already.",
+    )

@@ -46,9 +46,10 @@ class StudyData:
     """A study's design and all that was collected.
 
     ``votes`` are checked votes (``opinions.votes.check_votes``) and may be empty; ``sessions``
-    has a row per session: session, rater, slot, stage, outcome, votes, accepted, reason, paid,
-    started_at, ended_at, sittings, simulated, language, and facts on the device. ``invited``
-    counts personal links, None where that isn't known; ``deleted`` raters whose data were
+    has a row per session: session, rater, slot, stage, outcome, votes, accepted, reason, decided
+    (by an operator: true, false, or nothing), paid, started_at, ended_at, sittings, simulated,
+    language, and facts on the device. ``invited`` counts personal links, None where that isn't
+    known; ``deleted`` raters whose data were
     deleted at their wish. ``design_sha256`` is that under which the votes were cast.
     """
 
@@ -305,27 +306,36 @@ class Monitoring:
         """A sentence for each rule that can't be applied."""
         return self._screened[1]
 
-    @cached_property
+    @property
     def overruled(self) -> pd.DataFrame:
-        """Sessions where an operator overruled the design's rules.
+        """The decisions that overrule the design's rules."""
+        return self.decisions[self.decisions["overrules"]].drop(columns="overrules")
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """What operators decided on the votes of single raters, whether or not a rule says so too.
 
         Columns: rater, used (as decided), rules (the reasons of the rules that reject, empty where
-        none does), reason (the operator's).
+        none does), reason (the operator's), overrules (whether the rules say otherwise).
         """
         sessions = self.data.sessions.set_index("session")
         items = sessions["of"] if "of" in sessions else pd.Series(None, sessions.index, object)
         planned = {str(name): None if pd.isna(of) else int(of) for name, of in items.items()}
         found = self._acceptance.verdicts(self.data.votes, planned)
+        given = sessions["decided"].notna() if "decided" in sessions else pd.Series(dtype=bool)
+        decided = {str(name) for name in given.index[given]}
         rejecting = [rule.reason for rule in self.data.design.acceptance if not rule.used]
         rows = []
         for name, votes in self.data.votes.groupby("session", sort=False):
             verdict, used = found.get(str(name)), bool(votes["accepted"].all())
-            if verdict is None or used == verdict.used:
+            if verdict is None or (used == verdict.used and str(name) not in decided):
                 continue
             own = list(votes["reason"].dropna()) if "reason" in votes else []
-            given = [*own, sessions["reason"].fillna("")[str(name)]]
+            told = [*own, sessions["reason"].fillna("")[str(name)]]
             rules = "; ".join(reason for reason in verdict.reasons if reason in rejecting)
-            said = next((str(reason) for reason in given if reason), "")
-            rows.append((str(votes["rater"].iloc[0]), used, rules, said))
+            said = next((str(reason) for reason in told if reason), "")
+            against = used != verdict.used
+            rows.append((str(votes["rater"].iloc[0]), used, rules, said, against))
         rows.sort(key=lambda row: numbered(row[0]))
-        return pd.DataFrame(rows, columns=["rater", "used", "rules", "reason"])
+        frame = pd.DataFrame(rows, columns=["rater", "used", "rules", "reason", "overrules"])
+        return frame.astype({"overrules": bool})

@@ -65,7 +65,7 @@ def test_a_study_says_what_it_is_and_how_far(small: api.Study) -> None:
     assert repr(small) == f"<Study {facts}>"
     assert "<b>small: A small study</b>" in small._repr_html_()
     small.invite()
-    assert "; open; 0 complete; 0 votes" in repr(small)
+    assert "; open; 0 of 4 places filled; 0 raters came to the end; 0 items rated" in repr(small)
     (small.folder / "study.toml").write_text("name = 3")
     assert "small; " in repr(small)
     small._repr_html_()
@@ -151,7 +151,7 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     assert sreval("report", "small").code == 2
 
     status = small.status()
-    assert status.overview.complete == 3
+    assert status.overview.filled == 3
     assert f"{status}\n" == sreval("study", "status", "small").out
     exported = small.export("small.zip")
     other = api.Study("small", here / "other.sqlite")

@@ -108,11 +108,11 @@ def test_a_study_from_invitation_to_export(sreval: Run, folder: Path, database: 
     rate(database, folder, links[0], 4)
     rate(database, folder, links[1], 1)
     told = json.loads(sreval("study", "status", "mine", "--json").out)
-    assert (told["votes"], told["complete"], told["target"]) == (5, 1, 2)
+    assert (told["votes"], told["filled"], told["target"]) == (5, 1, 2)
     assert [row["done"] for row in told["raters"]] == [4, 1]
     assert sum(row["votes"] for row in told["exposures"]) == 5
     text = sreval("study", "status", "mine").out
-    assert "mine: open; 1 of 2 raters complete" in text
+    assert "mine: open; 1 of 2 places filled; 1 rater came to the end" in text
     assert "1/4" in text
     assert sreval("study", "export", "mine", "--out", "mine.zip").code == 0
     assert sreval("study", "export", "mine", "--out", "folder").code == 0
@@ -144,7 +144,8 @@ def test_links_go_to_a_private_csv_file(sreval: Run, folder: Path) -> None:
         (["--open", "--count", "2"], "belongs to personal links"),
         (["--quota", "3"], "belongs to --open or --kiosk"),
         (["--expires", "2001-01-01"], "is over"),
-        (["--for", "r-nobody"], "Unknown rater"),
+        (["--for", "r-nobody"], "mine has no rater 'r-nobody'"),
+        (["--base-url", "x.org"], "--base-url = 'x.org': not of the form https://"),
         (["--count", "0"], "is not in the range"),
     ],
 )

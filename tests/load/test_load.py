@@ -32,11 +32,14 @@ def test_a_small_load_is_served_without_a_refusal(
     monkeypatch.setattr("benchmarks.load.IMAGES", 10)
     monkeypatch.setattr("benchmarks.load.SIZE", (48, 64))
     database = str(tmp_path / "votes.sqlite")
-    (step,) = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
-    assert step["refused"] == 0
+    beside, (step,) = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
+    assert step["refused"] == beside["refused"] == 0
+    assert beside["votes"] > 0
+    assert 0 < beside["guesses"] < beside["put_off"]
     assert step["votes"] > 0
     assert step["images"] > 0
-    page = "\n".join(lines([{"database": "sqlite", "raters": 8, "steps": [step]}]))
+    row = {"database": "sqlite", "raters": 8, "strangers": beside, "steps": [step]}
+    page = "\n".join(lines([row]))
     assert f"| 2 | {step['achieved']:.1f} | 8 | {step['votes']} |" in page
 
 

@@ -92,6 +92,7 @@ def study(decided: dict[str, tuple[bool, str]] | None = None, **changes: Any) ->
         votes.loc[own.index, "reason"] = "" if used else reason
         rows.append(
             {"session": f"s-{rater}", "rater": rater, "accepted": used, "reason": reason}
+            | {"decided": used if decided and rater in decided else None}
             | {"slot": 0, "stage": "done", "outcome": "complete", "votes": len(own)}
             | {"simulated": False, "paid": True, "sittings": 1}
         )
@@ -154,17 +155,24 @@ def test_a_rater_who_left_early_is_judged_by_nobody() -> None:
 
 
 def test_decisions_that_overrule_the_rules_are_printed_with_reason_and_effect() -> None:
-    decided = {"lines": (True, "I sat beside them."), "good": (False, "Told me they guessed."),
-               "fast": (False, "Too fast indeed.")}  # fmt: skip
+    decided = {
+        "lines": (True, "I sat beside them."),
+        "good": (False, "Told me they guessed."),
+        "fast": (False, "Too fast indeed."),
+        "any-range": (True, "I know them."),
+    }
     data = study(decided)
     report = study_report(data)
-    table = section(report, "Decisions that overrule the rules").frame
+    table = section(report, "Operators' decisions").frame
     assert table.to_dict("records") == [
-        {"rater": "good", "used": False, "rules": "", "reason": "Told me they guessed."},
-        {
-            "rater": "lines", "used": True, "rules": REASON["straight-lining"],
-            "reason": "I sat beside them.",
-        },
+        {"rater": "any-range", "used": True, "rules": "", "reason": "I know them.",
+         "overrules": False},
+        {"rater": "fast", "used": False, "rules": REASON["too-fast"],
+         "reason": "Too fast indeed.", "overrules": False},
+        {"rater": "good", "used": False, "rules": "", "reason": "Told me they guessed.",
+         "overrules": True},
+        {"rater": "lines", "used": True, "rules": REASON["straight-lining"],
+         "reason": "I sat beside them.", "overrules": True},
     ]  # fmt: skip
     effect = section(report, "Effect of the decisions that overrule the rules")
     rows = effect.frame.set_index(["dataset", "method"])
@@ -182,7 +190,7 @@ def test_decisions_that_overrule_the_rules_are_printed_with_reason_and_effect() 
         "The decision on lines: +0.50 points at most, on bicubic, A.",
     ]
     text = to_html(report)
-    for reason in ("I sat beside them.", "Told me they guessed.", REASON["straight-lining"]):
+    for reason in (*(why for _, why in decided.values()), REASON["straight-lining"]):
         assert reason in text
     departed = " ".join(departures(data))
     assert "Votes of good are not used by decision, not by a rule: Told me they" in departed
@@ -192,7 +200,7 @@ def test_decisions_that_overrule_the_rules_are_printed_with_reason_and_effect() 
 
 def test_no_decision_is_printed_where_none_overrules() -> None:
     report = study_report(study())
-    assert not [s for s in report.tables if "overrule" in s.title]
+    assert not [s for s in report.tables if "decisions" in s.title]
     assert "by decision" not in to_html(report)
 
 

@@ -64,9 +64,14 @@ class Desk:
         return Visitor.csrf_of(self.client.get("/operator/"))
 
     def post(self, path: str, **data: Any) -> TestResponse:
-        return self.client.post(
-            f"/operator/studies/small{path}", data={"csrf_token": self.csrf(), **data}
-        )
+        """Send a form of a page that was loaded just now."""
+        form = {"csrf_token": self.csrf(), "made_from": self.made_from(), **data}
+        return self.client.post(f"/operator/studies/small{path}", data=form)
+
+    def made_from(self) -> str:
+        """What the forms of a page carry that is loaded now; all pages carry the same."""
+        found = re.search(r'name="made_from" value="(\d+)"', self.text("/steer"))
+        return found.group(1) if found else "0"
 
     def raters(self) -> list[str]:
         return [rater.rater for rater in Overview.of(self.site.store, "small").raters]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import resource
 import shutil
 import sqlite3
 from collections import namedtuple
@@ -12,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, select, update
 
+from sreval.errors import UsageError
 from sreval.site.checks import check_site
 from sreval.site.config import SECRET, SiteConfig
 from sreval.store.database import open_store
-from sreval.store.models import Vote
+from sreval.store.models import Study, Vote
 from sreval.store.operators import Operators
 from tests.conftest import Ran
 from tests.site.conftest import MakeSite, Visitor, freeze
@@ -165,6 +167,83 @@ def test_health_tells_a_database_that_is_gone(visitor: Visitor) -> None:
     assert visitor.client.get("/health").status_code == 503
 
 
+def test_health_fails_while_no_vote_can_be_stored(visitor: Visitor) -> None:
+    """Held against a vote, while no file may grow and while the database is read-only."""
+    place = visitor.to_rating()["position"]
+    before = sorted(Path(visitor.app.extensions["sreval"].config.study).iterdir())
+
+    def stored() -> tuple[int, int]:
+        nonlocal place
+        health = visitor.client.get("/health").status_code
+        voted = visitor.vote(place).status_code
+        place += voted == 200
+        return health, voted
+
+    assert stored() == (200, 200)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        found = stored()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert found == (503, 503)
+    assert stored() == (200, 200)
+    visitor.store.dispose()
+
+    def readonly(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA query_only=1")
+
+    event.listen(visitor.store.engine, "connect", readonly)
+    assert stored() == (503, 503)
+    event.remove(visitor.store.engine, "connect", readonly)
+    visitor.store.dispose()
+    assert stored() == (200, 200)
+    assert sorted(Path(visitor.app.extensions["sreval"].config.study).iterdir()) == before
+
+
+def test_health_of_both_databases_changes_nothing(make_site: MakeSite, database_url: str) -> None:
+    visitor = make_site(database=database_url)
+    with visitor.store.read() as tx:
+        rows = [tuple(row) for row in tx.execute(select(Study.__table__))]
+    for _ in range(3):
+        assert visitor.client.get("/health").status_code == 200
+    with visitor.store.read() as tx:
+        assert [tuple(row) for row in tx.execute(select(Study.__table__))] == rows
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://study.example.org", "https://study.example.org"),
+        ("https://STUDY.Example.org:443/", "https://study.example.org"),
+        ("HTTP://LOCALHOST:8000", "http://localhost:8000"),
+        ("http://study.example.org:80", "http://study.example.org"),
+        ("https://study.example.org:80", "https://study.example.org:80"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://XN--BCHER-KVA.example", "https://xn--bcher-kva.example"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://[0:0:0:0:0:0:0:1]", "http://[::1]"),
+        *((url, "") for url in ("x.org", "javascript:1", "ftp://x.org", "https://", "//x.org",
+          "https://x.org/path", "https://x.org?q", "https://u@x.org", "https://x.org:99999",
+          "https://x.org:port", "https://a b", "https://a..b", "http://[::g]", "https://-x.org")),
+    ],
+)  # fmt: skip
+def test_base_url_is_what_browsers_call_the_site(
+    sreval: Run, folder: Path, url: str, same: str
+) -> None:
+    """As the URL standard serialises an origin (https://url.spec.whatwg.org/#origin)."""
+    ran = sreval("study", "invite", folder, "--base-url", url)
+    if same:
+        assert ran.out.strip().rpartition("/r/")[0] == same
+        assert config_of(folder, base_url=url).base_url == same
+        return
+    assert ran.code == 2
+    assert "--base-url" in ran.err
+    assert "https://study.example.org" in ran.err
+    with pytest.raises(UsageError, match=r"https://study\.example\.org"):
+        config_of(folder, base_url=url)
+
+
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """What stands on stdin."""
@@ -184,6 +263,11 @@ def test_accounts_by_command(sreval: Run, folder: Path, typed: Callable[[str], N
     assert sreval("operator", "password", "ada", *study, "--password-stdin").code == 0
     assert Operators(store).logged_in(token) is None
     assert Operators(store).log_in("ada", "another good password")
+    ran = sreval("operator", "link", "ada", *study, "--base-url", "https://rate.example.org/")
+    address, _, token = ran.out.strip().rpartition("/")
+    assert address == "https://rate.example.org/operator/login"
+    assert Operators(store).use_link(token)[0] == "ada"
+    assert sreval("operator", "link", "bob", *study).code == 2
     assert sreval("operator", "remove", "ada", *study).code == 0
     assert Operators(store).listing() == []
     store.dispose()

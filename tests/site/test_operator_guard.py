@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Event
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from sreval.errors import StoreError
 from sreval.store import operators
+from sreval.store.errors import BusyError
 from sreval.store.models import Base
 from sreval.store.operators import Operators
 from sreval.store.studies import Studies
@@ -20,7 +25,7 @@ from tests.site.operator_desk import PASSWORD, Clock, Desk
 Route = tuple[str, str, str]
 """Endpoint, method and path."""
 
-FREE = {"operator.login", "operator.enter"}
+FREE = {"operator.login", "operator.enter", "operator.link_page", "operator.use_link"}
 VIEWERS_TOO = {"operator.logout"}
 FORM = {
     "to": "pause",
@@ -52,7 +57,7 @@ def routes(site: Visitor) -> list[Route]:
     for rule in site.app.url_map.iter_rules():
         if rule.rule.startswith("/operator"):
             assert rule.endpoint.startswith("operator."), rule
-            given = {"name": "small", "pseudonym": rater, "key": 2}
+            given = {"name": "small", "pseudonym": rater, "key": 2, "token": "x"}
             values = {name: given[name] for name in rule.arguments}
             for method in sorted(rule.methods or ()):
                 found.append((rule.endpoint, method, adapter.build(rule.endpoint, values, method)))
@@ -211,10 +216,20 @@ def test_login_refuses_another_sites_form(site: Visitor) -> None:
     assert desk.get().status_code == 303
 
 
-def test_forms_of_the_own_site_pass_with_their_origin(make_site: MakeSite) -> None:
-    site = make_site(site={"base_url": "https://study.example.org"})
+@pytest.mark.parametrize(
+    ("base_url", "tls"),
+    [
+        ("https://study.example.org", "https://study.example.org"),
+        ("https://Study.Example.org:443/", "https://study.example.org"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_forms_of_the_own_site_pass_with_their_origin(
+    make_site: MakeSite, base_url: str, tls: str
+) -> None:
+    site = make_site(site={"base_url": base_url})
     Operators(site.store).add("ada", "owner", PASSWORD)
-    client, tls = site.app.test_client(), "https://study.example.org"
+    client = site.app.test_client()
     csrf = Visitor.csrf_of(client.get("/operator/login", base_url=tls))
     answer = client.post(
         "/operator/login",
@@ -269,7 +284,7 @@ def test_a_login_lasts_while_it_is_used(site: Visitor) -> None:
         assert desk.get("/log").status_code == 200
 
 
-def test_account_is_locked_after_five_failures_and_opens_again(site: Visitor) -> None:
+def test_name_is_closed_to_strangers_after_five_failures_and_opens_again(site: Visitor) -> None:
     Operators(site.store).add("ada", "owner", PASSWORD)
     desk = Desk(site)
     for _ in range(5):
@@ -288,33 +303,136 @@ def test_failures_count_anew_after_a_login(site: Visitor) -> None:
         for _ in range(4):
             desk.log_in("ada", "a wrong password")
         assert desk.log_in("ada").status_code == 303
-        desk.client.post("/operator/logout", data={"csrf_token": desk.csrf()})
+        desk = Desk(site)  # one that nobody knows
 
 
-def test_of_many_guesses_at_once_five_are_looked_at(
-    site: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Operators(site.store).add("ada", "owner", PASSWORD)
-    mine = Operators(site.store).listing()[0].name
-    looked: list[str] = []
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes that passwords were held against; "nobody's" where there is no more try."""
+    found: list[str] = []
+    verified = operators._verified
+
+    def noted(stored: str, password: str) -> bool:
+        found.append(stored)
+        return stored != "nobody's" and verified(stored, password)
+
     monkeypatch.setattr(operators, "_nobodys", lambda: "nobody's")
+    monkeypatch.setattr(operators, "_verified", noted)
+    return found
 
-    def verified(stored: str, _: str) -> bool:
-        looked.append(stored)
-        return False
 
-    monkeypatch.setattr(operators, "_verified", verified)
+def guesses(looked: list[str]) -> int:
+    return len([stored for stored in looked if stored != "nobody's"])
 
-    def guess(number: int) -> str:
-        try:
-            return Operators(site.store).log_in(mine, f"a guess of number {number}")
-        except operators.LoginError:
-            return ""
+
+def test_of_many_guesses_at_once_five_are_looked_at(site: Visitor, looked: list[str]) -> None:
+    Operators(site.store).add("ada", "owner", PASSWORD)
+
+    def guess(number: int) -> None:
+        with suppress(operators.LoginError, BusyError):
+            Operators(site.store).log_in("ada", f"a guess of number {number}")
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(guess, range(24))) == {""}
-    assert len(looked) == 24
-    assert len([stored for stored in looked if stored != "nobody's"]) == operators.TRIES
+        list(pool.map(guess, range(24)))
+    for number in range(9):
+        guess(number)
+    assert guesses(looked) == operators.TRIES
+
+
+def test_of_guesses_all_day_twenty_an_hour_are_looked_at(site: Visitor, looked: list[str]) -> None:
+    Operators(site.store).add("ada", "owner", PASSWORD)
+    clock, when = clock_of(Desk(site)), []
+    for _ in range(3 * 60):
+        before = guesses(looked)
+        for _ in range(6):
+            with suppress(operators.LoginError):
+                Operators(site.store).log_in("ada", "a guess")
+        when += [clock.now] * (guesses(looked) - before)
+        clock.wait(minutes=1)
+    hour = dt.timedelta(hours=1)
+    most = max(sum(start <= at < start + hour for at in when) for start in when)
+    assert 0 < most <= 20
+
+
+def locked_out(site: Visitor) -> None:
+    """Strangers use up the tries of ada's name."""
+    for _ in range(operators.TRIES):
+        assert Desk(site).log_in("ada", "a stranger's guess").status_code == 401
+    assert Desk(site).log_in("ada").status_code == 401
+
+
+def known(site: Visitor) -> Desk:
+    """A browser in which ada has logged in before."""
+    desk = Desk(site)
+    assert desk.log_in("ada").status_code == 303
+    _logged_out(desk)
+    return desk
+
+
+def test_strangers_keep_nobody_out_of_a_browser_that_logged_in_before(site: Visitor) -> None:
+    Operators(site.store).add("ada", "owner", PASSWORD)
+    Operators(site.store).add("bob", "owner", PASSWORD)
+    hers = known(site)
+    locked_out(site)
+    for name in ("ada", "bob", "ada"):  # two operators share a browser
+        assert hers.log_in(name).status_code == 303, name
+        _logged_out(hers)
+    cookie = hers.client.get_cookie("sreval-browser")
+    assert cookie is not None
+    assert cookie.http_only
+    thief = Desk(site)
+    for planted in ("", "x", f"{cookie.value}x", cookie.value.upper()):
+        thief.client.set_cookie("sreval-browser", planted)
+        assert thief.log_in("ada").status_code == 401, planted
+    thief.client.set_cookie("sreval-browser", cookie.value)
+    assert thief.get().status_code == 303, "the cookie alone lets nobody in"
+
+
+def test_known_browser_has_twenty_tries_an_hour_of_its_own(
+    site: Visitor, looked: list[str]
+) -> None:
+    Operators(site.store).add("ada", "owner", PASSWORD)
+    hers = known(site)
+    looked.clear()
+    for _ in range(40):
+        hers.log_in("ada", "a wrong password")
+    assert guesses(looked) == operators.KNOWN_TRIES + operators.TRIES
+    assert hers.log_in("ada").status_code == 401
+    clock_of(hers).wait(minutes=61)
+    assert hers.log_in("ada").status_code == 303
+
+
+def test_link_logs_in_once_however_many_strangers_try(site: Visitor) -> None:
+    Operators(site.store).add("ada", "owner", PASSWORD)
+    locked_out(site)
+    link = f"/operator/login/{Operators(site.store).link('ada')}"
+    assert [row.seen_at for row in Operators(site.store).listing()] == [None]
+    desk = Desk(site)
+    for _ in range(2):  # mail programs look at links, too
+        page = desk.client.get(link)
+        assert "ada" in page.text
+    data = {"csrf_token": Visitor.csrf_of(page)}
+    assert desk.client.post(link, data={}).status_code == 403
+    assert desk.client.post(link, data=data).status_code == 303
+    assert desk.text()
+    again = Desk(site)
+    assert again.client.get(link).status_code == 404
+    data = {"csrf_token": Visitor.csrf_of(again.client.get("/operator/login"))}
+    assert again.client.post(link, data=data).status_code == 404
+    assert again.get().status_code == 303
+    desk.client.post("/operator/logout", data={"csrf_token": desk.csrf()})
+    assert desk.log_in("ada").status_code == 303
+    assert Desk(site).log_in("ada").status_code == 303, "failures count anew"
+
+
+def test_link_is_of_use_for_a_quarter_of_an_hour_and_no_session(site: Visitor) -> None:
+    Operators(site.store).add("ada", "owner", PASSWORD)
+    token = Operators(site.store).link("ada")
+    assert Operators(site.store).logged_in(token) is None
+    clock_of(Desk(site)).wait(minutes=16)
+    assert Operators(site.store).whose_link(token) == ""
+    with pytest.raises(operators.LoginError):
+        Operators(site.store).use_link(token)
 
 
 def test_refusals_tell_no_names(site: Visitor) -> None:
@@ -334,16 +452,52 @@ def test_password_stands_nowhere_but_as_a_slow_hash(site: Visitor) -> None:
     assert PASSWORD not in str(everything(site))
 
 
-def test_no_more_than_one_password_is_hashed_at_once(site: Visitor) -> None:
+def test_while_a_password_is_hashed_strangers_are_refused_at_once_and_the_known_come_next(
+    site: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Operators(site.store).add("ada", "owner", PASSWORD)
-    desk = Desk(site)
-    assert operators._hashing.acquire()
-    try:
-        answer = desk.log_in("ada")
-    finally:
-        operators._hashing.release()
-    assert answer.status_code == 503
-    assert desk.log_in("ada").status_code == 303
+    hers, second = known(site), known(site)
+    begun, go_on, verified = Event(), Event(), operators._verified
+
+    def slow(stored: str, password: str) -> bool:
+        if password == "slow":
+            begun.set()
+            assert go_on.wait(60)
+        return verified(stored, password)
+
+    monkeypatch.setattr(operators, "_verified", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(Desk(site).log_in, "ada", "slow")
+        assert begun.wait(60)
+        refused = Desk(site).log_in("ada")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        assert 'value="ada"' in refused.text
+        waiting = pool.submit(hers.log_in, "ada")
+        while not operators._turns._awaited:
+            assert not waiting.done()
+            time.sleep(0.01)
+        assert Desk(site).log_in("ada").status_code == 503
+        assert second.log_in("ada").status_code == 503, "one thread waits at most"
+        go_on.set()
+        assert first.result().status_code == 401
+        assert waiting.result().status_code == 303
+    assert Desk(site).log_in("ada").status_code == 303
+
+
+def test_strangers_hashes_take_a_fifth_of_the_time() -> None:
+    """Those who are known find the turn free, whatever strangers did before."""
+    turns = operators.Turns()
+    turns._paid_until = time.monotonic() + 60
+    with pytest.raises(BusyError), turns.turn(known=False):
+        pass
+    with turns.turn(known=True), pytest.raises(BusyError), turns.turn(known=False):
+        pass
+    turns._paid_until = 0.0
+    before = time.monotonic()
+    with turns.turn(known=False):
+        while time.monotonic() < before + 0.01:
+            pass
+    assert turns._paid_until >= before + 0.01 + 0.01 * turns.SHARE
 
 
 @pytest.fixture
@@ -367,7 +521,7 @@ def test_way_in_and_out_on_both_databases(on_each: Visitor) -> None:
 def test_strangers_are_not_told_where_the_database_lies(
     site: Visitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def ill(*given: object) -> str:
+    def ill(*given: object, **more: object) -> str:
         raise StoreError("postgresql://sreval@db.internal/votes can't be reached.", "Check host.")
 
     desk, stranger = Desk(site).account("owner"), Desk(site)

@@ -8,17 +8,23 @@ import html
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from sreval.store import frames, snapshot
+from sreval.errors import StoreError
+from sreval.store import frames, invitations, snapshot
 from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
+from sreval.store.errors import BusyError, StateError
 from sreval.store.invitations import Links
+from sreval.store.models import Base
 from sreval.store.overview import Overview
 from sreval.study.manifest import load_manifest
+from tests.conftest import Ran
 from tests.site.conftest import METHODS, MakeSite, Visitor
 from tests.site.operator_desk import Clock, Desk, cells
 from tests.site.test_rater import NAUGHTY
@@ -244,7 +250,10 @@ def test_open_and_kiosk_links_keep_their_quota(desk: Desk) -> None:
         ({"kind": "open", "count": "2"}, "one at a time"),
         ({"kind": "open", "quota": "x"}, "The quota is a number"),
         ({"expires": "31.1.2999"}, "a date like"),
-        ({"expires": "2020-01-01"}, "has passed"),
+        ({"expires": "2020-01-01"}, "is over"),
+        ({"kind": "open"}, "a quota, or no limit"),
+        ({"kind": "kiosk", "quota": "3", "unlimited": "yes"}, "a quota, or no limit"),
+        ({"name": "x", "error": "x", "typed": "x", "key": "x", "count": "0"}, "from 1 to 500"),
         ({"label": "x" * 2001}, "at most 2000"),
     ],
 )
@@ -434,7 +443,7 @@ def test_list_names_every_study_and_those_elsewhere_have_a_page(
     desk = Desk(make_site(database=url)).account("owner")
     listed = {row[0]: row for row in cells(desk.client.get("/operator/").text)[1:]}
     assert listed["small"][2] == "open, served here"
-    assert listed["other"][2:6] == ["open", "1", "4", "13"]
+    assert listed["other"][2:8] == ["open", "1", "4", "1", "0", "13"]
     other = desk.client.get("/operator/studies/other")
     assert other.status_code == 200
     assert "can't be matched with its stimuli" in other.text
@@ -545,3 +554,229 @@ def test_votes_of_an_export_are_counted_though_a_reason_has_lines(desk: Desk) ->
     desk.post("/export")
     (entry,) = [d for d in AuditLog(desk.site.store).entries("small") if d.action == "export"]
     assert entry.facts["votes"] == count
+
+
+STALE: dict[str, tuple[str, dict[str, str]]] = {
+    "decision": ("/raters/{rater}/decision", {"decision": "refuse", "reason": "My <own> reason."}),
+    "withdraw": ("/raters/{rater}/withdraw", {}),
+    "release": ("/raters/{rater}/release", {}),
+    "delete": ("/raters/{rater}/delete", {"confirm": "small"}),
+    "renew": ("/raters/{rater}/link", {}),
+    "state": ("/state", {"to": "pause"}),
+    "purge": ("/purge", {"confirm": "small"}),
+    "extend": ("/links/{link}/extend", {"quota": "77"}),
+    "revoke": ("/links/{link}/revoke", {}),
+}
+"""Every form that changes something which is there already."""
+
+
+@pytest.mark.parametrize("form", STALE)
+def test_form_older_than_the_state_says_who_changed_what_and_keeps_what_was_typed(
+    make_site: MakeSite, form: str
+) -> None:
+    site = make_site(ratings=(SPREAD, ()), retention="2020-01-01")
+    desk, other = Desk(site).account("owner", "ada"), Desk(site).account("owner", "bob")
+    rater = desk.raters()[1]
+    link, _ = Links(site.store, "small").create("open", quota=3)
+    path, fields = STALE[form]
+    path, shown = path.format(rater=rater, link=link), desk.made_from()
+    made = {
+        "raters": lambda: other.post(
+            f"/raters/{rater}/decision", decision="accept", reason="Another one."
+        ),
+        "links": lambda: other.post(f"/links/{link}/extend", quota="5"),
+    }.get(path.split("/")[1], lambda: other.post("/state", to="pause"))()
+    assert made.status_code == 303, made.text
+    if form == "state":
+        other.post("/state", to="resume")
+    before = _all_rows(site)
+    refused = desk.post(path, made_from=shown, **fields)
+    assert refused.status_code == 409
+    assert "bob changed this meanwhile" in refused.text
+    assert f"{dt.datetime.now(dt.UTC):%Y-%m-%d}" in refused.text
+    for typed in fields.values():
+        if typed not in ("small", "pause"):
+            assert html.escape(typed) in refused.text
+    assert _all_rows(site) == before
+    again = re.search(r'name="made_from" value="(\d+)"', refused.text)
+    assert again
+    sent = desk.post(path, made_from=again.group(1), **fields)
+    assert sent.status_code in (200, 303) or form == "release", sent.text
+
+
+def _all_rows(site: Visitor) -> dict[str, list[str]]:
+    with site.store.read() as tx:
+        return {
+            table.name: sorted(repr(tuple(row)) for row in tx.execute(select(table)))
+            for table in Base.metadata.sorted_tables
+            if table.name != "login"
+        }
+
+
+def test_form_is_not_refused_for_what_others_did_to_another_thing(desk: Desk) -> None:
+    first, second = desk.raters()
+    shown = desk.made_from()
+    fields = {"decision": "refuse", "reason": "So."}
+    for path, given in (
+        (f"/raters/{first}/decision", fields),
+        ("/links", {"kind": "personal"}),
+        ("/state", {"to": "pause"}),
+        (f"/raters/{second}/decision", fields),
+    ):
+        assert desk.post(path, made_from=shown, **given).status_code in (200, 303), path
+
+
+def test_of_two_links_that_are_changed_at_once_each_has_its_own_state(desk: Desk) -> None:
+    made = [Links(desk.site.store, "small").create("open", quota=3)[0] for _ in range(2)]
+    shown = desk.made_from()
+    for key in made:
+        assert desk.post(f"/links/{key}/extend", made_from=shown, quota="9").status_code == 303
+    refused = desk.post(f"/links/{made[0]}/revoke", made_from=shown)
+    assert (refused.status_code, "extend" in refused.text) == (409, True)
+    desk.post(f"/links/{made[0]}/revoke")
+    refused = desk.post(f"/links/{made[0]}/extend", made_from=shown, quota="12345")
+    assert (refused.status_code, "12345" in refused.text) == (409, True)
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 503])
+def test_refused_form_loses_nothing_that_was_typed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    reason = "Three sentences <that> took a while."
+    path = f"/operator/studies/small/raters/{desk.raters()[0]}/decision"
+    data = {"csrf_token": desk.csrf(), "decision": "refuse", "reason": reason, "confirm": "secret"}
+    if status == 401:
+        desk.client.post("/operator/logout", data={"csrf_token": data["csrf_token"]})
+        data["csrf_token"] = Visitor.csrf_of(desk.client.get("/operator/login"))
+    elif status == 403:
+        data["csrf_token"] = "of another session"
+    else:
+        error = {409: StateError("It has ended."), 503: BusyError("It is locked.")}[status]
+
+        def fail(*_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr("sreval.store.raters.Raters.decide", fail)
+    refused = desk.client.post(path, data=data)
+    assert refused.status_code == status
+    assert html.escape(reason) in refused.text
+    assert "secret" not in refused.text
+    foreign = desk.client.post(path, data=data, headers={"Origin": "https://evil.example"})
+    assert foreign.status_code == 403
+    assert html.escape(reason) not in foreign.text
+
+
+def test_counts_say_what_they_count_and_agree_on_every_page(make_site: MakeSite) -> None:
+    """Five at the end and one under way in a study of four places; two refused, one of them used
+    again when the place was given on: of the four places one, two and three are filled then."""
+    site = make_site(ratings=(SPREAD, SPREAD, SPREAD))
+    desk = Desk(site).account("owner")
+    first, second, _ = desk.raters()
+    for rater in (first, second):
+        desk.post(f"/raters/{rater}/decision", decision="refuse", reason="So.")
+    assert "place 1, which is free for another rater" in desk.text(f"/raters/{first}")
+    site.rate(SPREAD)
+    site.rate(SPREAD)
+    Visitor(site.app).to_rating()
+    desk.post(f"/raters/{first}/decision", decision="accept", reason="After all.")
+    assert "place 1, which another rater has now" in desk.text(f"/raters/{first}")
+    seen = Overview.of(site.store, "small")
+    assert (seen.filled, seen.target, seen.finished, seen.not_used) == (3, 4, 5, 1)
+    assert seen.progress == "3 of 4 places filled; 5 raters came to the end, 1 of them not used"
+    told = "3 of 4 places filled 1 under way 5 came to the end, 1 of them not used"
+    for path in ("", "/steer"):
+        facts = re.sub(r"<[^>]+>", "", desk.text(path))
+        assert told in " ".join(facts.split()), path
+    (row,) = [r for r in cells(desk.client.get("/operator/").text) if r[0] == "small"]
+    assert row[3:7] == ["3", "4", "5", "1"]
+    desk.post(f"/raters/{first}/decision", decision="rules", reason="")
+    assert Overview.of(site.store, "small").not_used == 1, "the rules use the votes"
+    frame = frames.tables(site.store, "small")["votes"]
+    used = frame.groupby("rater")["accepted"].all()
+    by_row = {r.rater: r.used for r in Overview.of(site.store, "small").raters if r.finished}
+    assert by_row == {rater: bool(used[rater]) for rater in by_row}
+
+
+def test_rater_whom_the_rules_refuse_takes_no_place_by_being_left_to_them(
+    make_site: MakeSite,
+) -> None:
+    rule = {"kind": "straight-lining", "limit": 5, "reason": "One score."}
+    desk = Desk(make_site(ratings=((3,),), acceptance=[rule])).account("owner")
+    (rater,) = desk.raters()
+    for decision, holds in (("accept", True), ("rules", False)):
+        desk.post(f"/raters/{rater}/decision", decision=decision, reason="So.")
+        assert Overview.of(desk.site.store, "small").raters[0].holds_slot is holds
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "quick", "..", "%2e%2e", "ledig2017", "a%00b", "~"])
+def test_name_in_an_address_is_a_study_of_the_database_or_nothing(desk: Desk, name: str) -> None:
+    for path in ("", "/links", "/results", "/log", "/steer"):
+        assert desk.client.get(f"/operator/studies/{name}{path}").status_code in (400, 404)
+    data = {"csrf_token": desk.csrf(), "kind": "personal", "to": "pause", "confirm": name}
+    for path in ("/export", "/links", "/state", "/purge", "/links/1/revoke"):
+        answer = desk.client.post(f"/operator/studies/{name}{path}", data=data)
+        assert answer.status_code in (400, 404), path
+        assert str(desk.site.app.extensions["sreval"].config.study.parent) not in answer.text
+
+
+def test_number_that_no_database_holds_is_no_link(desk: Desk) -> None:
+    for key in (2**31, 2**63, 10**30):
+        for path in ("revoke", "extend"):
+            assert desk.post(f"/links/{key}/{path}", quota="3").status_code == 404
+
+
+def test_links_are_made_all_or_none_with_one_line_in_the_log(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    before = invitations.make
+
+    def failing(*given: Any, **more: Any) -> Any:
+        begun.append("")
+        if len(begun) == 5:
+            raise StoreError("The disk is full.")
+        return before(*given, **more)
+
+    monkeypatch.setattr(invitations, "make", failing)
+    count, told = len(Links(desk.site.store, "small").listing()), len(log_of(desk, "invite"))
+    assert desk.post("/links", kind="personal", count="9").status_code == 503
+    assert len(Links(desk.site.store, "small").listing()) == count
+    monkeypatch.setattr(invitations, "make", before)
+    rows = made(desk.post("/links", kind="personal", count="9", expires="2999-01-31"))
+    assert {(row["raters"], row["last day"]) for row in rows} == {("1", "2999-01-31")}
+    assert len(log_of(desk, "invite")) == told + 1
+    (row,) = made(desk.post("/links", kind="open", unlimited="yes"))
+    assert row["raters"] == "no limit"
+    listed = {r[0]: r for r in cells(desk.text("/links"))}
+    assert listed[row["id"]][6] == "no limit"
+
+
+def test_last_day_ends_where_the_day_ends_on_the_page_and_by_command(
+    desk: Desk, sreval: Callable[..., Ran]
+) -> None:
+    folder = desk.site.app.extensions["sreval"].config.study
+    (row,) = made(desk.post("/links", kind="personal", expires="2999-01-31"))
+    assert sreval("study", "invite", folder, "--expires", "2999-01-31").code == 0
+    assert sreval("study", "extend", folder, row["id"], "--expires", "2999-01-31").code == 0
+    links = [link for link in Links(desk.site.store, "small").listing() if link.expires_at]
+    assert {link.expires_at for link in links} == {
+        dt.datetime(2999, 1, 31, 23, 59, 59, 999999, dt.UTC)
+    }
+    assert len(links) == 2
+
+
+def test_command_that_deletes_looks_first_and_names_nobody_else(
+    desk: Desk, sreval: Callable[..., Ran]
+) -> None:
+    folder = desk.site.app.extensions["sreval"].config.study
+    rater = desk.raters()[0]
+    near = rater[:-1] + ("2" if rater[-1] != "2" else "3")
+    for yes in ((), ("--yes",)):
+        ran = sreval("study", "delete-rater", folder, near, *yes)
+        assert ran.code == 2
+        assert rater not in ran.err
+        assert "Type small" not in ran.err
+        assert near in ran.err
+    assert rater not in desk.get(f"/raters/{near}").text
+    assert rater not in desk.post(f"/raters/{near}/delete", confirm="small").text
+    assert rater in desk.raters()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import request
 
 from sreval.errors import DataError, UsageError
+from sreval.site import config as site_config
+from sreval.site import logs
 from sreval.site.app import WINDOW_SECONDS, Counts, create_app
 from sreval.site.config import BODY_BYTES, SECRET, Rates, SiteConfig
 from sreval.store.sessions import RaterSession
@@ -67,6 +71,71 @@ def test_pages_hold_nothing_that_the_policy_would_refuse(visitor: Visitor) -> No
         assert all("src=" in s or 'type="application/json"' in s for s in scripts)
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
         assert set(re.findall(r"(?:src|href)=\"(\w+:)?//", text)) == set()
+
+
+def test_every_event_that_is_logged_is_explained() -> None:
+    """By the source: what is passed to LOG first, or to a LogRecord as its message."""
+    logged = set()
+    for path in Path(site_config.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            called, owner = node.func.attr, getattr(node.func.value, "id", "")
+            place = {"LOG": 0, "logging": 4}.get(owner)
+            if owner == "LOG" and called in ("addHandler", "addFilter", "setLevel", "log"):
+                continue
+            if place is None or (owner == "logging" and called != "LogRecord"):
+                continue
+            event = node.args[place]
+            assert isinstance(event, ast.Constant), ast.dump(node)
+            logged.add(event.value)
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "hosting.md"
+    explained = re.findall(r"^\| `([\w ]+)` \| (?:info|warning|error) \|", page.read_text(), re.M)
+    assert len(logged) >= 7
+    assert set(explained) == logged
+
+
+def test_flood_of_an_event_is_one_line_a_minute_with_a_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, lines = [1000.0], []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            fields = getattr(record, "fields", {})
+            lines.append((record.getMessage(), fields.get("message"), fields.get("count")))
+
+    def tell(event: str, **fields: str) -> None:
+        logs.LOG.warning(event, extra={"fields": fields})
+
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    kept, counting = Kept(), logs.OneAMinute()
+    logs.LOG.addHandler(kept)
+    logs.LOG.addFilter(counting)
+    try:
+        for _ in range(180):  # three minutes
+            tell("login refused")
+            now[0] += 1
+        assert lines == [("login refused", None, None)] + [("login refused", None, 61)] * 2
+        lines.clear()
+        tell("database", message="full")
+        tell("database", message="locked")
+        now[0] += 61
+        tell("request")
+        assert lines == [
+            ("database", "full", None),
+            ("database", "locked", None),
+            ("login refused", None, 57),
+            ("request", None, None),
+        ]
+        lines.clear()
+        now[0] += 61
+        for event in ("login refused", "unexpected", "unexpected"):
+            tell(event)
+        assert [line[0] for line in lines] == ["login refused", "unexpected", "unexpected"]
+    finally:
+        logs.LOG.removeHandler(kept)
+        logs.LOG.removeFilter(counting)
 
 
 def test_behind_tls_the_cookie_is_secure_and_the_browser_told_to_stay(make_site: MakeSite) -> None:

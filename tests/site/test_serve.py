@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -24,6 +26,7 @@ from sqlalchemy import create_engine, text
 
 from sreval.site.config import SECRET
 from sreval.site.logs import LogQueue
+from sreval.site.server import LOGIN, LoginsLast
 from sreval.store.database import open_store
 from tests.site.conftest import Visitor, freeze
 
@@ -275,3 +278,38 @@ def test_changed_design_is_refused_once_a_rater_has_enrolled(sreval: Run, study:
     ran = sreval("serve", study)
     assert ran.code == 1
     assert "design" in ran.err
+
+
+class Waiting:
+    """A connection whose request waits to be served, as waitress hands it on."""
+
+    def __init__(self, name: str, path: str, served: list[str], end: Event) -> None:
+        self.requests = [SimpleNamespace(error=None, command="POST", path=path)]
+        self.name, self._served, self._end = name, served, end
+        self.cancelled = False
+
+    def service(self) -> None:
+        self._served.append(self.name)
+        if self.name == "last":
+            self._end.set()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def test_a_vote_waits_for_one_login_at_most() -> None:
+    served: list[str] = []
+    end = Event()
+    logins = [Waiting(name, LOGIN, served, end) for name in ("first", "second", "third", "last")]
+    votes = [Waiting(f"vote {n}", "/api/vote", served, end) for n in range(2)]
+    dispatcher = LoginsLast()
+    for waiting in (*logins[:3], *votes, logins[3]):
+        dispatcher.add_task(waiting)
+    dispatcher.set_thread_count(1)
+    assert end.wait(60)
+    dispatcher.shutdown()
+    assert served == ["first", "vote 0", "vote 1", "second", "third", "last"]
+    for waiting in (*logins, *votes):
+        dispatcher.add_task(waiting)
+    dispatcher.shutdown()
+    assert all(waiting.cancelled for waiting in (*logins, *votes))
