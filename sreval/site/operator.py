@@ -185,16 +185,14 @@ def _known_browser() -> tuple[str, list[str]]:
     """The key of this browser, and which operators have logged in here before: OWASP's device
     cookie. It lets nobody in; strangers' guesses just don't count for it."""
     try:
-        key, names = _signer().loads(
-            request.cookies.get(_browser_cookie(), ""), max_age=_KNOWN_SECONDS
-        )
+        key, names = _signer().loads(request.cookies.get(_browser_cookie(), ""))
     except BadData:
         return "", []
     return key, names
 
 
 def _browser_cookie() -> str:
-    return "__Host-sreval-browser" if site().config.tls else "sreval-browser"
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-browser"
 
 
 def _signer() -> URLSafeTimedSerializer:

@@ -377,14 +377,14 @@ def test_strangers_keep_nobody_out_of_a_browser_that_logged_in_before(site: Visi
     for name in ("ada", "bob", "ada"):  # two operators share a browser
         assert hers.log_in(name).status_code == 303, name
         _logged_out(hers)
-    cookie = hers.client.get_cookie("sreval-browser")
+    cookie = hers.client.get_cookie("sreval-small-browser")
     assert cookie is not None
     assert cookie.http_only
     thief = Desk(site)
     for planted in ("", "x", f"{cookie.value}x", cookie.value.upper()):
-        thief.client.set_cookie("sreval-browser", planted)
+        thief.client.set_cookie("sreval-small-browser", planted)
         assert thief.log_in("ada").status_code == 401, planted
-    thief.client.set_cookie("sreval-browser", cookie.value)
+    thief.client.set_cookie("sreval-small-browser", cookie.value)
     assert thief.get().status_code == 303, "the cookie alone lets nobody in"
 
 
