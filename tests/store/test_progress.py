@@ -41,6 +41,7 @@ def test_whole_way_goes_through_every_stage_in_order(study: Study) -> None:
     seen.append(RaterSession(study.store, session).device({}, True).stage)
     seen.append(RaterSession(study.store, session).answer("before", {"sight": "good"}).stage)
     seen.append(RaterSession(study.store, session).start().stage)
+    study.mark_sent(session, study.clock())
     for position in range(1, 13):
         state = study.vote(session, position).state
         if state.stage != "rating":
@@ -71,6 +72,7 @@ def test_stages_without_content_are_skipped(store: Store) -> None:
     RaterSession(store, session).agree("1")
     assert RaterSession(store, session).device({}, True).stage == "instructions"
     RaterSession(store, session).start()
+    study.mark_sent(session, study.clock())
     for position in range(1, 12):
         assert study.vote(session, position).state.stage == "rating"
     assert study.vote(session, 12).state.stage == "done"
