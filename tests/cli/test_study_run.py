@@ -86,7 +86,8 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
             rated = RaterSession(store, session)
             state = rated.state()
             assert state.position is not None
-            rated.sent(state.items[0])
+            for item in state.items:  # none while the study is paused
+                rated.sent(item)
             rated.vote(
                 state.position,
                 1 + state.position % 5,
