@@ -119,6 +119,18 @@ def test_two_weights_under_one_name_are_refused(sreval: Run) -> None:
     assert "hold different methods called" in ran.err
 
 
+@pytest.fixture
+def upgraded(old: Path, sreval: Run) -> None:
+    """Its database as the command that the error names brings it up."""
+    ran = sreval("study", "status", "small")
+    assert ran.code == 1
+    assert "older tables" in ran.err
+    assert "sreval study upgrade" in ran.err
+    ran = sreval("study", "upgrade", "small")
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.usefixtures("upgraded")
 def test_a_study_its_votes_and_their_table_open(sreval: Run) -> None:
     ran = sreval("study", "status", "small")
     assert "small: closed; 3 of 3 places filled; 3 raters came to the end" in ran.out, ran.err
@@ -134,6 +146,7 @@ def test_a_study_its_votes_and_their_table_open(sreval: Run) -> None:
     assert "Departures from the plan" in Path("report", "index.html").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("upgraded")
 def test_a_study_that_is_under_way_goes_on(sreval: Run) -> None:
     with sqlite3.connect(DATABASE) as connection:
         connection.execute("UPDATE study SET state = 'open', closed_at = NULL")
@@ -151,6 +164,7 @@ def test_a_study_that_is_under_way_goes_on(sreval: Run) -> None:
     assert ran.code == 0, ran.err
 
 
+@pytest.mark.usefixtures("upgraded")
 def test_an_export_is_read(sreval: Run) -> None:
     ran = sreval("study", "import", "small", "export.zip", "--database", "other.sqlite")
     assert ran.code == 0, ran.err

@@ -36,6 +36,9 @@ COLUMNS = (
     "score",
     "kind",
     "response_ms",
+    "hidden_ms",
+    "unfocused_ms",
+    "sent_at",
     "shown_at",
     "received_at",
     "device",
@@ -50,7 +53,7 @@ KINDS = ("calibration", "warm-up", "vote", "repeat", "gold")
 STIMULUS = ("dataset", "image", "method")
 
 IDENTIFIERS = ("study", "rater", "session", "image", "scene", "dataset", "method")
-NUMBERS = ("position", "response_ms")
+NUMBERS = ("position", "response_ms", "hidden_ms", "unfocused_ms")
 FLAGS = {"accepted": True, "simulated": False, "stand_in": False}
 """The columns of flags, and what an empty cell means."""
 

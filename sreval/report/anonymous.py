@@ -15,7 +15,8 @@ from sreval.study.data import StudyData
 
 VOTES = (
     "study", "rater", "position", "dataset", "image", "scene", "method", "stimulus_sha256",
-    "image_sha256", "stand_in", "score", "kind", "response_ms", "accepted", "simulated",
+    "image_sha256", "stand_in", "score", "kind", "response_ms", "hidden_ms", "unfocused_ms",
+    "accepted", "simulated",
 )  # fmt: skip
 """The columns that are kept. Not among them: the session, times of day, what the browser told of
 the device, and why votes aren't accepted, which an operator may have put in words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,13 +25,25 @@ _PHONE_PX = 600
 _MAGNIFIED = 0.01
 """Pinching by less than this share is rounding."""
 
-_FAMILIES = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
+_BROWSERS = (
+    ("Edge", r"Edg(?:A|iOS)?/(\d+)"),
+    ("Opera", r"OPR/(\d+)"),
+    ("Firefox", r"(?:Firefox|FxiOS)/(\d+)"),
+    ("Chrome", r"(?:Chrome|CriOS)/(\d+)"),
+    ("Safari", r"Version/(\d+)\S* .*Safari/"),
+)
+"""Families and how each names its major version; who comes first also names those that follow."""
+
 Length = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Facts(BaseModel):
-    """The least that tells whether an image fits. Lengths in CSS pixels; `ratio` device pixels
-    to one; `magnified` by pinching."""
+    """What tells whether an image fits, and what can change how it looks.
+
+    Lengths in CSS pixels; `ratio` device pixels to one; `magnified` by pinching. The rest is in
+    coarse values, None where the browser can't tell: `forced_colors`, the colour `gamut`, `hdr`,
+    `inverted` colours, and the `language` of the page, two or three letters.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,6 +52,11 @@ class Facts(BaseModel):
     ratio: float = Field(ge=0.1, le=20)
     magnified: float = Field(default=1, ge=0.01, le=100)
     touch: bool = False
+    forced_colors: bool | None = None
+    gamut: Literal["srgb", "p3", "rec2020", "unknown"] | None = None
+    hdr: bool | None = None
+    inverted: bool | None = None
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
 
 
 class Report(BaseModel):
@@ -51,8 +68,8 @@ class Report(BaseModel):
     fits: bool
 
     def stored(self) -> dict[str, Any]:
-        """What is kept: the facts, and the browser's family without its version."""
-        return {**self.facts.model_dump(), "browser": _family()}
+        """What is kept: the facts that are known, and the browser's family and major version."""
+        return {**self.facts.model_dump(exclude_none=True), "browser": _browser()}
 
     def holds(self, largest: tuple[int, int], *, phones: bool) -> bool:
         """Whether the largest image (width, height in device pixels) is shown as it is.
@@ -67,9 +84,10 @@ class Report(BaseModel):
         return self.fits and large and whole and (phones or not phone)
 
 
-def _family() -> str:
-    found = re.findall("|".join(_FAMILIES), request.user_agent.string)
-    return next((name for name in _FAMILIES if name in found), "other")
+def _browser() -> str:
+    told = request.user_agent.string
+    found = ((name, re.search(pattern, told)) for name, pattern in _BROWSERS)
+    return next((f"{name} {match[1][:4]}" for name, match in found if match), "other")
 
 
 class Ballot(BaseModel):
@@ -83,6 +101,8 @@ class Ballot(BaseModel):
     response_ms: float
     shown_at: dt.datetime
     device: str = ""
+    hidden_ms: int | None = None
+    unfocused_ms: int | None = None
 
 
 def _body() -> bytes:
@@ -127,9 +147,11 @@ def vote(study: str, place: str) -> Response:
             response_ms=ballot.response_ms,
             shown_at=ballot.shown_at,
             device=ballot.device,
+            hidden_ms=ballot.hidden_ms,
+            unfocused_ms=ballot.unfocused_ms,
         )
     except VoteError as error:
-        if error.why not in ("position", "rest", "too-early"):
+        if error.why not in ("position", "unseen", "rest", "too-early"):
             raise
         return respond(error.why, current=as_told(open_state()))
     return told(saved=receipt.position, current=_after_vote(receipt.state))
@@ -148,9 +170,10 @@ def _after_vote(state: SessionState) -> dict[str, Any]:
 def image(study: str, place: str, address: str) -> Response:
     """A stimulus, for the session whose present or next items show it; 404 for all others."""
     rated, here = rater_session(), site()
-    sha256 = rated.image(address)
-    if sha256 is None:
+    item = rated.image(address)
+    if item is None:
         raise PageError("404")
+    sha256 = item.stimulus_sha256
     known = sha256 in here.stimuli.refused
     try:
         data = here.stimuli.read(sha256)
@@ -159,6 +182,7 @@ def image(study: str, place: str, address: str) -> Response:
             LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
             rated.note("stimulus-changed", sha256=sha256)
         raise
+    rated.sent(item)
     response = make_response(data)
     response.mimetype = "image/png"
     return response

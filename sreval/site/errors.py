@@ -91,6 +91,7 @@ MESSAGES = {
     "scale": Message(400, _("That isn't a score from 1 to 5"), _GO_ON),
     "malformed": Message(400, _("The server did not understand that"), _BACK),
     "position": Message(409, _("That isn't the current image"), _GO_ON),
+    "unseen": Message(409, _("That was very quick"), _("Please look at the image first.")),
     "too-early": Message(409, _("That was very quick"), _("Please look at the image first.")),
     "rest": Message(409, _("It is time to rest"), _("Your next part comes later.")),
     "step": Message(409, _("That step is already done"), _BACK),

@@ -10,8 +10,9 @@ from sreval.errors import StoreError
 
 TokenWhy = Literal["unknown", "used-up", "revoked", "expired"]
 VoteWhy = Literal[
-    "scale", "malformed", "position", "session", "closed", "paused", "ended", "too-early", "rest"
-]
+    "scale", "malformed", "position", "unseen", "session", "closed", "paused", "ended",
+    "too-early", "rest",
+]  # fmt: skip
 Fault = Literal["unknown", "missing", "not-offered", "too-long", "not-a-number", "out-of-range"]
 
 

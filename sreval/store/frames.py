@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
@@ -77,6 +77,7 @@ STORED: Mapping[str, Columns] = {
         "intended": PlanItem.intended,
         "low": PlanItem.low,
         "high": PlanItem.high,
+        "sent_at": PlanItem.sent_at,
     },
     "votes": {
         "study": Study.name,
@@ -90,6 +91,9 @@ STORED: Mapping[str, Columns] = {
         "score": Vote.score,
         "kind": PlanItem.kind,
         "response_ms": Vote.response_ms,
+        "hidden_ms": Vote.hidden_ms,
+        "unfocused_ms": Vote.unfocused_ms,
+        "sent_at": PlanItem.sent_at,
         "shown_at": Vote.shown_at,
         "received_at": Vote.stored_at,
         "device": Vote.device,
@@ -113,7 +117,8 @@ STORED: Mapping[str, Columns] = {
 MODELS: Mapping[str, Any] = {"plan": PlanItem, "votes": Vote, "answers": Answer, "events": Event}
 """The tables of which a session has many rows."""
 
-_TIMES = ("shown_at", "received_at")
+_TIMES = ("sent_at", "shown_at", "received_at")
+_DURATIONS = ("hidden_ms", "unfocused_ms")
 
 
 def stored(name: str, columns: Columns, study: Study | None = None) -> Select[*tuple[object, ...]]:
@@ -194,8 +199,20 @@ def _with_stimuli(frame: pd.DataFrame, manifest: Manifest | None) -> pd.DataFram
 
 def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
     """The design's verdict on one session as it stands."""
-    votes = _votes(tx, stored("votes", STORED["votes"]).where(Session.id == session.id))
+    votes = _votes_of(tx, session)
     return Acceptance(design).verdicts(votes, {session.id: session.total})[session.id]
+
+
+def is_lost(tx: Transaction, session: Session, design: StudyDesign) -> bool:
+    """Whether one session breaks an unpaid rule already, whatever its further votes are."""
+    counted = select(PlanItem.kind, func.count().label("n"))
+    counted = counted.where(PlanItem.session_id == session.id)
+    planned = {row.kind: row.n for row in tx.execute(counted.group_by(PlanItem.kind))}
+    return Acceptance(design).is_lost(_votes_of(tx, session), planned)
+
+
+def _votes_of(tx: Transaction, session: Session) -> pd.DataFrame:
+    return _votes(tx, stored("votes", STORED["votes"]).where(Session.id == session.id))
 
 
 def _judged_votes(
@@ -233,6 +250,8 @@ def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
     found = pd.DataFrame(result.all(), columns=list(result.keys()))
     for column in _TIMES:
         found[column] = pd.to_datetime(found[column], utc=True)
+    for column in _DURATIONS:  # a column of nothing but None has no numbers otherwise
+        found[column] = found[column].astype(float)
     # `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
     return found.assign(accepted=True, reason="")
 

@@ -243,7 +243,10 @@ class Session(Base):
 
 
 class PlanItem(Base):
-    """One position of a session's plan; `address` is what its image is fetched under."""
+    """One position of a session's plan; `address` is what its image is fetched under.
+
+    `sent_at` is when that image was first sent, None where it never was.
+    """
 
     __tablename__ = "plan_item"
     __table_args__ = (
@@ -267,10 +270,15 @@ class PlanItem(Base):
     intended: Mapped[int | None]
     low: Mapped[int | None]
     high: Mapped[int | None]
+    sent_at: Mapped[dt.datetime | None]
 
 
 class Vote(Base):
-    """One score. The primary key is what makes a second vote on a position impossible."""
+    """One score. The primary key is what makes a second vote on a position impossible.
+
+    Of `response_ms`, the tab was hidden for `hidden_ms`, and the window without the focus for
+    `unfocused_ms`; None where the browser didn't say.
+    """
 
     __tablename__ = "vote"
     __table_args__ = (
@@ -292,6 +300,8 @@ class Vote(Base):
     shown_at: Mapped[dt.datetime]
     stored_at: Mapped[dt.datetime]
     device: Mapped[str] = mapped_column(FreeText)
+    hidden_ms: Mapped[float | None]
+    unfocused_ms: Mapped[float | None]
 
 
 class Answer(Base):

@@ -1,7 +1,8 @@
 """Rehearsing a study: raters of the rater model take every step that the rating site takes.
 
 They enrol, agree, answer, rate, rest and finish by the transactions that the site calls, one rater
-after the other and without HTTP. Nobody waits in a break: the store's clock is put forward.
+after the other and without HTTP. Nobody waits: the store's clock is put forward by what a break or
+a look would take, so that the site's own times are those of people.
 """
 
 from __future__ import annotations
@@ -122,11 +123,13 @@ class _Way:
     manifest: Manifest
     rater: Respondent
     visit: Visit
+    ahead: dt.timedelta = dt.timedelta()
+    """How far the store's clock is put forward."""
 
     def go(self, token: str, voted: Callable[[], object]) -> None:
         """From the link to the end; ``voted`` is called after every vote."""
-        store, ahead = self.store, dt.timedelta()
-        store.clock = lambda: dt.datetime.now(dt.UTC) + ahead
+        store = self.store
+        store.clock = lambda: dt.datetime.now(dt.UTC) + self.ahead
         enrolled = enrol(store, token, self.manifest, design=self.design)
         self.visit.session = enrolled.session_id
         session = RaterSession(store, enrolled.session_id)
@@ -148,7 +151,7 @@ class _Way:
                     state = session.answer("after", self._answers("after"))
                 case _:
                     until = state.break_until or state.rest_until
-                    ahead += (until - store.clock()) if until else dt.timedelta()
+                    self.ahead += (until - store.clock()) if until else dt.timedelta()
                     state = session.resume()
 
     def _device(self) -> Mapping[str, object]:
@@ -168,6 +171,8 @@ class _Way:
             item = state.items[0]
             score, response_ms = self.rater.respond(self._png(item.stimulus_sha256), item.intended)
             response_ms = max(response_ms, self.design.viewing.least_ms)
+            session.sent(item)
+            self.ahead += dt.timedelta(milliseconds=response_ms)
             state = session.vote(
                 item.position,
                 score,

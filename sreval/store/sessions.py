@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.answers import appeared, check_answers, check_vote, screened_out
@@ -37,6 +38,7 @@ _ITEMS = (
         PlanItem.stimulus_sha256,
         PlanItem.address,
         PlanItem.intended,
+        PlanItem.sent_at,
     )
     .where(
         PlanItem.session_id == bindparam("session_id"),
@@ -57,6 +59,19 @@ _STANDING = (
     .order_by(_VOTES.c.key != bindparam("key"))
     .limit(1)
 )
+_PLANNED = select(PlanItem.kind, PlanItem.sent_at).where(
+    PlanItem.session_id == bindparam("session_id"), PlanItem.position == bindparam("position")
+)
+_PLAN = PlanItem.metadata.tables["plan_item"]
+_SENT = (
+    update(_PLAN)
+    .where(
+        _PLAN.c.session_id == bindparam("session"),
+        _PLAN.c.position == bindparam("place"),
+        _PLAN.c.sent_at.is_(None),
+    )
+    .values(sent_at=bindparam("now"))
+)
 
 _STAGES = ("consent", "device", "questions", "instructions", "rating", "closing", "done")
 _AHEAD = 3
@@ -67,7 +82,7 @@ _AHEAD = 3
 class PlanItemRow:
     """What is shown at one position, without a word on image and method.
 
-    ``intended`` is the score of a calibration item.
+    ``intended`` is the score of a calibration item, ``sent_at`` when its image was first sent.
     """
 
     position: int
@@ -76,6 +91,7 @@ class PlanItemRow:
     stimulus_sha256: str
     address: str
     intended: int | None
+    sent_at: dt.datetime | None
 
 
 @dataclass(frozen=True)
@@ -136,10 +152,19 @@ class RaterSession:
         with self.store.read() as tx:
             return opened(self.store, tx, self.id).state()
 
-    def image(self, address: str) -> str | None:
-        """The SHA-256 of the stimulus under an address; None unless it may be shown now."""
-        shown = self.state().items
-        return next((item.stimulus_sha256 for item in shown if item.address == address), None)
+    def image(self, address: str) -> PlanItemRow | None:
+        """The item whose image is under an address; None unless it may be shown now."""
+        return next((item for item in self.state().items if item.address == address), None)
+
+    def sent(self, item: PlanItemRow) -> None:
+        """Keep that the image of ``item`` is sent now, if it is the first time.
+
+        Only what was sent can be rated. Nothing else of the session is read or locked.
+        """
+        if item.sent_at is None:
+            with self.store.begin() as tx:
+                where = {"session": self.id, "place": item.position}
+                tx.execute(_SENT, {**where, "now": self.store.clock()})
 
     def vote(
         self,
@@ -150,17 +175,21 @@ class RaterSession:
         response_ms: float,
         shown_at: dt.datetime,
         device: str,
+        hidden_ms: float | None = None,
+        unfocused_ms: float | None = None,
     ) -> Receipt:
         """Store a vote on the current position; when this returns, the vote is durable.
 
         The same key again, or another one on a position that has a vote, stores nothing and gives
         the receipt of the vote that stands, however the session or the study has gone on since.
-        ``response_ms`` is in milliseconds since the image appeared; ``shown_at`` is kept by our
-        clock where the browser's is a day or more off. Raises VoteError for a score outside 1..5
-        ('scale'), what no vote can be ('malformed'), another position ('position'), a break
-        ('rest'), less than the design's least viewing time ('too-early').
+        ``response_ms`` is in milliseconds since the image appeared; of these the tab was hidden
+        for ``hidden_ms``, and the window without the focus for ``unfocused_ms``. ``shown_at`` is
+        kept by our clock where the browser's is a day or more off. Raises VoteError for a score
+        outside 1..5 ('scale'), what no vote can be ('malformed'), another position ('position'),
+        an image that was never sent ('unseen'), a break ('rest'), less than the design's least
+        viewing time ('too-early').
         """
-        check_vote(position, score, key, response_ms, shown_at, device)
+        check_vote(position, score, key, response_ms, shown_at, device, hidden_ms, unfocused_ms)
         with self.store.begin() as tx:
             found = opened(self.store, tx, self.id, lock=True)
             asked = {"session_id": self.id, "position": position, "key": key}
@@ -176,6 +205,8 @@ class RaterSession:
                 "shown_at": appeared(shown_at, response_ms, stored_at),
                 "stored_at": stored_at,
                 "device": device,
+                "hidden_ms": hidden_ms,
+                "unfocused_ms": unfocused_ms,
             }
             tx.execute(_INSERT, vote)
             found.row.done = position
@@ -337,6 +368,12 @@ class OpenedSession:
                 f"A vote came for position {position}; the session is at {expected}.",
                 "Reload the page.",
             )
+        if self._planned(position).sent_at is None:
+            raise VoteError(
+                "unseen",
+                f"A vote came for position {position}, whose image was never sent.",
+                "Reload the page.",
+            )
         least = self.study.design.viewing.least_ms
         if response_ms < least:
             raise VoteError(
@@ -344,6 +381,10 @@ class OpenedSession:
                 f"The vote came {response_ms:.0f} ms after its image.",
                 f"Look at it for at least {least} ms.",
             )
+
+    def _planned(self, position: int) -> Row[str, dt.datetime | None]:
+        """Kind and time of sending of one item of the plan."""
+        return self.tx.execute(_PLANNED, {"session_id": self.row.id, "position": position}).one()
 
     def advance(self) -> None:
         """To the next stage that has content."""
@@ -366,6 +407,8 @@ class OpenedSession:
             session.holds_slot = verdict.used
             session.stage = "rating"
             self.advance()
+        elif self._is_lost():
+            self.end("failed_check")
         elif session.done == ends[session.sitting]:
             session.stage = "rest"
             session.pause_until = self.store.clock() + dt.timedelta(minutes=pause.rest_minutes)
@@ -374,6 +417,20 @@ class OpenedSession:
             session.stage = "break"
             session.pause_until = self.store.clock() + dt.timedelta(seconds=pause.break_seconds)
             self.note("break", seconds=pause.break_seconds)
+
+    def _is_lost(self) -> bool:
+        """Whether, after a gold item, an unpaid rule is broken whatever the further votes are.
+
+        Asked after gold items alone: nobody shall rate on for nothing, and votes must be fast.
+        """
+        design = self.study.design
+        if not design.gold or all(rule.paid for rule in design.acceptance):
+            return False
+        if self._planned(self.row.done).kind != "gold":
+            return False
+        from sreval.store.frames import is_lost
+
+        return is_lost(self.tx, self.row, design)
 
     def end(self, outcome: str) -> None:
         """End the session; unless it is complete, its slot is free for another rater."""

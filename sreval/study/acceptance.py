@@ -21,18 +21,21 @@ MARGIN_MS = 200
 
 
 class _Named(NamedTuple):
-    """What a design's `limit` is of a rule, and the items of a plan that the rule looks at."""
+    """What a design's `limit` is of a rule, the items of a plan that the rule looks at, and the
+    mean over them, or the share, that is held against the limit. A run is no mean."""
 
     limit: str
     items: ItemKind
+    mean: str | None
 
 
 _NAMED = {
-    "gold": _Named("most_wrong", "gold"),
-    "too-fast": _Named("most_share", "vote"),
-    "straight-lining": _Named("longest_run", "vote"),
-    "repeats": _Named("most_change", "repeat"),
+    "gold": _Named("most_wrong", "gold", "share"),
+    "too-fast": _Named("most_share", "vote", "fast"),
+    "straight-lining": _Named("longest_run", "vote", None),
+    "repeats": _Named("most_change", "repeat", "change"),
 }
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,24 @@ class Acceptance:
                 reasons=tuple(rule.reason for rule in broken),
             )
         return made
+
+    def is_lost(self, votes: pd.DataFrame, planned: Mapping[ItemKind, int]) -> bool:
+        """Whether one session breaks an unpaid rule already, whatever its further votes are.
+
+        `votes` of that session as in `verdicts`; `planned` counts its plan's items by kind. The
+        rule must judge the session by now, so that nobody can say otherwise of it later. A share
+        is then taken over all planned items, as if the votes to come were without fault. A run
+        that was too long stays so. Who stops is incomplete, and may go on: that is never lost.
+        """
+        for rule in self._design.acceptance:
+            if rule.paid or rule.kind not in _NAMED:
+                continue
+            _, items, mean = _NAMED[rule.kind]
+            found, _ = apply([self._named(rule)], votes)
+            for row in (made.table.iloc[0] for made in found if made.rejected):
+                if mean is None or row[mean] * row["n"] > rule.limit * planned[items] + _ROUNDING:
+                    return True
+        return False
 
     def _breaking(
         self, rule: designs.Rule, votes: pd.DataFrame, planned: Mapping[str, int | None]

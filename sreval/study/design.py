@@ -242,9 +242,10 @@ class Rule(Config):
     """One reason for which a session's votes are not used, or the session is not paid.
 
     `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
-    than `viewing.least_ms` + 200 ms above `limit`), `straight-lining` (longest run of one score
-    above `limit`), `repeats` (mean absolute difference of repeated votes above `limit`),
-    `incomplete` (share of the plan's items that were rated below `limit`).
+    than `viewing.least_ms` + 200 ms above `limit`, by the browser's times or by the site's own),
+    `straight-lining` (longest run of one score above `limit`), `repeats` (mean absolute difference
+    of repeated votes above `limit`), `incomplete` (share of the plan's items that were rated below
+    `limit`).
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
@@ -254,7 +255,8 @@ class Rule(Config):
     used: bool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: bool = True
-    """Whether such a session is paid."""
+    """Whether such a session is paid. One that isn't ends at the gold item after which no further
+    vote can mend it."""
     reason: str = Field(min_length=1)
     """What the export and the report say of it."""
 

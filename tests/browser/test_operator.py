@@ -62,9 +62,10 @@ def rate(site: Served, number: int) -> None:
     RaterSession(site.store, sid).agree("1")
     RaterSession(site.store, sid).device({"ratio": 1}, True)
     RaterSession(site.store, sid).start()
-    state = RaterSession(site.store, sid).state()
-    for position in range(1, state.of + 1 if number < 5 else 4):
-        RaterSession(site.store, sid).vote(
+    rated = RaterSession(site.store, sid)
+    for position in range(1, rated.state().of + 1 if number < 5 else 4):
+        rated.sent(rated.state().items[0])
+        rated.vote(
             position,
             3 if number == 0 else 1 + (position * 7 + number) % 5,
             key=f"key-{position:06}",

@@ -83,9 +83,12 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
             RaterSession(store, session).device({}, True)
             RaterSession(store, session).start()
         for _ in range(count):
-            state = RaterSession(store, session).state()
+            rated = RaterSession(store, session)
+            state = rated.state()
             assert state.position is not None
-            RaterSession(store, session).vote(
+            for item in state.items:  # none while the study is paused
+                rated.sent(item)
+            rated.vote(
                 state.position,
                 1 + state.position % 5,
                 key=f"key-{state.position:06}",

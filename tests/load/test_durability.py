@@ -40,7 +40,9 @@ def test_a_vote_that_was_lost_or_changed_would_be_seen(
     RaterSession(store, session).start()
     visit = Visit(session=session)
     for position in range(1, 5):
-        RaterSession(store, session).vote(
+        rated = RaterSession(store, session)
+        rated.sent(rated.state().items[0])
+        rated.vote(
             position,
             3,
             key=f"key-{position:06}",

@@ -20,6 +20,7 @@ from sreval.opinions.screening import (
     Rule,
     bt500,
     default_rules,
+    site_times,
     with_and_without,
 )
 from sreval.opinions.votes import Scale, check_votes
@@ -161,6 +162,100 @@ def test_raters_who_are_too_fast() -> None:
     assert result.too_few == "too-fast needs 10 votes with a response time: untimed (0)"
     with pytest.raises(SrevalError, match="no response times"):
         RULES["too-fast"].judge(votes.drop(columns="response_ms"))
+
+
+DELAY_MS = 50
+
+
+def honest_rater(generator: np.random.Generator, ahead: int = 3) -> tuple[Floats, Floats, float]:
+    """When a browser's images were sent and its votes stored, in ms, and the shortest look.
+
+    Image after image is looked at; the network is away now and then. An image is sent once the
+    vote four before it is stored. Votes that wait are stored as soon as the network is back.
+    """
+    looks = generator.uniform(800, 4000, 60)
+    away = np.cumsum(generator.uniform(5_000, 40_000, 12))
+    until = away + generator.uniform(1_000, 20_000, 12)
+
+    def online(at: float) -> float:
+        gone = (away <= at) & (at < until)
+        return max(at, *map(float, until[gone]), 0.0)
+
+    sent, now = [0.0] * (ahead + 1), 0.0
+    stored: list[float] = []
+    for number, look in enumerate(looks):
+        now = max(now, sent[number]) + look
+        stored.append(max([online(now) + generator.uniform(5, DELAY_MS), *stored[-1:]]) + 1)
+        sent.append(online(stored[-1]) + 5)
+    return np.array(sent[: len(looks)]), np.array(stored), float(looks.min())
+
+
+def timed(sent: Any, stored: Any, claimed: float, rater: str = "r") -> pd.DataFrame:
+    """Votes by position with the site's times, given in ms."""
+    start = pd.Timestamp("2026-03-01T09:00Z")
+    votes = table({rater: [1 + n % 5 for n in range(len(sent))]})
+    return votes.assign(
+        position=range(1, len(sent) + 1),
+        response_ms=claimed,
+        sent_at=start + pd.to_timedelta(sent, unit="ms"),
+        received_at=start + pd.to_timedelta(stored, unit="ms"),
+    )
+
+
+def test_the_sites_times_never_fall_below_an_honest_look() -> None:
+    """However the network comes and goes; also where another server takes over whose clock is
+    minutes off, and where the two take turns by chance."""
+    bursts = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        sent, stored, shortest = honest_rater(generator)
+        votes = timed(sent, stored, 2500.0)
+        assert site_times(votes).min() >= shortest - DELAY_MS
+        bursts += int((np.diff(stored) < 100).sum())
+        moment, other = generator.uniform(0, stored[-1]), generator.choice([-120_000, 120_000])
+        later = [at + other * (at >= moment) for at in (sent, stored)]
+        mixed = [at + other * generator.integers(2, size=at.size) for at in (sent, stored)]
+        for times, least in ((later, 50), (mixed, 1)):
+            found = site_times(timed(times[0], times[1], 2500.0))
+            assert found.min() >= shortest - DELAY_MS
+            assert found.notna().sum() >= least
+        shuffled = votes.sample(frac=1, random_state=seed)
+        pd.testing.assert_series_equal(site_times(shuffled), site_times(votes)[shuffled.index])
+    assert bursts > 200
+
+
+def test_a_script_that_claims_long_times_is_judged_by_the_sites() -> None:
+    """Forty votes in bursts of four, 0.6 s apart: the mean is 0.15 s, whatever is claimed."""
+    at = np.repeat(np.arange(10) * 600.0, 4) + 600
+    script = timed(np.r_[np.zeros(4), at[:-4]], at, 5000.0, "script")
+    paced = timed(np.r_[np.zeros(4), 5 * at[:-4]], 5 * at, 600.0, "paced")  # 0.75 s each
+    old = script.assign(rater="old", sent_at=None)
+    votes: pd.DataFrame = pd.concat(
+        [script, paced, old.astype({"sent_at": script.dtypes["sent_at"]})]
+    )
+    result = RULES["too-fast"].judge(votes.reset_index(drop=True))
+    assert result.table["by_site"].to_dict() == {"script": True, "paced": False, "old": False}
+    assert result.rejected == ("paced", "script")
+    assert result.reasons == {
+        "paced": "100% of 40 votes within 0.7 s, median 0.6 s",
+        "script": "100% of 40 votes within 0.7 s, median 0.2 s, by the site's own times; "
+        "40 claimed to take longer than their images were there",
+    }
+
+
+def test_the_sites_times_are_read_from_a_file_and_told_of_nothing_else() -> None:
+    at = np.arange(1, 13) * 100.0
+    votes = timed(np.zeros(12), at, 5000.0)
+    text = votes.assign(
+        sent_at=votes["sent_at"].map(str), received_at=votes["received_at"].map(str)
+    )
+    pd.testing.assert_series_equal(site_times(text), site_times(votes), check_freq=False)
+    assert site_times(votes.drop(columns="sent_at")).isna().all()
+    assert site_times(votes.assign(sent_at="by post", received_at=7)).isna().all()
+    assert site_times(votes.assign(received_at=votes["sent_at"][::-1].to_numpy())).iloc[0] == 0
+    apart = votes.assign(position=votes["position"] * 2)  # the votes between aren't there
+    assert site_times(apart).notna().sum() == 1
+    assert not RULES["too-fast"].judge(apart).rejected
 
 
 def test_straight_lining_by_share_and_by_run() -> None:

@@ -60,16 +60,20 @@ def votes_of(rater: str) -> list[dict[str, Any]]:
         rows = [(*row[:3], 4, "repeat") if row[4] == "repeat" else row for row in rows]
     # 2100 ms are too fast by this design, and slow by a limit of 700 ms
     ms = 2100.0 if rater == "fast" else 5000.0
+    # what "burst" claims, and what the site saw
+    looks = pd.to_timedelta([(10.0 if rater == "burst" else ms) * n for n in range(len(rows) + 1)],
+                            unit="ms") + pd.Timestamp("2026-03-01T09:00Z")  # fmt: skip
     names = ["dataset", "image", "method", "score", "kind"]
     return [
         dict(zip(names, row, strict=True))
         | {"rater": rater, "session": f"s-{rater}", "position": place, "response_ms": ms}
+        | {"sent_at": looks[max(0, place - 4)], "received_at": looks[place]}
         for place, row in enumerate(rows, 1)
     ]
 
 
 BREAKS = {"gold": ["gold"], "fast": ["too-fast"], "lines": ["straight-lining"],
-          "repeats": ["repeats"], "any-range": [], "good": []}  # fmt: skip
+          "burst": ["too-fast"], "repeats": ["repeats"], "any-range": [], "good": []}  # fmt: skip
 
 
 def judge(votes: pd.DataFrame, made: StudyDesign) -> Verdict:

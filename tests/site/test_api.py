@@ -8,14 +8,16 @@ import hashlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from sreval.store.database import open_store
-from sreval.store.models import Vote
+from sreval.store.frames import study_data
+from sreval.store.models import PlanItem, Vote
 from sreval.store.overview import Overview
 from sreval.store.studies import Studies
 from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
@@ -88,6 +90,91 @@ def test_many_clicks_at_once_are_one_vote(visitor: Visitor) -> None:
     assert len(stored(visitor)) == 1
 
 
+def test_an_image_that_was_never_loaded_is_not_rated(visitor: Visitor) -> None:
+    """The browser is told what is current, as it is of a vote on another position."""
+    visitor.to_rating()
+    refused = visitor.post_vote(1, response_ms=5000)
+    assert (refused.status_code, refused.get_json()["kind"]) == (409, "unseen")
+    assert refused.get_json()["current"] == visitor.item()
+    assert stored(visitor) == []
+    assert visitor.look().status_code == 200
+    assert visitor.post_vote(1).status_code == 200
+    assert visitor.post_vote(2).status_code == 409
+    assert stored(visitor) == [(1, 3)]
+
+
+def test_an_image_that_cant_be_read_was_not_sent(visitor: Visitor) -> None:
+    current = visitor.to_rating()
+    data = visitor.client.get(current["next"][0]["url"]).data
+    path = visitor.app.extensions["sreval"].stimuli._path(hashlib.sha256(data).hexdigest())
+    assert visitor.vote(1).status_code == 200
+    with visitor.store.begin() as tx:
+        tx.execute(update(PlanItem).values(sent_at=None))
+    path.write_bytes(b"")
+    assert visitor.client.get(current["next"][0]["url"]).status_code == 410
+    path.write_bytes(data)
+    assert visitor.post_vote(2).get_json()["kind"] == "unseen"
+
+
+TOO_FAST = {"kind": "too-fast", "limit": 0.5, "paid": False, "reason": "Too fast."}
+
+
+@dataclass
+class Clock:
+    """The site's clock, which a test sets."""
+
+    now: dt.datetime = dt.datetime(2026, 3, 1, 9, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+
+def rate_in_bursts(visitor: Visitor, seconds: float) -> None:
+    """Load what may be loaded, wait, vote on it at once; and so on to the end.
+
+    5 s are claimed for each look; ``seconds`` pass for it on the site's clock.
+    """
+    clock = Clock()
+    visitor.store.clock = clock
+    current = visitor.item()
+    while current["stage"] in ("rating", "break"):
+        if current["stage"] == "break":
+            visitor.send("break")
+        else:
+            shown = [current["image"], *current["next"]]
+            for image in shown:
+                visitor.client.get(image["url"])
+            clock.now += dt.timedelta(seconds=seconds * len(shown))
+            for number in range(len(shown)):
+                place = current["position"] + number
+                answer = visitor.post_vote(place, 1 + place % 5, response_ms=5000)
+                assert answer.status_code == 200
+        current = visitor.item()
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(5, "complete"), (0.01, "failed_check")])
+def test_only_who_looked_is_paid_whatever_is_claimed(
+    make_site: MakeSite, seconds: float, outcome: str
+) -> None:
+    """A rater whose network comes back every four votes, and a script that goes the same way."""
+    visitor = make_site(
+        acceptance=[TOO_FAST], outcomes={"complete": "DONE-7", "failed_check": "CHECK-7"}
+    )
+    visitor.to_rating()
+    rate_in_bursts(visitor, seconds)
+    visitor.send("closing")
+    page = visitor.page().get_data(as_text=True)
+    assert ("CHECK-7" in page, "DONE-7" in page) == (outcome != "complete", outcome == "complete")
+    manifest = visitor.app.extensions["sreval"].manifest
+    data = study_data(visitor.store, "small", manifest)
+    assert data.sessions["outcome"].tolist() == [outcome]
+    flags = data.monitoring.flags
+    said = flags.loc[flags["flag"] == "too-fast", "reason"].tolist()
+    assert [reason.partition(", by the site")[1] for reason in said] == (
+        [] if outcome == "complete" else [", by the site"]
+    )
+
+
 @pytest.mark.parametrize("score", [0, 6, -1, 10**30, 3.5, "3", True, None, [3], {"a": 1}])
 def test_score_outside_the_scale_is_refused(visitor: Visitor, score: Any) -> None:
     visitor.to_rating()
@@ -112,6 +199,9 @@ def test_score_outside_the_scale_is_refused(visitor: Visitor, score: Any) -> Non
         {"device": "x" * 501},
         {"position": 0},
         {"position": "1"},
+        {"hidden_ms": -1},
+        {"hidden_ms": 1.5},
+        {"unfocused_ms": 86_400_001},
         {"rater": "somebody"},
     ],
 )

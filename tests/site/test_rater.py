@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,12 @@ from sreval.site.app import create_app
 from sreval.site.current import Site
 from sreval.store import raters
 from sreval.store.invitations import Links
-from sreval.store.models import Answer, Rater, StudyState, Vote
+from sreval.store.models import Answer, Event, Rater, StudyState, Vote
 from sreval.store.overview import Overview
 from sreval.store.raters import Raters
 from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign
-from tests.site.conftest import MakeSite, Visitor
+from tests.site.conftest import FACTS, MakeSite, Visitor
 
 NAUGHTY = {
     "right to left": "\u202eשלום\u202c مرحبا",
@@ -386,6 +387,8 @@ def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
         ({"window": ["<b>", 900]}, False),
         ({"ratio": 1e9}, False),
         ({"more": "x" * 1000}, False),
+        ({"gamut": "Adobe RGB (1998)"}, False),
+        ({"language": "de-AT-1996"}, False),
     ],
 )
 def test_device_check_passes_only_what_shows_the_image(
@@ -396,6 +399,33 @@ def test_device_check_passes_only_what_shows_the_image(
     visitor.send("consent")
     assert visitor.send_facts(**changes).status_code == 303
     assert visitor.stage(visitor.page()) == ("questions" if fits else "device")
+
+
+BROWSERS = {
+    "Firefox 128": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Chrome 126": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.6478.61 Safari/537.36",
+    "Edge 125": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/125.0.0.0 Safari/537.36 Edg/125.0.2535.51",
+    "Opera 110": "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/124.0.0.0 Safari/537.36 OPR/110.0.0.0",
+    "Safari 17": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, "
+    "like Gecko) Version/17.4.1 Safari/605.1.15",
+    "other": "Lynx/2.8.9rel.1",
+}
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_of_a_browser_coarse_facts_are_kept_and_no_more(visitor: Visitor, browser: str) -> None:
+    visitor.invite()
+    visitor.client.environ_base["HTTP_USER_AGENT"] = BROWSERS[browser]
+    visitor.open()
+    visitor.send("consent")
+    coarse = {"forced_colors": True, "gamut": "p3", "hdr": False, "inverted": False}
+    visitor.send_facts(**coarse, language="de")
+    with visitor.store.read() as tx:
+        facts = json.loads(tx.scalars(select(Event.facts).where(Event.kind == "device")).one())
+    assert facts == FACTS | coarse | {"language": "de", "browser": browser, "fits": True}
 
 
 def test_phones_pass_where_the_design_allows_them(make_site: MakeSite) -> None:

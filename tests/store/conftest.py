@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from sreval.store import enrolment, invitations
 from sreval.store.database import Store, open_store
 from sreval.store.invitations import Links
+from sreval.store.models import PlanItem
 from sreval.store.sessions import RaterSession, Receipt
 from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign
@@ -107,14 +109,21 @@ class Study:
         return enrolment.enrol(self.store, token, self.manifest).session_id
 
     def rating(self, session: str | None = None) -> str:
-        """A session at its first item."""
+        """A session at its first item, whose images were all sent."""
         session = session or self.enrol()
         RaterSession(self.store, session).agree(self.design.consent.version)
         RaterSession(self.store, session).device({"ratio": 1.5}, True)
         if any(question.when == "before" for question in self.design.questions):
             RaterSession(self.store, session).answer("before", {"sight": "good"})
         RaterSession(self.store, session).start()
+        self.mark_sent(session, self.clock())
         return session
+
+    def mark_sent(self, session: str, at: dt.datetime | None) -> None:
+        """As if the site had sent all images of a session then, or none."""
+        own = update(PlanItem).where(PlanItem.session_id == session)
+        with self.store.begin() as tx:
+            tx.execute(own.values(sent_at=at))
 
     def vote(self, session: str, position: int, score: int = 3, **options: Any) -> Receipt:
         standard = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from sreval.store.raters import Raters
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
 from sreval.study.acceptance import Acceptance, Verdict
-from tests.store.conftest import Study, design
+from sreval.study.design import StudyDesign
+from sreval.study.manifest import Manifest
+from sreval.study.plan import Item
+from tests.store.conftest import Study, design, plain_plan
 
 
 def addresses(study: Study, session: str) -> list[str]:
@@ -37,6 +41,7 @@ def test_whole_way_goes_through_every_stage_in_order(study: Study) -> None:
     seen.append(RaterSession(study.store, session).device({}, True).stage)
     seen.append(RaterSession(study.store, session).answer("before", {"sight": "good"}).stage)
     seen.append(RaterSession(study.store, session).start().stage)
+    study.mark_sent(session, study.clock())
     for position in range(1, 13):
         state = study.vote(session, position).state
         if state.stage != "rating":
@@ -67,6 +72,7 @@ def test_stages_without_content_are_skipped(store: Store) -> None:
     RaterSession(store, session).agree("1")
     assert RaterSession(store, session).device({}, True).stage == "instructions"
     RaterSession(store, session).start()
+    study.mark_sent(session, study.clock())
     for position in range(1, 12):
         assert study.vote(session, position).state.stage == "rating"
     assert study.vote(session, 12).state.stage == "done"
@@ -253,6 +259,70 @@ def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) 
     assert reasons == {lazy: "one score throughout", honest: "", partial: "not finished"}
 
 
+GOLD = {"dataset": "Set5", "method": "hr", "images": 5, "low": 4, "high": 5}
+MISSED = {"kind": "gold", "limit": 0.4, "paid": False, "reason": "gold"}
+
+
+def with_gold(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:
+    """Twelve items; every second from the second to the tenth is gold."""
+    items = plain_plan(design, manifest, slot, 0)
+    hr = [item for item in items if item.method == "hr"]
+    return tuple(
+        replace(hr[0], position=item.position, kind="gold", low=4, high=5)
+        if item.position in (2, 4, 6, 8, 10)
+        else item
+        for item in items
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "rules", "ends"),
+    [
+        ("11111", [MISSED], 8),  # the rule judges by four gold items
+        ("55111", [MISSED], 10),  # three of five
+        ("15151", [MISSED], 10),
+        ("11555", [MISSED], None),  # two of four are too many, two of five are not
+        ("11111", [{**MISSED, "paid": True}], None),
+        ("55555", [{"kind": "straight-lining", "limit": 2, "paid": False, "reason": "one"}], 6),
+        ("55555", [{"kind": "too-fast", "limit": 0.5, "paid": False, "reason": "fast"}], 10),
+    ],
+)
+def test_a_session_ends_when_a_rule_is_broken_that_no_later_vote_mends(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    scores: str,
+    rules: list[dict[str, Any]],
+    ends: int | None,
+) -> None:
+    """Where votes are fast, five of seven are when the last gold item comes."""
+    monkeypatch.setattr("sreval.study.plan.make_plan", with_gold)
+    fast = rules[0]["kind"] == "too-fast"
+    # a rule on votes needs as many as the design plans, up to ten
+    planned = design(sittings={}, gold=[GOLD], acceptance=rules, subset=5 if fast else None)
+    study = Study(store, planned)
+    session = study.rating()
+    stages = []
+    for position in range(1, 13):
+        score = 3 if position % 2 or position > 10 else int(scores[position // 2 - 1])
+        study.clock.wait(seconds=3)
+        ms = 600.0 if fast else 2500.0
+        state = study.vote(session, position, score, response_ms=ms).state
+        stages.append(state.stage)
+        if state.stage != "rating":
+            break
+    own = frames.tables(store, study.name)["sessions"].iloc[0]
+    if ends is None:
+        assert len(stages) == 12
+        assert (own["outcome"], own["paid"], own["holds_slot"]) == (
+            "complete", True, not own["reasons"],
+        )  # fmt: skip
+        return
+    assert (len(stages), stages[-1], state.outcome) == (ends, "done", "failed_check")
+    # whoever judges the votes again says the same
+    assert (own["used"], own["paid"], own["holds_slot"]) == (False, False, False)
+    assert own["reasons"] == rules[0]["reason"]
+
+
 def window(study: Study, session: str) -> list[int]:
     return [item.position for item in RaterSession(study.store, session).state().items]
 
@@ -290,7 +360,7 @@ def test_image_is_given_only_within_the_window_of_its_own_session(study: Study) 
     ] * 12
     assert RaterSession(study.store, session).image("") is None
     shown = RaterSession(study.store, session).state().items[0]
-    assert RaterSession(study.store, session).image(shown.address) == shown.stimulus_sha256
+    assert RaterSession(study.store, session).image(shown.address) == shown
 
 
 def test_no_image_before_the_first_item_nor_while_paused(study: Study) -> None:

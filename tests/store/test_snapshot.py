@@ -64,7 +64,8 @@ def filled(study: Study) -> Study:
     study.vote_all(part, upto=8)
     pausing = study.rating()
     for position in (1, 2, 3):
-        study.vote(pausing, position, device="+1x")
+        study.vote(pausing, position, device="+1x", hidden_ms=1200)
+    study.mark_sent(pausing, None)
     gone = study.rating()
     study.vote(gone, 1)
     raters.withdraw(study.store, gone, delete=True)

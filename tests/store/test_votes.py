@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from sreval.store import answers, raters
+from sreval.store import answers, frames, raters
 from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
@@ -109,12 +109,53 @@ def test_score_off_the_scale_is_refused(study: Study, score: Any) -> None:
         ({"key": "the-key-\x00"}, "malformed"),
         ({"device": "d" * 501}, "malformed"),
         ({"response_ms": 86_400_001.0}, "malformed"),
+        ({"hidden_ms": 86_400_001}, "malformed"),
+        ({"unfocused_ms": -1}, "malformed"),
     ],
 )
 def test_senseless_vote_is_refused(study: Study, options: dict[str, Any], reason: str) -> None:
     session = study.rating()
     assert why(study, session, 1, **options) == reason
     assert stored(study, session) == []
+
+
+def test_an_image_that_was_never_sent_is_not_rated(study: Study) -> None:
+    session = study.rating()
+    study.mark_sent(session, None)
+    rated = RaterSession(study.store, session)
+    assert why(study, session, 1) == "unseen"
+    rated.sent(rated.state().items[1])
+    assert why(study, session, 1) == "unseen"
+    rated.sent(rated.state().items[0])
+    study.vote(session, 1)
+    study.vote(session, 2)
+    assert why(study, session, 3) == "unseen"
+    assert stored(study, session) == [(1, 3), (2, 3)]
+
+
+def test_only_the_first_sending_of_an_image_is_kept(study: Study) -> None:
+    session = study.rating()
+    study.mark_sent(session, None)
+    rated = RaterSession(study.store, session)
+    before = rated.state().items[0]
+    for _ in range(2):
+        study.clock.wait(seconds=9)
+        rated.sent(before)  # as of two requests at once: neither knows of the other
+    first = rated.state().items[0].sent_at
+    assert first is not None
+    assert (first - START).total_seconds() == pytest.approx(9, abs=0.5)
+    assert rated.image(before.address) == rated.state().items[0]
+    assert [item.sent_at for item in rated.state().items[1:]] == [None, None]
+
+
+def test_how_long_a_look_was_hidden_is_kept_where_it_is_known(study: Study) -> None:
+    session = study.rating()
+    study.vote(session, 1)
+    study.vote(session, 2, hidden_ms=4000, unfocused_ms=0)
+    votes = frames.tables(study.store, study.name)["votes"]
+    looks = votes[["hidden_ms", "unfocused_ms"]].astype(object)
+    assert looks.where(looks.notna(), None).values.tolist() == [[None, None], [4000, 0]]
+    assert (votes["sent_at"] < votes["received_at"]).all()
 
 
 def test_votes_are_refused_before_the_first_item(study: Study) -> None:
