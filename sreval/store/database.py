@@ -45,6 +45,9 @@ _ERASE_SECONDS = 2.0
 _ERASE_BUSY = 0.1
 """How long one attempt to empty the log may keep votes waiting, in seconds."""
 
+_ERASE_AGAIN = 1.0
+"""Seconds from an attempt in vain to the next one, which a later write makes."""
+
 _POOL = 10
 _URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 _BROKEN = (
@@ -54,7 +57,7 @@ _BROKEN = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOTADB,
 )
-_LOG = logging.getLogger("sreval.store")
+_LOG = logging.getLogger("sreval.site.store")  # the site writes it among its own lines
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
@@ -154,25 +157,23 @@ class Store:
     def truncate_log(self) -> None:
         """Empty SQLite's write-ahead log, which keeps deleted text until it is overwritten.
 
-        A transaction that reads keeps the log. This waits 2 s for it; then a warning is logged,
-        and later writes, one a second, and `dispose` try again. PostgreSQL has no such file.
+        A transaction that reads keeps the log. This waits for it, 2 s at most; then a warning is
+        logged, and later writes, one a second, and `dispose` try again. PostgreSQL has no such
+        file.
         """
         if self.file is None:
             return
         end = time.monotonic() + _ERASE_SECONDS
         while not self._try_to_truncate():
             if time.monotonic() > end:
-                _LOG.warning(
-                    "deleted text stays in the write-ahead log until a long read ends",
-                    extra={"fields": {"database": self.name}},
-                )
+                _LOG.warning("deleted text is still in the write-ahead log")
                 return
             time.sleep(_ERASE_BUSY / 2)
 
     def _try_to_truncate(self) -> bool:
         """Whether the log is empty now: nobody read or wrote, or they ended soon."""
         assert self.file is not None
-        self._next_try = time.monotonic() + 1.0
+        self._next_try = time.monotonic() + _ERASE_AGAIN
         with (
             self._writer or nullcontext(),
             suppress(sqlite3.Error),  # the deletion itself is committed
@@ -308,7 +309,7 @@ def _engine(url: URL) -> Any:
     if path is not None:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
         listeners: dict[str, Callable[..., None]] = {
-            "connect": _on_sqlite,
+            "connect": _on_connect,
             "begin": _begin_sqlite,
             "handle_error": _drop_broken,
             "checkout": _Present(path),
@@ -316,7 +317,7 @@ def _engine(url: URL) -> Any:
         url = url.set(database=_uri(path)).update_query_dict({"uri": "true"})
     else:
         options["connect_args"] = {"connect_timeout": BUSY_SECONDS, **_KEEPALIVE}
-        listeners = {"connect": _on_postgresql, "checkout": _refuse_dead}
+        listeners = {"connect": _on_connect, "checkout": _refuse_dead}
     try:
         engine = create_engine(url, pool_timeout=BUSY_SECONDS, hide_parameters=True, **options)
     except (ImportError, NoSuchModuleError):
@@ -329,21 +330,19 @@ def _engine(url: URL) -> Any:
     return engine
 
 
-def _or_closed(prepare: Callable[[Any], None]) -> Callable[[Any, Any], None]:
+def _on_connect(connection: Any, record: Any) -> None:
     """A new connection that can't be prepared is closed; the pool only forgets it."""
+    try:
+        if isinstance(connection, sqlite3.Connection):
+            _prepare_sqlite(connection)
+        else:
+            _prepare_postgresql(connection)
+    except BaseException:
+        connection.close()
+        raise
 
-    def on_connect(connection: Any, record: Any) -> None:
-        try:
-            prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
 
-    return on_connect
-
-
-@_or_closed
-def _on_sqlite(connection: Any) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection) -> None:
     connection.isolation_level = None  # BEGIN is ours: the driver's own begins too late
     _write_ahead(connection)
     # What a rater had deleted is overwritten, not only unlinked (secure_delete).
@@ -393,8 +392,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-@_or_closed
-def _on_postgresql(connection: Any) -> None:
+def _prepare_postgresql(connection: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
