@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from sreval.opinions.cells import guarded, unguarded
+from sreval.opinions.cells import guarded, shown, unguarded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +37,22 @@ def rows_to_csv(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
     return out.getvalue().encode()
 
 
-def from_csv(data: bytes) -> list[dict[str, str]]:
+def from_csv(data: bytes, needed: Collection[str] = ()) -> list[dict[str, str]]:
     """The rows of `to_csv` as texts by column, '' where nothing stood.
 
-    Raises ValueError, or csv.Error, for what it didn't write.
+    Raises ValueError for what it didn't write, and where a ``needed`` column is missing.
     """
     before = csv.field_size_limit(_LONGEST)
     try:
         reader = csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True)
-        rows = list(reader)
+        rows, heads = list(reader), reader.fieldnames or ()
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
     finally:
         csv.field_size_limit(before)
+    for name in needed:
+        if name not in heads:
+            raise ValueError(f"the column {name!r} is missing")
     for row in rows:
         if None in row or None in row.values():
             raise ValueError("a row has more or fewer cells than the header")
@@ -56,9 +61,12 @@ def from_csv(data: bytes) -> list[dict[str, str]]:
 
 def when(text: str) -> dt.datetime:
     """A time as `to_csv` writes it, in UTC. Raises ValueError, or OverflowError at year 1."""
-    time = dt.datetime.fromisoformat(text)
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a time") from None
     if time.tzinfo is None:
-        raise ValueError(f"{text} names no time zone")
+        raise ValueError(f"{shown(text)} names no time zone")
     return time.astimezone(dt.UTC)
 
 

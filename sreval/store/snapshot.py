@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import math
 import secrets
 import shutil
 import tempfile
@@ -37,7 +36,7 @@ from sreval.files import (
     write_atomic,
     zip_entry,
 )
-from sreval.opinions.cells import flag, shown
+from sreval.opinions.cells import flag, number, shown
 from sreval.store import frames
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.csvs import from_csv, to_csv, when, written
@@ -717,20 +716,22 @@ def _stored(name: str, table: Any, row: Row) -> dict[str, Any]:
 
 def _rows(name: str, data: bytes, columns: Mapping[str, Column[Any]]) -> list[Row]:
     """The rows of a file, typed. Raises ValueError that names the first cell that is wrong."""
-    texts = from_csv(data)
-    if not texts:
-        return []
-    readers = {label: _reader(column) for label, column in columns.items() if label in texts[0]}
-    for label, column in columns.items():
-        # Later versions have more columns than those that wrote the file.
-        if label not in readers and not column.nullable and column.default is None:
-            raise ValueError(f"{name}.csv lacks the column {label!r}")
+    # Later versions have more columns than those that wrote the file.
+    needed = [
+        label for label, column in columns.items() if not column.nullable and column.default is None
+    ]
     rows = []
-    for number, row in enumerate(texts, start=1):
-        try:
-            rows.append({label: read(row[label]) for label, read in readers.items()})
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"{name}.csv, row {number}: {error}") from None
+    try:
+        place = ""
+        readers = {label: _reader(column) for label, column in columns.items()}
+        for count, row in enumerate(from_csv(data, needed), start=1):
+            typed = {}
+            for label in [label for label in readers if label in row]:
+                place = f", row {count}, {label}"
+                typed[label] = readers[label](row[label])
+            rows.append(typed)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{name}.csv{place}: {error}") from None
     return rows
 
 
@@ -744,24 +745,17 @@ def _reader(column: Column[Any]) -> Callable[[str], Any]:
         case Integer():
             read = _integer
         case Float():
-            read = _finite
+            read = number
         case _:
             return _text_reader(column)
     return lambda text: None if not text and column.nullable else read(text)
 
 
 def _integer(text: str) -> int:
-    value = int(text.removesuffix(".0"))  # as a column that has gaps is written
-    if abs(value) > _LARGEST:
-        raise ValueError(f"{shown(text)} is too large")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{shown(text)} is not a finite number")
-    return value
+    value = number(text)
+    if not value.is_integer() or abs(value) > _LARGEST:
+        raise ValueError(f"{shown(text)} is not a whole number that fits")
+    return int(value)  # 12.0 is how a column that has gaps is written
 
 
 def _text_reader(column: Column[Any]) -> Callable[[str], str | None]:

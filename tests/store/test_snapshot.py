@@ -6,8 +6,10 @@ import csv
 import datetime as dt
 import io
 import json
+import random
 import sqlite3
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,7 +36,8 @@ from sreval.store.overview import Overview
 from sreval.store.raters import Raters
 from sreval.store.schema import revisions
 from sreval.store.sessions import RaterSession
-from sreval.store.snapshot import backup, restore
+from sreval.store.snapshot import _read, backup, restore
+from sreval.store.studies import Studies
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Study, design
 from tests.store.test_schema import rows_of
@@ -278,6 +281,195 @@ def test_damaged_export_is_refused_and_nothing_is_stored(
     )
     with pytest.raises(DataError, match=match):
         snapshot.import_(filled.store, path, "small")
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, bytes]], object]) -> Path:
+    """A forged copy: the manifest is changed as JSON, or other files and their hashes."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    contents = json.loads(files["manifest.json"])
+    change(contents, files)
+    for name, data in files.items():
+        if isinstance(contents, dict) and name in (contents.get("sha256") or ()):
+            contents["sha256"][name] = sha256_bytes(data)
+    files["manifest.json"] = json.dumps(contents).encode()
+    forged = path.with_name("forged.zip")
+    with zipfile.ZipFile(forged, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return forged
+
+
+def refused(store: Store, path: Path, *, whole: bool) -> str:
+    """The sentence with which a file is refused by all that reads it."""
+    sentences = []
+    reads: list[Callable[[], object]] = [lambda: snapshot.import_(store, path, "small")]
+    if whole:
+        reads.append(lambda: restore(path, url_of(store), "small", overwrite=True))
+    for read in reads:
+        with pytest.raises(SrevalError) as error:
+            read()
+        sentences.append(str(error.value))
+    assert all("\n" not in said and len(said) < 600 for said in sentences)
+    return sentences[0]
+
+
+def cell(name: str, column: str, value: str) -> Callable[[Any, dict[str, bytes]], None]:
+    """Puts a value into the first row of a file."""
+
+    def change(contents: Any, files: dict[str, bytes]) -> None:
+        rows = list(csv.DictReader(io.StringIO(files[name].decode(), newline="")))
+        rows[0][column] = value
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        files[name] = out.getvalue().encode()
+
+    return change
+
+
+def fact(name: str, value: object) -> Callable[[dict[str, Any], Any], None]:
+    return lambda contents, files: contents.update({name: value})
+
+
+def without(name: str) -> Callable[[Any, dict[str, bytes]], object]:
+    return lambda contents, files: files.pop(name)
+
+
+def deep(contents: dict[str, Any], files: dict[str, bytes]) -> None:
+    files["design.json" if "design.json" in files else "events.csv"] = b"[" * 100_000
+
+
+@pytest.mark.parametrize("form", ["export", "backup"])
+def test_what_is_forged_is_refused_in_one_sentence(
+    filled: Study, other: Store, tmp_path: Path, form: str
+) -> None:
+    """The hashes are right here: each cell must be what its column can hold."""
+    path = tmp_path / "b.zip"
+    whole = form == "backup"
+    (backup(url_of(filled.store), path) if whole else exported(filled, path))
+    changes = [
+        *(fact("sha256", value) for value in (None, [], "x", {"votes.csv": None})),
+        *(fact("format", value) for value in (None, [], "1", 10**400)),
+        *(fact("study", value) for value in ([], "small", {"name": []}, {"name": "small"})),
+        *(fact("revision", value) for value in ([], 2, "9999")),
+        *map(without, ("votes.csv", "sessions.csv", "plan.csv")),
+        *(cell("votes.csv", "score", value) for value in ("", "x", "6", "9" * 30, "nan")),
+        *(cell("votes.csv", "position", value) for value in ("0", "99", "-1", str(2**40))),
+        *(cell("votes.csv", "response_ms", value) for value in ("nan", "inf", "", "x")),
+        *(cell("votes.csv", "session", value) for value in ("", "s-0000000000000000")),
+        *(cell("votes.csv", "received_at", value) for value in ("", "2026-03-01", "0001-01-01")),
+        cell("sessions.csv", "created_at", "0001-01-01T00:00:00+14:00"),
+        *(cell("sessions.csv", "stage", value) for value in ("", "thinking", "x" * 999)),
+        *(cell("sessions.csv", "done", value) for value in ("", "-1", "13", "1e3")),
+        cell("sessions.csv", "simulated", "perhaps"),
+        cell("sessions.csv", "rater", "x" * 21),
+        cell("sessions.csv", "rater", "r-\0"),
+        cell("plan.csv", "kind", "votes"),
+        cell("plan.csv", "session", "x"),
+        cell("events.csv", "facts", "[]"),
+        cell("events.csv", "facts", "[" * 5000),
+        deep,
+        lambda contents, files: files.update({"votes.csv": b'"'}),
+        lambda contents, files: files.update({"votes.csv": b"a,a\r\n1,2\r\n"}),
+        lambda contents, files: files.update({"votes.csv": b"\xff"}),
+    ]
+    if whole:
+        changes += [
+            cell("studies.csv", "design", "{}"),
+            cell("studies.csv", "name", "other"),
+            cell("audit.csv", "facts", "null"),
+        ]
+    before = rows_of(other)
+    for change in changes:
+        assert refused(other, rewritten(path, change), whole=whole)
+    if whole:  # what only a restore reads
+        forged = rewritten(path, cell("links.csv", "study_id", "77"))
+        with pytest.raises(DataError, match="contradict each other"):
+            restore(forged, url_of(other), "small")
+    assert rows_of(other) == before
+
+
+@pytest.mark.parametrize("form", ["export", "backup"])
+def test_what_is_damaged_is_refused_in_one_sentence(
+    filled: Study, tmp_path: Path, form: str
+) -> None:
+    """Bits turned over, bytes missing or doubled, anywhere in the file."""
+    if not filled.store.sqlite:
+        return  # nothing of the database is read
+    path = tmp_path / "b.zip"
+    whole = form == "backup"
+    (backup(url_of(filled.store), path) if whole else exported(filled, path))
+    data, chance, before = path.read_bytes(), random.Random(17), rows_of(filled.store)
+    damaged = tmp_path / "damaged.zip"
+    for number in range(150):
+        broken, place = bytearray(data), chance.randrange(len(data))
+        if number % 3 == 0:
+            broken[place] ^= 1 << chance.randrange(8)
+        elif number % 3 == 1:
+            del broken[place : place + chance.choice((1, 100, len(data)))]
+        else:
+            broken[place:place] = broken[: chance.randrange(1, 50)]
+        damaged.write_bytes(broken)
+        try:
+            _read(damaged)
+        except SrevalError:
+            continue
+        # What a zip says twice, or nobody reads, may be damaged: the files themselves are whole.
+        snapshot.import_(filled.store, damaged, "small")
+        after = rows_of(filled.store)
+        assert {k: v for k, v in after.items() if k != "audit"} == {
+            k: v for k, v in before.items() if k != "audit"
+        }
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("member", ["votes.csv", "backup.json"])
+def test_a_zip_that_unpacks_to_far_more_than_tables_do_is_refused_before_it_is_unpacked(
+    tmp_path: Path, member: str, stated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """32 MB in 33 kB; with ``stated`` false the zip says that they are 4 bytes."""
+    monkeypatch.setattr("sreval.files._UNPACKED", 2**20)
+    path, size = tmp_path / "bomb.zip", 32 * 2**20
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(member, "w") as file,
+    ):
+        file.write(bytes(size))
+    if not stated:
+        data = path.read_bytes()
+        assert data.count(size.to_bytes(4, "little")) == 2
+        path.write_bytes(data.replace(size.to_bytes(4, "little"), (4).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError) as error:
+            _read(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert ("would unpack to 34 MB" if stated else "not a complete export") in error.value.message
+    assert most < 4 * 2**20
+
+
+def test_an_import_is_of_the_study_that_is_named(
+    study: Study, other: Store, tmp_path: Path
+) -> None:
+    beside = Study(study.store, design(name="beside"), clock=study.clock)
+    beside.vote(beside.rating(), 1)
+    study.vote(study.rating(), 1)
+    path = backup(url_of(study.store), tmp_path / "backup")
+    assert snapshot.import_(other, path, "small").sessions == 1
+    assert Studies(other).names() == ["small"]
+    one = exported(study, tmp_path / "small.zip")
+    for read, file, held in (
+        (lambda: snapshot.import_(other, one, "beside"), one, "'small'"),
+        (lambda: snapshot.import_(other, path, "third"), path, "'small', 'beside'"),
+        (lambda: restore(path, url_of(other), "third", overwrite=True), path, "'small', 'beside'"),
+    ):
+        with pytest.raises(UsageError, match=f"{file} holds {held}, not"):
+            read()
+    assert Studies(other).names() == ["small"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
