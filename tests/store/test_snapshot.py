@@ -329,8 +329,9 @@ def cell(name: str, column: str, value: str) -> Callable[[Any, dict[str, bytes]]
     return change
 
 
-def fact(name: str, value: object) -> Callable[[dict[str, Any], Any], None]:
-    return lambda contents, files: contents.update({name: value})
+def facts(name: str, *values: object) -> list[Callable[[dict[str, Any], Any], None]]:
+    """Puts each value into the manifest."""
+    return [lambda contents, files, value=value: contents.update({name: value}) for value in values]
 
 
 def without(name: str) -> Callable[[Any, dict[str, bytes]], object]:
@@ -350,10 +351,10 @@ def test_what_is_forged_is_refused_in_one_sentence(
     whole = form == "backup"
     (backup(url_of(filled.store), path) if whole else exported(filled, path))
     changes = [
-        *(fact("sha256", value) for value in (None, [], "x", {"votes.csv": None})),
-        *(fact("format", value) for value in (None, [], "1", 10**400)),
-        *(fact("study", value) for value in ([], "small", {"name": []}, {"name": "small"})),
-        *(fact("revision", value) for value in ([], 2, "9999")),
+        *facts("sha256", None, [], "x", {"votes.csv": None}),
+        *facts("format", None, [], "1", 10**400),
+        *facts("study", [], "small", {"name": []}, {"name": "small"}),
+        *facts("revision", [], 2, "9999"),
         *map(without, ("votes.csv", "sessions.csv", "plan.csv")),
         *(cell("votes.csv", "score", value) for value in ("", "x", "6", "9" * 30, "nan")),
         *(cell("votes.csv", "position", value) for value in ("0", "99", "-1", str(2**40))),
