@@ -331,7 +331,11 @@ def cell(name: str, column: str, value: str) -> Callable[[Any, dict[str, bytes]]
 
 def facts(name: str, *values: object) -> list[Callable[[dict[str, Any], Any], None]]:
     """Puts each value into the manifest."""
-    return [lambda contents, files, value=value: contents.update({name: value}) for value in values]
+
+    def put(value: object) -> Callable[[dict[str, Any], Any], None]:
+        return lambda contents, files: contents.update({name: value})
+
+    return [put(value) for value in values]
 
 
 def without(name: str) -> Callable[[Any, dict[str, bytes]], object]:
