@@ -42,7 +42,7 @@ BUSY_SECONDS = 10
 _ERASE_SECONDS = 2.0
 """How long whoever deletes a rater waits for reads to end, so that the log can be emptied."""
 
-_ERASE_BUSY = 0.1
+_ERASE_BUSY = 0.03
 """How long one attempt to empty the log may keep votes waiting, in seconds."""
 
 _ERASE_AGAIN = 1.0
@@ -168,7 +168,7 @@ class Store:
             if time.monotonic() > end:
                 _LOG.warning("deleted text is still in the write-ahead log")
                 return
-            time.sleep(_ERASE_BUSY / 2)
+            time.sleep(_ERASE_BUSY)
 
     def _try_to_truncate(self) -> bool:
         """Whether the log is empty now: nobody read or wrote, or they ended soon."""
