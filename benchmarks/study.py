@@ -221,7 +221,7 @@ def _exported_again(database: str, work: Path, study: str, manifest: Manifest) -
     snapshot.export(store, study, manifest, first)
     store.dispose()
     other = open_store(str(work / "other.sqlite"), create=True)
-    snapshot.import_(other, first)
+    snapshot.import_(other, first, study)
     snapshot.export(other, study, manifest, second)
     other.dispose()
     a, b = first.read_bytes(), second.read_bytes()

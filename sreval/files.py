@@ -11,15 +11,23 @@ import shutil
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from sreval.errors import DataError, ImageError, UsageError
+from sreval.errors import DataError, ImageError, SrevalError, UsageError
 
 TORCHVISION = "https://download.pytorch.org/models/"
 """Where torchvision downloads its weights from; their names end in the digits of a hash."""
+
+_UNPACKED = 64 * 2**20
+_MOST_TIMES = 100
+"""Tables shrink to a tenth of their size; from a zip that is larger than _UNPACKED bytes when it is
+unpacked, no more is taken than this many times its own size."""
+
+_REASON = 200
+"""As many letters of a parser's own words are quoted."""
 
 
 def sha256_file(path: Path) -> str:
@@ -66,16 +74,17 @@ def read_named_hash(path: Path) -> bytes:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of ``path`` only once it is written whole and synced.
 
+    ``private``: from its first byte nobody but its owner can read it, whatever the umask is.
     Raises DataError when the folder can't be written or the disk is full, ImageError when the name
     is too long; what stood at ``path`` before is then untouched.
     """
     temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as handle:
+        with open(temporary, "wb", opener=_owners_alone if private else None) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -87,19 +96,28 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def _owners_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @contextmanager
-def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False, private: bool = False) -> Iterator[Path]:
     """A folder to be filled, which takes the place of ``path`` only once that is done.
 
     With ``replace``, a folder that stands there is moved aside first and removed afterwards;
-    without it, only an absent or empty one may be there. Raises what ``atomic_file`` raises; what
+    without it, only an absent or empty one may be there. ``private``: nobody but its owner can
+    look into it, nor read a file that is taken out of it. Raises what ``atomic_file`` raises; what
     stood at ``path`` before is then untouched.
     """
     new = temporary_beside(path)
     old = new.with_suffix(".old")
     try:
-        new.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.mkdir(mode=0o700 if private else 0o777)
         yield new
+        if private:
+            for file in new.rglob("*"):
+                file.chmod(0o700 if file.is_dir() else 0o600)
         if replace and path.exists():
             path.rename(old)
         new.replace(path)
@@ -112,9 +130,9 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write ``data`` to ``path`` at once or not at all; text as UTF-8."""
-    with atomic_file(path) as handle:
+def write_atomic(path: Path, data: bytes | str, *, private: bool = False) -> None:
+    """Write ``data`` to ``path`` at once or not at all, as `atomic_file` does; text as UTF-8."""
+    with atomic_file(path, private=private) as handle:
         handle.write(data.encode() if isinstance(data, str) else data)
 
 
@@ -124,6 +142,48 @@ def zip_entry(name: str, compress: bool = True) -> zipfile.ZipInfo:
     entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     entry.external_attr = 0o600 << 16
     return entry
+
+
+@contextmanager
+def parsing(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Where a file is read that may be damaged or forged: it is ``what``, or a DataError says no.
+
+    Only the reading belongs into the block. An error that names its own remedy passes as it is.
+    """
+    try:
+        yield
+    except SrevalError:
+        raise
+    except Exception as error:  # zlib.error, csv.Error, RecursionError: no list of them is whole
+        reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
+        raise DataError(f"{path} is not {what} ({reason}).", remedy) from None
+
+
+def read_zip(path: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """The members of a zip file whose names are ``wanted``; to be called within `parsing`.
+
+    Raises ValueError for a member that isn't what is stated of it, or for members that unpack to
+    more than tables of that size do, before anything of them is unpacked.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if wanted(member.filename)]
+        packed, size = path.stat().st_size, sum(member.file_size for member in members)
+        if size > max(_UNPACKED, _MOST_TIMES * packed):
+            raise ValueError(
+                f"{packed / 1e6:.1f} MB would unpack to {size / 1e6:,.0f} MB: no table does"
+            )
+        return {member.filename: _unpacked(archive, member) for member in members}
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} isn't compressed by deflate")
+    with archive.open(member) as file:
+        # With a size, since read() unpacks a whole chunk before it looks at the stated one.
+        data = file.read(member.file_size + 1)
+    if len(data) != member.file_size:
+        raise ValueError(f"{member.filename} ends too early")
+    return data
 
 
 def exists(path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError
 from sreval.files import (
+    atomic_file,
     atomic_folder,
     read_named_hash,
     sha256_bytes,
@@ -180,3 +182,25 @@ def test_a_folder_that_can_t_be_put_in_place_leaves_the_old_one(
     with pytest.raises(DataError, match="No space"), atomic_folder(tmp_path / "out", replace=True):
         monkeypatch.setattr(Path, "replace", full)
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "a"]
+
+
+def modes(path: Path) -> set[int]:
+    return {stat.S_IMODE(one.stat().st_mode) for one in (path, *path.rglob("*"))}
+
+
+def test_a_private_file_is_its_owners_alone_from_the_first_byte(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with atomic_file(tmp_path / "a", private=True) as handle:
+            handle.write(b"begun")
+            assert [modes(path) for path in tmp_path.iterdir()] == [{0o600}]
+        (tmp_path / "b").write_text("older, and open to all")
+        write_atomic(tmp_path / "b", "new", private=True)
+        with atomic_folder(tmp_path / "c", private=True) as folder:
+            assert modes(folder) == {0o700}
+            (folder / "csv").mkdir()
+            (folder / "csv" / "d").write_text("written by whoever")
+    finally:
+        os.umask(before)
+    assert modes(tmp_path / "a") == modes(tmp_path / "b") == {0o600}
+    assert modes(tmp_path / "c") == modes(tmp_path / "c" / "csv") == {0o600, 0o700}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sreval.store.database import Store
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
-    from sreval.store.snapshot import Imported
+    from sreval.store.snapshot import Imported, Restored
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
 
@@ -638,22 +638,23 @@ class Study:
             return snapshot.export(store, self.name, manifest, place)
 
     def import_(self, file: Path | str) -> Imported:
-        """Store an export, or a backup's studies: the whole, or the sessions that are lacking here.
+        """Store this study from an export or a backup: the whole, or the sessions lacking here.
 
-        Raters who were deleted here stay deleted. Raises DataError for a damaged export,
-        StateError where the study here has another design, other stimuli or other raters.
+        Raters who were deleted here stay deleted. Raises UsageError for a file of another study,
+        DataError for a damaged one, StateError where the study here has another design, other
+        stimuli or other raters.
         """
         from sreval.content import user_path
         from sreval.store import snapshot
 
         with self._store(create=True) as store:
-            return snapshot.import_(store, user_path(file))
+            return snapshot.import_(store, user_path(file), self.name)
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.
 
         ``out`` is a new file; None: STUDY-TIME.backup.zip, here. Keep the copy as safe as the
-        original.
+        original: nobody but you can read it. A database with older tables is copied, too.
         """
         from sreval.content import user_path
         from sreval.store.snapshot import backup
@@ -661,19 +662,20 @@ class Study:
         place = Path(f"{self.name}-{_now()}.backup.zip") if out is None else user_path(out)
         return backup(self.url, place)
 
-    def restore(self, file: Path | str, *, overwrite: bool = False) -> None:
+    def restore(self, file: Path | str, *, overwrite: bool = False) -> Restored:
         """Put a backup into the database's place, at once or not at all; stop the server before.
 
-        ``overwrite``: also where the database holds votes. Raises DataError for what isn't a
-        backup.
+        All studies of the database are replaced. ``overwrite``: also where raters took part, whom
+        the refusal lists, study by study. Raters who were deleted since the backup stay deleted.
+        Raises UsageError for a backup of other studies, DataError for what isn't a backup.
         """
         from sreval.content import user_path
         from sreval.store.snapshot import restore
 
-        restore(user_path(file), self.url, overwrite=overwrite)
+        return restore(user_path(file), self.url, self.name, overwrite=overwrite)
 
     def upgrade(self) -> tuple[str, bool]:
-        """Bring the database's tables to those of this version; back it up before.
+        """Bring the database's tables to those of this version; `backup` it before.
 
         Returns the database's name, and whether there was anything to do.
         """

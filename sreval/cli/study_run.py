@@ -13,7 +13,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.shared import PATH, json_option, on_study, print_json
-from sreval.errors import UsageError
+from sreval.errors import UsageError, counted
 
 LINK = click.argument("link", type=int)
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
@@ -73,14 +73,9 @@ def invite(
     made = study.invite(kind=kind, rater=rater, **chosen)
     if csv_file:
         from sreval.files import write_atomic
-        from sreval.opinions.cells import guarded
+        from sreval.store.csvs import rows_to_csv
 
-        lines = [
-            f'{key},"{guarded(each).replace(chr(34), chr(34) * 2)}",{link}'
-            for key, each, link in made
-        ]
-        write_atomic(csv_file, "\r\n".join(["id,label,link", *lines, ""]))
-        csv_file.chmod(0o600)
+        write_atomic(csv_file, rows_to_csv(("id", "label", "link"), made), private=True)
         click.echo(str(csv_file))
     else:
         click.echo("\n".join(link for _, _, link in made))
@@ -191,8 +186,9 @@ def purge(study: Study, yes: bool) -> None:
     """
     name = study.name
     if not yes:
-        study.status()  # that there is one to be asked about
-        _confirm(name, "all its raters and votes")
+        seen = study.status().overview
+        raters, votes = counted(len(seen.raters), "rater"), counted(seen.votes, "vote")
+        _confirm(name, f"{raters} and {votes} of this study")
     click.echo(f"{name}: the data of {study.purge()} raters are deleted.")
 
 
@@ -221,11 +217,11 @@ def export(study: Study, out: Path | None) -> None:
 @on_study
 @FILE
 def import_command(study: Study, file: Path) -> None:
-    """Store an export: the whole study, or the sessions that are lacking here.
+    """Store an export of STUDY: the whole study, or the sessions that are lacking here.
 
     Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
-    go on new ones: sreval study invite --for RATER. Of a backup the studies are stored, too,
-    without its links, operators and log.
+    go on new ones: sreval study invite --for RATER. Of a backup STUDY is stored, too, without its
+    links, operators and log.
     """
     brought = study.import_(file)
     click.echo(
@@ -240,7 +236,8 @@ def import_command(study: Study, file: Path) -> None:
 def backup(study: Study, out: Path | None) -> None:
     """Copy the whole database, also while raters vote. Keep the copy as safe as the original.
 
-    The copy is a zip of CSV files: those of an export, with links, operators and log besides.
+    The copy is a zip of CSV files: those of an export, with links, operators and log besides. All
+    studies of the database are in it. A database with older tables is copied, too.
     """
     click.echo(str(study.backup(out)))
 
@@ -248,18 +245,24 @@ def backup(study: Study, out: Path | None) -> None:
 @click.command(epilog="Example: sreval study restore ledig2017 ledig2017.backup.zip")
 @on_study
 @FILE
-@click.option("--overwrite", is_flag=True, help="Also where the database holds votes.")
+@click.option("--overwrite", is_flag=True, help="Also where raters took part.")
 def restore(study: Study, file: Path, overwrite: bool) -> None:
     """Put a backup into the database's place, at once or not at all; stop the server before.
 
+    All studies of the database are replaced, not STUDY alone: without --overwrite they are listed
+    with the votes that the backup lacks. Raters who were deleted since the backup stay deleted.
     A backup of SQLite may go into PostgreSQL, and the other way round.
     """
-    study.restore(file, overwrite=overwrite)
+    brought = study.restore(file, overwrite=overwrite)
+    click.echo(
+        f"Restored: {', '.join(brought.studies)}. "
+        f"{counted(brought.deleted, 'rater')} of the backup, deleted since, left out."
+    )
 
 
 @click.command(epilog="Example: sreval study upgrade ledig2017")
 @on_study
 def upgrade(study: Study) -> None:
-    """Bring the database's tables to those of this version. Back it up before."""
+    """Bring the database's tables to those of this version. Back it up before: study backup."""
     name, changed = study.upgrade()
     click.echo(f"{name}: {'upgraded' if changed else 'nothing to do'}.")

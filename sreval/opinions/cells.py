@@ -10,7 +10,13 @@ import re
 import unicodedata
 from collections.abc import Hashable
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
+_BEGIN = r"""((?:\A|[;\t\r\n])[" ]*)"""
+"""Where a cell may begin, by whatever separator; quotes and blanks before its text are skipped."""
+_ENDS = frozenset(";\t\r\n")
+_UNGUARDED = re.compile(rf"{_BEGIN}(?=[=+\-@'＝＋－＠])")
+_GUARDED = re.compile(rf"{_BEGIN}'(?=[=+\-@'＝＋－＠])")
+_LEADING_BLANK = re.compile(r"\A(?=[\t\r\n])")
+_GUARDED_BLANK = re.compile(r"\A'(?=[\t\r\n])")
 _FLAGS = {"true": True, "yes": True, "1": True, "1.0": True} | dict.fromkeys(
     ("false", "no", "0", "0.0"), False
 )
@@ -23,14 +29,25 @@ _SHOWN = 40
 def guarded(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe is put before what might be.
 
+    Also within the text, after a semicolon, a tab or the end of a line: whoever reads the file by
+    another separator than the comma finds a cell there.
     https://owasp.org/www-community/attacks/CSV_Injection. ``unguarded`` takes it away again.
     """
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    if _harmless(text):
+        return text
+    return _LEADING_BLANK.sub("'", _UNGUARDED.sub(r"\1'", text))
 
 
 def unguarded(text: str) -> str:
     """The text that ``guarded`` was given; any other text as it is."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    if _harmless(text):
+        return text
+    return _GUARDED.sub(r"\1", _GUARDED_BLANK.sub("", text))
+
+
+def _harmless(text: str) -> bool:
+    """Whether no cell that could be a formula begins anywhere: true of all names, and fast."""
+    return text[:1].isalnum() and _ENDS.isdisjoint(text)
 
 
 def plain(text: str) -> str:

@@ -366,7 +366,8 @@ def write_folder(out: Path, study: str, files: Mapping[str, bytes], facts: objec
         "files": {name: sha256_bytes(data) for name, data in sorted(files.items())},
     }
     text = json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
-    with atomic_folder(out.resolve(), replace=True) as new:
+    # What single raters wrote and did is in it: who publishes the folder opens it to others.
+    with atomic_folder(out.resolve(), replace=True, private=True) as new:
         for name, data in {**files, CONTENTS: text.encode()}.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_bytes(data)

@@ -122,7 +122,11 @@ def _database(
         return f"{store.file} is made when the site first starts", None
     state = store.check_schema()
     if state == "empty":
-        return f"{store.name} is reached; its tables are made when the site first starts", None
+        return (
+            f"{store.name} is empty; its tables are made when the site first starts. If it held "
+            "votes, restore a backup first",
+            None,
+        )
     if state != "current":
         raise store.schema_error(state)
     studies = Studies(store)

@@ -7,12 +7,14 @@ SQLite runs with write-ahead log and synchronous FULL, PostgreSQL with synchrono
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import math
 import selectors
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +39,15 @@ from sreval.store.schema import SchemaState, schema_state, to_head
 BUSY_SECONDS = 10
 """How long a transaction waits for another one before it fails with BusyError."""
 
+_ERASE_SECONDS = 2.0
+"""How long whoever deletes a rater waits for reads to end, so that the log can be emptied."""
+
+_ERASE_BUSY = 0.03
+"""How long one attempt to empty the log may keep votes waiting, in seconds."""
+
+_ERASE_AGAIN = 1.0
+"""Seconds from an attempt in vain to the next one, which a later write makes."""
+
 _POOL = 10
 _URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 _BROKEN = (
@@ -46,6 +57,7 @@ _BROKEN = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOTADB,
 )
+_LOG = logging.getLogger("sreval.site.store")  # the site writes it among its own lines
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
@@ -116,6 +128,7 @@ class Store:
         # Waiting writers of this process queue here: SQLite's own waiting is polling, up to
         # 100 ms too long each time.
         self._writer = threading.Lock() if self.sqlite else None
+        self._next_try = math.inf  # when to empty the log, if it still holds deleted text
 
     @property
     def name(self) -> str:
@@ -131,6 +144,45 @@ class Store:
         """
         with self._writer or nullcontext(), self._translated(), self._transaction("write") as tx:
             yield tx
+        if time.monotonic() > self._next_try:
+            self._try_to_truncate()
+
+    @contextmanager
+    def erasing(self) -> Iterator[Transaction]:
+        """`begin` for what deletes text that people wrote: afterwards `truncate_log` is called."""
+        with self.begin() as tx:
+            yield tx
+        self.truncate_log()
+
+    def truncate_log(self) -> None:
+        """Empty SQLite's write-ahead log, which keeps deleted text until it is overwritten.
+
+        A transaction that reads keeps the log. This waits for it, 2 s at most; then a warning is
+        logged, and later writes, one a second, and `dispose` try again. PostgreSQL has no such
+        file.
+        """
+        if self.file is None:
+            return
+        end = time.monotonic() + _ERASE_SECONDS
+        while not self._try_to_truncate():
+            if time.monotonic() > end:
+                _LOG.warning("deleted text is still in the write-ahead log")
+                return
+            time.sleep(_ERASE_BUSY)
+
+    def _try_to_truncate(self) -> bool:
+        """Whether the log is empty now: nobody read or wrote, or they ended soon."""
+        assert self.file is not None
+        self._next_try = time.monotonic() + _ERASE_AGAIN
+        with (
+            self._writer or nullcontext(),
+            suppress(sqlite3.Error),  # the deletion itself is committed
+            closing(sqlite3.connect(_uri(self.file), timeout=_ERASE_BUSY, uri=True)) as connection,
+        ):
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                self._next_try = math.inf
+        return self._next_try == math.inf
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -182,9 +234,14 @@ class Store:
             return SchemaError(
                 f"{self.name} was written by a newer sreval.", "Install that version, or newer."
             )
-        what = "has no tables of sreval" if state == "empty" else "has older tables"
+        if state == "empty":
+            return SchemaError(
+                f"{self.name} is empty: it holds no study and no vote.",
+                "Serve the study or invite raters first. If it held votes, restore a backup.",
+            )
         return SchemaError(
-            f"{self.name} {what}.", "Back it up, then run: sreval study upgrade STUDY"
+            f"{self.name} has older tables.",
+            "Run: sreval study backup STUDY, then: sreval study upgrade STUDY",
         )
 
     @contextmanager
@@ -199,15 +256,17 @@ class Store:
 
     def dispose(self) -> None:
         """Close all connections."""
+        if self._next_try < math.inf:
+            self._try_to_truncate()
         self.engine.dispose()
 
 
-def open_store(url: str, create: bool = False) -> Store:
+def open_store(url: str, create: bool = False, *, older: bool = False) -> Store:
     """The database at ``url``: a SQLAlchemy URL, postgresql://..., or the path of a SQLite file.
 
     ``create`` makes the file and the tables where there are none; an older database is never
     changed by opening it. Raises StoreError when it is absent or can't be used, SchemaError
-    when its tables are older or newer than this code.
+    when its tables are newer than this code, or older, unless ``older`` ones will do.
     """
     store = Store(url)
     try:
@@ -220,7 +279,7 @@ def open_store(url: str, create: bool = False) -> Store:
         state = store.check_schema()
         if state == "empty" and create:
             store.upgrade()
-        elif state != "current":
+        elif state != "current" and not (older and state == "older"):
             raise store.schema_error(state)
     except BaseException:
         store.dispose()
@@ -239,23 +298,26 @@ def make_file(path: Path) -> None:
         ) from error
 
 
+def _uri(path: Path) -> str:
+    """Only `make_file` makes a file: where one was removed, SQLite would make an empty one."""
+    return f"file:{quote(str(path))}?mode=rw"
+
+
 def _engine(url: URL) -> Any:
     options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
     path = _file(url)
     if path is not None:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
         listeners: dict[str, Callable[..., None]] = {
-            "connect": _on_sqlite,
+            "connect": _on_connect,
             "begin": _begin_sqlite,
             "handle_error": _drop_broken,
             "checkout": _Present(path),
         }
-        # Only `make_file` makes a file: where one was removed, SQLite would make an empty one.
-        url = url.set(database=f"file:{quote(str(path))}")
-        url = url.update_query_dict({"uri": "true", "mode": "rw"})
+        url = url.set(database=_uri(path)).update_query_dict({"uri": "true"})
     else:
         options["connect_args"] = {"connect_timeout": BUSY_SECONDS, **_KEEPALIVE}
-        listeners = {"connect": _on_postgresql, "checkout": _refuse_dead}
+        listeners = {"connect": _on_connect, "checkout": _refuse_dead}
     try:
         engine = create_engine(url, pool_timeout=BUSY_SECONDS, hide_parameters=True, **options)
     except (ImportError, NoSuchModuleError):
@@ -268,7 +330,19 @@ def _engine(url: URL) -> Any:
     return engine
 
 
-def _on_sqlite(connection: Any, record: Any) -> None:
+def _on_connect(connection: Any, record: Any) -> None:
+    """A new connection that can't be prepared is closed; the pool only forgets it."""
+    try:
+        if isinstance(connection, sqlite3.Connection):
+            _prepare_sqlite(connection)
+        else:
+            _prepare_postgresql(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _prepare_sqlite(connection: sqlite3.Connection) -> None:
     connection.isolation_level = None  # BEGIN is ours: the driver's own begins too late
     _write_ahead(connection)
     # What a rater had deleted is overwritten, not only unlinked (secure_delete).
@@ -318,7 +392,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _on_postgresql(connection: Any, record: Any) -> None:
+def _prepare_postgresql(connection: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")

@@ -19,6 +19,9 @@ from sreval.store.models import Invitation, Rater, Session, Study, Tombstone
 from sreval.store.sessions import SessionState, opened
 from sreval.store.studies import by_name, rater_of
 
+ERASURES = ("delete-rater", "purge")
+"""The actions under which the audit log keeps that an operator deleted raters."""
+
 
 class Raters:
     """The raters of one study; what is done to them is done in the name of ``who``.
@@ -118,9 +121,9 @@ class Raters:
 
         A hash of the pseudonym stays too, so that an old export can't bring the rater back.
         """
-        with self.store.begin() as tx:
+        with self.store.erasing() as tx:
             study, rater = self._found(tx, pseudonym)
-            _bury(tx, study, rater, self.store.clock())
+            bury(tx, study, rater, self.store.clock())
             self._audit.record(tx, "delete-rater", study.id)
 
     def purge(self, today: dt.date) -> int:
@@ -128,7 +131,7 @@ class Raters:
 
         Gives how many there were. Raises StateError before that date, or without one.
         """
-        with self.store.begin() as tx:
+        with self.store.erasing() as tx:
             study = by_name(tx, self.study, lock=True)
             self._audit.refuse_stale(tx, study.id)
             if not study.retention_over(today):
@@ -140,9 +143,8 @@ class Raters:
                 )
             raters = tx.scalars(select(Rater).where(Rater.study_id == study.id)).all()
             for rater in raters:
-                _bury(tx, study, rater, self.store.clock())
-            # Labels are the operators' own notes, and may name people.
-            tx.execute(update(Invitation).where(Invitation.study_id == study.id).values(label=""))
+                bury(tx, study, rater, self.store.clock())
+            clear_labels(tx, study.id, self.store.clock())
             self._audit.record(tx, "purge", study.id, raters=len(raters))
             return len(raters)
 
@@ -161,14 +163,14 @@ def withdraw(store: Store, session_id: str, *, delete: bool = False) -> SessionS
     The last state is returned either way; a session that has ended stays as it is, and a deleted
     one is unknown afterwards. Raises VoteError ('session') when there is none.
     """
-    with store.begin() as tx:
+    with store.erasing() if delete else store.begin() as tx:
         session = opened(store, tx, session_id, lock=True)
         if session.row.outcome is None:
             session.end("withdrew")
         last = session.state()
         if delete:
             rater = tx.get_one(Rater, session.row.rater_id)
-            _bury(tx, session.study, rater, store.clock())
+            bury(tx, session.study, rater, store.clock())
         return last
 
 
@@ -179,7 +181,13 @@ def _slot_is_taken(tx: Transaction, session: Session) -> bool:
     return tx.scalar(others) is not None
 
 
-def _bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
+def clear_labels(tx: Transaction, study_id: int, until: dt.datetime) -> None:
+    """Empty the labels of links made until then: operators' own notes, which may name people."""
+    made = (Invitation.study_id == study_id, Invitation.created_at <= until)
+    tx.execute(update(Invitation).where(*made).values(label=""))
+
+
+def bury(tx: Transaction, study: Study, rater: Rater, now: dt.datetime) -> None:
     """Delete a rater's rows and keep a tombstone. The rater's link stops working."""
     buried = tombstone_hash(study.name, rater.pseudonym)
     tx.add(Tombstone(study_id=study.id, pseudonym_sha256=buried, deleted_at=now))

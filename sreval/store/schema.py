@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 SchemaState = Literal["empty", "current", "older", "newer"]
 
 _LOCK = 0x53524556
-"""PostgreSQL's advisory lock that two servers starting at once queue for; any number would do."""
+"""PostgreSQL's advisory lock that servers starting at once queue for; any number would do."""
 
+_LOCK_SECONDS = 120
+"""How long: while another one makes or changes the tables."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -46,7 +48,11 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def schema_state(connection: Connection) -> SchemaState:
-    """Whether a database is empty, or its tables are current, older or newer than this code."""
+    """Whether a database is empty, or its tables are current, older or newer than this code.
+
+    Looked at in several steps, between which no other server changes the tables.
+    """
+    _lock(connection)
     found = revision_of(connection)
     if found is None:
         return "older" if inspect(connection).has_table("study") else "empty"
@@ -73,5 +79,12 @@ def to_base(connection: Connection) -> None:
 
 
 def _lock(connection: Connection) -> None:
+    """Wait until no other server looks at the tables or changes them; held by the transaction."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        before = connection.scalar(text("SHOW lock_timeout"))
+        for command, value in (
+            ("SELECT set_config('lock_timeout', :value, true)", f"{_LOCK_SECONDS}s"),
+            ("SELECT pg_advisory_xact_lock(:value)", _LOCK),
+            ("SELECT set_config('lock_timeout', :value, true)", before),
+        ):
+            connection.execute(text(command), {"value": value})

@@ -9,30 +9,34 @@ the other is, from SQLite or PostgreSQL, and export, import, export gives the sa
 
 from __future__ import annotations
 
-import contextlib
+import datetime as dt
 import io
 import json
 import secrets
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ConfigDict
 from sqlalchemy import Boolean, Column, Connection, Float, Integer, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import DataError, UsageError, option
+from sreval.config import Config
+from sreval.errors import DataError, StoreError, UsageError, counted, option
 from sreval.files import (
     atomic_folder,
+    parsing,
+    read_zip,
     sha256_bytes,
     write_atomic,
     zip_entry,
 )
-from sreval.opinions.cells import flag
+from sreval.opinions.cells import flag, number, shown
 from sreval.store import frames
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.csvs import from_csv, to_csv, when, written
@@ -41,6 +45,7 @@ from sreval.store.enrolment import tombstone_hash
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.models import (
     Base,
+    FreeText,
     Invitation,
     Login,
     Operator,
@@ -53,8 +58,9 @@ from sreval.store.models import (
     Utc,
     Vote,
 )
+from sreval.store.raters import ERASURES, bury, clear_labels
 from sreval.store.schema import revisions, schema_state, to_base, to_head
-from sreval.store.studies import by_name
+from sreval.store.studies import Studies, by_name
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 
@@ -79,7 +85,22 @@ _PRIVATE: Mapping[str, frames.Columns] = {
 }
 """The columns that only a backup has."""
 
-Row = dict[str, str]
+Row = dict[str, Any]
+"""A row of a file, each cell as its column in the database holds it."""
+
+_LARGEST = 2**31 - 1
+"""PostgreSQL's largest integer."""
+
+Checked = TypeVar("Checked", bound=Config)
+Part = TypeVar("Part", bytes, str)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore brought: the studies, and how many raters of theirs stayed deleted."""
+
+    studies: tuple[str, ...]
+    deleted: int
 
 
 @dataclass(frozen=True)
@@ -104,22 +125,41 @@ class _Snapshot:
         """Whether it is of a whole database."""
         return "studies" in self.tables
 
+    def require(self, study: str, path: Path) -> Row:
+        """The row of a study. Raises UsageError where ``path`` holds others only."""
+        for row in self.studies:
+            if row["name"] == study:
+                return row
+        names = ", ".join(repr(row["name"]) for row in self.studies) or "no study"
+        raise UsageError(f"{path} holds {names}, not {study!r}.", "Name that study, or its file.")
+
+
+class _Manifest(Config):
+    """What is believed of a snapshot's manifest; an export has a ``study``, a backup none."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sha256: dict[str, str]
+    revision: str | None = None
+    study: dict[str, str | int | None] | None = None
+
 
 def export(
     store: Store, study: str, manifest: Manifest, path: Path, *, who: str = COMMAND_LINE
 ) -> Path:
     """Write a study's data to a new zip (`path` ends in .zip) or a new folder; all or nothing.
 
-    The audit log says so. Raises UsageError when ``path`` exists or there is no such study,
-    DataError when it can't be written or ``manifest`` is not that under which it was rated.
+    Only its owner can read it. The audit log says so. Raises UsageError when ``path`` exists or
+    there is no such study, DataError when it can't be written or ``manifest`` is not that under
+    which it was rated.
     """
     if path.exists():
         raise UsageError(f"{path} exists already.", "Name a new file or folder.")
     files = export_files(store, study, manifest)
     if path.suffix.lower() == ".zip":
-        write_atomic(path, _zipped(files))
+        write_atomic(path, _zipped(files), private=True)
     else:
-        with atomic_folder(path) as folder:
+        with atomic_folder(path, private=True) as folder:
             for name, data in files.items():
                 write_atomic(folder / name, data)
     _record_export(store, study, files, who)
@@ -171,17 +211,17 @@ def export_files(store: Store, study: str, manifest: Manifest) -> dict[str, byte
 
 
 def backup(url: str, path: Path, *, who: str = COMMAND_LINE) -> Path:
-    """Copy a database, also while it is written to, to the new file ``path``.
+    """Copy a database, also while it is written to, to the new file ``path``, for its owner alone.
 
-    The audit log of the original says so. Raises UsageError when ``path`` exists, StoreError
-    when the database can't be read.
+    One with older tables is copied as if it were upgraded, and stays as it is. The audit log of
+    the original says so. Raises UsageError when ``path`` exists, StoreError when the database
+    can't be read.
     """
     if path.exists():
         raise UsageError(f"{path} exists already.", "Name a new file.")
-    store = open_store(url)
+    store = open_store(url, older=True)
     try:
-        write_atomic(path, _zipped(_whole(store)))
-        path.chmod(0o600)
+        write_atomic(path, _zipped(_files_of(store)), private=True)
         _record(store, who, "backup", path)
     finally:
         store.dispose()
@@ -193,15 +233,27 @@ def _record(store: Store, who: str, action: str, path: Path) -> None:
         AuditLog(store, who).record(tx, action, None, file=path.name)
 
 
-def _whole(store: Store) -> dict[str, bytes]:
-    with store.read() as tx:
-        tables = {
-            name: frames.frame(tx, select(model.__table__).order_by(model.__table__.c.id))
-            for name, model in _WHOLE.items()
-        }
-        for name, columns in frames.STORED.items():
-            query = frames.stored(name, {**columns, **_PRIVATE.get(name, {})})
-            tables[name] = frames.frame(tx, query)
+def _files_of(store: Store) -> dict[str, bytes]:
+    """What a backup of a database holds, by file name."""
+    if store.check_schema() == "current":
+        with store.read() as tx:
+            return _whole(tx)
+    with store.schema_change() as connection:
+        to_head(connection)
+        with Transaction(connection) as tx:
+            files = _whole(tx)
+        connection.rollback()
+    return files
+
+
+def _whole(tx: Transaction) -> dict[str, bytes]:
+    tables = {
+        name: frames.frame(tx, select(model.__table__).order_by(model.__table__.c.id))
+        for name, model in _WHOLE.items()
+    }
+    for name, columns in frames.STORED.items():
+        query = frames.stored(name, {**columns, **_PRIVATE.get(name, {})})
+        tables[name] = frames.frame(tx, query)
     return _with_manifest(tables, {}, {"revision": revisions()[-1]})
 
 
@@ -231,80 +283,204 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def restore(path: Path, url: str, *, overwrite: bool = False, who: str = COMMAND_LINE) -> None:
-    """Replace a database by a backup, at once or not at all.
+def restore(
+    path: Path, url: str, study: str, *, overwrite: bool = False, who: str = COMMAND_LINE
+) -> Restored:
+    """Replace a database, all studies of it, by a backup of ``study``; at once or not at all.
 
-    The audit log that came with it says so. Raises StateError when that database holds votes,
-    unless ``overwrite``; DataError for a file that isn't a whole backup; SchemaError for one of a
-    newer version.
+    Whoever was deleted from that database since the backup stays deleted. The audit log that came
+    with the backup says so. Raises UsageError for a backup without ``study``; StateError when that
+    database has raters, unless ``overwrite``; DataError for a file that isn't a whole backup;
+    SchemaError for one of a newer version.
     """
     snapshot = _read(path)
     if not snapshot.whole:
         raise DataError(f"{path} is an export, not a backup.", "Use: sreval study import.")
+    snapshot.require(study, path)
     store = Store(url)
     try:
         if store.file is not None:
             make_file(store.file)
-        with store.schema_change() as connection:
+        with store.schema_change() as connection, Transaction(connection) as tx:
+            erased = _Erased()
             state = schema_state(connection)
             if state == "newer":
                 raise store.schema_error(state)
             if state != "empty":
-                _refuse_votes(store, connection, overwrite)
+                if not overwrite:
+                    _refuse_raters(store, tx, snapshot)
+                erased = _Erased.of(tx)
                 to_base(connection)
             to_head(connection)
-            with _sound(path), Transaction(connection) as tx:
-                for name, model in _WHOLE.items():
-                    table = model.__table__
-                    _insert(tx, table, [_values(table, row) for row in snapshot.tables[name]])
-                studies = {study.name: study for study in tx.scalars(select(Study))}
-                _tombstones(tx, studies, snapshot.tables["deleted"])
-                _store_sessions(tx, studies, snapshot.tables, snapshot.tables["sessions"])
-                tx.flush()
+            for name, model in _WHOLE.items():
+                _insert(tx, model.__table__, snapshot.tables[name])
+            studies = {row.name: row for row in tx.scalars(select(Study))}
+            _tombstones(tx, studies, snapshot.tables["deleted"])
+            _store_sessions(tx, studies, snapshot.tables, snapshot.tables["sessions"])
+            tx.flush()
             _set_sequences(connection)
+            kept = erased.again(tx, studies)
+            tx.flush()
+        store.truncate_log()
         _record(store, who, "restore", path)
+    except IntegrityError:
+        raise _contradictory(path) from None
     finally:
         store.dispose()
+    return Restored(tuple(studies), kept)
+
+
+def _contradictory(path: Path) -> DataError:
+    return DataError(
+        f"The rows of {path} contradict each other, or what a study can hold; nothing was stored.",
+        "Export the study again, or back it up again.",
+    )
+
+
+def _refuse_raters(store: Store, tx: Transaction, snapshot: _Snapshot) -> None:
+    """Raise StateError, naming all that a restore would replace, where anybody took part."""
+    kept = {(row["session"], row["position"]) for row in snapshot.tables["votes"]}
+    query = select(Study.name, Session.id).join(Session, isouter=True).order_by(Study.name)
+    sessions: dict[str, list[str]] = {}
+    for name, session in tx.execute(query):
+        sessions.setdefault(name, []).extend([session] if session else [])
+    if not any(sessions.values()):
+        return
+    votes: dict[str, list[int]] = {}
+    for session, position in tx.execute(select(Vote.session_id, Vote.position)):
+        votes.setdefault(session, []).append((session, position) not in kept)
+    named = []
+    for name, own in sessions.items():
+        new = [is_new for session in own for is_new in votes.get(session, ())]
+        named.append(
+            f"{name} ({counted(len(own), 'rater')}, {counted(len(new), 'vote')}, "
+            f"{sum(new)} of them not in the backup)"
+        )
+    raise StateError(
+        f"{store.name} holds what a restore would replace: {'; '.join(named)}.",
+        f"Back it up, then add {option('--overwrite', 'overwrite=True')}; or restore "
+        "into another database.",
+    )
+
+
+@dataclass(frozen=True)
+class _Erased:
+    """What was deleted from a database for good: tombstones and rows of the log, by study."""
+
+    tombstones: tuple[tuple[str, str, dt.datetime], ...] = ()
+    log: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+    @classmethod
+    def of(cls, tx: Transaction) -> _Erased:
+        """All that was deleted there so far."""
+        columns = (Study.name, Tombstone.pseudonym_sha256, Tombstone.deleted_at)
+        buried = tx.execute(select(*columns).join(Tombstone, Tombstone.study_id == Study.id))
+        log = OperatorEvent.__table__.c
+        query = (
+            select(Study.name, log.at, log.who, log.action, log.facts)
+            .join(Study, Study.id == log.study_id)
+            .where(log.action.in_(ERASURES))
+            .order_by(log.id)
+        )
+        entries = [(row.pop("name"), row) for row in map(dict, tx.execute(query).mappings())]
+        return cls(tuple((name, key, at) for name, key, at in buried), tuple(entries))
+
+    def again(self, tx: Transaction, studies: Mapping[str, Study]) -> int:
+        """Delete it from what was restored; gives the number of raters who had come back."""
+        back = 0
+        for name, study in studies.items():
+            raters = tx.scalars(select(Rater).where(Rater.study_id == study.id))
+            by_hash = {tombstone_hash(name, rater.pseudonym): rater for rater in raters}
+            for buried, at in [(key, at) for own, key, at in self.tombstones if own == name]:
+                if buried in by_hash:
+                    bury(tx, study, by_hash[buried], at)
+                    back += 1
+                elif tx.get(Tombstone, (study.id, buried)) is None:
+                    tx.add(Tombstone(study_id=study.id, pseudonym_sha256=buried, deleted_at=at))
+        for name, entry in self.log:
+            if name not in studies:
+                continue
+            row = {"study_id": studies[name].id, **entry}
+            if tx.scalar(select(OperatorEvent.id).filter_by(**row)) is None:
+                tx.add(OperatorEvent(**row))
+                if entry["action"] == "purge":
+                    clear_labels(tx, studies[name].id, entry["at"])
+        return back
 
 
 def _read(path: Path) -> _Snapshot:
-    """A zip or a folder, each file checked against its SHA-256.
+    """A zip or a folder, each file checked against its SHA-256 and each cell against its column.
 
     Raises DataError for what is missing or damaged, SchemaError for a newer version's backup.
     """
-    with _sound(path):
+    what = "a complete export, nor a complete backup"
+    with parsing(path, what, "Export the study again, or back it up again."):
         files = _files(path)
-        manifest = json.loads(files[MANIFEST])
-        if manifest["format"] != FORMAT:
+        contents = json.loads(_part(files, MANIFEST))
+        if not isinstance(contents, dict):
+            raise ValueError(f"{MANIFEST} holds no table of facts")
+        if contents.get("format") != FORMAT:
             raise DataError(
-                f"{path} has the format {manifest['format']}, not {FORMAT}.",
+                f"{path} has the format {shown(contents.get('format'))}, not {FORMAT}.",
                 "Read it with the version of sreval that wrote it.",
             )
-        if manifest.get("revision", revisions()[-1]) not in revisions():
+        manifest = _checked(_Manifest, contents, MANIFEST)
+        if manifest.revision is not None and manifest.revision not in revisions():
             raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
-        for name, sha256 in manifest["sha256"].items():
-            if sha256_bytes(files[name]) != sha256:
-                raise DataError(f"{name} in {path} was changed.", "Export the study again.")
-        whole = "studies" in manifest["rows"]
-        names = (*frames.STORED, *(_WHOLE if whole else ()))
-        tables = {name: from_csv(files[f"{name}.csv"]) for name in names}
+        whole = manifest.study is None
+        columns = {name: _columns(name, whole) for name in frames.STORED}
         if whole:
-            return _Snapshot(tables["studies"], tables)
-        facts = {
-            name: "" if fact is None else str(fact) for name, fact in manifest["study"].items()
-        }
-        return _Snapshot([{**facts, "design": files[DESIGN].decode()}], tables)
+            columns |= {name: _own_columns(model) for name, model in _WHOLE.items()}
+        for name in (*(f"{name}.csv" for name in columns), *(() if whole else (DESIGN,))):
+            if sha256_bytes(_part(files, name)) != manifest.sha256.get(name):
+                raise DataError(
+                    f"{name} in {path} was changed.", "Export the study again, or back it up again."
+                )
+        tables = {name: _rows(name, files[f"{name}.csv"], own) for name, own in columns.items()}
+        studies = tables.get("studies", [])
+        if manifest.study is not None:
+            facts = {
+                name: "" if fact is None else str(fact) for name, fact in manifest.study.items()
+            }
+            studies = [_study_row({**facts, "design": files[DESIGN].decode()})]
+        _require_whole(studies, tables)
+        return _Snapshot(studies, tables)
 
 
-@contextlib.contextmanager
-def _sound(path: Path) -> Iterator[None]:
+def _study_row(texts: Mapping[str, str]) -> Row:
+    """The study of an export as a row of its table."""
+    columns = {name: column for name, column in _own_columns(Study).items() if name != "id"}
+    return {name: _reader(column)(_part(texts, name)) for name, column in columns.items()}
+
+
+def _part(files: Mapping[str, Part], name: str) -> Part:
+    if name not in files:
+        raise ValueError(f"{name} is missing")
+    return files[name]
+
+
+def _checked(model: type[Checked], contents: Mapping[str, Any], source: str) -> Checked:
     try:
-        yield
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path} is not a complete export, nor a complete backup ({error}).",
-            "Export the study again, or back it up again.",
-        ) from None
+        return model.checked(contents, source)
+    except UsageError as error:  # its remedy is for files that people write
+        raise ValueError(error.message.removesuffix(".")) from None
+
+
+def _require_whole(studies: list[Row], tables: Mapping[str, list[Row]]) -> None:
+    """Raise ValueError for rows that point nowhere, and for a design that is none."""
+    for row in studies:
+        design = _checked(StudyDesign, json.loads(row["design"]), DESIGN)
+        if design.name != row["name"]:
+            raise ValueError(f"the design of {row['name']!r} is that of {design.name!r}")
+    names, sessions = {row["name"] for row in studies}, {r["session"] for r in tables["sessions"]}
+    for name, rows in tables.items():
+        for row in rows if name in frames.STORED else ():
+            if row.get("session", None) not in (sessions if name != "deleted" else {None}):
+                raise ValueError(f"{name}.csv names a session that isn't in sessions.csv")
+            if "study" in row and row["study"] not in names:
+                raise ValueError(f"{name}.csv names the study {row['study']!r}")
+    if sessions - {row["session"] for row in tables["plan"]}:
+        raise ValueError("a session has no plan")
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -313,53 +489,51 @@ def _files(path: Path) -> dict[str, bytes]:
         return {name: (path / name).read_bytes() for name in known if (path / name).exists()}
     with path.open("rb") as file:
         if file.read(16).startswith(b"SQLite format 3"):
-            return _from_0_1(path)
-    with zipfile.ZipFile(path) as archive:
-        if _OLD_MANIFEST in archive.namelist():
-            return _from_0_1(path)
-        return {name: archive.read(name) for name in known & set(archive.namelist())}
+            return _from_0_1(path, None)
+    old = {_OLD_MANIFEST, *(f"{table}.jsonl" for table in Base.metadata.tables)}
+    files = read_zip(path, (known | old).__contains__)
+    return _from_0_1(path, files) if _OLD_MANIFEST in files else files
 
 
-def _from_0_1(path: Path) -> dict[str, bytes]:
+def _from_0_1(path: Path, rows: Mapping[str, bytes] | None) -> dict[str, bytes]:
     """The files of a backup by version 0.1: a copy of SQLite's file, else PostgreSQL's rows."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.sqlite"
-        if zipfile.is_zipfile(path):
+        if rows is not None:
             make_file(copy)
         else:
             shutil.copyfile(path, copy)
         store = Store(f"sqlite:///{copy}")
         try:
-            if zipfile.is_zipfile(path):
+            if rows is not None:
                 store.upgrade()
-                _load_rows(store, path)
+                _load_rows(store, path, rows)
             elif store.check_schema() == "empty":
                 raise ValueError("it has no tables of sreval")
             store.upgrade()
-            return _whole(store)
+            return _files_of(store)
+        except SchemaError:
+            raise SchemaError(
+                f"{path} was written by a newer sreval.", "Install that version."
+            ) from None
+        except StoreError as error:  # its message names the copy, which is gone
+            raise ValueError(
+                error.message.removeprefix(f"{store.name} ").removesuffix(".")
+            ) from None
         finally:
             store.dispose()
 
 
-def _load_rows(store: Store, path: Path) -> None:
-    with zipfile.ZipFile(path) as archive, store.begin() as tx:
-        if json.loads(archive.read(_OLD_MANIFEST))["revision"] not in revisions():
-            raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
+def _load_rows(store: Store, path: Path, files: Mapping[str, bytes]) -> None:
+    if json.loads(files[_OLD_MANIFEST])["revision"] not in revisions():
+        raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
+    with store.begin() as tx:
         for table in Base.metadata.sorted_tables:
-            rows = [json.loads(line) for line in archive.read(f"{table.name}.jsonl").splitlines()]
+            rows = [json.loads(line) for line in _part(files, f"{table.name}.jsonl").splitlines()]
             for column in (column for column in table.c if isinstance(column.type, Utc)):
                 for row in rows:
                     row[column.name] = row[column.name] and when(row[column.name])
             _insert(tx, table, rows)
-
-
-def _refuse_votes(store: Store, connection: Connection, overwrite: bool) -> None:
-    if not overwrite and connection.scalar(select(Vote.position).limit(1)) is not None:
-        raise StateError(
-            f"{store.name} holds votes, which a restore would delete.",
-            f"Back it up, then add {option('--overwrite', 'overwrite=True')}; or restore "
-            "into another database.",
-        )
 
 
 def _set_sequences(connection: Connection) -> None:
@@ -373,23 +547,27 @@ def _set_sequences(connection: Connection) -> None:
             connection.execute(select(func.setval(sequence, highest)))
 
 
-def import_(store: Store, path: Path, *, who: str = COMMAND_LINE) -> Imported:
-    """Store an export, or the studies of a backup: a new study, or the sessions that a study here
-    lacks; all or nothing.
+def import_(store: Store, path: Path, study: str, *, who: str = COMMAND_LINE) -> Imported:
+    """Store ``study`` from an export or a backup: the whole, or the sessions that are lacking here;
+    all or nothing.
 
-    Raters who were deleted here stay deleted. Links, operators and the log of a backup are left
-    out. Raises DataError for a damaged file, StateError when a study here has another design or
-    other stimuli, or went on with other raters.
+    Raters who were deleted here stay deleted. Other studies, links, operators and the log of a
+    backup are left out. Raises UsageError for a file without ``study``, DataError for a damaged
+    one, StateError when the study here has another design or other stimuli, or went on with
+    other raters.
     """
     snapshot = _read(path)
-    named = ", ".join(row["name"] for row in snapshot.studies)
+    row = snapshot.require(study, path)
+    here = study in Studies(store).names()
     try:
-        with _sound(path), store.begin() as tx:
-            studies = {row["name"]: _study(tx, row) for row in snapshot.studies}
-            return Imported(named, *_import(tx, store, studies, snapshot.tables, who))
+        with store.begin() as tx:
+            studies = {study: _study(tx, row)}
+            return Imported(study, *_import(tx, store, studies, snapshot.tables, who))
     except IntegrityError:
+        if not here:
+            raise _contradictory(path) from None
         raise StateError(
-            f"The study {named!r} here went on with other raters than those "
+            f"The study {study!r} here went on with other raters than those "
             f"in {path}; nothing was imported.",
             "Import it into an empty database.",
         ) from None
@@ -405,6 +583,10 @@ def _import(
     """The numbers of sessions that were stored, were here, and are of deleted raters."""
     ids = [study.id for study in studies.values()]
     here = set(tx.scalars(select(Session.id).where(Session.study_id.in_(ids))))
+    tables = {
+        **tables,
+        **{name: _rows_of(tables[name], studies) for name in ("sessions", "deleted")},
+    }
     buried = _tombstones(tx, studies, tables["deleted"])
     lacking, deleted = [], 0
     for row in tables["sessions"]:
@@ -413,12 +595,17 @@ def _import(
         if tombstone_hash(_study_of(row, studies).name, row["rater"]) in buried:
             deleted += 1
         else:
-            lacking.append({name: text for name, text in row.items() if name != "link"})
+            lacking.append({name: value for name, value in row.items() if name != "link"})
     _store_sessions(tx, studies, tables, lacking)
     for study in studies.values():
         count = sum(_study_of(row, studies) is study for row in lacking)
         AuditLog(store, who).record(tx, "import", study.id, sessions=count)
     return len(lacking), len(tables["sessions"]) - len(lacking) - deleted, deleted
+
+
+def _rows_of(rows: list[Row], studies: Mapping[str, Study]) -> list[Row]:
+    """The rows of these studies; an export's name none, and are of its only one."""
+    return [row for row in rows if row.get("study", next(iter(studies))) in studies]
 
 
 def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:
@@ -428,7 +615,7 @@ def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:
 
 def _study(tx: Transaction, row: Row) -> Study:
     """The study of that name here, brought up to ``row``; a new one where there is none."""
-    values = _values(Study.__table__, row)
+    values = dict(row)
     design = StudyDesign.model_validate_json(values.pop("design"))
     study = tx.scalar(select(Study).where(Study.name == values["name"]).with_for_update())
     if study is None:
@@ -468,14 +655,14 @@ def _store_sessions(
     sessions: list[Row],
 ) -> None:
     """Sessions with their raters, plans, votes, answers and events."""
-    ends: dict[str, dict[str, str]] = {}
+    ends: dict[str, dict[int, str]] = {}
     for item in tables["plan"]:
-        ends.setdefault(item["session"], {})[item["sitting"]] = item["position"]
+        ends.setdefault(item["session"], {})[item["sitting"]] = str(item["position"])
     for row in sessions:
         study = _study_of(row, studies)
         rater = Rater(
             study_id=study.id,
-            created_at=when(row["created_at"]),
+            created_at=row["created_at"],
             **_stored("sessions", Rater.__table__, row),
         )
         tx.add(rater)
@@ -507,33 +694,83 @@ def _insert(tx: Transaction, table: Any, rows: list[dict[str, Any]]) -> None:
         tx.execute(insert(table), rows)
 
 
+def _columns(name: str, whole: bool) -> dict[str, Column[Any]]:
+    """The columns of file ``name`` as the database has them, by their heads."""
+    own = {**frames.STORED[name], **(_PRIVATE.get(name, {}) if whole else {})}
+    return {label: column.property.columns[0] for label, column in own.items()}
+
+
+def _own_columns(model: type[Base]) -> dict[str, Column[Any]]:
+    return {column.name: column for column in model.metadata.tables[model.__tablename__].columns}
+
+
 def _stored(name: str, table: Any, row: Row) -> dict[str, Any]:
     """The values of a row of file ``name`` that belong to ``table``, by the table's columns."""
-    own = {**frames.STORED[name], **_PRIVATE.get(name, {})}
-    columns = {label: column.property.columns[0] for label, column in own.items()}
+    columns = _columns(name, whole=True)
     return {
-        column.name: _value(column, row[label])
+        column.name: row[label]
         for label, column in columns.items()
         if column.table is table and label in row
     }
 
 
-def _values(table: Any, row: Row) -> dict[str, Any]:
-    return {c.name: _value(c, row[c.name]) for c in table.c if c.name in row}
+def _rows(name: str, data: bytes, columns: Mapping[str, Column[Any]]) -> list[Row]:
+    """The rows of a file, typed. Raises ValueError that names the first cell that is wrong."""
+    # Later versions have more columns than those that wrote the file.
+    needed = [
+        label for label, column in columns.items() if not column.nullable and column.default is None
+    ]
+    rows = []
+    try:
+        place = ""
+        readers = {label: _reader(column) for label, column in columns.items()}
+        for count, row in enumerate(from_csv(data, needed), start=1):
+            typed = {}
+            for label in [label for label in readers if label in row]:
+                place = f", row {count}, {label}"
+                typed[label] = readers[label](row[label])
+            rows.append(typed)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{name}.csv{place}: {error}") from None
+    return rows
 
 
-def _value(column: Column[Any], text: str) -> Any:
-    """A cell as its column holds it."""
-    if not text and column.nullable:
-        return None
+def _reader(column: Column[Any]) -> Callable[[str], Any]:
+    """What makes of a cell what its column holds; it raises ValueError or OverflowError."""
     match column.type:
         case Boolean():
-            return flag(text)
+            read: Callable[[str], Any] = flag
         case Utc():
-            return when(text)
+            read = when
         case Integer():
-            return int(text)
+            read = _integer
         case Float():
-            return float(text)
+            read = number
         case _:
-            return text
+            return _text_reader(column)
+    return lambda text: None if not text and column.nullable else read(text)
+
+
+def _integer(text: str) -> int:
+    value = number(text)
+    if not value.is_integer() or abs(value) > _LARGEST:
+        raise ValueError(f"{shown(text)} is not a whole number that fits")
+    return int(value)  # 12.0 is how a column that has gaps is written
+
+
+def _text_reader(column: Column[Any]) -> Callable[[str], str | None]:
+    longest = getattr(column.type, "length", None)
+    typed_by_people = isinstance(column.type, FreeText)
+
+    def read(text: str) -> str | None:
+        if not text and column.nullable:
+            return None
+        if longest is not None and len(text) > longest:
+            raise ValueError(f"{shown(text)} has more than {longest} letters")
+        if "\0" in text and not typed_by_people:
+            raise ValueError(f"{shown(text)} holds a NUL")
+        if column.name == "facts" and not isinstance(json.loads(text), dict):
+            raise ValueError(f"{shown(text)} holds no table of facts")
+        return text
+
+    return read

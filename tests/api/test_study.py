@@ -158,6 +158,10 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     assert other.import_(exported).sessions == 3
     pd.testing.assert_frame_equal(other.votes().frame, votes.frame)
     copy = small.backup("copy.sqlite")
+    folder = small.export("small")
+    private = [exported, copy, *folder.iterdir(), *Path(made).parent.rglob("*.*")]
+    assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (folder, Path(made).parent)} == {0o700}
     third = api.Study("small", "third.sqlite")
     third.restore(copy)
     assert third.status() == status

@@ -292,7 +292,7 @@ def test_metrics_that_nobody_knows_are_asked_for(sreval: Sreval, tmp_path: Path)
 def test_an_exports_guarded_names_join_the_results(
     sreval: Sreval, photograph: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    for name in ("+1", "-2"):
+    for name in ("+1", "-2;=x"):
         write_png(tmp_path / "set" / f"{name}.png", photograph)
     out = tmp_path / "results"
     methods = ("--method", "@m=nearest", "--method", "bicubic", "--metric", "psnr")
@@ -304,7 +304,7 @@ def test_an_exports_guarded_names_join_the_results(
             [
                 ("set", rater, image, method, score)
                 for rater in ("r1", "r2")
-                for image in ("+1", "-2")
+                for image in ("+1", "-2;=x")
                 for method, score in (("@m", 2), ("bicubic", 4))
             ],
             columns=["dataset", "rater", "image", "method", "score"],

@@ -291,6 +291,7 @@ def test_what_is_done_with_the_data_stands_in_the_audit_log(
     assert logged(database) == [
         ("export", '{"votes": 9}'),
         ("look", '{"votes": 9}'),
+        ("delete-rater", "{}"),  # since the backup; the rater stays deleted, and the log says so
         ("restore", '{"file": "kept"}'),
     ]
 

@@ -77,11 +77,22 @@ def test_design_that_cannot_be_read_ends_the_checks(folder: Path) -> None:
     assert "study.toml" in failing(config_of(folder))["study"]
 
 
-@pytest.mark.parametrize("content", ["no database at all" * 100, ""])
-def test_file_that_is_no_database(folder: Path, content: str) -> None:
-    (folder / "votes.sqlite").write_text(content)
-    told = failing(config_of(folder))
-    assert ("database" in told) == bool(content)
+def test_file_that_is_no_database(folder: Path) -> None:
+    (folder / "votes.sqlite").write_text("no database at all" * 100)
+    assert "isn't a database" in failing(config_of(folder))["database"]
+
+
+def test_file_of_no_bytes_is_called_empty_by_all_that_open_it(sreval: Run, folder: Path) -> None:
+    """The site makes its tables; whoever expected votes there is told what to do."""
+    (folder / "votes.sqlite").touch()
+    found = {check.name: check for check in check_site(config_of(folder), lambda *_: None)}
+    assert found["database"].ok
+    assert "is empty; its tables are made when the site first starts" in found["database"].found
+    for command in ("status", "backup", "export"):
+        ran = sreval("study", command, folder)
+        assert ran.code == 1
+        assert "is empty: it holds no study and no vote" in ran.err
+        assert "restore a backup" in ran.err
 
 
 def test_database_that_cannot_be_reached(folder: Path) -> None:

@@ -392,7 +392,7 @@ def test_export_is_the_stores_own_with_a_dictionary(desk: Desk, tmp_path: Path) 
         desk.site.store, "small", desk.site.app.extensions["sreval"].manifest
     )
     other = open_store(str(tmp_path / "other.sqlite"), create=True)
-    assert snapshot.import_(other, path).sessions == 2
+    assert snapshot.import_(other, path, "small").sessions == 2
     assert frames.tables(other, "small")["votes"].equals(
         frames.tables(desk.site.store, "small")["votes"]
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from sreval.store import frames, raters
 from sreval.store.database import Store, open_store
 from sreval.store.errors import AnswerError, StateError, VoteError
-from sreval.store.models import PlanItem
+from sreval.store.models import PlanItem, Rater
 from sreval.store.overview import Overview
 from sreval.store.raters import Raters
 from sreval.store.sessions import RaterSession, SessionState
@@ -415,21 +415,68 @@ def test_withdrawal_with_deletion_leaves_a_count_and_nothing_else(study: Study) 
     assert RaterSession(study.store, other).state().done == 1
 
 
-def test_deleted_answer_stands_nowhere_in_the_file(study: Study) -> None:
-    if not study.store.sqlite:
-        return  # a server's files are its administrator's
+@pytest.fixture
+def remarked(new_database: Callable[..., str]) -> Iterator[tuple[Study, str]]:
+    """A study in a SQLite file, its retention over, and a session with a remark."""
+    store = open_store(new_database("sqlite"))
+    study = Study(store, design(retention="2026-02-01"))
     session = study.rating()
     study.vote_all(session)
-    RaterSession(study.store, session).answer("after", {"remarks": "my unmistakable remark"})
-    path = Path(str(study.store.url.database))
+    RaterSession(store, session).answer("after", {"remarks": "my unmistakable remark"})
+    yield study, session
+    store.dispose()
 
-    def everything() -> bytes:
+
+def stored_bytes(store: Store) -> bytes:
+    """The database's files as they lie there, its connections open."""
+    path = Path(str(store.url.database))
+    return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
+
+
+@pytest.mark.parametrize("way", ["withdraw", "delete", "purge"])
+def test_what_was_deleted_stands_in_no_file_while_the_site_runs(
+    remarked: tuple[Study, str], way: str
+) -> None:
+    study, session = remarked
+    rater = frames.tables(study.store, study.name)["sessions"]["rater"].item()
+    another = open_store(str(study.store.url.database))  # a second worker
+    traces = [trace.encode() for trace in ("unmistakable", rater, session)]
+    assert all(trace in stored_bytes(study.store) for trace in traces)
+    desk = Raters(study.store, study.name)
+    if way == "withdraw":
+        raters.withdraw(study.store, session, delete=True)
+    elif way == "delete":
+        desk.delete(rater)
+    else:
+        desk.purge(study.clock().date())
+    assert not any(trace in stored_bytes(study.store) for trace in traces)
+    another.dispose()
+
+
+@pytest.mark.parametrize("end", ["a vote", "the site's end"])
+def test_a_long_read_keeps_deleted_text_until_it_ends_and_the_log_says_so(
+    remarked: tuple[Study, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    end: str,
+) -> None:
+    study, session = remarked
+    monkeypatch.setattr("sreval.store.database._ERASE_SECONDS", 0.0)
+    monkeypatch.setattr("sreval.store.database._ERASE_AGAIN", 0.0)
+    other = study.rating()
+    with study.store.read() as reading:
+        reading.scalar(select(func.count()).select_from(Rater))
+        raters.withdraw(study.store, session, delete=True)
+        study.vote(other, 1)
+        assert b"unmistakable" in stored_bytes(study.store)
+    assert [record.message for record in caplog.records] == [
+        "deleted text is still in the write-ahead log"
+    ]
+    if end == "a vote":
+        study.vote(other, 2)
+    else:
         study.store.dispose()
-        return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
-
-    assert b"unmistakable" in everything()
-    raters.withdraw(study.store, session, delete=True)
-    assert b"unmistakable" not in everything()
+    assert b"unmistakable" not in stored_bytes(study.store)
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, MetaData, inspect, select, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, inspect, select, text
 
+from sreval.errors import StoreError
 from sreval.store import frames, schema
 from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError
@@ -127,8 +131,9 @@ def test_newer_tables_are_refused_by_opening_and_by_upgrade(store: Store) -> Non
         store.upgrade()
 
 
-def test_two_servers_that_start_at_once_make_the_tables_once(
-    database_kind: str, new_database: NewDatabase, race: Callable[..., list[object]]
+@pytest.mark.parametrize("time", range(5))
+def test_servers_that_start_at_once_make_the_tables_once(
+    database_kind: str, new_database: NewDatabase, race: Callable[..., list[object]], time: int
 ) -> None:
     url = new_database(database_kind, tables=False)
     opened = race(lambda _: open_store(url, create=True), 4)
@@ -139,13 +144,61 @@ def test_two_servers_that_start_at_once_make_the_tables_once(
         one.dispose()
 
 
+def test_a_server_that_starts_while_another_makes_the_tables_waits_and_looks_again(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one begins when this one has looked for the tables' version, and for no table."""
+    url = new_database("postgresql", tables=False)
+    others: list[threading.Thread] = []
+    look = schema.revision_of
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+    def looked(connection: Connection) -> str | None:
+        found = look(connection)
+        if not others:
+            others.append(threading.Thread(target=lambda: open_store(url, create=True).dispose()))
+            others[0].start()
+            while others[0].is_alive() and not connection.scalar(waiting):
+                others[0].join(0.01)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "revision_of", looked)
+        store = open_store(url, create=True)
+    others[0].join()
+    assert store.check_schema() == "current"
+    store.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_connection_that_cannot_be_prepared_is_closed(
+    kind: str, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, made = new_database(kind), []
+
+    def fail(connection: Any) -> None:
+        made.append(connection)
+        raise sqlite3.DatabaseError("no")
+
+    monkeypatch.setattr("sreval.store.database._prepare_sqlite", fail)
+    monkeypatch.setattr("sreval.store.database._prepare_postgresql", fail)
+    with pytest.raises((StoreError, sqlite3.DatabaseError)):
+        open_store(url)
+    (connection,) = made
+    if kind == "postgresql":
+        assert connection.closed
+    else:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
 def test_database_without_our_tables_is_named_so(
     database_kind: str, new_database: NewDatabase
 ) -> None:
     url = new_database(database_kind, tables=False)
     if database_kind == "sqlite":
         make_file(Path(url.removeprefix("sqlite:///")))
-    with pytest.raises(SchemaError, match="no tables"):
+    with pytest.raises(SchemaError, match="is empty: it holds no study and no vote"):
         open_store(url)
 
 
