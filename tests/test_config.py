@@ -37,7 +37,7 @@ class Whole(Config):
     ("text", "said"),
     [
         ("spare = 50", ": spare is above span.high."),
-        ("span = { low = 7, high = 3 }", ": span: low is above high."),
+        ("span = { low = 7, high = 3 }", ", line 1: span: low is above high."),
     ],
 )
 def test_what_is_wrong_with_several_fields_together_is_said_without_them(
@@ -53,7 +53,9 @@ def test_what_is_wrong_with_several_fields_together_is_said_without_them(
 def test_what_is_wrong_with_one_field_is_said_with_its_value(tmp_path: Path) -> None:
     path = tmp_path / "whole.toml"
     path.write_text("span.low = 'none'")
-    with pytest.raises(UsageError, match=r"whole\.toml: span\.low = 'none': Input should be a"):
+    with pytest.raises(
+        UsageError, match=r"whole\.toml, line 1: span\.low = 'none': it must be a whole"
+    ):
         Whole.load(path)
 
 

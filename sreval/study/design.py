@@ -11,24 +11,27 @@ import datetime
 import itertools
 import json
 import re
-import tomllib
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from sreval import content
-from sreval.config import Config
+from sreval.config import Config, config_text
 from sreval.errors import UsageError
 from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
+from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
+RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
+"""Names of the site's own fields: no answer can be called so."""
 RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
 """The kinds of the rating part; what goes before is calibration and warm-up."""
 
@@ -228,8 +231,23 @@ class Question(Config):
     screens_out: tuple[str, ...] = ()
     """Options that end the session."""
 
+    @field_validator("options", "screens_out")
+    @classmethod
+    def _stripped(cls, options: tuple[str, ...]) -> tuple[str, ...]:
+        """As answers are, before they are compared with these."""
+        stripped = tuple(option.strip() for option in options)
+        if "" in stripped:
+            raise ValueError("an option is empty")
+        if any(unicodedata.category(sign) == "Cc" for sign in "".join(stripped)):
+            raise ValueError("an option holds a control character, which no answer can")
+        if len(set(stripped)) < len(stripped):
+            raise ValueError("an option is given twice")
+        return stripped
+
     @model_validator(mode="after")
     def _options_fit(self) -> Question:
+        if self.key in RESERVED:
+            raise ValueError(f"{self.key!r} is a name of the site's own; give key another name")
         if (self.kind == "choice") != bool(self.options):
             raise ValueError("options belong to a choice, and a choice needs them")
         unknown = sorted(set(self.screens_out) - set(self.options))
@@ -447,10 +465,10 @@ def copy_study(name: str, source: Path) -> Path:
     if name in content.names("studies") or folder.exists():
         raise UsageError(f"There is a study {name!r} already.", "Choose another name.")
     load_design(source)
-    text = (source / DESIGN).read_text(encoding="utf-8-sig")
+    text = config_text(source / DESIGN)
     top = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
     text = _NAME_LINE.sub(f'name = "{name}"', top, count=1) + text[len(top) :]
-    if StudyDesign.model_validate(tomllib.loads(text)).name != name:
+    if StudyDesign.model_validate(from_toml(text)).name != name:
         raise UsageError(
             f"{source / DESIGN} has no line that begins with 'name ='.", "Give it one at the top."
         )

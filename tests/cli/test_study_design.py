@@ -187,7 +187,7 @@ def test_check_refuses_an_unknown_key_by_name(sreval: Run, frozen: Path) -> None
     path.write_text("rater = 1\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     ran = sreval("study", "check", "mine")
     assert ran.code == 2
-    assert "study.toml: unknown key 'rater'" in ran.err
+    assert "study.toml, line 1: unknown key 'rater'. Did you mean 'raters'?" in ran.err
 
 
 def test_plan_prints_what_a_rater_is_shown_and_why(sreval: Run, frozen: Path, home: Path) -> None:
