@@ -88,7 +88,7 @@ def validated(kind: type[Kind], content: object) -> Kind:
     Raises ValueError naming the first field that doesn't fit, its value and why.
     """
     try:
-        return cast("Kind", _adapter(kind).validate_python(content))
+        return cast("Kind", _adapter(cast("Hashable", kind)).validate_python(content))
     except ValidationError as error:
         first = _first(error)
         field = ".".join(map(str, first["loc"]))
@@ -98,7 +98,7 @@ def validated(kind: type[Kind], content: object) -> Kind:
 
 @functools.cache
 def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    return TypeAdapter(cast("Any", kind))
 
 
 _TEXT, _WHOLE, _NUMBER = "it must be a text", "it must be a whole number", "it must be a number"
@@ -164,7 +164,8 @@ def _reason(error: ErrorDetails) -> str:
     """Why a value is refused, in a sentence without its full stop."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
-        return error["msg"].removeprefix("Value error, ").rstrip(".")
+        own = context["error"]
+        return (own.message if isinstance(own, UsageError) else str(own)).rstrip(".")
     if kind == "string_pattern_mismatch" and context["pattern"] in FORMS:
         return FORMS[context["pattern"]]
     return _WORDS.get(kind, "it can't be that").format(**context)
@@ -216,9 +217,9 @@ def _refusal(
         return UsageError(f"{where}: {_reason(first)}.", "Fix the value.")
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):
         return UsageError(f"{where}: {field}: {_reason(first)}.", "Fix the value.")
-    return UsageError(
-        f"{where}: {field} = {shown(first['input'])}: {_reason(first)}.", "Fix the value."
-    )
+    given = first["input"]
+    value = shown(str(given) if isinstance(given, Path) else given)
+    return UsageError(f"{where}: {field} = {value}: {_reason(first)}.", "Fix the value.")
 
 
 def _resolved(model: type[BaseModel], loc: Place) -> tuple[Place, list[str]]:

@@ -20,13 +20,15 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from sreval import content
 from sreval.config import Config, config_text
-from sreval.errors import UsageError
+from sreval.errors import UsageError, shown
 from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
+_NAME_LETTERS = 200
+"""What the database holds of a study's name."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
@@ -321,7 +323,7 @@ class Analysis(Config):
 class StudyDesign(Config):
     """The whole design of an opinion study."""
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=NAME, max_length=_NAME_LETTERS)
     """What commands, folders and the database call the study."""
     title: str = Field(min_length=1)
     """What raters and operators read above their pages."""
@@ -457,9 +459,10 @@ def copy_study(name: str, source: Path) -> Path:
     Returns the new study.toml. Raises UsageError for a name that is taken or can't be one, and
     for a source that holds no valid design.
     """
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME, name) or len(name) > _NAME_LETTERS:
         raise UsageError(
-            f"{name!r} can't be a study's name.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
+            f"{shown(name)} can't be a study's name.",
+            f"Use a-z, 0-9, '.', '_' and '-', no dash first, {_NAME_LETTERS} letters or fewer.",
         )
     folder = content.own_folders("studies")[-1] / name
     if name in content.names("studies") or folder.exists():
