@@ -215,7 +215,7 @@ class Question(Config):
     """One question of a questionnaire."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    """The name of the answer in the export."""
+    """The name of the answer in the export; a few are the site's own, and refused."""
     when: When = "before"
     """Before the first item, or after the last."""
     text: str = Field(min_length=1)
@@ -223,7 +223,7 @@ class Question(Config):
     kind: Literal["choice", "number", "text"] = "choice"
     """How it is answered."""
     options: tuple[str, ...] = ()
-    """The answers of a choice."""
+    """The answers of a choice; blanks around them are left out."""
     low: float | None = None
     """The least number that is taken."""
     high: float | None = None
@@ -330,7 +330,7 @@ class StudyDesign(Config):
     instructions: str = Field(min_length=1)
     """What raters read before the first item."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
-    """Language of the pages, for which web/translations has a file."""
+    """Language of the pages; `study check` refuses one without a file in web/translations."""
     raters: PositiveInt
     """How many raters are wanted; exposures are balanced for them."""
     seed: int = Field(ge=0, lt=2**63)
