@@ -56,7 +56,8 @@ bench: $(VENV)/.ready-bench
 
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
-EVIDENCE := conformance cache metrics coverage tables opinions inference study report durability startup load walks
+EVIDENCE := conformance cache metrics coverage tables opinions inference study report durability startup load walks \
+            fuzz
 evidence: $(VENV)/.ready-bench
 	@missed=; \
 	for part in $(EVIDENCE); do \

@@ -13,12 +13,16 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import UsageError, shown, unknown_name
 
 Kind = Literal["models", "studies", "web"]
 
+SOURCE_LANGUAGE = "en"
+"""The language of the sentences in the code, for which there is no translation."""
 _MAIN_FILE = {"models": "recipe.toml", "studies": "study.toml", "web": "README.md"}
 _ONE = {"models": "model", "studies": "study", "web": "part of the site"}
+_NAME_BYTES, _PATH_BYTES = 255, 4095
+"""What Linux takes as the name of a file, and as a path."""
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -46,8 +50,8 @@ def find(kind: Kind, name: str) -> Path:
     A folder of that name without the file that makes it a model or a study hides none that has
     it. Raises UsageError when there is none, with the nearest known name.
     """
+    explicit = user_path(name)
     if "/" in name or "\\" in name or name.startswith("."):
-        explicit = user_path(name)
         if explicit.exists():
             return explicit
         raise UsageError(f"No such folder: {name}.", f"{kind}/ names need no path.")
@@ -76,6 +80,12 @@ def name_of(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name  # noqa: PTH100
 
 
+def languages() -> list[str]:
+    """The languages that the site's pages speak, by their two letters, sorted."""
+    catalogues = packaged("web").glob("translations/*/LC_MESSAGES/messages.po")
+    return sorted({SOURCE_LANGUAGE, *(path.parent.parent.name for path in catalogues)})
+
+
 def names(kind: Kind) -> list[str]:
     """Every model or study that ``find`` knows by name, sorted."""
     found = {
@@ -89,8 +99,20 @@ def names(kind: Kind) -> list[str]:
 
 
 def user_path(text: str | Path) -> Path:
-    """A path as a user writes it, a leading ~ for the home; ~nobody stays what it is."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for ~nobody
+    """A path as a user writes it, a leading ~ for the home; ~nobody stays what it is.
+
+    Raises UsageError for a text that no file can be called.
+    """
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for ~nobody
+    try:
+        names, whole = map(os.fsencode, path.parts), os.fsencode(path)
+        too_long = len(whole) > _PATH_BYTES or any(len(name) > _NAME_BYTES for name in names)
+        why = "it is too long" if too_long else "it holds a NUL" if "\0" in str(path) else ""
+    except UnicodeEncodeError:
+        why = "it isn't Unicode text"
+    if why:
+        raise UsageError(f"No file can be called {shown(str(text))}: {why}.", "Check the name.")
+    return path
 
 
 def _folder(variable: str) -> Path | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,15 +32,44 @@ UNFORESEEN = "failed in a way it should not"
 Made = TypeVar("Made")
 
 
+_SHOWN = 60
+"""Letters of a quoted value."""
+_WORD, _MESSAGE = 400, 2000
+"""Letters of a path, and of a whole message."""
+_QUOTES = re.compile(r"""(?<!\w)(['"])(?:(?!\1)[^\\\n]|\\.)*\1(?!\w)""")
+_WORDS = re.compile(rf"\S{{{_WORD + 1},}}")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def shown(value: object) -> str:
+    """A value as messages quote it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def shortened(text: str) -> str:
+    """A message without control characters, long quotations and long words cut.
+
+    What users write may be of any length and hold anything; every message passes here.
+    """
+    text = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text[: 50 * _MESSAGE])
+    text = _QUOTES.sub(lambda found: _cut(found[0], 4 * _SHOWN), text)
+    return _cut(_WORDS.sub(lambda found: _cut(found[0], _WORD), text), _MESSAGE)
+
+
+def _cut(text: str, most: int) -> str:
+    """Its beginning and its end, with what lies between left out where it is too long."""
+    return text if len(text) <= most else f"{text[: most - most // 4]}…{text[-(most // 4) :]}"
+
+
 class SrevalError(Exception):
     """Base of all errors that a user can meet: what is wrong, and how to fix it."""
 
     exit_code = Exit.FAILED
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message, self.remedy = shortened(message), shortened(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
@@ -112,7 +142,8 @@ def install(extra: str) -> str:
 
 def unforeseen(error: Exception) -> str:
     """What a user is told of an unexpected error; the variable DEBUG shows where it came from."""
-    return f"{UNFORESEEN}: {type(error).__name__}: {error}. Set {DEBUG}=1 to see where"
+    what = shortened(f"{type(error).__name__}: {error}")
+    return f"{UNFORESEEN}: {what}. Set {DEBUG}=1 to see where"
 
 
 def attempted(make: Callable[[], Made]) -> tuple[Made | None, str]:
@@ -153,7 +184,13 @@ def duration(seconds: float) -> str:
 
 def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
     """The error for an unknown name; it suggests the nearest known one."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
-    return UsageError(f"Unknown {kind} {name!r}.", f"{hint} {remedy}".strip())
+    return UsageError(
+        f"Unknown {kind} {shown(name)}.", f"{suggestion(name, known)} {remedy}".strip()
+    )
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to ``name``, as a question; else all of them."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."

@@ -136,14 +136,13 @@ class Study:
     @property
     def name(self) -> str:
         """The name in study.toml; that which was given where only the database is there."""
-        import tomllib
-
+        from sreval.config import read_toml
         from sreval.study.manifest import DESIGN
 
         if self._folder is None or not (self._folder / DESIGN).is_file():
             return self.given
-        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-            name = tomllib.loads((self._folder / DESIGN).read_text(encoding="utf-8")).get("name")
+        with suppress(UsageError):
+            name = read_toml(self._folder / DESIGN).get("name")
             if isinstance(name, str):
                 return name
         return self.design.name  # says what is wrong with the file

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -24,12 +24,14 @@ from sreval.benchmarking.results import (
     place,
     read_meanings,
 )
+from sreval.config import validated
 from sreval.errors import DataError, UsageError, listed, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Upscaler
 from sreval.methods.base import IN_PYTHON
+from sreval.reading import read_json
 
 
 class Names:
@@ -263,10 +265,19 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
 
 def _under_way(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
+        known = isinstance(content, dict) and content.get("format") == FORMAT
+        validated(_UnderWay, content)
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and content.get("format") == FORMAT else {}
+    return content if known else {}
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    started: str
+    methods: dict[str, list[Meaning]]
+    sources: dict[str, str]
 
 
 def _are_unchanged(then: dict[str, str], now: dict[str, str]) -> bool:

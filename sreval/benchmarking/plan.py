@@ -11,7 +11,7 @@ from pydantic import Field
 
 from sreval.config import Config, UserPath
 from sreval.devices import Precision, pick_device
-from sreval.errors import UsageError
+from sreval.errors import UsageError, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sreval.metrics.lpips import Net
+
+
+_NAME_BYTES = 200
+"""Of a method or a data set, whose names are those of folders."""
 
 
 class BenchmarkPlan(Config):
@@ -149,7 +153,8 @@ def _source(spec: str, dataset: Dataset) -> str:
 def _check_names(kind: str, names: list[str], remedy: str) -> None:
     """Refuse twins, and names that no folder of images could have."""
     for name in names:
-        if not name.strip(".") or "/" in name or "\\" in name:
-            raise UsageError(f"No {kind} can be called {name!r}.", "Give it a plain name.")
+        plain = name.strip(".") and not {"/", "\\", "\0"} & set(name)
+        if not plain or len(os.fsencode(name)) > _NAME_BYTES:
+            raise UsageError(f"No {kind} can be called {shown(name)}.", "Give it a plain name.")
         if names.count(name) > 1:
             raise UsageError(f"Two {kind}s are called {name!r}.", remedy)

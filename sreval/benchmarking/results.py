@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,8 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from sreval.config import CLOSED, validated
 from sreval.errors import DataError, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
+from sreval.metrics.protocol import Protocol
+from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
 
 FORMAT = 2
 _FIRST = 1
@@ -33,6 +37,8 @@ class Row:
     published SR image was taken from, ``trunk_sha256`` that of LPIPS's trunk; ``device`` is the
     kind of device that the image was made and scored on.
     """
+
+    __pydantic_config__ = CLOSED
 
     method: str
     dataset: str
@@ -87,6 +93,8 @@ class Image:
     of the pair that was scored, empty where it couldn't be read.
     """
 
+    __pydantic_config__ = CLOSED
+
     scene: str
     hr: str
     lr: str
@@ -108,6 +116,8 @@ class Held:
     LR images were made.
     """
 
+    __pydantic_config__ = CLOSED
+
     name: str
     scale: int
     source: str
@@ -122,6 +132,8 @@ class Meaning:
     ``sha256`` stands in the rows as ``method_sha256``; ``files`` are the SHA-256 of the files that
     the method consists of, by absolute path.
     """
+
+    __pydantic_config__ = CLOSED
 
     specification: str
     settings: str
@@ -175,9 +187,11 @@ class ResultsFolder:
         """What ``manifest.json`` says. Raises DataError when it is absent or damaged."""
         path = self.manifest_file
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_json(path)
             if not isinstance(manifest, dict):
                 raise ValueError("it isn't a JSON object")
+            if manifest.get("format") in (_FIRST, FORMAT):
+                validated(_Manifest, manifest)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"Can't read {path} ({error}).", "Run the benchmark again into a new folder."
@@ -199,11 +213,20 @@ class ResultsFolder:
     def datasets(self) -> dict[str, Held]:
         """What each data set held when it was last run on, by ``place``. Raises DataError."""
         try:
+            return validated(dict[str, Held], self.manifest.get("datasets", {}))
+        except ValueError as error:
+            raise damaged(self.manifest_file, error) from None
+
+    @property
+    def protocols(self) -> dict[str, Protocol]:
+        """The protocols of all runs by their hashes. Raises DataError."""
+        try:
             return {
-                key: Held(**{**one, "images": {k: Image(**i) for k, i in one["images"].items()}})
-                for key, one in self.manifest.get("datasets", {}).items()
+                facts["sha256"]: validated(Protocol, facts)
+                for run in self.runs
+                for facts in run["protocols"].values()
             }
-        except (AttributeError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise damaged(self.manifest_file, error) from None
 
     @cached_property
@@ -228,7 +251,8 @@ class ResultsFolder:
             )
         self._check_format()
         try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+            text = io.StringIO(read_text(path), newline="")
+            frame = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
             first = [c for c in COLUMNS if c not in _NOT_IN_FIRST]
             if self.is_first_format and list(frame.columns) == first:
                 named = zip(frame["method"], frame["weights_sha256"], strict=True)
@@ -239,10 +263,12 @@ class ResultsFolder:
                     f"{path} has other columns than this version of sreval writes.",
                     "Run the benchmark again into a new folder.",
                 )
+            if frame.isna().to_numpy().any():
+                raise ValueError("a row has fewer cells than there are columns")
             # Python's float() gives back the very number that was written.
             frame["value"] = frame["value"].map(lambda text: float(text or "nan"))
             frame["scale"] = frame["scale"].map(int)
-        except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
             raise DataError(f"{path} is damaged ({error}).", "Run the benchmark again.") from None
         return frame
 
@@ -263,13 +289,18 @@ class ResultsFolder:
                 yield Row(**{str(k): v for k, v in record.items()})
         for line in self.journal_text().splitlines():
             try:
-                yield from [Row(**record) for record in json.loads(line)]
-            except (ValueError, TypeError):
+                yield from validated(list[Row], from_json(line))
+            except ValueError:
                 continue  # the line that a killed run left half written
 
     def journal_text(self) -> str:
-        """The journal as it is; empty where there is none."""
-        return self.journal.read_text("utf-8", errors="replace") if self.journal.is_file() else ""
+        """The journal as it is; empty where there is none. Raises DataError."""
+        if not self.journal.is_file():
+            return ""
+        try:
+            return read_bytes(self.journal, TEXT_BYTES).decode(errors="replace")
+        except (OSError, ValueError) as error:
+            raise damaged(self.journal, error) from None
 
     def failures(self) -> pd.DataFrame:
         """A row for each value that was asked for and that failed, by the manifest.
@@ -313,15 +344,13 @@ def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Me
 
     Raises DataError where that makes no sense.
     """
+    if content.get("format") == _FIRST:
+        return _first_meanings(content)
     try:
-        if content.get("format") == _FIRST:
-            return _first_meanings(content)
-        return {
-            name: {one["sha256"]: Meaning(**one) for one in meanings}
-            for name, meanings in content.get("methods", {}).items()
-        }
-    except (AttributeError, KeyError, TypeError) as error:
+        methods = validated(dict[str, list[Meaning]], content.get("methods", {}))
+    except ValueError as error:
         raise damaged(path, error) from None
+    return {name: {one.sha256: one for one in meanings} for name, meanings in methods.items()}
 
 
 def _first_meanings(content: dict[str, Any]) -> dict[str, dict[str, Meaning]]:
@@ -347,8 +376,59 @@ def first_method_sha256(method: str, weights_sha256: str) -> str:
 
 
 def damaged(path: Path, error: Exception) -> DataError:
-    """What is said of a manifest whose content makes no sense."""
+    """What is said of a file whose content makes no sense."""
     return DataError(f"{path} is damaged ({error}).", "Run the benchmark again into a new folder.")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    metrics: list[str]
+    datasets: list[str]
+
+
+@dataclass(frozen=True)
+class _Weights:
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class _Size:
+    scale: int
+
+
+@dataclass(frozen=True)
+class _Machine:
+    processor: str
+    system: str
+    gpu: str | None = None
+
+
+@dataclass(frozen=True)
+class _Definition:
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Run:
+    finished: str
+    code: str
+    plan: _Plan
+    methods: dict[str, _Weights]
+    datasets: dict[str, _Size]
+    protocols: dict[str, _Definition]
+    machine: _Machine
+    packages: dict[str, str]
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What sreval relies on in a manifest; all else is passed on as it is."""
+
+    runs: list[_Run]
+    version: str
+    datasets: dict[str, Held] = field(default_factory=dict)
+    methods: dict[str, list[Meaning]] = field(default_factory=dict)
 
 
 class Store:

@@ -18,7 +18,7 @@ import click
 
 from sreval import __version__
 from sreval.content import user_path
-from sreval.errors import DEBUG, Exit, SrevalError, as_command, unforeseen
+from sreval.errors import DEBUG, Exit, SrevalError, as_command, shortened, unforeseen
 from sreval.files import require_text
 
 COMMANDS = {
@@ -116,7 +116,9 @@ def main(args: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("Interrupted.", Exit.INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        with io.StringIO() as told:
+            error.show(told)
+            click.echo(shortened(told.getvalue().rstrip()), err=True)
         sys.exit(error.exit_code)
     except SrevalError as error:
         _fail(f"Error: {error}", error.exit_code)

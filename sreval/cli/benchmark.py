@@ -71,17 +71,19 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     """The plan file with what the command line says put over it."""
     from sreval.benchmarking.plan import BenchmarkPlan
-    from sreval.config import read_toml
+    from sreval.config import config_text, parse_toml
 
     options = {key: value for key, value in given.items() if value not in (None, ())}
     options = {key: list(v) if isinstance(v, tuple) else v for key, v in options.items()}
+    text = ""
     if path is not None:
-        options = {**read_toml(path), **options}
+        text = config_text(path)
+        options = {**parse_toml(text, path), **options}
     else:
         for key, option in (("methods", "--method"), ("datasets", "--dataset")):
             if key not in options:
                 raise UsageError(f"No {option} is given.", f"Add {option} NAME, or a --plan file.")
-    return BenchmarkPlan.checked(options, str(path or "the command line"))
+    return BenchmarkPlan.checked(options, str(path or "the command line"), text)
 
 
 def _summary(results: api.Results, protocol: str, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
-from sreval.files import sha256_file
+from sreval.files import exists, sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import ImageFolder, one_name
 from sreval.images.io import read_image
@@ -253,7 +253,7 @@ def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
                     f"{line}: {dataset.name} has no image {image!r}.",
                     f"Its images are {listed(list(items), 3)}.",
                 )
-            if not file or not (folder / file).is_file():
+            if not file or not exists(str(folder / file)):
                 raise DataError(f"{line}: there is no file {file!r}.", f"Name one in {folder}.")
             image = items[one_name(image)].image
             if image in found or folder / file in found.values():

@@ -8,12 +8,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from torch import nn
 
 Colour = Literal["rgb", "luma"]
+Scale = Annotated[int, Field(ge=1, le=16)]
+Blocks = Annotated[int, Field(ge=1, le=1024)]
+Channels = Annotated[int, Field(ge=1, le=4096)]
 
 
 class ModelFile(StrEnum):
@@ -52,11 +55,11 @@ class SRResNetArchitecture(_Architecture):
     """The network."""
     scale: Literal[4] = 4
     """The upscaling factor."""
-    depth: PositiveInt = 16
+    depth: Blocks = 16
     """Residual blocks."""
     skips: bool = True
     """Whether the blocks have skip connections."""
-    channels: PositiveInt = 64
+    channels: Channels = 64
     """Feature maps."""
 
     def build(self) -> nn.Module:
@@ -71,7 +74,7 @@ class SRCNNArchitecture(_Architecture):
 
     name: Literal["srcnn"] = "srcnn"
     """The network."""
-    scale: PositiveInt = 4
+    scale: Scale = 4
     """The upscaling factor."""
     mapping: Literal[1, 5] = 5
     """Side of the second layer's filters."""
@@ -91,7 +94,7 @@ class ESPCNArchitecture(_Architecture):
 
     name: Literal["espcn"] = "espcn"
     """The network."""
-    scale: PositiveInt = 4
+    scale: Scale = 4
     """The upscaling factor."""
 
     def build(self) -> nn.Module:
@@ -106,11 +109,11 @@ class DRCNArchitecture(_Architecture):
 
     name: Literal["drcn"] = "drcn"
     """The network."""
-    scale: PositiveInt = 4
+    scale: Scale = 4
     """The upscaling factor."""
-    recursions: PositiveInt = 16
+    recursions: Blocks = 16
     """How often the one layer is applied."""
-    channels: PositiveInt = 256
+    channels: Channels = 256
     """Feature maps."""
 
     def build(self) -> nn.Module:

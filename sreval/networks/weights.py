@@ -16,16 +16,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import torch
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from sreval.config import validated
 from sreval.errors import WeightsError
 from sreval.files import sha256_bytes, write_atomic
 from sreval.networks.architecture import Architecture, ModelFile
+from sreval.reading import from_json, read_bytes
 
 FORMAT = "sreval-weights-1"
+_MOST_BYTES = 4 * 2**30
 _SEAL = "content_sha256"
 """The field of the metadata that holds the SHA-256 of everything else in the file."""
 
@@ -142,6 +146,8 @@ def _network(
     architecture = provenance.architecture
     if expected is not None:
         _compare(path, architecture.model_dump(), expected.model_dump())
+    with torch.device("meta"):  # what the file claims costs no memory until its tensors bear it out
+        _check_tensors(architecture.build().state_dict(), tensors, path)
     network = architecture.build()
     fill(network, tensors, path)
     return network.eval(), provenance
@@ -153,6 +159,11 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     Raises WeightsError naming the tensor otherwise.
     """
     wanted = network.state_dict()
+    _check_tensors(wanted, tensors, path)
+    network.load_state_dict({name: tensors[name].to(wanted[name].dtype) for name in wanted})
+
+
+def _check_tensors(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
     for name in sorted(wanted.keys() ^ tensors.keys()):
         what = "is missing" if name in wanted else "is unknown to this network"
         raise WeightsError(f"{path}: tensor {name!r} {what}.", _OTHER_FILE)
@@ -164,8 +175,9 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
                 _OTHER_FILE,
             )
         if not tensor.isfinite().all():
-            raise WeightsError(f"{path}: tensor {name!r} has values that are not finite.")
-    network.load_state_dict({name: tensors[name].to(wanted[name].dtype) for name in wanted})
+            raise WeightsError(
+                f"{path}: tensor {name!r} has values that are not finite.", "Get the file again."
+            )
 
 
 def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
@@ -195,35 +207,35 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, "pt") as file:
             return file.metadata() or {}
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _unreadable(path, error) from error
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_bytes(path, _MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 
 def _parsed_tensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         header, content = _halves(data)
-        metadata: dict[str, str] = header.get("__metadata__", {})
+        metadata = validated(dict[str, str], header.get("__metadata__", {}))
         if _SEAL in metadata and metadata[_SEAL] != _seal(header, content):
             raise WeightsError(
                 f"{path} is damaged: its content no longer has its own SHA-256.",
                 "Get it again from where it was made.",
             )
         return load(data), {name: text for name, text in metadata.items() if name != _SEAL}
-    except (SafetensorError, ValueError, AttributeError) as error:
+    except (SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 
 def _halves(data: bytes) -> tuple[dict[str, Any], memoryview]:
     """The header of a safetensors file, whose length stands in 8 bytes before it, and the rest."""
     end = 8 + int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(data[8:end])
+    header = validated(dict[str, Any], from_json(data[8:end]))
     return header, memoryview(data)[end:]
 
 
@@ -261,12 +273,9 @@ def _provenance(path: Path, metadata: dict[str, str]) -> Provenance:
         )
     try:
         fields = {k: _parsed(k, metadata[k]) for k in Provenance.model_fields if k in metadata}
-        provenance = Provenance.model_validate(fields)
-    except (ValidationError, ValueError) as error:
-        detail = error.errors()[0] if isinstance(error, ValidationError) else None
-        field = ".".join(map(str, detail["loc"])) if detail else "architecture"
-        reason = detail["msg"] if detail else str(error)
-        raise WeightsError(f"{path}: metadata field {field!r}: {reason}.", _OTHER_FILE) from error
+        provenance = validated(Provenance, fields)
+    except ValueError as error:
+        raise WeightsError(f"{path}: metadata field {error}.", _OTHER_FILE) from None
     low, high = provenance.architecture.output_range
     _compare(
         path,
@@ -277,7 +286,12 @@ def _provenance(path: Path, metadata: dict[str, str]) -> Provenance:
 
 
 def _parsed(key: str, text: str) -> object:
-    return json.loads(text) if key in ("architecture", "step", "notes", "stages") else text
+    if key not in ("architecture", "step", "notes", "stages"):
+        return text
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 def _compare(path: Path, found: dict[str, object], wanted: dict[str, object]) -> None:

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Hashable
 
+from sreval.errors import shown
+
 _BEGIN = r"""((?:\A|[;\t\r\n])[" ]*)"""
 """Where a cell may begin, by whatever separator; quotes and blanks before its text are skipped."""
 _ENDS = frozenset(";\t\r\n")
@@ -23,7 +25,6 @@ _FLAGS = {"true": True, "yes": True, "1": True, "1.0": True} | dict.fromkeys(
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
-_SHOWN = 40
 
 
 def guarded(text: str) -> str:
@@ -103,12 +104,6 @@ def is_number(value: object) -> bool:
 def is_flag(value: object) -> bool:
     """Whether ``flag`` can read it."""
     return str(value).strip().casefold() in _FLAGS
-
-
-def shown(value: object) -> str:
-    """A value as messages quote it, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:

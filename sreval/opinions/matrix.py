@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sreval.errors import DataError, listed, option
-from sreval.opinions.cells import identifier, is_number, number, plain, shown, with_point
+from sreval.errors import DataError, listed, option, shown
+from sreval.opinions.cells import identifier, is_number, number, plain, with_point
 from sreval.opinions.sheet import (
     DESCRIBING,
     FORMS,

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import DataError, StatisticsError, UsageError, listed, option
-from sreval.opinions.cells import identifier, is_flag, is_number, number, plain, shown
+from sreval.errors import DataError, StatisticsError, UsageError, listed, option, shown
+from sreval.opinions.cells import identifier, is_flag, is_number, number, plain
 from sreval.opinions.matrix import numbered, read_matrix
 from sreval.opinions.sheet import (
     FRAME,

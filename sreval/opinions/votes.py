@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError, UsageError, option, unknown_name
+from sreval.errors import StatisticsError, UsageError, option, shown, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.cells import flag, identifier, number, shown
+from sreval.opinions.cells import flag, identifier, number
 
 REQUIRED = ("rater", "image", "method", "score")
 COLUMNS = (

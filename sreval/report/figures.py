@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from sreval.errors import DataError, UsageError, option, unknown_name
 from sreval.images.arrays import as_colour
 from sreval.images.folders import one_name
 from sreval.metrics.scorer import METRICS
+from sreval.reading import read_json
 from sreval.report import paper
 from sreval.report.collect import hr_image, narrowed, scored, sr_image
 from sreval.report.style import PAGE_MM, look, new_figure
@@ -371,7 +371,7 @@ def _identity(folder: Path) -> dict[str, Any]:
     """What seeds of one recipe have in common."""
     path = folder / FACTS
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_json(path)
         recipe = Recipe.model_validate(facts["recipe"])
         identity = recipe.identity()
         identity["optimisation"].pop("seed", None)

@@ -137,11 +137,7 @@ class _Folder:
         self.name = str(folder)
         found = ResultsFolder(folder)
         self.runs, self.datasets, self.meanings = found.runs, found.datasets, found.meanings
-        self.protocols = {
-            facts["sha256"]: Protocol(**{k: v for k, v in facts.items() if k != "sha256"})
-            for run in self.runs
-            for facts in run["protocols"].values()
-        }
+        self.protocols = found.protocols
 
 
 def _what(rows: pd.DataFrame) -> str:

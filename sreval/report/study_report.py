@@ -24,6 +24,7 @@ from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
 from sreval.opinions.units import CLAIMS
+from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import study_scores
 from sreval.report.opinions import change_columns, mos_columns, pair_columns, pair_notes
@@ -339,7 +340,7 @@ def check_folder(out: Path, study: str) -> None:
         return
     remedy = f"Name another folder with {option('--out')}."
     try:
-        contents = json.loads((out / CONTENTS).read_text(encoding="utf-8"))
+        contents = read_json(out / CONTENTS)
         name, files = str(contents["sreval_report"]), {CONTENTS, *contents["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{out} exists and isn't a report of sreval.", remedy) from None

@@ -48,6 +48,7 @@ def _check_lines(
     study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
 ) -> list[str]:
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
+    total = sum(found.counts.values())
     state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
     least, most = found.exposures
     votes = counted(most, "vote")
@@ -55,7 +56,7 @@ def _check_lines(
     rows = [
         ["study", f"{design.name}: {design.title} ({state})"],
         ["raters", f"{design.raters}; every stimulus gets {votes}"],
-        ["a rater", f"{sum(found.counts.values())} items: {', '.join(counts)}"],
+        ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *_sitting_rows(found),
         *_test_rows(found),
     ]
@@ -92,9 +93,14 @@ def _sitting_rows(found: Feasibility) -> list[list[str]]:
     ).items():
         pauses = f", {counted(breaks, 'break')}" if breaks else ""
         each = f"{times} x " if times > 1 else ""
-        rows.append(f"{each}{items} items{pauses}, about {max(minutes, 1)} minutes")
+        if items:
+            rows.append(f"{each}{counted(items, 'item')}{pauses}, {_about(minutes)}")
     named = [["sittings" if i == 0 else "", text] for i, text in enumerate(rows)]
-    return [*named, ["in all", f"about {round(found.minutes)} minutes"]] if many else named
+    return [*named, ["in all", _about(round(found.minutes))]] if many else named
+
+
+def _about(minutes: int) -> str:
+    return f"about {counted(minutes, 'minute')}" if minutes else "under a minute"
 
 
 def _missing(study: str, manifest: Manifest | None, found: Feasibility) -> list[str]:

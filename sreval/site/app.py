@@ -23,9 +23,12 @@ from babel.support import NullTranslations, Translations
 from flask import Flask, Response, g, request, session
 from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from sreval import content
+from sreval.content import SOURCE_LANGUAGE
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
@@ -60,10 +63,11 @@ _HSTS = "max-age=31536000"
 _HOST = re.compile(r"(\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?|\[[\da-f:.]+\])(:\d{1,5})?", re.A | re.I)
 _UNKNOWN = "sreval.unknown_address"
 
-SOURCE_LANGUAGE = "en"
 Catalogues = dict[str, NullTranslations]
 
 WINDOW_SECONDS = 60.0
+_HEADER_LETTERS = 1000
+"""What is read of Accept-Language: its parsing takes time."""
 _RATE_OF = {
     "rater.study": "form",
     "rater.step": "form",
@@ -146,7 +150,9 @@ def _add_pages(app: Flask) -> None:
 def _language() -> str:
     """As asked for by ?lang=, else before, else by the browser, else that of the design."""
     known = site().languages
-    wishes = [session.get("lang", ""), *request.accept_languages.values(), site().design.language]
+    header = request.headers.get("Accept-Language", "")[:_HEADER_LETTERS]
+    accepted = parse_accept_header(header, LanguageAccept).values()
+    wishes = [session.get("lang", ""), *accepted, site().design.language]
     spoken = (str(wish).split("-")[0].lower() for wish in wishes)
     return next((code for code in spoken if code in known), SOURCE_LANGUAGE)
 

@@ -8,13 +8,15 @@ be cast for nothing.
 from __future__ import annotations
 
 import bisect
+import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from sreval import content
 from sreval.errors import counted, listed
 from sreval.opinions.comparison import best_outcome, least_units
 from sreval.opinions.significance import least_exact_p
@@ -25,7 +27,7 @@ from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.plan import showings
 from sreval.study.presentation import Unmet, feasible_order
-from sreval.study.sources import Available, available
+from sreval.study.sources import COMPUTED, Available, available
 
 _MOST_RATERS = 1000
 """How many raters are tried as a remedy."""
@@ -249,13 +251,13 @@ def check(
     """
     has: Callable[[Key], bool]
     if manifest:
-        scenes, has = manifest.scenes, manifest.by_key.__contains__
+        scenes, has, held = manifest.scenes, manifest.by_key.__contains__, set[str]()
     else:
         found = found or available(design)
-        scenes, has = found.scenes, found.has
+        scenes, has, held = found.scenes, found.has, {key[2] for key in found.scored}
     stimuli = StimulusSet.of(design, scenes)
     missing = tuple(key for key in stimuli.shown if not has(key))
-    problems = [*stimuli.unmet, *_of_rules(design)]
+    problems = [*_of_language(design), *stimuli.unmet, *_of_rules(design)]
     tests: tuple[Attainable, ...] = ()
     if not stimuli.unmet:
         problems += _of_slots(stimuli, scenes)
@@ -267,12 +269,32 @@ def check(
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
-        notes=(*_notes(stimuli, scenes, counts), *notes),
+        notes=(*_misspelt(missing, held), *_notes(stimuli, scenes, counts), *notes),
         counts=counts,
         exposures=_exposures(stimuli),
         sittings=tuple(_sittings(design, counts)),
         tests=tests,
     )
+
+
+def _of_language(design: StudyDesign) -> Iterator[Unmet]:
+    known = content.languages()
+    if design.language not in known:
+        what = f"the pages have no translation into {design.language!r}"
+        remedy = f"Set language to one of {', '.join(known)}; web/README.md says how to add one."
+        yield Unmet("language", what, remedy)
+
+
+def _misspelt(missing: Iterable[Key], held: Collection[str]) -> Iterator[str]:
+    """Methods of which nothing is at hand, and whose names are nearly those of others."""
+    known = {*COMPUTED, *content.names("models"), *held}
+    for method in dict.fromkeys(key[2] for key in missing):
+        near = difflib.get_close_matches(method, known, n=1, cutoff=0.7)
+        if near and method not in known:
+            yield (
+                f"Neither sreval nor the results know a method {method!r}. "
+                f"Did you mean {near[0]!r}?"
+            )
 
 
 def _of_rules(design: StudyDesign) -> Iterator[Unmet]:

@@ -11,24 +11,29 @@ import datetime
 import itertools
 import json
 import re
-import tomllib
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from sreval import content
-from sreval.config import Config
-from sreval.errors import UsageError
+from sreval.config import Config, config_text
+from sreval.errors import UsageError, shown
 from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
+from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
+_NAME_LETTERS = 200
+"""What the database holds of a study's name."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
+RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
+"""Names of the site's own fields: no answer can be called so."""
 RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
 """The kinds of the rating part; what goes before is calibration and warm-up."""
 
@@ -210,7 +215,7 @@ class Question(Config):
     """One question of a questionnaire."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    """The name of the answer in the export."""
+    """The name of the answer in the export; a few are the site's own, and refused."""
     when: When = "before"
     """Before the first item, or after the last."""
     text: str = Field(min_length=1)
@@ -218,7 +223,7 @@ class Question(Config):
     kind: Literal["choice", "number", "text"] = "choice"
     """How it is answered."""
     options: tuple[str, ...] = ()
-    """The answers of a choice."""
+    """The answers of a choice; blanks around them are left out."""
     low: float | None = None
     """The least number that is taken."""
     high: float | None = None
@@ -228,8 +233,23 @@ class Question(Config):
     screens_out: tuple[str, ...] = ()
     """Options that end the session."""
 
+    @field_validator("options", "screens_out")
+    @classmethod
+    def _stripped(cls, options: tuple[str, ...]) -> tuple[str, ...]:
+        """As answers are, before they are compared with these."""
+        stripped = tuple(option.strip() for option in options)
+        if "" in stripped:
+            raise ValueError("an option is empty")
+        if any(unicodedata.category(sign) == "Cc" for sign in "".join(stripped)):
+            raise ValueError("an option holds a control character, which no answer can")
+        if len(set(stripped)) < len(stripped):
+            raise ValueError("an option is given twice")
+        return stripped
+
     @model_validator(mode="after")
     def _options_fit(self) -> Question:
+        if self.key in RESERVED:
+            raise ValueError(f"{self.key!r} is a name of the site's own; give key another name")
         if (self.kind == "choice") != bool(self.options):
             raise ValueError("options belong to a choice, and a choice needs them")
         unknown = sorted(set(self.screens_out) - set(self.options))
@@ -305,14 +325,14 @@ class Analysis(Config):
 class StudyDesign(Config):
     """The whole design of an opinion study."""
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=NAME, max_length=_NAME_LETTERS)
     """What commands, folders and the database call the study."""
     title: str = Field(min_length=1)
     """What raters and operators read above their pages."""
     instructions: str = Field(min_length=1)
     """What raters read before the first item."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
-    """Language of the pages, for which web/translations has a file."""
+    """Language of the pages; `study check` refuses one without a file in web/translations."""
     raters: PositiveInt
     """How many raters are wanted; exposures are balanced for them."""
     seed: int = Field(ge=0, lt=2**63)
@@ -441,18 +461,19 @@ def copy_study(name: str, source: Path) -> Path:
     Returns the new study.toml. Raises UsageError for a name that is taken or can't be one, and
     for a source that holds no valid design.
     """
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME, name) or len(name) > _NAME_LETTERS:
         raise UsageError(
-            f"{name!r} can't be a study's name.", "Use a-z, 0-9, '.', '_' and '-', no dash first."
+            f"{shown(name)} can't be a study's name.",
+            f"Use a-z, 0-9, '.', '_' and '-', no dash first, {_NAME_LETTERS} letters or fewer.",
         )
     folder = content.own_folders("studies")[-1] / name
     if name in content.names("studies") or folder.exists():
         raise UsageError(f"There is a study {name!r} already.", "Choose another name.")
     load_design(source)
-    text = (source / DESIGN).read_text(encoding="utf-8-sig")
+    text = config_text(source / DESIGN)
     top = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
     text = _NAME_LINE.sub(f'name = "{name}"', top, count=1) + text[len(top) :]
-    if StudyDesign.model_validate(tomllib.loads(text)).name != name:
+    if StudyDesign.model_validate(from_toml(text)).name != name:
         raise UsageError(
             f"{source / DESIGN} has no line that begins with 'name ='.", "Give it one at the top."
         )

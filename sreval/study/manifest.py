@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from sreval.config import CLOSED, validated
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
+from sreval.reading import read_json
 
 DESIGN, MANIFEST, STIMULI = "study.toml", "manifest.json", "stimuli"
 FORMAT = 1
@@ -24,6 +26,8 @@ class Stimulus:
     `image_sha256` is the hash of the file that the benchmark scored (for `hr` that of the
     original); `stand_in` marks a degradation that replaces a missing version.
     """
+
+    __pydantic_config__ = CLOSED
 
     dataset: str
     image: str
@@ -83,6 +87,17 @@ class Manifest:
         return max(s.width for s in self.stimuli), max(s.height for s in self.stimuli)
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What stands in the file."""
+
+    __pydantic_config__ = CLOSED
+
+    format: int
+    code_version: str
+    stimuli: tuple[Stimulus, ...]
+
+
 def load_manifest(folder: Path) -> Manifest:
     """The manifest in a study's folder.
 
@@ -90,17 +105,17 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is {content['format']}, not {FORMAT}")
-        stimuli = tuple(Stimulus(**row) for row in content["stimuli"])
-        if not stimuli:
+        content = read_json(path)
+        if isinstance(content, dict) and content.get("format") != FORMAT:
+            raise ValueError(f"its format is {content.get('format')!r}, not {FORMAT}")
+        read = validated(_Content, content)
+        if not read.stimuli:
             raise ValueError("it lists no stimuli")
     except FileNotFoundError:
         raise DataError(
             f"{folder} has no {MANIFEST}: its stimuli are not frozen.",
             f"Run: sreval study freeze {folder} --results FOLDER",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}).", "Freeze the study again.") from None
-    return Manifest(stimuli, content["code_version"])
+    return Manifest(read.stimuli, read.code_version)

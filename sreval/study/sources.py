@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from PIL import Image
 
 from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import ResultsFolder
-from sreval.errors import DataError, SrevalError
+from sreval.errors import DataError, SrevalError, UsageError, listed
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import Dataset, Item, Pair, open_dataset, published
@@ -163,7 +164,7 @@ class Available:
 def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     """What there is for a study that isn't frozen yet, here and in results folders.
 
-    Raises DataError for a folder that holds no results.
+    Raises DataError for a folder that holds no results, UsageError for results of another scale.
     """
     names = [part.name for part in design.images.datasets]
     names += [block.dataset for block in drawn_blocks(design)]
@@ -175,12 +176,28 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     opened = set(scenes)
     scored: set[Key] = set()
     for folder in results:
-        frame = standing([folder], single=True)
-        for row in frame[frame["scale"] == design.images.scale].to_dict("records"):
+        for row in _rows(folder, design.images.scale):
             scored.add((row["dataset"], row["image"], row["method"]))
             if row["dataset"] in names and row["dataset"] not in opened:
                 scenes.setdefault(row["dataset"], {})[row["image"]] = row["scene"]
     return Available(scenes, frozenset(scored))
+
+
+def _rows(folder: Path, scale: int) -> list[dict[Hashable, Any]]:
+    """A row for each image that a method has in a results folder at that scale.
+
+    Raises DataError for a folder without results, UsageError for results of other scales alone.
+    """
+    frame = standing([folder], single=True)
+    own = frame[frame["scale"] == scale]
+    if own.empty and not frame.empty:
+        held = listed(sorted(frame["scale"].unique()))
+        raise UsageError(
+            f"The results in {folder} have the scale {held}, and images.scale of the design is "
+            f"{scale}.",
+            f"Set images.scale to {held}, or name results of scale {scale}.",
+        )
+    return own.drop_duplicates(["dataset", "image", "method"]).to_dict("records")
 
 
 def open_pictures(name: str, scale: int) -> Dataset:
@@ -210,9 +227,7 @@ def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
     """What the folders' results say was scored, by key."""
     found: dict[Key, _Scored] = {}
     for folder in folders:
-        frame = standing([folder], single=True)
-        frame = frame[frame["scale"] == scale].drop_duplicates(["dataset", "image", "method"])
-        for row in frame.to_dict("records"):
+        for row in _rows(folder, scale):
             key = (row["dataset"], row["image"], row["method"])
             path = ResultsFolder(folder).sr_image(key[0], scale, key[2], key[1])
             scored = _Scored(path, row["scene"], row["sr_sha256"], row["hr_sha256"])

@@ -20,9 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sreval.config import CLOSED, validated
 from sreval.errors import TrainingError, WeightsError, option
 from sreval.files import atomic_folder, write_atomic
-from sreval.networks.weights import fill, read_tensors, serialise
+from sreval.networks.weights import Stage, fill, read_tensors, serialise
+from sreval.reading import from_json
 from sreval.training.learner import Learner
 from sreval.training.recipe import Recipe, first_difference
 
@@ -45,6 +47,8 @@ class Progress:
     validation so far. `stages` are the runs that led to the weights it began with, and the run
     itself, as in `weights.Stage`.
     """
+
+    __pydantic_config__ = CLOSED
 
     step: int = 0
     total: int | None = None
@@ -106,7 +110,7 @@ def load_checkpoint(
     WeightsError when the file is damaged.
     """
     tensors, metadata = read_tensors(path)
-    _check(path, metadata, FORMAT, learner.recipe)
+    progress = _check(path, metadata, FORMAT, learner.recipe)
     if metadata["data_sha256"] != data_sha256:
         raise TrainingError(
             f"{path} was trained on other data: its manifest's SHA-256 is "
@@ -114,10 +118,13 @@ def load_checkpoint(
             f"Give the same photographs with {option('--data')}, with the folders in the "
             f"same order, or start a new run in another {option('--out')}.",
         )
-    random.set_state(tensors.pop("random.sampler"))
-    torch.set_rng_state(tensors.pop("random.cpu"))
+    try:
+        random.set_state(tensors.pop("random.sampler"))
+        torch.set_rng_state(tensors.pop("random.cpu"))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise _damaged(path, f"its random state: {error}") from None
     _restore(learner, tensors, path)
-    return Progress(**json.loads(metadata["progress"]))
+    return progress
 
 
 def light_path(out: Path, step: int) -> Path:
@@ -161,16 +168,16 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
     paths = [*_parts(folder, "light"), *_parts(folder, "discriminator")]
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
+    progress = Progress()
     for path in paths:
         before, (part, metadata) = metadata, read_tensors(path)
-        _check(path, metadata, LIGHT_FORMAT, learner.recipe)
+        progress = _check(path, metadata, LIGHT_FORMAT, learner.recipe)
         if before and before["progress"] != metadata["progress"]:
             raise TrainingError(
                 f"{path} belongs to another update than the files before it.",
                 "Copy one whole folder and nothing else.",
             )
         tensors |= part
-    progress = Progress(**json.loads(metadata["progress"]))
     _restore(learner, _joined(tensors), folder)
     note = f"moved between machines in the light form after {progress.step} updates"
     if learner.discriminator is not None and not any(
@@ -188,7 +195,8 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
 def _parts(folder: Path, kind: str) -> list[Path]:
     """All files of one kind of a light form; none at all is right for the discriminator alone."""
     paths = sorted(folder.glob(f"{kind}-*-of-*.safetensors"))
-    wanted = int(paths[0].stem.rsplit("-", 1)[1]) if paths else int(kind == "light")
+    parts = paths[0].stem.rsplit("-", 1)[1] if paths else ""
+    wanted = int(parts) if parts.isdecimal() else int(kind == "light")
     if len(paths) != wanted:
         raise TrainingError(
             f"{folder} holds {len(paths)} of {wanted} files {kind}-NN-of-MM.safetensors.",
@@ -206,13 +214,27 @@ def _metadata(fmt: str, recipe: Recipe, progress: Progress, data_sha256: str) ->
     }
 
 
-def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> None:
+def _damaged(path: Path, why: str) -> WeightsError:
+    return WeightsError(
+        f"{path} is damaged ({why}).", "Remove it, and go on from the checkpoint before it."
+    )
+
+
+def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> Progress:
+    """How far the run had come. Raises TrainingError or WeightsError for what can't be gone on."""
     if metadata.get("format") != fmt:
         raise TrainingError(
             f"{path}: field 'format' is {metadata.get('format')!r}, not {fmt!r}.",
             "It isn't such a checkpoint. Remove it or give another.",
         )
-    theirs: dict[str, Any] = json.loads(metadata["recipe"])
+    try:
+        facts = validated(_Facts, metadata)
+        theirs = validated(dict[str, Any], from_json(facts.recipe))
+        validated(dict[str, Any], theirs.get("optimisation"))
+        progress = validated(Progress, from_json(facts.progress))
+        validated(list[Stage], progress.stages)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
     ours = recipe.identity()
     lengths = [recipe.optimisation.shape == "steps" and "updates"]
     lengths.append(all(x["optimisation"].get("minutes") for x in (theirs, ours)) and "minutes")
@@ -226,6 +248,16 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> No
             f"{path} is a checkpoint of another recipe: {difference} (checkpoint and now).",
             f"Use the earlier recipe, profile and settings, or another {option('--out')}.",
         )
+    return progress
+
+
+@dataclass
+class _Facts:
+    """What stands in a checkpoint's metadata."""
+
+    recipe: str
+    progress: str
+    data_sha256: str
 
 
 def _state(learner: Learner) -> dict[str, Tensor]:

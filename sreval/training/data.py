@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from sreval import content
+from sreval.config import validated
 from sreval.errors import DataError, ImageError, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder
@@ -40,6 +41,7 @@ from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.networks.architecture import Architecture
 from sreval.networks.layers import luma
+from sreval.reading import read_json
 from sreval.training.leaks import Fingerprint, fingerprint
 from sreval.training.recipe import Data
 
@@ -256,21 +258,28 @@ def is_grey(image: UInt8) -> bool:
 
 def _read_manifest(folder: Path) -> Pack:
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = validated(_Manifest, read_json(folder / "manifest.json"))
         thumbnails = np.load(folder / "thumbnails.npy")
-        photographs = tuple(Photograph(**entry) for entry in manifest["photographs"])
-        pixels = sum(p.height * p.width for p in photographs)
-        lengths = {"high.bin": 3 * pixels, "low.bin": 3 * pixels // manifest["scale"] ** 2}
+        pixels = sum(p.height * p.width for p in manifest.photographs)
+        lengths = {"high.bin": 3 * pixels, "low.bin": 3 * pixels // manifest.scale**2}
         for name, length in lengths.items():
             if (folder / name).stat().st_size != length:
                 raise ValueError(f"{name} has another length than the manifest says")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, ZeroDivisionError) as error:
         raise DataError(
             f"The pack {folder} is damaged ({error}).",
             "Remove the folder. The next run makes it again.",
         ) from error
-    skipped = tuple((name, why) for name, why in manifest["skipped"])
-    return Pack(folder, manifest["scale"], photographs, skipped, thumbnails)
+    return Pack(folder, manifest.scale, manifest.photographs, manifest.skipped, thumbnails)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What stands in a pack's manifest.json."""
+
+    scale: int
+    photographs: tuple[Photograph, ...]
+    skipped: tuple[tuple[str, str], ...]
 
 
 def _named(folders: Sequence[Path]) -> str:

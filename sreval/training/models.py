@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any, Self
 import torch
 
 from sreval import content
+from sreval.config import validated
 from sreval.errors import (
     SrevalError,
     TrainingError,
@@ -27,6 +27,7 @@ from sreval.metrics.protocol import get_protocol
 from sreval.networks.architecture import Architecture, ModelFile, parameter_count
 from sreval.networks.inference import Inference
 from sreval.networks.weights import Provenance, load_network, read_provenance, write_weights
+from sreval.reading import read_json
 from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
 from sreval.training.recipe import Recipe, load_recipe, profile_names
 from sreval.training.validation import Validator, flat_colours
@@ -244,14 +245,31 @@ def read_run(folder: Path) -> FinishedRun:
         raise TrainingError(f"{folder} holds no run with weights.", "Name the folder of a run.")
     made = read_provenance(last)
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(facts.pop("recipe"))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        facts = read_json(folder / FACTS)
+        validated(_Facts, facts)
+        recipe = validated(Recipe, facts.pop("recipe"))
+    except (OSError, ValueError) as error:
         raise TrainingError(
-            f"{folder / FACTS} is not what `sreval train` writes ({type(error).__name__}).",
+            f"{folder / FACTS} is not what `sreval train` writes ({error}).",
             "It was edited, or comes from another version; train again.",
-        ) from error
+        ) from None
     return FinishedRun(folder, recipe, facts, made.step, history(made)[-1].vgg_factor)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a card is made from."""
+
+    model: str
+    profile: str
+    recipe: dict[str, Any]
+    photographs: int
+    megapixels: float
+    data_sha256: str
+    licences: dict[str, int]
+    folder: str = ""
+    by_hash_alone: tuple[str, ...] | None = None
+    told_apart: tuple[str, ...] = ()
 
 
 def publish(

@@ -8,7 +8,6 @@ compile) changes no weights in meaning and is left out of the recipe's hash.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,10 +22,11 @@ from pydantic import (
 )
 
 from sreval import content
-from sreval.config import Config, read_toml
+from sreval.config import Config, config_text, parse_toml
 from sreval.errors import UsageError, option, unknown_name
 from sreval.files import sha256_bytes
 from sreval.networks.architecture import Architecture
+from sreval.reading import from_toml
 
 KEPT_ASIDE = "kept_aside"
 """The name of the validation set that is cut from the photographs kept from training."""
@@ -293,7 +293,8 @@ def load_recipe(
     UsageError naming the file, the field, the bad value and the remedy.
     """
     path = content.find("models", name) / "recipe.toml"
-    raw, profiles = _read(path)
+    text = config_text(path)
+    raw, profiles = _read(text, path)
     if profile not in profiles:
         raise unknown_name(f"profile of {path}", profile, profiles)
     merged = _merged(raw, profiles[profile])
@@ -303,7 +304,9 @@ def load_recipe(
             changes.setdefault(other, None)
     for key, value in changes.items():
         merged = _merged(merged, _nested(key, value))
-    recipe = Recipe.checked(merged, f"{path} (profile {profile})")
+    recipe = Recipe.checked(
+        merged, f"{path} (profile {profile})", text, [("profiles", profile), ()]
+    )
     folder = content.name_of(path.parent)
     if recipe.name != folder:
         raise UsageError(
@@ -315,7 +318,8 @@ def load_recipe(
 
 def profile_names(name: str) -> list[str]:
     """The profiles of a model's recipe in the file's order."""
-    return list(_read(content.find("models", name) / "recipe.toml")[1])
+    path = content.find("models", name) / "recipe.toml"
+    return list(_read(config_text(path), path)[1])
 
 
 def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
@@ -329,8 +333,8 @@ def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise UsageError(f"Can't read {text!r}.", "Write key=value, as in data.batch=8.")
         try:
-            changes[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            changes[key.strip()] = from_toml(f"value = {value}")["value"]
+        except ValueError:
             changes[key.strip()] = value.strip()
     return changes
 
@@ -347,9 +351,9 @@ def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "
     return None
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _read(text: str, path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """A recipe's own fields, and the changes that each of its profiles makes."""
-    raw = read_toml(path)
+    raw = parse_toml(text, path)
     profiles = raw.pop("profiles", {})
     if not (isinstance(profiles, dict) and all(isinstance(p, dict) for p in profiles.values())):
         raise UsageError(f"{path}: profiles are tables of changes.", "Write [profiles.paper].")

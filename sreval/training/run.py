@@ -20,6 +20,7 @@ from sreval.errors import TrainingError, UsageError, WeightsError, install, opti
 from sreval.files import claim, write_atomic, write_error
 from sreval.networks.architecture import ModelFile
 from sreval.networks.weights import Stage, load_model
+from sreval.reading import read_json
 from sreval.training.cards import history
 from sreval.training.checkpoint import (
     STARTED,
@@ -283,7 +284,7 @@ def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
     """`validation.csv` holds scores of one kind; raises UsageError when others are asked for."""
     asked = recipe.model_dump(mode="json")["run"]
     try:
-        facts = json.loads((out / FACTS).read_text(encoding="utf-8"))
+        facts = read_json(out / FACTS)
         before = {key: facts["recipe"]["run"][key] for key in ("dataset", "protocol", "metrics")}
     except (OSError, ValueError, KeyError, TypeError):
         return  # it is written anew

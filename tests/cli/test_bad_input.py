@@ -491,8 +491,8 @@ def test_a_function_that_is_not_there(
         ("--dataset", "BSDS300-train", "BSDS300-train is a collection of photographs"),
         ("--protocol", "matlb", "Unknown protocol 'matlb'. Did you mean 'matlab'?"),
         ("--metric", "pnsr", "Unknown metric 'pnsr'. Did you mean 'psnr'?"),
-        ("--scale", "1", "the command line: scale = 1: Input should be greater than or equal"),
-        ("--workers", "0", "the command line: workers = 0: Input should be greater than or equal"),
+        ("--scale", "1", "the command line: scale = 1: it must be 2 or more."),
+        ("--workers", "0", "the command line: workers = 0: it must be 1 or more."),
         ("--device", "gpu9", "No device 'gpu9' ("),
         ("--device", "meta", "No device 'meta' ("),
     ],
@@ -647,14 +647,20 @@ def test_downscaling_goes_on_after_a_bad_image(sreval: Sreval, photos: Path, out
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('method = ["nearest"]\ndatasets = ["demo"]', "unknown key 'method'. Remove it or fix"),
+        (
+            'method = ["nearest"]\ndatasets = ["demo"]',
+            ", line 1: unknown key 'method'. Did you mean 'methods'?",
+        ),
         (
             'methods = ["nearest"]\ndatasets = ["demo"]\ncrop = 4',
-            "unknown key 'crop'. Remove it or fix its spelling.",
+            ", line 3: unknown key 'crop'. Known: ",
         ),
         ('methods = ["nearest"]', "'datasets' is missing. Add it."),
-        ('methods = []\ndatasets = ["demo"]', "methods = []: List should have at least 1 item"),
-        ('methods = "nearest"\ndatasets = ["demo"]', "methods = 'nearest': Input should be a"),
+        ('methods = []\ndatasets = ["demo"]', ", line 1: methods = []: it must hold 1 or more"),
+        (
+            'methods = "nearest"\ndatasets = ["demo"]',
+            ", line 1: methods = 'nearest': it must be a list",
+        ),
         ('methods = ["nearest"', "is not TOML: "),
     ],
 )
@@ -853,3 +859,76 @@ def test_a_table_of_what_was_not_run(
     ran = sreval("table", out, *arguments)
     assert ran.code == USAGE
     assert sentence(ran).startswith(message)
+
+
+# Long and odd text
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--method", "{0}"),
+        ("--method", "a/{0}"),
+        ("--method", "published:{0}"),
+        ("--method", "python:{0}:f"),
+        ("--method", "{0}=bicubic"),
+        ("--dataset", "{0}"),
+        ("--dataset", "hr={0}"),
+        ("--dataset", "hr={photos},name={0}"),
+        ("--metric", "{0}"),
+        ("--protocol", "{0}"),
+        ("--scale", "{0}"),
+        ("--{}", "1"),
+    ],
+)
+@pytest.mark.parametrize("long", ["x" * 5000, "a\0b", "y " * 2500])
+def test_long_and_odd_names_are_refused_and_shortened(
+    sreval: Sreval, photos: Path, out: Path, option: str, value: str, long: str
+) -> None:
+    ran = benchmark(sreval, photos, out, option.format(long), value.format(long, photos=photos))
+    assert ran.code == USAGE
+    assert "Error: " in ran.err
+    assert "should not" not in ran.err
+    assert len(ran.err) < 2200
+    assert "\0" not in ran.err
+
+
+@pytest.mark.parametrize("command", ["study check", "study new", "table", "upscale", "train"])
+def test_an_argument_that_no_file_is_called_is_refused(sreval: Sreval, command: str) -> None:
+    more = {"upscale": ["--method", "nearest"], "train": ["--data", "."]}.get(command, [])
+    ran = sreval(*command.split(), *more, "x" * 5000)
+    assert ran.code in (FAILED, USAGE)
+    assert "should not" not in ran.err
+    assert 0 < len(ran.err) < 1200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"runs": None},
+        {"runs": [None]},
+        {"runs": [{}]},
+        {"methods": {"nearest": [None]}},
+        {"methods": {"nearest": [{"specification": 3}]}},
+        {"datasets": {"photos_x4": []}},
+        {"version": None},
+    ],
+)
+def test_a_manifest_of_wrong_types_is_refused_by_its_field(
+    sreval: Sreval, photos: Path, out: Path, change: dict[str, Any]
+) -> None:
+    assert benchmark(sreval, photos, out).code == OK
+    content = json.loads((out / MANIFEST).read_text())
+    (out / MANIFEST).write_text(json.dumps(content | change))
+    ran = sreval("table", out)
+    assert ran.code == FAILED
+    assert re.search(rf"Can't read {out / MANIFEST} \({next(iter(change))}", sentence(ran))
+
+
+def test_a_plan_that_nests_too_deeply_is_refused(sreval: Sreval, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("a = " + "[" * 5000)
+    ran = sreval("benchmark", "--plan", tmp_path / "p.toml")
+    assert ran.code == USAGE
+    assert (
+        sentence(ran) == f"{tmp_path / 'p.toml'} is not TOML: it nests too deeply. Fix that line."
+    )

@@ -187,7 +187,7 @@ def test_check_refuses_an_unknown_key_by_name(sreval: Run, frozen: Path) -> None
     path.write_text("rater = 1\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     ran = sreval("study", "check", "mine")
     assert ran.code == 2
-    assert "study.toml: unknown key 'rater'" in ran.err
+    assert "study.toml, line 1: unknown key 'rater'. Did you mean 'raters'?" in ran.err
 
 
 def test_plan_prints_what_a_rater_is_shown_and_why(sreval: Run, frozen: Path, home: Path) -> None:
@@ -213,3 +213,143 @@ def test_plan_of_a_study_that_is_not_frozen_says_what_to_run(sreval: Run) -> Non
 
 def test_schema_is_the_design_s(sreval: Run) -> None:
     assert json.loads(sreval("study", "schema").out) == StudyDesign.model_json_schema()
+
+
+def own_study(home: Path, **lines: str) -> Path:
+    """A user's own study of demo, with a table or two in place of the usual ones."""
+    texts = {
+        "top": "",
+        "methods": 'methods = ["bicubic", "hr"]',
+        "questions": 'key = "sight"\noptions = ["yes", "no"]',
+    } | lines
+    folder = home / "studies" / "own"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.toml").write_text(
+        f"""name = "own"
+title = "Own"
+instructions = "Rate."
+raters = 8
+seed = 1
+{texts["top"]}
+[images]
+{texts["methods"]}
+[[images.datasets]]
+name = "demo"
+[consent]
+version = "1"
+text = "I agree."
+[[questions]]
+text = "?"
+{texts["questions"]}
+"""
+    )
+    return folder
+
+
+def test_options_are_stripped_as_answers_are(sreval: Run, home: Path) -> None:
+    from sreval.store.answers import check_answers
+
+    folder = own_study(
+        home, questions='key = "k"\noptions = ["yes ", " no"]\nscreens_out = ["no "]'
+    )
+    assert sreval("study", "check", "own").code == 0
+    design = load_design(folder)
+    assert check_answers(design, "before", {"k": "yes "}) == {"k": "yes"}
+    assert design.questions[0].screens_out == ("no",)
+
+
+@pytest.mark.parametrize(
+    ("questions", "said"),
+    [
+        ('key = "csrf_token"\nkind = "text"', "'csrf_token' is a name of the site's own"),
+        ('key = "facts"\nkind = "text"', "'facts' is a name of the site's own"),
+        ('key = "k"\noptions = ["yes", "yes "]', "an option is given twice"),
+        ('key = "k"\noptions = ["yes", " "]', "an option is empty"),
+        ('key = "k"\noptions = ["yes", "n\\u0007o"]', "an option holds a control character"),
+    ],
+)
+def test_check_refuses_questions_that_no_answer_could_fit(
+    sreval: Run, home: Path, questions: str, said: str
+) -> None:
+    own_study(home, questions=questions)
+    ran = sreval("study", "check", "own")
+    assert ran.code == 2
+    assert re.search(rf"study\.toml, line 1\d: questions\.0.*{re.escape(said)}", ran.err)
+
+
+def test_check_refuses_a_language_that_the_pages_do_not_speak(sreval: Run, home: Path) -> None:
+    own_study(home, top='language = "fr"')
+    ran = sreval("study", "check", "own")
+    assert ran.code == 2
+    assert "language: the pages have no translation into 'fr'. Set language to one of" in ran.out
+    own_study(home, top='language = "de"')
+    assert sreval("study", "check", "own").code == 0
+
+
+def test_check_suggests_the_method_that_was_meant(sreval: Run, home: Path) -> None:
+    own_study(home, methods='methods = ["bicubic", "srcn", "hr", "mine"]')
+    ran = sreval("study", "check", "own")
+    assert "know a method 'srcn'. Did you mean 'srcnn'?" in ran.out
+    assert "'mine'" not in ran.out
+    own_study(home, methods='methods = ["bicubic", "srcnn", "hr"]')
+    assert "Did you mean" not in sreval("study", "check", "own").out
+
+
+def test_results_of_another_scale_are_refused_with_their_scale(sreval: Run, home: Path) -> None:
+    done = sreval("benchmark", "--method", "bicubic", "--dataset", "demo", "--out", "results")
+    assert done.code == 0
+    own_study(home, methods='scale = 2\nmethods = ["bicubic", "mine", "hr"]')
+    for command in ("check", "freeze"):
+        ran = sreval("study", command, "own", "--results", "results")
+        assert ran.code == 2
+        assert "have the scale 4, and images.scale of the design is 2." in ran.err
+        assert "Set images.scale to 4, or name results of scale 2." in ran.err
+
+
+def test_a_short_study_is_told_in_the_singular(sreval: Run, home: Path) -> None:
+    folder = own_study(home, methods='methods = ["hr"]')
+    path = folder / "study.toml"
+    one = path.read_text().replace('name = "demo"', 'name = "demo"\nimages = ["coffee"]')
+    path.write_text(one)
+    out = sreval("study", "check", "own").out
+    assert re.search(r"a rater +1 item: 1 vote\n", out)
+    assert re.search(r"sittings +1 item, under a minute\n", out)
+    path.write_text(one + "[viewing]\nseconds_an_item = 60\n")
+    assert "1 item, about 1 minute\n" in sreval("study", "check", "own").out
+    path.write_text(one.replace("coffee", "tea"))
+    out = sreval("study", "check", "own").out
+    assert re.search(r"a rater +no items\n", out)
+    assert "0 items" not in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("raters = 8", "rater = 12", "line 4: unknown key 'rater'. Did you mean 'raters'?"),
+        (
+            "[consent]",
+            '[scale]\nwords = ["a", "b", "c", "d", "e", "f", "g"]\n[consent]',
+            "it takes 5 values, and 7 are given.",
+        ),
+        (
+            "[consent]",
+            '[scale]\nwords = ["a", "b"]\n[consent]',
+            "it takes 5 values, and 2 are given.",
+        ),
+        (
+            "[consent]",
+            '[[gold]]\ndataset = "demo"\nmethod = "hr"\nimages = 1\nlow = 6\nhigh = 6\n[consent]',
+            "line 15: gold.0.low = 6: it must be 5 or less.",
+        ),
+        ('version = "1"', "version = 1", "line 12: consent.version = 1: it must be a text."),
+    ],
+)
+def test_what_is_wrong_with_a_design_is_said_with_its_line(
+    sreval: Run, home: Path, old: str, new: str, said: str
+) -> None:
+    path = own_study(home) / "study.toml"
+    path.write_text(path.read_text().replace(old, new))
+    ran = sreval("study", "check", "own")
+    assert ran.code == 2
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 1

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sreval import content
 from sreval.errors import WeightsError
 from sreval.files import sha256_file
 from sreval.networks.architecture import ESPCNArchitecture, SRResNetArchitecture
@@ -186,3 +187,25 @@ def test_the_card_s_checksum_is_checked_and_its_remedy_works(written: Path) -> N
     written.write_bytes(data)
     card.write_text("| Weights | none yet |\n")
     load_model(written)
+
+
+def test_a_file_that_claims_a_huge_network_costs_no_memory(tmp_path: Path) -> None:
+    """4,096 feature maps of 1,024 blocks would fill 1.2 TB."""
+    whole = content.packaged("models") / "srresnet-mse" / "weights.safetensors"
+    tensors, metadata = read_tensors(whole)
+    huge = json.loads(metadata["architecture"]) | {"channels": 4096, "depth": 1024}
+    path = tmp_path / "huge.safetensors"
+    save_file(tensors, path, metadata | {"architecture": json.dumps(huge)})
+    with pytest.raises(WeightsError, match=r"tensor '.*' is missing"):
+        load_network(path)
+    save_file(tensors, path, metadata | {"architecture": json.dumps(huge | {"depth": 10**9})})
+    with pytest.raises(WeightsError, match="depth = 1000000000: it must be 1024 or less"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("header", [b"[]", b"[" * 5000, b'{"__metadata__": {"a": 1}}', b"3"])
+def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(WeightsError, match="isn't a readable safetensors file"):
+        load_network(path)

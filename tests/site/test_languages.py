@@ -59,3 +59,10 @@ def test_answers_are_corrected_in_the_raters_language(visitor: Visitor) -> None:
     refused = visitor.send("questions", sight="good", age="200").get_data(as_text=True)
     assert "18" in refused
     assert "Please" not in refused
+
+
+def test_only_the_beginning_of_a_long_header_is_read(visitor: Visitor) -> None:
+    visitor.invite()
+    for wishes, language in (("fr," * 100 + "de", "de"), ("fr," * 80_000 + "de", "en")):
+        page = visitor.client.get("/nothing", headers={"Accept-Language": wishes})
+        assert f'<html lang="{language}"' in page.get_data(as_text=True)

@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.exposure import StimulusSet
 from sreval.study.freeze import encode_versions, freeze
-from sreval.study.manifest import MANIFEST, Manifest, load_manifest
+from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
 
 UInt8 = npt.NDArray[np.uint8]
 METHODS = ("nearest", "bicubic", "hr")
@@ -450,3 +451,20 @@ def test_grey_becomes_colour_with_three_equal_channels(photograph: UInt8) -> Non
     assert colour.shape == photograph.shape
     assert all(np.array_equal(colour[..., c], photograph[..., 0]) for c in range(3))
     assert as_colour(photograph) is photograph
+
+
+@pytest.mark.parametrize("field", ["dataset", "scene", "method", "sha256", "width", "stand_in"])
+@pytest.mark.parametrize("value", [None, [], {}])
+def test_a_manifest_of_wrong_types_is_refused_by_its_field(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    stimulus = Stimulus("Set5", "a", "a", "hr", "0" * 64, "0" * 64, 4, 4)
+    content = json.loads(Manifest((stimulus,)).as_json())
+    content["stimuli"][0][field] = value
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"manifest\.json is damaged \(stimuli\.0\.{field} = "):
+        load_manifest(tmp_path)
+    content["stimuli"][0] = {"stand_inn": True} | asdict(stimulus)
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(DataError, match="it is unknown"):
+        load_manifest(tmp_path)

@@ -233,3 +233,43 @@ def test_a_checkpoint_of_a_version_without_checksums_loads(gan: Recipe, tmp_path
     tensors, metadata = read_tensors(path)
     save_file(tensors, path, metadata)
     assert load_checkpoint(path, learner, torch.Generator(), "data").step == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("progress", "{"),
+        ("progress", "[" * 5000),
+        ("progress", '{"step": null}'),
+        ("progress", '{"stages": [3]}'),
+        ("progress", '{"stepp": 3}'),
+        ("recipe", "[]"),
+        ("recipe", '{"optimisation": null}'),
+        ("data_sha256", None),
+    ],
+)
+def test_a_checkpoint_that_was_changed_is_refused_in_one_sentence(
+    make_recipe: MakeRecipe, tmp_path: Path, field: str, text: str | None
+) -> None:
+    learner = Learner(make_recipe(), CPU)
+    path = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+    tensors, metadata = read_tensors(path)
+    changed = metadata | {field: text} if text is not None else {**metadata}
+    if text is None:
+        del changed[field]
+    save_file(tensors, path, changed)  # without the seal, which would tell
+    with pytest.raises(WeightsError, match="is damaged"):
+        load_checkpoint(path, learner, torch.Generator(), "data")
+
+
+def test_a_checkpoint_without_its_random_state_is_refused(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    learner = Learner(make_recipe(), CPU)
+    path = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+    tensors, metadata = read_tensors(path)
+    for state in (None, torch.zeros(3), torch.zeros(3, dtype=torch.uint8)):
+        kept = {name: t for name, t in tensors.items() if name != "random.sampler"}
+        save_file(kept if state is None else kept | {"random.sampler": state}, path, metadata)
+        with pytest.raises(WeightsError, match="its random state"):
+            load_checkpoint(path, learner, torch.Generator(), "data")

@@ -90,7 +90,7 @@ def test_bad_values_are_named_with_their_file(tmp_path: Path, line: str, named: 
     ("key", "value", "named"),
     [
         ("run.metrics", ["psnr", "psnr"], "metrics names 'psnr' twice"),
-        ("run.metrics", [], r"run\.metrics = \[\]: .*at least 1"),
+        ("run.metrics", [], r"run\.metrics = \[\]: it must hold 1 or more"),
         ("optimisation.learning_rate", math.inf, "learning_rate = inf: .*finite"),
         ("optimisation.learning_rate", math.nan, "learning_rate = nan"),
         ("loss.mse", math.inf, "mse = inf: .*finite"),
