@@ -317,11 +317,16 @@ def readers(folder: Path, study: Path) -> dict[str, Reader]:
     export(store, design.name, manifest, folder / "export.zip")
     backup(database, folder / "backup.zip")
     store.dispose()
-    add("export", folder / "export.zip", lambda: import_(other, folder / "export.zip"), 0.5)
+    add(
+        "export",
+        folder / "export.zip",
+        lambda: import_(other, folder / "export.zip", design.name),
+        0.5,
+    )
     add(
         "backup",
         folder / "backup.zip",
-        lambda: restore(folder / "backup.zip", target, overwrite=True),
+        lambda: restore(folder / "backup.zip", target, design.name, overwrite=True),
         0.2,
     )
     _add_votes(folder, add)

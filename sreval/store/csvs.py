@@ -12,7 +12,8 @@ import io
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from sreval.opinions.cells import guarded, shown, unguarded
+from sreval.errors import shown
+from sreval.opinions.cells import guarded, unguarded
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.config import Config
-from sreval.errors import DataError, StoreError, UsageError, counted, option
+from sreval.errors import DataError, StoreError, UsageError, counted, option, shown
 from sreval.files import (
     atomic_folder,
     parsing,
@@ -36,7 +36,7 @@ from sreval.files import (
     write_atomic,
     zip_entry,
 )
-from sreval.opinions.cells import flag, number, shown
+from sreval.opinions.cells import flag, number
 from sreval.store import frames
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.csvs import from_csv, to_csv, when, written
