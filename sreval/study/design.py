@@ -203,7 +203,7 @@ class Consent(Config):
     version: str
     """Stored with every consent."""
     text: str = Field(min_length=1)
-    """What a rater reads and agrees to."""
+    """What a rater reads and agrees to, in the Markdown of `instructions`."""
 
 
 class Question(Config):
@@ -279,6 +279,8 @@ class Outcomes(Config):
     """Where a rule says that the session isn't paid."""
     withdrew: str = ""
     """After the rater has left the study."""
+    declined: str = ""
+    """After the rater has not agreed; nothing is stored of them."""
 
 
 class Analysis(Config):
@@ -308,7 +310,7 @@ class StudyDesign(Config):
     title: str = Field(min_length=1)
     """What raters and operators read above their pages."""
     instructions: str = Field(min_length=1)
-    """What raters read before the first item."""
+    """What raters read before the first item. Markdown's paragraphs, lists, emphasis and links."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     """Language of the pages, for which web/translations has a file."""
     raters: PositiveInt
