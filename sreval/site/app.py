@@ -23,6 +23,7 @@ from babel.support import NullTranslations, Translations
 from flask import Flask, Response, g, request, session
 from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFProtect
+from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -32,18 +33,19 @@ from sreval.content import SOURCE_LANGUAGE
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
-from sreval.site.config import BODY_BYTES, Rates, SiteConfig
+from sreval.site.config import Rates, SiteConfig, body_limit
 from sreval.site.current import Site, Stimuli, own, site
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.identity import Cookies, refuse_foreign
 from sreval.site.logs import LOG, where
 from sreval.site.operator_actions import operator
-from sreval.site.rater import rater
+from sreval.site.rater import form_again, rater
 from sreval.store.database import open_store
 from sreval.store.invitations import Links
 from sreval.store.studies import Studies
-from sreval.study.design import load_design
+from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import load_manifest
+from sreval.study.markdown import as_html
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -70,6 +72,7 @@ _HEADER_LETTERS = 1000
 """What is read of Accept-Language: its parsing takes time."""
 _RATE_OF = {
     "rater.study": "form",
+    "rater.instructions": "form",
     "rater.step": "form",
     "api.item": "vote",
     "api.device": "vote",
@@ -111,14 +114,14 @@ def create_app(config: SiteConfig) -> Flask:
         "sreval.site", template_folder=web / "templates", static_folder=web / "static"
     )
     _log_requests(app)
-    _guard(app, config, design.name)
+    _guard(app, config, design)
     store = open_store(config.database, create=True)
     Studies(store).register(design, manifest)
     found = catalogues(web / "translations")
     languages = own_names(found)
     app.extensions["sreval"] = Site(config, store, design, manifest, stimuli, languages)
     Compiled(app, found, locale_selector=_language)
-    answer_errors(app)
+    answer_errors(app, form_again)
     _add_pages(app)
     return app
 
@@ -134,6 +137,7 @@ def _add_pages(app: Flask) -> None:
     app.register_blueprint(rater)
     app.register_blueprint(api)
     app.register_blueprint(operator)
+    app.jinja_env.filters["markdown"] = lambda text: Markup(as_html(text))
 
     @app.before_request
     def remember_language() -> None:
@@ -204,8 +208,9 @@ class _Domain(Domain):  # type: ignore[misc]
         return self._found.get(str(get_locale()), self._found[SOURCE_LANGUAGE])
 
 
-def _guard(app: Flask, config: SiteConfig, study: str) -> None:
+def _guard(app: Flask, config: SiteConfig, design: StudyDesign) -> None:
     """Put every guard in place. Raises DataError when the secret can't be used."""
+    study, longest = design.name, body_limit(len(design.questions))
     app.config.update(
         SECRET_KEY=config.secret_key(),
         # the prefix keeps neighbours under the same domain from planting a cookie
@@ -213,8 +218,8 @@ def _guard(app: Flask, config: SiteConfig, study: str) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.tls,
-        MAX_CONTENT_LENGTH=BODY_BYTES,
-        MAX_FORM_MEMORY_SIZE=BODY_BYTES,
+        MAX_CONTENT_LENGTH=longest,
+        MAX_FORM_MEMORY_SIZE=longest,
         WTF_CSRF_TIME_LIMIT=None,  # a form may wait over a long break; the session bounds it
         WTF_CSRF_SSL_STRICT=False,  # it asks for a referrer, and our pages send none
     )

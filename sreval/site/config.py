@@ -19,12 +19,21 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from sreval import content
 from sreval.config import Config, UserPath
 from sreval.errors import DataError, UsageError
+from sreval.store.answers import LONGEST
 from sreval.store.database import default_url
 
 SECRET = "site.secret"
 _LEAST_SECRET = 32
-BODY_BYTES = 64 * 1024
-"""The longest body of a request: a questionnaire of twenty full text answers."""
+EXPLAINED = 8
+"""A body of up to so many times the limit is refused by the site itself, its form filled in."""
+_PLAIN_BODY = 64 * 1024
+_ENCODED = 12
+"""Bytes of a form for a character of four bytes of UTF-8, as emoji have: %F0%9F%98%80."""
+
+
+def body_limit(questions: int) -> int:
+    """Bytes of the longest request: so many answers, each as long as an answer may be."""
+    return _PLAIN_BODY + questions * LONGEST * _ENCODED
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")

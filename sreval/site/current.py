@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flask import current_app, session, url_for
+from markupsafe import Markup
 
 from sreval.errors import StoreError
 from sreval.files import sha256_bytes
@@ -33,6 +34,14 @@ class StudyView:
     instructions: str
     language: str
     words: tuple[str, ...]
+
+    @property
+    def marks(self) -> Markup:
+        """The attributes of an element that holds a text of the study.
+
+        No browser translates it: raters would answer in other words than the study's.
+        """
+        return Markup('lang="{}" dir="auto" translate="no"').format(self.language)
 
 
 class Stimuli:

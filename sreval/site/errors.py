@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +15,23 @@ from sreval.errors import DataError, StoreError
 from sreval.site.logs import LOG, where
 from sreval.store.errors import AnswerError, BusyError, StateError, TokenError, VoteError
 
+_UNSAVED = _("Your answers below aren't saved yet. Please wait a moment, then send them again.")
+
 
 @dataclass(frozen=True)
 class Message:
     """What a rater reads. `back` offers the way to the present item; `after` so many seconds
-    the same request may go well."""
+    the same request may go well. `form` is read above a questionnaire that wasn't stored."""
 
     status: int
     title: str
     text: str
     back: bool = True
     after: int | None = None
+    form: str = _UNSAVED
 
 
-_SAVED = _("Everything you did is saved. Please come back later with the same link.")
+_SAVED = _("Everything you did before is saved. Please come back later with the same link.")
 _ASK = _("Please ask the people who invited you for a new link.")
 _GO_ON = _("Continue with the current image.")
 _BACK = _("Go back to the study.")
@@ -73,7 +77,14 @@ MESSAGES = {
     ),
     "revoked": Message(410, _("This link has been withdrawn"), _ASK, back=False),
     "expired": Message(410, _("This link has expired"), _ASK, back=False),
-    "paused": Message(503, _("The study is paused"), _SAVED, after=60),
+    "paused": Message(
+        503,
+        _("The study is paused"),
+        _SAVED,
+        after=60,
+        form=_("Your answers below aren't saved yet. Please keep this page open, and send them "
+               "again when the study goes on."),
+    ),
     "changed": Message(
         503,
         _("The study is being changed"),
@@ -86,6 +97,8 @@ MESSAGES = {
         _("The study has ended"),
         _("It takes no more answers. Everything you did before is saved. Thank you."),
         back=False,
+        form=_("The answers below can't be saved any more. Everything you did before is saved. "
+               "Thank you."),
     ),
     "ended": Message(410, _("Your session has ended"), _BACK),
     "scale": Message(400, _("That isn't a score from 1 to 5"), _GO_ON),
@@ -101,6 +114,7 @@ MESSAGES = {
         403,
         _("That form could not be accepted"),
         _("It was not saved. Go back to the study and send it again."),
+        form=_("Your answers below aren't saved yet. Please send them again."),
     ),
     "busy": Message(
         503,
@@ -110,7 +124,12 @@ MESSAGES = {
     ),
     "400": Message(400, _("The server did not understand that"), _BACK),
     "404": Message(404, _("There is no such page"), _BACK),
-    "413": Message(413, _("That was too long"), _("It was not saved. Go back and shorten it.")),
+    "413": Message(
+        413,
+        _("That was too long"),
+        _("It was not saved. Go back and shorten it."),
+        form=_("Your answers below aren't saved yet. Please shorten them, then send them again."),
+    ),
     "429": Message(429, _("That was very fast"), _("Please wait a moment, then go on."), after=10),
     "500": Message(
         500,
@@ -175,11 +194,13 @@ def _way_back() -> str:
     return url_for("rater.back")
 
 
-def respond(kind: str, **more: Any) -> Response:
-    """The answer: JSON for scripts, a page for people."""
+def respond(kind: str, page: str | None = None, **more: Any) -> Response:
+    """The answer: JSON for scripts, a page for people, which says it itself where not given."""
     message = MESSAGES[kind]
     if request.blueprint == "api":
         response = told(error=f"{message.title}. {message.text}", kind=kind, **more)
+    elif page is not None:
+        response = make_response(page)
     else:
         retry = _way_back() if message.back else None
         page = render_template(
@@ -192,9 +213,14 @@ def respond(kind: str, **more: Any) -> Response:
     return response
 
 
-def answer_errors(app: Flask) -> None:
-    """No error leaves the site but through here."""
+def answer_errors(app: Flask, form_again: Callable[[Message], str | None]) -> None:
+    """No error leaves the site but through here.
+
+    ``form_again`` gives the page of a form that the request tried to send and that people have
+    filled in, None where there is no such form.
+    """
 
     @app.errorhandler(Exception)
     def answer(error: Exception) -> Response:
-        return respond(kind_of(error))
+        kind = kind_of(error)
+        return respond(kind, page=form_again(MESSAGES[kind]))

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
-from flask_babel import gettext
+from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
+from flask_babel import gettext, ngettext
 from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
 
-from sreval.errors import DataError, SrevalError
+from sreval.errors import DataError, SrevalError, StoreError
 from sreval.files import sha256_bytes
 from sreval.site.api import Facts, Report
+from sreval.site.config import EXPLAINED
 from sreval.site.current import as_told, minutes_left, open_state, own, rater_session, site
-from sreval.site.errors import PageError
+from sreval.site.errors import Message, PageError
 from sreval.site.identity import enter, visit_name
 from sreval.site.logs import LOG, where
 from sreval.store import enrolment, invitations, raters
-from sreval.store.answers import cleaned
-from sreval.store.errors import AnswerError, StateError, TokenError, VoteError
+from sreval.store.answers import LONGEST, cleaned
+from sreval.store.errors import AnswerError, Fault, StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
@@ -29,6 +33,9 @@ from sreval.study.manifest import load_manifest
 
 rater = Blueprint("rater", __name__)
 _HERE = "/study/<study>/<place>"
+_STAY_SECONDS = 5
+"""For how long the last page is read before it leads back by itself."""
+_ASKED: dict[str, When] = {"questions": "before", "closing": "after"}
 Page = str | Response | tuple[str, int]
 
 
@@ -41,8 +48,12 @@ def _to_study(**more: str) -> Response:
 
 
 def _page(name: str, state: SessionState | None, **context: Any) -> str:
-    left = minutes_left(state) if state else None
-    return render_template(f"rater/{name}.html", state=state, minutes_left=left, **context)
+    shared = {
+        "minutes_left": minutes_left(state) if state else None,
+        "kiosk": "kiosk" in session,
+        "own_link": _own_link(),
+    }
+    return render_template(f"rater/{name}.html", state=state, **shared, **context)
 
 
 @rater.get("/r/<token>")
@@ -154,14 +165,16 @@ def back() -> Response:
 
 
 @rater.get(_HERE)
-def study(study: str, place: str) -> str:
+def study(study: str, place: str) -> Page:
     """The page of the stage that the session is at."""
     if "token" in session:
         _refuse_newcomers(session["token"])
         return _page("consent", None, consent=site().design.consent)
     if "left" in session:
-        return _page("done", None, **_thanks("withdrew"))
+        return _done(None, session["left"])
     state = open_state()
+    if state.stage == "done":
+        return _done(state, state.outcome or "complete")
     name = "rate" if state.stage == "rating" else state.stage
     return _page(name, state, **_more(state))
 
@@ -176,23 +189,48 @@ def _more(state: SessionState) -> dict[str, Any]:
         case "device":
             return room
         case "questions" | "closing":
-            return {"questions": _asked(state.stage), "values": {}, "errors": {}}
-        case "instructions":
-            return {"resume_url": _own_link()}
+            return _form(state.stage)
         case "rating":
             return {"current": as_told(state), **room}
         case "break" | "rest":
             return {"seconds_left": _seconds_to(state.break_until or state.rest_until)}
         case _:
-            return _thanks(state.outcome or "complete")
+            return {}
 
 
-def _asked(stage: str) -> list[Question]:
-    return [q for q in site().design.questions if q.when == _when(stage)]
+def _form(stage: str, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the page of a questionnaire is given, filled in with what was typed."""
+    questions = [q for q in site().design.questions if q.when == _ASKED[stage]]
+    values = {q.key: cleaned(q, (typed or {}).get(q.key, "")) for q in questions}
+    return {"questions": questions, "values": values, "longest": LONGEST, "errors": {}}
 
 
-def _when(stage: str) -> When:
-    return "before" if stage == "questions" else "after"
+def form_again(message: Message) -> str | None:
+    """The questionnaire that the present request sent, filled in, under what kept it from being
+    stored. None where it sent none, or where its answers were stored before."""
+    named = request.view_args or {}
+    stage = named.get("stage")
+    if stage not in _ASKED or session.get("place") != named["place"]:
+        return None
+    limit = EXPLAINED * (request.max_content_length or 0)
+    request.max_content_length = request.max_form_memory_size = limit
+    try:
+        typed, state = request.form, _state_if_known()
+    except (PageError, VoteError, HTTPException):
+        return None
+    if state and state.stage != stage:
+        return None
+    return _page(stage, state, problem=message, **_form(stage, typed))
+
+
+def _state_if_known() -> SessionState | None:
+    """None where the database can't be asked. Raises PageError and VoteError."""
+    try:
+        return rater_session().state()
+    except VoteError:
+        raise
+    except StoreError:
+        return None
 
 
 def _own_link() -> str | None:
@@ -207,16 +245,27 @@ def _seconds_to(moment: datetime | None) -> int:
     return max(0, math.ceil(left))
 
 
-def _thanks(outcome: str) -> dict[str, Any]:
+def _done(state: SessionState | None, outcome: str) -> Response:
+    """The last page. It leads back to where the rater came from; nobody came to a kiosk so."""
     told = getattr(site().design.outcomes, outcome, "")
-    is_url = told.startswith(("http://", "https://"))
+    url = iri_to_uri(told) if told.startswith(("http://", "https://")) else ""
     kiosk = session.get("kiosk")
-    return {
-        "outcome": outcome,
-        "code": "" if is_url else told,
-        "url": told if is_url else "",
-        "next_rater": url_for("rater.link", token=kiosk) if kiosk else None,
-    }
+    next_rater = url_for("rater.link", token=kiosk) if kiosk else None
+    code = "" if url else told
+    more = {"outcome": outcome, "code": code, "url": url, "next_rater": next_rater}
+    page = make_response(_page("done", state, **more))
+    if url and not kiosk:
+        page.headers["Refresh"] = f"{_STAY_SECONDS}; url={url}"
+    return page
+
+
+@rater.get(f"{_HERE}/instructions")
+def instructions(study: str, place: str) -> Page:
+    """The instructions once more, for who has begun to rate."""
+    if "token" in session or "left" in session:
+        return _to_study()
+    state = open_state()
+    return _page("instructions", state) if state.stage == "rating" else _to_study()
 
 
 @rater.post(f"{_HERE}/<any(consent, device, questions, instructions, closing, break):stage>")
@@ -239,33 +288,61 @@ def step(study: str, place: str, stage: str) -> Page:
         case "instructions":
             rated.start()
         case "break":
-            rated.resume()
+            _resume(rated)
         case _:
-            questions = _asked(stage)
-            values = {q.key: cleaned(q, request.form.get(q.key, "")) for q in questions}
+            form = _form(stage, request.form)
+            values = form["values"]
             try:
-                rated.answer(_when(stage), values)
+                rated.answer(_ASKED[stage], values)
             except AnswerError as error:
-                errors = {q.key: _fault(q, error) for q in questions if q.key in error.faults}
-                again = {"questions": questions, "values": values, "errors": errors}
-                return _page(stage, state, **again), 422
+                for q in form["questions"]:
+                    if fault := error.faults.get(q.key):
+                        form["errors"][q.key] = _told(q, values[q.key], fault)
+                return _page(stage, state, **form), 422
     return _to_study()
 
 
-def _fault(question: Question, error: AnswerError) -> str:
+def _resume(rated: RaterSession) -> None:
+    """A break that isn't over by this server's clock goes on; its page says how long."""
+    try:
+        rated.resume()
+    except VoteError as error:
+        if error.why != "rest":
+            raise
+
+
+def _told(question: Question, value: str, fault: Fault) -> str:
     """What a rater is told of an answer that doesn't fit."""
-    match error.faults[question.key]:
+    match fault:
         case "missing":
             return _("Please answer this question.")
         case "not-offered":
             return _("Please choose one of the answers.")
         case "too-long":
-            return _("Please write less.")
-        case "out-of-range" if question.low is not None and question.high is not None:
-            low, high = (f"{limit:g}" for limit in (question.low, question.high))
-            return _("Please write a number from %(low)s to %(high)s.", low=low, high=high)
+            said = ngettext(
+                "This answer has %(num)s character too many. At most %(most)s fit.",
+                "This answer has %(num)s characters too many. At most %(most)s fit.",
+                len(value) - LONGEST,
+                most=LONGEST,
+            )
+            return str(said)
+        case "out-of-range":
+            return _limits(question)
         case _:
             return _("Please write a number.")
+
+
+def _limits(question: Question) -> str:
+    low, high = (
+        None if limit is None else f"{limit:.15g}" for limit in (question.low, question.high)
+    )
+    if low and high:
+        return _("Please write a number from %(low)s to %(high)s.", low=low, high=high)
+    if low:
+        return _("Please write a number of at least %(low)s.", low=low)
+    if high:
+        return _("Please write a number of at most %(high)s.", high=high)
+    return _("Please write a number.")
 
 
 def _report(rated: RaterSession) -> None:
@@ -282,8 +359,22 @@ def _report(rated: RaterSession) -> None:
 @rater.post(f"{_HERE}/withdraw")
 def withdraw(study: str, place: str) -> Page:
     """Leave for good; with delete=yes nothing of the rater stays."""
-    if "token" not in session:
-        delete = request.form.get("delete") == "yes"
-        raters.withdraw(site().store, rater_session().id, delete=delete)
-    enter(place, left=True, **{name: session[name] for name in ("kiosk",) if name in session})
+    if "token" in session:
+        return decline(study, place)
+    delete = request.form.get("delete") == "yes"
+    last = raters.withdraw(site().store, rater_session().id, delete=delete)
+    # who leaves at the last questions has come to an end before, and is told that
+    return _left(place, "withdrew" if delete else last.outcome or "withdrew")
+
+
+@rater.post(f"{_HERE}/decline")
+def decline(study: str, place: str) -> Page:
+    """Don't agree: nothing of the visitor stays, and their link works as before."""
+    if "token" not in session and not raters.decline(site().store, rater_session().id):
+        return _to_study()
+    return _left(place, "declined")
+
+
+def _left(place: str, outcome: str) -> Response:
+    enter(place, left=outcome, **{name: session[name] for name in ("kiosk",) if name in session})
     return _to_study()

@@ -16,7 +16,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from sreval.errors import UsageError, option
 from sreval.progress import stop_signals
-from sreval.site.config import BODY_BYTES
+from sreval.site.config import EXPLAINED
 
 GRACE_SECONDS = 15
 """How long requests that were begun may take after the signal to stop."""
@@ -67,7 +67,7 @@ class Server:
             _dispatcher=dispatcher,
             sockets=[self._socket],
             ident=None,
-            max_request_body_size=64 * BODY_BYTES,  # between the two, the site itself explains
+            max_request_body_size=EXPLAINED * app.config["MAX_CONTENT_LENGTH"],
             connection_limit=_connections(),
             channel_timeout=120,
         )

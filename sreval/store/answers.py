@@ -14,7 +14,7 @@ from sreval.store.errors import AnswerError, Fault, VoteError
 from sreval.study.design import Question, StudyDesign, When
 
 LONGEST, LONGEST_DEVICE = 2000, 500
-"""Characters of a text answer, and of what a browser tells of its window."""
+"""Characters (code points) of an answer, and of what a browser tells of its window."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _DAY = dt.timedelta(days=1)
@@ -80,8 +80,11 @@ def check_answers(design: StudyDesign, when: When, answers: Mapping[str, str]) -
 
 
 def cleaned(question: Question, text: str) -> str:
-    """An answer without blanks around it and what no database stores; a number with a point."""
-    text = _CONTROL.sub("", text).strip()
+    """An answer without blanks around it and what no database stores; a number with a point.
+
+    Lines end with a line feed, whatever the browser ends them with.
+    """
+    text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     return text.replace(",", ".") if question.kind == "number" else text
 
 
@@ -95,8 +98,10 @@ def _fault(question: Question, value: str) -> Fault | None:
         return "missing" if question.required else None
     if question.kind == "choice":
         return None if value in question.options else "not-offered"
+    if len(value) > LONGEST:
+        return "too-long"
     if question.kind == "text":
-        return "too-long" if len(value) > LONGEST else None
+        return None
     try:
         number = float(value)
     except ValueError:

@@ -174,6 +174,30 @@ def withdraw(store: Store, session_id: str, *, delete: bool = False) -> SessionS
         return last
 
 
+def decline(store: Store, session_id: str) -> bool:
+    """Take an enrolment back whose rater doesn't agree: nothing is kept of it.
+
+    The link that they came by is as it was before. False, and nothing changes, when they agreed
+    before. Raises VoteError ('session') when there is no such session.
+    """
+    with store.begin() as tx:
+        session = opened(store, tx, session_id, lock=True)
+        if session.row.stage != "consent":
+            return False
+        rater = tx.get_one(Rater, session.row.rater_id)
+        link = tx.get(Invitation, rater.invitation_id) if rater.invitation_id else None
+        audit.forget(tx, session.study.id, rater.pseudonym)
+        tx.delete(rater)
+        tx.flush()
+        parent = tx.get(Invitation, link.parent_id) if link and link.parent_id else None
+        if link and parent and parent.kind != "personal":
+            tx.delete(link)
+            link = parent
+        if link:
+            link.used -= 1
+        return True
+
+
 def _slot_is_taken(tx: Transaction, session: Session) -> bool:
     others = select(Session.id).where(
         Session.study_id == session.study_id, Session.slot == session.slot, Session.holds_slot

@@ -99,6 +99,7 @@ class SessionState:
     """Where a session stands. Positions and sittings count from 1.
 
     ``position`` is the lowest position without a vote, None outside the stage 'rating'.
+    ``break_until`` and ``rest_until`` are never further away than a break or rest is long.
     ``outcome`` is None, 'complete', 'screened_out', 'failed_check', 'withdrew' or 'expired' (the
     slot was given to somebody else); a session with an outcome takes no more votes. ``items`` are
     those that may be shown or fetched in advance, the current one first.
@@ -279,11 +280,19 @@ class RaterSession:
             return found.state()
 
     def resume(self) -> SessionState:
-        """Go on after a break, or with the next sitting. Raises VoteError ('rest') before."""
+        """Go on after a break, or with the next sitting. Raises VoteError ('rest') before.
+
+        Where the clock was set back since the break began, the break begins anew instead: it
+        lasts twice its length at most.
+        """
         with self.store.begin() as tx:
             found = self._step(tx)
             session = found.row
             if session.stage in ("break", "rest"):
+                latest = self.store.clock() + found.pause
+                if session.pause_until is not None and session.pause_until > latest:
+                    session.pause_until = latest
+                    return found.state()
                 found.refuse_rest()
                 if session.stage == "rest":
                     session.sitting += 1
@@ -336,6 +345,14 @@ class OpenedSession:
     def _ends(self) -> list[int]:
         """0, then the last position of every sitting."""
         return [0, *(int(end) for end in self.row.sitting_ends.split(","))]
+
+    @property
+    def pause(self) -> dt.timedelta:
+        """How long the rest lasts, or a break at any other stage."""
+        sittings = self.study.design.sittings
+        if self.row.stage == "rest":
+            return dt.timedelta(minutes=sittings.rest_minutes)
+        return dt.timedelta(seconds=sittings.break_seconds)
 
     def refuse_unless_open(self) -> None:
         """Raise VoteError unless the session goes on and the study is open."""
@@ -411,11 +428,11 @@ class OpenedSession:
             self.end("failed_check")
         elif session.done == ends[session.sitting]:
             session.stage = "rest"
-            session.pause_until = self.store.clock() + dt.timedelta(minutes=pause.rest_minutes)
+            session.pause_until = self.store.clock() + self.pause
             self.note("rest", minutes=pause.rest_minutes)
         elif pause.break_every and in_sitting % pause.break_every == 0:
             session.stage = "break"
-            session.pause_until = self.store.clock() + dt.timedelta(seconds=pause.break_seconds)
+            session.pause_until = self.store.clock() + self.pause
             self.note("break", seconds=pause.break_seconds)
 
     def _is_lost(self) -> bool:
@@ -450,6 +467,8 @@ class OpenedSession:
         session, ends = self.row, self._ends
         before, last = ends[session.sitting - 1], ends[session.sitting]
         stage, until = session.stage, session.pause_until
+        if until is not None:  # also where the clock was set back meanwhile
+            until = min(until, self.store.clock() + self.pause)
         return SessionState(
             session_id=session.id,
             study=self.study.name,

@@ -25,6 +25,7 @@ from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
+from sreval.study.markdown import shown_as_typed
 from sreval.study.plan import showings
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
@@ -269,7 +270,12 @@ def check(
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
-        notes=(*_misspelt(missing, held), *_notes(stimuli, scenes, counts), *notes),
+        notes=(
+            *_misspelt(missing, held),
+            *_of_texts(design),
+            *_notes(stimuli, scenes, counts),
+            *notes,
+        ),
         counts=counts,
         exposures=_exposures(stimuli),
         sittings=tuple(_sittings(design, counts)),
@@ -304,6 +310,16 @@ def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
             what = f"the rule {rule.kind!r} has nothing to judge by"
             remedy = f"Add [[{rule.kind}]] to the design, or remove the rule."
             yield Unmet(f"acceptance.{number}", what, remedy)
+
+
+def _of_texts(design: StudyDesign) -> Iterator[str]:
+    texts = {"instructions": design.instructions, "consent.text": design.consent.text}
+    for name, text in texts.items():
+        if found := shown_as_typed(text):
+            yield (
+                f"{name} holds {listed(found)}, which raters see as it is typed. Use Markdown's "
+                "paragraphs, lists, emphasis, and links to http, https or mailto."
+            )
 
 
 def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:

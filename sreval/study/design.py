@@ -208,7 +208,7 @@ class Consent(Config):
     version: str
     """Stored with every consent."""
     text: str = Field(min_length=1)
-    """What a rater reads and agrees to."""
+    """What a rater reads and agrees to, in the Markdown of `instructions`."""
 
 
 class Question(Config):
@@ -301,6 +301,8 @@ class Outcomes(Config):
     """Where a rule says that the session isn't paid."""
     withdrew: str = ""
     """After the rater has left the study."""
+    declined: str = ""
+    """After the rater has not agreed; nothing is stored of them."""
 
 
 class Analysis(Config):
@@ -330,7 +332,7 @@ class StudyDesign(Config):
     title: str = Field(min_length=1)
     """What raters and operators read above their pages."""
     instructions: str = Field(min_length=1)
-    """What raters read before the first item."""
+    """What raters read before the first item. Markdown's paragraphs, lists, emphasis and links."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     """Language of the pages; `study check` refuses one without a file in web/translations."""
     raters: PositiveInt

@@ -238,3 +238,61 @@ def test_messages_are_pages_too(brief: Served, window: Window) -> None:
     check_page(page, "unknown link")
     page.goto(f"{brief.url}/study")
     check_page(page, "no session")
+
+
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_the_code_is_copied_or_stays_selected(
+    tmp_path: Path, window: Window, clipboard: bool
+) -> None:
+    """Without TLS a browser has no clipboard; here it doesn't know the old command either."""
+    with served(tmp_path / "study", plain(outcomes={"declined": "NO-7"})) as site:
+        page = window(site).page
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        if not clipboard:
+            page.add_init_script(
+                "Object.defineProperty(navigator, 'clipboard', {value: undefined});"
+                "document.execCommand = () => false;"
+            )
+        page.goto(site.link())
+        submit(page, "decline")
+        check_page(page, "declined")
+        page.get_by_role("button", name="Copy the code").click()
+        said = "The code is copied." if clipboard else "The code is selected."
+        expect(page.locator("#copied")).to_contain_text(said)
+        assert page.evaluate("String(getSelection())") == "NO-7"
+        if clipboard:
+            assert page.evaluate("navigator.clipboard.readText()") == "NO-7"
+
+
+def test_a_page_without_script_offers_no_button_that_needs_one(
+    tmp_path: Path, window: Window
+) -> None:
+    with served(tmp_path / "study", plain(outcomes={"declined": "NO-7"})) as site:
+        page = window(site, java_script_enabled=False).page
+        page.goto(site.link())
+        submit(page, "decline")
+        expect(page.locator("#code")).to_have_text("NO-7")
+        expect(page.get_by_role("button")).to_have_count(0)
+
+
+def test_the_last_page_leads_back_by_itself_without_script(tmp_path: Path, window: Window) -> None:
+    there = "https://panel.example/back?c=1"
+    with served(tmp_path / "study", plain(outcomes={"declined": there})) as site:
+        page = window(site, java_script_enabled=False).page
+        page.route("https://panel.example/**", lambda route: route.fulfill(body="Welcome back"))
+        page.goto(site.link())
+        submit(page, "decline")
+        page.wait_for_url(there, timeout=30_000)
+
+
+def test_instructions_are_read_again_without_a_vote(brief: Served, window: Window) -> None:
+    page = window(brief).page
+    to_rating(page, brief)
+    page.get_by_role("link", name="Instructions").click()
+    expect(page.locator("h1")).to_have_text("What you will do")
+    check_page(page, "instructions again")
+    page.keyboard.press("3")
+    page.get_by_role("link", name="Back to the current image").click()
+    page.wait_for_selector(READY)
+    expect(page.locator("#count")).to_have_text("Image 1 of 6")
+    assert brief.votes() == []

@@ -130,7 +130,7 @@ def _toml(content: dict[str, Any]) -> str:
             return "[" + ", ".join(value(x) for x in v) + "]"
         return json.dumps(v)
 
-    return "".join(f"{key} = {value(v)}\n" for key, v in content.items())
+    return "".join(f"{key} = {value(v)}\n" for key, v in content.items() if v is not None)
 
 
 @dataclass

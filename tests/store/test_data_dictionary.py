@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from sreval.store import snapshot
+from sreval.store.answers import LONGEST
 from tests.store.conftest import Study
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "data-dictionary.md"
@@ -30,3 +31,9 @@ def test_every_column_of_every_file_is_documented_in_its_order(study: Study) -> 
             assert sorted(pages[name]) == sorted(data.decode().strip().split(",")), name
     assert sorted(pages["manifest.json"]) == sorted(json.loads(files["manifest.json"]))
     assert set(files) == set(pages)
+
+
+def test_the_length_of_an_answer_is_that_which_the_store_takes() -> None:
+    answers = PAGE.read_text(encoding="utf-8").partition("## answers.csv")[2]
+    row = next(line for line in answers.splitlines() if line.startswith("| value |"))
+    assert f"at most {LONGEST} characters" in row

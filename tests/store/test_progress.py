@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -523,3 +524,60 @@ def test_closing_questions_screen_nobody_out(store: Store) -> None:
     study.vote_all(session)
     RaterSession(store, session).answer("after", {"tired": "yes"})
     assert RaterSession(store, session).state().outcome == "complete"
+
+
+def test_a_break_never_lasts_twice_its_length_whatever_the_clock(study: Study) -> None:
+    """The clock is set back by two hours: it begins anew once, and nobody waits two hours."""
+    session = study.rating()
+    for position in (1, 2, 3):
+        study.vote(session, position)
+    study.clock.wait(hours=-2)
+    rater = RaterSession(study.store, session)
+    shown = rater.state().break_until
+    assert shown is not None
+    assert shown - study.clock.now <= dt.timedelta(seconds=60)
+    study.clock.wait(seconds=60)
+    again = rater.resume()
+    assert again.stage == "break"
+    assert again.break_until is not None
+    assert again.break_until - study.clock.now <= dt.timedelta(seconds=60)
+    study.clock.wait(seconds=59)
+    with pytest.raises(VoteError, match="break"):
+        rater.resume()
+    study.clock.wait(seconds=1)
+    assert rater.resume().position == 4
+
+
+def test_a_rest_is_bounded_as_a_break_is(study: Study) -> None:
+    session = study.rating()
+    study.vote_all(session, upto=5)
+    study.vote(session, 6)
+    study.clock.wait(hours=-2, minutes=30)
+    rater = RaterSession(study.store, session)
+    assert rater.resume().stage == "rest"
+    study.clock.wait(minutes=30)
+    assert rater.resume().sitting == 2
+
+
+@pytest.mark.parametrize("behind", [3, 120])
+def test_a_break_ends_on_a_server_whose_clock_is_behind(study: Study, behind: int) -> None:
+    session = study.rating()
+    for position in (1, 2, 3):
+        study.vote(session, position)
+    study.clock.wait(seconds=-behind)  # from here on the other server answers
+    rater = RaterSession(study.store, session)
+    waited = 0
+    for _ in range(2):
+        shown = rater.state().break_until
+        assert shown is not None
+        left = math.ceil((shown - study.clock.now).total_seconds())
+        study.clock.wait(seconds=left)
+        waited += left
+        try:
+            stage = rater.resume().stage
+        except VoteError:
+            stage = "break"
+        if stage == "rating":
+            break
+    assert stage == "rating"
+    assert 60 <= waited <= 121

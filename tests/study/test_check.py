@@ -170,3 +170,15 @@ def test_a_data_set_that_is_not_available_is_named(
     problem = check(design, None).problems[0]
     assert problem.what == "the images of Set5 are not on this machine"
     assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."
+
+
+def test_texts_that_raters_would_not_see_as_meant_are_noted() -> None:
+    plain = found(instructions="Look, *then* say.\n\n- [a](https://a.example)").notes
+    consent = {"version": "1", "text": "![logo](https://a.example/logo.png)"}
+    notes = found(instructions="<b>Look</b>", consent=consent).notes
+    told = [note for note in notes if note not in plain]
+    assert [note.split(",")[0] for note in told] == [
+        "instructions holds HTML",
+        "consent.text holds an image",
+    ]
+    assert all("paragraphs, lists, emphasis, and links" in note for note in told)
