@@ -35,6 +35,7 @@ def body_limit(questions: int) -> int:
     """Bytes of the longest request: so many answers, each as long as an answer may be."""
     return _PLAIN_BODY + questions * LONGEST * _ENCODED
 
+
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 
