@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -40,6 +40,11 @@ class Facts(BaseModel):
     ratio: float = Field(ge=0.1, le=20)
     magnified: float = Field(default=1, ge=0.01, le=100)
     touch: bool = False
+    forced_colors: bool = False
+    gamut: Literal["srgb", "p3", "rec2020", "unknown"] = "unknown"
+    hdr: bool = False
+    inverted: bool = False
+    language: str = Field(default="", max_length=35)
 
 
 class Report(BaseModel):
@@ -83,6 +88,9 @@ class Ballot(BaseModel):
     response_ms: float
     shown_at: dt.datetime
     device: str = ""
+    image: str | None = None
+    hidden_ms: int | None = None
+    unfocused_ms: int | None = None
 
 
 def _body() -> bytes:

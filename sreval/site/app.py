@@ -68,7 +68,7 @@ _RATE_OF = {
     "rater.study": "form",
     "rater.step": "form",
     "api.item": "vote",
-    "api.device": "vote",
+    "api.device": "device",
     "api.vote": "vote",
     "api.image": "image",
 }
