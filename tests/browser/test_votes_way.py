@@ -1,4 +1,4 @@
-"""A vote's way to the site past everything that answers in its place: none is lost or misdirected."""
+"""A vote's way to the site past all that answers in its place: none is lost or misdirected."""
 
 from __future__ import annotations
 
