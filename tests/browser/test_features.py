@@ -100,7 +100,7 @@ def test_an_image_that_loads_but_refuses_to_be_decoded_is_shown(
 ) -> None:
     page = window(brief).page
     page.add_init_script(
-        "HTMLImageElement.prototype.decode = () => Promise.reject(new DOMException('', 'EncodingError'))"
+        "HTMLImageElement.prototype.decode = async () => { throw new DOMException('EncodingError'); }"
     )
     to_rating(page, brief)
     rate(page, 1, 4)
