@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Playwright, Route, expect
@@ -100,7 +101,7 @@ def test_an_image_that_loads_but_refuses_to_be_decoded_is_shown(
 ) -> None:
     page = window(brief).page
     page.add_init_script(
-        "HTMLImageElement.prototype.decode = async () => { throw new DOMException('EncodingError'); }"
+        "HTMLImageElement.prototype.decode = () => Promise.reject(new DOMException('no'))"
     )
     to_rating(page, brief)
     rate(page, 1, 4)
@@ -218,7 +219,7 @@ def test_what_spoils_a_look_is_sent_with_the_vote(brief: Served, window: Window)
     )
     with page.expect_request("**/api/vote") as sent:
         rate(page, 1, 4)
-    vote = sent.value.post_data_json
+    vote: dict[str, Any] = json.loads(sent.value.post_data or "")
     for name in ("hidden_ms", "unfocused_ms"):
         assert type(vote[name]) is int
         assert 110 <= vote[name] <= away + 1
@@ -230,7 +231,7 @@ def test_what_spoils_a_look_is_sent_with_the_vote(brief: Served, window: Window)
     assert device["gamut"] in ("srgb", "p3", "rec2020", "unknown")
     with page.expect_request("**/api/vote") as sent:
         rate(page, 2, 4)
-    assert sent.value.post_data_json["hidden_ms"] == 0, "each look counts for itself"
+    assert json.loads(sent.value.post_data or "")["hidden_ms"] == 0, "each look counts for itself"
     settle(brief, page, [(1, 4), (2, 4)])
 
 

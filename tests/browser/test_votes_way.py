@@ -76,10 +76,11 @@ def test_a_vote_waits_for_the_sites_own_answer(brief: Served, window: Window) ->
           new MutationObserver(() => said.add(status.innerText)).observe(status, {childList: true});
         }"""
     )
-    loads, waiting, sent = page_loads(page), list(ANSWERS), []
+    loads, waiting = page_loads(page), list(ANSWERS)
+    sent: list[dict[str, Any]] = []
 
     def answer(route: Route, request: Request) -> None:
-        sent.append(request.post_data_json)
+        sent.append(json.loads(request.post_data or ""))
         if waiting:
             route.fulfill(**waiting.pop(0))
         else:
