@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 
 from sreval.site.config import Rates
 from sreval.store import models
+from sreval.store.operators import Operators
 
 from .conftest import READY, Window, to_rating
 from .study import Served, plain, served
+from .test_operator import PASSWORD, log_in
 from .test_rating import COUNT, rate, settle
 
 LOGIN = "<!doctype html><title>Hotel</title><h1>Please log in</h1>"
@@ -233,6 +235,20 @@ def test_two_studies_on_two_ports_mix_nothing(
             rate(elsewhere, position, 1)
         settle(brief, seen.page, [(1, 5), (2, 5), (3, 5)])
         settle(other, elsewhere, [(1, 1), (2, 1), (3, 1)])
+
+
+def test_an_operator_beside_a_rater_disturbs_nobody(brief: Served, window: Window) -> None:
+    seen = window(brief)
+    Operators(brief.store).add("ada", "owner", PASSWORD)
+    to_rating(seen.page, brief)
+    operator = seen.context.new_page()
+    log_in(operator, brief)
+    expect(operator).to_have_url(f"{brief.url}/operator/")
+    rate(seen.page, 1, 4)
+    rate(seen.page, 2, 2)
+    settle(brief, seen.page, [(1, 4), (2, 2)])
+    operator.reload()
+    expect(operator).to_have_url(f"{brief.url}/operator/")
 
 
 def test_a_window_that_is_resized_takes_nothing_from_votes(tmp_path: Path, window: Window) -> None:
