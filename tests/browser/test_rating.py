@@ -259,8 +259,8 @@ def test_buttons_say_that_they_wait_and_times_count_from_the_paint(
     assert page.inner_text("#hint") == "How good is the quality of this image? Press 1 to 5."
     page.keyboard.press("3")
     expect(page.locator(COUNT)).to_have_text("Image 2 of 6")
-    assert page.evaluate("hints.filter(Boolean)[0]") == "Look at the image."
     page.wait_for_selector(READY)
+    assert page.evaluate("hints.filter(Boolean)[0]") == "Look at the image."
     page.keyboard.press("4")
     settle(brief, page, [(1, 3), (2, 4)])
     times: dict[str, list[float]] = {}
