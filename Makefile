@@ -4,9 +4,10 @@ BIN := $(VENV)/bin
 DOCS := build/docs-venv
 PYTHON ?= python3
 
-# The tests run a real PostgreSQL server and a real browser.
+# The tests run a real PostgreSQL server and two real browsers.
 TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null),,postgresql) \
-         $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
+         $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium) \
+         $(if $(shell command -v firefox-esr || command -v firefox),,firefox-esr)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: demo test tools lint format messages docs reference bench evidence accelerator gpu variants clean
@@ -57,7 +58,7 @@ bench: $(VENV)/.ready-bench
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
 EVIDENCE := conformance cache metrics coverage tables opinions inference study report durability startup load walks \
-            fuzz
+            painted fuzz
 evidence: $(VENV)/.ready-bench
 	@missed=; \
 	for part in $(EVIDENCE); do \

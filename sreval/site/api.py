@@ -101,6 +101,7 @@ class Ballot(BaseModel):
     response_ms: float
     shown_at: dt.datetime
     device: str = ""
+    image: str
     hidden_ms: int | None = None
     unfocused_ms: int | None = None
 

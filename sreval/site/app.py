@@ -75,7 +75,7 @@ _RATE_OF = {
     "rater.instructions": "form",
     "rater.step": "form",
     "api.item": "vote",
-    "api.device": "vote",
+    "api.device": "device",
     "api.vote": "vote",
     "api.image": "image",
 }

@@ -73,6 +73,7 @@ class Rates(Config):
     visit: PositiveInt = 30
     form: PositiveInt = 60
     vote: PositiveInt = 240
+    device: PositiveInt = 60
     image: PositiveInt = 600
 
 

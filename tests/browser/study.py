@@ -20,7 +20,7 @@ from sqlalchemy import select
 from waitress.server import create_server
 
 from sreval.site.app import create_app, personal_link
-from sreval.site.config import SiteConfig
+from sreval.site.config import Rates, SiteConfig
 from sreval.store import models
 from sreval.store.database import Store
 from sreval.study.design import StudyDesign
@@ -169,10 +169,10 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, content: dict[str, Any]) -> Iterator[Served]:
+def served(folder: Path, content: dict[str, Any], rates: Rates | None = None) -> Iterator[Served]:
     """The real site on a free port of the loopback address."""
     freeze(folder, content)
-    config = SiteConfig.given(study=folder, database=str(folder / "votes.sqlite"), rates=None)
+    config = SiteConfig.given(study=folder, database=str(folder / "votes.sqlite"), rates=rates)
     app = create_app(config)
     server = create_server(app, host="127.0.0.1", port=0, threads=4)
     stop = threading.Event()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from sreval.store.invitations import Links
@@ -116,6 +117,25 @@ def check_page(page: Page, name: str) -> None:
     assert not small, (name, small)
 
 
+AXE = Axe()
+
+
+def check_axe(page: Page, name: str) -> None:
+    """axe finds nothing, in a window and as wide as one at a zoom of 400 %."""
+    before = page.viewport_size
+    for width, height in ((1280, 900), (320, 568)):
+        page.set_viewport_size({"width": width, "height": height})
+        found = [
+            (rule["id"], [node["html"][:120] for node in rule["nodes"]])
+            for rule in AXE.run(page).response["violations"]
+        ]
+        assert not found, (name, width, found)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} must be scrolled sideways"
+    if before:
+        page.set_viewport_size(before)
+
+
 @pytest.mark.parametrize("language", ["en", *LANGUAGES])
 def test_every_page_of_a_whole_way(
     whole: Served, window: Window, tmp_path: Path, language: str
@@ -130,6 +150,10 @@ def test_every_page_of_a_whole_way(
             check_page(page, f"{language} {name}, leaving")
             page.click("summary")
         page.screenshot(path=tmp_path / f"{language}-{name}.png".replace(" ", "-"))
+        if language == "en":
+            check_axe(page, name)
+        if name == "rating":
+            page.wait_for_selector(READY)
     assert len(whole.votes()) == 9
     seen.check("422")
 
@@ -196,11 +220,12 @@ def test_a_language_can_be_chosen_and_stays(whole: Served, window: Window) -> No
 def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window) -> None:
     with served(tmp_path / "study", plain()) as site:
         token = Links(site.store, "photographs").create("kiosk")[1]
-        page = window(site).page
+        page = window(site, size=(1280, 860)).page
         sessions = set()
         for _ in range(2):
             page.goto(f"{site.url}/r/{token}")
             check_page(page, "kiosk")
+            check_axe(page, "kiosk")
             page.evaluate("localStorage.setItem('sreval-vote-s-1', '{}')")
             submit(page, "kiosk")
             expect(page.locator("form[data-stage=consent]")).to_be_visible()
@@ -220,7 +245,7 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
 def test_a_second_sitting_waits_for_its_rest(tmp_path: Path, window: Window) -> None:
     sittings = {"items": 3, "rest_minutes": 600}
     with served(tmp_path / "study", plain(sittings=sittings)) as site:
-        page = window(site).page
+        page = window(site, size=(1280, 860)).page
         to_rating(page, site)
         for position in range(1, 4):
             expect(page.locator("#count")).to_have_text(f"Image {position} of 6")
@@ -230,12 +255,14 @@ def test_a_second_sitting_waits_for_its_rest(tmp_path: Path, window: Window) -> 
         check_page(page, "rest")
         expect(page.locator("form[data-stage=rest] button")).to_be_disabled()
         assert re.search(r"\d\d:\d\d$", page.inner_text("#until"))
+        check_axe(page, "rest")
 
 
 def test_messages_are_pages_too(brief: Served, window: Window) -> None:
-    page = window(brief).page
+    page = window(brief, size=(1280, 860)).page
     page.goto(f"{brief.url}/r/unknown")
     check_page(page, "unknown link")
+    check_axe(page, "unknown link")
     page.goto(f"{brief.url}/study")
     check_page(page, "no session")
 
@@ -296,3 +323,95 @@ def test_instructions_are_read_again_without_a_vote(brief: Served, window: Windo
     page.wait_for_selector(READY)
     expect(page.locator("#count")).to_have_text("Image 1 of 6")
     assert brief.votes() == []
+
+
+def test_the_rating_pages_states(tmp_path: Path, window: Window) -> None:
+    """Leaving, covered, without an image, with a long sentence in the header."""
+    with served(tmp_path / "study", plain(viewing={"phones": True})) as site:
+        page = window(site, size=(1280, 900)).page
+        to_rating(page, site)
+        check_axe(page, "rating")
+        page.click("summary")
+        check_axe(page, "leaving")
+        page.click("summary")
+        page.route("**/api/vote", lambda route: route.fulfill(body="<h1>Log in</h1>"))
+        page.wait_for_selector(READY)
+        page.keyboard.press("3")
+        expect(page.locator("#status")).to_contain_text("Something between you and the study")
+        check_axe(page, "foreign")
+        page.evaluate("Object.defineProperty(window, 'devicePixelRatio', {value: 0.2})")
+        page.evaluate("dispatchEvent(new Event('resize'))")
+        expect(page.locator("#cover")).to_be_visible()
+        check_axe(page, "covered")
+
+
+PHONES = {"portrait": (390, 844), "landscape": (844, 390), "small": (320, 568)}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("name", PHONES)
+def test_phones_show_all_of_the_rating_page(
+    phones: Served, window: Window, name: str, language: str
+) -> None:
+    width, height = PHONES[name]
+    ratio = 2 if name == "small" else 3
+    page = window(
+        phones,
+        size=(width, height),
+        device_scale_factor=ratio,
+        is_mobile=True,
+        has_touch=True,
+        locale=language,
+    ).page
+    to_rating(page, phones)
+    told = page.evaluate(
+        """() => {
+          const root = document.documentElement;
+          const lines = [...document.querySelectorAll("#scores span")]
+            .map((word) => word.getClientRects().length);
+          const cut = [...document.querySelectorAll("header, header p, summary, #hint")]
+            .filter((e) => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight);
+          return [root.scrollWidth, root.scrollHeight, lines, cut.map((e) => e.id || e.tagName)];
+        }"""
+    )
+    assert told == [width, height, [1] * 5, []]
+    hint = page.inner_text("#hint")
+    assert ("Tap" in hint, "Tippen" in hint, "1 " in hint) == (
+        language == "en",
+        language == "de",
+        False,
+    )
+    page.tap("[data-score='4']")
+    expect(page.locator("#count")).to_contain_text("2")
+    expect(page.locator("#status")).to_have_text({"en": "Saved", "de": "Gespeichert"}[language])
+
+
+@pytest.fixture(scope="module")
+def phones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    words = ["schlecht", "dürftig", "ordentlich", "gut", "ausgezeichnet"]
+    content = plain(scale={"words": words}, language="de", viewing={"phones": True})
+    with served(tmp_path_factory.mktemp("phones") / "study", content) as site:
+        yield site
+
+
+def test_a_phone_is_turned_where_that_helps(phones: Served, window: Window) -> None:
+    page = window(
+        phones, size=(568, 320), device_scale_factor=2, is_mobile=True, has_touch=True
+    ).page
+    page.goto(phones.link())
+    submit(page, "consent")
+    expect(page.locator("#advice")).to_have_text(
+        "The images fit when you turn the screen. Please turn it."
+    )
+    page.set_viewport_size({"width": 320, "height": 568})
+    expect(page.locator("#advice")).to_have_text("Your window is large enough.")
+    submit(page, "device")
+    expect(page.get_by_text("Tap one of the five scores")).to_be_visible()
+    expect(page.get_by_text("Press the key")).to_be_hidden()
+    submit(page, "instructions")
+    page.wait_for_selector("#image")
+    page.set_viewport_size({"width": 568, "height": 320})
+    expect(page.locator("#cover")).to_contain_text("Please turn it.")
+    page.set_viewport_size({"width": 320, "height": 300})
+    expect(page.locator("#cover")).to_contain_text("open the same link on a larger screen")
+    assert "F11" not in page.inner_text("#cover")

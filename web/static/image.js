@@ -10,7 +10,7 @@ export const backoff = (n) => RETRY_MS[Math.min(n, RETRY_MS.length - 1)] * (0.95
 
 /** The images that are shown now or soon. */
 export class Images {
-  #wanted = new Map(); // address -> {image: Promise of a decoded img, ready}
+  #wanted = new Map(); // address -> {image: Promise of a decoded img, ready, failures}
 
   /** Fetch these addresses and forget all others. */
   keep(addresses) {
@@ -19,7 +19,7 @@ export class Images {
     }
     for (const address of addresses) {
       if (this.#wanted.has(address)) continue;
-      const entry = { ready: false };
+      const entry = { ready: false, failures: 0 };
       this.#wanted.set(address, entry);
       entry.image = this.#load(address, entry);
     }
@@ -35,21 +35,35 @@ export class Images {
     return this.#wanted.get(address)?.ready ?? false;
   }
 
+  /** How often it failed to load. */
+  failures(address) {
+    return this.#wanted.get(address)?.failures ?? 0;
+  }
+
   async #load(address, entry) {
-    for (let n = 0; this.#wanted.get(address) === entry; n++) {
+    for (; this.#wanted.get(address) === entry; entry.failures++) {
       const image = new Image();
       image.decoding = "sync"; // the first paint shows it, even if its pixels were let go meanwhile
-      image.src = address;
       try {
-        await image.decode();
+        await decoded(image, address);
         entry.ready = true;
         return image;
       } catch {
-        await wait(backoff(n));
+        await wait(backoff(entry.failures));
       }
     }
     return null;
   }
+}
+
+/** Some browsers refuse to decode ahead of time what they have loaded and can show. */
+async function decoded(image, address) {
+  const loaded = new Promise((resolve, reject) => {
+    image.onload = resolve;
+    image.onerror = reject;
+  });
+  image.src = address;
+  await Promise.all([loaded, image.decode().catch(() => {})]);
 }
 
 /** Give an img on the page exactly one screen pixel for each of its own, starting on a whole one. */

@@ -1,26 +1,29 @@
-// Votes on their way to the server. A vote stays in the browser's storage until the server has
-// acknowledged it, so that neither a reload nor a lost connection loses it. Every retry carries
-// the same key, by which the server knows it again. All tabs of a session share one outbox.
+// Votes on their way to the server. A vote stays in the browser's storage until the site itself
+// has said that it took it or never will, so that neither a reload, a lost connection nor a
+// network's own page loses it. Every retry carries the same key, by which the server knows it
+// again. All tabs of a session share one outbox.
 
 import { backoff, wait } from "./image.js";
+import { ask, meaning } from "./site.js";
 
-const PATIENCE_MS = 15000;
+const SLOW_MS = 30000;
+
+/** No repetition makes such a vote good; its image is shown and rated anew. */
+const NEVER = ["malformed", "scale", "400", "too-early", "unseen"];
 
 export class Outbox {
   #prefix;
-  #here;
-  #token;
+  #page;
   #listener;
   #sending = false;
   #wake = () => {};
 
-  /** `listener` has told(state) with "saved", "saving", "offline", "paused" or "busy"; answered(current,
-   * vote) with the server's current item after each vote; and ended() when the session's page is
-   * to be loaded anew. */
-  constructor(session, here, token, listener) {
-    this.#prefix = `sreval-vote-${session}-`;
-    this.#here = here;
-    this.#token = token;
+  /** `listener` has told(state) with "saved", "saving", "refused" or a `meaning`; answered(current)
+   * with the server's current item, if it named it, after each vote, which is false when nothing
+   * more is to be sent; and refused(), which is false when the page isn't loaded anew. */
+  constructor(page, listener) {
+    this.#prefix = `sreval-vote-${page.session}-`;
+    this.#page = page;
     this.#listener = listener;
     window.addEventListener("online", () => this.#wake());
   }
@@ -33,10 +36,16 @@ export class Outbox {
       .sort((a, b) => a.position - b.position);
   }
 
+  /** Whether a vote on that position waits. */
+  holds(position) {
+    return localStorage.getItem(this.#prefix + position) !== null;
+  }
+
   /** Keep a vote and begin to send. The first vote on a position stands. */
   put(vote) {
-    const name = this.#prefix + vote.position;
-    if (localStorage.getItem(name) === null) localStorage.setItem(name, JSON.stringify(vote));
+    if (!this.holds(vote.position)) {
+      localStorage.setItem(this.#prefix + vote.position, JSON.stringify(vote));
+    }
     this.send();
   }
 
@@ -46,52 +55,35 @@ export class Outbox {
     this.#sending = true;
     for (let failures = 0, vote; (vote = this.pending()[0]); ) {
       this.#listener.told("saving");
-      const answer = await this.#post(vote);
-      if (answer.retry) {
-        this.#listener.told(answer.retry);
-        await this.#pause(answer.after ?? backoff(failures++));
+      const answer = await ask(this.#page, "vote", vote);
+      const { settled, current, anew } = fate(answer, vote);
+      if (settled) localStorage.removeItem(this.#prefix + vote.position);
+      if ((anew || meaning(answer) === "page") && this.#listener.refused()) break;
+      if (!settled && !current) {
+        const why = meaning(answer);
+        this.#listener.told({ page: "refused", ok: "busy" }[why] ?? why);
+        await this.#pause(why === "other" ? SLOW_MS : (answer.after ?? backoff(failures++)));
         continue;
       }
       failures = 0;
-      if (answer.ended) {
-        this.#sending = false;
-        return this.#listener.ended();
-      }
-      if (answer.settled) localStorage.removeItem(this.#prefix + vote.position);
-      if (this.#listener.answered(answer.current, vote) === false) break;
+      if (this.#listener.answered(current) === false || !settled) break;
     }
     this.#sending = false;
     if (this.pending().length === 0) this.#listener.told("saved");
   }
 
-  async #post(vote) {
-    let response, body;
-    try {
-      response = await fetch(`${this.#here}/api/vote`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRFToken": this.#token },
-        body: JSON.stringify(vote),
-        signal: AbortSignal.timeout(PATIENCE_MS),
-      });
-      body = await response.json().catch(() => ({}));
-    } catch {
-      return { retry: "offline" };
-    }
-    if (response.ok) return { settled: true, current: body.current };
-    // another position is the current one: this vote can't count, unless the session only pauses
-    if (response.status === 409 && body.current) {
-      return { settled: body.current.stage === "rating", current: body.current };
-    }
-    if (response.status === 400) return { settled: true, current: null };
-    if (response.status === 429 || response.status >= 500) {
-      const seconds = Number(response.headers.get("Retry-After"));
-      const why = body.kind === "paused" ? "paused" : "busy";
-      return { retry: why, after: seconds > 0 ? seconds * 1000 : undefined };
-    }
-    return { ended: true };
-  }
-
   #pause(ms) {
     return Promise.race([wait(ms), new Promise((resolve) => (this.#wake = resolve))]);
   }
+}
+
+/** Whether the site's answer settles a vote, what it says is current, and whether the page must be
+ * loaded anew before the image is rated again. A foreign answer says nothing. */
+function fate({ ok, body }, vote) {
+  if (ok && body?.saved === vote.position) return { settled: true, current: body.current };
+  if (ok || !body) return { settled: false };
+  const { kind, current } = body;
+  // a position that already has its vote takes no other
+  const passed = current && vote.position <= current.done;
+  return { settled: passed || NEVER.includes(kind), current, anew: kind === "unseen" };
 }

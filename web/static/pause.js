@@ -1,13 +1,16 @@
-// Breaks and rests: counts down by this page's own clock and then lets the rater go on.
+// Breaks and rests: counts down and then lets the rater go on. Some clocks of browsers stand still
+// while a computer sleeps, and the time of day can be set: whichever clock is through first ends
+// the pause. The server holds its own time against it.
 
 const pause = document.getElementById("pause");
 const button = document.querySelector("form[data-stage] button");
 const clock = document.getElementById("clock");
 const until = document.getElementById("until");
-const end = performance.now() + 1000 * Number(pause.dataset.seconds);
+const milliseconds = 1000 * Number(pause.dataset.seconds);
+const ends = [performance, Date].map((time) => [time, time.now() + milliseconds]);
 
 function tick() {
-  const left = Math.ceil((end - performance.now()) / 1000);
+  const left = Math.ceil(Math.min(...ends.map(([time, end]) => end - time.now())) / 1000);
   if (left <= 0) {
     clearInterval(timer);
     pause.hidden = true;
@@ -25,4 +28,6 @@ if (until?.dateTime) {
   until.textContent = new Date(until.dateTime).toLocaleString(language, style);
 }
 const timer = setInterval(tick, 1000);
+document.addEventListener("visibilitychange", tick);
+window.addEventListener("pageshow", tick);
 tick();

@@ -3,7 +3,14 @@
 
 import { advice, facts, judge, stageHeight, watch } from "./device.js";
 import { Images, painted, place, wait } from "./image.js";
+import { digit } from "./keys.js";
+import * as look from "./look.js";
+import { lacking } from "./needs.js";
 import { Outbox } from "./outbox.js";
+import { ask, meaning } from "./site.js";
+
+const MANY_FAILURES = 4;
+const REST_MS = 500;
 
 const page = JSON.parse(document.getElementById("page").textContent);
 const say = (name, values = {}) =>
@@ -21,30 +28,43 @@ let shownAt = 0; // performance.now() at the image's first paint
 let shownOn = ""; // the same moment by the calendar
 let greyUntil = 0;
 
-const outbox = new Outbox(page.session, page.here, page.csrf, {
-  told: (state) => (element("status").textContent = say(state)),
-  ended: leave,
-  answered: (current) => (current ? follow(current) : refresh()),
+const outbox = new Outbox(page, {
+  told: tell,
+  refused: () => leave(true),
+  answered(current) {
+    sessionStorage.removeItem(RELOADED);
+    return current ? follow(current) : refresh();
+  },
 });
 
-function leave() {
+function tell(state) {
+  if (element("status").textContent !== say(state)) element("status").textContent = say(state);
+}
+
+const RELOADED = `sreval-reloaded-${page.session}`;
+
+/** Load the session's page anew. After a refusal only once until the site takes something again,
+ * for a page that is always refused would load for ever; false when it isn't loaded. */
+function leave(refused) {
+  if (refused && sessionStorage.getItem(RELOADED)) return false;
+  if (refused) sessionStorage.setItem(RELOADED, "yes");
   turn++;
   images.keep([]);
   // a moment of rest, in case the server sends the browser straight back here
   setTimeout(() => location.assign(page.here), 300);
-  return false;
+  return true;
 }
 
 /** Take over the server's current item. False when this page has nothing more to show. */
 function follow(current) {
-  if (current.stage !== "rating") return leave();
+  if (current.stage !== "rating") return !leave(false);
   known.set(current.position, current.image);
   current.next.forEach((image, n) => known.set(current.position + 1 + n, image));
-  const behind = outbox.pending().some((vote) => vote.position >= current.position);
   if (item && !item.voted && item.position === current.position) {
     Object.assign(item, current);
     describe();
-  } else if (!behind) {
+    hint();
+  } else if (!outbox.holds(current.position)) {
     show({ ...current, voted: false });
   }
   prepare();
@@ -55,20 +75,20 @@ function prepare() {
   const from = item?.position ?? 0;
   for (const position of known.keys()) if (position < from) known.delete(position);
   // the image of a vote that waits may be refused by the time it is asked for
-  const voted = outbox.pending().map((vote) => vote.position);
-  const wanted = [...known].filter(([position]) => position === from || !voted.includes(position));
+  const wanted = [...known].filter(([position]) => position === from || !outbox.holds(position));
   images.keep(wanted.map(([, image]) => image.url));
 }
 
-/** Ask the server what is current; without a connection nothing changes. */
+/** Ask the server what is current; without its answer nothing changes. */
 async function refresh() {
-  try {
-    const response = await fetch(`${page.here}/api/item`, { signal: AbortSignal.timeout(15000) });
-    if (response.ok) follow(await response.json());
-    else if (response.status < 500 && response.status !== 429) leave();
-  } catch {
-    element("status").textContent = say("offline");
-  }
+  const answer = await ask(page, "item");
+  const means = meaning(answer);
+  if (means === "ok") {
+    sessionStorage.removeItem(RELOADED);
+    if (outbox.pending().length === 0) tell("saved");
+    follow(answer.body);
+  } else if (means !== "page") tell(means);
+  else if (!leave(true)) tell("refused");
 }
 
 function describe() {
@@ -79,27 +99,41 @@ function describe() {
   element("count").textContent = say("count", { n: done + 1, of });
   const span = minutes < 1 ? "moment" : Math.round(minutes) === 1 ? "minute" : "minutes";
   element("left").textContent = say(span, { n: Math.round(minutes) });
-  hint();
 }
 
+/** Only of what is there: an empty stage asks nothing. */
 function hint() {
-  const score = item.intended;
-  const asks = score ? say("example", { score, word: page.words[score - 1] }) : say("ask");
-  element("hint").textContent = open ? asks : item.late ? say("waiting") : say("look");
+  const tap = facts().touch ? "-tap" : "";
+  if (!stage.firstChild) {
+    const failing = images.failures(item.image.url) >= MANY_FAILURES;
+    element("hint").textContent = !item.late ? "" : say(failing ? "failing" : "waiting");
+  } else if (!open || !item.intended) {
+    element("hint").textContent = say(open ? `ask${tap}` : "look");
+  } else {
+    const score = item.intended;
+    const word = Object.assign(element("word").content.firstElementChild.cloneNode(), {
+      textContent: page.words[score - 1],
+    });
+    const [before, after] = say(`example${tap}`, { score, word: "\n" }).split("\n");
+    element("hint").replaceChildren(before, word, after);
+  }
 }
 
 function allow(yes) {
   open = yes;
-  for (const button of buttons) {
-    button.setAttribute("aria-disabled", String(!yes));
-    if (yes) button.classList.remove("chosen");
-  }
-  hint();
+  for (const button of buttons) button.setAttribute("aria-disabled", String(!yes));
 }
 
 function clear(next) {
   stage.replaceChildren();
   greyUntil = Math.max(greyUntil, performance.now() + (next?.grey_ms ?? 0));
+}
+
+/** Nothing of the last answer may stand beside the next image. */
+function forget() {
+  for (const button of buttons) button.classList.remove("chosen");
+  const scores = element("scores");
+  if (scores.contains(document.activeElement)) scores.focus({ preventScroll: true });
 }
 
 /** Grey, then the image; from its first paint on the time counts. */
@@ -109,32 +143,41 @@ async function show(next) {
   item = next;
   allow(false);
   describe();
+  hint();
   prepare();
   if (!fits()) return;
-  const image = await arrival(next, mine);
   await wait(greyUntil - performance.now());
   if (mine !== turn) return;
+  forget();
+  const image = await arrival(next, mine);
+  if (mine !== turn) return;
+  forget();
   image.id = "image";
   image.alt = say("alt");
   image.draggable = false;
   stage.replaceChildren(image);
   place(image, next.image.width, next.image.height);
+  hint();
   await painted();
+  if (mine !== turn) return;
   shownAt = performance.now();
   shownOn = new Date().toISOString();
+  look.begin();
   await wait(next.least_ms);
-  if (mine === turn) allow(true);
+  if (mine !== turn) return;
+  allow(true);
+  hint();
 }
 
 async function arrival(next, mine) {
+  next.late = !images.ready(next.image.url);
   for (;;) {
+    hint();
     const image = await Promise.race([images.get(next.image.url), wait(4000)]);
     if (image || mine !== turn) {
       next.late = false;
       return image;
     }
-    next.late = true;
-    hint();
     if (outbox.pending().length === 0) refresh();
   }
 }
@@ -151,25 +194,35 @@ function vote(score) {
       position: item.position,
       score,
       key: key(),
+      image: item.image.url.split("/").at(-1),
       response_ms: response,
+      ...look.spoilt(),
       shown_at: shownOn,
       device: JSON.stringify(facts()),
     });
   } catch {
-    element("status").textContent = say("storage");
+    tell("storage");
     return;
   }
   clear(voted);
+  hint();
   setTimeout(() => goOn(voted), voted.grey_ms);
 }
 
 /** Without an answer from the server by the end of the grey: the next image, if it is loaded.
  * An example waits, for only the server knows its score. */
 function goOn(voted) {
+  if (item !== voted) return;
   const position = voted.position + 1;
   const image = known.get(position);
-  if (item !== voted || !image || !images.ready(image.url) || voted.heading === "examples") return;
-  show({ ...voted, position, image, done: voted.done + 1, voted: false, late: false });
+  const loaded = image && images.ready(image.url) && !outbox.holds(position);
+  if (loaded && voted.heading !== "examples") {
+    show({ ...voted, position, image, done: voted.done + 1, voted: false, late: false });
+    return;
+  }
+  forget();
+  voted.late = voted.done + 1 < voted.of;
+  hint();
 }
 
 function key() {
@@ -181,49 +234,69 @@ function key() {
 /** Cover everything while the window does not fit. */
 function fits() {
   const verdict = judge();
-  const cover = element("cover");
+  const fit = verdict === "fits";
   stage.style.height = `${stageHeight()}px`;
-  cover.hidden = verdict === "fits";
-  element("main").inert = verdict !== "fits";
-  cover.firstElementChild.textContent = verdict === "fits" ? "" : advice(verdict);
-  return verdict === "fits";
+  stage.hidden = element("strip").hidden = !fit;
+  element("cover").hidden = fit;
+  element("cover").firstElementChild.textContent = fit ? "" : advice(verdict);
+  return fit;
 }
 
 let reported = "";
+let resting;
+
+/** Tell the server of the window, once it has come to rest. */
+function report() {
+  clearTimeout(resting);
+  resting = setTimeout(async () => {
+    const sent = { facts: facts(), fits: judge() === "fits" };
+    const now = JSON.stringify(sent);
+    if (now === reported) return;
+    if (meaning(await ask(page, "device", sent)) === "ok") reported = now;
+  }, REST_MS);
+}
 
 function changed() {
   const fit = fits();
-  const report = JSON.stringify({ facts: facts(), fits: fit });
-  if (report !== reported) {
-    reported = report;
-    const headers = { "Content-Type": "application/json", "X-CSRFToken": page.csrf };
-    fetch(`${page.here}/api/device`, { method: "POST", headers, body: report }).catch(() => {});
-  }
+  report();
   if (!item || item.voted) return;
   // a look that was interrupted or moved begins anew
   clear(item);
-  if (fit) show(item);
-  else turn++, allow(false);
+  if (fit) return void show(item);
+  turn++;
+  allow(false);
+  hint();
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const onButton = event.target.closest?.("#scores button");
-  if (event.repeat && onButton && event.key !== "Tab") event.preventDefault();
-  if (!event.repeat && /^[1-5]$/.test(event.key) && !event.target.matches?.("input")) {
-    vote(Number(event.key));
-  }
-});
-element("scores").addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button && event.detail <= 1) vote(Number(button.dataset.score)); // 2: a double click
-});
-window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && outbox.pending().length === 0) refresh();
-});
-watch(changed);
+function listen() {
+  document.addEventListener("keydown", (event) => {
+    const onButton = event.target.closest?.("#scores button");
+    if (event.repeat && onButton && event.key !== "Tab") event.preventDefault();
+    const score = digit(event);
+    if (!(score >= 1 && score <= buttons.length)) return;
+    event.preventDefault(); // some keyboards have a browser's shortcut on that key
+    if (!event.repeat) vote(score);
+  });
+  element("scores").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button && event.detail <= 1) vote(Number(button.dataset.score)); // 2: a double click
+  });
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && outbox.pending().length === 0) refresh();
+  });
+  watch(changed);
+  // a long sentence in the header moves the stage
+  const moved = new ResizeObserver(() => {
+    if (stage.firstChild) place(stage.firstChild, item.image.width, item.image.height);
+  });
+  moved.observe(document.querySelector("header"));
+  moved.observe(stage);
+}
 
-fits();
-follow(page.current);
-outbox.send();
+if (!lacking) {
+  listen();
+  fits();
+  follow(page.current);
+  outbox.send();
+}

@@ -1,0 +1,23 @@
+// Which digit a key stands for.
+
+const isDigit = (text) => /^\p{Nd}$/u.test(text);
+
+/** The digit on a key that was pressed: as typed, in any script, else by where the key lies, since
+ * some keyboards type digits only with Shift or Num Lock. Null for all other keys, for shortcuts
+ * and while something is written. */
+export function digit(event) {
+  const shortcut = event.ctrlKey || event.altKey || event.metaKey;
+  if (shortcut || event.getModifierState?.("AltGraph") || writes(event)) return null;
+  if (!isDigit(event.key)) {
+    const place = /^(?:Digit|Numpad)([0-9])$/.exec(event.code);
+    return place && Number(place[1]);
+  }
+  // the digits of a script stand in a row that begins with its zero
+  const typed = event.key.codePointAt(0);
+  let first = typed;
+  while (isDigit(String.fromCodePoint(first - 1))) first--;
+  return (typed - first) % 10;
+}
+
+const writes = ({ isComposing, target }) =>
+  isComposing || target.isContentEditable || target.matches?.("input, textarea, select");
