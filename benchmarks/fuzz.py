@@ -483,7 +483,8 @@ def read_all(found: Findings, rng: random.Random, folder: Path, study: Path, inp
 
 
 class Visitors:
-    """The site, and the cookies of those who may ask: nobody, raters on their way, an operator."""
+    """The site, and those who may ask: nobody, raters on their way, an operator; of each the
+    cookies and the address of the own page."""
 
     PASSWORD = "for the fuzz alone, long"
 
@@ -496,12 +497,12 @@ class Visitors:
         self.store = self.app.extensions["sreval"].store
         self.study = load_design(study).name
         Operators(self.store).add("ada", "owner", self.PASSWORD)
-        self.cookies: list[str] = []
+        self.known: list[tuple[str, str]] = []
         self.words: list[str] = []
 
     def renew(self) -> None:
         """New raters, each a page further than the one before, and a new login."""
-        self.cookies, self.words = [""], ["1", "0", "-1", "r1", "ada", "noise", self.study]
+        self.known, self.words = [("", "")], ["1", "0", "-1", "r1", "ada", "noise", self.study]
         for pages in (1, 2, 3, 4, 9):
             token = Links(self.store, self.study).create("personal", simulated=True)[1]
             client = self.app.test_client()
@@ -511,18 +512,17 @@ class Visitors:
                 text = page.get_data(as_text=True)
                 address = self._on(client, page.request.path, text)
             self.words += [token, *re.findall(r"/i/([\w-]+)", text)]
-            self._keep(client)
+            self._keep(client, address)
         client = self.app.test_client()
         login = next(r.rule for r in self.app.url_map.iter_rules() if r.endpoint.endswith("enter"))
         form = client.get(login).get_data(as_text=True)
         client.post(login, data={**_hidden(form), "name": "ada", "password": self.PASSWORD})
-        self._keep(client)
+        self._keep(client, "")
 
-    def _keep(self, client: Any) -> None:
+    def _keep(self, client: Any, here: str) -> None:
         name = self.app.config["SESSION_COOKIE_NAME"]
-        self.cookies.append(
-            "; ".join(f"{c.key}={c.value}" for c in client._cookies.values()) or f"{name}=x"
-        )
+        cookies = "; ".join(f"{c.key}={c.value}" for c in client._cookies.values())
+        self.known.append((cookies or f"{name}=x", here))
 
     def _on(self, client: Any, here: str, page: str) -> str:
         """Send the first form that leads on; the address of the next page."""
@@ -554,18 +554,26 @@ def _odd_text(rng: random.Random, words: Sequence[str]) -> str:
     return text.encode(errors="replace").decode()
 
 
-def request(rng: random.Random, app: Flask, cookies: Sequence[str], words: Sequence[str]) -> Any:
+def request(
+    rng: random.Random, app: Flask, known: Sequence[tuple[str, str]], words: Sequence[str]
+) -> Any:
     """One request of any method to any of the site's routes, as WSGI has it."""
     rule = rng.choice(list(app.url_map.iter_rules()))
-    path = re.sub(r"<[^>]+>", lambda _: quote(_odd_text(rng, words)[:2000], safe="/"), rule.rule)
+    cookie, here = rng.choice(known)
+    path = rule.rule
+    if here and rng.random() < 0.9:
+        path = path.replace("/study/<study>/<place>", here)
+    path = re.sub(r"<[^>]+>", lambda _: quote(_odd_text(rng, words)[:2000], safe="/"), path)
     if rng.random() < 0.05:
         path += rng.choice(("/", "//", "/..", "%00", "%ff", "?lang=" + "z" * 3000, "?lang=de&x"))
     methods = [*sorted(rule.methods or ()) * 3, "GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"]
     fields = ("csrf_token", "version", "facts", "fits", "delete", "name", "password", "confirm",
               "to", "decision", "reason", "kind", "count", "quota", "expires", "label", "lang",
-              "position", "score", "key", "response_ms", "shown_at", "device")  # fmt: skip
+              "position", "score", "key", "response_ms", "shown_at", "device", "image",
+              "made_from")  # fmt: skip
     ballot = {"position": 1, "score": 3, "key": "k" * 12, "response_ms": 900,
-              "shown_at": "2026-03-01T09:00:00Z", "device": "{}"}  # fmt: skip
+              "shown_at": "2026-03-01T09:00:00Z", "device": "{}",
+              "image": rng.choice(words)}  # fmt: skip
     body, kind = b"", ""
     if rng.random() < 0.5:
         body, kind = _json(rng, json.dumps(ballot).encode()), "application/json"
@@ -586,7 +594,7 @@ def request(rng: random.Random, app: Flask, cookies: Sequence[str], words: Seque
     ).get_environ()
     environ["PATH_INFO"] = _as_wsgi(raw)
     environ["QUERY_STRING"] = query
-    environ["HTTP_COOKIE"] = rng.choice(cookies)
+    environ["HTTP_COOKIE"] = cookie
     if rng.random() < 0.1:
         environ["HTTP_COOKIE"] = _latin(_flipped(rng, environ["HTTP_COOKIE"].encode()))
     for header in ("HOST", "ACCEPT_LANGUAGE", "X_FORWARDED_FOR", "X_FORWARDED_PROTO", "REFERER",
@@ -621,7 +629,7 @@ def ask_all(found: Findings, rng: random.Random, study: Path, folder: Path, requ
         if number % _FRESH == 0:
             visitors.renew()
         visitors.app.config["WTF_CSRF_ENABLED"] = number % 4 == 0
-        rule, environ = request(rng, visitors.app, visitors.cookies, visitors.words)
+        rule, environ = request(rng, visitors.app, visitors.known, visitors.words)
 
         def run(environ: dict[str, Any] = environ, rule: str = rule) -> None:
             answer = client.run_wsgi_app(environ, buffered=True)

@@ -364,6 +364,7 @@ class Rater:
     async def _vote(self) -> None:
         ballot = {
             "position": self._current["position"],
+            "image": self._current["image"]["url"].rpartition("/")[2],
             "score": self._random.randint(1, 5),
             "key": secrets.token_hex(16),
             "response_ms": 1000,

@@ -96,12 +96,12 @@ class Ballot(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     position: int
+    image: str
     score: int
     key: str
     response_ms: float
     shown_at: dt.datetime
     device: str = ""
-    image: str
     hidden_ms: int | None = None
     unfocused_ms: int | None = None
 
@@ -150,6 +150,7 @@ def vote(study: str, place: str) -> Response:
             device=ballot.device,
             hidden_ms=ballot.hidden_ms,
             unfocused_ms=ballot.unfocused_ms,
+            image=ballot.image,
         )
     except VoteError as error:
         if error.why not in ("position", "unseen", "rest", "too-early"):

@@ -59,7 +59,7 @@ _STANDING = (
     .order_by(_VOTES.c.key != bindparam("key"))
     .limit(1)
 )
-_PLANNED = select(PlanItem.kind, PlanItem.sent_at).where(
+_PLANNED = select(PlanItem.kind, PlanItem.sent_at, PlanItem.address).where(
     PlanItem.session_id == bindparam("session_id"), PlanItem.position == bindparam("position")
 )
 _PLAN = PlanItem.metadata.tables["plan_item"]
@@ -178,6 +178,7 @@ class RaterSession:
         device: str,
         hidden_ms: float | None = None,
         unfocused_ms: float | None = None,
+        image: str | None = None,
     ) -> Receipt:
         """Store a vote on the current position; when this returns, the vote is durable.
 
@@ -185,7 +186,8 @@ class RaterSession:
         the receipt of the vote that stands, however the session or the study has gone on since.
         ``response_ms`` is in milliseconds since the image appeared; of these the tab was hidden
         for ``hidden_ms``, and the window without the focus for ``unfocused_ms``. ``shown_at`` is
-        kept by our clock where the browser's is a day or more off. Raises VoteError for a score
+        kept by our clock where the browser's is a day or more off. ``image`` is the address that
+        was rated; None stands for the position's own. Raises VoteError for a score
         outside 1..5 ('scale'), what no vote can be ('malformed'), another position ('position'),
         an image that was never sent ('unseen'), a break ('rest'), less than the design's least
         viewing time ('too-early').
@@ -197,7 +199,7 @@ class RaterSession:
             stands = tx.execute(_STANDING, asked).first()
             if stands is not None:
                 return Receipt(*stands, repeated=True, state=found.state())
-            found.refuse_vote(position, response_ms)
+            found.refuse_vote(position, response_ms, image)
             stored_at = self.store.clock()
             vote = {
                 **asked,
@@ -373,7 +375,7 @@ class OpenedSession:
                 "Go on afterwards.",
             )
 
-    def refuse_vote(self, position: int, response_ms: float) -> None:
+    def refuse_vote(self, position: int, response_ms: float, image: str | None) -> None:
         """Raise VoteError unless a vote on ``position`` may be stored now."""
         self.refuse_unless_open()
         self.refuse_rest()
@@ -385,7 +387,12 @@ class OpenedSession:
                 f"A vote came for position {position}; the session is at {expected}.",
                 "Reload the page.",
             )
-        if self._planned(position).sent_at is None:
+        planned = self._planned(position)
+        if image not in (None, planned.address):
+            raise VoteError(
+                "position", "The vote is on another image than this position's.", "Reload the page."
+            )
+        if planned.sent_at is None:
             raise VoteError(
                 "unseen",
                 f"A vote came for position {position}, whose image was never sent.",
@@ -399,8 +406,8 @@ class OpenedSession:
                 f"Look at it for at least {least} ms.",
             )
 
-    def _planned(self, position: int) -> Row[str, dt.datetime | None]:
-        """Kind and time of sending of one item of the plan."""
+    def _planned(self, position: int) -> Row[str, dt.datetime | None, str]:
+        """Kind, time of sending and address of one item of the plan."""
         return self.tx.execute(_PLANNED, {"session_id": self.row.id, "position": position}).one()
 
     def advance(self) -> None:

@@ -159,6 +159,7 @@ class Visitor:
         shown_at = self.clock() - dt.timedelta(milliseconds=response_ms)
         ballot = {
             "position": current["position"],
+            "image": current["image"]["url"].rpartition("/")[2],
             "score": score,
             "key": secrets.token_hex(16),
             "response_ms": response_ms,

@@ -142,6 +142,7 @@ class Visitor:
     token: str = ""
     csrf: str = ""
     here: str = "/study/small/s-unknown"
+    images: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client()
@@ -212,7 +213,11 @@ class Visitor:
         return self.item()
 
     def item(self) -> dict[str, Any]:
+        """The present item; the addresses of its image and the next ones are kept for votes."""
         answer: dict[str, Any] = self.client.get(self.at("api/item")).get_json()
+        if answer.get("stage") == "rating":
+            shown = enumerate([answer["image"], *answer["next"]], start=answer["position"])
+            self.images |= {place: told["url"].rpartition("/")[2] for place, told in shown}
         return answer
 
     def look(self) -> TestResponse:
@@ -229,6 +234,7 @@ class Visitor:
         """Post a vote and do nothing else."""
         ballot = {
             "position": position,
+            "image": self.images.get(position, "unknown"),
             "score": score,
             "key": f"key-of-{position:06}",
             "response_ms": 900,

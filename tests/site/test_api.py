@@ -267,6 +267,15 @@ def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
     assert stored(visitor) == []
 
 
+def test_vote_on_another_image_than_the_positions_is_refused(visitor: Visitor) -> None:
+    visitor.to_rating()
+    visitor.look()
+    refused = visitor.post_vote(1, image=visitor.images[2])
+    assert (refused.status_code, refused.get_json()["kind"]) == (409, "position")
+    assert stored(visitor) == []
+    assert visitor.post_vote(1).status_code == 200
+
+
 def test_device_is_rechecked_at_any_item(visitor: Visitor) -> None:
     visitor.to_rating()
     facts = {"ratio": 1, "window": [30, 20], "screen": [800, 600], "touch": False}

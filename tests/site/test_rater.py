@@ -345,7 +345,7 @@ def test_study_that_is_not_open_takes_nothing(
     csrf = visitor.csrf_of(visitor.page())
     new = Visitor(visitor.app, token=Links(visitor.store, "small").create("personal")[1])
     Studies(visitor.store).set_state("small", state)
-    vote = {"position": 1, "score": 3, "key": "k" * 8, "response_ms": 900}
+    vote = {"position": 1, "image": "x", "score": 3, "key": "k" * 8, "response_ms": 900}
     refused = visitor.client.post(
         visitor.at("api/vote"),
         json=vote | {"shown_at": "2026-03-01T09:00:00Z"},
