@@ -413,5 +413,5 @@ def test_a_phone_is_turned_where_that_helps(phones: Served, window: Window) -> N
     page.set_viewport_size({"width": 568, "height": 320})
     expect(page.locator("#cover")).to_contain_text("Please turn it.")
     page.set_viewport_size({"width": 320, "height": 300})
-    expect(page.locator("#cover")).to_contain_text("open the same link on a larger screen")
+    expect(page.locator("#cover")).to_contain_text("this screen is too small for the study")
     assert "F11" not in page.inner_text("#cover")

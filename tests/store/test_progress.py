@@ -513,7 +513,8 @@ def test_withdrawing_after_completion_undoes_nothing(study: Study) -> None:
     assert before.outcome == "complete"
     assert raters.withdraw(study.store, session) == before
     (row,) = Overview.of(study.store, study.name).raters
-    Raters(study.store, study.name, "ada").withdraw(row.rater)
+    with pytest.raises(StateError, match="has ended"):
+        Raters(study.store, study.name, "ada").withdraw(row.rater)
     assert RaterSession(study.store, session).state() == before
 
 

@@ -11,7 +11,6 @@ function check() {
   const verdict = judge();
   put("window", `${seen.window[0]} × ${seen.window[1]}`);
   put("needed", `${need.width} × ${need.height}`);
-  put("ratio", String(Math.round(seen.ratio * 1000) / 1000));
   put("advice", advice(verdict));
   form.elements.facts.value = JSON.stringify(seen);
   form.elements.fits.value = verdict === "fits" ? "yes" : "no";
