@@ -234,7 +234,7 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
                 submit(page, stage)
             page.wait_for_selector(READY)
             expect(page.locator("#count")).to_have_text("Image 1 of 6")
-            page.get_by_text("Stop and leave the study").click()
+            page.locator("summary").click()
             page.get_by_role("button", name="Leave the study now").click()
             page.get_by_role("link", name="Next rater").click()
             expect(page.locator("h1")).to_have_text("Welcome")
@@ -315,7 +315,8 @@ def test_the_last_page_leads_back_by_itself_without_script(tmp_path: Path, windo
 def test_instructions_are_read_again_without_a_vote(brief: Served, window: Window) -> None:
     page = window(brief).page
     to_rating(page, brief)
-    page.get_by_role("link", name="Instructions").click()
+    page.click("summary")
+    page.get_by_role("link", name="Read the instructions again").click()
     expect(page.locator("h1")).to_have_text("What you will do")
     check_page(page, "instructions again")
     page.keyboard.press("3")

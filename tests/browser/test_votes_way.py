@@ -211,7 +211,7 @@ def test_two_links_in_one_browser_mix_nothing(brief: Served, window: Window) -> 
     rate(second, 1, 1)
     expect(second.locator("#status")).to_have_text("Saved")
     assert by_session(brief) == {mine: [(1, 5)], yours: [(1, 1)]}
-    first.get_by_text("Stop and leave the study").click()
+    first.locator("summary").click()
     first.get_by_label("Delete them; this can't be undone").check()
     first.get_by_role("button", name="Leave the study now").click()
     expect(first.locator("h1")).to_have_text("Another link was opened in this browser")

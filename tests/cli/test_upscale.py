@@ -127,7 +127,7 @@ def test_what_cannot_be_meant(sreval: Run, tmp_path: Path, photograph: UInt8) ->
     assert (ran.code, f"{tmp_path} holds no images" in ran.err) == (1, True)
     assert not (tmp_path / "out").exists()
     ran = sreval("upscale", "x" * 300, "--method", "bicubic", "--out", tmp_path / "out")
-    assert (ran.code, "xxx: File name too long" in ran.err) == (1, True)
+    assert (ran.code, "it is too long" in ran.err) == (2, True)
     ran = sreval("upscale", both[0], "--method", "hr", "--out", tmp_path / "out")
     assert (ran.code, "hr can't enlarge your own pictures" in ran.err) == (2, True)
     ran = sreval("upscale", both[0], "--method", "bicubik", "--out", tmp_path / "out")
