@@ -7,7 +7,6 @@ rates, the size of bodies, proxies; and what is logged of it.
 from __future__ import annotations
 
 import io
-import re
 import secrets
 import threading
 import time
@@ -20,7 +19,7 @@ from babel.core import UnknownLocaleError
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, Response, g, request, session
+from flask import Flask, Response, abort, g, request, session
 from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFProtect
 from markupsafe import Markup
@@ -33,7 +32,7 @@ from sreval.content import SOURCE_LANGUAGE
 from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
-from sreval.site.config import Rates, SiteConfig, body_limit
+from sreval.site.config import Rates, SiteConfig, body_limit, origin
 from sreval.site.current import Site, Stimuli, own, site
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.identity import Cookies, refuse_foreign
@@ -62,7 +61,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
-_HOST = re.compile(r"(\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?|\[[\da-f:.]+\])(:\d{1,5})?", re.A | re.I)
 _UNKNOWN = "sreval.unknown_address"
 
 Catalogues = dict[str, NullTranslations]
@@ -247,16 +245,17 @@ def _guard(app: Flask, config: SiteConfig, design: StudyDesign) -> None:
 def _know_own_address(app: Flask, config: SiteConfig) -> None:
     """Take scheme and host from the base URL; without one, only from a host that can be one."""
     answer = app.wsgi_app
-    scheme, _, host = config.base_url.partition("://")
 
     def known(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if host:
-            environ |= {"wsgi.url_scheme": scheme, "HTTP_HOST": host}
-        elif environ["wsgi.url_scheme"] not in ("http", "https") or not _HOST.fullmatch(
-            environ.get("HTTP_HOST", "localhost")
-        ):
+        told = environ.get("HTTP_HOST", "localhost")
+        try:
+            if not told.isascii():
+                raise ValueError("a header's letters are ASCII")
+            own = config.base_url or origin(f"{environ['wsgi.url_scheme']}://{told}")
+        except ValueError:
             # nothing could be answered there, not even with an error's page
-            environ |= {"wsgi.url_scheme": "http", "HTTP_HOST": "localhost", _UNKNOWN: True}
+            own, environ[_UNKNOWN] = "http://localhost", True
+        environ["wsgi.url_scheme"], _, environ["HTTP_HOST"] = own.partition("://")
         return answer(environ, start_response)
 
     count = config.trusted_proxies
@@ -266,7 +265,7 @@ def _know_own_address(app: Flask, config: SiteConfig) -> None:
     @app.before_request
     def refuse_unknown() -> None:
         if _UNKNOWN in request.environ:
-            raise PageError("400")
+            abort(400)
 
 
 class Counts:

@@ -111,9 +111,10 @@ def _refuse_changed() -> None:
 @rater.post("/r/<token>")
 def next_rater(token: str) -> Page:
     """A kiosk's next rater: nothing of the one before stays in this browser."""
-    if _invitation(token).kind == "kiosk":
-        session.clear()
-        _begin(token, "", kiosk=token)
+    if _invitation(token).kind != "kiosk":
+        return redirect(url_for("rater.link", token=token), 303)
+    session.clear()
+    _begin(token, "", kiosk=token)
     return _to_study()
 
 

@@ -279,7 +279,7 @@ class WebPage(HTMLParser):
         if tag == "form":
             self._form = Form(given.get("action", ""), given.get("data-stage", ""))
             self.forms.append(self._form)
-        elif tag == "input" and self._form and given.get("name"):
+        elif tag in ("input", "textarea") and self._form and given.get("name"):
             self._add(self._form, given)
         if tag in ("script", "code", "a") and given.get("id"):
             self._open = (tag, given["id"])

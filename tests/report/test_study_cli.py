@@ -164,5 +164,5 @@ def test_a_stand_in_never_stands_beside_the_scores_of_what_it_replaces(
 def test_no_cell_of_a_table_can_be_taken_for_a_formula() -> None:
     frame = pd.DataFrame({"=name": ["=1+1", "@x", "\t=2", "plain"], "value": [-1.5, 2, 3, 4]})
     rows = list(pd.read_csv(StringIO(csv_text(frame)), keep_default_na=False).to_dict("records"))
-    assert [row["'=name"] for row in rows] == ["'=1+1", "'@x", "'\t=2", "plain"]
+    assert [row["'=name"] for row in rows] == ["'=1+1", "'@x", "'\t'=2", "plain"]
     assert [row["value"] for row in rows] == [-1.5, 2, 3, 4]
