@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import DataError, UsageError, listed
+from sreval.files import parsing, read_zip
 from sreval.opinions.cells import identifier, plain, with_point
 from sreval.opinions.votes import (
     COLUMNS,
@@ -29,10 +30,14 @@ from sreval.opinions.votes import (
     Place,
     mapped,
 )
+from sreval.reading import TEXT_BYTES, read_bytes
 
 _SEPARATORS = ("\t", ";", ",")
 _SAID = re.compile(r'\A"?sep=[,;\t]"?\r?\n')
 """The line by which a spreadsheet says which separator follows."""
+
+_ZIP, _VOTES, _STUDIES = b"PK\x03\x04", "votes.csv", "studies.csv"
+"""How a zip file begins; the votes of an export, and what only a backup holds."""
 
 _LOOKED_AT = 50
 """The rows that decide which separator is used."""
@@ -78,10 +83,12 @@ def read_text(path: Path) -> str:
     Raises DataError for a file that can't be read, isn't text or is empty.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, TEXT_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"Can't read {path}: {reason}.") from error
+    if data[:4] == _ZIP:
+        data = _of_export(path)
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")
@@ -92,6 +99,22 @@ def read_text(path: Path) -> str:
             f"{path} is empty.", "One row per vote, or one row per stimulus, is expected."
         )
     return text
+
+
+def _of_export(path: Path) -> bytes:
+    """The votes in the zip that `sreval study export` writes."""
+    with parsing(
+        path, "the export of a study", "Save a table as CSV in UTF-8, or export the study again."
+    ):
+        files = read_zip(path, {_VOTES, _STUDIES}.__contains__)
+        if _VOTES not in files:
+            raise ValueError(f"it holds no {_VOTES}")
+    if _STUDIES in files:
+        raise DataError(
+            f"{path} is a backup, perhaps of several studies.",
+            "Name an export: sreval study export STUDY",
+        )
+    return files[_VOTES]
 
 
 def parse(path: Path, text: str, heads: Iterable[str] = ()) -> Sheet:

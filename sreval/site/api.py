@@ -184,7 +184,8 @@ def image(study: str, place: str, address: str) -> Response:
             LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
             rated.note("stimulus-changed", sha256=sha256)
         raise
-    rated.sent(item)
+    if request.method == "GET":  # HEAD sends no image
+        rated.sent(item)
     response = make_response(data)
     response.mimetype = "image/png"
     return response

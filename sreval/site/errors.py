@@ -31,7 +31,7 @@ class Message:
     form: str = _UNSAVED
 
 
-_SAVED = _("Everything you did before is saved. Please come back later with the same link.")
+_SAVED = _("Everything that reached us is saved. Please come back later.")
 _ASK = _("Please ask the people who invited you for a new link.")
 _GO_ON = _("Continue with the current image.")
 _BACK = _("Go back to the study.")
@@ -88,17 +88,17 @@ MESSAGES = {
     "changed": Message(
         503,
         _("The study is being changed"),
-        _("Nobody can begin at the moment. Please come back later with the same link."),
+        _("Nobody can begin at the moment. Please come back later."),
         back=False,
         after=60,
     ),
     "closed": Message(
         410,
         _("The study has ended"),
-        _("It takes no more answers. Everything you did before is saved. Thank you."),
+        _("It takes no more answers. Everything that reached us is saved. Thank you."),
         back=False,
-        form=_("The answers below can't be saved any more. Everything you did before is saved. "
-               "Thank you."),
+        form=_("The answers below can't be saved any more. Everything that reached us before is "
+               "saved. Thank you."),
     ),
     "ended": Message(410, _("Your session has ended"), _BACK),
     "scale": Message(400, _("That isn't a score from 1 to 5"), _GO_ON),

@@ -95,5 +95,7 @@ def refuse_foreign(study: str) -> Response | None:
     if session["place"] == named["place"]:
         return None
     if session.get("was") == named["place"]:
+        if request.method == "POST" and named.get("stage") != "consent":
+            raise PageError("step")
         return redirect(url_for("rater.back"), 303)
     raise PageError("other-session")

@@ -11,7 +11,7 @@ from flask import Response, request
 from sreval import content
 from sreval.errors import UsageError
 from sreval.site.current import site
-from sreval.site.operator import Page, done, operator, refused, who
+from sreval.site.operator import Page, RefusalError, done, operator, refused, who
 from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
 from sreval.store.csvs import to_csv
 from sreval.store.errors import StaleError
@@ -119,6 +119,7 @@ def purge(name: str) -> Page:
 def invite(name: str) -> Page:
     """Make links, and send them as a CSV file: nobody can look them up later."""
     form = request.form
+    _refuse_elsewhere(name)
     try:
         kind, count, quota, expires = _asked(form)
     except (ValueError, UsageError) as error:
@@ -203,6 +204,7 @@ def extend(name: str, key: int) -> Page:
 @operator.post("/studies/<name>/raters/<pseudonym>/link")
 def renew(name: str, pseudonym: str) -> Page:
     """A new link for a rater who lost theirs, as a CSV file."""
+    _refuse_elsewhere(name)
     key, token = _links(name).renew(pseudonym)
     made = pd.DataFrame([(key, pseudonym, _address(token))], columns=["id", "rater", "link"])
     return _download(to_csv(made), "text/csv; charset=utf-8", f"{name}-link-{key}.csv")
@@ -241,7 +243,18 @@ def _made_from() -> int:
 
 
 def _address(token: str) -> str:
-    return f"{site().config.base_url or request.host_url.rstrip('/')}/r/{token}"
+    return f"{request.host_url}r/{token}"
+
+
+def _refuse_elsewhere(name: str) -> None:
+    """A link leads to this site, which knows the raters of one study alone."""
+    served = site().design.name
+    if name != served:
+        raise RefusalError(
+            409,
+            f"This site serves {served}: a link of {name} would open nothing here",
+            f"Make it on that study's site, or run: sreval study invite {name} --base-url ADDRESS",
+        )
 
 
 def _of(name: str, pseudonym: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ def _page(name: str, state: SessionState | None, **context: Any) -> str:
 def link(token: str) -> Page:
     """The one link. A kiosk's shows its first page; any other leads to the rater's own place."""
     via = sha256_bytes(token.encode())
-    if session.get("via") == via and "token" not in session:
+    if session.get("via") == via and "token" not in session and _is_known():
         return _to_study()  # a link that is used up meanwhile still leads back in this browser
     invitation = _invitation(token)
     if invitation.kind == "kiosk":
@@ -125,6 +125,15 @@ def _begin(token: str, via: str, **kept: str) -> None:
     visit = session["visit"] if again else invitations.new_token()
     if not again:
         enter(visit_name(visit), token=token, via=via, visit=visit, **kept)
+
+
+def _is_known() -> bool:
+    """Whether the session that this browser is authorised for is still there."""
+    try:
+        rater_session().state()
+    except (PageError, VoteError):
+        return False
+    return True
 
 
 def _finished() -> bool:
@@ -248,7 +257,8 @@ def _seconds_to(moment: datetime | None) -> int:
 
 def _done(state: SessionState | None, outcome: str) -> Response:
     """The last page. It leads back to where the rater came from; nobody came to a kiosk so."""
-    told = getattr(site().design.outcomes, outcome, "")
+    way = "withdrew" if outcome == "deleted" else outcome
+    told = getattr(site().design.outcomes, way, "")
     url = iri_to_uri(told) if told.startswith(("http://", "https://")) else ""
     kiosk = session.get("kiosk")
     next_rater = url_for("rater.link", token=kiosk) if kiosk else None
@@ -365,7 +375,7 @@ def withdraw(study: str, place: str) -> Page:
     delete = request.form.get("delete") == "yes"
     last = raters.withdraw(site().store, rater_session().id, delete=delete)
     # who leaves at the last questions has come to an end before, and is told that
-    return _left(place, "withdrew" if delete else last.outcome or "withdrew")
+    return _left(place, "deleted" if delete else last.outcome or "withdrew")
 
 
 @rater.post(f"{_HERE}/decline")

@@ -109,7 +109,15 @@ class Study(Base):
         if design is None:
             from sreval.study.design import StudyDesign  # pydantic: a look at the counts needs none
 
-            design = StudyDesign.model_validate_json(self.design_json)
+            try:
+                design = StudyDesign.model_validate_json(self.design_json)
+            except ValueError as error:
+                from sreval.store.errors import SchemaError
+
+                raise SchemaError(
+                    f"The design of study {self.name!r} isn't one of this version: {error}.",
+                    "Install the version that it was made with, and export it there.",
+                ) from None
             _designs[self.design_sha256] = design
         return design
 

@@ -17,12 +17,12 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict
-from sqlalchemy import Boolean, Column, Connection, Float, Integer, func, insert, select
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
@@ -47,7 +47,6 @@ from sreval.store.models import (
     Base,
     FreeText,
     Invitation,
-    Login,
     Operator,
     OperatorEvent,
     PlanItem,
@@ -72,7 +71,6 @@ _WHOLE = {
     "studies": Study,
     "links": Invitation,
     "operators": Operator,
-    "logins": Login,
     "audit": OperatorEvent,
 }
 """What only a backup holds, row by row as it stands."""
@@ -288,10 +286,11 @@ def restore(
 ) -> Restored:
     """Replace a database, all studies of it, by a backup of ``study``; at once or not at all.
 
-    Whoever was deleted from that database since the backup stays deleted. The audit log that came
-    with the backup says so. Raises UsageError for a backup without ``study``; StateError when that
-    database has raters, unless ``overwrite``; DataError for a file that isn't a whole backup;
-    SchemaError for one of a newer version.
+    Whoever was deleted from that database since the backup stays deleted, a link that was revoked
+    stays revoked, and its operators' accounts stay as they are; nobody is logged in. The audit log
+    that came with the backup says so. Raises UsageError for a backup without ``study``; StateError
+    when that database has raters, unless ``overwrite``; DataError for a file that isn't a whole
+    backup; SchemaError for one of a newer version.
     """
     snapshot = _read(path)
     if not snapshot.whole:
@@ -365,10 +364,13 @@ def _refuse_raters(store: Store, tx: Transaction, snapshot: _Snapshot) -> None:
 
 @dataclass(frozen=True)
 class _Erased:
-    """What was deleted from a database for good: tombstones and rows of the log, by study."""
+    """What was ended in a database for good: tombstones and rows of the log by study, revoked links
+    by token; and the accounts, whose passwords and owners no backup may bring back."""
 
     tombstones: tuple[tuple[str, str, dt.datetime], ...] = ()
     log: tuple[tuple[str, dict[str, Any]], ...] = ()
+    revoked: Mapping[str, dt.datetime] = field(default_factory=dict)
+    accounts: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def of(cls, tx: Transaction) -> _Erased:
@@ -383,11 +385,24 @@ class _Erased:
             .order_by(log.id)
         )
         entries = [(row.pop("name"), row) for row in map(dict, tx.execute(query).mappings())]
-        return cls(tuple((name, key, at) for name, key, at in buried), tuple(entries))
+        revoked = select(Invitation.token_sha256, Invitation.revoked_at)
+        links = tx.execute(revoked.where(Invitation.revoked_at.is_not(None)))
+        accounts = tx.execute(select(Operator.__table__)).mappings()
+        return cls(
+            tuple((name, key, at) for name, key, at in buried),
+            tuple(entries),
+            {token: at for token, at in links if at is not None},
+            tuple(dict(row) for row in accounts),
+        )
 
     def again(self, tx: Transaction, studies: Mapping[str, Study]) -> int:
-        """Delete it from what was restored; gives the number of raters who had come back."""
+        """End it in what was restored; gives the number of raters who had come back."""
         back = 0
+        for link in tx.scalars(select(Invitation).where(Invitation.token_sha256.in_(self.revoked))):
+            link.revoked_at = link.revoked_at or self.revoked[link.token_sha256]
+        if self.accounts:
+            tx.execute(delete(Operator))
+            _insert(tx, Operator.__table__, list(self.accounts))
         for name, study in studies.items():
             raters = tx.scalars(select(Rater).where(Rater.study_id == study.id))
             by_hash = {tombstone_hash(name, rater.pseudonym): rater for rater in raters}

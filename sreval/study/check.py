@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
 from sreval import content
-from sreval.errors import counted, listed
+from sreval.errors import counted, listed, shown
 from sreval.opinions.comparison import best_outcome, least_units
 from sreval.opinions.significance import least_exact_p
 from sreval.opinions.units import Unit
@@ -258,7 +260,7 @@ def check(
         scenes, has, held = found.scenes, found.has, {key[2] for key in found.scored}
     stimuli = StimulusSet.of(design, scenes)
     missing = tuple(key for key in stimuli.shown if not has(key))
-    problems = [*_of_language(design), *stimuli.unmet, *_of_rules(design)]
+    problems = [*_of_language(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
     tests: tuple[Attainable, ...] = ()
     if not stimuli.unmet:
         problems += _of_slots(stimuli, scenes)
@@ -273,6 +275,7 @@ def check(
         notes=(
             *_misspelt(missing, held),
             *_of_texts(design),
+            *_of_outcomes(design),
             *_notes(stimuli, scenes, counts),
             *notes,
         ),
@@ -289,6 +292,43 @@ def _of_language(design: StudyDesign) -> Iterator[Unmet]:
         what = f"the pages have no translation into {design.language!r}"
         remedy = f"Set language to one of {', '.join(known)}; web/README.md says how to add one."
         yield Unmet("language", what, remedy)
+
+
+def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
+    """What raters would read, but nobody could answer."""
+    words = [word.strip().casefold() for word in design.scale.words]
+    if "" in words or len(set(words)) < len(words):
+        yield Unmet("scale", "two of its words are alike, or one is empty", "Give five words.")
+    if not design.title.strip():
+        yield Unmet("title", "it is empty", "Say what the study is about.")
+    for question in design.questions:
+        name = f"question {question.key}"
+        if question.low is not None and question.high is not None and question.low > question.high:
+            what = f"low is {question.low:g} and high is {question.high:g}: no number fits"
+            yield Unmet(name, what, "Exchange them.")
+        if question.options and set(question.screens_out) == set(question.options):
+            yield Unmet(name, "every answer ends the session", "Leave one out of screens_out.")
+
+
+_ADDRESS = re.compile(r"//|\w\.\w+/")
+"""What a text that was meant as an address holds."""
+
+
+def _of_outcomes(design: StudyDesign) -> Iterator[str]:
+    """Codes that look like addresses, and ends that nobody could tell apart."""
+    told = {name: text for name, text in dict(design.outcomes).items() if text}
+    for name, text in told.items():
+        url = urlsplit(text)
+        if url.scheme in ("http", "https") and (not url.netloc or " " in text.strip()):
+            yield f"outcomes.{name} isn't an address that a browser opens: {shown(text)}."
+        elif url.scheme not in ("http", "https") and _ADDRESS.search(text):
+            yield (
+                f"outcomes.{name} is shown as a code: {shown(text)}. If it is an address, it "
+                "begins with https://."
+            )
+    alike = [name for name, text in told.items() if list(told.values()).count(text) > 1]
+    if alike:
+        yield f"outcomes.{' and outcomes.'.join(alike)} are one text: nobody can tell them apart."
 
 
 def _misspelt(missing: Iterable[Key], held: Collection[str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from sreval import content
 from sreval.config import Config, config_text
-from sreval.errors import UsageError, shown
+from sreval.errors import UsageError, listed, shown
 from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
 from sreval.reading import from_toml
@@ -382,15 +382,21 @@ class StudyDesign(Config):
         names = {part.name for part in self.images.datasets}
         for repeat in self.repeats:
             if repeat.dataset not in names:
-                raise ValueError(f"repeats name {repeat.dataset!r}, which is not rated")
-            if repeat.method not in self.images.methods_of(repeat.dataset):
-                raise ValueError(f"repeats name {repeat.method!r}, not rated on {repeat.dataset}")
+                rated = listed(sorted(names))
+                raise ValueError(f"repeats name the data set {repeat.dataset!r}; rated are {rated}")
+            methods = self.images.methods_of(repeat.dataset)
+            if repeat.method not in methods:
+                raise ValueError(
+                    f"repeats name the method {repeat.method!r}; on {repeat.dataset} "
+                    f"{listed(methods)} are rated"
+                )
         if len({(gold.dataset, gold.method) for gold in self.gold}) < len(self.gold):
             raise ValueError("two gold ranges are for one method on one data set")
         for pair in self.analysis.comparisons:
             unknown = sorted(set(pair) - set(self.images.methods))
             if unknown:
-                raise ValueError(f"analysis compares {unknown[0]!r}, which is not rated")
+                rated = listed(self.images.methods)
+                raise ValueError(f"analysis compares {unknown[0]!r}; rated are {rated}")
             if pair[0] == pair[1]:
                 raise ValueError(f"analysis compares {pair[0]!r} with itself")
         pairs = Counter(frozenset(pair) for pair in self.analysis.comparisons)

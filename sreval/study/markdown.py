@@ -46,6 +46,13 @@ class _Renderer(RendererHTML):
         tokens[idx].attrs |= {"target": "_blank", "rel": "noopener noreferrer"}
         return self.renderToken(tokens, idx, options, env)
 
+    def _block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """Each paragraph and item runs in the direction of its own first letter."""
+        tokens[idx].attrs |= {"dir": "auto"}
+        return self.renderToken(tokens, idx, options, env)
+
+    paragraph_open = bullet_list_open = ordered_list_open = list_item_open = _block
+
 
 @cache
 def _little() -> MarkdownIt:

@@ -229,7 +229,7 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
             page.evaluate("localStorage.setItem('sreval-vote-s-1', '{}')")
             submit(page, "kiosk")
             expect(page.locator("form[data-stage=consent]")).to_be_visible()
-            assert page.evaluate("Object.keys(localStorage).join()") == ""
+            page.wait_for_function("Object.keys(localStorage).length === 0")
             for stage in ("consent", "device", "instructions"):
                 submit(page, stage)
             page.wait_for_selector(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,10 @@ def test_an_exports_guarded_names_join_the_results(
     figures = json.loads(ran.out)["figures"]
     mos = {row["method"]: row["mean"] for row in figures if row["metric"] == "mos"}
     assert mos == {"@m": 2, "bicubic": 4}
+    with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "votes.csv", "votes.csv")
+    whole = sreval("table", out, "--ratings", tmp_path / "export.zip", "--json")
+    assert json.loads(whole.out)["figures"] == figures
 
 
 def test_every_analysis_obeys_the_level_and_says_it(sreval: Sreval, tmp_path: Path) -> None:

@@ -717,7 +717,7 @@ def test_a_file_that_is_not_there_or_is_no_text(tmp_path: Path) -> None:
     with pytest.raises(SrevalError, match="Can't read"):
         read_ratings(tmp_path / "absent.csv")
     (tmp_path / "r.xlsx").write_bytes(b"PK\x03\x04\xff\xfe\xfa")
-    with pytest.raises(SrevalError, match="n't UTF-8 text"):
+    with pytest.raises(SrevalError, match="Save a table as CSV in UTF-8"):
         read_ratings(tmp_path / "r.xlsx")
 
 

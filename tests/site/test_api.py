@@ -268,6 +268,12 @@ def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
     assert stored(visitor) == []
 
 
+def test_head_of_an_image_is_no_sending(visitor: Visitor) -> None:
+    current = visitor.to_rating()
+    assert visitor.client.head(current["image"]["url"]).status_code == 200
+    assert visitor.post_vote(1).get_json()["kind"] == "unseen"
+
+
 def test_vote_on_another_image_than_the_positions_is_refused(visitor: Visitor) -> None:
     visitor.to_rating()
     visitor.look()

@@ -18,6 +18,8 @@ from sreval.site.config import SiteConfig
 from sreval.store.invitations import Links
 from sreval.store.models import Rater, Session, Vote
 from sreval.store.operators import Operators
+from sreval.store.overview import Overview
+from sreval.store.raters import Raters
 from tests.site.conftest import FACTS, SECRET, MakeSite, Visitor, freeze, serve
 
 PASSWORD = "four random words here"
@@ -99,6 +101,27 @@ def test_agreement_on_an_older_page_enrols_nobody(visitor: Visitor) -> None:
         assert not tx.scalars(select(Rater)).all()
     assert other.send("consent").status_code == 303
     assert other.stage(other.page()) == "device"
+
+
+def test_a_decline_after_the_agreement_is_not_swallowed(visitor: Visitor) -> None:
+    visitor.invite()
+    visitor.open()
+    older = visitor.here
+    visitor.send("consent")
+    visitor.csrf = visitor.csrf_of(visitor.page())
+    data = {"csrf_token": visitor.csrf}
+    assert visitor.client.post(f"{older}/decline", data=data).status_code == 409
+    led = visitor.client.get(older, follow_redirects=True)
+    assert visitor.stage(led) == "device"
+
+
+def test_open_link_begins_anew_where_its_session_is_gone(visitor: Visitor) -> None:
+    visitor.invite("open")
+    visitor.open()
+    visitor.send("consent")
+    (row,) = Overview.of(visitor.store, "small").raters
+    Raters(visitor.store, "small").delete(row.rater)
+    assert visitor.stage(visitor.open()) == "consent"
 
 
 def test_every_change_of_the_session_brings_a_new_csrf_token(visitor: Visitor) -> None:

@@ -24,6 +24,7 @@ from sreval.store.errors import BusyError, StateError
 from sreval.store.invitations import Links
 from sreval.store.models import Base
 from sreval.store.overview import Overview
+from sreval.store.studies import Studies
 from sreval.study.manifest import load_manifest
 from tests.conftest import Ran
 from tests.site.conftest import METHODS, MakeSite, Visitor
@@ -268,6 +269,18 @@ def test_faulty_invitation_is_told_and_what_was_typed_stays(
     assert told in html.unescape(answer.text)
     assert html.escape(given["label"]) in answer.text
     assert len(Links(desk.site.store, "small").listing()) == before
+
+
+def test_links_of_another_study_are_refused(desk: Desk) -> None:
+    """They would lead to this site, which doesn't know them."""
+    store = desk.site.store
+    other = desk.site.app.extensions["sreval"].design.model_copy(update={"name": "other"})
+    Studies(store).register(other, desk.site.app.extensions["sreval"].manifest)
+    data = {"csrf_token": desk.csrf(), "kind": "personal"}
+    answer = desk.client.post("/operator/studies/other/links", data=data)
+    assert answer.status_code == 409
+    assert "sreval study invite other" in html.unescape(answer.text)
+    assert Links(store, "other").listing() == []
 
 
 def starts_no_formula(cell: str) -> bool:

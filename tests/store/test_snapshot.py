@@ -28,8 +28,8 @@ from sreval.opinions.votes import COLUMNS, check_votes
 from sreval.store import csvs, frames, raters, snapshot
 from sreval.store.database import Store, open_store
 from sreval.store.enrolment import enrol
-from sreval.store.errors import SchemaError, StateError
-from sreval.store.invitations import Links
+from sreval.store.errors import SchemaError, StateError, TokenError
+from sreval.store.invitations import Links, lookup
 from sreval.store.models import Base, Invitation, Rater
 from sreval.store.operators import Operators
 from sreval.store.overview import Overview
@@ -611,6 +611,26 @@ def test_who_was_deleted_stays_deleted_through_a_restore(study: Study, tmp_path:
         assert ("delete-rater", "{}") in [(row[3], row[5]) for row in rows["audit"]]
 
 
+def test_what_an_operator_ended_stays_ended_through_a_restore(study: Study, tmp_path: Path) -> None:
+    """An account that was removed, a password that was changed, a link that was revoked."""
+    desk, words = Operators(study.store), "four random words"
+    for name in ("ada", "bob"):
+        desk.add(name, "owner", words)
+    link, token = Links(study.store, "small").create("personal")
+    path = backup(url_of(study.store), tmp_path / "backup")
+    desk.remove("bob")
+    desk.set_password("ada", "four other words")
+    Links(study.store, "small").revoke(link)
+    login = desk.log_in("ada", "four other words")
+    accounts = rows_of(study.store)["operator"]
+    assert len(accounts) == 1
+    restore(path, url_of(study.store), "small", overwrite=True)
+    assert rows_of(study.store)["operator"] == accounts
+    assert desk.logged_in(login) is None
+    with pytest.raises(TokenError, match="revoked"):
+        lookup(study.store, token)
+
+
 def test_a_purge_holds_through_a_restore(store: Store, tmp_path: Path) -> None:
     over = Study(store, design(retention="2026-02-01"))
     over.vote(over.rating(), 1)
@@ -626,13 +646,15 @@ def test_a_purge_holds_through_a_restore(store: Store, tmp_path: Path) -> None:
 def test_a_restored_backup_is_every_row_of_the_database(
     filled: Study, other: Store, tmp_path: Path
 ) -> None:
-    """Also what no export holds: links, keys, addresses, accounts, logins and the log."""
+    """Also what no export holds: links, keys, addresses, accounts and the log; but no login."""
     Operators(filled.store).add("ada", "owner", "four random words")
     Operators(filled.store).log_in("ada", "four random words")
     assert any(model.parent_id for model in links(filled.store))
     path = backup(url_of(filled.store), tmp_path / "backup")
     restore(path, url_of(other), "small")
     before, after = content_of(filled.store), content_of(other)
+    assert after["login"] == []
+    after["login"] = before["login"]
     assert all(before.values())
     # The original keeps that it was backed up, after the copy; the copy that it was restored.
     last = [before["audit"].pop()["action"], after["audit"].pop()["action"]]

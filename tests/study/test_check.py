@@ -54,6 +54,26 @@ def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
             "It has i000, i001, i002, ...",
         ),
         (
+            {"scale": {"words": ["bad", "Bad ", "fair", "good", "excellent"]}},
+            "scale",
+            "Give five words.",
+        ),
+        ({"title": "  "}, "title", "Say what the study is about."),
+        (
+            {"questions": [{"key": "age", "text": "?", "kind": "number", "low": 99, "high": 18}]},
+            "question age",
+            "Exchange them.",
+        ),
+        (
+            {
+                "questions": [
+                    {"key": "eyes", "text": "?", "options": ["a", "b"], "screens_out": ["b", "a"]}
+                ]
+            },
+            "question eyes",
+            "Leave one out of screens_out.",
+        ),
+        (
             {"acceptance": [{"kind": "gold", "limit": 0.5, "reason": "x"}]},
             "acceptance.0",
             "Add [[gold]] to the design, or remove the rule.",
@@ -182,3 +202,24 @@ def test_texts_that_raters_would_not_see_as_meant_are_noted() -> None:
         "consent.text holds an image",
     ]
     assert all("paragraphs, lists, emphasis, and links" in note for note in told)
+
+
+@pytest.mark.parametrize(
+    ("told", "noted"),
+    [
+        ("panel.example/done?c=1", True),
+        ("https//panel.example", True),
+        ("https://a .com", True),
+        ("https://", True),
+        ("https://panel.example/done", False),
+        ("CODE-7/8", False),
+    ],
+)
+def test_a_code_that_looks_like_an_address_is_noted(told: str, noted: bool) -> None:
+    notes = found(outcomes={"complete": told}).notes
+    assert any("outcomes.complete" in note for note in notes) == noted
+
+
+def test_two_ends_with_one_code_are_noted() -> None:
+    notes = found(outcomes={"complete": "X", "withdrew": "X", "declined": "Y"}).notes
+    assert any(n.startswith("outcomes.complete and outcomes.withdrew are one text") for n in notes)

@@ -32,7 +32,8 @@ export class Outbox {
   pending() {
     return Object.keys(localStorage)
       .filter((name) => name.startsWith(this.#prefix))
-      .map((name) => JSON.parse(localStorage.getItem(name)))
+      .map((name) => read(localStorage.getItem(name)))
+      .filter((vote) => vote !== null)
       .sort((a, b) => a.position - b.position);
   }
 
@@ -77,13 +78,23 @@ export class Outbox {
   }
 }
 
+/** A vote as it was kept; null where another tab removed it meanwhile, or it is damaged. */
+function read(kept) {
+  try {
+    return JSON.parse(kept);
+  } catch {
+    return null;
+  }
+}
+
 /** Whether the site's answer settles a vote, what it says is current, and whether the page must be
  * loaded anew before the image is rated again. A foreign answer says nothing. */
 function fate({ ok, body }, vote) {
   if (ok && body?.saved === vote.position) return { settled: true, current: body.current };
   if (ok || !body) return { settled: false };
   const { kind, current } = body;
-  // a position that already has its vote takes no other
-  const passed = current && vote.position <= current.done;
+  // a position that already has its vote takes no other, and none on an image that isn't its own
+  const passed =
+    current && (vote.position <= current.done || (kind === "position" && vote.position === current.position));
   return { settled: passed || NEVER.includes(kind), current, anew: kind === "unseen" };
 }
