@@ -623,25 +623,28 @@ def _latin(data: bytes) -> str:
 def ask_all(found: Findings, rng: random.Random, study: Path, folder: Path, requests: int) -> None:
     """Send so many requests to the site; an exception or a status from 500 but 503 is a fault."""
     visitors = Visitors(study, folder / "site.sqlite")
-    logging.disable(logging.CRITICAL)
     client = Client(visitors.app.wsgi_app)
-    for number in range(requests):
-        if number % _FRESH == 0:
-            visitors.renew()
-        visitors.app.config["WTF_CSRF_ENABLED"] = number % 4 == 0
-        rule, environ = request(rng, visitors.app, visitors.known, visitors.words)
+    logging.disable(logging.CRITICAL)
+    try:
+        for number in range(requests):
+            if number % _FRESH == 0:
+                visitors.renew()
+            visitors.app.config["WTF_CSRF_ENABLED"] = number % 4 == 0
+            rule, environ = request(rng, visitors.app, visitors.known, visitors.words)
 
-        def run(environ: dict[str, Any] = environ, rule: str = rule) -> None:
-            answer = client.run_wsgi_app(environ, buffered=True)
-            status = int(answer[1].split(" ")[0])
-            found.statuses[status] += 1
-            if status >= 500 and status != 503:
-                found.server_errors += 1
-                found.faults.setdefault(f"{environ['REQUEST_METHOD']} {rule}: {status}", "")
+            def run(environ: dict[str, Any] = environ, rule: str = rule) -> None:
+                answer = client.run_wsgi_app(environ, buffered=True)
+                status = int(answer[1].split(" ")[0])
+                found.statuses[status] += 1
+                if status >= 500 and status != 503:
+                    found.server_errors += 1
+                    found.faults.setdefault(f"{environ['REQUEST_METHOD']} {rule}: {status}", "")
 
-        found.give("site", run)
-        if number % 1000 == 999:
-            progress(f"{number + 1} requests, {found.server_errors} server errors")
+            found.give("site", run)
+            if number % 1000 == 999:
+                progress(f"{number + 1} requests, {found.server_errors} server errors")
+    finally:
+        logging.disable(logging.NOTSET)
     visitors.store.dispose()
 
 
