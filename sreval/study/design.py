@@ -183,20 +183,20 @@ class Sittings(Config):
     """Items in a sitting; 0: all in one."""
     break_every: NonNegativeInt = 0
     """Items between two breaks; 0: no breaks."""
-    break_seconds: NonNegativeInt = 60
+    break_seconds: int = Field(default=60, ge=0, le=86_400)
     """The least length of a break."""
-    rest_minutes: NonNegativeInt = 0
+    rest_minutes: int = Field(default=0, ge=0, le=525_600)
     """The least time between two sittings."""
 
 
 class Viewing(Config):
     """How an image is shown."""
 
-    least_ms: NonNegativeInt = 500
+    least_ms: int = Field(default=500, ge=0, le=3_600_000)
     """Milliseconds for which an image is seen before a vote counts."""
-    grey_ms: NonNegativeInt = 500
+    grey_ms: int = Field(default=500, ge=0, le=60_000)
     """Milliseconds of grey before each image."""
-    seconds_an_item: float = Field(default=4.0, gt=0)
+    seconds_an_item: float = Field(default=4.0, gt=0, le=3600)
     """How long a rater is expected to take; the announced times follow from it."""
     phones: bool = False
     """Whether phones are let in."""
@@ -335,7 +335,7 @@ class StudyDesign(Config):
     """What raters read before the first item. Markdown's paragraphs, lists, emphasis and links."""
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     """Language of the pages; `study check` refuses one without a file in web/translations."""
-    raters: PositiveInt
+    raters: int = Field(ge=1, le=1_000_000)
     """How many raters are wanted; exposures are balanced for them."""
     seed: int = Field(ge=0, lt=2**63)
     """All chance of the study comes from this number."""

@@ -112,6 +112,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("analysis.comparisons", [["hr", "nobody"]], "compares 'nobody'; rated are nearest"),
         ("name", "Ledig 2017", "should match pattern"),
         ("seed", -1, "greater than or equal to 0"),
+        ("raters", 10**20, "less than or equal to 1000000"),
+        ("sittings.rest_minutes", 10**12, "less than or equal to 525600"),
         ("votes", 1, "Extra inputs are not permitted"),
     ],
 )
