@@ -74,6 +74,9 @@ def student_quantile(freedom: float | Floats, level: float) -> Floats:
     return np.asarray(special.stdtrit(freedom, (1 + level) / 2), dtype=np.float64)
 
 
+_TINY = np.finfo(np.float64).tiny
+
+
 def category(scale: Scale) -> float:
     """How far neighbouring scores are apart; on a slider a hundredth of its length."""
     return scale.spacing or (scale.high - scale.low) / 100
@@ -122,12 +125,13 @@ def limits_on_scale(
     k = np.maximum(own, least**2 / quarter)
     below = _reach(mean - scale.low, scale.high - mean, k, quarter)
     above = _reach(scale.high - mean, mean - scale.low, k, quarter)
-    return mean - below, mean + above
+    return np.maximum(mean - below, scale.low), np.minimum(mean + above, scale.high)
 
 
 def _reach(ahead: Floats, behind: Floats, k: Floats, quarter: float) -> Floats:
     """The largest d with d^2 <= k min(ahead - d, behind + d, quarter)."""
-    nearing: Floats = np.sqrt(k**2 / 4 + k * ahead) - k / 2
+    # not as a difference of roots, which loses all digits where k is large
+    nearing: Floats = k * ahead / np.maximum(np.sqrt(k**2 / 4 + k * ahead) + k / 2, _TINY)
     leaving: Floats = np.sqrt(k**2 / 4 + k * behind) + k / 2
     return np.minimum(np.minimum(nearing, leaving), np.sqrt(k * quarter))
 
