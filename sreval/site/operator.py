@@ -98,7 +98,7 @@ def _from_elsewhere() -> bool:
     fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
     told = request.headers.get("Origin")
     try:
-        own = site().config.base_url or origin(request.host_url)
+        own = origin(request.host_url)
         return fetched not in ("same-origin", "none") or (told is not None and origin(told) != own)
     except ValueError:
         return True
