@@ -122,20 +122,9 @@ def enter() -> Page:
         token = Operators(site().store).log_in(name, password, browser=key if name in names else "")
     except LoginError as error:
         LOG.warning("login refused", extra={"fields": where()})
-        return _login_form(str(error), name, 401)
-    except BusyError as error:
-        return _login_form(str(error), name, 503)
+        told = {"error": str(error), "name": name[:100], "ended": False}
+        return make_response(render_template("operator/login.html", **told), 401)
     return _welcome(name, token)
-
-
-def _login_form(error: str, name: str, status: int) -> Page:
-    page = make_response(
-        render_template("operator/login.html", error=error, name=name[:100], ended=False)
-    )
-    page.status_code = status
-    if status == 503:
-        page.headers["Retry-After"] = "2"
-    return page
 
 
 @operator.get("/login/<token>")

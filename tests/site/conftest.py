@@ -27,7 +27,7 @@ from werkzeug.test import TestResponse
 from sreval import content
 from sreval.site.app import catalogues, create_app
 from sreval.site.config import SiteConfig
-from sreval.store import invitations, operators
+from sreval.store import invitations
 from sreval.store.database import Store
 from sreval.store.invitations import Links
 from sreval.study.design import StudyDesign
@@ -342,9 +342,6 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords hashed with little work: a test logs in often."""
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     monkeypatch.setattr("sreval.store.operators._hasher", hasher)
-    turns = operators.Turns()
-    monkeypatch.setattr(turns, "SHARE", 0)
-    monkeypatch.setattr("sreval.store.operators._turns", turns)
 
 
 @pytest.fixture

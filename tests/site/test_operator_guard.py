@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Event
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from sreval.errors import StoreError
 from sreval.store import operators
-from sreval.store.errors import BusyError
 from sreval.store.models import Base
 from sreval.store.operators import Operators
 from sreval.store.studies import Studies
@@ -319,7 +317,7 @@ def test_of_many_guesses_at_once_five_are_looked_at(site: Visitor, looked: list[
     Operators(site.store).add("ada", "owner", PASSWORD)
 
     def guess(number: int) -> None:
-        with suppress(operators.LoginError, BusyError):
+        with suppress(operators.LoginError):
             Operators(site.store).log_in("ada", f"a guess of number {number}")
 
     with ThreadPoolExecutor(8) as pool:
@@ -433,61 +431,34 @@ def test_refusals_tell_no_names(site: Visitor) -> None:
     assert len(without_tokens) == 1
 
 
+def stored_passwords(site: Visitor) -> list[str]:
+    with site.store.read() as tx:
+        return list(tx.execute(select(Base.metadata.tables["operator"].c.password)).scalars())
+
+
 def test_password_stands_nowhere_but_as_a_slow_hash(site: Visitor) -> None:
     Operators(site.store).add("ada", "owner", PASSWORD)
     Desk(site).log_in("ada")
-    with site.store.read() as tx:
-        (hashed,) = tx.execute(select(Base.metadata.tables["operator"].c.password)).scalars()
+    (hashed,) = stored_passwords(site)
     assert hashed.startswith("$argon2id$")
     assert PASSWORD not in str(everything(site))
 
 
-def test_while_a_password_is_hashed_strangers_are_refused_at_once_and_the_known_come_next(
-    site: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hash_made_with_other_parameters_is_made_anew_at_the_next_login(site: Visitor) -> None:
+    """Else the time of an answer would tell the old account from a name that doesn't exist."""
     Operators(site.store).add("ada", "owner", PASSWORD)
-    hers, second = known(site), known(site)
-    begun, go_on, verified = Event(), Event(), operators._verified
-
-    def slow(stored: str, password: str) -> bool:
-        if password == "slow":
-            begun.set()
-            assert go_on.wait(60)
-        return verified(stored, password)
-
-    monkeypatch.setattr(operators, "_verified", slow)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(Desk(site).log_in, "ada", "slow")
-        assert begun.wait(60)
-        refused = Desk(site).log_in("ada")
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
-        assert 'value="ada"' in refused.text
-        waiting = pool.submit(hers.log_in, "ada")
-        while not operators._turns._awaited:
-            assert not waiting.done()
-            time.sleep(0.01)
-        assert Desk(site).log_in("ada").status_code == 503
-        assert second.log_in("ada").status_code == 503, "one thread waits at most"
-        go_on.set()
-        assert first.result().status_code == 401
-        assert waiting.result().status_code == 303
+    old = PasswordHasher(time_cost=2, memory_cost=128, parallelism=1).hash(PASSWORD)
+    table = Base.metadata.tables["operator"]
+    with site.store.begin() as tx:
+        tx.execute(table.update().values(password=old))
+    assert Desk(site).log_in("ada", "wrong").status_code == 401
+    assert stored_passwords(site) == [old]
     assert Desk(site).log_in("ada").status_code == 303
-
-
-def test_strangers_hashes_take_a_fifth_of_the_time() -> None:
-    """Those who are known find the turn free, whatever strangers did before."""
-    turns = operators.Turns()
-    turns._paid_until = time.monotonic() + 60
-    with pytest.raises(BusyError), turns.turn(known=False):
-        pass
-    with turns.turn(known=True), pytest.raises(BusyError), turns.turn(known=False):
-        pass
-    turns._paid_until = 0.0
-    before = time.monotonic()
-    with turns.turn(known=False):
-        while time.monotonic() < before + 0.01:
-            pass
-    assert turns._paid_until >= before + 0.01 + 0.01 * turns.SHARE
+    (fresh,) = stored_passwords(site)
+    parameters = extract_parameters(fresh)
+    assert (parameters.time_cost, parameters.memory_cost) == (1, 64), "those of quick_hashes"
+    assert Desk(site).log_in("ada").status_code == 303
+    assert stored_passwords(site) == [fresh]
 
 
 @pytest.fixture
