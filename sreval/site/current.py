@@ -172,7 +172,6 @@ def as_told(state: SessionState) -> dict[str, Any]:
     present, *following = state.items
     here.stimuli.recheck(present.stimulus_sha256)
     return told | {
-        "heading": _HEADINGS.get(present.kind, "rating"),
         "intended": present.intended if present.kind == "calibration" else None,
         "image": _image(present),
         "next": [_image(item) for item in following],
@@ -185,4 +184,5 @@ def as_told(state: SessionState) -> dict[str, Any]:
 def _image(item: PlanItemRow) -> dict[str, Any]:
     width, height = site().stimuli.sizes[item.stimulus_sha256]
     url = own("api.image", address=item.address)
-    return {"url": url, "width": width, "height": height}
+    heading = _HEADINGS.get(item.kind, "rating")
+    return {"url": url, "width": width, "height": height, "heading": heading}

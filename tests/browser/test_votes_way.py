@@ -16,7 +16,7 @@ from sreval.store import models
 from sreval.store.operators import Operators
 
 from .conftest import READY, Window, to_rating
-from .study import Served, plain, served
+from .study import Served, design, plain, served
 from .test_operator import PASSWORD, log_in
 from .test_rating import COUNT, rate, settle
 
@@ -186,6 +186,30 @@ def test_a_server_that_went_back_asks_for_what_it_lacks(brief: Served, window: W
     rate(page, 1, 3)
     expect(page.locator(COUNT)).to_have_text("Image 3 of 6")
     settle(brief, page, [(1, 3), (2, 4)])
+
+
+def test_practice_ends_with_its_last_image_while_votes_wait(tmp_path: Path, window: Window) -> None:
+    """Nothing says "Practice" over an image that counts, and only an example asks for a score."""
+    content = {key: value for key, value in design().items() if key != "questions"}
+    with served(tmp_path / "study", content) as site:
+        page = window(site).page
+        to_rating(page, site)
+        page.keyboard.press("1")
+        expect(page.locator(COUNT)).to_have_text("Image 2 of 9")
+        page.wait_for_load_state("networkidle")
+        page.route("**/api/vote", lambda route: route.abort())
+        said = []
+        for position in range(2, 6):
+            expect(page.locator(COUNT)).to_have_text(f"Image {position} of 9")
+            page.wait_for_selector(READY)
+            said.append((page.inner_text("#heading"), "example" in page.inner_text("#hint")))
+            if position < 5:
+                page.keyboard.press("3")
+        assert said == [("Example", True), ("Practice", False), ("", False), ("", False)]
+        assert kept(page) == [2, 3, 4]
+        page.unroute("**/api/vote")
+        page.evaluate("dispatchEvent(new Event('online'))")
+        settle(site, page, [(1, 1), (2, 3), (3, 3), (4, 3)])
 
 
 def by_session(site: Served) -> dict[str, list[tuple[int, int]]]:

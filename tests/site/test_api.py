@@ -25,7 +25,6 @@ from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
 CURRENT = {
     "stage",
     "position",
-    "heading",
     "intended",
     "image",
     "next",
@@ -48,7 +47,8 @@ def test_item_tells_what_the_contract_names_and_no_more(visitor: Visitor) -> Non
     for _ in range(7):
         current = visitor.item()
         assert set(current) == CURRENT | {"session"}
-        assert set(current["image"]) == {"url", "width", "height"}
+        for image in (current["image"], *current["next"]):
+            assert set(image) == {"url", "width", "height", "heading"}
         visitor.vote(current["position"])
     told = visitor.item()
     place = visitor.here.rpartition("/")[2]

@@ -86,7 +86,7 @@ def test_whole_way_from_link_to_code(on_both: Visitor) -> None:
     seen = visitor.vote_all()
     assert [item["position"] for item in seen] == list(range(1, 14))
     assert [item["done"] for item in seen] == list(range(13))
-    headings = [item["heading"] for item in seen]
+    headings = [item["image"]["heading"] for item in seen]
     assert headings == ["examples"] * 2 + ["practice"] + ["rating"] * 10
     assert sorted(item["intended"] for item in seen[:2]) == [1, 5]
     assert all(item["intended"] is None for item in seen[2:])

@@ -92,10 +92,10 @@ async function refresh() {
 }
 
 function describe() {
-  const { done, of, minutes_left: minutes, heading } = item;
+  const { done, of, minutes_left: minutes, image } = item;
   element("progress").max = of;
   element("progress").value = done;
-  element("heading").textContent = heading === "rating" ? "" : say(heading);
+  element("heading").textContent = image.heading === "rating" ? "" : say(image.heading);
   element("count").textContent = say("count", { n: done + 1, of });
   const span = minutes < 1 ? "moment" : Math.round(minutes) === 1 ? "minute" : "minutes";
   element("left").textContent = say(span, { n: Math.round(minutes) });
@@ -216,8 +216,9 @@ function goOn(voted) {
   const position = voted.position + 1;
   const image = known.get(position);
   const loaded = image && images.ready(image.url) && !outbox.holds(position);
-  if (loaded && voted.heading !== "examples") {
-    show({ ...voted, position, image, done: voted.done + 1, voted: false, late: false });
+  if (loaded && image.heading !== "examples") {
+    const done = voted.done + 1;
+    show({ ...voted, position, image, done, intended: null, voted: false, late: false });
     return;
   }
   forget();
