@@ -1,10 +1,11 @@
-"""SIGKILL of the site at random moments under load: is any acknowledged vote lost or doubled?
+"""Faults at random moments under load: is any acknowledged vote lost, changed or doubled?
 
-Fifty simulated raters vote through `sreval serve`; it is killed and started again, a hundred
-times on SQLite and on PostgreSQL. Writes durability.json and durability.md; exits with 1 when an
-acknowledged vote was lost, changed or doubled.
+Fifty simulated raters vote through `sreval serve`. It is killed and started again, a hundred times
+on SQLite and on PostgreSQL; SQLite's disk is full, ten times; PostgreSQL's server is ended and
+started again, ten times. Writes durability.json and durability.md; exits with 1 when an
+acknowledged vote was lost, changed or doubled. Only root can mount the disk that fills up.
 
-Example: python -m benchmarks.durability --kills 5 --raters 10 --out build/bench
+Example: python -m benchmarks.durability --fault kill --times 5 --raters 10 --out build/bench
 """
 
 from __future__ import annotations
@@ -12,21 +13,22 @@ from __future__ import annotations
 import argparse
 import queue
 import random
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, text
 
-from benchmarks.site import Server, links, noise_study, postgresql
+from benchmarks.site import Server, links, noise_study, postgresql, restart_postgresql
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.store.database import open_store
 from sreval.store.models import Vote
@@ -34,35 +36,85 @@ from tests.load.visitor import Stopped, Visit, Visitor
 
 IMAGES = 40
 THINK_SECONDS = 0.3
-LATEST_KILL = 1.0
+LATEST = 1.0
+FULL_SECONDS = 2.0
 
 
 def main() -> int:
-    """Kill on both databases and write the results."""
+    """Have every fault strike and write the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--fault", choices=[row[0] for row in ROWS], help="all, if absent")
+    parser.add_argument("--times", type=int, help="how often each strikes")
     parser.add_argument("--raters", type=int, default=50)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
     origin = provenance()
     rows = []
-    for kind in options.database or ["sqlite", "postgresql"]:
-        with (
-            tempfile.TemporaryDirectory() as name,
-            postgresql()
-            if kind == "postgresql"
-            else (nullcontext(str(Path(name) / "votes.sqlite"))) as url,
-        ):
-            row = endure(Path(name), url, options.kills, options.raters)
-        rows.append({"database": kind, **row})
-        progress(f"{kind}: {row}")
+    for name, database, times, place, fault in ROWS:
+        if options.fault in (None, name):
+            with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as url:
+                row = endure(Path(folder), url, options.times or times, options.raters, fault)
+            rows.append({"fault": name, "database": database, **row})
+            progress(f"{rows[-1]}")
     content = {**origin, "rows": rows}
-    write_results(options.out, "durability", content, "The site under SIGKILL", lines(rows))
+    write_results(options.out, "durability", content, "The site under faults", lines(rows))
     print(options.out / "durability.md")
     return 1 if any(row["lost"] or row["changed"] or row["doubled"] for row in rows) else 0
+
+
+@contextmanager
+def on_disk(folder: Path) -> Iterator[str]:
+    """The URL of a SQLite database to be."""
+    yield str(folder / "votes.sqlite")
+
+
+@contextmanager
+def on_a_small_disk(folder: Path) -> Iterator[str]:
+    """The same on a file system of its own."""
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=True)
+    try:
+        yield str(disk / "votes.sqlite")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def kill(server: Server, _: str) -> None:
+    """SIGKILL of the site, and a new start."""
+    server.kill()
+    server.start()
+
+
+def fill(server: Server, url: str) -> None:
+    """Fill the database's disk to the last byte; make room again once the site has said that
+    votes can't be stored."""
+    ballast = Path(url).with_name("ballast")
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    server.await_health(503)
+    time.sleep(FULL_SECONDS)
+    ballast.unlink()
+
+
+def crash(_: Server, url: str) -> None:
+    """End PostgreSQL without warning, and start it again."""
+    restart_postgresql(url)
+
+
+Place = Callable[[Path], AbstractContextManager[str]]
+Fault = Callable[[Server, str], None]
+
+ROWS: list[tuple[str, str, int, Place, Fault]] = [
+    ("kill", "sqlite", 100, on_disk, kill),
+    ("kill", "postgresql", 100, lambda _: postgresql(), kill),
+    ("disk-full", "sqlite", 10, on_a_small_disk, fill),
+    ("database-restart", "postgresql", 10, lambda _: postgresql(), crash),
+]
+"""Fault and database, how often it strikes, where the database is, and what strikes it."""
 
 
 @dataclass
@@ -76,9 +128,11 @@ class Scorer:
         return self.generator.randint(1, 5), 1000.0
 
 
-def endure(folder: Path, url: str, kills: int, raters: int, seed: int = 0) -> dict[str, Any]:
-    """Kill the site ``kills`` times under ``raters`` and compare what is stored with what was
-    acknowledged."""
+def endure(
+    folder: Path, url: str, times: int, raters: int, fault: Fault, seed: int = 0
+) -> dict[str, Any]:
+    """Have a fault strike ``times`` times under ``raters`` and compare what is stored with what
+    was acknowledged."""
     study = noise_study(folder / "study", IMAGES, raters)
     server = Server(study, url)
     crowd = _Crowd(server.url, links(study, url, 8 * raters), seed)
@@ -88,13 +142,12 @@ def endure(folder: Path, url: str, kills: int, raters: int, seed: int = 0) -> di
         server.start()
         futures = [pool.submit(crowd.keep_voting, number) for number in range(raters)]
         try:
-            for number in range(kills):
+            for number in range(times):
                 crowd.await_vote()
-                time.sleep(generator.uniform(0, LATEST_KILL))
-                server.kill()
-                server.start()
+                time.sleep(generator.uniform(0, LATEST))
+                fault(server, url)
                 if number % 10 == 9:
-                    progress(f"{number + 1} kills, {crowd.acknowledged} votes acknowledged")
+                    progress(f"{number + 1} times, {crowd.acknowledged} votes acknowledged")
             crowd.await_vote()
         finally:
             crowd.stop.set()
@@ -102,7 +155,7 @@ def endure(folder: Path, url: str, kills: int, raters: int, seed: int = 0) -> di
         for future in futures:
             future.result()
     seconds = time.monotonic() - start
-    return {"kills": kills, "raters": raters, "seconds": seconds, **compare(url, crowd.visits)}
+    return {"times": times, "raters": raters, "seconds": seconds, **compare(url, crowd.visits)}
 
 
 class _Crowd:
@@ -177,20 +230,23 @@ def compare(url: str, visits: Sequence[Visit]) -> dict[str, int]:
 def lines(rows: list[dict[str, Any]]) -> list[str]:
     """The Markdown page below its title."""
     text = [
-        "`sreval serve` is ended by SIGKILL at a random moment within a second of the first vote "
-        "that it acknowledged, and started again. Simulated raters send a vote with the same key "
-        "until it is acknowledged. Stored beyond acknowledged: votes whose answer the last kill "
+        "A fault strikes at a random moment within a second of the first vote that "
+        "`sreval serve` acknowledged after the last one. kill: the site is ended by SIGKILL, and "
+        "started again. disk-full: not a byte more can be written, until "
+        f"{FULL_SECONDS:.0f} s after `/health` has said so. database-restart: PostgreSQL is ended "
+        "without warning, and started again. Simulated raters send a vote with the same key "
+        "until it is acknowledged. Stored beyond acknowledged: votes whose answer the last fault "
         "cut off. Goal: none lost, changed or doubled.",
         "",
-        "| database | raters | kills | acknowledged | stored | lost | changed | doubled | gaps | "
-        "requests sent again | time |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| fault | database | raters | times | acknowledged | stored | lost | changed | doubled | "
+        "gaps | requests sent again | time |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         text.append(
-            f"| {row['database']} | {row['raters']} | {row['kills']} | {row['acknowledged']} | "
-            f"{row['stored']} | {row['lost']} | {row['changed']} | {row['doubled']} | "
-            f"{row['gaps']} | {row['retries']} | {row['seconds']:.0f} s |"
+            f"| {row['fault']} | {row['database']} | {row['raters']} | {row['times']} | "
+            f"{row['acknowledged']} | {row['stored']} | {row['lost']} | {row['changed']} | "
+            f"{row['doubled']} | {row['gaps']} | {row['retries']} | {row['seconds']:.0f} s |"
         )
     return text
 

@@ -26,7 +26,7 @@ from sreval.study.freeze import encode_versions
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus, load_manifest
 
 METHODS = ("nearest", "bicubic", "srcnn", "selfexsr", "drcn", "espcn")
-_START_SECONDS = 60
+_PATIENCE_SECONDS = 60
 _DESIGN = """
 name = "noise"
 title = "Noise"
@@ -92,14 +92,20 @@ class Server:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        end = time.monotonic() + _START_SECONDS
+        self.await_health(200)
+
+    def await_health(self, status: int) -> None:
+        """Wait until it says this of itself. Raises RuntimeError when it doesn't within a minute,
+        or ends."""
+        assert self._process is not None
+        end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/health").status_code == 200:
+                if httpx.get(f"{self.url}/health").status_code == status:
                     return
             time.sleep(0.05)
         self.kill()
-        raise RuntimeError(f"the site didn't come up: {self._log.read_text()[-2000:]}")
+        raise RuntimeError(f"/health doesn't say {status}: {self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """SIGKILL, without warning."""
@@ -117,21 +123,12 @@ class Server:
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """A PostgreSQL server of our own with durable commits, as the URL of an empty database."""
-    programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="sreval-pg-"))
-    prefix: list[str] = []
-    if os.getuid() == 0:  # PostgreSQL refuses to run as root, as containers do
+    if os.getuid() == 0:
         shutil.chown(folder, "nobody", "nogroup")
-        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    data = str(folder / "data")
-    control = [*prefix, str(programs / "pg_ctl"), "-D", data, "-w", "-s"]
     options = f"-k {folder} -c listen_addresses='' -c max_connections=60"
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=folder)
-
-    run(*prefix, str(programs / "initdb"), "-D", data, "-A", "trust", "-U", "sreval", "-E", "UTF8")
-    run(*control, "-o", options, "-l", str(folder / "log"), "start")
+    _postgresql(folder, "initdb", "-A", "trust", "-U", "sreval", "-E", "UTF8")
+    _postgresql(folder, "pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
     url = f"postgresql://sreval@/votes?host={folder}"
     try:
         engine = sqlalchemy.create_engine(
@@ -142,8 +139,21 @@ def postgresql() -> Iterator[str]:
         engine.dispose()
         yield url
     finally:
-        run(*control, "-m", "immediate", "stop")
+        _postgresql(folder, "pg_ctl", "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def restart_postgresql(url: str) -> None:
+    """End the server of that URL as a crash would, and start it again."""
+    folder = Path(url.rpartition("=")[2])
+    _postgresql(folder, "pg_ctl", "-w", "-m", "immediate", "-l", str(folder / "log"), "restart")
+
+
+def _postgresql(folder: Path, program: str, *options: str) -> None:
+    command = [str(_programs() / program), "-D", str(folder / "data"), *options]
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root, as containers do
+        command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *command]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
 
 
 def _programs() -> Path:

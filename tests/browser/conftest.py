@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -161,14 +162,30 @@ def submit(page: Page, stage: str) -> None:
     page.locator(f"form[data-stage={stage}] button:enabled").click()
 
 
-def to_rating(page: Page, site: Served) -> str:
-    """Open a new rater's link at the first image of a study without questions; the link."""
+def begun(site: Served, votes: int = 0) -> str:
+    """The link of a rater who has given so many votes in a study without questions."""
     link = site.link()
     enrolled = enrolment.enrol(site.store, link.rpartition("/")[2], load_manifest(site.folder))
-    session = enrolled.session_id
-    RaterSession(site.store, session).agree("1")
-    RaterSession(site.store, session).device({}, True)
-    RaterSession(site.store, session).start()
+    rater = RaterSession(site.store, enrolled.session_id)
+    rater.agree("1")
+    rater.device({}, True)
+    rater.start()
+    for position in range(1, votes + 1):
+        rater.sent(rater.state().items[0])
+        rater.vote(
+            position,
+            3,
+            key=f"key-{position:06}",
+            response_ms=900.0,
+            shown_at=dt.datetime.now(dt.UTC),
+            device="{}",
+        )
+    return link
+
+
+def to_rating(page: Page, site: Served) -> str:
+    """Open a new rater's link at the first image of a study without questions; the link."""
+    link = begun(site)
     page.goto(link)
     page.wait_for_selector(READY)
     return link

@@ -57,19 +57,20 @@ class Firefox:
         """Go to an address."""
         self.command("WebDriver:Navigate", url=url)
 
-    def tab(self) -> str:
-        """Go to a new tab; gives the handle of the present one."""
+    def tab(self) -> tuple[str, str]:
+        """Go to a new tab; gives the handles of the present one and of the new one."""
         present = str(self.command("WebDriver:GetWindowHandle")["value"])
-        self.switch(self.command("WebDriver:NewWindow", type="tab")["handle"])
-        return present
+        new = str(self.command("WebDriver:NewWindow", type="tab")["handle"])
+        self.switch(new)
+        return present, new
 
     def switch(self, handle: str) -> None:
         """Go to the tab of that handle."""
         self.command("WebDriver:SwitchToWindow", handle=handle)
 
-    def press(self, key: str) -> None:
-        """Press one key."""
-        strokes = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+    def press(self, keys: str) -> None:
+        """Press one key after the other."""
+        strokes = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         keyboard = {"type": "key", "id": "keyboard", "actions": strokes}
         self.command("WebDriver:PerformActions", actions=[keyboard])
 
@@ -77,6 +78,23 @@ class Firefox:
         """What a JavaScript expression gives on the page."""
         script = f"return {expression}"
         return self.command("WebDriver:ExecuteScript", script=script, args=[])["value"]
+
+    @contextmanager
+    def setting(self, name: str, value: bool | int) -> Iterator[None]:
+        """Another value of one of the user's own settings."""
+        kind = "Bool" if isinstance(value, bool) else "Int"
+        self._of_the_browser(f"Services.prefs.set{kind}Pref({name!r}, {json.dumps(value)})")
+        try:
+            yield
+        finally:
+            self._of_the_browser(f"Services.prefs.clearUserPref({name!r})")
+
+    def _of_the_browser(self, expression: str) -> None:
+        self.command("Marionette:SetContext", value="chrome")
+        try:
+            self.value(expression)
+        finally:
+            self.command("Marionette:SetContext", value="content")
 
     def wait(self, expression: str) -> None:
         """Until a JavaScript expression is true."""
@@ -98,9 +116,9 @@ def path() -> str | None:
 def running(program: str, folder: Path) -> Iterator[Firefox]:
     """Firefox without a screen, its profile and home in an empty folder."""
     (folder / "user.js").write_text('user_pref("marionette.port", 0);\n')
-    command = [program, "--headless", "--marionette", "--no-remote", "--profile", str(folder)]
+    flags = ["--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]
     process = subprocess.Popen(
-        command,
+        [program, *flags, "--profile", str(folder)],
         env={**os.environ, "HOME": str(folder), "MOZ_HEADLESS_WIDTH": "1280"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import skimage.data
 from PIL import Image
 from sqlalchemy import select
 from waitress.server import create_server
+from werkzeug import Response
 
 from sreval.site.app import create_app, personal_link
 from sreval.site.config import Rates, SiteConfig
@@ -27,6 +28,7 @@ from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
 
 UInt8 = npt.NDArray[np.uint8]
+LOGIN = "<!doctype html><title>Hotel</title><h1>Please log in</h1>"
 
 
 def design(**changes: Any) -> dict[str, Any]:
@@ -152,6 +154,16 @@ class Served:
     """A new rater's personal link."""
     earlier: frozenset[str] = frozenset()
     """Sessions of other tests."""
+    _portal: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def behind_a_portal(self) -> Iterator[None]:
+        """A hotel answers everything in the site's place, with its login page and status 200."""
+        self._portal.set()
+        try:
+            yield
+        finally:
+            self._portal.clear()
 
     def stored(self) -> list[models.Vote]:
         """Every vote of this test, in the order of their storing."""
@@ -174,7 +186,13 @@ def served(folder: Path, content: dict[str, Any], rates: Rates | None = None) ->
     freeze(folder, content)
     config = SiteConfig.given(study=folder, database=str(folder / "votes.sqlite"), rates=rates)
     app = create_app(config)
-    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    portal, hotel = threading.Event(), Response(LOGIN, mimetype="text/html")
+    server = create_server(
+        lambda *request: (hotel if portal.is_set() else app)(*request),
+        host="127.0.0.1",
+        port=0,
+        threads=4,
+    )
     stop = threading.Event()
 
     def run() -> None:
@@ -188,7 +206,7 @@ def served(folder: Path, content: dict[str, Any], rates: Rates | None = None) ->
     url = f"http://127.0.0.1:{server.effective_port}"
     store = app.extensions["sreval"].store
     try:
-        yield Served(folder, url, store, lambda: url + personal_link(app))
+        yield Served(folder, url, store, lambda: url + personal_link(app), _portal=portal)
     finally:
         stop.set()
         server.pull_trigger()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright, Route, expect
 
-from sreval.store.sessions import RaterSession
-
-from .conftest import CHROMIUM, READY, Window, to_rating
+from .conftest import CHROMIUM, READY, Window, begun, to_rating
 from .study import Served, plain, served
 from .test_rating import rate, settle
-from .test_votes_way import session_of
 
 NO_STORAGE = """Object.defineProperty(window, "localStorage", {
   get() { throw new DOMException("denied", "SecurityError"); },
@@ -38,12 +34,10 @@ TOO_OLD = "This browser is too old"
 def test_what_a_browser_lacks_is_said_in_place_of_the_page(
     brief: Served, window: Window, removes: str, title: str
 ) -> None:
-    begun = window(brief)
-    link = to_rating(begun.page, brief)
     lacking = window(brief)
     page = lacking.page
     page.add_init_script(removes)
-    for address in (brief.link(), link):  # a new rater, and one who goes on in this browser
+    for address in (brief.link(), begun(brief)):  # a new rater, and one who goes on in this browser
         page.goto(address)
         expect(page.locator("h1")).to_have_text(title)
         expect(page.locator("main p")).to_contain_text("open your link")
@@ -139,7 +133,7 @@ def test_a_break_ends_whichever_clock_stands_still(
     with served(tmp_path / "study", plain(sittings=pauses)) as site:
         page = window(site).page
         page.add_init_script(f"const stands = {asleep}.now(); {asleep}.now = () => stands;")
-        to_rating_at(page, site, votes=3)
+        page.goto(begun(site, votes=3))
         button = page.locator("form[data-stage=break] button")
         expect(button).to_be_disabled()
         expect(page.locator("#clock")).to_have_text("59:59" if awake == "Date" else "60:00")
@@ -147,22 +141,6 @@ def test_a_break_ends_whichever_clock_stands_still(
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(button).to_be_enabled()
         expect(page.locator("#over")).to_have_text("The break is over. Go on when you are ready.")
-
-
-def to_rating_at(page: Page, site: Served, votes: int) -> None:
-    """As to_rating, with so many votes given."""
-    to_rating(page, site)
-    rated = RaterSession(site.store, session_of(page))
-    for position in range(1, votes + 1):
-        rated.vote(
-            position,
-            3,
-            key=f"key-{position:06}",
-            response_ms=900.0,
-            shown_at=dt.datetime.now(dt.UTC),
-            device="{}",
-        )
-    page.reload()
 
 
 PRESS = """([key, code, more]) => document.dispatchEvent(

@@ -16,11 +16,10 @@ from sreval.store import models
 from sreval.store.operators import Operators
 
 from .conftest import READY, Window, to_rating
-from .study import Served, design, plain, served
+from .study import LOGIN, Served, design, plain, served
 from .test_operator import PASSWORD, log_in
 from .test_rating import COUNT, rate, settle
 
-LOGIN = "<!doctype html><title>Hotel</title><h1>Please log in</h1>"
 FOREIGN = "Something between you and the study answers in its place."
 OTHER = "Another link was opened in this browser. Your scores are kept"
 HURRY = "setInterval(() => dispatchEvent(new Event('online')), 50)"
@@ -104,13 +103,12 @@ def test_a_login_page_in_place_of_everything_ends_nothing(brief: Served, window:
     page = window(brief).page
     to_rating(page, brief)
     page.wait_for_load_state("networkidle")
-    page.route("**/*", lambda route: route.fulfill(content_type="text/html", body=LOGIN))
-    rate(page, 1, 5)
-    rate(page, 2, 1)
-    expect(page.locator("#status")).to_contain_text(FOREIGN)
-    assert kept(page) == [1, 2]
-    assert brief.votes() == []
-    page.unroute("**/*")
+    with brief.behind_a_portal():
+        rate(page, 1, 5)
+        rate(page, 2, 1)
+        expect(page.locator("#status")).to_contain_text(FOREIGN)
+        assert kept(page) == [1, 2]
+        assert brief.votes() == []
     page.evaluate("dispatchEvent(new Event('online'))")
     settle(brief, page, [(1, 5), (2, 1)])
     for status in (200, 404, 410):

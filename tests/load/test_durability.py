@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 
-from benchmarks.durability import compare, endure
+from benchmarks.durability import compare, endure, kill
 from benchmarks.site import links, noise_study
 from sreval.store import enrolment
 from sreval.store.database import open_store
@@ -20,7 +20,7 @@ from tests.load.visitor import Visit
 
 @pytest.mark.slow
 def test_two_kills_lose_and_double_no_vote(tmp_path: Path, database_url: str) -> None:
-    row = endure(tmp_path, database_url, kills=2, raters=10)
+    row = endure(tmp_path, database_url, 2, 10, kill)
     assert (row["lost"], row["changed"], row["doubled"], row["gaps"]) == (0, 0, 0, 0)
     assert row["acknowledged"] >= 3  # one before each kill, one after the last
     assert row["stored"] >= row["acknowledged"]
