@@ -326,10 +326,7 @@ def test_forwarded_headers_are_believed_only_from_configured_proxies(
 
 
 def test_bodies_are_limited(visitor: Visitor) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
+    visitor.to("questions")
     limit = visitor.app.config["MAX_CONTENT_LENGTH"]
     long = visitor.send("questions", sight="good", age="30", light="x" * limit)
     assert long.status_code == 413
