@@ -217,23 +217,17 @@ def form_again(message: Message) -> str | None:
         return None
     limit = EXPLAINED * (request.max_content_length or 0)
     request.max_content_length = request.max_form_memory_size = limit
+    state: SessionState | None = None
     try:
-        typed, state = request.form, _state_if_known()
+        typed = request.form
+        state = rater_session().state()
     except (PageError, VoteError, HTTPException):
         return None
+    except StoreError:
+        pass  # the database can't be asked
     if state and state.stage != stage:
         return None
     return _page(stage, state, problem=message, **_form(stage, typed))
-
-
-def _state_if_known() -> SessionState | None:
-    """None where the database can't be asked. Raises PageError and VoteError."""
-    try:
-        return rater_session().state()
-    except VoteError:
-        raise
-    except StoreError:
-        return None
 
 
 def _own_link() -> str | None:
