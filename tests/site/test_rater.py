@@ -154,7 +154,7 @@ def test_rater_by_an_open_link_is_given_a_link_of_their_own(visitor: Visitor) ->
 
 def test_double_click_on_consent_enrols_once(visitor: Visitor) -> None:
     visitor.invite("open", quota=1)
-    csrf = visitor.csrf_of(visitor.open())
+    csrf = visitor.csrf_of(visitor.begin())
     cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
 
@@ -219,7 +219,7 @@ def test_double_click_enrols_once_through_two_workers(visitor: Visitor) -> None:
     here: Site = visitor.app.extensions["sreval"]
     other = create_app(here.config)
     visitor.invite("open")
-    csrf = visitor.csrf_of(visitor.open())
+    csrf = visitor.csrf_of(visitor.begin())
     cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
     links = []
@@ -241,8 +241,7 @@ def test_nobody_begins_once_the_study_was_changed_under_the_server(
 ) -> None:
     old = Visitor(visitor.app)
     old.to_rating()
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     csrf = visitor.csrf_of(visitor.page())
     path = visitor.app.extensions["sreval"].config.study / file
     kept = path.read_text()
@@ -263,8 +262,7 @@ def test_nobody_begins_once_the_study_was_changed_under_the_server(
 def test_nobody_begins_once_another_design_was_registered(visitor: Visitor) -> None:
     """`study invite` with an edited study.toml, which was then put back."""
     here: Site = visitor.app.extensions["sreval"]
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     consent = {"version": "2", "text": "More."}
     other = StudyDesign.model_validate({**here.design.model_dump(), "consent": consent})
     Studies(here.store).register(other, here.manifest)
@@ -296,7 +294,7 @@ def test_link_that_opens_nothing_says_why(visitor: Visitor, why: str, status: in
 
 def test_link_revoked_between_opening_and_agreeing_enrols_nobody(visitor: Visitor) -> None:
     visitor.invite("open")
-    csrf = visitor.csrf_of(visitor.open())
+    csrf = visitor.csrf_of(visitor.begin())
     (row,) = Links(visitor.store, "small").listing()
     Links(visitor.store, "small").revoke(row.id)
     assert visitor.send("consent", csrf=csrf).status_code == 410
@@ -464,8 +462,7 @@ def test_answers_that_do_not_fit_come_back_with_what_was_typed(
 @pytest.mark.parametrize("text", NAUGHTY.values(), ids=NAUGHTY)
 def test_naughty_strings_are_kept_as_text(on_both: Visitor, text: str) -> None:
     visitor = on_both
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     visitor.send("consent", version=text)
     assert visitor.stage(visitor.open()) == "consent"  # nobody was shown such a text
     visitor.send("consent")
@@ -536,8 +533,7 @@ def test_who_has_agreed_can_not_decline_in_an_older_tab(visitor: Visitor) -> Non
 
 def test_every_stage_has_a_way_out(make_site: MakeSite) -> None:
     visitor = make_site(sittings={"items": 5, "break_every": 3, "break_seconds": 0})
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     seen = set()
     steps: dict[str, Callable[[], Any]] = {
         "consent": lambda: visitor.send("consent"),

@@ -221,8 +221,7 @@ def test_forged_cookie_opens_nothing(make_site: MakeSite) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_form_without_csrf_token_is_refused_and_not_saved(visitor: Visitor, token: str) -> None:
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     steps = [
         ("consent", {}),
         ("device", {"facts": json.dumps(FACTS), "fits": "yes"}),
