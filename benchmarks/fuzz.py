@@ -29,6 +29,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -109,13 +110,8 @@ class Findings:
     def fault(self, name: str, error: Exception) -> None:
         """Keep an exception that nobody should meet."""
         self.unhandled += 1
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        own = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if "sreval" in frame.filename
-        ]
-        where = own[-1] if own else last
+        frames = traceback.extract_tb(error.__traceback__)
+        where = next((f for f in reversed(frames) if "sreval" in f.filename), frames[-1])
         key = f"{name}: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
         self.faults.setdefault(key, str(error)[:200])
 
@@ -317,18 +313,10 @@ def readers(folder: Path, study: Path) -> dict[str, Reader]:
     export(store, design.name, manifest, folder / "export.zip")
     backup(database, folder / "backup.zip")
     store.dispose()
-    add(
-        "export",
-        folder / "export.zip",
-        lambda: import_(other, folder / "export.zip", design.name),
-        0.5,
-    )
-    add(
-        "backup",
-        folder / "backup.zip",
-        lambda: restore(folder / "backup.zip", target, design.name, overwrite=True),
-        0.2,
-    )
+    archive = folder / "export.zip"
+    add("export", archive, lambda: import_(other, archive, design.name), 0.5)
+    kept = folder / "backup.zip"
+    add("backup", kept, lambda: restore(kept, target, design.name, overwrite=True), 0.2)
     _add_votes(folder, add)
     _add_study(folder, study, add)
     _add_results(folder, add)
@@ -337,7 +325,7 @@ def readers(folder: Path, study: Path) -> dict[str, Reader]:
         path = folder / f"image.{kind}"
         pixels = np.random.default_rng(0).integers(0, 256, (24, 20, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(path)
-        add(f"image {kind}", path, lambda path=path: read_image(path))  # type: ignore[misc]
+        add(f"image {kind}", path, partial(read_image, path))
     return made
 
 
@@ -359,8 +347,7 @@ def _add_votes(folder: Path, add: _Add) -> None:
     (folder / "matrix.csv").write_text("image,r1,r2\na,1,2\nb,3,\nc,5,4\n")
     (folder / "means.csv").write_text("image,method,mos\na,bicubic,2.5\nb,bicubic,3.5\n")
     for name in ("votes.json", "nested.json", "votes.csv", "matrix.csv", "means.csv"):
-        path = folder / name
-        add(f"opinions {name}", path, lambda path=path: read_ratings(path))
+        add(f"opinions {name}", folder / name, partial(read_ratings, folder / name))
     (folder / "qualities.csv").write_text("method,quality,dataset\nbicubic,2.5,Set5\nhr,4.5,\n")
     add("qualities", folder / "qualities.csv", lambda: read_qualities(folder / "qualities.csv"))
 
@@ -462,8 +449,6 @@ def read_all(found: Findings, rng: random.Random, folder: Path, study: Path, inp
             reader.read()
         except SrevalError as error:
             raise AssertionError(f"The good file of {name} is refused: {error}") from error
-    found_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    progress(f"{len(made)} readers, {found_before // 1024} MB")
     for number, name in enumerate(rng.choices(names, shares, k=inputs)):
         reader = made[name]
         reader.path.write_bytes(damaged(rng, good[name], reader.path.suffix))
@@ -473,10 +458,10 @@ def read_all(found: Findings, rng: random.Random, folder: Path, study: Path, inp
             progress(f"{number + 1} files, {found.unhandled} faults")
     for _ in range(inputs // 50):
         text = _inserted(rng, _flipped(rng, b"data.batch=8")).decode(errors="surrogateescape")
-        found.give("--set", lambda text=text: parse_changes([text]))  # type: ignore[misc]
+        found.give("--set", partial(parse_changes, [text]))
         name = rng.choice(("x" * 5000, "a\0b", "a/" * 3000, "\ud800", "é" * 200, text))
-        found.give("names", lambda name=name: open_dataset(name))  # type: ignore[misc]
-        found.give("names", lambda name=name: load_recipe(name))  # type: ignore[misc]
+        found.give("names", partial(open_dataset, name))
+        found.give("names", partial(load_recipe, name))
 
 
 # Routes
@@ -520,9 +505,8 @@ class Visitors:
         self._keep(client, "")
 
     def _keep(self, client: Any, here: str) -> None:
-        name = self.app.config["SESSION_COOKIE_NAME"]
         cookies = "; ".join(f"{c.key}={c.value}" for c in client._cookies.values())
-        self.known.append((cookies or f"{name}=x", here))
+        self.known.append((cookies, here))
 
     def _on(self, client: Any, here: str, page: str) -> str:
         """Send the first form that leads on; the address of the next page."""
@@ -592,7 +576,7 @@ def request(
     environ = EnvironBuilder(
         path="/", method=rng.choice(methods), data=body, content_type=kind or None
     ).get_environ()
-    environ["PATH_INFO"] = _as_wsgi(raw)
+    environ["PATH_INFO"] = _latin(unquote_to_bytes(raw))
     environ["QUERY_STRING"] = query
     environ["HTTP_COOKIE"] = cookie
     if rng.random() < 0.1:
@@ -610,10 +594,6 @@ def request(
             if header != "CONTENT_LENGTH" or value in ("-1", "", "@"):
                 environ[name] = value
     return rule.rule, environ
-
-
-def _as_wsgi(path: str) -> str:
-    return _latin(unquote_to_bytes(path))
 
 
 def _latin(data: bytes) -> str:

@@ -143,7 +143,7 @@ async def _beside_strangers(server: Server, raters: list[Rater], seconds: float)
                 return await loop.run_in_executor(thread, _log_in, browser)
 
             login, step = asyncio.create_task(operator()), await _step(server, raters, 1, seconds)
-            return {**step, "login_s": await login, **await tried}
+            return {**step, "login_s": await login, "guesses": await tried}
 
 
 def _log_in(browser: httpx.Client) -> float:
@@ -163,16 +163,16 @@ def _csrf(browser: httpx.Client, path: str) -> str:
     return found.group(1)
 
 
-def try_passwords(url: str, seconds: float) -> dict[str, int]:
+def try_passwords(url: str, seconds: float) -> int:
     """Try passwords for the operator's name as fast as the site answers: how many were tried."""
     with httpx.Client(base_url=url) as browser:
         csrf = _csrf(browser, "/operator/login")
         cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     host, _, port = url.removeprefix("http://").partition(":")
-    end, counts = time.monotonic() + seconds, {"guesses": 0}
+    end = time.monotonic() + seconds
 
-    async def stranger() -> None:
-        connection = Connection(host, int(port), cookie)
+    async def stranger() -> int:
+        connection, guesses = Connection(host, int(port), cookie), 0
         head = "Content-Type: application/x-www-form-urlencoded\r\n"
         while time.monotonic() < end:
             fields = {"csrf_token": csrf, "name": OPERATOR, "password": secrets.token_hex(8)}
@@ -180,14 +180,14 @@ def try_passwords(url: str, seconds: float) -> dict[str, int]:
                 "POST /operator/login", head, urlencode(fields).encode()
             )
             assert status == 401, status
-            counts["guesses"] += 1
+            guesses += 1
         await connection.close()
+        return guesses
 
-    async def strangers() -> None:
-        await asyncio.gather(*(stranger() for _ in range(STRANGERS)))
+    async def strangers() -> int:
+        return sum(await asyncio.gather(*(stranger() for _ in range(STRANGERS))))
 
-    asyncio.run(strangers())
-    return counts
+    return asyncio.run(strangers())
 
 
 async def _step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from flask import Blueprint, Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sreval.site.checks import check_storable
 from sreval.site.current import as_told, open_state, rater_session, refuse_unless_open, site
 from sreval.site.errors import PageError, StimulusError, respond, told
+from sreval.site.identity import HERE
 from sreval.site.logs import LOG, where
 from sreval.store.errors import VoteError
 from sreval.store.sessions import SessionState
 
 api = Blueprint("api", __name__)
-_HERE = "/study/<study>/<place>"
 
 _PHONE_PX = 600
 """A touch screen whose shorter side has fewer CSS pixels is a phone."""
@@ -84,6 +84,14 @@ class Report(BaseModel):
         return self.fits and large and whole and (phones or not phone)
 
 
+def keep_report(report: Report) -> bool:
+    """Store what a browser reports of the session's screen; whether the images fit."""
+    here = site()
+    fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
+    rater_session().device(report.stored(), fits)
+    return fits
+
+
 def _browser() -> str:
     told = request.user_agent.string
     found = ((name, re.search(pattern, told)) for name, pattern in _BROWSERS)
@@ -106,52 +114,37 @@ class Ballot(BaseModel):
     unfocused_ms: int | None = None
 
 
-def _body() -> bytes:
+_Model = TypeVar("_Model", Report, Ballot)
+
+
+def _sent(model: type[_Model]) -> _Model:
+    """What a script has sent. Raises PageError (400) for anything else."""
     if not request.is_json:
         raise PageError("400")
-    return request.get_data()
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError:
+        raise PageError("400") from None
 
 
-@api.get(f"{_HERE}/api/item")
+@api.get(f"{HERE}/api/item")
 def item(study: str, place: str) -> Response:
     """The present item."""
     return told(**as_told(open_state()))
 
 
-@api.post(f"{_HERE}/api/device")
+@api.post(f"{HERE}/api/device")
 def device(study: str, place: str) -> Response:
     """Facts of the window measured again: whether the image still fits."""
-    rated = rater_session()
-    try:
-        report = Report.model_validate_json(_body())
-    except ValidationError:
-        raise PageError("400") from None
-    here = site()
-    fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
-    rated.device(report.stored(), fits)
-    return told(fits=fits)
+    return told(fits=keep_report(_sent(Report)))
 
 
-@api.post(f"{_HERE}/api/vote")
+@api.post(f"{HERE}/api/vote")
 def vote(study: str, place: str) -> Response:
     """Store one vote; the answer comes when it is durable."""
     rated = rater_session()
     try:
-        ballot = Ballot.model_validate_json(_body())
-    except ValidationError:
-        raise PageError("400") from None
-    try:
-        receipt = rated.vote(
-            ballot.position,
-            ballot.score,
-            key=ballot.key,
-            response_ms=ballot.response_ms,
-            shown_at=ballot.shown_at,
-            device=ballot.device,
-            hidden_ms=ballot.hidden_ms,
-            unfocused_ms=ballot.unfocused_ms,
-            image=ballot.image,
-        )
+        receipt = rated.vote(**_sent(Ballot).model_dump())
     except VoteError as error:
         if error.why not in ("position", "unseen", "rest", "too-early"):
             raise
@@ -168,7 +161,7 @@ def _after_vote(state: SessionState) -> dict[str, Any]:
         return {"stage": "message"}
 
 
-@api.get(f"{_HERE}/i/<address>")
+@api.get(f"{HERE}/i/<address>")
 def image(study: str, place: str, address: str) -> Response:
     """A stimulus, for the session whose present or next items show it; 404 for all others."""
     rated, here = rater_session(), site()

@@ -17,6 +17,9 @@ from werkzeug.wrappers import Response
 from sreval.files import sha256_bytes
 from sreval.site.errors import PageError
 
+HERE = "/study/<study>/<place>"
+"""With what the address of everything that is a rater's begins."""
+
 _OPERATOR = "/operator"
 _VISIT = "v-"
 

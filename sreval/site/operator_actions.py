@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import cast, get_args
 
 import pandas as pd
 from flask import Response, request
@@ -140,13 +141,8 @@ def _asked(
 ) -> tuple[InvitationKind, int, int | None, dt.datetime | None]:
     """Kind, count, quota and last moment. Raises ValueError or UsageError saying what is wrong
     with them."""
-    kind, label = form.get("kind", ""), form.get("label", "")
-    kinds: dict[str, InvitationKind] = {
-        "personal": "personal",
-        "open": "open",
-        "kiosk": "kiosk",
-    }
-    if kind not in kinds:
+    kind, label = cast(InvitationKind, form.get("kind", "")), form.get("label", "")
+    if kind not in get_args(InvitationKind):
         raise ValueError("Choose a kind of link.")
     if len(label) > _LONGEST:
         raise ValueError(f"A note has at most {_LONGEST} characters.")
@@ -158,7 +154,7 @@ def _asked(
         raise ValueError("A personal link is for one rater and has no quota.")
     if kind != "personal" and (quota is None) == ("unlimited" not in form):
         raise ValueError("Say how many raters the link lets in: a quota, or no limit.")
-    return kinds[kind], count, quota, _last_day(form.get("expires", ""))
+    return kind, count, quota, _last_day(form.get("expires", ""))
 
 
 def _number(form: Mapping[str, str], field: str, most: int) -> int | None:

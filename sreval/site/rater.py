@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +17,11 @@ from werkzeug.wrappers import Response
 
 from sreval.errors import DataError, SrevalError, StoreError
 from sreval.files import sha256_bytes
-from sreval.site.api import Facts, Report
+from sreval.site.api import Facts, Report, keep_report
 from sreval.site.config import EXPLAINED
 from sreval.site.current import as_told, minutes_left, open_state, own, rater_session, site
 from sreval.site.errors import Message, PageError
-from sreval.site.identity import enter, visit_name
+from sreval.site.identity import HERE, enter, visit_name
 from sreval.site.logs import LOG, where
 from sreval.store import enrolment, invitations, raters
 from sreval.store.answers import LONGEST, cleaned
@@ -32,7 +33,6 @@ from sreval.study.design import Question, When, load_design
 from sreval.study.manifest import load_manifest
 
 rater = Blueprint("rater", __name__)
-_HERE = "/study/<study>/<place>"
 _STAY_SECONDS = 5
 """For how long the last page is read before it leads back by itself."""
 _ASKED: dict[str, When] = {"questions": "before", "closing": "after"}
@@ -60,11 +60,12 @@ def _page(name: str, state: SessionState | None, **context: Any) -> str:
 def link(token: str) -> Page:
     """The one link. A kiosk's shows its first page; any other leads to the rater's own place."""
     via = sha256_bytes(token.encode())
-    if session.get("via") == via and "token" not in session and _is_known():
+    if session.get("via") == via and "token" not in session and _known_state():
         return _to_study()  # a link that is used up meanwhile still leads back in this browser
     invitation = _invitation(token)
     if invitation.kind == "kiosk":
-        if _finished():
+        begun = _known_state()
+        if begun is None or begun.stage == "done":
             session.clear()
         return _page("kiosk", None, under_way=session.get("kiosk") == token)
     if invitation.session_id and invitation.session_id == session.get("place"):
@@ -127,20 +128,12 @@ def _begin(token: str, via: str, **kept: str) -> None:
         enter(visit_name(visit), token=token, via=via, visit=visit, **kept)
 
 
-def _is_known() -> bool:
-    """Whether the session that this browser is authorised for is still there."""
+def _known_state() -> SessionState | None:
+    """Where the rater's session stands; None where it wasn't begun, was left or was deleted."""
     try:
-        rater_session().state()
+        return rater_session().state()
     except (PageError, VoteError):
-        return False
-    return True
-
-
-def _finished() -> bool:
-    try:
-        return rater_session().state().stage == "done"
-    except (PageError, VoteError):
-        return True  # not begun, left, or deleted meanwhile
+        return None
 
 
 def _enrol() -> None:
@@ -174,7 +167,7 @@ def back() -> Response:
     return _to_study()
 
 
-@rater.get(_HERE)
+@rater.get(HERE)
 def study(study: str, place: str) -> Page:
     """The page of the stage that the session is at."""
     if "token" in session:
@@ -224,23 +217,17 @@ def form_again(message: Message) -> str | None:
         return None
     limit = EXPLAINED * (request.max_content_length or 0)
     request.max_content_length = request.max_form_memory_size = limit
+    state: SessionState | None = None
     try:
-        typed, state = request.form, _state_if_known()
+        typed = request.form
+        state = rater_session().state()
     except (PageError, VoteError, HTTPException):
         return None
+    except StoreError:
+        pass  # the database can't be asked
     if state and state.stage != stage:
         return None
     return _page(stage, state, problem=message, **_form(stage, typed))
-
-
-def _state_if_known() -> SessionState | None:
-    """None where the database can't be asked. Raises PageError and VoteError."""
-    try:
-        return rater_session().state()
-    except VoteError:
-        raise
-    except StoreError:
-        return None
 
 
 def _own_link() -> str | None:
@@ -270,7 +257,7 @@ def _done(state: SessionState | None, outcome: str) -> Response:
     return page
 
 
-@rater.get(f"{_HERE}/instructions")
+@rater.get(f"{HERE}/instructions")
 def instructions(study: str, place: str) -> Page:
     """The instructions once more, for who has begun to rate."""
     if "token" in session or "left" in session:
@@ -279,7 +266,7 @@ def instructions(study: str, place: str) -> Page:
     return _page("instructions", state) if state.stage == "rating" else _to_study()
 
 
-@rater.post(f"{_HERE}/<any(consent, device, questions, instructions, closing, break):stage>")
+@rater.post(f"{HERE}/<any(consent, device, questions, instructions, closing, break):stage>")
 def step(study: str, place: str, stage: str) -> Page:
     """A form of one stage. Sent twice or from an old page, it leads to the present one."""
     stands = site().design.consent.version
@@ -295,7 +282,7 @@ def step(study: str, place: str, stage: str) -> Page:
         case "consent":
             rated.agree(site().design.consent.version)
         case "device":
-            _report(rated)
+            _report()
         case "instructions":
             rated.start()
         case "break":
@@ -351,23 +338,16 @@ def _limits(question: Question) -> str:
         return _("Please write a number from %(low)s to %(high)s.", low=low, high=high)
     if low:
         return _("Please write a number of at least %(low)s.", low=low)
-    if high:
-        return _("Please write a number of at most %(high)s.", high=high)
-    return _("Please write a number.")
+    return _("Please write a number of at most %(high)s.", high=high)
 
 
-def _report(rated: RaterSession) -> None:
-    here = site()
-    try:
+def _report() -> None:
+    with suppress(ValidationError):
         facts = Facts.model_validate_json(request.form.get("facts", ""))
-    except ValidationError:
-        return
-    report = Report(facts=facts, fits=request.form.get("fits") == "yes")
-    fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
-    rated.device(report.stored(), fits)
+        keep_report(Report(facts=facts, fits=request.form.get("fits") == "yes"))
 
 
-@rater.post(f"{_HERE}/withdraw")
+@rater.post(f"{HERE}/withdraw")
 def withdraw(study: str, place: str) -> Page:
     """Leave for good; with delete=yes nothing of the rater stays."""
     if "token" in session:
@@ -378,7 +358,7 @@ def withdraw(study: str, place: str) -> Page:
     return _left(place, "deleted" if delete else last.outcome or "withdrew")
 
 
-@rater.post(f"{_HERE}/decline")
+@rater.post(f"{HERE}/decline")
 def decline(study: str, place: str) -> Page:
     """Don't agree: nothing of the visitor stays, and their link works as before."""
     if "token" not in session and not raters.decline(site().store, rater_session().id):

@@ -254,7 +254,7 @@ def test_a_second_sitting_waits_for_its_rest(tmp_path: Path, window: Window) -> 
         expect(page.locator("h1")).to_have_text("This sitting is done, thank you")
         check_page(page, "rest")
         expect(page.locator("form[data-stage=rest] button")).to_be_disabled()
-        assert re.search(r"\d\d:\d\d$", page.inner_text("#until"))
+        expect(page.locator("#until")).to_have_text(re.compile(r"\d\d:\d\d$"))
         check_axe(page, "rest")
 
 

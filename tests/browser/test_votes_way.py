@@ -18,7 +18,7 @@ from sreval.store.operators import Operators
 from .conftest import READY, Window, to_rating
 from .study import LOGIN, Served, design, plain, served
 from .test_operator import PASSWORD, log_in
-from .test_rating import COUNT, rate, settle
+from .test_rating import COUNT, NOTE_STATUS, rate, settle
 
 FOREIGN = "Something between you and the study answers in its place."
 OTHER = "Another link was opened in this browser. Your scores are kept"
@@ -70,13 +70,7 @@ def test_a_vote_waits_for_the_sites_own_answer(brief: Served, window: Window) ->
     page = seen.page
     page.add_init_script(HURRY)
     to_rating(page, brief)
-    page.evaluate(
-        """() => {
-          window.said = new Set();
-          const status = document.getElementById("status");
-          new MutationObserver(() => said.add(status.innerText)).observe(status, {childList: true});
-        }"""
-    )
+    page.evaluate(NOTE_STATUS)
     loads, waiting = page_loads(page), list(ANSWERS)
     sent: list[dict[str, Any]] = []
 
@@ -94,7 +88,7 @@ def test_a_vote_waits_for_the_sites_own_answer(brief: Served, window: Window) ->
     assert not waiting
     assert [vote["position"] for vote in sent] == [1] * (len(ANSWERS) + 1) + [2]
     assert len({vote["key"] for vote in sent}) == 2
-    assert any(text.startswith(FOREIGN) for text in page.evaluate("[...said]"))
+    assert any(text.startswith(FOREIGN) for text in page.evaluate("said"))
     assert not loads, "the page was loaded anew"
     assert kept(page) == []
 

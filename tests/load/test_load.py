@@ -35,7 +35,7 @@ def test_a_small_load_is_served_without_a_refusal(
     beside, (step,) = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
     assert step["refused"] == beside["refused"] == 0
     assert beside["votes"] > 0
-    assert 0 < beside["guesses"] < beside["put_off"]
+    assert beside["guesses"] > 0
     assert step["votes"] > 0
     assert step["images"] > 0
     row = {"database": "sqlite", "raters": 8, "strangers": beside, "steps": [step]}

@@ -24,7 +24,6 @@ from sreval.errors import SrevalError
 
 _TIMEOUT_SECONDS = 15.0
 _LONGEST_BACKOFF = 2.0
-_ROUNDING = 0.5
 _STUCK = 20
 """So many pages one after the other without a step forward are a fault of the site."""
 
@@ -106,11 +105,7 @@ class Visitor:
         if page.seconds_left:
             (self.pause or self._wait)(page.seconds_left)
         where = urljoin(str(self.link), form.action) if form.action else self.link
-        answer = self._request("POST", where, data=self._filled(form, page))
-        if answer.status_code == 409:  # a pause that was told in whole seconds has a rest left
-            self._wait(_ROUNDING)
-            return self._page(str(answer.url).rpartition("/")[0])
-        return self._read(answer)
+        return self._read(self._request("POST", where, data=self._filled(form, page)))
 
     def _filled(self, form: Form, page: WebPage) -> dict[str, str]:
         values = {name: self._value(field) for name, field in form.fields.items()}

@@ -201,15 +201,36 @@ class Visitor:
     def send_facts(self, **changes: Any) -> TestResponse:
         return self.send("device", facts=json.dumps(FACTS | changes), fits="yes")
 
-    def to_rating(self) -> dict[str, Any]:
-        """From the link to the first image."""
+    def begin(self) -> TestResponse:
+        """Open the link, and at a kiosk sit down as the next rater: the page of consent."""
         if not self.token:
             self.invite()
-        assert self.stage(self.open()) == "consent"
-        self.send("consent")
-        self.send_facts()
-        self.send("questions", sight="good", age="30")
-        self.send("instructions")
+        page = self.open()
+        if self.stage(page) == "kiosk":
+            data = {"csrf_token": self.csrf_of(page)}
+            page = self.client.post(f"/r/{self.token}", data=data, follow_redirects=True)
+            self.here = page.request.path
+        assert self.stage(page) == "consent"
+        return page
+
+    def to(self, stage: str) -> TestResponse:
+        """From the link to the page of a stage: "device", "questions", "instructions", "rating"."""
+        page = self.begin()
+        fields = {
+            "consent": {},
+            "device": {"facts": json.dumps(FACTS), "fits": "yes"},
+            "questions": {"sight": "good", "age": "30"},
+            "instructions": {},
+        }
+        while (present := self.stage(page)) != stage:
+            self.send(present, self.csrf_of(page), **fields.pop(present))
+            page = self.page()
+        self.csrf = self.csrf_of(page)
+        return page
+
+    def to_rating(self) -> dict[str, Any]:
+        """From the link to the first image."""
+        self.to("rating")
         return self.item()
 
     def item(self) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from sreval.store.models import Base
 from sreval.store.operators import Operators, Role
 from sreval.store.overview import Overview
 from tests.site.conftest import Visitor
@@ -28,6 +30,16 @@ class Clock:
 
     def wait(self, **duration: float) -> None:
         self.now += dt.timedelta(**duration)
+
+
+def everything(site: Visitor) -> dict[str, list[str]]:
+    """All rows of the database but for when a login was last seen."""
+    with site.store.read() as tx:
+        return {
+            table.name: sorted(repr(tuple(row)) for row in tx.execute(select(table)))
+            for table in Base.metadata.sorted_tables
+            if table.name != "login"
+        }
 
 
 @dataclass

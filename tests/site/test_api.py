@@ -8,7 +8,6 @@ import hashlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sreval.store.models import PlanItem, Vote
 from sreval.store.overview import Overview
 from sreval.store.studies import Studies
 from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
+from tests.site.operator_desk import Clock
 
 CURRENT = {
     "stage",
@@ -120,16 +120,6 @@ def test_an_image_that_cant_be_read_was_not_sent(visitor: Visitor) -> None:
 TOO_FAST = {"kind": "too-fast", "limit": 0.5, "paid": False, "reason": "Too fast."}
 
 
-@dataclass
-class Clock:
-    """The site's clock, which a test sets."""
-
-    now: dt.datetime = dt.datetime(2026, 3, 1, 9, tzinfo=dt.UTC)
-
-    def __call__(self) -> dt.datetime:
-        return self.now
-
-
 def rate_in_bursts(visitor: Visitor, seconds: float) -> None:
     """Load what may be loaded, wait, vote on it at once; and so on to the end.
 
@@ -145,7 +135,7 @@ def rate_in_bursts(visitor: Visitor, seconds: float) -> None:
             shown = [current["image"], *current["next"]]
             for image in shown:
                 visitor.client.get(image["url"])
-            clock.now += dt.timedelta(seconds=seconds * len(shown))
+            clock.wait(seconds=seconds * len(shown))
             for number in range(len(shown)):
                 place = current["position"] + number
                 answer = visitor.post_vote(place, 1 + place % 5, response_ms=5000)

@@ -168,7 +168,7 @@ def test_two_studies_on_one_host_leave_each_other_alone(
     """Cookies know no ports: a browser sends what one site set to the other one, too."""
     one, two = both(tmp_path, *secrets)
     one.to_rating()
-    two.token = two_link(two)
+    two.token = Links(two.store, "other").create("personal")[1]
     share_cookies(one, two)
     two.to_rating()
     share_cookies(two, one)
@@ -195,19 +195,6 @@ def share_cookies(source: Visitor, target: Visitor) -> None:
             target.client.set_cookie(name, found.value)
 
 
-def two_link(two: Visitor) -> str:
-    return Links(two.store, "other").create("personal")[1]
-
-
-def test_link_of_another_study_opens_nothing(tmp_path: Path) -> None:
-    one, two = both(tmp_path, SECRET, SECRET)
-    refused = one.client.get(f"/r/{two_link(two)}")
-    assert refused.status_code == 404
-    assert one.client.get("/study").status_code == 401
-    for site in (one, two):
-        site.store.dispose()
-
-
 def test_operator_and_rater_share_a_browser(visitor: Visitor, quick_hashes: None) -> None:
     Operators(visitor.store).add("ada", "owner", PASSWORD)
     visitor.to_rating()
@@ -230,18 +217,10 @@ def test_operator_and_rater_share_a_browser(visitor: Visitor, quick_hashes: None
 
 def test_kiosk_page_of_the_rater_before_acts_on_nobody(visitor: Visitor) -> None:
     visitor.invite("kiosk")
-
-    def sit_down(rater: Visitor) -> None:
-        csrf = rater.csrf_of(rater.open(visitor.token))
-        rater.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
-        rater.send("consent")
-        rater.send_facts()
-        rater.send("questions", sight="good", age="30")
-        rater.send("instructions")
-
-    sit_down(visitor)
+    visitor.to_rating()
     following = tab(visitor)
-    sit_down(following)
+    following.token = visitor.token
+    following.to_rating()
     assert refused(visitor.vote(1, 1))
     assert refused(visitor.client.post(visitor.at("withdraw"), data={"delete": "yes"}))
     assert following.vote(1, 5).status_code == 200

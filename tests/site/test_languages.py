@@ -51,10 +51,7 @@ def test_json_errors_are_in_the_raters_language(visitor: Visitor) -> None:
 
 
 def test_answers_are_corrected_in_the_raters_language(visitor: Visitor) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
+    visitor.to("questions")
     visitor.client.get("/study?lang=de")
     refused = visitor.send("questions", sight="good", age="200").get_data(as_text=True)
     assert "18" in refused

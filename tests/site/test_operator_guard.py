@@ -18,7 +18,7 @@ from sreval.store.models import Base
 from sreval.store.operators import Operators
 from sreval.store.studies import Studies
 from tests.site.conftest import MakeSite, Visitor
-from tests.site.operator_desk import PASSWORD, Clock, Desk
+from tests.site.operator_desk import PASSWORD, Clock, Desk, everything
 
 Route = tuple[str, str, str]
 """Endpoint, method and path."""
@@ -66,16 +66,6 @@ def guarded(site: Visitor, methods: tuple[str, ...]) -> list[Route]:
     wanted = [r for r in routes(site) if r[1] in methods and r[0] not in FREE]
     assert len({endpoint for endpoint, _, _ in wanted}) >= 7
     return wanted
-
-
-def everything(site: Visitor) -> dict[str, list[str]]:
-    """All rows of the database but for when a login was last seen."""
-    with site.store.read() as tx:
-        return {
-            table.name: sorted(repr(tuple(row)) for row in tx.execute(select(table)))
-            for table in Base.metadata.sorted_tables
-            if table.name != "login"
-        }
 
 
 def call(desk: Desk, route: Route, csrf: str = "", **headers: str) -> TestResponse:

@@ -99,10 +99,7 @@ def test_whole_way_from_link_to_code(on_both: Visitor) -> None:
 
 def test_outcome_that_is_an_address_is_a_link(make_site: MakeSite) -> None:
     visitor = make_site(outcomes={"screened_out": "https://panel.example/back?c=1&d=2"})
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
+    visitor.to("questions")
     visitor.send("questions", sight="poor", age="30")
     page = visitor.page().get_data(as_text=True)
     assert 'href="https://panel.example/back?c=1&amp;d=2"' in page
@@ -145,11 +142,8 @@ def test_open_link_gives_each_browser_a_rater_and_the_same_one_again(visitor: Vi
 
 def test_rater_by_an_open_link_is_given_a_link_of_their_own(visitor: Visitor) -> None:
     visitor.invite("open")
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
-    visitor.send("questions", sight="good", age="30")
-    shown = re.search(r"http://localhost/r/([\w-]{22})", visitor.page().get_data(as_text=True))
+    page = visitor.to("instructions").get_data(as_text=True)
+    shown = re.search(r"http://localhost/r/([\w-]{22})", page)
     assert shown
     own = shown.group(1)
     assert own != visitor.token
@@ -160,7 +154,7 @@ def test_rater_by_an_open_link_is_given_a_link_of_their_own(visitor: Visitor) ->
 
 def test_double_click_on_consent_enrols_once(visitor: Visitor) -> None:
     visitor.invite("open", quota=1)
-    csrf = visitor.csrf_of(visitor.open())
+    csrf = visitor.csrf_of(visitor.begin())
     cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
 
@@ -186,13 +180,7 @@ def test_kiosk_begins_anew_for_every_rater(visitor: Visitor) -> None:
     visitor.invite("kiosk")
     tokens, sessions = set(), set()
     for _ in range(2):
-        welcome = visitor.open()
-        assert visitor.stage(welcome) == "kiosk"
-        csrf = visitor.csrf_of(welcome)
-        began = visitor.client.post(
-            f"/r/{visitor.token}", data={"csrf_token": csrf}, follow_redirects=True
-        )
-        assert visitor.stage(began) == "consent"
+        visitor.begin()
         visitor.client.get("/study?lang=de")
         visitor.send("consent")
         visitor.page()
@@ -212,28 +200,18 @@ def test_kiosk_begins_anew_for_every_rater(visitor: Visitor) -> None:
 
 def test_kiosk_link_opened_in_mid_session_loses_nothing(visitor: Visitor) -> None:
     visitor.invite("kiosk")
-    csrf = visitor.csrf_of(visitor.open())
-    visitor.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
-    visitor.send("consent")
+    visitor.to("device")
     assert visitor.stage(visitor.open()) == "kiosk"
     assert visitor.stage(visitor.page()) == "device"
 
 
 def test_kiosk_goes_on_after_its_rater_was_deleted(visitor: Visitor) -> None:
     visitor.invite("kiosk")
-    csrf = visitor.csrf_of(visitor.open())
-    visitor.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
-    visitor.send("consent")
+    visitor.to("device")
     (rater,) = Overview.of(visitor.store, "small").raters
     Raters(visitor.store, "small").delete(rater.rater)
-    welcome = visitor.open()
-    assert visitor.stage(welcome) == "kiosk"
-    began = visitor.client.post(
-        f"/r/{visitor.token}",
-        data={"csrf_token": visitor.csrf_of(welcome)},
-        follow_redirects=True,
-    )
-    assert visitor.stage(began) == "consent"
+    assert visitor.stage(visitor.open()) == "kiosk"
+    visitor.begin()
 
 
 def test_double_click_enrols_once_through_two_workers(visitor: Visitor) -> None:
@@ -241,7 +219,7 @@ def test_double_click_enrols_once_through_two_workers(visitor: Visitor) -> None:
     here: Site = visitor.app.extensions["sreval"]
     other = create_app(here.config)
     visitor.invite("open")
-    csrf = visitor.csrf_of(visitor.open())
+    csrf = visitor.csrf_of(visitor.begin())
     cookie = visitor.client.get_cookie("sreval-small")
     assert cookie is not None
     links = []
@@ -263,8 +241,7 @@ def test_nobody_begins_once_the_study_was_changed_under_the_server(
 ) -> None:
     old = Visitor(visitor.app)
     old.to_rating()
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     csrf = visitor.csrf_of(visitor.page())
     path = visitor.app.extensions["sreval"].config.study / file
     kept = path.read_text()
@@ -285,8 +262,7 @@ def test_nobody_begins_once_the_study_was_changed_under_the_server(
 def test_nobody_begins_once_another_design_was_registered(visitor: Visitor) -> None:
     """`study invite` with an edited study.toml, which was then put back."""
     here: Site = visitor.app.extensions["sreval"]
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     consent = {"version": "2", "text": "More."}
     other = StudyDesign.model_validate({**here.design.model_dump(), "consent": consent})
     Studies(here.store).register(other, here.manifest)
@@ -318,7 +294,7 @@ def test_link_that_opens_nothing_says_why(visitor: Visitor, why: str, status: in
 
 def test_link_revoked_between_opening_and_agreeing_enrols_nobody(visitor: Visitor) -> None:
     visitor.invite("open")
-    csrf = visitor.csrf_of(visitor.open())
+    csrf = visitor.csrf_of(visitor.begin())
     (row,) = Links(visitor.store, "small").listing()
     Links(visitor.store, "small").revoke(row.id)
     assert visitor.send("consent", csrf=csrf).status_code == 410
@@ -333,6 +309,7 @@ def test_link_of_another_study_in_the_same_database_is_unknown(
     other = make_site(database=url, name="other")
     token = small.invite()
     assert other.open(token).status_code == 404
+    assert other.page().status_code == 401
     assert small.stage(small.open(token)) == "consent"
 
 
@@ -416,9 +393,7 @@ def test_session_deleted_elsewhere_asks_for_the_link(visitor: Visitor) -> None:
 def test_device_check_passes_only_what_shows_the_image(
     visitor: Visitor, changes: dict[str, Any], fits: bool
 ) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
+    visitor.to("device")
     assert visitor.send_facts(**changes).status_code == 303
     assert visitor.stage(visitor.page()) == ("questions" if fits else "device")
 
@@ -452,9 +427,7 @@ def test_of_a_browser_coarse_facts_are_kept_and_no_more(visitor: Visitor, browse
 
 def test_phones_pass_where_the_design_allows_them(make_site: MakeSite) -> None:
     visitor = make_site(viewing={"phones": True, "least_ms": 0})
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
+    visitor.to("device")
     visitor.send_facts(touch=True, screen=[390, 844])
     assert visitor.stage(visitor.page()) == "questions"
 
@@ -475,10 +448,7 @@ def test_phones_pass_where_the_design_allows_them(make_site: MakeSite) -> None:
 def test_answers_that_do_not_fit_come_back_with_what_was_typed(
     visitor: Visitor, answers: dict[str, str]
 ) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
+    visitor.to("questions")
     refused = visitor.send("questions", **answers)
     text = refused.get_data(as_text=True)
     assert refused.status_code == 422
@@ -492,8 +462,7 @@ def test_answers_that_do_not_fit_come_back_with_what_was_typed(
 @pytest.mark.parametrize("text", NAUGHTY.values(), ids=NAUGHTY)
 def test_naughty_strings_are_kept_as_text(on_both: Visitor, text: str) -> None:
     visitor = on_both
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     visitor.send("consent", version=text)
     assert visitor.stage(visitor.open()) == "consent"  # nobody was shown such a text
     visitor.send("consent")
@@ -512,23 +481,6 @@ def test_naughty_strings_are_kept_as_text(on_both: Visitor, text: str) -> None:
     assert kept == plain
 
 
-def test_megabyte_in_a_text_field_is_refused_and_nothing_lost(visitor: Visitor) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
-    answer = visitor.send("questions", sight="good", age="30", light="x" * 2**20)
-    assert answer.status_code == 413
-    assert visitor.stage(visitor.page()) == "questions"
-
-
-def to_questions(visitor: Visitor) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
-
-
 def text_of(page: TestResponse) -> str:
     """What a reader sees: no tags, one blank between words."""
     words = re.sub(r"<[^>]+>", " ", page.get_data(as_text=True))
@@ -539,10 +491,7 @@ def text_of(page: TestResponse) -> str:
 def test_who_declines_leaves_no_trace_and_may_come_back(make_site: MakeSite, kind: Any) -> None:
     visitor = make_site(outcomes={"declined": "NO-7", "withdrew": "LEFT-7"})
     visitor.invite(kind)
-    welcome = visitor.open()
-    if kind == "kiosk":
-        data = {"csrf_token": visitor.csrf_of(welcome)}
-        visitor.client.post(f"/r/{visitor.token}", data=data)
+    visitor.begin()
     assert visitor.send("decline").status_code == 303
     said = text_of(visitor.page())
     assert "NO-7" in said
@@ -576,7 +525,7 @@ def test_session_that_was_made_and_not_agreed_to_is_gone_when_declined(
 
 
 def test_who_has_agreed_can_not_decline_in_an_older_tab(visitor: Visitor) -> None:
-    to_questions(visitor)
+    visitor.to("questions")
     assert visitor.send("decline").status_code == 303
     assert visitor.stage(visitor.page()) == "questions"
     assert count(visitor, Rater) == 1
@@ -584,8 +533,7 @@ def test_who_has_agreed_can_not_decline_in_an_older_tab(visitor: Visitor) -> Non
 
 def test_every_stage_has_a_way_out(make_site: MakeSite) -> None:
     visitor = make_site(sittings={"items": 5, "break_every": 3, "break_seconds": 0})
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     seen = set()
     steps: dict[str, Callable[[], Any]] = {
         "consent": lambda: visitor.send("consent"),
@@ -617,9 +565,7 @@ def test_leaving_at_the_last_questions_ends_as_the_rating_did(visitor: Visitor) 
 
 def test_kiosk_offers_to_go_on_where_somebody_is_not_done(visitor: Visitor) -> None:
     visitor.invite("kiosk")
-    csrf = visitor.csrf_of(visitor.open())
-    visitor.client.post(f"/r/{visitor.token}", data={"csrf_token": csrf})
-    visitor.send("consent")
+    visitor.to("device")
     place = visitor.here
     welcome = visitor.open()
     assert f'href="{place}"' in welcome.get_data(as_text=True)
@@ -672,12 +618,8 @@ def test_questionnaire_that_is_not_stored_comes_back_filled_in(
 ) -> None:
     questions = [{**q, "when": "after" if stage == "closing" else "before"} for q in ASKED]
     visitor = make_site(questions=questions, site={"rates": Rates()}, **BRIEF)
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
+    visitor.to("rating" if stage == "closing" else "questions")
     if stage == "closing":
-        visitor.send("instructions")
         visitor.vote_all()
     csrf = visitor.csrf_of(visitor.page())
     sent = {**SENT, "light": "x" * 2 * visitor.app.config["MAX_CONTENT_LENGTH"]}
@@ -705,9 +647,8 @@ def test_questionnaire_that_is_not_stored_comes_back_filled_in(
 def test_questionnaire_that_was_stored_is_not_called_unsaved(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to_questions(visitor)
-    csrf = visitor.csrf_of(visitor.page())
-    visitor.send("questions", csrf, **SENT)
+    visitor.to("questions")
+    visitor.send("questions", visitor.csrf, **SENT)
     there = visitor.at("questions")
     page = visitor.client.post(there, data={**SENT, "csrf_token": "of another time"})
     assert page.status_code == 403
@@ -715,9 +656,10 @@ def test_questionnaire_that_was_stored_is_not_called_unsaved(
 
 
 def test_questionnaire_of_another_session_is_not_shown(visitor: Visitor) -> None:
-    to_questions(visitor)
-    first, csrf = visitor.here, visitor.csrf_of(visitor.page())
-    to_questions(visitor)
+    visitor.to("questions")
+    first, csrf = visitor.here, visitor.csrf
+    visitor.invite()
+    visitor.to("questions")
     page = visitor.client.post(f"{first}/questions", data={**SENT, "csrf_token": csrf})
     assert page.status_code == 409
     assert SENT["light"] not in page.get_data(as_text=True)
@@ -730,8 +672,7 @@ def test_answers_may_be_as_long_as_is_said_and_are_never_cut(
     """Twenty full answers, as browsers encode them; a line's end is sent as two characters."""
     twenty = [{"key": f"q{n}", "text": "?", "kind": "text"} for n in range(20)]
     visitor = make_site(questions=twenty)
-    to_questions(visitor)
-    page = visitor.page()
+    page = visitor.to("questions")
     assert page.get_data(as_text=True).count("<textarea") == 20
     assert "maxlength" not in page.get_data(as_text=True)
     (most,) = set(re.findall(r"At most (\d+) characters", text_of(page)))
@@ -760,8 +701,8 @@ def test_limits_of_a_number_are_told_as_people_write_them(
     make_site: MakeSite, limits: dict[str, float], told: str
 ) -> None:
     visitor = make_site(questions=[{"key": "n", "text": "?", "kind": "number", **limits}])
-    to_questions(visitor)
-    bounds = re.findall(r' m(?:in|ax)="([^"]+)"', visitor.page().get_data(as_text=True))
+    page = visitor.to("questions").get_data(as_text=True)
+    bounds = re.findall(r' m(?:in|ax)="([^"]+)"', page)
     assert bounds == [str(limit) for limit in limits.values()]
     wrong = "-1" if "low" in limits else "1e9"
     assert told in text_of(visitor.send("questions", n=wrong))
@@ -784,13 +725,7 @@ goes on.
 
 def test_consent_and_instructions_are_marked_up_and_safe(make_site: MakeSite) -> None:
     visitor = make_site(consent={"version": "1", "text": TEXT}, instructions=TEXT)
-    visitor.invite()
-    pages = [visitor.open()]
-    visitor.send("consent")
-    visitor.send_facts()
-    visitor.send("questions", sight="good", age="30")
-    pages.append(visitor.page())
-    for page in pages:
+    for page in (visitor.begin(), visitor.to("instructions")):
         allowed = {"p", "ul", "ol", "li", "em", "strong", "a"}
         whole = page.get_data(as_text=True)
         marked = whole[(first := whole.index('<p dir="auto">First')) : whole.index("</div>", first)]
@@ -826,11 +761,7 @@ def test_texts_of_the_study_are_not_translated_and_have_their_direction(
     visitor = make_site(
         **ours, scale=scale, consent={"version": "1", "text": "CONSENT"}, questions=asked
     )
-    visitor.invite()
-    pages = [visitor.open()]
-    visitor.send("consent")
-    visitor.send_facts()
-    pages.append(visitor.page())
+    pages = [visitor.begin(), visitor.to("questions")]
     visitor.send("questions", k="OPTION")
     pages.append(visitor.page())
     for n, texts in enumerate((["CONSENT"], ["QUESTION", "OPTION"], ["INSTRUCT", "WORDA"])):
@@ -849,12 +780,7 @@ def test_pages_say_what_is_true_for_the_way_in(make_site: MakeSite, kind: Any) -
         sittings={"items": 4, "rest_minutes": 600}, questions=[], **{**BRIEF, "calibration": None}
     )
     visitor.invite(kind)
-    welcome = visitor.open()
-    if kind == "kiosk":
-        data = {"csrf_token": visitor.csrf_of(welcome)}
-        visitor.client.post(f"/r/{visitor.token}", data=data)
-    visitor.send("consent")
-    device = visitor.page()
+    device = visitor.to("device")
     visitor.send_facts()
     instructions = visitor.page()
     visitor.send("instructions")
@@ -877,11 +803,7 @@ def test_last_page_leads_back_and_says_what_is_left_to_do(
 ) -> None:
     visitor = make_site(outcomes={"withdrew": told})
     visitor.invite(kind)
-    welcome = visitor.open()
-    if kind == "kiosk":
-        data = {"csrf_token": visitor.csrf_of(welcome)}
-        visitor.client.post(f"/r/{visitor.token}", data=data)
-    visitor.send("consent")
+    visitor.to("device")
     visitor.send("withdraw")
     page = visitor.page()
     refresh = re.findall(r"(\d+); url=(\S+)", page.headers.get("Refresh", ""))

@@ -221,8 +221,7 @@ def test_forged_cookie_opens_nothing(make_site: MakeSite) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_form_without_csrf_token_is_refused_and_not_saved(visitor: Visitor, token: str) -> None:
-    visitor.invite()
-    visitor.open()
+    visitor.begin()
     steps = [
         ("consent", {}),
         ("device", {"facts": json.dumps(FACTS), "fits": "yes"}),
@@ -326,10 +325,7 @@ def test_forwarded_headers_are_believed_only_from_configured_proxies(
 
 
 def test_bodies_are_limited(visitor: Visitor) -> None:
-    visitor.invite()
-    visitor.open()
-    visitor.send("consent")
-    visitor.send_facts()
+    visitor.to("questions")
     limit = visitor.app.config["MAX_CONTENT_LENGTH"]
     long = visitor.send("questions", sight="good", age="30", light="x" * limit)
     assert long.status_code == 413
