@@ -784,13 +784,14 @@ def test_pages_say_what_is_true_for_the_way_in(make_site: MakeSite, kind: Any) -
     visitor.send_facts()
     instructions = visitor.page()
     visitor.send("instructions")
+    again = visitor.client.get(visitor.at("instructions"))
     visitor.vote_all()
     rest = visitor.page()
     assert visitor.stage(rest) == "rest"
     assert "The next sitting is number 2 of 3" in text_of(rest)
     assert "Look, then say." in text_of(rest)
     assert text_of(rest).count("excellent") == 1
-    for page in (device, instructions, rest):
+    for page in (device, instructions, again, rest):
         whole = page.get_data(as_text=True)
         assert ("the same link" in whole) == (kind == "personal")
         assert bool(re.search(r"http://localhost/r/[\w-]{22}", whole)) == (kind == "open")
