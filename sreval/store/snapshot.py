@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict
-from sqlalchemy import Boolean, Column, Connection, Float, Integer, delete, func, insert, select
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
@@ -312,7 +312,7 @@ def restore(
                 to_base(connection)
             to_head(connection)
             for name, model in _WHOLE.items():
-                _insert(tx, model.__table__, snapshot.tables[name])
+                _insert(tx, model.__table__, (snapshot.tables | erased.accounts)[name])
             studies = {row.name: row for row in tx.scalars(select(Study))}
             _tombstones(tx, studies, snapshot.tables["deleted"])
             _store_sessions(tx, studies, snapshot.tables, snapshot.tables["sessions"])
@@ -370,7 +370,7 @@ class _Erased:
     tombstones: tuple[tuple[str, str, dt.datetime], ...] = ()
     log: tuple[tuple[str, dict[str, Any]], ...] = ()
     revoked: Mapping[str, dt.datetime] = field(default_factory=dict)
-    accounts: tuple[dict[str, Any], ...] = ()
+    accounts: dict[str, list[Row]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tx: Transaction) -> _Erased:
@@ -387,12 +387,12 @@ class _Erased:
         entries = [(row.pop("name"), row) for row in map(dict, tx.execute(query).mappings())]
         revoked = select(Invitation.token_sha256, Invitation.revoked_at)
         links = tx.execute(revoked.where(Invitation.revoked_at.is_not(None)))
-        accounts = tx.execute(select(Operator.__table__)).mappings()
+        accounts = [dict(row) for row in tx.execute(select(Operator.__table__)).mappings()]
         return cls(
             tuple((name, key, at) for name, key, at in buried),
             tuple(entries),
             {token: at for token, at in links if at is not None},
-            tuple(dict(row) for row in accounts),
+            {"operators": accounts} if accounts else {},
         )
 
     def again(self, tx: Transaction, studies: Mapping[str, Study]) -> int:
@@ -400,9 +400,6 @@ class _Erased:
         back = 0
         for link in tx.scalars(select(Invitation).where(Invitation.token_sha256.in_(self.revoked))):
             link.revoked_at = link.revoked_at or self.revoked[link.token_sha256]
-        if self.accounts:
-            tx.execute(delete(Operator))
-            _insert(tx, Operator.__table__, list(self.accounts))
         for name, study in studies.items():
             raters = tx.scalars(select(Rater).where(Rater.study_id == study.id))
             by_hash = {tombstone_hash(name, rater.pseudonym): rater for rater in raters}

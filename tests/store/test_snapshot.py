@@ -620,15 +620,17 @@ def test_what_an_operator_ended_stays_ended_through_a_restore(study: Study, tmp_
     path = backup(url_of(study.store), tmp_path / "backup")
     desk.remove("bob")
     desk.set_password("ada", "four other words")
+    desk.add("cyd", "viewer", words)
     Links(study.store, "small").revoke(link)
     login = desk.log_in("ada", "four other words")
     accounts = rows_of(study.store)["operator"]
-    assert len(accounts) == 1
+    assert len(accounts) == 2
     restore(path, url_of(study.store), "small", overwrite=True)
     assert rows_of(study.store)["operator"] == accounts
     assert desk.logged_in(login) is None
     with pytest.raises(TokenError, match="revoked"):
         lookup(study.store, token)
+    desk.add("dan", "viewer", words)  # a new account takes no other's number
 
 
 def test_a_purge_holds_through_a_restore(store: Store, tmp_path: Path) -> None:
