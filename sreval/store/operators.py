@@ -118,10 +118,10 @@ class Operators:
         """A new login's token, known only now.
 
         ``browser`` names a browser in which this operator has logged in before. It has a count of
-        failures of its own, so that strangers' guesses don't keep the right one out. An attempt is
-        counted before its password is looked at; the hashing is outside of any transaction, so
-        that no vote waits for it. Raises LoginError for a wrong name or password and too many
-        failures alike.
+        failures of its own, so that strangers' guesses don't keep the right one out. Any other
+        attempt is counted before its password is looked at; the hashing is outside of any
+        transaction, so that no vote waits for it. Raises LoginError for a wrong name or password
+        and too many failures alike.
         """
         browser = sha256_bytes(browser.encode())[:_BROWSER] if browser else ""
         known = self._count_attempt(name, browser)

@@ -213,12 +213,9 @@ def backup(url: str, path: Path, *, who: str = COMMAND_LINE) -> Path:
     """
     if path.exists():
         raise UsageError(f"{path} exists already.", "Name a new file.")
-    store = open_store(url, older=True)
-    try:
+    with open_store(url, older=True) as store:
         write_atomic(path, _zipped(_files_of(store)), private=True)
         _record(store, who, "backup", path)
-    finally:
-        store.dispose()
     return path
 
 

@@ -376,16 +376,13 @@ def test_session_goes_on_at_the_right_item_from_anywhere(study: Study, database_
     token = study.token()
     session = study.rating(study.enrol(token))
     study.vote_all(session, upto=4)
-    elsewhere = open_store(database_url)
-    try:
+    with open_store(database_url) as elsewhere:
         resumed = Study(elsewhere, clock=study.clock).enrol(token)
         assert resumed == session
         assert (
             RaterSession(elsewhere, resumed).state() == RaterSession(study.store, session).state()
         )
         assert RaterSession(elsewhere, resumed).state().position == 5
-    finally:
-        elsewhere.dispose()
 
 
 def test_withdrawal_keeps_the_votes_unless_asked(study: Study) -> None:

@@ -538,11 +538,8 @@ def test_backup_restored_into_either_database_is_the_same_study(
     fresh = tmp_path / "fresh.sqlite"
     restore(again, str(fresh), "small")
     assert fresh.stat().st_mode & 0o077 == 0
-    third = open_store(str(fresh))
-    try:
+    with open_store(str(fresh)) as third:
         assert files_of(filled, third) == files_of(filled, other)
-    finally:
-        third.dispose()
     there = Study(other, clock=filled.clock)
     there.vote_all(there.rating())
     assert len(frames.tables(other, "small")["sessions"]) == 6
@@ -785,8 +782,7 @@ def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path
     for number, path in enumerate(copies):
         target = tmp_path / f"r{number}.sqlite"
         restore(path, str(target), "small")
-        restored = open_store(str(target))
-        try:
+        with open_store(str(target)) as restored:
             with restored.read() as tx:
                 wrong = tx.scalar(
                     text(
@@ -795,8 +791,6 @@ def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path
                     )
                 )
             assert wrong == 0
-        finally:
-            restored.dispose()
 
 
 def test_backup_never_overwrites(study: Study, tmp_path: Path) -> None:
