@@ -429,9 +429,10 @@ class OpenedSession:
         if session.done == session.total:
             from sreval.store.frames import judge_session  # pandas: most commands do without
 
-            verdict = judge_session(self.tx, session, self.study.design)
+            verdict, held = judge_session(self.tx, session, self.study.design), session.holds_slot
+            used = verdict.used if session.accepted is None else session.accepted
             self.end("complete" if verdict.paid else "failed_check")
-            session.holds_slot = verdict.used
+            session.holds_slot = held and used  # whoever was refused may have lost it by now
             session.stage = "rating"
             self.advance()
         elif self._is_lost():

@@ -579,3 +579,34 @@ def test_a_break_ends_on_a_server_whose_clock_is_behind(study: Study, behind: in
             break
     assert stage == "rating"
     assert 60 <= waited <= 121
+
+
+def test_a_refused_rater_who_goes_on_takes_no_place_from_the_one_who_came_after(
+    study: Study,
+) -> None:
+    refused = study.rating()
+    study.vote_all(refused, upto=11)
+    rater = frames.tables(study.store, study.name)["sessions"]["rater"].item()
+    desk = Raters(study.store, study.name)
+    desk.decide(rater, False, "was seen to sleep")
+    study.vote_all(study.rating())
+    study.vote_all(refused)
+    sessions = frames.tables(study.store, study.name)["sessions"]
+    assert sessions["slot"].tolist() == [0, 0]
+    assert sessions["outcome"].tolist() == ["complete", "complete"]
+    assert sessions["holds_slot"].tolist() == [False, True]
+
+
+def test_a_rater_whose_votes_are_used_by_decision_keeps_their_place_at_the_end(
+    store: Store,
+) -> None:
+    lazy = {"kind": "straight-lining", "limit": 5, "reason": "one score throughout"}
+    study = Study(store, design(sittings={}, acceptance=[lazy]))
+    session = study.rating()
+    study.vote(session, 1)
+    rater = frames.tables(store, study.name)["sessions"]["rater"].item()
+    Raters(store, study.name).decide(rater, True, "a slow hand")
+    for position in range(2, 13):
+        study.vote(session, position)
+    assert frames.tables(store, study.name)["sessions"]["holds_slot"].tolist() == [True]
+    assert Overview.of(store, study.name).filled == 1
