@@ -131,7 +131,7 @@ def _begin_session(
     now = store.clock()
     study.next_rater = number + 1
     study.locked_at = study.locked_at or now
-    link.used += 1
+    link.used = Invitation.used + 1
     own, resume = link, None
     if link.kind != "personal":
         own, resume = make(tx, study.id, "personal", link.simulated, now, visit)

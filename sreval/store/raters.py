@@ -194,7 +194,7 @@ def decline(store: Store, session_id: str) -> bool:
             tx.delete(link)
             link = parent
         if link:
-            link.used -= 1
+            link.used = Invitation.used - 1  # others may come by it at this moment
         return True
 
 
