@@ -266,7 +266,6 @@ def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
     ("name", "change", "match"),
     [
         ("votes.csv", lambda data: data.replace(b",5,", b",1,", 1), "votes.csv in .* was changed"),
-        ("manifest.json", lambda data: data[:-5], "not a complete export"),
         ("manifest.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "format 2"),
         ("manifest.json", lambda data: b"[]", "not a complete export"),
         ("design.json", lambda data: b"{}", "design.json in .* was changed"),
@@ -275,11 +274,7 @@ def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
 def test_damaged_export_is_refused_and_nothing_is_stored(
     filled: Study, tmp_path: Path, name: str, change: Callable[[bytes], bytes], match: str
 ) -> None:
-    path = damage(
-        exported(filled, tmp_path / "e.zip"),
-        name,
-        change,
-    )
+    path = damage(exported(filled, tmp_path / "e.zip"), name, change)
     with pytest.raises(DataError, match=match):
         snapshot.import_(filled.store, path, "small")
 
@@ -543,20 +538,6 @@ def test_backup_restored_into_either_database_is_the_same_study(
     there = Study(other, clock=filled.clock)
     there.vote_all(there.rating())
     assert len(frames.tables(other, "small")["sessions"]) == 6
-
-
-def test_restore_throws_no_votes_away_unless_told(
-    filled: Study, other: Store, tmp_path: Path
-) -> None:
-    path = backup(url_of(filled.store), tmp_path / "backup")
-    there = Study(other)
-    there.vote(there.rating(), 1)
-    before = rows_of(other)
-    with pytest.raises(StateError, match="not in the backup"):
-        restore(path, url_of(other), "small")
-    assert rows_of(other) == before
-    restore(path, url_of(other), "small", overwrite=True)
-    assert files_of(filled, other) == files_of(filled)
 
 
 def test_a_restore_is_refused_by_the_name_of_every_study_it_touches(
