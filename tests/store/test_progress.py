@@ -605,7 +605,8 @@ def test_a_rater_whose_votes_are_used_by_decision_keeps_their_place_at_the_end(
     session = study.rating()
     study.vote(session, 1)
     rater = frames.tables(store, study.name)["sessions"]["rater"].item()
-    Raters(store, study.name).decide(rater, True, "a slow hand")
+    for accepted in (False, True):
+        Raters(store, study.name).decide(rater, accepted, "a slow hand")
     for position in range(2, 13):
         study.vote(session, position)
     assert frames.tables(store, study.name)["sessions"]["holds_slot"].tolist() == [True]
