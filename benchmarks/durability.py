@@ -200,14 +200,10 @@ class _Crowd:
 
 def compare(url: str, visits: Sequence[Visit]) -> dict[str, int]:
     """What became of every acknowledged vote, and how many votes a position has."""
-    store = open_store(url)
-    try:
-        with store.read() as tx:
-            rows = tx.execute(select(Vote.session_id, Vote.position, Vote.score)).all()
-            if store.sqlite:
-                assert tx.execute(text("PRAGMA integrity_check")).scalar() == "ok"
-    finally:
-        store.dispose()
+    with open_store(url) as store, store.read() as tx:
+        rows = tx.execute(select(Vote.session_id, Vote.position, Vote.score)).all()
+        if store.sqlite:
+            assert tx.execute(text("PRAGMA integrity_check")).scalar() == "ok"
     stored = {(session, position): score for session, position, score in rows}
     told = {
         (visit.session, position): score

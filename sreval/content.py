@@ -44,6 +44,13 @@ def own_folders(kind: Kind) -> list[Path]:
     return [Path.cwd() / kind, *([named / kind] if named else [])]
 
 
+def brought(kind: Kind, folder: Path) -> bool:
+    """Whether a folder of that kind is one that the package brings, so that nothing may be written
+    into it; in a checkout it is the user's own."""
+    place, own = folder.resolve().parent, own_folders(kind)
+    return place == packaged(kind).resolve() and place not in [home.resolve() for home in own]
+
+
 def find(kind: Kind, name: str) -> Path:
     """The folder of one model or study, by path or by name.
 

@@ -151,13 +151,10 @@ def test_a_study_that_is_under_way_goes_on(sreval: Run) -> None:
     with sqlite3.connect(DATABASE) as connection:
         connection.execute("UPDATE study SET state = 'open', closed_at = NULL")
     folder = DATABASE.parent
-    store = open_store(str(DATABASE))
-    try:
+    with open_store(str(DATABASE)) as store:
         before = columns(Studies(store).get("small"))
         Studies(store).register(load_design(folder), load_manifest(folder))
         assert columns(Studies(store).get("small")) == before
-    finally:
-        store.dispose()
     ran = sreval("serve", "small", "--check")
     assert ran.code == 0, ran.out + ran.err
     ran = sreval("study", "invite", "small")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -206,13 +206,18 @@ class Study:
 
         Raises DataError for images that are missing, UsageError for a study of the package.
         """
+        from sreval.content import brought
         from sreval.study import freeze as freezing
         from sreval.study.check import attainable
         from sreval.study.exposure import StimulusSet
         from sreval.study.manifest import MANIFEST, STIMULI
 
-        self._refuse_packaged()
         folder, design = self.folder, self.design
+        if brought("studies", folder):
+            raise UsageError(
+                f"{self.given} is a study that the package brings; nothing is written into it.",
+                f"Copy it first: sreval study new mine --from {folder.name}",
+            )
         if again:
             self._refuse_once_begun()
         manifest = freezing.freeze(
@@ -228,16 +233,6 @@ class Study:
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)
-
-    def _refuse_packaged(self) -> None:
-        from sreval.content import own_folders, packaged
-
-        home, own = self.folder.resolve().parent, own_folders("studies")
-        if home == packaged("studies").resolve() and home not in [o.resolve() for o in own]:
-            raise UsageError(
-                f"{self.given} is a study that the package brings; nothing is written into it.",
-                f"Copy it first: sreval study new mine --from {self.folder.name}",
-            )
 
     def _refuse_once_begun(self) -> None:
         """Raise StateError when a rater has enrolled: what one was shown, all must be shown."""
@@ -268,15 +263,10 @@ class Study:
         assert url is not None  # there is a folder, or a database was named
         return url
 
-    @contextmanager
-    def _store(self, *, create: bool = False) -> Iterator[Store]:
+    def _store(self, *, create: bool = False) -> Store:
         from sreval.store.database import open_store
 
-        store = open_store(self.url, create=create)
-        try:
-            yield store
-        finally:
-            store.dispose()
+        return open_store(self.url, create=create)
 
     def rehearse(
         self,
@@ -680,12 +670,9 @@ class Study:
         """
         from sreval.store.database import Store
 
-        store = Store(self.url)
-        try:
+        with Store(self.url) as store:
             before = store.check_schema()
             store.upgrade()
-        finally:
-            store.dispose()
         return store.name, before != "current"
 
     # A notebook's view

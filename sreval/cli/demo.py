@@ -171,8 +171,7 @@ def _is_rehearsed(study: Study, database: Path) -> bool:
     from sreval.store.database import open_store
     from sreval.store.studies import Studies
 
-    store = open_store(str(database))
-    try:
+    with open_store(str(database)) as store:
         if study.name not in Studies(store).names():
             return False
         row = Studies(store).get(study.name)
@@ -182,8 +181,6 @@ def _is_rehearsed(study: Study, database: Path) -> bool:
             and manifest is not None
             and row.manifest_sha256 == manifest.sha256
         )
-    finally:
-        store.dispose()
 
 
 def _qualities() -> dict[str, float]:

@@ -488,8 +488,7 @@ def load(
     name, manifest = load_design(folder).name, load_manifest(folder)
     url = default_url(folder, database)
     assert url is not None  # there is a folder
-    store = open_store(url)
-    try:
+    with open_store(url) as store:
         row = Studies(store).get(name)
         rehearsed = False
         if allow_open is None and row.state != "closed":
@@ -512,8 +511,6 @@ def load(
         if rehearsed:
             return replace(data, rehearsed=True)
         return record_look(store, data)
-    finally:
-        store.dispose()
 
 
 def _named(folder: Path, database: str | None) -> str:

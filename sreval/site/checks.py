@@ -60,11 +60,8 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
     yield _stimuli(config, manifest, progress)
     newest = None
     try:
-        store = Store(config.database)
-        try:
+        with Store(config.database) as store:
             state, newest = _database(store, design, manifest)
-        finally:
-            store.dispose()
         yield Check("database", True, state)
     except SrevalError as error:
         yield Check("database", False, str(error))

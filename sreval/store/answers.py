@@ -9,6 +9,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from sreval.store.errors import AnswerError, Fault, VoteError
 from sreval.study.design import Question, StudyDesign, When
@@ -22,32 +23,24 @@ _LAST_POSITION = 10**6
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
-def check_vote(
-    position: int,
-    score: int,
-    key: str,
-    response_ms: float,
-    shown_at: dt.datetime,
-    device: str,
-    hidden_ms: float | None,
-    unfocused_ms: float | None,
-) -> None:
-    """Raise VoteError ('scale' or 'malformed') for a vote that makes sense nowhere in a plan.
+def check_vote(vote: Mapping[str, Any]) -> None:
+    """Raise VoteError ('scale' or 'malformed') for a row that makes sense nowhere in a plan.
 
     A score is an integer from 1 to 5. ``key`` has 8 to 64 letters, digits, _ and -; ``shown_at``
     a zone. ``response_ms`` and, where they are known, ``hidden_ms`` and ``unfocused_ms``, in
     milliseconds, are a day at most.
     """
-    durations = (response_ms, hidden_ms or 0, unfocused_ms or 0)
+    score, position = vote["score"], vote["position"]
+    durations = (vote["response_ms"], vote["hidden_ms"] or 0, vote["unfocused_ms"] or 0)
     if type(score) is not int or not 1 <= score <= 5:
         raise VoteError("scale", f"{score!r} isn't a score.", "Scores are the integers 1 to 5.")
     if (
         type(position) is not int
         or not 1 <= position <= _LAST_POSITION
-        or not _KEY.fullmatch(key)
+        or not _KEY.fullmatch(vote["key"])
         or not all(0 <= ms <= _DAY / dt.timedelta(milliseconds=1) for ms in durations)
-        or shown_at.tzinfo is None
-        or len(device) > LONGEST_DEVICE
+        or vote["shown_at"].tzinfo is None
+        or len(vote["device"]) > LONGEST_DEVICE
     ):
         raise VoteError("malformed", "The vote can't be read.", "Reload the page.")
 

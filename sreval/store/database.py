@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url
@@ -31,7 +31,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Transaction
 
 from sreval import content
-from sreval.content import own_folders, packaged
 from sreval.errors import StoreError, UsageError, install, option
 from sreval.store.errors import BusyError, SchemaError
 from sreval.store.schema import SchemaState, schema_state, to_head
@@ -90,9 +89,7 @@ def default_url(folder: Path | None, given: str | None) -> str | None:
     named = given or content.database()
     if named or folder is None:
         return named
-    home = folder.resolve().parent
-    own = [place.resolve() for place in own_folders("studies")]
-    if home == packaged("studies").resolve() and home not in own:
+    if content.brought("studies", folder):
         raise UsageError(
             f"{folder.name} belongs to the package and can't take votes.",
             f"Copy it: sreval study new NAME --from {folder.name}; or name a "
@@ -115,6 +112,8 @@ def _file(url: URL) -> Path | None:
 class Store:
     """An open database. Safe to share between threads, not between processes.
 
+    A ``with`` block closes it at its end.
+
     It is reached when the first transaction begins. Raises as `parse_url`, and StoreError without
     the driver of its kind.
     """
@@ -129,6 +128,12 @@ class Store:
         # 100 ms too long each time.
         self._writer = threading.Lock() if self.sqlite else None
         self._next_try = math.inf  # when to empty the log, if it still holds deleted text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exists, insert, select
@@ -131,7 +131,7 @@ def _begin_session(
     now = store.clock()
     study.next_rater = number + 1
     study.locked_at = study.locked_at or now
-    link.used += 1
+    link.used = Invitation.used + 1
     own, resume = link, None
     if link.kind != "personal":
         own, resume = make(tx, study.id, "personal", link.simulated, now, visit)
@@ -154,31 +154,22 @@ def _begin_session(
         slot=slot,
         algorithm=plans.ALGORITHM,
         total=len(items),
-        sitting_ends=sitting_ends(items),
+        sitting_ends=sitting_ends((item.sitting, item.position) for item in items),
         created_at=now,
         seen_at=now,
     )
     tx.add(session)
     tx.flush()
-    store_plan(tx, session.id, items)
+    tx.execute(insert(PlanItem), [{"session_id": session.id, **vars(item)} for item in items])
     return Enrolled(session.id, resume if link.kind == "open" else None)
 
 
-def sitting_ends(items: Sequence[plans.Item]) -> str:
-    """The last position of every sitting, as the session keeps them: '282,564'."""
-    ends: dict[int, int] = {}
-    for item in items:
-        ends[item.sitting] = item.position
-    return ",".join(str(ends[sitting]) for sitting in sorted(ends))
+def sitting_ends(places: Iterable[tuple[int, int]]) -> str:
+    """The last position of every sitting, as the session keeps them: '282,564'.
 
-
-def store_plan(tx: Transaction, session_id: str, items: Sequence[plans.Item]) -> None:
-    """A session's plan, each position under a new random address."""
-    rows = [
-        {"session_id": session_id, "address": secrets.token_urlsafe(16), **vars(item)}
-        for item in items
-    ]
-    tx.execute(insert(PlanItem), rows)
+    ``places`` are the sitting and the position of each item, in the plan's order.
+    """
+    return ",".join(str(end) for _, end in sorted(dict(places).items()))
 
 
 def tombstone_hash(study: str, pseudonym: str) -> str:

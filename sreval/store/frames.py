@@ -20,7 +20,7 @@ from sreval.errors import DataError
 from sreval.opinions.votes import COLUMNS, check_votes
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.database import Store
-from sreval.store.invitations import Links
+from sreval.store.invitations import links_of
 from sreval.store.models import (
     Answer,
     Event,
@@ -32,7 +32,7 @@ from sreval.store.models import (
     Tombstone,
     Vote,
 )
-from sreval.store.studies import Studies, by_name
+from sreval.store.studies import by_name
 from sreval.study.acceptance import Acceptance, Verdict
 from sreval.study.data import Look, StudyData
 from sreval.study.design import StudyDesign
@@ -257,13 +257,15 @@ def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
 
 
 def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
-    """A study as of now. Raises UsageError when there is none of that name.
+    """A study as of one moment. Raises UsageError when there is none of that name.
 
     Raises DataError when ``manifest`` is not the one under which it was rated.
     """
-    row = Studies(store).get(study)
-    found = tables(store, study, manifest)
-    links = Links(store, study).listing()
+    with store.read() as tx:
+        row = by_name(tx, study)
+        found = tables_of(tx, row, manifest)
+        invited = sum(link.kind == "personal" for link in links_of(tx, row))
+        looks = _looks(tx, row.id)
     return StudyData(
         design=row.design,
         design_sha256=row.design_sha256,
@@ -272,8 +274,8 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         sessions=_sessions_of(found["sessions"], found["votes"]),
         answers=found["answers"],
         state=row.state,
-        looks=_looks(store, study),
-        invited=sum(link.kind == "personal" for link in links),
+        looks=looks,
+        invited=invited,
         deleted=len(found["deleted"]),
     ).without_orphans()
 
@@ -286,25 +288,19 @@ def record_look(store: Store, data: StudyData, *, who: str = COMMAND_LINE) -> St
     """
     if data.state == "closed" or data.hidden:
         return data
-    log, name = AuditLog(store, who), data.design.name
     with store.begin() as tx:
-        log.record(tx, LOOK, by_name(tx, name).id, votes=len(data.votes))
-    return replace(data, looks=_looks(store, name))
+        study = by_name(tx, data.design.name)
+        AuditLog(store, who).record(tx, LOOK, study.id, votes=len(data.votes))
+        return replace(data, looks=_looks(tx, study.id))
 
 
-def _looks(store: Store, study: str) -> tuple[Look, ...]:
+def _looks(tx: Transaction, study_id: int) -> tuple[Look, ...]:
     """Every look that was recorded, oldest first."""
-    query = (
-        select(OperatorEvent)
-        .join(Study, Study.id == OperatorEvent.study_id)
-        .where(Study.name == study, OperatorEvent.action == LOOK)
-        .order_by(OperatorEvent.id)
+    looks = (OperatorEvent.study_id == study_id, OperatorEvent.action == LOOK)
+    return tuple(
+        Look(row.at.isoformat(timespec="seconds"), row.who, int(json.loads(row.facts)["votes"]))
+        for row in tx.scalars(select(OperatorEvent).where(*looks).order_by(OperatorEvent.id))
     )
-    with store.read() as tx:
-        return tuple(
-            Look(row.at.isoformat(timespec="seconds"), row.who, int(json.loads(row.facts)["votes"]))
-            for row in tx.scalars(query)
-        )
 
 
 def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:

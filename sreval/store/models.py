@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import secrets
 from typing import TYPE_CHECKING, Literal, get_args
 
 from sqlalchemy import (
@@ -251,7 +252,7 @@ class Session(Base):
 
 
 class PlanItem(Base):
-    """One position of a session's plan; `address` is what its image is fetched under.
+    """One position of a session's plan; its image is fetched under `address`, which is random.
 
     `sent_at` is when that image was first sent, None where it never was.
     """
@@ -273,7 +274,7 @@ class PlanItem(Base):
     scene: Mapped[str]
     method: Mapped[str]
     stimulus_sha256: Mapped[str] = mapped_column(String(64))
-    address: Mapped[str] = mapped_column(String(40))
+    address: Mapped[str] = mapped_column(String(40), default=lambda: secrets.token_urlsafe(16))
     reason: Mapped[str]
     intended: Mapped[int | None]
     low: Mapped[int | None]

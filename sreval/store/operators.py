@@ -22,6 +22,7 @@ from sreval.errors import StoreError, UsageError, unknown_name
 from sreval.files import sha256_bytes
 from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
+from sreval.store.invitations import token_hash
 from sreval.store.models import Login, Operator, OperatorEvent
 
 Role = Literal["owner", "viewer"]
@@ -118,10 +119,10 @@ class Operators:
         """A new login's token, known only now.
 
         ``browser`` names a browser in which this operator has logged in before. It has a count of
-        failures of its own, so that strangers' guesses don't keep the right one out. An attempt is
-        counted before its password is looked at; the hashing is outside of any transaction, so
-        that no vote waits for it. Raises LoginError for a wrong name or password and too many
-        failures alike.
+        failures of its own, so that strangers' guesses don't keep the right one out. Any other
+        attempt is counted before its password is looked at; the hashing is outside of any
+        transaction, so that no vote waits for it. Raises LoginError for a wrong name or password
+        and too many failures alike.
         """
         browser = sha256_bytes(browser.encode())[:_BROWSER] if browser else ""
         known = self._count_attempt(name, browser)
@@ -182,7 +183,7 @@ class Operators:
         ended = or_(Login.seen_at < now - IDLE, Login.created_at < now - LIFETIME)
         tx.execute(delete(Login).where(ended))
         token = secrets.token_urlsafe(32)
-        hashed = sha256_bytes(token.encode())
+        hashed = token_hash(token)
         tx.add(Login(operator_id=operator.id, token_sha256=hashed, created_at=now, seen_at=now))
         AuditLog(self.store, operator.name).record(tx, "login", None)
         return token
@@ -190,7 +191,7 @@ class Operators:
     def logged_in(self, token: str) -> OperatorRow | None:
         """Whose login this is; None when it was ended, stood idle or is too old."""
         with self.store.read() as tx:
-            found = tx.execute(_by_token(token)).first()
+            found = tx.execute(_by_hash(token_hash(token))).first()
         if found is None:
             return None
         login, operator = found
@@ -199,7 +200,7 @@ class Operators:
             return None
         if now - login.seen_at > _SEEN:
             with self.store.begin() as tx:
-                again = tx.execute(_by_token(token)).first()
+                again = tx.execute(_by_hash(token_hash(token))).first()
                 if again is None:
                     return None
                 again[0].seen_at = now
@@ -208,7 +209,7 @@ class Operators:
     def log_out(self, token: str) -> None:
         """End a login; one that has ended already stays so."""
         with self.store.begin() as tx:
-            found = tx.execute(_by_token(token)).first()
+            found = tx.execute(_by_hash(token_hash(token))).first()
             if found is not None:
                 login, operator = found
                 tx.delete(login)
@@ -302,10 +303,6 @@ def _by_name(tx: Transaction, name: str) -> Operator:
     return operator
 
 
-def _by_token(token: str) -> Select[Login, Operator]:
-    return _by_hash(sha256_bytes(token.encode(errors="replace")))
-
-
 def _by_hash(hashed: str) -> Select[Login, Operator]:
     return (
         select(Login, Operator)
@@ -316,7 +313,7 @@ def _by_hash(hashed: str) -> Select[Login, Operator]:
 
 def _link_hash(token: str) -> str:
     """236 bits of the hash, behind the mark."""
-    return (_LINK + sha256_bytes(token.encode(errors="replace")))[:64]
+    return (_LINK + token_hash(token))[:64]
 
 
 def _row(operator: Operator, seen: dt.datetime | None) -> OperatorRow:

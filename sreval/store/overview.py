@@ -175,8 +175,10 @@ def _used(tx: Transaction, session: Session, study: Study) -> bool | None:
     """Whether the votes count: by decision, else by the rules once the rater has finished."""
     if session.accepted is not None:
         return session.accepted
-    if session.holds_slot or not session.finished:
-        return True if session.finished else None
+    if not session.finished:
+        return None
+    if session.holds_slot:
+        return True
     from sreval.store.frames import judge_session  # pandas: most studies do without
 
     return judge_session(tx, session, study.design).used

@@ -39,7 +39,8 @@ class Raters:
     def decide(self, pseudonym: str, accepted: bool | None, reason: str = "") -> None:
         """Use a rater's votes or not, whatever the design's rules say; None leaves it to the rules.
 
-        Nothing is deleted. The slot of a refused rater is free for another one. Raises UsageError
+        Nothing is deleted. The slot of a refused rater is free for another one; until one has it,
+        another decision gives it back. Raises UsageError
         for a decision without a reason.
         """
         if accepted is not None and not reason.strip():
@@ -52,10 +53,10 @@ class Raters:
             session.accepted_reason = reason if accepted is not None else ""
             if accepted is False:
                 session.holds_slot = False
-            elif session.finished:
+            elif (under_way := session.outcome is None) or session.finished:
                 from sreval.store.frames import judge_session  # pandas: most commands do without
 
-                used = accepted or judge_session(tx, session, study.design).used
+                used = accepted or under_way or judge_session(tx, session, study.design).used
                 held = session.holds_slot
                 session.holds_slot = used and (held or not _slot_is_taken(tx, session))
             facts = {"rater": pseudonym, "accepted": accepted, "why": reason}
@@ -194,7 +195,7 @@ def decline(store: Store, session_id: str) -> bool:
             tx.delete(link)
             link = parent
         if link:
-            link.used -= 1
+            link.used = Invitation.used - 1  # others may come by it at this moment
         return True
 
 

@@ -82,8 +82,7 @@ def rehearse(
     """
     design, manifest = load_design(folder), load_manifest(folder)
     raters = respondents(count, design, manifest, qualities, seed=seed)
-    store = open_store(database, create=True)
-    try:
+    with open_store(database, create=True) as store:
         links = _links(store, design, manifest)
         made = Rehearsal()
         for rater in raters:
@@ -97,8 +96,6 @@ def rehearse(
             except SrevalError as error:
                 made.failures.append(error)
         return made
-    finally:
-        store.dispose()
 
 
 def _links(store: Store, design: StudyDesign, manifest: Manifest) -> Links:

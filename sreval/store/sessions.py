@@ -192,24 +192,27 @@ class RaterSession:
         an image that was never sent ('unseen'), a break ('rest'), less than the design's least
         viewing time ('too-early').
         """
-        check_vote(position, score, key, response_ms, shown_at, device, hidden_ms, unfocused_ms)
+        asked = {"session_id": self.id, "position": position, "key": key}
+        vote = {
+            **asked,
+            "score": score,
+            "response_ms": response_ms,
+            "shown_at": shown_at,
+            "device": device,
+            "hidden_ms": hidden_ms,
+            "unfocused_ms": unfocused_ms,
+        }
+        check_vote(vote)
         with self.store.begin() as tx:
             found = opened(self.store, tx, self.id, lock=True)
-            asked = {"session_id": self.id, "position": position, "key": key}
             stands = tx.execute(_STANDING, asked).first()
             if stands is not None:
                 return Receipt(*stands, repeated=True, state=found.state())
             found.refuse_vote(position, response_ms, image)
             stored_at = self.store.clock()
-            vote = {
-                **asked,
-                "score": score,
-                "response_ms": float(response_ms),
+            vote |= {
                 "shown_at": appeared(shown_at, response_ms, stored_at),
                 "stored_at": stored_at,
-                "device": device,
-                "hidden_ms": hidden_ms,
-                "unfocused_ms": unfocused_ms,
             }
             tx.execute(_INSERT, vote)
             found.row.done = position
@@ -426,9 +429,10 @@ class OpenedSession:
         if session.done == session.total:
             from sreval.store.frames import judge_session  # pandas: most commands do without
 
-            verdict = judge_session(self.tx, session, self.study.design)
+            verdict, held = judge_session(self.tx, session, self.study.design), session.holds_slot
+            used = verdict.used if session.accepted is None else session.accepted
             self.end("complete" if verdict.paid else "failed_check")
-            session.holds_slot = verdict.used
+            session.holds_slot = held and used  # whoever was refused may have lost it by now
             session.stage = "rating"
             self.advance()
         elif self._is_lost():

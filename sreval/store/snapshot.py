@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import secrets
 import shutil
 import tempfile
 import zipfile
@@ -21,12 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict
-from sqlalchemy import Boolean, Column, Connection, Float, Integer, delete, func, insert, select
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.config import Config
+from sreval.config import validated
 from sreval.errors import DataError, StoreError, UsageError, counted, option, shown
 from sreval.files import (
     atomic_folder,
@@ -41,7 +39,7 @@ from sreval.store import frames
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.csvs import from_csv, to_csv, when, written
 from sreval.store.database import Store, make_file, open_store
-from sreval.store.enrolment import tombstone_hash
+from sreval.store.enrolment import sitting_ends, tombstone_hash
 from sreval.store.errors import SchemaError, StateError
 from sreval.store.models import (
     Base,
@@ -89,7 +87,6 @@ Row = dict[str, Any]
 _LARGEST = 2**31 - 1
 """PostgreSQL's largest integer."""
 
-Checked = TypeVar("Checked", bound=Config)
 Part = TypeVar("Part", bytes, str)
 
 
@@ -132,10 +129,9 @@ class _Snapshot:
         raise UsageError(f"{path} holds {names}, not {study!r}.", "Name that study, or its file.")
 
 
-class _Manifest(Config):
+@dataclass(frozen=True)
+class _Manifest:
     """What is believed of a snapshot's manifest; an export has a ``study``, a backup none."""
-
-    model_config = ConfigDict(extra="ignore")
 
     sha256: dict[str, str]
     revision: str | None = None
@@ -217,12 +213,9 @@ def backup(url: str, path: Path, *, who: str = COMMAND_LINE) -> Path:
     """
     if path.exists():
         raise UsageError(f"{path} exists already.", "Name a new file.")
-    store = open_store(url, older=True)
-    try:
+    with open_store(url, older=True) as store:
         write_atomic(path, _zipped(_files_of(store)), private=True)
         _record(store, who, "backup", path)
-    finally:
-        store.dispose()
     return path
 
 
@@ -312,7 +305,7 @@ def restore(
                 to_base(connection)
             to_head(connection)
             for name, model in _WHOLE.items():
-                _insert(tx, model.__table__, snapshot.tables[name])
+                _insert(tx, model.__table__, (snapshot.tables | erased.accounts)[name])
             studies = {row.name: row for row in tx.scalars(select(Study))}
             _tombstones(tx, studies, snapshot.tables["deleted"])
             _store_sessions(tx, studies, snapshot.tables, snapshot.tables["sessions"])
@@ -370,7 +363,7 @@ class _Erased:
     tombstones: tuple[tuple[str, str, dt.datetime], ...] = ()
     log: tuple[tuple[str, dict[str, Any]], ...] = ()
     revoked: Mapping[str, dt.datetime] = field(default_factory=dict)
-    accounts: tuple[dict[str, Any], ...] = ()
+    accounts: dict[str, list[Row]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, tx: Transaction) -> _Erased:
@@ -387,12 +380,12 @@ class _Erased:
         entries = [(row.pop("name"), row) for row in map(dict, tx.execute(query).mappings())]
         revoked = select(Invitation.token_sha256, Invitation.revoked_at)
         links = tx.execute(revoked.where(Invitation.revoked_at.is_not(None)))
-        accounts = tx.execute(select(Operator.__table__)).mappings()
+        accounts = [dict(row) for row in tx.execute(select(Operator.__table__)).mappings()]
         return cls(
             tuple((name, key, at) for name, key, at in buried),
             tuple(entries),
             {token: at for token, at in links if at is not None},
-            tuple(dict(row) for row in accounts),
+            {"operators": accounts} if accounts else {},
         )
 
     def again(self, tx: Transaction, studies: Mapping[str, Study]) -> int:
@@ -400,9 +393,6 @@ class _Erased:
         back = 0
         for link in tx.scalars(select(Invitation).where(Invitation.token_sha256.in_(self.revoked))):
             link.revoked_at = link.revoked_at or self.revoked[link.token_sha256]
-        if self.accounts:
-            tx.execute(delete(Operator))
-            _insert(tx, Operator.__table__, list(self.accounts))
         for name, study in studies.items():
             raters = tx.scalars(select(Rater).where(Rater.study_id == study.id))
             by_hash = {tombstone_hash(name, rater.pseudonym): rater for rater in raters}
@@ -431,15 +421,13 @@ def _read(path: Path) -> _Snapshot:
     what = "a complete export, nor a complete backup"
     with parsing(path, what, "Export the study again, or back it up again."):
         files = _files(path)
-        contents = json.loads(_part(files, MANIFEST))
-        if not isinstance(contents, dict):
-            raise ValueError(f"{MANIFEST} holds no table of facts")
+        contents = validated(dict[str, Any], json.loads(_part(files, MANIFEST)))
         if contents.get("format") != FORMAT:
             raise DataError(
                 f"{path} has the format {shown(contents.get('format'))}, not {FORMAT}.",
                 "Read it with the version of sreval that wrote it.",
             )
-        manifest = _checked(_Manifest, contents, MANIFEST)
+        manifest = validated(_Manifest, contents)
         if manifest.revision is not None and manifest.revision not in revisions():
             raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
         whole = manifest.study is None
@@ -474,17 +462,10 @@ def _part(files: Mapping[str, Part], name: str) -> Part:
     return files[name]
 
 
-def _checked(model: type[Checked], contents: Mapping[str, Any], source: str) -> Checked:
-    try:
-        return model.checked(contents, source)
-    except UsageError as error:  # its remedy is for files that people write
-        raise ValueError(error.message.removesuffix(".")) from None
-
-
 def _require_whole(studies: list[Row], tables: Mapping[str, list[Row]]) -> None:
     """Raise ValueError for rows that point nowhere, and for a design that is none."""
     for row in studies:
-        design = _checked(StudyDesign, json.loads(row["design"]), DESIGN)
+        design = validated(StudyDesign, json.loads(row["design"]))
         if design.name != row["name"]:
             raise ValueError(f"the design of {row['name']!r} is that of {design.name!r}")
     names, sessions = {row["name"] for row in studies}, {r["session"] for r in tables["sessions"]}
@@ -573,54 +554,32 @@ def import_(store: Store, path: Path, study: str, *, who: str = COMMAND_LINE) ->
     """
     snapshot = _read(path)
     row = snapshot.require(study, path)
-    here = study in Studies(store).names()
+    known = study in Studies(store).names()
     try:
         with store.begin() as tx:
-            studies = {study: _study(tx, row)}
-            return Imported(study, *_import(tx, store, studies, snapshot.tables, who))
+            here = _study(tx, row)
+            # an export's rows name no study: they are of its only one
+            sessions, deleted = (
+                [row for row in snapshot.tables[name] if row.get("study", study) == study]
+                for name in ("sessions", "deleted")
+            )
+            buried = _tombstones(tx, {study: here}, deleted)
+            own = select(Session.id).where(Session.study_id == here.id)
+            present = set(tx.scalars(own))
+            new = [row for row in sessions if row["session"] not in present]
+            lacking = [row for row in new if tombstone_hash(study, row["rater"]) not in buried]
+            linkless = [{name: row[name] for name in row if name != "link"} for row in lacking]
+            _store_sessions(tx, {study: here}, snapshot.tables, linkless)
+            AuditLog(store, who).record(tx, "import", here.id, sessions=len(lacking))
+            return Imported(study, len(lacking), len(sessions) - len(new), len(new) - len(lacking))
     except IntegrityError:
-        if not here:
+        if not known:
             raise _contradictory(path) from None
         raise StateError(
             f"The study {study!r} here went on with other raters than those "
             f"in {path}; nothing was imported.",
             "Import it into an empty database.",
         ) from None
-
-
-def _import(
-    tx: Transaction,
-    store: Store,
-    studies: Mapping[str, Study],
-    tables: Mapping[str, list[Row]],
-    who: str,
-) -> tuple[int, int, int]:
-    """The numbers of sessions that were stored, were here, and are of deleted raters."""
-    ids = [study.id for study in studies.values()]
-    here = set(tx.scalars(select(Session.id).where(Session.study_id.in_(ids))))
-    tables = {
-        **tables,
-        **{name: _rows_of(tables[name], studies) for name in ("sessions", "deleted")},
-    }
-    buried = _tombstones(tx, studies, tables["deleted"])
-    lacking, deleted = [], 0
-    for row in tables["sessions"]:
-        if row["session"] in here:
-            continue
-        if tombstone_hash(_study_of(row, studies).name, row["rater"]) in buried:
-            deleted += 1
-        else:
-            lacking.append({name: value for name, value in row.items() if name != "link"})
-    _store_sessions(tx, studies, tables, lacking)
-    for study in studies.values():
-        count = sum(_study_of(row, studies) is study for row in lacking)
-        AuditLog(store, who).record(tx, "import", study.id, sessions=count)
-    return len(lacking), len(tables["sessions"]) - len(lacking) - deleted, deleted
-
-
-def _rows_of(rows: list[Row], studies: Mapping[str, Study]) -> list[Row]:
-    """The rows of these studies; an export's name none, and are of its only one."""
-    return [row for row in rows if row.get("study", next(iter(studies))) in studies]
 
 
 def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:
@@ -670,9 +629,9 @@ def _store_sessions(
     sessions: list[Row],
 ) -> None:
     """Sessions with their raters, plans, votes, answers and events."""
-    ends: dict[str, dict[int, str]] = {}
+    places: dict[str, list[tuple[int, int]]] = {}
     for item in tables["plan"]:
-        ends.setdefault(item["session"], {})[item["sitting"]] = str(item["position"])
+        places.setdefault(item["session"], []).append((item["sitting"], item["position"]))
     for row in sessions:
         study = _study_of(row, studies)
         rater = Rater(
@@ -686,7 +645,7 @@ def _store_sessions(
             Session(
                 study_id=study.id,
                 rater_id=rater.id,
-                sitting_ends=",".join(ends[row["session"]].values()),
+                sitting_ends=sitting_ends(places[row["session"]]),
                 **_stored("sessions", Session.__table__, row),
             )
         )
@@ -696,8 +655,6 @@ def _store_sessions(
         table = frames.MODELS[name].__table__
         rows = [row for row in tables[name] if row["session"] in wanted]
         made = [{"session_id": row["session"], **_stored(name, table, row)} for row in rows]
-        if name == "plan":
-            made = [{"address": secrets.token_urlsafe(16), **row} for row in made]
         if name == "votes":
             # The browser's own key isn't exported; a retry of it finds the vote by its position.
             made = [{"key": f"imported-{row['position']}", **row} for row in made]

@@ -75,8 +75,7 @@ def token(link: str) -> str:
 
 def rate(database: str, folder: Path, link: str, count: int) -> str:
     """Come by a link and vote so often; gives the rater's pseudonym."""
-    store = open_store(database)
-    try:
+    with open_store(database) as store:
         session = enrol(store, token(link), load_manifest(folder)).session_id
         if RaterSession(store, session).state().stage == "consent":
             RaterSession(store, session).agree("1")
@@ -98,8 +97,6 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
             )
         table = frames.tables(store, "mine")["sessions"].set_index("session")
         return str(table.loc[session, "rater"])
-    finally:
-        store.dispose()
 
 
 def test_a_study_from_invitation_to_export(sreval: Run, folder: Path, database: str) -> None:
@@ -252,8 +249,7 @@ def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> 
 
 def logged(database: str) -> list[tuple[str, str]]:
     """What the audit log holds but links, oldest first."""
-    store = open_store(database)
-    try:
+    with open_store(database) as store:
         entries = AuditLog(store).entries("mine")
         assert {entry.who for entry in entries} <= {audit.COMMAND_LINE}
         return [
@@ -261,8 +257,6 @@ def logged(database: str) -> list[tuple[str, str]]:
             for entry in reversed(entries)
             if entry.action != "invite"
         ]
-    finally:
-        store.dispose()
 
 
 def test_what_is_done_with_the_data_stands_in_the_audit_log(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError, UsageError
 from sreval.store import enrolment, frames, invitations, raters
@@ -400,3 +402,27 @@ def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
     assert isinstance(voted, Receipt)
     assert released == []
     assert RaterSession(study.store, session).state().outcome is None
+
+
+def test_who_declines_while_another_enrols_by_the_link_is_taken_off_its_count(
+    new_database: Callable[..., str],
+) -> None:
+    """The other one comes when the count was read, and before it is written."""
+    with open_store(new_database("postgresql")) as store:
+        study = Study(store)
+        token = study.token("open", quota=2)
+        declining, others = study.enrol(token), list[str]()
+
+        def meanwhile(tx: Transaction, *_: object) -> None:
+            if not others and any(isinstance(row, Invitation) for row in tx.dirty):
+                others.append("comes")
+                others.append(study.enrol(token))
+
+        event.listen(Transaction, "before_flush", meanwhile)
+        try:
+            assert raters.decline(store, declining)
+        finally:
+            event.remove(Transaction, "before_flush", meanwhile)
+        assert len(others) == 2
+        (link,) = [row for row in Links(store, study.name).listing() if row.kind == "open"]
+        assert link.used == 1

@@ -37,14 +37,10 @@ def test_locked_database_is_busy_and_the_vote_can_be_sent_again(
 ) -> None:
     study = patient_study
     session = study.rating()
-    other = open_store(database_url)
-    try:
-        with other.begin() as tx:
-            tx.connection().exec_driver_sql("UPDATE session SET sitting = sitting")
-            with pytest.raises(BusyError, match="locked"):
-                study.vote(session, 1, key="one-vote")
-    finally:
-        other.dispose()
+    with open_store(database_url) as other, other.begin() as tx:
+        tx.connection().exec_driver_sql("UPDATE session SET sitting = sitting")
+        with pytest.raises(BusyError, match="locked"):
+            study.vote(session, 1, key="one-vote")
     assert RaterSession(study.store, session).state().done == 0
     assert not study.vote(session, 1, key="one-vote").repeated
 
@@ -52,13 +48,9 @@ def test_locked_database_is_busy_and_the_vote_can_be_sent_again(
 def test_readers_never_wait_for_a_writer(patient_study: Study, database_url: str) -> None:
     study = patient_study
     session = study.rating()
-    other = open_store(database_url)
-    try:
-        with other.begin() as tx:
-            tx.connection().exec_driver_sql("UPDATE session SET sitting = sitting")
-            assert RaterSession(study.store, session).state().position == 1
-    finally:
-        other.dispose()
+    with open_store(database_url) as other, other.begin() as tx:
+        tx.connection().exec_driver_sql("UPDATE session SET sitting = sitting")
+        assert RaterSession(study.store, session).state().position == 1
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sreval.errors import DataError
+from sreval.store import frames
 from sreval.store.database import Store
 from sreval.store.frames import record_look, study_data
 from sreval.store.raters import Raters
@@ -35,6 +37,23 @@ def test_what_was_collected_stands_in_one_object(study: Study) -> None:
     assert flags.iloc[0][["flag", "reason"]].tolist() == ["not used", "Left the room."]
     assert data.monitoring.outcomes["enrolled"] == 3
     assert data.monitoring.progress.iloc[0]["votes"] == 4
+
+
+def test_a_study_is_read_at_one_moment(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else enrols when the votes are read already."""
+    study.enrol()
+    tables_of = frames.tables_of
+
+    def read_and_go_on(*given: Any) -> Any:
+        found = tables_of(*given)
+        study.enrol()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(frames, "tables_of", read_and_go_on)
+        data = collected(study)
+    assert data.invited == len(data.sessions) == 1
+    assert collected(study).invited == 2
 
 
 def test_a_study_without_raters_is_empty_not_an_error(study: Study) -> None:

@@ -376,16 +376,13 @@ def test_session_goes_on_at_the_right_item_from_anywhere(study: Study, database_
     token = study.token()
     session = study.rating(study.enrol(token))
     study.vote_all(session, upto=4)
-    elsewhere = open_store(database_url)
-    try:
+    with open_store(database_url) as elsewhere:
         resumed = Study(elsewhere, clock=study.clock).enrol(token)
         assert resumed == session
         assert (
             RaterSession(elsewhere, resumed).state() == RaterSession(study.store, session).state()
         )
         assert RaterSession(elsewhere, resumed).state().position == 5
-    finally:
-        elsewhere.dispose()
 
 
 def test_withdrawal_keeps_the_votes_unless_asked(study: Study) -> None:
@@ -582,3 +579,35 @@ def test_a_break_ends_on_a_server_whose_clock_is_behind(study: Study, behind: in
             break
     assert stage == "rating"
     assert 60 <= waited <= 121
+
+
+def test_a_refused_rater_who_goes_on_takes_no_place_from_the_one_who_came_after(
+    study: Study,
+) -> None:
+    refused = study.rating()
+    study.vote_all(refused, upto=11)
+    rater = frames.tables(study.store, study.name)["sessions"]["rater"].item()
+    desk = Raters(study.store, study.name)
+    desk.decide(rater, False, "was seen to sleep")
+    study.vote_all(study.rating())
+    study.vote_all(refused)
+    sessions = frames.tables(study.store, study.name)["sessions"]
+    assert sessions["slot"].tolist() == [0, 0]
+    assert sessions["outcome"].tolist() == ["complete", "complete"]
+    assert sessions["holds_slot"].tolist() == [False, True]
+
+
+def test_a_rater_whose_votes_are_used_by_decision_keeps_their_place_at_the_end(
+    store: Store,
+) -> None:
+    lazy = {"kind": "straight-lining", "limit": 5, "reason": "one score throughout"}
+    study = Study(store, design(sittings={}, acceptance=[lazy]))
+    session = study.rating()
+    study.vote(session, 1)
+    rater = frames.tables(store, study.name)["sessions"]["rater"].item()
+    for accepted in (False, True):
+        Raters(store, study.name).decide(rater, accepted, "a slow hand")
+    for position in range(2, 13):
+        study.vote(session, position)
+    assert frames.tables(store, study.name)["sessions"]["holds_slot"].tolist() == [True]
+    assert Overview.of(store, study.name).filled == 1

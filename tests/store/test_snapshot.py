@@ -266,7 +266,6 @@ def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
     ("name", "change", "match"),
     [
         ("votes.csv", lambda data: data.replace(b",5,", b",1,", 1), "votes.csv in .* was changed"),
-        ("manifest.json", lambda data: data[:-5], "not a complete export"),
         ("manifest.json", lambda data: data.replace(b'"format": 1', b'"format": 2'), "format 2"),
         ("manifest.json", lambda data: b"[]", "not a complete export"),
         ("design.json", lambda data: b"{}", "design.json in .* was changed"),
@@ -275,11 +274,7 @@ def damage(path: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
 def test_damaged_export_is_refused_and_nothing_is_stored(
     filled: Study, tmp_path: Path, name: str, change: Callable[[bytes], bytes], match: str
 ) -> None:
-    path = damage(
-        exported(filled, tmp_path / "e.zip"),
-        name,
-        change,
-    )
+    path = damage(exported(filled, tmp_path / "e.zip"), name, change)
     with pytest.raises(DataError, match=match):
         snapshot.import_(filled.store, path, "small")
 
@@ -538,28 +533,11 @@ def test_backup_restored_into_either_database_is_the_same_study(
     fresh = tmp_path / "fresh.sqlite"
     restore(again, str(fresh), "small")
     assert fresh.stat().st_mode & 0o077 == 0
-    third = open_store(str(fresh))
-    try:
+    with open_store(str(fresh)) as third:
         assert files_of(filled, third) == files_of(filled, other)
-    finally:
-        third.dispose()
     there = Study(other, clock=filled.clock)
     there.vote_all(there.rating())
     assert len(frames.tables(other, "small")["sessions"]) == 6
-
-
-def test_restore_throws_no_votes_away_unless_told(
-    filled: Study, other: Store, tmp_path: Path
-) -> None:
-    path = backup(url_of(filled.store), tmp_path / "backup")
-    there = Study(other)
-    there.vote(there.rating(), 1)
-    before = rows_of(other)
-    with pytest.raises(StateError, match="not in the backup"):
-        restore(path, url_of(other), "small")
-    assert rows_of(other) == before
-    restore(path, url_of(other), "small", overwrite=True)
-    assert files_of(filled, other) == files_of(filled)
 
 
 def test_a_restore_is_refused_by_the_name_of_every_study_it_touches(
@@ -620,15 +598,17 @@ def test_what_an_operator_ended_stays_ended_through_a_restore(study: Study, tmp_
     path = backup(url_of(study.store), tmp_path / "backup")
     desk.remove("bob")
     desk.set_password("ada", "four other words")
+    desk.add("cyd", "viewer", words)
     Links(study.store, "small").revoke(link)
     login = desk.log_in("ada", "four other words")
     accounts = rows_of(study.store)["operator"]
-    assert len(accounts) == 1
+    assert len(accounts) == 2
     restore(path, url_of(study.store), "small", overwrite=True)
     assert rows_of(study.store)["operator"] == accounts
     assert desk.logged_in(login) is None
     with pytest.raises(TokenError, match="revoked"):
         lookup(study.store, token)
+    desk.add("dan", "viewer", words)  # a new account takes no other's number
 
 
 def test_a_purge_holds_through_a_restore(store: Store, tmp_path: Path) -> None:
@@ -783,8 +763,7 @@ def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path
     for number, path in enumerate(copies):
         target = tmp_path / f"r{number}.sqlite"
         restore(path, str(target), "small")
-        restored = open_store(str(target))
-        try:
+        with open_store(str(target)) as restored:
             with restored.read() as tx:
                 wrong = tx.scalar(
                     text(
@@ -793,8 +772,6 @@ def test_backup_of_a_running_study_is_of_one_moment(study: Study, tmp_path: Path
                     )
                 )
             assert wrong == 0
-        finally:
-            restored.dispose()
 
 
 def test_backup_never_overwrites(study: Study, tmp_path: Path) -> None:

@@ -48,11 +48,8 @@ def test_receipt_names_what_was_stored_and_what_comes_next(study: Study) -> None
 def test_acknowledged_vote_is_there_for_everyone_at_once(study: Study, database_url: str) -> None:
     session = study.rating()
     study.vote(session, 1, 2)
-    other = open_store(database_url)
-    try:
+    with open_store(database_url) as other:
         assert RaterSession(other, session).state().done == 1
-    finally:
-        other.dispose()
 
 
 def test_same_key_gives_the_same_receipt(study: Study) -> None:
