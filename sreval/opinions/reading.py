@@ -46,6 +46,7 @@ from sreval.opinions.votes import (
     refuse,
     refuse_case,
 )
+from sreval.reading import from_json
 
 _NEVER_MISSING = ("rater", *STIMULUS, "position")
 DESCRIBED = (*STIMULUS, "scene", MEAN, "simulated", "stand_in")
@@ -319,11 +320,12 @@ def read_json(path: Path, text: str) -> list[Any] | dict[str, Any]:
         return dict(pairs)
 
     try:
+        from_json(text)  # it refuses half a surrogate, which can't be written anywhere
         content = json.loads(
             text, object_pairs_hook=unique, parse_int=str, parse_float=str, parse_constant=str
         )
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} isn't JSON: {error}.", _NESTED) from None
+        raise DataError(f"Can't read {path}: {error}.", _NESTED) from None
     if not content or not isinstance(content, list | dict):
         raise DataError(f"{path} holds no votes.", _NESTED)
     return content

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import DataError, UsageError, listed
-from sreval.files import parsing, read_zip
+from sreval.files import parsing, read_zip, sha256_bytes
 from sreval.opinions.cells import identifier, plain, with_point
 from sreval.opinions.votes import (
     COLUMNS,
@@ -30,14 +30,17 @@ from sreval.opinions.votes import (
     Place,
     mapped,
 )
-from sreval.reading import TEXT_BYTES, read_bytes
+from sreval.reading import TEXT_BYTES, from_json, read_bytes
 
 _SEPARATORS = ("\t", ";", ",")
 _SAID = re.compile(r'\A"?sep=[,;\t]"?\r?\n')
 """The line by which a spreadsheet says which separator follows."""
 
-_ZIP, _VOTES, _STUDIES = b"PK\x03\x04", "votes.csv", "studies.csv"
-"""How a zip file begins; the votes of an export, and what only a backup holds."""
+_ZIP = b"PK\x03\x04"
+"""How a zip file begins."""
+
+_VOTES, _MANIFEST, _STUDIES = "votes.csv", "manifest.json", "studies.csv"
+"""The votes of an export, what states their SHA-256, and what only a backup holds."""
 
 _LOOKED_AT = 50
 """The rows that decide which separator is used."""
@@ -106,13 +109,20 @@ def _of_export(path: Path) -> bytes:
     with parsing(
         path, "the export of a study", "Save a table as CSV in UTF-8, or export the study again."
     ):
-        files = read_zip(path, {_VOTES, _STUDIES}.__contains__)
-        if _VOTES not in files:
-            raise ValueError(f"it holds no {_VOTES}")
+        files = read_zip(path, {_VOTES, _MANIFEST, _STUDIES}.__contains__)
+        for name in (_VOTES, _MANIFEST):
+            if name not in files:
+                raise ValueError(f"it holds no {name}")
+        stated = from_json(files[_MANIFEST])["sha256"][_VOTES]
     if _STUDIES in files:
         raise DataError(
             f"{path} is a backup, perhaps of several studies.",
             "Name an export: sreval study export STUDY",
+        )
+    if sha256_bytes(files[_VOTES]) != stated:
+        raise DataError(
+            f"{_VOTES} in {path} was changed.",
+            f"Export the study again. To use the changed votes, unpack {_VOTES} and name it.",
         )
     return files[_VOTES]
 

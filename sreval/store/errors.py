@@ -33,7 +33,7 @@ class StaleError(StateError):
 
     def __init__(self, who: str, action: str, at: dt.datetime) -> None:
         super().__init__(
-            f"{who} changed this meanwhile ({action}, {at:%Y-%m-%d %H:%M} UTC): nothing of yours "
+            f"Meanwhile {who} changed this ({action}, {at:%Y-%m-%d %H:%M} UTC). Nothing of yours "
             "was saved.",
             "The page shows how it is now. If you still want your change, send it again.",
         )

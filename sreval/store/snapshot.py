@@ -15,6 +15,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -300,7 +301,7 @@ def restore(
                 raise store.schema_error(state)
             if state != "empty":
                 if not overwrite:
-                    _refuse_raters(store, tx, snapshot)
+                    _refuse_loss(store, tx, snapshot)
                 erased = _Erased.of(tx)
                 to_base(connection)
             to_head(connection)
@@ -329,24 +330,27 @@ def _contradictory(path: Path) -> DataError:
     )
 
 
-def _refuse_raters(store: Store, tx: Transaction, snapshot: _Snapshot) -> None:
-    """Raise StateError, naming all that a restore would replace, where anybody took part."""
+def _refuse_loss(store: Store, tx: Transaction, snapshot: _Snapshot) -> None:
+    """Raise StateError, naming all that a restore would replace, where anybody took part or holds
+    a link that the backup lacks."""
     kept = {(row["session"], row["position"]) for row in snapshot.tables["votes"]}
-    query = select(Study.name, Session.id).join(Session, isouter=True).order_by(Study.name)
-    sessions: dict[str, list[str]] = {}
-    for name, session in tx.execute(query):
-        sessions.setdefault(name, []).extend([session] if session else [])
-    if not any(sessions.values()):
+    tokens = {row["token_sha256"] for row in snapshot.tables["links"]}
+    query = select(Session.study_id, Vote.session_id, Vote.position)
+    cast = tx.execute(query.join(Session, Session.id == Vote.session_id))
+    votes = [(study, (session, at) in kept) for study, session, at in cast]
+    open_links = select(Invitation.study_id, Invitation.token_sha256)
+    links = tx.execute(open_links.where(Invitation.revoked_at.is_(None)))
+    new = Counter(study for study, token in links if token not in tokens)
+    raters = Counter(tx.scalars(select(Session.study_id)))
+    if not raters and not new:
         return
-    votes: dict[str, list[int]] = {}
-    for session, position in tx.execute(select(Vote.session_id, Vote.position)):
-        votes.setdefault(session, []).append((session, position) not in kept)
     named = []
-    for name, own in sessions.items():
-        new = [is_new for session in own for is_new in votes.get(session, ())]
+    for one, name in tx.execute(select(Study.id, Study.name).order_by(Study.name)):
+        own = [is_kept for study, is_kept in votes if study == one]
+        more = f", and {counted(new[one], 'newer link')}" if new[one] else ""
         named.append(
-            f"{name} ({counted(len(own), 'rater')}, {counted(len(new), 'vote')}, "
-            f"{sum(new)} of them not in the backup)"
+            f"{name} ({counted(raters[one], 'rater')}, {counted(len(own), 'vote')}, "
+            f"{own.count(False)} of them not in the backup{more})"
         )
     raise StateError(
         f"{store.name} holds what a restore would replace: {'; '.join(named)}.",

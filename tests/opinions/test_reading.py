@@ -704,6 +704,7 @@ def test_what_is_no_number(text: str) -> None:
         ("[[[1, NaN]]]", "r.json", "method 1, rater 1, image 2: 'NaN'"),
         ('{"a": [[1]], "a": [[2]]}', "r.json", "name 'a' twice"),
         ("[" * 100_000, "r.json", "isn't JSON"),
+        (r'[{"rater": "\ud800", "method": "x", "image": "a", "score": 3}]', "r.json", "isn't JSON"),
         ("[]", "r.json", "no votes"),
         ("7", "r.json", "no votes"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -60,6 +61,24 @@ def test_an_export_gives_the_table_that_its_study_gives(
     own = rows[(rows["kind"] == "vote") & (rows["method"] == "bicubic")]
     found = tables["--ratings"].set_index("method").loc["bicubic", "mean"]
     assert found == pytest.approx(own["score"].mean())
+
+
+def test_a_zip_whose_votes_were_changed_is_refused(sreval: Run, votes: Path) -> None:
+    assert sreval("study", "export", "quick", "--out", "e.zip").code == 0
+    plain = sreval("opinions", "e.zip", "--analyse", "mos", "--json")
+    assert plain.out == sreval("opinions", votes, "--analyse", "mos", "--json").out
+    with zipfile.ZipFile("e.zip") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name in ("votes.csv", "manifest.json"):
+        with zipfile.ZipFile("changed.zip", "w") as archive:
+            for member, data in members.items():
+                archive.writestr(member, data + b"\n " if member == name else data)
+        ran = sreval("opinions", "changed.zip", "--analyse", "mos", "--json")
+        if name == "votes.csv":
+            assert (ran.code, ran.out) == (1, "")
+            assert "votes.csv in changed.zip was changed." in ran.err
+        else:
+            assert ran.code == 0, ran.err
 
 
 def test_opinions_of_an_export_are_marked_as_the_report_marks_them(

@@ -562,6 +562,20 @@ def test_a_restore_is_refused_by_the_name_of_every_study_it_touches(
     )
 
 
+def test_links_that_a_backup_lacks_are_not_replaced_unasked(study: Study, tmp_path: Path) -> None:
+    """Nobody came yet, but the links may have been sent."""
+    desk = Links(study.store, "small")
+    desk.create("personal")
+    path = backup(url_of(study.store), tmp_path / "backup")
+    restore(path, url_of(study.store), "small")
+    _, token = desk.create("personal")
+    with pytest.raises(StateError, match=r"small \(0 raters, 0 votes, .* and 1 newer link\)"):
+        restore(path, url_of(study.store), "small")
+    study.rating(study.enrol(token))
+    with pytest.raises(StateError, match=r"small \(1 rater, 0 votes, .* and 1 newer link\)"):
+        restore(path, url_of(study.store), "small")
+
+
 def test_who_was_deleted_stays_deleted_through_a_restore(study: Study, tmp_path: Path) -> None:
     """As data, as link, as label and in the log, which all are in the backup."""
     link, token = Links(study.store, "small").create("personal", label="Ann Example")
