@@ -110,16 +110,16 @@ def _of_export(path: Path) -> bytes:
         path, "the export of a study", "Save a table as CSV in UTF-8, or export the study again."
     ):
         files = read_zip(path, {_VOTES, _MANIFEST, _STUDIES}.__contains__)
-        for name in (_VOTES, _MANIFEST):
-            if name not in files:
-                raise ValueError(f"it holds no {name}")
-        stated = from_json(files[_MANIFEST])["sha256"][_VOTES]
+        if _VOTES not in files:
+            raise ValueError(f"it holds no {_VOTES}")
+        own = sha256_bytes(files[_VOTES])
+        stated = from_json(files[_MANIFEST])["sha256"][_VOTES] if _MANIFEST in files else own
     if _STUDIES in files:
         raise DataError(
             f"{path} is a backup, perhaps of several studies.",
             "Name an export: sreval study export STUDY",
         )
-    if sha256_bytes(files[_VOTES]) != stated:
+    if own != stated:
         raise DataError(
             f"{_VOTES} in {path} was changed.",
             f"Export the study again. To use the changed votes, unpack {_VOTES} and name it.",
