@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from benchmarks.load import Counted, Rater, Seat, lines, load
+from benchmarks.load import Counted, Rater, Seat, lines, load, sync_ms
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,8 @@ def test_a_small_load_is_served_without_a_refusal(
     assert beside["guesses"] > 0
     assert step["votes"] > 0
     assert step["images"] > 0
-    row = {"database": "sqlite", "raters": 8, "strangers": beside, "steps": [step]}
+    row = {"database": "sqlite", "raters": 8, "disk_ms": sync_ms(tmp_path, 0.1)}
+    row |= {"strangers": beside, "steps": [step]}
     page = "\n".join(lines([row]))
     assert f"| 2 | {step['achieved']:.1f} | 8 | {step['votes']} |" in page
 
