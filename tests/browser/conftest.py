@@ -46,7 +46,7 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    expect.set_options(timeout=10_000)
+    expect.set_options(timeout=30_000)
     with sync_playwright() as started:
         yield started
 
@@ -124,7 +124,7 @@ def window(browsers: Callable[[float], Browser]) -> Iterator[Window]:
             options |= {"viewport": shape} if shape else {"no_viewport": True}
             context = browser.new_context(**{"locale": "en-GB", **options})
             stack.callback(context.close)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(30_000)
             page = context.new_page()
             watched = Watched(browser, context, page, site.url)
             watched.watch(page)
@@ -155,6 +155,19 @@ def whole(_whole: Served) -> Served:
 def brief(_brief: Served) -> Served:
     """Six votes and nothing else."""
     return _brief.for_one_test()
+
+
+def intercept(page: Page, pattern: str, handler: Callable[..., Any], **options: Any) -> None:
+    """As ``page.route``, for a page that is open.
+
+    Chromium tells the page's own process late, and a key press can overtake that: one request
+    that is answered here shows that it knows.
+    """
+    page.route(pattern, handler, **options)
+    page.route("**/health", lambda route: route.fulfill(body="ours"))
+    while page.evaluate("fetch('/health').then((answer) => answer.text())") != "ours":
+        page.wait_for_timeout(10)
+    page.unroute("**/health")
 
 
 def submit(page: Page, stage: str) -> None:

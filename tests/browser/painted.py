@@ -50,6 +50,7 @@ def like_the_first(page: Page, count: int) -> int:
 
     Waits until all are painted.
     """
-    page.wait_for_function("count => painted.length > count", arg=count)
+    while page.evaluate("painted.length") <= count:
+        page.wait_for_timeout(50)
     first, *later = page.evaluate("painted")
     return sum(strip == first for strip in later)

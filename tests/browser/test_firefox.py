@@ -39,7 +39,7 @@ def tab_to(browser: Firefox, selector: str) -> None:
 def send(browser: Firefox, stage: str) -> None:
     """Send the form of a stage, once it can be sent, by keyboard."""
     button = f"form[data-stage={stage}] button:enabled"
-    browser.wait(f"document.querySelector({button!r})")
+    browser.wait(f"document.readyState == 'complete' && document.querySelector({button!r})")
     tab_to(browser, button)
     browser.press(ENTER)
     browser.wait(f"!document.querySelector('form[data-stage={stage}]')")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from sreval.store.invitations import Links
 from tests.site.conftest import LANGUAGES
 
-from .conftest import READY, Window, submit, to_rating
+from .conftest import READY, Window, intercept, submit, to_rating
 from .study import Served, design, plain, served
 
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
@@ -55,25 +55,31 @@ TARGETS = """() => [...document.querySelectorAll("button, a, summary, label.choi
 ROLES = "button|link|radio|textbox|spinbutton|progressbar|navigation|heading|img"
 
 
+def arrive(page: Page, selector: str) -> None:
+    """Wait for a page that has that element, and for the style sheet that lays it out."""
+    page.wait_for_selector(selector)
+    page.wait_for_load_state()
+
+
 def walk(page: Page, link: str) -> Iterator[str]:
     """Every page of a whole way, by its stage, from consent to the code."""
     page.goto(link)
     yield "consent"
     submit(page, "consent")
-    page.wait_for_selector("form[data-stage=device] button:enabled")
+    arrive(page, "form[data-stage=device] button:enabled")
     yield "device"
     submit(page, "device")
-    page.wait_for_selector("form[data-stage=questions]")
+    arrive(page, "form[data-stage=questions]")
     yield "questions"
     page.locator("form[data-stage=questions]").evaluate("form => (form.noValidate = true)")
     submit(page, "questions")
-    page.wait_for_selector("[role=alert]")
+    arrive(page, "[role=alert]")
     yield "questions with errors"
     page.locator("input[name=sight]").first.check()
     page.fill("input[name=distance]", "60")
     page.locator("input[name=light]").first.check()
     submit(page, "questions")
-    page.wait_for_selector("form[data-stage=instructions]")
+    arrive(page, "form[data-stage=instructions]")
     yield "instructions"
     submit(page, "instructions")
     for position in range(1, 10):
@@ -83,18 +89,19 @@ def walk(page: Page, link: str) -> Iterator[str]:
             yield "rating"
         page.keyboard.press("3")
         if position == 6:
-            page.wait_for_selector("form[data-stage=break]")
+            arrive(page, "form[data-stage=break]")
             yield "break"
             submit(page, "break")
-    page.wait_for_selector("form[data-stage=closing]")
+    arrive(page, "form[data-stage=closing]")
     yield "closing"
     submit(page, "closing")
-    page.wait_for_selector("#code")
+    arrive(page, "#code")
     yield "done"
 
 
 def check_page(page: Page, name: str) -> None:
     """What holds on every page."""
+    page.wait_for_load_state()
     assert page.locator("h1").count() == 1, name
     assert page.get_by_role("main").count() == 1, name
     assert page.title(), name
@@ -122,6 +129,7 @@ AXE = Axe()
 
 def check_axe(page: Page, name: str) -> None:
     """axe finds nothing, in a window and as wide as one at a zoom of 400 %."""
+    page.wait_for_load_state()
     before = page.viewport_size
     for width, height in ((1280, 900), (320, 568)):
         page.set_viewport_size({"width": width, "height": height})
@@ -229,7 +237,8 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
             page.evaluate("localStorage.setItem('sreval-vote-s-1', '{}')")
             submit(page, "kiosk")
             expect(page.locator("form[data-stage=consent]")).to_be_visible()
-            page.wait_for_function("Object.keys(localStorage).length === 0")
+            arrive(page, "form[data-stage=consent] button:enabled")
+            assert page.evaluate("Object.keys(localStorage)") == []
             for stage in ("consent", "device", "instructions"):
                 submit(page, stage)
             page.wait_for_selector(READY)
@@ -335,7 +344,7 @@ def test_the_rating_pages_states(tmp_path: Path, window: Window) -> None:
         page.click("summary")
         check_axe(page, "leaving")
         page.click("summary")
-        page.route("**/api/vote", lambda route: route.fulfill(body="<h1>Log in</h1>"))
+        intercept(page, "**/api/vote", lambda route: route.fulfill(body="<h1>Log in</h1>"))
         page.wait_for_selector(READY)
         page.keyboard.press("3")
         expect(page.locator("#status")).to_contain_text("Something between you and the study")

@@ -15,10 +15,10 @@ from sreval.site.config import Rates
 from sreval.store import models
 from sreval.store.operators import Operators
 
-from .conftest import READY, Window, to_rating
+from .conftest import READY, Window, intercept, to_rating
 from .study import LOGIN, Served, design, plain, served
 from .test_operator import PASSWORD, log_in
-from .test_rating import COUNT, NOTE_STATUS, rate, settle
+from .test_rating import COUNT, DELETE, NOTE_STATUS, leave, rate, settle
 
 FOREIGN = "Something between you and the study answers in its place."
 OTHER = "Another link was opened in this browser. Your scores are kept"
@@ -81,7 +81,7 @@ def test_a_vote_waits_for_the_sites_own_answer(brief: Served, window: Window) ->
         else:
             route.continue_()
 
-    page.route("**/api/vote", answer)
+    intercept(page, "**/api/vote", answer)
     rate(page, 1, 4)
     rate(page, 2, 2)
     settle(brief, page, [(1, 4), (2, 2)])
@@ -106,7 +106,7 @@ def test_a_login_page_in_place_of_everything_ends_nothing(brief: Served, window:
     page.evaluate("dispatchEvent(new Event('online'))")
     settle(brief, page, [(1, 5), (2, 1)])
     for status in (200, 404, 410):
-        page.route("**/api/item", functools.partial(Route.fulfill, status=status, body=LOGIN))
+        intercept(page, "**/api/item", functools.partial(Route.fulfill, status=status, body=LOGIN))
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         expect(page.locator("#status")).to_contain_text(FOREIGN)
         page.unroute("**/api/item")
@@ -130,7 +130,7 @@ def test_a_page_that_is_always_refused_is_loaded_anew_once(
         body = json.dumps({"session": session_of(page), "kind": kind})
         route.fulfill(status=status, content_type="application/json", body=body)
 
-    page.route("**/api/vote", refuse)
+    intercept(page, "**/api/vote", refuse)
     page.keyboard.press("4")
     expect(page.locator("#status")).to_contain_text("The study takes nothing from this page")
     while len(refused) < 8:
@@ -148,7 +148,8 @@ def test_a_vote_on_an_image_that_was_never_sent_is_given_anew(
     page = window(brief).page
     to_rating(page, brief)
     body = json.dumps({"session": session_of(page), "kind": "unseen"})
-    page.route(
+    intercept(
+        page,
         "**/api/vote",
         lambda route: route.fulfill(status=409, content_type="application/json", body=body),
         times=1,
@@ -168,7 +169,7 @@ def test_a_server_that_went_back_asks_for_what_it_lacks(brief: Served, window: W
     page = window(brief).page
     to_rating(page, brief)
     page.wait_for_load_state("networkidle")
-    page.route("**/api/vote", lambda route: route.abort())
+    intercept(page, "**/api/vote", lambda route: route.abort())
     rate(page, 1, 5)
     rate(page, 2, 4)
     expect(page.locator(COUNT)).to_have_text("Image 3 of 6")
@@ -189,7 +190,7 @@ def test_practice_ends_with_its_last_image_while_votes_wait(tmp_path: Path, wind
         page.keyboard.press("1")
         expect(page.locator(COUNT)).to_have_text("Image 2 of 9")
         page.wait_for_load_state("networkidle")
-        page.route("**/api/vote", lambda route: route.abort())
+        intercept(page, "**/api/vote", lambda route: route.abort())
         said = []
         for position in range(2, 6):
             expect(page.locator(COUNT)).to_have_text(f"Image {position} of 9")
@@ -227,9 +228,7 @@ def test_two_links_in_one_browser_mix_nothing(brief: Served, window: Window) -> 
     rate(second, 1, 1)
     expect(second.locator("#status")).to_have_text("Saved")
     assert by_session(brief) == {mine: [(1, 5)], yours: [(1, 1)]}
-    first.locator("summary").click()
-    first.get_by_label("Delete them; this can't be undone").check()
-    first.get_by_role("button", name="Leave the study now").click()
+    leave(first, DELETE)
     expect(first.locator("h1")).to_have_text("Another link was opened in this browser")
     first.goto(link)
     rate(first, 3, 3)
