@@ -96,7 +96,10 @@ def refuse_foreign(study: str) -> Response | None:
         # a link leads here with a cookie: who comes from it without one refuses cookies
         raise PageError("cookies" if "begin" in request.args else "session")
     if session["place"] == named["place"]:
-        return None
+        if "begin" not in request.args:
+            return None
+        # the cookie came: a tab that is restored without one has lost it and refused none
+        return redirect(url_for(str(request.endpoint), **named), 303)
     if session.get("was") == named["place"]:
         if request.method == "POST" and named.get("stage") != "consent":
             raise PageError("step")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sreval.store import models
 from sreval.store.studies import Studies
 
-from .conftest import READY, Window, to_rating
+from .conftest import READY, Window, begun, intercept, to_rating
 from .study import Served, plain, served
 
 COUNT = "#count"
@@ -64,7 +64,7 @@ def test_a_vote_survives_a_reload_and_its_image_is_not_fetched_again(
     """Where the vote overtook its image, the server would refuse it by then."""
     seen = window(brief)
     to_rating(seen.page, brief)
-    seen.page.route("**/api/vote", lambda route: route.abort())
+    intercept(seen.page, "**/api/vote", lambda route: route.abort())
     rate(seen.page, 1, 2)
     expect(seen.page.locator("#status")).to_have_text("Offline, will retry")
     seen.addresses.clear()
@@ -93,7 +93,7 @@ def test_a_lost_answer_is_asked_for_with_the_same_key(brief: Served, window: Win
         else:
             route.continue_()
 
-    seen.page.route("**/api/vote", lose_first_answer)
+    intercept(seen.page, "**/api/vote", lose_first_answer)
     rate(seen.page, 1, 5)
     rate(seen.page, 2, 4)
     settle(brief, seen.page, [(1, 5), (2, 4)])
@@ -116,7 +116,7 @@ def test_a_busy_server_is_asked_again_when_it_says(
         else:
             route.continue_()
 
-    seen.page.route("**/api/vote", refuse_once)
+    intercept(seen.page, "**/api/vote", refuse_once)
     seen.page.evaluate(NOTE_STATUS)
     rate(seen.page, 1, 5)
     settle(brief, seen.page, [(1, 5)])
@@ -144,7 +144,7 @@ def test_a_vote_whose_token_was_refused_is_sent_again_from_a_fresh_page(
     def spoil(route: Route, request: Request) -> None:
         route.continue_(headers={**request.headers, "x-csrftoken": "no such token"})
 
-    seen.page.route("**/api/vote", spoil, times=1)
+    intercept(seen.page, "**/api/vote", spoil, times=1)
     rate(seen.page, 1, 4)
     rate(seen.page, 2, 5)
     settle(brief, seen.page, [(1, 4), (2, 5)])
@@ -372,16 +372,58 @@ def test_an_image_that_fails_is_fetched_again(brief: Served, window: Window) -> 
     settle(brief, seen.page, [(1, 5)])
 
 
+KEEP, DELETE = "Keep them", "Delete them; this can't be undone"
+
+
+def leave(page: Page, choice: str) -> None:
+    """Leave the study by its button."""
+    page.locator("summary").click()
+    page.get_by_label(choice).check()
+    page.get_by_role("button", name="Leave the study now").click()
+
+
+@pytest.mark.parametrize(("first", "kept"), [(1, [(1, 5), (2, 4)]), (5, [(5, 5), (6, 4)])])
+def test_leaving_waits_for_votes_that_are_to_be_kept(
+    brief: Served, window: Window, first: int, kept: list[tuple[int, int]]
+) -> None:
+    """In the middle, and at the end, where the site has another page to show by then."""
+    page = window(brief).page
+    page.goto(begun(brief, votes=first - 1))
+    page.wait_for_selector(READY)
+    page.wait_for_load_state("networkidle")
+    intercept(page, "**/api/vote", lambda route: route.abort())
+    rate(page, first, 5)
+    rate(page, first + 1, 4)
+    leave(page, KEEP)
+    expect(page.locator("#status")).to_have_text("Offline, will retry")
+    page.unroute("**/api/vote")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    said = "You have left the study" if first == 1 else "Thank you"
+    expect(page.locator("h1")).to_have_text(said)
+    assert brief.votes()[-2:] == kept
+
+
+def test_deleting_takes_what_waits_in_the_browser(brief: Served, window: Window) -> None:
+    page = window(brief).page
+    to_rating(page, brief)
+    intercept(page, "**/api/vote", lambda route: route.abort())
+    rate(page, 1, 5)
+    expect(page.locator("#status")).to_have_text("Offline, will retry")
+    page.evaluate("localStorage.setItem('sreval-vote-s-other-1', '{}')")
+    leave(page, DELETE)
+    expect(page.locator("h1")).to_have_text("You have left the study")
+    page.wait_for_load_state()
+    assert page.evaluate("Object.keys(localStorage)") == ["sreval-vote-s-other-1"]
+    assert brief.votes() == []
+
+
 def test_leaving_keeps_or_deletes(brief: Served, window: Window) -> None:
-    for choice, left in (("Keep them", 1), ("Delete them; this can't be undone", 0)):
+    for choice, left in ((KEEP, 1), (DELETE, 0)):
         page = window(brief).page
         to_rating(page, brief)
         before = len(brief.votes())
-        with page.expect_response("**/api/vote"):  # a vote under way may come too late
-            rate(page, 1, 5)
-        page.locator("summary").click()
-        page.get_by_label(choice).check()
-        page.get_by_role("button", name="Leave the study now").click()
+        rate(page, 1, 5)
+        leave(page, choice)
         expect(page.locator("h1")).to_have_text("You have left the study")
         assert len(brief.votes()) - before == left
 

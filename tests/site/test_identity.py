@@ -233,8 +233,10 @@ def test_browser_without_cookies_is_told_so_at_its_link(visitor: Visitor) -> Non
     bare = visitor.app.test_client(use_cookies=False).get(arrival.headers["Location"])
     assert bare.status_code == 401
     assert "refuses cookies" in bare.get_data(as_text=True)
-    # who comes by an old address has lost the cookie, which is no refusal
-    later = visitor.app.test_client().get(arrival.headers["Location"].partition("?")[0])
+    # who comes by the address that stays has lost the cookie, which is no refusal
+    landed = visitor.client.get(arrival.headers["Location"], follow_redirects=True)
+    assert visitor.stage(landed) == "consent"
+    later = visitor.app.test_client().get(landed.request.full_path)
     assert "Please open your link" in later.get_data(as_text=True)
 
 

@@ -36,7 +36,5 @@ if (lacking) {
   document.body.className = "text";
   document.getElementById("main").replaceChildren(heading, paragraph);
 } else {
-  // by `begin` the site tells who came from a link and refuses cookies; after that it says nothing
-  if (location.search.includes("begin")) history.replaceState(null, "", location.pathname);
   for (const button of document.querySelectorAll("button[data-waits]")) button.disabled = false;
 }

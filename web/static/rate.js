@@ -27,6 +27,7 @@ let open = false; // whether a score is taken now
 let shownAt = 0; // performance.now() at the image's first paint
 let shownOn = ""; // the same moment by the calendar
 let greyUntil = 0;
+let leaving = null; // the form of a rater who leaves and keeps votes that still wait
 
 const outbox = new Outbox(page, {
   told: tell,
@@ -39,6 +40,9 @@ const outbox = new Outbox(page, {
 
 function tell(state) {
   if (element("status").textContent !== say(state)) element("status").textContent = say(state);
+  if (state !== "saved" || !leaving) return;
+  leaving.submit();
+  leaving = null;
 }
 
 const RELOADED = `sreval-reloaded-${page.session}`;
@@ -50,6 +54,7 @@ function leave(refused) {
   if (refused) sessionStorage.setItem(RELOADED, "yes");
   turn++;
   images.keep([]);
+  if (leaving && outbox.pending().length === 0) return true; // by its form
   // a moment of rest, in case the server sends the browser straight back here
   setTimeout(() => location.assign(page.here), 300);
   return true;
@@ -281,6 +286,13 @@ function listen() {
   element("scores").addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button && event.detail <= 1) vote(Number(button.dataset.score)); // 2: a double click
+  });
+  element("leave").addEventListener("submit", (event) => {
+    const keeps = new FormData(event.target).get("delete") === "no";
+    leaving = keeps && outbox.pending().length > 0 ? event.target : null;
+    if (!leaving) return;
+    event.preventDefault();
+    outbox.hurry();
   });
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   document.addEventListener("visibilitychange", () => {
