@@ -25,6 +25,15 @@ Place = tuple[str | int, ...]
 Kind = TypeVar("Kind")
 
 
+class FieldError(ValueError):
+    """What a model's validator raises for one of its fields: the place of it, within the model."""
+
+    def __init__(self, reason: str, *place: str | int, remedy: str = "Fix the value.") -> None:
+        super().__init__(reason)
+        self.place: Place = place
+        self.remedy = remedy
+
+
 class Config(BaseModel):
     """Base of every configuration: frozen; an unknown key is an error, and so is inf or NaN."""
 
@@ -174,11 +183,14 @@ def _reason(error: ErrorDetails) -> str:
 def _first(error: ValidationError) -> ErrorDetails:
     """An unknown key goes first: misspelt, it is the reason why another one is missing.
 
-    Values that a list of fixed length lacks are told as one fault of the list.
+    Values that a list of fixed length lacks are told as one fault of the list, and a FieldError as
+    one of the field that it names.
     """
     errors = error.errors(include_url=False)
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    loc = first["loc"]
+    loc, own = first["loc"], first.get("ctx", {}).get("error")
+    if isinstance(own, FieldError):
+        return {**first, "loc": (*loc, *own.place), "input": _at(first["input"], own.place)}
     if first["type"] != "missing" or not loc or isinstance(loc[-1], str):
         return first
     given = len(first["input"])
@@ -213,13 +225,14 @@ def _refusal(
         return UsageError(f"{where}: unknown key {shown(field)}.", f"{hint} Fix it or remove it.")
     if missing:
         return UsageError(f"{where}: {field!r} is missing.", "Add it.")
+    remedy = getattr(first.get("ctx", {}).get("error"), "remedy", "") or "Fix the value."
     if not field:
-        return UsageError(f"{where}: {_reason(first)}.", "Fix the value.")
+        return UsageError(f"{where}: {_reason(first)}.", remedy)
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):
-        return UsageError(f"{where}: {field}: {_reason(first)}.", "Fix the value.")
+        return UsageError(f"{where}: {field}: {_reason(first)}.", remedy)
     given = first["input"]
     value = shown(str(given) if isinstance(given, Path) else given)
-    return UsageError(f"{where}: {field} = {value}: {_reason(first)}.", "Fix the value.")
+    return UsageError(f"{where}: {field} = {value}: {_reason(first)}.", remedy)
 
 
 def _resolved(model: type[BaseModel], loc: Place) -> tuple[Place, list[str]]:

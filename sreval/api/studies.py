@@ -156,8 +156,12 @@ class Study:
 
         Raises UsageError for results of a study that is frozen.
         """
+        from dataclasses import replace
+
+        from sreval.config import config_text
         from sreval.report.study_text import CheckedStudy
-        from sreval.study.check import check
+        from sreval.study.check import check, with_lines
+        from sreval.study.manifest import DESIGN
         from sreval.study.sources import available
 
         design, manifest = self.design, self.manifest
@@ -168,6 +172,8 @@ class Study:
                 f"Omit {option('--results')}.",
             )
         found = check(design, manifest, None if manifest else available(design, folders))
+        lines = with_lines(found.problems, config_text(self.folder / DESIGN))
+        found = replace(found, problems=lines)
         return CheckedStudy.of(self.given, design, manifest, found)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:

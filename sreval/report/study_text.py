@@ -68,7 +68,10 @@ def _check_lines(
     lines += ["", *(f"Note: {note}" for note in found.notes)] if found.notes else []
     if not found.problems:
         return [*lines, "", "The design can be met."]
-    said = (f"{p.constraint}: {p.what}. {p.remedy}" for p in found.problems)
+    said = (
+        f"{f'study.toml, line {p.line}: ' if p.line else ''}{p.constraint}: {p.what}. {p.remedy}"
+        for p in found.problems
+    )
     return [*lines, "", "The design can't be met.", *said]
 
 

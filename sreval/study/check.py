@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval import content
+from sreval.config import line_of
 from sreval.errors import counted, listed, shown
 from sreval.opinions.comparison import best_outcome, least_units
 from sreval.opinions.significance import least_exact_p
@@ -286,6 +287,20 @@ def check(
     )
 
 
+def with_lines(problems: Iterable[Unmet], toml: str) -> tuple[Unmet, ...]:
+    """The problems with the lines of the study.toml that was checked.
+
+    Where a key is left out, the line is its table's.
+    """
+    return tuple(replace(problem, line=_line(problem.constraint, toml)) for problem in problems)
+
+
+def _line(constraint: str, toml: str) -> int | None:
+    parts = [int(part) if part.isdigit() else part for part in constraint.split(".")]
+    lines = (line_of(toml, tuple(parts[:end])) for end in range(len(parts), 0, -1))
+    return next((line for line in lines if line), None)
+
+
 def _of_language(design: StudyDesign) -> Iterator[Unmet]:
     known = content.languages()
     if design.language not in known:
@@ -301,8 +316,8 @@ def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
         yield Unmet("scale", "two of its words are alike, or one is empty", "Give five words.")
     if not design.title.strip():
         yield Unmet("title", "it is empty", "Say what the study is about.")
-    for question in design.questions:
-        name = f"question {question.key}"
+    for number, question in enumerate(design.questions):
+        name = f"questions.{number}"
         if question.low is not None and question.high is not None and question.low > question.high:
             what = f"low is {question.low:g} and high is {question.high:g}: no number fits"
             yield Unmet(name, what, "Exchange them.")

@@ -12,15 +12,15 @@ import itertools
 import json
 import re
 import unicodedata
-from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from sreval import content
-from sreval.config import Config, config_text
-from sreval.errors import UsageError, listed, shown
+from sreval.config import Config, FieldError, config_text
+from sreval.errors import UsageError, shown, suggestion
 from sreval.files import sha256_bytes, write_atomic
 from sreval.opinions.units import DEFAULT_UNIT
 from sreval.reading import from_toml
@@ -75,23 +75,27 @@ class Images(Config):
     @model_validator(mode="after")
     def _names_are_known(self) -> Images:
         if len(set(self.methods)) < len(self.methods):
-            raise ValueError("a method is given twice")
-        if len({part.name for part in self.datasets}) < len(self.datasets):
-            raise ValueError("a data set is given twice")
-        for part in self.datasets:
-            unknown = sorted(set(part.without) - set(self.methods))
-            if unknown:
-                raise ValueError(
-                    f"{part.name} leaves out {unknown[0]!r}, which isn't a method of this study"
-                )
+            raise FieldError("a method is given twice", "methods")
+        for number, part in enumerate(self.datasets):
+            if part.name in [before.name for before in self.datasets[:number]]:
+                raise FieldError("this data set is given twice", "datasets", number, "name")
+            place = ("datasets", number, "without")
+            for method in part.without:
+                if method not in self.methods:
+                    raise _not_rated(method, self.methods, *place)
             if set(part.without) == set(self.methods):
-                raise ValueError(f"{part.name} leaves out every method")
+                raise FieldError("every method is left out", *place)
         return self
 
     def methods_of(self, dataset: str) -> tuple[str, ...]:
         """The methods rated on one data set, in the design's order."""
         without = next(part.without for part in self.datasets if part.name == dataset)
         return tuple(method for method in self.methods if method not in without)
+
+
+def _not_rated(name: str, rated: Iterable[str], *place: str | int) -> FieldError:
+    """What is said of a method or a data set that isn't among those that are rated."""
+    return FieldError(f"{shown(name)} isn't rated", *place, remedy=suggestion(name, rated))
 
 
 class Anchor(Config):
@@ -376,33 +380,24 @@ class StudyDesign(Config):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:
-        keys = [question.key for question in self.questions]
-        if len(set(keys)) < len(keys):
-            raise ValueError("two questions have the same key")
-        names = {part.name for part in self.images.datasets}
-        for repeat in self.repeats:
+        names = [part.name for part in self.images.datasets]
+        for number, repeat in enumerate(self.repeats):
             if repeat.dataset not in names:
-                rated = listed(sorted(names))
-                raise ValueError(f"repeats name the data set {repeat.dataset!r}; rated are {rated}")
+                raise _not_rated(repeat.dataset, names, "repeats", number, "dataset")
             methods = self.images.methods_of(repeat.dataset)
             if repeat.method not in methods:
-                raise ValueError(
-                    f"repeats name the method {repeat.method!r}; on {repeat.dataset} "
-                    f"{listed(methods)} are rated"
-                )
-        if len({(gold.dataset, gold.method) for gold in self.gold}) < len(self.gold):
-            raise ValueError("two gold ranges are for one method on one data set")
-        for pair in self.analysis.comparisons:
-            unknown = sorted(set(pair) - set(self.images.methods))
-            if unknown:
-                rated = listed(self.images.methods)
-                raise ValueError(f"analysis compares {unknown[0]!r}; rated are {rated}")
+                raise _not_rated(repeat.method, methods, "repeats", number, "method")
+        _differ("questions", [question.key for question in self.questions], "key")
+        _differ("gold", [(gold.dataset, gold.method) for gold in self.gold], "method")
+        for number, pair in enumerate(self.analysis.comparisons):
+            place = ("analysis", "comparisons", number)
+            for method in pair:
+                if method not in self.images.methods:
+                    raise _not_rated(method, self.images.methods, *place)
             if pair[0] == pair[1]:
-                raise ValueError(f"analysis compares {pair[0]!r} with itself")
-        pairs = Counter(frozenset(pair) for pair in self.analysis.comparisons)
-        for pair in self.analysis.comparisons:
-            if pairs[frozenset(pair)] > 1:
-                raise ValueError(f"analysis compares {pair[0]!r} and {pair[1]!r} twice")
+                raise FieldError("a method is compared with itself", *place)
+            if set(pair) in map(set, self.analysis.comparisons[:number]):
+                raise FieldError("these two are compared already", *place)
         return self
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
@@ -448,6 +443,12 @@ class StudyDesign(Config):
             return self
         analysis = self.analysis.model_copy(update={"unit": kept.analysis.unit})
         return self.model_copy(update={"analysis": analysis})
+
+
+def _differ(blocks: str, names: Sequence[Hashable], field: str) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise FieldError("one before it is the same", blocks, number, field)
 
 
 def _canonical(content: dict[str, Any]) -> str:

@@ -65,7 +65,10 @@ class StimulusSet:
                 [(block.dataset, image, method) for method in versions(block)] for image in images
             ]
 
-        rated = {part.name: _rated(design, part, scenes, unmet) for part in design.images.datasets}
+        rated = {
+            part.name: _rated(design, part, f"images.datasets.{number}", scenes, unmet)
+            for number, part in enumerate(design.images.datasets)
+        }
         anchors = design.calibration.anchors if design.calibration else ()
         calibration = drawn("calibration", design.calibration) if design.calibration else []
         warm_up = drawn("warm_up", design.warm_up) if design.warm_up else []
@@ -154,10 +157,9 @@ class StimulusSet:
 
 
 def _rated(
-    design: StudyDesign, part: DatasetPart, scenes: Scenes, unmet: list[Unmet]
+    design: StudyDesign, part: DatasetPart, name: str, scenes: Scenes, unmet: list[Unmet]
 ) -> tuple[Key, ...]:
     known = scenes.get(part.name, {})
-    name = "images.datasets"
     if not known:
         unmet.append(_not_on_this_machine(name, part.name, design))
         return ()

@@ -70,11 +70,16 @@ class Stream:
 
 @dataclass(frozen=True)
 class Unmet:
-    """A constraint of a design that can't be met, and how to change it."""
+    """A constraint of a design that can't be met, and how to change it.
+
+    `constraint` is the key, with its tables and the number of its block, from 0; `line` is that of
+    study.toml on which the key or its table stands, None where it isn't known.
+    """
 
     constraint: str
     what: str
     remedy: str
+    line: int | None = None
 
     def error(self) -> UsageError:
         """What a command says of it."""

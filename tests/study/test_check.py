@@ -50,7 +50,7 @@ def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
         ),
         (
             {"datasets": [{"name": "a", "images": ["i000", "i9"]}]},
-            "images.datasets",
+            "images.datasets.0",
             "It has i000, i001, i002, ...",
         ),
         (
@@ -61,7 +61,7 @@ def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
         ({"title": "  "}, "title", "Say what the study is about."),
         (
             {"questions": [{"key": "age", "text": "?", "kind": "number", "low": 99, "high": 18}]},
-            "question age",
+            "questions.0",
             "Exchange them.",
         ),
         (
@@ -70,7 +70,7 @@ def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
                     {"key": "eyes", "text": "?", "options": ["a", "b"], "screens_out": ["b", "a"]}
                 ]
             },
-            "question eyes",
+            "questions.0",
             "Leave one out of screens_out.",
         ),
         (
