@@ -395,6 +395,7 @@ def test_leaving_waits_for_votes_that_are_to_be_kept(
     rate(page, first, 5)
     rate(page, first + 1, 4)
     leave(page, KEEP)
+    expect(page.locator("#leaving")).to_contain_text("As soon as they are saved, you leave")
     expect(page.locator("#status")).to_have_text("Offline, will retry")
     page.unroute("**/api/vote")
     page.evaluate("dispatchEvent(new Event('online'))")

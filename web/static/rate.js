@@ -292,6 +292,7 @@ function listen() {
     leaving = keeps && outbox.pending().length > 0 ? event.target : null;
     if (!leaving) return;
     event.preventDefault();
+    element("leaving").textContent = say("leaving");
     outbox.hurry();
   });
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
