@@ -404,6 +404,55 @@ def test_leaving_waits_for_votes_that_are_to_be_kept(
     assert brief.votes()[-2:] == kept
 
 
+@pytest.mark.parametrize("click", ["text=Delete them", "summary"])
+def test_leaving_is_off_when_its_form_is_changed_or_closed(
+    brief: Served, window: Window, click: str
+) -> None:
+    """What was chosen after the click is nothing that was sent."""
+    page = window(brief).page
+    to_rating(page, brief)
+    page.wait_for_load_state("networkidle")
+    intercept(page, "**/api/vote", lambda route: route.abort())
+    rate(page, 1, 5)
+    leave(page, KEEP)
+    expect(page.locator("#leaving")).not_to_be_empty()
+    page.locator(click).click()
+    expect(page.locator("#leaving")).to_be_empty()
+    page.unroute("**/api/vote")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    settle(brief, page, [(1, 5)])
+    page.wait_for_timeout(500)
+    expect(page.locator(COUNT)).to_have_text("Image 2 of 6")
+
+
+def test_leaving_is_not_overtaken_by_the_next_page(tmp_path: Path, window: Window) -> None:
+    """Another tab sends what waits; the site has a break to show by then."""
+    with served(tmp_path / "study", plain(sittings={"break_every": 2})) as site:
+        seen = window(site)
+        page = seen.page
+        to_rating(page, site)
+        busy = {"Retry-After": "60"}
+        intercept(page, "**/api/vote", lambda route: route.fulfill(status=503, headers=busy))
+        rate(page, 1, 5)
+        leave(page, KEEP)
+        expect(page.locator("#status")).to_contain_text("The server is busy")
+        other = seen.context.new_page()
+        other.goto(page.url)
+        rate(other, 2, 4)
+        expect(other.locator("form[data-stage=break]")).to_be_visible()
+        aborted: list[str] = []
+        page.on("requestfailed", lambda request: aborted.append(request.url))
+
+        def late(route: Route) -> None:
+            page.wait_for_timeout(800)
+            route.continue_()
+
+        intercept(page, "**/withdraw", late)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.locator("h1")).to_have_text("You have left the study")
+        assert not [url for url in aborted if url.endswith("/withdraw")]
+
+
 def test_deleting_takes_what_waits_in_the_browser(brief: Served, window: Window) -> None:
     page = window(brief).page
     to_rating(page, brief)

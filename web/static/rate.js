@@ -45,6 +45,11 @@ function tell(state) {
   leaving = null;
 }
 
+function stay() {
+  leaving = null;
+  element("leaving").textContent = "";
+}
+
 const RELOADED = `sreval-reloaded-${page.session}`;
 
 /** Load the session's page anew. After a refusal only once until the site takes something again,
@@ -90,8 +95,8 @@ async function refresh() {
   const means = meaning(answer);
   if (means === "ok") {
     sessionStorage.removeItem(RELOADED);
-    if (outbox.pending().length === 0) tell("saved");
     follow(answer.body);
+    if (outbox.pending().length === 0) tell("saved"); // last: it may send the form
   } else if (means !== "page") tell(means);
   else if (!leave(true)) tell("refused");
 }
@@ -295,6 +300,9 @@ function listen() {
     element("leaving").textContent = say("leaving");
     outbox.hurry();
   });
+  // who closes the form or chooses anew hasn't said yet to leave like that
+  element("leave").addEventListener("change", stay);
+  element("leave").addEventListener("toggle", stay);
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && outbox.pending().length === 0) refresh();
