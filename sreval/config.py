@@ -26,7 +26,7 @@ Kind = TypeVar("Kind")
 
 
 class FieldError(ValueError):
-    """What a model's validator raises for one of its fields: the place of it, within the model."""
+    """A fault in one field of a model; ``place`` leads from the model to the field."""
 
     def __init__(self, reason: str, *place: str | int, remedy: str = "Fix the value.") -> None:
         super().__init__(reason)
@@ -225,7 +225,8 @@ def _refusal(
         return UsageError(f"{where}: unknown key {shown(field)}.", f"{hint} Fix it or remove it.")
     if missing:
         return UsageError(f"{where}: {field!r} is missing.", "Add it.")
-    remedy = getattr(first.get("ctx", {}).get("error"), "remedy", "") or "Fix the value."
+    own = first.get("ctx", {}).get("error")
+    remedy = own.remedy if isinstance(own, FieldError) else "Fix the value."
     if not field:
         return UsageError(f"{where}: {_reason(first)}.", remedy)
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):
@@ -271,7 +272,7 @@ def line_of(text: str, place: Place, value: object = _ANY) -> int | None:
     if held is _ANY or (value is not _ANY and held != value and not isinstance(held, dict | list)):
         return None
     name = next((part for part in reversed(place) if isinstance(part, str)), None)
-    lines = text.splitlines(keepends=True)
+    lines = [f"{line}\n" for line in text.split("\n")]
     for number, line in enumerate(lines, 1):
         if name is None or name not in line:
             continue

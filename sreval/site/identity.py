@@ -96,10 +96,11 @@ def refuse_foreign(study: str) -> Response | None:
         # a link leads here with a cookie: who comes from it without one refuses cookies
         raise PageError("cookies" if "begin" in request.args else "session")
     if session["place"] == named["place"]:
-        if "begin" not in request.args:
+        if "begin" not in request.args or request.method == "POST":
             return None
-        # the cookie came: a tab that is restored without one has lost it and refused none
-        return redirect(url_for(str(request.endpoint), **named), 303)
+        # a tab that is restored without its cookie isn't to be told that it refuses cookies
+        kept = {name: value for name, value in request.args.items() if name != "begin"}
+        return redirect(url_for(str(request.endpoint), **{**kept, **named}), 303)
     if session.get("was") == named["place"]:
         if request.method == "POST" and named.get("stage") != "consent":
             raise PageError("step")

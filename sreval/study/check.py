@@ -292,13 +292,18 @@ def with_lines(problems: Iterable[Unmet], toml: str) -> tuple[Unmet, ...]:
 
     Where a key is left out, the line is its table's.
     """
-    return tuple(replace(problem, line=_line(problem.constraint, toml)) for problem in problems)
+    found = list(problems)
+    lines = {name: _line(name, toml) for name in {problem.constraint for problem in found}}
+    return tuple(replace(problem, line=lines[problem.constraint]) for problem in found)
 
 
 def _line(constraint: str, toml: str) -> int | None:
-    parts = [int(part) if part.isdigit() else part for part in constraint.split(".")]
-    lines = (line_of(toml, tuple(parts[:end])) for end in range(len(parts), 0, -1))
-    return next((line for line in lines if line), None)
+    place = tuple(int(part) if part.isdigit() else part for part in constraint.split("."))
+    if line := line_of(toml, place):
+        return line
+    # of several blocks it isn't known which is meant
+    table = place[:-1]
+    return line_of(toml, table) if table and not line_of(toml, (*table, 1)) else None
 
 
 def _of_language(design: StudyDesign) -> Iterator[Unmet]:

@@ -75,14 +75,15 @@ class Images(Config):
     @model_validator(mode="after")
     def _names_are_known(self) -> Images:
         if len(set(self.methods)) < len(self.methods):
-            raise FieldError("a method is given twice", "methods")
+            twice = next(m for m in self.methods if self.methods.count(m) > 1)
+            raise FieldError(f"{shown(twice)} is given twice", "methods")
         for number, part in enumerate(self.datasets):
             if part.name in [before.name for before in self.datasets[:number]]:
                 raise FieldError("this data set is given twice", "datasets", number, "name")
             place = ("datasets", number, "without")
             for method in part.without:
                 if method not in self.methods:
-                    raise _not_rated(method, self.methods, *place)
+                    raise _not_rated(method, self.methods, "", *place)
             if set(part.without) == set(self.methods):
                 raise FieldError("every method is left out", *place)
         return self
@@ -93,9 +94,9 @@ class Images(Config):
         return tuple(method for method in self.methods if method not in without)
 
 
-def _not_rated(name: str, rated: Iterable[str], *place: str | int) -> FieldError:
+def _not_rated(name: str, rated: Iterable[str], where: str, *place: str | int) -> FieldError:
     """What is said of a method or a data set that isn't among those that are rated."""
-    return FieldError(f"{shown(name)} isn't rated", *place, remedy=suggestion(name, rated))
+    return FieldError(f"{shown(name)} isn't rated{where}", *place, remedy=suggestion(name, rated))
 
 
 class Anchor(Config):
@@ -383,17 +384,20 @@ class StudyDesign(Config):
         names = [part.name for part in self.images.datasets]
         for number, repeat in enumerate(self.repeats):
             if repeat.dataset not in names:
-                raise _not_rated(repeat.dataset, names, "repeats", number, "dataset")
+                raise _not_rated(repeat.dataset, names, "", "repeats", number, "dataset")
             methods = self.images.methods_of(repeat.dataset)
             if repeat.method not in methods:
-                raise _not_rated(repeat.method, methods, "repeats", number, "method")
-        _differ("questions", [question.key for question in self.questions], "key")
-        _differ("gold", [(gold.dataset, gold.method) for gold in self.gold], "method")
+                where = f" on {repeat.dataset}"
+                raise _not_rated(repeat.method, methods, where, "repeats", number, "method")
+        keys = [question.key for question in self.questions]
+        ranges = [(gold.dataset, gold.method) for gold in self.gold]
+        _differ(keys, "another question has this key", "questions", "key")
+        _differ(ranges, "this method on this data set has a range already", "gold", "method")
         for number, pair in enumerate(self.analysis.comparisons):
             place = ("analysis", "comparisons", number)
             for method in pair:
                 if method not in self.images.methods:
-                    raise _not_rated(method, self.images.methods, *place)
+                    raise _not_rated(method, self.images.methods, "", *place)
             if pair[0] == pair[1]:
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
@@ -445,10 +449,10 @@ class StudyDesign(Config):
         return self.model_copy(update={"analysis": analysis})
 
 
-def _differ(blocks: str, names: Sequence[Hashable], field: str) -> None:
+def _differ(names: Sequence[Hashable], why: str, blocks: str, field: str) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
-            raise FieldError("one before it is the same", blocks, number, field)
+            raise FieldError(why, blocks, number, field)
 
 
 def _canonical(content: dict[str, Any]) -> str:

@@ -72,8 +72,8 @@ class Stream:
 class Unmet:
     """A constraint of a design that can't be met, and how to change it.
 
-    `constraint` is the key, with its tables and the number of its block, from 0; `line` is that of
-    study.toml on which the key or its table stands, None where it isn't known.
+    `constraint`: the key, with its tables and the number of its block, from 0. `line`: where it or
+    its table stands in study.toml, or None.
     """
 
     constraint: str

@@ -157,6 +157,15 @@ def brief(_brief: Served) -> Served:
     return _brief.for_one_test()
 
 
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait for what Playwright can't wait for by itself."""
+    for _ in range(600):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("it doesn't come to hold within 30 s")
+
+
 def intercept(page: Page, pattern: str, handler: Callable[..., Any], **options: Any) -> None:
     """As ``page.route``, for a page that is open.
 
@@ -165,8 +174,8 @@ def intercept(page: Page, pattern: str, handler: Callable[..., Any], **options: 
     """
     page.route(pattern, handler, **options)
     page.route("**/health", lambda route: route.fulfill(body="ours"))
-    while page.evaluate("fetch('/health').then((answer) => answer.text())") != "ours":
-        page.wait_for_timeout(10)
+    asked = "fetch('/health').then((answer) => answer.text())"
+    until(page, lambda: page.evaluate(asked) == "ours")
     page.unroute("**/health")
 
 

@@ -48,9 +48,11 @@ def like_the_first(page: Page, count: int) -> int:
     """Of the ``count`` images after the first, which no vote had been given before, how many had
     nothing below them that the first had not.
 
-    Waits until all are painted.
+    Waits until all are painted, for 30 s at most.
     """
-    while page.evaluate("painted.length") <= count:
+    for _ in range(600):
+        if page.evaluate("painted.length") > count:
+            break
         page.wait_for_timeout(50)
     first, *later = page.evaluate("painted")
     return sum(strip == first for strip in later)

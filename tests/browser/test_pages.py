@@ -327,6 +327,7 @@ def test_instructions_are_read_again_without_a_vote(brief: Served, window: Windo
     page.click("summary")
     page.get_by_role("link", name="Read the instructions again").click()
     expect(page.locator("h1")).to_have_text("What you will do")
+    expect(page.locator("form")).to_have_count(0)  # what waits is sent by the page of the images
     check_page(page, "instructions again")
     page.keyboard.press("3")
     page.get_by_role("link", name="Back to the current image").click()

@@ -15,7 +15,7 @@ from sreval.site.config import Rates
 from sreval.store import models
 from sreval.store.operators import Operators
 
-from .conftest import READY, Window, intercept, to_rating
+from .conftest import READY, Window, intercept, to_rating, until
 from .study import LOGIN, Served, design, plain, served
 from .test_operator import PASSWORD, log_in
 from .test_rating import COUNT, DELETE, NOTE_STATUS, leave, rate, settle
@@ -133,8 +133,7 @@ def test_a_page_that_is_always_refused_is_loaded_anew_once(
     intercept(page, "**/api/vote", refuse)
     page.keyboard.press("4")
     expect(page.locator("#status")).to_contain_text("The study takes nothing from this page")
-    while len(refused) < 8:
-        page.wait_for_timeout(50)
+    until(page, lambda: len(refused) >= 8)
     assert len(loads) == 1
     assert kept(page) == [1]
     page.unroute("**/api/vote")

@@ -101,7 +101,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "what"),
     [
-        ("images.methods", ["nearest", "nearest"], "a method is given twice"),
+        ("images.methods", ["nearest", "nearest"], "'nearest' is given twice"),
         ("images.datasets.2.images", ["img_001", "img_001"], "an image is given twice"),
         ("images.datasets.2.without", ["srgn"], "'srgn' isn't rated"),
         ("calibration.anchors", [{"method": "hr", "score": 5}] * 2, "two anchors"),

@@ -1,4 +1,4 @@
-// Votes that still waited when their rater had all data deleted go too.
+// Removes the votes that still waited when their rater deleted everything.
 
 const session = location.pathname.split("/").at(-1);
 

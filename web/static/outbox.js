@@ -25,12 +25,7 @@ export class Outbox {
     this.#prefix = `sreval-vote-${page.session}-`;
     this.#page = page;
     this.#listener = listener;
-    window.addEventListener("online", () => this.hurry());
-  }
-
-  /** Try at once what waits to be tried again. */
-  hurry() {
-    this.#wake();
+    window.addEventListener("online", () => this.#wake());
   }
 
   /** Votes that wait, in order. */

@@ -45,6 +45,7 @@ function tell(state) {
   leaving = null;
 }
 
+/** Whoever closes the form or chooses anew hasn't yet said to leave like that. */
 function stay() {
   leaving = null;
   element("leaving").textContent = "";
@@ -298,9 +299,7 @@ function listen() {
     if (!leaving) return;
     event.preventDefault();
     element("leaving").textContent = say("leaving");
-    outbox.hurry();
   });
-  // who closes the form or chooses anew hasn't said yet to leave like that
   element("leave").addEventListener("change", stay);
   element("leave").addEventListener("toggle", stay);
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
