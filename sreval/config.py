@@ -25,10 +25,13 @@ Place = tuple[str | int, ...]
 Kind = TypeVar("Kind")
 
 
+_FIX = "Fix the value."
+
+
 class FieldError(ValueError):
     """A fault in one field of a model; ``place`` leads from the model to the field."""
 
-    def __init__(self, reason: str, *place: str | int, remedy: str = "Fix the value.") -> None:
+    def __init__(self, reason: str, *place: str | int, remedy: str = _FIX) -> None:
         super().__init__(reason)
         self.place: Place = place
         self.remedy = remedy
@@ -226,7 +229,7 @@ def _refusal(
     if missing:
         return UsageError(f"{where}: {field!r} is missing.", "Add it.")
     own = first.get("ctx", {}).get("error")
-    remedy = own.remedy if isinstance(own, FieldError) else "Fix the value."
+    remedy = own.remedy if isinstance(own, FieldError) else _FIX
     if not field:
         return UsageError(f"{where}: {_reason(first)}.", remedy)
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):

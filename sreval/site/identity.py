@@ -18,7 +18,7 @@ from sreval.files import sha256_bytes
 from sreval.site.errors import PageError
 
 HERE = "/study/<study>/<place>"
-"""With what the address of everything that is a rater's begins."""
+"""The beginning of every rater's address."""
 
 _OPERATOR = "/operator"
 _VISIT = "v-"
@@ -98,9 +98,8 @@ def refuse_foreign(study: str) -> Response | None:
     if session["place"] == named["place"]:
         if "begin" not in request.args or request.method == "POST":
             return None
-        # a tab that is restored without its cookie isn't to be told that it refuses cookies
-        kept = {name: value for name, value in request.args.items() if name != "begin"}
-        return redirect(url_for(str(request.endpoint), **{**kept, **named}), 303)
+        # a tab that is restored without its cookie must not be told that it refuses cookies
+        return redirect(url_for(str(request.endpoint), **named), 303)
     if session.get("was") == named["place"]:
         if request.method == "POST" and named.get("stage") != "consent":
             raise PageError("step")

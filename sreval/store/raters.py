@@ -40,8 +40,7 @@ class Raters:
         """Use a rater's votes or not, whatever the design's rules say; None leaves it to the rules.
 
         Nothing is deleted. The slot of a refused rater is free for another one; until one has it,
-        another decision gives it back. Raises UsageError
-        for a decision without a reason.
+        another decision gives it back. Raises UsageError for a decision without a reason.
         """
         if accepted is not None and not reason.strip():
             raise UsageError("A decision on a rater's votes needs a reason.", "Say why.")

@@ -83,7 +83,7 @@ class Images(Config):
             place = ("datasets", number, "without")
             for method in part.without:
                 if method not in self.methods:
-                    raise _not_rated(method, self.methods, "", *place)
+                    raise _not_rated(method, self.methods, *place)
             if set(part.without) == set(self.methods):
                 raise FieldError("every method is left out", *place)
         return self
@@ -94,7 +94,7 @@ class Images(Config):
         return tuple(method for method in self.methods if method not in without)
 
 
-def _not_rated(name: str, rated: Iterable[str], where: str, *place: str | int) -> FieldError:
+def _not_rated(name: str, rated: Iterable[str], *place: str | int, where: str = "") -> FieldError:
     """What is said of a method or a data set that isn't among those that are rated."""
     return FieldError(f"{shown(name)} isn't rated{where}", *place, remedy=suggestion(name, rated))
 
@@ -384,20 +384,22 @@ class StudyDesign(Config):
         names = [part.name for part in self.images.datasets]
         for number, repeat in enumerate(self.repeats):
             if repeat.dataset not in names:
-                raise _not_rated(repeat.dataset, names, "", "repeats", number, "dataset")
+                raise _not_rated(repeat.dataset, names, "repeats", number, "dataset")
             methods = self.images.methods_of(repeat.dataset)
             if repeat.method not in methods:
                 where = f" on {repeat.dataset}"
-                raise _not_rated(repeat.method, methods, where, "repeats", number, "method")
+                raise _not_rated(repeat.method, methods, "repeats", number, "method", where=where)
         keys = [question.key for question in self.questions]
         ranges = [(gold.dataset, gold.method) for gold in self.gold]
-        _differ(keys, "another question has this key", "questions", "key")
-        _differ(ranges, "this method on this data set has a range already", "gold", "method")
+        _refuse_doubles(keys, "another question has this key", "questions", "key")
+        _refuse_doubles(
+            ranges, "this method on this data set has a range already", "gold", "method"
+        )
         for number, pair in enumerate(self.analysis.comparisons):
             place = ("analysis", "comparisons", number)
             for method in pair:
                 if method not in self.images.methods:
-                    raise _not_rated(method, self.images.methods, "", *place)
+                    raise _not_rated(method, self.images.methods, *place)
             if pair[0] == pair[1]:
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
@@ -449,7 +451,8 @@ class StudyDesign(Config):
         return self.model_copy(update={"analysis": analysis})
 
 
-def _differ(names: Sequence[Hashable], why: str, blocks: str, field: str) -> None:
+def _refuse_doubles(names: Sequence[Hashable], why: str, blocks: str, field: str) -> None:
+    """Raise FieldError, saying why, for the first block whose name an earlier one has."""
     for number, name in enumerate(names):
         if name in names[:number]:
             raise FieldError(why, blocks, number, field)

@@ -163,7 +163,7 @@ def until(page: Page, holds: Callable[[], bool]) -> None:
         if holds():
             return
         page.wait_for_timeout(50)
-    pytest.fail("it doesn't come to hold within 30 s")
+    pytest.fail("it is still false after 30 s")
 
 
 def intercept(page: Page, pattern: str, handler: Callable[..., Any], **options: Any) -> None:

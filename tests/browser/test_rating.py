@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,9 @@ def test_buttons_say_that_they_wait_and_times_count_from_the_paint(
           const hint = document.getElementById("hint");
           new MutationObserver(() => hints.push(hint.innerText))
             .observe(hint, {childList: true, characterData: true, subtree: true});
-          const note = (what) => order.push([what, performance.now()]);
+          const now = performance.now.bind(performance);
+          const note = (what, at = now()) => (order.push([what, at]), at);
+          performance.now = () => note("read");  // by the page itself
           const frames = () => requestAnimationFrame(() => (note("frame"), frames()));
           frames();
           new MutationObserver(() => {
@@ -280,8 +283,10 @@ def test_buttons_say_that_they_wait_and_times_count_from_the_paint(
     assert image - press >= 99, "less grey than the design asks for"
     assert ready - image >= 99, "less time to look than the design asks for"
     voted = next(when for when in times["buttons"] if when > second_press)
-    earliest, latest = second_press - times["after"][1], voted - times["before"][1]
-    assert earliest - 1 <= brief.stored()[1].response_ms <= latest + 1
+    painted = [at for at in times["read"] if times["before"][1] <= at <= times["after"][1]]
+    answered = [at for at in times["read"] if second_press <= at <= voted]
+    spans = {math.floor(end - begin + 0.5) for begin in painted for end in answered}
+    assert brief.stored()[1].response_ms in spans, "the time doesn't count from the paint"
 
 
 def test_keyboard_alone_suffices(brief: Served, window: Window) -> None:

@@ -45,7 +45,7 @@ function tell(state) {
   leaving = null;
 }
 
-/** Whoever closes the form or chooses anew hasn't yet said to leave like that. */
+/** Closing the form or choosing anew calls the leaving off. */
 function stay() {
   leaving = null;
   element("leaving").textContent = "";
@@ -60,7 +60,7 @@ function leave(refused) {
   if (refused) sessionStorage.setItem(RELOADED, "yes");
   turn++;
   images.keep([]);
-  if (leaving && outbox.pending().length === 0) return true; // by its form
+  if (leaving && outbox.pending().length === 0) return true; // the form leads on
   // a moment of rest, in case the server sends the browser straight back here
   setTimeout(() => location.assign(page.here), 300);
   return true;
