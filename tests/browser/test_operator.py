@@ -24,10 +24,12 @@ from sreval.store.invitations import Links
 from sreval.store.operators import Operators
 from sreval.store.overview import Overview
 from sreval.store.sessions import RaterSession
+from sreval.store.studies import Studies
 from sreval.study.manifest import load_manifest
 
 from .conftest import Watched, Window
 from .study import Served, plain, served
+from .test_pages import check_axe
 
 PASSWORD = "correct horse battery"
 NAUGHTY = "<b>bold</b> \"'; =1+1 \u202eשלום 😀"
@@ -227,6 +229,33 @@ def test_pages_fit_at_400_percent(running: Served, window: Window, tmp_path: Pat
         )
         assert cut == [], path
     seen.check()
+
+
+def test_axe_finds_nothing_on_any_page(running: Served, window: Window) -> None:
+    page = window(running, size=(1280, 860)).page
+    token = Operators(running.store).link("ada")
+    for path in (f"login/{token}", "login/unknown", "login"):
+        page.goto(f"{running.url}/operator/{path}")
+        check_axe(page, path)
+    page.fill("input[name=name]", "ada")
+    page.click("main button")
+    check_axe(page, "login refused")
+    log_in(page, running)
+    check_axe(page, "studies")
+    rater = Overview.of(running.store, "photographs").raters[0].rater
+    for path in (*PAGES, f"/raters/{rater}"):
+        page.goto(f"{running.url}/operator/studies/photographs{path}")
+        page.locator("details").evaluate_all("all => all.forEach(one => (one.open = true))")
+        check_axe(page, path)
+    page.check("input[value=accept]")
+    page.click("text=Keep this decision")
+    check_axe(page, "decision refused")
+    page.goto(f"{running.url}/operator/studies/unknown")
+    check_axe(page, "no such study")
+    Studies(running.store).set_state("photographs", "closed")
+    for path in ("", "/steer", "/results"):
+        page.goto(f"{running.url}/operator/studies/photographs{path}")
+        check_axe(page, f"closed {path}")
 
 
 def test_buttons_and_fields_are_large_and_reached_by_keyboard(
