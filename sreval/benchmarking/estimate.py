@@ -21,7 +21,7 @@ from sreval.benchmarking.run import Worker, in_parallel
 from sreval.errors import SrevalError, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import METRICS
 
 UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]

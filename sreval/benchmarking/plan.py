@@ -17,8 +17,8 @@ from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
+from sreval.metrics.metric import METRICS, check_metrics
 from sreval.metrics.protocol import Protocol, get_protocol
-from sreval.metrics.scorer import METRICS, check_metrics
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -35,8 +35,9 @@ from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
+from sreval.metrics.metric import METRICS
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import METRICS, Reference
+from sreval.metrics.scorer import Reference
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from sreval.errors import ImageError, unknown_name
+from sreval.errors import ImageError
 from sreval.images.arrays import as_colour, require_image
+from sreval.metrics.metric import METRICS, Fidelity, check_metrics
 from sreval.metrics.protocol import Protocol, crop
 
 if TYPE_CHECKING:
     from sreval.metrics.lpips import Net
 
 UInt8 = npt.NDArray[np.uint8]
-Fidelity = Callable[[Protocol, UInt8, UInt8, str], float]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """All that is known of a metric: how it is printed, what its values mean, what computes it.
-
-    ``name`` and ``digits`` (decimals) are how it is printed, ``low`` and ``high`` the limits of
-    its values. What computes it is either ``fidelity``, from what a protocol makes of HR and SR
-    (see ``Protocol.planes``) and on a device, or LPIPS through ``trunk``.
-    """
-
-    key: str
-    name: str
-    digits: int
-    unit: str = ""
-    higher_is_better: bool = True
-    low: float = -math.inf
-    high: float = math.inf
-    fidelity: Fidelity | None = None
-    trunk: Net | Literal["protocol's"] | None = None
-
-    def trunk_under(self, protocol: Protocol) -> Net | None:
-        """The trunk network that it looks through under a protocol, None for one without."""
-        return protocol.lpips_net if self.trunk == "protocol's" else self.trunk
-
-
-METRICS = {
-    metric.key: metric
-    for metric in (
-        Metric("psnr", "PSNR", 2, "dB", fidelity=lambda protocol, hr, sr, _: protocol.psnr(hr, sr)),
-        Metric("ssim", "SSIM", 4, low=-1, high=1, fidelity=Protocol.ssim),
-        Metric("lpips", "LPIPS", 4, higher_is_better=False, low=0, trunk="protocol's"),
-        Metric("lpips-vgg", "LPIPS (VGG)", 4, higher_is_better=False, low=0, trunk="vgg"),
-    )
-}
-"""The metrics by their keys, in the order of a table's rows; the digits are the SRGAN paper's."""
 
 GREY_AS_COLOUR = "Grey is repeated to RGB, whose luma is 16..235 (that of two grey images 0..255)"
 """The note of a score that can't be compared with one of two grey images."""
@@ -73,13 +37,6 @@ class Score:
     value: float
     note: str = ""
     remedy: str = ""
-
-
-def check_metrics(metrics: Iterable[str]) -> None:
-    """Raises UsageError, suggesting the nearest name, for an unknown metric."""
-    for metric in metrics:
-        if metric not in METRICS:
-            raise unknown_name("metric", metric, METRICS)
 
 
 def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:

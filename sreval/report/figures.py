@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from sreval.errors import DataError, UsageError, option, unknown_name
 from sreval.images.arrays import as_colour
 from sreval.images.folders import one_name
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import METRICS, metric_of
 from sreval.reading import read_json
 from sreval.report import paper
 from sreval.report.collect import hr_image, narrowed, scored, sr_image
@@ -176,7 +176,7 @@ def _show(axes: Axes, image: UInt8) -> None:
 def _caption(rows: pd.DataFrame, method: str) -> str:
     values = rows[rows["method"] == method].set_index("metric")["value"].dropna()
     shown = [
-        f"{number(values[metric], metric)} {METRICS[metric].unit}".rstrip()
+        f"{number(values[metric], metric)} {metric_of(metric).unit}".rstrip()
         for metric in ("psnr", "ssim")
         if metric in values
     ]

@@ -21,8 +21,8 @@ from sreval.errors import listed
 from sreval.files import sha256_or_empty
 from sreval.images.known import KNOWN
 from sreval.methods.network import WEIGHTS
+from sreval.metrics.metric import METRICS
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import METRICS
 from sreval.report import paper
 from sreval.report.collect import require_scores, scored
 from sreval.report.text import percent

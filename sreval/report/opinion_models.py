@@ -18,7 +18,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import METRICS, metric_of
 from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
 from sreval.opinions.intervals import LEAST_UNITS
@@ -423,9 +423,8 @@ def own_metrics(means: pd.DataFrame, better: Mapping[str, bool]) -> tuple[list[s
 
 def directions(metrics: Sequence[str], request: Request) -> dict[str, bool]:
     """Of each metric whether higher is better."""
-    known = {name: metric.higher_is_better for name, metric in METRICS.items()}
-    known.update(request.better)
-    return {name: known.get(name, True) for name in metrics}
+    known = {name: metric_of(name).higher_is_better is not False for name in metrics}
+    return {name: request.better.get(name, better) for name, better in known.items()}
 
 
 def _differences(dataset: str, found: Agreement) -> list[dict[str, object]]:

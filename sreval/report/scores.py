@@ -13,7 +13,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, option, unknown_name
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import in_order, metric_of
 from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
@@ -23,7 +23,14 @@ from sreval.report.notes import NO_INTERVAL
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
 from sreval.report.text import NONE, percent
-from sreval.report.values import PRINTED, comparable, gap_notes, infinite_notes, number, values_of
+from sreval.report.values import (
+    comparable,
+    gap_notes,
+    infinite_notes,
+    metric_name,
+    number,
+    values_of,
+)
 
 Layout = Literal["methods", "losses"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -108,7 +115,8 @@ class ScoreTable(Table):
                 Column("", "left", described="Metric"),
                 *(
                     Column(
-                        paper.label(m), decimals=max(metric.digits for metric in PRINTED.values())
+                        paper.label(m),
+                        decimals=max((metric_of(f["metric"]).digits for f in figures), default=0),
                     )
                     for m in methods
                 ),
@@ -177,9 +185,9 @@ def _rows(figures: Sequence[Record], methods: Sequence[str]) -> Iterator[Row]:
         name = Cell(dataset if starts else "")
         theirs = [Cell(_number(cell.get("paper"), metric)) for cell in cells]
         if metric == "mos" and not any(figure["n"] for figure in of.values()):
-            yield Row([name, Cell(f"{PRINTED[metric].name}, paper"), *theirs], "paper", starts)
+            yield Row([name, Cell(f"{metric_name(metric)}, paper"), *theirs], "paper", starts)
             continue
-        label = PRINTED[metric].name + (f", {study}" if study else "")
+        label = metric_name(metric) + (f", {study}" if study else "")
         label += ", simulated" if any(figure["simulated"] for figure in of.values()) else ""
         values = [
             Cell(number(cell["mean"], metric), cell["rank"], cell["mark"]) if cell else Cell(NONE)
@@ -302,7 +310,7 @@ def _with_paper_methods(chosen: list[str], layout: Layout) -> list[str]:
 
 
 def _metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    present = [metric for metric in METRICS if metric in set(frame["metric"])]
+    present = in_order(frame["metric"])
     for metric in metrics or ():
         if metric not in present:
             raise unknown_name("metric of these results", metric, present)
@@ -340,7 +348,7 @@ def _means(
     asked: pd.DataFrame, used: pd.DataFrame, metric: str, level: float
 ) -> dict[str, Interval | None]:
     """The mean of every method of ``asked`` with its interval; None where there is no result."""
-    least, most = METRICS[metric].low, METRICS[metric].high
+    least, most = metric_of(metric).low, metric_of(metric).high
     found: dict[str, Interval | None] = dict.fromkeys(map(str, asked.columns))
     for method in used.columns if len(used) else ():
         made = student_mean(used[method], level, unit="image", estimand="mean over images")
@@ -399,11 +407,12 @@ def _notes(
     sizes = ", ".join(_sizes(figures))
     units = [
         f"{m.name} in {m.unit}"
-        for m in METRICS.values()
-        if m.unit and any(figure["metric"] == m.key for figure in figures)
+        for m in map(metric_of, in_order(figure["metric"] for figure in figures))
+        if m.unit
     ]
     notes = [
-        f"Protocol {protocol}. Means over images (n: {sizes}); {', '.join(units)}. Below each, the "
+        f"Protocol {protocol}. Means over images (n: {sizes}){'; ' if units else ''}"
+        f"{', '.join(units)}. Below each, the "
         f"{percent(level)} interval of the mean for new images of the kind, by Student t.",
         _ranking_note(figures, methods),
     ]
@@ -431,15 +440,15 @@ def _sizes(figures: Sequence[Record]) -> list[str]:
         if len(set(of.values())) == 1:
             said.append(f"{dataset} {next(iter(of.values()))}")
         else:
-            said.append(f"{dataset} {', '.join(f'{PRINTED[m].name} {n}' for m, n in of.items())}")
+            said.append(f"{dataset} {', '.join(f'{metric_name(m)} {n}' for m, n in of.items())}")
     return said
 
 
 def _ranking_note(figures: Sequence[Record], methods: list[str]) -> str:
     note = "Best bold, second underlined"
     note += ", HR not ranked." if "hr" in methods else "."
-    there = {figure["metric"] for figure in figures}
-    smaller = [m.name for m in METRICS.values() if m.key in there and not m.higher_is_better]
+    there = map(metric_of, in_order(figure["metric"] for figure in figures))
+    smaller = [m.name for m in there if m.higher_is_better is False]
     return f"{note} {', '.join(smaller)}: smaller is better." if smaller else note
 
 
@@ -453,11 +462,15 @@ def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:
 
 
 def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
-    """Ranks, 1 the best, of methods' means by the printed digits; HR, the ceiling, has none."""
-    means = means.drop(index="hr", errors="ignore").round(PRINTED[metric].digits)
-    order = sorted(means.unique(), reverse=PRINTED[metric].higher_is_better)
-    if len(means) < 2:
+    """Ranks, 1 the best, of methods' means by the printed digits; HR, the ceiling, has none.
+
+    Nor has any where the metric's direction isn't known, or where there is one alone.
+    """
+    better = metric_of(metric).higher_is_better
+    means = means.drop(index="hr", errors="ignore").round(metric_of(metric).digits)
+    if len(means) < 2 or better is None:
         return {}
+    order = sorted(means.unique(), reverse=better)
     return {str(method): order.index(mean) + 1 for method, mean in means.items()}
 
 
@@ -501,9 +514,7 @@ def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
                 found = (c.verdict.least_p_adjusted, c.test.least_p)
                 least[name, c.test.n] = min(found, least.get((name, c.test.n), found))
         elif small:
-            some.append(
-                f"{len(small)} of {len(tests)} pairs of {PRINTED[metric].name} on {dataset}"
-            )
+            some.append(f"{len(small)} of {len(tests)} pairs of {metric_name(metric)} on {dataset}")
     marked = [
         f"{name} ({n} {unit}s; the least exact p is {p:.4f}, Holm-adjusted {adjusted:.4f})"
         for (name, n), (adjusted, p) in least.items()

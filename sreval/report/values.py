@@ -11,13 +11,10 @@ import pandas as pd
 
 from sreval.errors import UsageError, listed
 from sreval.images.known import KNOWN
-from sreval.metrics.scorer import METRICS, Metric
+from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
 from sreval.report.collect import scored
 from sreval.report.text import fixed
-
-PRINTED = {**METRICS, "mos": Metric("mos", "MOS", 2)}
-"""What tables print: the metrics that are computed, and the mean that people give."""
 
 _NAMED = 10
 """Images named in a note; of more, how many."""
@@ -25,18 +22,18 @@ _NAMED = 10
 
 def metric_name(metric: str) -> str:
     """How a metric is printed."""
-    return PRINTED[metric].name if metric in PRINTED else metric
+    return metric_of(metric).name
 
 
 def name_and_unit(metric: str) -> str:
     """How a metric is printed beside an axis: PSNR (dB)."""
-    unit = PRINTED[metric].unit if metric in PRINTED else ""
+    unit = metric_of(metric).unit
     return metric_name(metric) + (f" ({unit})" if unit else "")
 
 
 def number(value: float, metric: str) -> str:
     """A value with the digits its metric warrants; ∞ for identical images, – for none."""
-    return "∞" if math.isinf(value) else fixed(value, PRINTED[metric].digits)
+    return "∞" if math.isinf(value) else fixed(value, metric_of(metric).digits)
 
 
 def values_of(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.DataFrame:
@@ -62,7 +59,7 @@ def comparable(asked: pd.DataFrame) -> pd.DataFrame:
 def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     """What is missing in one data set, and why: methods without a result, images left out."""
     dataset = str(rows["dataset"].iloc[0])
-    present = [metric for metric in PRINTED if metric in set(rows["metric"])]
+    present = in_order(rows["metric"])
     without: dict[tuple[str, str, str], list[str]] = {}
     left: dict[str, list[str]] = {}
     for metric in present:
@@ -104,7 +101,7 @@ def infinite_notes(dataset: str, metric: str, asked: pd.DataFrame, used: pd.Data
         named = listed(found, _NAMED)
         where = f"every image, {named}" if len(found) == len(asked) else named
         said.append(f"{where} ({', '.join(methods)})")
-    note = f"{dataset} {PRINTED[metric].name}: infinite (∞) on {'; '.join(said)}."
+    note = f"{dataset} {metric_name(metric)}: infinite (∞) on {'; '.join(said)}."
     if np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
         note += f" The means are over {len(used)} of {len(asked)} images."
     return [note]
@@ -116,7 +113,7 @@ def _reason(rows: pd.DataFrame) -> str:
 
 
 def _of(metrics: Sequence[str]) -> str:
-    return ", ".join(PRINTED[metric].name for metric in metrics)
+    return ", ".join(metric_name(metric) for metric in metrics)
 
 
 COLUMNS = (
@@ -141,13 +138,13 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     PSNR, SSIM, LPIPS that was computed. Raises UsageError for one that was not.
     """
     rows = scored(frame)
-    there = [one for one in METRICS if one in set(rows["metric"])]
+    there = in_order(rows["metric"])
     metric = metric or (there[0] if there else "psnr")
     if metric not in there:
         raise UsageError(
             f"The results hold no {metric}.", f"They hold {', '.join(there) or 'no scores'}."
         )
-    sign = 1 if METRICS[metric].higher_is_better else -1
+    sign = 1 if metric_of(metric).higher_is_better else -1
     found = []
     for dataset in paper.sort_datasets(list(rows["dataset"].unique())):
         own = rows[(rows["dataset"] == dataset) & (rows["method"] != "hr")]
@@ -171,7 +168,7 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     made = pd.DataFrame(found, columns=list(COLUMNS))
     if made.empty:
         return made
-    step = 10.0 ** -METRICS[metric].digits
+    step = 10.0 ** -metric_of(metric).digits
     compared = made[made["difference"].notna()]
     alone = made[~made["method"].isin(compared["method"])]
     compared = compared[sign * compared["difference"] <= -step / 2]
@@ -193,7 +190,7 @@ def worst_text(worst: pd.DataFrame) -> str:
     """What ``worst_images`` found, one line a method; empty where it found nothing."""
     if worst.empty:
         return ""
-    metric = METRICS[worst["metric"].iloc[0]]
+    metric = metric_of(worst["metric"].iloc[0])
     unit = f" in {metric.unit}" if metric.unit else ""
     several = worst["dataset"].nunique() > 1
     alone = worst["difference"].isna()
@@ -214,7 +211,7 @@ def worst_text(worst: pd.DataFrame) -> str:
 
 def _told(row: Mapping[Any, Any], several: bool) -> str:
     """One image: its name, its value, and how far that is from what is usual."""
-    digits = METRICS[row["metric"]].digits
+    digits = metric_of(row["metric"]).digits
     image = f"{row['dataset']}/{row['image']}" if several else row["image"]
     text = " ".join(filter(None, (image, row["name"], fixed(row["value"], digits))))
     if math.isnan(row["difference"]):

@@ -12,7 +12,7 @@ import torch
 
 from sreval import __version__
 from sreval.errors import TrainingError, option
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import METRICS
 from sreval.networks.architecture import ModelFile
 from sreval.networks.weights import Provenance, Stage, write_weights
 from sreval.progress import stop_signals

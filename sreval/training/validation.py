@@ -21,8 +21,9 @@ from sreval.images.arrays import as_colour
 from sreval.images.datasets import open_dataset
 from sreval.images.resize import downscale, upscale
 from sreval.metrics.lpips import TRUNKS
+from sreval.metrics.metric import METRICS, check_metrics
 from sreval.metrics.protocol import Protocol, get_protocol
-from sreval.metrics.scorer import METRICS, Reference, check_metrics
+from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
 from sreval.training.data import Pack
 from sreval.training.recipe import KEPT_ASIDE, Recipe, change

@@ -17,7 +17,7 @@ from docs import generate
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
 from sreval.images.datasets import UserSet
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import METRICS
 from sreval.study.design import StudyDesign
 from sreval.training.recipe import Recipe
 

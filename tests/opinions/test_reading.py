@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sreval.errors import SrevalError, StatisticsError, UsageError
-from sreval.metrics.scorer import METRICS
+from sreval.metrics.metric import METRICS
 from sreval.opinions.cells import flag, guarded, number, unguarded
 from sreval.opinions.reading import Reading, is_means, metric_values, read_ratings
 from sreval.opinions.votes import Scale, opinions

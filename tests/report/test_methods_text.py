@@ -14,8 +14,8 @@ from sreval.benchmarking.run import run
 from sreval.content import packaged
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
+from sreval.metrics.metric import METRICS
 from sreval.metrics.protocol import get_protocol
-from sreval.metrics.scorer import METRICS
 from sreval.report.collect import collect
 from sreval.report.methods_text import _DEFINED, REFERENCES, methods_text
 
