@@ -329,7 +329,7 @@ def test_what_follows_a_torn_line_survives_the_next_kill(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("sreval.benchmarking.run._manifest", killed)
+        patched.setattr("sreval.benchmarking.run._counts", killed)
         with pytest.raises(KeyboardInterrupt):
             go(photos, out)
     outcome = go(photos, out)
