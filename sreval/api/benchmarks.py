@@ -542,8 +542,9 @@ def _run(
     plan = BenchmarkPlan.checked(settings, "benchmark")
     with apart():
         resolved = Resolved.of(plan, own)
-        with _shown(resolved, folder) if progress else nullcontext(()) as watch:
-            outcome = run(resolved, folder, *watch, command=command)
+        silent = nullcontext((lambda *_: None, lambda _: None))
+        with _shown(resolved, folder) if progress else silent as (update, say):
+            outcome = run(resolved, folder, update, say, command)
     frame = joined(outcome.frame.assign(folder=str(folder)))
     frame = with_failures(frame, [Snapshot.of(folder)])
     return Results(

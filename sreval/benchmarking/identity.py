@@ -168,7 +168,7 @@ class Names:
             run=self._run,
             journal=self._journal,
         )
-        write_atomic(self._folder.under_way, json.dumps(asdict(content), indent=1) + "\n")
+        write_atomic(self._folder.under_way, json.dumps(asdict(content)) + "\n")
 
 
 def standing(

@@ -108,8 +108,11 @@ class Image:
         return (self.hr_sha256, self.lr_sha256)
 
     def after(self, before: Image | None, methods: Collection[str]) -> Image:
-        """With what other methods than this run's failed on ``before``, if it is the same image."""
-        if before is None or not before.hr_sha256 or before.pair != self.pair:
+        """With what other methods than this run's failed on ``before``, if it is the same image.
+
+        An image that couldn't be read then nor now counts as the same: no method has it.
+        """
+        if before is None or before.pair != self.pair:
             return self
         others = {m: why for m, why in before.failed.items() if m not in methods}
         return replace(self, failed={**others, **self.failed})
@@ -349,7 +352,7 @@ class ResultsFolder:
         """The journal as it is; empty where there is none. Raises DataError."""
         try:
             return read_bytes(self.journal, TEXT_BYTES)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
         except (OSError, ValueError) as error:
             raise damaged(self.journal, error) from None

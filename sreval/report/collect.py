@@ -65,10 +65,10 @@ def joined(frame: pd.DataFrame) -> pd.DataFrame:
     if len(unlike):
         key = unlike.index[0]
         first = dict(zip(_VALUE, key, strict=True))
-        differ = [column for column in kinds if unlike[column].iloc[0] > 1]
+        differ = [str(column) for column in kinds if unlike[column].iloc[0] > 1]
         raise DataError(
             f"{first['method']} on {first['dataset']} is in "
-            f"{' and '.join(map(str, twice.get_group(key)['folder']))}, but not with the same "
+            f"{' and '.join(frame['folder'][twice.groups[key]])}, but not with the same "
             f"{' and '.join(differ)}: see {first['metric']} of {first['image']} under "
             f"{first['protocol']}.",
             "Name only one of them, or run one again under another name: "
