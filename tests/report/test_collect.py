@@ -53,7 +53,9 @@ def test_equal_rows_are_one_and_unlike_ones_are_refused(seed: int) -> None:
     frame = drawn(np.random.default_rng(seed))
     groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for row in frame.to_dict("records"):
-        groups.setdefault(tuple(row[column] for column in KEY), []).append(dict(row))
+        groups.setdefault(tuple(row[column] for column in KEY), []).append(
+            {str(k): v for k, v in row.items()}
+        )
     if not all(alike(rows[0], row) for rows in groups.values() for row in rows):
         with pytest.raises(DataError, match=r"is in [abc] and [abc].*, but not with the same "):
             joined(frame)
