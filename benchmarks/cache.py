@@ -248,7 +248,7 @@ class World:
     def _run(self, out: Path, killed: bool = False) -> pd.DataFrame:
         """The rows that were asked for."""
 
-        def stop(_: int) -> None:
+        def stop(*_: object) -> None:
             if killed:
                 raise KeyboardInterrupt
 

@@ -45,7 +45,7 @@ from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval import api
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import BenchmarkPlan
-from sreval.benchmarking.results import ResultsFolder
+from sreval.benchmarking.results import FORMAT, ResultsFolder, Snapshot, UnderWay
 from sreval.errors import SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.datasets import open_dataset
@@ -377,17 +377,25 @@ def _add_results(folder: Path, add: _Add) -> None:
     (results / "journal.jsonl").write_text(
         "".join(json.dumps([asdict(row)]) + "\n" for row in rows)
     )
-    begun = {"format": 2, "started": "2026-01-01", "methods": {}, "sources": {"HR_x4": "HR"}}
-    begun["methods"] = json.loads((results / "manifest.json").read_text())["methods"]
-    (results / "under-way.json").write_text(json.dumps(begun))
+    ended = ResultsFolder(results)
+    begun = UnderWay(
+        format=FORMAT,
+        started="2026-01-01",
+        methods={name: list(known.values()) for name, known in ended.meanings.items()},
+        sources={"HR_x4": "HR"},
+        datasets=ended.datasets,
+        earlier={},
+        run=ended.runs[0],
+        journal=0,
+    )
+    (results / "under-way.json").write_text(json.dumps(asdict(begun)))
 
     def read(path: Path) -> None:
-        held = ResultsFolder(path)
-        held.frame()
-        list(held.rows())
-        _ = held.meanings, held.datasets, held.protocols
+        held = Snapshot.of(path)
+        _ = held.protocols, held.unfinished
         held.failures()
-        Names(held)
+        list(ResultsFolder(path).rows())
+        Names(ResultsFolder(path))
 
     for name in ("results.csv", "manifest.json", "journal.jsonl", "under-way.json"):
         add(f"results {name}", results / name, lambda: read(results), 0.7)

@@ -58,8 +58,10 @@ def main() -> int:
         metrics=["psnr", "ssim", "lpips"],
     )
     resolved = Resolved.of(plan)
-    with progress_line(resolved.images, "reproduction", "image") as line:
-        run(resolved, options.work, line.update, "python -m benchmarks.reproduction")
+    count = sum(len(dataset.items) for dataset in resolved.datasets)
+    with progress_line(count, "reproduction", "image") as line:
+        command = "python -m benchmarks.reproduction"
+        run(resolved, options.work, lambda *_: line.update(), command=command)
     frame = select(collect([options.work]), None, None)
     metrics = ["psnr", "ssim", "lpips"]
     second, first = (frame[frame["method"].isin(of)] for of in (paper.TABLE_2, paper.LOSS_VARIANTS))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
 
@@ -42,6 +42,7 @@ class ProgressLog:
         self.total: float = total
         self.n: float = 0
         self._what, self._unit, self._clock = what, unit, clock
+        self._postfix = ""
         self._started = clock()
         self._last: tuple[float, float] = (self._started, 0)
         self._pause = min(self.SOON, self.PAUSE)
@@ -64,11 +65,15 @@ class ProgressLog:
             done = f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB"
         else:
             done = f"{self.n:.0f} of {self.total:.0f} {self._unit}s"
-        click.echo(f"{self._what}: {done}, about {left} left", err=True)
+        click.echo(f"{self._what}: {done}{self._postfix}, about {left} left", err=True)
 
-    def write(self, text: str) -> None:
-        """Print ``text`` on stdout."""
-        click.echo(text)
+    def set_postfix_str(self, text: str, refresh: bool = True) -> None:
+        """Say ``text`` beside how much is done, from the next line on; ``refresh`` is tqdm's."""
+        self._postfix = f", {text}" if text else ""
+
+    def write(self, text: str, file: IO[str] | None = None) -> None:
+        """Print ``text`` on ``file``, by default on stdout."""
+        click.echo(text, file=file)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -102,7 +107,7 @@ def progress_line(total: int, what: str, unit: str, shown: bool = True) -> tqdm[
         unit=unit,
         leave=False,
         file=sys.stderr,
-        bar_format="{desc}  {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left",
+        bar_format="{desc}  {n_fmt}/{total_fmt}{postfix}  {rate_fmt}  {remaining} left",
     )
 
 

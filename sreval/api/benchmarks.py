@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sreval.benchmarking.plan import Resolved
+    from sreval.benchmarking.run import Progress
+    from sreval.images.datasets import Dataset
     from sreval.methods import Upscaler
     from sreval.methods.pictures import PictureUpscaler
     from sreval.opinions.units import Unit
@@ -36,6 +38,7 @@ class Results:
         frame: one row a (data set, scale, method, image, protocol, metric), its ``value``, a
             ``note`` where something is to be said of it, and the SHA-256 of all that it depends
             on. The values of an image that a method failed on are NaN, the reason their note.
+            ``folder`` is where its SR image lies, ``also_in`` which others have the same row.
         folders: where the results lie, with every SR image as PNG.
         notes: what was left out, and why.
         computed: how many SR images ``benchmark`` made or scored anew.
@@ -115,7 +118,7 @@ class Results:
         from sreval.content import find
         from sreval.opinions.units import CLAIMS
         from sreval.opinions.votes import ACR
-        from sreval.report.collect import require_scores, select
+        from sreval.report.collect import require_any_scores, select
         from sreval.report.opinion_rows import load, results_table
         from sreval.report.scores import LAYOUTS
 
@@ -140,8 +143,7 @@ class Results:
             )
             for one in named
         ]
-        for folder in self.folders:
-            require_scores(self.frame, folder)
+        require_any_scores(self.frame, self.folders)
         opinions = None if votes is None else read_votes(votes)
         return results_table(
             select(self.frame, protocol, scale),
@@ -407,6 +409,8 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
 
     Returns:
         Results. Scores that don't hold for a data set as it is now are left out; ``notes`` say so.
+        Of a run that hasn't ended they hold the images that every method is through with; ``notes``
+        say how many these are.
 
     Raises:
         SrevalError: a DataError, for a folder without results or without any score, and for
@@ -530,16 +534,19 @@ def _run(
 ) -> Results:
     """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
     from sreval.benchmarking.plan import BenchmarkPlan, Resolved
+    from sreval.benchmarking.results import Snapshot
     from sreval.benchmarking.run import run
     from sreval.methods.dependencies import apart
-    from sreval.report.collect import with_failures
+    from sreval.report.collect import joined, with_failures
 
     plan = BenchmarkPlan.checked(settings, "benchmark")
     with apart():
         resolved = Resolved.of(plan, own)
-        with _shown(resolved, folder) if progress else nullcontext(lambda _: None) as update:
-            outcome = run(resolved, folder, update, command)
-    frame = with_failures(outcome.frame.assign(folder=str(folder)), [folder])
+        silent = nullcontext((lambda *_: None, lambda _: None))
+        with _shown(resolved, folder) if progress else silent as (update, say):
+            outcome = run(resolved, folder, update, say, command)
+    frame = joined(outcome.frame.assign(folder=str(folder)))
+    frame = with_failures(frame, [Snapshot.of(folder)])
     return Results(
         resolved.asked(frame).reset_index(drop=True),
         (folder,),
@@ -549,8 +556,13 @@ def _run(
 
 
 @contextmanager
-def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]]:
-    """What a run will do, how far it is, and what its next one could be spared, on stderr."""
+def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callable[[str], object]]]:
+    """What a run will do, how far it is, and what its next one could be spared, on stderr.
+
+    Gives what ``run`` takes as ``progress`` and ``say``.
+    """
+    import sys
+
     import click
 
     from sreval.benchmarking.estimate import estimate
@@ -562,7 +574,19 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
         if note:
             click.echo(note, err=True)
     with progress_line(resolved.images, "benchmark", "image") as line:
-        yield line.update
+
+        def say(text: str) -> None:
+            line.write(text, file=sys.stderr)
+
+        count, so_far = len(resolved.methods), _so_far(resolved, folder)
+
+        def update(dataset: Dataset, failed: int) -> None:
+            line.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
+            line.update(count)
+            if text := so_far(dataset):
+                say(text)
+
+        yield update, say
     for method in resolved.methods:
         if not method.known and method.specification.startswith("python:"):
             click.echo(
@@ -571,6 +595,42 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[Callable[[int], object]
                 f"{method.name}={method.specification},weights=FILE",
                 err=True,
             )
+
+
+_PAUSE = 300.0
+"""Seconds between two tables of a run that somebody watches."""
+
+
+def _so_far(resolved: Resolved, folder: Path) -> Callable[[Dataset], str]:
+    """What tells, of a run that is through with another image of a data set, the table so far.
+
+    It does so after each data set but the last, and on a terminal every ``_PAUSE`` seconds; else
+    the text is empty.
+    """
+    import sys
+    import time
+
+    from sreval.benchmarking.results import Snapshot
+    from sreval.errors import attempted
+
+    left = {dataset.name: len(dataset.items) for dataset in resolved.datasets}
+    told = time.monotonic()
+
+    def table() -> str:
+        results = read_results(folder)
+        results = replace(results, frame=resolved.asked(results.frame))
+        return results.table(protocol=resolved.protocols[0].name).render("text")
+
+    def so_far(dataset: Dataset) -> str:
+        nonlocal told
+        left[dataset.name] -= 1
+        due = sys.stderr.isatty() and time.monotonic() - told >= _PAUSE
+        if not any(left.values()) or (left[dataset.name] and not due):
+            return ""
+        told = time.monotonic()
+        return (attempted(table)[0] or "") if Snapshot.of(folder).asked else ""
+
+    return so_far
 
 
 def scores_of(

@@ -202,7 +202,7 @@ def _trial(
         try:
             worker = Worker(small, store, Names(out_folder), out_folder)
             begun = time.perf_counter()
-            in_parallel(worker, small, lambda _: None)
+            in_parallel(worker, small, lambda *_: None)
             took = time.perf_counter() - begun
         finally:
             store.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -21,17 +21,16 @@ from sreval.benchmarking.results import (
     Held,
     Meaning,
     ResultsFolder,
+    Snapshot,
+    UnderWay,
     place,
-    read_meanings,
 )
-from sreval.config import validated
 from sreval.errors import DataError, UsageError, listed, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Upscaler
 from sreval.methods.base import IN_PYTHON
-from sreval.reading import read_json
 
 
 class Names:
@@ -45,21 +44,36 @@ class Names:
         """Read what an earlier run left. Raises DataError for a manifest that can't be read."""
         self._folder = folder
         there = folder.manifest_file.is_file()
-        killed = _under_way(folder.under_way)
-        self.started: str = killed.get("started") or datetime.now(UTC).isoformat()
+        killed = folder.read_under_way()
+        self.started = killed.started if killed else datetime.now(UTC).isoformat()
         self._earlier = folder.meanings if there else {}
-        self._now = read_meanings(killed, folder.under_way)
-        self.datasets = folder.datasets if there else {}
-        sources = {name: one.source for name, one in self.datasets.items()}
-        self._sources: dict[str, str] = {**sources, **killed.get("sources", {})}
+        self._now = {
+            name: {one.sha256: one for one in known}
+            for name, known in (killed.methods if killed else {}).items()
+        }
+        known = folder.datasets if there else {}
+        lost = {**killed.earlier, **killed.datasets} if killed else {}
+        self._lost = {key: one for key, one in lost.items() if key not in known}
+        self.datasets = {**self._lost, **known}
+        sources = {name: one.source for name, one in known.items()}
+        self._sources = {**sources, **(killed.sources if killed else {})}
+        self._asked: dict[str, Held] = {}
+        self._run: dict[str, Any] = {}
+        self._journal = 0
 
-    def begin(self, datasets: Collection[Dataset], sources: Mapping[str, str]) -> None:
-        """Note what this run works on; ``sources`` say by name where the data sets come from.
+    def begin(
+        self, datasets: Collection[Dataset], asked: Mapping[str, Held], run: Mapping[str, Any]
+    ) -> None:
+        """Note what this run works on: what the ``datasets`` hold, by ``place``, and its facts.
 
-        Raises UsageError for a data set whose name another one has in this folder.
+        ``run`` is what the manifest will say of it. Raises UsageError for a data set whose name
+        another one has in this folder.
         """
+        self._asked, self._run = dict(asked), dict(run)
+        self._journal = self._folder.journal.stat().st_size
         for dataset in datasets:
-            name, here = place(dataset.name, dataset.scale), sources[dataset.name]
+            name = place(dataset.name, dataset.scale)
+            here = asked[name].source
             there = self._sources.get(name, here)
             if there != here and (there in KNOWN or Path(there).is_dir()):
                 renamed = self._renamed(dataset)
@@ -144,20 +158,21 @@ class Names:
         return {name: meanings for name, meanings in found.items() if meanings}
 
     def _write(self) -> None:
-        content = {
-            "format": FORMAT,
-            "started": self.started,
-            "methods": {
-                name: [asdict(meaning) for meaning in meanings.values()]
-                for name, meanings in self._now.items()
-            },
-            "sources": self._sources,
-        }
-        write_atomic(self._folder.under_way, json.dumps(content, indent=1) + "\n")
+        content = UnderWay(
+            format=FORMAT,
+            started=self.started,
+            methods={name: list(known.values()) for name, known in self._now.items()},
+            sources=self._sources,
+            datasets=self._asked,
+            earlier={key: one for key, one in self._lost.items() if key not in self._asked},
+            run=self._run,
+            journal=self._journal,
+        )
+        write_atomic(self._folder.under_way, json.dumps(asdict(content)) + "\n")
 
 
 def standing(
-    folders: Sequence[Path],
+    folders: Sequence[Snapshot],
     say: Callable[[str], object] = lambda _: None,
     single: bool = False,
 ) -> pd.DataFrame:
@@ -165,14 +180,15 @@ def standing(
 
     What a method scored before an image joined its data set, or before one changed, is left out
     until the method is run again, and ``say`` is told; not where ``single`` images are wanted
-    rather than means. Raises DataError as ``ResultsFolder`` does, where one name means two methods,
-    and where one means two data sets.
+    rather than means. It is told, too, of a run that hasn't ended. Raises DataError where one name
+    means two methods, and where one means two data sets.
     """
     frames = []
     held: dict[str, list[tuple[Path, Held]]] = {}
     meanings: dict[tuple[str, str, str], Meaning] = {}
-    for folder in map(ResultsFolder, folders):
-        frame = folder.frame()
+    for folder in folders:
+        if folder.unfinished:
+            say(folder.unfinished if len(folders) == 1 else f"{folder.path}: {folder.unfinished}")
         if folder.is_first_format:
             say(
                 f"{folder.path} was written by sreval 0.1, which did not record what the names of "
@@ -180,9 +196,9 @@ def standing(
             )
         for name, known in folder.meanings.items():
             meanings |= {(str(folder.path), name, sha256): one for sha256, one in known.items()}
-        for key, one in folder.datasets.items():
+        for key, one in {**folder.datasets, **folder.asked}.items():
             held.setdefault(key, []).append((folder.path, one))
-        kept = frame if single else _whole(frame, folder.datasets, say)
+        kept = folder.frame if single else _whole(folder.frame, folder.datasets, say)
         frames.append(kept.assign(folder=str(folder.path)))
     for several in held.values():
         for first, second in combinations(several, 2):
@@ -261,23 +277,6 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
             f"These results hold different methods called {method}: {'; '.join(parts)}.",
             f"Run it on {' and '.join(names)} again {how}",
         )
-
-
-def _under_way(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-        known = isinstance(content, dict) and content.get("format") == FORMAT
-        validated(_UnderWay, content)
-    except (OSError, ValueError):
-        return {}
-    return content if known else {}
-
-
-@dataclass(frozen=True)
-class _UnderWay:
-    started: str
-    methods: dict[str, list[Meaning]]
-    sources: dict[str, str]
 
 
 def _are_unchanged(then: dict[str, str], now: dict[str, str]) -> bool:

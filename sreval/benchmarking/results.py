@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from sreval.config import CLOSED, validated
-from sreval.errors import DataError, listed, option
+from sreval.errors import DataError, counted, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
 from sreval.metrics.protocol import Protocol
 from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
@@ -26,7 +26,7 @@ Subject = tuple[str, int, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
 UNDER_WAY = "under-way.json"
-"""What the names in the journal mean."""
+"""What a run that hasn't ended works on; see ``UnderWay``."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,16 @@ class Image:
         """The hashes of the pair."""
         return (self.hr_sha256, self.lr_sha256)
 
+    def after(self, before: Image | None, methods: Collection[str]) -> Image:
+        """With what other methods than this run's failed on ``before``, if it is the same image.
+
+        An image that couldn't be read then nor now counts as the same: no method has it.
+        """
+        if before is None or before.pair != self.pair:
+            return self
+        others = {m: why for m, why in before.failed.items() if m not in methods}
+        return replace(self, failed={**others, **self.failed})
+
 
 @dataclass(frozen=True)
 class Held:
@@ -154,6 +164,49 @@ class Meaning:
 
     def __str__(self) -> str:
         return f"{self.specification} ({self.settings})" if self.settings else self.specification
+
+
+@dataclass(frozen=True)
+class Done:
+    """An SR image that a run is through with and has no new row of: taken over, or failed on.
+
+    ``failed`` is why, else empty. The hashes are the pair's, empty where it couldn't be read.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    dataset: str
+    scale: int
+    method: str
+    image: str
+    hr_sha256: str
+    lr_sha256: str
+    failed: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        """The SR image."""
+        return (self.dataset, self.scale, self.method, self.image)
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """What a run that hasn't ended works on: the content of ``under-way.json``.
+
+    ``methods`` are what its names mean, as far as they are known, and ``sources`` where the data
+    sets of the folder come from. ``datasets`` are all images that it was asked for, ``earlier``
+    those of runs that were killed before it; ``run`` is what the manifest will say of it. The first
+    ``journal`` bytes of the journal are of runs before it.
+    """
+
+    format: int
+    started: str
+    methods: dict[str, list[Meaning]]
+    sources: dict[str, str]
+    datasets: dict[str, Held]
+    earlier: dict[str, Held]
+    run: dict[str, Any]
+    journal: int
 
 
 class ResultsFolder:
@@ -217,18 +270,6 @@ class ResultsFolder:
         except ValueError as error:
             raise damaged(self.manifest_file, error) from None
 
-    @property
-    def protocols(self) -> dict[str, Protocol]:
-        """The protocols of all runs by their hashes. Raises DataError."""
-        try:
-            return {
-                facts["sha256"]: validated(Protocol, facts)
-                for run in self.runs
-                for facts in run["protocols"].values()
-            }
-        except ValueError as error:
-            raise damaged(self.manifest_file, error) from None
-
     @cached_property
     def meanings(self) -> dict[str, dict[str, Meaning]]:
         """What each method's name has meant, by name and hash, the newest last."""
@@ -285,22 +326,148 @@ class ResultsFolder:
     def rows(self) -> Iterator[Row]:
         """Every row, those of a run under way after those of the runs before. Raises DataError."""
         if self.results.is_file():
-            for record in self.frame().to_dict("records"):
-                yield Row(**{str(k): v for k, v in record.items()})
-        for line in self.journal_text().splitlines():
-            try:
-                yield from validated(list[Row], from_json(line))
-            except ValueError:
-                continue  # the line that a killed run left half written
+            yield from _rows(self.frame())
+        for _, line in self.journal_lines():
+            if isinstance(line, list):
+                yield from line
 
-    def journal_text(self) -> str:
+    def journal_lines(self) -> list[tuple[int, list[Row] | Done]]:
+        """What the journal's lines say, each with the byte that it begins at. Raises DataError.
+
+        A line that a killed run left half written is left out.
+        """
+        found: list[tuple[int, list[Row] | Done]] = []
+        begins = 0
+        for line in self.journal_bytes().splitlines(keepends=True):
+            with suppress(ValueError):
+                said = from_json(line)
+                rows = isinstance(said, list)
+                found.append(
+                    (begins, validated(list[Row], said) if rows else validated(Done, said))
+                )
+            begins += len(line)
+        return found
+
+    def journal_bytes(self) -> bytes:
         """The journal as it is; empty where there is none. Raises DataError."""
-        if not self.journal.is_file():
-            return ""
         try:
-            return read_bytes(self.journal, TEXT_BYTES).decode(errors="replace")
+            return read_bytes(self.journal, TEXT_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
         except (OSError, ValueError) as error:
             raise damaged(self.journal, error) from None
+
+    def read_under_way(self) -> UnderWay | None:
+        """What the run that hasn't ended works on; None where there is none, or no sense in it."""
+        try:
+            found = validated(UnderWay, read_json(self.under_way))
+            validated(_Run, found.run)
+        except (OSError, ValueError):
+            return None
+        return found if found.format == FORMAT else None
+
+    def held(self, key: str) -> Held | None:
+        """The images of a data set by its ``place``: as a run under way has them, else the last.
+
+        Raises DataError.
+        """
+        now = self.read_under_way()
+        if now and key in now.datasets:
+            return now.datasets[key]
+        return self.datasets.get(key) if self.manifest_file.is_file() else None
+
+    def versions(self) -> list[tuple[int, ...]]:
+        """What tells whether a file that is replaced as a whole has been replaced."""
+        found: list[tuple[int, ...]] = []
+        for path in (self.under_way, self.manifest_file, self.results):
+            try:
+                facts = path.stat()
+                found.append((facts.st_ino, facts.st_mtime_ns, facts.st_size))
+            except OSError:
+                found.append(())
+        return found
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[Row]:
+    for record in frame.to_dict("records"):
+        yield Row(**{str(k): v for k, v in record.items()})
+
+
+def _changes(lines: Iterable[list[Row] | Done]) -> bool:
+    """Whether a journal says anything but that images were taken over."""
+    return any(isinstance(line, list) or line.failed for line in lines)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a results folder holds at one moment, whether its run has ended or not.
+
+    While a run is under way, and after it was killed, ``datasets`` hold of the data sets that it
+    was asked for, which are ``asked``, the images that it is through with under all its methods,
+    and ``frame`` the rows of these; all else is as the runs before left it. Where no run is under
+    way, or where it has only taken over what was there, ``asked`` is empty.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    runs: list[dict[str, Any]]
+    datasets: dict[str, Held]
+    meanings: dict[str, dict[str, Meaning]]
+    is_first_format: bool = False
+    asked: dict[str, Held] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path) -> Snapshot:
+        """Read a folder. Raises DataError as ``ResultsFolder`` does.
+
+        Nothing is locked: where a run has replaced a file meanwhile, all is read again.
+        """
+        while True:
+            folder = ResultsFolder(path)
+            before = folder.versions()
+            try:
+                found = _read(folder)
+            except DataError:
+                if folder.versions() == before:
+                    raise
+                continue
+            if folder.versions() == before:
+                return found
+
+    @property
+    def unfinished(self) -> str:
+        """How far the run is that hasn't ended, as a sentence; empty where there is none."""
+        done = [
+            (len(self.datasets[key].images), len(one.images), one.name)
+            for key, one in self.asked.items()
+        ]
+        if not done:
+            return ""
+        images, of, name = done[0]
+        first = f"{images} of {counted(of, 'image')} of {name} {'is' if of == 1 else 'are'} done"
+        others = [f"{images} of {of} of {name}" for images, of, name in done[1:]]
+        return f"Unfinished: {', '.join([first, *others])}."
+
+    def require_finished(self) -> None:
+        """Raises DataError where a run hasn't ended: what is to last must not rest on its part."""
+        if self.asked:
+            raise DataError(
+                f"The run into {self.path} has not ended. {self.unfinished}",
+                "Wait until it ends. If it was stopped, run the same benchmark again; it "
+                "continues where it stopped.",
+            )
+
+    @property
+    def protocols(self) -> dict[str, Protocol]:
+        """The protocols of all runs by their hashes. Raises DataError."""
+        try:
+            return {
+                facts["sha256"]: validated(Protocol, facts)
+                for run in self.runs
+                for facts in run["protocols"].values()
+            }
+        except ValueError as error:
+            raise damaged(self.path / MANIFEST, error) from None
 
     def failures(self) -> pd.DataFrame:
         """A row for each value that was asked for and that failed, by the manifest.
@@ -337,6 +504,53 @@ class ResultsFolder:
             for protocol, sha256, metric in asked.get((held.name, held.scale, method), ())
         ]
         return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _read(folder: ResultsFolder) -> Snapshot:
+    lines, now = folder.journal_lines(), folder.read_under_way()
+    begun = folder.results.is_file()
+    if now is None or (begun and not _changes(line for _, line in lines)):
+        frame = folder.frame()
+        first = folder.is_first_format
+        return Snapshot(folder.path, frame, folder.runs, folder.datasets, folder.meanings, first)
+    there = folder.manifest_file.is_file()
+    before = {**now.earlier, **(folder.datasets if there else {})}
+    scores = Scores(_rows(folder.frame()) if begun else ())
+    through: dict[Subject, Row | Done] = {}
+    for begins, line in lines:
+        if isinstance(line, list):
+            scores.put(line)
+        elif line.failed:
+            scores.drop(line.subject)
+        if begins >= now.journal:
+            through |= {one.subject: one for one in (line if isinstance(line, list) else [line])}
+    methods = list(now.run.get("methods", ()))
+    done = {}
+    for key, asked in now.datasets.items():
+        earlier = before[key].images if key in before else {}
+        images = {}
+        for name, image in asked.images.items():
+            ended = [through.get((asked.name, asked.scale, m, name)) for m in methods]
+            of_all = [one for one in ended if one is not None]
+            if len(of_all) < len(methods):
+                continue
+            failed = {o.method: o.failed for o in of_all if isinstance(o, Done) and o.failed}
+            hr_sha256, lr_sha256 = of_all[0].hr_sha256, of_all[0].lr_sha256
+            found = replace(image, hr_sha256=hr_sha256, lr_sha256=lr_sha256, failed=failed)
+            images[name] = found.after(earlier.get(name), methods)
+        done[key] = replace(asked, images=images)
+        scores.settle(asked.name, asked.scale, images)
+    meanings = dict(folder.meanings) if there else {}
+    for method, known in now.methods.items():
+        meanings[method] = {**meanings.get(method, {}), **{one.sha256: one for one in known}}
+    return Snapshot(
+        folder.path,
+        scores.frame(),
+        [*(folder.runs if there else []), now.run],
+        {**before, **done},
+        meanings,
+        asked=now.datasets,
+    )
 
 
 def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Meaning]]:
@@ -410,7 +624,6 @@ class _Definition:
 
 @dataclass(frozen=True)
 class _Run:
-    finished: str
     code: str
     plan: _Plan
     methods: dict[str, _Weights]
@@ -422,63 +635,37 @@ class _Run:
 
 
 @dataclass(frozen=True)
+class _Ended(_Run):
+    finished: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
 class _Manifest:
     """What sreval relies on in a manifest; all else is passed on as it is."""
 
-    runs: list[_Run]
+    runs: list[_Ended]
     version: str
     datasets: dict[str, Held] = field(default_factory=dict)
     methods: dict[str, list[Meaning]] = field(default_factory=dict)
 
 
-class Store:
-    """The rows of a results folder, growing while a run is under way.
+class Scores:
+    """Rows by SR image; those of one image always have one origin."""
 
-    Every finished image is one line of the journal. A killed run loses only the images that it was
-    working on. ``finish`` turns all lines into the CSV and the manifest.
-    """
-
-    def __init__(self, folder: ResultsFolder) -> None:
-        """Open or make the folder. Raises DataError when it can't be written or read."""
-        self._folder = folder
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
         self._images: dict[Subject, dict[tuple[str, str], Row]] = {}
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            self._journal = folder.journal.open("a", encoding="utf-8")
-            try:
-                claim(self._journal, folder.path)
-            except DataError:
-                self._journal.close()  # the other run's journal stays
-                raise
-            try:
-                self._journal.write("\n" if self._load() else "")
-            except BaseException:
-                self.close()
-                raise
-        except OSError as error:
-            raise write_error(folder.path, error) from error
+        self.put(rows)
 
-    def _load(self) -> bool:
-        """Take over what is there; whether the journal ends in the middle of a line."""
-        if self._folder.results.is_file() and self._folder.is_first_format:
-            raise DataError(
-                f"{self._folder.path} was written by sreval 0.1; it can be read, not added to.",
-                f"Name a new folder with {option('--out')}. Tables and figures still take this "
-                "one.",
-            )
-        for row in self._folder.rows():
-            self._add(row)
-        text = self._folder.journal_text()
-        return bool(text) and not text.endswith("\n")
-
-    def _add(self, row: Row) -> None:
-        rows = self._images.setdefault(row.subject, {})
-        for key in [key for key, old in rows.items() if old.origin != row.origin]:
-            del rows[key]
-        rows[row.protocol, row.metric] = row
+    def put(self, rows: Iterable[Row]) -> None:
+        """Take over rows; older ones of their SR images that have another origin go."""
+        for row in rows:
+            there = self._images.setdefault(row.subject, {})
+            for key in [key for key, old in there.items() if old.origin != row.origin]:
+                del there[key]
+            there[row.protocol, row.metric] = row
 
     def rows(self, subject: Subject) -> list[Row]:
-        """The rows of one SR image; they always have one origin."""
+        """The rows of one SR image."""
         return list(self._images.get(subject, {}).values())
 
     def drop(self, subject: Subject) -> None:
@@ -504,15 +691,17 @@ class Store:
         """Every ``method_sha256`` in the rows."""
         return {row.method_sha256 for rows in self._images.values() for row in rows.values()}
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Keep rows of one SR image; older rows of another origin go. Raises DataError."""
-        for row in rows:
-            self._add(row)
-        try:
-            self._journal.write(json.dumps([asdict(row) for row in rows]) + "\n")
-            self._journal.flush()
-        except OSError as error:
-            raise write_error(self._folder.journal, error) from error
+    def made(self, device: str, code: str) -> set[tuple[str, str]]:
+        """Every method, with its ``method_sha256``, that made an image on that device by that code.
+
+        ``code`` is that of ``provenance.code_version``.
+        """
+        return {
+            (row.method, row.method_sha256)
+            for rows in self._images.values()
+            for row in rows.values()
+            if (row.device, row.code) == (device, code)
+        }
 
     def frame(self) -> pd.DataFrame:
         """All rows, sorted by data set, scale, method, image, protocol and metric."""
@@ -520,6 +709,67 @@ class Store:
             self._images[s][key] for s in sorted(self._images) for key in sorted(self._images[s])
         ]
         return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)
+
+
+class Store(Scores):
+    """The rows of a results folder, growing while a run is under way.
+
+    Every finished image is one line of the journal. A killed run loses only the images that it was
+    working on. ``finish`` turns all lines into the CSV and the manifest.
+    """
+
+    def __init__(self, folder: ResultsFolder) -> None:
+        """Open or make the folder. Raises DataError when it can't be written or read."""
+        super().__init__()
+        self._folder = folder
+        self._changed = False
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            self._journal = folder.journal.open("a", encoding="utf-8")
+            try:
+                claim(self._journal, folder.path)
+            except DataError:
+                self._journal.close()  # the other run's journal stays
+                raise
+            try:
+                self._journal.write("\n" if self._load() else "")
+            except BaseException:
+                self.close()
+                raise
+        except OSError as error:
+            raise write_error(folder.path, error) from error
+
+    def _load(self) -> bool:
+        """Take over what is there; whether the journal ends in the middle of a line."""
+        if self._folder.results.is_file() and self._folder.is_first_format:
+            raise DataError(
+                f"{self._folder.path} was written by sreval 0.1; it can be read, not added to.",
+                f"Name a new folder with {option('--out')}. Tables and figures still take this "
+                "one.",
+            )
+        data = self._folder.journal_bytes()
+        self._changed = bool(data)
+        self.put(self._folder.rows())
+        return bool(data) and not data.endswith(b"\n")
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep rows of one SR image; older rows of another origin go. Raises DataError."""
+        self.put(rows)
+        self._write([asdict(row) for row in rows], changed=True)
+
+    def done(self, one: Done) -> None:
+        """Note an SR image that needs no new row; one that failed is dropped. Raises DataError."""
+        if one.failed:
+            self.drop(one.subject)
+        self._write(asdict(one), changed=bool(one.failed))
+
+    def _write(self, line: object, changed: bool) -> None:
+        self._changed = self._changed or changed
+        try:
+            self._journal.write(json.dumps(line) + "\n")
+            self._journal.flush()
+        except OSError as error:
+            raise write_error(self._folder.journal, error) from error
 
     def finish(self, manifest: dict[str, Any]) -> pd.DataFrame:
         """Write CSV and manifest, drop the journal; the frame as written."""
@@ -530,18 +780,20 @@ class Store:
         )
         write_atomic(self._folder.results, frame.to_csv(index=False, lineterminator="\n"))
         self._journal.close()
+        # in this order: a journal that nothing explains is of a run that has ended
         for path in (self._folder.under_way, self._folder.journal):
             path.unlink(missing_ok=True)
         return frame
 
     def close(self) -> None:
-        """Leave the journal, if there is anything in it, for a later run to go on from."""
+        """Leave the journal, if it says anything new, for a later run to go on from."""
+        if self._journal.closed:
+            return
         with suppress(OSError):  # a full disk has been reported by ``add``
             self._journal.close()
-        journal = self._folder.journal
-        if journal.is_file() and journal.stat().st_size == 0:
-            self._folder.under_way.unlink(missing_ok=True)
-            journal.unlink()
+        if not self._changed:
+            for path in (self._folder.under_way, self._folder.journal):
+                path.unlink(missing_ok=True)
 
 
 def missing_notes(frame: pd.DataFrame) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
@@ -18,10 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 
 import sreval
+from sreval.benchmarking.first_images import FirstImages
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved, cores
 from sreval.benchmarking.provenance import code_version, machine, package_versions
 from sreval.benchmarking.results import (
+    Done,
     Held,
     Image,
     ResultsFolder,
@@ -60,23 +61,24 @@ class Outcome:
 def run(
     resolved: Resolved,
     out: Path,
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Progress = lambda *_: None,
+    say: Callable[[str], object] = lambda _: None,
     command: str = "",
 ) -> Outcome:
     """Run a plan into the folder ``out``; results there that are still valid are kept.
 
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
-    ``progress`` gets the number of SR images finished since its last call.
-    Raises UsageError for a data set whose name means another one in the folder, DataError
-    when the folder can't be written; KeyboardInterrupt leaves a folder that
-    the same call goes on from.
+    ``say`` is told at once, from any thread, of each method's first failure, and of a method that
+    is dropped from the rest of the run, see ``FirstImages``. Raises UsageError for a data set whose
+    name means another one in the folder, DataError when the folder can't be written;
+    KeyboardInterrupt leaves a folder that the same call goes on from.
     """
     folder = ResultsFolder(out)
     store = Store(folder)
     try:
         names = Names(folder)
-        names.begin(resolved.datasets, resolved.sources)
-        worker = Worker(resolved, store, names, folder)
+        names.begin(resolved.datasets, _asked(resolved), _facts(resolved, command))
+        worker = Worker(resolved, store, names, folder, say)
         in_parallel(worker, resolved, progress)
         held = _held(resolved, names, worker)
         for one in (held[place(d.name, d.scale)] for d in resolved.datasets):
@@ -85,34 +87,48 @@ def run(
             "methods": names.methods(store.methods()),
             "datasets": {key: asdict(one) for key, one in held.items()},
         }
-        frame = store.finish({**known, **_manifest(resolved, folder, worker, command)})
+        this_run = {**_facts(resolved, command), **_counts(worker)}
+        earlier = folder.runs if folder.manifest_file.is_file() else []
+        runs = [*earlier, this_run]
+        frame = store.finish({**known, "version": sreval.__version__, "runs": runs})
     finally:
         store.close()
     return Outcome(frame, worker.failures, worker.computed, worker.reused)
 
 
-def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
-    """What every data set of the folder holds, as far as is known; this run's as it found them.
-
-    Where another run's method failed on an image that is still the same, that stands.
-    """
-    asked = {method.name for method in resolved.methods}
-    held = dict(names.datasets)
+def _asked(resolved: Resolved) -> dict[str, Held]:
+    """What the data sets of a run hold, by ``place``, before any image has been read."""
+    held = {}
     for dataset in resolved.datasets:
-        key = place(dataset.name, dataset.scale)
-        images = {item.image: worker.images[dataset.name][item.image] for item in dataset.items}
-        for image, before in (held[key].images if key in held else {}).items():
-            now = images.get(image)
-            if now and before.hr_sha256 and before.pair == now.pair:
-                others = {m: why for m, why in before.failed.items() if m not in asked}
-                now.failed.update(others)
+        images = {
+            item.image: Image(
+                item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else ""
+            )
+            for item in dataset.items
+        }
         source = resolved.sources[dataset.name]
+        key = place(dataset.name, dataset.scale)
         held[key] = Held(dataset.name, dataset.scale, source, dataset.border, images)
     return held
 
 
-def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], object]) -> None:
-    """Feed the images to the ``workers``, a few ahead; ``progress`` as in ``run``."""
+def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
+    """What every data set of the folder holds, as far as is known; this run's as it found them."""
+    asked = {method.name for method in resolved.methods}
+    held = dict(names.datasets)
+    for key, one in worker.held.items():
+        before = held[key].images if key in held else {}
+        images = {name: image.after(before.get(name), asked) for name, image in one.images.items()}
+        held[key] = replace(one, images=images)
+    return held
+
+
+Progress = Callable[[Dataset, int], object]
+"""Gets the data set of each image that a run is through with, and the number of failures so far."""
+
+
+def in_parallel(worker: Worker, resolved: Resolved, progress: Progress) -> None:
+    """Feed the images to the ``workers``, a few ahead."""
     import torch
 
     jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
@@ -122,17 +138,16 @@ def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], ob
     torch.set_num_threads(max(1, cores() // threads))
     try:
         with ThreadPoolExecutor(threads) as pool:
-            waiting: set[Future[None]] = set()
+            waiting: dict[Future[None], Dataset] = {}
             try:
                 while True:
-                    more = islice(jobs, 2 * threads - len(waiting))
-                    waiting |= {pool.submit(worker.work, *job) for job in more}
+                    for job in islice(jobs, 2 * threads - len(waiting)):
+                        waiting[pool.submit(worker.work, *job)] = job[0]
                     if not waiting:
                         break
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                         future.result()
-                        progress(len(resolved.methods))
+                        progress(waiting.pop(future), len(worker.failures))
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
@@ -140,12 +155,9 @@ def in_parallel(worker: Worker, resolved: Resolved, progress: Callable[[int], ob
         torch.set_num_threads(before)
 
 
-def _manifest(
-    resolved: Resolved, folder: ResultsFolder, worker: Worker, command: str
-) -> dict[str, Any]:
-    earlier = folder.runs if folder.manifest_file.is_file() else []
-    this_run = {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
+    """What the manifest says of a run, as far as it is known from the start."""
+    return {
         "command": command,
         "code": code_version(),
         "directory": str(Path.cwd()),
@@ -160,11 +172,17 @@ def _manifest(
         "lpips_trunks": resolved.trunks,
         "machine": machine(resolved.device),
         "packages": package_versions(),
+    }
+
+
+def _counts(worker: Worker) -> dict[str, Any]:
+    """What the manifest says of a run that has ended."""
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "computed": worker.computed,
         "reused": worker.reused,
         "failures": [asdict(failure) for failure in worker.failures],
     }
-    return {"version": sreval.__version__, "runs": [*earlier, this_run]}
 
 
 @dataclass(frozen=True)
@@ -180,47 +198,105 @@ class Failure:
 class Worker:
     """Does one image after another with all methods; called from several threads.
 
-    ``images`` are those that have been worked on, by data set.
+    ``held`` are the data sets, by ``place``, with what is known of their images so far.
     """
 
     def __init__(
-        self, resolved: Resolved, store: Store, names: Names, folder: ResultsFolder
+        self,
+        resolved: Resolved,
+        store: Store,
+        names: Names,
+        folder: ResultsFolder,
+        say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Rows go to ``store``, images to ``folder``; ``names`` say which rows still hold."""
+        """Rows go to ``store``, images to ``folder``; ``names`` say which rows still hold.
+
+        ``say`` as in ``run``.
+        """
         self._resolved, self._store, self._names, self._folder = resolved, store, names, folder
         self._code = code_version()
         self._device = resolved.device.partition(":")[0]
         self._writing = threading.Lock()
         self._one_at_a_time = threading.Lock()
-        self.images: dict[str, dict[str, Image]] = defaultdict(dict)
+        self._say = say
+        self._told: set[str] = set()
+        self.held = _asked(resolved)
+        jobs = ((d.name, item.image) for d in resolved.datasets for item in d.items)
+        self._numbers = {job: number for number, job in enumerate(jobs)}
+        self._first = FirstImages(self._proven(), say)
         self.failures: list[Failure] = []
         self.computed = 0
         self.reused = 0
 
+    def _proven(self) -> set[str]:
+        """The methods of which images are there that still hold, and those that make none."""
+        made: dict[str, list[str]] = {}
+        for method, sha256 in self._store.made(self._device, self._code):
+            made.setdefault(method, []).append(sha256)
+        return {
+            method.name
+            for method in self._resolved.methods
+            if method.pairing()
+            or any(self._names.holds(method, sha256) for sha256 in made.get(method.name, ()))
+        }
+
     def work(self, dataset: Dataset, item: Item) -> None:
         """All methods on one image; failures are kept in ``failures``, not raised."""
-        image = Image(item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else "")
-        self.images[dataset.name][item.image] = image
+        try:
+            self._work(dataset, item)
+        finally:
+            names = [method.name for method in self._resolved.methods]
+            self._first.through(names, self._numbers[dataset.name, item.image])
+
+    def _work(self, dataset: Dataset, item: Item) -> None:
+        methods = self._resolved.methods
+        key = place(dataset.name, dataset.scale)
+        images = self.held[key].images
+        refusals = {method: self._first.refusal(method.name) for method in methods}
+        if all(refusals.values()):
+            before = self._names.datasets.get(key)
+            there = before.images.get(item.image) if before else None
+            if there:  # what other methods scored stays
+                hr_sha256, lr_sha256 = there.pair
+                images[item.image] = replace(
+                    images[item.image], hr_sha256=hr_sha256, lr_sha256=lr_sha256
+                )
+            for method, refusal in refusals.items():
+                if refusal:
+                    self._fail(dataset, item, method, refusal)
+            return
         try:
             pair = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale))
         except ImageError as error:
-            for method in self._resolved.methods:
+            self._tell("every method", dataset, item, error)
+            for method in methods:
                 self._fail(dataset, item, method, error)
             return
-        self.images[dataset.name][item.image] = replace(
-            image, hr_sha256=pair.hr_sha256, lr_sha256=pair.lr_sha256
+        images[item.image] = replace(
+            images[item.image], hr_sha256=pair.hr_sha256, lr_sha256=pair.lr_sha256
         )
         reference = Reference(pair.hr, dataset.scale, self._resolved.device)
-        for method in self._resolved.methods:
+        for method in methods:
             try:
                 self._one(dataset, item, method, pair, reference)
             except ImageError as error:
+                self._tell(method.name, dataset, item, error)
                 self._fail(dataset, item, method, error)
 
-    def _fail(self, dataset: Dataset, item: Item, method: Upscaler, error: ImageError) -> None:
+    def _tell(self, who: str, dataset: Dataset, item: Item, error: ImageError) -> None:
+        """Say what failed where it is the first time."""
         with self._writing:
-            self._store.drop((dataset.name, dataset.scale, method.name, item.image))
-            self.images[dataset.name][item.image].failed[method.name] = str(error)
+            first = who not in self._told
+            self._told.add(who)
+        if first:
+            self._say(f"First failure of {who}, on {dataset.name}/{item.image}: {error}")
+
+    def _fail(self, dataset: Dataset, item: Item, method: Upscaler, error: ImageError) -> None:
+        image = self.held[place(dataset.name, dataset.scale)].images[item.image]
+        subject = (dataset.name, dataset.scale, method.name, item.image)
+        with self._writing:
+            self._store.done(Done(*subject, *image.pair, str(error)))
+            image.failed[method.name] = str(error)
             self.failures.append(Failure(dataset.name, item.image, method.name, str(error)))
 
     def _one(
@@ -241,6 +317,7 @@ class Worker:
         }
         if not missing:
             with self._writing:
+                self._store.done(Done(*subject, pair.hr_sha256, pair.lr_sha256))
                 self.reused += 1
             return
         if kept:
@@ -302,7 +379,11 @@ class Worker:
     def _make(self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair) -> UInt8:
         if method.specification == "hr":
             return pair.hr  # the file may be another one by now
-        with nullcontext() if method.parallel else self._one_at_a_time:
+        number = self._numbers[dataset.name, item.image]
+        with (
+            self._first.asked(method.name, number),
+            nullcontext() if method.parallel else self._one_at_a_time,
+        ):
             sr = method.upscale(pair.lr, dataset.scale, item)
             method.check_unchanged()
         return sr

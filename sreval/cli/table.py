@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sreval import api
 from sreval.cli.shared import (
     FOLDERS,
     LEVEL,
@@ -80,7 +79,7 @@ def table(
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
     --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
-    made = api.read_results(folders).table(metrics=metrics or None, votes=votes, **chosen)
+    made = results_in(folders).table(metrics=metrics or None, votes=votes, **chosen)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
     put(made.render(written, colour=out is None and use_colour()), out)

@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmarking.results import ResultsFolder, place
+from sreval.benchmarking.results import ResultsFolder, Snapshot, place
 from sreval.content import document
 from sreval.errors import DataError, UsageError, counted, option
 from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
 from sreval.report.anonymous import Places, anonymous_votes
-from sreval.report.collect import collect, scored, select
+from sreval.report.collect import by_folder, collect, scored, select
 from sreval.report.methods_text import methods_text
 from sreval.report.notes import study_warnings
 from sreval.report.opinion_rows import load, results_table
@@ -59,8 +59,8 @@ def archive(
 
     Raises UsageError where there is nothing to pack, ``out`` is there already and not to be
     ``replace``d, or a study is not closed unless ``allow_open`` and its design permit it; DataError
-    for results that can't be read or are not of the images that a study rated, and when ``out``
-    can't be written.
+    for results that can't be read, whose run hasn't ended or that are not of the images that a
+    study rated, and when ``out`` can't be written.
     """
     if not results and not studies:
         raise UsageError("There is nothing to pack.", "Name results folders, studies or both.")
@@ -76,6 +76,8 @@ def archive(
     own = databases or {}
     data = [load(f, own.get(f, database), allow_open=allow_open, means=True) for f in studies]
     files: Files = {}
+    for folder in results:
+        Snapshot.of(folder).require_finished()
     if results:
         left_out: list[str] = []
         frame = collect(results, left_out.append)
@@ -127,8 +129,9 @@ def _tables(frame: pd.DataFrame, data: Sequence[StudyData], baseline: str | None
 
 def _of(frame: pd.DataFrame, protocol: str, scale: int) -> pd.DataFrame:
     """The rows of folders that have any of that protocol and scale: of the others none is asked."""
-    there = frame[(frame["protocol"] == protocol) & (frame["scale"] == scale)]
-    return frame[frame["folder"].isin(there["folder"])]
+    every = by_folder(frame)
+    there = every[(every["protocol"] == protocol) & (every["scale"] == scale)]
+    return frame.loc[every.index[every["folder"].isin(there["folder"])].unique()]
 
 
 def _results(folder: Path, name: str, images: bool) -> Files:

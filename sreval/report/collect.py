@@ -5,72 +5,127 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import ResultsFolder, place
-from sreval.errors import DataError, ImageError, SrevalError, UsageError, option, unknown_name
+from sreval.benchmarking.results import COLUMNS, Held, ResultsFolder, Snapshot, place
+from sreval.errors import (
+    DataError,
+    ImageError,
+    SrevalError,
+    UsageError,
+    option,
+    unknown_name,
+)
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.known import KNOWN
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
 _VALUE = [*_SUBJECT, "protocol", "metric"]
+_WITHOUT_EFFECT = ["note", "code", "device"]
+"""What may differ between two rows of one value, if nothing else does."""
 _PREFERRED = "ledig2017"
 
 
 def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: None) -> pd.DataFrame:
     """The rows of all folders together, each with its ``folder``; see ``standing``.
 
-    An image that a method failed on has rows, too; see ``with_failures``. ``say`` is told what is
-    left out. Raises DataError for a folder without any score, and where rows can't be in one
-    table: one value twice, or one image with two HR or LR files, the names said.
+    A row that several folders have is there once, with the first of them as ``folder`` and the
+    others ``also_in``; see ``joined``. An image that a method failed on has rows, too; see
+    ``with_failures``. ``say`` is told what is left out, and of a run that hasn't ended. Raises
+    DataError for a folder without any score, and where rows can't be in one table: two scores of
+    one method on one image, or one image with two HR or LR files, the names said.
     """
-    frame = standing(folders, say)
-    for folder in folders:
+    found = [Snapshot.of(folder) for folder in folders]
+    frame = standing(found, say)
+    for folder in found:
         require_scores(frame, folder)
-    twice = frame[frame.duplicated(_VALUE, keep=False)]
-    if not twice.empty:
-        first = twice.iloc[0]
-        others = sorted(twice["folder"].unique())
+    frame = joined(frame)
+    for column, what in (("hr_sha256", "high"), ("lr_sha256", "low")):
+        _refuse_mixed(frame, column, what)
+    return with_failures(frame, found)
+
+
+def joined(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with one row a value, that of the first folder, and what others are ``also_in``.
+
+    Rows are equal where the values are, and all that they depend on but the ``code`` and the
+    ``device``: these may differ without any effect. Raises DataError, naming the folders and what
+    differs, for rows of one method, image, protocol and metric that aren't.
+    """
+    again = frame.duplicated(_VALUE)
+    twice = frame[frame.duplicated(_VALUE, keep=False)].groupby(_VALUE)
+    kinds = twice[[column for column in COLUMNS if column not in _VALUE]].nunique(dropna=False)
+    unlike = kinds[(kinds.drop(columns=_WITHOUT_EFFECT) > 1).any(axis=1)]
+    if len(unlike):
+        key = unlike.index[0]
+        first = dict(zip(_VALUE, key, strict=True))
+        differ = [str(column) for column in kinds if unlike[column].iloc[0] > 1]
         raise DataError(
-            f"{first['method']} on {first['dataset']} is in {' and '.join(others)}.",
+            f"{first['method']} on {first['dataset']} is in "
+            f"{' and '.join(frame['folder'][twice.groups[key]])}, but not with the same "
+            f"{' and '.join(differ)}: see {first['metric']} of {first['image']} under "
+            f"{first['protocol']}.",
             "Name only one of them, or run one again under another name: "
             f"{option('--method NAME=METHOD', '{NAME: METHOD}')}.",
         )
-    for column, what in (("hr_sha256", "high"), ("lr_sha256", "low")):
-        _refuse_mixed(frame, column, what)
-    return with_failures(frame, folders)
+    others = frame[again].groupby(_VALUE)["folder"].agg(tuple).to_dict()
+    kept = frame[~again].reset_index(drop=True)
+    return kept.assign(also_in=[others.get(key, ()) for key in _keys(kept, _VALUE)])
 
 
-def require_scores(frame: pd.DataFrame, folder: Path) -> None:
+def _keys(frame: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    return list(frame[columns].itertuples(index=False, name=None))
+
+
+def by_folder(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with a row for each folder that a value is in."""
+    if "also_in" not in frame:
+        return frame
+    places = [(one, *also) for one, also in _keys(frame, ["folder", "also_in"])]
+    return frame.assign(folder=pd.Series(places, frame.index, dtype=object)).explode("folder")
+
+
+def require_scores(frame: pd.DataFrame, folder: Snapshot) -> None:
     """Raises DataError, naming the first reason, where ``frame`` has no value of a folder."""
-    own = frame[frame["folder"] == str(folder)]
+    own = frame[frame["folder"] == str(folder.path)]
     if own["value"].notna().any():
         return
-    why = next(
-        (reason for reason in (*own["note"], *ResultsFolder(folder).failures()["note"]) if reason),
-        "",
-    )
+    why = next((reason for reason in (*own["note"], *folder.failures()["note"]) if reason), "")
+    if folder.asked and not why:
+        raise DataError(
+            f"{folder.path} holds no scores yet. {folder.unfinished}",
+            "Wait, or run the same benchmark again if it was stopped.",
+        )
     raise DataError(
-        f"{folder} holds no scores{f': {why}' if why else '.'}",
+        f"{folder.path} holds no scores{f': {why}' if why else '.'}",
         "Leave that folder out, or run its benchmark again.",
     )
 
 
-def with_failures(frame: pd.DataFrame, folders: Sequence[Path]) -> pd.DataFrame:
+def require_any_scores(frame: pd.DataFrame, folders: Sequence[Path]) -> None:
+    """Raises DataError as ``require_scores`` does where ``frame`` has no value at all."""
+    if frame["value"].isna().all():
+        require_scores(frame, Snapshot.of(folders[0]))
+
+
+def with_failures(frame: pd.DataFrame, folders: Sequence[Snapshot]) -> pd.DataFrame:
     """``frame`` with a row for each value that was asked for of an image that a method failed on.
 
     These are NaN, with the reason as ``note`` and without hashes; see ``scored``.
     """
-    there = set(frame[_SUBJECT].itertuples(index=False, name=None))
+    there = set(_keys(frame, _SUBJECT))
     for folder in folders:
-        failed = ResultsFolder(folder).failures().assign(folder=str(folder))
-        keys = failed[_SUBJECT].itertuples(index=False, name=None)
-        left = failed.loc[[key not in there for key in keys], list(frame.columns)]
+        failed = folder.failures().assign(folder=str(folder.path))
+        failed = failed.assign(also_in=pd.Series([()] * len(failed), failed.index, dtype=object))
+        left = failed.loc[
+            [key not in there for key in _keys(failed, _SUBJECT)], list(frame.columns)
+        ]
         some = [one for one in (frame, left) if len(one)]
         frame = pd.concat(some, ignore_index=True) if some else frame
     return frame.drop_duplicates(_VALUE, ignore_index=True)
@@ -122,9 +177,11 @@ def narrowed(frame: pd.DataFrame, column: str, values: Collection[object]) -> pd
     """
     left = frame[frame[column].isin(list(values))]
     kind = _KINDS.get(column, column)
+    there = _folders(left)
     for folder in _folders(frame):
-        if folder not in _folders(left):
-            own = sorted(frame.loc[frame["folder"] == folder, column].unique())
+        if folder not in there:
+            every = by_folder(frame)
+            own = sorted(every.loc[every["folder"] == folder, column].unique())
             raise UsageError(
                 f"{folder} contributes nothing: it holds no {kind} "
                 f"{' or '.join(map(str, values))}, but {', '.join(map(str, own))}.",
@@ -134,11 +191,12 @@ def narrowed(frame: pd.DataFrame, column: str, values: Collection[object]) -> pd
 
 
 def _folders(frame: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys(frame["folder"])) if "folder" in frame else []
+    return list(dict.fromkeys(by_folder(frame)["folder"])) if "folder" in frame else []
 
 
 def _in_all(frame: pd.DataFrame, column: str) -> list[str]:
     """The values of ``column`` that every folder has rows of, sorted."""
+    frame = by_folder(frame)
     folders = _folders(frame)
     return [str(v) for v, rows in frame.groupby(column) if len(_folders(rows)) == len(folders)]
 
@@ -149,7 +207,7 @@ def _common_protocol(frame: pd.DataFrame) -> str:
     if not of_all:
         held = [
             f"{folder} has {', '.join(sorted(rows['protocol'].unique()))}"
-            for folder, rows in frame.groupby("folder", sort=False)
+            for folder, rows in by_folder(frame).groupby("folder", sort=False)
         ]
         raise UsageError(
             f"No protocol is in all of these results: {'; '.join(held)}.",
@@ -194,8 +252,8 @@ def hr_image(row: pd.Series) -> UInt8:
     Raises DataError when it is nowhere any more.
     """
     folder = ResultsFolder(Path(row["folder"]))
-    held = folder.datasets.get(place(row["dataset"], row["scale"]))
-    for path in _hr_files(row, folder):
+    held = folder.held(place(row["dataset"], row["scale"]))
+    for path in _hr_files(row, folder, held):
         image = _as_scored(path, row["hr_sha256"])
         if image is not None:
             return image
@@ -206,17 +264,16 @@ def hr_image(row: pd.Series) -> UInt8:
     )
 
 
-def _hr_files(row: pd.Series, folder: ResultsFolder) -> Iterator[Path]:
+def _hr_files(row: pd.Series, folder: ResultsFolder, held: Held | None) -> Iterator[Path]:
     """Where the HR image may be; last where a public set has it now, for that hashes all of it.
 
     Sreval 0.1 kept no paths, so its data sets are opened as they were named.
     """
-    held = folder.datasets.get(place(row["dataset"], row["scale"]))
     yield folder.inputs(row["dataset"], row["scale"]) / "HR" / f"{row['image']}.png"
     if held and row["image"] in held.images:
         yield Path(held.images[row["image"]].hr)
     specs = [row["dataset"]] if held and held.source in KNOWN else []
-    if folder.is_first_format:
+    if folder.manifest_file.is_file() and folder.is_first_format:
         specs = [spec for run in folder.runs for spec in run["plan"]["datasets"]]
     for spec in dict.fromkeys(specs):
         with suppress(SrevalError):

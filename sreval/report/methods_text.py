@@ -12,7 +12,7 @@ import pandas as pd
 from sreval.benchmarking.results import (
     Held,
     Meaning,
-    ResultsFolder,
+    Snapshot,
     place,
     remarks,
 )
@@ -24,7 +24,7 @@ from sreval.methods.network import WEIGHTS
 from sreval.metrics.metric import METRICS
 from sreval.metrics.protocol import Protocol
 from sreval.report import paper
-from sreval.report.collect import require_scores, scored
+from sreval.report.collect import require_any_scores, scored
 from sreval.report.text import percent
 
 REFERENCES = {
@@ -112,10 +112,9 @@ def methods_text(frame: pd.DataFrame, folders: Sequence[Path], notes: Sequence[s
     results ``folders`` as ``collect.collect`` gives them, and of nothing else in the folders. Says
     what rows and manifests record, and no more: where an image set is the user's own, its source
     is left to fill in, in square brackets. ``notes`` say what was left out of the frame. Raises
-    DataError for a folder without any score in ``frame``.
+    DataError for a ``frame`` without any score.
     """
-    for folder in folders:
-        require_scores(frame, folder)
+    require_any_scores(frame, folders)
     runs = [_Folder(folder) for folder in folders]
     rows = scored(frame)
     paragraphs = [
@@ -135,7 +134,7 @@ class _Folder:
 
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
-        found = ResultsFolder(folder)
+        found = Snapshot.of(folder)
         self.runs, self.datasets, self.meanings = found.runs, found.datasets, found.meanings
         self.protocols = found.protocols
 

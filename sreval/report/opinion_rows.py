@@ -399,9 +399,13 @@ def study_scores(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows of ``study_rows`` from results folders, of one protocol at the study's scale.
 
-    Raises what ``collect``, ``select`` and ``study_rows`` raise.
+    The notes begin with those of ``collect``. Raises what ``collect``, ``select`` and
+    ``study_rows`` raise.
     """
-    return study_rows(select(collect(folders), protocol, data.design.images.scale), data)
+    said: list[str] = []
+    frame = collect(folders, said.append)
+    rows, notes = study_rows(select(frame, protocol, data.design.images.scale), data)
+    return rows, [*said, *notes]
 
 
 def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list[str]]:

@@ -22,7 +22,7 @@ import scipy
 from PIL import Image
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import ResultsFolder
+from sreval.benchmarking.results import ResultsFolder, Snapshot
 from sreval.errors import DataError, SrevalError, UsageError, listed
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
@@ -186,9 +186,12 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
 def _rows(folder: Path, scale: int) -> list[dict[Hashable, Any]]:
     """A row for each image that a method has in a results folder at that scale.
 
-    Raises DataError for a folder without results, UsageError for results of other scales alone.
+    Raises DataError for a folder without results and for one whose run hasn't ended, UsageError for
+    results of other scales alone.
     """
-    frame = standing([folder], single=True)
+    found = Snapshot.of(folder)
+    found.require_finished()
+    frame = standing([found], single=True)
     own = frame[frame["scale"] == scale]
     if own.empty and not frame.empty:
         held = listed(sorted(frame["scale"].unique()))

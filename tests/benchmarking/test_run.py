@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,16 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from sreval import api
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
-from sreval.benchmarking.results import JOURNAL, MANIFEST, RESULTS, ResultsFolder, Store
+from sreval.benchmarking.results import (
+    JOURNAL,
+    MANIFEST,
+    RESULTS,
+    ResultsFolder,
+    Snapshot,
+    Store,
+)
 from sreval.benchmarking.run import Outcome, run
 from sreval.errors import DataError
 from sreval.images.datasets import Item
@@ -27,6 +37,7 @@ from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference
 
 UInt8 = npt.NDArray[np.uint8]
+Run = Callable[..., Any]
 
 IMAGES = ("ant", "bee", "cow")
 LONG = 16
@@ -263,13 +274,16 @@ def many(tmp_path: Path, photograph: UInt8) -> Path:
 def test_a_killed_run_resumes_and_ends_with_the_same_results(
     many: Path, out: Path, tmp_path: Path
 ) -> None:
-    running = start(many, out)
-    wait_for_lines(running, out / JOURNAL, 4)
-    running.kill()
-    running.communicate()
-    assert running.returncode == -signal.SIGKILL
-    assert not (out / RESULTS).exists()
-    kept = len((out / JOURNAL).read_text().splitlines())
+    seen = []
+    for lines in (4, 9):
+        running = start(many, out)
+        wait_for_lines(running, out / JOURNAL, lines)
+        running.kill()
+        running.communicate()
+        assert running.returncode == -signal.SIGKILL
+        assert not (out / RESULTS).exists()
+        seen.append(Snapshot.of(out))
+    kept = sum(line.startswith("[") for line in (out / JOURNAL).read_text().splitlines())
 
     methods, protocols = ("nearest", "bicubic"), ("matlab", "rgb")
     resumed = go(many, out, methods=methods, protocols=protocols, workers=2)
@@ -277,6 +291,12 @@ def test_a_killed_run_resumes_and_ends_with_the_same_results(
     assert resumed.computed + resumed.reused == 2 * LONG
     go(many, tmp_path / "whole", methods=methods, protocols=protocols, workers=2)
     assert results(out) == results(tmp_path / "whole")
+    end = Snapshot.of(out)
+    for one in seen:
+        done = one.frame["image"].unique()
+        assert one.unfinished == f"Unfinished: {len(done)} of {LONG} images of many are done."
+        rows = end.frame[end.frame["image"].isin(done)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(one.frame, rows, check_dtype=False)
 
 
 def test_ctrl_c_leaves_a_folder_that_goes_on(many: Path, out: Path) -> None:
@@ -329,7 +349,7 @@ def test_what_follows_a_torn_line_survives_the_next_kill(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("sreval.benchmarking.run._manifest", killed)
+        patched.setattr("sreval.benchmarking.run._counts", killed)
         with pytest.raises(KeyboardInterrupt):
             go(photos, out)
     outcome = go(photos, out)
@@ -363,6 +383,115 @@ def test_one_bad_image_does_not_stop_the_others(photos: Path, out: Path) -> None
     (photos / "bee.png").write_bytes(whole)
     mended = go(photos, out, methods=("nearest", "bicubic"))
     assert (mended.computed, mended.reused, mended.failures) == (2, 4, [])
+
+
+FAILS = """
+from pathlib import Path
+
+def up(lr):
+    with Path("calls").open("a") as calls:
+        calls.write("x")
+    assert Path("mended").exists(), "boom"
+    return lr.repeat(4, 0).repeat(4, 1)
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_a_method_that_fails_on_its_first_images_is_dropped_and_the_others_go_on(
+    many: Path, tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch, sreval: Run
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"fails_{workers}"  # Python keeps a module that it has loaded
+    Path(f"{name}.py").write_text(FAILS)
+    broken = f"broken=python:{name}:up"
+    (many / "00.png").write_bytes(b"no image")  # not the method's fault
+    words = ("--dataset", many, "--metric", "psnr", "--workers", workers, "--out", "r")
+
+    alone = sreval("benchmark", "--method", "bicubic", *words)
+    assert (alone.code, alone.err.count("First failure of every method, on many/00: ")) == (3, 1)
+    before = results(Path("r"))
+
+    def told(ran: Any) -> None:
+        """The method was called three times, and each thing is said once."""
+        assert Path("calls").read_text() == "xxx"
+        Path("calls").unlink()
+        said = ran.err.split("failed: ")[0]
+        assert said.count("First failure of broken, on many/0") == 1
+        dropped = "broken is dropped from the rest of this run: it failed on its first 3 images."
+        assert said.count(dropped) == 1
+        first = "not tried: it failed on the first 3 images; the first: "
+        assert ran.err.count(f", broken: {first}{name}:up failed on many/01: ") == LONG - 4
+
+    both = sreval("benchmark", "--method", broken, "--method", "bicubic", *words)
+    assert both.code == 3
+    told(both)
+    only = sreval("benchmark", "--method", broken, *words)
+    assert only.code == 1
+    told(only)
+    assert results(Path("r")) == before
+    assert sreval("table", "r").out.count("broken: no result on 16 of 16 images of many.") == 1
+
+    Path("mended").touch()
+    assert f"{LONG - 1} images computed" in sreval("benchmark", "--method", broken, *words).err
+
+
+def test_of_two_images_a_method_is_asked_for_both(photos: Path, out: Path) -> None:
+    (photos / "cow.png").unlink()
+    calls: list[int] = []
+
+    def up(lr: UInt8) -> UInt8:
+        calls.append(1)
+        raise ValueError("boom")
+
+    failed = api.benchmark(up, photos, out=out, progress=False).failures
+    assert calls == [1, 1]
+    assert not failed["reason"].str.contains("not tried").any()
+
+
+def test_the_table_so_far_is_shown_after_each_data_set_but_the_last(
+    photos: Path, tmp_path: Path, out: Path, sreval: Run
+) -> None:
+    shutil.copytree(photos, tmp_path / "more")
+    sets = ("--dataset", photos, "--dataset", tmp_path / "more")
+    words = (*sets, "--method", "nearest", "--metric", "psnr", "--workers", "1", "--out", out)
+    first = sreval("benchmark", *words)
+    assert first.err.count("Super-resolution x4") == 1
+    so_far = "Unfinished: 3 of 3 images of photos are done, 0 of 3 of more."
+    assert first.err.count(so_far) == 1
+    assert "Unfinished" not in first.out
+    assert "Super-resolution" not in sreval("benchmark", *words).err  # all was there before
+
+
+def test_on_a_terminal_the_table_so_far_is_shown_now_and_then(
+    photos: Path, out: Path, sreval: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.api.benchmarks._PAUSE", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    words = ("--dataset", photos, "--method", "nearest", "--workers", "1", "--out", out)
+    err = sreval("benchmark", *words).err
+    assert [f"Unfinished: {n} of 3 images of photos" in err for n in range(5)] == [
+        n in (1, 2) for n in range(5)
+    ]
+
+
+def test_what_a_killed_run_left_of_another_data_set_is_not_taken_for_all_of_it(
+    photos: Path, tmp_path: Path, out: Path, sreval: Run
+) -> None:
+    def stop(lr: UInt8) -> UInt8:
+        calls.append(1)
+        if len(calls) >= 2:
+            raise KeyboardInterrupt
+        return lr.repeat(4, 0).repeat(4, 1)
+
+    calls: list[int] = []
+    shutil.copytree(photos, tmp_path / "more")
+    given: Any = {"metrics": "psnr", "out": out, "workers": 1, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        api.benchmark({"ours": stop}, tmp_path / "more", **given)
+    assert "Unfinished: 1 of 3 images of more are done." in sreval("table", out).out
+    api.benchmark("nearest", photos, **given)
+    shown = sreval("table", out)
+    assert "more: scores of ours are left out. It wasn't run on these images" in shown.out
 
 
 def test_any_number_of_workers_gives_the_same_bytes(

@@ -741,7 +741,7 @@ def files_of_at_most(limit: int) -> Iterator[None]:
     ("method", "limit", "stopped_at"),
     [
         ("bicubic", 10_000, "(cat|tac)\\.png"),
-        ("again=nearest", 3_000, JOURNAL),
+        ("again=nearest", 5_000, JOURNAL),
         ("hr", 60_000, RESULTS),
     ],
 )

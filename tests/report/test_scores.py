@@ -239,9 +239,15 @@ def test_unknown_baselines_metrics_protocols_and_scales_are_named(make_frame: Ma
         select(frame, None, 2)
 
 
-def test_two_runs_of_one_method_are_refused(demo_run: Path) -> None:
-    with pytest.raises(DataError, match=r"on demo is in"):
-        collect([demo_run, demo_run])
+def test_two_scores_of_one_method_are_refused(demo_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    frame = pd.read_csv(demo_run / "results.csv", dtype=str, keep_default_na=False)
+    frame.loc[3, "value"] = "1.5"
+    frame.to_csv(other / "results.csv", index=False)
+    (other / "manifest.json").write_bytes((demo_run / "manifest.json").read_bytes())
+    with pytest.raises(DataError, match=rf"on demo is in {demo_run} and {other}, but .* value:"):
+        collect([demo_run, other])
 
 
 def test_two_runs_on_different_hr_files_are_refused(demo_run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""A method that fails on its first images isn't asked for more, whatever runs at once."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sreval.benchmarking.first_images import FirstImages
+from sreval.errors import ImageError
+
+
+def one_after_another(outcomes: list[str]) -> list[int]:
+    """The images that a method is asked for where each waits for the one before it."""
+    asked, failed, made = [], 0, False
+    for number, outcome in enumerate(outcomes):
+        if outcome == "unreadable" or (failed >= 3 and not made):
+            continue
+        asked.append(number)
+        made = made or outcome == "made"
+        failed += outcome == "fails"
+    return asked
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_number_of_workers_asks_for_the_same_images(seed: int) -> None:
+    random_ = random.Random(seed)
+    kinds = ["fails"] * random_.randint(1, 6) + ["made", "unreadable"]
+    outcomes = random_.choices(kinds, k=random_.randint(1, 24))
+    said: list[str] = []
+    first = FirstImages((), said.append)
+    asked: list[int] = []
+    refused: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        try:
+            if outcomes[number] == "unreadable":
+                return
+            with first.asked("m", number):
+                asked.append(number)
+                if outcomes[number] == "fails":
+                    raise ImageError(f"no {number}")
+        except ImageError as error:
+            if number not in asked:
+                refused[number] = str(error)
+        finally:
+            first.through(["m"], number)
+
+    with ThreadPoolExecutor(random_.choice([1, 2, 3, 8])) as pool:
+        list(pool.map(work, range(len(outcomes))))
+    assert sorted(asked) == one_after_another(outcomes)
+    rest = {n for n, kind in enumerate(outcomes) if kind != "unreadable"} - set(asked)
+    first_failure = f"no {outcomes.index('fails')}" if rest else ""
+    assert refused == dict.fromkeys(
+        rest, f"not tried: it failed on the first 3 images; the first: {first_failure}"
+    )
+    dropped = "m is dropped from the rest of this run: it failed on its first 3 images."
+    assert said == ([dropped] if rest else [])
+
+
+def test_a_method_that_has_made_images_before_is_never_dropped() -> None:
+    first = FirstImages(["m"], pytest.fail)
+    for number in range(9):
+        with pytest.raises(ImageError, match="no"), first.asked("m", number):
+            raise ImageError("no")
+    assert first.refusal("m") is None

@@ -1,0 +1,121 @@
+"""Rows of several folders: equal ones are one, and unlike ones are refused by their folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sreval.benchmarking.results import COLUMNS
+from sreval.errors import DataError
+from sreval.report.collect import by_folder, collect, joined, sr_image
+
+KEY = ["dataset", "scale", "method", "image", "protocol", "metric"]
+
+
+def drawn(random: np.random.Generator) -> pd.DataFrame:
+    """Rows of up to three folders, of which now and then one depends on something else."""
+    rows = []
+    for folder, method, image in product("abc", ("x", "y"), ("1", "2")):
+        if random.random() < 0.4:
+            continue
+        row: dict[str, object] = dict.fromkeys(COLUMNS, "same")
+        row |= {"method": method, "image": image, "scale": 4, "folder": folder}
+        row["value"] = float("nan") if image == "2" and method == "y" else 1.5
+        if random.random() < 0.3:
+            row[random.choice(["note", "code", "device"])] = "other"
+        if random.random() < 0.05:
+            row[random.choice(["sr_sha256", "method_sha256", "scene"])] = "other"
+        if random.random() < 0.03:
+            row["value"] = 2.5
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*COLUMNS, "folder"])
+
+
+def alike(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Whether two rows are one: all is the same but what has no effect on the value."""
+    columns = [column for column in COLUMNS if column not in ("note", "code", "device")]
+    return all(
+        one[column] == other[column]
+        or (one[column] != one[column] and other[column] != other[column])
+        for column in columns
+    )
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_equal_rows_are_one_and_unlike_ones_are_refused(seed: int) -> None:
+    frame = drawn(np.random.default_rng(seed))
+    groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for row in frame.to_dict("records"):
+        groups.setdefault(tuple(row[column] for column in KEY), []).append(
+            {str(k): v for k, v in row.items()}
+        )
+    if not all(alike(rows[0], row) for rows in groups.values() for row in rows):
+        with pytest.raises(DataError, match=r"is in [abc] and [abc].*, but not with the same "):
+            joined(frame)
+        return
+    expected = [
+        (key, rows[0]["folder"], tuple(row["folder"] for row in rows[1:]))
+        for key, rows in groups.items()
+    ]
+    made = joined(frame)
+    assert [
+        (tuple(row[column] for column in KEY), row["folder"], row["also_in"])
+        for row in made.to_dict("records")
+    ] == expected
+    places = by_folder(made)[[*KEY, "folder"]]
+    assert sorted(map(tuple, places.to_numpy())) == sorted(
+        map(tuple, frame[[*KEY, "folder"]].to_numpy())
+    )
+
+
+def copied(folder: Path, to: Path, **changes: str) -> Path:
+    """A results folder once more, with all its rows changed."""
+    shutil.copytree(folder, to)
+    frame = pd.read_csv(to / "results.csv", dtype=str, keep_default_na=False)
+    frame.assign(**changes).to_csv(to / "results.csv", index=False)
+    return to
+
+
+@pytest.mark.parametrize("changes", [{}, {"code": "0.3.0+abc"}, {"device": "cuda"}])
+def test_a_folder_twice_is_the_folder(
+    demo_run: Path, tmp_path: Path, changes: dict[str, str]
+) -> None:
+    other = copied(demo_run, tmp_path / "other", **changes)
+    notes: list[str] = []
+    both, one = collect([demo_run, other], notes.append), collect([demo_run])
+    assert notes == []
+    assert set(both["also_in"]) == {(str(other),)}
+    pd.testing.assert_frame_equal(both.drop(columns="also_in"), one.drop(columns="also_in"))
+    sr_image(collect([other, demo_run]).iloc[0])
+
+
+def test_another_code_with_another_value_is_refused_by_name(demo_run: Path, tmp_path: Path) -> None:
+    other = copied(demo_run, tmp_path / "other", code="0.3.0+abc", value="3.5")
+    with pytest.raises(DataError, match=f"is in {demo_run} and {other}, but not .* value and code"):
+        collect([demo_run, other])
+
+
+def test_folders_that_share_a_method_make_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("--dataset", "demo", "--metric", "psnr", "--method", "bicubic")
+
+    def run(*more: str) -> None:
+        assert sreval("benchmark", *words, *more).code == 0
+
+    run("--method", "nearest", "--out", "a")
+    run("--method", "lanczos", "--protocol", "ledig2017", "--protocol", "rgb", "--out", "b")
+    run("--method", "nearest", "--method", "lanczos", "--out", "all")
+    tables = [sreval("table", *folders) for folders in (("a", "b"), ("b", "a"), ("all",))]
+    assert {(one.code, one.out, one.err) for one in tables} == {(0, tables[2].out, "")}
+    # what the first folder has already counts as the second's, too
+    refused = sreval("table", "a", "b", "--protocol", "rgb")
+    assert "a contributes nothing" in refused.err
