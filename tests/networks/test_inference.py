@@ -66,25 +66,25 @@ def test_folding_leaves_no_batch_norm_and_the_same_output() -> None:
 def test_tiles_give_the_whole_image(architecture: Architecture, tile: int) -> None:
     network = trained(architecture)
     low = torch.rand(1, 3, 30, 41)
-    whole = Inference(network, architecture).tensor(low)
-    tiled = Inference(network, architecture, tile=tile).tensor(low)
+    whole = Inference.of(network, architecture).tensor(low)
+    tiled = Inference.of(network, architecture, tile=tile).tensor(low)
     assert float((whole - tiled).abs().max() / whole.abs().max()) < 1e-5
 
 
 def test_a_tile_never_sees_more_than_its_halo() -> None:
     architecture = SRResNetArchitecture(depth=1, channels=4)
-    inference = Inference(trained(architecture), architecture, tile=12)
+    inference = Inference.of(trained(architecture), architecture, tile=12)
     sizes: list[tuple[int, int]] = []
     inference.network.register_forward_pre_hook(
         lambda _m, inputs: sizes.append((inputs[0].shape[2], inputs[0].shape[3]))
     )
     inference.upscale([picture(50, 60)])
-    assert max(max(size) for size in sizes) <= 12 + 2 * inference.halo
+    assert max(max(size) for size in sizes) <= 12 + 2 * inference.interface.overlap
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_batch_changes_no_image(architecture: Architecture) -> None:
-    inference = Inference(trained(architecture), architecture, batch=2)
+    inference = Inference.of(trained(architecture), architecture, batch=2)
     images = [picture(12, 15, 0), picture(9, 9, 1), picture(12, 15, 2), picture(12, 15, 3)]
     together = inference.upscale(images)
     for image, result in zip(images, together, strict=True):
@@ -96,7 +96,7 @@ def test_a_batch_changes_no_image(architecture: Architecture) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_grey_stays_grey_and_16_bits_stay_16_bits(architecture: Architecture) -> None:
-    inference = Inference(trained(architecture), architecture)
+    inference = Inference.of(trained(architecture), architecture)
     grey = picture(10, 12)[..., 0]
     assert inference.upscale([grey])[0].shape == (40, 48)
     colour = picture(10, 12)
@@ -110,8 +110,8 @@ def test_bf16_stays_near_fp32() -> None:
     architecture = SRResNetArchitecture(depth=2, channels=16)
     network = trained(architecture)
     low = torch.rand(1, 3, 16, 16)
-    exact = Inference(network, architecture).tensor(low)
-    rough = Inference(network, architecture, precision="bf16").tensor(low)
+    exact = Inference.of(network, architecture).tensor(low)
+    rough = Inference.of(network, architecture, precision="bf16").tensor(low)
     assert float((exact - rough).abs().mean() / exact.abs().mean()) < 0.02
 
 
@@ -141,7 +141,7 @@ def test_published_srcnn_scores_as_published() -> None:
     architecture = SRCNNArchitecture()
     network = architecture.build()
     fill(network, read_tensors(weights)[0], weights)
-    inference, protocol = Inference(network, architecture), get_protocol("matlab")
+    inference, protocol = Inference.of(network, architecture), get_protocol("matlab")
     values = []
     for item in open_dataset("Set5").items:
         assert item.lr is not None
