@@ -314,7 +314,9 @@ def _recognised(found: Tensors, path: Path) -> tuple[Any, str]:
         spandrel_extra_arches.install(ignore_duplicates=True)
         library += f", spandrel_extra_arches {version('spandrel_extra_arches')}"
     try:
-        model = spandrel.ModelLoader("cpu").load_from_state_dict(found.tensors)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how its networks call torch
+            model = spandrel.ModelLoader("cpu").load_from_state_dict(found.tensors)
     except spandrel.UnsupportedModelError:
         first = next(iter(found.tensors))
         raise WeightsError(

@@ -229,17 +229,18 @@ class Inference:
         array = np.empty((n, scale * height, scale * width, channels), stack.dtype)
         tiles = self._tiles(height, width)
         self.tiled |= len(tiles) > 1
-        ends: list[tuple[Tensor, Tensor]] = []
+        ends: list[float] = []
         told(0, len(tiles))
         for done, (rows, columns) in enumerate(tiles, 1):
             part = self._part(low, rows, columns)
             if self._check_range:
-                ends.append(torch.aminmax(part))
+                ends += map(float, torch.aminmax(part))
+                _require_finite(ends)
             large = (part * peak).add_(0.5).floor_().clamp_(0, peak)
             array[:, rows.large, columns.large] = large.permute(0, 2, 3, 1).cpu().numpy()
             told(done, len(tiles))
         if ends:
-            self._require_range(min(float(x) for x, _ in ends), max(float(x) for _, x in ends), low)
+            self._require_range(min(ends), max(ends), low)
         return array[..., 0] if stack.ndim == 3 else array
 
     def _tiles(self, height: int, width: int) -> list[tuple[_Span, _Span]]:
@@ -296,14 +297,13 @@ class Inference:
         """Raises ImageError unless an output, 0..1 by its declaration, can be meant as that.
 
         Overshoot counts as meant. In -1..1 the darkest value would be twice the LR image's, less 1:
-        half way down to it is too low. In 0..255 the brightest would be 255 times as high.
+        half way down to it is too low. In 0..255 the brightest would be 255 times as high, and
+        where 0..255 is declared and it returns 0..1, a 255th.
         """
         darkest, brightest = float(image.min()), float(image.max())
         lowest, highest = min(1.5 * darkest - 0.5, -0.1), min(2.0, 0.5 + 16 * brightest)
-        if lowest <= low and high <= highest:
+        if lowest <= low and brightest / 16 <= high <= highest:
             return
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ImageError("The network returned NaN or infinite values.", "Check its weights.")
         black, white = self.interface.output_range
         found, given = (
             "..".join(f"{black + end * (white - black):.3g}" for end in ends)
@@ -327,6 +327,11 @@ class _Span:
     seen: slice
     core: slice
     large: slice
+
+
+def _require_finite(values: Sequence[float]) -> None:
+    if not all(map(math.isfinite, values)):
+        raise ImageError("The network returned NaN or infinite values.", "Check its weights.")
 
 
 def _span(start: int, stop: int, first: int, last: int, scale: int) -> _Span:
