@@ -577,7 +577,7 @@ def _literal(value: object) -> str:
         return f"{{{pairs}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
-    if callable(value) or hasattr(value, "specification"):
+    if callable(value) or hasattr(value, "__name__") or hasattr(value, "specification"):
         return str(getattr(value, "__name__", type(value).__name__))
     return repr(value)
 

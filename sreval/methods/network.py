@@ -86,7 +86,9 @@ class NetworkUpscaler(Upscaler):
     @property
     def note(self) -> str:
         """That its tiles gave other images than the whole would, where that is so."""
-        return self._tiles() if self._inference.tiled and not self._exact() else ""
+        if not self._inference.tiled or self._exact():
+            return ""
+        return f"tiles {self._tiles()}"
 
     def _exact(self) -> bool:
         reach = self._inference.reach
@@ -98,12 +100,12 @@ class NetworkUpscaler(Upscaler):
 
         overlap, reach = self._inference.interface.overlap, self._inference.reach
         if self._exact():
-            return f"tiles give the image that the whole gives; it sees {reach} LR pixels around"
+            return f"give what the whole image gives: it sees {reach} LR pixels around"
         if self._inference.interface.fixed:
-            return "its file fixes the size of tiles, and how far it sees wasn't measured"
+            return "have the size that its file fixes, and may differ from the whole image"
         sees = f"{reach}" if reach else f"{FARTHEST} or more"
         return (
-            f"tiles differ from the whole image: it sees {sees} LR pixels around, and tiles "
+            f"differ from the whole image: it sees {sees} LR pixels around, and tiles "
             f"overlap by {overlap}"
         )
 

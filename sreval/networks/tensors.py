@@ -6,6 +6,7 @@ Nothing in such a file is run: torch reads it with `weights_only`.
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,7 +143,9 @@ def _torch(path: Path, data: bytes) -> object:
             f"Write torchscript:{path}.",
         )
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a damaged file it may also have doubts
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # of a file that is no checkpoint torch raises anything
         why = str(error)
         if "Unsupported global" in why or "weights_only" in why or "WeightsUnpickler" in why:

@@ -59,16 +59,25 @@ WHOLE = {"OmniSR", "RCAN", "RealPLKSR"}
 """Those that see the whole image: channel attention pools over it, group norm averages over it."""
 
 
-def state(name: str, scale: int) -> dict[str, Any]:
-    """The tensors of a small network, the same each time."""
+def state(make: Callable[[int], nn.Module], scale: int) -> dict[str, Any]:
+    """The tensors of a network that was just made, the same each time."""
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty layers, and of how they call torch.meshgrid
         torch.manual_seed(0)
-        return SMALL[name](scale).eval().state_dict()
+        return make(scale).eval().state_dict()
 
 
-def write(name: str, scale: int, folder: Path, holder: str = "params") -> Path:
-    """Its file in `folder`, the tensors below the key `holder` as basicsr keeps them."""
+def write(
+    name: str,
+    scale: int,
+    folder: Path,
+    holder: str = "params",
+    make: Callable[[int], nn.Module] | None = None,
+) -> Path:
+    """The file in `folder` of the small network of that name, or of the one that `make` makes.
+
+    The tensors lie below the key `holder`, as basicsr keeps them.
+    """
     path = folder / f"{scale}x_{name}.pth"
-    torch.save({holder: state(name, scale)}, path)
+    torch.save({holder: state(make or SMALL[name], scale)}, path)
     return path

@@ -56,12 +56,15 @@ def traced(network: nn.Module, path: Path, channels: int = 3) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch would have other exports made
         script = torch.jit.trace(network.eval(), torch.rand(1, channels, 12, 10))  # type: ignore[no-untyped-call]
-        torch.jit.save(script, path)  # type: ignore[no-untyped-call]
+        torch.jit.save(script, path)
     return path
 
 
 def exported(
-    network: Net, path: Path, sides: tuple[object, object] = ("h", "w"), channels: object = 3
+    network: Net,
+    path: Path,
+    sides: tuple[str, str] | tuple[int, int] = ("h", "w"),
+    channels: int = 3,
 ) -> Path:
     """Written by hand: a convolution, then the nearest neighbour."""
     float32 = TensorProto.FLOAT
@@ -242,7 +245,7 @@ def test_a_fixed_size_is_the_size_of_tiles(low: UInt8, tmp_path: Path) -> None:
         assert made.shape == (2 * pixels.shape[0], 2 * pixels.shape[1], 3)
         inner = np.s_[: 2 * pixels.shape[0] - 8, : 2 * pixels.shape[1] - 8]
         assert np.abs(made.astype(int) - expected(pixels))[inner].max() <= 1
-    assert "its file fixes the size of tiles" in method.note
+    assert "tiles have the size that its file fixes" in method.note
     assert method.settings == "fp32, tiles of 20x24, overlap 4"
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from sreval.images.datasets import open_dataset
@@ -21,7 +23,7 @@ from sreval.networks.architecture import (
     SRCNNArchitecture,
     SRResNetArchitecture,
 )
-from sreval.networks.inference import Inference, fold_batch_norm
+from sreval.networks.inference import Inference, Interface, fold_batch_norm
 from sreval.networks.layers import luma, upscale_bicubic, with_luma
 from sreval.networks.weights import fill, read_tensors
 
@@ -69,6 +71,53 @@ def test_tiles_give_the_whole_image(architecture: Architecture, tile: int) -> No
     whole = Inference.of(network, architecture).tensor(low)
     tiled = Inference.of(network, architecture, tile=tile).tensor(low)
     assert float((whole - tiled).abs().max() / whole.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_how_far_a_network_sees_is_measured(architecture: Architecture) -> None:
+    network = trained(architecture)
+    colour = "rgb" if architecture.colour == "rgb" else "grey"
+    interface = Interface(architecture.scale, colour, overlap=3, grid=1)
+    found, radius = Inference(network, interface).reach, network.radius
+    assert isinstance(found, int)
+    assert isinstance(radius, int)
+    assert radius - 1 <= found <= radius  # bicubic's outermost weights are small
+
+
+def test_a_network_that_sees_the_whole_image_has_no_reach() -> None:
+    class Averaged(nn.Module):
+        def forward(self, low: torch.Tensor) -> torch.Tensor:
+            return low * 0.9 + 0.1 * low.mean((2, 3), keepdim=True)
+
+    assert Inference(Averaged(), Interface(1)).reach is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    tile=st.none() | st.integers(1, 80),
+    overlap=st.integers(0, 40),
+    grid=st.sampled_from([1, 8, 32]),
+    multiple=st.integers(1, 9),
+    least=st.integers(1, 50),
+    fixed=st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)),
+)
+def test_tiles_and_padding_put_every_pixel_in_its_place(
+    height: int, width: int, tile: int | None, fixed: tuple[int, int] | None, **sizes: int
+) -> None:
+    """Repetition of pixels by a network that refuses what it doesn't take."""
+
+    class Repeats(nn.Module):
+        def forward(self, low: torch.Tensor) -> torch.Tensor:
+            sides = tuple(low.shape[2:])
+            assert sides == (fixed or sides)
+            assert fixed or all(s % sizes["multiple"] == 0 and s >= sizes["least"] for s in sides)
+            return low.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    inference = Inference(Repeats(), Interface(2, fixed=fixed, **sizes), tile=tile)
+    image = picture(height, width)
+    assert np.array_equal(inference.upscale([image])[0], image.repeat(2, 0).repeat(2, 1))
 
 
 def test_a_tile_never_sees_more_than_its_halo() -> None:
