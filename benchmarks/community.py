@@ -1,6 +1,6 @@
 """Community networks in tiles: how far are their images from those of the whole?
 
-Networks of spandrel's architectures with random weights, small but for those marked as full, enlarge
+Networks of spandrel's architectures with random weights, small but for those marked full, enlarge
 one random image whole and in tiles, as `spandrel:FILE` runs them. Differences are of the output's
 range, 0..1, before it is rounded. Writes community.json and community.md; exits with 1 where tiles
 of a network that sees no farther than their overlap differ by 1e-4 or more.
