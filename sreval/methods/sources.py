@@ -189,6 +189,7 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
     Raises UsageError where onnxruntime is missing, for a network that doesn't take and return one
     image as (1, channels, h, w) and for bf16; WeightsError for a file that can't be read.
     """
+    from sreval.networks.onnx import OnnxNetwork
     from sreval.networks.tensors import read_file
 
     path, given = split_file(text, "onnx")
@@ -199,15 +200,8 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
             f"onnx:{path} is computed as its file says, not in {running.precision}.", "Use fp32."
         )
     data = read_file(path)
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UsageError(f"onnx:{path} needs the package onnxruntime.", install("onnx")) from None
-    from sreval.networks.onnx import OnnxNetwork
-
     network = OnnxNetwork(data, path, running.device)
-    library = f"onnxruntime {onnxruntime.__version__}"
-    return _exported(network, "onnx", path, declared, running, data, library, network.fixed)
+    return _exported(network, "onnx", path, declared, running, data, network.library, network.fixed)
 
 
 def _exported(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from sreval.errors import UsageError, WeightsError
+from sreval.errors import UsageError, WeightsError, install
 
 _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 
@@ -16,22 +16,26 @@ _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 class OnnxNetwork(nn.Module):
     """One input and one output, (1, C, h, w), in fp32 or fp16; fp32 is never TF32.
 
-    `fixed` is the height and width that the file fixes, None where it takes any. Raises
-    WeightsError for a file that can't be read, UsageError for another interface and where CUDA is
-    asked of an onnxruntime without it.
+    `fixed` is the height and width that the file fixes, None where it takes any; `library` says
+    which onnxruntime computes it. Raises WeightsError for a file that can't be read, UsageError for
+    another interface, where onnxruntime is missing, and where CUDA is asked of one without it.
     """
 
     def __init__(self, data: bytes, path: Path, device: str) -> None:
         super().__init__()
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UsageError(
+                f"onnx:{path} needs the package onnxruntime.", install("onnx")
+            ) from None
+        self.library = f"onnxruntime {onnxruntime.__version__}"
+        provider = _provider(path, device, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.use_deterministic_compute = True
         try:
-            self._session = onnxruntime.InferenceSession(
-                data, options, providers=[_provider(path, device)]
-            )
-        except UsageError:
-            raise
+            self._session: Any = onnxruntime.InferenceSession(data, options, providers=[provider])
         except Exception as error:  # onnxruntime has an exception for each of its faults
             reason = str(error).rpartition(" : ")[2].strip().partition("\n")[0].rstrip(".")
             raise WeightsError(
@@ -71,10 +75,11 @@ def _whole(side: object) -> bool:
     return isinstance(side, int) and side > 0
 
 
-def _provider(path: Path, device: str) -> str | tuple[str, dict[str, str]]:
+def _provider(path: Path, device: str, available: list[str]) -> str | tuple[str, dict[str, str]]:
+    """Where onnxruntime computes, with the settings under which fp32 is fp32."""
     if not device.startswith("cuda"):
         return "CPUExecutionProvider"
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if "CUDAExecutionProvider" not in available:
         raise UsageError(
             f"onnx:{path} can't run on {device}: this onnxruntime has no CUDA.",
             "Install onnxruntime-gpu in its place, or use the device cpu.",
