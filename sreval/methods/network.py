@@ -165,12 +165,13 @@ def ready(
             f"{name} is declared to enlarge {declared.scale} times, but it enlarges {scale} times.",
             "Leave the declaration out.",
         )
+    overlap = OVERLAP if declared.overlap is None else declared.overlap
     interface = Interface(
         scale,
         cast("Any", colour),
         declared.range,
         declared.output_range or declared.range,
-        OVERLAP if declared.overlap is None else declared.overlap,
+        min(overlap, min(fixed) // 4) if fixed else overlap,
         multiple=declared.multiple,
         least=declared.least,
         fixed=fixed,

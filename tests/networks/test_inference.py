@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,8 +77,7 @@ def test_tiles_give_the_whole_image(architecture: Architecture, tile: int) -> No
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_how_far_a_network_sees_is_measured(architecture: Architecture) -> None:
     network = trained(architecture)
-    colour = "rgb" if architecture.colour == "rgb" else "grey"
-    interface = Interface(architecture.scale, colour, overlap=3, grid=1)
+    interface = Interface(architecture.scale, architecture.colour, overlap=3, grid=1)
     found, radius = Inference(network, interface).reach, network.radius
     assert isinstance(found, int)
     assert isinstance(radius, int)
@@ -104,7 +104,7 @@ def test_a_network_that_sees_the_whole_image_has_no_reach() -> None:
     fixed=st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)),
 )
 def test_tiles_and_padding_put_every_pixel_in_its_place(
-    height: int, width: int, tile: int | None, fixed: tuple[int, int] | None, **sizes: int
+    height: int, width: int, tile: int | None, fixed: tuple[int, int] | None, **sizes: Any
 ) -> None:
     """Repetition of pixels by a network that refuses what it doesn't take."""
 
