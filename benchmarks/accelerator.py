@@ -118,7 +118,7 @@ def upscaling(
     progress(f"inference, {size}, {precision}")
     height, width = SIZES[size]
     low = _noise(height // 4, width // 4)
-    ours = Inference(
+    ours = Inference.of(
         trained_like().eval(),
         SRResNetArchitecture(),
         device=device,

@@ -70,7 +70,7 @@ def trained_like() -> SRResNet:
 
 def sides(network: SRResNet) -> dict[str, Run]:
     """sreval first; fp32 everywhere."""
-    ours = Inference(network, SRResNetArchitecture(), batch=1)
+    ours = Inference.of(network, SRResNetArchitecture(), batch=1)
     session = onnx_session(network)
     return {
         "sreval": lambda image: ours.upscale([image])[0],

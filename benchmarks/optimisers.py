@@ -194,7 +194,7 @@ def psnr(
 ) -> float:
     """The mean PSNR of a network on some photographs, from their own low resolution."""
     protocol = get_protocol("matlab")
-    inference = Inference(network, recipe.network, device=device, batch=1)
+    inference = Inference.of(network, recipe.network, device=device, batch=1)
     scores = []
     for high in originals:
         image = inference.upscale([downscale(high, 4)])[0]

@@ -137,7 +137,7 @@ def test_products_are_those_of_fp32() -> None:
 
 
 def test_inference_runs_inside(before: dict[str, object]) -> None:
-    ours = Inference(SRResNetArchitecture(depth=1, channels=4).build(), SRResNetArchitecture())
+    ours = Inference.of(SRResNetArchitecture(depth=1, channels=4).build(), SRResNetArchitecture())
     seen: list[dict[str, object]] = []
     ours.network.register_forward_hook(lambda *_: seen.append(switches()))
     ours.upscale([np.zeros((8, 8, 3), np.uint8)])

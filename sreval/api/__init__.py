@@ -6,7 +6,14 @@ Nothing heavy is imported before a function needs it: neither torch nor pandas, 
 from __future__ import annotations
 
 from sreval.api.archives import archive
-from sreval.api.benchmarks import Results, benchmark, read_results, upscaler
+from sreval.api.benchmarks import (
+    Results,
+    benchmark,
+    declare,
+    model_facts,
+    read_results,
+    upscaler,
+)
 from sreval.api.data import Dataset, datasets, fetch
 from sreval.api.metrics import downscale, lpips, psnr, score, ssim
 from sreval.api.studies import Study
@@ -36,9 +43,11 @@ __all__ = [
     "benchmark",
     "compare",
     "datasets",
+    "declare",
     "downscale",
     "fetch",
     "lpips",
+    "model_facts",
     "models",
     "mos",
     "power",

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from sreval.benchmarking.run import Progress
     from sreval.images.datasets import Dataset
     from sreval.methods import Upscaler
+    from sreval.methods.declarations import Declared
     from sreval.methods.pictures import PictureUpscaler
     from sreval.opinions.units import Unit
     from sreval.report.protocols import Conventions
     from sreval.report.scores import Layout, ScoreTable
 
-    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler
+    Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler | Declared
     from sreval.api.votes import VotesLike
 
 
@@ -331,7 +332,12 @@ def benchmark(
             - a function: LR image in, uint8 (h, w, 3); SR image out, (scale h, scale w, 3), uint8
               or floats of 0..255. Where it has a parameter ``scale``, it gets the scale;
             - a torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1. A
-              copy of it runs in evaluation mode.
+              copy of it runs in evaluation mode;
+            - others' weights and networks: ``spandrel:FILE``, ``torchscript:FILE``, ``onnx:FILE``,
+              ``python:package.module:Class,weights=FILE``.
+
+            What sreval can't know of one follows after commas (``onnx:net.onnx,range=0..255``), or
+            is said by ``declare``.
 
         datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
             ``hr=FOLDER,lr=FOLDER``, or a TOML file.
@@ -341,7 +347,7 @@ def benchmark(
         metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
         scale: the upscaling factor, 2 to 16.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
-        precision: of models by name or file: ``fp32`` or ``bf16``.
+        precision: of networks: ``fp32`` or ``bf16``.
         tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
         workers: images worked on at once; None: one a core.
         progress: whether to say on stderr what will be done, and how far it is.
@@ -439,7 +445,7 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
 def upscaler(
     spec: Method,
     *,
-    scale: int = 4,
+    scale: int | None = None,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     tile: int | None = None,
@@ -448,11 +454,12 @@ def upscaler(
 
     Args:
         spec: ``nearest``, ``bicubic``, ``lanczos``, a model's name, a weight file,
-            ``python:package.module:function``, a function or a torch.nn.Module; see ``benchmark``.
-        scale: the upscaling factor, 2 to 16; a model has one of its own.
+            ``spandrel:FILE``, ``python:package.module:function``, a function or a torch.nn.Module;
+            see ``benchmark``.
+        scale: the upscaling factor, 2 to 16; by default the network's own, else 4.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
-        precision: of a model: ``fp32`` or ``bf16``.
-        tile: side of a model's tiles in LR pixels, to bound the memory; None takes whole images.
+        precision: of a network: ``fp32`` or ``bf16``.
+        tile: side of a network's tiles in LR pixels, to bound the memory; None takes whole images.
 
     Returns:
         A PictureUpscaler ``up``: ``up(lr)`` gives the SR image, uint8 (scale h, scale w[, 3]), of
@@ -473,7 +480,82 @@ def upscaler(
     from sreval.methods.pictures import PictureUpscaler
 
     made = method_of(spec, Running(pick_device(device), precision, tile))
-    return PictureUpscaler(made, checked_scale(scale))
+    return PictureUpscaler(made, checked_scale(made.scale or 4 if scale is None else scale))
+
+
+def declare(method: Callable[..., Any], **declarations: Any) -> Declared:
+    """A method with what it takes and returns, where that isn't what sreval expects.
+
+    Args:
+        method: a function or a torch.nn.Module, as ``benchmark`` takes it.
+        declarations: of both
+
+            - ``scale``: the only one that it enlarges by;
+            - ``colour``: ``rgb``, ``luma`` (MATLAB's; a colour image keeps its chroma by bicubic)
+              or ``grey`` (one channel, each of a colour image's by itself). A function of ``grey``
+              gets a grey image as (h, w).
+
+            Of a torch.nn.Module also
+
+            - ``range`` and ``output_range``: the values of black and white, such as ``(-1, 1)``; by
+              default ``(0, 1)``, and the output's as the input's;
+            - ``multiple`` and ``least``: images are padded by reflection to sizes that it takes;
+            - ``overlap``: of tiles, in LR pixels; by default 32.
+
+    Returns:
+        A method for ``benchmark`` and ``upscaler``.
+
+    Raises:
+        SrevalError: a ValueError, for an unknown declaration and a bad value.
+
+    Example:
+        >>> import numpy as np, sreval, torch
+        >>> net = torch.nn.Upsample(scale_factor=2)
+        >>> up = sreval.upscaler(sreval.declare(net, range=(0, 255)))
+        >>> up(np.zeros((8, 12, 3), np.uint8)).shape
+        (16, 24, 3)
+    """
+    from sreval.methods.declarations import Declared
+
+    return Declared(method, declarations)
+
+
+def model_facts(spec: Method, *, device: str = "cpu") -> dict[str, Any]:
+    """What is known of a model by name, or of any network: what it is, takes and returns.
+
+    Args:
+        spec: a model's name or folder, or a network as ``benchmark`` takes it, such as
+            ``spandrel:FILE`` or a torch.nn.Module.
+        device: where a network runs to measure how far it sees: ``auto``, ``cpu`` or ``cuda``.
+
+    Returns:
+        Of a model by name the columns of ``models``. Of others ``name``, ``network``, ``scale``,
+        ``colour``, ``range``, ``output_range``, ``multiple`` and ``least`` of its sizes,
+        ``overlap`` of its tiles, ``reach`` (how many LR pixels around a place it sees; None: 64 or
+        more, perhaps the whole image), ``tiles`` (whether they give what the whole image gives)
+        and, where they are known, ``parameters``, ``licence``, ``library``, ``weights_sha256``.
+
+    Raises:
+        SrevalError: a ValueError, for what is no network; a WeightsError for a file that can't be
+            read.
+
+    Example:
+        >>> import sreval, torch
+        >>> facts = sreval.model_facts(torch.nn.Conv2d(3, 3, 5, padding=2))
+        >>> facts["scale"], facts["parameters"], facts["reach"]
+        (1, 228, 2)
+    """
+    from sreval.devices import pick_device
+    from sreval.methods import Running, method_of
+    from sreval.methods.sources import is_named_model
+    from sreval.training.models import Model
+
+    if isinstance(spec, str | Path) and is_named_model(str(spec)):
+        return Model.find(str(spec)).facts()
+    made = method_of(spec, Running(pick_device(device)))
+    if facts := made.facts(measure=True):
+        return {"name": made.name, **facts}
+    raise UsageError(f"{made.name} is no network.", "Name a model or a file of weights.")
 
 
 def _call(function: Callable[..., Any], given: Mapping[str, object]) -> str:
@@ -499,7 +581,7 @@ def _literal(value: object) -> str:
         return f"{{{pairs}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
-    if callable(value) or hasattr(value, "specification"):
+    if callable(value) or hasattr(value, "__name__") or hasattr(value, "specification"):
         return str(getattr(value, "__name__", type(value).__name__))
     return repr(value)
 
@@ -588,6 +670,8 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
 
         yield update, say
     for method in resolved.methods:
+        if method.note:
+            click.echo(f"{method.name}: {method.note}.", err=True)
         if not method.known and method.specification.startswith("python:"):
             click.echo(
                 f"{method.name} is Python code: its images are computed anew in each run. If it "

@@ -46,7 +46,7 @@ class BenchmarkPlan(Config):
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     precision: Precision = "fp32"
-    """In which models that sreval knows compute."""
+    """In which networks compute."""
     tile: int | None = Field(default=None, ge=16)
     """Side of their tiles in LR pixels; absent: whole images."""
     workers: int | None = Field(default=None, ge=1, le=256)

@@ -162,7 +162,9 @@ def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
         "code": code_version(),
         "directory": str(Path.cwd()),
         "plan": resolved.plan.model_dump(mode="json", exclude={"out"}),
-        "methods": {m.name: {"weights_sha256": m.weights_sha256} for m in resolved.methods},
+        "methods": {
+            m.name: {"weights_sha256": m.weights_sha256, **m.facts()} for m in resolved.methods
+        },
         "pairing": {m.name: pairing for m in resolved.methods if (pairing := m.pairing())},
         "datasets": {
             d.name: {"images": len(d.items), "scale": d.scale, "border": d.border}

@@ -23,8 +23,9 @@ from sreval.errors import Exit, UsageError
     "--method",
     "methods",
     multiple=True,
-    help="nearest, bicubic, lanczos, hr, a model's name or its weights, published:FOLDER, "
-    "python:package.module:function[,weights=FILE]; NAME=METHOD gives it a name.",
+    help="nearest, bicubic, lanczos, hr, a model's name or its weights, spandrel:FILE, "
+    "torchscript:FILE, onnx:FILE, published:FOLDER, python:package.module:name[,weights=FILE]; "
+    "NAME=METHOD gives it a name.",
 )
 @click.option(
     "--dataset",
@@ -125,9 +126,12 @@ def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
 @click.option(
     "--method",
     required=True,
-    help="bicubic, nearest, lanczos, a model, or python:package.module:function.",
+    help="bicubic, nearest, lanczos, a model, spandrel:FILE, torchscript:FILE, onnx:FILE, or "
+    "python:package.module:name[,weights=FILE].",
 )
-@click.option("--scale", default=4, show_default=True, type=click.IntRange(2, 16))
+@click.option(
+    "--scale", type=click.IntRange(2, 16), help="Default: the network's own, for others 4."
+)
 @click.option("--out", required=True, type=PATH, help="The folder to fill.")
 @DEVICE
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)

@@ -147,12 +147,22 @@ def _row(facts: dict[str, Any]) -> list[str]:
 @click.argument("name")
 @json_option()
 def show(name: str, as_json: bool) -> None:
-    """What one model is and holds."""
-    facts = api.Model(name).facts
+    """What one model is and holds.
+
+    NAME is a model's, or a network as --method takes it: spandrel:FILE, a file of weights.
+    """
+    facts = api.model_facts(name)
     if as_json:
         print_json(facts)
         return
-    click.echo(columns([["model", facts.pop("name")], *([k, v] for k, v in facts.items())]))
+    rows = [[key, _shown(value)] for key, value in facts.items() if value is not None]
+    click.echo(columns([["model", facts.pop("name")], *rows[1:]]))
+
+
+def _shown(value: object) -> object:
+    """A range as it is declared, anything else as it is."""
+    ends = isinstance(value, list) and [type(end) for end in value] == [float, float]
+    return "..".join(f"{end:g}" for end in value) if ends and isinstance(value, list) else value
 
 
 @models.command(epilog="Example: sreval models verify srresnet-mse espcn")

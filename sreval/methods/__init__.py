@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import copy
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 from sreval import content
-from sreval.devices import Precision
 from sreval.errors import UsageError, unknown_name
 from sreval.files import exists
-from sreval.methods.base import INTERPOLATIONS, Original, Upscaler
-from sreval.methods.function import CallableUpscaler, FunctionUpscaler
-from sreval.methods.network import ModuleUpscaler, NetworkUpscaler, is_network
+from sreval.methods.base import INTERPOLATIONS, ON_CPU, Original, Running, Upscaler
+from sreval.methods.declarations import Declared
+from sreval.methods.function import CallableUpscaler, OwnCode
 from sreval.methods.published import PublishedImages
+from sreval.methods.sources import SOURCES, module_network, source_of
 
 __all__ = ["INTERPOLATIONS", "Running", "Upscaler", "make_upscaler", "method_of"]
-
-
-@dataclass(frozen=True)
-class Running:
-    """How networks are run: where, in which precision, in tiles of which side (None: whole)."""
-
-    device: str = "cpu"
-    precision: Precision = "fp32"
-    tile: int | None = None
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for a precision that isn't known."""
-        known = get_args(Precision)
-        if self.precision not in known:
-            raise unknown_name("precision", self.precision, known)
 
 
 def method_names() -> list[str]:
@@ -40,41 +25,61 @@ def method_names() -> list[str]:
     return [*INTERPOLATIONS, "hr", *content.names("models")]
 
 
-def method_of(method: object, running: Running = Running(), name: str = "") -> Upscaler:
+def method_of(method: object, running: Running = ON_CPU, name: str = "") -> Upscaler:
     """The method that an object is: a text, a function, a torch.nn.Module, or an Upscaler itself.
 
     ``name`` is what to call it instead of its own name. Raises what ``make_upscaler`` raises, and
     UsageError for an object that is no method.
     """
-    torch = sys.modules.get("torch")  # who has a module has imported it
     if isinstance(method, str | Path):
         made = make_upscaler(str(method), running)
     elif isinstance(method, Upscaler):
         made = copy.copy(method)
-    elif torch and isinstance(method, torch.nn.Module):
-        return ModuleUpscaler(method, running.device, name or type(method).__name__)
-    elif callable(method):
-        return CallableUpscaler(method, name or getattr(method, "__name__", type(method).__name__))
     else:
-        raise UsageError(
-            f"An object of type {type(method).__name__} can't be a method.",
-            "Give a name such as bicubic, a function from LR to SR, or a torch.nn.Module.",
-        )
+        return _of_object(method, running, name)
     made.name = name or made.name
     return made
 
 
-def _is_function(found: object) -> bool:
-    torch = sys.modules.get("torch")
-    return not isinstance(found, Upscaler) and not (torch and isinstance(found, torch.nn.Module))
+def _of_object(
+    method: object,
+    running: Running,
+    name: str,
+    given: Mapping[str, Any] = {},
+    weights: Path | None = None,
+) -> Upscaler:
+    """The method of a function, a torch.nn.Module or its class, declared or not."""
+    if isinstance(method, Declared):
+        given, method = {**method.given, **given}, method.method
+    torch = sys.modules.get("torch")  # who has a module has imported it
+    own = name or getattr(method, "__name__", type(method).__name__)
+    if torch and isinstance(method, type) and issubclass(method, torch.nn.Module):
+        try:
+            method = method()
+        except Exception as error:
+            raise UsageError(
+                f"{own}() failed: {type(error).__name__}: {error}.",
+                f"Name a torch.nn.Module that is made with its arguments: net = {own}(...).",
+            ) from error
+    if torch and isinstance(method, torch.nn.Module):
+        return module_network(method, running, own, given, weights)
+    if callable(method):
+        return CallableUpscaler(method, own, given)
+    raise UsageError(
+        f"{name or f'An object of type {type(method).__name__}'} can't be a method: it is neither "
+        "a function nor a torch.nn.Module.",
+        "Give a function from LR to SR, a torch.nn.Module, or a name such as bicubic.",
+    )
 
 
-def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
+def make_upscaler(spec: str, running: Running = ON_CPU) -> Upscaler:
     """The method a user wrote, optionally as LABEL=SPEC to give it a name of one's own.
 
-    SPEC is one of ``method_names()``, the path of a weight file or of its folder,
-    ``published:FOLDER`` or ``python:package.module:function``, which may be followed by the files
-    that the function reads: ``,weights=FILE``. Raises UsageError for anything else.
+    SPEC is one of ``method_names()``, the path of a weight file or of its folder, ``spandrel:``,
+    ``torchscript:`` or ``onnx:`` and a FILE, ``published:FOLDER`` or
+    ``python:package.module:name``. Declarations such as ``scale=2`` follow after commas, and after
+    ``python:`` the files that it reads, such as ``weights=FILE``. Raises UsageError for anything
+    else, and WeightsError for files that can't be read.
     """
     label, _, rest = spec.partition("=")
     if rest and not exists(spec) and not any(mark in label for mark in ":/"):
@@ -87,15 +92,26 @@ def make_upscaler(spec: str, running: Running = Running()) -> Upscaler:
     if kind == "published" and value:
         return PublishedImages(value)
     if kind == "python" and value:
-        return FunctionUpscaler(
-            value, lambda found: None if _is_function(found) else method_of(found, running)
+        return OwnCode(
+            value,
+            lambda found, name, given, weights: (
+                method_of(found, running)
+                if isinstance(found, Upscaler) and not given
+                else _of_object(found, running, name, given, weights)
+            ),
         )
+    if kind in SOURCES and value:
+        return SOURCES[kind](value, running)
     if spec == "hr":
         return Original()
     if spec in INTERPOLATIONS:
         return INTERPOLATIONS[spec]()
-    if is_network(spec):
-        return NetworkUpscaler(spec, running.device, running.precision, running.tile)
+    if source := source_of(spec):
+        return source(spec, running)
     raise unknown_name(
-        "method", spec, method_names(), "Or use published:FOLDER or python:package.module:function."
+        "method",
+        spec,
+        method_names(),
+        "Or use spandrel:FILE, torchscript:FILE, onnx:FILE, published:FOLDER or "
+        "python:package.module:function.",
     )

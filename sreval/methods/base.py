@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sreval.errors import ImageError, UsageError
+from sreval.devices import Precision
+from sreval.errors import ImageError, UsageError, unknown_name
 from sreval.files import sha256_bytes
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels, read_image
@@ -23,6 +25,25 @@ IN_PYTHON = "in Python: "
 """How the specification of a method begins that no text names: an object of a running program."""
 
 
+@dataclass(frozen=True)
+class Running:
+    """How networks are run: where, in which precision, in tiles of which side (None: whole)."""
+
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    tile: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a precision that isn't known."""
+        known = get_args(Precision)
+        if self.precision not in known:
+            raise unknown_name("precision", self.precision, known)
+
+
+ON_CPU = Running()
+"""Whole images, in fp32."""
+
+
 class Upscaler(ABC):
     """A super-resolution method under one name.
 
@@ -30,7 +51,8 @@ class Upscaler(ABC):
     with ``IN_PYTHON``; ``settings`` what
     else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
     a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
-    ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``told`` gets
+    ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``scale`` is the
+    only one that it enlarges by, None where it takes any. ``told`` gets
     how many tiles of a picture are done, and how many there are, from a method that has tiles.
     """
 
@@ -40,6 +62,7 @@ class Upscaler(ABC):
     weights_sha256: str = ""
     parallel: bool = True
     known: bool = True
+    scale: int | None = None
     told: Callable[[int, int], object] = staticmethod(lambda *_: None)
 
     @property
@@ -55,8 +78,28 @@ class Upscaler(ABC):
         """SHA-256 of every file that the method consists of, as it was read, by absolute path."""
         return {}
 
-    def prepare(self, dataset: Dataset) -> None:  # noqa: B027
+    def facts(self, measure: bool = False) -> dict[str, Any]:
+        """What is known of a network, as JSON; with ``measure`` also what takes a while to tell."""
+        return {}
+
+    @property
+    def note(self) -> str:
+        """What a user must be told of the images that were made; empty where there is nothing."""
+        return ""
+
+    def prepare(self, dataset: Dataset) -> None:
         """Look at a data set before its images come. Raises an error if it can't be served."""
+        self.require_scale(dataset.scale, dataset.name)
+
+    def require_scale(self, scale: int, dataset: str = "") -> None:
+        """Raises UsageError where the method enlarges by another scale."""
+        if self.scale in (None, scale):
+            return
+        other = f"but {dataset} has scale {scale}" if dataset else f"not {scale}"
+        raise UsageError(
+            f"{self.name} enlarges {self.scale} times, {other}.",
+            f"Run it with a scale of {self.scale}.",
+        )
 
     def pairing(self) -> dict[str, Any]:
         """For the manifest: where each image's result is looked up; empty for what makes it."""

@@ -20,8 +20,9 @@ from pathlib import Path
 from types import ModuleType
 
 import sreval
-from sreval.errors import UsageError
+from sreval.errors import UsageError, listed
 from sreval.files import sha256_bytes
+from sreval.methods.declarations import NETWORK
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _NOT_OWN = (Path(sysconfig.get_path("stdlib")).resolve(), Path(sreval.__file__).resolve().parent)
@@ -46,23 +47,29 @@ _left: set[str] = set()
 """Modules that were there when the last run ended."""
 
 
-def split_files(text: str) -> tuple[str, dict[str, Path]]:
-    """``module:function,weights=FILE,...`` as the function and its files by key, paths absolute.
+def split_files(text: str) -> tuple[str, dict[str, Path], dict[str, str]]:
+    """``module:name,weights=FILE,scale=2,...``: the name, its files by key, what is declared of it.
 
-    A path may contain a comma: the longest reading that is a file counts.
-    Raises UsageError for a part that doesn't name a file, and for a key that is given twice.
+    Paths are absolute. A path may contain a comma: the longest reading that is a file counts.
+    Raises UsageError for a part that neither names a file nor declares anything, and for a key that
+    is given twice.
     """
-    function, *parts = text.split(",")
+    name, *parts = text.split(",")
     files: dict[str, Path] = {}
+    declared: dict[str, str] = {}
     while parts:
-        key, equals, _ = parts[0].partition("=")
+        key, equals, value = parts[0].partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(
                 f"Can't read {parts[0]!r} in python:{text}.",
-                "Name a file that the function reads as in python:module:function,weights=FILE.",
+                "Name a file that it reads as in python:module:name,weights=FILE, or declare one "
+                f"of {listed(NETWORK, 9)} as in scale=2.",
             )
-        if key in files:
+        if key in files or key in declared:
             raise UsageError(f"python:{text} names {key!r} twice.", "Give each file its own key.")
+        if key in NETWORK:
+            declared[key], parts = value, parts[1:]
+            continue
         for count in range(len(parts), 0, -1):
             path = Path(",".join(parts[:count])[len(key) + 1 :]).expanduser()
             if path.is_file():
@@ -70,10 +77,10 @@ def split_files(text: str) -> tuple[str, dict[str, Path]]:
                 break
         else:
             raise UsageError(
-                f"python:{text} names a file that isn't there: {parts[0][len(key) + 1 :]!r}.",
-                "Check the path; name files, not folders.",
+                f"python:{text} names a file that isn't there: {value!r}.",
+                f"Check the path; name files, not folders. To declare: {listed(NETWORK, 9)}.",
             )
-    return function, files
+    return name, files, declared
 
 
 def forget_modules() -> None:

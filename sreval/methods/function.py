@@ -1,11 +1,11 @@
-"""A user's own network: any Python function from an LR array to an SR array."""
+"""A user's own code: a function from an LR array to an SR array, or what a module holds."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
 from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
+from sreval.methods.declarations import FUNCTION, Declarations
 from sreval.methods.dependencies import own_modules, split_files
 
 
@@ -26,17 +27,24 @@ class CallableUpscaler(Upscaler):
     It takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name, ``scale``. It
     returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half to even and
     saturated. A grey LR image comes repeated to three channels, and what the function makes of it
-    is kept as grey where its channels are equal. A function with the attribute
-    ``takes_grey = True`` gets a grey LR image as it is, (h, w), and returns (scale h, scale w).
+    is kept as grey where its channels are equal. A function of the declared colour ``grey`` gets
+    a grey LR image as it is, (h, w), and returns (scale h, scale w).
     What it depends on can't be told, so each run calls it anew.
     """
 
     parallel = False
     known = False
 
-    def __init__(self, function: Callable[..., Any], name: str, what: str = "") -> None:
-        """``what`` is what errors call it, by default ``name``."""
-        self._function, self.name, self._what = function, name, what or name
+    def __init__(
+        self, function: Callable[..., Any], name: str, given: Mapping[str, Any] = {}
+    ) -> None:
+        """``given`` is declared of it. Raises UsageError for what a function can't declare."""
+        self._function, self.name = function, name
+        declared = Declarations.of(dict(given), name, FUNCTION)
+        if declared.colour == "luma":
+            raise UsageError(f"{name} can't take luma alone.", "Declare rgb or grey.")
+        self.scale, self._takes_grey = declared.scale, declared.colour == "grey"
+        self.settings = ", ".join(f"{key}={value}" for key, value in declared.told.items())
         kind = function if hasattr(function, "__qualname__") else type(function)
         self.specification = f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}"
         self._takes_scale = _takes_scale(function)
@@ -47,15 +55,15 @@ class CallableUpscaler(Upscaler):
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """What the function returns for 8 bits. Raises ImageError for 16."""
+        self.require_scale(scale)
         if pixels.dtype != np.uint8:
             raise ImageError(
-                f"{self._what} takes 8 bits, this picture has 16.", "Use bicubic or a model."
+                f"{self.name} takes 8 bits, this picture has 16.", "Use bicubic or a model."
             )
         return self._applied(pixels.astype(np.uint8, copy=False), scale, "the picture")
 
     def _applied(self, lr: UInt8, scale: int, which: str) -> UInt8:
-        takes_grey = getattr(self._function, "takes_grey", False)
-        given = lr.copy() if takes_grey else as_colour(lr.copy())
+        given = lr.copy() if self._takes_grey else as_colour(lr.copy())
         arguments = {"scale": scale} if self._takes_scale else {}
         try:
             result = np.asarray(self._function(given, **arguments))
@@ -63,7 +71,7 @@ class CallableUpscaler(Upscaler):
             raise
         except (Exception, SystemExit) as error:
             raise ImageError(
-                f"{self._what} failed on {which}: {type(error).__name__}: {error}.",
+                f"{self.name} failed on {which}: {type(error).__name__}: {error}.",
                 "Fix the function, then run again.",
             ) from error
         sr = self._checked(result, lr, given.ndim, scale, which)
@@ -73,7 +81,7 @@ class CallableUpscaler(Upscaler):
     def _checked(
         self, result: np.ndarray[Any, Any], lr: UInt8, ndim: int, scale: int, which: str
     ) -> UInt8:
-        where = f"{self._what} returned"
+        where = f"{self.name} returned"
         expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[:ndim]
         if result.shape != expected:
             raise ImageError(
@@ -96,30 +104,30 @@ class CallableUpscaler(Upscaler):
         return np.asarray(np.clip(np.rint(result), 0, 255), dtype=np.uint8)
 
 
-class FunctionUpscaler(CallableUpscaler):
-    """``package.module:function[,weights=FILE ...]``, on the import path or in the current folder.
+class OwnCode(Upscaler):
+    """``package.module:name[,weights=FILE ...]``, on the import path or in the current folder.
 
-    In a function's place the module may hold a torch.nn.Module or an Upscaler: ``method_of`` makes
-    a method of such an object, None of a function. It is known by its modules and the files it
-    names; one that names none may read any.
+    The name is that of a function, or of a torch.nn.Module, its class, an Upscaler or what
+    ``sreval.declare`` returns; ``method_of`` makes a method of it, its name, what is declared of
+    it, and the file of its weights. It is known by its modules and the files it names; one that
+    names none may read any.
     """
 
-    def __init__(self, text: str, method_of: Callable[[object], Upscaler | None]) -> None:
-        self._path, named = split_files(text)
+    def __init__(
+        self,
+        text: str,
+        method_of: Callable[[object, str, dict[str, str], Path | None], Upscaler],
+    ) -> None:
+        self._path, named, declared = split_files(text)
         self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
-        found = _load(self._path)
-        self._method = method_of(found)
-        if self._method is None and not callable(found):
-            raise UsageError(
-                f"{self._path} is neither a function nor a torch.nn.Module.", "Check the name."
-            )
-        function = found if self._method is None else self._method.upscale
-        super().__init__(function, self._path.rpartition(":")[2], self._path)
-        if self._method is not None:
-            self.settings = self._method.settings
-            self.weights_sha256 = self._method.weights_sha256
+        self._method = method_of(_load(self._path), self._path, declared, named.get("weights"))
+        self.name = self._path.rpartition(":")[2]
+        self.settings, self.scale = self._method.settings, self._method.scale
+        self.weights_sha256 = self._method.weights_sha256
+        self.parallel = False
+        options = {**named, **declared}
         self.specification = ",".join(
-            [f"python:{self._path}", *(f"{key}={path}" for key, path in named.items())]
+            [f"python:{self._path}", *(f"{key}={value}" for key, value in options.items())]
         )
         self.known = bool(named) and bool(own_modules(self._module))
 
@@ -127,21 +135,26 @@ class FunctionUpscaler(CallableUpscaler):
     def _module(self) -> str:
         return self._path.partition(":")[0]
 
+    def facts(self, measure: bool = False) -> dict[str, Any]:
+        """Those of what the name stands for."""
+        return self._method.facts(measure)
+
+    @property
+    def note(self) -> str:
+        """That of what the name stands for."""
+        return self._method.note
+
     def prepare(self, dataset: Dataset) -> None:
-        """As the object does, where it is an Upscaler."""
-        if self._method is not None:
-            self._method.prepare(dataset)
+        """As what the name stands for does."""
+        self._method.prepare(dataset)
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """What the function or the object makes of it."""
-        if self._method is None:
-            return super().upscale(lr, scale, item)
         return self._method.upscale(lr, scale, item)
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """What the function or the object makes of it."""
-        if self._method is None:
-            return super().enlarge(pixels, scale)
+        self._method.told = self.told
         return self._method.enlarge(pixels, scale)
 
     def identity(self) -> list[object]:

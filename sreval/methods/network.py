@@ -1,215 +1,285 @@
-"""A network as a method: a model by its name or its weights, or any torch.nn.Module.
-
-torch takes seconds to import, and interpolations are done without it.
-"""
+"""A network as a method, wherever it came from: run whole or in tiles, in one way for all."""
 
 from __future__ import annotations
 
-import copy
-import io
-import pickletools
-import zipfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from sreval import content
-from sreval.content import user_path
 from sreval.devices import exact_fp32
-from sreval.errors import ImageError, UsageError, WeightsError
-from sreval.files import sha256_bytes
-from sreval.images.datasets import Dataset, Item
+from sreval.errors import ImageError, SrevalError, UsageError, option
+from sreval.images.datasets import Item
 from sreval.images.io import Pixels
-from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
-from sreval.methods.dependencies import is_installed
-from sreval.methods.function import CallableUpscaler
+from sreval.methods.base import Running, UInt8, Upscaler
+from sreval.methods.declarations import Declarations
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from sreval.devices import Precision
+    from sreval.networks.inference import Inference
+    from sreval.networks.inference import Pixels as Kind
 
-WEIGHTS = "weights.safetensors"
+_TRIALS = (16, 64)
+"""Sides of the trial images: small, and a multiple of the windows and strides of most networks."""
 
 
 class NetworkUpscaler(Upscaler):
-    """A model from models/, or a weight file, run on ``device`` in ``precision``.
+    """A network that ``Inference`` runs; ``sreval.methods.sources`` makes it.
 
-    ``tile`` bounds the memory: the side in LR pixels of what is computed at once; None takes
-    whole images. Raises WeightsError when there are no weights or they can't be loaded.
+    ``identity`` is all that makes it what it is but for its settings; ``facts`` what is known of
+    it; ``files`` the SHA-256 of its files by absolute path.
     """
 
     def __init__(
         self,
-        spec: str,
-        device: str = "cpu",
-        precision: Precision = "fp32",
-        tile: int | None = None,
+        inference: Inference,
+        *,
+        name: str,
+        specification: str,
+        settings: str,
+        identity: list[object],
+        facts: dict[str, Any],
+        files: dict[str, str],
+        weights_sha256: str,
+        parallel: bool,
+        known: bool = True,
     ) -> None:
-        from sreval.networks.inference import Inference
-        from sreval.networks.weights import load_model
-
-        path = weights_path(spec)
-        network, provenance, self.weights_sha256 = load_model(path)
-        self.name = provenance.recipe
-        self.specification = str(path.resolve())
-        self.settings = precision if tile is None else f"{precision}, tiles of {tile}"
-        self.parallel = device == "cpu"
-        self._scale = provenance.architecture.scale
-        self._inference = Inference(
-            network, provenance.architecture, device=device, precision=precision, tile=tile
-        )
+        self._inference, self._identity = inference, identity
+        self._facts, self._files = facts, files
+        self.name, self.specification, self.settings = name, specification, settings
+        self.weights_sha256, self.parallel, self.known = weights_sha256, parallel, known
+        self.scale = inference.interface.scale
 
     def on_crops(self) -> Upscaler:
         """Itself."""
         return self
 
-    def prepare(self, dataset: Dataset) -> None:
-        """Raises UsageError where the network enlarges by another scale."""
-        if dataset.scale != self._scale:
-            raise UsageError(
-                f"{self.name} enlarges {self._scale} times, but {dataset.name} has scale "
-                f"{dataset.scale}.",
-                f"Run it with a scale of {self._scale}.",
-            )
-
     def identity(self) -> list[object]:
-        """The weights, wherever their file lies, and the settings that may change a rounding."""
-        return ["network", self.weights_sha256, self.settings]
+        """What it is made of, wherever its files lie, and the settings."""
+        return [*self._identity, self.settings]
 
     def files(self) -> dict[str, str]:
-        """The weight file."""
-        return {self.specification: self.weights_sha256}
+        """Its weight file, or the file that holds it."""
+        return self._files
+
+    def facts(self, measure: bool = False) -> dict[str, Any]:
+        """See ``Upscaler.facts``; ``reach`` once it was measured, as a run in tiles does."""
+        shown = self._inference.interface
+        found = {
+            **self._facts,
+            "scale": shown.scale,
+            "colour": shown.colour,
+            "range": list(shown.input_range),
+            "output_range": list(shown.output_range),
+            "multiple": shown.multiple,
+            "least": shown.least,
+            "overlap": shown.overlap,
+        }
+        if shown.fixed:
+            found["fixed_size"] = list(shown.fixed)
+        if measure or self._inference.tiled:
+            found |= {"reach": self._inference.reach, "tiles": self._tiles()}
+        return found
+
+    @property
+    def note(self) -> str:
+        """That its tiles gave other images than the whole would, where that is so."""
+        if not self._inference.tiled or self._exact():
+            return ""
+        return f"tiles {self._tiles()}"
+
+    def _exact(self) -> bool:
+        reach = self._inference.reach
+        return reach is not None and reach <= self._inference.interface.overlap
+
+    def _tiles(self) -> str:
+        """What tiles give, in words."""
+        from sreval.networks.inference import FARTHEST
+
+        overlap, reach = self._inference.interface.overlap, self._inference.reach
+        if self._exact():
+            return f"give what the whole image gives: it sees {reach} LR pixels around"
+        if self._inference.interface.fixed:
+            return "have the size that its file fixes, and may differ from the whole image"
+        sees = f"{reach}" if reach else f"{FARTHEST} or more"
+        return (
+            f"differ from the whole image: it sees {sees} LR pixels around, and tiles "
+            f"overlap by {overlap}"
+        )
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The network's SR image, rounded to uint8; a grey image stays grey."""
-        return self._inference.upscale([lr])[0]
+        return self._made(lr, f"{item.dataset}/{item.image}")
 
     def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
         """The network's SR image in the picture's own type. Raises UsageError at another scale."""
-        if scale != self._scale:
-            raise UsageError(
-                f"{self.name} enlarges {self._scale} times, not {scale}.",
-                f"Use a scale of {self._scale}.",
-            )
+        self.require_scale(scale)
         if pixels.dtype == np.uint16:
-            return self._inference.upscale([pixels.astype(np.uint16, copy=False)], self.told)[0]
-        return self._inference.upscale([pixels.astype(np.uint8, copy=False)], self.told)[0]
+            return self._made(pixels.astype(np.uint16, copy=False), "the picture")
+        return self._made(pixels.astype(np.uint8, copy=False), "the picture")
 
-
-class ModuleUpscaler(CallableUpscaler):
-    """A torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1.
-
-    A copy of it runs in evaluation mode on ``device``, in the type of its own weights; fp32 is
-    never TF32. The output is rounded and saturated. Where all its code is that of installed
-    packages it is known by its weights and settings; of a class of the user's own each run computes
-    its images anew. Raises UsageError for a module that can't be copied.
-    """
-
-    def __init__(self, module: nn.Module, device: str, name: str) -> None:
-        import torch
-
-        super().__init__(self._run, name)
+    def _made(self, pixels: Kind, which: str) -> Kind:
         try:
-            network = copy.deepcopy(module).eval()
-        except Exception as error:
-            raise UsageError(
-                f"{name} can't be copied: {type(error).__name__}: {error}.",
-                "Give a function that calls it.",
+            return self._inference.upscale([pixels], self.told)[0]
+        except SrevalError:
+            raise
+        except Exception as error:  # a network of others may raise anything
+            if _is_memory(error):
+                tile = self._inference.tile
+                smaller = "smaller tiles" if tile else "tiles"
+                raise ImageError(
+                    f"{self.name} ran out of memory on {which}, {pixels.shape[1]}x"
+                    f"{pixels.shape[0]} pixels.",
+                    f"Compute it in {smaller}: {option('--tile')} {max(16, (tile or 512) // 2)}.",
+                ) from error
+            raise ImageError(
+                f"{self.name} failed on {which}: {_reason(error)}.",
+                "Declare the sizes that it takes, as in multiple=8, or mend the network.",
             ) from error
-        weights = next(iter(network.parameters()), torch.empty(0))
-        self._device, self._dtype = device, weights.dtype
-        self.settings = str(weights.dtype).removeprefix("torch.")
-        sha256, self.known = _identity(network)
-        kind = type(module)
-        self.specification = f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}"
-        if self.known:
-            self.specification += f" of SHA-256 {sha256}"
-            self.weights_sha256 = sha256
-        self._network = network.to(device)
-
-    def _run(self, lr: UInt8, scale: int) -> UInt8:
-        import torch
-
-        low = torch.from_numpy(lr).to(self._device).permute(2, 0, 1)[None].float().div(255)
-        with torch.inference_mode(), exact_fp32():
-            made = self._network(low.to(self._dtype))
-        if not isinstance(made, torch.Tensor):
-            raise ImageError(
-                f"{self.name} returned a {type(made).__name__}, not a tensor.",
-                "Give a function that calls it and returns its image.",
-            )
-        expected = (1, 3, lr.shape[0] * scale, lr.shape[1] * scale)
-        if tuple(made.shape) != expected:
-            raise ImageError(
-                f"{self.name} returned shape {tuple(made.shape)} for {tuple(low.shape)}, not "
-                f"{expected}.",
-                f"It must enlarge RGB by the scale, {scale}; give a function that calls it where "
-                "it is made otherwise.",
-            )
-        image = made[0].float()
-        seen = float(image.min()), float(image.max())
-        given = float(lr.min()) / 255, float(lr.max()) / 255
-        if not _fits(*seen, *given):
-            raise ImageError(
-                f"{self.name} returned values of {seen[0]:.3g}..{seen[1]:.3g}, not about 0..1, for "
-                f"an LR image of {given[0]:.3g}..{given[1]:.3g}.",
-                "It must take and return 0..1; give a function that rescales its input and output "
-                "where it was trained on another range.",
-            )
-        levels = image.mul(255).round().clamp(0, 255).to(torch.uint8)
-        return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
 
 
-def _fits(low: float, high: float, darkest: float, brightest: float) -> bool:
-    """Whether an output's range can be meant as 0..1, overshoot and all, by that of its LR image.
+def ready(
+    network: nn.Module,
+    name: str,
+    declared: Declarations,
+    running: Running,
+    fixed: tuple[int, int] | None = None,
+) -> Inference:
+    """A network that isn't sreval's own, made ready; what isn't declared is found by a trial.
 
-    In -1..1 the darkest value would be 2 ``darkest`` - 1: half way down to it is too low. In 0..255
-    the brightest would be 255 times as high.
+    Raises UsageError where the trial fails, or finds another scale than the declared one.
     """
-    return low >= min(1.5 * darkest - 0.5, -0.1) and high <= min(2.0, 0.5 + 16 * brightest)
+    from sreval.networks.inference import OVERLAP, Interface
+
+    colours = [declared.colour] if declared.colour else ["rgb", "grey"]
+    scale, colour = _tried(network, name, colours, declared, running, fixed)
+    if not declared.colour and colour == "grey":
+        raise UsageError(
+            f"{name} takes one channel, and nothing says which.",
+            "Declare colour=luma (MATLAB's Y) or colour=grey (each of R, G and B by itself).",
+        )
+    if declared.scale not in (None, scale):
+        raise UsageError(
+            f"{name} is declared to enlarge {declared.scale} times, but it enlarges {scale} times.",
+            "Leave the declaration out.",
+        )
+    overlap = OVERLAP if declared.overlap is None else declared.overlap
+    interface = Interface(
+        scale,
+        cast("Any", colour),
+        declared.range,
+        declared.output_range or declared.range,
+        min(overlap, min(fixed) // 4) if fixed else overlap,
+        multiple=declared.multiple,
+        least=declared.least,
+        fixed=fixed,
+    )
+    return foreign(network, interface, running)
 
 
-def _identity(network: nn.Module) -> tuple[str, bool]:
-    """SHA-256 of all that the network holds, and whether its code is that of installed packages.
+def foreign(network: nn.Module, interface: Any, running: Running) -> Inference:
+    """How a network that isn't sreval's own is run: one image at a time, its range checked."""
+    from sreval.networks.inference import Inference
 
-    What is pickled names each class and function that it consists of.
-    """
-    import torch
-
-    buffer = io.BytesIO()
-    try:
-        torch.save(network, buffer)
-    except Exception:  # of whatever a class of the user's own holds
-        return "", False
-    with zipfile.ZipFile(buffer) as archive:
-        (member,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        operations = list(pickletools.genops(archive.read(member)))
-    named = [str(text).split(" ")[0] for code, text, _ in operations if code.name == "GLOBAL"]
-    known = all(map(is_installed, named))
-    return sha256_bytes(buffer.getvalue()), known and not any(
-        code.name in ("STACK_GLOBAL", "INST") for code, _, _ in operations
+    return Inference(
+        network,
+        interface,
+        device=running.device,
+        precision=running.precision,
+        tile=running.tile,
+        batch=1,
+        check_range=True,
     )
 
 
-def is_network(spec: str) -> bool:
-    """Whether ``spec`` names a model or a file or folder of weights."""
-    if spec in content.names("models"):
-        return True
-    path = user_path(spec)
-    return path.suffix == ".safetensors" or (path / WEIGHTS).is_file()
+def settings_of(inference: Inference, running: Running) -> str:
+    """What else decides an image, in words: the precision, the tiles."""
+    shown = inference.interface
+    if shown.fixed:
+        sides = f"{shown.fixed[0]}x{shown.fixed[1]}"
+        return f"{running.precision}, tiles of {sides}, overlap {shown.overlap}"
+    if running.tile is None:
+        return running.precision
+    return f"{running.precision}, tiles of {running.tile}, overlap {shown.overlap}"
 
 
-def weights_path(spec: str) -> Path:
-    """The weight file of a model's name, its folder or the file itself. Raises WeightsError."""
-    path = user_path(spec)
-    if path.suffix == ".safetensors":
-        return path
-    folder = path if (path / WEIGHTS).is_file() else content.find("models", spec)
-    if not (folder / WEIGHTS).is_file():
-        raise WeightsError(
-            f"The model {folder.name} has a recipe but no weights yet: {folder / WEIGHTS}.",
-            f"Run `sreval train {folder.name} --data PHOTOGRAPHS`, or name a weight file.",
+def identity_of(inference: Inference, *what: object) -> list[object]:
+    """``what`` a network is made of, and its interface."""
+    return ["network", *what, asdict(inference.interface)]
+
+
+def _tried(
+    network: nn.Module,
+    name: str,
+    colours: list[Any],
+    declared: Declarations,
+    running: Running,
+    fixed: tuple[int, int] | None,
+) -> tuple[int, str]:
+    """The scale and the colour with which the network runs on a small image."""
+    import torch
+
+    dtype = torch.bfloat16 if running.precision == "bf16" else torch.float32
+    first: Exception | None = None
+    failed = ""
+    for colour in colours:
+        channels = 3 if colour == "rgb" else 1
+        for trial in _TRIALS:
+            side = declared.multiple * math.ceil(max(trial, declared.least) / declared.multiple)
+            low = torch.full((1, channels, *(fixed or (side, side))), sum(declared.range) / 2)
+            try:
+                network = network.to(running.device, dtype)
+                with torch.inference_mode(), exact_fp32():
+                    made = network(low.to(running.device, dtype))
+            except Exception as error:  # a network of others may raise anything
+                if first is None:
+                    first = error
+                    failed = f"{channels}x{low.shape[2]}x{low.shape[3]}"
+                continue
+            return _scale(made, name, low.shape), colour
+    raise UsageError(
+        f"{name} fails on a trial image of {failed} in {running.precision}: "
+        f"{_reason(first) if first else ''}.",
+        "Declare what it takes: colour=, multiple=, least=."
+        + (" Or use fp32." if running.precision != "fp32" else ""),
+    ) from first
+
+
+def _scale(made: Any, name: str, low: tuple[int, ...]) -> int:
+    """How many times as large as the trial image its result is."""
+    import torch
+
+    if not isinstance(made, torch.Tensor):
+        raise UsageError(
+            f"{name} returns a {type(made).__name__}, not a tensor.",
+            "Give a module that returns its image alone.",
         )
-    return folder / WEIGHTS
+    shape = tuple(made.shape)
+    if len(shape) == 4 and shape[:2] == low[:2]:
+        scale, rest = divmod(shape[2], low[2])
+        if not rest and 1 <= scale <= 16 and shape[3] == scale * low[3]:
+            return scale
+    raise UsageError(
+        f"{name} returns the shape {shape} for {tuple(low)}, which isn't the image 1 to 16 times "
+        "as large.",
+        "It must take (1, channels, h, w) and return (1, channels, scale h, scale w).",
+    )
+
+
+def _is_memory(error: Exception) -> bool:
+    import torch
+
+    text = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # torch.jit writes its own stack first, the cause last
+    text = lines[-1] if lines and "TorchScript interpreter" in lines[0] else "".join(lines[:1])
+    return f"{type(error).__name__}: {text}".rstrip(":. ")

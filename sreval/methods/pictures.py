@@ -121,6 +121,8 @@ class PictureUpscaler:
                     failed.append(error)
                     say(str(error))
                 line.update()
+        if self.method.note:
+            say(f"{self.method.name}: {self.method.note}.")
         return written, failed
 
     def __repr__(self) -> str:

@@ -1,8 +1,9 @@
-"""Images through a trained network: folded, in batches of one size, in tiles where asked.
+"""Images through a network: in batches of one size, in tiles where asked, padded where needed.
 
-Folding puts batch norm's factor and offset into the convolution before it; SRResNet's output
-layer is computed in packed form. A tile is computed with a halo as wide as the network sees, so
-that its core is what the whole image would give. fp32 is never TF32 here.
+A network says by its `Interface` what it takes and returns. A tile is computed with an overlap, so
+that its core is what the whole image would give wherever the network sees no farther. fp32 is never
+TF32 here. A network of ours is made faster first: batch norm's factor and offset are folded into
+the convolution before it, and SRResNet's output layer is computed in packed form.
 """
 
 from __future__ import annotations
@@ -10,22 +11,60 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar, cast
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, Literal, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sreval.devices import Precision, exact_fp32
+from sreval.errors import ImageError
 from sreval.networks.architecture import Architecture
 from sreval.networks.layers import luma, per_channel, upscale_bicubic, with_luma
 from sreval.networks.srresnet import packed
 
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
+Range = tuple[float, float]
+
+OVERLAP = 32
+"""Of the tiles of a network that declares none, in low-resolution pixels. A multiple of the windows
+of 4, 8, 16 and 32 pixels that attention is computed in."""
+
+FARTHEST = 64
+"""As far as `Inference.reach` looks, in low-resolution pixels."""
 
 _GREY = (0.299, 0.587, 0.114)
+_SHOWS = 1e-6
+"""A change that counts in `Inference.reach`, where the output's range is 1."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a network takes and returns.
+
+    `colour`: `rgb`, three channels; `luma`, MATLAB's BT.601 luma, a colour image keeping its
+    chroma by bicubic; `grey`, one channel, each of a colour image's by itself. `input_range` and
+    `output_range` are the values that black and white have. Sizes are low-resolution pixels: tiles
+    overlap by `overlap` and begin on multiples of `grid`; an image is padded by reflection to
+    multiples of `multiple` and to `least` at least. `fixed` is the only height and width that the
+    network takes, where it takes one.
+    """
+
+    scale: int
+    colour: Literal["rgb", "luma", "grey"] = "rgb"
+    input_range: Range = (0.0, 1.0)
+    output_range: Range = (0.0, 1.0)
+    overlap: int = OVERLAP
+    grid: int = OVERLAP
+    multiple: int = 1
+    least: int = 1
+    fixed: tuple[int, int] | None = None
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -52,36 +91,94 @@ def _in_place(network: nn.Module) -> nn.Module:
     return network
 
 
+class _ChannelsLast(nn.Module):
+    """A network run on images whose channels lie together in memory, as convolutions like it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+
+    def forward(self, low: Tensor) -> Tensor:
+        result: Tensor = self.network(low.contiguous(memory_format=torch.channels_last))
+        return result
+
+
 class Inference:
     """A network made ready to upscale images.
 
     `tile` bounds the memory: the side, in low-resolution pixels, of what is computed at once
-    (without its halo); None takes whole images. `batch` is how many equal images, or tiles, go
-    together at most.
+    (without its overlap); None takes whole images. `batch` is how many equal images, or tiles, go
+    together at most. With `check_range`, an output that can't be meant in the declared range is an
+    ImageError. `tiled` says whether any image was computed in several tiles.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        architecture: Architecture,
+        interface: Interface,
         *,
         device: str | torch.device = "cpu",
         precision: Precision = "fp32",
         tile: int | None = None,
         batch: int = 8,
+        check_range: bool = False,
     ) -> None:
         if tile is not None and tile < 1:
             raise ValueError("tile must be positive")
-        self.architecture = architecture
+        self.interface = interface
         self.device = torch.device(device)
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.tile, self.batch = tile, batch
-        self.halo = cast(int, network.radius)
-        self.network = (
-            packed(_in_place(fold_batch_norm(network)))
-            .to(self.device, self.dtype)
-            .to(memory_format=torch.channels_last)
+        self.network = network.to(self.device, self.dtype)
+        self.tiled = False
+        self._check_range = check_range
+
+    @classmethod
+    def of(cls, network: nn.Module, architecture: Architecture, **settings: Any) -> Self:
+        """Of a copy of a network of ours; `settings` are those of the constructor."""
+        faster = _ChannelsLast(packed(_in_place(fold_batch_norm(network))))
+        radius = cast(int, network.radius)
+        interface = Interface(
+            architecture.scale,
+            architecture.colour,
+            architecture.input_range,
+            architecture.output_range,
+            overlap=radius,
+            grid=1,
         )
+        made = cls(faster, interface, **settings)
+        made.reach = radius
+        return made
+
+    @cached_property
+    @torch.inference_mode()
+    @exact_fp32()
+    def reach(self) -> int | None:
+        """How far, in low-resolution pixels, the network sees beyond the place it computes.
+
+        Measured: two random images that agree between two cuts on the grid, how far from the cuts
+        do the outputs differ, by more than 1e-6 of the range, across and down. None where that is
+        everywhere up to FARTHEST, as where it sees the whole image, and for a fixed size.
+        """
+        shown = self.interface
+        if shown.fixed:
+            return None
+        grid = math.lcm(shown.grid, shown.multiple)
+        least = grid * math.ceil(shown.least / grid)
+        middle = max(grid * math.ceil(2 * FARTHEST / grid), least)
+        generator = torch.Generator().manual_seed(0)
+        shape = (1, 3 if shown.colour == "rgb" else 1, max(grid, least), middle + 2 * grid)
+        one, other = (torch.rand(shape, generator=generator) for _ in range(2))
+        other[..., grid : grid + middle] = one[..., grid : grid + middle]
+        found = 0
+        for turned in (False, True):
+            pair = [(x.mT if turned else x).contiguous().to(self.device) for x in (one, other)]
+            change = (self._forward(pair[0]) - self._forward(pair[1])).abs().amax((0, 1))
+            changed = change.amax(1 if turned else 0).view(-1, shown.scale).amax(1) > _SHOWS
+            inside = changed[grid : grid + middle].nonzero().flatten()
+            ways = torch.minimum(inside + 1, middle - inside)
+            found = max(found, int(ways.max()) if len(ways) else 0)
+        return found if found < FARTHEST else None
 
     def upscale(
         self, images: Sequence[Pixels], told: Callable[[int, int], object] = lambda *_: None
@@ -110,11 +207,11 @@ class Inference:
         Not clamped. Three channels through a luma network keep bicubic chroma; one channel
         through a colour network is repeated, and comes back as the luma of what was made.
         """
-        scale = self.architecture.scale
+        scale = self.interface.scale
         n, channels, height, width = low.shape
         result = low.new_empty(n, channels, scale * height, scale * width)
-        for rows, columns, part in self._parts(low):
-            result[:, :, rows, columns] = part
+        for rows, columns in self._tiles(height, width):
+            result[:, :, rows.large, columns.large] = self._part(low, rows, columns)
         return result
 
     @torch.inference_mode()
@@ -126,58 +223,162 @@ class Inference:
         planes = stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
         # torch's support of uint16 is narrow: widen first
         low = torch.from_numpy(planes.astype(np.float32) / peak).to(self.device)
-        scale = self.architecture.scale
+        scale = self.interface.scale
         n, channels, height, width = low.shape
         # rounded part by part: the whole in floats would be what fills the memory
         array = np.empty((n, scale * height, scale * width, channels), stack.dtype)
-        tile = self.tile or max(height, width)
-        tiles = math.ceil(height / tile) * math.ceil(width / tile)
-        told(0, tiles)
-        for done, (rows, columns, part) in enumerate(self._parts(low), 1):
+        tiles = self._tiles(height, width)
+        self.tiled |= len(tiles) > 1
+        ends: list[float] = []
+        told(0, len(tiles))
+        for done, (rows, columns) in enumerate(tiles, 1):
+            part = self._part(low, rows, columns)
+            if self._check_range:
+                ends += map(float, torch.aminmax(part))
+                _require_finite(ends)
             large = (part * peak).add_(0.5).floor_().clamp_(0, peak)
-            array[:, rows, columns] = large.permute(0, 2, 3, 1).cpu().numpy()
-            told(done, tiles)
+            array[:, rows.large, columns.large] = large.permute(0, 2, 3, 1).cpu().numpy()
+            told(done, len(tiles))
+        if ends:
+            self._require_range(min(ends), max(ends), low)
         return array[..., 0] if stack.ndim == 3 else array
 
-    def _parts(self, low: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-        """The output whole or tile by tile: its rows, its columns, its values in [0, 1]."""
-        scale = self.architecture.scale
-        height, width = low.shape[2:]
-        tile = self.tile or max(height, width)
-        for top, bottom in _cores(height, tile):
-            for left, right in _cores(width, tile):
-                y, x = max(top - self.halo, 0), max(left - self.halo, 0)
-                around = low[:, :, y : bottom + self.halo, x : right + self.halo].contiguous()
-                rows = slice(scale * (top - y), scale * (bottom - y))
-                columns = slice(scale * (left - x), scale * (right - x))
-                part = self._in_colour(around)[:, :, rows, columns]
-                yield (
-                    slice(scale * top, scale * bottom),
-                    slice(scale * left, scale * right),
-                    part,
-                )
+    def _tiles(self, height: int, width: int) -> list[tuple[_Span, _Span]]:
+        """The rows and the columns of every tile."""
+        shown, tile = self.interface, self.tile or max(height, width)
+        if shown.fixed:
+            sides = zip((height, width), shown.fixed, strict=True)
+            spans = [list(_fixed_spans(length, side, shown)) for length, side in sides]
+        else:
+            spans = [list(_spans(length, tile, shown)) for length in (height, width)]
+        rows, columns = spans
+        return list(product(rows, columns))
+
+    def _part(self, low: Tensor, rows: _Span, columns: _Span) -> Tensor:
+        """The output of one tile, in [0, 1]."""
+        around = low[:, :, rows.seen, columns.seen].contiguous()
+        return self._in_colour(around)[:, :, rows.core, columns.core]
 
     def _in_colour(self, low: Tensor) -> Tensor:
         """One part in the channels it has, whatever the network reads and makes."""
         grey = low.shape[1] == 1
-        if self.architecture.colour == "luma":
-            if grey:
-                return self._forward(low)
-            large = upscale_bicubic(low, self.architecture.scale)
-            return with_luma(large, self._forward(luma(low)))
-        rgb = self._forward(low.expand(-1, 3, -1, -1))
-        if not grey:
-            return rgb
-        return (rgb * per_channel(_GREY, rgb)).sum(1, keepdim=True)
+        if self.interface.colour == "rgb":
+            rgb = self._forward(low.expand(-1, 3, -1, -1))
+            return (rgb * per_channel(_GREY, rgb)).sum(1, keepdim=True) if grey else rgb
+        if grey:
+            return self._forward(low)
+        if self.interface.colour == "grey":
+            return torch.cat([self._forward(plane) for plane in torch.split(low, 1, 1)], 1)
+        return with_luma(upscale_bicubic(low, self.interface.scale), self._forward(luma(low)))
 
     def _forward(self, low: Tensor) -> Tensor:
-        before, after = self.architecture.input_range, self.architecture.output_range
+        """The network's output for what it takes, (N, C, H, W) in [0, 1], without the padding."""
+        shown = self.interface
+        before, after = shown.input_range, shown.output_range
         x = low * (before[1] - before[0]) + before[0]
-        x = x.to(self.dtype, memory_format=torch.channels_last)
-        y: Tensor = self.network(x).float()
-        return y.sub_(after[0]).div_(after[1] - after[0])
+        y = self.network(_padded(x, shown).to(self.dtype))
+        if not isinstance(y, Tensor):
+            raise ImageError(
+                f"The network returned a {type(y).__name__}, not a tensor.",
+                "Give a module that returns its image alone.",
+            )
+        height, width = low.shape[2:]
+        fits = y.ndim == 4 and y.shape[:2] == low.shape[:2]
+        if not fits or y.shape[2:] != torch.Size(shown.scale * n for n in _size(low, shown)):
+            raise ImageError(
+                f"The network returned the shape {tuple(y.shape)} for {tuple(low.shape)}, which "
+                f"isn't {shown.scale} times as large.",
+                "Declare the sizes that it takes, as in multiple=8.",
+            )
+        y = y[..., : shown.scale * height, : shown.scale * width].float()
+        return (y - after[0]).div_(after[1] - after[0])
+
+    def _require_range(self, low: float, high: float, image: Tensor) -> None:
+        """Raises ImageError unless an output, 0..1 by its declaration, can be meant as that.
+
+        Overshoot counts as meant. In -1..1 the darkest value would be twice the LR image's, less 1:
+        half way down to it is too low. In 0..255 the brightest would be 255 times as high, and
+        where 0..255 is declared and it returns 0..1, a 255th.
+        """
+        darkest, brightest = float(image.min()), float(image.max())
+        lowest, highest = min(1.5 * darkest - 0.5, -0.1), min(2.0, 0.5 + 16 * brightest)
+        if lowest <= low and brightest / 16 <= high <= highest:
+            return
+        black, white = self.interface.output_range
+        found, given = (
+            "..".join(f"{black + end * (white - black):.3g}" for end in ends)
+            for ends in ((low, high), (darkest, brightest))
+        )
+        raise ImageError(
+            f"The network returned values of {found} for an image of {given}: the range that is "
+            f"declared, {black:g}..{white:g}, isn't its own.",
+            "Declare the range that it was trained on, as in range=0..255.",
+        )
 
 
-def _cores(length: int, tile: int) -> Iterator[tuple[int, int]]:
+@dataclass(frozen=True)
+class _Span:
+    """One side of a tile: where its core lies in the image, what is seen, all within [0, length).
+
+    `seen` is a slice of the low-resolution image, `large` of the output, and `core` is the same
+    place in the tile's own output.
+    """
+
+    seen: slice
+    core: slice
+    large: slice
+
+
+def _require_finite(values: Sequence[float]) -> None:
+    if not all(map(math.isfinite, values)):
+        raise ImageError("The network returned NaN or infinite values.", "Check its weights.")
+
+
+def _span(start: int, stop: int, first: int, last: int, scale: int) -> _Span:
+    """Of a core from `start` to `stop`, seen from `first` to `last`."""
+    core = slice(scale * (start - first), scale * (stop - first))
+    return _Span(slice(first, last), core, slice(scale * start, scale * stop))
+
+
+def _spans(length: int, tile: int, shown: Interface) -> Iterator[_Span]:
+    """The tiles of one side; what they see begins and ends on the grid."""
+    grid = math.lcm(shown.grid, shown.multiple)
     for start in range(0, length, tile):
-        yield start, min(start + tile, length)
+        stop = min(start + tile, length)
+        first = max(start - shown.overlap, 0) // grid * grid
+        last = min(grid * math.ceil((stop + shown.overlap) / grid), length)
+        yield _span(start, stop, first, last, shown.scale)
+
+
+def _fixed_spans(length: int, side: int, shown: Interface) -> Iterator[_Span]:
+    """The tiles of one side where the network takes `side` pixels, no more and no fewer."""
+    overlap = min(shown.overlap, side // 4)
+    start = 0
+    while start < length:
+        first = min(max(start - overlap, 0), max(length - side, 0))
+        last = min(first + side, length)
+        stop = length if last == length else last - overlap
+        yield _span(start, stop, first, last, shown.scale)
+        start = stop
+
+
+def _size(low: Tensor, shown: Interface) -> tuple[int, int]:
+    """The height and width to which an image is padded."""
+    height, width = (
+        shown.multiple * math.ceil(max(side, shown.least) / shown.multiple)
+        for side in low.shape[2:]
+    )
+    return shown.fixed or (height, width)
+
+
+def _padded(low: Tensor, shown: Interface) -> Tensor:
+    """Reflected at the right and at the bottom, and from where that ends, the last pixel."""
+    height, width = low.shape[2:]
+    down, right = (
+        wanted - side for wanted, side in zip(_size(low, shown), (height, width), strict=True)
+    )
+    if not down and not right:
+        return low
+    reflected = min(right, width - 1), min(down, height - 1)
+    low = functional.pad(low, (0, reflected[0], 0, reflected[1]), "reflect")
+    return functional.pad(low, (0, right - reflected[0], 0, down - reflected[1]), "replicate")

@@ -20,7 +20,7 @@ from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
 from sreval.images.known import KNOWN
-from sreval.methods.network import WEIGHTS
+from sreval.methods.sources import WEIGHTS
 from sreval.metrics.metric import METRICS
 from sreval.metrics.protocol import Protocol
 from sreval.report import paper

@@ -381,7 +381,9 @@ def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu
             )
             for name, means in scores.items()
         ]
-    return Findings(tuple(found), flat_colours(Inference(network, recipe.network, device=device)))
+    return Findings(
+        tuple(found), flat_colours(Inference.of(network, recipe.network, device=device))
+    )
 
 
 def _result(folder: Path) -> Path:

@@ -90,7 +90,7 @@ class Validator:
         `Flat`. Raises OutOfTime where `out_of_time()`, asked before each image, says so.
         """
         # one image after the other, so that a set of large ones needs no more memory
-        inference = Inference(network, self.recipe.network, device=self.device, batch=1)
+        inference = Inference.of(network, self.recipe.network, device=self.device, batch=1)
         metrics = self.recipe.run.metrics
         found: dict[str, dict[str, list[float]]] = {
             protocol.name: {metric: [] for metric in metrics} for protocol in protocols
@@ -205,7 +205,7 @@ def flat_colours(inference: Inference) -> Flat:
     """Six flat colours through a network, unrounded, away from the border."""
     colours = torch.tensor(FLAT_COLOURS, dtype=torch.float32, device=inference.device)
     low = (colours / 255).view(-1, 3, 1, 1).expand(-1, -1, _FLAT_SIDE, _FLAT_SIDE)
-    cut = _FLAT_BORDER * inference.architecture.scale
+    cut = _FLAT_BORDER * inference.interface.scale
     inner = 255 * inference.tensor(low)[:, :, cut:-cut, cut:-cut].double()
     pattern = inner.std((2, 3), correction=0)
     offset = (inner.mean((2, 3)) - colours).abs()

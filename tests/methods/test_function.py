@@ -37,12 +37,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def made(text: str) -> Upscaler:
+    def made(text: str, options: str = "") -> Upscaler:
         name = f"own_{next(_numbers)}"
         head = "import functools\nimport numpy as np\n"
         near = "def near(lr, scale=4):\n    return lr.repeat(scale, 0).repeat(scale, 1)\n"
         (tmp_path / f"{name}.py").write_text(f"{head}{near}{text}\n")
-        return make_upscaler(f"python:{name}:up")
+        return make_upscaler(f"python:{name}:up{options}")
 
     return made
 
@@ -116,8 +116,10 @@ def test_a_grey_image_comes_as_three_channels(make: Make, low: UInt8) -> None:
 
 def test_a_function_that_takes_grey_gets_it(make: Make, low: UInt8) -> None:
     grey = np.ascontiguousarray(low[..., 1])
-    method = make("def up(lr):\n    h, w = lr.shape\n    return near(lr)\nup.takes_grey = True")
-    np.testing.assert_array_equal(method.upscale(grey, 4, ITEM), nearest(grey))
+    text = "def up(lr):\n    h, w = lr.shape\n    return near(lr)\n"
+    declared = text + "import sreval\nup = sreval.declare(up, colour='grey')"
+    for method in (make(text, ",colour=grey"), make(declared)):
+        np.testing.assert_array_equal(method.upscale(grey, 4, ITEM), nearest(grey))
 
 
 SIGNATURES = {
@@ -224,5 +226,5 @@ def test_a_module_and_an_upscaler_are_methods_as_functions_are(
 
 
 def test_what_is_neither_a_function_nor_a_module_is_refused(make: Make) -> None:
-    with pytest.raises(UsageError, match=r"own_\d+:up is neither a function nor a torch\.nn"):
+    with pytest.raises(UsageError, match=r"own_\d+:up can't be a method: it is neither"):
         make("up = 5")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from sreval.images.datasets import open_dataset
@@ -21,7 +24,7 @@ from sreval.networks.architecture import (
     SRCNNArchitecture,
     SRResNetArchitecture,
 )
-from sreval.networks.inference import Inference, fold_batch_norm
+from sreval.networks.inference import Inference, Interface, fold_batch_norm
 from sreval.networks.layers import luma, upscale_bicubic, with_luma
 from sreval.networks.weights import fill, read_tensors
 
@@ -66,25 +69,71 @@ def test_folding_leaves_no_batch_norm_and_the_same_output() -> None:
 def test_tiles_give_the_whole_image(architecture: Architecture, tile: int) -> None:
     network = trained(architecture)
     low = torch.rand(1, 3, 30, 41)
-    whole = Inference(network, architecture).tensor(low)
-    tiled = Inference(network, architecture, tile=tile).tensor(low)
+    whole = Inference.of(network, architecture).tensor(low)
+    tiled = Inference.of(network, architecture, tile=tile).tensor(low)
     assert float((whole - tiled).abs().max() / whole.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_how_far_a_network_sees_is_measured(architecture: Architecture) -> None:
+    network = trained(architecture)
+    interface = Interface(architecture.scale, architecture.colour, overlap=3, grid=1)
+    found, radius = Inference(network, interface).reach, network.radius
+    assert isinstance(found, int)
+    assert isinstance(radius, int)
+    assert radius - 1 <= found <= radius  # bicubic's outermost weights are small
+
+
+def test_a_network_that_sees_the_whole_image_has_no_reach() -> None:
+    class Averaged(nn.Module):
+        def forward(self, low: torch.Tensor) -> torch.Tensor:
+            return low * 0.9 + 0.1 * low.mean((2, 3), keepdim=True)
+
+    assert Inference(Averaged(), Interface(1)).reach is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    tile=st.none() | st.integers(1, 80),
+    overlap=st.integers(0, 40),
+    grid=st.sampled_from([1, 8, 32]),
+    multiple=st.integers(1, 9),
+    least=st.integers(1, 50),
+    fixed=st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)),
+)
+def test_tiles_and_padding_put_every_pixel_in_its_place(
+    height: int, width: int, tile: int | None, fixed: tuple[int, int] | None, **sizes: Any
+) -> None:
+    """Repetition of pixels by a network that refuses what it doesn't take."""
+
+    class Repeats(nn.Module):
+        def forward(self, low: torch.Tensor) -> torch.Tensor:
+            sides = tuple(low.shape[2:])
+            assert sides == (fixed or sides)
+            assert fixed or all(s % sizes["multiple"] == 0 and s >= sizes["least"] for s in sides)
+            return low.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    inference = Inference(Repeats(), Interface(2, fixed=fixed, **sizes), tile=tile)
+    image = picture(height, width)
+    assert np.array_equal(inference.upscale([image])[0], image.repeat(2, 0).repeat(2, 1))
 
 
 def test_a_tile_never_sees_more_than_its_halo() -> None:
     architecture = SRResNetArchitecture(depth=1, channels=4)
-    inference = Inference(trained(architecture), architecture, tile=12)
+    inference = Inference.of(trained(architecture), architecture, tile=12)
     sizes: list[tuple[int, int]] = []
     inference.network.register_forward_pre_hook(
         lambda _m, inputs: sizes.append((inputs[0].shape[2], inputs[0].shape[3]))
     )
     inference.upscale([picture(50, 60)])
-    assert max(max(size) for size in sizes) <= 12 + 2 * inference.halo
+    assert max(max(size) for size in sizes) <= 12 + 2 * inference.interface.overlap
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_batch_changes_no_image(architecture: Architecture) -> None:
-    inference = Inference(trained(architecture), architecture, batch=2)
+    inference = Inference.of(trained(architecture), architecture, batch=2)
     images = [picture(12, 15, 0), picture(9, 9, 1), picture(12, 15, 2), picture(12, 15, 3)]
     together = inference.upscale(images)
     for image, result in zip(images, together, strict=True):
@@ -96,7 +145,7 @@ def test_a_batch_changes_no_image(architecture: Architecture) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_grey_stays_grey_and_16_bits_stay_16_bits(architecture: Architecture) -> None:
-    inference = Inference(trained(architecture), architecture)
+    inference = Inference.of(trained(architecture), architecture)
     grey = picture(10, 12)[..., 0]
     assert inference.upscale([grey])[0].shape == (40, 48)
     colour = picture(10, 12)
@@ -110,8 +159,8 @@ def test_bf16_stays_near_fp32() -> None:
     architecture = SRResNetArchitecture(depth=2, channels=16)
     network = trained(architecture)
     low = torch.rand(1, 3, 16, 16)
-    exact = Inference(network, architecture).tensor(low)
-    rough = Inference(network, architecture, precision="bf16").tensor(low)
+    exact = Inference.of(network, architecture).tensor(low)
+    rough = Inference.of(network, architecture, precision="bf16").tensor(low)
     assert float((exact - rough).abs().mean() / exact.abs().mean()) < 0.02
 
 
@@ -141,7 +190,7 @@ def test_published_srcnn_scores_as_published() -> None:
     architecture = SRCNNArchitecture()
     network = architecture.build()
     fill(network, read_tensors(weights)[0], weights)
-    inference, protocol = Inference(network, architecture), get_protocol("matlab")
+    inference, protocol = Inference.of(network, architecture), get_protocol("matlab")
     values = []
     for item in open_dataset("Set5").items:
         assert item.lr is not None

@@ -136,13 +136,13 @@ class Enlarged(nn.Module):
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_a_pattern_and_an_offset_are_measured_in_levels(channel: int) -> None:
     pattern = np.random.default_rng(7).normal(3, 2, (4, 4))
-    flat = flat_colours(Inference(Enlarged(pattern, channel), SRResNetArchitecture()))
+    flat = flat_colours(Inference.of(Enlarged(pattern, channel), SRResNetArchitecture()))
     assert flat.pattern == pytest.approx(pattern.std(), rel=1e-3)
     assert flat.offset == pytest.approx(abs(pattern.mean()), rel=1e-3)
 
 
 def test_what_stays_flat_has_neither() -> None:
-    flat = flat_colours(Inference(Enlarged(np.zeros((4, 4)), 0), SRResNetArchitecture()))
+    flat = flat_colours(Inference.of(Enlarged(np.zeros((4, 4)), 0), SRResNetArchitecture()))
     assert flat.pattern < 1e-3
     assert flat.offset < 1e-3
 
@@ -152,7 +152,7 @@ def test_the_worst_colour_counts_and_a_luma_network_is_measured_as_well() -> Non
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-    flat = flat_colours(Inference(network, ESPCNArchitecture()))
+    flat = flat_colours(Inference.of(network, ESPCNArchitecture()))
     assert flat.pattern < 1e-3
     # its luma is 127.5 for all; with chroma held, R, G and B move by 255/219 of the difference
     weights = np.array([65.481, 128.553, 24.966]) / 255

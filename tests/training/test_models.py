@@ -19,7 +19,7 @@ from sreval.files import sha256_file
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale
-from sreval.methods.network import NetworkUpscaler
+from sreval.methods import make_upscaler
 from sreval.networks.inference import Inference
 from sreval.networks.weights import (
     Stage,
@@ -438,29 +438,29 @@ def test_publishing_that_fails_leaves_nothing(
 
 def test_weights_put_under_another_s_card_are_refused(home: Path, finished: Path) -> None:
     folder = publish(finished)
-    NetworkUpscaler("tiny-espcn")
+    make_upscaler("tiny-espcn")
     weights = folder / "weights.safetensors"
     data = weights.read_bytes()
     shutil.copyfile(finished / "weights.safetensors", weights)
     with pytest.raises(WeightsError, match=r"card\.md beside it"):
-        NetworkUpscaler("tiny-espcn")
+        make_upscaler("tiny-espcn")
     with pytest.raises(WeightsError, match=r"card\.md beside it"):
         train(Request("tiny-espcn", [finished.parent], finished.parent / "b", start=folder))
     weights.write_bytes(data)
-    NetworkUpscaler("tiny-espcn")
+    make_upscaler("tiny-espcn")
 
 
 @pytest.mark.parametrize("name", ["espcn", "srcnn"])
 def test_packaged_weights_with_a_flipped_bit_are_refused(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     shutil.copytree(content.packaged("models") / name, folder)
-    NetworkUpscaler(str(folder))
+    make_upscaler(str(folder))
     weights = folder / "weights.safetensors"
     data = bytearray(weights.read_bytes())
     data[-3] ^= 1
     weights.write_bytes(data)
     with pytest.raises(WeightsError, match=rf"{name}/weights\.safetensors has the SHA-256"):
-        NetworkUpscaler(str(folder))
+        make_upscaler(str(folder))
 
 
 def test_a_run_s_weights_with_a_flipped_bit_are_refused(finished: Path) -> None:
@@ -469,7 +469,7 @@ def test_a_run_s_weights_with_a_flipped_bit_are_refused(finished: Path) -> None:
         data[-3] ^= 1
         (finished / name).write_bytes(data)
         with pytest.raises(WeightsError, match=rf"{name} is damaged"):
-            NetworkUpscaler(str(finished / name))
+            make_upscaler(str(finished / name))
     with pytest.raises(WeightsError, match="is damaged"):
         publish(finished)
 
@@ -590,7 +590,7 @@ def test_a_card_has_lpips_where_its_weights_are_at_hand(
     row = next(line for line in card.splitlines() if line.startswith("| Set5 (5) | matlab |"))
     network, _ = load_network(finished.parent / "home/models/tiny-espcn/weights.safetensors")
     images = [(item, read_image(item.hr).pixels) for item in open_dataset("Set5", 4).items]
-    inference = Inference(network, Model.find("tiny-espcn").recipe.network)
+    inference = Inference.of(network, Model.find("tiny-espcn").recipe.network)
     low = [downscale(crop_to_multiple(high, 4), 4) for _, high in images]
     found = [
         lpips(crop_to_multiple(high, 4)[4:-4, 4:-4], image[4:-4, 4:-4])

@@ -1,0 +1,124 @@
+"""What a user declares of a method: its scale, its colour, its range, its sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sreval.config import Config, FieldError
+from sreval.content import user_path
+from sreval.errors import UsageError, listed
+
+_RANGE = re.compile(r"\s*(-?[\d.]+)\s*\.\.\s*(-?[\d.]+)\s*")
+
+
+def _range(given: object) -> object:
+    """`0..255` as its two numbers."""
+    found = _RANGE.fullmatch(given) if isinstance(given, str) else None
+    if isinstance(given, str) and not found:
+        raise ValueError("it must be written as in 0..255 or -1..1")
+    return found.groups() if found else given
+
+
+Ends = Annotated[tuple[float, float], BeforeValidator(_range)]
+
+
+class Declarations(Config):
+    """What a method takes and returns, as far as its user says so."""
+
+    scale: int | None = Field(default=None, ge=1, le=16)
+    """How many times as large its images are; absent: found out by a trial."""
+    colour: Literal["rgb", "luma", "grey"] | None = None
+    """Three channels; MATLAB's luma, a colour image keeping its chroma by bicubic; or one channel,
+    each of a colour image's by itself."""
+    range: Ends = (0.0, 1.0)
+    """The values of black and white, in its input and its output."""
+    output_range: Ends | None = None
+    """Those of its output, where they are others."""
+    multiple: int = Field(default=1, ge=1, le=1024)
+    """Height and width are padded to multiples of it."""
+    least: int = Field(default=1, ge=1, le=4096)
+    """And to this many pixels at least."""
+    overlap: int | None = Field(default=None, ge=0, le=1024)
+    """Of tiles, in LR pixels."""
+
+    @model_validator(mode="after")
+    def _ends_rise(self) -> Declarations:
+        for field in ("range", "output_range"):
+            ends = getattr(self, field)
+            if ends and ends[0] >= ends[1]:
+                raise FieldError("its second end must be above its first", field)
+        return self
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What was declared, as JSON."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    @classmethod
+    def of(cls, given: dict[str, Any], source: str, takes: Sequence[str]) -> Declarations:
+        """The declarations that ``source`` gives, of those that its kind of method ``takes``.
+
+        Raises UsageError for one that is unknown to it, and for a bad value.
+        """
+        for key in given:
+            if key not in takes:
+                raise UsageError(f"{source} takes no {key!r}.", f"It takes {listed(takes, 9)}.")
+        return cls.checked(given, source)
+
+
+NETWORK = tuple(Declarations.model_fields)
+"""What may be declared of a network."""
+FUNCTION = ("scale", "colour")
+"""What may be declared of a function, whose range is 0..255."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A function or a torch.nn.Module with what was declared of it.
+
+    Raises UsageError for an unknown declaration and a bad value.
+    """
+
+    method: Callable[..., Any]
+    given: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        Declarations.of(self.given, self.__name__, NETWORK)
+
+    @property
+    def __name__(self) -> str:
+        """What the method is called."""
+        return str(getattr(self.method, "__name__", type(self.method).__name__))
+
+
+def split_file(text: str, kind: str) -> tuple[Path, dict[str, str]]:
+    """``FILE,key=value,...`` as the file and what is declared of it.
+
+    A path may contain commas: the longest reading that is a file counts.
+    Raises UsageError for a part that is no declaration, and for one that is given twice.
+    """
+    parts = text.split(",")
+    lengths = range(len(parts), 0, -1)
+    length = next((n for n in lengths if user_path(",".join(parts[:n])).is_file()), 1)
+    return user_path(",".join(parts[:length])), _pairs(parts[length:], f"{kind}:{text}")
+
+
+def _pairs(parts: Sequence[str], source: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(
+                f"Can't read {part!r} in {source}.",
+                f"Declare as in range=0..255; known: {listed(NETWORK, 9)}.",
+            )
+        if key in given:
+            raise UsageError(f"{source} declares {key!r} twice.", "Leave one out.")
+        given[key] = value
+    return given
