@@ -8,7 +8,7 @@ from __future__ import annotations
 from sreval.api.archives import archive
 from sreval.api.benchmarks import Results, benchmark, read_results, upscaler
 from sreval.api.data import Dataset, datasets, fetch
-from sreval.api.metrics import downscale, lpips, psnr, score, ssim
+from sreval.api.metrics import downscale, lpips, metric, psnr, score, ssim
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (
@@ -39,6 +39,7 @@ __all__ = [
     "downscale",
     "fetch",
     "lpips",
+    "metric",
     "models",
     "mos",
     "power",

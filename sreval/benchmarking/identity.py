@@ -16,11 +16,13 @@ from typing import Any
 
 import pandas as pd
 
+from sreval.benchmarking.metrics import declare_metrics
 from sreval.benchmarking.results import (
     FORMAT,
     Held,
     Meaning,
     ResultsFolder,
+    of_images,
     place,
     read_meanings,
 )
@@ -182,13 +184,14 @@ def standing(
             meanings |= {(str(folder.path), name, sha256): one for sha256, one in known.items()}
         for key, one in folder.datasets.items():
             held.setdefault(key, []).append((folder.path, one))
-        kept = frame if single else _whole(frame, folder.datasets, say)
+        kept = of_images(frame) if single else _whole(frame, folder.datasets, say)
         frames.append(kept.assign(folder=str(folder.path)))
     for several in held.values():
         for first, second in combinations(several, 2):
             _refuse_two_datasets(first, second)
     frame = pd.concat(frames, ignore_index=True)
     _refuse_two_methods(frame, meanings)
+    declare_metrics(frame)
     return frame
 
 
@@ -208,7 +211,9 @@ def _whole(
         dataset, scale, method, *_ = key
         held = datasets.get(place(dataset, scale))
         images = held.images.items() if held else ()
-        missing = {name for name, image in images if method not in image.failed} - there
+        of_set = there == {""}
+        wanted = () if of_set else (name for name, image in images if method not in image.failed)
+        missing = {*wanted} - there
         if missing:
             lacking.setdefault((dataset, method), set()).update(missing)
             left_out.add(key)

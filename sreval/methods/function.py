@@ -107,7 +107,7 @@ class FunctionUpscaler(CallableUpscaler):
     def __init__(self, text: str, method_of: Callable[[object], Upscaler | None]) -> None:
         self._path, named = split_files(text)
         self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
-        found = _load(self._path)
+        found = load_object(self._path)
         self._method = method_of(found)
         if self._method is None and not callable(found):
             raise UsageError(
@@ -192,7 +192,8 @@ def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> s
     return f"Return an array {('(height, width)', '(height, width, 3)')[len(expected) - 2]}."
 
 
-def _load(path: str) -> Any:
+def load_object(path: str) -> Any:
+    """What ``module:name`` is, the current folder searched first. Raises UsageError."""
     module_name, _, function_name = path.partition(":")
     if not function_name:
         raise UsageError(
