@@ -100,7 +100,7 @@ def copy_weights(folder: Path) -> None:
         raise SystemExit(str(error)) from None
     empty(folder)
     shutil.copyfile(vgg, folder / vgg.name)
-    target = folder / TRUNKS["alex"].file_name
+    target = folder / TRUNKS["alex"].others[0]
     if alex.suffix == target.suffix:
         shutil.copyfile(alex, target)
         return

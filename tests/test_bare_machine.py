@@ -159,4 +159,4 @@ def save_random_alexnet(folder: Path) -> None:
     for place, (outputs, inputs, side) in shapes.items():
         state[f"features.{place}.weight"] = torch.randn(outputs, inputs, side, side) / 50
         state[f"features.{place}.bias"] = torch.zeros(outputs)
-    (folder / TRUNKS["alex"].file_name).write_bytes(serialise(state, {}))
+    (folder / TRUNKS["alex"].others[0]).write_bytes(serialise(state, {}))

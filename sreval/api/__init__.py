@@ -15,7 +15,7 @@ from sreval.api.benchmarks import (
     upscaler,
 )
 from sreval.api.data import Dataset, datasets, fetch
-from sreval.api.metrics import downscale, lpips, psnr, score, ssim
+from sreval.api.metrics import downscale, lpips, metric, psnr, score, ssim
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (
@@ -47,6 +47,7 @@ __all__ = [
     "downscale",
     "fetch",
     "lpips",
+    "metric",
     "model_facts",
     "models",
     "mos",

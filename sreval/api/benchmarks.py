@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sreval.api.given import as_list, checked_scale, kind_of, result_folders
+from sreval.api.given import as_list, checked_scale, kind_of, named_objects, result_folders
 from sreval.errors import UsageError, option, unknown_name
 
 if TYPE_CHECKING:
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from sreval.methods import Upscaler
     from sreval.methods.declarations import Declared
     from sreval.methods.pictures import PictureUpscaler
+    from sreval.metrics.own import OwnMetric
     from sreval.opinions.units import Unit
     from sreval.report.protocols import Conventions
     from sreval.report.scores import Layout, ScoreTable
 
     Method: TypeAlias = str | Path | Callable[..., Any] | Upscaler | Declared
+    Metric: TypeAlias = str | Callable[..., Any] | OwnMetric
     from sreval.api.votes import VotesLike
 
 
@@ -223,7 +225,7 @@ class Results:
         A single method's are those with its worst values.
 
         Args:
-            metric: by default the first of PSNR, SSIM, LPIPS that was computed.
+            metric: by default the first of single images that was computed.
             most: rows per method, 1 or more.
             protocol: as for ``table``.
             scale: as for ``table``.
@@ -246,7 +248,7 @@ class Results:
         methods: Sequence[str] | str = (),
         progress: bool = True,
     ) -> Conventions:
-        """PSNR and SSIM of the same images under every convention that public tools use.
+        """PSNR, SSIM and LPIPS of the same images under every convention that public tools use.
 
         Nothing of it is a result: it shows which tool gives which number.
 
@@ -266,6 +268,39 @@ class Results:
 
         return compare_conventions(self.frame, as_list(datasets), as_list(methods), progress)
 
+    def with_scores(
+        self,
+        file: Path | str,
+        *,
+        higher_is_better: Sequence[str] | str = (),
+        lower_is_better: Sequence[str] | str = (),
+    ) -> Results:
+        """These results with scores that were made elsewhere, under every protocol.
+
+        Args:
+            file: a CSV with the columns method, dataset, image, metric and value, or with a column
+                a metric in place of the last two. dataset may be left out where the results have
+                one; an image goes by its name in the results or its common name.
+            higher_is_better: those of its metrics that are; a metric such as ``dists`` is known.
+            lower_is_better: the same. Tables don't rank a metric without a direction.
+
+        Returns:
+            Results, whose notes name the file with its SHA-256. The folders stay as they are.
+
+        Raises:
+            SrevalError: for a method, data set or image that the results don't have, for a metric
+                that they have already, and for a file that makes no sense.
+        """
+        from dataclasses import replace
+
+        from sreval.api.given import names_of
+        from sreval.content import user_path
+        from sreval.report.elsewhere import with_scores
+
+        better, worse = names_of(higher_is_better), names_of(lower_is_better)
+        frame, notes = with_scores(self.frame, user_path(file), better, worse)
+        return replace(self, frame=frame, notes=(*self.notes, *notes))
+
     def methods_text(self) -> str:
         """Paragraphs for a paper's methods section on what ``frame`` holds, with references.
 
@@ -279,7 +314,8 @@ class Results:
         return methods_text(self.frame, self.folders, self.notes)
 
     def __repr__(self) -> str:
-        counts = self.frame.groupby("dataset", sort=False)["image"].nunique().items()
+        single = self.frame[self.frame["image"] != ""]
+        counts = single.groupby("dataset", sort=False)["image"].nunique().items()
         sets = ", ".join(f"{name} ({images} images)" for name, images in counts)
         names = {
             column: ", ".join(dict.fromkeys(self.frame[column]))
@@ -309,7 +345,7 @@ def benchmark(
     *,
     out: Path | str | None = None,
     protocols: Sequence[str] | str = ("ledig2017",),
-    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    metrics: Mapping[str, object] | Sequence[object] | Metric = ("psnr", "ssim"),
     scale: int = 4,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
@@ -344,7 +380,15 @@ def benchmark(
         out: the results folder. What is there and still holds is taken over. Without one, a
             temporary folder is removed together with the last reference to the Results.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``.
-        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        metrics: by the name that each is to have, or a list. A metric is
+
+            - one of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``;
+            - with the extra ``metrics``, one of ``ms-ssim``, ``vif``, ``fsim``, ``gmsd``,
+              ``haarpsi``, ``dists``, ``brisque``, ``clip-iqa``, ``fid``, ``kid``;
+            - ``python:package.module:function,better=lower,...``, a function of HR and SR, or what
+              ``metric`` returns;
+            - ``pyiqa:NAME``, from an installation of your own.
+
         scale: the upscaling factor, 2 to 16.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
@@ -379,13 +423,16 @@ def benchmark(
 
     from sreval.content import user_path
 
-    asked = methods if isinstance(methods, Mapping) else as_list(methods)
-    texts, own = _methods(asked)
+    asked, scores = (
+        one if isinstance(one, Mapping) else as_list(one) for one in (methods, metrics)
+    )
+    texts, own = named_objects(asked, "method")
+    keys, own_metrics = named_objects(scores, "metric")
     settings: dict[str, Any] = {
         "datasets": [str(dataset) for dataset in as_list(datasets)],
         "out": out,
         "protocols": as_list(protocols),
-        "metrics": as_list(metrics),
+        "metrics": scores,
         "scale": scale,
         "device": device,
         "precision": precision,
@@ -393,13 +440,13 @@ def benchmark(
         "workers": workers,
     }
     command = command or _call(benchmark, {"methods": asked, **settings})
-    settings["methods"] = texts
+    settings["methods"], settings["metrics"] = texts, keys
     del settings["out"]
     if out is not None:
-        return _run(settings, own, user_path(out), progress, command)
+        return _run(settings, (own, own_metrics), user_path(out), progress, command)
     folder = Path(tempfile.mkdtemp(prefix="sreval-"))
     try:
-        results = _run(settings, own, folder, progress, command)
+        results = _run(settings, (own, own_metrics), folder, progress, command)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -586,35 +633,14 @@ def _literal(value: object) -> str:
     return repr(value)
 
 
-def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
-    """Methods as a plan's texts, and those of them that are objects, by their text."""
-    if isinstance(methods, Mapping):
-        pairs = [(str(name), method) for name, method in methods.items()]
-    else:
-        pairs = [("", method) for method in as_list(methods)]
-    texts: list[str] = []
-    own: dict[str, tuple[str, object]] = {}
-    for name, method in pairs:
-        if isinstance(method, str | Path):
-            text = f"{name}={method}" if name else str(method)
-        else:
-            text = name or f"{getattr(method, '__name__', type(method).__name__)}"
-        if text in own:
-            raise UsageError(f"Two methods are called {text!r}.", "Give a dict of name and method.")
-        texts.append(text)
-        if name or text != str(method):
-            own[text] = (name, method)
-    return texts, own
-
-
 def _run(
     settings: Mapping[str, Any],
-    own: Mapping[str, tuple[str, object]],
+    own: tuple[Mapping[str, tuple[str, object]], ...],
     folder: Path,
     progress: bool,
     command: str,
 ) -> Results:
-    """A benchmark into ``folder``; ``settings`` are those of a plan, ``own`` as in ``resolve``."""
+    """A benchmark into ``folder``; ``settings`` are a plan's, ``own`` as in ``Resolved.of``."""
     from sreval.benchmarking.plan import BenchmarkPlan, Resolved
     from sreval.benchmarking.results import Snapshot
     from sreval.benchmarking.run import run
@@ -623,7 +649,7 @@ def _run(
 
     plan = BenchmarkPlan.checked(settings, "benchmark")
     with apart():
-        resolved = Resolved.of(plan, own)
+        resolved = Resolved.of(plan, *own)
         silent = nullcontext((lambda *_: None, lambda _: None))
         with _shown(resolved, folder) if progress else silent as (update, say):
             outcome = run(resolved, folder, update, say, command)
@@ -648,9 +674,11 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
     import click
 
     from sreval.benchmarking.estimate import estimate
+    from sreval.benchmarking.metrics import notes_on
     from sreval.progress import progress_line
 
     notes = [dataset.left_out_note() for dataset in resolved.datasets]
+    notes += notes_on(resolved.metrics)
     expected = estimate(resolved, folder)
     for note in (*notes, str(expected), expected.warning):
         if note:

@@ -42,14 +42,15 @@ def fetch(
     mirror: str | None = None,
     progress: bool = True,
 ) -> Path:
-    """Fetch public data sets, and the weights of LPIPS's trunks and of VGG19.
+    """Fetch public data sets, and the weights of metrics and of VGG19.
 
-    Each file is verified by SHA-256. What is there already is not fetched again, and an interrupted
-    fetch goes on where it stopped.
+    Each file of a data set is verified by SHA-256. What is there already is not fetched again, and
+    an interrupted fetch goes on where it stopped.
 
     Args:
         names: any of ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``BSDS300-train``,
-            ``lpips-alex``, ``lpips-vgg``, ``vgg19``.
+            ``lpips-alex``, ``lpips-vgg``, ``vgg19``, ``dists``, ``brisque``, ``clip-iqa``, ``fid``,
+            ``kid``.
         scales: of the data sets.
         to: the folder for data sets; by default your own data folder. Weights have their own place.
         mirror: the address of a copy of the public repository.

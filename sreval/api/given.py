@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,30 @@ def as_list(given: Any) -> list[Any]:
 def names_of(given: object) -> tuple[str, ...]:
     """Each as text; what stands alone is one name, a text not its letters."""
     return tuple(map(str, as_list(given)))
+
+
+def named_objects(given: object, kind: str) -> tuple[list[str], dict[str, tuple[str, object]]]:
+    """Methods or metrics as a plan's texts, and those of them that are objects, by their text."""
+    if isinstance(given, Mapping):
+        pairs = [(str(name), one) for name, one in given.items()]
+    else:
+        pairs = [("", one) for one in as_list(given)]
+    texts: list[str] = []
+    own: dict[str, tuple[str, object]] = {}
+    for name, one in pairs:
+        if isinstance(one, str | Path):
+            text = f"{name}={one}" if name and name != str(one) else str(one)
+        else:
+            own_name = getattr(one, "name", "") or getattr(one, "__name__", type(one).__name__)
+            text = name or str(own_name)
+        if text in own:
+            raise UsageError(
+                f"Two {kind}s are called {text!r}.", f"Give a dict of name and {kind}."
+            )
+        texts.append(text)
+        if name or text != str(one):
+            own[text] = (name, one)
+    return texts, own
 
 
 def is_frame(given: object) -> bool:

@@ -1,21 +1,24 @@
-"""PSNR, SSIM, LPIPS and downscaling of arrays."""
+"""PSNR, SSIM, LPIPS and other metrics of arrays, one's own metrics, and downscaling."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sreval.api.given import as_list, checked_scale
+from sreval.api.given import as_list, checked_scale, kind_of, named_objects
 from sreval.errors import ArrayError, ImageError, UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
     from sreval.images.resize import Border
+    from sreval.metrics.own import OwnMetric
     from sreval.metrics.protocol import Protocol
     from sreval.metrics.scorer import Score
 
@@ -161,11 +164,81 @@ def lpips(
     return _value(hr, sr, "ledig2017", metrics[net], scale, device)
 
 
+def metric(
+    function: Callable[..., Any],
+    *,
+    name: str = "",
+    better: Literal["higher", "lower"] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    digits: int = 4,
+    unit: str = "",
+    reference: bool = True,
+    per: Literal["image", "set"] = "image",
+    crop: int | Literal["scale"] = 0,
+    weights: Path | str | None = None,
+) -> OwnMetric:
+    """A metric of your own: a function with what its values mean.
+
+    ``benchmark`` and ``score`` take it among their ``metrics``. Tables, figures, tests and
+    intervals then treat it as they treat PSNR. It may also be what ``python:module:name`` names.
+
+    Args:
+        function: gets HR and SR, uint8 (H, W, 3), or (H, W) where both are grey, and returns one
+            number. An exception, None or NaN makes the value NaN, and its note says why.
+        name: what to call it, if not as the function is called.
+        better: ``higher`` or ``lower``; without it tables don't rank its values.
+        low: the least value that it can take; another makes the value NaN.
+        high: the greatest.
+        digits: decimals in tables.
+        unit: such as ``dB``.
+        reference: False for a function of SR alone.
+        per: ``set`` for a function that gets an iterator of all pairs (HR, SR) of a data set, or of
+            its SR images. Such a value has neither interval nor test.
+        crop: pixels cut from each side first, or ``scale`` for as many as the upscaling factor.
+        weights: a file that the function reads, which is part of what its values are kept by.
+
+    Returns:
+        An OwnMetric.
+
+    Raises:
+        SrevalError: a UsageError, for a value that makes no sense.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> def error(hr, sr):
+        ...     return np.abs(hr.astype(float) - sr).mean()
+        >>> mae = sreval.metric(error, name="mae", better="lower", low=0, high=255, digits=2)
+        >>> hr = np.full((32, 32), 100, np.uint8)
+        >>> sreval.score(hr, hr + np.uint8(1), metrics=mae)["value"].tolist()
+        [1.0]
+    """
+    from sreval.metrics.own import Declaration, OwnMetric
+
+    if not callable(function):
+        raise UsageError(f"A metric can't be {kind_of(function)}.", "Give a function of HR and SR.")
+    said = {
+        "better": better,
+        "low": low,
+        "high": high,
+        "digits": digits,
+        "unit": unit,
+        "reference": reference,
+        "per": per,
+        "crop": crop,
+        "weights": weights,
+    }
+    return OwnMetric(function, Declaration.checked(said, "metric"), name)
+
+
 def score(
     hr: UInt8,
     sr: UInt8,
     protocols: Sequence[str | Protocol] | str | Protocol = ("ledig2017",),
-    metrics: Sequence[str] | str = ("psnr", "ssim"),
+    metrics: Mapping[str, object] | Sequence[object] | str | Callable[..., Any] | OwnMetric = (
+        "psnr",
+        "ssim",
+    ),
     scale: int = 4,
     *,
     device: str = "auto",
@@ -176,7 +249,7 @@ def score(
         hr: the original, uint8 (H, W, 3) or (H, W).
         sr: what is scored, of the same height and width.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``, or Protocols.
-        metrics: any of ``psnr``, ``ssim``, ``lpips``, ``lpips-vgg``.
+        metrics: as in ``benchmark``, those of whole data sets left out.
         scale: the upscaling factor.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
 
@@ -197,7 +270,8 @@ def score(
     """
     import pandas as pd
 
-    named, under = (list(dict.fromkeys(as_list(given))) for given in (metrics, protocols))
+    named = metrics if isinstance(metrics, Mapping) else as_list(metrics)
+    under = list(dict.fromkeys(as_list(protocols)))
     for what, given in (("metrics", named), ("protocols", under)):
         if not given:
             raise UsageError(f"{what} is empty.", "Name one or several.")
@@ -220,20 +294,33 @@ def _scores(
     hr: UInt8,
     sr: UInt8,
     protocols: Sequence[str | Protocol],
-    metrics: Sequence[str],
+    metrics: object,
     scale: int,
     device: str,
 ) -> list[Score]:
     """All metrics of one pair under all protocols."""
     from sreval.devices import pick_device
     from sreval.metrics import scorer
+    from sreval.metrics.metric import METRICS
     from sreval.metrics.protocol import Protocol, get_protocol
 
+    keys, own = named_objects(metrics, "metric")
     # PSNR needs no torch, which would be loaded to find a device
-    on = "cpu" if set(metrics) == {"psnr"} else pick_device(device)
+    on = "cpu" if set(keys) == {"psnr"} else pick_device(device)
     under = [one if isinstance(one, Protocol) else get_protocol(str(one)) for one in protocols]
+    asked: Sequence[Any] = list(dict.fromkeys(keys))
+    if own or not set(keys) <= set(METRICS):
+        from sreval.benchmarking.metrics import metrics_of
+
+        asked = metrics_of(keys, on, own)
+    for one in asked:
+        if getattr(one, "per", "image") == "set":
+            raise UsageError(
+                f"{one.key} is of a whole data set, not of one pair of images.",
+                "Compute it by sreval.benchmark.",
+            )
     with _arrays():
-        return scorer.Reference(hr, checked_scale(scale), on).score(sr, under, metrics)
+        return scorer.Reference(hr, checked_scale(scale), on).score(sr, under, asked)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -21,8 +21,12 @@ from sreval.images.known import KNOWN, PublicSet, known_set
 from sreval.images.resize import BORDERS, Border, crop_to_multiple, downscale, require_scale
 from sreval.progress import progress_line
 
+if TYPE_CHECKING:
+    from sreval.metrics.weights import Weights
+
 TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
-FETCHABLE = (*(name for name in KNOWN if name != "demo"), *TRUNKS)
+OF_METRICS = ("dists", "brisque", "clip-iqa", "fid", "kid")
+FETCHABLE = (*(name for name in KNOWN if name != "demo"), *TRUNKS, *OF_METRICS)
 
 
 def known_datasets() -> list[dict[str, Any]]:
@@ -75,6 +79,10 @@ def fetch(
             _fetch_vgg19(progress)
         elif name in TRUNKS:
             _fetch_trunk(name, progress)
+        elif name in OF_METRICS:
+            from sreval.metrics.library import WEIGHTS
+
+            _fetch_weights(name, WEIGHTS[name], progress)
         else:
             _fetch_set(name, scales, folder, mirror, progress)
     return folder
@@ -102,10 +110,16 @@ def _fetch_trunk(name: str, progress: bool) -> None:
     trunk = TRUNKS[name.removeprefix("lpips-")]
     if trunk.is_here():
         trunk.load()  # a damaged file is not there
-        _say(f"{name}: already at {trunk.file()}", progress)
-        return
-    _say(f"{name}: torchvision downloads {trunk.torchvision_file}, {trunk.megabytes} MB", progress)
-    _say(f"{name}: {trunk.download()}", progress)
+    _fetch_weights(name, (trunk,), progress)
+
+
+def _fetch_weights(name: str, files: Sequence[Weights], progress: bool) -> None:
+    for weights in files:
+        if weights.is_here():
+            _say(f"{name}: already at {weights.file()}", progress)
+            continue
+        _say(f"{name}: torch downloads {weights.url}, {weights.megabytes} MB", progress)
+        _say(f"{name}: {weights.download()}", progress)
 
 
 def _fetch_vgg19(progress: bool) -> None:

@@ -21,7 +21,6 @@ from sreval.benchmarking.run import Worker, in_parallel
 from sreval.errors import SrevalError, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
-from sreval.metrics.metric import METRICS
 
 UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]
@@ -109,7 +108,7 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
     pixels = {item: _pixels(item.hr) for _, item in jobs}
     seconds, shares = _tried_out(resolved, to_do, pixels)
     made = sum(map(len, to_do.values()))
-    size = made * len(resolved.protocols) * len(resolved.plan.metrics) * _BYTES_PER_VALUE
+    size = made * len(resolved.protocols) * len(resolved.metrics) * _BYTES_PER_VALUE
     for method, todo in to_do.items():
         size += round(sum(_png_bytes(i, pixels[i]) for _, i in todo) * shares.get(method, 1))
     for item in {item for todo in to_do.values() for _, item in todo if item.lr is None}:
@@ -134,16 +133,15 @@ def _there(resolved: Resolved, folder: ResultsFolder) -> set[Subject]:
     names = Names(folder)
     alike = {method.name: names.alike(method) for method in resolved.methods}
     asked = {
-        (protocol.sha256, metric, resolved.trunks[net] if net else "")
+        (protocol.sha256, metric.key, resolved.identity(metric, protocol))
         for protocol in resolved.protocols
-        for metric in resolved.plan.metrics
-        for net in [METRICS[metric].trunk_under(protocol)]
+        for metric in resolved.of_image
     }
     now = (resolved.device.partition(":")[0], code_version())
     scores: dict[Subject, set[tuple[str, str, str]]] = {}
     for row in folder.rows():
         if (row.device, row.code) == now and row.method_sha256 in alike.get(row.method, ()):
-            score = (row.protocol_sha256, row.metric, row.trunk_sha256)
+            score = (row.protocol_sha256, row.metric, row.metric_sha256)
             scores.setdefault(row.subject, set()).add(score)
     return {
         subject

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from sreval.benchmarking.metrics import declare_metrics
 from sreval.benchmarking.results import (
     FORMAT,
     Held,
@@ -23,6 +24,7 @@ from sreval.benchmarking.results import (
     ResultsFolder,
     Snapshot,
     UnderWay,
+    of_images,
     place,
 )
 from sreval.errors import DataError, UsageError, listed, option
@@ -198,13 +200,15 @@ def standing(
             meanings |= {(str(folder.path), name, sha256): one for sha256, one in known.items()}
         for key, one in {**folder.datasets, **folder.asked}.items():
             held.setdefault(key, []).append((folder.path, one))
-        kept = folder.frame if single else _whole(folder.frame, folder.datasets, say)
+        frame = folder.frame
+        kept = of_images(frame) if single else _whole(frame, folder.datasets, say)
         frames.append(kept.assign(folder=str(folder.path)))
     for several in held.values():
         for first, second in combinations(several, 2):
             _refuse_two_datasets(first, second)
     frame = pd.concat(frames, ignore_index=True)
     _refuse_two_methods(frame, meanings)
+    declare_metrics(frame, folders)
     return frame
 
 
@@ -224,7 +228,9 @@ def _whole(
         dataset, scale, method, *_ = key
         held = datasets.get(place(dataset, scale))
         images = held.images.items() if held else ()
-        missing = {name for name, image in images if method not in image.failed} - there
+        of_set = there == {""}
+        wanted = () if of_set else (name for name, image in images if method not in image.failed)
+        missing = {*wanted} - there
         if missing:
             lacking.setdefault((dataset, method), set()).update(missing)
             left_out.add(key)

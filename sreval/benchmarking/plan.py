@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from sreval.benchmarking.metrics import metrics_of
 from sreval.config import Config, UserPath
 from sreval.devices import Precision, pick_device
-from sreval.errors import UsageError, shown
+from sreval.errors import UsageError, counted, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
-from sreval.metrics.metric import METRICS, check_metrics
+from sreval.metrics.metric import LIBRARY, Metric
 from sreval.metrics.protocol import Protocol, get_protocol
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class BenchmarkPlan(Config):
     protocols: list[str] = Field(default=["ledig2017"], min_length=1)
     """Any of `ledig2017`, `matlab`, `rgb`."""
     metrics: list[str] = Field(default=["psnr", "ssim"], min_length=1)
-    """Any of `psnr`, `ssim`, `lpips`, `lpips-vgg`."""
+    """As `--metric` takes them."""
     scale: int = Field(default=4, ge=2, le=16)
     """The upscaling factor."""
     device: str = "auto"
@@ -60,27 +61,34 @@ class Resolved:
     """A plan whose every name has been found: what the run works with.
 
     ``sources`` say by a data set's name where it comes from: a public one's own name, or the folder
-    of the HR images. ``trunks`` are the SHA-256 of LPIPS's trunks, as far as they are needed.
+    of the HR images. ``metrics`` are ready to be computed; ``trunks`` are the SHA-256 of LPIPS's
+    trunks, as far as they are needed.
     """
 
     plan: BenchmarkPlan
     methods: tuple[Upscaler, ...]
     datasets: tuple[Dataset, ...]
     protocols: tuple[Protocol, ...]
+    metrics: tuple[Metric, ...]
     device: str
     sources: dict[str, str]
     trunks: dict[Net, str]
 
     @classmethod
-    def of(cls, plan: BenchmarkPlan, own: Mapping[str, tuple[str, object]] = {}) -> Resolved:
+    def of(
+        cls,
+        plan: BenchmarkPlan,
+        own: Mapping[str, tuple[str, object]] = {},
+        own_metrics: Mapping[str, tuple[str, object]] = {},
+    ) -> Resolved:
         """Find everything a plan names, before any work is done.
 
         ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call
-        so. Raises UsageError or DataError for the first name that is unknown or given twice, or for
-        a method that can't serve a data set.
+        so, ``own_metrics`` the same for its ``metrics``, see ``metrics_of``. Raises UsageError or
+        DataError for the first name that is unknown or given twice, for a method that can't serve a
+        data set, and for a metric that says nothing of one.
         """
         protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
-        check_metrics(plan.metrics)
         device = pick_device(plan.device)
         running = Running(device, plan.precision, plan.tile)
         forget_modules()
@@ -102,14 +110,28 @@ class Resolved:
                 )
             for method in methods:
                 method.prepare(dataset)
-        trunks = _trunks(plan.metrics, protocols, device)
+        for key in set(plan.metrics) & set(LIBRARY):
+            _check_size(LIBRARY[key], datasets)  # before weights are missed that are of no use
+        metrics = metrics_of(plan.metrics, device, own_metrics)
+        _check_per_image(metrics)
+        trunks = _trunks(metrics, protocols, device)
         sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
-        return cls(plan, methods, datasets, protocols, device, sources, trunks)
+        return cls(plan, methods, datasets, protocols, metrics, device, sources, trunks)
 
     @property
     def images(self) -> int:
         """How many SR images it needs."""
         return len(self.methods) * sum(len(dataset.items) for dataset in self.datasets)
+
+    @property
+    def of_image(self) -> list[Metric]:
+        """The metrics of single images."""
+        return [metric for metric in self.metrics if metric.per == "image"]
+
+    def identity(self, metric: Metric, protocol: Protocol) -> str:
+        """What stands in the rows as ``metric_sha256``: for LPIPS its trunk's SHA-256."""
+        net = metric.trunk_under(protocol)
+        return self.trunks[net] if net else metric.sha256
 
     @property
     def workers(self) -> int:
@@ -122,7 +144,7 @@ class Resolved:
             frame["method"].isin([method.name for method in self.methods])
             & frame["dataset"].isin([dataset.name for dataset in self.datasets])
             & frame["protocol"].isin([protocol.name for protocol in self.protocols])
-            & frame["metric"].isin(self.plan.metrics)
+            & frame["metric"].isin([metric.key for metric in self.metrics])
             & (frame["scale"] == self.plan.scale)
         ]
 
@@ -132,9 +154,33 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _trunks(metrics: Sequence[str], protocols: Sequence[Protocol], device: str) -> dict[Net, str]:
+def _check_size(metric: Metric, datasets: Sequence[Dataset]) -> None:
+    """Refuse data sets of which a metric would say nothing."""
+    for dataset in datasets:
+        if len(dataset.items) < metric.least_images:
+            raise UsageError(
+                f"{metric.name} of {dataset.name} would mean nothing: it has "
+                f"{counted(len(dataset.items), 'image')}, and {metric.name} needs at least "
+                f"{metric.least_images:,}.",
+                "Leave the metric out, or take a larger data set.",
+            )
+
+
+def _check_per_image(metrics: Sequence[Metric]) -> None:
+    """Refuse a run without any metric of single images, by whose rows images are taken over."""
+    if all(metric.per == "set" for metric in metrics):
+        raise UsageError(
+            f"{metrics[0].name} is of a whole data set, and no metric of single images is named, "
+            "by whose scores a run knows what it has made.",
+            "Add one, such as psnr.",
+        )
+
+
+def _trunks(
+    metrics: Sequence[Metric], protocols: Sequence[Protocol], device: str
+) -> dict[Net, str]:
     """The SHA-256 of each trunk that is looked through, all of them loaded."""
-    nets = [METRICS[key].trunk_under(protocol) for key in metrics for protocol in protocols]
+    nets = [metric.trunk_under(protocol) for metric in metrics for protocol in protocols]
     if not any(nets):
         return {}
     from sreval.metrics.lpips import TRUNKS

@@ -16,6 +16,7 @@ import pandas as pd
 from sreval.config import CLOSED, validated
 from sreval.errors import DataError, counted, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
+from sreval.metrics.metric import Facts, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
 
@@ -34,8 +35,10 @@ class Row:
     """One value and all that it depends on; the columns of ``results.csv`` in their order.
 
     ``method_sha256`` is that of a ``Meaning``; ``source_sha256`` that of the file which a
-    published SR image was taken from, ``trunk_sha256`` that of LPIPS's trunk; ``device`` is the
-    kind of device that the image was made and scored on.
+    published SR image was taken from, ``metric_sha256`` that of the metric's definition (LPIPS's
+    is its trunk's file; PSNR and SSIM have none beside the protocol's); ``device`` is the kind of
+    device that the image was made and scored on. The value of a whole data set has no ``image`` and
+    no ``scene``, and of its files ``set_sha256``.
     """
 
     __pydantic_config__ = CLOSED
@@ -56,7 +59,7 @@ class Row:
     weights_sha256: str
     method_sha256: str
     protocol_sha256: str
-    trunk_sha256: str
+    metric_sha256: str
     device: str
     code: str
 
@@ -77,7 +80,17 @@ class Row:
 
 
 COLUMNS = list(Row.__dataclass_fields__)
-_NOT_IN_FIRST = ("source_sha256", "trunk_sha256", "device")
+_NOT_IN_FIRST = ("source_sha256", "metric_sha256", "device")
+
+
+def set_sha256(hashes: Iterable[str]) -> str:
+    """What stands for the files of a whole data set, in the order of its images' names."""
+    return sha256_bytes("\n".join(hashes).encode())
+
+
+def of_images(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of single images, those of whole data sets left out."""
+    return frame[frame["image"] != ""]
 
 
 def place(dataset: str, scale: int) -> str:
@@ -116,6 +129,12 @@ class Image:
             return self
         others = {m: why for m, why in before.failed.items() if m not in methods}
         return replace(self, failed={**others, **self.failed})
+
+
+def set_pair(images: Mapping[str, Image]) -> tuple[str, str]:
+    """The hashes of all pairs of a data set; see ``set_sha256``."""
+    found = [images[name].pair for name in sorted(images)]
+    return set_sha256(hr for hr, _ in found), set_sha256(lr for _, lr in found)
 
 
 @dataclass(frozen=True)
@@ -294,6 +313,8 @@ class ResultsFolder:
         try:
             text = io.StringIO(read_text(path), newline="")
             frame = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
+            # before a metric could be another's, only LPIPS had something of its own: its trunk
+            frame = frame.rename(columns={"trunk_sha256": "metric_sha256"})
             first = [c for c in COLUMNS if c not in _NOT_IN_FIRST]
             if self.is_first_format and list(frame.columns) == first:
                 named = zip(frame["method"], frame["weights_sha256"], strict=True)
@@ -469,6 +490,18 @@ class Snapshot:
         except ValueError as error:
             raise damaged(self.path / MANIFEST, error) from None
 
+    @property
+    def metrics(self) -> dict[str, list[Metric]]:
+        """What each metric of all runs is, by its key, the newest last. Raises DataError."""
+        found: dict[str, list[Metric]] = {}
+        try:
+            for run in self.runs:
+                for key, facts in validated(dict[str, Facts], run.get("metrics", {})).items():
+                    found.setdefault(key, []).append(facts.metric(key))
+        except ValueError as error:
+            raise damaged(self.path / MANIFEST, error) from None
+        return found
+
     def failures(self) -> pd.DataFrame:
         """A row for each value that was asked for and that failed, by the manifest.
 
@@ -479,7 +512,11 @@ class Snapshot:
             values = dict.fromkeys(
                 (name, protocol["sha256"], metric)
                 for name, protocol in run["protocols"].items()
-                for metric in run["plan"]["metrics"]
+                for metric in (
+                    run["plan"]["metrics"]
+                    if "metrics" not in run
+                    else [key for key, one in run["metrics"].items() if one["per"] == "image"]
+                )
             )
             for dataset, facts in run["datasets"].items():
                 for method in run["methods"]:
@@ -632,6 +669,7 @@ class _Run:
     machine: _Machine
     packages: dict[str, str]
     command: str = ""
+    metrics: dict[str, Facts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -680,6 +718,8 @@ class Scores:
         for subject in [one for one in self._images if one[:2] == (dataset, scale)]:
             image, rows = images.get(subject[3]), self._images[subject]
             files = {(row.hr_sha256, row.lr_sha256) for row in rows.values()}
+            if subject[3] == "" and files == {set_pair(images)}:
+                continue
             if image is None or files != {image.pair}:
                 self.drop(subject)
                 continue
@@ -807,6 +847,7 @@ def missing_notes(frame: pd.DataFrame) -> list[str]:
 
 def remarks(frame: pd.DataFrame) -> list[str]:
     """One line for each thing that was done to pairs before they were scored, with the images."""
+    frame = of_images(frame)
     done = frame[frame["value"].notna() & (frame["note"] != "")]
     done = done.assign(note=done["note"].str.split("; ")).explode("note")
     lines = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -30,15 +31,17 @@ from sreval.benchmarking.results import (
     Store,
     Subject,
     place,
+    set_pair,
+    set_sha256,
 )
-from sreval.errors import ImageError
+from sreval.errors import ImageError, listed
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
-from sreval.metrics.metric import METRICS
+from sreval.metrics.metric import Metric
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference
+from sreval.metrics.scorer import Reference, match_modes
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -80,6 +83,7 @@ def run(
         names.begin(resolved.datasets, _asked(resolved), _facts(resolved, command))
         worker = Worker(resolved, store, names, folder, say)
         in_parallel(worker, resolved, progress)
+        worker.work_on_sets()
         held = _held(resolved, names, worker)
         for one in (held[place(d.name, d.scale)] for d in resolved.datasets):
             store.settle(one.name, one.scale, one.images)
@@ -171,6 +175,7 @@ def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
             for d in resolved.datasets
         },
         "protocols": {p.name: {**asdict(p), "sha256": p.sha256} for p in resolved.protocols},
+        "metrics": {m.key: (m.now() if m.now else m).facts() for m in resolved.metrics},
         "lpips_trunks": resolved.trunks,
         "machine": machine(resolved.device),
         "packages": package_versions(),
@@ -310,15 +315,11 @@ class Worker:
         source_sha256 = method.source_sha256(item)
         inputs = (pair.lr_sha256, pair.hr_sha256, source_sha256, self._device, self._code)
         kept = self._kept(subject, method, inputs, path)
-        there = {(row.protocol_sha256, row.metric, row.trunk_sha256) for row in kept}
-        missing = {
-            (protocol, metric)
-            for protocol in self._resolved.protocols
-            for metric in self._resolved.plan.metrics
-            if (protocol.sha256, metric, self._trunk(metric, protocol)) not in there
-        }
+        copied, missing = self._missing(kept)
         if not missing:
             with self._writing:
+                if copied:
+                    self._store.add(copied)
                 self._store.done(Done(*subject, pair.hr_sha256, pair.lr_sha256))
                 self.reused += 1
             return
@@ -337,6 +338,9 @@ class Worker:
                 method_sha256 = self._names.meaning(method).sha256
         protocols, metrics = _needed(self._resolved, missing)
         by_name = {protocol.name: protocol for protocol in protocols}
+        scores = reference.score(sr, protocols, metrics)
+        with self._writing:
+            known = {m.key: m.now() if m.now else m for m in metrics}
         rows = [
             Row(
                 method=method.name,
@@ -355,15 +359,15 @@ class Worker:
                 weights_sha256=method.weights_sha256,
                 method_sha256=method_sha256,
                 protocol_sha256=by_name[score.protocol].sha256,
-                trunk_sha256=self._trunk(score.metric, by_name[score.protocol]),
+                metric_sha256=self._resolved.identity(known[score.metric], by_name[score.protocol]),
                 device=self._device,
                 code=self._code,
             )
-            for score in reference.score(sr, protocols, metrics)
+            for score in scores
             if (by_name[score.protocol], score.metric) in missing
         ]
         with self._writing:
-            self._store.add(rows)
+            self._store.add([*copied, *rows])
             self.computed += 1
 
     def _kept(
@@ -390,15 +394,98 @@ class Worker:
             method.check_unchanged()
         return sr
 
-    def _trunk(self, metric: str, protocol: Protocol) -> str:
-        net = METRICS[metric].trunk_under(protocol)
-        return self._resolved.trunks[net] if net else ""
+    def _missing(self, kept: Sequence[Row]) -> tuple[list[Row], set[tuple[Protocol, str]]]:
+        """The values that an image lacks, and rows of those that hold under another protocol."""
+        there = {(row.protocol_sha256, row.metric, row.metric_sha256) for row in kept}
+        alike = {(row.metric, row.metric_sha256): row for row in kept}
+        copied, missing = [], set()
+        for protocol in self._resolved.protocols:
+            for metric in self._resolved.of_image:
+                definition = (metric.key, self._resolved.identity(metric, protocol))
+                if (protocol.sha256, *definition) in there:
+                    continue
+                if metric.fidelity is None and definition in alike:
+                    row = alike[definition]
+                    copied.append(
+                        replace(row, protocol=protocol.name, protocol_sha256=protocol.sha256)
+                    )
+                else:
+                    missing.add((protocol, metric.key))
+        return copied, missing
+
+    def work_on_sets(self) -> None:
+        """What is of whole data sets, of every method, once their images are made."""
+        metrics = [metric for metric in self._resolved.metrics if metric.per == "set"]
+        for dataset in self._resolved.datasets if metrics else ():
+            for method in self._resolved.methods:
+                for metric in metrics:
+                    self._set(dataset, method, metric)
+
+    def _set(self, dataset: Dataset, method: Upscaler, metric: Metric) -> None:
+        """One metric of one method on one data set, unless it is there and still holds."""
+        images = self.held[place(dataset.name, dataset.scale)].images
+        by_image = {
+            name: self._store.rows((dataset.name, dataset.scale, method.name, name))
+            for name in sorted(images)
+        }
+        lacking = [n for n, rows in by_image.items() if not rows or method.name in images[n].failed]
+        of = [rows[0] for rows in by_image.values() if rows]
+        if not of:
+            return
+        hr_sha256, lr_sha256 = set_pair(images)
+        first = replace(
+            of[0],
+            image="",
+            scene="",
+            metric=metric.key,
+            note="",
+            lr_sha256=lr_sha256,
+            hr_sha256=hr_sha256,
+            sr_sha256=set_sha256(row.sr_sha256 for row in of),
+            source_sha256=set_sha256(row.source_sha256 for row in of),
+        )
+        there = {
+            (row.protocol, row.metric, row.protocol_sha256, row.metric_sha256)
+            for row in self._store.rows(first.subject)
+            if row.origin == first.origin
+        }
+        wanted = [(p.name, metric.key, p.sha256, metric.sha256) for p in self._resolved.protocols]
+        if there.issuperset(wanted):
+            return
+        value, note = math.nan, f"not every image could be made: {listed(lacking)}"
+        if not lacking and metric.of_set is not None:
+            pairs = (self._pair(dataset, item, method) for item in dataset.items)
+            try:
+                value = metric.of_set(pairs, dataset.scale, self._resolved.device)
+                note = "" if not math.isnan(value) else f"{metric.name} gave NaN"
+            except ImageError as error:
+                note = error.message
+        sha256 = (metric.now() if metric.now else metric).sha256
+        self._store.add(
+            [
+                replace(
+                    first,
+                    protocol=protocol.name,
+                    protocol_sha256=protocol.sha256,
+                    metric_sha256=sha256,
+                    value=value,
+                    note=note,
+                )
+                for protocol in self._resolved.protocols
+            ]
+        )
+
+    def _pair(self, dataset: Dataset, item: Item, method: Upscaler) -> tuple[UInt8, UInt8]:
+        """HR and SR of an image that has been made, both read from their files."""
+        hr = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale)).hr
+        path = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
+        return match_modes(hr, read_image(path).pixels)
 
 
 def _needed(
     resolved: Resolved, missing: set[tuple[Protocol, str]]
-) -> tuple[list[Protocol], list[str]]:
+) -> tuple[list[Protocol], list[Metric]]:
     """The protocols and metrics that any missing value needs, in the plan's order."""
     protocols = [p for p in resolved.protocols if any(p == protocol for protocol, _ in missing)]
-    metrics = [m for m in resolved.plan.metrics if any(m == metric for _, metric in missing)]
+    metrics = [m for m in resolved.metrics if any(m.key == metric for _, metric in missing)]
     return protocols, metrics

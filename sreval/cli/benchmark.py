@@ -35,7 +35,15 @@ from sreval.errors import Exit, UsageError
     "file.",
 )
 @click.option("--protocol", "protocols", multiple=True, help="ledig2017 (default), matlab, rgb.")
-@click.option("--metric", "metrics", multiple=True, help="psnr, ssim (default), lpips, lpips-vgg.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="psnr, ssim (default), lpips, lpips-vgg; ms-ssim, vif, fsim, gmsd, haarpsi, dists, "
+    "brisque, clip-iqa, fid, kid; python:package.module:function[,better=lower,low=0,high=1,"
+    "digits=4,unit=dB,reference=no,per=set,crop=4,weights=FILE]; pyiqa:NAME; NAME=METRIC gives "
+    "one of the last two a name.",
+)
 @click.option("--scale", type=int, help="Upscaling factor; default 4.")
 @click.option("--device", help="auto (default), cpu, cuda.")
 @click.option("--precision", help="Of networks: fp32 (default) or bf16.")

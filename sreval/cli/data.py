@@ -47,9 +47,10 @@ def list_command(as_json: bool) -> None:
 @click.option("--to", type=PATH, help="Data folder; default your own.")
 @click.option("--mirror", help="Address of a copy of the public repository to fetch from.")
 def fetch(names: tuple[str, ...], scales: tuple[int, ...], **chosen: Any) -> None:
-    """Fetch public data sets, or the weights lpips-alex, lpips-vgg and vgg19 (for training).
+    """Fetch public data sets, the weights of metrics, or vgg19 (for training).
 
-    Each file is verified by SHA-256. What is there already is not fetched again, and an
+    Weights are lpips-alex, lpips-vgg, dists, brisque, clip-iqa, fid and kid. Each file of a data
+    set is verified by SHA-256. What is there already is not fetched again, and an
     interrupted fetch goes on where it stopped.
     """
     click.echo(str(api.fetch(names, scales=scales or 4, **chosen)))

@@ -20,6 +20,7 @@ from sreval.cli.shared import (
     use_colour,
     with_votes,
 )
+from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.opinions.units import CLAIMS
 from sreval.report.choices import FORMATS
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
 @PROTOCOL
 @SCALE
 @click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
+@click.option(
+    "--scores",
+    type=PATH,
+    help="A CSV of scores made elsewhere: method, dataset, image, metric, value.",
+)
+@click.option("--higher-is-better", multiple=True, metavar="METRIC", help="Of --scores.")
+@click.option("--lower-is-better", multiple=True, metavar="METRIC", help="The same.")
 @click.option("--baseline", help="Test every method against this one.")
 @click.option("--pairs", is_flag=True, help="Test all pairs; a shared letter: not shown to differ.")
 @click.option("--tests", type=PATH, help="Write every test to this CSV.")
@@ -71,6 +79,9 @@ def table(
     tests: Path | None,
     votes: Votes | None,
     out: Path | None,
+    scores: Path | None,
+    higher_is_better: tuple[str, ...],
+    lower_is_better: tuple[str, ...],
     **chosen: Any,
 ) -> None:
     """Arrange the results in FOLDERS as the paper's tables.
@@ -79,7 +90,13 @@ def table(
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
     --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
-    made = results_in(folders).table(metrics=metrics or None, votes=votes, **chosen)
+    results = results_in(folders)
+    better = {"higher_is_better": higher_is_better, "lower_is_better": lower_is_better}
+    if scores is not None:
+        results = results.with_scores(scores, **better)
+    elif any(better.values()):
+        raise UsageError("A direction is of a metric of --scores.", "Add --scores FILE.")
+    made = results.table(metrics=metrics or None, votes=votes, **chosen)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
     put(made.render(written, colour=out is None and use_colour()), out)

@@ -120,7 +120,8 @@ class OwnCode(Upscaler):
     ) -> None:
         self._path, named, declared = split_files(text)
         self._named = {path: (_state(path), sha256_file(path)) for path in named.values()}
-        self._method = method_of(_load(self._path), self._path, declared, named.get("weights"))
+        found = load_object(self._path)
+        self._method = method_of(found, self._path, declared, named.get("weights"))
         self.name = self._path.rpartition(":")[2]
         self.settings, self.scale = self._method.settings, self._method.scale
         self.weights_sha256 = self._method.weights_sha256
@@ -205,7 +206,8 @@ def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> s
     return f"Return an array {('(height, width)', '(height, width, 3)')[len(expected) - 2]}."
 
 
-def _load(path: str) -> Any:
+def load_object(path: str) -> Any:
+    """What ``module:name`` is, the current folder searched first. Raises UsageError."""
     module_name, _, function_name = path.partition(":")
     if not function_name:
         raise UsageError(

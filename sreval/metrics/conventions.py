@@ -1,14 +1,15 @@
-"""The conventions that other tools compute PSNR and SSIM by, often under one name.
+"""The conventions that other tools compute PSNR, SSIM and LPIPS by, often under one name.
 
 None of them is a protocol to publish under; they are here to show, on the same images, where
-two published figures come apart. Each differs from ``matlab`` in the one thing that it names.
+two published figures come apart. Each differs from ``matlab``, or from ``lpips``, in the one thing
+that it names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +19,25 @@ from sreval.images.resize import round_half_away
 from sreval.metrics.protocol import PROTOCOLS, crop
 from sreval.metrics.psnr import psnr
 
+if TYPE_CHECKING:
+    from sreval.metrics.lpips import Net
+
 UInt8 = npt.NDArray[np.uint8]
 Plane = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Convention:
-    """A way to score a pair: what is different about it, which tool does so, the two scores."""
+    """A way to score a pair: what is different about it, which tool does so, its scores.
+
+    These are PSNR and SSIM, or LPIPS alone, through ``trunk``.
+    """
 
     name: str
     difference: str
     tool: str
-    score: Callable[[UInt8, UInt8, int], tuple[float, float]]
+    score: Callable[[UInt8, UInt8, int], tuple[float, ...]]
+    trunk: Net | None = None
 
 
 def _protocol(name: str) -> Callable[[UInt8, UInt8, int], tuple[float, float]]:
@@ -110,6 +118,15 @@ CONVENTIONS = (
     ),
     Convention("float luma", "luma not rounded", "BasicSR", _variant(luma=bt601_float)),
     Convention(
+        "luma half rounded",
+        "PSNR of luma not rounded, SSIM of rounded",
+        "IQA-PyTorch",
+        lambda hr, sr, scale: (
+            _variant(luma=bt601_float)(hr, sr, scale)[0],
+            _variant()(hr, sr, scale)[1],
+        ),
+    ),
+    Convention(
         "full-range luma",
         "luma in 0..255, not 16..235",
         "OpenCV, Pillow",
@@ -138,3 +155,24 @@ CONVENTIONS = (
         _protocol("rgb"),
     ),
 )
+
+
+def _lpips(
+    net: Net = "alex", border: int | None = None, low: float = -1
+) -> Callable[[UInt8, UInt8, int], tuple[float, ...]]:
+    def score(hr: UInt8, sr: UInt8, scale: int) -> tuple[float, ...]:
+        from sreval.metrics.lpips import lpips
+
+        cut = scale if border is None else border
+        return (lpips(crop(hr, cut), crop(sr, cut), net, low=low),)
+
+    return score
+
+
+LPIPS_CONVENTIONS = (
+    Convention("lpips", "AlexNet, -1..1, cropped by the scale", "sreval", _lpips(), "alex"),
+    Convention("lpips no crop", "nothing cropped", "lpips, IQA-PyTorch", _lpips(border=0), "alex"),
+    Convention("lpips 0..1", "0..1 instead of -1..1, a mistake", "scripts", _lpips(low=0), "alex"),
+    Convention("lpips vgg", "VGG16 instead of AlexNet", "BasicSR", _lpips("vgg"), "vgg"),
+)
+"""Those of LPIPS; each needs the weights of its trunk."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sreval.errors import ImageError
 from sreval.images.arrays import as_colour, require_image
-from sreval.metrics.metric import METRICS, Fidelity, check_metrics
+from sreval.metrics.metric import METRICS, Fidelity, Metric, check_metrics
 from sreval.metrics.protocol import Protocol, crop
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Reference:
     """An HR image that many SR images are scored against; what it needs is computed once."""
 
     def __init__(self, hr: UInt8, scale: int = 4, device: str = "cpu") -> None:
-        """``hr`` is uint8 (H, W) or (H, W, 3); LPIPS and SSIM run on ``device``."""
+        """``hr`` is uint8 (H, W) or (H, W, 3); what takes long runs on ``device``."""
         require_image(hr, "hr")
         self._hr, self._scale, self._device = hr, scale, device
         # A grey HR image is compared as it is with grey, repeated to RGB with RGB.
@@ -67,20 +67,24 @@ class Reference:
         )
 
     def score(
-        self, sr: UInt8, protocols: Sequence[Protocol], metrics: Sequence[str] = ("psnr", "ssim")
+        self,
+        sr: UInt8,
+        protocols: Sequence[Protocol],
+        metrics: Sequence[str | Metric] = ("psnr", "ssim"),
     ) -> list[Score]:
-        """All metrics of an SR image (H, W[, 3]), protocol by protocol.
+        """All metrics, of METRICS or made ready, of an SR image (H, W[, 3]), protocol by protocol.
 
         Raises UsageError for an unknown metric, and ArrayError or ImageError for an image that
         can't be compared (see ``match_modes``); a single score that can't be computed is NaN
         with a note.
         """
-        check_metrics(metrics)
+        check_metrics(metric for metric in metrics if isinstance(metric, str))
         pair = match_modes(self._hr, sr)
         mixed = self._hr.ndim != sr.ndim
         hr, sr = pair
-        # The crop of LPIPS is the same under every protocol, so each trunk runs once.
+        # What no protocol touches is the same under each: it is computed once.
         perceptual = cache(lambda net: _attempt(lambda: self._lpips(hr, sr, net)))
+        other = cache(lambda compute: _attempt(lambda: compute(hr, sr, self._scale, self._device)))
         planes = cache(
             lambda protocol: (
                 self._planes(protocol, hr.ndim == 3),
@@ -93,8 +97,10 @@ class Reference:
 
         scores = []
         for protocol in protocols:
-            for metric in (METRICS[key] for key in metrics):
-                if metric.fidelity is None:
+            for metric in (METRICS[m] if isinstance(m, str) else m for m in metrics):
+                if metric.of_image is not None:
+                    value, note, remedy = other(metric.of_image)
+                elif metric.fidelity is None:
                     value, note, remedy = perceptual(metric.trunk_under(protocol))
                 else:
                     value, note, remedy = _attempt(partial(fidelity, metric.fidelity, protocol))

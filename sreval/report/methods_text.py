@@ -20,8 +20,9 @@ from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
 from sreval.images.known import KNOWN
+from sreval.methods.base import IN_PYTHON
 from sreval.methods.sources import WEIGHTS
-from sreval.metrics.metric import METRICS
+from sreval.metrics.metric import METRICS, Metric, in_order, metric_of
 from sreval.metrics.protocol import Protocol
 from sreval.report import paper
 from sreval.report.collect import require_any_scores, scored
@@ -31,9 +32,16 @@ REFERENCES = {
     "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "
     "Low-complexity single-image super-resolution based on nonnegative neighbor embedding. BMVC, "
     "2012.",
+    "Binkowski et al. 2018": "M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton. Demystifying "
+    "MMD GANs. ICLR, 2018.",
+    "Ding et al. 2022": "K. Ding, K. Ma, S. Wang, E. P. Simoncelli. Image quality assessment: "
+    "unifying structure and texture similarity. IEEE Transactions on Pattern Analysis and Machine "
+    "Intelligence 44(5), 2567-2581, 2022.",
     "Dong et al. 2016": "C. Dong, C. C. Loy, K. He, X. Tang. Image super-resolution using deep "
     "convolutional networks. IEEE Transactions on Pattern Analysis and Machine Intelligence 38(2), "
     "295-307, 2016.",
+    "Heusel et al. 2017": "M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter. GANs "
+    "trained by a two time-scale update rule converge to a local Nash equilibrium. NeurIPS, 2017.",
     "Holm 1979": "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian "
     "Journal of Statistics 6(2), 65-70, 1979.",
     "Huang et al. 2015": "J.-B. Huang, A. Singh, N. Ahuja. Single image super-resolution from "
@@ -48,12 +56,29 @@ REFERENCES = {
     "Martin et al. 2001": "D. Martin, C. Fowlkes, D. Tal, J. Malik. A database of human segmented "
     "natural images and its application to evaluating segmentation algorithms and measuring "
     "ecological statistics. ICCV, 2001.",
+    "Mittal et al. 2012": "A. Mittal, A. K. Moorthy, A. C. Bovik. No-reference image quality "
+    "assessment in the spatial domain. IEEE Transactions on Image Processing 21(12), 4695-4708, "
+    "2012.",
+    "Reisenhofer et al. 2018": "R. Reisenhofer, S. Bosse, G. Kutyniok, T. Wiegand. A Haar "
+    "wavelet-based perceptual similarity index for image quality assessment. Signal Processing: "
+    "Image Communication 61, 33-43, 2018.",
+    "Sheikh and Bovik 2006": "H. R. Sheikh, A. C. Bovik. Image information and visual quality. "
+    "IEEE Transactions on Image Processing 15(2), 430-444, 2006.",
     "Shi et al. 2016": "W. Shi, J. Caballero, F. Huszár, J. Totz, A. P. Aitken, R. Bishop, "
     "D. Rueckert, Z. Wang. Real-time single image and video super-resolution using an efficient "
     "sub-pixel convolutional neural network. CVPR, 2016.",
     "van der Walt et al. 2014": "S. van der Walt, J. L. Schönberger, J. Nunez-Iglesias, "
     "F. Boulogne, J. D. Warner, N. Yager, E. Gouillart, T. Yu. scikit-image: image processing in "
     "Python. PeerJ 2, e453, 2014.",
+    "Wang et al. 2003": "Z. Wang, E. P. Simoncelli, A. C. Bovik. Multiscale structural similarity "
+    "for image quality assessment. Asilomar Conference on Signals, Systems and Computers, 2003.",
+    "Wang et al. 2023": "J. Wang, K. C. K. Chan, C. C. Loy. Exploring CLIP for assessing the look "
+    "and feel of images. AAAI, 2023.",
+    "Xue et al. 2014": "W. Xue, L. Zhang, X. Mou, A. C. Bovik. Gradient magnitude similarity "
+    "deviation: a highly efficient perceptual image quality index. IEEE Transactions on Image "
+    "Processing 23(2), 684-695, 2014.",
+    "Zhang et al. 2011": "L. Zhang, L. Zhang, X. Mou, D. Zhang. FSIM: a feature similarity index "
+    "for image quality assessment. IEEE Transactions on Image Processing 20(8), 2378-2386, 2011.",
     "Wang et al. 2004": "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality "
     "assessment: from error visibility to structural similarity. IEEE Transactions on Image "
     "Processing 13(4), 600-612, 2004.",
@@ -102,6 +127,20 @@ _SSIM = {
     "1.5/256 of the image's height (Wang et al. 2004; Ledig et al. 2017)",
 }
 
+_WORKS = {
+    "ms-ssim": "Wang et al. 2003",
+    "vif": "Sheikh and Bovik 2006",
+    "fsim": "Zhang et al. 2011",
+    "gmsd": "Xue et al. 2014",
+    "haarpsi": "Reisenhofer et al. 2018",
+    "dists": "Ding et al. 2022",
+    "brisque": "Mittal et al. 2012",
+    "clip-iqa": "Wang et al. 2023",
+    "fid": "Heusel et al. 2017",
+    "kid": "Binkowski et al. 2018",
+}
+"""Whose a metric is that another library computes."""
+
 _TRUNKS: dict[str | None, str] = {"alex": "AlexNet", "vgg": "VGG16"}
 
 
@@ -136,7 +175,7 @@ class _Folder:
         self.name = str(folder)
         found = Snapshot.of(folder)
         self.runs, self.datasets, self.meanings = found.runs, found.datasets, found.meanings
-        self.protocols = found.protocols
+        self.protocols, self.metrics = found.protocols, found.metrics
 
 
 def _what(rows: pd.DataFrame) -> str:
@@ -231,10 +270,12 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     definitions = {sha256: one for run in runs for sha256, one in run.protocols.items()}
     pairs = rows[["protocol", "protocol_sha256"]].drop_duplicates().itertuples(index=False)
     found = [(definitions[sha256], name, sha256) for name, sha256 in pairs if sha256 in definitions]
-    sentences = []
+    sentences: list[str] = []
+    others: list[str] = []
     for protocol, name, sha256 in found:
         own = rows[rows["protocol_sha256"] == sha256]
         metrics = [metric for metric in METRICS if metric in set(own["metric"])]
+        others += [key for key in in_order(own["metric"]) if key not in METRICS]
         under = f"Under the protocol {name} (SHA-256 {sha256[:12]})"
         fidelity = [METRICS[metric].name for metric in metrics if METRICS[metric].fidelity]
         if fidelity:
@@ -245,7 +286,29 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
                 f"{_LUMA[protocol.luma]}, after {crop} were cut from each side."
             )
         sentences += [sentence for metric in metrics if (sentence := _DEFINED[metric](protocol))]
+    known = {key: metrics[-1] for run in runs for key, metrics in run.metrics.items()}
+    elsewhere = set(rows.loc[rows["code"] == "", "metric"])
+    for key in dict.fromkeys(others):
+        sentences.append(_other(None if key in elsewhere else known.get(key), metric_of(key)))
     return list(dict.fromkeys(sentences))
+
+
+def _other(made: Metric | None, metric: Metric) -> str:
+    """How a metric is computed that isn't sreval's; ``made`` is what the manifest says of it."""
+    work = f" ({_WORKS[metric.key]})" if metric.key in _WORKS else ""
+    if made is None:
+        return f"{metric.name}{work} was computed elsewhere [describe how]."
+    of_set = ", one value for a whole data set" if made.per == "set" else ""
+    if not made.library:
+        what = made.specification.removeprefix("python:").removeprefix(IN_PYTHON)
+        return f"{metric.name} is our own, computed by the Python function {what} [describe it]."
+    crop = "as many pixels as the upscaling factor"
+    option = made.specification.partition(",crop=")[2]
+    crop = f"{option} pixels" if option else crop
+    return (
+        f"{metric.name}{work} is computed by {made.library} on RGB in [0, 1] after {crop} were cut "
+        f"from each side{of_set}."
+    )
 
 
 def _ssim(protocol: Protocol) -> str:
@@ -286,7 +349,7 @@ def _failures(frame: pd.DataFrame) -> list[str]:
     sentences = []
     for (method, dataset), own in lacking.groupby(["method", "dataset"]):
         images = list(dict.fromkeys(own["image"]))
-        metrics = _and([m.name for m in METRICS.values() if m.key in set(own["metric"])])
+        metrics = _and([metric_of(key).name for key in in_order(own["metric"])])
         sentences.append(
             f"{paper.label(str(method))} has no {metrics} on {_count(len(images), 'image')} of "
             f"{dataset} ({listed(images)})."
@@ -295,7 +358,7 @@ def _failures(frame: pd.DataFrame) -> list[str]:
 
 
 def _software(rows: pd.DataFrame, runs: Sequence[_Folder]) -> str:
-    codes = sorted(rows["code"].unique())
+    codes = sorted(set(rows["code"]) - {""})
     used = [run for folder in runs for run in folder.runs if _made(run, rows)]
     named = [*_NAMED, *(["lpips"] if rows["metric"].str.startswith("lpips").any() else [])]
     packages = _each(

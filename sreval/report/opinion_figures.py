@@ -351,7 +351,7 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
 def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Each metric against MOS, a mark per stimulus, with the mapping fitted to all."""
     stimuli, names = join_scores(votes, request)
-    metrics, unusable = usable_metrics(stimuli, names)
+    metrics, unusable = usable_metrics(stimuli, names, request)
     if not metrics:
         raise StatisticsError(" ".join(unusable), "")
     finite = stimuli[np.isfinite(stimuli[metrics].to_numpy(dtype=np.float64)).all(axis=1)]

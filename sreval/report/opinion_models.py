@@ -18,7 +18,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.metrics.metric import METRICS, metric_of
+from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
 from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
 from sreval.opinions.intervals import LEAST_UNITS
@@ -303,7 +303,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
     frames, differences, notes = [], [], []
     for name, rows in groups:
         where = f"{name}: " if name else ""
-        usable, unusable = usable_metrics(rows, names)
+        usable, unusable = usable_metrics(rows, names, request)
         notes += [f"Not done: {where}{why}" for why in unusable]
         better = directions(usable, request)
         found, why = attempted(partial(metric_agreement, rows, better, level=request.level))
@@ -334,16 +334,21 @@ def scene_notes(found: Agreement) -> list[str]:
     return notes
 
 
-def usable_metrics(stimuli: pd.DataFrame, names: list[str]) -> tuple[list[str], list[str]]:
+def usable_metrics(
+    stimuli: pd.DataFrame, names: list[str], request: Request
+) -> tuple[list[str], list[str]]:
     """Those of the metrics ``names`` that can be compared with the MOS, and why the others can't.
 
-    A metric without finite values, or of one value, must not stop the others.
+    A metric without finite values, of one value or without a direction must not stop the others.
     """
     usable, reasons = [], []
     for name in names:
         values = stimuli[name].to_numpy(dtype=np.float64)
         finite = values[np.isfinite(values)]
-        if finite.size == 0:
+        if metric_of(name).higher_is_better is None and name not in request.better:
+            why = "whether higher or lower is better isn't known; say it where it is computed"
+            reasons.append(f"{metric_name(name)}: {why}.")
+        elif finite.size == 0:
             reasons.append(f"{metric_name(name)}: no stimulus has a finite value.")
         elif not varies(finite):
             why = "all stimuli have the same value, so no correlation exists"
@@ -386,7 +391,9 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
             "Benchmark the images that were rated.",
         )
     joined = mos.join(wide).join(scene).reset_index()
-    return _by_scene(joined), [metric for metric in METRICS if metric in wide]
+    return _by_scene(joined), [
+        key for key in in_order(map(str, wide)) if metric_of(key).per == "image"
+    ]
 
 
 def _by_scene(stimuli: pd.DataFrame) -> pd.DataFrame:
@@ -416,7 +423,7 @@ def better_options(conjunction: str) -> str:
 def own_metrics(means: pd.DataFrame, better: Mapping[str, bool]) -> tuple[list[str], list[str]]:
     """The metrics that a table of means brings, known or named, and its other columns."""
     further = {metric_key(str(name)): str(name) for name in means if name not in DESCRIBED}
-    named = {metric_key(name): name for name in (*METRICS, *better)}
+    named = {metric_key(name): name for name in (*METRICS, *LIBRARY, *better)}
     metrics = [name for key, name in named.items() if key in further or name in better]
     return metrics, [name for key, name in further.items() if key not in named]
 

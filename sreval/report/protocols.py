@@ -10,8 +10,9 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from sreval.errors import ImageError, UsageError, listed, unknown_name
-from sreval.metrics.conventions import CONVENTIONS
+from sreval.benchmarking.results import of_images
+from sreval.errors import ImageError, UsageError, counted, listed, unknown_name
+from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Convention
 from sreval.metrics.scorer import match_modes
 from sreval.progress import progress_line
 from sreval.report import paper
@@ -69,109 +70,152 @@ def compare_conventions(
         return Conventions(score_conventions(images, line.update))
 
 
+_KINDS = {("psnr", "ssim"): CONVENTIONS, ("lpips",): LPIPS_CONVENTIONS}
+"""What conventions are of; the distances are from ``_BASES``."""
+
+_BASES = ("matlab", "lpips")
+
+
 def score_conventions(
     frame: pd.DataFrame, progress: Callable[[], object] = lambda: None
 ) -> pd.DataFrame:
-    """PSNR and SSIM of every SR image in ``frame`` under every convention, one row each.
+    """PSNR and SSIM, or LPIPS, of every SR image in ``frame`` under every convention, a row each.
 
-    Columns: dataset, scale, method, image, convention, psnr, ssim, note. HR itself is left out.
-    An image that a convention can't score has NaN under all, and the reason as its note. Raises
-    DataError when an image is no longer there.
+    Columns: dataset, scale, method, image, convention, psnr, ssim, lpips, note; what a convention
+    isn't of is NaN. HR itself is left out, and so are those of LPIPS whose weights aren't here. An
+    image that a convention can't score has NaN under all of its kind, and the reason as its note.
+    Raises DataError when an image is no longer there.
     """
+    kinds = {of: _at_hand(conventions) for of, conventions in _KINDS.items()}
     rows: list[dict[str, object]] = []
     for _, subject in subjects(frame).iterrows():
         scale = int(subject["scale"])
-        try:
-            hr, sr = match_modes(hr_image(subject), sr_image(subject))
-            found = [(*convention.score(hr, sr, scale), "") for convention in CONVENTIONS]
-        except ImageError as error:
-            found = [(math.nan, math.nan, error.message)] * len(CONVENTIONS)
-        rows += [
-            {
-                "dataset": subject["dataset"],
-                "scale": scale,
-                "method": subject["method"],
-                "image": subject["image"],
-                "convention": convention.name,
-                "psnr": psnr,
-                "ssim": ssim,
-                "note": note,
-            }
-            for convention, (psnr, ssim, note) in zip(CONVENTIONS, found, strict=True)
-        ]
+        images = hr_image(subject), sr_image(subject)
+        for of, conventions in kinds.items():
+            note, found = "", [(math.nan,) * len(of)] * len(conventions)
+            try:
+                hr, sr = match_modes(*images)
+                found = [convention.score(hr, sr, scale) for convention in conventions]
+            except ImageError as error:
+                note = error.message
+            rows += [
+                {
+                    "dataset": subject["dataset"],
+                    "scale": scale,
+                    "method": subject["method"],
+                    "image": subject["image"],
+                    "convention": convention.name,
+                    **dict.fromkeys(("psnr", "ssim", "lpips"), math.nan),
+                    **dict(zip(of, values, strict=True)),
+                    "note": note,
+                }
+                for convention, values in zip(conventions, found, strict=True)
+            ]
         progress()
     return pd.DataFrame(rows)
 
 
+def _at_hand(conventions: Sequence[Convention]) -> list[Convention]:
+    """Those whose weights are on this machine."""
+    from sreval.metrics.lpips import TRUNKS
+
+    return [one for one in conventions if one.trunk is None or TRUNKS[one.trunk].is_here()]
+
+
 def subjects(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each SR image of ``frame`` that was made; HR doesn't count."""
-    return scored(frame[frame["method"] != "hr"]).drop_duplicates([*_BLOCK, "image"])
+    return scored(of_images(frame[frame["method"] != "hr"])).drop_duplicates([*_BLOCK, "image"])
 
 
 def summarise_conventions(scores: pd.DataFrame) -> pd.DataFrame:
     """Means over images per data set, scale, method and convention, and their distance from matlab.
 
-    The means are over the ``n`` images that have finite figures under every convention, ``left``
-    says which others there are and why; where no image has, over those that have any figure.
+    Those of LPIPS have their distance from lpips. The means are over the ``n`` images that have
+    finite figures under every convention of a kind, ``left`` says which others there are and why;
+    where no image has, over those that have any figure.
     """
     blocks = []
     for _, block in scores.groupby(_BLOCK):
-        wide = block.pivot(index="image", columns="convention", values=["psnr", "ssim"])
-        some = wide.dropna()
-        used = some[np.isfinite(some).all(axis=1)]
-        used = used if len(used) else some
-        left = [
-            f"{image} ({note or 'PSNR is infinite'})"
-            for image, note in block.groupby("image")["note"].first().items()
-            if image not in used.index
-        ]
-        means = pd.DataFrame({m: used[m].mean() for m in ("psnr", "ssim")}).reset_index()
-        for metric in ("psnr", "ssim"):
-            base = means.loc[means["convention"] == "matlab", metric].item()
-            same = means[metric] == base
-            means[f"{metric}_difference"] = (means[metric] - base).mask(same, 0.0)
-        of = block.iloc[0]
-        means = means.assign(dataset=of["dataset"], scale=of["scale"], method=of["method"])
-        blocks.append(means.assign(n=len(used), left=listed(left, 10)))
+        for (of, conventions), base in zip(_KINDS.items(), _BASES, strict=True):
+            order = [c.name for c in conventions if c.name in set(block["convention"])]
+            if base in order:
+                own = block[block["convention"].isin(order)]
+                blocks.append(_summary(own, of, order, base))
     summary = pd.concat(blocks, ignore_index=True)
     orders = {
         "dataset": paper.sort_datasets(list(summary["dataset"].unique())),
         "scale": sorted(summary["scale"].unique()),
         "method": paper.sort_methods(list(summary["method"].unique())),
-        "convention": [c.name for c in CONVENTIONS],
     }
     return summary.sort_values(
         list(orders),
         key=lambda column: column.map(orders[str(column.name)].index),
+        kind="stable",
         ignore_index=True,
     )
 
 
+def _summary(
+    block: pd.DataFrame, of: Sequence[str], order: Sequence[str], base: str
+) -> pd.DataFrame:
+    """The means of one kind of convention over the images of one method."""
+    wide = block.pivot(index="image", columns="convention", values=list(of))
+    some = wide.dropna()
+    used = some[np.isfinite(some).all(axis=1)]
+    used = used if len(used) else some
+    left = [
+        f"{image} ({note or 'PSNR is infinite'})"
+        for image, note in block.groupby("image")["note"].first().items()
+        if image not in used.index
+    ]
+    means = pd.DataFrame({metric: used[metric].mean() for metric in of}).loc[list(order)]
+    for metric in ("psnr", "ssim", "lpips"):
+        values = means[metric] if metric in means else pd.Series(np.nan, means.index)
+        difference = (values - values[base]).mask(values == values[base], 0.0)
+        means[metric], means[f"{metric}_difference"] = values, difference
+    first = block.iloc[0]
+    means = means.rename_axis("convention").reset_index()
+    means = means.assign(dataset=first["dataset"], scale=first["scale"], method=first["method"])
+    return means.assign(n=len(used), left=listed(left, 10))
+
+
 def conventions_text(summary: pd.DataFrame) -> str:
     """The summary as aligned columns, a block per data set, scale and method."""
-    tools = {c.name: c for c in CONVENTIONS}
     several = summary["scale"].nunique() > 1
     lines = []
-    for (dataset, scale, method), block in summary.groupby(_BLOCK, sort=False):
+    for (dataset, scale, method), both in summary.groupby(_BLOCK, sort=False):
         where = f"{dataset} x{scale}" if several else str(dataset)
-        count, left = block["n"].iloc[0], block["left"].iloc[0]
-        images = f"{count} image" if count == 1 else f"{count} images"
-        lines.append(f"{where}, {paper.label(str(method))}, mean of {images}")
-        lines += [f"  left out: {left}"] * bool(left)
-        lines.append(
-            f"  {'convention':<17} {'PSNR/dB':>8} {'':>7}  {'SSIM':>6} {'':>8}  what differs (tool)"
-        )
-        for _, row in block.iterrows():
-            convention = tools[row["convention"]]
-            lines.append(
-                f"  {row['convention']:<17} {_figure(row['psnr'], 3):>8} "
-                f"{_signed(row['psnr_difference'], 2):>7}"
-                f"  {_figure(row['ssim'], 4):>6} {_signed(row['ssim_difference'], 4):>8}"
-                f"  {convention.difference} ({convention.tool})"
-            )
-        lines.append("")
-    lines.append("Signed figures: distance from matlab.")
+        head = f"{where}, {paper.label(str(method))}, "
+        for (of, conventions), heading in zip(_KINDS.items(), _HEADINGS, strict=True):
+            tools = {c.name: c for c in conventions}
+            block = both[both["convention"].isin(list(tools))]
+            if block.empty:
+                continue
+            count, left = block["n"].iloc[0], block["left"].iloc[0]
+            lines.append(f"{head}mean of {counted(int(count), 'image')}")
+            lines += [f"  left out: {left}"] * bool(left)
+            lines.append(f"  {'convention':<17} {heading}  what differs (tool)")
+            for _, row in block.iterrows():
+                convention = tools[row["convention"]]
+                figures = "  ".join(_cell(row, metric) for metric in of)
+                lines.append(
+                    f"  {row['convention']:<17} {figures}"
+                    f"  {convention.difference} ({convention.tool})"
+                )
+            lines.append("")
+    lines.append("Signed figures: distance from matlab, of LPIPS from lpips.")
     return "\n".join(lines) + "\n"
+
+
+_HEADINGS = (f"{'PSNR/dB':>8} {'':>7}  {'SSIM':>6} {'':>8}", f"{'LPIPS':>8} {'':>8}")
+
+
+def _cell(row: pd.Series, metric: str) -> str:
+    value, difference = row[metric], row[f"{metric}_difference"]
+    if metric == "psnr":
+        return f"{_figure(value, 3):>8} {_signed(difference, 2):>7}"
+    width = 6 if metric == "ssim" else 8
+    return f"{_figure(value, 4):>{width}} {_signed(difference, 4):>8}"
 
 
 def _figure(value: float, digits: int) -> str:

@@ -321,7 +321,7 @@ def _compare(
     used: pd.DataFrame, dataset: str, metric: str, baseline: str | None, pairs: bool
 ) -> list[Comparison]:
     methods = [method for method in used.columns if method != "hr"]
-    if used.empty:
+    if used.empty or metric_of(metric).per == "set":
         return []
     if pairs:
         chosen = [(a, b) for i, a in enumerate(methods) for b in methods[i + 1 :]]
@@ -416,7 +416,11 @@ def _notes(
         f"{percent(level)} interval of the mean for new images of the kind, by Student t.",
         _ranking_note(figures, methods),
     ]
-    if any(0 < figure["n"] < LEAST_UNITS for figure in figures):
+    of_sets = [key for key in in_order(f["metric"] for f in figures) if metric_of(key).per == "set"]
+    if of_sets:
+        named = ", ".join(map(metric_name, of_sets))
+        notes.append(f"{named}: of the whole data set, so without interval and test.")
+    if any(0 < f["n"] < LEAST_UNITS and f["metric"] not in of_sets for f in figures):
         notes.append(NO_INTERVAL)
     if comparisons:
         notes += [_test_note(comparisons, baseline), *too_small_notes(comparisons, "image")]
@@ -432,7 +436,7 @@ def _sizes(figures: Sequence[Record]) -> list[str]:
     """How many images the means are over, for each metric where they differ."""
     counts: dict[str, dict[str, int]] = {}
     for figure in figures:
-        if figure["metric"] != "mos":
+        if figure["metric"] != "mos" and metric_of(figure["metric"]).per == "image":
             of = counts.setdefault(figure["dataset"], {})
             of[figure["metric"]] = max(figure["n"], of.get(figure["metric"], 0))
     said = []
@@ -448,8 +452,11 @@ def _ranking_note(figures: Sequence[Record], methods: list[str]) -> str:
     note = "Best bold, second underlined"
     note += ", HR not ranked." if "hr" in methods else "."
     there = map(metric_of, in_order(figure["metric"] for figure in figures))
-    smaller = [m.name for m in there if m.higher_is_better is False]
-    return f"{note} {', '.join(smaller)}: smaller is better." if smaller else note
+    directions = {m.name: m.higher_is_better for m in there}
+    for better, said in ((False, "smaller is better"), (None, "not ranked, direction not known")):
+        names = [name for name, higher in directions.items() if higher is better]
+        note += f" {', '.join(names)}: {said}." if names else ""
+    return note
 
 
 def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:

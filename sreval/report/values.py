@@ -65,14 +65,16 @@ def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     for metric in present:
         asked = values_of(rows, metric, methods)
         lacking = asked.isna()
+        of_set = metric_of(metric).per == "set"
         reasons = rows[(rows["metric"] == metric) & rows["value"].isna()]
         for method in asked.columns[lacking.all()]:
             why = _reason(reasons[reasons["method"] == method])
-            said = f"no result on {len(asked)} of {len(asked)} images of {dataset}"
+            on = "" if of_set else f"{len(asked)} of {len(asked)} images of "
+            said = f"no result on {on}{dataset}"
             without.setdefault((str(method), said, why), []).append(metric)
         some = lacking.loc[:, ~lacking.all()]
         out = some.index[some.any(axis=1)]
-        if len(out):
+        if len(out) and not of_set:
             short = ", ".join(map(paper.label, some.columns[some.any()]))
             text = (
                 f"{len(out)} of {len(asked)} images are left out, as not every method has a value "
@@ -135,15 +137,19 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     Gives at most ``most`` rows a method, and of no data set more than half the images, worst
     first (``rank`` from 1). There is none of a single image, nor where a method does no worse than
     usual. ``name`` is a public image's common name, or empty. ``metric`` is by default the first of
-    PSNR, SSIM, LPIPS that was computed. Raises UsageError for one that was not.
+    single images that was computed; of sets, and without a direction, there is no worst. Raises
+    UsageError for one that was not computed.
     """
     rows = scored(frame)
     there = in_order(rows["metric"])
-    metric = metric or (there[0] if there else "psnr")
+    single = [key for key in there if metric_of(key).per == "image"]
+    metric = metric or (single[0] if single else "psnr")
     if metric not in there:
         raise UsageError(
             f"The results hold no {metric}.", f"They hold {', '.join(there) or 'no scores'}."
         )
+    if metric_of(metric).higher_is_better is None or metric not in single:
+        return pd.DataFrame([], columns=list(COLUMNS))
     sign = 1 if metric_of(metric).higher_is_better else -1
     found = []
     for dataset in paper.sort_datasets(list(rows["dataset"].unique())):

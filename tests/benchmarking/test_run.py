@@ -89,7 +89,8 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def counted(
         self: Reference, sr: UInt8, protocols: list[Protocol], metrics: list[str]
     ) -> object:
-        calls.extend(f"{protocol.name} {metric}" for protocol in protocols for metric in metrics)
+        keys = [metric if isinstance(metric, str) else metric.key for metric in metrics]
+        calls.extend(f"{protocol.name} {key}" for protocol in protocols for key in keys)
         return original(self, sr, protocols, metrics)
 
     monkeypatch.setattr(Reference, "score", counted)

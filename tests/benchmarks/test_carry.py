@@ -86,7 +86,7 @@ def test_of_torchvision_s_file_the_convolutions_are_taken(
     (tmp_path / VGG).touch()
     (tmp_path / "checkpoints").mkdir()
     state = {"features.0.weight": torch.rand(2, 3), "classifier.1.weight": torch.rand(9, 9)}
-    torch.save(state, tmp_path / "checkpoints" / TRUNKS["alex"].torchvision_file)
+    torch.save(state, tmp_path / "checkpoints" / TRUNKS["alex"].file_name)
     copy_weights(tmp_path / "to")
     tensors, _ = read_tensors(tmp_path / "to" / ALEX)
     assert list(tensors) == ["features.0.weight"]

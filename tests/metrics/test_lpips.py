@@ -88,12 +88,14 @@ def test_damaged_weights_are_named(
 def test_torchvision_s_own_file_is_taken_from_the_weights_folder_by_its_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_weights: Path
 ) -> None:
-    state = load_file(shared_weights / TRUNKS["alex"].file_name)
+    state = load_file(shared_weights / TRUNKS["alex"].others[0])
     torch.save({**state, "classifier.6.bias": torch.zeros(1000)}, tmp_path / "whole")
     data = (tmp_path / "whole").read_bytes()
     file = tmp_path / f"alexnet-owt-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     monkeypatch.setitem(
-        TRUNKS, "alex", dataclasses.replace(TRUNKS["alex"], torchvision_file=file.name)
+        TRUNKS,
+        "alex",
+        dataclasses.replace(TRUNKS["alex"], url=f"https://download.pytorch.org/models/{file.name}"),
     )
     monkeypatch.setenv("SREVAL_WEIGHTS", str(tmp_path))
     file.write_bytes(data[:-1])
