@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from sreval.report.collect import collect, select
-from sreval.report.render import latex_escape
+from sreval.report.latex import latex_escape
 from sreval.report.scores import ScoreTable, score_table
 
 
@@ -102,7 +102,7 @@ def test_html_is_well_formed_and_fetches_nothing(table: ScoreTable, means: dict[
 
 
 def test_html_escapes_a_methods_name(table: ScoreTable) -> None:
-    hostile = ScoreTable.of("<b>&", "ledig2017", 4, ["<script>"])
+    hostile = ScoreTable.of("<b>&", "ledig2017", [4], ["<script>"])
     page = hostile.render("html")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -141,5 +141,5 @@ def test_latex_compiles_without_overfull_boxes(table: ScoreTable, tmp_path: Path
 
 
 def test_what_stands_in_backticks_is_code_on_a_page_and_nothing_else_is_markup() -> None:
-    page = ScoreTable.of("Scores", "matlab", 4, [], notes=["Run `a <b>` & c."]).to_html()
+    page = ScoreTable.of("Scores", "matlab", [4], [], notes=["Run `a <b>` & c."]).to_html()
     assert "<p>Run <code>a &lt;b&gt;</code> &amp; c.</p>" in page

@@ -9,7 +9,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from sreval.report.render import longtable
+from sreval.report.latex import longtable
 from sreval.report.table import Table, column, interval_column, table_of, text_table, whole
 from sreval.report.text import NONE
 
