@@ -339,8 +339,11 @@ def to_latex(table: Table) -> str:
 
 
 def _floats(table: Table, label: str) -> list[str]:
-    limits = {"column": COLUMN, "page": PAGE}
-    limit = limits.get(table.width) or (COLUMN if _width(table, COLUMN) <= COLUMN else PAGE)
+    limit = PAGE if table.width == "page" else COLUMN
+    settings = _settings(table, limit)
+    if table.width == "auto" and _width(settings) > limit:
+        limit = PAGE
+        settings = _settings(table, limit)
     label = (label or f"tab:{table.analysis}") + ("" if table.label == label else "-second")
     blocks = _split(
         _groups(table.rows, lambda row: row.starts),
@@ -348,9 +351,9 @@ def _floats(table: Table, label: str) -> list[str]:
         lambda rows: len(rows) <= _LINES,
     )
     parts = [
-        {**_tabular(table, rows, columns, limit)}
-        for rows in blocks
-        for columns in _column_parts(table, limit)
+        _tabular(settings, rows, places)
+        for rows in blocks or [[]]
+        for places in _parts_of(settings, limit)
     ]
     title = latex_escape(table.title)
     made = []
@@ -374,13 +377,14 @@ def _floats(table: Table, label: str) -> list[str]:
 
 def longtable(table: Table, title: str) -> str:
     """The table in LaTeX under another title, in its place; it may break over pages."""
+    settings = _settings(table, _STUDY_PAGE)
     made = [
         _LONGTABLE
         % {
             "caption": latex_escape(title) + (" (continued)" if number else ""),
-            **_tabular(table, table.rows, columns, _STUDY_PAGE),
+            **_tabular(settings, table.rows, places),
         }
-        for number, columns in enumerate(_column_parts(table, _STUDY_PAGE))
+        for number, places in enumerate(_parts_of(settings, _STUDY_PAGE))
     ]
     notes = _notes(table)
     return "".join([*made, f"{{\\scriptsize {notes}}}\n" if notes else ""])
@@ -390,32 +394,33 @@ def _notes(table: Table) -> str:
     return "\n".join(latex_escape(note) + r"\par" for note in table.all_notes)
 
 
-def _settings(table: Table, places: Sequence[int], limit: float) -> list[_Setting]:
+def _settings(table: Table, limit: float) -> list[_Setting]:
     return [
-        _Setting(table.columns[p], [(row, row.cells[p]) for row in table.rows], limit)
-        for p in places
+        _Setting(column, [(row, row.cells[place]) for row in table.rows], limit)
+        for place, column in enumerate(table.columns)
     ]
 
 
-def _width(table: Table, limit: float, places: Sequence[int] | None = None) -> float:
-    """How wide the columns at ``places`` are together, in pt; all of them by default."""
-    settings = _settings(table, range(len(table.columns)) if places is None else places, limit)
+def _width(settings: Sequence[_Setting]) -> float:
+    """How wide these columns are together, in pt, at most."""
     return sum(
         max(sum(settings[p].width for p in places), text_width(group) + _SEPARATION)
         for group, places in spans([setting.column for setting in settings])
     )
 
 
-def _column_parts(table: Table, limit: float) -> list[list[int]]:
+def _parts_of(settings: Sequence[_Setting], limit: float) -> list[list[int]]:
     """The places of the columns of each part: those of names in every one, figures in turn."""
-    places = range(len(table.columns))
-    names = [p for p in places if all(c.align != "right" for c in table.columns[: p + 1])]
-    figures = [p for p in places if p not in names]
-    groups = _groups(figures, lambda p: table.columns[p].group != table.columns[p - 1].group)
+    columns = [setting.column for setting in settings]
+    places = range(len(columns))
+    names = [p for p in places if all(column.align != "right" for column in columns[: p + 1])]
+    figures = places[len(names) :]
+    groups = _groups(figures, lambda p: columns[p].group != columns[p - 1].group)
+    single = [[p] for p in figures]
     found = _split(
-        groups if len(groups) > 1 else [[p] for p in figures],
-        [[p] for p in figures],
-        lambda own: _width(table, limit, [*names, *own]) <= limit,
+        groups if len(groups) > 1 else single,
+        single,
+        lambda own: _width([settings[p] for p in (*names, *own)]) <= limit,
     )
     return [[*names, *own] for own in found] or [names]
 
@@ -447,19 +452,19 @@ def _split(
 
 
 def _tabular(
-    table: Table, rows: Sequence[Row], places: Sequence[int], limit: float
+    settings: Sequence[_Setting], rows: Sequence[Row], places: Sequence[int]
 ) -> dict[str, str]:
     """Columns, head and body of the cells at ``places`` of ``rows``."""
-    settings = _settings(table, places, limit)
+    shown = [settings[p] for p in places]
     body: list[str] = []
     for row in rows:
         if row.starts and body:
             body.append(r"\addlinespace")
-        cells = (s.cell(row, row.cells[p]) for s, p in zip(settings, places, strict=True))
+        cells = (s.cell(row, row.cells[p]) for s, p in zip(shown, places, strict=True))
         body.append(" & ".join(cells) + r" \\")
     return {
-        "columns": "".join(setting.specification for setting in settings),
-        "head": _heads(settings),
+        "columns": "".join(setting.specification for setting in shown),
+        "head": _heads(shown),
         "body": "\n".join(body),
     }
 
