@@ -379,7 +379,8 @@ def longtable(table: Table, title: str) -> str:
     """The table in LaTeX under another title, in its place; it may break over pages."""
     settings = _settings(table, _STUDY_PAGE)
     made = [
-        _LONGTABLE
+        (r"\addtocounter{table}{-1}" if number else "")
+        + _LONGTABLE
         % {
             "caption": latex_escape(title) + (" (continued)" if number else ""),
             **_tabular(settings, table.rows, places),

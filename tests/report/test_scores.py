@@ -17,7 +17,7 @@ from scipy import stats
 
 from sreval.errors import DataError, UsageError
 from sreval.report import paper
-from sreval.report.choices import FORMATS
+from sreval.report.choices import FORMATS, Intervals
 from sreval.report.collect import collect, select
 from sreval.report.scores import ScoreTable, score_table
 
@@ -402,9 +402,10 @@ def test_methods_data_sets_and_metrics_stand_in_the_order_given(make_frame: Make
     ]  # fmt: skip
     assert not any("b" in re.findall(r"\w+", note) for note in table.notes)
     assert [column.heading for column in score_table(frame).columns] == ["", "", "a", "b", "c"]
-    for argument in ("methods", "datasets", "metrics"):
+    given: list[dict[str, Any]] = [{name: ["no"]} for name in ("methods", "datasets", "metrics")]
+    for argument in given:
         with pytest.raises(UsageError, match="of these results 'no'"):
-            score_table(frame, **{argument: ["no"]})
+            score_table(frame, **argument)
     with pytest.raises(UsageError, match="Unknown method of this table 'b'"):
         score_table(frame, methods=["a", "c"], baseline="b")
 
@@ -444,7 +445,7 @@ def test_intervals_are_where_they_are_asked_for(
 ) -> None:
     values = {("Set5", m, "psnr"): [20.0 + k, 22 + k, 27 + k] for k, m in enumerate("ab")}
     # scipy.stats.t.interval(0.95, 2, 23, scipy.stats.sem([20, 22, 27]))
-    said = {
+    said: dict[Intervals, str] = {
         "below": "Below each, the 95", "beside": "Beside each, half the 95",
         "apart": "The second table has the 95", "none": "",
     }  # fmt: skip
