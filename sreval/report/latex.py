@@ -29,7 +29,7 @@ _SEPARATION = 6.0
 """The room between two columns."""
 
 _NAME, _HEADING = 64.0, 42.0
-"""The longest line of a name before figures, and of a heading over them."""
+"""The longest line of a name before figures, and of a heading over them, in a wide table."""
 
 _FONT, _SMALL = r"\fontsize{8}{9.5}\selectfont", r"\fontsize{7}{8.5}\selectfont"
 
@@ -242,8 +242,16 @@ class _Setting:
     its right. What stands beside a figure has a column of its own.
     """
 
-    def __init__(self, column: Column, cells: Sequence[tuple[Row, Cell]], limit: float) -> None:
+    def __init__(
+        self,
+        column: Column,
+        cells: Sequence[tuple[Row, Cell]],
+        limit: float,
+        name: float,
+        heading: float,
+    ) -> None:
         self.column = column
+        self.longest = name
         self.figured = column.decimals > 0
         figures = [cell for row, cell in cells if self.figured and row.kind != "interval"]
         numbers = [cell for cell in figures if _is_number(cell.text)]
@@ -253,7 +261,7 @@ class _Setting:
         self.decimals = max((len(decimals) for *_, decimals in parts), default=0)
         self.beside = any(cell.beside for cell in figures)
         self.spans = 1 + self.beside
-        self.heading = _lines(column.heading, _HEADING if self.figured else _NAME)
+        self.heading = _lines(column.heading, heading if self.figured else name)
         room = max((text_width(cell.mark, 6) for cell in figures), default=0.0)
         self.specification = self._specification(room)
         if column.align == "words":
@@ -281,7 +289,7 @@ class _Setting:
     def _name(self, cell: Cell) -> list[str]:
         """The lines of a name; none of a figure or a sentence."""
         named = not self.figured and self.column.align != "words"
-        return _lines(cell.text, _NAME) if named else []
+        return _lines(cell.text, self.longest) if named else []
 
     def head(self) -> str:
         heading = _stacked(self.heading, "c" if self.figured else self.column.align[0])
@@ -396,10 +404,15 @@ def _notes(table: Table) -> str:
 
 
 def _settings(table: Table, limit: float) -> list[_Setting]:
-    return [
-        _Setting(column, [(row, row.cells[place]) for row in table.rows], limit)
+    """The columns, their names and headings in narrow lines where they don't fit otherwise."""
+    columns = [
+        (column, [(row, row.cells[place]) for row in table.rows])
         for place, column in enumerate(table.columns)
     ]
+    broad = [_Setting(column, cells, limit, limit, limit) for column, cells in columns]
+    if _width(broad) <= limit:
+        return broad
+    return [_Setting(column, cells, limit, _NAME, _HEADING) for column, cells in columns]
 
 
 def _width(settings: Sequence[_Setting]) -> float:
