@@ -80,7 +80,7 @@ class Results:
         intervals: Intervals = "below",
         paper: bool = False,
         level: float = 0.95,
-        caption: str | None = None,
+        caption: str = "",
         label: str = "",
         width: Width = "auto",
         votes: VotesLike | None = None,
@@ -192,8 +192,7 @@ class Results:
             transposed=transposed,
             notes=self.notes,
         )
-        title = made.title if caption is None else caption.rstrip(".")
-        return replace(made, title=title, label=checked_label(label), width=width)
+        return replace(made, title=caption or made.title, label=checked_label(label), width=width)
 
     def figure(
         self,

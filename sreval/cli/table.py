@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     help="What varies in intervals and tests of MOS: a claim on raters, or on images, in "
     "general. Default: what the study plans; rater for --ratings.",
 )
-@click.option("--caption", help="In place of the title.")
+@click.option("--caption", default="", help="In place of the title.")
 @click.option(
     "--label",
     default="",

@@ -363,10 +363,11 @@ def _floats(table: Table, label: str) -> list[str]:
         for rows in blocks or [[]]
         for places in _parts_of(settings, limit)
     ]
-    title = latex_escape(table.title)
+    title = latex_escape(table.title.rstrip("."))
+    stop = "" if title.endswith(("?", "!")) else "."
     made = []
     for number, part in enumerate(parts, 1):
-        caption = f"\\caption{{{title}.}}\\label{{{label}}}"
+        caption = f"\\caption{{{title}{stop}}}\\label{{{label}}}"
         if number > 1:
             caption = f"\\addtocounter{{table}}{{-1}}\\caption{{{title} (continued).}}"
         notes = _notes(table) if number == len(parts) else ""

@@ -379,7 +379,8 @@ def score_table(
         )
     chosen = _methods(frame, layout, methods)
     if baseline is not None and baseline not in chosen:
-        raise unknown_name("method of this table", baseline, chosen)
+        where = "this table" if methods else "these results"
+        raise unknown_name(f"method of {where}", baseline, chosen)
     notes = [] if methods else _left_out(frame, chosen)
     frame = narrowed(frame, "method", chosen)
     shown = _with_paper_methods(chosen, layout) if with_paper and not methods else chosen
