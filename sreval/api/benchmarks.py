@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sreval.methods.pictures import PictureUpscaler
     from sreval.metrics.own import OwnMetric
     from sreval.opinions.units import Unit
+    from sreval.report.choices import Intervals, Width
     from sreval.report.protocols import Conventions
     from sreval.report.scores import Layout, ScoreTable
 
@@ -76,11 +77,18 @@ class Results:
         baseline: str | None = None,
         pairs: bool = False,
         protocol: str | None = None,
-        scale: int | None = None,
+        scale: Sequence[int] | int | None = None,
+        methods: Sequence[str] | str = (),
+        datasets: Sequence[str] | str = (),
         metrics: Sequence[str] | str | None = None,
         layout: Layout = "methods",
+        transposed: bool = False,
+        intervals: Intervals = "below",
         paper: bool = False,
         level: float = 0.95,
+        caption: str = "",
+        label: str = "",
+        width: Width = "auto",
         votes: VotesLike | None = None,
         studies: Sequence[Any] | Any = (),
         unit: Unit | None = None,
@@ -97,11 +105,20 @@ class Results:
             baseline: test every method against this one.
             pairs: test all pairs instead; methods that share a letter weren't shown to differ.
             protocol: by default one that all folders have, ``ledig2017`` before others.
-            scale: needed where the results hold several.
-            metrics: by default all that were computed.
+            scale: one or several; by default all in the results.
+            methods: in the order in which they are to stand; by default all, in the paper's.
+            datasets: the same.
+            metrics: the same; by default all that were computed.
             layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
+            transposed: a row a method, the metrics of each data set side by side.
+            intervals: ``below`` the means, ``beside`` them as half of their width, ``apart`` in
+                a second table, or ``none``.
             paper: add the paper's own figures.
             level: of the intervals, such as 0.95.
+            caption: in place of the title.
+            label: what a LaTeX paper refers to the table by; by default ``tab:scores``.
+            width: of the table in LaTeX: ``column``, ``page`` (``table*``), or ``auto`` for a
+                column where it fits one. What fits neither is split.
             votes: opinions of the same images, for rows of MOS: what ``read_votes`` gives or takes.
             studies: closed studies of the same images, for rows of MOS: names, folders or Studies.
             unit: what varies in intervals and tests of MOS, ``rater``, ``image`` or ``pooled``; by
@@ -121,9 +138,11 @@ class Results:
         from sreval.content import find
         from sreval.opinions.units import CLAIMS
         from sreval.opinions.votes import ACR
-        from sreval.report.collect import require_any_scores, select
+        from sreval.report.choices import INTERVALS, WIDTHS
+        from sreval.report.collect import of_protocol, of_scales, require_any_scores
         from sreval.report.opinion_rows import load, results_table
         from sreval.report.scores import LAYOUTS
+        from sreval.report.table import checked_label
 
         if pairs and baseline is not None:
             both = option("--pairs and --baseline", "pairs and baseline")
@@ -134,7 +153,15 @@ class Results:
             raise UsageError(f"{both} can't be had together.", "Leave one out.")
         if not 0.5 <= level <= 0.999:
             raise UsageError(f"{level} isn't a valid level of an interval.", "Give 0.5 to 0.999.")
-        for kind, name, known in (("layout", layout, LAYOUTS), ("unit", unit or "rater", CLAIMS)):
+        if as_list(methods) and layout == "losses":
+            both = option("--method and --layout losses", "methods and layout='losses'")
+            raise UsageError(f"{both} can't be had together.", "Leave one out.")
+        for kind, name, known in (
+            ("layout", layout, LAYOUTS),
+            ("place of intervals", intervals, INTERVALS),
+            ("width", width, WIDTHS),
+            ("unit", unit or "rater", CLAIMS),
+        ):
             if name not in known:
                 raise unknown_name(kind, name, known)
         opened = [
@@ -148,20 +175,29 @@ class Results:
         ]
         require_any_scores(self.frame, self.folders)
         opinions = None if votes is None else read_votes(votes)
-        return results_table(
-            select(self.frame, protocol, scale),
+        frame = of_protocol(self.frame, protocol)
+        scales = [] if scale is None else as_list(scale)
+        if opened and not scales and opened[0].design.images.scale in set(frame["scale"]):
+            scales = [opened[0].design.images.scale]
+        made = results_table(
+            of_scales(frame, scales),
             layout,
             votes=opinions.frame if opinions else None,
             scale=opinions.scale if opinions else ACR,
             studies=opened,
             unit=unit,
+            methods=as_list(methods),
+            datasets=as_list(datasets),
             metrics=None if metrics is None else as_list(metrics),
             baseline=baseline,
             pairs=pairs,
             with_paper=paper,
             level=level,
+            intervals=intervals,
+            transposed=transposed,
             notes=self.notes,
         )
+        return replace(made, title=caption or made.title, label=checked_label(label), width=width)
 
     def figure(
         self,

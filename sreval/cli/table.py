@@ -12,7 +12,6 @@ from sreval.cli.shared import (
     LEVEL,
     PATH,
     PROTOCOL,
-    SCALE,
     json_option,
     print_json,
     put,
@@ -23,7 +22,7 @@ from sreval.cli.shared import (
 from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.opinions.units import CLAIMS
-from sreval.report.choices import FORMATS
+from sreval.report.choices import FORMATS, INTERVALS, WIDTHS
 
 if TYPE_CHECKING:
     from sreval.api import Votes
@@ -41,8 +40,22 @@ if TYPE_CHECKING:
     help="All methods, or the loss variants of the paper's table 1 alone.",
 )
 @PROTOCOL
-@SCALE
-@click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
+@click.option("--scale", type=int, multiple=True, help="May be repeated; default: all.")
+@click.option(
+    "--method", "methods", multiple=True, help="In the order given; default: all, in the paper's."
+)
+@click.option("--dataset", "datasets", multiple=True, help="The same.")
+@click.option(
+    "--metric", "metrics", multiple=True, help="The same; default: all that were computed."
+)
+@click.option("--transposed", is_flag=True, help="A row a method, the metrics side by side.")
+@click.option(
+    "--intervals",
+    type=click.Choice(INTERVALS),
+    default="below",
+    show_default=True,
+    help="Below the means, beside them as half their width, in a table apart, or none.",
+)
 @click.option(
     "--scores",
     type=PATH,
@@ -70,6 +83,19 @@ if TYPE_CHECKING:
     type=click.Choice(list(CLAIMS)),
     help="What varies in intervals and tests of MOS: a claim on raters, or on images, in "
     "general. Default: what the study plans; rater for --ratings.",
+)
+@click.option("--caption", default="", help="In place of the title.")
+@click.option(
+    "--label",
+    default="",
+    help="What a LaTeX paper refers to the table by; default: tab:scores.",
+)
+@click.option(
+    "--width",
+    type=click.Choice(WIDTHS),
+    default="auto",
+    show_default=True,
+    help="In LaTeX: a column of 82 mm, or table* of 174 mm. What fits neither is split.",
 )
 @click.option("--out", type=PATH, help="Write to this file.")
 def table(

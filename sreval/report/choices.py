@@ -11,6 +11,14 @@ from typing import Literal, get_args
 FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
 """What ``render.render`` writes a table as."""
 
+Intervals = Literal["below", "beside", "apart", "none"]
+INTERVALS: tuple[Intervals, ...] = get_args(Intervals)
+"""Where a table has its intervals: below the means, beside them, in a second table, nowhere."""
+
+Width = Literal["auto", "column", "page"]
+WIDTHS: tuple[Width, ...] = get_args(Width)
+"""How wide a table is in LaTeX; ``auto`` is a column where it fits one, else the page."""
+
 AnalysisName = Literal[
     "mos",
     "stimuli",

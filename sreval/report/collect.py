@@ -141,14 +141,10 @@ def select(
 ) -> pd.DataFrame:
     """The rows of one protocol and one scale; the only ones there are when not given.
 
-    Without a choice the protocol is one that every folder has, ``ledig2017`` before others.
-    Raises UsageError when what is asked for isn't there, when the choice is open, or when a
-    folder would contribute nothing.
+    The protocol as in ``of_protocol``. Raises UsageError when what is asked for isn't there, when
+    the choice is open, or when a folder would contribute nothing.
     """
-    chosen = _common_protocol(frame) if protocol is None else protocol
-    if chosen not in set(frame["protocol"]):
-        raise unknown_name("protocol of these results", chosen, frame["protocol"].unique())
-    frame = narrowed(frame, "protocol", [chosen])
+    frame = of_protocol(frame, protocol)
     scales = sorted(map(int, frame["scale"].unique()))
     if scale is None and len(scales) > 1:
         raise UsageError(
@@ -157,14 +153,37 @@ def select(
             if _in_all(frame, "scale")
             else "No scale is in all of the folders. Make a table of each.",
         )
-    if scale is not None and scale not in scales:
-        raise UsageError(f"The results hold no scale {scale}.", f"They hold {scales}.")
+    return of_scales(frame, [] if scale is None else [scale])
+
+
+def of_protocol(frame: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
+    """The rows of one protocol; without a choice one that every folder has, ``ledig2017`` first.
+
+    Raises UsageError where it isn't there or a folder would contribute nothing, DataError where
+    rows come from two definitions of it.
+    """
+    chosen = _common_protocol(frame) if protocol is None else protocol
+    if chosen not in set(frame["protocol"]):
+        raise unknown_name("protocol of these results", chosen, frame["protocol"].unique())
+    frame = narrowed(frame, "protocol", [chosen])
     if frame["protocol_sha256"].nunique() > 1:
         raise DataError(
             f"The rows under {chosen} come from two definitions of it.",
             "Run the older benchmark again with this version.",
         )
-    return frame if scale is None else narrowed(frame, "scale", [scale])
+    return frame
+
+
+def of_scales(frame: pd.DataFrame, scales: Sequence[int]) -> pd.DataFrame:
+    """The rows of these scales, of all where none is given.
+
+    Raises UsageError for a scale that isn't there, and for a folder that would contribute nothing.
+    """
+    held = sorted(map(int, frame["scale"].unique()))
+    for scale in scales:
+        if scale not in held:
+            raise UsageError(f"The results hold no scale {scale}.", f"They hold {held}.")
+    return narrowed(frame, "scale", scales) if scales else frame
 
 
 _KINDS = {"dataset": "data set"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,6 @@ from sreval.content import address
 from sreval.errors import DataError, UsageError, listed, option
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
@@ -23,7 +23,6 @@ from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.collect import collect, scored, select
 from sreval.report.notes import (
-    NO_INTERVAL,
     SIMULATED,
     image_notes,
     stand_in_note,
@@ -55,32 +54,30 @@ def results_table(
     scale: Scale = ACR,
     studies: Sequence[StudyData] = (),
     unit: Unit | None = None,
-    metrics: Sequence[str] | None = None,
     baseline: str | None = None,
     pairs: bool = False,
-    with_paper: bool = False,
     level: float = 0.95,
     notes: Sequence[str] = (),
+    **chosen: Any,
 ) -> ScoreTable:
-    """A table of rows that ``collect.select`` has chosen, with rows of MOS from votes or studies.
+    """A table of rows that ``collect.of_protocol`` has chosen, with rows of MOS.
 
-    ``scale`` is that of the ``votes``. ``unit`` None: what a study's design plans, the rater for
-    votes. ``notes`` are what else is said below. The other arguments and what is raised for them
-    as in ``score_table``; also raises UsageError for means in place of votes, and DataError for
-    opinions of other images than the results'.
+    These are from votes or studies, of one scale. ``scale`` is that of the ``votes``. ``unit``
+    None: what a study's design plans, the rater for votes. ``notes`` are what else is said below.
+    The other arguments, ``chosen`` among them, and what is raised for them as in ``score_table``;
+    also raises UsageError for means in place of votes, or several scales beside them, and DataError
+    for opinions of other images than the results'.
     """
     if votes is not None and is_means(votes):
         raise needs_votes("A row of MOS")
+    factors = sorted(map(int, frame["scale"].unique()))
+    if votes is not None and len(factors) > 1:
+        raise UsageError(
+            f"The results hold scales {factors}; ratings are of one.",
+            f"Choose one with {option('--scale')}.",
+        )
     frame, said = scores_of_all(frame, studies)
-    table = score_table(
-        frame,
-        layout,
-        metrics=metrics,
-        baseline=baseline,
-        pairs=pairs,
-        with_paper=with_paper,
-        level=level,
-    )
+    table = score_table(frame, layout, baseline=baseline, pairs=pairs, level=level, **chosen)
     if votes is not None:
         votes, said = scored_votes(frame, votes)
         check_same_stimuli(frame, votes)
@@ -224,7 +221,7 @@ def with_mos(
         rows = counted[(counted["dataset"] == dataset) & counted["method"].isin(table.methods)]
         if len(rows):
             own = [figure for figure in own if figure["metric"] != "mos" or figure["study"]]
-            made = _tests(rows, dataset, unit, baseline, pairs, scale)
+            made = _tests(rows, dataset, unit, baseline, pairs, scale, table.scales[0])
             means = {
                 str(method): mos_interval(
                     Ratings.from_votes(group, ["image"]), CLAIMS[unit].interval, level, scale
@@ -234,7 +231,7 @@ def with_mos(
             there = [method for method in table.methods if method in means]
             found = score_line(
                 dataset, "mos", table.methods, means, marks(there, made, pairs), level,
-                unit=unit, simulated=bool(rows["simulated"].any()), study=study,
+                table.scales[0], unit=unit, simulated=bool(rows["simulated"].any()), study=study,
                 with_paper=table.with_paper,
             )  # fmt: skip
             own += found
@@ -243,16 +240,21 @@ def with_mos(
         figures += own
     counted_figures = [figure for figure in added if figure["n"]]
     warnings = [warning_of(CLAIMS[unit].interval, one["mean"], scale) for one in counted_figures]
-    if any(figure["n"] < LEAST_UNITS for figure in counted_figures):
-        warnings.append(NO_INTERVAL)
-    notes = _notes(votes, tests, unit, baseline, level, scale, study, warnings)
+    shown = None if table.intervals == "none" else level
+    notes = _notes(votes, tests, unit, baseline, shown, scale, study, warnings)
     if pairs:
         notes += _untested(counted_figures, tests)
     return table.with_figures(figures, tests, notes)
 
 
 def _tests(
-    rows: pd.DataFrame, dataset: str, unit: Unit, baseline: str | None, pairs: bool, scale: Scale
+    rows: pd.DataFrame,
+    dataset: str,
+    unit: Unit,
+    baseline: str | None,
+    pairs: bool,
+    scale: Scale,
+    factor: int,
 ) -> list[Comparison]:
     rows = rows[rows["method"] != "hr"]
     rated = set(rows["method"])
@@ -275,7 +277,7 @@ def _tests(
         found.append((first, second, estimate, test))
     judged = verdicts([test for *_, test in found])
     return [
-        Comparison(dataset, "mos", *pair, verdict)
+        Comparison(dataset, "mos", *pair, verdict, factor)
         for pair, verdict in zip(found, judged, strict=True)
     ]
 
@@ -300,7 +302,7 @@ def _notes(
     tests: list[Comparison],
     unit: Unit,
     baseline: str | None,
-    level: float,
+    level: float | None,
     scale: Scale,
     study: str,
     warnings: Sequence[str],
@@ -310,9 +312,9 @@ def _notes(
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
     note = (
-        f"MOS{f' of {study}' if study else ''}: {mean_of(CLAIMS[unit].interval)} ({sizes}); "
-        f"{percent(level)} interval by Student t, kept on the scale, unit {unit}, about "
-        f"{CLAIMS[unit].about}."
+        f"MOS{f' of {study}' if study else ''}: {mean_of(CLAIMS[unit].interval)} ({sizes})"
+        + ("" if level is None else f"; {percent(level)} interval by Student t, kept on the scale")
+        + f", unit {unit}, about {CLAIMS[unit].about}."
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,9 @@ from markupsafe import Markup, escape
 from sreval.files import json_text
 from sreval.opinions.cells import guarded
 from sreval.report import paper
-from sreval.report.table import Cell, Column, Row, Table
+from sreval.report.latex import latex_escape, longtable, to_latex
+from sreval.report.table import Cell, Column, Row, Table, spans
+from sreval.report.text import cells_wide, one_line, padded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,31 +38,50 @@ def render(table: Table, form: str, *, colour: bool = False) -> str:
 
 def to_text(table: Table, *, colour: bool = False) -> str:
     """Aligned columns; with ``colour`` the best is bold and the second underlined."""
-    codes = {1: "\x1b[1m", 2: "\x1b[4m"} if colour else {}
-    marks = max((len(cell.mark) for row in table.rows for cell in row.cells), default=0)
-    texts = [[column.heading for column in table.columns]]
-    for row in table.rows:
-        texts.append(
-            [
-                cell.text
-                + (cell.mark.ljust(marks) if column.decimals and row.kind != "interval" else "")
-                + pad_right(cell, row, column, " ")
-                for cell, column in zip(row.cells, table.columns, strict=True)
-            ]
-        )
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = [table.title, ""]
-    for row, line in zip([Row([]), *table.rows], texts, strict=True):
-        cells = []
-        for place, (text, width) in enumerate(zip(line, widths, strict=True)):
-            right = table.columns[place].align == "right"
-            full = text.rjust(width) if right else text.ljust(width)
-            if row.cells and (code := codes.get(row.cells[place].rank)):
-                figure = row.cells[place].text
-                full = full.replace(figure, f"{code}{figure}\x1b[0m", 1)
-            cells.append(full)
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([*lines, "", *table.notes]) + "\n"
+    notes = table.all_notes if colour else table.notes
+    columns = [_text_column(table, place, colour) for place in range(len(table.columns))]
+    rows = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    lines = [one_line(table.title), "", *_text_groups(table, columns), *rows]
+    text = "\n".join([*lines, "", *map(one_line, notes)]) + "\n"
+    return f"{text}\n{to_text(table.second, colour=colour)}" if table.second else text
+
+
+def _text_column(table: Table, place: int, colour: bool) -> list[str]:
+    """The cells of one column, its heading first, all as wide as the widest."""
+    column, codes = table.columns[place], {1: "\x1b[1m", 2: "\x1b[4m"} if colour else {}
+    cells = [(row, row.cells[place]) for row in table.rows]
+    mark, beside = (
+        max((cells_wide(text) for text in texts), default=0)
+        for texts in ([cell.mark for _, cell in cells], [cell.beside for _, cell in cells])
+    )
+    texts = [one_line(column.heading)]
+    for row, cell in cells:
+        figure = one_line(cell.text)
+        if column.decimals and row.kind != "interval":
+            figure += padded(cell.mark, mark) + pad_right(cell, row, column, " ")
+            figure += " " + padded(cell.beside, beside) if beside else ""
+        texts.append(figure)
+    width = max(map(cells_wide, texts))
+    filled = [padded(text, width, right=column.align == "right") for text in texts]
+    for n, (_, cell) in enumerate(cells, 1):
+        if code := codes.get(cell.rank):
+            filled[n] = filled[n].replace(cell.text, f"{code}{cell.text}\x1b[0m", 1)
+    return filled
+
+
+def _text_groups(table: Table, columns: list[list[str]]) -> list[str]:
+    """The line of what stands above several headings; it widens ``columns`` where it must."""
+    if not any(column.group for column in table.columns):
+        return []
+    line = []
+    for group, places in spans(table.columns):
+        name = one_line(group)
+        width = sum(cells_wide(columns[place][0]) + 2 for place in places) - 2
+        more = " " * (cells_wide(name) - width)
+        columns[places[0]] = [more + cell for cell in columns[places[0]]]
+        room = width + len(more) - cells_wide(name)
+        line.append(" " * (room // 2) + name + " " * (room - room // 2))
+    return ["  ".join(line).rstrip()]
 
 
 def pad_right(cell: Cell, row: Row, column: Column, pad: str) -> str:
@@ -75,143 +95,39 @@ def pad_right(cell: Cell, row: Row, column: Column, pad: str) -> str:
 def to_markdown(table: Table) -> str:
     """A Markdown table as GitHub and Pandoc show it."""
     rows = [
-        [column.heading.replace("|", "\\|") for column in table.columns],
+        [_markdown(column.full) for column in table.columns],
         ["---:" if column.align == "right" else "---" for column in table.columns],
         *([_markdown_cell(cell, row) for cell in row.cells] for row in table.rows),
     ]
-    lines = [f"**{table.title}**", "", *("| " + " | ".join(row) + " |" for row in rows), ""]
-    return "\n".join([*lines, *(f"- {note}" for note in table.notes)]) + "\n"
+    lines = [
+        f"**{_markdown(table.title)}**",
+        "",
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+        *(f"- {_markdown_note(note)}" for note in table.all_notes),
+    ]
+    text = "\n".join(lines) + "\n"
+    return f"{text}\n{to_markdown(table.second)}" if table.second else text
+
+
+def _markdown(text: str) -> str:
+    """Text in one line of which nothing is taken for Markdown, a cell's end or HTML."""
+    return re.sub(r"([\\`*_<>\[\]|~#$&])", r"\\\1", one_line(text))
+
+
+def _markdown_note(note: str) -> str:
+    """A sentence with what stands in backticks as code."""
+    parts = re.split(r"(`[^`]+`)", one_line(note))
+    return "".join(part if n % 2 else _markdown(part) for n, part in enumerate(parts))
 
 
 def _markdown_cell(cell: Cell, row: Row) -> str:
-    text = cell.text.replace("|", "\\|")
+    text = _markdown(cell.text)
     if row.kind == "interval":
         return f"<sub>{text}</sub>" if text else ""
     text = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(cell.rank, text)
-    mark = cell.mark.replace("*", "\\*")
-    return text + (f"<sup>{mark}</sup>" if mark else "")
-
-
-_TABULAR = r"""% needs \usepackage{{booktabs}}
-\begin{{table}}
-\centering\footnotesize\setlength{{\tabcolsep}}{{3pt}}
-\caption{{{title}.}}
-\begin{{tabular}}{{{columns}}}
-\toprule
-{head} \\
-\midrule
-{body}
-\bottomrule
-\end{{tabular}}\par\smallskip
-\begin{{minipage}}{{\linewidth}}\scriptsize
-{notes}
-\end{{minipage}}
-\end{{table}}
-"""
-
-_LONGTABLE = r"""\begin{{longtable}}{{{columns}}}
-\caption{{{title}}}\\
-\toprule
-{head} \\
-\midrule\endhead
-{body}
-\bottomrule
-\end{{longtable}}
-"""
-
-_LATEX_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "∞": r"$\infty$",
-    "–": "--",
-    "‡": r"\ddag{}",
-    "*": r"\textasteriskcentered{}",
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "<": "$<$",
-    ">": "$>$",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "[": "{[}",
-    "]": "{]}",
-    "−": "$-$",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-    "≥": r"$\ge$",
-    "ρ": r"$\rho$",
-    "²": r"\textsuperscript{2}",
-    "“": "``",
-    "”": "''",
-    "…": r"\dots{}",
-}
-
-
-def latex_escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped, in one line and without control characters.
-
-    Brackets are set in braces: behind ``\\\\`` they would be taken for its argument.
-    """
-    line = " ".join(text.split())
-    plain = (char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
-    return "".join(_LATEX_SPECIAL.get(char, char) for char in plain)
-
-
-def to_latex(table: Table) -> str:
-    """A booktabs table that floats, as a paper's tables do."""
-    return _latex(table, _TABULAR, table.title)
-
-
-def longtable(table: Table, title: str) -> str:
-    """The table in LaTeX under another title, in its place; it may break over pages."""
-    made = _latex(table, _LONGTABLE, title)
-    return f"{made}{{\\scriptsize {_latex_notes(table)}}}\n" if table.notes else made
-
-
-def _latex(table: Table, form: str, title: str) -> str:
-    """Figures with decimals are aligned at the point by a column either side of it."""
-    body: list[str] = []
-    for row in table.rows:
-        if row.starts and body:
-            body.append(r"\addlinespace")
-        cells = zip(row.cells, table.columns, strict=True)
-        body.append(" & ".join(_latex_cell(cell, row, column) for cell, column in cells) + r" \\")
-    return form.format(
-        title=latex_escape(title),
-        columns="".join(map(_latex_column, table.columns)),
-        head=" & ".join(map(_latex_head, table.columns)),
-        body="\n".join(body),
-        notes=_latex_notes(table),
-    )
-
-
-def _latex_notes(table: Table) -> str:
-    return "\n".join(latex_escape(note) + r"\par" for note in table.notes)
-
-
-def _latex_column(column: Column) -> str:
-    if column.decimals:
-        return "r@{}l"
-    return {"words": r"p{.5\linewidth}", "left": "l", "right": "r"}[column.align]
-
-
-def _latex_head(column: Column) -> str:
-    """A heading; over aligned figures broken after its hyphen, so that they stay narrow."""
-    heading = latex_escape(column.heading)
-    if not column.decimals:
-        return heading
-    family, hyphen, loss = heading.partition("-")
-    name = f"\\shortstack{{{family}-\\\\{loss}}}" if hyphen else family
-    return f"\\multicolumn{{2}}{{c}}{{\\scriptsize {name}}}"
-
-
-def _latex_cell(cell: Cell, row: Row, column: Column) -> str:
-    if not column.decimals:
-        return latex_escape(cell.text)
-    if row.kind == "interval":
-        return f"\\multicolumn{{2}}{{c}}{{\\scriptsize {latex_escape(cell.text)}}}"
-    whole, point, decimals = cell.text.partition(".")
-    wrap = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
-    left, right = latex_escape(whole), point + decimals
-    mark = f"\\textsuperscript{{{latex_escape(cell.mark)}}}" if cell.mark else ""
-    return f"{wrap % left if left else ''} & {wrap % right if right else ''}{mark}"
+    mark = f"<sup>{_markdown(cell.mark)}</sup>" if cell.mark else ""
+    return text + mark + (f" {_markdown(cell.beside)}" if cell.beside else "")
 
 
 def to_html(table: Table) -> str:
@@ -267,6 +183,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["code"] = _code
     environment.filters["label"] = paper.label
     environment.filters["latex"] = latex_escape
+    environment.filters["spans"] = spans
     environment.globals["pad_right"] = pad_right
     environment.globals["longtable"] = longtable
     return environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
+from sreval.report.choices import Intervals
 from sreval.report.collect import narrowed
 from sreval.report.notes import NO_INTERVAL
 from sreval.report.render import csv_text
@@ -35,18 +36,23 @@ from sreval.report.values import (
 Layout = Literal["methods", "losses"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
+
 ALPHA = 0.05
 TOO_SMALL = "‡"
 
 _FIGURES = (
     "dataset", "metric", "method", "n", "unit", "mean", "low", "high", "level", "rank", "mark",
-    "paper", "simulated", "study",
+    "paper", "simulated", "study", "scale",
 )  # fmt: skip
-"""What every figure says; a table's ``frame`` adds its protocol and scale."""
+"""What every figure says; a table's ``frame`` adds its protocol."""
+
+_PER_SET = "set"
+"""The unit of a metric that gives one value for all images of a set."""
 
 _TESTS = (
     "dataset", "metric", "first", "second", "n", "mean_difference", "w_plus", "w_minus", "p",
     "p_holm", "method", "rank_biserial", "least_p", "least_p_holm", "significant", "too_small",
+    "scale",
 )  # fmt: skip
 
 Record = dict[str, Any]
@@ -63,6 +69,7 @@ class Comparison:
     difference: float
     test: SignedRank
     verdict: Verdict
+    scale: int
 
     def record(self) -> Record:
         """The comparison as a row of ``ScoreTable.tests``."""
@@ -71,32 +78,36 @@ class Comparison:
             self.test.w_plus, self.test.w_minus, self.test.p, self.verdict.p_adjusted,
             self.test.method, self.test.rank_biserial, self.test.least_p,
             self.verdict.least_p_adjusted, self.verdict.significant, self.verdict.too_small,
+            self.scale,
         )  # fmt: skip
         return dict(zip(_TESTS, found, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class ScoreTable(Table):
-    """A table of one protocol and scale with a column a method.
+    """A table of one protocol with a column a method, or a row where it is ``transposed``.
 
-    ``frame`` has one row a (data set, metric, study, method): the mean, its interval over ``n`` of
-    ``unit``, its ``rank`` (1 the best, 2 the second, 0 of HR), a significance ``mark``, and the
-    paper's own figure where it was asked for. ``tests`` has every paired test, one row each.
+    ``frame`` has one row a (data set, scale, metric, study, method): the mean, its interval over
+    ``n`` of ``unit``, its ``rank`` (1 the best, 2 the second, 0 of HR), a significance ``mark``,
+    and the paper's own figure where it was asked for. ``tests`` has every paired test, one row
+    each.
     """
 
     methods: list[str]
     tests: pd.DataFrame
     protocol: str
-    scale: int
+    scales: Sequence[int]
     level: float = 0.95
     with_paper: bool = False
+    intervals: Intervals = "below"
+    transposed: bool = False
 
     @classmethod
     def of(
         cls,
         title: str,
         protocol: str,
-        scale: int,
+        scales: Sequence[int],
         methods: list[str],
         figures: Sequence[Record] = (),
         comparisons: Sequence[Comparison] = (),
@@ -104,35 +115,30 @@ class ScoreTable(Table):
         *,
         level: float = 0.95,
         with_paper: bool = False,
+        intervals: Intervals = "below",
+        transposed: bool = False,
     ) -> Self:
         """The table of these figures, in the order of the table's lines."""
-        return cls(
+        empty = cls(
             analysis="scores",
             title=title,
-            frame=_frame(figures, protocol, scale),
-            columns=[
-                Column("", "left", described="Data set"),
-                Column("", "left", described="Metric"),
-                *(
-                    Column(
-                        paper.label(m),
-                        decimals=max((metric_of(f["metric"]).digits for f in figures), default=0),
-                    )
-                    for m in methods
-                ),
-            ],
-            rows=list(_rows(figures, methods)),
-            notes=list(notes),
+            frame=pd.DataFrame(),
+            columns=[],
+            rows=[],
+            notes=[],
             methods=methods,
-            tests=pd.DataFrame([c.record() for c in comparisons], columns=list(_TESTS)),
+            tests=pd.DataFrame(columns=list(_TESTS)),
             protocol=protocol,
-            scale=scale,
+            scales=scales,
             level=level,
             with_paper=with_paper,
+            intervals=intervals,
+            transposed=transposed,
         )
+        return empty.with_figures(figures, comparisons, notes)
 
     def figures(self) -> list[Record]:
-        """The rows of ``frame`` without the table's protocol and scale."""
+        """The rows of ``frame`` without the table's protocol."""
         return [
             {str(name): value for name, value in row.items()}
             for row in self.frame[list(_FIGURES)].to_dict("records")
@@ -142,13 +148,42 @@ class ScoreTable(Table):
         self, figures: Sequence[Record], comparisons: Sequence[Comparison], notes: Sequence[str]
     ) -> Self:
         """The table with ``figures`` in place of its own, and more comparisons and notes."""
+        frame = pd.DataFrame(list(figures), columns=list(_FIGURES))
+        frame.insert(len(_FIGURES) - 1, "protocol", self.protocol)
         tests = [*self.tests.to_dict("records"), *(c.record() for c in comparisons)]
+        arrange = _transposed if self.transposed else _upright
+        lines = list(_lines(figures, self.methods, len(self.scales) > 1))
+        columns, rows = arrange(lines, self.methods, self.intervals)
+        said = [note for note in [*self.notes, *notes] if note not in (NO_INTERVAL, _TOO_FEW)]
+        if self.intervals != "none" and any(0 < f["n"] < LEAST_UNITS for f in figures):
+            few = any(f["unit"] != _PER_SET and 0 < f["n"] < LEAST_UNITS for f in figures)
+            said += [NO_INTERVAL] if _dashes(rows) else [_TOO_FEW] * few
         return replace(
             self,
-            frame=_frame(figures, self.protocol, self.scale),
-            rows=list(_rows(figures, self.methods)),
+            frame=frame,
+            columns=columns,
+            rows=rows,
             tests=pd.DataFrame(tests, columns=list(_TESTS)),
-            notes=[*self.notes, *notes],
+            notes=said,
+            ranking=_ranking(figures),
+            second=self._of_intervals(frame, lines),
+        )
+
+    def _of_intervals(self, frame: pd.DataFrame, lines: Sequence[_Line]) -> Table | None:
+        """The table of intervals where they are to be apart, and there are any."""
+        there = [line for line in lines if line.has_intervals]
+        if self.intervals != "apart" or not there:
+            return None
+        arrange = _transposed if self.transposed else _upright
+        cells = [replace(line, values=list(map(Cell, line.intervals)), paper=[]) for line in there]
+        columns, rows = arrange(cells, self.methods, "none")
+        return Table(
+            analysis="scores",
+            title=f"{percent(self.level)} intervals of these means",
+            frame=frame,
+            columns=[replace(column, decimals=0) for column in columns],
+            rows=rows,
+            notes=[],
         )
 
     def records(self) -> dict[str, Any]:
@@ -156,7 +191,7 @@ class ScoreTable(Table):
         return {
             "title": self.title,
             "protocol": self.protocol,
-            "scale": self.scale,
+            "scales": list(self.scales),
             "figures": self.figures(),
             "comparisons": self.tests.to_dict("records"),
             "notes": self.notes,
@@ -167,37 +202,109 @@ class ScoreTable(Table):
         return csv_text(self.tests)
 
 
-def _frame(figures: Sequence[Record], protocol: str, scale: int) -> pd.DataFrame:
-    frame = pd.DataFrame(list(figures), columns=list(_FIGURES))
-    return frame.assign(protocol=protocol, scale=scale)
+_TOO_FEW = f"Fewer than {LEAST_UNITS} units give no interval."
 
 
-def _rows(figures: Sequence[Record], methods: Sequence[str]) -> Iterator[Row]:
-    """The rows from top to bottom: value, interval, and the paper's where it was asked for."""
-    previous = None
-    lines = groupby(
-        figures, key=lambda figure: (figure["dataset"], figure["metric"], figure["study"])
-    )
-    for (dataset, metric, study), line in lines:
+@dataclass(frozen=True)
+class _Line:
+    """One metric of one data set as printed, a cell a method."""
+
+    dataset: str
+    name: str
+    values: list[Cell]
+    intervals: list[str]
+    halves: list[str]
+    paper: list[str]
+    digits: int
+    kind: Literal["value", "paper"] = "value"
+
+    @property
+    def has_intervals(self) -> bool:
+        return any(text not in ("", NONE) for text in self.intervals)
+
+    def cells(self, intervals: Intervals) -> list[Cell]:
+        """The values, with half of their intervals where these are to be beside them."""
+        if intervals != "beside":
+            return self.values
+        return [
+            replace(cell, beside=half) for cell, half in zip(self.values, self.halves, strict=True)
+        ]
+
+
+def _place(dataset: str, scale: int, several: bool) -> str:
+    """A data set as a table names it: with its scale where the table has ``several``."""
+    return f"{dataset} ×{scale}" if several else dataset
+
+
+def _lines(figures: Sequence[Record], methods: Sequence[str], several: bool) -> Iterator[_Line]:
+    keys = ("dataset", "scale", "metric", "study")
+    found = groupby(figures, key=lambda figure: tuple(figure[key] for key in keys))
+    for (dataset, scale, metric, study), line in found:
         of = {figure["method"]: figure for figure in line}
         cells = [of.get(method, {}) for method in methods]
-        starts, previous = dataset != previous, dataset
-        name = Cell(dataset if starts else "")
-        theirs = [Cell(_number(cell.get("paper"), metric)) for cell in cells]
+        theirs = [_number(cell.get("paper"), metric) for cell in cells]
+        place, digits = _place(dataset, scale, several), metric_of(metric).digits
         if metric == "mos" and not any(figure["n"] for figure in of.values()):
-            yield Row([name, Cell(f"{metric_name(metric)}, paper"), *theirs], "paper", starts)
+            name = f"{metric_name(metric)}, paper"
+            yield _Line(place, name, list(map(Cell, theirs)), [], [], [], digits, "paper")
             continue
-        label = metric_name(metric) + (f", {study}" if study else "")
-        label += ", simulated" if any(figure["simulated"] for figure in of.values()) else ""
+        name = metric_name(metric) + (f", {study}" if study else "")
+        name += ", simulated" if any(figure["simulated"] for figure in of.values()) else ""
         values = [
             Cell(number(cell["mean"], metric), cell["rank"], cell["mark"]) if cell else Cell(NONE)
             for cell in cells
         ]
-        yield Row([name, Cell(label), *values], "value", starts)
-        below = [Cell(_interval(cell, metric)) for cell in cells]
-        yield Row([Cell(""), Cell(""), *below], "interval")
-        if any(figure.text for figure in theirs):
-            yield Row([Cell(""), Cell("paper"), *theirs], "paper")
+        intervals = [_interval(cell, metric) for cell in cells]
+        halves = [_half(cell, metric) for cell in cells]
+        yield _Line(place, name, values, intervals, halves, theirs, digits)
+
+
+def _upright(
+    lines: Sequence[_Line], methods: Sequence[str], intervals: Intervals
+) -> tuple[list[Column], list[Row]]:
+    """A column a method, from top to bottom value, interval, and the paper's figure."""
+    digits = max((line.digits for line in lines), default=0)
+    columns = [
+        Column("", "left", described="Data set"),
+        Column("", "left", described="Metric"),
+        *(Column(paper.label(method), decimals=digits) for method in methods),
+    ]
+    rows, previous = [], None
+    for line in lines:
+        starts, previous = line.dataset != previous, line.dataset
+        names = [Cell(line.dataset if starts else ""), Cell(line.name)]
+        rows.append(Row([*names, *line.cells(intervals)], line.kind, starts))
+        if intervals == "below" and line.has_intervals:
+            rows.append(Row([Cell(""), Cell(""), *map(Cell, line.intervals)], "interval"))
+        if any(line.paper):
+            rows.append(Row([Cell(""), Cell("paper"), *map(Cell, line.paper)], "paper"))
+    return columns, rows
+
+
+def _transposed(
+    lines: Sequence[_Line], methods: Sequence[str], intervals: Intervals
+) -> tuple[list[Column], list[Row]]:
+    """A row a method, from left to right the metrics of each data set."""
+    columns = [
+        Column("", "left", described="Method"),
+        *(Column(line.name, decimals=line.digits, group=line.dataset) for line in lines),
+    ]
+    rows = []
+    for place, method in enumerate(methods):
+        cells = [line.cells(intervals)[place] for line in lines]
+        rows.append(Row([Cell(paper.label(method)), *cells]))
+        below = [line.intervals[place] if line.has_intervals else "" for line in lines]
+        if intervals == "below" and any(below):
+            rows.append(Row([Cell(""), *map(Cell, below)], "interval"))
+        theirs = [line.paper[place] if line.paper else "" for line in lines]
+        if any(theirs):
+            rows.append(Row([Cell("paper"), *map(Cell, theirs)], "paper"))
+    return columns, rows
+
+
+def _dashes(rows: Sequence[Row]) -> bool:
+    """Whether a dash stands for an interval."""
+    return any(cell.text == NONE for row in rows if row.kind == "interval" for cell in row.cells)
 
 
 def _number(value: float | None, metric: str) -> str:
@@ -205,87 +312,130 @@ def _number(value: float | None, metric: str) -> str:
 
 
 def _interval(figure: Mapping[str, Any], metric: str) -> str:
-    if not figure or not math.isfinite(figure["mean"]):
+    """An interval, a dash where there are too few units; nothing where there can't be one."""
+    if not figure or not math.isfinite(figure["mean"]) or figure["unit"] == _PER_SET:
         return ""
     if math.isnan(figure["low"]) or math.isnan(figure["high"]):
         return NONE
-    return f"{number(figure['low'], metric)}–{number(figure['high'], metric)}"
+    low, high = number(figure["low"], metric), number(figure["high"], metric)
+    return "" if figure["method"] == "hr" and low == high else f"{low}–{high}"
+
+
+def _half(figure: Mapping[str, Any], metric: str) -> str:
+    """Half the width of an interval; both ends where a limit of the metric cuts it."""
+    interval = _interval(figure, metric)
+    if interval in ("", NONE):
+        return ""
+    below, above = figure["mean"] - figure["low"], figure["high"] - figure["mean"]
+    if math.isclose(below, above, rel_tol=1e-6, abs_tol=1e-12):
+        return f"± {number(above, metric)}"
+    return f"[{interval}]"
+
+
+def _ranking(figures: Sequence[Record]) -> str:
+    """The note on bold and underlined figures, empty where there are none."""
+    ranks = {figure["rank"] for figure in figures}
+    if 1 not in ranks:
+        return ""
+    second = ", second underlined" if 2 in ranks else ""
+    hr = ", HR not ranked" if any(f["method"] == "hr" and f["n"] for f in figures) else ""
+    return f"Best bold{second}{hr}."
 
 
 def score_table(
     frame: pd.DataFrame,
     layout: Layout = "methods",
     *,
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
     metrics: Sequence[str] | None = None,
     baseline: str | None = None,
     pairs: bool = False,
     with_paper: bool = False,
     level: float = 0.95,
+    intervals: Intervals = "below",
+    transposed: bool = False,
 ) -> ScoreTable:
-    """A table of one protocol and scale from rows that ``collect.select`` has chosen.
+    """A table of one protocol from rows that ``collect.of_protocol`` has chosen.
 
-    The layout ``methods`` has every method of ``frame``, ``losses`` the paper's loss variants
-    alone. Every mean of a line is over the same images, see ``values.comparable``; a method
-    without any result has a row whose n is 0. Intervals: Student's t over images. Tests: paired
-    two-sided Wilcoxon signed-rank against ``baseline``, or for all ``pairs``, Holm-adjusted
-    within one data set and metric; HR takes no part. Raises UsageError for a method, metric or
-    layout that the results can't serve, and for a folder that would contribute nothing.
+    ``methods``, ``datasets`` and ``metrics`` stand in the order given, by default all in the
+    paper's; the layout ``losses`` has the paper's loss variants alone. Every mean of a line is over
+    the same images, see ``values.comparable``; a method without any result has a row whose n is 0.
+    Intervals: Student's t over images. Tests: paired two-sided Wilcoxon signed-rank against
+    ``baseline``, or for all ``pairs``, Holm-adjusted within one data set, scale and metric; HR
+    takes no part, nor does a metric of one value a set. Raises UsageError for a name or layout that
+    the results can't serve, and for a folder that would contribute nothing.
     """
-    protocol, scale = str(frame["protocol"].iloc[0]), int(frame["scale"].iloc[0])
-    if with_paper and (protocol, scale) != ("ledig2017", 4):
+    protocol = str(frame["protocol"].iloc[0])
+    scales = sorted(map(int, frame["scale"].unique()))
+    if with_paper and (protocol != "ledig2017" or 4 not in scales):
         raise UsageError(
             f"The paper's figures are of ledig2017 at scale 4, these results of {protocol} at "
-            f"{scale}.",
+            f"{', '.join(map(str, scales))}.",
             option(
                 "Leave --paper out, or choose --protocol ledig2017.",
                 'Leave paper=True out, or choose protocol="ledig2017".',
             ),
         )
-    chosen = _methods(frame, layout)
+    chosen = _methods(frame, layout, methods)
     if baseline is not None and baseline not in chosen:
-        raise unknown_name("method of these results", baseline, chosen)
-    notes = _left_out(frame, chosen)
+        where = "this table" if methods else "these results"
+        raise unknown_name(f"method of {where}", baseline, chosen)
+    notes = [] if methods else _left_out(frame, chosen)
     frame = narrowed(frame, "method", chosen)
-    methods = _with_paper_methods(chosen, layout) if with_paper else chosen
-    named = _metrics(frame, metrics)
+    shown = _with_paper_methods(chosen, layout) if with_paper and not methods else chosen
+    named = _chosen("metric", metrics or (), in_order(frame["metric"]))
     frame = narrowed(frame, "metric", named)
+    sets = paper.sort_datasets(list(frame["dataset"].unique()))
+    sets = _chosen("data set", datasets, sets)
+    frame = narrowed(frame, "dataset", sets)
+    several = frame["scale"].nunique() > 1
     figures: list[Record] = []
     comparisons: list[Comparison] = []
-    for dataset in paper.sort_datasets(list(frame["dataset"].unique())):
-        rows = frame[frame["dataset"] == dataset]
-        notes += gap_notes(rows, chosen)
+    for dataset, scale in product(sets, sorted(map(int, frame["scale"].unique()))):
+        rows = frame[(frame["dataset"] == dataset) & (frame["scale"] == scale)]
+        if rows.empty:
+            continue
+        place, theirs = _place(dataset, scale, several), with_paper and scale == 4
+        notes += gap_notes(rows.assign(dataset=place), chosen)
         for metric in named:
             asked = values_of(rows, metric, chosen)
             if asked.empty:
                 continue
             used = comparable(asked)
-            notes += infinite_notes(dataset, metric, asked, used)
-            made = _compare(used, dataset, metric, baseline, pairs)
+            notes += infinite_notes(place, metric, asked, used)
+            per_set = list(asked.index) == [""]
+            made = [] if per_set else _compare(used, dataset, metric, baseline, pairs, scale)
             comparisons += made
             beside = marks(list(used.columns), made, pairs)
             found = _means(asked, used, metric, level)
             figures += score_line(
-                dataset, metric, methods, found, beside, level, with_paper=with_paper
-            )
-        if with_paper and paper_figure(dataset, methods[0], "mos") is not None:
-            figures += score_line(dataset, "mos", methods, {}, {}, level, with_paper=True)
-    notes += remarks(frame[frame["method"].isin(chosen)])
-    notes += _notes(protocol, figures, comparisons, level, baseline, with_paper, methods)
-    return ScoreTable.of(
-        f"Super-resolution x{scale}, protocol {protocol}",
+                dataset, metric, shown, found, beside, level, scale,
+                unit=_PER_SET if per_set else "image", with_paper=theirs,
+            )  # fmt: skip
+        if theirs and any(paper_figure(dataset, method, "mos") is not None for method in shown):
+            figures += score_line(dataset, "mos", shown, {}, {}, level, scale, with_paper=True)
+    notes += remarks(frame)
+    table = ScoreTable.of(
+        f"Super-resolution {', '.join(f'×{scale}' for scale in scales)}, protocol {protocol}",
         protocol,
-        scale,
-        methods,
+        scales,
+        shown,
         figures,
         comparisons,
-        notes,
         level=level,
         with_paper=with_paper,
+        intervals=intervals,
+        transposed=transposed,
     )
+    said = _notes(table, comparisons, baseline)
+    return replace(table, notes=[*notes, *said, *table.notes])
 
 
-def _methods(frame: pd.DataFrame, layout: Layout) -> list[str]:
+def _methods(frame: pd.DataFrame, layout: Layout, methods: Sequence[str]) -> list[str]:
     present = paper.sort_methods(list(frame["method"].unique()))
+    if methods:
+        return _chosen("method", methods, present)
     if layout == "methods":
         return present
     chosen = [method for method in paper.LOSS_VARIANTS if method in present]
@@ -296,6 +446,14 @@ def _methods(frame: pd.DataFrame, layout: Layout) -> list[str]:
             f"They are {', '.join(paper.LOSS_VARIANTS)}; or use {every}.",
         )
     return chosen
+
+
+def _chosen(kind: str, names: Sequence[str], present: list[str]) -> list[str]:
+    """The names once each in the order given; all that are ``present`` where none is given."""
+    for name in names:
+        if name not in present:
+            raise unknown_name(f"{kind} of these results", name, present)
+    return list(dict.fromkeys(names)) or present
 
 
 def _left_out(frame: pd.DataFrame, chosen: Sequence[str]) -> list[str]:
@@ -309,16 +467,13 @@ def _with_paper_methods(chosen: list[str], layout: Layout) -> list[str]:
     return paper.sort_methods(list({*paper.TABLE_2, *chosen}))
 
 
-def _metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    present = in_order(frame["metric"])
-    for metric in metrics or ():
-        if metric not in present:
-            raise unknown_name("metric of these results", metric, present)
-    return [metric for metric in present if metrics is None or metric in metrics]
-
-
 def _compare(
-    used: pd.DataFrame, dataset: str, metric: str, baseline: str | None, pairs: bool
+    used: pd.DataFrame,
+    dataset: str,
+    metric: str,
+    baseline: str | None,
+    pairs: bool,
+    scale: int,
 ) -> list[Comparison]:
     methods = [method for method in used.columns if method != "hr"]
     if used.empty or metric_of(metric).per == "set":
@@ -332,7 +487,14 @@ def _compare(
     tests = [signed_rank(used[first], used[second]) for first, second in chosen]
     return [
         Comparison(
-            dataset, metric, first, second, _difference(used[first], used[second]), test, verdict
+            dataset,
+            metric,
+            first,
+            second,
+            _difference(used[first], used[second]),
+            test,
+            verdict,
+            scale,
         )
         for (first, second), test, verdict in zip(chosen, tests, verdicts(tests), strict=True)
     ]
@@ -365,6 +527,7 @@ def score_line(
     means: Mapping[str, Interval | None],
     marks: Mapping[str, str],
     level: float,
+    scale: int,
     *,
     unit: str = "image",
     simulated: bool = False,
@@ -389,83 +552,94 @@ def score_line(
         figures = (
             dataset, metric, method, n, unit, mean, low, high, level, ranks.get(method, 0),
             marks.get(method, "") if made else "", math.nan if theirs is None else theirs,
-            simulated, study,
+            simulated, study, scale,
         )  # fmt: skip
         records.append(dict(zip(_FIGURES, figures, strict=True)))
     return records
 
 
-def _notes(
-    protocol: str,
-    figures: list[Record],
-    comparisons: list[Comparison],
-    level: float,
-    baseline: str | None,
-    with_paper: bool,
-    methods: list[str],
-) -> list[str]:
-    sizes = ", ".join(_sizes(figures))
-    units = [
-        f"{m.name} in {m.unit}"
-        for m in map(metric_of, in_order(figure["metric"] for figure in figures))
-        if m.unit
-    ]
-    notes = [
-        f"Protocol {protocol}. Means over images (n: {sizes}){'; ' if units else ''}"
-        f"{', '.join(units)}. Below each, the "
-        f"{percent(level)} interval of the mean for new images of the kind, by Student t.",
-        _ranking_note(figures, methods),
-    ]
-    of_sets = [key for key in in_order(f["metric"] for f in figures) if metric_of(key).per == "set"]
-    if of_sets:
-        named = ", ".join(map(metric_name, of_sets))
-        notes.append(f"{named}: of the whole data set, so without interval and test.")
-    if any(0 < f["n"] < LEAST_UNITS and f["metric"] not in of_sets for f in figures):
-        notes.append(NO_INTERVAL)
+def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str | None) -> list[str]:
+    """What stands below a table of metrics, of what it shows."""
+    figures = table.figures()
+    several = len(table.scales) > 1
+    metrics = list(map(metric_of, in_order(figure["metric"] for figure in figures)))
+    per_set = in_order(figure["metric"] for figure in figures if figure["unit"] == _PER_SET)
+    units = "".join(f"; {m.name} in {m.unit}" for m in metrics if m.unit)
+    sizes = ", ".join(_sizes(figures, several))
+    over = f" Means over images (n: {sizes}){units}." if sizes else units.replace("; ", " ")
+    notes = [f"Protocol {table.protocol}.{over}{_interval_note(table)}"]
+    if per_set:
+        of = ", ".join(map(metric_name, per_set))
+        notes.append(f"{of}: one value for all images of a set, without interval and test.")
+    smaller = [m.name for m in metrics if m.higher_is_better is False]
+    notes += [f"{', '.join(smaller)}: smaller is better."] if smaller else []
+    unknown = [m.name for m in metrics if m.higher_is_better is None]
+    notes += [f"{', '.join(unknown)}: not ranked, direction not known."] if unknown else []
     if comparisons:
-        notes += [_test_note(comparisons, baseline), *too_small_notes(comparisons, "image")]
+        notes += [
+            _test_note(comparisons, baseline, figures),
+            *too_small_notes(comparisons, "image"),
+        ]
     elif baseline is not None:
         notes.append(f"Nothing was tested against {paper.label(baseline)}: see above.")
-    if with_paper:
+    if table.with_paper:
         notes.append("Rows 'paper': Ledig et al. 2017, tables 1 and 2.")
-        notes += [text for method, text in paper.FOOTNOTES.items() if method in methods]
+        notes += [text for method, text in paper.FOOTNOTES.items() if method in table.methods]
     return notes
 
 
-def _sizes(figures: Sequence[Record]) -> list[str]:
+def _interval_note(table: ScoreTable) -> str:
+    """What the intervals in sight are; nothing where none is."""
+    what = f"{percent(table.level)} interval of the mean for new images of the kind, by Student t"
+    if table.second:
+        return f" The second table has the {what}."
+    if any(row.kind == "interval" and _has_span(row) for row in table.rows):
+        return f" Below each, the {what}."
+    beside = [cell.beside for row in table.rows for cell in row.cells if cell.beside]
+    cut = any(text.startswith("[") for text in beside)
+    ends = "; its ends in brackets where a limit of the metric cuts it" if cut else ""
+    return f" Beside each, half the {what}{ends}." if beside else ""
+
+
+def _has_span(row: Row) -> bool:
+    return any(cell.text not in ("", NONE) for cell in row.cells)
+
+
+def _sizes(figures: Sequence[Record], several: bool) -> list[str]:
     """How many images the means are over, for each metric where they differ."""
     counts: dict[str, dict[str, int]] = {}
     for figure in figures:
-        if figure["metric"] != "mos" and metric_of(figure["metric"]).per == "image":
-            of = counts.setdefault(figure["dataset"], {})
+        if figure["metric"] != "mos" and figure["unit"] != _PER_SET:
+            place = _place(figure["dataset"], figure["scale"], several)
+            of = counts.setdefault(place, {})
             of[figure["metric"]] = max(figure["n"], of.get(figure["metric"], 0))
     said = []
-    for dataset, of in counts.items():
+    for place, of in counts.items():
         if len(set(of.values())) == 1:
-            said.append(f"{dataset} {next(iter(of.values()))}")
+            said.append(f"{place} {next(iter(of.values()))}")
         else:
-            said.append(f"{dataset} {', '.join(f'{metric_name(m)} {n}' for m, n in of.items())}")
+            said.append(f"{place} {', '.join(f'{metric_name(m)} {n}' for m, n in of.items())}")
     return said
 
 
-def _ranking_note(figures: Sequence[Record], methods: list[str]) -> str:
-    note = "Best bold, second underlined"
-    note += ", HR not ranked." if "hr" in methods else "."
-    there = map(metric_of, in_order(figure["metric"] for figure in figures))
-    directions = {m.name: m.higher_is_better for m in there}
-    for better, said in ((False, "smaller is better"), (None, "not ranked, direction not known")):
-        names = [name for name, higher in directions.items() if higher is better]
-        note += f" {', '.join(names)}: {said}." if names else ""
-    return note
-
-
-def _test_note(comparisons: list[Comparison], baseline: str | None) -> str:
-    test = "paired two-sided Wilcoxon signed-rank over images, Holm within data set and metric"
+def _test_note(
+    comparisons: Sequence[Comparison], baseline: str | None, figures: Sequence[Record]
+) -> str:
+    """What was tested, and what the marks in sight mean."""
+    within = "data set, scale and metric" if _several(comparisons) else "data set and metric"
+    test = f"paired two-sided Wilcoxon signed-rank over images, Holm within {within}"
     if all(c.verdict.too_small for c in comparisons):
         return f"Tests: {test}."
-    if baseline is not None:
-        return f"* differs from {paper.label(baseline)} (p < {ALPHA}; {test})."
-    return f"Methods that share a letter weren't shown to differ (p < {ALPHA}; {test})."
+    if baseline is None:
+        return f"Methods that share a letter weren't shown to differ (p < {ALPHA}; {test})."
+    name = paper.label(baseline)
+    if any(figure["mark"] == "*" for figure in figures):
+        return f"* differs from {name} (p < {ALPHA}; {test})."
+    return f"No method was shown to differ from {name} (p < {ALPHA}; {test})."
+
+
+def _several(comparisons: Sequence[Comparison]) -> bool:
+    return len({c.scale for c in comparisons}) > 1
 
 
 def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
@@ -510,7 +684,8 @@ def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
     """
     families: dict[tuple[str, str], list[Comparison]] = {}
     for c in comparisons:
-        families.setdefault((c.dataset, c.metric), []).append(c)
+        place = _place(c.dataset, c.scale, _several(comparisons))
+        families.setdefault((place, c.metric), []).append(c)
     least: dict[tuple[str, int], tuple[float, float]] = {}
     some = []
     for (dataset, metric), tests in families.items():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sreval.content import user_path
+from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.report import paper
+from sreval.report.choices import Width
 from sreval.report.text import NONE, fixed, span
 
 if TYPE_CHECKING:
@@ -22,11 +26,15 @@ _LONG = 40
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as printed; ``rank`` 1 is the best, 2 the second, 0 any other; ``mark`` is raised."""
+    """A cell as printed; ``rank`` 1 is the best, 2 the second, 0 any other; ``mark`` is raised.
+
+    ``beside`` is set behind the figure, such as half of its interval.
+    """
 
     text: str
     rank: int = 0
     mark: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,13 +51,35 @@ class Column:
     """How a column is set: names left, figures right, sentences in lines that wrap.
 
     Figures of ``decimals`` are aligned at the point, in a column that has room for so many.
-    ``described`` is the heading in HTML, where each column needs one, of a column without.
+    ``described`` is the heading in HTML, where each column needs one, of a column without;
+    ``group`` what stands above it and its neighbours of that group.
     """
 
     heading: str
     align: Literal["left", "right", "words"] = "right"
     decimals: int = 0
     described: str = ""
+    group: str = ""
+
+    @property
+    def full(self) -> str:
+        """The heading with its group's."""
+        return f"{self.group} {self.heading}".strip()
+
+
+def checked_label(label: str) -> str:
+    """A label for LaTeX, empty for the default. Raises UsageError for one that LaTeX can't take."""
+    if label and not re.fullmatch(r"[A-Za-z0-9:._/+-]+", label):
+        raise UsageError(
+            f"{label!r} can't be a label in LaTeX.", "Use letters, digits and : . _ / + -."
+        )
+    return label
+
+
+def spans(columns: Sequence[Column]) -> list[tuple[str, list[int]]]:
+    """The places of neighbours under one group's heading, empty for those under none."""
+    found = groupby(range(len(columns)), key=lambda place: columns[place].group)
+    return [(group, list(places)) for group, places in found]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -57,7 +87,10 @@ class Table:
     """What a table says, independent of how it is printed; a notebook shows it as HTML.
 
     ``frame`` holds all figures in full, ``rows`` the printed cells under their ``columns``;
-    ``facts`` are what else JSON says: true of the whole table, not of a row.
+    ``facts`` are what else JSON says: true of the whole table, not of a row. ``ranking`` is the
+    note on bold and underlined figures, where there are any. ``second`` is a table to print after
+    this one. ``label`` and ``width`` are LaTeX's: what a paper refers to it by, and whether it is
+    as wide as a column or as the page.
     """
 
     analysis: str
@@ -67,6 +100,15 @@ class Table:
     rows: Sequence[Row]
     notes: list[str]
     facts: Mapping[str, object] = field(default_factory=dict)
+    ranking: str = ""
+    second: Table | None = None
+    label: str = ""
+    width: Width = "auto"
+
+    @property
+    def all_notes(self) -> list[str]:
+        """The notes where bold and underline can be seen."""
+        return [*([self.ranking] if self.ranking else []), *self.notes]
 
     def records(self) -> dict[str, Any]:
         """The table for JSON, every figure in full."""
@@ -100,7 +142,7 @@ class Table:
         return self._written("markdown", path)
 
     def to_latex(self, path: Path | str | None = None) -> str:
-        """A LaTeX table; it needs the package booktabs."""
+        """A LaTeX table, or several where it is too wide; needs the packages booktabs, siunitx."""
         return self._written("latex", path)
 
     def to_html(self, path: Path | str | None = None) -> str:

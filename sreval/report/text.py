@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
 NONE = "–"
@@ -10,6 +11,24 @@ NONE = "–"
 
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
+
+
+def one_line(text: str) -> str:
+    """Text in one line, without characters that control a printer or have no width."""
+    plain = (char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")
+    return " ".join("".join(plain).split())
+
+
+def cells_wide(text: str) -> int:
+    """How many cells of a terminal a text takes: two for a wide letter, none for an accent."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """Text filled with spaces to so many cells of a terminal; ``right`` sets it right."""
+    space = " " * (width - cells_wide(text))
+    return space + text if right else text + space
 
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:
@@ -53,8 +72,8 @@ def p_value(p: float) -> str:
 def columns(rows: Sequence[Sequence[object]]) -> str:
     """Rows as left-aligned columns, the first row as their heads."""
     texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in texts) for i in range(len(texts[0]))]
+    widths = [max(cells_wide(row[i]) for row in texts) for i in range(len(texts[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in texts
     )

@@ -27,6 +27,6 @@ def test_a_message_names_the_callers_own_word(sreval: Callable[..., Any], tmp_pa
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "csv", "json"])
 def test_a_table_is_written_where_it_is_told_to(form: str, tmp_path: Path) -> None:
-    table = ScoreTable.of("Scores", "matlab", 4, [])
+    table = ScoreTable.of("Scores", "matlab", [4], [])
     text = getattr(table, f"to_{form}")(tmp_path / "table")
     assert (tmp_path / "table").read_text(encoding="utf-8") == text == table.render(form)

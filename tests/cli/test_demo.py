@@ -145,7 +145,7 @@ def test_the_demo_serves_its_study_until_interrupted(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\nfrom sreval.cli import demo, main\n"
         "from sreval.report.scores import ScoreTable\n"
-        "table = ScoreTable.of('', 'ledig2017', 4, [])\n"
+        "table = ScoreTable.of('', 'ledig2017', [4], [])\n"
         "demo.make_demo = lambda out: demo.Demo(table, out / 'index.html', out / 'study')\n"
         "main(['demo', '--out', '.'])"
     )

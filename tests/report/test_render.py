@@ -5,17 +5,18 @@ from __future__ import annotations
 import html.parser
 import json
 import re
-import shutil
-import subprocess
+import unicodedata
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sreval.report.collect import collect, select
-from sreval.report.render import latex_escape
 from sreval.report.scores import ScoreTable, score_table
+from sreval.report.table import text_table
 
 
 @pytest.fixture(scope="module")
@@ -102,44 +103,76 @@ def test_html_is_well_formed_and_fetches_nothing(table: ScoreTable, means: dict[
 
 
 def test_html_escapes_a_methods_name(table: ScoreTable) -> None:
-    hostile = ScoreTable.of("<b>&", "ledig2017", 4, ["<script>"])
+    hostile = ScoreTable.of("<b>&", "ledig2017", [4], ["<script>alert()"])
     page = hostile.render("html")
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert()" in page
 
 
-def test_latex_is_balanced_and_escapes(table: ScoreTable) -> None:
-    text = table.render("latex")
-    assert text.count("{") == text.count("}")
-    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
-    counts = [
-        row.count("&") + row.count(r"\multicolumn{2}")
-        for row in body.splitlines()
-        if row.endswith(r"\\")
-    ]
-    assert set(counts) == {2 * len(table.methods) + 1}
-    assert latex_escape("50% of a_b & c") == r"50\% of a\_b \& c"
+class Cells(html.parser.HTMLParser):
+    """The text of every cell of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("td", "th"):
+            self.inside = True
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.cells[-1] += data
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
-def test_latex_compiles_without_overfull_boxes(table: ScoreTable, tmp_path: Path) -> None:
-    head = (
-        "\\documentclass[10pt]{article}\\usepackage[a4paper,margin=17mm]{geometry}"
-        "\\usepackage{booktabs}\\begin{document}\n"
-    )
-    document = head + table.render("latex") + "\\end{document}\n"
-    (tmp_path / "table.tex").write_text(document)
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in done.stdout
+NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["C"]), min_size=1), min_size=2, max_size=4
+)
+
+
+@given(NAMES)
+def test_any_name_stays_one_cell_and_is_read_back_from_html(names: list[str]) -> None:
+    made = text_table("x", "", pd.DataFrame(), names, [names])
+    reader = Cells()
+    reader.feed(made.to_html())
+    assert reader.cells == [*names, *names]
+    for row in [line for line in made.to_markdown().splitlines() if line.startswith("|")]:
+        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == len(names) + 1
+
+
+@given(NAMES)
+def test_text_has_a_line_a_row_and_no_control_characters(names: list[str]) -> None:
+    made = text_table("x", "T", pd.DataFrame(), ["h"] * len(names), [names, names[::-1]], ["N."])
+    lines = made.to_text().split("\n")
+    assert (lines[0], len(lines)) == ("T", 8)
+    assert not any(unicodedata.category(c) == "Cc" for line in lines for c in line)
+
+
+def test_markdown_takes_no_name_for_markup() -> None:
+    made = text_table("x", "", pd.DataFrame(), ["a|b"], [["*c*_d_`e`<f>"], ["two\nlines"]])
+    rows = [line for line in made.to_markdown().splitlines() if line.startswith("|")]
+    assert rows == [r"| a\|b |", "| --- |", r"| \*c\*\_d\_\`e\`\<f\> |", "| two lines |"]
+
+
+def test_wide_letters_are_aligned_in_text() -> None:
+    made = text_table("x", "", pd.DataFrame(), ["name", "n"], [["方法", "1"], ["abcd", "2"]])
+    assert made.to_text().splitlines()[2:] == ["name  n", "方法  1", "abcd  2", ""]
+
+
+def test_a_page_of_methods_down_sorts_and_one_of_data_sets_does_not(demo_run: Path) -> None:
+    frame = select(collect([demo_run]), None, None)
+    down = score_table(frame, transposed=True).to_html()
+    assert 'class="result sortable"' in down
+    assert '<th colspan="2" scope="colgroup">demo</th>' in down
+    assert "aria-sort" in down
+    assert 'class="result"' in score_table(frame).to_html()
 
 
 def test_what_stands_in_backticks_is_code_on_a_page_and_nothing_else_is_markup() -> None:
-    page = ScoreTable.of("Scores", "matlab", 4, [], notes=["Run `a <b>` & c."]).to_html()
+    page = ScoreTable.of("Scores", "matlab", [4], [], notes=["Run `a <b>` & c."]).to_html()
     assert "<p>Run <code>a &lt;b&gt;</code> &amp; c.</p>" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from scipy import stats
 
 from sreval.errors import DataError, UsageError
 from sreval.report import paper
-from sreval.report.choices import FORMATS
+from sreval.report.choices import FORMATS, Intervals
 from sreval.report.collect import collect, select
 from sreval.report.scores import ScoreTable, score_table
 
@@ -75,7 +76,9 @@ def test_the_interval_is_students_at_the_level_that_the_note_says(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_two_images_give_a_dash_and_a_note_in_every_format(make_frame: Maker, form: str) -> None:
+def test_two_images_give_no_interval_and_a_note_in_every_format(
+    make_frame: Maker, form: str
+) -> None:
     table = score_table(make_frame({("Set5", "a", "psnr"): [24.0, 26.0]}))
     cell = line(table, "Set5", "psnr")["a"]
     assert math.isnan(cell.low)
@@ -83,8 +86,10 @@ def test_two_images_give_a_dash_and_a_note_in_every_format(make_frame: Maker, fo
     if form == "json":
         assert json.loads(text)["figures"][0]["low"] is None
     if form != "csv":
-        assert "fewer than 3 units give no interval" in text
+        assert "Fewer than 3 units give no interval." in text
+        assert "by Student t" not in text
     assert "25.00–" not in text
+    assert "\n\n\n" not in text
 
 
 def test_an_interval_stays_where_the_metric_can_be(make_frame: Maker) -> None:
@@ -377,3 +382,158 @@ def test_a_folder_that_contributes_nothing_is_named(make_frame: Maker) -> None:
         select(scales, None, None)
     with pytest.raises(UsageError, match=r"r2 contributes nothing: it holds no scale 4, but 2"):
         select(scales, None, 4)
+
+
+SEVERAL = {
+    (dataset, method, metric): [level + k + (dataset == "Set14") for k in range(9)]
+    for dataset in ("Set5", "Set14")
+    for method, level in (("a", 1.0), ("b", 2.0), ("c", 3.0))
+    for metric in ("psnr", "ssim")
+}
+
+
+def printed(table: ScoreTable) -> list[list[str]]:
+    """The cells of every row of values."""
+    return [[cell.text for cell in row.cells] for row in table.rows if row.kind == "value"]
+
+
+def test_methods_data_sets_and_metrics_stand_in_the_order_given(make_frame: Maker) -> None:
+    frame = make_frame(SEVERAL)
+    table = score_table(
+        frame, methods=["c", "a", "c"], datasets=["Set14", "Set5"], metrics=["ssim", "psnr"]
+    )
+    assert [column.heading for column in table.columns] == ["", "", "c", "a"]
+    assert [row[:2] for row in printed(table)] == [
+        ["Set14", "SSIM"], ["", "PSNR"], ["Set5", "SSIM"], ["", "PSNR"],
+    ]  # fmt: skip
+    assert not any("b" in re.findall(r"\w+", note) for note in table.notes)
+    assert [column.heading for column in score_table(frame).columns] == ["", "", "a", "b", "c"]
+    given: list[dict[str, Any]] = [{name: ["no"]} for name in ("methods", "datasets", "metrics")]
+    for argument in given:
+        with pytest.raises(UsageError, match="of these results 'no'"):
+            score_table(frame, **argument)
+    with pytest.raises(UsageError, match="Unknown method of this table 'b'"):
+        score_table(frame, methods=["a", "c"], baseline="b")
+
+
+def test_means_are_over_the_images_of_the_methods_that_are_shown(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "psnr"): [20.0, 30.0, 40.0],
+        ("Set5", "b", "psnr"): [20.0, math.nan, math.nan],
+    }
+    table = score_table(make_frame(values), methods=["a"])
+    assert line(table, "Set5", "psnr")["a"].n == 3
+    assert not any("left out" in note for note in table.notes)
+
+
+def test_scales_stand_below_each_other_ranked_and_tested_apart(make_frame: Maker) -> None:
+    harder = {key: [v / 2 for v in values[::-1]] for key, values in HARD.items()}
+    frame = pd.concat([make_frame(HARD, scale=2), make_frame(harder)], ignore_index=True)
+    table = score_table(frame, pairs=True)
+    assert [row[0] for row in printed(table)] == ["Set14 ×2", "Set14 ×4"]
+    assert table.title.startswith("Super-resolution ×2, ×4,")
+    assert any("Holm within data set, scale and metric" in note for note in table.notes)
+    assert any("n: Set14 ×2 14, Set14 ×4 14" in note for note in table.notes)
+    for scale, values in ((2, HARD), (4, harder)):
+        alone = score_table(make_frame(values, scale=scale), pairs=True)
+        for name in ("frame", "tests"):
+            both = getattr(table, name)
+            part = both[both["scale"] == scale].reset_index(drop=True)
+            pd.testing.assert_frame_equal(part, getattr(alone, name))
+    assert "×" not in printed(alone)[0][0]
+    assert json.loads(table.to_json())["scales"] == [2, 4]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "html"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_intervals_are_where_they_are_asked_for(
+    make_frame: Maker, form: str, transposed: bool
+) -> None:
+    values = {("Set5", m, "psnr"): [20.0 + k, 22 + k, 27 + k] for k, m in enumerate("ab")}
+    # scipy.stats.t.interval(0.95, 2, 23, scipy.stats.sem([20, 22, 27]))
+    said: dict[Intervals, str] = {
+        "below": "Below each, the 95", "beside": "Beside each, half the 95",
+        "apart": "The second table has the 95", "none": "",
+    }  # fmt: skip
+    for intervals, note in said.items():
+        table = score_table(make_frame(values), intervals=intervals, transposed=transposed)
+        text = table.render(form)
+        span = "14.04--31.96" if form == "latex" else "14.04–31.96"
+        half = "$\\pm$ 8.96" if form == "latex" else "± 8.96"
+        assert (span in text, half in text) == (
+            intervals in ("below", "apart"),
+            intervals == "beside",
+        )
+        assert note in text
+        if not note:
+            assert "interval" not in text.split("</style>")[-1].split("<script>")[0]
+
+
+def test_half_an_interval_gives_way_to_its_ends_where_a_limit_cuts_it(make_frame: Maker) -> None:
+    values = {
+        ("Set5", "a", "ssim"): [0.99, 0.9, 0.6],
+        ("Set5", "b", "ssim"): [0.50, 0.51, 0.52],
+    }
+    table = score_table(make_frame(values), intervals="beside")
+    beside = [cell.beside for row in table.rows for cell in row.cells if cell.beside]
+    assert beside == ["[0.3227–1.0000]", "± 0.0248"]
+    assert any("its ends in brackets" in note for note in table.notes)
+
+
+def test_methods_down_have_the_same_figures(make_frame: Maker) -> None:
+    across = score_table(make_frame(SEVERAL), pairs=True)
+    down = score_table(make_frame(SEVERAL), pairs=True, transposed=True)
+    assert [column.full for column in down.columns] == [
+        "", "Set5 PSNR", "Set5 SSIM", "Set14 PSNR", "Set14 SSIM",
+    ]  # fmt: skip
+    assert [row[1:] for row in printed(down)] == [
+        list(column) for column in zip(*(row[2:] for row in printed(across)), strict=True)
+    ]
+    assert down.notes == across.notes
+    pd.testing.assert_frame_equal(down.frame, across.frame)
+
+
+def test_a_note_says_only_what_is_in_sight(make_frame: Maker) -> None:
+    alone = score_table(
+        make_frame({("Set5", "a", "psnr"): [1.0, 2, 3], ("Set5", "hr", "psnr"): [4.0, 5, 6]})
+    )
+    assert not any("bold" in note or "HR" in note for note in alone.all_notes)
+    two = score_table(
+        make_frame({("Set5", m, "psnr"): [1.0 + k, 2, 3] for k, m in enumerate("ab")})
+    )
+    assert two.all_notes[0] == "Best bold, second underlined."
+    assert "bold" in two.to_markdown()
+    assert "bold" in two.render("text", colour=True)
+    assert "bold" not in two.to_text()
+    equal = score_table(make_frame({("Set5", m, "psnr"): [1.0, 2, 3] for m in "ab"}))
+    assert equal.all_notes[0] == "Best bold."
+    same = {("Set14", m, "psnr"): list(BASE + RNG.normal(0, 1, 14)) for m in ("a", "b")}
+    table = score_table(make_frame(same), baseline="a")
+    assert any("No method was shown to differ from a" in note for note in table.notes)
+    assert not any("* differs" in note for note in table.notes)
+
+
+def test_the_originals_have_no_interval(make_frame: Maker) -> None:
+    values = {("Set5", "a", "ssim"): [0.7, 0.8, 0.9], ("Set5", "hr", "ssim"): [1.0, 1.0, 1.0]}
+    table = score_table(make_frame(values))
+    assert "1.0000–1.0000" not in table.to_text()
+    assert "1.0000" in table.to_text()
+
+
+def test_one_value_a_set_has_no_interval_no_test_and_no_count(make_frame: Maker) -> None:
+    frame = pd.concat(
+        [
+            make_frame(HARD),
+            make_frame(
+                {("Set14", m, "fid"): [k + 1.0] for k, m in enumerate(("bicubic", "lanczos"))}
+            ).assign(image=""),
+        ],
+        ignore_index=True,
+    )
+    table = score_table(frame, baseline="bicubic")
+    assert set(table.tests["metric"]) == {"psnr"}
+    assert set(table.frame.loc[table.frame["metric"] == "fid", "unit"]) == {"set"}
+    assert any("one value for all images of a set" in note for note in table.notes)
+    assert any("(n: Set14 14)" in note for note in table.notes)
+    assert not any("Fewer than 3" in note for note in table.notes)
+    assert [row.kind for row in table.rows] == ["value", "interval", "value"]

@@ -150,7 +150,9 @@ def test_tables_in_latex_stay_in_their_parts_and_in_the_page_s_order(
     assert r"\begin{table}" not in latex  # a float would leave its part
     assert "Instructions: ``Rate the picture.''" in latex
     captions = [int(number) for number in re.findall(r"Table (\d+)\.", to_html(report))]
-    assert captions == list(range(1, latex.count(r"\caption{") + 1))
+    split = latex.count("(continued)}")
+    assert latex.count(r"\addtocounter{table}{-1}") == split
+    assert captions == list(range(1, latex.count(r"\caption{") - split + 1))
 
 
 def test_naughty_names_are_text_in_html_and_latex() -> None:

@@ -9,7 +9,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from sreval.report.render import longtable
+from sreval.report.latex import longtable
 from sreval.report.table import Table, column, interval_column, table_of, text_table, whole
 from sreval.report.text import NONE
 
@@ -69,7 +69,7 @@ def test_every_format_has_every_cell(table: Table) -> None:
     markdown = [row for row in table.to_markdown().splitlines() if row.startswith("|")]
     assert markdown[2] == "| =a\\|b | 1.25 | -0.5 to 3.0 | 7 |  |"
     assert {row.replace("\\|", "").count("|") for row in markdown} == {6}
-    assert "=a|b & 1.25 & -0.5 to 3.0 & 7 &  \\\\" in table.to_latex()
+    assert r"=a\textbar{}b & 1.25 & -0.5 to 3.0 & 7 &  \\" in table.to_latex()
     assert "<td>1.25</td><td>-0.5 to 3.0</td><td>7</td>" in table.to_html()
     rows = list(csv.DictReader(StringIO(table.to_csv())))
     assert [row["name"] for row in rows] == ["'=a|b", "c"]
