@@ -8,7 +8,7 @@ from __future__ import annotations
 from sreval.api.archives import archive
 from sreval.api.benchmarks import Results, benchmark, read_results, upscaler
 from sreval.api.data import Dataset, datasets, fetch
-from sreval.api.metrics import downscale, lpips, psnr, score, ssim
+from sreval.api.metrics import degrade, downscale, lpips, psnr, score, ssim
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (
@@ -36,6 +36,7 @@ __all__ = [
     "benchmark",
     "compare",
     "datasets",
+    "degrade",
     "downscale",
     "fetch",
     "lpips",
