@@ -19,11 +19,12 @@ def datasets() -> pd.DataFrame:
 
     Returns:
         A row a data set: ``name``, ``scales_known`` and ``scales_at_hand`` (lists; empty for a pool
-        of photographs), ``folder`` ("" where the set isn't here), ``about``, ``licence``.
+        of photographs), ``folder`` ("" where the set isn't here), ``about``, ``licence``, ``home``
+        (the address that it comes from). A set whose checksums aren't known is "not verified".
 
     Example:
         >>> import sreval
-        >>> sreval.datasets()["name"].tolist()
+        >>> sreval.datasets()["name"].tolist()[:6]
         ['Set5', 'Set14', 'BSD100', 'Urban100', 'BSDS300-train', 'demo']
     """
     import pandas as pd

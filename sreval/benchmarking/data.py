@@ -20,7 +20,14 @@ from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
 from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
-from sreval.images.known import KNOWN, PublicSet, known_set
+from sreval.images.known import (
+    KNOWN,
+    UNVERIFIED,
+    PublicSet,
+    UnverifiedSet,
+    known_set,
+    unverified_set,
+)
 from sreval.images.resize import BORDERS, crop_to_multiple, downscale, require_scale
 from sreval.progress import progress_line
 
@@ -31,10 +38,10 @@ FETCHABLE = (*(name for name in KNOWN if name != "demo"), *TRUNKS)
 def known_datasets() -> list[dict[str, Any]]:
     """The data sets known by name, and where each lies.
 
-    Keys: name, scales_known, scales_at_hand, folder ("" where there is none), about, licence.
+    Keys: name, scales_known, scales_at_hand, folder ("" where there is none), about, licence, home.
     """
     rows = []
-    for known in KNOWN.values():
+    for known in (*KNOWN.values(), *UNVERIFIED.values()):
         here = {scale: _where(known, scale) for scale in known.scales or (0,)}
         folders = [folder for folder in here.values() if folder]
         rows.append(
@@ -45,13 +52,14 @@ def known_datasets() -> list[dict[str, Any]]:
                 "folder": folders[0] if folders else "",
                 "about": known.about,
                 "licence": known.licence,
+                "home": known.home,
             }
         )
     return rows
 
 
-def _where(known: PublicSet, scale: int) -> str:
-    """The folder that holds a whole set, or ""."""
+def _where(known: PublicSet | UnverifiedSet, scale: int) -> str:
+    """The folder that holds a whole set, or one without checksums; else ""."""
     return "scikit-image" if known.name == "demo" else str(known.locate(scale) or "")
 
 
@@ -70,6 +78,8 @@ def fetch(
     """
     by_case = {name.lower(): name for name in FETCHABLE}
     for name in names:
+        if unverified := unverified_set(name):
+            raise UsageError(f"{unverified.name} can't be fetched.", unverified.remedy())
         if name.lower() not in by_case:
             raise unknown_name("data set", name, FETCHABLE)
     folder = to or content.user_data_dir()
@@ -147,9 +157,9 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
     known = known_set(spec)
     wrong: list[str] = []
     kinds: list[str] = []
-    hashes = ""
     if known is None or known.name == "demo":
         dataset = open_dataset(spec, scale)
+        hashes = "; no checksums of it are known" if unverified_set(spec) else ""
     else:
         copy = known.best_copy(scale)
         dataset = published(copy)
