@@ -41,7 +41,7 @@ def _weights(table: dict[str, float]) -> dict[str, float]:
 
 
 def _amount(low: float, high: float, kind: type[int | float] = float, step: int = 1) -> Any:
-    """Validates a number of low..high, or a range of two; ``step`` 2 takes odd numbers alone."""
+    """Validates a number of low..high, or a range of two; `step` 2 takes odd numbers alone."""
     what = "an odd number" if step == 2 else "a whole number" if kind is int else "a number"
     needed = f"it must be {what} of {low:g} to {high:g}, or a range of two, as in "
     needed += f"[{max(low, 1):g}, {min(high, 21):g}]"
@@ -77,37 +77,40 @@ Beyond = Literal["replicate", "symmetric", "reflect"]
 
 
 class Bicubic(Config):
-    """MATLAB's bicubic ``imresize`` to the LR size."""
+    """MATLAB's bicubic `imresize` to the LR size."""
 
     step: Literal["bicubic"]
+    """The step."""
     border: Border = "replicate"
-    """What stands beyond the edge: ``replicate`` (older MATLABs) or ``symmetric`` (newer ones)."""
+    """What stands beyond the edge: `replicate` (older MATLABs) or `symmetric` (newer ones)."""
 
 
 class Subsample(Config):
     """Every scale-th pixel of every scale-th row."""
 
     step: Literal["subsample"]
+    """The step."""
     first: Literal["centre", "corner"] = "centre"
-    """The first pixel kept: number scale // 2 from 0, as MATLAB's ``nearest`` has it, or 0."""
+    """The first pixel kept: number scale // 2 from 0, as MATLAB's `nearest` has it, or 0."""
 
 
 class Blur(Config):
     """A convolution with a kernel of sum 1."""
 
     step: Literal["blur"]
+    """The step."""
     probability: Share = 1.0
     """How probable it is that the step is taken."""
     size: Size
     """The side of the kernel in pixels; of a range, each odd number is equally probable."""
     sigma: Sigma
-    """The standard deviation in pixels; an ``aniso`` kernel draws one for each axis."""
+    """The standard deviation in pixels; an `aniso` kernel draws one for each axis."""
     kinds: Annotated[dict[Kernel, Weight], Table] = Field({"iso": 1.0})
     """How probable each kind of kernel is, relative to the others."""
     generalized: tuple[Below, Above] = (0.5, 4.0)
-    """The range of beta of ``generalized`` kernels: below and above 1 are equally probable."""
+    """The range of beta of `generalized` kernels: below and above 1 are equally probable."""
     plateau: tuple[Below, Above] = (1.0, 2.0)
-    """The range of beta of ``plateau`` kernels, drawn likewise."""
+    """The range of beta of `plateau` kernels, drawn likewise."""
     sinc: Share = 0.0
     """How probable a sinc kernel is in place of all these; its cut-off is drawn from pi/3..pi,
     from size 13 on from pi/5..pi."""
@@ -119,6 +122,7 @@ class Sinc(Config):
     """A circular low-pass filter, which rings."""
 
     step: Literal["sinc"]
+    """The step."""
     probability: Share = 1.0
     """How probable it is that the step is taken."""
     size: Size
@@ -126,13 +130,14 @@ class Sinc(Config):
     cutoff: Cutoff
     """The cut-off frequency in units of pi radians a pixel."""
     border: Beyond = "reflect"
-    """As for ``blur``."""
+    """As for `blur`."""
 
 
 class Sharpen(Config):
     """Unsharp masking where the image differs from its blurred self."""
 
     step: Literal["sharpen"]
+    """The step."""
     size: Annotated[int, Field(ge=1, le=101), AfterValidator(_odd)]
     """The side of the Gaussian kernel in pixels."""
     sigma: float = Field(gt=0, le=255)
@@ -144,24 +149,26 @@ class Sharpen(Config):
 
 
 class Resize(Config):
-    """An interpolation without antialiasing, as PyTorch's ``interpolate`` makes it."""
+    """An interpolation without antialiasing, as PyTorch's `interpolate` makes it."""
 
     step: Literal["resize"]
+    """The step."""
     of: Literal["image", "lr"]
     """What the factor is of: the image as it is, or the LR size."""
     directions: Annotated[dict[Direction, Weight], Table] = Field({"keep": 1.0})
-    """How probable each is, relative to the others: ``up`` draws a factor of 1 to the range's
-    second value, ``down`` of its first value to 1, ``keep`` takes 1."""
-    range: tuple[Below, Above] = (1.0, 1.0)
+    """How probable each is, relative to the others: `up` draws a factor of 1 to the range's
+    second value, `down` of its first value to 1, `keep` takes 1."""
+    range: tuple[Below, Annotated[float, Field(ge=1, le=4)]] = (1.0, 1.0)
     """The smallest and the largest factor."""
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = ("bicubic",)
-    """Interpolations, each equally probable; ``bicubic`` is Keys' with a = -0.75."""
+    """Interpolations, each equally probable; `bicubic` is Keys' with a = -0.75."""
 
 
 class Noise(Config):
     """Gaussian noise, or Poisson noise; the result is clipped to 0..255."""
 
     step: Literal["noise"]
+    """The step."""
     gaussian: Share = 1.0
     """How probable Gaussian noise is; else it is Poisson noise."""
     sigma: Level | None = None
@@ -186,6 +193,7 @@ class Jpeg(Config):
     """Compression by libjpeg with 4:2:0 chroma, after rounding and clipping to 8 bits."""
 
     step: Literal["jpeg"]
+    """The step."""
     quality: Quality
     """libjpeg's quality, 1 to 100; of a range, each whole number is equally probable."""
 
@@ -200,6 +208,7 @@ class Shuffle(Config):
     """Groups of steps, one after the other in an order that is drawn for each image."""
 
     step: Literal["shuffle"]
+    """The step."""
     groups: Annotated[tuple[tuple[Plain, ...], ...], Field(min_length=2)]
     """The groups; within one, the order stays."""
 

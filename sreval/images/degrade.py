@@ -182,7 +182,7 @@ def draw_kernel(step: Blur, rng: np.random.Generator) -> tuple[Float64, dict[str
         cutoff = amount((1 / 3 if size < 13 else 1 / 5, 1.0), rng)
         return kernels.sinc(size, cutoff * np.pi), {"kind": "sinc", "size": size, "cutoff": cutoff}
     kind = pick(step.kinds, rng)
-    return _drawn_of_kind(step, kind, size, rng)
+    return draw_of_kind(step, kind, size, rng)
 
 
 def draw_sinc(step: Sinc, rng: np.random.Generator) -> tuple[Float64, dict[str, Any]]:
@@ -191,7 +191,7 @@ def draw_sinc(step: Sinc, rng: np.random.Generator) -> tuple[Float64, dict[str, 
     return kernels.sinc(size, cutoff * np.pi), {"size": size, "cutoff": cutoff}
 
 
-def _drawn_of_kind(
+def draw_of_kind(
     step: Blur, kind: Kernel, size: int, rng: np.random.Generator
 ) -> tuple[Float64, dict[str, Any]]:
     """Sigma, sigma across, angle and beta are drawn in this order, as basicsr draws them."""

@@ -17,6 +17,7 @@ from docs import generate
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
 from sreval.images.datasets import UserSet
+from sreval.images.degradations import Degradation
 from sreval.metrics.metric import METRICS
 from sreval.study.design import StudyDesign
 from sreval.training.recipe import Recipe
@@ -98,7 +99,7 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
     assert written == generate.PAGES[name](), "run `make reference`"
 
 
-@pytest.mark.parametrize("model", [StudyDesign, Recipe, BenchmarkPlan, UserSet])
+@pytest.mark.parametrize("model", [StudyDesign, Recipe, BenchmarkPlan, UserSet, Degradation])
 def test_every_key_has_a_meaning(model: type[BaseModel]) -> None:
     for one in [model, *(inner for _, inner, _ in generate.inner_models(model))]:
         assert set(one.model_fields) <= set(generate.field_docs(one)), one.__name__
