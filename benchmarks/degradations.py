@@ -57,16 +57,14 @@ def main() -> int:
     except MissingRivalError as error:
         print(error, file=sys.stderr)
         return 1
-    rows = [
-        {"step": step, "cases": len(found), "largest": max(found)}
-        for step, found in differences(rival, options.images)
-    ]
+    found = list(differences(rival, options.images))
+    rows = [{"step": step, "cases": len(each), "largest": max(each)} for step, each in found]
     content = {**provenance(), "rival": rival.origin, "goal": GOAL, "rows": rows, **jpeg(rival)}
     write_results(
         options.out, "degradations", content, "Degradations beside basicsr's", lines(content)
     )
     print(options.out / "degradations.md")
-    return 0 if all(row["largest"] <= GOAL for row in rows) else 1
+    return 0 if all(largest <= GOAL for _, each in found for largest in each) else 1
 
 
 def load_rival() -> SimpleNamespace:
@@ -267,7 +265,7 @@ def _retraced(
                 image = np.clip(image + next(noises) / 255, 0, 1)
             case "jpeg":
                 image = degrade.jpeg(degrade.as_8_bit(255 * image), entry["quality"]) / 255
-    return 255 * image
+    return np.asarray(255 * image, np.float64)
 
 
 def _retraced_kernel(rival: SimpleNamespace, entry: dict[str, Any]) -> Float64:

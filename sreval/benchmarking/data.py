@@ -41,7 +41,8 @@ def known_datasets() -> list[dict[str, Any]]:
     Keys: name, scales_known, scales_at_hand, folder ("" where there is none), about, licence, home.
     """
     rows = []
-    for known in (*KNOWN.values(), *UNVERIFIED.values()):
+    every: list[PublicSet | UnverifiedSet] = [*KNOWN.values(), *UNVERIFIED.values()]
+    for known in every:
         here = {scale: _where(known, scale) for scale in known.scales or (0,)}
         folders = [folder for folder in here.values() if folder]
         rows.append(

@@ -10,7 +10,7 @@ import click
 
 from sreval import api
 from sreval.cli.shared import PATH, json_option, print_json, warn
-from sreval.errors import Exit
+from sreval.errors import Exit, counted
 from sreval.report.text import columns
 
 
@@ -98,7 +98,7 @@ def downscale(source: Path, target: Path, scale: int, **chosen: Any) -> None:
     made = api.Dataset(source, scale).downscale(target, **chosen)
     for name, why in made.failed.items():
         warn(f"{name}: {why}")
-    warn(f"{made.written} images written, {len(made.failed)} failed.")
+    warn(f"{counted(made.written, 'image')} written, {len(made.failed)} failed.")
     click.echo(str(made.folder))
     if made.failed:
         raise SystemExit(Exit.PARTIAL if made.written else Exit.FAILED)
