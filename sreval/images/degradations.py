@@ -360,6 +360,11 @@ def open_degradation(given: str | Path, seed: int | None = None) -> Degradation:
     recipe's own. Raises UsageError for an unknown name or parameter, an invalid value, and a file
     that isn't a recipe.
     """
+    if not isinstance(given, str | Path):
+        raise UsageError(
+            f"A degradation can't be of the type {type(given).__name__}.",
+            "Give its name, or the path of a TOML file.",
+        )
     recipe = Degradation.load(given) if isinstance(given, Path) else _named(given)
     if seed is None:
         return recipe
@@ -370,7 +375,8 @@ def _named(spec: str) -> Degradation:
     name, colon, parameters = spec.partition(":")
     if name.lower() in _KNOWN:
         recipe = known_degradation(name.lower())
-        for parameter in re.split(r",(?=\s*\w+\s*=)", parameters) if colon else ():
+        # a comma within brackets is TOML's
+        for parameter in re.split(r",(?![^{\[]*[}\]])", parameters) if colon else ():
             recipe = _with(recipe, parameter, spec)
         return recipe
     path = user_path(spec)

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import features
 from pydantic import Field
 
+import sreval
 from sreval.config import Config, validated
 from sreval.errors import DataError, ImageError
 from sreval.files import json_text, parsing, write_atomic
@@ -58,7 +59,8 @@ def versions() -> dict[str, str]:
     """The versions of what decides an LR image's bytes, beside our own code."""
     jpeg = features.version_feature("libjpeg_turbo")
     return {
-        **{package: version(package) for package in ("sreval", "numpy", "scipy", "pillow")},
+        "sreval": sreval.__version__,
+        **{package: version(package) for package in ("numpy", "scipy", "pillow")},
         "libjpeg": f"libjpeg-turbo {jpeg}" if jpeg else str(features.version_codec("jpg")),
     }
 

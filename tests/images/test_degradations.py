@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from sreval.errors import UsageError
@@ -102,6 +102,8 @@ def test_a_parameter_after_the_name_is_of_the_step_that_has_it() -> None:
     assert open_degradation("bd:sigma=2, size=9").name == "bd:sigma=2,size=9"
     assert steps(open_degradation("jpeg:quality=[30,95]"))[1]["quality"] == [30, 95]
     assert steps(open_degradation("bicubic:border=symmetric"))[0]["border"] == "symmetric"
+    kinds = steps(open_degradation("bd:kinds={iso=1,aniso=2},sigma=[1,2]"))[0]["kinds"]
+    assert kinds == {"iso": 1, "aniso": 2}
     assert open_degradation("bd:sigma=1.6").sha256 == known_degradation("bd").sha256
 
 
@@ -152,12 +154,19 @@ def test_a_wrong_file_is_told_with_the_remedy(own: Path, old: str, new: str, mes
         open_degradation(own)
 
 
+def test_what_is_neither_name_nor_path_is_refused() -> None:
+    for value in (None, 3, {"name": "bd"}):
+        with pytest.raises(UsageError, match="A degradation can't be of the type"):
+            open_degradation(value)  # type: ignore[arg-type]
+
+
 def test_a_seed_is_a_whole_number_from_0() -> None:
     for seed in (-1, 2**63, 0.5):
         with pytest.raises(UsageError, match=r"dn: seed = "):
             open_degradation("dn", seed=seed)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(some.text(max_size=30))
 def test_any_text_is_a_recipe_or_a_usage_error(text: str) -> None:
     for spec in (text, f"bd:{text}", f"jpeg:quality={text}"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy.stats import multivariate_normal
 
@@ -16,6 +16,7 @@ ANGLES = some.floats(-np.pi, np.pi)
 BETAS = some.floats(0.5, 4)
 
 
+@settings(deadline=None)
 @given(SIZES, SIGMAS, SIGMAS, ANGLES)
 def test_a_gaussian_kernel_is_the_normal_density_sampled(
     size: int, along: float, across: float, angle: float
@@ -38,6 +39,7 @@ def test_the_kernel_of_bd_is_matlab_s_fspecial() -> None:
     assert found[0, 1] == pytest.approx(line[0] * line[1] / sum(line) ** 2, abs=1e-15)
 
 
+@settings(deadline=None)
 @given(SIZES, SIGMAS, SIGMAS, ANGLES)
 def test_with_beta_1_a_generalized_kernel_is_gaussian(
     size: int, along: float, across: float, angle: float
@@ -48,6 +50,7 @@ def test_with_beta_1_a_generalized_kernel_is_gaussian(
     )
 
 
+@settings(deadline=None)
 @given(SIZES, SIGMAS, SIGMAS, ANGLES, BETAS)
 def test_kernels_have_the_sum_1_and_are_symmetric_about_the_centre(
     size: int, along: float, across: float, angle: float, beta: float
@@ -63,6 +66,7 @@ def test_kernels_have_the_sum_1_and_are_symmetric_about_the_centre(
         np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-12)
 
 
+@settings(deadline=None)
 @given(SIZES, SIGMAS, BETAS)
 def test_a_round_kernel_is_the_same_at_any_angle(size: int, sigma: float, beta: float) -> None:
     for shape in (kernels.generalized, kernels.plateau):
