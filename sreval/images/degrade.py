@@ -43,12 +43,12 @@ Samples = npt.NDArray[np.generic]
 Drawn = list[dict[str, Any]]
 Name = TypeVar("Name", bound=str)
 
-_BEYOND: dict[Beyond, Literal["nearest", "reflect", "mirror"]] = {
-    "replicate": "nearest",
-    "symmetric": "reflect",
-    "reflect": "mirror",
+_BEYOND: dict[Beyond, Literal["edge", "symmetric", "reflect"]] = {
+    "replicate": "edge",
+    "symmetric": "symmetric",
+    "reflect": "reflect",
 }
-"""Our names of borders, and scipy.ndimage's."""
+"""Our names of borders, and NumPy's."""
 
 _LUMA = np.array([0.2989, 0.587, 0.114])
 """BT.601 as torchvision's rgb_to_grayscale has it, which Real-ESRGAN's grey noise uses."""
@@ -215,7 +215,20 @@ def convolve(image: Samples, kernel: Float64, border: Beyond) -> Float64:
     from scipy.ndimage import correlate
 
     over = kernel if image.ndim == 2 else kernel[..., None]
-    return np.asarray(correlate(image.astype(np.float64), over, mode=_BEYOND[border]), np.float64)
+    return _inside(correlate(_padded(image, len(kernel), border), over), len(kernel))
+
+
+def _padded(image: Samples, size: int, border: Beyond) -> Float64:
+    """What a kernel of ``size`` sees; SciPy's own borders err where images are smaller than it."""
+    wide = [(size // 2, size // 2)] * 2 + [(0, 0)] * (image.ndim - 2)
+    return np.asarray(np.pad(image.astype(np.float64), wide, _BEYOND[border]), np.float64)
+
+
+def _inside(padded: npt.NDArray[Any], size: int) -> Float64:
+    """The image that was padded for a kernel of ``size``."""
+    half = size // 2
+    rows, columns = (slice(half, length - half) for length in padded.shape[:2])
+    return np.ascontiguousarray(padded[rows, columns], np.float64)
 
 
 def sharpen(image: Samples, size: int, sigma: float, weight: float, threshold: float) -> Float64:
@@ -229,8 +242,8 @@ def sharpen(image: Samples, size: int, sigma: float, weight: float, threshold: f
     line = kernels.gaussian(size, (sigma, sigma)).sum(axis=0)
 
     def blurred(of: Float64) -> Float64:
-        down = correlate1d(of, line, axis=0, mode=_BEYOND["reflect"])
-        return np.asarray(correlate1d(down, line, axis=1, mode=_BEYOND["reflect"]), np.float64)
+        wide = _padded(of, size, "reflect")
+        return _inside(correlate1d(correlate1d(wide, line, axis=0), line, axis=1), size)
 
     source = image.astype(np.float64)
     residual = source - blurred(source)

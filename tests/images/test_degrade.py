@@ -53,7 +53,7 @@ def correlated(image: Float64, kernel: Float64, mode: str) -> Float64:
     return total
 
 
-@pytest.mark.parametrize("shape", [(24, 36), (24, 36, 3), (5, 4, 3)])
+@pytest.mark.parametrize("shape", [(24, 36), (24, 36, 3), (5, 4, 3), (2, 1, 3), (1, 1)])
 @pytest.mark.parametrize(
     ("border", "mode"), [("replicate", "edge"), ("symmetric", "symmetric"), ("reflect", "reflect")]
 )
@@ -61,7 +61,7 @@ def test_a_blur_is_a_correlation_with_numpy_s_padding(
     shape: tuple[int, ...], border: Any, mode: str
 ) -> None:
     image = noise_image(1, *shape).astype(float)
-    kernel = kernels.plateau(7, (0.7, 2.0), 0.4, 1.5)
+    kernel = kernels.plateau(17, (0.7, 2.0), 0.4, 1.5)
     kernel[0] *= 2  # not symmetric
     found = steps.convolve(image, kernel, border)
     np.testing.assert_allclose(found, correlated(image, kernel, mode), atol=1e-10)
@@ -301,6 +301,98 @@ def test_the_last_step_alone_rounds_unless_each_does() -> None:
     assert np.array_equal(once, np.floor(exact + 0.5))
     each, _ = degrade(hr, recipe(*twice, rounding="each"), 2)
     assert not np.array_equal(once, each)
+
+
+BORDERS = some.sampled_from(["replicate", "symmetric", "reflect"])
+ODD = some.integers(0, 15).map(lambda half: 2 * half + 1)
+MODES = some.lists(some.sampled_from(["area", "bilinear", "bicubic"]), min_size=1, max_size=3)
+PLAIN: some.SearchStrategy[dict[str, Any]] = some.one_of(
+    some.fixed_dictionaries(
+        {
+            "step": some.just("blur"),
+            "size": ODD,
+            "sigma": some.floats(0.01, 9),
+            "kinds": some.dictionaries(
+                some.sampled_from(["iso", "aniso", "generalized_aniso", "plateau_iso"]),
+                some.floats(0.1, 1),
+                min_size=1,
+            ),
+            "sinc": some.floats(0, 1),
+            "probability": some.floats(0, 1),
+            "border": BORDERS,
+        }
+    ),
+    some.fixed_dictionaries(
+        {
+            "step": some.just("sinc"),
+            "size": ODD,
+            "cutoff": some.floats(0.01, 1),
+            "border": BORDERS,
+        }
+    ),
+    some.fixed_dictionaries(
+        {
+            "step": some.just("sharpen"),
+            "size": ODD,
+            "sigma": some.floats(0.01, 9),
+            "weight": some.floats(0.1, 9),
+            "threshold": some.floats(0, 255),
+        }
+    ),
+    some.fixed_dictionaries(
+        {
+            "step": some.just("resize"),
+            "of": some.sampled_from(["image", "lr"]),
+            "directions": some.dictionaries(
+                some.sampled_from(["up", "down", "keep"]), some.floats(0.1, 1), min_size=1
+            ),
+            "range": some.tuples(some.floats(0.01, 1), some.floats(1, 2)),
+            "modes": MODES,
+        }
+    ),
+    some.fixed_dictionaries(
+        {
+            "step": some.just("noise"),
+            "gaussian": some.floats(0, 1),
+            "sigma": some.floats(0, 255),
+            "poisson": some.floats(0, 9),
+            "grey": some.floats(0, 1),
+        }
+    ),
+    some.fixed_dictionaries({"step": some.just("jpeg"), "quality": some.integers(1, 100)}),
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    some.lists(PLAIN, max_size=4),
+    some.booleans(),
+    some.sampled_from(["each", "last"]),
+    some.integers(2, 16),
+    some.tuples(some.integers(1, 4), some.integers(1, 4)),
+    some.sampled_from([(), (3,)]),
+    some.integers(0, 2**32),
+)
+def test_any_recipe_makes_one_lr_image_of_any_hr_image(
+    plain: list[dict[str, Any]],
+    shuffled: bool,
+    rounding: str,
+    scale: int,
+    low: tuple[int, int],
+    channels: tuple[int, ...],
+    seed: int,
+) -> None:
+    last = {"step": "resize", "of": "lr"}
+    groups = [plain, [{"step": "jpeg", "quality": 50}]]
+    given_steps = [{"step": "shuffle", "groups": groups}] if shuffled and plain else plain
+    own = recipe(*given_steps, last, rounding=rounding, seed=seed)
+    hr = noise_image(seed, low[0] * scale, low[1] * scale, *channels)
+    made, drawn = degrade(hr, own, scale)
+    assert made.shape == (*low, *channels)
+    assert made.dtype == np.uint8
+    again, drawn_again = degrade(hr, Degradation.model_validate_json(own.model_dump_json()), scale)
+    assert np.array_equal(made, again)
+    assert drawn == drawn_again
 
 
 def test_noise_is_clipped_and_a_level_of_0_is_none() -> None:
