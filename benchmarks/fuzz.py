@@ -43,12 +43,15 @@ from werkzeug.test import Client, EnvironBuilder
 from benchmarks.site import METHODS, noise_study
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval import api
+from sreval.benchmarking.data import downscale_folder
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.benchmarking.results import FORMAT, ResultsFolder, Snapshot, UnderWay
 from sreval.errors import SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.datasets import open_dataset
+from sreval.images.degradations import known_degradation, open_degradation
+from sreval.images.degraded import read_record
 from sreval.images.io import read_image
 from sreval.methods.published import PublishedImages
 from sreval.networks.weights import load_network
@@ -407,6 +410,17 @@ def _add_results(folder: Path, add: _Add) -> None:
     add("plan", folder / "plan.toml", lambda: BenchmarkPlan.load(folder / "plan.toml"), 2)
     (folder / "set.toml").write_text(f'name = "own"\nhr = "{folder / "HR"}"\n\n[scenes]\na = "b"\n')
     add("data set", folder / "set.toml", lambda: open_dataset(str(folder / "set.toml")))
+    low = downscale_folder(folder / "HR", folder / "LR", 4, known_degradation("real-esrgan")).folder
+    add("degradation.json", low / "degradation.json", lambda: read_record(low))
+    (folder / "degradation.toml").write_text(
+        'name = "own"\n\n[[steps]]\nstep = "blur"\nsize = [7, 21]\nsigma = 1.6\n\n'
+        '[[steps]]\nstep = "resize"\nof = "lr"\nmodes = ["area"]\n'
+    )
+    add(
+        "degradation.toml",
+        folder / "degradation.toml",
+        lambda: open_degradation(folder / "degradation.toml"),
+    )
     pairs = folder / "SR"
     pairs.mkdir()
     shutil.copy(folder / "HR" / "a.png", pairs / "b.png")

@@ -14,7 +14,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from pydantic import BaseModel
@@ -23,6 +23,7 @@ import sreval
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
 from sreval.images.datasets import UserSet
+from sreval.images.degradations import Degradation
 from sreval.study.design import StudyDesign
 from sreval.training.recipe import Recipe
 
@@ -176,6 +177,14 @@ _FILES: tuple[tuple[str, type[BaseModel], str], ...] = (
         UserSet,
         "A TOML file that `--dataset FILE` names. Folders are relative to the file.",
     ),
+    (
+        "A degradation",
+        Degradation,
+        "A TOML file that `sreval data downscale --degrade FILE` names. Its steps are tables "
+        "`[[steps]]`, each with its `step`. Where a key takes a number or a range, "
+        "`quality = [30, 95]` draws one for each image. "
+        "[Degradations](../how-to/degradations.md) has an example.",
+    ),
 )
 
 
@@ -196,9 +205,14 @@ def _tables(model: type[BaseModel]) -> Iterator[str]:
     """A table of keys for the model, then one for every model within it."""
     schema = model.model_json_schema()
     yield _table(model, schema)
+    shown = set[type[BaseModel]]()
     for key, inner, repeated in inner_models(model):
-        one_of = f", name = {inner.model_fields['name'].default!r}" if key == "network" else ""
-        yield f"### `[[{key}]]`" if repeated else f"### `[{key}]`{one_of.replace(chr(39), chr(34))}"
+        if "step" in inner.model_fields and inner in shown:
+            continue  # a step is the same within a shuffle
+        shown.add(inner)
+        tag = {"network": "name", "steps": "step"}.get(key)
+        one_of = f', {tag} = "{get_args(inner.model_fields[tag].annotation)[0]}"' if tag else ""
+        yield f"### `[[{key}]]`{one_of}" if repeated else f"### `[{key}]`{one_of}"
         yield _prose(inspect.getdoc(inner) or "")
         yield _table(inner, schema["$defs"][inner.__name__])
 
@@ -275,15 +289,17 @@ def _kind(of: Mapping[str, Any]) -> str:
         values = of.get("enum", [of.get("const")])
         return " or ".join(f"`{json.dumps(one)}`" for one in values)
     if "prefixItems" in of:
-        (kind,) = {_kind(one) for one in of["prefixItems"]}
-        return f"list of {len(of['prefixItems'])} {kind}s"
+        kinds = [_kind(one) for one in of["prefixItems"]]
+        if len(set(kinds)) > 1:
+            return f"list of {' and '.join(kinds)}"
+        return f"list of {len(kinds)} {kinds[0]}s"
     if of["type"] == "array":
         many = re.sub(
             r"^(whole number|number|text|table|list)", r"\1s", _kind(of["items"]), count=1
         )
         return f"list of {many}" + (", at least one" if of.get("minItems") else "")
     if of["type"] == "object":
-        return "table of texts"
+        return f"table of {_WORDS[of['additionalProperties']['type']]}s"
     return of.get("format") or _WORDS[of["type"]] + _bounds(of)
 
 

@@ -15,7 +15,7 @@ from sreval.api.benchmarks import (
     upscaler,
 )
 from sreval.api.data import Dataset, datasets, fetch
-from sreval.api.metrics import downscale, lpips, metric, psnr, score, ssim
+from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (
@@ -44,6 +44,7 @@ __all__ = [
     "compare",
     "datasets",
     "declare",
+    "degrade",
     "downscale",
     "fetch",
     "lpips",

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sreval.benchmarking.data import Checked, Downscaled
-    from sreval.images.resize import Border
 
 
 def datasets() -> pd.DataFrame:
@@ -20,11 +19,12 @@ def datasets() -> pd.DataFrame:
 
     Returns:
         A row a data set: ``name``, ``scales_known`` and ``scales_at_hand`` (lists; empty for a pool
-        of photographs), ``folder`` ("" where the set isn't here), ``about``, ``licence``.
+        of photographs), ``folder`` ("" where the set isn't here), ``about``, ``licence``, ``home``
+        (the address that it comes from). A set whose checksums aren't known is "not verified".
 
     Example:
         >>> import sreval
-        >>> sreval.datasets()["name"].tolist()
+        >>> sreval.datasets()["name"].tolist()[:6]
         ['Set5', 'Set14', 'BSD100', 'Urban100', 'BSDS300-train', 'demo']
     """
     import pandas as pd
@@ -111,15 +111,21 @@ class Dataset:
         self,
         out: Path | str,
         *,
-        border: Border = "replicate",
+        degrade: str | Path = "bicubic",
+        seed: int | None = None,
         crop: bool = False,
         progress: bool = True,
     ) -> Downscaled:
-        """Write the LR image of every image of a folder, as ``sreval.downscale`` makes it.
+        """Write the LR image of every image of a folder, as ``sreval.degrade`` makes it.
+
+        ``degradation.json`` beside them holds the recipe, its hash, the versions of the packages
+        that decide the bytes, and for each image what was drawn for it. ``check`` reads it. The
+        same call makes the same files. A folder that holds LR images by another recipe is refused.
 
         Args:
             out: the folder for the LR images, PNGs of the same stems.
-            border: as in ``sreval.downscale``.
+            degrade: the recipe, as in ``sreval.degrade``.
+            seed: in place of the recipe's own seed.
             crop: first cut each image to multiples of the scale.
             progress: whether to say on stderr what is left out, and how far it is.
 
@@ -128,17 +134,19 @@ class Dataset:
             name why an image was not.
 
         Raises:
-            SrevalError: for a data set that is no folder of images, an invalid scale or border, and
-                a folder that can't be written or holds the images themselves.
+            SrevalError: for a data set that is no folder of images, an invalid scale or recipe, and
+                a folder that can't be written, holds the images themselves, or holds LR images by
+                another recipe.
         """
         from sreval.benchmarking.data import downscale_folder
         from sreval.content import user_path
+        from sreval.images.degradations import open_degradation
 
         return downscale_folder(
             user_path(self.spec),
             user_path(out),
             self.scale,
-            border,
+            open_degradation(degrade, seed),
             crop=crop,
             progress=progress,
         )

@@ -1,10 +1,11 @@
-"""PSNR, SSIM, LPIPS and other metrics of arrays, one's own metrics, and downscaling."""
+"""PSNR, SSIM, LPIPS and other metrics of arrays, one's own metrics, downscaling, degrading."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sreval.api.given import as_list, checked_scale, kind_of, named_objects
@@ -58,6 +59,43 @@ def downscale(hr: UInt8, scale: int = 4, *, border: Border = "replicate") -> UIn
     require_image(hr, "hr")
     with _arrays():
         return of_benchmark(hr, scale, border)
+
+
+def degrade(
+    hr: UInt8, recipe: str | Path = "bicubic", scale: int = 4, *, seed: int | None = None
+) -> UInt8:
+    """The low-resolution image that a degradation makes.
+
+    Random values are drawn from NumPy's Philox, keyed with the seed, the scale and the pixels of
+    ``hr``: the same image gets the same LR image anywhere.
+
+    Args:
+        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``.
+        recipe: ``bicubic`` (as ``sreval.downscale``), ``bd`` (a 7x7 Gaussian of sigma 1.6, then
+            every scale-th pixel; Zhang et al. 2018), ``dn`` (bicubic, then Gaussian noise of level
+            30; as there), ``jpeg`` (bicubic, then quality 40), ``real-esrgan`` (the second-order
+            chain of Wang et al. 2021). A parameter follows the name, as in ``bd:sigma=2`` or
+            ``jpeg:quality=30``. Or a TOML file of steps.
+        scale: a whole number from 2 to 16.
+        seed: in place of the recipe's own, which is 0 for those with a name.
+
+    Returns:
+        uint8 (H / scale, W / scale[, 3]).
+
+    Raises:
+        SrevalError: a ValueError, for another type, shape, scale, recipe or seed.
+
+    Example:
+        >>> import numpy as np, sreval
+        >>> hr = np.full((8, 12, 3), 200, np.uint8)
+        >>> sreval.degrade(hr, "bd", scale=4)[0, 0].tolist()
+        [200, 200, 200]
+    """
+    from sreval.images.degradations import open_degradation
+    from sreval.images.degrade import degrade as carry_out
+
+    with _arrays():
+        return carry_out(hr, open_degradation(recipe, seed), scale)[0]
 
 
 def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: int = 4) -> float:

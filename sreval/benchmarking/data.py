@@ -12,13 +12,23 @@ import numpy as np
 
 from sreval import content
 from sreval.errors import ImageError, UsageError, unknown_name
-from sreval.files import write_error
+from sreval.files import sha256_bytes, write_atomic
 from sreval.images import fetch as fetching
 from sreval.images.datasets import Dataset, Item, open_dataset, published
-from sreval.images.folders import ImageFolder, left_out_note
-from sreval.images.io import read_image, write_png
-from sreval.images.known import KNOWN, PublicSet, known_set
-from sreval.images.resize import BORDERS, Border, crop_to_multiple, downscale, require_scale
+from sreval.images.degradations import Degradation, known_degradation
+from sreval.images.degrade import degrade, pixels_sha256
+from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
+from sreval.images.folders import ImageFolder, composed, left_out_note
+from sreval.images.io import encode_png, read_image
+from sreval.images.known import (
+    KNOWN,
+    UNVERIFIED,
+    PublicSet,
+    UnverifiedSet,
+    known_set,
+    unverified_set,
+)
+from sreval.images.resize import BORDERS, crop_to_multiple, downscale, require_scale
 from sreval.progress import progress_line
 
 if TYPE_CHECKING:
@@ -32,10 +42,11 @@ FETCHABLE = (*(name for name in KNOWN if name != "demo"), *TRUNKS, *OF_METRICS)
 def known_datasets() -> list[dict[str, Any]]:
     """The data sets known by name, and where each lies.
 
-    Keys: name, scales_known, scales_at_hand, folder ("" where there is none), about, licence.
+    Keys: name, scales_known, scales_at_hand, folder ("" where there is none), about, licence, home.
     """
     rows = []
-    for known in KNOWN.values():
+    every: list[PublicSet | UnverifiedSet] = [*KNOWN.values(), *UNVERIFIED.values()]
+    for known in every:
         here = {scale: _where(known, scale) for scale in known.scales or (0,)}
         folders = [folder for folder in here.values() if folder]
         rows.append(
@@ -46,13 +57,14 @@ def known_datasets() -> list[dict[str, Any]]:
                 "folder": folders[0] if folders else "",
                 "about": known.about,
                 "licence": known.licence,
+                "home": known.home,
             }
         )
     return rows
 
 
-def _where(known: PublicSet, scale: int) -> str:
-    """The folder that holds a whole set, or ""."""
+def _where(known: PublicSet | UnverifiedSet, scale: int) -> str:
+    """The folder that holds a whole set, or one without checksums; else ""."""
     return "scikit-image" if known.name == "demo" else str(known.locate(scale) or "")
 
 
@@ -71,6 +83,8 @@ def fetch(
     """
     by_case = {name.lower(): name for name in FETCHABLE}
     for name in names:
+        if unverified := unverified_set(name):
+            raise UsageError(f"{unverified.name} can't be fetched.", unverified.remedy())
         if name.lower() not in by_case:
             raise unknown_name("data set", name, FETCHABLE)
     folder = to or content.user_data_dir()
@@ -158,9 +172,9 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
     known = known_set(spec)
     wrong: list[str] = []
     kinds: list[str] = []
-    hashes = ""
     if known is None or known.name == "demo":
         dataset = open_dataset(spec, scale)
+        hashes = "; no checksums of it are known" if unverified_set(spec) else ""
     else:
         copy = known.best_copy(scale)
         dataset = published(copy)
@@ -185,15 +199,23 @@ def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
 
 
 def _origin(dataset: Dataset, item: Item) -> str:
-    """How the LR image comes about. Raises ImageError for a pair that can't be used."""
+    """How the LR image comes about. Raises ImageError for a pair that can't be used.
+
+    Raises DataError for a damaged record of a degradation.
+    """
     pair = dataset.pair(item)
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made{cropped}"
+    record = read_record(item.lr.parent)
+    recorded = ""
+    if record and (stem := composed(item.lr.stem)) in record.images:
+        hashes = pixels_sha256(pair.hr), pair.lr_sha256
+        recorded = record.require(stem, *hashes, item.lr.parent)
     for border in BORDERS:
         if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
             return f"MATLAB bicubic, {border} border{cropped}"
-    return f"made in another way{cropped}"
+    return f"{recorded or 'made in another way'}{cropped}"
 
 
 @dataclass(frozen=True)
@@ -209,20 +231,19 @@ def downscale_folder(
     source: Path,
     target: Path,
     scale: int = 4,
-    border: Border = "replicate",
+    degradation: Degradation | None = None,
     *,
     crop: bool = False,
     progress: bool = False,
 ) -> Downscaled:
     """Write the LR image of every image in ``source`` to ``target``, as PNG of the same stem.
 
+    ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
     ``crop``: first cut each to multiples of the scale. An image that can't be used stops none of
-    the others. Raises UsageError for one folder given as both, an invalid scale or border,
-    ImageError or DataError for a folder that can't be read or written.
+    the others. Raises UsageError for one folder given as both and an invalid scale, ImageError or
+    DataError for a folder that can't be read or written, or that holds LR images made otherwise.
     """
     require_scale(scale)
-    if border not in BORDERS:
-        raise unknown_name("border", border, BORDERS)
     if target.resolve() == source.resolve():
         raise UsageError(
             f"{target} holds the images themselves; they would be overwritten.",
@@ -232,20 +253,25 @@ def downscale_folder(
     images = folder.by_stem()
     if others := folder.left_out():
         _say(f"{source}: {left_out_note(others)}", progress)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(target, error) from None
-    failed = {}
+    record = open_record(target, degradation or known_degradation("bicubic"), scale)
+    made, failed = dict(record.images), {}
+    write_record(target, record)
     with progress_line(len(images), "downscaling", "image", progress) as line:
         for stem, path in images.items():
             try:
-                image = read_image(path).pixels
-                image = crop_to_multiple(image, scale) if crop else image
-                write_png(target / f"{stem}.png", downscale(image, scale, border))
+                hr = read_image(path).pixels
+                hr = crop_to_multiple(hr, scale) if crop else hr
+                lr, drawn = degrade(hr, record.degradation, scale)
+                data = encode_png(lr)
+                write_atomic(target / f"{stem}.png", data)
+                made[stem] = DegradedImage(
+                    hr_pixels_sha256=pixels_sha256(hr), lr_sha256=sha256_bytes(data), drawn=drawn
+                )
             except ImageError as error:
                 failed[path.name] = str(error)
             line.update()
+    there = {stem: made[stem] for stem in sorted(made) if (target / f"{stem}.png").is_file()}
+    write_record(target, record.model_copy(update={"images": there}))
     return Downscaled(target, len(images) - len(failed), failed)
 
 

@@ -10,7 +10,7 @@ import click
 
 from sreval import api
 from sreval.cli.shared import PATH, json_option, print_json, warn
-from sreval.errors import Exit
+from sreval.errors import Exit, counted
 from sreval.report.text import columns
 
 
@@ -80,19 +80,26 @@ def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
 @click.argument("target", type=PATH)
 @click.option("--scale", default=4, show_default=True, help="Downscaling factor.")
 @click.option(
-    "--border",
-    type=click.Choice(["replicate", "symmetric"]),
-    default="replicate",
+    "--degrade",
+    default="bicubic",
     show_default=True,
-    help="Border rule: replicate as the published LR images, symmetric as newer MATLABs.",
+    metavar="RECIPE",
+    help="bicubic, bd, dn, jpeg, real-esrgan, or a TOML file.",
 )
+@click.option("--seed", type=int, help="Seed of what is drawn; default the recipe's, 0.")
 @click.option("--crop", is_flag=True, help="Crop HR images to multiples of the scale.")
 def downscale(source: Path, target: Path, scale: int, **chosen: Any) -> None:
-    """Make low-resolution images of a folder exactly as MATLAB's imresize does."""
+    """Make low-resolution images of a folder.
+
+    bicubic is MATLAB's imresize; bicubic:border=symmetric is that of newer MATLABs. bd blurs and
+    samples, dn adds noise, jpeg compresses, real-esrgan draws a chain of all these for each image.
+    A parameter follows the name: bd:sigma=2, jpeg:quality=30. degradation.json beside the images
+    records the recipe and what was drawn.
+    """
     made = api.Dataset(source, scale).downscale(target, **chosen)
     for name, why in made.failed.items():
         warn(f"{name}: {why}")
-    warn(f"{made.written} images written, {len(made.failed)} failed.")
+    warn(f"{counted(made.written, 'image')} written, {len(made.failed)} failed.")
     click.echo(str(made.folder))
     if made.failed:
         raise SystemExit(Exit.PARTIAL if made.written else Exit.FAILED)

@@ -20,7 +20,16 @@ from sreval.errors import DataError, ImageError, UsageError, unknown_name
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
-from sreval.images.known import KNOWN, Copy, PublicSet, known_set, pair_folders
+from sreval.images.known import (
+    KNOWN,
+    UNVERIFIED,
+    Copy,
+    PublicSet,
+    UnverifiedSet,
+    known_set,
+    pair_folders,
+    unverified_set,
+)
 from sreval.images.resize import Border, crop_to_multiple, downscale, require_scale
 
 UInt8 = npt.NDArray[np.uint8]
@@ -95,7 +104,8 @@ DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rock
 def open_dataset(spec: str, scale: int = 4) -> Dataset:
     """A data set from what a user wrote.
 
-    ``spec`` is a known name (Set5, Set14, BSD100, Urban100, demo, any case), a folder of HR
+    ``spec`` is a known name (Set5, Set14, BSD100, Urban100, DIV2K-valid, Manga109, RealSR, demo, in
+    any case), a folder of HR
     images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). A path that
     exists is taken as that path, whatever its name is. Raises UsageError for an unknown name or an
     invalid scale, DataError for a public set without a complete copy of the published content on
@@ -106,6 +116,9 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
     known = known_set(spec)
     if known is not None:
         return _known(known, scale)
+    unverified = unverified_set(spec)
+    if unverified is not None:
+        return _unverified(unverified, scale)
     if "=" in spec and not exists(spec):
         return _from_pair(spec, scale)
     path = user_path(spec)
@@ -115,7 +128,8 @@ def open_dataset(spec: str, scale: int = 4) -> Dataset:
         return _from_folder(path.resolve(), scale)
     if "/" in spec:
         raise UsageError(f"No such folder or file: {spec}.", "Check the path of the data set.")
-    raise unknown_name("data set", spec, KNOWN, "A folder of images or a TOML file will do too.")
+    names = [*KNOWN, *UNVERIFIED]
+    raise unknown_name("data set", spec, names, "A folder of images or a TOML file will do too.")
 
 
 class UserSet(Config):
@@ -146,6 +160,17 @@ def _known(known: PublicSet, scale: int) -> Dataset:
     if known.name == "demo":
         return _demo(known, scale)
     return published(known.whole_copy(scale))
+
+
+def _unverified(known: UnverifiedSet, scale: int) -> Dataset:
+    return Dataset(
+        known.name,
+        scale,
+        tuple(
+            Item(known.name, hr.stem, hr.stem, f"{known.name}/{hr.stem}", hr, lr)
+            for hr, lr in known.pairs(scale)
+        ),
+    )
 
 
 def published(copy: Copy) -> Dataset:

@@ -1,14 +1,15 @@
 """The public data sets: what is known of each, where a copy lies, and whether it is whole.
 
 A public name promises content. A copy counts only when every file of the set is there with the
-bytes that were published; anything else can be used as a folder of one's own, not by the name.
+bytes that were published; anything else can be used as a folder of one's own, not by the name. Sets
+that everyone gets for themselves have no checksums here; whatever speaks of them says so.
 """
 
 from __future__ import annotations
 
 import csv
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -77,9 +78,7 @@ class PublicSet:
         if not self.scales:
             return self.all_files
         if scale not in self.scales:
-            raise UsageError(
-                f"{self.name} has no scale {scale}.", f"It has {', '.join(map(str, self.scales))}."
-            )
+            raise no_scale(self.name, scale, self.scales)
         folders = pair_folders(scale)
         return tuple(f for f in self.all_files if PurePosixPath(f.path).parent.name in folders)
 
@@ -212,6 +211,129 @@ KNOWN = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class UnverifiedSet:
+    """A public data set that everyone gets for themselves, and of which no checksums are known.
+
+    It is used as it lies below a data folder: the files that match ``hr``, each with the LR image
+    that ``lr`` names. ``lr`` is None where LR images are made. ``count``: how many images there
+    must be. ``home`` is where one gets it, ``layout`` how its files must lie.
+    """
+
+    name: str
+    about: str
+    licence: str
+    home: str
+    scales: tuple[int, ...]
+    count: int
+    layout: str
+    hr: str
+    lr: Callable[[Path, int], Path] | None
+
+    def locate(self, scale: int) -> Path | None:
+        """The first data folder that holds any of it at that scale, or None."""
+        return next((folder for folder in content.data_dirs() if self._hr(folder, scale)), None)
+
+    def pairs(self, scale: int) -> list[tuple[Path, Path | None]]:
+        """Its HR images by name, each with its LR image.
+
+        Raises UsageError for a scale that the set doesn't have, DataError where it isn't there,
+        or not all of it.
+        """
+        if scale not in self.scales:
+            raise no_scale(self.name, scale, self.scales)
+        folder = self.locate(scale)
+        if folder is None:
+            searched = ", ".join(str(folder) for folder in content.data_dirs())
+            raise DataError(f"{self.name} at scale {scale} is not in {searched}.", self.remedy())
+        hr = self._hr(folder, scale)
+        if len(hr) != self.count:
+            raise DataError(
+                f"{self.name} has {self.count} images; {len(hr)} match "
+                f"{folder / self.hr.format(scale=scale)}.",
+                self.remedy(),
+            )
+        pairs = [(path, self.lr(path, scale) if self.lr else None) for path in hr]
+        for path, low in pairs:
+            if low is not None and not low.is_file():
+                raise DataError(
+                    f"{self.name} at scale {scale} is incomplete: {low}, the LR image of "
+                    f"{path.name}, is missing.",
+                    self.remedy(),
+                )
+        return pairs
+
+    def remedy(self) -> str:
+        """How to get it and where to put it."""
+        return (
+            f"Get it from {self.home} and put it below the folder that SREVAL_DATA names: "
+            f"{self.layout}."
+        )
+
+    def _hr(self, folder: Path, scale: int) -> list[Path]:
+        return sorted(folder.glob(self.hr.format(scale=scale)))
+
+
+def no_scale(name: str, scale: int, scales: Iterable[int]) -> UsageError:
+    """The error for a scale that a public data set doesn't have."""
+    return UsageError(f"{name} has no scale {scale}.", f"It has {', '.join(map(str, scales))}.")
+
+
+def _div2k_lr(hr: Path, scale: int) -> Path:
+    lr = hr.parents[1] / "DIV2K_valid_LR_bicubic" / f"X{scale}"
+    return lr / f"{hr.stem}x{scale}.png"
+
+
+def _realsr_lr(hr: Path, scale: int) -> Path:
+    return hr.with_name(f"{hr.stem.removesuffix('_HR')}_LR{scale}.png")
+
+
+UNVERIFIED = {
+    known.name: known
+    for known in (
+        UnverifiedSet(
+            "DIV2K-valid",
+            "100 photographs, LR by MATLAB bicubic; not verified",
+            "academic research",
+            "https://data.vision.ee.ethz.ch/cvl/DIV2K/",
+            (2, 3, 4),
+            100,
+            "eval/DIV2K-valid/DIV2K_valid_HR/0801.png and "
+            "eval/DIV2K-valid/DIV2K_valid_LR_bicubic/X4/0801x4.png, as in its archives",
+            "eval/DIV2K-valid/DIV2K_valid_HR/*.png",
+            _div2k_lr,
+        ),
+        UnverifiedSet(
+            "Manga109",
+            "109 pages of manga, LR to be made; not verified",
+            "academic use, on application",
+            "http://www.manga109.org/en/",
+            (2, 3, 4, 8),
+            109,
+            "eval/Manga109/HR/NAME.png, one page of each volume",
+            "eval/Manga109/HR/*.png",
+            None,
+        ),
+        UnverifiedSet(
+            "RealSR",
+            "100 test pairs of two cameras, version 3; not verified",
+            "none stated",
+            "https://github.com/csjcai/RealSR",
+            (2, 3, 4),
+            100,
+            "eval/RealSR/Canon/Test/4/Canon_001_HR.png and Canon_001_LR4.png, as in version 3",
+            "eval/RealSR/*/Test/{scale}/*_HR.png",
+            _realsr_lr,
+        ),
+    )
+}
+
+
+def unverified_set(spec: str) -> UnverifiedSet | None:
+    """The data set without checksums that ``spec`` names, in any case, or None."""
+    return next((one for one in UNVERIFIED.values() if one.name.lower() == spec.lower()), None)
 
 
 def known_set(spec: str) -> PublicSet | None:

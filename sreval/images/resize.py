@@ -73,18 +73,28 @@ def resize_by_taps(
     """An image (H, W[, C]) in the new ``shape``: along the axis of the smaller factor first."""
     for axis in sorted((0, 1), key=lambda axis: factors[axis]):
         indices, weights = taps(image.shape[axis], shape[axis], factors[axis], border)
-        source = np.moveaxis(image.astype(np.float64), axis, -1)
-        total = np.zeros((*source.shape[:-1], shape[axis]))
-        # one tap after the other: an exact tie would else round as the local BLAS happens to sum
-        for index, weight in zip(indices.T, weights.T, strict=True):
-            total += source[..., index] * weight
-        total = np.moveaxis(total, -1, axis)
+        total = weighted(image, axis, indices, weights)
         if np.issubdtype(image.dtype, np.integer):
             limits = np.iinfo(str(image.dtype))
             image = np.clip(round_half_away(total), limits.min, limits.max).astype(image.dtype)
         else:
             image = total
     return np.ascontiguousarray(image)
+
+
+def weighted(
+    image: npt.NDArray[np.generic],
+    axis: int,
+    indices: npt.NDArray[np.intp],
+    weights: Float64,
+) -> Float64:
+    """Weighted sums of the samples along one axis: ``indices`` and weights (out_length, taps)."""
+    source = np.moveaxis(image.astype(np.float64), axis, -1)
+    total = np.zeros((*source.shape[:-1], len(indices)))
+    # one tap after the other: an exact tie would else round as the local BLAS happens to sum
+    for index, weight in zip(indices.T, weights.T, strict=True):
+        total += source[..., index] * weight
+    return np.moveaxis(total, -1, axis)
 
 
 def taps(
@@ -129,17 +139,22 @@ def require_scale(scale: int) -> None:
         )
 
 
-def downscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
-    """The low-resolution image of the benchmark: (H, W[, 3]) to (H/factor, W/factor[, 3]).
-
-    Raises UsageError for an invalid factor, ImageError when a side isn't a multiple of it.
-    """
+def require_divisible(image: UInt8, factor: int) -> None:
+    """Raises UsageError for an invalid factor, ImageError when a side isn't a multiple of it."""
     require_scale(factor)
     if image.shape[0] % factor or image.shape[1] % factor:
         raise ImageError(
             f"{image.shape[1]}x{image.shape[0]} pixels can't be divided by {factor}.",
             f"Crop to multiples of {factor} first.",
         )
+
+
+def downscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
+    """The low-resolution image of the benchmark: (H, W[, 3]) to (H/factor, W/factor[, 3]).
+
+    Raises as ``require_divisible`` does.
+    """
+    require_divisible(image, factor)
     return imresize(image, 1 / factor, border=border).astype(np.uint8, copy=False)
 
 

@@ -40,7 +40,7 @@ def test_a_folder_is_downscaled_as_an_array_is_and_checked(
     hr.mkdir()
     Image.fromarray(photograph).save(hr / "cat.png")
     (hr / "bad.png").touch()
-    made = library.Dataset(hr, 2).downscale(lr, border="symmetric", progress=False)
+    made = library.Dataset(hr, 2).downscale(lr, degrade="bicubic:border=symmetric", progress=False)
     assert (made.folder, made.written, list(made.failed)) == (lr, 1, ["bad.png"])
     low = np.asarray(Image.open(lr / "cat.png"))
     assert np.array_equal(low, library.downscale(photograph, 2, border="symmetric"))

@@ -637,7 +637,8 @@ def test_downscaling_goes_on_after_a_bad_image(sreval: Sreval, photos: Path, out
     ran = sreval("data", "downscale", photos, out)
     assert ran.code == PARTIAL
     assert "2 images written, 1 failed." in ran.err
-    assert sorted(path.name for path in out.iterdir()) == ["cat.png", "tac.png"]
+    made = sorted(path.name for path in out.iterdir())
+    assert made == ["cat.png", "degradation.json", "tac.png"]
     assert sreval("data", "check", photos).code == FAILED
 
 

@@ -118,7 +118,8 @@ def test_downscaled_images_check_as_matlabs(sreval: Callable[..., Any], tmp_path
     write_png(tmp_path / "hr" / "cat.png", np.ascontiguousarray(skimage.data.chelsea()[:64, :64]))
     for border in ("replicate", "symmetric"):
         low = tmp_path / border
-        assert sreval("data", "downscale", tmp_path / "hr", low, "--border", border).code == 0
+        recipe = f"bicubic:border={border}"
+        assert sreval("data", "downscale", tmp_path / "hr", low, "--degrade", recipe).code == 0
         ran = sreval("data", "check", f"hr={tmp_path / 'hr'},lr={low}")
         assert f"1 LR MATLAB bicubic, {border} border" in ran.out
 

@@ -17,6 +17,7 @@ from docs import generate
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
 from sreval.images.datasets import UserSet
+from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.metrics.metric import METRICS
 from sreval.study.design import StudyDesign
 from sreval.training.recipe import Recipe
@@ -98,10 +99,17 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
     assert written == generate.PAGES[name](), "run `make reference`"
 
 
-@pytest.mark.parametrize("model", [StudyDesign, Recipe, BenchmarkPlan, UserSet])
+@pytest.mark.parametrize("model", [StudyDesign, Recipe, BenchmarkPlan, UserSet, Degradation])
 def test_every_key_has_a_meaning(model: type[BaseModel]) -> None:
     for one in [model, *(inner for _, inner, _ in generate.inner_models(model))]:
         assert set(one.model_fields) <= set(generate.field_docs(one)), one.__name__
+
+
+def test_the_printed_chain_is_the_recipe_of_its_name(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "degradations.md").read_text("utf-8")
+    (printed,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "printed.toml").write_text(printed, "utf-8")
+    assert open_degradation(tmp_path / "printed.toml") == known_degradation("real-esrgan")
 
 
 def test_a_docstring_becomes_markdown() -> None:

@@ -215,4 +215,5 @@ def test_an_image_smaller_than_one_lr_pixel_does_not_stop_the_others(
     ran = sreval("data", "downscale", tmp_path / "hr", tmp_path / "lr", "--crop")
     assert ran.code == 3
     assert "tiny.png: 3x3 pixels are smaller than one LR pixel. Use images of at least" in ran.err
-    assert [path.name for path in (tmp_path / "lr").iterdir()] == ["a.png"]
+    made = sorted(path.name for path in (tmp_path / "lr").iterdir())
+    assert made == ["a.png", "degradation.json"]

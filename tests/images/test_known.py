@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -157,3 +158,78 @@ def test_a_whole_copy_further_on_is_taken_for_a_half_one(
 def test_a_whole_copy_named_by_its_path_has_the_common_names(copied: Path) -> None:
     names = [item.name for item in open_dataset(str(copied)).items]
     assert names == ["baby", "bird", "butterfly", "head", "woman"]
+
+
+# Sets without checksums
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of one's own."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("SREVAL_DATA", str(folder))
+    return folder
+
+
+def lay(data: Path, name: str, photograph: UInt8, count: int = 100) -> None:
+    """Made-up images in the layout that a set's archives have."""
+    small = np.ascontiguousarray(photograph[:16, :24])
+    low = downscale(small, 4)
+    for number in range(1, count + 1):
+        if name == "DIV2K-valid":
+            folder, stem = data / "eval" / name, f"{800 + number:04}"
+            write_png(folder / "DIV2K_valid_HR" / f"{stem}.png", small)
+            write_png(folder / "DIV2K_valid_LR_bicubic" / "X4" / f"{stem}x4.png", low)
+        elif name == "Manga109":
+            write_png(data / "eval" / name / "HR" / f"page {number}.png", small)
+        else:
+            camera = "Canon" if number <= count / 2 else "Nikon"
+            place = data / "eval" / name / camera / "Test" / "4"
+            write_png(place / f"{camera}_{number:03}_HR.png", small)
+            write_png(place / f"{camera}_{number:03}_LR4.png", low)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "made"),
+    [
+        ("DIV2K-valid", 100, "MATLAB bicubic, replicate border"),
+        ("Manga109", 109, "to be made"),
+        ("RealSR", 100, "MATLAB bicubic, replicate border"),
+    ],
+)
+def test_a_set_that_lies_as_its_archives_have_it_goes_by_its_name(
+    sreval: Run, data: Path, photograph: UInt8, name: str, count: int, made: str
+) -> None:
+    ran = sreval("data", "check", name)
+    assert ran.code == 1
+    assert f"{name} at scale 4 is not in {data}" in ran.err
+    assert "Get it from http" in ran.err
+    lay(data, name, photograph, count)
+    ran = sreval("data", "check", name.upper())
+    assert ran.code == 0, ran.err
+    assert ran.out == (f"{name}: {count} images, {count} LR {made}; no checksums of it are known\n")
+    listed = {row["name"]: row for row in json.loads(sreval("data", "list", "--json").out)}
+    assert listed[name]["folder"] == str(data)
+    assert 4 in listed[name]["scales_at_hand"]
+    assert "not verified" in listed[name]["about"]
+    assert len(open_dataset(name, 4).items) == count
+    next((data / "eval").rglob("*.png")).unlink()
+    assert sreval("data", "check", name).code == 1
+
+
+def test_an_lr_image_that_is_missing_is_named(sreval: Run, data: Path, photograph: UInt8) -> None:
+    lay(data, "RealSR", photograph)
+    (data / "eval" / "RealSR" / "Canon" / "Test" / "4" / "Canon_007_LR4.png").unlink()
+    ran = sreval("data", "check", "RealSR")
+    assert ran.code == 1
+    assert "Canon_007_LR4.png, the LR image of Canon_007_HR.png, is missing" in ran.err
+
+
+def test_a_set_that_one_gets_for_oneself_is_not_fetched(sreval: Run, data: Path) -> None:
+    ran = sreval("data", "fetch", "manga109")
+    assert ran.code == 2
+    assert "Manga109 can't be fetched. Get it from http://www.manga109.org/en/" in ran.err
+    ran = sreval("data", "check", "RealSR", "--scale", "5")
+    assert ran.code == 2
+    assert "RealSR has no scale 5. It has 2, 3, 4." in ran.err
