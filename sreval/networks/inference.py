@@ -302,7 +302,8 @@ class Inference:
         """
         darkest, brightest = float(image.min()), float(image.max())
         lowest, highest = min(1.5 * darkest - 0.5, -0.1), min(2.0, 0.5 + 16 * brightest)
-        if lowest <= low and brightest / 16 <= high <= highest:
+        dim = brightest / 16 if brightest > 0.1 else lowest  # what is nearly black may become so
+        if lowest <= low and dim <= high <= highest:
             return
         black, white = self.interface.output_range
         found, given = (
