@@ -50,7 +50,7 @@ from sreval.metrics.weights import LOADING, Weights, loaded, trunk_state
 Image = torch.Tensor
 Function = Callable[..., torch.Tensor]
 
-_REPLACING = threading.Lock()
+_REPLACING = threading.RLock()
 
 _PIQ = "https://github.com/photosynthesis-team/piq/releases/download"
 _INCEPTION = Weights(
