@@ -36,7 +36,8 @@ def pyiqa(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module.list_models = lambda: list(known)
     module.create_metric = lambda name, device: _Metric(*known[name]).to(device)
     monkeypatch.setitem(sys.modules, "pyiqa", module)
-    return module
+    found: types.ModuleType = module
+    return found
 
 
 @pytest.mark.usefixtures("pyiqa")

@@ -73,7 +73,7 @@ def test_both_forms_of_a_file_give_the_same_tables(results: sreval.Results, tmp_
 def test_a_direction_that_is_not_known_can_be_said(results: sreval.Results, tmp_path: Path) -> None:
     file = written(tmp_path, "method,image,q", *(f"{m},{i},{v}" for (m, i), v in NUMBERS.items()))
     for given, rank in (({}, 0), ({"lower_is_better": "q"}, 2), ({"higher_is_better": ["q"]}, 1)):
-        frame = results.with_scores(file, **given).table().frame  # type: ignore[arg-type]
+        frame = results.with_scores(file, **given).table().frame
         own = frame[frame["metric"] == "q"]
         assert dict(zip(own["method"], own["rank"], strict=True))["nearest"] == rank
 
