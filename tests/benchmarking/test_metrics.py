@@ -217,6 +217,8 @@ def test_a_metric_of_a_set_is_one_value_without_interval_and_test(
     assert "of the whole data set" in table.to_text()
     assert "(n: photos 3)" in table.to_text()
     assert set(made.worst("spread")["metric"]) == set()
+    with pytest.raises(UsageError, match="spread is of a whole data set"):
+        made.figure("scores", metric="spread")
     assert "photos (3 images)" in repr(made)
     calls = (code / "calls.txt").read_text()
     again = ran(photos, out, metrics=metrics, **given)
