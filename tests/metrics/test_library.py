@@ -174,7 +174,7 @@ def small_clip(file: Path) -> None:
                 at.add_module(folder, torch.nn.Module())
             at = at.get_submodule(folder)
         at.register_buffer(name, values)
-    torch.jit.save(torch.jit.script(root), str(file))  # type: ignore[no-untyped-call]
+    torch.jit.save(torch.jit.script(root), str(file))
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
