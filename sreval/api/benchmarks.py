@@ -234,11 +234,17 @@ class Results:
         """
         import matplotlib as mpl
 
+        from sreval.metrics.metric import metric_of
         from sreval.report.collect import select
         from sreval.report.figures import comparison_figure, scores_figure
 
         if kind not in ("comparison", "scores"):
             raise unknown_name("kind of figure", kind, ("comparison", "scores"))
+        if kind == "scores" and metric_of(metric).per == "set":
+            raise UsageError(
+                f"{metric} is of a whole data set; it has no values of single images.",
+                "Choose another metric, or see the table.",
+            )
         frame = select(self.frame, protocol, scale)
         with mpl.rc_context():  # the look of our figures isn't that of the user's
             if kind == "scores":
