@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-
 import numpy as np
 import pandas as pd
 import pytest
