@@ -28,3 +28,14 @@ ANALYSES: tuple[AnalysisName, ...] = get_args(AnalysisName)
 FigureName = Literal["scores", "ranks", "significance", "raters", "matrix", "sos", "metrics"]
 FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 """The names of ``opinion_figures.KINDS``."""
+
+ResultFigure = Literal["comparison", "scores", "tradeoff"]
+"""The figures of results."""
+
+Show = Literal["crops", "difference", "error"]
+SHOWN: tuple[Show, ...] = get_args(Show)
+"""What a comparison shows of a region under each method."""
+
+Width = Literal["column", "page"]
+WIDTHS: tuple[Width, ...] = get_args(Width)
+"""The widths of a figure, 85 and 175 mm."""
