@@ -124,7 +124,7 @@ def comparison_figure(
         if name not in known:
             raise unknown_name(kind, name, known)
     if not images:
-        raise UsageError("A comparison is of one image or several.", f"Name {option('--image')}.")
+        raise UsageError("A comparison is of images.", f"Name one: {option('--image')}.")
     found = [_found(frame, dataset, image) for image in images]
     chosen = _methods(frame, methods, list(dict.fromkeys(one for one, _ in found)))
     printed = _metrics(frame, metrics)

@@ -255,7 +255,7 @@ def _means_over(
     return {metric: values.loc[finite, left] for metric, values in used.items()}, notes
 
 
-def _ticks(width_mm: float) -> MaxNLocator:
+def _ticks(width_mm: int) -> MaxNLocator:
     """As few ticks as keep labels of six digits apart."""
     return MaxNLocator(width_mm // 25, steps=[1, 2, 2.5, 5, 10])
 
@@ -328,7 +328,7 @@ def _free_places(
             edge = place + direction * (1.0 + ring) * mm
             centre = edge + direction * size / 2
             box = Bbox.from_extents(*(centre - size / 2), *(centre + size / 2)).padded(_PAD_PX)
-            inside = (box.min >= frame.min).all() and (box.max <= frame.max).all()
+            inside = np.all(box.min >= frame.min) and np.all(box.max <= frame.max)
             if not inside or box.count_overlaps([*taken, *dots]) or _any_within(lines, box):
                 continue
             line = np.linspace(place, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))

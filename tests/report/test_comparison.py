@@ -117,8 +117,8 @@ def test_captions_keep_apart_and_crops_have_one_size(
 def test_a_portrait_leaves_little_white(pictures: Callable[..., pd.DataFrame]) -> None:
     for count in (2, 10):
         figure = comparison_figure(pictures(names(count)), None, ["portrait"])
-        drawn = sum(axes.get_window_extent().size.prod() for axes in figure.axes)
-        assert drawn / figure.bbox.size.prod() > 0.5
+        drawn = sum(np.prod(axes.get_window_extent().size) for axes in figure.axes)
+        assert drawn / np.prod(figure.bbox.size) > 0.5
 
 
 @pytest.mark.parametrize("show", ["crops", "difference", "error"])
@@ -255,7 +255,8 @@ def test_the_region_is_said_and_gives_the_same_figure(demo: pd.DataFrame) -> Non
     region = caption.split("region ")[1].split(", where")[0]
     again = comparison_figure(demo, "demo", ["camera"], regions=[region])
     for a, b in zip(first.axes, again.axes, strict=True):
-        assert np.array_equal(np.asarray(a.images[0].get_array()), b.images[0].get_array())
+        shown = [np.asarray(axes.images[0].get_array()) for axes in (a, b)]
+        assert np.array_equal(*shown)
     alone = comparison_figure(demo, "demo", ["camera"], ["bicubic"])
     assert "where bicubic differs most from HR" in " ".join(alone.get_supxlabel().split())
 
@@ -271,7 +272,7 @@ def test_a_region_that_cannot_be_read(text: str, message: str) -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "image": ({"images": ["cofee"]}, "Did you mean 'coffee'"),
-    "no image": ({"images": []}, "one image or several"),
+    "no image": ({"images": []}, "Name one: image="),
     "beyond": ({"regions": ["590,0,20,20"]}, "reaches beyond demo/coffee, 600x400 pixels"),
     "method": ({"methods": ["bicubc"]}, "Did you mean 'bicubic'"),
     "HR alone": ({"methods": ["hr"]}, "no method to compare"),

@@ -77,15 +77,21 @@ def test_the_means_and_intervals_are_the_tables_best_first(demo_run: Path) -> No
         own = table[(table["metric"] == metric) & np.isfinite(table["mean"])]
         expected = own.set_index("method")["mean"].sort_values(key=lambda v: sign * v)
         drawn = [line for line in axes.lines if line.get_marker() == "D"]
-        assert [float(line.get_xdata()[0]) for line in drawn] == pytest.approx(list(expected))
+        assert [float(np.asarray(line.get_xdata())[0]) for line in drawn] == pytest.approx(
+            list(expected)
+        )
         labels = [label.get_text() for label in axes.get_yticklabels()]
         assert labels == [{"hr": "HR"}.get(method, method) for method in expected.index]
         values = frame[(frame["metric"] == metric) & (frame["method"] == "bicubic")]["value"]
         place = labels.index("bicubic")
         points = [line for line in axes.lines if line.get_marker() == "o"][place]
-        assert sorted(points.get_xdata()) == sorted(values)
+        assert sorted(np.asarray(points.get_xdata()).tolist()) == sorted(values)
         reach = [line for line in axes.lines if line.get_linestyle() == "-"]
-        ends = [np.asarray(line.get_xdata()) for line in reach if line.get_ydata()[0] == place]
+        ends = [
+            np.asarray(line.get_xdata())
+            for line in reach
+            if np.asarray(line.get_ydata())[0] == place
+        ]
         expected_ends = scipy.stats.t.interval(
             0.95, len(values) - 1, values.mean(), scipy.stats.sem(values)
         )

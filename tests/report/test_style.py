@@ -91,7 +91,7 @@ def test_a_pdf_can_be_searched(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert b"/CIDFontType2" in (tmp_path / "f.pdf").read_bytes()  # TrueType, as type 42
 
 
-OWN: dict[str, Any] = {
+OWN: Any = {
     "text.usetex": True,
     "font.family": "serif",
     "axes.facecolor": "yellow",
