@@ -255,8 +255,8 @@ def test_the_region_is_said_and_gives_the_same_figure(demo: pd.DataFrame) -> Non
     region = caption.split("region ")[1].split(", where")[0]
     again = comparison_figure(demo, "demo", ["camera"], regions=[region])
     for a, b in zip(first.axes, again.axes, strict=True):
-        shown = [np.asarray(axes.images[0].get_array()) for axes in (a, b)]
-        assert np.array_equal(*shown)
+        one, two = (np.asarray(axes.images[0].get_array()) for axes in (a, b))
+        assert np.array_equal(one, two)
     alone = comparison_figure(demo, "demo", ["camera"], ["bicubic"])
     assert "where bicubic differs most from HR" in " ".join(alone.get_supxlabel().split())
 
