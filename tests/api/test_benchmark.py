@@ -337,7 +337,7 @@ WRONG = {
     "both tests": (lambda r: r.table(baseline="near", pairs=True), "can't be had together"),
     "a protocol": (lambda r: r.table(protocol="ledig2017"), "Unknown protocol of these results"),
     "a figure": (lambda r: r.figure("comparson"), "Did you mean 'comparison'"),
-    "no image": (lambda r: r.figure("comparison"), "Name it: image="),
+    "no image": (lambda r: r.figure("comparison"), "Name one: image="),
     "an image": (lambda r: r.figure("comparison", image="cat9"), "Unknown image of these results"),
     "a region": (lambda r: r.figure("comparison", image="cat1", region=(1, 2)), "region '1,2'"),
     "a method": (lambda r: r.compare_protocols(methods=["x"]), "Unknown method of these results"),
