@@ -378,7 +378,7 @@ def benchmark(
     from sreval.content import user_path
 
     asked = methods if isinstance(methods, Mapping) else as_list(methods)
-    texts, own = _methods(asked)
+    texts, own = methods_of(asked)
     settings: dict[str, Any] = {
         "datasets": [str(dataset) for dataset in as_list(datasets)],
         "out": out,
@@ -582,7 +582,7 @@ def _literal(value: object) -> str:
     return repr(value)
 
 
-def _methods(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
+def methods_of(methods: object) -> tuple[list[str], dict[str, tuple[str, object]]]:
     """Methods as a plan's texts, and those of them that are objects, by their text."""
     if isinstance(methods, Mapping):
         pairs = [(str(name), method) for name, method in methods.items()]
