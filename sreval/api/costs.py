@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sreval.api.given import as_list, checked_scale
+from sreval.api.given import as_list, checked_scale, result_folders
 from sreval.errors import ImageError, SrevalError, UsageError, option
 
 if TYPE_CHECKING:
-    from sreval.api.benchmarks import Method
+    import pandas as pd
+
+    from sreval.api.benchmarks import Method, Results
+    from sreval.methods import Upscaler
     from sreval.report.costs import CostTable
+    from sreval.report.scores import ScoreTable
 
 
 def cost(
@@ -22,6 +27,9 @@ def cost(
     precision: Literal["fp32", "bf16"] = "fp32",
     tile: int | None = None,
     repeat: int = 5,
+    results: Results | Sequence[str | Path] | str | Path | None = None,
+    protocol: str | None = None,
+    metrics: Sequence[str] | str | None = None,
     progress: bool = True,
 ) -> CostTable:
     """Measure what each method takes to enlarge one image.
@@ -38,6 +46,11 @@ def cost(
         precision: of networks: ``fp32`` or ``bf16``.
         tile: side of their tiles in LR pixels; None takes whole images.
         repeat: timed calls of each method, after one that isn't.
+        results: folders of results, or a Results, whose mean scores are to stand beside the costs.
+            A method's scores are left out where they are of another method of that name, or of
+            other settings.
+        protocol: of the scores; by default one that all folders have, ``ledig2017`` before others.
+        metrics: of the scores; by default all that were computed.
         progress: whether to say on stderr how far it is, and what failed.
 
     Returns:
@@ -51,7 +64,8 @@ def cost(
             - ``memory``: bytes at the peak, beyond what was held before.
 
             What a method hasn't, or what can't be told, is missing: parameters and multiply-adds
-            of interpolations and functions, multiply-adds of ONNX files.
+            of interpolations and functions, multiply-adds of ONNX files. The mean of a metric on
+            a data set, as ``Results.table`` gives it, is in the column METRIC_DATASET.
 
     Raises:
         SrevalError: a ValueError, for an argument that makes no sense; an ImageError, where every
@@ -82,6 +96,7 @@ def cost(
     size = default_size(scale) if input is None else _checked_size(input)
     if repeat < 1:
         raise UsageError(f"{option('--repeat')} can't be {repeat}.", "Give 1 or more.")
+    scores = _scores(results, protocol, scale, metrics)
     running = Running(pick_device(device), precision, tile)
     costs: list[Cost] = []
     failures: dict[str, str] = {}
@@ -111,6 +126,8 @@ def cost(
     if not costs:
         name, reason = next(iter(failures.items()))
         raise ImageError(f"No method could be measured. {name}: {reason}")
+    measured = [method for method in found if method.name in {one.method for one in costs}]
+    means, notes = _of_these(scores, measured) if scores else (None, [])
     return cost_table(
         pd.DataFrame(costs).astype(
             dict.fromkeys(("parameters", "multiply_adds", "memory", "tile"), "Int64")
@@ -119,7 +136,48 @@ def cost(
         package_versions(),
         failures,
         [method.name for method in left],
+        means,
+        notes,
     )
+
+
+def _scores(
+    results: object, protocol: str | None, scale: int, metrics: Sequence[str] | str | None
+) -> tuple[pd.DataFrame, ScoreTable] | None:
+    """The rows of results under one protocol, and the table of their means; None without any."""
+    from sreval.api.benchmarks import Results, read_results
+
+    folders = result_folders(results)
+    if not folders:
+        return None
+    from sreval.report.collect import scored, select
+
+    read = results if isinstance(results, Results) else read_results(folders)
+    rows = scored(select(read.frame, protocol, scale))
+    return rows, read.table(protocol=protocol, scale=scale, metrics=metrics)
+
+
+def _of_these(
+    scores: tuple[pd.DataFrame, ScoreTable], methods: Sequence[Upscaler]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The means of the methods that are what was scored, and what is said of them."""
+    from sreval.benchmarking.identity import scored_as_another
+
+    rows, table = scores
+    own = {method.name: rows[rows["method"] == method.name] for method in methods}
+    others = [m.name for m in methods if scored_as_another(m, own[m.name])]
+    lacking = [name for name, of_it in own.items() if of_it.empty]
+    protocol = rows["protocol"].iloc[0]
+    notes = [f"Scores: means over images under {protocol}, as `sreval table` prints them."]
+    if others:
+        notes.append(
+            f"Scores left out, which are of another method of that name or of other settings: "
+            f"{', '.join(others)}."
+        )
+    if lacking:
+        notes.append(f"Without scores: {', '.join(lacking)}.")
+    kept = [name for name in own if name not in others]
+    return table.frame[table.frame["method"].isin(kept)], notes
 
 
 def _checked_size(given: object) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import DEVICE, PATH, put, use_colour
+from sreval.cli.shared import DEVICE, PATH, PROTOCOL, put, results_option, use_colour
 from sreval.errors import Exit
 from sreval.report.choices import FORMATS
 
@@ -46,17 +46,26 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
     show_default=True,
     help="Timed calls of each method, after one that isn't.",
 )
+@results_option("Put mean scores beside the costs, of these results; may be repeated.")
+@PROTOCOL
+@click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
 @click.option("--format", "written", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "written", flag_value="json", help="The same as --format json.")
 @click.option("--out", type=PATH, help="Write to this file.")
-def cost(methods: tuple[str, ...], written: str, out: Path | None, **chosen: Any) -> None:
+def cost(
+    methods: tuple[str, ...],
+    metrics: tuple[str, ...],
+    written: str,
+    out: Path | None,
+    **chosen: Any,
+) -> None:
     """Measure what each METHOD takes to enlarge one image.
 
     Parameters and multiply-adds are counted, seconds and peak memory measured. A METHOD is what
     `sreval benchmark --method` takes. One that fails stops none of the others: exits with 3 then,
     with 1 when all did. Ctrl-C prints what was measured and exits with 130.
     """
-    made = api.cost(methods, **chosen)
+    made = api.cost(methods, metrics=metrics or None, **chosen)
     put(made.render(written, colour=out is None and use_colour()), out)
     if made.unmeasured:
         raise SystemExit(Exit.INTERRUPTED)

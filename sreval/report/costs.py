@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from sreval.benchmarking.costs import WARM_UP
 from sreval.errors import counted
 from sreval.report.table import Table, method_column, table_of
 from sreval.report.text import NONE
+from sreval.report.values import metric_name, number
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -34,8 +36,20 @@ def cost_table(
     packages: Mapping[str, str],
     failures: Mapping[str, str],
     unmeasured: Sequence[str],
+    scores: pd.DataFrame | None = None,
+    notes: Sequence[str] = (),
 ) -> CostTable:
-    """The table of ``frame``, whose rows are those of ``benchmarking.costs.Cost``."""
+    """The table of ``frame``, whose rows are those of ``benchmarking.costs.Cost``.
+
+    ``scores`` are means of these methods, as a table of scores has them, to stand beside the costs,
+    and ``notes`` what is to be said of them.
+    """
+    scored: dict[str, Callable[[Any], str]] = {}
+    if scores is not None:
+        for (metric, dataset), means in scores.groupby(["metric", "dataset"], sort=False):
+            metric, name = str(metric), f"{metric}_{dataset}"
+            frame = frame.assign(**{name: frame["method"].map(means.set_index("method")["mean"])})
+            scored[f"{metric_name(metric)} {dataset}"] = partial(_score, name, metric)
     made = table_of(
         "cost",
         _title(frame),
@@ -49,8 +63,9 @@ def cost_table(
                 f"{_figures(row['seconds_least'])} to {_figures(row['seconds_most'])}"
             ),
             "peak memory, MB": lambda row: _figures(row["memory"], 1e6),
+            **scored,
         },
-        _notes(frame, machine, packages),
+        [*_notes(frame, machine, packages), *notes],
         {"machine": dict(machine), "packages": dict(packages), "warm_up": WARM_UP},
     )
     return CostTable(**vars(made), failures=failures, unmeasured=unmeasured)
@@ -66,6 +81,10 @@ def _figures(value: Any, unit: float = 1, digits: int = 3, least: int = 0) -> st
     value = value / unit
     place = math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:,.{max(0, least, digits - 1 - place)}f}"
+
+
+def _score(name: str, metric: str, row: Any) -> str:
+    return NONE if pd.isna(row[name]) else number(row[name], metric)
 
 
 def _title(frame: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import sreval
 from sreval.devices import peak_memory
@@ -132,6 +134,35 @@ def test_an_interrupt_keeps_what_was_measured(capsys: pytest.CaptureFixture[str]
     assert "Interrupted. Not measured: ours, other." in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         sreval.cost(interrupted, input=(8, 8), device="cpu")
+
+
+def test_scores_of_the_same_methods_stand_beside_the_costs(
+    photograph: UInt8, tmp_path: Path
+) -> None:
+    (tmp_path / "cats").mkdir()
+    for name, pixels in (("one", photograph), ("two", photograph[::-1])):
+        Image.fromarray(pixels).save(tmp_path / "cats" / f"{name}.png")
+    methods = {"cubic": "bicubic", "lanczos": "lanczos", "own": nearest}
+    results = sreval.benchmark(
+        methods, tmp_path / "cats", metrics="psnr", out=tmp_path / "out", progress=False
+    )
+    asked = {"own": nearest, "lanczos": "nearest", "cubic": "bicubic", "hr": "hr", "new": "nearest"}
+    table = sreval.cost(
+        asked, input=(8, 8), repeat=1, device="cpu", results=tmp_path / "out", progress=False
+    )
+    frame = table.frame.set_index("method")
+    column = frame["psnr_cats"]
+    means = results.frame.groupby("method")["value"].mean()
+    assert column["own"] == pytest.approx(means["own"])
+    assert column["cubic"] == pytest.approx(means["cubic"])
+    assert column.isna().tolist() == [False, True, False, True]
+    text = table.to_text()
+    assert "PSNR cats" in text
+    assert "another method of that name or of other settings: lanczos." in text
+    assert "Without scores: new." in text
+    assert table.to_csv().splitlines()[0].endswith(",psnr_cats")
+    with pytest.raises(ValueError, match="hold no scale 2"):
+        sreval.cost("bicubic", scale=2, results=results, progress=False)
 
 
 untyped: Any = sreval.cost
