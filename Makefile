@@ -57,7 +57,7 @@ bench: $(VENV)/.ready-bench
 
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
-EVIDENCE := conformance cache metrics coverage tables opinions inference study report durability startup load walks \
+EVIDENCE := conformance cache metrics coverage tables opinions inference cost study report durability startup load walks \
             painted fuzz community
 evidence: $(VENV)/.ready-bench
 	@missed=; \
