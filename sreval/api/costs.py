@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sreval.report.costs import CostTable
     from sreval.report.scores import ScoreTable
 
+_NO_MEMORY = "There is not enough memory. Name a smaller input."
+
 
 def cost(
     methods: Mapping[str, object] | Sequence[object] | Method,
@@ -45,7 +47,7 @@ def cost(
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
         tile: side of their tiles in LR pixels; None takes whole images.
-        repeat: timed calls of each method, after one that isn't.
+        repeat: timed calls of each method, after two that aren't.
         results: folders of results, or a Results, whose mean scores are to stand beside the costs.
             A method's scores are left out where they are of another method of that name, or of
             other settings.
@@ -111,11 +113,12 @@ def cost(
                     try:
                         method.require_scale(scale)
                         costs.append(measure(method, size, scale, running, repeat, line.update))
-                    except SrevalError as error:
-                        failures[method.name] = str(error)
+                    except (SrevalError, MemoryError) as error:
+                        reason = str(error) if isinstance(error, SrevalError) else _NO_MEMORY
+                        failures[method.name] = reason
                         line.update(place * (WARM_UP + repeat) - line.n)
                         if progress:
-                            click.echo(f"failed: {method.name}: {error}", err=True)
+                            click.echo(f"failed: {method.name}: {reason}", err=True)
                     left.remove(method)
         except KeyboardInterrupt:
             if not costs:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import DEVICE, PATH, PROTOCOL, put, results_option, use_colour
+from sreval.cli.shared import DEVICE, PATH, PROTOCOL, put, require_file, results_option, use_colour
 from sreval.errors import Exit
 from sreval.report.choices import FORMATS
 
@@ -44,7 +44,7 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Timed calls of each method, after one that isn't.",
+    help="Timed calls of each method, after two that aren't.",
 )
 @results_option("Put mean scores beside the costs, of these results; may be repeated.")
 @PROTOCOL
@@ -65,6 +65,7 @@ def cost(
     `sreval benchmark --method` takes. One that fails stops none of the others: exits with 3 then,
     with 1 when all did. Ctrl-C prints what was measured and exits with 130.
     """
+    require_file(out)
     made = api.cost(methods, metrics=metrics or None, **chosen)
     put(made.render(written, colour=out is None and use_colour()), out)
     if made.unmeasured:

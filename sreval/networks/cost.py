@@ -65,17 +65,19 @@ def multiply_adds(inference: Inference, height: int, width: int) -> int | None:
     channels, runs = {"rgb": (3, 1), "luma": (1, 1), "grey": (1, 3)}[shown.colour]
     shape = (1, channels, *padded_size((height, width), shown))
     middle = math.fsum(shown.input_range) / 2
-    try:
-        network = _without_values(inference.defined)
-        found = _counted(network, torch.full(shape, middle, device="meta"))
-    except Exception:  # a network that needs values, or that can't be copied
-        if inference.tile:  # the whole image may be more than the memory holds
-            return None
-        low = torch.full(shape, middle, dtype=inference.dtype, device=inference.device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how networks of others call torch
         try:
-            found = _counted(inference.defined, low)
-        except Exception:  # it isn't for this input, as the call of it will say
-            return None
+            network = _without_values(inference.defined)
+            found = _counted(network, torch.full(shape, middle, device="meta"))
+        except Exception:  # a network that needs values, or that can't be copied
+            if inference.tile:  # the whole image may be more than the memory holds
+                return None
+            low = torch.full(shape, middle, dtype=inference.dtype, device=inference.device)
+            try:
+                found = _counted(inference.defined, low)
+            except Exception:  # it can't run on this input, as its call will say
+                return None
     return None if found is None else runs * found
 
 
@@ -89,7 +91,6 @@ def _without_values(network: nn.Module) -> nn.Module:
 
 
 def _counted(network: nn.Module, low: Tensor) -> int | None:
-    with warnings.catch_warnings(), torch.no_grad(), exact_fp32(), MultiplyAdds() as counter:
-        warnings.simplefilter("ignore")  # of how networks of others call torch
+    with torch.no_grad(), exact_fp32(), MultiplyAdds() as counter:
         network(low)
     return None if counter.unknown else counter.total

@@ -108,8 +108,8 @@ def _notes(
     notes = [
         "Multiply-adds: convolutions, linear layers, matrix products and attention of the network "
         "as it is defined; not activations, normalisation, sums or interpolation.",
-        f"Seconds: median, lowest and highest of {counted(int(first['calls']), 'call')} after "
-        f"{WARM_UP} that isn't counted; a colour image of 8 bits, one at a time, from array to "
+        f"Seconds: median, lowest and highest of {counted(int(first['calls']), 'call')}, after "
+        f"{WARM_UP} that aren't timed; one colour image of noise at a time, 8 bits, from array to "
         "array.",
         f"Memory: {beyond}, at its peak while an image is enlarged, beyond what was held before, "
         "such as the weights.",

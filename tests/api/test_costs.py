@@ -32,19 +32,19 @@ def network(scale: int = 2) -> torch.nn.Module:
     return torch.nn.Sequential(conv, torch.nn.PixelShuffle(scale))
 
 
-def test_the_first_call_warms_up_and_the_others_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_calls_warm_up_and_the_others_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     shapes: list[tuple[int, ...]] = []
 
     def slower(lr: UInt8, scale: int) -> UInt8:
         nonlocal now
         shapes.append(lr.shape)
-        now += {1: 1000, 2: 3, 3: 2, 4: 7}[len(shapes)]
+        now += {1: 1000, 2: 900, 3: 3, 4: 2, 5: 7}[len(shapes)]
         return nearest(lr, scale)
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
     table = sreval.cost(slower, scale=3, repeat=3, device="cpu", progress=False)
-    assert shapes == [(240, 427, 3)] * 4
+    assert shapes == [(240, 427, 3)] * 5
     (row,) = table.frame.to_dict("records")
     assert (row["seconds"], row["seconds_least"], row["seconds_most"]) == (3, 2, 7)
     assert (row["calls"], row["scale"], row["width"], row["height"]) == (3, 3, 427, 240)
@@ -88,7 +88,7 @@ def test_memory_is_what_a_call_takes(mebibytes: int) -> None:
         return np.asarray(nearest(lr, scale) * taken[-1])
 
     table = sreval.cost(greedy, input=(8, 8), device="cpu", progress=False)
-    assert 0.99 * mebibytes < table.frame["memory"].item() / MEBIBYTE < 1.2 * mebibytes + 4
+    assert 0.95 * mebibytes < table.frame["memory"].item() / MEBIBYTE < 1.2 * mebibytes + 4
 
 
 def test_memory_that_was_freed_before_hides_nothing() -> None:
