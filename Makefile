@@ -57,8 +57,8 @@ bench: $(VENV)/.ready-bench
 
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
-EVIDENCE := conformance cache metrics coverage tables latex opinions inference study report durability startup load walks \
-            painted fuzz community degradations
+EVIDENCE := conformance cache metrics coverage tables latex opinions inference cost study report durability startup \
+            load walks painted fuzz community degradations
 evidence: $(VENV)/.ready-bench
 	@missed=; \
 	for part in $(EVIDENCE); do \

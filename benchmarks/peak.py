@@ -7,28 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from sreval.networks.cost import MultiplyAdds
 from sreval.training.data import Pack, Sampler
 from sreval.training.learner import Learner, Updates
 from sreval.training.recipe import Recipe
-
-
-class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations of convolutions and products, by torch's own formulas.
-
-    torch's FlopCounterMode hooks into gradients, which `autograd.grad` doesn't allow.
-    """
-
-    total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=result)
-        return result
 
 
 def rate(run: Callable[[], object], device: torch.device, seconds: float) -> float:
@@ -74,7 +57,7 @@ def training_speed(
 
     # what is compiled shows no operations
     plain, sampler = learner("off")
-    with Flops() as counter:  # type: ignore[no-untyped-call]
+    with MultiplyAdds() as counter:
         plain.update(*sampler.batch())
     del plain
     updates = Updates(*learner(recipe.run.compile), say)
@@ -82,5 +65,5 @@ def training_speed(
     return {
         "captured": updates.captures,
         "updates_per_second": per_second,
-        "gflop": counter.total / 1e9,
+        "gflop": 2 * counter.total / 1e9,
     }

@@ -14,6 +14,7 @@ from sreval.api.benchmarks import (
     read_results,
     upscaler,
 )
+from sreval.api.costs import cost
 from sreval.api.data import Dataset, datasets, fetch
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
 from sreval.api.studies import Study
@@ -42,6 +43,7 @@ __all__ = [
     "archive",
     "benchmark",
     "compare",
+    "cost",
     "datasets",
     "declare",
     "degrade",

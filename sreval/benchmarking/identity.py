@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -102,23 +102,14 @@ class Names:
 
         Every run of a method that isn't ``known`` counts as another method.
         """
-        settings = self._settings(method)
-        sha256 = sha256_bytes(f"{method.sha256} {settings}".encode())
+        made = meaning_of(method, self._settings(method), self.started)
         now = self._now.setdefault(method.name, {})
-        if sha256 not in now:
-            made = Meaning(
-                method.specification,
-                settings,
-                sha256,
-                self.started,
-                method.weights_sha256,
-                method.files(),
-            )
+        if made.sha256 not in now:
             before = self._earlier.get(method.name, {}).values()
             since = min((old.since for old in before if old.may_be(made)), default=made.since)
-            now[sha256] = Meaning(**{**asdict(made), "since": since})
+            now[made.sha256] = replace(made, since=since)
             self._write()
-        return now[sha256]
+        return now[made.sha256]
 
     def holds(self, method: Upscaler, sha256: str) -> bool:
         """Whether what the rows say was made by ``sha256`` is what the method makes now.
@@ -171,6 +162,28 @@ class Names:
             journal=self._journal,
         )
         write_atomic(self._folder.under_way, json.dumps(asdict(content)) + "\n")
+
+
+def meaning_of(method: Upscaler, settings: str, since: str) -> Meaning:
+    """What a method is now, with what else decides its images in words."""
+    sha256 = sha256_bytes(f"{method.sha256} {settings}".encode())
+    files = method.files()
+    return Meaning(method.specification, settings, sha256, since, method.weights_sha256, files)
+
+
+def scored_as_another(method: Upscaler, rows: pd.DataFrame) -> bool:
+    """Whether ``rows`` of its name are of another method, or of other settings.
+
+    Of what isn't ``known`` that can't be told, and its name counts.
+    """
+    if not method.known:
+        return False
+    now = meaning_of(method, method.settings, "")
+    for folder, sha256 in rows[["folder", "method_sha256"]].drop_duplicates().to_numpy():
+        then = Snapshot.of(Path(folder)).meanings.get(method.name, {}).get(sha256)
+        if then is None or not then.may_be(now):
+            return True
+    return False
 
 
 def standing(

@@ -90,17 +90,9 @@ class Resolved:
         """
         protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
         device = pick_device(plan.device)
-        running = Running(device, plan.precision, plan.tile)
-        forget_modules()
-        methods = tuple(
-            method_of(own[spec][1], running, own[spec][0])
-            if spec in own
-            else method_of(spec, running)
-            for spec in dict.fromkeys(plan.methods)
-        )
+        methods = find_methods(plan.methods, own, Running(device, plan.precision, plan.tile))
         specs = list(dict.fromkeys(plan.datasets))
         datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
-        _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
         _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
         for dataset in datasets:
             if dataset.scale != plan.scale:
@@ -147,6 +139,23 @@ class Resolved:
             & frame["metric"].isin([metric.key for metric in self.metrics])
             & (frame["scale"] == self.plan.scale)
         ]
+
+
+def find_methods(
+    specs: Sequence[str], own: Mapping[str, tuple[str, object]], running: Running
+) -> tuple[Upscaler, ...]:
+    """The methods of ``specs``, each once; ``own`` as in ``Resolved.of``.
+
+    Raises UsageError for a name that is unknown or given twice, WeightsError for weights that can't
+    be read.
+    """
+    forget_modules()
+    methods = tuple(
+        method_of(own[spec][1], running, own[spec][0]) if spec in own else method_of(spec, running)
+        for spec in dict.fromkeys(specs)
+    )
+    _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
+    return methods
 
 
 def cores() -> int:

@@ -27,6 +27,7 @@ COMMANDS = {
     "train": ("sreval.cli.training:train", "Train a model by its recipe."),
     "models": ("sreval.cli.training:models", "List, show, verify and publish models."),
     "upscale": ("sreval.cli.benchmark:upscale", "Enlarge your own pictures."),
+    "cost": ("sreval.cli.cost:cost", "Measure what methods cost: operations, time, memory."),
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
     "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),

@@ -219,12 +219,17 @@ def use_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
+def require_file(out: Path | None) -> None:
+    """Raises UsageError for a folder: before a long piece of work, not after it."""
+    if out is not None and out.is_dir():
+        raise UsageError(f"{out} is a folder.", "Name a file.")
+
+
 def put(text: str, out: Path | None) -> None:
     """Print text, or write it to a file and print the file's path."""
     if out is None:
         click.echo(text, nl=False)
         return
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder.", "Name a file.")
+    require_file(out)
     write_atomic(out, text)
     click.echo(str(out))

@@ -52,8 +52,9 @@ class Upscaler(ABC):
     else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
     a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
     ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``scale`` is the
-    only one that it enlarges by, None where it takes any. ``told`` gets
-    how many tiles of a picture are done, and how many there are, from a method that has tiles.
+    only one that it enlarges by, None where it takes any. ``torch_device`` is where torch computes
+    for it: of what others allocate on a GPU nothing is known. ``told`` gets how many tiles of a
+    picture are done, and how many there are, from a method that has tiles.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Upscaler(ABC):
     parallel: bool = True
     known: bool = True
     scale: int | None = None
+    torch_device: str = "cpu"
     told: Callable[[int, int], object] = staticmethod(lambda *_: None)
 
     @property
@@ -81,6 +83,10 @@ class Upscaler(ABC):
     def facts(self, measure: bool = False) -> dict[str, Any]:
         """What is known of a network, as JSON; with ``measure`` also what takes a while to tell."""
         return {}
+
+    def multiply_adds(self, height: int, width: int) -> int | None:
+        """To enlarge a colour image of so many LR pixels; None: it isn't known."""
+        return None
 
     @property
     def note(self) -> str:

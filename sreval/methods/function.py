@@ -125,6 +125,7 @@ class OwnCode(Upscaler):
         self.name = self._path.rpartition(":")[2]
         self.settings, self.scale = self._method.settings, self._method.scale
         self.weights_sha256 = self._method.weights_sha256
+        self.torch_device = self._method.torch_device
         self.parallel = False
         options = {**named, **declared}
         self.specification = ",".join(
@@ -139,6 +140,10 @@ class OwnCode(Upscaler):
     def facts(self, measure: bool = False) -> dict[str, Any]:
         """Those of what the name stands for."""
         return self._method.facts(measure)
+
+    def multiply_adds(self, height: int, width: int) -> int | None:
+        """Those of what the name stands for."""
+        return self._method.multiply_adds(height, width)
 
     @property
     def note(self) -> str:

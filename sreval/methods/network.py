@@ -51,6 +51,9 @@ class NetworkUpscaler(Upscaler):
         self.name, self.specification, self.settings = name, specification, settings
         self.weights_sha256, self.parallel, self.known = weights_sha256, parallel, known
         self.scale = inference.interface.scale
+        self._in_torch = facts["network"] != "onnx"
+        if self._in_torch:
+            self.torch_device = str(inference.device)
 
     def on_crops(self) -> Upscaler:
         """Itself."""
@@ -82,6 +85,12 @@ class NetworkUpscaler(Upscaler):
         if measure or self._inference.tiled:
             found |= {"reach": self._inference.reach, "tiles": self._tiles()}
         return found
+
+    def multiply_adds(self, height: int, width: int) -> int | None:
+        """See ``sreval.networks.cost``; None for ONNX, which torch doesn't run."""
+        from sreval.networks.cost import multiply_adds
+
+        return multiply_adds(self._inference, height, width) if self._in_torch else None
 
     @property
     def note(self) -> str:

@@ -157,6 +157,7 @@ def torchscript_network(text: str, running: Running) -> NetworkUpscaler:
     """
     import torch
 
+    from sreval.networks.architecture import parameter_count
     from sreval.networks.tensors import is_torchscript, read_file
 
     path, given = split_file(text, "torchscript")
@@ -178,8 +179,10 @@ def torchscript_network(text: str, running: Running) -> NetworkUpscaler:
         raise WeightsError(
             f"{path} isn't a readable TorchScript file: {reason}.", "Export it again."
         ) from None
+    library = f"torch {torch.__version__}"
+    parameters = parameter_count(network)
     return _exported(
-        network.eval(), "torchscript", path, declared, running, data, f"torch {torch.__version__}"
+        network.eval(), "torchscript", path, declared, running, data, library, parameters
     )
 
 
@@ -189,7 +192,7 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
     Raises UsageError where onnxruntime is missing, for a network that doesn't take and return one
     image as (1, channels, h, w) and for bf16; WeightsError for a file that can't be read.
     """
-    from sreval.networks.onnx import OnnxNetwork
+    from sreval.networks.onnx import OnnxNetwork, initializer_count
     from sreval.networks.tensors import read_file
 
     path, given = split_file(text, "onnx")
@@ -201,7 +204,10 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
         )
     data = read_file(path)
     network = OnnxNetwork(data, path, running.device)
-    return _exported(network, "onnx", path, declared, running, data, network.library, network.fixed)
+    parameters = initializer_count(data)
+    return _exported(
+        network, "onnx", path, declared, running, data, network.library, parameters, network.fixed
+    )
 
 
 def _exported(
@@ -212,11 +218,10 @@ def _exported(
     running: Running,
     data: bytes,
     library: str,
+    parameters: int | None,
     fixed: tuple[int, int] | None = None,
 ) -> NetworkUpscaler:
     """A network that lies whole in one file."""
-    from sreval.networks.architecture import parameter_count
-
     inference = ready(network, f"{kind}:{path.name}", declared, running, fixed)
     sha256 = sha256_bytes(data)
     return NetworkUpscaler(
@@ -228,7 +233,7 @@ def _exported(
         facts={
             "network": kind,
             "library": library,
-            **({"parameters": parameter_count(network)} if kind == "torchscript" else {}),
+            **({} if parameters is None else {"parameters": parameters}),
             "licence": _NOT_STATED,
             "weights_sha256": sha256,
         },
@@ -339,10 +344,11 @@ def _as_module(model: Any) -> nn.Module:
     class Described(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = model.model
+            # a copy of the whole is then a copy of both
+            self.model, self.network = model, model.model
 
         def forward(self, low: Tensor) -> Tensor:
-            result: Tensor = model(low)
+            result: Tensor = self.model(low)
             return result
 
     return Described().eval()

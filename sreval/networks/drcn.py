@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sreval.networks.layers import upscale_bicubic
+from sreval.networks.layers import Bicubic
 
 
 class DRCN(nn.Module):
@@ -19,7 +19,6 @@ class DRCN(nn.Module):
 
     def __init__(self, recursions: int = 16, channels: int = 256, scale: int = 4) -> None:
         super().__init__()
-        self.scale = scale
         self.recursions = recursions
         self.radius = -(-(recursions + 4) // scale) + 2
         self.embedding1 = nn.Conv2d(1, channels, 3, padding=1)
@@ -32,10 +31,11 @@ class DRCN(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         nn.init.dirac_(self.recursion.weight)
+        self.interpolation = Bicubic(scale)
 
     def outputs(self, low: Tensor) -> list[Tensor]:
         """The output of every recursion, each (N, 1, scale * H, scale * W)."""
-        x = upscale_bicubic(low, self.scale).to(self.embedding1.weight.dtype)
+        x = self.interpolation(low).to(self.embedding1.weight.dtype)
         hidden = self.embedding2(self.embedding1(x).relu()).relu()
         results = []
         for _ in range(self.recursions):

@@ -107,7 +107,8 @@ class Inference:
     `tile` bounds the memory: the side, in low-resolution pixels, of what is computed at once
     (without its overlap); None takes whole images. `batch` is how many equal images, or tiles, go
     together at most. With `check_range`, an output that can't be meant in the declared range is an
-    ImageError. `tiled` says whether any image was computed in several tiles.
+    ImageError. `tiled` says whether any image was computed in several tiles. `defined` is the
+    network before it was made faster.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Inference:
         self.device = torch.device(device)
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.tile, self.batch = tile, batch
-        self.network = network.to(self.device, self.dtype)
+        self.network = self.defined = network.to(self.device, self.dtype)
         self.tiled = False
         self._check_range = check_range
 
@@ -145,7 +146,7 @@ class Inference:
             grid=1,
         )
         made = cls(faster, interface, **settings)
-        made.reach = radius
+        made.reach, made.defined = radius, network
         return made
 
     @cached_property
@@ -283,7 +284,9 @@ class Inference:
             )
         height, width = low.shape[2:]
         fits = y.ndim == 4 and y.shape[:2] == low.shape[:2]
-        if not fits or y.shape[2:] != torch.Size(shown.scale * n for n in _size(low, shown)):
+        if not fits or y.shape[2:] != torch.Size(
+            shown.scale * n for n in padded_size(low.shape[2:], shown)
+        ):
             raise ImageError(
                 f"The network returned the shape {tuple(y.shape)} for {tuple(low.shape)}, which "
                 f"isn't {shown.scale} times as large.",
@@ -362,11 +365,10 @@ def _fixed_spans(length: int, side: int, shown: Interface) -> Iterator[_Span]:
         start = stop
 
 
-def _size(low: Tensor, shown: Interface) -> tuple[int, int]:
-    """The height and width to which an image is padded."""
+def padded_size(sides: Sequence[int], shown: Interface) -> tuple[int, int]:
+    """The height and width to which an image of two `sides` is padded."""
     height, width = (
-        shown.multiple * math.ceil(max(side, shown.least) / shown.multiple)
-        for side in low.shape[2:]
+        shown.multiple * math.ceil(max(side, shown.least) / shown.multiple) for side in sides
     )
     return shown.fixed or (height, width)
 
@@ -375,7 +377,8 @@ def _padded(low: Tensor, shown: Interface) -> Tensor:
     """Reflected at the right and at the bottom, and from where that ends, the last pixel."""
     height, width = low.shape[2:]
     down, right = (
-        wanted - side for wanted, side in zip(_size(low, shown), (height, width), strict=True)
+        wanted - side
+        for wanted, side in zip(padded_size((height, width), shown), (height, width), strict=True)
     )
     if not down and not right:
         return low

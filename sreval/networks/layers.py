@@ -27,6 +27,18 @@ def upscale_bicubic(x: Tensor, scale: int) -> Tensor:
         return rows @ x.to(dtype) @ columns.T
 
 
+class Bicubic(nn.Module):
+    """`upscale_bicubic` as a layer without parameters."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, C, H, W); returns (N, C, scale * H, scale * W)."""
+        return upscale_bicubic(x, self.scale)
+
+
 def _matrix(size: int, scale: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The linear map of one axis, (scale * size, size)."""
     place = (torch.arange(scale * size, dtype=torch.float64, device=device) + 0.5) / scale - 0.5

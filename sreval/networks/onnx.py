@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,21 @@ class OnnxNetwork(nn.Module):
         given = low.to("cpu", self._dtype).contiguous().numpy()
         (made,) = self._session.run(None, {self._name: given})
         return torch.from_numpy(made).to(low.device, low.dtype)
+
+
+def initializer_count(data: bytes) -> int | None:
+    """The numbers in fp32 or fp16 that an ONNX file holds; None where the package onnx is missing.
+
+    An export folds batch norm into the convolutions before it, and may keep constants here.
+    """
+    try:
+        import onnx
+    except ImportError:
+        return None
+    held = onnx.load_model_from_string(data).graph.initializer
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    sizes: list[int] = [math.prod(t.dims) for t in held if t.data_type in floats]
+    return sum(sizes)
 
 
 def _whole(side: object) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from sreval.networks.layers import upscale_bicubic
+from sreval.networks.layers import Bicubic
 
 
 class SRCNN(nn.Module):
@@ -22,9 +22,9 @@ class SRCNN(nn.Module):
 
     def __init__(self, mapping: Literal[1, 5] = 5, scale: int = 4) -> None:
         super().__init__()
-        self.scale = scale
         # 8 high-resolution pixels of the filters, then 2 taps of the interpolation
         self.radius = -(-(4 + mapping // 2 + 2) // scale) + 2
+        self.interpolation = Bicubic(scale)
         self.conv1 = nn.Conv2d(1, 64, 9, padding=4, padding_mode="replicate")
         self.conv2 = nn.Conv2d(64, 32, mapping, padding=mapping // 2, padding_mode="replicate")
         self.conv3 = nn.Conv2d(32, 1, 5, padding=2, padding_mode="replicate")
@@ -34,7 +34,7 @@ class SRCNN(nn.Module):
 
     def forward(self, low: Tensor) -> Tensor:
         """low: (N, 1, H, W); returns (N, 1, scale * H, scale * W), not clamped."""
-        x = upscale_bicubic(low, self.scale).to(self.conv1.weight.dtype)
+        x = self.interpolation(low).to(self.conv1.weight.dtype)
         x = self.conv1(x).relu()
         x = self.conv2(x).relu()
         result: Tensor = self.conv3(x)

@@ -1,0 +1,195 @@
+"""What methods cost: parameters, multiply-adds, time, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sreval.api.given import as_list, checked_scale, named_objects, result_folders
+from sreval.errors import ImageError, SrevalError, UsageError, option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sreval.api.benchmarks import Method, Results
+    from sreval.methods import Upscaler
+    from sreval.report.costs import CostTable
+    from sreval.report.scores import ScoreTable
+
+_NO_MEMORY = "There is not enough memory. Name a smaller input."
+
+
+def cost(
+    methods: Mapping[str, object] | Sequence[object] | Method,
+    *,
+    scale: int = 4,
+    input: tuple[int, int] | None = None,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tile: int | None = None,
+    repeat: int = 5,
+    results: Results | Sequence[str | Path] | str | Path | None = None,
+    protocol: str | None = None,
+    metrics: Sequence[str] | str | None = None,
+    progress: bool = True,
+) -> CostTable:
+    """Measure what each method takes to enlarge one image.
+
+    A method that fails stops none of the others. Ctrl-C ends the measurement, and the table holds
+    the methods that were done; where none was, KeyboardInterrupt is raised.
+
+    Args:
+        methods: as ``benchmark`` takes them.
+        scale: the upscaling factor, 2 to 16.
+        input: width and height of the LR image; by default that which becomes 1280x720, as papers
+            count: 320x180 for a scale of 4.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        precision: of networks: ``fp32`` or ``bf16``.
+        tile: side of their tiles in LR pixels; None takes whole images.
+        repeat: timed calls of each method, after two that aren't.
+        results: folders of results, or a Results, whose mean scores are to stand beside the costs.
+            A method's scores are left out where they are of another method of that name, or of
+            other settings.
+        protocol: of the scores; by default one that all folders have, ``ledig2017`` before others.
+        metrics: of the scores; by default all that were computed.
+        progress: whether to say on stderr how far it is, and what failed.
+
+    Returns:
+        A CostTable: ``frame``, ``failures``, and ``to_latex()`` and so on as of any table.
+        ``frame`` holds for each method
+
+            - ``parameters``: shared ones once, batch norm's statistics not;
+            - ``multiply_adds``: of convolutions, linear layers, matrix products and attention of
+              the network as it is defined;
+            - ``seconds``: the median, with ``seconds_least`` and ``seconds_most``;
+            - ``memory``: bytes at the peak, beyond what was held before.
+
+            What a method hasn't, or what can't be told, is missing: parameters and multiply-adds
+            of interpolations and functions, multiply-adds of ONNX files. The mean of a metric on
+            a data set, as ``Results.table`` gives it, is in the column METRIC_DATASET.
+
+    Raises:
+        SrevalError: a ValueError, for an argument that makes no sense; an ImageError, where every
+            method fails.
+
+    Example:
+        >>> import sreval
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
+        >>> table = sreval.cost({"ours": net}, scale=2, input=(64, 48), repeat=1, progress=False)
+        >>> table.frame[["parameters", "multiply_adds"]].values.tolist()
+        [[336, 995328]]
+    """
+    import click
+    import pandas as pd
+
+    from sreval.benchmarking.costs import WARM_UP, Cost, default_size, measure
+    from sreval.benchmarking.plan import find_methods
+    from sreval.benchmarking.provenance import machine, package_versions
+    from sreval.devices import pick_device
+    from sreval.methods import Running
+    from sreval.methods.dependencies import apart
+    from sreval.progress import progress_line
+    from sreval.report.costs import cost_table
+
+    scale = checked_scale(scale)
+    size = default_size(scale) if input is None else _checked_size(input)
+    if repeat < 1:
+        raise UsageError(f"{option('--repeat')} can't be {repeat}.", "Give 1 or more.")
+    scores = _scores(results, protocol, scale, metrics)
+    running = Running(pick_device(device), precision, tile)
+    asked = methods if isinstance(methods, Mapping) else as_list(methods)
+    costs: list[Cost] = []
+    failures: dict[str, str] = {}
+    with apart():
+        found = find_methods(*named_objects(asked, "method"), running)
+        if not found:
+            raise UsageError("No method is named.", "Name one.")
+        left = list(found)
+        try:
+            with progress_line(len(found) * (WARM_UP + repeat), "cost", "image", progress) as line:
+                for place, method in enumerate(found, 1):
+                    try:
+                        method.require_scale(scale)
+                        costs.append(measure(method, size, scale, running, repeat, line.update))
+                    except (SrevalError, MemoryError) as error:
+                        reason = str(error) if isinstance(error, SrevalError) else _NO_MEMORY
+                        failures[method.name] = reason
+                        line.update(place * (WARM_UP + repeat) - line.n)
+                        if progress:
+                            click.echo(f"failed: {method.name}: {reason}", err=True)
+                    left.remove(method)
+        except KeyboardInterrupt:
+            if not costs:
+                raise
+            if progress:
+                names = ", ".join(method.name for method in left)
+                click.echo(f"Interrupted. Not measured: {names}.", err=True)
+    if not costs:
+        name, reason = next(iter(failures.items()))
+        raise ImageError(f"No method could be measured. {name}: {reason}")
+    measured = [method for method in found if method.name in {one.method for one in costs}]
+    means, notes = _of_these(scores, measured) if scores else (None, [])
+    return cost_table(
+        pd.DataFrame(costs).astype(
+            dict.fromkeys(("parameters", "multiply_adds", "memory", "tile"), "Int64")
+        ),
+        machine(running.device),
+        package_versions(),
+        failures,
+        [method.name for method in left],
+        means,
+        notes,
+    )
+
+
+def _scores(
+    results: object, protocol: str | None, scale: int, metrics: Sequence[str] | str | None
+) -> tuple[pd.DataFrame, ScoreTable] | None:
+    """The rows of results under one protocol, and the table of their means; None without any."""
+    from sreval.api.benchmarks import Results, read_results
+
+    folders = result_folders(results)
+    if not folders:
+        return None
+    from sreval.report.collect import scored, select
+
+    read = results if isinstance(results, Results) else read_results(folders)
+    rows = scored(select(read.frame, protocol, scale))
+    return rows, read.table(protocol=protocol, scale=scale, metrics=metrics)
+
+
+def _of_these(
+    scores: tuple[pd.DataFrame, ScoreTable], methods: Sequence[Upscaler]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The means of the methods that are what was scored, and what is said of them."""
+    from sreval.benchmarking.identity import scored_as_another
+
+    rows, table = scores
+    own = {method.name: rows[rows["method"] == method.name] for method in methods}
+    others = [m.name for m in methods if scored_as_another(m, own[m.name])]
+    lacking = [name for name, of_it in own.items() if of_it.empty]
+    protocol = rows["protocol"].iloc[0]
+    notes = [f"Scores: means over images under {protocol}, as `sreval table` prints them."]
+    if others:
+        notes.append(
+            f"Scores left out, which are of another method of that name or of other settings: "
+            f"{', '.join(others)}."
+        )
+    if lacking:
+        notes.append(f"Without scores: {', '.join(lacking)}.")
+    kept = [name for name in own if name not in others]
+    return table.frame[table.frame["method"].isin(kept)], notes
+
+
+def _checked_size(given: object) -> tuple[int, int]:
+    """Width and height. Raises UsageError for anything else than two whole numbers from 1 on."""
+    sides = as_list(given)
+    if len(sides) == 2 and all(isinstance(side, int) and 0 < side < 2**16 for side in sides):
+        return sides[0], sides[1]
+    text = "x".join(map(str, sides))
+    raise UsageError(
+        f"{option('--input')} can't be {text}.",
+        f"Give a width and a height: {option('320x180', '(320, 180)')}.",
+    )
