@@ -57,9 +57,9 @@ def main() -> int:
     origin = provenance()
     table = sreval.cost(MODELS, device="cpu", repeat=given.repeat)
     counts = {name: make_upscaler(name).multiply_adds(180, 320) or 0 for name in PRINTED}
-    rows = [
-        {**row, "fresh_memory": fresh(spec)}
-        for spec, row in zip(MODELS, table.frame.to_dict("records"), strict=True)
+    rows: list[dict[str, Any]] = [
+        {**{str(key): value for key, value in row.items()}, "fresh_memory": fresh(spec)}
+        for spec, row in zip(MODELS, frame_rows, strict=True)
     ]
     content = {**origin, "rows": rows, "counts": counts, "notes": table.notes}
     markdown = table.to_markdown().splitlines()

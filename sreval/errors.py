@@ -6,6 +6,7 @@ Every message names the thing and the bad value; ``remedy`` says what to do abou
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import traceback
@@ -144,6 +145,18 @@ def unforeseen(error: Exception) -> str:
     """What a user is told of an unexpected error; the variable DEBUG shows where it came from."""
     what = shortened(f"{type(error).__name__}: {error}")
     return f"{UNFORESEEN}: {what}. Set {DEBUG}=1 to see where"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, the system, torch on a GPU or the CPU, or onnxruntime ran out of memory."""
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing it
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
 
 
 def attempted(make: Callable[[], Made]) -> tuple[Made | None, str]:

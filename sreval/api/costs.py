@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sreval.api.given import as_list, checked_scale, named_objects, result_folders
-from sreval.errors import ImageError, SrevalError, UsageError, option
+from sreval.errors import ImageError, SrevalError, UsageError, is_out_of_memory, option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sreval.methods import Upscaler
     from sreval.report.costs import CostTable
     from sreval.report.scores import ScoreTable
-
-_NO_MEMORY = "There is not enough memory. Name a smaller input."
 
 
 def cost(
@@ -113,8 +111,8 @@ def cost(
                     try:
                         method.require_scale(scale)
                         costs.append(measure(method, size, scale, running, repeat, line.update))
-                    except (SrevalError, MemoryError) as error:
-                        reason = str(error) if isinstance(error, SrevalError) else _NO_MEMORY
+                    except Exception as error:
+                        reason = _reason(error)
                         failures[method.name] = reason
                         line.update(place * (WARM_UP + repeat) - line.n)
                         if progress:
@@ -181,6 +179,15 @@ def _of_these(
         notes.append(f"Without scores: {', '.join(lacking)}.")
     kept = [name for name in own if name not in others]
     return table.frame[table.frame["method"].isin(kept)], notes
+
+
+def _reason(error: Exception) -> str:
+    """Why a method failed; an error that isn't the method's is raised again."""
+    if isinstance(error, SrevalError):
+        return str(error)
+    if is_out_of_memory(error):
+        return f"There is not enough memory. Name a smaller {option('--input')}."
+    raise error
 
 
 def _checked_size(given: object) -> tuple[int, int]:

@@ -18,7 +18,15 @@ import click
 
 from sreval import __version__
 from sreval.content import user_path
-from sreval.errors import DEBUG, Exit, SrevalError, as_command, shortened, unforeseen
+from sreval.errors import (
+    DEBUG,
+    Exit,
+    SrevalError,
+    as_command,
+    is_out_of_memory,
+    shortened,
+    unforeseen,
+)
 from sreval.files import require_text
 
 COMMANDS = {
@@ -129,7 +137,7 @@ def main(args: list[str] | None = None) -> None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             what = error.filename or "the output"
             _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", Exit.FAILED)
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             _fail(
                 "Error: There is not enough memory. End other programs, or ask for less at a time: "
                 "a smaller batch, tile, network or picture, or fewer workers.",
@@ -146,16 +154,6 @@ def _with_home(arg: str) -> str:
     option, equals, path = arg.partition("=") if arg.startswith("--") else ("", "", arg)
     at_home = path == "~" or path.startswith(("~/", "~\\"))
     return f"{option}{equals}{user_path(path)}" if at_home else arg
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, the system, torch on a GPU or torch on the CPU ran out of memory."""
-    return (
-        isinstance(error, MemoryError)
-        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing it
-        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
-    )
 
 
 def _open_streams() -> None:

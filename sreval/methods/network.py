@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from sreval.devices import exact_fp32
-from sreval.errors import ImageError, SrevalError, UsageError, option
+from sreval.errors import ImageError, SrevalError, UsageError, is_out_of_memory, option
 from sreval.images.datasets import Item
 from sreval.images.io import Pixels
 from sreval.methods.base import Running, UInt8, Upscaler
@@ -135,7 +135,7 @@ class NetworkUpscaler(Upscaler):
         except SrevalError:
             raise
         except Exception as error:  # a network of others may raise anything
-            if _is_memory(error):
+            if is_out_of_memory(error):
                 tile = self._inference.tile
                 smaller = "smaller tiles" if tile else "tiles"
                 raise ImageError(
@@ -274,15 +274,6 @@ def _scale(made: Any, name: str, low: tuple[int, ...]) -> int:
         f"{name} returns the shape {shape} for {tuple(low)}, which isn't the image 1 to 16 times "
         "as large.",
         "It must take (1, channels, h, w) and return (1, channels, scale h, scale w).",
-    )
-
-
-def _is_memory(error: Exception) -> bool:
-    import torch
-
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "out of memory" in text or "can't allocate memory" in text
     )
 
 

@@ -118,6 +118,22 @@ def test_a_method_that_fails_stops_none_of_the_others(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.count("failed: ") == 3
 
 
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes")],
+)
+def test_a_method_without_enough_memory_stops_none_of_the_others(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enlarge(*_: object) -> UInt8:
+        raise error
+
+    monkeypatch.setattr("sreval.methods.base.Bicubic.enlarge", enlarge)
+    table = sreval.cost(["bicubic", "nearest"], input=(8, 8), repeat=1, device="cpu")
+    assert table.frame["method"].tolist() == ["nearest"]
+    assert table.failures["bicubic"].startswith("There is not enough memory.")
+
+
 def test_where_all_fail_the_first_reason_is_told() -> None:
     with pytest.raises(sreval.SrevalError, match=r"No method could be measured.*no licence"):
         sreval.cost(fails, input=(8, 8), device="cpu", progress=False)
