@@ -37,6 +37,7 @@ from sreval.benchmarking.results import (
 from sreval.errors import ImageError, listed
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item, Pair
+from sreval.images.degraded import versions
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
 from sreval.metrics.metric import Metric
@@ -112,7 +113,7 @@ def _asked(resolved: Resolved) -> dict[str, Held]:
         }
         source = resolved.sources[dataset.name]
         key = place(dataset.name, dataset.scale)
-        held[key] = Held(dataset.name, dataset.scale, source, dataset.border, images)
+        held[key] = Held(dataset.name, dataset.scale, source, dataset.degradation, images)
     return held
 
 
@@ -171,7 +172,7 @@ def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
         },
         "pairing": {m.name: pairing for m in resolved.methods if (pairing := m.pairing())},
         "datasets": {
-            d.name: {"images": len(d.items), "scale": d.scale, "border": d.border}
+            d.name: {"images": len(d.items), "scale": d.scale, "degradation": _recipe(d)}
             for d in resolved.datasets
         },
         "protocols": {p.name: {**asdict(p), "sha256": p.sha256} for p in resolved.protocols},
@@ -180,6 +181,16 @@ def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
         "machine": machine(resolved.device),
         "packages": package_versions(),
     }
+
+
+def _recipe(dataset: Dataset) -> dict[str, Any] | None:
+    """What the manifest says of how LR images were made, and with what; None if not known."""
+    recipe = dataset.degradation
+    if recipe is None:
+        return None
+    facts = {**recipe.model_dump(mode="json"), "sha256": recipe.sha256}
+    made_here = any(item.lr is None for item in dataset.items)
+    return {**facts, "versions": versions()} if made_here else facts
 
 
 def _counts(worker: Worker) -> dict[str, Any]:
@@ -266,7 +277,10 @@ class Worker:
             if there:  # what other methods scored stays
                 hr_sha256, lr_sha256 = there.pair
                 images[item.image] = replace(
-                    images[item.image], hr_sha256=hr_sha256, lr_sha256=lr_sha256
+                    images[item.image],
+                    hr_sha256=hr_sha256,
+                    lr_sha256=lr_sha256,
+                    recipe_sha256=there.recipe_sha256,
                 )
             for method, refusal in refusals.items():
                 if refusal:
@@ -280,7 +294,10 @@ class Worker:
                 self._fail(dataset, item, method, error)
             return
         images[item.image] = replace(
-            images[item.image], hr_sha256=pair.hr_sha256, lr_sha256=pair.lr_sha256
+            images[item.image],
+            hr_sha256=pair.hr_sha256,
+            lr_sha256=pair.lr_sha256,
+            recipe_sha256=pair.recipe_sha256,
         )
         reference = Reference(pair.hr, dataset.scale, self._resolved.device)
         for method in methods:

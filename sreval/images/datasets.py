@@ -1,23 +1,29 @@
 """Data sets: the public ones by name, any folder, any HR/LR pair, a user's own TOML file.
 
 A data set is a list of items; an item is one high-resolution image, its low-resolution image
-where one is given (otherwise it is made by ``images.resize.downscale``), and the scene it
-shows, so that one photograph in two sets is known as one.
+where one is given (otherwise a degradation makes it), and the scene it shows, so that one
+photograph in two sets is known as one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sreval.config import Config, UserPath
+from sreval.config import Config, FieldError, UserPath
 from sreval.content import user_path
-from sreval.errors import DataError, ImageError, UsageError, unknown_name
+from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.images.degradations import Degradation, known_degradation, open_degradation
+from sreval.images.degrade import degrade, pixels_sha256
+from sreval.images.degraded import DegradedImage, read_record
 from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
@@ -30,7 +36,7 @@ from sreval.images.known import (
     pair_folders,
     unverified_set,
 )
-from sreval.images.resize import Border, crop_to_multiple, downscale, require_scale
+from sreval.images.resize import crop_to_multiple, require_scale
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -49,20 +55,36 @@ class Item:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named list of items at one scale; ``border`` is how a missing LR image is made.
+    """A named list of items at one scale.
 
+    ``degradation`` is how missing LR images are made, and how given ones were; None where that
+    isn't known. ``recorded`` are the given ones that a ``degradation.json`` speaks of, by image.
     ``left_out`` are files beside the HR images that are images of a kind not read here.
     """
 
     name: str
     scale: int
     items: tuple[Item, ...]
-    border: Border = "replicate"
+    degradation: Degradation | None = field(
+        default_factory=partial(known_degradation, "bicubic"), hash=False
+    )
+    recorded: Mapping[str, DegradedImage] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
 
     def left_out_note(self) -> str:
         """A sentence on what is left out, or ""."""
         return f"{self.name}: {left_out_note(self.left_out)}" if self.left_out else ""
+
+    def by(self, recipe: Degradation) -> Dataset:
+        """The same HR images with LR images by another recipe, of which the name then tells.
+
+        By the recipe that it has already it is itself, under its own name.
+        """
+        if self.degradation and recipe.sha256 == self.degradation.sha256:
+            return self
+        name = f"{self.name}-{recipe.plain_name}"
+        items = tuple(replace(item, dataset=name, lr=None) for item in self.items)
+        return replace(self, name=name, items=items, degradation=recipe, recorded={})
 
     def pair(self, item: Item, keep: Path | None = None) -> Pair:
         """The pair of an item; a missing LR image is made, the HR image cropped to fit it.
@@ -81,14 +103,28 @@ class Dataset:
             _made(whole, keep and keep / "HR" / name) if cropped else hr.sha256,
             given.sha256 if given else _made(lr, keep and keep / "LR" / name),
             cropped,
+            self._made_by(item, whole, given.sha256 if given else ""),
         )
+
+    def _made_by(self, item: Item, hr: UInt8, lr_sha256: str) -> str:
+        """The hash of the recipe that made the LR image of these HR pixels, "" if not known."""
+        if self.degradation is None:
+            return ""
+        if item.lr is not None:
+            record = self.recorded.get(item.image)
+            if record is None or record.lr_sha256 != lr_sha256:
+                return ""
+            if record.hr_pixels_sha256 != pixels_sha256(hr):
+                return ""
+        return self.degradation.sha256
 
 
 @dataclass(frozen=True)
 class Pair:
     """The HR and LR image that an item is scored on, and the hashes of their files.
 
-    ``cropped`` says whether the HR image was cut to what the LR image covers.
+    ``cropped`` says whether the HR image was cut to what the LR image covers, ``recipe_sha256``
+    is the hash of the degradation that made the LR image of it, "" where that isn't known.
     """
 
     hr: UInt8
@@ -96,23 +132,40 @@ class Pair:
     hr_sha256: str
     lr_sha256: str
     cropped: bool
+    recipe_sha256: str = ""
 
 
 DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 
-def open_dataset(spec: str, scale: int = 4) -> Dataset:
+def open_dataset(spec: str, scale: int = 4, recipe: Degradation | None = None) -> Dataset:
     """A data set from what a user wrote.
 
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, DIV2K-valid, Manga109, RealSR, demo, in
     any case), a folder of HR
     images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). A path that
-    exists is taken as that path, whatever its name is. Raises UsageError for an unknown name or an
-    invalid scale, DataError for a public set without a complete copy of the published content on
-    this machine, DataError or ImageError for a folder that is absent, empty, or holds two images
-    of one stem.
+    exists is taken as that path, whatever its name is. ``recipe``: how LR images are to be made,
+    see ``Dataset.by``; the LR files of a public set then stay aside, unless it is how they were
+    made. Raises UsageError for an unknown name, an invalid scale, and a recipe where LR images are
+    given; DataError for a public set without a complete copy of the published content on this
+    machine; DataError or ImageError for a folder that is absent, empty, or holds two images of one
+    stem, and for a damaged record of a degradation.
     """
     require_scale(scale)
+    made = _open(spec, scale)
+    if recipe is None:
+        return made
+    given = next((item for item in made.items if item.lr), None)
+    if given and not (known_set(spec) or unverified_set(spec)):
+        raise UsageError(
+            f"{made.name} has its LR images, {given.lr}; {recipe.name} can't make them.",
+            f"Leave {option('--degrade', 'degrade')} out, or name the folder of HR images alone: "
+            f"{given.hr.parent}.",
+        )
+    return made.by(recipe)
+
+
+def _open(spec: str, scale: int) -> Dataset:
     known = known_set(spec)
     if known is not None:
         return _known(known, scale)
@@ -141,14 +194,28 @@ class UserSet(Config):
     """The folder of originals."""
     lr: UserPath | None = None
     """The folder of LR images; absent: they are made."""
+    degrade: str | None = None
+    """How they are made, as `--degrade` takes it; absent: `bicubic`. A file is relative to this."""
     scale: int = Field(default=4, ge=2, le=16)
     """The downscaling factor."""
-    border: Border = "replicate"
-    """MATLAB's border rule for LR images that are made."""
     names: dict[str, str] = Field(default_factory=dict)
     """Names to print, by file name without ending."""
     scenes: dict[str, str] = Field(default_factory=dict)
     """What is shown, by file name without ending; versions of one scene share it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_border(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "border" in given:
+            instead = f'Write degrade = "bicubic:border={given["border"]}" in its place.'
+            raise FieldError("it is a parameter of bicubic", "border", remedy=instead)
+        return given
+
+    @model_validator(mode="after")
+    def _makes_lr_images_or_has_them(self) -> UserSet:
+        if self.lr and self.degrade is not None:
+            raise FieldError("lr names LR images already", "degrade", remedy="Leave one out.")
+        return self
 
 
 def _known(known: PublicSet, scale: int) -> Dataset:
@@ -163,14 +230,12 @@ def _known(known: PublicSet, scale: int) -> Dataset:
 
 
 def _unverified(known: UnverifiedSet, scale: int) -> Dataset:
-    return Dataset(
-        known.name,
-        scale,
-        tuple(
-            Item(known.name, hr.stem, hr.stem, f"{known.name}/{hr.stem}", hr, lr)
-            for hr, lr in known.pairs(scale)
-        ),
+    items = tuple(
+        Item(known.name, hr.stem, hr.stem, f"{known.name}/{hr.stem}", hr, lr)
+        for hr, lr in known.pairs(scale)
     )
+    dataset = Dataset(known.name, scale, items)
+    return replace(dataset, degradation=None) if known.lr else dataset
 
 
 def published(copy: Copy) -> Dataset:
@@ -259,9 +324,12 @@ def _from_toml(path: Path) -> Dataset:
     given = UserSet.load(path)
     folder = path.parent
     lr = folder / given.lr if given.lr else None
-    return _from_folders(
-        given.name, folder / given.hr, lr, given.scale, given.border, given.names, given.scenes
-    )
+    made = _from_folders(given.name, folder / given.hr, lr, given.scale, given.names, given.scenes)
+    if given.degrade is None:
+        return made
+    file = folder / user_path(given.degrade)
+    recipe = open_degradation(file if file.suffix == ".toml" else given.degrade)
+    return replace(made, degradation=recipe)
 
 
 def _from_folders(
@@ -269,7 +337,6 @@ def _from_folders(
     hr: Path,
     lr: Path | None,
     scale: int,
-    border: Border = "replicate",
     names: dict[str, str] | None = None,
     scenes: dict[str, str] | None = None,
 ) -> Dataset:
@@ -287,7 +354,18 @@ def _from_folders(
         label, scene = common.get(stem, (stem, ""))
         scene = scenes.get(stem) or scene or f"{name}/{stem}"
         items.append(Item(name, stem, label, scene, path, low.get(stem)))
-    return Dataset(name, scale, tuple(items), border, tuple(folder.left_out()))
+    dataset = Dataset(name, scale, tuple(items), left_out=tuple(folder.left_out()))
+    if lr is None:
+        return dataset
+    record = read_record(lr)
+    if record is None:
+        return replace(dataset, degradation=None)
+    recorded = {
+        image: record.images[stem]
+        for image, path in low.items()
+        if (stem := composed(path.stem)) in record.images
+    }
+    return replace(dataset, degradation=record.degradation, recorded=recorded)
 
 
 def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, str]]:
@@ -340,7 +418,8 @@ def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UIn
                 f"Use images of at least {scale}x{scale} pixels.",
             )
         whole = crop_to_multiple(hr, scale)
-        return whole, downscale(whole, scale, dataset.border)
+        recipe = dataset.degradation or known_degradation("bicubic")
+        return whole, degrade(whole, recipe, scale)[0]
     height, width = lr.shape[0] * scale, lr.shape[1] * scale
     over = hr.shape[0] - height, hr.shape[1] - width
     if not all(0 <= more < scale for more in over):
