@@ -33,9 +33,9 @@ def degradation_text(recipe: Degradation, scale: int) -> str:
     Bicubic alone needs no name. What is drawn for each image is told by its range.
     """
     steps = [_step(step, scale) for step in recipe.steps]
+    text = ", then ".join(steps)
     if len(steps) == 1 and isinstance(recipe.steps[0], Bicubic):
-        return steps[0]
-    text = f"{', '.join(steps[:-1])} and {steps[-1]}" if len(steps) > 1 else steps[0]
+        return text
     for name, work in _AFTER.items():
         known = known_degradation(name)
         if (recipe.steps, recipe.rounding) == (known.steps, known.rounding):
@@ -65,15 +65,16 @@ def _step(step: Step, scale: int) -> str:
         case Resize():
             return f"resizing by {' or '.join(step.modes)} interpolation"
         case Noise():
-            gaussian = "" if step.sigma is None else _amount(step.sigma)
-            kinds = [f"Gaussian noise of a standard deviation of {gaussian} of 255"]
-            kinds = kinds if step.gaussian else []
-            return " or ".join([*kinds, *["Poisson noise"] * (step.gaussian < 1)])
+            kinds = ["Poisson noise"] * (step.gaussian < 1)
+            if step.gaussian and step.sigma is not None:
+                sigma = _amount(step.sigma)
+                kinds.insert(0, f"Gaussian noise of a standard deviation of {sigma} of 255")
+            return " or ".join(kinds)
         case Jpeg():
             return f"JPEG compression of quality {_amount(step.quality)}"
         case Shuffle():
-            groups = [", ".join(_step(one, scale) for one in group) for group in step.groups]
-            return f"({'; '.join(groups)}; in an order drawn for each image)"
+            groups = [", then ".join(_step(one, scale) for one in group) for group in step.groups]
+            return f"in an order drawn for each image ({'; '.join(groups)})"
     return text if step.probability == 1 else f"{text} ({step.probability:.0%} of the images)"
 
 
