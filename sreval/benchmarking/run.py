@@ -239,12 +239,30 @@ class Worker:
         self._say = say
         self._told: set[str] = set()
         self.held = _asked(resolved)
+        self._made_alike = self._with_lr_images_made_alike()
         jobs = ((d.name, item.image) for d in resolved.datasets for item in d.items)
         self._numbers = {job: number for number, job in enumerate(jobs)}
         self._first = FirstImages(self._proven(), say)
         self.failures: list[Failure] = []
         self.computed = 0
         self.reused = 0
+
+    def _with_lr_images_made_alike(self) -> dict[str, dict[str, Image]]:
+        """Of data sets whose last run made LR images by the same recipe, code and packages, what
+        it found, by ``place``.
+        """
+        runs = self._folder.runs if self._folder.manifest_file.is_file() else []
+        found = {}
+        for dataset in self._resolved.datasets:
+            last = (None, "")
+            for run in runs:
+                facts = run["datasets"].get(dataset.name, {})
+                if facts.get("scale") == dataset.scale:
+                    last = facts.get("degradation"), run["code"]
+            key = place(dataset.name, dataset.scale)
+            if last == (_recipe(dataset), self._code) and key in self._names.datasets:
+                found[key] = self._names.datasets[key].images
+        return found
 
     def _proven(self) -> set[str]:
         """The methods of which images are there that still hold, and those that make none."""
@@ -287,7 +305,9 @@ class Worker:
                     self._fail(dataset, item, method, refusal)
             return
         try:
-            pair = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale))
+            there = self._made_alike.get(key, {}).get(item.image)
+            inputs = self._folder.inputs(dataset.name, dataset.scale)
+            pair = dataset.pair(item, inputs, there.pair if there else ("", ""))
         except ImageError as error:
             self._tell("every method", dataset, item, error)
             for method in methods:
@@ -494,7 +514,9 @@ class Worker:
 
     def _pair(self, dataset: Dataset, item: Item, method: Upscaler) -> tuple[UInt8, UInt8]:
         """HR and SR of an image that has been made, both read from their files."""
-        hr = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale)).hr
+        image = self.held[place(dataset.name, dataset.scale)].images[item.image]
+        inputs = self._folder.inputs(dataset.name, dataset.scale)
+        hr = dataset.pair(item, inputs, image.pair).hr
         path = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
         return match_modes(hr, read_image(path).pixels)
 

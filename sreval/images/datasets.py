@@ -86,25 +86,36 @@ class Dataset:
         items = tuple(replace(item, dataset=name, lr=None) for item in self.items)
         return replace(self, name=name, items=items, degradation=recipe, recorded={})
 
-    def pair(self, item: Item, keep: Path | None = None) -> Pair:
+    def pair(
+        self, item: Item, keep: Path | None = None, before: tuple[str, str] = ("", "")
+    ) -> Pair:
         """The pair of an item; a missing LR image is made, the HR image cropped to fit it.
 
         What has to be cropped or made is kept in ``keep``/HR and ``keep``/LR, where that is given.
-        Raises ImageError when a file can't be read or the two don't fit.
+        ``before`` are the hashes of a pair whose LR image was made just so: of the same HR image it
+        is taken from ``keep``. Raises ImageError when a file can't be read or the two don't fit.
         """
         hr = read_image(item.hr)
         given = read_image(item.lr) if item.lr is not None else None
-        whole, lr = _fit(self, item, hr.pixels, given.pixels if given else None)
+        whole = _fitting(self, item, hr.pixels, given.pixels if given else None)
         name = f"{item.image}.png"
         cropped = whole.shape != hr.pixels.shape
-        return Pair(
-            whole,
-            lr,
-            _made(whole, keep and keep / "HR" / name) if cropped else hr.sha256,
-            given.sha256 if given else _made(lr, keep and keep / "LR" / name),
-            cropped,
-            self._made_by(item, whole, given.sha256 if given else ""),
-        )
+        hr_sha256 = _made(whole, keep and keep / "HR" / name) if cropped else hr.sha256
+        if given:
+            lr, lr_sha256 = given.pixels, given.sha256
+        else:
+            known = before[1] if before[0] == hr_sha256 else ""
+            lr, lr_sha256 = self._low(whole, keep and keep / "LR" / name, known)
+        recipe_sha256 = self._made_by(item, whole, lr_sha256)
+        return Pair(whole, lr, hr_sha256, lr_sha256, cropped, recipe_sha256)
+
+    def _low(self, hr: UInt8, path: Path | None, known: str) -> tuple[UInt8, str]:
+        """The LR image and its hash: the file at ``path`` where that has the ``known`` hash."""
+        if path and known and sha256_or_empty(path) == known:
+            return read_image(path).pixels, known
+        recipe = self.degradation or known_degradation("bicubic")
+        lr, _ = degrade(hr, recipe, self.scale)
+        return lr, _made(lr, path)
 
     def _made_by(self, item: Item, hr: UInt8, lr_sha256: str) -> str:
         """The hash of the recipe that made the LR image of these HR pixels, "" if not known."""
@@ -403,11 +414,11 @@ def _made(image: UInt8, path: Path | None) -> str:
     return sha256_bytes(data)
 
 
-def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UInt8, UInt8]:
-    """The HR image (H, W[, 3]), cropped to ``scale`` times the LR image, and the LR image.
+def _fitting(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> UInt8:
+    """The HR image (H, W[, 3]), cropped to ``scale`` times the LR image.
 
-    The last rows and columns go, fewer than ``scale`` of each, as they do where LR is made from
-    HR. Without an LR image it is made. Raises ImageError, naming the files, for sizes that don't
+    The last rows and columns go, fewer than ``scale`` of each. Without an LR image, both sides
+    become multiples of the scale. Raises ImageError, naming the files, for sizes that don't
     belong together and for an HR image smaller than one LR pixel.
     """
     scale = dataset.scale
@@ -417,9 +428,7 @@ def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UIn
                 f"{item.hr} is {hr.shape[1]}x{hr.shape[0]} pixels, smaller than one LR pixel.",
                 f"Use images of at least {scale}x{scale} pixels.",
             )
-        whole = crop_to_multiple(hr, scale)
-        recipe = dataset.degradation or known_degradation("bicubic")
-        return whole, degrade(whole, recipe, scale)[0]
+        return crop_to_multiple(hr, scale)
     height, width = lr.shape[0] * scale, lr.shape[1] * scale
     over = hr.shape[0] - height, hr.shape[1] - width
     if not all(0 <= more < scale for more in over):
@@ -430,4 +439,4 @@ def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UIn
             if min(over) < 0
             else f"Crop HR to {width}x{height}, or run it with the scale of its LR images.",
         )
-    return hr[:height, :width], lr
+    return hr[:height, :width]

@@ -16,7 +16,8 @@ from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.results import MANIFEST
 from sreval.benchmarking.run import run
 from sreval.errors import DataError
-from sreval.images.degradations import open_degradation
+from sreval.images.degradations import Degradation, open_degradation
+from sreval.images.degrade import degrade
 from sreval.images.io import write_png
 
 UInt8 = npt.NDArray[np.uint8]
@@ -149,6 +150,37 @@ def test_a_run_that_was_killed_goes_on(
     assert (out / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
 
 
+def test_lr_images_that_are_there_are_not_made_again(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(hr: UInt8, recipe: Degradation, scale: int) -> Any:
+        made.append(recipe.name)
+        return degrade(hr, recipe, scale)
+
+    monkeypatch.setattr("sreval.images.datasets.degrade", counted)
+    out = tmp_path / "out"
+    for methods, images in (("nearest", 4), ("nearest", 0), ("bicubic", 0)):
+        made.clear()
+        library.benchmark(
+            methods, str(photos), out=out, metrics="psnr", degrade="dn", progress=False
+        )
+        assert len(made) == images
+    kept = low(out, "photos-dn_x4")
+    path = out / "inputs" / "photos-dn_x4" / "LR" / "cat.png"
+    path.write_bytes(kept["grey.png"])
+    (photos / "grey.png").write_bytes((photos / "cat.png").read_bytes())
+    made.clear()
+    assert benchmark(photos, out, degrade="dn").computed == 1
+    assert made == ["dn", "dn"]
+    assert low(out, "photos-dn_x4") == {**kept, "grey.png": kept["cat.png"]}
+    made.clear()
+    monkeypatch.setattr("sreval.benchmarking.run.versions", lambda: {"numpy": "9"})
+    assert benchmark(photos, out, degrade="dn").reused == 4
+    assert len(made) == 4
+
+
 def test_what_cannot_be_degraded_is_refused_before_any_image(
     photos: Path, tmp_path: Path, sreval: Run
 ) -> None:
@@ -195,12 +227,15 @@ def test_the_remedy_for_two_sets_of_one_name_keeps_both(
     other.mkdir(parents=True)
     (photos / "cat.png").rename(other / "cat.png")
     command = ("benchmark", "--method", "nearest", "--metric", "psnr", "--out", tmp_path / "out")
-    command = (*command, "--degrade", "bd", "--dataset")
-    assert sreval(*command, photos).code == 0
-    ran = sreval(*command, other)
+
+    def degraded(dataset: object) -> Any:
+        return sreval(*command, "--degrade", "bd", "--dataset", dataset)
+
+    assert degraded(photos).code == 0
+    ran = degraded(other)
     remedy = f"hr={other},name=photos-2"
     assert (ran.code, f"`--dataset {remedy}`" in ran.err) == (2, True), ran.err
-    assert sreval(*command, remedy).code == 0
+    assert degraded(remedy).code == 0
     assert set(library.read_results(tmp_path / "out").frame["dataset"]) == {
         "photos-bd",
         "photos-2-bd",
