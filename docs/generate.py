@@ -180,7 +180,7 @@ _FILES: tuple[tuple[str, type[BaseModel], str], ...] = (
     (
         "A degradation",
         Degradation,
-        "A TOML file that `sreval data downscale --degrade FILE` names. Its steps are tables "
+        "A TOML file that `sreval benchmark --degrade FILE` names. Its steps are tables "
         "`[[steps]]`, each with its `step`. Where a key takes a number or a range, "
         "`quality = [30, 95]` draws one for each image. "
         "[Degradations](../how-to/degradations.md) has an example.",

@@ -416,6 +416,8 @@ def benchmark(
     protocols: Sequence[str] | str = ("ledig2017",),
     metrics: Mapping[str, object] | Sequence[object] | Metric = ("psnr", "ssim"),
     scale: int = 4,
+    degrade: str | Path | None = None,
+    seed: int | None = None,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     tile: int | None = None,
@@ -459,6 +461,10 @@ def benchmark(
             - ``pyiqa:NAME``, from an installation of your own.
 
         scale: the upscaling factor, 2 to 16.
+        degrade: how LR images are made of HR images, as in ``sreval.degrade``; None: those of a
+            public set as published, others by bicubic. Results name the data set after it, as in
+            ``Set5-bd``. Where LR images are given with the HR images, it is refused.
+        seed: in place of the recipe's own.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
         tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
@@ -490,7 +496,7 @@ def benchmark(
     import tempfile
     import weakref
 
-    from sreval.content import user_path
+    from sreval.content import explicit, user_path
 
     asked, scores = (
         one if isinstance(one, Mapping) else as_list(one) for one in (methods, metrics)
@@ -503,6 +509,8 @@ def benchmark(
         "protocols": as_list(protocols),
         "metrics": scores,
         "scale": scale,
+        "degrade": explicit(degrade) if isinstance(degrade, Path) else degrade,
+        "seed": seed,
         "device": device,
         "precision": precision,
         "tile": tile,

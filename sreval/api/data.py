@@ -84,8 +84,9 @@ class Dataset:
 
     Example:
         >>> import sreval
-        >>> sreval.Dataset("demo").check(progress=False).summary
-        '3 LR to be made, 2 LR to be made (HR cropped)'
+        >>> checked = sreval.Dataset("demo").check(degrade="bd", progress=False)
+        >>> checked.dataset, checked.images, checked.problems
+        ('demo-bd', 5, ())
     """
 
     def __init__(self, spec: str | Path, scale: int = 4) -> None:
@@ -94,18 +95,33 @@ class Dataset:
         self.spec = explicit(spec) if isinstance(spec, Path) else spec
         self.scale = scale
 
-    def check(self, *, progress: bool = True) -> Checked:
+    def check(
+        self,
+        *,
+        degrade: str | Path | None = None,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> Checked:
         """Whether all is well: checksums where they are known, else that every image can be used.
 
-        ``progress``: whether to show a line of progress on stderr.
+        Args:
+            degrade: the recipe by which LR images are to be made, as for ``benchmark``.
+            seed: in place of the recipe's own.
+            progress: whether to show a line of progress on stderr.
 
-        Returns a Checked: ``images``, a ``summary`` of how the LR images came about (MATLAB's
-        bicubic by which border rule, or another way), ``left_out`` and ``problems``; ``print`` it.
-        Raises a SrevalError for a data set that isn't there.
+        Returns:
+            A Checked: ``images``, a ``summary`` of how the LR images came about (MATLAB's bicubic
+            by which border rule, a recorded recipe, or another way) or will be made, ``left_out``
+            and ``problems``; ``print`` it.
+
+        Raises:
+            SrevalError: for a data set that isn't there, for an invalid recipe, and for a recipe
+                where LR images are given.
         """
         from sreval.benchmarking.data import check
+        from sreval.benchmarking.plan import recipe_of
 
-        return check(self.spec, self.scale, progress)
+        return check(self.spec, self.scale, recipe_of(degrade, seed), progress)
 
     def downscale(
         self,

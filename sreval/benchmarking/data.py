@@ -163,21 +163,24 @@ class Checked:
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
 
 
-def check(spec: str, scale: int = 4, progress: bool = False) -> Checked:
+def check(
+    spec: str, scale: int = 4, recipe: Degradation | None = None, progress: bool = False
+) -> Checked:
     """Checksums where they are known, else whether every image can be used.
 
-    ``spec`` is as in ``open_dataset``, whose errors it raises; DataError for a public set of which
-    no file is here.
+    ``spec`` and ``recipe`` are as in ``open_dataset``, whose errors it raises; DataError for a
+    public set of which no file is here.
     """
     known = known_set(spec)
     wrong: list[str] = []
     kinds: list[str] = []
     if known is None or known.name == "demo":
-        dataset = open_dataset(spec, scale)
+        dataset = open_dataset(spec, scale, recipe)
         hashes = "; no checksums of it are known" if unverified_set(spec) else ""
     else:
         copy = known.best_copy(scale)
         dataset = published(copy)
+        dataset = dataset.by(recipe) if recipe else dataset
         total, wrong = len(known.files(scale)), copy.faults()
         hashes = f"; {total - len(wrong)} of {total} files have the published SHA-256"
     with progress_line(len(dataset.items), f"checking {dataset.name}", "image", progress) as line:
@@ -206,7 +209,7 @@ def _origin(dataset: Dataset, item: Item) -> str:
     pair = dataset.pair(item)
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
-        return f"to be made{cropped}"
+        return f"to be made by {dataset.degradation}{cropped}"
     record = read_record(item.lr.parent)
     recorded = ""
     if record and (stem := composed(item.lr.stem)) in record.images:

@@ -16,7 +16,7 @@ from PIL import Image
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
-from sreval.benchmarking.results import ResultsFolder, Store, Subject, place
+from sreval.benchmarking.results import ResultsFolder, Store, Subject
 from sreval.benchmarking.run import Worker, in_parallel
 from sreval.errors import SrevalError, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
@@ -162,7 +162,8 @@ def _tried_out(
     if not methods or total < _LEAST * abreast * sum(side**2 for side in _SIDES):
         return None, {}
     try:
-        pairs = [dataset.pair(item) for dataset, item in jobs[:: len(jobs) // abreast][:abreast]]
+        tried = jobs[:: len(jobs) // abreast][:abreast]
+        pairs = [(dataset, item, dataset.pair(item)) for dataset, item in tried]
         trials = [_trial(replace(resolved, methods=methods), pairs, side) for side in _SIDES]
     except SrevalError:
         return None, {}  # the run says which image or method it is, and goes on with the others
@@ -175,14 +176,17 @@ def _tried_out(
 
 
 def _trial(
-    resolved: Resolved, pairs: Sequence[Pair], side: int
+    resolved: Resolved, pairs: Sequence[tuple[Dataset, Item, Pair]], side: int
 ) -> tuple[float, int, dict[str, float]]:
-    """A run on the middle of each pair: its seconds, its pixels, the methods' shares."""
+    """A run on the middle of each pair: its seconds, its pixels, the methods' shares.
+
+    Where LR images are to be made, it makes those of the crops.
+    """
     scale = resolved.plan.scale
     with TemporaryDirectory(prefix="sreval-") as folder:
         out, crops = Path(folder, "out"), Path(folder, "crops")
-        items, hr_bytes, count = [], 0, 0
-        for number, pair in enumerate(pairs):
+        datasets, hr_bytes, count = [], 0, 0
+        for number, (of, whole, pair) in enumerate(pairs):
             low = pair.lr
             height, width = (min(side // scale, length) for length in low.shape[:2])
             y, x = ((a - b) // 2 for a, b in zip(low.shape, (height, width), strict=False))
@@ -190,11 +194,14 @@ def _trial(
             for path, image, by in zip(paths, (pair.hr, low), (scale, 1), strict=True):
                 part = image[by * y : by * (y + height), by * x : by * (x + width)]
                 write_png(path, np.ascontiguousarray(part))
-            items.append(Item("trial", str(number), str(number), str(number), *paths))
+            name = f"trial-{number}"
+            lr_path = paths[1] if whole.lr else None
+            item = Item(name, str(number), str(number), str(number), paths[0], lr_path)
+            datasets.append(Dataset(name, scale, (item,), of.degradation))
             hr_bytes += paths[0].stat().st_size
             count += height * width * scale**2
-        dataset = Dataset("trial", scale, tuple(items))
-        small = replace(resolved, datasets=(dataset,), sources={"trial": str(crops)})
+        sources = {dataset.name: str(crops) for dataset in datasets}
+        small = replace(resolved, datasets=tuple(datasets), sources=sources)
         out_folder = ResultsFolder(out)
         store = Store(out_folder)
         try:
@@ -206,9 +213,12 @@ def _trial(
             store.close()
         if worker.failures:
             raise SrevalError(worker.failures[0].reason)
-        images = out / "images" / place("trial", scale)
         shares = {
-            method.name: sum(f.stat().st_size for f in (images / method.name).iterdir()) / hr_bytes
+            method.name: sum(
+                out_folder.sr_image(d.name, scale, method.name, d.items[0].image).stat().st_size
+                for d in datasets
+            )
+            / hr_bytes
             for method in small.methods
         }
     return took, count, shares

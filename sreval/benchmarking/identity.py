@@ -5,7 +5,6 @@ A short name stands for no identity: the manifest keeps what every method and da
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from sreval.benchmarking.results import (
     ResultsFolder,
     Snapshot,
     UnderWay,
+    as_json,
     of_images,
     place,
 )
@@ -90,12 +90,16 @@ class Names:
         self._write()
 
     def _renamed(self, dataset: Dataset) -> str:
+        """What to name it by: as it is degraded, its name gets the recipe's behind it again."""
         first, number = dataset.items[0], 2
         here = str(first.hr.resolve().parent)
-        while self._sources.get(place(f"{dataset.name}-{number}", dataset.scale), here) != here:
+        by = f"-{dataset.degradation.plain_name}" if dataset.degradation else ""
+        name = dataset.name.removesuffix(by)
+        by = dataset.name[len(name) :]
+        while self._sources.get(place(f"{name}-{number}{by}", dataset.scale), here) != here:
             number += 1
         low = f",lr={first.lr.resolve().parent}" if first.lr else ""
-        return f"hr={here}{low},name={dataset.name}-{number}"
+        return f"hr={here}{low},name={name}-{number}"
 
     def meaning(self, method: Upscaler) -> Meaning:
         """What the method's name means now; kept in ``under-way.json`` when that is new.
@@ -161,7 +165,7 @@ class Names:
             run=self._run,
             journal=self._journal,
         )
-        write_atomic(self._folder.under_way, json.dumps(asdict(content)) + "\n")
+        write_atomic(self._folder.under_way, as_json(asdict(content)) + "\n")
 
 
 def meaning_of(method: Upscaler, settings: str, since: str) -> Meaning:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -12,10 +13,11 @@ from pydantic import Field
 from sreval.benchmarking.metrics import metrics_of
 from sreval.config import Config, UserPath
 from sreval.devices import Precision, pick_device
-from sreval.errors import UsageError, counted, shown
+from sreval.errors import UsageError, counted, option, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
-from sreval.images.known import KNOWN
+from sreval.images.degradations import Degradation, open_degradation
+from sreval.images.known import known_set
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, Metric
@@ -44,6 +46,10 @@ class BenchmarkPlan(Config):
     """As `--metric` takes them."""
     scale: int = Field(default=4, ge=2, le=16)
     """The upscaling factor."""
+    degrade: str | None = None
+    """The recipe that makes LR images, as `--degrade` takes it; absent: published or by bicubic."""
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    """In place of the recipe's own."""
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     precision: Precision = "fp32"
@@ -92,7 +98,8 @@ class Resolved:
         device = pick_device(plan.device)
         methods = find_methods(plan.methods, own, Running(device, plan.precision, plan.tile))
         specs = list(dict.fromkeys(plan.datasets))
-        datasets = tuple(open_dataset(spec, plan.scale) for spec in specs)
+        recipe = recipe_of(plan.degrade, plan.seed)
+        datasets = tuple(open_dataset(spec, plan.scale, recipe) for spec in specs)
         _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
         for dataset in datasets:
             if dataset.scale != plan.scale:
@@ -158,6 +165,22 @@ def find_methods(
     return methods
 
 
+def recipe_of(degrade: str | Path | None, seed: int | None) -> Degradation | None:
+    """The recipe that a user named, None without one.
+
+    Raises UsageError as ``open_degradation`` does, and for a seed without a recipe.
+    """
+    if degrade is not None:
+        return open_degradation(degrade, seed)
+    if seed is not None:
+        degrade_option = option("--degrade RECIPE", "degrade")
+        raise UsageError(
+            f"A seed of {seed} is given, and no degradation that draws from it.",
+            f"Add {degrade_option}, or leave the seed out.",
+        )
+    return None
+
+
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -201,8 +224,8 @@ def _trunks(
 
 
 def _source(spec: str, dataset: Dataset) -> str:
-    public = dataset.name in KNOWN and spec.lower() == dataset.name.lower()
-    return dataset.name if public else str(dataset.items[0].hr.resolve().parent)
+    public = known_set(spec)
+    return public.name if public else str(dataset.items[0].hr.resolve().parent)
 
 
 def _check_names(kind: str, names: list[str], remedy: str) -> None:

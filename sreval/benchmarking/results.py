@@ -16,6 +16,7 @@ import pandas as pd
 from sreval.config import CLOSED, validated
 from sreval.errors import DataError, counted, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
+from sreval.images.degradations import Degradation
 from sreval.metrics.metric import Facts, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
@@ -103,7 +104,8 @@ class Image:
     """An image of a data set as the last run found it; why which methods ``failed`` on it.
 
     ``hr`` and ``lr`` are the files, absolute, ``lr`` empty where it was made; the hashes are those
-    of the pair that was scored, empty where it couldn't be read.
+    of the pair that was scored, empty where it couldn't be read, and of the degradation that made
+    its LR image, empty where that isn't known.
     """
 
     __pydantic_config__ = CLOSED
@@ -113,6 +115,7 @@ class Image:
     lr: str
     hr_sha256: str = ""
     lr_sha256: str = ""
+    recipe_sha256: str = ""
     failed: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -141,8 +144,8 @@ def set_pair(images: Mapping[str, Image]) -> tuple[str, str]:
 class Held:
     """What a data set held when it was last run on.
 
-    ``source`` is a public set's name, or the folder of the HR images; ``border`` is how missing
-    LR images were made.
+    ``source`` is a public set's name, or the folder of the HR images; ``degradation`` is how LR
+    images were made, None where that isn't known.
     """
 
     __pydantic_config__ = CLOSED
@@ -150,7 +153,7 @@ class Held:
     name: str
     scale: int
     source: str
-    border: str
+    degradation: Degradation | None
     images: dict[str, Image]
 
 
@@ -626,6 +629,13 @@ def first_method_sha256(method: str, weights_sha256: str) -> str:
     return sha256_bytes(f"sreval 0.1 {method} {weights_sha256}".encode())
 
 
+def as_json(content: object, indent: int | None = None) -> str:
+    """What a results folder keeps beside its rows, degradations in it, as JSON."""
+    return json.dumps(
+        content, indent=indent, ensure_ascii=False, default=lambda one: one.model_dump(mode="json")
+    )
+
+
 def damaged(path: Path, error: Exception) -> DataError:
     """What is said of a file whose content makes no sense."""
     return DataError(f"{path} is damaged ({error}).", "Run the benchmark again into a new folder.")
@@ -816,7 +826,7 @@ class Store(Scores):
         frame = self.frame()
         write_atomic(
             self._folder.manifest_file,
-            json.dumps({"format": FORMAT, **manifest}, indent=1, ensure_ascii=False) + "\n",
+            as_json({"format": FORMAT, **manifest}, indent=1) + "\n",
         )
         write_atomic(self._folder.results, frame.to_csv(index=False, lineterminator="\n"))
         self._journal.close()

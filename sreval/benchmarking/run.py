@@ -37,6 +37,7 @@ from sreval.benchmarking.results import (
 from sreval.errors import ImageError, listed
 from sreval.files import sha256_bytes, sha256_file, write_atomic
 from sreval.images.datasets import Dataset, Item, Pair
+from sreval.images.degraded import versions
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
 from sreval.metrics.metric import Metric
@@ -112,7 +113,7 @@ def _asked(resolved: Resolved) -> dict[str, Held]:
         }
         source = resolved.sources[dataset.name]
         key = place(dataset.name, dataset.scale)
-        held[key] = Held(dataset.name, dataset.scale, source, dataset.border, images)
+        held[key] = Held(dataset.name, dataset.scale, source, dataset.degradation, images)
     return held
 
 
@@ -171,7 +172,7 @@ def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
         },
         "pairing": {m.name: pairing for m in resolved.methods if (pairing := m.pairing())},
         "datasets": {
-            d.name: {"images": len(d.items), "scale": d.scale, "border": d.border}
+            d.name: {"images": len(d.items), "scale": d.scale, "degradation": _recipe(d)}
             for d in resolved.datasets
         },
         "protocols": {p.name: {**asdict(p), "sha256": p.sha256} for p in resolved.protocols},
@@ -180,6 +181,16 @@ def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
         "machine": machine(resolved.device),
         "packages": package_versions(),
     }
+
+
+def _recipe(dataset: Dataset) -> dict[str, Any] | None:
+    """What the manifest says of how LR images were made, and with what; None if not known."""
+    recipe = dataset.degradation
+    if recipe is None:
+        return None
+    facts = {**recipe.model_dump(mode="json"), "sha256": recipe.sha256}
+    made_here = any(item.lr is None for item in dataset.items)
+    return {**facts, "versions": versions()} if made_here else facts
 
 
 def _counts(worker: Worker) -> dict[str, Any]:
@@ -228,12 +239,30 @@ class Worker:
         self._say = say
         self._told: set[str] = set()
         self.held = _asked(resolved)
+        self._made_alike = self._with_lr_images_made_alike()
         jobs = ((d.name, item.image) for d in resolved.datasets for item in d.items)
         self._numbers = {job: number for number, job in enumerate(jobs)}
         self._first = FirstImages(self._proven(), say)
         self.failures: list[Failure] = []
         self.computed = 0
         self.reused = 0
+
+    def _with_lr_images_made_alike(self) -> dict[str, dict[str, Image]]:
+        """Of data sets whose last run made LR images by the same recipe, code and packages, what
+        it found, by ``place``.
+        """
+        runs = self._folder.runs if self._folder.manifest_file.is_file() else []
+        found = {}
+        for dataset in self._resolved.datasets:
+            last = (None, "")
+            for run in runs:
+                facts = run["datasets"].get(dataset.name, {})
+                if facts.get("scale") == dataset.scale:
+                    last = facts.get("degradation"), run["code"]
+            key = place(dataset.name, dataset.scale)
+            if last == (_recipe(dataset), self._code) and key in self._names.datasets:
+                found[key] = self._names.datasets[key].images
+        return found
 
     def _proven(self) -> set[str]:
         """The methods of which images are there that still hold, and those that make none."""
@@ -266,21 +295,29 @@ class Worker:
             if there:  # what other methods scored stays
                 hr_sha256, lr_sha256 = there.pair
                 images[item.image] = replace(
-                    images[item.image], hr_sha256=hr_sha256, lr_sha256=lr_sha256
+                    images[item.image],
+                    hr_sha256=hr_sha256,
+                    lr_sha256=lr_sha256,
+                    recipe_sha256=there.recipe_sha256,
                 )
             for method, refusal in refusals.items():
                 if refusal:
                     self._fail(dataset, item, method, refusal)
             return
         try:
-            pair = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale))
+            there = self._made_alike.get(key, {}).get(item.image)
+            inputs = self._folder.inputs(dataset.name, dataset.scale)
+            pair = dataset.pair(item, inputs, there.pair if there else ("", ""))
         except ImageError as error:
             self._tell("every method", dataset, item, error)
             for method in methods:
                 self._fail(dataset, item, method, error)
             return
         images[item.image] = replace(
-            images[item.image], hr_sha256=pair.hr_sha256, lr_sha256=pair.lr_sha256
+            images[item.image],
+            hr_sha256=pair.hr_sha256,
+            lr_sha256=pair.lr_sha256,
+            recipe_sha256=pair.recipe_sha256,
         )
         reference = Reference(pair.hr, dataset.scale, self._resolved.device)
         for method in methods:
@@ -477,7 +514,9 @@ class Worker:
 
     def _pair(self, dataset: Dataset, item: Item, method: Upscaler) -> tuple[UInt8, UInt8]:
         """HR and SR of an image that has been made, both read from their files."""
-        hr = dataset.pair(item, self._folder.inputs(dataset.name, dataset.scale)).hr
+        image = self.held[place(dataset.name, dataset.scale)].images[item.image]
+        inputs = self._folder.inputs(dataset.name, dataset.scale)
+        hr = dataset.pair(item, inputs, image.pair).hr
         path = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
         return match_modes(hr, read_image(path).pixels)
 

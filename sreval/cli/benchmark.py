@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import DEVICE, PATH, json_option, print_json, use_colour, warn
+from sreval.cli.shared import DEGRADE, DEVICE, PATH, SEED, json_option, print_json, use_colour, warn
 from sreval.errors import Exit, UsageError
 
 
@@ -45,6 +45,8 @@ from sreval.errors import Exit, UsageError
     "one of the last two a name.",
 )
 @click.option("--scale", type=int, help="Upscaling factor; default 4.")
+@DEGRADE
+@SEED
 @click.option("--device", help="auto (default), cpu, cuda.")
 @click.option("--precision", help="Of networks: fp32 (default) or bf16.")
 @click.option("--tile", type=int, help="Side of a network's tiles in LR pixels; default whole.")
@@ -57,6 +59,9 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     Every SR image is kept. A second run computes only what changed, and a run that was
     interrupted or killed goes on where it stopped. Exits with 3 when some images failed, with
     1 when all did.
+
+    Published LR images are taken as they are, others are made by bicubic. --degrade bd makes them
+    by another recipe, and results then name the data set Set5-bd.
     """
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:

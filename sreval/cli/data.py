@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import PATH, json_option, print_json, warn
+from sreval.cli.shared import DEGRADE, PATH, SEED, json_option, print_json, warn
 from sreval.errors import Exit, counted
 from sreval.report.text import columns
 
@@ -59,14 +59,16 @@ def fetch(names: tuple[str, ...], scales: tuple[int, ...], **chosen: Any) -> Non
 @data.command(epilog="Example: sreval data check Set5 my/photographs")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--scale", default=4, show_default=True, help="Upscaling factor.")
+@DEGRADE
+@SEED
 @json_option()
-def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
+def check(names: tuple[str, ...], scale: int, as_json: bool, **chosen: Any) -> None:
     """Check data sets: checksums where they are known, else that every image can be used.
 
     Says of each LR image whether it is MATLAB's bicubic of its HR image, and by which border
-    rule. Exits with 1 when anything is wrong.
+    rule, or by which recipe it was or will be made. Exits with 1 when anything is wrong.
     """
-    reports = [api.Dataset(name, scale).check() for name in names]
+    reports = [api.Dataset(name, scale).check(**chosen) for name in names]
     if as_json:
         print_json([asdict(report) for report in reports])
     else:
@@ -79,16 +81,10 @@ def check(names: tuple[str, ...], scale: int, as_json: bool) -> None:
 @click.argument("source", type=PATH)
 @click.argument("target", type=PATH)
 @click.option("--scale", default=4, show_default=True, help="Downscaling factor.")
-@click.option(
-    "--degrade",
-    default="bicubic",
-    show_default=True,
-    metavar="RECIPE",
-    help="bicubic, bd, dn, jpeg, real-esrgan, or a TOML file.",
-)
-@click.option("--seed", type=int, help="Seed of what is drawn; default the recipe's, 0.")
+@DEGRADE
+@SEED
 @click.option("--crop", is_flag=True, help="Crop HR images to multiples of the scale.")
-def downscale(source: Path, target: Path, scale: int, **chosen: Any) -> None:
+def downscale(source: Path, target: Path, scale: int, degrade: str | None, **chosen: Any) -> None:
     """Make low-resolution images of a folder.
 
     bicubic is MATLAB's imresize; bicubic:border=symmetric is that of newer MATLABs. bd blurs and
@@ -96,7 +92,7 @@ def downscale(source: Path, target: Path, scale: int, **chosen: Any) -> None:
     A parameter follows the name: bd:sigma=2, jpeg:quality=30. degradation.json beside the images
     records the recipe and what was drawn.
     """
-    made = api.Dataset(source, scale).downscale(target, **chosen)
+    made = api.Dataset(source, scale).downscale(target, degrade=degrade or "bicubic", **chosen)
     for name, why in made.failed.items():
         warn(f"{name}: {why}")
     warn(f"{counted(made.written, 'image')} written, {len(made.failed)} failed.")

@@ -33,6 +33,13 @@ PROTOCOL = click.option(
     help="Of the results; default: one that all folders have, ledig2017 before others.",
 )
 SCALE = click.option("--scale", type=int, help="Needed where the results hold several.")
+DEGRADE = click.option(
+    "--degrade",
+    metavar="RECIPE",
+    help="How LR images are made: bicubic (default), bd, dn, jpeg, real-esrgan, with parameters as "
+    "in jpeg:quality=30, or a TOML file.",
+)
+SEED = click.option("--seed", type=int, help="Seed of what is drawn; default the recipe's, 0.")
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda.")
 
 RATINGS = click.argument("ratings", type=PATH)

@@ -1,23 +1,29 @@
 """Data sets: the public ones by name, any folder, any HR/LR pair, a user's own TOML file.
 
 A data set is a list of items; an item is one high-resolution image, its low-resolution image
-where one is given (otherwise it is made by ``images.resize.downscale``), and the scene it
-shows, so that one photograph in two sets is known as one.
+where one is given (otherwise a degradation makes it), and the scene it shows, so that one
+photograph in two sets is known as one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sreval.config import Config, UserPath
+from sreval.config import Config, FieldError, UserPath
 from sreval.content import user_path
-from sreval.errors import DataError, ImageError, UsageError, unknown_name
+from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.images.degradations import Degradation, known_degradation, open_degradation
+from sreval.images.degrade import degrade, pixels_sha256
+from sreval.images.degraded import DegradedImage, read_record
 from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
@@ -30,7 +36,7 @@ from sreval.images.known import (
     pair_folders,
     unverified_set,
 )
-from sreval.images.resize import Border, crop_to_multiple, downscale, require_scale
+from sreval.images.resize import crop_to_multiple, require_scale
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -49,46 +55,87 @@ class Item:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named list of items at one scale; ``border`` is how a missing LR image is made.
+    """A named list of items at one scale.
 
+    ``degradation`` is how missing LR images are made, and how given ones were; None where that
+    isn't known. ``recorded`` are the given ones that a ``degradation.json`` speaks of, by image.
     ``left_out`` are files beside the HR images that are images of a kind not read here.
     """
 
     name: str
     scale: int
     items: tuple[Item, ...]
-    border: Border = "replicate"
+    degradation: Degradation | None = field(
+        default_factory=partial(known_degradation, "bicubic"), hash=False
+    )
+    recorded: Mapping[str, DegradedImage] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
 
     def left_out_note(self) -> str:
         """A sentence on what is left out, or ""."""
         return f"{self.name}: {left_out_note(self.left_out)}" if self.left_out else ""
 
-    def pair(self, item: Item, keep: Path | None = None) -> Pair:
+    def by(self, recipe: Degradation) -> Dataset:
+        """The same HR images with LR images by another recipe, of which the name then tells.
+
+        By the recipe that it has already it is itself, under its own name.
+        """
+        if self.degradation and recipe.sha256 == self.degradation.sha256:
+            return self
+        name = f"{self.name}-{recipe.plain_name}"
+        items = tuple(replace(item, dataset=name, lr=None) for item in self.items)
+        return replace(self, name=name, items=items, degradation=recipe, recorded={})
+
+    def pair(
+        self, item: Item, keep: Path | None = None, before: tuple[str, str] = ("", "")
+    ) -> Pair:
         """The pair of an item; a missing LR image is made, the HR image cropped to fit it.
 
         What has to be cropped or made is kept in ``keep``/HR and ``keep``/LR, where that is given.
-        Raises ImageError when a file can't be read or the two don't fit.
+        ``before`` are the hashes of a pair whose LR image was made just so: of the same HR image it
+        is taken from ``keep``. Raises ImageError when a file can't be read or the two don't fit.
         """
         hr = read_image(item.hr)
         given = read_image(item.lr) if item.lr is not None else None
-        whole, lr = _fit(self, item, hr.pixels, given.pixels if given else None)
+        whole = _fitting(self, item, hr.pixels, given.pixels if given else None)
         name = f"{item.image}.png"
         cropped = whole.shape != hr.pixels.shape
-        return Pair(
-            whole,
-            lr,
-            _made(whole, keep and keep / "HR" / name) if cropped else hr.sha256,
-            given.sha256 if given else _made(lr, keep and keep / "LR" / name),
-            cropped,
-        )
+        hr_sha256 = _made(whole, keep and keep / "HR" / name) if cropped else hr.sha256
+        if given:
+            lr, lr_sha256 = given.pixels, given.sha256
+        else:
+            known = before[1] if before[0] == hr_sha256 else ""
+            lr, lr_sha256 = self._low(whole, keep and keep / "LR" / name, known)
+        recipe_sha256 = self._made_by(item, whole, lr_sha256)
+        return Pair(whole, lr, hr_sha256, lr_sha256, cropped, recipe_sha256)
+
+    def _low(self, hr: UInt8, path: Path | None, known: str) -> tuple[UInt8, str]:
+        """The LR image and its hash: the file at ``path`` where that has the ``known`` hash."""
+        if path and known and sha256_or_empty(path) == known:
+            return read_image(path).pixels, known
+        recipe = self.degradation or known_degradation("bicubic")
+        lr, _ = degrade(hr, recipe, self.scale)
+        return lr, _made(lr, path)
+
+    def _made_by(self, item: Item, hr: UInt8, lr_sha256: str) -> str:
+        """The hash of the recipe that made the LR image of these HR pixels, "" if not known."""
+        if self.degradation is None:
+            return ""
+        if item.lr is not None:
+            record = self.recorded.get(item.image)
+            if record is None or record.lr_sha256 != lr_sha256:
+                return ""
+            if record.hr_pixels_sha256 != pixels_sha256(hr):
+                return ""
+        return self.degradation.sha256
 
 
 @dataclass(frozen=True)
 class Pair:
     """The HR and LR image that an item is scored on, and the hashes of their files.
 
-    ``cropped`` says whether the HR image was cut to what the LR image covers.
+    ``cropped`` says whether the HR image was cut to what the LR image covers, ``recipe_sha256``
+    is the hash of the degradation that made the LR image of it, "" where that isn't known.
     """
 
     hr: UInt8
@@ -96,23 +143,40 @@ class Pair:
     hr_sha256: str
     lr_sha256: str
     cropped: bool
+    recipe_sha256: str = ""
 
 
 DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 
-def open_dataset(spec: str, scale: int = 4) -> Dataset:
+def open_dataset(spec: str, scale: int = 4, recipe: Degradation | None = None) -> Dataset:
     """A data set from what a user wrote.
 
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, DIV2K-valid, Manga109, RealSR, demo, in
     any case), a folder of HR
     images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). A path that
-    exists is taken as that path, whatever its name is. Raises UsageError for an unknown name or an
-    invalid scale, DataError for a public set without a complete copy of the published content on
-    this machine, DataError or ImageError for a folder that is absent, empty, or holds two images
-    of one stem.
+    exists is taken as that path, whatever its name is. ``recipe``: how LR images are to be made,
+    see ``Dataset.by``; the LR files of a public set then stay aside, unless it is how they were
+    made. Raises UsageError for an unknown name, an invalid scale, and a recipe where LR images are
+    given; DataError for a public set without a complete copy of the published content on this
+    machine; DataError or ImageError for a folder that is absent, empty, or holds two images of one
+    stem, and for a damaged record of a degradation.
     """
     require_scale(scale)
+    made = _open(spec, scale)
+    if recipe is None:
+        return made
+    given = next((item for item in made.items if item.lr), None)
+    if given and not (known_set(spec) or unverified_set(spec)):
+        raise UsageError(
+            f"{made.name} has its LR images, {given.lr}; {recipe.name} can't make them.",
+            f"Leave {option('--degrade', 'degrade')} out, or name the folder of HR images alone: "
+            f"{given.hr.parent}.",
+        )
+    return made.by(recipe)
+
+
+def _open(spec: str, scale: int) -> Dataset:
     known = known_set(spec)
     if known is not None:
         return _known(known, scale)
@@ -141,14 +205,28 @@ class UserSet(Config):
     """The folder of originals."""
     lr: UserPath | None = None
     """The folder of LR images; absent: they are made."""
+    degrade: str | None = None
+    """How they are made, as `--degrade` takes it; absent: `bicubic`. A file is relative to this."""
     scale: int = Field(default=4, ge=2, le=16)
     """The downscaling factor."""
-    border: Border = "replicate"
-    """MATLAB's border rule for LR images that are made."""
     names: dict[str, str] = Field(default_factory=dict)
     """Names to print, by file name without ending."""
     scenes: dict[str, str] = Field(default_factory=dict)
     """What is shown, by file name without ending; versions of one scene share it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_border(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "border" in given:
+            instead = f'Write degrade = "bicubic:border={given["border"]}" in its place.'
+            raise FieldError("it is a parameter of bicubic", "border", remedy=instead)
+        return given
+
+    @model_validator(mode="after")
+    def _makes_lr_images_or_has_them(self) -> UserSet:
+        if self.lr and self.degrade is not None:
+            raise FieldError("lr names LR images already", "degrade", remedy="Leave one out.")
+        return self
 
 
 def _known(known: PublicSet, scale: int) -> Dataset:
@@ -163,14 +241,12 @@ def _known(known: PublicSet, scale: int) -> Dataset:
 
 
 def _unverified(known: UnverifiedSet, scale: int) -> Dataset:
-    return Dataset(
-        known.name,
-        scale,
-        tuple(
-            Item(known.name, hr.stem, hr.stem, f"{known.name}/{hr.stem}", hr, lr)
-            for hr, lr in known.pairs(scale)
-        ),
+    items = tuple(
+        Item(known.name, hr.stem, hr.stem, f"{known.name}/{hr.stem}", hr, lr)
+        for hr, lr in known.pairs(scale)
     )
+    dataset = Dataset(known.name, scale, items)
+    return replace(dataset, degradation=None) if known.lr else dataset
 
 
 def published(copy: Copy) -> Dataset:
@@ -259,9 +335,12 @@ def _from_toml(path: Path) -> Dataset:
     given = UserSet.load(path)
     folder = path.parent
     lr = folder / given.lr if given.lr else None
-    return _from_folders(
-        given.name, folder / given.hr, lr, given.scale, given.border, given.names, given.scenes
-    )
+    made = _from_folders(given.name, folder / given.hr, lr, given.scale, given.names, given.scenes)
+    if given.degrade is None:
+        return made
+    file = folder / user_path(given.degrade)
+    recipe = open_degradation(file if file.suffix == ".toml" else given.degrade)
+    return replace(made, degradation=recipe)
 
 
 def _from_folders(
@@ -269,7 +348,6 @@ def _from_folders(
     hr: Path,
     lr: Path | None,
     scale: int,
-    border: Border = "replicate",
     names: dict[str, str] | None = None,
     scenes: dict[str, str] | None = None,
 ) -> Dataset:
@@ -287,7 +365,18 @@ def _from_folders(
         label, scene = common.get(stem, (stem, ""))
         scene = scenes.get(stem) or scene or f"{name}/{stem}"
         items.append(Item(name, stem, label, scene, path, low.get(stem)))
-    return Dataset(name, scale, tuple(items), border, tuple(folder.left_out()))
+    dataset = Dataset(name, scale, tuple(items), left_out=tuple(folder.left_out()))
+    if lr is None:
+        return dataset
+    record = read_record(lr)
+    if record is None:
+        return replace(dataset, degradation=None)
+    recorded = {
+        image: record.images[stem]
+        for image, path in low.items()
+        if (stem := composed(path.stem)) in record.images
+    }
+    return replace(dataset, degradation=record.degradation, recorded=recorded)
 
 
 def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, str]]:
@@ -325,11 +414,11 @@ def _made(image: UInt8, path: Path | None) -> str:
     return sha256_bytes(data)
 
 
-def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UInt8, UInt8]:
-    """The HR image (H, W[, 3]), cropped to ``scale`` times the LR image, and the LR image.
+def _fitting(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> UInt8:
+    """The HR image (H, W[, 3]), cropped to ``scale`` times the LR image.
 
-    The last rows and columns go, fewer than ``scale`` of each, as they do where LR is made from
-    HR. Without an LR image it is made. Raises ImageError, naming the files, for sizes that don't
+    The last rows and columns go, fewer than ``scale`` of each. Without an LR image, both sides
+    become multiples of the scale. Raises ImageError, naming the files, for sizes that don't
     belong together and for an HR image smaller than one LR pixel.
     """
     scale = dataset.scale
@@ -339,8 +428,7 @@ def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UIn
                 f"{item.hr} is {hr.shape[1]}x{hr.shape[0]} pixels, smaller than one LR pixel.",
                 f"Use images of at least {scale}x{scale} pixels.",
             )
-        whole = crop_to_multiple(hr, scale)
-        return whole, downscale(whole, scale, dataset.border)
+        return crop_to_multiple(hr, scale)
     height, width = lr.shape[0] * scale, lr.shape[1] * scale
     over = hr.shape[0] - height, hr.shape[1] - width
     if not all(0 <= more < scale for more in over):
@@ -351,4 +439,4 @@ def _fit(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> tuple[UIn
             if min(over) < 0
             else f"Crop HR to {width}x{height}, or run it with the scale of its LR images.",
         )
-    return hr[:height, :width], lr
+    return hr[:height, :width]

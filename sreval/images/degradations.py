@@ -262,6 +262,14 @@ class Degradation(Config):
         content = self.model_dump(mode="json", exclude={"name"})
         return sha256_bytes(json_text(content).encode())
 
+    @property
+    def plain_name(self) -> str:
+        """The name as a part of a file's name: letters, digits, ``.``, ``_`` and ``-``."""
+        return re.sub(r"[^\w.]+", "-", self.name).strip("-") or self.sha256[:12]
+
+    def __str__(self) -> str:
+        return f"{self.name} (recipe {self.sha256[:12]})"
+
 
 def _flat(steps: Iterable[Any]) -> Iterator[Any]:
     """The steps, those inside a shuffle in the order in which they are written."""
@@ -356,9 +364,9 @@ def known_degradation(name: str) -> Degradation:
 def open_degradation(given: str | Path, seed: int | None = None) -> Degradation:
     """A recipe from what a user wrote: a name, ``name:parameter=value,...``, or a TOML file.
 
-    A Path is a file. A parameter is that of the one step that has it. ``seed``: in place of the
-    recipe's own. Raises UsageError for an unknown name or parameter, an invalid value, and a file
-    that isn't a recipe.
+    A Path is a file. A parameter is that of the one step that has it, or ``seed``. ``seed``: in
+    place of the recipe's own, of which the name then tells. Raises UsageError for an unknown name
+    or parameter, an invalid value, and a file that isn't a recipe.
     """
     if not isinstance(given, str | Path):
         raise UsageError(
@@ -366,9 +374,10 @@ def open_degradation(given: str | Path, seed: int | None = None) -> Degradation:
             "Give its name, or the path of a TOML file.",
         )
     recipe = Degradation.load(given) if isinstance(given, Path) else _named(given)
-    if seed is None:
+    if seed is None or seed == recipe.seed:
         return recipe
-    return Degradation.checked({**recipe.model_dump(), "seed": seed}, recipe.name)
+    name = _name_with(recipe.name, "seed", seed)
+    return Degradation.checked({**recipe.model_dump(), "name": name, "seed": seed}, recipe.name)
 
 
 def _named(spec: str) -> Degradation:
@@ -386,14 +395,14 @@ def _named(spec: str) -> Degradation:
 
 
 def _with(given: Degradation, parameter: str, spec: str) -> Degradation:
-    """``given`` with ``key=value``, as the user's ``spec`` says, in the one step that has the key.
+    """``given`` with ``key=value``, as the user's ``spec`` says; its name says so.
 
-    Its name says so.
+    The key is ``seed``, or one that one step alone has.
     """
     key, _, text = (part.strip() for part in parameter.partition("="))
     content = given.model_dump()
     fields = [own for step in _flat(given.steps) for own in type(step).model_fields]
-    keys = [own for own in fields if own != "step"]
+    keys = [*(own for own in fields if own != "step"), "seed"]
     if not text or keys.count(key) != 1:
         several = "several of its steps have" if key in keys else "none of its steps has"
         why = f"{several} {shown(key)}" if text else "parameters are written as key=value"
@@ -402,10 +411,14 @@ def _with(given: Degradation, parameter: str, spec: str) -> Degradation:
             f"Can't read the degradation {shown(spec)}: {why}.",
             f"Its parameters: {', '.join(single)}. For others, write a TOML file.",
         )
-    held = [step for step in content["steps"] if key in step]
+    held = [part for part in (content, *content["steps"]) if key in part]
     try:
         held[0][key] = from_toml(f"value = {text}")["value"]
     except ValueError:
         held[0][key] = text
-    content["name"] += f"{',' if ':' in given.name else ':'}{key}={text}"
+    content["name"] = _name_with(given.name, key, text)
     return Degradation.checked(content, spec)
+
+
+def _name_with(name: str, key: str, value: object) -> str:
+    return f"{name}{',' if ':' in name else ':'}{key}={value}"

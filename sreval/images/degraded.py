@@ -52,7 +52,7 @@ class Record(Config):
                     f"{image}: its {kind} image is not the one that {folder / FILE} records.",
                     "Make the LR images anew in another folder.",
                 )
-        return f"by {self.degradation.name} (recipe {self.sha256[:12]})"
+        return f"by {self.degradation}"
 
 
 def versions() -> dict[str, str]:

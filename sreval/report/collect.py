@@ -291,7 +291,7 @@ def _hr_files(row: pd.Series, folder: ResultsFolder, held: Held | None) -> Itera
     yield folder.inputs(row["dataset"], row["scale"]) / "HR" / f"{row['image']}.png"
     if held and row["image"] in held.images:
         yield Path(held.images[row["image"]].hr)
-    specs = [row["dataset"]] if held and held.source in KNOWN else []
+    specs = [held.source] if held and held.source in KNOWN else []
     if folder.manifest_file.is_file() and folder.is_first_format:
         specs = [spec for run in folder.runs for spec in run["plan"]["datasets"]]
     for spec in dict.fromkeys(specs):

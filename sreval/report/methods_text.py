@@ -11,6 +11,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import (
     Held,
+    Image,
     Meaning,
     Snapshot,
     place,
@@ -26,6 +27,7 @@ from sreval.metrics.metric import METRICS, Metric, in_order, metric_of
 from sreval.metrics.protocol import Protocol
 from sreval.report import paper
 from sreval.report.collect import require_any_scores, scored
+from sreval.report.degradation_text import degradation_text
 from sreval.report.text import percent
 
 REFERENCES = {
@@ -82,10 +84,14 @@ REFERENCES = {
     "Wang et al. 2004": "Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. Image quality "
     "assessment: from error visibility to structural similarity. IEEE Transactions on Image "
     "Processing 13(4), 600-612, 2004.",
+    "Wang et al. 2021": "X. Wang, L. Xie, C. Dong, Y. Shan. Real-ESRGAN: training real-world blind "
+    "super-resolution with pure synthetic data. ICCV Workshops, 2021.",
     "Wilcoxon 1945": "F. Wilcoxon. Individual comparisons by ranking methods. Biometrics Bulletin "
     "1(6), 80-83, 1945.",
     "Zeyde et al. 2010": "R. Zeyde, M. Elad, M. Protter. On single image scale-up using "
     "sparse-representations. Curves and Surfaces, 2010. LNCS 6920, 711-730, 2012.",
+    "Zhang, Tian et al. 2018": "Y. Zhang, Y. Tian, Y. Kong, B. Zhong, Y. Fu. Residual dense "
+    "network for image super-resolution. CVPR, 2018.",
     "Zhang et al. 2018": "R. Zhang, P. Isola, A. A. Efros, E. Shechtman, O. Wang. The unreasonable "
     "effectiveness of deep features as a perceptual metric. CVPR, 2018.",
 }
@@ -189,30 +195,31 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     """Which images, and how their LR images came about."""
     held = _held(rows, runs)
     told: dict[str, None] = {}
-    made: dict[str, dict[str, None]] = {}
+    made: dict[tuple[str, str], dict[str, None]] = {}
     for one in held:
         public = one.source in KNOWN
         source = _SOURCES.get(one.source) if public else "[state their source]"
         told[f"{one.name} ({_count(len(one.images), 'image')}; {source})"] = None
         for image in one.images.values():
-            kind = "given" if image.lr and public else "own" if image.lr else one.border
-            made.setdefault(kind, {})[one.name] = None
-    ways = {
-        "given": "The HR and LR images of {} are the pairs that Huang et al. (2015) published; "
-        "their LR images were made by MATLAB's bicubic imresize.",
-        "own": "The LR images of {} were given with the HR images [state how they were made].",
-        **{
-            border: "The LR images of {} were made from the HR images by antialiased bicubic "
-            f"interpolation as by MATLAB's imresize (Keys 1981), with {how} at the borders."
-            for border, how in (
-                ("replicate", "the outermost pixels repeated"),
-                ("symmetric", "the image mirrored"),
-            )
-        },
-    }
+            made.setdefault(_made_by(one, image), {})[one.name] = None
     sentences = [f"The images are those of {_and(list(told))}."]
-    sentences += [ways[kind].format(_and(list(names))) for kind, names in made.items()]
+    sentences += [f"The {how[0]} of {_and(list(names))} {how[1]}." for how, names in made.items()]
     return sentences + remarks(rows)
+
+
+def _made_by(one: Held, image: Image) -> tuple[str, str]:
+    """The two parts of a sentence on how LR images were made, between them the data set's name."""
+    recipe = one.degradation
+    if image.lr and one.source in KNOWN:
+        return (
+            "HR and LR images",
+            "are the pairs that Huang et al. (2015) published; their LR images were made by "
+            "MATLAB's bicubic imresize",
+        )
+    if recipe is None or (image.lr and image.recipe_sha256 != recipe.sha256):
+        return "LR images", "were given with the HR images [state how they were made]"
+    made = f"were made from the HR images by {degradation_text(recipe, one.scale)}"
+    return "LR images", made
 
 
 def _held(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[Held]:

@@ -538,7 +538,9 @@ def test_the_manifest_says_what_was_run_and_with_what(photos: Path, out: Path) -
     [only] = manifest["runs"]
     assert only["plan"]["methods"] == ["nearest"]
     assert set(only["protocols"]) == {"matlab", "rgb"}
-    assert only["datasets"] == {"photos": {"images": 3, "scale": 4, "border": "replicate"}}
+    facts = only["datasets"]["photos"]
+    assert (facts["images"], facts["scale"]) == (3, 4)
+    assert facts["degradation"]["steps"] == [{"step": "bicubic", "border": "replicate"}]
     assert only["machine"]["device"] == "cpu"
     assert only["packages"]["numpy"] == np.__version__
     frame = ResultsFolder(out).frame()

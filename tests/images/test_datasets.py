@@ -13,6 +13,7 @@ import pytest
 
 from sreval.errors import DataError, ImageError, UsageError
 from sreval.images.datasets import open_dataset
+from sreval.images.degradations import open_degradation
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
 
@@ -49,14 +50,16 @@ def test_a_folder_laid_out_as_the_public_sets(folder: Path) -> None:
     assert all(item.lr for item in made.items)
 
 
-def test_a_toml_file_names_images_and_scenes(folder: Path) -> None:
+def test_a_toml_file_names_images_and_scenes(folder: Path, photograph: UInt8) -> None:
     file = folder / "set.toml"
     file.write_text(
-        'name = "mine"\nhr = "hr"\nlr = "lr"\nborder = "symmetric"\n'
+        'name = "mine"\nhr = "hr"\ndegrade = "bicubic:border=symmetric"\n'
         '[names]\ncat = "chelsea"\n[scenes]\ncat = "chelsea"\ntail = "chelsea"\n'
     )
     made = open_dataset(str(file))
-    assert (made.name, made.border, made.items[0].name) == ("mine", "symmetric", "chelsea")
+    assert (made.name, made.items[0].name) == ("mine", "chelsea")
+    assert made.degradation == open_degradation("bicubic:border=symmetric")
+    assert np.array_equal(made.pair(made.items[0]).lr, downscale(photograph, 4, border="symmetric"))
     assert {item.scene for item in made.items} == {"chelsea"}
 
 
@@ -66,6 +69,11 @@ def test_a_toml_file_names_images_and_scenes(folder: Path) -> None:
         ('hr = "hr"\n', "'name' is missing"),
         ('name = "a"\nhr = "hr"\nsize = 3\n', "unknown key 'size'"),
         ('name = "a"\nhr = "hr"\nscale = 1\n', "scale = 1"),
+        (
+            'name = "a"\nhr = "hr"\nborder = "symmetric"\n',
+            "line 3: border = 'symmetric': .*Write degrade = \"bicubic:border=symmetric\"",
+        ),
+        ('name = "a"\nhr = "hr"\nlr = "lr"\ndegrade = "bd"\n', "lr names LR images already"),
         ('name = "a"\nhr = \n', "is not TOML"),
     ],
 )
