@@ -59,7 +59,7 @@ def main() -> int:
     counts = {name: make_upscaler(name).multiply_adds(180, 320) or 0 for name in PRINTED}
     rows: list[dict[str, Any]] = [
         {**{str(key): value for key, value in row.items()}, "fresh_memory": fresh(spec)}
-        for spec, row in zip(MODELS, frame_rows, strict=True)
+        for spec, row in zip(MODELS, table.frame.to_dict("records"), strict=True)
     ]
     content = {**origin, "rows": rows, "counts": counts, "notes": table.notes}
     markdown = table.to_markdown().splitlines()
