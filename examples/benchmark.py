@@ -52,7 +52,7 @@ print(table)
 Path("table.tex").write_text(table.to_latex(), encoding="utf-8")
 
 # %% [markdown]
-# One region under every method. Without a `region` it is the one where the first method errs most.
+# One region under every method. Without a `region` it is the one where the methods differ most.
 
 # %%
 figure = r.figure("comparison", image="rocket")

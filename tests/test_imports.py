@@ -69,7 +69,7 @@ def test_the_help_of_no_command_imports_what_the_command_computes_with() -> None
         ("sreval.benchmarking.plan sreval.benchmarking.run sreval.methods", {"pandas"}),
         ("sreval.opinions.screening sreval.opinions.reading", {"pandas", "scipy"}),
         ("sreval.report.render sreval.report.opinions", {"pandas", "scipy"}),
-        ("sreval.report.figures", {"pandas", "matplotlib"}),
+        ("sreval.report.comparison sreval.report.score_figures", {"pandas", "matplotlib", "scipy"}),
         # tables and archives of results without a study
         ("sreval.report.opinion_rows", {"pandas", "scipy"}),
         ("sreval.report.archive", {"pandas", "scipy"}),

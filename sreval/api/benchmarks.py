@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sreval.methods.pictures import PictureUpscaler
     from sreval.metrics.own import OwnMetric
     from sreval.opinions.units import Unit
-    from sreval.report.choices import Intervals, Width
+    from sreval.report.choices import Intervals, ResultFigure, Show, TableWidth, Width
     from sreval.report.protocols import Conventions
     from sreval.report.scores import Layout, ScoreTable
 
@@ -88,7 +88,7 @@ class Results:
         level: float = 0.95,
         caption: str = "",
         label: str = "",
-        width: Width = "auto",
+        width: TableWidth = "auto",
         votes: VotesLike | None = None,
         studies: Sequence[Any] | Any = (),
         unit: Unit | None = None,
@@ -138,7 +138,7 @@ class Results:
         from sreval.content import find
         from sreval.opinions.units import CLAIMS
         from sreval.opinions.votes import ACR
-        from sreval.report.choices import INTERVALS, WIDTHS
+        from sreval.report.choices import INTERVALS, TABLE_WIDTHS
         from sreval.report.collect import of_protocol, of_scales, require_any_scores
         from sreval.report.opinion_rows import load, results_table
         from sreval.report.scores import LAYOUTS
@@ -159,7 +159,7 @@ class Results:
         for kind, name, known in (
             ("layout", layout, LAYOUTS),
             ("place of intervals", intervals, INTERVALS),
-            ("width", width, WIDTHS),
+            ("width", width, TABLE_WIDTHS),
             ("unit", unit or "rater", CLAIMS),
         ):
             if name not in known:
@@ -201,52 +201,85 @@ class Results:
 
     def figure(
         self,
-        kind: Literal["comparison", "scores"],
+        kind: ResultFigure,
         *,
         dataset: str | None = None,
-        image: str | None = None,
-        metric: str = "psnr",
+        image: Sequence[str] | str | None = None,
+        region: Sequence[Any] | str | None = None,
+        show: Show | None = None,
+        metrics: Sequence[str] | str | None = None,
+        metric: str | None = None,
+        x: str | None = None,
+        y: str | None = None,
         methods: Sequence[str] | str = (),
-        region: Sequence[int] | str | None = None,
+        width: Width = "page",
         protocol: str | None = None,
         scale: int | None = None,
     ) -> Figure:
-        """One image under every method, or the scores of every image.
+        """Images under every method, the scores of every image, or one metric against another.
 
         Args:
-            kind: ``comparison`` for one region of one image under every method, enlarged by pixel
-                repetition; ``scores`` for every image's score under every method.
+            kind: ``comparison`` for regions of images under every method; ``scores`` for every
+                image's score under every method, with means; ``tradeoff`` for the
+                perception-distortion plane (Blau and Michaeli 2018), a point a method.
             dataset: may be left out where only one has such an image, or only one is there.
-            image: of ``comparison``: its name in the results, or its common name (butterfly).
-            metric: of ``scores``.
-            methods: of ``comparison``; by default all.
-            region: of ``comparison``: x, y, width and height in HR pixels; by default where the
-                first method errs most.
+            image: of ``comparison``: one or several, by their names in the results or their common
+                names (butterfly).
+            region: of ``comparison``: x, y, width and height in HR pixels, as four numbers or
+                "X,Y,WIDTH,HEIGHT", or a list of such: any number of one image, or one for each of
+                several. By default where the methods differ most from each other.
+            show: of ``comparison``: ``crops``, the default, enlarged by pixel repetition;
+                ``difference``, SR - HR on mid-grey; ``error``, |SR - HR| of the luma.
+            metrics: of ``comparison``: the values below the crops; by default PSNR and SSIM.
+            metric: of ``scores``; by default PSNR.
+            x: of ``tradeoff``: the metric of the horizontal axis; by default PSNR.
+            y: of ``tradeoff``: that of the vertical axis; by default LPIPS.
+            methods: by default all; a comparison has them in the order given.
+            width: ``page``, 175 mm, or ``column``, 85 mm.
             protocol: by default one that all folders have, ``ledig2017`` before others.
             scale: needed where the results hold several.
 
         Returns:
-            A matplotlib Figure; ``figure.savefig("butterfly.pdf")`` writes it.
+            A matplotlib Figure; ``figure.savefig("butterfly.pdf")`` writes it. Its caption says
+            what is left out, and which region was chosen: ``figure.get_supxlabel()``.
 
         Raises:
-            SrevalError: for a name that the results don't hold, and for an image that is no longer
-                what was scored.
+            SrevalError: for a name that the results don't hold, an argument of another kind, more
+                methods than can be read, and for an image that is no longer what was scored.
         """
-        import matplotlib as mpl
-
+        from sreval.metrics.metric import metric_of
         from sreval.report.collect import select
-        from sreval.report.figures import comparison_figure, scores_figure
+        from sreval.report.comparison import comparison_figure
+        from sreval.report.score_figures import scores_figure, tradeoff_figure
 
-        if kind not in ("comparison", "scores"):
-            raise unknown_name("kind of figure", kind, ("comparison", "scores"))
+        of_kind = {
+            "comparison": ("image", "region", "show", "metrics"),
+            "scores": ("metric",),
+            "tradeoff": ("x", "y"),
+        }
+        if kind not in of_kind:
+            raise unknown_name("kind of figure", kind, of_kind)
+        asked: dict[str, Any] = {
+            "image": image, "region": region, "show": show, "metrics": metrics,
+            "metric": metric, "x": x, "y": y,
+        }  # fmt: skip
+        given = {name: value for name, value in asked.items() if value is not None}
+        for name in given:
+            if name not in of_kind[kind]:
+                raise UsageError(f"A figure of {kind} takes no {name}.", "Leave it out.")
+        if kind == "scores" and metric_of(metric or "psnr").per == "set":
+            raise UsageError(
+                f"{metric} is of a whole data set; it has no values of single images.",
+                "Choose another metric, or see the table.",
+            )
         frame = select(self.frame, protocol, scale)
-        with mpl.rc_context():  # the look of our figures isn't that of the user's
-            if kind == "scores":
-                return scores_figure(frame, dataset, metric)
-            if image is None:
-                raise UsageError("A comparison is of one image.", "Name it: image=...")
-            text = region if isinstance(region, str) else ",".join(map(str, region or ()))
-            return comparison_figure(frame, dataset, image, as_list(methods), text)
+        chosen: dict[str, Any] = {"methods": as_list(methods), "width": width}
+        if kind == "comparison":
+            images, regions = as_list(given.pop("image", [])), _regions(given.pop("region", []))
+            given["metrics"] = as_list(given.get("metrics", []))
+            return comparison_figure(frame, dataset, images, regions=regions, **chosen, **given)
+        drawn = scores_figure if kind == "scores" else tradeoff_figure
+        return drawn(frame, dataset, **chosen, **given)
 
     def worst(
         self,
@@ -496,6 +529,14 @@ def benchmark(
         raise
     weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
     return results
+
+
+def _regions(given: Any) -> list[str]:
+    """Regions as they are written: of one text or four numbers, or a list of such."""
+    each = as_list(given)
+    if each and not any(isinstance(one, str | Iterable) for one in each):
+        each = [each]
+    return [one if isinstance(one, str) else ",".join(map(str, as_list(one))) for one in each]
 
 
 def read_results(folders: Sequence[str | Path] | str | Path) -> Results:

@@ -256,15 +256,12 @@ class Model:
             UsageError: for an empty list.
             DataError: for a folder that holds no run, and for runs of several recipes.
         """
-        import matplotlib as mpl
-
-        from sreval.report.figures import training_figure
+        from sreval.report.training_figures import training_figure
 
         folders = [_run_folder(run) for run in as_list(runs)]
         if not folders:
             raise UsageError("There is no run to draw.", "Give one or several.")
-        with mpl.rc_context():
-            return training_figure(folders)
+        return training_figure(folders)
 
     def __repr__(self) -> str:
         updates = self.facts["updates"]

@@ -295,13 +295,10 @@ class Votes:
             UsageError: an unknown name.
             StatisticsError: votes that don't allow the figure.
         """
-        import matplotlib as mpl
-
         from sreval.report.opinion_figures import opinion_figure
 
         request = self._request(unit, scores_of(results, protocol, None, lambda _: None))
-        with mpl.rc_context():
-            return opinion_figure(self.frame, kind, request, dataset)
+        return opinion_figure(self.frame, kind, request, dataset)
 
     def _request(self, unit: Unit, scores: pd.DataFrame | None) -> Request:
         """What is asked of these votes, as far as they and the unit decide it."""

@@ -106,6 +106,8 @@ def main(args: list[str] | None = None) -> None:
     # What decoders have to say about a damaged file stands in the one sentence on it.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    # A notebook hands on its own to what it starts, and matplotlib refuses one that isn't here.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         args = [_with_home(arg) for arg in (sys.argv[1:] if args is None else args)]
         for arg in args:

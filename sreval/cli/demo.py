@@ -91,8 +91,7 @@ def make_demo(out: Path) -> Demo:
         "Five photographs, enlarged four times",
         _lead(),
         figure,
-        f"The framed region under every method, its pixels enlarged by repetition. The numbers "
-        f"below are PSNR and SSIM of the whole photograph, protocol {table.protocol}.",
+        "The framed region under every method, its pixels enlarged by repetition.",
         table,
         _commands(out, study),
     )

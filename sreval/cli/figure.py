@@ -17,15 +17,29 @@ from sreval.cli.shared import (
     UNIT,
     results_in,
     results_option,
+    warn,
     with_votes,
 )
-from sreval.report.choices import FIGURES
+from sreval.report.choices import FIGURES, SHOWN, WIDTHS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sreval.report.choices import FigureName
 
+DATASET = click.option(
+    "--dataset", help="May be left out where only one has the image, or only one is there."
+)
+METHODS = click.option(
+    "--method", "methods", multiple=True, help="A method to show; may be repeated; default: all."
+)
+WIDTH = click.option(
+    "--width",
+    type=click.Choice(WIDTHS),
+    default="page",
+    show_default=True,
+    help="85 or 175 mm.",
+)
 OUT = click.option("--out", required=True, type=PATH, help="A .png, .svg or .pdf file.")
 
 
@@ -35,21 +49,43 @@ def figure() -> None:
 
 
 @figure.command(
-    epilog="Example: sreval figure comparison results --dataset Set14 --image img_001 "
-    "--region 200,30,90,90 --out baboon.pdf"
+    epilog="Example: sreval figure comparison results --image baboon --region 200,30,90,90 "
+    "--out baboon.pdf"
 )
 @FOLDERS
-@click.option("--dataset", required=True, help="The data set of the image.")
+@DATASET
 @click.option(
-    "--image", required=True, help="The image, by its name in the results or its common name."
+    "--image",
+    multiple=True,
+    required=True,
+    help="An image, by its name in the results or its common name; may be repeated.",
 )
-@click.option("--method", "methods", multiple=True, help="Default: all.")
-@click.option("--region", help="X,Y,WIDTH,HEIGHT in HR pixels; default: where methods err most.")
+@click.option("--method", "methods", multiple=True, help="In that order; default: all.")
+@click.option(
+    "--region",
+    multiple=True,
+    help="X,Y,WIDTH,HEIGHT in HR pixels; default: where the methods differ most. Any number of one "
+    "image, or one for each of several.",
+)
+@click.option(
+    "--show",
+    type=click.Choice(SHOWN),
+    default="crops",
+    show_default=True,
+    help="The images, SR - HR on mid-grey, or |SR - HR| of the luma.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="A value below the crops; may be repeated; default: psnr, ssim.",
+)
+@WIDTH
 @PROTOCOL
 @SCALE
 @OUT
 def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
-    """One region of one image under every method, enlarged by pixel repetition."""
+    """Regions of images under every method, enlarged by pixel repetition."""
     _save(results_in(folders).figure("comparison", **chosen), out)
 
 
@@ -57,14 +93,33 @@ def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
     epilog="Example: sreval figure scores results --dataset BSD100 --metric ssim --out ssim.svg"
 )
 @FOLDERS
-@click.option("--dataset", required=True, help="The data set to show.")
+@DATASET
 @click.option("--metric", default="psnr", show_default=True, help="The metric to show.")
+@METHODS
+@WIDTH
 @PROTOCOL
 @SCALE
 @OUT
 def scores(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
-    """Every image's score under every method."""
+    """Every image's score under every method, the best mean first."""
     _save(results_in(folders).figure("scores", **chosen), out)
+
+
+@figure.command(
+    epilog="Example: sreval figure tradeoff results --dataset BSD100 --x psnr --y lpips --out t.pdf"
+)
+@FOLDERS
+@DATASET
+@click.option("--x", default="psnr", show_default=True, help="The metric of the horizontal axis.")
+@click.option("--y", default="lpips", show_default=True, help="That of the vertical axis.")
+@METHODS
+@WIDTH
+@PROTOCOL
+@SCALE
+@OUT
+def tradeoff(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
+    """The perception-distortion plane, a point a method (Blau and Michaeli 2018)."""
+    _save(results_in(folders).figure("tradeoff", **chosen), out)
 
 
 @figure.command(
@@ -98,7 +153,12 @@ def training(folders: tuple[Path, ...], out: Path) -> None:
 
 
 def _save(drawn: Figure, out: Path) -> None:
-    from sreval.report.style import save_figure
+    """Write the figure; its caption, which says what was chosen and left out, goes to stderr."""
+    from sreval.report.style import letters_without_font, save_figure
 
     save_figure(drawn, out)
+    if out.suffix != ".svg" and (letters := letters_without_font(drawn)):
+        warn(f"No font here has {letters}. An .svg is shown with its reader's fonts.")
+    if caption := drawn.get_supxlabel():
+        warn(" ".join(caption.split()))
     click.echo(str(out))

@@ -22,7 +22,7 @@ from sreval.cli.shared import (
 from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.opinions.units import CLAIMS
-from sreval.report.choices import FORMATS, INTERVALS, WIDTHS
+from sreval.report.choices import FORMATS, INTERVALS, TABLE_WIDTHS
 
 if TYPE_CHECKING:
     from sreval.api import Votes
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--width",
-    type=click.Choice(WIDTHS),
+    type=click.Choice(TABLE_WIDTHS),
     default="auto",
     show_default=True,
     help="In LaTeX: a column of 82 mm, or table* of 174 mm. What fits neither is split.",

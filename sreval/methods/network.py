@@ -282,4 +282,5 @@ def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # torch.jit writes its own stack first, the cause last
     text = lines[-1] if lines and "TorchScript interpreter" in lines[0] else "".join(lines[:1])
+    text = text.removeprefix(f"{type(error).__name__}: ")
     return f"{type(error).__name__}: {text}".rstrip(":. ")

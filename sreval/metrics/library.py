@@ -13,7 +13,7 @@ fp32. Which library computes which:
   the trunk is needed, the same file as LPIPS's.
 - BRISQUE (Mittal et al. 2012): piq, by the authors' support vectors; torchmetrics has none.
 - CLIP-IQA (Wang et al. 2023): piq; torchmetrics would need the package transformers.
-- FID (Heusel et al. 2017) and KID (Binkowski et al. 2018) of a set's SR images against its HR
+- FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018) of a set's SR images against its HR
   images: piq; torchmetrics would need torch-fidelity. The features are those of the network of the
   first implementation, 2048 an image, which is resized to 299x299 whatever its size. Of fewer than
   2048 images FID's covariance is not of full rank (so the README of pytorch-fid); KID is the
@@ -50,7 +50,7 @@ from sreval.metrics.weights import LOADING, Weights, loaded, trunk_state
 Image = torch.Tensor
 Function = Callable[..., torch.Tensor]
 
-_REPLACING = threading.Lock()
+_REPLACING = threading.RLock()
 
 _PIQ = "https://github.com/photosynthesis-team/piq/releases/download"
 _INCEPTION = Weights(

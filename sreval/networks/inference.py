@@ -40,8 +40,6 @@ FARTHEST = 64
 """As far as `Inference.reach` looks, in low-resolution pixels."""
 
 _GREY = (0.299, 0.587, 0.114)
-_SHOWS = 1e-6
-"""A change that counts in `Inference.reach`, where the output's range is 1."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ class Inference:
         """How far, in low-resolution pixels, the network sees beyond the place it computes.
 
         Measured: two random images that agree between two cuts on the grid, how far from the cuts
-        do the outputs differ, by more than 1e-6 of the range, across and down. None where that is
+        do the outputs differ at all, across and down. None where that is
         everywhere up to FARTHEST, as where it sees the whole image, and for a fixed size.
         """
         shown = self.interface
@@ -169,12 +167,13 @@ class Inference:
         generator = torch.Generator().manual_seed(0)
         shape = (1, 3 if shown.colour == "rgb" else 1, max(grid, least), middle + 2 * grid)
         one, other = (torch.rand(shape, generator=generator) for _ in range(2))
+        other *= 0.25  # darker and flatter: averages over the whole image differ, too
         other[..., grid : grid + middle] = one[..., grid : grid + middle]
         found = 0
         for turned in (False, True):
             pair = [(x.mT if turned else x).contiguous().to(self.device) for x in (one, other)]
             change = (self._forward(pair[0]) - self._forward(pair[1])).abs().amax((0, 1))
-            changed = change.amax(1 if turned else 0).view(-1, shown.scale).amax(1) > _SHOWS
+            changed = change.amax(1 if turned else 0).view(-1, shown.scale).amax(1) > 0
             inside = changed[grid : grid + middle].nonzero().flatten()
             ways = torch.minimum(inside + 1, middle - inside)
             found = max(found, int(ways.max()) if len(ways) else 0)
@@ -302,7 +301,8 @@ class Inference:
         """
         darkest, brightest = float(image.min()), float(image.max())
         lowest, highest = min(1.5 * darkest - 0.5, -0.1), min(2.0, 0.5 + 16 * brightest)
-        if lowest <= low and brightest / 16 <= high <= highest:
+        dim = brightest / 16 if brightest > 0.1 else lowest  # what is nearly black may become so
+        if lowest <= low and dim <= high <= highest:
             return
         black, white = self.interface.output_range
         found, given = (

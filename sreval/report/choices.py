@@ -15,8 +15,8 @@ Intervals = Literal["below", "beside", "apart", "none"]
 INTERVALS: tuple[Intervals, ...] = get_args(Intervals)
 """Where a table has its intervals: below the means, beside them, in a second table, nowhere."""
 
-Width = Literal["auto", "column", "page"]
-WIDTHS: tuple[Width, ...] = get_args(Width)
+TableWidth = Literal["auto", "column", "page"]
+TABLE_WIDTHS: tuple[TableWidth, ...] = get_args(TableWidth)
 """How wide a table is in LaTeX; ``auto`` is a column where it fits one, else the page."""
 
 AnalysisName = Literal[
@@ -36,3 +36,14 @@ ANALYSES: tuple[AnalysisName, ...] = get_args(AnalysisName)
 FigureName = Literal["scores", "ranks", "significance", "raters", "matrix", "sos", "metrics"]
 FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 """The names of ``opinion_figures.KINDS``."""
+
+ResultFigure = Literal["comparison", "scores", "tradeoff"]
+"""The figures of results."""
+
+Show = Literal["crops", "difference", "error"]
+SHOWN: tuple[Show, ...] = get_args(Show)
+"""What a comparison shows of a region under each method."""
+
+Width = Literal["column", "page"]
+WIDTHS: tuple[Width, ...] = get_args(Width)
+"""The widths of a figure, 85 and 175 mm."""

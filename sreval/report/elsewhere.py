@@ -44,7 +44,7 @@ def with_scores(
                 "Give it the columns method, image, metric, value.",
             )
     long = {"metric", "value"} <= set(heads)
-    metrics = [] if long else [h for h in heads if h not in (*_PLACES, *_ASIDE)]
+    columns = [] if long else [h for h in heads if h not in (*_PLACES, *_ASIDE)]
     names = dict(zip(heads, shown_heads, strict=True))
     subjects = _Subjects(frame)
     found: dict[tuple[str, int], float] = {}
@@ -52,7 +52,9 @@ def with_scores(
         row = {head: cell.strip() for head, cell in zip(heads, cells, strict=True)}
         where = f"{path}, {sheet.place(place)}"
         subject = subjects.of(row, where)
-        named = [(row["metric"], row["value"])] if long else [(names[m], row[m]) for m in metrics]
+        named = (
+            [(row["metric"], row["value"])] if long else [(names[one], row[one]) for one in columns]
+        )
         for metric, text in named:
             if text == "":
                 continue
@@ -70,8 +72,8 @@ def with_scores(
         )
         for (metric, subject), value in found.items()
     ]
-    named = listed([metric_of(key).name for key in keys], 20)
-    note = f"{named}: computed elsewhere, {path.name} (SHA-256 {sha256[:12]})."
+    told = listed([metric_of(key).name for key in keys], 20)
+    note = f"{told}: computed elsewhere, {path.name} (SHA-256 {sha256[:12]})."
     return pd.concat([frame, *made], ignore_index=True), [note]
 
 

@@ -177,7 +177,7 @@ def _escape(char: str) -> str:
     if char.isascii():
         return char
     base, accent = _parts(char)
-    return f"\\{accent}{{{base}}}" if accent else latex_escape(_code_point(char))
+    return f"\\{accent}{{{base}}}" if accent else latex_escape(_code_point(char)) + r"\allowbreak{}"
 
 
 def _code_point(char: str) -> str:
@@ -225,7 +225,7 @@ def _lines(text: str, most: float) -> list[str]:
             if lines[-1] and text_width((lines[-1] + char).strip()) > most:
                 lines.append("")
             lines[-1] += char
-    return [line.strip() for line in lines]
+    return [line.strip() for line in lines if line.strip()] or [""]
 
 
 def _stacked(lines: Sequence[str], align: str) -> str:

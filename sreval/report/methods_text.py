@@ -34,7 +34,7 @@ REFERENCES = {
     "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "
     "Low-complexity single-image super-resolution based on nonnegative neighbor embedding. BMVC, "
     "2012.",
-    "Binkowski et al. 2018": "M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton. Demystifying "
+    "Bińkowski et al. 2018": "M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton. Demystifying "
     "MMD GANs. ICLR, 2018.",
     "Ding et al. 2022": "K. Ding, K. Ma, S. Wang, E. P. Simoncelli. Image quality assessment: "
     "unifying structure and texture similarity. IEEE Transactions on Pattern Analysis and Machine "
@@ -143,7 +143,7 @@ _WORKS = {
     "brisque": "Mittal et al. 2012",
     "clip-iqa": "Wang et al. 2023",
     "fid": "Heusel et al. 2017",
-    "kid": "Binkowski et al. 2018",
+    "kid": "Bińkowski et al. 2018",
 }
 """Whose a metric is that another library computes."""
 

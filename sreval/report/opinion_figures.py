@@ -28,7 +28,15 @@ from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
 from sreval.report.opinion_models import directions, join_scores, recovery_warnings, usable_metrics
 from sreval.report.opinions import Request
 from sreval.report.scores import TOO_SMALL
-from sreval.report.style import COLUMN_MM, PAGE_MM, look, new_figure
+from sreval.report.style import (
+    COLUMN_MM,
+    PAGE_MM,
+    describe,
+    house_style,
+    look,
+    new_figure,
+    write_caption,
+)
 from sreval.report.text import CORRECTIONS, NONE, fixed, percent, span, whole_percent
 from sreval.report.values import name_and_unit
 
@@ -93,10 +101,7 @@ def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:
     caption = f"{head}{counts} {text}.{' ' + SIMULATED if 'simulated' in words else ''}"
     if methods := stand_ins(counted):
         caption += f" {stand_in_note(methods)}"
-    width = int(figure.get_figwidth() * 25.4 / 1.33)
-    figure.supxlabel(
-        textwrap.fill(caption, width), x=0.01, ha="left", fontsize=7, multialignment="left"
-    )
+    write_caption(figure, caption)
     if words:
         figure.suptitle(
             " · ".join(words).upper(), x=0.99, ha="right", fontsize=8, fontweight="bold"
@@ -414,6 +419,7 @@ KINDS: dict[str, Callable[[pd.DataFrame, Request], Figure]] = {
 _OVERALL = ("raters", "matrix", "sos", "metrics")
 
 
+@house_style()
 def opinion_figure(
     votes: pd.DataFrame, kind: str, request: Request, dataset: str | None = None
 ) -> Figure:
@@ -434,7 +440,9 @@ def opinion_figure(
             f"The votes are on {', '.join(names)}.", f"Choose one with {option('--dataset')}."
         )
     chosen = votes if dataset is None else votes[votes["dataset"] == dataset]
-    return KINDS[kind](chosen, request)
+    figure = KINDS[kind](chosen, request)
+    where = ", ".join(paper.sort_datasets(list(map(str, chosen["dataset"].unique()))))
+    return describe(figure, " on ".join(filter(None, (f"Opinions: {kind}", where))))
 
 
 def all_figures(votes: pd.DataFrame, request: Request) -> Iterator[tuple[str, Figure | None, str]]:

@@ -405,7 +405,7 @@ def _own_metrics(means: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, l
     metrics, others = own_metrics(means, request.better)
     if not metrics:
         raise UsageError(
-            f"The table has no metric that is known ({', '.join(METRICS)}).",
+            f"The table has no metric that is known ({', '.join((*METRICS, *LIBRARY))}).",
             f"Add {option('--results FOLDER', 'results=FOLDER')}, or name columns by "
             f"{better_options('and')}{': ' + listed(others) if others else ''}.",
         )

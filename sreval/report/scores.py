@@ -698,7 +698,8 @@ def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
         elif small:
             some.append(f"{len(small)} of {len(tests)} pairs of {metric_name(metric)} on {dataset}")
     marked = [
-        f"{name} ({n} {unit}s; the least exact p is {p:.4f}, Holm-adjusted {adjusted:.4f})"
+        f"{name} ({n} {unit}{'s' * (n != 1)}; the least exact p is {p:.4f}, "
+        f"Holm-adjusted {adjusted:.4f})"
         for (name, n), (adjusted, p) in least.items()
     ]
     notes = []

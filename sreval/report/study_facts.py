@@ -25,7 +25,7 @@ from sreval.report.opinion_figures import opinion_figure
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import ANALYSES, Request
 from sreval.report.scores import score_table
-from sreval.report.style import figure_svg
+from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
 from sreval.study import charts
 from sreval.study.data import StudyData
@@ -160,8 +160,9 @@ class StudyFacts:
         figure = opinion_figure(votes, kind, self.request, dataset)
         words = " · ".join(study_marks(self.data)).upper()
         if words:
-            figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
-        return figure_svg(figure).replace("<svg ", '<svg role="img" ', 1)
+            with house_style():
+                figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
+        return figure_svg(figure)
 
     def _by_rules(self, raters: Sequence[str]) -> pd.DataFrame:
         """All votes as the rules alone would have them on ``raters``, who were decided on."""

@@ -14,7 +14,7 @@ from sreval.content import user_path
 from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.report import paper
-from sreval.report.choices import Width
+from sreval.report.choices import TableWidth
 from sreval.report.text import NONE, fixed, span
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Table:
     ranking: str = ""
     second: Table | None = None
     label: str = ""
-    width: Width = "auto"
+    width: TableWidth = "auto"
 
     @property
     def all_notes(self) -> list[str]:

@@ -118,6 +118,13 @@ def test_a_table_is_written_in_every_form(results: sreval.Results) -> None:
     assert len(pd.read_csv(io.StringIO(table.to_csv()))) == len(table.frame)
     assert json.loads(table.to_json())["protocol"] == "matlab"
     assert repr(table) == table.to_text().rstrip("\n")
+    named = results.table(
+        methods="bicubic", caption="Ours", label="tab:ours", width="page", scale=[4]
+    )
+    assert named.methods == ["bicubic"]
+    assert r"\caption{Ours.}\label{tab:ours}" in named.to_latex()
+    assert r"\begin{table*}" in named.to_latex()
+    assert named.to_text().startswith("Ours\n")
 
 
 def test_results_and_tables_show_themselves(results: sreval.Results) -> None:
@@ -316,12 +323,21 @@ def test_what_cant_be_meant_is_a_value_error_before_any_work(
 WRONG = {
     "a baseline": (lambda r: r.table(baseline="bicubik"), "Did you mean 'bicubic'"),
     "a layout": (lambda r: r.table(layout="wide"), "Unknown layout 'wide'"),
+    "intervals": (lambda r: r.table(intervals="under"), "Unknown place of intervals 'under'"),
+    "a width": (lambda r: r.table(width="half"), "Unknown width 'half'"),
+    "a label": (lambda r: r.table(label="a}b"), "'a}b' can't be a label"),
+    "a method of a table": (lambda r: r.table(methods="x"), "Unknown method of these results 'x'"),
+    "a data set": (lambda r: r.table(datasets=["x"]), "Unknown data set of these results 'x'"),
+    "methods and losses": (
+        lambda r: r.table(methods="near", layout="losses"),
+        "can't be had together",
+    ),
     "a unit": (lambda r: r.table(unit="vote"), "Unknown unit 'vote'"),
     "a level": (lambda r: r.table(level=95), "95 isn't a valid level"),
     "both tests": (lambda r: r.table(baseline="near", pairs=True), "can't be had together"),
     "a protocol": (lambda r: r.table(protocol="ledig2017"), "Unknown protocol of these results"),
     "a figure": (lambda r: r.figure("comparson"), "Did you mean 'comparison'"),
-    "no image": (lambda r: r.figure("comparison"), "Name it: image="),
+    "no image": (lambda r: r.figure("comparison"), "Name one: image="),
     "an image": (lambda r: r.figure("comparison", image="cat9"), "Unknown image of these results"),
     "a region": (lambda r: r.figure("comparison", image="cat1", region=(1, 2)), "region '1,2'"),
     "a method": (lambda r: r.compare_protocols(methods=["x"]), "Unknown method of these results"),

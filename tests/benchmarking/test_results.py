@@ -193,6 +193,30 @@ def test_a_reader_between_whose_reads_the_run_goes_on_sees_one_moment(
     )
 
 
+def test_a_run_that_is_killed_at_any_moment_ends_as_one_that_never_was(
+    states: tuple[Path, list[State]],
+) -> None:
+    out, found = states
+    install(found[-1], out)
+    methods = ["nearest", "bicubic"]
+    whole = Snapshot.of(out).frame.query("method in @methods").reset_index(drop=True)
+    for state in found[1::4]:
+        install(state, out)
+        sreval.benchmark(
+            methods,
+            out.parent / "photos",
+            out=out,
+            metrics="psnr",
+            protocols="matlab",
+            workers=1,
+            progress=False,
+        )
+        ended = Snapshot.of(out)
+        assert not ended.asked
+        again = ended.frame.query("method in @methods").reset_index(drop=True)
+        pd.testing.assert_frame_equal(again, whole)
+
+
 def stopped(states: tuple[Path, list[State]], done: int) -> Path:
     """The folder as a run leaves it that is killed when so many images are done."""
     out, found = states

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from sreval.errors import DataError
-from sreval.report.figures import training_figure
+from sreval.report.training_figures import training_figure
 from sreval.training.recipe import load_recipe
 
 Run = Callable[..., Any]

@@ -283,7 +283,7 @@ def test_metrics_that_nobody_knows_are_asked_for(sreval: Sreval, tmp_path: Path)
     asked = ("opinions", path, "--analyse", "metrics")
     ran = sreval(*asked)
     assert ran.code == USAGE
-    assert "no metric that is known (psnr, ssim, lpips, lpips-vgg)" in ran.err
+    assert "no metric that is known (psnr, ssim, lpips, lpips-vgg, ms-ssim," in ran.err
     assert "by --higher-is-better and --lower-is-better: niqe." in ran.err
     assert sreval(*asked, "--lower-is-better", "NIQE").code == OK
     ran = sreval(*asked, "--lower-is-better", "niqe", "--higher-is-better", "niqe")

@@ -187,8 +187,6 @@ def test_the_commands_of_the_pages_are_found() -> None:
 
 LISTS = (
     "sreval/cli/benchmark.py",
-    "sreval/benchmarking/plan.py",
-    "sreval/api/metrics.py",
     "sreval/api/benchmarks.py",
     "docs/explanation/statistics.md",
 )

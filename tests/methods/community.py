@@ -55,7 +55,7 @@ SMALL: dict[str, Callable[[int], nn.Module]] = {
 }
 """By name, of the scales 2 and 4."""
 
-WHOLE = {"OmniSR", "RCAN", "RealPLKSR"}
+WHOLE = {"DAT", "HAT", "OmniSR", "RCAN", "RealPLKSR"}
 """Those that see the whole image: channel attention pools over it, group norm averages over it."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,13 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from sreval.errors import ImageError, UsageError
 from sreval.images import _daala
 from sreval.images.luma import bt601, png2y4m_luma
-from sreval.metrics.conventions import CONVENTIONS, ssim_downsampled, ssim_reflected
+from sreval.metrics.conventions import (
+    CONVENTIONS,
+    LPIPS_CONVENTIONS,
+    ssim_downsampled,
+    ssim_reflected,
+)
+from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import PROTOCOLS, get_protocol
 from sreval.metrics.psnr import psnr
 from sreval.metrics.scorer import Reference
@@ -165,3 +172,32 @@ def test_every_convention_scores_and_none_equals_matlab_by_name_only(
     assert len(set(found.values())) == len(CONVENTIONS) == 10
     assert found["full-range luma"][0] < found["matlab"][0] - 1
     assert abs(found["float luma"][0] - found["matlab"][0]) < 0.05
+
+
+@pytest.mark.data
+def test_the_conventions_of_lpips_are_those_of_the_package_called_directly(
+    photograph: UInt8, shared_weights: Path
+) -> None:
+    sr = np.roll(photograph, 1, axis=1)
+    found = {c.name: c.score(photograph, sr, 4)[0] for c in LPIPS_CONVENTIONS if c.trunk == "alex"}
+    model = TRUNKS["alex"].load()
+
+    def direct(border: int, low: int) -> float:
+        cut = slice(border, -border or None)
+        pair = [
+            torch.from_numpy(image[cut, cut] / 255 * (1 - low) + low).permute(2, 0, 1)[None].float()
+            for image in (photograph, sr)
+        ]
+        with torch.inference_mode():
+            return float(model(*pair))
+
+    expected = {"lpips": (4, -1), "lpips no crop": (0, -1), "lpips 0..1": (4, 0)}
+    assert found == pytest.approx(
+        {name: direct(*given) for name, given in expected.items()}, abs=1e-5
+    )
+    assert len(set(found.values())) == 3
+
+
+def test_iqa_pytorch_mixes_two_lumas(photograph: UInt8) -> None:
+    scores = {c.name: c.score(photograph, np.roll(photograph, 1, axis=0), 4) for c in CONVENTIONS}
+    assert scores["luma half rounded"] == (scores["float luma"][0], scores["matlab"][1])

@@ -14,6 +14,7 @@ import pytest
 
 from sreval.benchmarking.results import COLUMNS
 from sreval.errors import DataError
+from sreval.images.io import write_png
 from sreval.report.collect import by_folder, collect, joined, sr_image
 
 KEY = ["dataset", "scale", "method", "image", "protocol", "metric"]
@@ -106,7 +107,10 @@ def test_folders_that_share_a_method_make_one_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sreval: Callable[..., Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ("--dataset", "demo", "--metric", "psnr", "--method", "bicubic")
+    random = np.random.default_rng(0)
+    for name in ("one", "two", "three"):
+        write_png(tmp_path / f"set/{name}.png", random.integers(0, 255, (48, 60, 3), np.uint8))
+    words = ("--dataset", "set", "--metric", "psnr", "--method", "bicubic")
 
     def run(*more: str) -> None:
         assert sreval("benchmark", *words, *more).code == 0

@@ -14,7 +14,8 @@ import pytest
 from sreval.errors import DataError
 from sreval.images.io import write_png
 from sreval.report.collect import collect, scored, select
-from sreval.report.figures import comparison_figure, scores_figure
+from sreval.report.comparison import comparison_figure
+from sreval.report.score_figures import scores_figure
 from sreval.report.scores import score_table
 
 NET = """
@@ -114,10 +115,15 @@ def test_figures_name_what_they_cannot_draw(work: Path, sreval: Callable[..., An
     run(sreval, "r", "nearest", "hr", function(work, "bad"), function(work, "dark"))
     frame = select(collect([work / "r"]), None, None)
     figure = scores_figure(frame, "hr", "psnr")
-    note = figure.get_supxlabel()
-    for said in ("bad (no result on 3)", "dark (no result on 2)", "HR (infinite on 3)"):
+    note = " ".join(figure.get_supxlabel().split())
+    for said in (
+        "bad: no result on 3 of 3 images of hr.",
+        "2 of 3 images are left out",
+        "(none by dark)",
+        "HR isn't drawn: its PSNR is infinite.",
+    ):
         assert said in note
-    drawn = comparison_figure(frame, "hr", "light")
+    drawn = comparison_figure(frame, "hr", ["light"])
     captions = [axes.texts[0].get_text() for axes in drawn.axes[1:] if axes.texts]
     assert [caption.split("\n")[0] for caption in captions] == ["nearest", "bad", "dark", "HR"]
     assert [caption.split("\n")[1] for caption in captions[1:3]] == ["no result"] * 2

@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sreval.report.choices import INTERVALS
@@ -61,8 +60,8 @@ def frame(make: Maker, methods: Sequence[str], images: int = 9) -> pd.DataFrame:
         ("λΩ", r"$\lambda$$\Omega$"),
         ("Ångström é ñ ß", r"\AA{}ngstr\"{o}m \'{e} \~{n} \ss{}"),
         ("e\u0301", r"\'{e}"),
-        ("中", "{[}U+4E2D{]}"),
-        ("🙂", "{[}U+1F642{]}"),
+        ("中", r"{[}U+4E2D{]}\allowbreak{}"),
+        ("🙂", r"{[}U+1F642{]}\allowbreak{}"),
         ("two\nlines\t\x1b[1m", "two lines {[}1m"),
         ("a\u202eb\u200bc", "abc"),
     ],
@@ -72,6 +71,7 @@ def test_escaped(text: str, escaped: str) -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_any_text_is_ascii_with_balanced_braces_and_no_bare_special(text: str) -> None:
     escaped = latex_escape(text)
     assert escaped.isascii()
@@ -83,6 +83,7 @@ def test_any_text_is_ascii_with_balanced_braces_and_no_bare_special(text: str) -
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,-/", max_size=30))
+@settings(deadline=None)
 def test_no_text_is_wider_than_was_measured(text: str) -> None:
     """By the advance widths of cmr10 that matplotlib brings, without kerning."""
     from matplotlib.font_manager import FontProperties, findfont
@@ -100,9 +101,9 @@ def test_every_part_of_a_table_fits(make_frame: Maker, count: int) -> None:
     for intervals, transposed in itertools.product(INTERVALS, (False, True)):
         table = score_table(rows, pairs=True, intervals=intervals, transposed=transposed)
         for limit in (COLUMN, PAGE):
-            settings = _settings(table, limit)
-            parts = _parts_of(settings, limit)
-            assert all(_width([settings[p] for p in places]) <= limit for places in parts)
+            columns = _settings(table, limit)
+            parts = _parts_of(columns, limit)
+            assert all(_width([columns[p] for p in places]) <= limit for places in parts)
             names = [p for p, column in enumerate(table.columns) if column.align == "left"]
             figures = [p for part in parts for p in part if p not in names]
             assert [*names, *figures] == list(range(len(table.columns)))
@@ -137,9 +138,10 @@ def test_a_table_longer_than_a_page_is_split_where_a_data_set_begins(make_frame:
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=4))
-@hypothesis.settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_row_has_as_many_cells_as_the_table_columns(names: list[str]) -> None:
     made = text_table("x", names[0], pd.DataFrame(), names, [names, names])
+    assert r"\\}" not in made.to_latex()  # pdflatex stops at a stack that ends with a new line
     for part in made.to_latex().split(r"\begin{tabular}")[1:]:
         body = part[part.index(r"\midrule") : part.index(r"\bottomrule")]
         rows = [row for row in body.splitlines() if row.endswith(r"\\")]

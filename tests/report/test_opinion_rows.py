@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sreval.errors import DataError
+from sreval.errors import DataError, UsageError
 from sreval.opinions.votes import check_votes
 from sreval.report.choices import FORMATS
 from sreval.report.notes import uncounted
-from sreval.report.opinion_rows import check_same_stimuli, with_mos
+from sreval.report.opinion_rows import check_same_stimuli, results_table, with_mos
 from sreval.report.scores import ScoreTable, score_table
 from tests.opinions.builders import random_votes, votes_table
 
@@ -220,3 +220,18 @@ def test_rows_that_are_no_votes_are_named() -> None:
         "Votes that weren't accepted: 1 (too fast).",
     ]
     assert uncounted(votes.iloc[:2]) == []
+
+
+def test_ratings_stand_beside_one_scale(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
+    two = pd.concat([frame, frame.assign(scale=2)], ignore_index=True)
+    with pytest.raises(UsageError, match=r"hold scales \[2, 4\]; ratings are of one"):
+        results_table(two, votes=votes)
+
+
+def test_without_intervals_the_note_on_opinions_names_none(
+    frame: pd.DataFrame, votes: pd.DataFrame
+) -> None:
+    table = with_mos(score_table(frame, intervals="none", transposed=True), votes)
+    assert [column.full for column in table.columns[1:]] == ["Set5 PSNR", "Set5 MOS"]
+    assert all(row.kind == "value" for row in table.rows)
+    assert not any("interval" in note for note in table.all_notes)

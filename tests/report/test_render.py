@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sreval.report.collect import collect, select
@@ -136,6 +136,7 @@ NAMES = st.lists(
 
 
 @given(NAMES)
+@settings(deadline=None)
 def test_any_name_stays_one_cell_and_is_read_back_from_html(names: list[str]) -> None:
     made = text_table("x", "", pd.DataFrame(), names, [names])
     reader = Cells()
@@ -146,6 +147,7 @@ def test_any_name_stays_one_cell_and_is_read_back_from_html(names: list[str]) ->
 
 
 @given(NAMES)
+@settings(deadline=None)
 def test_text_has_a_line_a_row_and_no_control_characters(names: list[str]) -> None:
     made = text_table("x", "T", pd.DataFrame(), ["h"] * len(names), [names, names[::-1]], ["N."])
     lines = made.to_text().split("\n")

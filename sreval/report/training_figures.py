@@ -1,0 +1,155 @@
+"""The course of training: every loss term and validation score over the updates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from sreval.errors import DataError
+from sreval.metrics.metric import METRICS
+from sreval.reading import read_json
+from sreval.report.style import PAGE_MM, describe, house_style, look, new_figure
+from sreval.report.values import name_and_unit
+from sreval.training.recipe import Recipe, first_difference
+
+LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
+NOT_DRAWN = ("step", "rate", "learning_rate")
+LABELS = {
+    **{metric: name_and_unit(metric) for metric in METRICS},
+    "mse": "MSE on [-1, 1]",
+    "grid_peak": "grid peak",
+    "flat_pattern": "pattern on flat colours (levels)",
+    "flat_offset": "offset of flat colours (levels)",
+}
+
+
+def _require_one_recipe(folders: Sequence[Path]) -> None:
+    """Raises DataError unless the runs are of one recipe, but for its seed, and of the same data.
+
+    One run alone is never refused.
+    """
+    if len(folders) < 2:
+        return
+    first = _identity(folders[0])
+    for folder in folders[1:]:
+        difference = first_difference(first, _identity(folder))
+        if difference:
+            raise DataError(
+                f"{folders[0]} and {folder} are not runs of one recipe on the same data: "
+                f"{difference}.",
+                "Draw each by itself.",
+            )
+
+
+@house_style()
+def training_figure(folders: Sequence[Path]) -> Figure:
+    """Every loss term and validation score over the updates, a panel each.
+
+    One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
+    their mean with one standard deviation (n - 1) either side, at the updates they share.
+    Raises DataError for a folder that holds no training run, for runs of several recipes, and
+    when they share no update.
+    """
+    _require_one_recipe(folders)
+    losses = _together(folders, LOSSES)
+    scores = _together(folders, VALIDATION)
+    panels = [(name, losses) for name in _terms(losses)]
+    panels += [(name, scores) for name in _terms(scores)]
+    lines = -(-len(panels) // 2)
+    figure = new_figure(PAGE_MM, 45 * lines + 8)
+    grid = figure.subplots(lines, 2, squeeze=False, sharex=True)
+    for place in grid.flat[len(panels) :]:
+        place.axis("off")
+    for index, (place, (name, runs)) in enumerate(zip(grid.flat, panels, strict=False)):
+        _draw(place, runs, name)
+        if index >= len(panels) - 2:
+            place.set_xlabel("updates")
+            place.tick_params(labelbottom=True)
+    count = len(folders)
+    title = folders[0].name if count == 1 else f"{count} runs, mean and one standard deviation"
+    figure.suptitle(title, fontsize=8, x=0.01, ha="left")
+    return describe(figure, f"Training over the updates: {title}")
+
+
+def _identity(folder: Path) -> dict[str, Any]:
+    """What seeds of one recipe have in common."""
+    path = folder / FACTS
+    try:
+        facts = read_json(path)
+        recipe = Recipe.model_validate(facts["recipe"])
+        identity = recipe.identity()
+        identity["optimisation"].pop("seed", None)
+        scored = recipe.run.model_dump(mode="json", include={"dataset", "protocol", "metrics"})
+        return identity | {"run": scored, "data_sha256": facts["data_sha256"]}
+    except OSError as error:
+        why = error.strerror
+    except (ValueError, KeyError, TypeError, AttributeError):
+        why = "it is damaged"
+    raise DataError(
+        f"Can't tell the recipe of {folder} from {path}: {why}.",
+        "Draw it by itself, or name the folder of another training run.",
+    )
+
+
+def _read(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / name
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} holds no {name}.", "Name the folder of a training run."
+        ) from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}).", "Name another run.") from None
+    if "step" not in frame or frame.empty:
+        raise DataError(f"{path} has no updates yet.", "Let the run go on for a while.")
+    return frame
+
+
+def _together(folders: Sequence[Path], name: str) -> pd.DataFrame:
+    frames = [_read(folder, name) for folder in folders]
+    if not set.intersection(*(set(frame["step"]) for frame in frames)):
+        raise DataError(
+            f"The runs {', '.join(map(str, folders))} share no update in {name}.",
+            "Draw runs that were logged at the same updates, or each by itself.",
+        )
+    return pd.concat([frame.assign(run=run) for run, frame in enumerate(frames)])
+
+
+def _terms(runs: pd.DataFrame) -> list[str]:
+    return [str(name) for name in runs.columns if name not in (*NOT_DRAWN, "run")]
+
+
+def _draw(axes: Axes, runs: pd.DataFrame, name: str) -> None:
+    table = runs.pivot(index="step", columns="run", values=name).dropna()
+    mean = table.mean(axis=1)
+    few = len(table) <= 30
+    style = {**look(0), "markersize": 3, "linewidth": 0.9}
+    axes.plot(table.index, mean, **(style if few else {**style, "marker": ""}))
+    if table.shape[1] > 1:
+        spread = table.std(axis=1)
+        axes.fill_between(table.index, mean - spread, mean + spread, color="0.75", linewidth=0)
+    if name not in LABELS or name == "mse":
+        positive = bool((table > 0).all(axis=None))
+        if positive and not name.startswith("d_"):
+            axes.set_yscale("log")
+            _label_plainly(axes.yaxis, *axes.get_ylim())
+    axes.set_ylabel(LABELS.get(name, name))
+
+
+def _label_plainly(axis: Axis, low: float, high: float) -> None:
+    """Labels like 0.05 on a log axis, as many as it takes to read it from low to high."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    if high < 5 * low:  # perhaps without a power of ten
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    elif high < 100 * low:  # perhaps with one alone
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -1,0 +1,170 @@
+"""Figures of scores: the table's means, in order, and names that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from matplotlib.figure import Figure
+
+from sreval.errors import UsageError
+from sreval.report.collect import collect, select
+from sreval.report.score_figures import scores_figure, tradeoff_figure
+from sreval.report.scores import score_table
+from tests.report.figure_texts import check_texts
+
+Make = Callable[..., pd.DataFrame]
+
+ODD = ("nearest", "$x$ and $y$", "αβγ", "a" * 90, "a" * 89 + "b", "two\nlines", "SwinIR_x4-large")
+
+
+def many(make_frame: Make, count: int, spread: float = 1.0) -> pd.DataFrame:
+    """Scores of so many methods, HR too, on 12 images."""
+    random = np.random.default_rng(count)
+    methods = [*ODD, *(f"method-{n}" for n in range(100))][:count]
+    values = {}
+    for method in methods:
+        quality = random.normal(0, spread)
+        values["set", method, "psnr"] = list(28 + quality + random.normal(0, 2, 12))
+        values["set", method, "lpips"] = list(0.4 - 0.05 * quality + random.normal(0, 0.05, 12))
+    values["set", "hr", "psnr"] = [np.inf] * 12
+    values["set", "hr", "lpips"] = [0.0] * 12
+    return make_frame(values)
+
+
+def rows_of(figure: Figure) -> list[str]:
+    figure.draw_without_rendering()
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+@pytest.mark.parametrize("width", ["page", "column"])
+@pytest.mark.parametrize("count", [1, 5, 39])
+def test_names_of_any_number_of_methods_keep_apart(
+    make_frame: Make, count: int, width: str
+) -> None:
+    frame = many(make_frame, count)
+    figure = scores_figure(frame, width=width)
+    check_texts(figure)
+    names = rows_of(figure)
+    assert len(set(names)) == count
+    assert figure.get_size_inches()[1] * 25.4 < 260
+
+
+@pytest.mark.parametrize("width", ["page", "column"])
+@pytest.mark.parametrize(("count", "spread"), [(1, 1), (2, 0), (10, 2), (25, 0), (39, 0.3)])
+def test_points_are_named_without_overlap(
+    make_frame: Make, count: int, spread: float, width: str
+) -> None:
+    figure = tradeoff_figure(many(make_frame, count, spread), width=width)
+    check_texts(figure)
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == count
+    points = axes.transData.transform(np.asarray(axes.lines[0].get_xydata()))
+    assert not any(box.contains(*point) for box in boxes for point in points)
+
+
+def test_the_means_and_intervals_are_the_tables_best_first(demo_run: Path) -> None:
+    frame = select(collect([demo_run]), None, None)
+    table = score_table(frame).frame
+    for metric, sign in (("ssim", -1), ("psnr", -1)):
+        axes = scores_figure(frame, "demo", metric).axes[0]
+        own = table[(table["metric"] == metric) & np.isfinite(table["mean"])]
+        expected = own.set_index("method")["mean"].sort_values(key=lambda v: sign * v)
+        drawn = [line for line in axes.lines if line.get_marker() == "D"]
+        assert [float(np.asarray(line.get_xdata())[0]) for line in drawn] == pytest.approx(
+            list(expected)
+        )
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        assert labels == [{"hr": "HR"}.get(method, method) for method in expected.index]
+        values = frame[(frame["metric"] == metric) & (frame["method"] == "bicubic")]["value"]
+        place = labels.index("bicubic")
+        points = [line for line in axes.lines if line.get_marker() == "o"][place]
+        assert sorted(np.asarray(points.get_xdata()).tolist()) == sorted(values)
+        reach = [line for line in axes.lines if line.get_linestyle() == "-"]
+        ends = [
+            np.asarray(line.get_xdata())
+            for line in reach
+            if np.asarray(line.get_ydata())[0] == place
+        ]
+        expected_ends = scipy.stats.t.interval(
+            0.95, len(values) - 1, values.mean(), scipy.stats.sem(values)
+        )
+        assert ends[0] == pytest.approx(np.array(expected_ends))
+
+
+def test_lower_is_better_is_drawn_and_said_so(make_frame: Make) -> None:
+    frame = make_frame(
+        {("s", m, "lpips"): [v, v + 0.1, v + 0.3] for m, v in (("worse", 0.5), ("best", 0.1))}
+    )
+    figure = scores_figure(frame, metric="lpips")
+    assert rows_of(figure) == ["best", "worse"]
+    assert figure.axes[0].get_xlabel() == "← better, LPIPS"
+    unknown = frame.assign(metric="mine")
+    assert scores_figure(unknown, metric="mine").axes[0].get_xlabel() == "mine"
+
+
+def test_points_of_the_tradeoff_are_means_over_common_images(make_frame: Make) -> None:
+    nan = np.nan
+    frame = make_frame(
+        {
+            ("s", "a", "psnr"): [20.0, 22.0, 30.0],
+            ("s", "a", "lpips"): [0.5, 0.3, 0.9],
+            ("s", "b", "psnr"): [21.0, 25.0, np.inf],
+            ("s", "b", "lpips"): [0.1, 0.2, nan],
+        }
+    )
+    figure = tradeoff_figure(frame)
+    points = np.asarray(figure.axes[0].lines[0].get_xydata())
+    assert points == pytest.approx(np.array([[21.0, 0.4], [23.0, 0.15]]))
+    assert figure.axes[0].get_xlabel() == "PSNR (dB), better →"
+    assert figure.axes[0].get_ylabel() == "← better, LPIPS"
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "means over 2 images" in caption
+    assert "left out" in caption
+
+
+def test_shortened_names_are_given_in_full(make_frame: Make) -> None:
+    figure = scores_figure(many(make_frame, 7), width="column")
+    caption = figure.get_supxlabel().replace("\n", "")
+    assert "a" * 90 in caption
+    assert "a" * 89 + "b" in caption
+    assert "HR isn't drawn: its PSNR is infinite." in " ".join(figure.get_supxlabel().split())
+
+
+def test_refusals_name_a_remedy(make_frame: Make) -> None:
+    frame = many(make_frame, 60)
+    for draw in (scores_figure, tradeoff_figure):
+        with pytest.raises(UsageError, match=r"61 methods can't.*at most 40 with methods="):
+            draw(frame)
+        draw(frame, methods=["nearest", "method-3"])
+        with pytest.raises(UsageError, match="Unknown method"):
+            draw(frame, methods=["nearst"])
+        with pytest.raises(UsageError, match="Unknown data set"):
+            draw(frame, "sett")
+        with pytest.raises(UsageError, match="Unknown width"):
+            draw(frame, width="wide")
+        two = pd.concat([frame, frame.assign(dataset="other")])
+        with pytest.raises(UsageError, match="set and other"):
+            draw(two)
+    with pytest.raises(UsageError, match="Unknown metric of these results 'pnsr'"):
+        scores_figure(frame, metric="pnsr")
+    with pytest.raises(UsageError, match="Both axes would be PSNR"):
+        tradeoff_figure(frame, y="psnr")
+
+
+def test_the_command_draws_the_tradeoff(
+    demo_run: Path, tmp_path: Path, sreval: Callable[..., Any]
+) -> None:
+    out = tmp_path / "t.svg"
+    drawn = sreval("figure", "tradeoff", demo_run, "--x", "ssim", "--y", "psnr", "--out", out)
+    assert drawn.code == 0, drawn.err
+    assert "HR isn't drawn: its PSNR is infinite." in drawn.err
+    assert ">bicubic<" in out.read_text(encoding="utf-8")
+    refused = sreval("figure", "tradeoff", demo_run, "--x", "lpips", "--out", tmp_path / "u.svg")
+    assert refused.code == 2
