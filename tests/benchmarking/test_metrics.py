@@ -214,7 +214,7 @@ def test_a_metric_of_a_set_is_one_value_without_interval_and_test(
     shown = table.frame[table.frame["metric"] == "spread"]
     assert shown["low"].isna().all()
     assert "spread" not in set(table.tests["metric"])
-    assert "of the whole data set" in table.to_text()
+    assert "one value for all images of a set" in table.to_text()
     assert "(n: photos 3)" in table.to_text()
     assert set(made.worst("spread")["metric"]) == set()
     with pytest.raises(UsageError, match="spread is of a whole data set"):

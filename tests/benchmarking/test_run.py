@@ -456,7 +456,7 @@ def test_the_table_so_far_is_shown_after_each_data_set_but_the_last(
     sets = ("--dataset", photos, "--dataset", tmp_path / "more")
     words = (*sets, "--method", "nearest", "--metric", "psnr", "--workers", "1", "--out", out)
     first = sreval("benchmark", *words)
-    assert first.err.count("Super-resolution x4") == 1
+    assert first.err.count("Super-resolution ×4") == 1
     so_far = "Unfinished: 3 of 3 images of photos are done, 0 of 3 of more."
     assert first.err.count(so_far) == 1
     assert "Unfinished" not in first.out

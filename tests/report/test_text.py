@@ -14,8 +14,8 @@ from sreval.report.values import name_and_unit, number
 
 
 def test_beside_an_axis_a_metric_has_its_unit_and_a_name_that_is_not_known_stays() -> None:
-    axes = [name_and_unit(metric) for metric in ("psnr", "ssim", "lpips-vgg", "mos", "fsim")]
-    assert axes == ["PSNR (dB)", "SSIM", "LPIPS (VGG)", "MOS", "fsim"]
+    axes = [name_and_unit(metric) for metric in ("psnr", "ssim", "lpips-vgg", "mos", "sharpness")]
+    assert axes == ["PSNR (dB)", "SSIM", "LPIPS (VGG)", "MOS", "sharpness"]
 
 
 @pytest.mark.parametrize("value", [-0.0, -4e-15, -0.0049, 0.0049, 0.0])
