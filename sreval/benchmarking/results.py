@@ -16,7 +16,7 @@ import pandas as pd
 from sreval.config import CLOSED, validated
 from sreval.errors import DataError, counted, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
-from sreval.images.degradations import Degradation
+from sreval.images.degradations import Degradation, open_degradation
 from sreval.metrics.metric import Facts, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
@@ -265,6 +265,7 @@ class ResultsFolder:
             manifest = read_json(path)
             if not isinstance(manifest, dict):
                 raise ValueError("it isn't a JSON object")
+            _name_recipes(manifest.get("datasets"))
             if manifest.get("format") in (_FIRST, FORMAT):
                 validated(_Manifest, manifest)
         except (OSError, ValueError) as error:
@@ -591,6 +592,15 @@ def _read(folder: ResultsFolder) -> Snapshot:
         meanings,
         asked=now.datasets,
     )
+
+
+def _name_recipes(datasets: object) -> None:
+    """Give data sets their degradation that were written when bicubic was the only one."""
+    for held in datasets.values() if isinstance(datasets, dict) else ():
+        if isinstance(held, dict) and isinstance(border := held.get("border"), str):
+            recipe = open_degradation(f"bicubic:border={border}")
+            held["degradation"] = recipe.model_dump(mode="json")
+            del held["border"]
 
 
 def read_meanings(content: dict[str, Any], path: Path) -> dict[str, dict[str, Meaning]]:

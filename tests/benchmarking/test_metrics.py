@@ -173,12 +173,18 @@ def test_a_metric_that_nobody_declares_is_shown_without_ranks(photos: Path, tmp_
     assert "foreign: not ranked, direction not known" in table.to_text()
 
 
-def test_a_column_of_an_earlier_version_is_read(photos: Path, tmp_path: Path) -> None:
+def test_a_folder_of_an_earlier_version_is_read(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     ran(photos, out, metrics="psnr")
     results = out / "results.csv"
     results.write_text(results.read_text().replace("metric_sha256", "trunk_sha256"))
+    manifest = json.loads((out / "manifest.json").read_text())
+    for held in manifest["datasets"].values():
+        assert held.pop("degradation")["name"] == "bicubic"
+        held["border"] = "replicate"
+    (out / "manifest.json").write_text(json.dumps(manifest))
     assert "metric_sha256" in sreval.read_results(out).frame
+    assert "bicubic" in sreval.read_results(out).methods_text()
     assert ran(photos, out, metrics="psnr").reused == 3
 
 
