@@ -273,7 +273,9 @@ class Results:
                 "Choose another metric, or see the table.",
             )
         frame = select(self.frame, protocol, scale)
-        chosen: dict[str, Any] = {"methods": as_list(methods), "width": width}
+        chosen: dict[str, Any] = {
+            "methods": as_list(methods), "width": width, "notes": self.notes,
+        }  # fmt: skip
         if kind == "comparison":
             images, regions = as_list(given.pop("image", [])), _regions(given.pop("region", []))
             given["metrics"] = as_list(given.get("metrics", []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -207,12 +208,20 @@ def _lead() -> list[str]:
 
 def _commands(out: Path, study: Path) -> list[tuple[str, str]]:
     return [
-        ("Vote yourself, in five minutes:", f"sreval serve {study} --invite"),
+        ("Vote yourself, in five minutes:", f"sreval serve {quote(str(study))} --invite"),
         (
             "Score a network of your own, the function upscale(lr) in my_network.py:",
             "sreval benchmark --method ours=python:my_network:upscale --dataset demo --out ours",
         ),
-        ("Print all of them as one table for a paper:", f"sreval table {out} ours --format latex"),
+        (
+            "Print all of them as one table for a paper:",
+            f"sreval table {quote(str(out))} ours --format latex",
+        ),
+        (
+            "Read the report of the simulated study:",
+            f"sreval report {quote(str(study))} --results {quote(str(out))} "
+            f"--database {quote(str(out / 'rehearsal.sqlite'))} --out report",
+        ),
         ("Begin a study of your own:", "sreval study new mine --from quick"),
     ]
 

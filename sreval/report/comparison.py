@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,10 @@ from sreval.report.style import (
     house_style,
     names_within,
     new_figure,
+    shortened,
     wrapped,
 )
+from sreval.report.text import NONE
 from sreval.report.values import common_names, metric_name, number
 
 UInt8 = npt.NDArray[np.uint8]
@@ -63,10 +65,13 @@ def parse_region(text: str) -> Region:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"Can't read the region {text!r}.", "Write X,Y,WIDTH,HEIGHT.") from None
-    if min(x, y) < 0 or min(width, height) < 4:
+    if min(x, y) < 0:
         raise UsageError(
-            f"The region {text} is empty or outside.", "Give at least 4 pixels per side."
+            f"The region {text} begins outside the image.",
+            "Count X and Y from 0, its upper left corner.",
         )
+    if min(width, height) < 4:
+        raise UsageError(f"The region {text} is too small.", "Give at least 4 pixels per side.")
     return Region(x, y, width, height)
 
 
@@ -85,6 +90,8 @@ class _Shown:
     regions: list[Region]
     why: str
     """Why these regions, where they weren't asked for."""
+    missing: str
+    """Why a value isn't there, where one isn't."""
 
 
 @house_style()
@@ -97,11 +104,13 @@ def comparison_figure(
     metrics: Sequence[str] = (),
     show: str = "crops",
     width: str = "page",
+    notes: Sequence[str] = (),
 ) -> Figure:
     """Regions of images under every method; of each image, the HR with the regions framed, too.
 
     Crops are of one printed size for all methods. They wrap, those of each region begin a row, and
-    HR comes last. Below each stand its method and values of the whole image.
+    HR comes last. Below each stand its method and values of the whole image. All images of a figure
+    are laid out alike.
 
     Args:
         frame: from ``collect.select``.
@@ -110,11 +119,13 @@ def comparison_figure(
         methods: in that order; by default all in the paper's order.
         regions: ``X,Y,WIDTH,HEIGHT`` in HR pixels: any number of one image, or one for each of
             several. By default the square in which the methods' lumas differ most from each other,
-            by their variance; a single method's is where it differs most from HR.
+            by their variance; a single method's, or that of methods that don't differ, is where
+            they differ most from HR.
         metrics: below the crops; by default PSNR and SSIM, or the first two that there are.
         show: ``crops`` as they are, their pixels enlarged by repetition; ``difference``, SR - HR
             on mid-grey; ``error``, |SR - HR| of the BT.601 luma (full range). One scale for all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
+        notes: what else the caption says.
 
     Raises:
         UsageError: an image, method, metric or region that isn't there, or more than a page holds.
@@ -125,15 +136,15 @@ def comparison_figure(
             raise unknown_name(kind, name, known)
     if not images:
         raise UsageError("A comparison is of images.", f"Name one: {option('--image')}.")
-    found = [_found(frame, dataset, image) for image in images]
+    found = list(dict.fromkeys(_found(frame, dataset, image) for image in images))
     chosen = _methods(frame, methods, list(dict.fromkeys(one for one, _ in found)))
     printed = _metrics(frame, metrics)
-    given = _regions(regions, images)
+    given = _regions(regions, len(found))
     shown = [
         _shown(frame, place, chosen, printed, own) for place, own in zip(found, given, strict=True)
     ]
     protocol = str(frame["protocol"].iloc[0])
-    return _Drawing(shown, chosen, printed, show, WIDTHS_MM[width], protocol).draw()
+    return _Drawing(shown, chosen, printed, show, WIDTHS_MM[width], protocol, notes).draw()
 
 
 def _methods(frame: pd.DataFrame, asked: Sequence[str], datasets: Sequence[str]) -> list[str]:
@@ -158,21 +169,21 @@ def _metrics(frame: pd.DataFrame, asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(asked)) or there[:2]
 
 
-def _regions(texts: Sequence[str], images: Sequence[str]) -> list[list[Region]]:
+def _regions(texts: Sequence[str], images: int) -> list[list[Region]]:
     """The regions asked for of each image."""
     regions = [parse_region(text) for text in texts]
     if not regions:
-        return [[] for _ in images]
+        return [[] for _ in range(images)]
     if len(regions) >= len(COLOURS):
         raise UsageError(
             f"{len(regions)} regions can't be told apart by their colours.",
             f"Give {len(COLOURS) - 1} at most.",
         )
-    if len(images) == 1:
+    if images == 1:
         return [regions]
-    if len(regions) != len(images):
+    if len(regions) != images:
         raise UsageError(
-            f"{counted(len(regions), 'region')} for {len(images)} images can't be shared out.",
+            f"{counted(len(regions), 'region')} for {images} images can't be shared out.",
             "Give one for each image in their order, or draw one image at a time.",
         )
     return [[region] for region in regions]
@@ -207,44 +218,62 @@ def _shown(
             )
     why = ""
     if not regions:
-        regions = [region_of_difference(hr, list(sr.values()))]
-        alone = f"where {paper.label(next(iter(sr)))} differs most from HR"
-        why = alone if len(sr) == 1 else "where the methods differ most"
+        region, why = region_of_difference(hr, sr)
+        regions = [region]
     common = common_names(own).get(image)
-    values = {method: _values(rows, method, metrics) for method in methods}
+    values = {method: _values(rows, method, metrics, method in sr) for method in methods}
     name = f"{image} ({common})" if common else image
-    return _Shown(dataset, image, name, hr, sr, values, regions, why)
+    lacking = rows[rows["method"].isin(methods) & rows["metric"].isin(metrics)]
+    reasons = lacking.loc[lacking["value"].isna() & (lacking["note"] != ""), "note"]
+    missing = f"Without a value: {reasons.iloc[0]}" if len(reasons) else ""
+    return _Shown(dataset, image, name, hr, sr, values, regions, why, missing)
 
 
-def _values(rows: pd.DataFrame, method: str, metrics: Sequence[str]) -> list[str]:
+def _values(rows: pd.DataFrame, method: str, metrics: Sequence[str], made: bool) -> list[str]:
     values = rows[rows["method"] == method].set_index("metric")["value"].dropna()
+    if not any(metric in values for metric in metrics):
+        return ["no score" if made else "no result"]
     return [
         f"{number(values[metric], metric)} {metric_of(metric).unit}".rstrip()
-        for metric in metrics
         if metric in values
-    ] or ["no result"]
+        else NONE
+        for metric in metrics
+    ]
 
 
-def region_of_difference(hr: UInt8, images: Sequence[UInt8]) -> Region:
-    """The square in which images (H, W[, 3]) of one subject differ most from each other.
+def region_of_difference(hr: UInt8, images: Mapping[str, UInt8]) -> tuple[Region, str]:
+    """The square in which the methods' images (H, W[, 3]) differ most from each other, and why.
 
-    It has the largest sum of the variance between their lumas, pixel by pixel; a single image is
-    compared with ``hr``. Variance, as a reader is to see how the methods differ, which is not where
-    all of them err alike. Its side is a fifth of the image's shorter one, 24 to 128 pixels.
+    It has the largest sum of the variance between their lumas, pixel by pixel. A single image, or
+    images whose lumas are equal, are compared with ``hr``; where they are equal, too, it is the
+    middle. Variance, as a reader is to see how the methods differ, which is not where all of them
+    err alike. Its side is a fifth of the image's shorter one, 24 to 128 pixels.
     """
-    compared = images if len(images) > 1 else [hr, *images]
-    mean, square = np.zeros(hr.shape[:2]), np.zeros(hr.shape[:2])
-    for image in compared:
-        luma = bt601_full_range(image)
-        mean += luma / len(compared)
-        square += luma**2 / len(compared)
-    variance = np.rint(np.maximum(square - mean**2, 0) * 1e3)  # sums of whole numbers are exact
+    methods, one = list(images.values()), paper.label(next(iter(images)))
+    variance, why = _variance(methods), "where the methods differ most"
+    if not variance.any():
+        variance = _variance([hr, methods[0]])
+        who = f"{one} differs" if len(images) == 1 else "the methods, which are alike, differ"
+        why = f"where {who} most from HR"
     shorter = min(hr.shape[:2])
     side = min(shorter, max(24, min(128, shorter // 5)))
     sums = np.pad(variance.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    y, x = np.unravel_index(int(boxes.argmax()), boxes.shape)
-    return Region(int(x), int(y), side, side)
+    if not variance.any():
+        y, x = (size // 2 for size in boxes.shape)
+        return Region(x, y, side, side), "the middle, as nothing differs from HR"
+    y, x = map(int, np.unravel_index(int(boxes.argmax()), boxes.shape))
+    return Region(x, y, side, side), why
+
+
+def _variance(images: Sequence[UInt8]) -> npt.NDArray[np.float64]:
+    """The variance (H, W) of the images' lumas in whole thousandths, whose sums are exact."""
+    mean, square = np.zeros(images[0].shape[:2]), np.zeros(images[0].shape[:2])
+    for image in images:
+        luma = bt601_full_range(image)
+        mean += luma / len(images)
+        square += luma**2 / len(images)
+    return np.rint(np.maximum(square - mean**2, 0) * 1e3)
 
 
 def _found(frame: pd.DataFrame, dataset: str | None, image: str) -> tuple[str, str]:
@@ -286,7 +315,10 @@ _CAPTION_LINES = 3
 _COLUMNS = {85: range(2, 6), 175: range(3, 8)}
 """Crops a line, by the figure's width: 16 to 57 mm each."""
 
-_LEAST_WHOLE = 0.2
+_LABEL_LINES = 2
+"""Room for an image's name below its whole, however long it is: the caption has it in full."""
+
+_LEAST_WHOLE = 0.18
 """The longer side of a whole image, as a share of the figure's width."""
 
 
@@ -334,21 +366,13 @@ class _Drawing:
     show: str
     width_mm: int
     protocol: str
+    notes: Sequence[str]
 
     def draw(self) -> Figure:
         scale = self.scale()
         grid = self.grid(self.methods, scale)
         if grid is None:
-            few = range(len(self.methods) - 1, 0, -1)
-            most = next((n for n in few if self.grid(self.methods[:n], scale)), 0)
-            regions = sum(len(one.regions) for one in self.shown)
-            raise UsageError(
-                f"{counted(regions, 'region')} under {counted(len(self.methods), 'method')} can't "
-                f"be shown on one page, {self.width_mm} x {MOST_MM} mm.",
-                f"Name at most {most} with {option('--method', 'methods=')}."
-                if most
-                else "Draw fewer images or regions.",
-            )
+            raise self.too_large(scale)
         caption = self.caption(scale, grid.note)
         figure = new_figure(self.width_mm, grid.height + self.foot_mm(caption))
         # Matplotlib's layouts would change the crops' size to make room for captions.
@@ -367,6 +391,27 @@ class _Drawing:
             multialignment="left",
         )  # fmt: skip
         return figure
+
+    def too_large(self, scale: int) -> UsageError:
+        """The error that a page has no room, with how much it has room for."""
+        few = range(len(self.methods) - 1, 0, -1)
+        methods = next((n for n in few if self.grid(self.methods[:n], scale)), 0)
+        fewer = (replace(self, shown=self.shown[:n]) for n in range(len(self.shown) - 1, 0, -1))
+        images = next((len(one.shown) for one in fewer if one.grid(self.methods, scale)), 0)
+        ways = [
+            f"at most {counted(most, what)} with {how}"
+            for most, what, how in (
+                (images, "image", option("--image", "image=")),
+                (methods, "method", option("--method", "methods=")),
+            )
+            if most
+        ]
+        regions = sum(len(one.regions) for one in self.shown)
+        return UsageError(
+            f"{counted(regions, 'region')} under {counted(len(self.methods), 'method')} can't "
+            f"be shown on one page, {self.width_mm} x {MOST_MM} mm.",
+            f"Name {', or '.join(ways)}." if ways else "Draw fewer images or regions.",
+        )
 
     def foot_mm(self, caption: str) -> float:
         """The height of what is below the crops."""
@@ -403,12 +448,11 @@ class _Drawing:
             + [names["hr"]]
             for one in self.shown
         ]
-        blocks = [
-            _best_block(one, own, columns, crop_mm, self.width_mm, thrift)
-            for one, own in zip(self.shown, captions, strict=True)
+        grids = [
+            _Grid(crop_mm, captions, blocks, note)
+            for blocks in _layouts(self.shown, captions, columns, crop_mm, self.width_mm)
         ]
-        made = [block for block in blocks if block is not None]
-        return _Grid(crop_mm, captions, made, note) if len(made) == len(blocks) else None
+        return min(grids, key=lambda grid: _cost(grid.white, grid.height, thrift), default=None)
 
     def scale(self) -> int:
         """For errors the level of the brightest colour, for differences the factor on them."""
@@ -440,13 +484,14 @@ class _Drawing:
             kind = "region" if len(one.regions) == 1 else "regions"
             where = f"{kind} {' and '.join(map(str, one.regions))}"
             said.append(f"{one.dataset}/{one.image}: {where}{f', {one.why}' if one.why else ''}.")
+        said += dict.fromkeys(one.missing for one in self.shown if one.missing)
         if self.show == "difference":
             said.append(f"Crops: 128 + {scale} × (SR − HR) of each colour.")
         if self.show == "error":
             said.append("Crops: |SR − HR| of the luma, in levels of 255.")
         names = " / ".join(map(metric_name, self.metrics))
         said.append(f"Values: {names} of the whole image, protocol {self.protocol}.")
-        return " ".join([*said, note]).strip()
+        return " ".join([*said, note, *self.notes]).strip()
 
     def draw_block(
         self,
@@ -504,56 +549,84 @@ class _Drawing:
         _show(axes, part.repeat(copies, 0).repeat(copies, 1))
 
 
-def _best_block(
-    one: _Shown,
-    captions: Sequence[str],
+def _layouts(
+    shown: Sequence[_Shown],
+    captions: Sequence[Sequence[str]],
     columns: int,
     crop_mm: float,
     width_mm: float,
-    thrift: float,
-) -> _Block | None:
-    """The whole image and its crops with the least white between them.
+) -> Iterator[list[_Block]]:
+    """The ways to lay out all images alike, the whole ones as large as can be in one room.
 
-    The whole is as large as it can be in some columns beside some rows of crops, or stands above
-    them all.
+    They stand in some columns beside some rows of crops, or above them all.
     """
-    sizes = [_crop_size(region, crop_mm) for region in one.regions]
-    tried = []
+    groups, crops = len(shown[0].regions), len(captions[0])
     for across in range(1, columns + 1):
-        for beside in range(1, len(captions) * len(sizes) + 1) if across < columns else [0]:
-            lines = _lines(len(sizes), len(captions), columns, columns - across, beside)
+        for beside in range(1, crops * groups + 1) if across < columns else [0]:
+            lines = _lines(groups, crops, columns, columns - across, beside)
             if len(lines) < beside:
                 break
-            below = [max(_lines_mm(captions[index]) for index in line) for _, line in lines]
             heights = [
-                sizes[group][1] + caption_mm + _GAP_MM
-                for (group, _), caption_mm in zip(lines, below, strict=True)
+                _heights(one, own, lines, crop_mm) for one, own in zip(shown, captions, strict=True)
             ]
-            across_mm = across * crop_mm + (across - 1) * _GAP_MM
-            label = "\n".join(wrapped(one.name, across_mm - _EDGE_MM))
-            label_mm = _lines_mm(label)
-            room = sum(heights[:beside]) - _GAP_MM if beside else 0.4 * width_mm + label_mm
-            shape = one.hr.shape
-            ratio = min(across_mm / shape[1], (room - label_mm) / shape[0])
-            whole = (ratio * shape[1], ratio * shape[0])
-            if max(whole) < _LEAST_WHOLE * width_mm or whole[0] < 4 * _GAP_MM:
-                continue
-            top = 0.0 if beside else whole[1] + label_mm + _GAP_MM
-            crops = []
-            for row, (group, indices) in enumerate(lines):
-                first = across if row < beside else 0
-                for place, index in enumerate(indices):
-                    left = (first + place) * (crop_mm + _GAP_MM)
-                    crops.append((group, index, left, top))
-                top += heights[row]
-            height = top - _GAP_MM
-            drawn = sum(
-                len(line) * (sizes[group][0] * sizes[group][1] + crop_mm * caption_mm)
-                for (group, line), caption_mm in zip(lines, below, strict=True)
+            above = min(sum(own[:beside]) for own in heights) - _GAP_MM - _LABEL_MM
+            room = (
+                across * crop_mm + (across - 1) * _GAP_MM,
+                above if beside else 0.4 * width_mm,
             )
-            white = 1 - (drawn + whole[0] * (whole[1] + label_mm)) / (height * width_mm)
-            tried.append(_Block((across_mm - whole[0]) / 2, whole, label, crops, height, white))
-    return min(tried, key=lambda block: _cost(block.white, block.height, thrift), default=None)
+            least = _LEAST_WHOLE * width_mm
+            if all(max(size) >= least and size[0] >= 4 * _GAP_MM for size in _wholes(shown, room)):
+                yield [
+                    _block(one, whole, own, lines, (across, beside), room[0], crop_mm, width_mm)
+                    for one, whole, own in zip(shown, _wholes(shown, room), heights, strict=True)
+                ]
+
+
+def _heights(
+    one: _Shown, captions: Sequence[str], lines: Sequence[tuple[int, list[int]]], crop_mm: float
+) -> list[float]:
+    """Of each row of crops with its captions and the gap below."""
+    return [
+        _crop_size(one.regions[group], crop_mm)[1]
+        + max(_lines_mm(captions[index]) for index in line)
+        + _GAP_MM
+        for group, line in lines
+    ]
+
+
+def _wholes(shown: Sequence[_Shown], room: tuple[float, float]) -> list[tuple[float, float]]:
+    """Width and height of each whole image, in mm, as large as the room for each is."""
+    shapes = [one.hr.shape[:2] for one in shown]
+    ratios = [min(room[0] / width, room[1] / height) for height, width in shapes]
+    return [(r * width, r * height) for r, (height, width) in zip(ratios, shapes, strict=True)]
+
+
+def _block(
+    one: _Shown,
+    whole: tuple[float, float],
+    heights: Sequence[float],
+    lines: Sequence[tuple[int, list[int]]],
+    place: tuple[int, int],
+    across_mm: float,
+    crop_mm: float,
+    width_mm: float,
+) -> _Block:
+    """One image's whole and crops; ``place`` is in how many columns and beside how many rows."""
+    across, beside = place
+    label = "\n".join(wrapped(shortened(one.name, across_mm - _EDGE_MM, _LABEL_LINES), across_mm))
+    top = 0.0 if beside else whole[1] + _LABEL_MM + _GAP_MM
+    crops, drawn = [], whole[0] * (whole[1] + _LABEL_MM)
+    for row, (group, indices) in enumerate(lines):
+        first = across if row < beside else 0
+        size = _crop_size(one.regions[group], crop_mm)
+        for column, index in enumerate(indices):
+            crops.append((group, index, (first + column) * (crop_mm + _GAP_MM), top))
+        caption_mm = heights[row] - _GAP_MM - size[1]
+        drawn += len(indices) * (size[0] * size[1] + crop_mm * caption_mm)
+        top += heights[row]
+    height = top - _GAP_MM
+    white = 1 - drawn / (height * width_mm)
+    return _Block((across_mm - whole[0]) / 2, whole, label, crops, height, white)
 
 
 def _cost(white: float, height_mm: float, thrift: float) -> float:
@@ -584,6 +657,8 @@ def _crop_size(region: Region, crop_mm: float) -> tuple[float, float]:
 def _lines_mm(text: str) -> float:
     return (text.count("\n") + 1) * LINE_MM + 0.8
 
+
+_LABEL_MM = _LABEL_LINES * LINE_MM + 0.8
 
 _BAR_MM = 9.0
 

@@ -65,6 +65,8 @@ _LONGTABLE = r"""\begin{longtable}{%(columns)s}
 _JOINT = "\0"
 """Stands between two hyphens, of which LaTeX would make a dash."""
 
+_OPENING = {'"': "“", "'": "‘"}
+
 _SPECIAL = {
     _JOINT: "{}",
     "\\": r"\textbackslash{}",
@@ -162,9 +164,11 @@ def latex_escape(text: str) -> str:
     """Text for pdflatex in one line, without control characters; Greek is set as mathematics.
 
     What pdflatex can't set is named by its code point, [U+4E2D]. Brackets are set in braces:
-    behind ``\\\\`` they would be taken for its argument.
+    behind ``\\\\`` they would be taken for its argument. Straight quotes that begin a word open.
     """
-    return "".join(map(_escape, re.sub("-(?=-)", "-" + _JOINT, _composed(text))))
+    apart = re.sub("-(?=-)", "-" + _JOINT, _composed(text))
+    opened = re.sub(r"(?<![^\s(\[{])[\"'](?=\S)", lambda mark: _OPENING[mark[0]], apart)
+    return "".join(map(_escape, opened))
 
 
 def _composed(text: str) -> str:
@@ -337,8 +341,11 @@ def to_latex(table: Table) -> str:
     Each is as wide as one column or, as ``table*``, the page, see COLUMN and PAGE; where it fits
     neither it is split into several of one number, where columns or rows begin a group.
     """
-    tables = [table, *([table.second] if table.second else [])]
-    floats = [part for one in tables for part in _floats(one, table.label)]
+    label = table.label or f"tab:{table.analysis}"
+    floats = _floats(table, latex_escape(table.title), label)
+    if table.second:
+        title = f"{latex_escape(table.second.title)} of Table~\\ref{{{label}}}"
+        floats += _floats(table.second, title, f"{label}-intervals")
     return (
         "% needs \\usepackage{booktabs,siunitx}; siunitx 3, of 2021 or later\n"
         f"% fits a column of {COLUMN / _MM:.0f} mm; table* a page of {PAGE / _MM:.0f} mm\n"
@@ -346,13 +353,12 @@ def to_latex(table: Table) -> str:
     )
 
 
-def _floats(table: Table, label: str) -> list[str]:
+def _floats(table: Table, title: str, label: str) -> list[str]:
     limit = PAGE if table.width == "page" else COLUMN
     settings = _settings(table, limit)
     if table.width == "auto" and _width(settings) > limit:
         limit = PAGE
         settings = _settings(table, limit)
-    label = (label or f"tab:{table.analysis}") + ("" if table.label == label else "-second")
     blocks = _split(
         _groups(table.rows, lambda row: row.starts),
         _groups(table.rows, lambda row: row.kind == "value"),
@@ -363,7 +369,7 @@ def _floats(table: Table, label: str) -> list[str]:
         for rows in blocks or [[]]
         for places in _parts_of(settings, limit)
     ]
-    title = latex_escape(table.title.rstrip("."))
+    title = title.rstrip(".")
     stop = "" if title.endswith(("?", "!")) else "."
     made = []
     for number, part in enumerate(parts, 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,7 +17,9 @@ from sreval.report.text import fixed
 if TYPE_CHECKING:
     from sreval.study.data import StudyData
 
-NO_INTERVAL = f"–: fewer than {LEAST_UNITS} units give no interval."
+NO_INTERVAL = "there is no interval."
+"""How a note on too few units ends."""
+
 SIMULATED = "Simulated data: no person gave these votes."
 
 
@@ -30,9 +32,20 @@ def stand_in_note(methods: Sequence[str]) -> str:
     )
 
 
+def too_few(units: Iterable[str] = (), *, dash: bool = True) -> str:
+    """The note that there is no interval of so few ``units``, for which a ``dash`` may stand."""
+    named = " or ".join(_UNITS.get(unit, f"{unit}s") for unit in dict.fromkeys(units)) or "units"
+    text = f"ith fewer than {LEAST_UNITS} {named} {NO_INTERVAL}"
+    return f"–: w{text}" if dash else f"W{text}"
+
+
+_UNITS = {"pooled": "votes"}
+
+
 def no_interval(frame: pd.DataFrame, low: str = "low") -> list[str]:
     """What is said under a table where an interval is missing."""
-    return [NO_INTERVAL] if frame[low].isna().any() else []
+    missing = frame[frame[low].isna()]
+    return [too_few(missing.get("unit", ()))] if len(missing) else []
 
 
 def vote_notes(votes: pd.DataFrame) -> list[str]:

@@ -35,6 +35,7 @@ from sreval.report.style import (
     house_style,
     look,
     new_figure,
+    with_minus,
     write_caption,
 )
 from sreval.report.text import CORRECTIONS, NONE, fixed, percent, span, whole_percent
@@ -131,7 +132,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     means = table[["mos", "low", "high"]].astype(float).to_dict("index")
     for place, method in enumerate(methods):
         row = means[method]
-        text = f"{fixed(row['mos'], 2)}  ({span(row['low'], row['high'], 2)})"
+        text = with_minus(f"{fixed(row['mos'], 2)}  ({span(row['low'], row['high'], 2)})")
         axes.annotate(
             text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7
         )
@@ -249,7 +250,7 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
 
 def _signed(value: float) -> str:
     """Two decimals with a true minus, and no sign before a zero."""
-    text = fixed(value, 2, signed=True).replace("-", "−")
+    text = with_minus(fixed(value, 2, signed=True))
     return "0.00" if text[1:] == "0.00" else text
 
 
@@ -371,7 +372,7 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
         rho = found.statistics[metric]["srocc"]
         known = np.isfinite(rho.low)
         limits = f"{fixed(rho.low, 2)} to {fixed(rho.high, 2)}" if known else NONE
-        axes.set_title(f"ρ = {fixed(rho.estimate, 2)} ({limits})", loc="left")
+        axes.set_title(with_minus(f"ρ = {fixed(rho.estimate, 2)} ({limits})"), loc="left")
     panels[0].set_ylabel("MOS")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False,

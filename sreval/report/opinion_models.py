@@ -31,7 +31,7 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
-from sreval.report.notes import NO_INTERVAL, image_notes, no_interval, vote_notes
+from sreval.report.notes import image_notes, no_interval, too_few, vote_notes
 from sreval.report.opinions import Request
 from sreval.report.table import (
     Columns,
@@ -253,7 +253,7 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
     }
     notes = [
         f"Change: mean over raters of their mean change. Interval: {change.method}.",
-        *([NO_INTERVAL] if np.isnan(change.low) else []),
+        *([too_few(["rater"])] if np.isnan(change.low) else []),
         f"{found.n_pairs} pairs of {found.n_raters} raters; {found.unpaired} repeats without a "
         f"first vote are left out. The p of no change is {_P_IS[found.test.method]}.",
         *vote_notes(votes),

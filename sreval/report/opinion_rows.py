@@ -319,7 +319,8 @@ def _notes(
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
         note += f" Its tests{against}: signed-rank over the same unit, Holm within data set"
-        note += "." if baseline else "; methods that share a letter weren't shown to differ."
+        note += "" if baseline else "; methods that share a letter weren't shown to differ"
+        note += "; HR isn't tested." if (counted["method"] == "hr").any() else "."
     notes = [" ".join([note, *uncounted(votes)])]
     notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
     notes += [f"MOS: {note}" for note in image_notes(counted, CLAIMS[unit].interval, scale)]

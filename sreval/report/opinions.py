@@ -137,7 +137,7 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
     }
     notes = [
         f"Interval: {frame['interval'].iloc[0]}, unit rater, about {ESTIMAND}.",
-        *no_interval(frame),
+        *no_interval(frame.assign(unit="rater")),
         *vote_notes(votes),
     ]
     title = "Mean opinion score of every stimulus"

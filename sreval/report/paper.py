@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sreval.opinions.cells import numbered
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -89,21 +91,23 @@ def figures() -> dict[tuple[str, str, str], float]:
 
 
 def sort_methods(methods: list[str]) -> list[str]:
-    """Methods in the paper's order, unknown ones by name after the known, HR last."""
+    """Methods in the paper's order, unknown ones by name (m2 before m10) after them, HR last."""
     rank = {name: index for index, name in enumerate(METHOD_ORDER)}
     last = len(rank)
-    return sorted(methods, key=lambda m: (last + 1 if m == "hr" else rank.get(m, last), m))
+    return sorted(
+        methods, key=lambda m: (last + 1 if m == "hr" else rank.get(m, last), numbered(m))
+    )
 
 
 def sort_datasets(datasets: list[str]) -> list[str]:
-    """Data sets in the paper's order, others by name after them."""
+    """Data sets in the paper's order, others by name (d2 before d10) after them."""
     rank = {name: index for index, name in enumerate(DATASET_ORDER)}
-    return sorted(datasets, key=lambda d: (rank.get(d, len(rank)), d))
+    return sorted(datasets, key=lambda d: (rank.get(d, len(rank)), numbered(d)))
 
 
 def label(method: str) -> str:
-    """A method's name as a table prints it."""
-    return LABELS.get(method, method)
+    """A method's name as a table prints it, in one line."""
+    return LABELS.get(method, " ".join(method.split()))
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:

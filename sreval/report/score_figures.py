@@ -30,6 +30,7 @@ from sreval.report.style import (
     names_within,
     new_figure,
     width_of,
+    with_minus,
 )
 from sreval.report.text import percent
 from sreval.report.values import (
@@ -56,6 +57,7 @@ def scores_figure(
     metric: str = "psnr",
     methods: Sequence[str] = (),
     width: str = "page",
+    notes: Sequence[str] = (),
 ) -> Figure:
     """A row a method, the best mean first: its score on every image, their mean and interval.
 
@@ -68,13 +70,14 @@ def scores_figure(
         metric: the scores.
         methods: by default all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
+        notes: what else the caption says.
 
     Raises:
         UsageError: for a name that the frame doesn't hold, where no mean can be drawn, and for more
             than MOST_METHODS methods.
     """
     rows, known = _chosen(frame, dataset, [metric], methods, width)
-    used, notes = _means_over(rows, [metric], known)
+    used, gaps = _means_over(rows, [metric], known)
     values = used[metric]
     order = values.mean().sort_values(
         ascending=metric_of(metric).higher_is_better is False, kind="stable"
@@ -85,7 +88,7 @@ def scores_figure(
     kept = counted(len(values), "image")
     interval = f" with {percent(_LEVEL)} interval (Student's t)" * (len(values) >= LEAST_UNITS)
     caption = " ".join(
-        filter(None, (f"{_about(rows)}: {kept}, mean{interval}.", *notes, shortened))
+        filter(None, (f"{_about(rows)}: {kept}, mean{interval}.", *gaps, shortened, *notes))
     )
     foot_mm = 16 + LINE_MM * len(caption_lines(caption, width_mm))
     figure = new_figure(width_mm, foot_mm + _ROW_MM * len(drawn))
@@ -106,8 +109,8 @@ def scores_figure(
             label="mean" if place == 0 else None,
         )  # fmt: skip
         axes.annotate(
-            number(found.estimate, metric), (1, place), xycoords=("axes fraction", "data"),
-            xytext=(4, 0), textcoords="offset points", va="center", fontsize=SMALL,
+            with_minus(number(found.estimate, metric)), (1, place), xytext=(4, 0),
+            xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=SMALL,
         )  # fmt: skip
     axes.set_yticks(places, [names[method] for method in drawn])
     axes.set_ylim(len(drawn) - 0.5, -0.5)
@@ -133,6 +136,7 @@ def tradeoff_figure(
     y: str = "lpips",
     methods: Sequence[str] = (),
     width: str = "page",
+    notes: Sequence[str] = (),
 ) -> Figure:
     """One metric against another, a point a method: the perception-distortion tradeoff.
 
@@ -148,6 +152,7 @@ def tradeoff_figure(
         y: that of the vertical one.
         methods: by default all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
+        notes: what else the caption says.
 
     Raises:
         UsageError: for a name that the frame doesn't hold, one metric twice, where no mean can be
@@ -159,12 +164,12 @@ def tradeoff_figure(
             f"Choose two metrics with {option('--x')} and {option('--y')}.",
         )
     rows, known = _chosen(frame, dataset, [x, y], methods, width)
-    used, notes = _means_over(rows, [x, y], known)
+    used, gaps = _means_over(rows, [x, y], known)
     drawn = list(map(str, used[x].columns))
     width_mm = WIDTHS_MM[width]
     names, shortened = names_within(drawn, width_mm / 3)
     head = f"{_about(rows)}: means over {counted(len(used[x]), 'image')}."
-    caption = " ".join(filter(None, (head, *notes, shortened)))
+    caption = " ".join(filter(None, (head, *gaps, shortened, *notes)))
     foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
     figure = new_figure(width_mm, max(0.65 * width_mm, 30 + 3.5 * len(drawn)) + foot_mm)
     axes = figure.subplots()

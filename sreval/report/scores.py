@@ -20,7 +20,7 @@ from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
 from sreval.report.choices import Intervals
 from sreval.report.collect import narrowed
-from sreval.report.notes import NO_INTERVAL
+from sreval.report.notes import NO_INTERVAL, too_few
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
 from sreval.report.text import NONE, percent
@@ -154,10 +154,10 @@ class ScoreTable(Table):
         arrange = _transposed if self.transposed else _upright
         lines = list(_lines(figures, self.methods, len(self.scales) > 1))
         columns, rows = arrange(lines, self.methods, self.intervals)
-        said = [note for note in [*self.notes, *notes] if note not in (NO_INTERVAL, _TOO_FEW)]
-        if self.intervals != "none" and any(0 < f["n"] < LEAST_UNITS for f in figures):
-            few = any(f["unit"] != _PER_SET and 0 < f["n"] < LEAST_UNITS for f in figures)
-            said += [NO_INTERVAL] if _dashes(rows) else [_TOO_FEW] * few
+        said = [note for note in [*self.notes, *notes] if not note.endswith(NO_INTERVAL)]
+        small = [f["unit"] for f in figures if 0 < f["n"] < LEAST_UNITS and f["unit"] != _PER_SET]
+        if self.intervals != "none" and small:
+            said.append(too_few(small, dash=_dashes(rows)))
         return replace(
             self,
             frame=frame,
@@ -179,7 +179,7 @@ class ScoreTable(Table):
         columns, rows = arrange(cells, self.methods, "none")
         return Table(
             analysis="scores",
-            title=f"{percent(self.level)} intervals of these means",
+            title=f"{percent(self.level)} intervals of the means",
             frame=frame,
             columns=[replace(column, decimals=0) for column in columns],
             rows=rows,
@@ -200,9 +200,6 @@ class ScoreTable(Table):
     def tests_csv(self) -> str:
         """``tests`` as CSV in which no text can be taken for a formula."""
         return csv_text(self.tests)
-
-
-_TOO_FEW = f"Fewer than {LEAST_UNITS} units give no interval."
 
 
 @dataclass(frozen=True)
@@ -628,6 +625,8 @@ def _test_note(
     """What was tested, and what the marks in sight mean."""
     within = "data set, scale and metric" if _several(comparisons) else "data set and metric"
     test = f"paired two-sided Wilcoxon signed-rank over images, Holm within {within}"
+    if any(figure["method"] == "hr" and figure["n"] for figure in figures):
+        test += "; HR isn't tested"
     if all(c.verdict.too_small for c in comparisons):
         return f"Tests: {test}."
     if baseline is None:

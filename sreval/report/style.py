@@ -186,6 +186,11 @@ def width_of(text: str) -> float:
     return float(width) / _DPI * 25.4
 
 
+def with_minus(text: str) -> str:
+    """Figures with a true minus, as the axes have them."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
+
+
 LINE_MM = SMALL * 1.2 * 1.17 / 72 * 25.4
 """From one line of small text to the next: DejaVu Sans is 1.17 times its size high."""
 
@@ -218,21 +223,26 @@ def names_within(
     names: dict[str, str] = {}
     notes = []
     for method in methods:
-        full = " ".join(paper.label(method).split())
-        found = wrapped(full, width_mm)
-        if len(found) > lines:
-            found = _shortened(full, width_mm, lines, list(names.values()))
-            notes.append(f"{''.join(found)} is {full}")
-        names[method] = "\n".join(found)
+        full = paper.label(method)
+        short = shortened(full, width_mm, lines, list(names.values()))
+        names[method] = "\n".join(wrapped(short, width_mm))
+        if short != full:
+            notes.append(f"{short} = {full}")
     return names, f"Names in full: {'; '.join(notes)}." if notes else ""
 
 
-def _shortened(full: str, width_mm: float, lines: int, taken: Sequence[str]) -> list[str]:
-    """As much of the beginning and the end of ``full`` as has room and isn't taken."""
+def shortened(full: str, width_mm: float, lines: int = 1, taken: Sequence[str] = ()) -> str:
+    """A name that has room in so many lines: whole, or as much of its ends as isn't ``taken``.
+
+    Raises UsageError where there is none.
+    """
+    if len(wrapped(full, width_mm)) <= lines:
+        return full
     for kept in range(len(full) - 1, 0, -1):
         for tail in (kept // 2, kept // 3, 0):
-            text = wrapped(f"{full[: kept - tail]}…{full[len(full) - tail :]}", width_mm)
-            if len(text) <= lines and "\n".join(text) not in taken:
+            text = f"{full[: kept - tail]}…{full[len(full) - tail :]}"
+            found = wrapped(text, width_mm)
+            if len(found) <= lines and "\n".join(found) not in taken:
                 return text
     raise UsageError(
         f"{full!r} can't be told from the other names in {width_mm:.0f} mm.",

@@ -145,7 +145,9 @@ def test_a_page_that_is_too_small_is_said_with_what_it_holds(
     pictures: Callable[..., pd.DataFrame],
 ) -> None:
     many = [f"m{n}" for n in range(36)]
-    with pytest.raises(UsageError, match=r"under 36 methods.*Name at most (\d+)") as refused:
+    with pytest.raises(
+        UsageError, match=r"under 36 methods.*Name at most (\d+) methods"
+    ) as refused:
         comparison_figure(pictures(many), None, ["square"], width="column")
     most = int(str(refused.value).split("at most ")[1].split()[0])
     comparison_figure(pictures(many), None, ["square"], many[:most], width="column")
@@ -224,7 +226,7 @@ def test_the_region_is_where_methods_differ_most() -> None:
         image[:30, :30] = 0
         image[35:65, 50:80] = random.integers(0, 256, (30, 30, 3))
         images.append(image)
-    found = region_of_difference(hr, images)
+    found, _ = region_of_difference(hr, dict(zip("abc", images, strict=True)))
     side = found.width
     variance = np.stack([bt601_full_range(image) for image in images]).var(axis=0)
 
@@ -234,7 +236,7 @@ def test_the_region_is_where_methods_differ_most() -> None:
     best = max(total(y, x) for y in range(71 - side) for x in range(91 - side))
     assert total(found.y, found.x) == pytest.approx(best, rel=1e-6)
     error = (bt601_full_range(images[0]) - bt601_full_range(hr)) ** 2
-    alone = region_of_difference(hr, images[:1])
+    alone, _ = region_of_difference(hr, {"a": images[0]})
     windows = np.lib.stride_tricks.sliding_window_view(error, (side, side)).sum(axis=(2, 3))
     assert windows[alone.y, alone.x] == pytest.approx(windows.max(), rel=1e-6)
 
@@ -242,7 +244,7 @@ def test_the_region_is_where_methods_differ_most() -> None:
 @pytest.mark.parametrize("shape", [(5, 9), (9, 200), (24, 24), (1500, 700)])
 def test_a_region_lies_inside_any_image(shape: tuple[int, int]) -> None:
     hr = np.zeros(shape, np.uint8)
-    found = region_of_difference(hr, [hr + 1, hr + 2])
+    found, _ = region_of_difference(hr, {"a": hr + 1, "b": hr + 2})
     assert found.x + found.width <= shape[1]
     assert found.y + found.height <= shape[0]
     assert found.width == found.height <= 140
@@ -263,7 +265,12 @@ def test_the_region_is_said_and_gives_the_same_figure(demo: pd.DataFrame) -> Non
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("1,2,3", "Write X,Y,WIDTH,HEIGHT"), ("a,b,c,d", "Write X"), ("-1,0,9,9", "outside")],
+    [
+        ("1,2,3", "Write X,Y,WIDTH,HEIGHT"),
+        ("a,b,c,d", "Write X"),
+        ("-1,0,9,9", "Count X and Y from 0"),
+        ("0,0,3,9", "at least 4"),
+    ],
 )
 def test_a_region_that_cannot_be_read(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
