@@ -224,8 +224,8 @@ def _shown(
     values = {method: _values(rows, method, metrics, method in sr) for method in methods}
     name = f"{image} ({common})" if common else image
     lacking = rows[rows["method"].isin(methods) & rows["metric"].isin(metrics)]
-    reasons = lacking.loc[lacking["value"].isna() & (lacking["note"] != ""), "note"]
-    missing = f"Without a value: {reasons.iloc[0]}" if len(reasons) else ""
+    why_not = lacking.loc[lacking["value"].isna() & (lacking["note"] != ""), "note"]
+    missing = f"No score: {why_not.iloc[0]}" if len(why_not) else ""
     return _Shown(dataset, image, name, hr, sr, values, regions, why, missing)
 
 
@@ -318,8 +318,8 @@ _COLUMNS = {85: range(2, 6), 175: range(3, 8)}
 _LABEL_LINES = 2
 """Room for an image's name below its whole, however long it is: the caption has it in full."""
 
-_LEAST_WHOLE = 0.18
-"""The longer side of a whole image, as a share of the figure's width."""
+_LEAST_WHOLE, _LEAST_OF_SEVERAL = 0.2, 0.13
+"""The longer side of a whole image, as a share of the figure's width; that of several images."""
 
 
 @dataclass(frozen=True)
@@ -574,7 +574,7 @@ def _layouts(
                 across * crop_mm + (across - 1) * _GAP_MM,
                 above if beside else 0.4 * width_mm,
             )
-            least = _LEAST_WHOLE * width_mm
+            least = width_mm * (_LEAST_WHOLE if len(shown) == 1 else _LEAST_OF_SEVERAL)
             if all(max(size) >= least and size[0] >= 4 * _GAP_MM for size in _wholes(shown, room)):
                 yield [
                     _block(one, whole, own, lines, (across, beside), room[0], crop_mm, width_mm)

@@ -110,7 +110,8 @@ def scores_figure(
         )  # fmt: skip
         axes.annotate(
             with_minus(number(found.estimate, metric)), (1, place), xytext=(4, 0),
-            xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=SMALL,
+            xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+            fontsize=SMALL,
         )  # fmt: skip
     axes.set_yticks(places, [names[method] for method in drawn])
     axes.set_ylim(len(drawn) - 0.5, -0.5)

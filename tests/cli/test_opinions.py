@@ -384,7 +384,7 @@ def test_two_raters_give_a_dash_and_a_note(sreval: Sreval, tmp_path: Path) -> No
     random_votes(raters=2).to_csv(path, index=False)
     out = sreval("opinions", path, "--analyse", "mos").out
     assert all(line.split()[3] == "–" for line in out.splitlines()[3:6])
-    assert "fewer than 3 units give no interval" in out
+    assert "with fewer than 3 raters there is no interval" in out
 
 
 def test_annex_e_says_in_json_when_it_collapsed(sreval: Sreval, tmp_path: Path) -> None:

@@ -263,6 +263,70 @@ def test_the_region_is_said_and_gives_the_same_figure(demo: pd.DataFrame) -> Non
     assert "where bicubic differs most from HR" in " ".join(alone.get_supxlabel().split())
 
 
+def test_equal_methods_are_shown_where_they_err_most_and_the_caption_says_so() -> None:
+    hr = np.random.default_rng(0).integers(0, 200, (60, 80), np.uint8)
+    made = hr.copy()
+    made[36:60, 56:80] += 40
+    region, why = region_of_difference(hr, {"a": made, "b": made.copy()})
+    assert region == Region(56, 36, 24, 24)
+    assert why == "where the methods, which are alike, differ most from HR"
+    region, why = region_of_difference(hr, {"a": hr, "b": hr})
+    assert region == Region(28, 18, 24, 24)
+    assert "nothing differs" in why
+
+
+def test_several_images_are_laid_out_alike(pictures: Callable[..., pd.DataFrame]) -> None:
+    figure = comparison_figure(pictures(["a", "b", "c"]), None, ["square", "wide", "portrait"])
+    wholes, crops = whole_and_crops(figure)
+    boxes = [axes.get_window_extent() for axes in crops]
+    for first in range(0, 12, 4):  # the three methods and HR in one row
+        row = boxes[first : first + 4]
+        assert np.ptp([box.y0 for box in row]) < 1
+        assert np.allclose([box.x0 for box in row], [box.x0 for box in boxes[:4]])
+    sizes = [max(axes.get_window_extent().size) for axes in wholes]
+    assert max(sizes) / min(sizes) < 1.1
+
+
+def test_a_page_that_is_too_small_names_fewer_images_too(
+    pictures: Callable[..., pd.DataFrame],
+) -> None:
+    frame, images = pictures([f"m{n}" for n in range(9)]), ["square", "wide", "portrait"]
+    with pytest.raises(UsageError, match=r"at most (\d) images? with image=, or at most") as no:
+        comparison_figure(frame, None, images, width="column")
+    most = int(str(no.value).split("at most ")[1].split()[0])
+    comparison_figure(frame, None, images[:most], width="column")
+
+
+def test_the_name_of_an_image_changes_no_layout(
+    pictures: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pictures(["a", "b"])
+    short = comparison_figure(frame, None, ["wide"])
+    monkeypatch.setattr(comparison, "common_names", lambda rows: {"wide": "a long name " * 20})
+    named = comparison_figure(frame, None, ["wide"])
+    check_texts(named)
+    for one, other in zip(short.axes, named.axes, strict=True):
+        assert np.allclose(one.get_window_extent().bounds, other.get_window_extent().bounds)
+
+
+def test_an_image_named_twice_is_drawn_once(demo: pd.DataFrame) -> None:
+    figure = comparison_figure(demo, None, ["camera", "Camera"])
+    assert len(whole_and_crops(figure)[0]) == 1
+
+
+def test_a_metric_that_an_image_is_too_small_for_is_said_once(
+    pictures: Callable[..., pd.DataFrame],
+) -> None:
+    frame = pictures(["a", "b"])
+    frame[["value", "note"]] = np.nan, "Too small."
+    figure = comparison_figure(frame, None, ["square"], notes=["Unfinished: 1 of 2 images."])
+    captions = [axes.texts[0].get_text() for axes in whole_and_crops(figure)[1]]
+    assert captions == ["a\nno score", "b\nno score", "HR"]
+    caption = " ".join(figure.get_supxlabel().split())
+    assert caption.count("No score: Too small.") == 1
+    assert caption.endswith("Unfinished: 1 of 2 images.")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -54,6 +54,7 @@ def frame(make: Maker, methods: Sequence[str], images: int = 9) -> pd.DataFrame:
     [
         ("50% of a_b & c", r"50\% of a\_b \& c"),
         ("#$^~{}\\", r"\#\$\textasciicircum{}\textasciitilde{}\{\}\textbackslash{}"),
+        ("the \"best\" ('ours') isn't", "the ``best'' (`ours'{}) isn'{}t"),
         ("a|b", r"a\textbar{}b"),
         ("a--b---c", "a-{}-b-{}-{}-c"),
         ("ours-α", r"ours-$\alpha$"),
@@ -127,6 +128,12 @@ def test_a_small_table_is_a_column_and_a_large_one_the_page(make_frame: Maker) -
     assert r"\begin{table*}" in large.to_latex()
     assert r"\begin{table*}" in replace(small, width="page").to_latex()
     assert r"\label{tab:scores}" in small.to_latex()
+
+
+def test_intervals_apart_have_a_label_of_their_own_and_name_their_table(make_frame: Maker) -> None:
+    text = score_table(frame(make_frame, ["a", "b"]), intervals="apart").to_latex()
+    assert re.findall(r"\\label\{(.*?)\}", text) == ["tab:scores", "tab:scores-intervals"]
+    assert r"\caption{95\% intervals of the means of Table~\ref{tab:scores}.}" in text
 
 
 def test_a_table_longer_than_a_page_is_split_where_a_data_set_begins(make_frame: Maker) -> None:

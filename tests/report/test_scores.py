@@ -75,6 +75,13 @@ def test_the_interval_is_students_at_the_level_that_the_note_says(
     assert f"the {100 * level:g}% interval" in " ".join(table.notes)
 
 
+def test_other_methods_stand_by_their_numbers_and_in_one_line() -> None:
+    names = ["m10", "hr", "m2", "m1", "bicubic"]
+    assert paper.sort_methods(names) == ["bicubic", "m1", "m2", "m10", "hr"]
+    assert paper.sort_datasets(["set10", "set9", "Set14"]) == ["Set14", "set9", "set10"]
+    assert paper.label("two\nlines") == "two lines"
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_images_give_no_interval_and_a_note_in_every_format(
     make_frame: Maker, form: str
@@ -86,7 +93,7 @@ def test_two_images_give_no_interval_and_a_note_in_every_format(
     if form == "json":
         assert json.loads(text)["figures"][0]["low"] is None
     if form != "csv":
-        assert "Fewer than 3 units give no interval." in text
+        assert "With fewer than 3 images there is no interval." in text
         assert "by Student t" not in text
     assert "25.00–" not in text
     assert "\n\n\n" not in text

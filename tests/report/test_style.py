@@ -27,6 +27,7 @@ from sreval.report.style import (
     names_within,
     save_figure,
     width_of,
+    with_minus,
     wrapped,
 )
 
@@ -77,6 +78,21 @@ def test_an_svg_has_its_text_as_text_and_a_name_for_screen_readers(
     assert texts >= set(NAMES)
     styles = {text.get("style") or "" for text in root.iter(f"{SVG}text")}
     assert all("DejaVu Sans" in style and "sans-serif" in style for style in styles)
+
+
+def test_names_in_full_keep_their_spaces() -> None:
+    name = "a very long method name that goes on and on"
+    with house_style():
+        _, note = names_within([name], 20, 2)
+    short, full = note.removeprefix("Names in full: ").removesuffix(".").split(" = ")
+    head, tail = short.split("…")
+    assert full == name
+    assert full.startswith(head)
+    assert full.endswith(tail)
+
+
+def test_figures_have_a_true_minus() -> None:
+    assert with_minus("ρ = -0.06 (-1.1 to 2), m-2") == "ρ = −0.06 (−1.1 to 2), m-2"
 
 
 def test_a_pdf_can_be_searched(frame: pd.DataFrame, tmp_path: Path) -> None:
