@@ -90,7 +90,7 @@ def test_the_demo_is_one_table_and_one_page_and_goes_on(
     assert set(votes(rehearsal)) == {1}
     assert len(votes(rehearsal)) == RATERS * 32
     assert not real.exists()
-    (report,) = re.findall("<code>(sreval report .*)</code>", text)
+    (report,) = re.findall("<code>(sreval report .*?)</code>", text)
     ran_as_told = sreval(*shlex.split(html.unescape(report))[1:-1], tmp_path / "report")
     assert ran_as_told.code == 0, ran_as_told.err
 
