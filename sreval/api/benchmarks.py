@@ -612,7 +612,9 @@ def upscaler(
     from sreval.methods.pictures import PictureUpscaler
 
     made = method_of(spec, Running(pick_device(device), precision, tile))
-    return PictureUpscaler(made, checked_scale(made.scale or 4 if scale is None else scale))
+    chosen = made.scale or 4 if scale is None else scale
+    made.require_scale(chosen)
+    return PictureUpscaler(made, checked_scale(chosen))
 
 
 def declare(method: Callable[..., Any], **declarations: Any) -> Declared:
@@ -623,15 +625,17 @@ def declare(method: Callable[..., Any], **declarations: Any) -> Declared:
         declarations: of both
 
             - ``scale``: the only one that it enlarges by;
-            - ``colour``: ``rgb``, ``luma`` (MATLAB's; a colour image keeps its chroma by bicubic)
-              or ``grey`` (one channel, each of a colour image's by itself). A function of ``grey``
-              gets a grey image as (h, w).
+            - ``colour``: ``rgb``, ``bgr``, ``luma`` (MATLAB's; a colour image keeps its chroma by
+              bicubic; not of a function) or ``grey`` (one channel, each of a colour image's by
+              itself). A function of ``grey`` gets (h, w).
 
             Of a torch.nn.Module also
 
             - ``range`` and ``output_range``: the values of black and white, such as ``(-1, 1)``; by
               default ``(0, 1)``, and the output's as the input's;
             - ``multiple`` and ``least``: images are padded by reflection to sizes that it takes;
+            - ``fixed``: the only size that it takes, ``48`` or ``(height, width)``: images are
+              computed in tiles of that size;
             - ``overlap``: of tiles, in LR pixels; by default 32.
 
     Returns:
@@ -787,8 +791,8 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
             click.echo(f"{method.name}: {method.note}.", err=True)
         if not method.known and method.specification.startswith("python:"):
             click.echo(
-                f"{method.name} is Python code: its images are computed anew in each run. If it "
-                "reads weights, name them to keep the images between runs: "
+                f"{method.name} is Python code: each run computes its images anew. Name the file "
+                "of its weights, if it has one, and they are kept: "
                 f"{method.name}={method.specification},weights=FILE",
                 err=True,
             )

@@ -106,7 +106,7 @@ def spandrel_network(text: str, running: Running) -> NetworkUpscaler:
             f"{path} holds {model.architecture.name}, which can't be computed in bf16.",
             "Use fp32.",
         )
-    if declared.colour and (declared.colour == "rgb") != (channels == 3):
+    if declared.colour and (declared.colour in ("rgb", "bgr")) != (channels == 3):
         raise UsageError(
             f"{path} holds a network of {channels} channels, not one of colour={declared.colour}.",
             "Leave the declaration out.",
@@ -360,10 +360,12 @@ def _taken(found: Tensors) -> dict[str, str]:
 
 def _written(declared: Declarations) -> list[str]:
     """Declarations as ``make_upscaler`` takes them."""
-    return [
-        f"{key}={'..'.join(f'{end:g}' for end in value) if isinstance(value, list) else value}"
-        for key, value in declared.told.items()
-    ]
+    written = []
+    for key, value in declared.told.items():
+        mark = "x" if key == "fixed" else ".."
+        shown = mark.join(f"{end:g}" for end in value) if isinstance(value, list) else value
+        written.append(f"{key}={shown}")
+    return written
 
 
 def _identity(network: nn.Module) -> tuple[str, bool]:

@@ -272,7 +272,7 @@ def test_small_sets_and_runs_without_a_metric_of_images_are_refused(
         ("python:own_metrics:mae,bettr=lower", "Did you mean 'better'"),
         ("python:own_metrics:mae,low=1,low=2", "says low= twice"),
         ("python:own_metrics:mae,lower", "Can't read 'lower'"),
-        ("python:own_metrics:none", "has no function 'none'"),
+        ("python:own_metrics:none", "has no 'none'"),
         ("python:own_metrics:np", "isn't a function"),
         ("python:own_metrics:mae,weights=nowhere", "nowhere isn't there"),
         ("x=psnr", "Unknown metric 'x=psnr'"),
