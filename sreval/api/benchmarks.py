@@ -668,8 +668,10 @@ def model_facts(spec: Method, *, device: str = "cpu") -> dict[str, Any]:
         Of a model by name the columns of ``models``. Of others ``name``, ``network``, ``scale``,
         ``colour``, ``range``, ``output_range``, ``multiple`` and ``least`` of its sizes,
         ``overlap`` of its tiles, ``reach`` (how many LR pixels around a place it sees; None: 64 or
-        more, perhaps the whole image), ``tiles`` (whether they give what the whole image gives)
+        more, or it can't be measured), ``tiles`` (whether they give what the whole image gives)
         and, where they are known, ``parameters``, ``licence``, ``library``, ``weights_sha256``.
+        Of a network for one size also ``fixed_size``; of one that can't be a method ``problem``,
+        which says why.
 
     Raises:
         SrevalError: a ValueError, for what is no network; a WeightsError for a file that can't be
