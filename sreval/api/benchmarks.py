@@ -45,8 +45,9 @@ class Results:
             ``folder`` is where its SR image lies, ``also_in`` which others have the same row.
         folders: where the results lie, with every SR image as PNG.
         notes: what was left out, and why.
-        computed: how many SR images ``benchmark`` made or scored anew.
-        reused: how many it took over from an earlier run as they were.
+        computed: how many SR images ``benchmark`` made.
+        reused: how many it took over from an earlier run.
+        rescored: how many of these it scored anew, by a new metric or under a new protocol.
     """
 
     frame: pd.DataFrame
@@ -54,6 +55,7 @@ class Results:
     notes: tuple[str, ...] = ()
     computed: int = 0
     reused: int = 0
+    rescored: int = 0
 
     @property
     def folder(self) -> Path:
@@ -751,6 +753,7 @@ def _run(
         (folder,),
         computed=outcome.computed,
         reused=outcome.reused,
+        rescored=outcome.rescored,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sreval.errors import ImageError, UsageError
+from sreval.errors import ImageError, UsageError, told
 from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Dataset, Item
@@ -84,7 +84,7 @@ class CallableUpscaler(Upscaler):
             raise
         except (Exception, SystemExit) as error:
             raise ImageError(
-                f"{self.name} failed on {which}: {type(error).__name__}: {error}.",
+                f"{self.name} failed on {which}: {told(error)}.",
                 "Fix the function, then run again.",
             ) from error
         return self._checked(result, lr, scale, which)
@@ -236,7 +236,7 @@ def load_object(path: str) -> Any:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"Can't import {module_name}: {type(error).__name__}: {error}.",
+            f"Can't import {module_name}: {told(error)}.",
             "Install it, or run sreval in the folder that holds it.",
         ) from error
     found = getattr(module, function_name, None)

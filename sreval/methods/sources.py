@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sreval import content
 from sreval.content import user_path
-from sreval.errors import SrevalError, UsageError, WeightsError, install
+from sreval.errors import SrevalError, UsageError, WeightsError, install, told
 from sreval.files import sha256_bytes
 from sreval.methods.base import IN_PYTHON, Running
 from sreval.methods.declarations import NETWORK, Declarations, split_file
@@ -266,7 +266,7 @@ def module_network(
         network = copy.deepcopy(module).eval()
     except Exception as error:
         raise UsageError(
-            f"{name} can't be copied: {type(error).__name__}: {error}.",
+            f"{name} can't be copied: {told(error)}.",
             "Give a function that calls it.",
         ) from error
     taken: dict[str, str] = {}

@@ -341,7 +341,7 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
     )
     assert rows["side16", "ssim"]["note"] == "8x8 pixels are smaller than SSIM's window of 11x11."
     assert rows["side16", "psnr"]["value"] > 0
-    assert "1 values under matlab are missing: 8x8 pixels are smaller than SSIM's" in ran.err
+    assert "1 value under matlab is missing: 8x8 pixels are smaller than SSIM's" in ran.err
     assert benchmark(sreval, photos, out).code == PARTIAL
 
 
