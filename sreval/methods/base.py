@@ -30,11 +30,15 @@ SCALES = range(2, 17)
 
 @dataclass(frozen=True)
 class Running:
-    """How networks are run: where, in which precision, in tiles of which side (None: whole)."""
+    """How networks are run: where, in which precision, in tiles of which side (None: whole).
+
+    Where ``check_range`` is False, the output of others' networks may be anything.
+    """
 
     device: str = "cpu"
     precision: Precision = "fp32"
     tile: int | None = None
+    check_range: bool = True
 
     def __post_init__(self) -> None:
         """Raise UsageError for a precision that isn't known."""

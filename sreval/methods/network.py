@@ -228,7 +228,7 @@ def foreign(
         precision=running.precision,
         tile=running.tile,
         batch=1,
-        check_range=True,
+        check_range=running.check_range,
         declarable=declarable,
     )
 
