@@ -39,6 +39,7 @@ _WORD, _MESSAGE = 400, 2000
 """Letters of a path, and of a whole message."""
 _QUOTES = re.compile(r"""(?<!\w)(['"])(?:(?!\1)[^\\\n]|\\.)*\1(?!\w)""")
 _WORDS = re.compile(rf"\S{{{_WORD + 1},}}")
+_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -58,6 +59,11 @@ def shortened(text: str) -> str:
     return _cut(_WORDS.sub(lambda found: _cut(found[0], _WORD), text), _MESSAGE)
 
 
+def _sentence(text: str) -> str:
+    """``shortened``, on one line: the text of another program's error may have many."""
+    return shortened(_BREAKS.sub(" ", text[: 50 * _MESSAGE].strip()))
+
+
 def _cut(text: str, most: int) -> str:
     """Its beginning and its end, with what lies between left out where it is too long."""
     return text if len(text) <= most else f"{text[: most - most // 4]}…{text[-(most // 4) :]}"
@@ -69,7 +75,7 @@ class SrevalError(Exception):
     exit_code = Exit.FAILED
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        self.message, self.remedy = shortened(message), shortened(remedy)
+        self.message, self.remedy = _sentence(message), _sentence(remedy)
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -143,8 +149,14 @@ def install(extra: str) -> str:
 
 def unforeseen(error: Exception) -> str:
     """What a user is told of an unexpected error; the variable DEBUG shows where it came from."""
-    what = shortened(f"{type(error).__name__}: {error}")
+    what = _sentence(told(error))
     return f"{UNFORESEEN}: {what}. Set {DEBUG}=1 to see where"
+
+
+def told(error: BaseException) -> str:
+    """The error of somebody else's code as part of a sentence: its type, and its text if any."""
+    text = str(error).strip().rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -206,4 +218,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The known name that is nearest to ``name``, as a question; else all of them."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.5)
+    if not near:
+        folded = {one.casefold(): one for one in names}
+        alike = difflib.get_close_matches(name[:200].casefold(), list(folded), n=1, cutoff=0.5)
+        near = [folded[one] for one in alike]
     return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."

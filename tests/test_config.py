@@ -208,5 +208,8 @@ def test_long_and_odd_text_is_shortened_in_every_error() -> None:
         said = str(DataError(f"No such file: {text}.", "Check it."))
         assert len(said) < 2100
         assert not re.search(r"[\x00-\x08\x0e-\x1f]", said)
-    plain = "It isn't 'a' but 'b'. Don't use /a/long/path.\nSecond line."
+    plain = "It isn't 'a' but 'b'. Don't use /a/long/path, nor  two spaces."
     assert DataError(plain).message == plain
+    for text in ("one\n   two", "one\r\ntwo", "one \u2028 two", "\none\x0btwo\n"):
+        assert DataError(text, text).args == ("one two",)
+        assert DataError(text, text).remedy == "one two"

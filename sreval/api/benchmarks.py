@@ -45,8 +45,9 @@ class Results:
             ``folder`` is where its SR image lies, ``also_in`` which others have the same row.
         folders: where the results lie, with every SR image as PNG.
         notes: what was left out, and why.
-        computed: how many SR images ``benchmark`` made or scored anew.
-        reused: how many it took over from an earlier run as they were.
+        computed: how many SR images ``benchmark`` made.
+        reused: how many it took over from an earlier run.
+        rescored: how many of these it scored anew, by a new metric or under a new protocol.
     """
 
     frame: pd.DataFrame
@@ -54,6 +55,7 @@ class Results:
     notes: tuple[str, ...] = ()
     computed: int = 0
     reused: int = 0
+    rescored: int = 0
 
     @property
     def folder(self) -> Path:
@@ -614,7 +616,9 @@ def upscaler(
     from sreval.methods.pictures import PictureUpscaler
 
     made = method_of(spec, Running(pick_device(device), precision, tile))
-    return PictureUpscaler(made, checked_scale(made.scale or 4 if scale is None else scale))
+    chosen = made.scale or 4 if scale is None else scale
+    made.require_scale(chosen)
+    return PictureUpscaler(made, checked_scale(chosen))
 
 
 def declare(method: Callable[..., Any], **declarations: Any) -> Declared:
@@ -625,15 +629,17 @@ def declare(method: Callable[..., Any], **declarations: Any) -> Declared:
         declarations: of both
 
             - ``scale``: the only one that it enlarges by;
-            - ``colour``: ``rgb``, ``luma`` (MATLAB's; a colour image keeps its chroma by bicubic)
-              or ``grey`` (one channel, each of a colour image's by itself). A function of ``grey``
-              gets a grey image as (h, w).
+            - ``colour``: ``rgb``, ``bgr``, ``luma`` (MATLAB's; a colour image keeps its chroma by
+              bicubic; not of a function) or ``grey`` (one channel, each of a colour image's by
+              itself). A function of ``grey`` gets (h, w).
 
             Of a torch.nn.Module also
 
             - ``range`` and ``output_range``: the values of black and white, such as ``(-1, 1)``; by
               default ``(0, 1)``, and the output's as the input's;
             - ``multiple`` and ``least``: images are padded by reflection to sizes that it takes;
+            - ``fixed``: the only size that it takes, ``48`` or ``(height, width)``: images are
+              computed in tiles of that size;
             - ``overlap``: of tiles, in LR pixels; by default 32.
 
     Returns:
@@ -666,8 +672,10 @@ def model_facts(spec: Method, *, device: str = "cpu") -> dict[str, Any]:
         Of a model by name the columns of ``models``. Of others ``name``, ``network``, ``scale``,
         ``colour``, ``range``, ``output_range``, ``multiple`` and ``least`` of its sizes,
         ``overlap`` of its tiles, ``reach`` (how many LR pixels around a place it sees; None: 64 or
-        more, perhaps the whole image), ``tiles`` (whether they give what the whole image gives)
+        more, or it can't be measured), ``tiles`` (whether they give what the whole image gives)
         and, where they are known, ``parameters``, ``licence``, ``library``, ``weights_sha256``.
+        Of a network for one size also ``fixed_size``; of one that can't be a method ``problem``,
+        which says why.
 
     Raises:
         SrevalError: a ValueError, for what is no network; a WeightsError for a file that can't be
@@ -747,6 +755,7 @@ def _run(
         (folder,),
         computed=outcome.computed,
         reused=outcome.reused,
+        rescored=outcome.rescored,
     )
 
 
@@ -789,8 +798,8 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
             click.echo(f"{method.name}: {method.note}.", err=True)
         if not method.known and method.specification.startswith("python:"):
             click.echo(
-                f"{method.name} is Python code: its images are computed anew in each run. If it "
-                "reads weights, name them to keep the images between runs: "
+                f"{method.name} is Python code: each run computes its images anew. Name the file "
+                "of its weights, if it has one, and they are kept: "
                 f"{method.name}={method.specification},weights=FILE",
                 err=True,
             )

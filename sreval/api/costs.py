@@ -96,7 +96,8 @@ def cost(
     if repeat < 1:
         raise UsageError(f"{option('--repeat')} can't be {repeat}.", "Give 1 or more.")
     scores = _scores(results, protocol, scale, metrics)
-    running = Running(pick_device(device), precision, tile)
+    # what an untrained network makes costs the same
+    running = Running(pick_device(device), precision, tile, check_range=False)
     asked = methods if isinstance(methods, Mapping) else as_list(methods)
     costs: list[Cost] = []
     failures: dict[str, str] = {}

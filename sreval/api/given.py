@@ -36,7 +36,8 @@ def named_objects(given: object, kind: str) -> tuple[list[str], dict[str, tuple[
             text = name or str(own_name)
         if text in own:
             raise UsageError(
-                f"Two {kind}s are called {text!r}.", f"Give a dict of name and {kind}."
+                f"Two {kind}s are called {text!r}.",
+                f"Give one another name: {{NAME: {kind.upper()}}}.",
             )
         texts.append(text)
         if name or text != str(one):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sreval.images.resize import Border
+    from sreval.metrics.metric import Metric
     from sreval.metrics.own import OwnMetric
     from sreval.metrics.protocol import Protocol
     from sreval.metrics.scorer import Score
@@ -251,8 +252,10 @@ def metric(
         >>> sreval.score(hr, hr + np.uint8(1), metrics=mae)["value"].tolist()
         [1.0]
     """
-    from sreval.metrics.own import Declaration, OwnMetric
+    from sreval.metrics.own import Declaration, OwnMetric, checked_name
 
+    if name:
+        checked_name(name)
     if not callable(function):
         raise UsageError(f"A metric can't be {kind_of(function)}.", "Give a function of HR and SR.")
     said = {
@@ -339,7 +342,7 @@ def _scores(
     """All metrics of one pair under all protocols."""
     from sreval.devices import pick_device
     from sreval.metrics import scorer
-    from sreval.metrics.metric import METRICS
+    from sreval.metrics.metric import LIBRARY, METRICS
     from sreval.metrics.protocol import Protocol, get_protocol
 
     keys, own = named_objects(metrics, "metric")
@@ -347,18 +350,25 @@ def _scores(
     on = "cpu" if set(keys) == {"psnr"} else pick_device(device)
     under = [one if isinstance(one, Protocol) else get_protocol(str(one)) for one in protocols]
     asked: Sequence[Any] = list(dict.fromkeys(keys))
+    # before weights are missed that are of no use
+    _check_per_image([LIBRARY[key] for key in keys if key in LIBRARY and key not in own])
     if own or not set(keys) <= set(METRICS):
         from sreval.benchmarking.metrics import metrics_of
 
         asked = metrics_of(keys, on, own)
-    for one in asked:
-        if getattr(one, "per", "image") == "set":
+    _check_per_image([one for one in asked if not isinstance(one, str)])
+    with _arrays():
+        return scorer.Reference(hr, checked_scale(scale), on).score(sr, under, asked)
+
+
+def _check_per_image(metrics: Sequence[Metric]) -> None:
+    """Raises UsageError for a metric of whole data sets."""
+    for one in metrics:
+        if one.per == "set":
             raise UsageError(
                 f"{one.key} is of a whole data set, not of one pair of images.",
                 "Compute it by sreval.benchmark.",
             )
-    with _arrays():
-        return scorer.Reference(hr, checked_scale(scale), on).score(sr, under, asked)
 
 
 @contextmanager

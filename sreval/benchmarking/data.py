@@ -132,14 +132,14 @@ def _fetch_weights(name: str, files: Sequence[Weights], progress: bool) -> None:
         if weights.is_here():
             _say(f"{name}: already at {weights.file()}", progress)
             continue
-        _say(f"{name}: torch downloads {weights.url}, {weights.megabytes} MB", progress)
+        _say(f"{name}: downloading {weights.url}, {weights.megabytes} MB", progress)
         _say(f"{name}: {weights.download()}", progress)
 
 
 def _fetch_vgg19(progress: bool) -> None:
     from sreval.networks.vgg import fetch_torchvision_vgg
 
-    _say("vgg19: torchvision downloads its VGG19, 548 MB", progress)
+    _say("vgg19: downloading torchvision's VGG19, 548 MB", progress)
     _say(f"vgg19: {fetch_torchvision_vgg()}", progress)
 
 

@@ -44,9 +44,10 @@ class Estimate:
     """What a run will come to, before it begins.
 
     ``images`` of ``datasets`` data sets are to be upscaled by ``methods`` methods: ``made`` SR
-    images have to be made or scored, ``taken_over`` are there and look as if they held, which the
-    run itself checks by their hashes. ``seconds`` of wall time, with ``workers`` images at once on
-    ``device``; None where that can't be known before the first images. ``size`` bytes come to the
+    images have to be made, ``taken_over`` are there and look as if they held, which the run itself
+    checks by their hashes; ``rescored`` of these lack a score. ``seconds`` of wall time, with
+    ``workers`` images at once on ``device``; None where that can't be known before the first
+    images. ``size`` bytes come to the
     folder ``out``, whose disk has ``free`` bytes.
     """
 
@@ -55,6 +56,7 @@ class Estimate:
     methods: int
     made: int
     taken_over: int
+    rescored: int
     seconds: float | None
     size: int
     workers: int
@@ -67,8 +69,9 @@ class Estimate:
         images = f"{counted(self.images, 'image')} of {counted(self.datasets, 'data set')}"
         made = f"{counted(self.made, 'SR image')} to make"
         kept = f", {self.taken_over} there already" if self.taken_over else ""
-        text = f"{images}, {counted(self.methods, 'method')}: {made}{kept}"
-        if not self.made:
+        anew = f", {self.rescored} of them to score" if self.rescored else ""
+        text = f"{images}, {counted(self.methods, 'method')}: {made}{kept}{anew}"
+        if not self.made and not self.rescored:
             return f"{text}."
         if self.seconds is None:
             took = "the time will be known after the first images"
@@ -108,7 +111,12 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
     pixels = {item: _pixels(item.hr) for _, item in jobs}
     seconds, shares = _tried_out(resolved, to_do, pixels)
     made = sum(map(len, to_do.values()))
-    size = made * len(resolved.protocols) * len(resolved.metrics) * _BYTES_PER_VALUE
+    rescored = sum(
+        not there.get((dataset.name, dataset.scale, method.name, item.image), True)
+        for method in resolved.methods
+        for dataset, item in jobs
+    )
+    size = (made + rescored) * len(resolved.protocols) * len(resolved.metrics) * _BYTES_PER_VALUE
     for method, todo in to_do.items():
         size += round(sum(_png_bytes(i, pixels[i]) for _, i in todo) * shares.get(method, 1))
     for item in {item for todo in to_do.values() for _, item in todo if item.lr is None}:
@@ -119,7 +127,9 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
         methods=len(resolved.methods),
         made=made,
         taken_over=len(jobs) * len(resolved.methods) - made,
-        seconds=seconds,
+        rescored=rescored,
+        # a trial makes images, and says nothing of scores alone
+        seconds=None if rescored else seconds,
         size=size,
         workers=min(resolved.workers, len(jobs)),
         device=resolved.device,
@@ -128,8 +138,8 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
     )
 
 
-def _there(resolved: Resolved, folder: ResultsFolder) -> set[Subject]:
-    """The SR images that an earlier run left with every score that is asked for."""
+def _there(resolved: Resolved, folder: ResultsFolder) -> dict[Subject, bool]:
+    """The SR images that an earlier run left, and whether with every score that is asked for."""
     names = Names(folder)
     alike = {method.name: names.alike(method) for method in resolved.methods}
     asked = {
@@ -144,9 +154,9 @@ def _there(resolved: Resolved, folder: ResultsFolder) -> set[Subject]:
             score = (row.protocol_sha256, row.metric, row.metric_sha256)
             scores.setdefault(row.subject, set()).add(score)
     return {
-        subject
+        subject: asked <= found
         for subject, found in scores.items()
-        if asked <= found and folder.sr_image(*subject).is_file()
+        if folder.sr_image(*subject).is_file()
     }
 
 

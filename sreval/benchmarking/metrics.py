@@ -16,13 +16,14 @@ from sreval.files import sha256_bytes, sha256_file
 from sreval.methods.base import IN_PYTHON
 from sreval.methods.dependencies import own_modules
 from sreval.methods.function import load_object
-from sreval.metrics.metric import LIBRARY, METRICS, Metric, declare
-from sreval.metrics.own import Declaration, OwnMetric, of_function
+from sreval.metrics.metric import LIBRARY, METRICS, Metric, declare, is_taken
+from sreval.metrics.own import Declaration, OwnMetric, checked_name, of_function
+from sreval.metrics.protocol import PROTOCOLS
 
-_TEXT = re.compile(r"(?:(?P<name>[^:,=]*)=)?(?P<kind>python|pyiqa):(?P<what>.+)", re.DOTALL)
-_COLUMNS = {"mos", "dataset", "method", "image", "scene", "score"}
-_NAME = 60
-"""Letters of a metric's name."""
+_TEXT = re.compile(
+    r"(?:(?P<name>(?!(?:python|pyiqa):).*?)=)?(?P<kind>python|pyiqa):(?P<what>.+)", re.DOTALL
+)
+"""A name, up to the first ``=python:`` or ``=pyiqa:``, and what it names."""
 
 
 def metrics_of(
@@ -59,16 +60,11 @@ def _named(text: str, device: str) -> Metric:
         return ready(LIBRARY[text], device)
     found = _TEXT.fullmatch(text)
     if not found:
-        raise unknown_name(
-            "metric",
-            text,
-            [*METRICS, *LIBRARY],
-            "Or use NAME=python:module:function or pyiqa:NAME.",
-        )
+        raise _unknown(text)
     what, options = _options(found["what"], text)
     if found["kind"] == "python":
         key = what.rpartition(":")[2] if found["name"] is None else found["name"]
-        return _function(what, options, _checked(key), text)
+        return _function(what, options, checked_name(key), text)
     from sreval.metrics.pyiqa import ready as of_pyiqa
 
     key = what if found["name"] is None else found["name"]
@@ -79,7 +75,35 @@ def _named(text: str, device: str) -> Metric:
             "Only crop= can be given.",
         )
     declared = Declaration.checked({"crop": "scale", **options}, text)
-    return of_pyiqa(what, _checked(key), declared.crop, device)
+    if found["name"] is None and is_taken(key):
+        raise UsageError(
+            f"pyiqa's {what} needs another name here, as {shown(key)} is taken.",
+            f"Write p={text}, or any other name before the =.",
+        )
+    checked_name(key)
+    return of_pyiqa(what, key, declared.crop, device)
+
+
+def _unknown(text: str) -> UsageError:
+    """The error for a text that names no metric."""
+    name, equals, of = text.rpartition("=")
+    if equals and (of in METRICS or of in LIBRARY):
+        return UsageError(
+            f"{of} can't be called {shown(name)}: only a metric of your own, or of pyiqa, gets "
+            "another name.",
+            f"Write {of} alone.",
+        )
+    if of in PROTOCOLS:
+        return UsageError(
+            f"{of} is a protocol, not a metric.",
+            f"Write {option(f'--protocol {of}', f'protocols={of!r}')}.",
+        )
+    return unknown_name(
+        "metric",
+        of,
+        [*METRICS, *LIBRARY],
+        "Or use NAME=python:module:function or pyiqa:NAME.",
+    )
 
 
 def _options(what: str, text: str) -> tuple[str, dict[str, str]]:
@@ -143,22 +167,10 @@ def _object(name: str, given: object) -> Metric:
     key = name or (own.name if own else "") or getattr(function, "__name__", "")
     kind = function if hasattr(function, "__qualname__") else type(function)
     return replace(
-        of_function(function, _checked(key), own.declaration if own else Declaration()),
+        of_function(function, checked_name(key), own.declaration if own else Declaration()),
         specification=f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}",
         sha256=sha256_bytes(uuid.uuid4().bytes),
     )
-
-
-def _checked(key: str) -> str:
-    """A name that a metric of a user's own may have."""
-    taken = key in METRICS or key in LIBRARY or key in _COLUMNS
-    plain = key.strip() == key and key.isprintable() and not set("\\,:=|") & set(key)
-    if taken or not key or not plain or len(key) > _NAME:
-        raise UsageError(
-            f"Your own metric can't be called {shown(key)}{', which is taken' if taken else ''}.",
-            f"Give it another name: {option('--metric NAME=METRIC', '{NAME: METRIC}')}.",
-        )
-    return key
 
 
 def notes_on(metrics: Iterable[Metric]) -> list[str]:

@@ -109,8 +109,12 @@ class Resolved:
                 )
             for method in methods:
                 method.prepare(dataset)
-        for key in set(plan.metrics) & set(LIBRARY):
-            _check_size(LIBRARY[key], datasets)  # before weights are missed that are of no use
+        # before weights are missed that are of no use
+        ours = [LIBRARY[key] for key in plan.metrics if key in LIBRARY]
+        for metric in ours:
+            _check_size(metric, datasets)
+        if len(ours) == len(plan.metrics):
+            _check_per_image(ours)
         metrics = metrics_of(plan.metrics, device, own_metrics)
         _check_per_image(metrics)
         trunks = _trunks(metrics, protocols, device)

@@ -860,7 +860,8 @@ def missing_notes(frame: pd.DataFrame) -> list[str]:
     """One line for each reason why values are missing, with how many it concerns."""
     missing = frame[frame["value"].isna()]
     return [
-        f"{len(group)} values under {protocol} are missing: {note}"
+        f"{counted(len(group), 'value')} under {protocol} {'is' if len(group) == 1 else 'are'} "
+        f"missing: {note}"
         for (protocol, note), group in missing.groupby(["protocol", "note"])
     ]
 

@@ -42,7 +42,7 @@ from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
 from sreval.metrics.metric import Metric
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference, match_modes
+from sreval.metrics.scorer import Reference, Score, match_modes
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -51,8 +51,9 @@ _CROPPED = "HR is cropped to what its LR image covers"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a run: all rows of the folder, the failures, how many images were made again.
+    """The outcome of a run: all rows of the folder, the failures, and how many images it was.
 
+    ``computed`` were made, ``reused`` were there; ``rescored`` of these lacked a value of theirs.
     The folder may hold more rows than this run's own plan asked for.
     """
 
@@ -60,6 +61,7 @@ class Outcome:
     failures: list[Failure]
     computed: int
     reused: int
+    rescored: int
 
 
 def run(
@@ -98,7 +100,7 @@ def run(
         frame = store.finish({**known, "version": sreval.__version__, "runs": runs})
     finally:
         store.close()
-    return Outcome(frame, worker.failures, worker.computed, worker.reused)
+    return Outcome(frame, worker.failures, worker.computed, worker.reused, worker.rescored)
 
 
 def _asked(resolved: Resolved) -> dict[str, Held]:
@@ -246,6 +248,7 @@ class Worker:
         self.failures: list[Failure] = []
         self.computed = 0
         self.reused = 0
+        self.rescored = 0
 
     def _with_lr_images_made_alike(self) -> dict[str, dict[str, Image]]:
         """Of data sets whose last run made LR images by the same recipe, code and packages, what
@@ -387,7 +390,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note="; ".join(filter(None, (score.note, _CROPPED if pair.cropped else ""))),
+                note=_note(score, pair),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,
@@ -405,7 +408,11 @@ class Worker:
         ]
         with self._writing:
             self._store.add([*copied, *rows])
-            self.computed += 1
+            if kept:
+                self.reused += 1
+                self.rescored += 1
+            else:
+                self.computed += 1
 
     def _kept(
         self, subject: Subject, method: Upscaler, inputs: tuple[str, ...], path: Path
@@ -519,6 +526,13 @@ class Worker:
         hr = dataset.pair(item, inputs, image.pair).hr
         path = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
         return match_modes(hr, read_image(path).pixels)
+
+
+def _note(score: Score, pair: Pair) -> str:
+    """Why there is no value, else what was done to the pair first."""
+    if math.isnan(score.value):
+        return score.note
+    return "; ".join(filter(None, (score.note, _CROPPED if pair.cropped else "")))
 
 
 def _needed(

@@ -114,6 +114,7 @@ def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
                 "values": len(ResultsFolder(results.folder).frame()),
                 "images_computed": results.computed,
                 "images_reused": results.reused,
+                "images_rescored": results.rescored,
                 "failures": failures,
                 "missing": missing,
             }
@@ -128,8 +129,10 @@ def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
         click.echo(results.table(protocol=protocol).render("text", colour=use_colour()))
         if worst := worst_text(results.worst(protocol=protocol)):
             click.echo(worst + "\n")
+    anew = f" ({results.rescored} of them scored anew)" if results.rescored else ""
     warn(
-        f"{results.computed} images computed, {results.reused} taken over, {len(failures)} failed."
+        f"{results.computed} images computed, {results.reused} taken over{anew}, "
+        f"{len(failures)} failed."
     )
     click.echo(str(results.folder))
 

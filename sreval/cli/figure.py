@@ -18,6 +18,7 @@ from sreval.cli.shared import (
     results_in,
     results_option,
     warn,
+    with_scores,
     with_votes,
 )
 from sreval.report.choices import FIGURES, SHOWN, WIDTHS
@@ -92,7 +93,7 @@ def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
 @figure.command(
     epilog="Example: sreval figure scores results --dataset BSD100 --metric ssim --out ssim.svg"
 )
-@FOLDERS
+@with_scores
 @DATASET
 @click.option("--metric", default="psnr", show_default=True, help="The metric to show.")
 @METHODS
@@ -100,15 +101,15 @@ def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
 @PROTOCOL
 @SCALE
 @OUT
-def scores(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
+def scores(results: api.Results, out: Path, **chosen: Any) -> None:
     """Every image's score under every method, the best mean first."""
-    _save(results_in(folders).figure("scores", **chosen), out)
+    _save(results.figure("scores", **chosen), out)
 
 
 @figure.command(
     epilog="Example: sreval figure tradeoff results --dataset BSD100 --x psnr --y lpips --out t.pdf"
 )
-@FOLDERS
+@with_scores
 @DATASET
 @click.option("--x", default="psnr", show_default=True, help="The metric of the horizontal axis.")
 @click.option("--y", default="lpips", show_default=True, help="That of the vertical axis.")
@@ -117,9 +118,9 @@ def scores(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
 @PROTOCOL
 @SCALE
 @OUT
-def tradeoff(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
+def tradeoff(results: api.Results, out: Path, **chosen: Any) -> None:
     """The perception-distortion plane, a point a method (Blau and Michaeli 2018)."""
-    _save(results_in(folders).figure("tradeoff", **chosen), out)
+    _save(results.figure("tradeoff", **chosen), out)
 
 
 @figure.command(

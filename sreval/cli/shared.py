@@ -131,6 +131,17 @@ _OF_MEANS = (
 )
 
 
+_SCORES = (
+    click.option(
+        "--scores",
+        type=PATH,
+        help="A CSV of scores made elsewhere: method, dataset, image, metric, value.",
+    ),
+    click.option("--higher-is-better", multiple=True, metavar="METRIC", help="Of --scores."),
+    click.option("--lower-is-better", multiple=True, metavar="METRIC", help="The same."),
+)
+
+
 def json_option(about: str = "Machine-readable output.") -> Callable[[Command], Command]:
     """The option --json."""
     return click.option("--json", "as_json", is_flag=True, help=about)
@@ -175,6 +186,35 @@ def results_in(folders: Sequence[Path]) -> Results:
     for note in results.notes:
         warn(note)
     return results
+
+
+def with_scores(command: Command) -> Command:
+    """Give a command FOLDERS, --scores and the directions of its metrics, as one ``results``."""
+
+    @functools.wraps(command)
+    def wrapped(
+        folders: Sequence[Path],
+        scores: Path | None,
+        higher_is_better: Sequence[str],
+        lower_is_better: Sequence[str],
+        **others: Any,
+    ) -> Any:
+        results = results_in(folders)
+        if scores is not None:
+            before = len(results.notes)
+            results = results.with_scores(
+                scores, higher_is_better=higher_is_better, lower_is_better=lower_is_better
+            )
+            for note in results.notes[before:]:
+                warn(note)
+        elif higher_is_better or lower_is_better:
+            raise UsageError("A direction is of a metric of --scores.", "Add --scores FILE.")
+        return command(results=results, **others)
+
+    decorated: Command = wrapped
+    for option in reversed(_SCORES):
+        decorated = option(decorated)
+    return FOLDERS(decorated)
 
 
 def on_study(command: Command) -> Command:

@@ -17,19 +17,20 @@ from sreval.cli.shared import (
     put,
     results_in,
     use_colour,
+    warn,
+    with_scores,
     with_votes,
 )
-from sreval.errors import UsageError
 from sreval.files import write_atomic
 from sreval.opinions.units import CLAIMS
 from sreval.report.choices import FORMATS, INTERVALS, TABLE_WIDTHS
 
 if TYPE_CHECKING:
-    from sreval.api import Votes
+    from sreval.api import Results, Votes
 
 
 @click.command(epilog="Example: sreval table results --baseline bicubic --format latex --out t.tex")
-@FOLDERS
+@with_scores
 @click.option("--format", "written", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "written", flag_value="json", help="The same as --format json.")
 @click.option(
@@ -56,13 +57,6 @@ if TYPE_CHECKING:
     show_default=True,
     help="Below the means, beside them as half their width, in a table apart, or none.",
 )
-@click.option(
-    "--scores",
-    type=PATH,
-    help="A CSV of scores made elsewhere: method, dataset, image, metric, value.",
-)
-@click.option("--higher-is-better", multiple=True, metavar="METRIC", help="Of --scores.")
-@click.option("--lower-is-better", multiple=True, metavar="METRIC", help="The same.")
 @click.option("--baseline", help="Test every method against this one.")
 @click.option("--pairs", is_flag=True, help="Test all pairs; a shared letter: not shown to differ.")
 @click.option("--tests", type=PATH, help="Write every test to this CSV.")
@@ -99,15 +93,12 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=PATH, help="Write to this file.")
 def table(
-    folders: tuple[Path, ...],
+    results: Results,
     written: str,
     metrics: tuple[str, ...],
     tests: Path | None,
     votes: Votes | None,
     out: Path | None,
-    scores: Path | None,
-    higher_is_better: tuple[str, ...],
-    lower_is_better: tuple[str, ...],
     **chosen: Any,
 ) -> None:
     """Arrange the results in FOLDERS as the paper's tables.
@@ -116,12 +107,6 @@ def table(
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
     --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
-    results = results_in(folders)
-    better = {"higher_is_better": higher_is_better, "lower_is_better": lower_is_better}
-    if scores is not None:
-        results = results.with_scores(scores, **better)
-    elif any(better.values()):
-        raise UsageError("A direction is of a metric of --scores.", "Add --scores FILE.")
     made = results.table(metrics=metrics or None, votes=votes, **chosen)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
@@ -139,6 +124,8 @@ def compare_protocols(folders: tuple[Path, ...], as_json: bool, **chosen: Any) -
     Nothing here is a result: it shows which tool gives which number on the same images.
     """
     found = results_in(folders).compare_protocols(**chosen)
+    for note in found.notes:
+        warn(note)
     if as_json:
         print_json(found.frame.to_dict("records"))
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sreval import content
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import UsageError, told, unknown_name
 from sreval.files import exists
 from sreval.methods.base import INTERPOLATIONS, ON_CPU, Original, Running, Upscaler
 from sreval.methods.declarations import Declared
@@ -58,7 +58,7 @@ def _of_object(
             method = method()
         except Exception as error:
             raise UsageError(
-                f"{own}() failed: {type(error).__name__}: {error}.",
+                f"{own}() failed: {told(error)}.",
                 f"Name a torch.nn.Module that is made with its arguments: net = {own}(...).",
             ) from error
     if torch and isinstance(method, torch.nn.Module):

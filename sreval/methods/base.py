@@ -24,14 +24,21 @@ UInt8 = npt.NDArray[np.uint8]
 IN_PYTHON = "in Python: "
 """How the specification of a method begins that no text names: an object of a running program."""
 
+SCALES = range(2, 17)
+"""By which a method may enlarge."""
+
 
 @dataclass(frozen=True)
 class Running:
-    """How networks are run: where, in which precision, in tiles of which side (None: whole)."""
+    """How networks are run: where, in which precision, in tiles of which side (None: whole).
+
+    Where ``check_range`` is False, the output of others' networks may be anything.
+    """
 
     device: str = "cpu"
     precision: Precision = "fp32"
     tile: int | None = None
+    check_range: bool = True
 
     def __post_init__(self) -> None:
         """Raise UsageError for a precision that isn't known."""
@@ -98,13 +105,23 @@ class Upscaler(ABC):
         self.require_scale(dataset.scale, dataset.name)
 
     def require_scale(self, scale: int, dataset: str = "") -> None:
-        """Raises UsageError where the method enlarges by another scale."""
+        """Raises UsageError where the method enlarges by another scale, or by none of SCALES."""
+        if self.scale is not None and self.scale not in SCALES:
+            raise UsageError(*self._wrong_scale())
         if self.scale in (None, scale):
             return
         other = f"but {dataset} has scale {scale}" if dataset else f"not {scale}"
         raise UsageError(
             f"{self.name} enlarges {self.scale} times, {other}.",
             f"Run it with a scale of {self.scale}.",
+        )
+
+    def _wrong_scale(self) -> tuple[str, str]:
+        """Of a scale that is none of SCALES: what is wrong, and what would be right."""
+        how = "doesn't enlarge" if self.scale == 1 else "enlarges too much"
+        return (
+            f"{self.name} {how} (scale {self.scale}).",
+            f"sreval takes networks that enlarge {SCALES[0]} to {SCALES[-1]} times.",
         )
 
     def pairing(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sreval.content import user_path
 from sreval.errors import UsageError, listed
 
 _RANGE = re.compile(r"\s*(-?[\d.]+)\s*\.\.\s*(-?[\d.]+)\s*")
+_SIDES = re.compile(r"\s*(\d+)(?:\s*x\s*(\d+))?\s*", re.ASCII)
 
 
 def _range(given: object) -> object:
@@ -25,17 +26,27 @@ def _range(given: object) -> object:
     return found.groups() if found else given
 
 
+def _sides(given: object) -> object:
+    """`48` or `48x64` as height and width."""
+    found = _SIDES.fullmatch(str(given)) if isinstance(given, str | int) else None
+    if isinstance(given, str | int) and not found:
+        raise ValueError("it must be written as in 48, or 48x64 for height and width")
+    return (found[1], found[2] or found[1]) if found else given
+
+
 Ends = Annotated[tuple[float, float], BeforeValidator(_range)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Sides = Annotated[tuple[Side, Side], BeforeValidator(_sides)]
 
 
 class Declarations(Config):
     """What a method takes and returns, as far as its user says so."""
 
-    scale: int | None = Field(default=None, ge=1, le=16)
+    scale: int | None = Field(default=None, ge=2, le=16)
     """How many times as large its images are; absent: found out by a trial."""
-    colour: Literal["rgb", "luma", "grey"] | None = None
-    """Three channels; MATLAB's luma, a colour image keeping its chroma by bicubic; or one channel,
-    each of a colour image's by itself."""
+    colour: Literal["rgb", "bgr", "luma", "grey"] | None = None
+    """Three channels in that order; MATLAB's luma, a colour image keeping its chroma by bicubic; or
+    one channel, each of a colour image's by itself."""
     range: Ends = (0.0, 1.0)
     """The values of black and white, in its input and its output."""
     output_range: Ends | None = None
@@ -44,6 +55,8 @@ class Declarations(Config):
     """Height and width are padded to multiples of it."""
     least: int = Field(default=1, ge=1, le=4096)
     """And to this many pixels at least."""
+    fixed: Sides | None = None
+    """The only height and width that it takes, in LR pixels."""
     overlap: int | None = Field(default=None, ge=0, le=1024)
     """Of tiles, in LR pixels."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sreval.errors import ImageError, UsageError
+from sreval.errors import ImageError, UsageError, told
 from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Dataset, Item
@@ -28,7 +28,8 @@ class CallableUpscaler(Upscaler):
     returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half to even and
     saturated. A grey LR image comes repeated to three channels, and what the function makes of it
     is kept as grey where its channels are equal. A function of the declared colour ``grey`` gets
-    a grey LR image as it is, (h, w), and returns (scale h, scale w).
+    (h, w) and returns (scale h, scale w): of a colour image each channel by itself. One of ``bgr``
+    gets and returns the channels in that order.
     What it depends on can't be told, so each run calls it anew.
     """
 
@@ -42,8 +43,8 @@ class CallableUpscaler(Upscaler):
         self._function, self.name = function, name
         declared = Declarations.of(dict(given), name, FUNCTION)
         if declared.colour == "luma":
-            raise UsageError(f"{name} can't take luma alone.", "Declare rgb or grey.")
-        self.scale, self._takes_grey = declared.scale, declared.colour == "grey"
+            raise UsageError(f"{name} can't take luma alone.", "Declare rgb, bgr or grey.")
+        self.scale, self._colour = declared.scale, declared.colour
         self.settings = ", ".join(f"{key}={value}" for key, value in declared.told.items())
         kind = function if hasattr(function, "__qualname__") else type(function)
         self.specification = f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}"
@@ -58,12 +59,24 @@ class CallableUpscaler(Upscaler):
         self.require_scale(scale)
         if pixels.dtype != np.uint8:
             raise ImageError(
-                f"{self.name} takes 8 bits, this picture has 16.", "Use bicubic or a model."
+                f"{self.name} takes 8 bits; this picture has 16.",
+                "Save the picture with 8 bits, or use bicubic or a network.",
             )
         return self._applied(pixels.astype(np.uint8, copy=False), scale, "the picture")
 
     def _applied(self, lr: UInt8, scale: int, which: str) -> UInt8:
-        given = lr.copy() if self._takes_grey else as_colour(lr.copy())
+        if self._colour == "grey":
+            planes = [lr] if lr.ndim == 2 else [lr[..., channel] for channel in range(3)]
+            made = [self._called(plane, scale, which) for plane in planes]
+            return made[0] if lr.ndim == 2 else np.stack(made, axis=-1)
+        order = slice(None, None, -1) if self._colour == "bgr" else slice(None)
+        sr = self._called(as_colour(lr)[..., order], scale, which)[..., order]
+        copies = lr.ndim == 2 and (sr == sr[..., :1]).all()
+        return np.ascontiguousarray(sr[..., 0] if copies else sr)
+
+    def _called(self, lr: UInt8, scale: int, which: str) -> UInt8:
+        """What the function makes of the array that it is to get, checked."""
+        given = lr.copy()  # it may write on what it gets
         arguments = {"scale": scale} if self._takes_scale else {}
         try:
             result = np.asarray(self._function(given, **arguments))
@@ -71,18 +84,14 @@ class CallableUpscaler(Upscaler):
             raise
         except (Exception, SystemExit) as error:
             raise ImageError(
-                f"{self.name} failed on {which}: {type(error).__name__}: {error}.",
+                f"{self.name} failed on {which}: {told(error)}.",
                 "Fix the function, then run again.",
             ) from error
-        sr = self._checked(result, lr, given.ndim, scale, which)
-        copies = lr.ndim == 2 and sr.ndim == 3 and (sr == sr[..., :1]).all()
-        return np.ascontiguousarray(sr[..., 0]) if copies else sr
+        return self._checked(result, lr, scale, which)
 
-    def _checked(
-        self, result: np.ndarray[Any, Any], lr: UInt8, ndim: int, scale: int, which: str
-    ) -> UInt8:
+    def _checked(self, result: np.ndarray[Any, Any], lr: UInt8, scale: int, which: str) -> UInt8:
         where = f"{self.name} returned"
-        expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[:ndim]
+        expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[: lr.ndim]
         if result.shape != expected:
             raise ImageError(
                 f"{where} shape {result.shape} for {which}, not {expected}.",
@@ -216,7 +225,7 @@ def load_object(path: str) -> Any:
     module_name, _, function_name = path.partition(":")
     if not function_name:
         raise UsageError(
-            f"python:{path} doesn't name a function.", "Write python:package.module:name."
+            f"python:{path} names a module alone.", "Write python:package.module:name."
         )
     here = str(Path.cwd())
     if here in sys.path:
@@ -227,12 +236,12 @@ def load_object(path: str) -> Any:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"Can't import {module_name}: {type(error).__name__}: {error}.",
+            f"Can't import {module_name}: {told(error)}.",
             "Install it, or run sreval in the folder that holds it.",
         ) from error
     found = getattr(module, function_name, None)
     if found is None:
-        raise UsageError(f"{module_name} has no function {function_name!r}.", "Check the name.")
+        raise UsageError(f"{module_name} has no {function_name!r}.", "Check the name.")
     return found
 
 

@@ -12,7 +12,7 @@ from sreval.devices import exact_fp32
 from sreval.errors import ImageError, SrevalError, UsageError, is_out_of_memory, option
 from sreval.images.datasets import Item
 from sreval.images.io import Pixels
-from sreval.methods.base import Running, UInt8, Upscaler
+from sreval.methods.base import SCALES, Running, UInt8, Upscaler
 from sreval.methods.declarations import Declarations
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _TRIALS = (16, 64)
 """Sides of the trial images: small, and a multiple of the windows and strides of most networks."""
+
+_SHIFT = 20 / 255
+"""An output farther from its image than this is told. Networks for noisy or blurred images stay
+below: the means of 8 x 8 pixels hold little of either."""
 
 
 class NetworkUpscaler(Upscaler):
@@ -82,6 +86,8 @@ class NetworkUpscaler(Upscaler):
         }
         if shown.fixed:
             found["fixed_size"] = list(shown.fixed)
+        if shown.scale not in SCALES:
+            found["problem"] = " ".join(self._wrong_scale())
         if measure or self._inference.tiled:
             found |= {"reach": self._inference.reach, "tiles": self._tiles()}
         return found
@@ -94,10 +100,23 @@ class NetworkUpscaler(Upscaler):
 
     @property
     def note(self) -> str:
-        """That its tiles gave other images than the whole would, where that is so."""
-        if not self._inference.tiled or self._exact():
-            return ""
-        return f"tiles {self._tiles()}"
+        """What is odd in its images: tiles, padding to a fixed size, other brightness."""
+        inference, said = self._inference, []
+        if inference.tiled and not self._exact():
+            said.append(f"tiles {self._tiles()}")
+        if inference.padded:
+            height, width = inference.interface.fixed or (0, 0)
+            said.append(
+                f"images smaller than {height}x{width} were padded by reflection, which may change "
+                "pixels near their right and lower border"
+            )
+        if inference.shift > _SHIFT:
+            cause = "a wrong range" if inference.declarable else "damaged weights"
+            said.append(
+                "in brightness or colour its images are far from what they were made of, by up to "
+                f"{255 * inference.shift:.0f} of 255 levels: that is what {cause} would do"
+            )
+        return "; ".join(said)
 
     def _exact(self) -> bool:
         reach = self._inference.reach
@@ -111,7 +130,9 @@ class NetworkUpscaler(Upscaler):
         if self._exact():
             return f"give what the whole image gives: it sees {reach} LR pixels around"
         if self._inference.interface.fixed:
-            return "have the size that its file fixes, and may differ from the whole image"
+            return "have the only size that it takes, and may differ from the whole image"
+        if not self._inference.measured:
+            return "may differ from the whole image: how far it sees can't be measured"
         sees = f"{reach}" if reach else f"{FARTHEST} or more"
         return (
             f"differ from the whole image: it sees {sees} LR pixels around, and tiles "
@@ -145,7 +166,7 @@ class NetworkUpscaler(Upscaler):
                 ) from error
             raise ImageError(
                 f"{self.name} failed on {which}: {_reason(error)}.",
-                "Declare the sizes that it takes, as in multiple=8, or mend the network.",
+                self._inference.size_remedy,
             ) from error
 
 
@@ -162,6 +183,12 @@ def ready(
     """
     from sreval.networks.inference import OVERLAP, Interface
 
+    if fixed and declared.fixed not in (None, fixed):
+        raise UsageError(
+            f"{name} takes images of {fixed[0]}x{fixed[1]} alone, not as declared in fixed=.",
+            "Leave the declaration out.",
+        )
+    fixed = fixed or declared.fixed
     colours = [declared.colour] if declared.colour else ["rgb", "grey"]
     scale, colour = _tried(network, name, colours, declared, running, fixed)
     if not declared.colour and colour == "grey":
@@ -185,10 +212,12 @@ def ready(
         least=declared.least,
         fixed=fixed,
     )
-    return foreign(network, interface, running)
+    return foreign(network, interface, running, declarable=True)
 
 
-def foreign(network: nn.Module, interface: Any, running: Running) -> Inference:
+def foreign(
+    network: nn.Module, interface: Any, running: Running, declarable: bool = False
+) -> Inference:
     """How a network that isn't sreval's own is run: one image at a time, its range checked."""
     from sreval.networks.inference import Inference
 
@@ -199,7 +228,8 @@ def foreign(network: nn.Module, interface: Any, running: Running) -> Inference:
         precision=running.precision,
         tile=running.tile,
         batch=1,
-        check_range=True,
+        check_range=running.check_range,
+        declarable=declarable,
     )
 
 
@@ -234,7 +264,7 @@ def _tried(
     first: Exception | None = None
     failed = ""
     for colour in colours:
-        channels = 3 if colour == "rgb" else 1
+        channels = 3 if colour in ("rgb", "bgr") else 1
         for trial in _TRIALS:
             side = declared.multiple * math.ceil(max(trial, declared.least) / declared.multiple)
             low = torch.full((1, channels, *(fixed or (side, side))), sum(declared.range) / 2)
@@ -251,7 +281,7 @@ def _tried(
     raise UsageError(
         f"{name} fails on a trial image of {failed} in {running.precision}: "
         f"{_reason(first) if first else ''}.",
-        "Declare what it takes: colour=, multiple=, least=."
+        "Declare what it takes: colour=, multiple=, least=, or for one size alone fixed=."
         + (" Or use fp32." if running.precision != "fp32" else ""),
     ) from first
 
@@ -271,8 +301,8 @@ def _scale(made: Any, name: str, low: tuple[int, ...]) -> int:
         if not rest and 1 <= scale <= 16 and shape[3] == scale * low[3]:
             return scale
     raise UsageError(
-        f"{name} returns the shape {shape} for {tuple(low)}, which isn't the image 1 to 16 times "
-        "as large.",
+        f"{name} returns the shape {shape} for {tuple(low)}, which isn't the image enlarged by a "
+        "whole number.",
         "It must take (1, channels, h, w) and return (1, channels, scale h, scale w).",
     )
 

@@ -114,7 +114,7 @@ class PictureUpscaler:
                     first = taken.setdefault(target, path)
                     _check_target(target, path, first, originals, replace)
                     with _tile_by_tile(self.method, path) if progress else nullcontext():
-                        large = enlarge(read_picture(path), self.method, self.scale)
+                        large = _enlarged(path, self.method, self.scale)
                     write_picture(target, large)
                     written.append(target)
                 except ImageError as error:
@@ -156,6 +156,15 @@ def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
     large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))
     large = upscaler.enlarge(_without_hidden(picture), scale)
     return Picture(large, large_alpha, picture.profile)
+
+
+def _enlarged(path: Path, upscaler: Upscaler, scale: int) -> Picture:
+    """The picture in a file, enlarged. Raises ImageError, which names the file."""
+    picture = read_picture(path)
+    try:
+        return enlarge(picture, upscaler, scale)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.message}", error.remedy) from error
 
 
 def write_picture(path: Path, picture: Picture) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sreval import content
 from sreval.content import user_path
-from sreval.errors import SrevalError, UsageError, WeightsError, install
+from sreval.errors import SrevalError, UsageError, WeightsError, install, told
 from sreval.files import sha256_bytes
 from sreval.methods.base import IN_PYTHON, Running
 from sreval.methods.declarations import NETWORK, Declarations, split_file
@@ -106,7 +106,7 @@ def spandrel_network(text: str, running: Running) -> NetworkUpscaler:
             f"{path} holds {model.architecture.name}, which can't be computed in bf16.",
             "Use fp32.",
         )
-    if declared.colour and (declared.colour == "rgb") != (channels == 3):
+    if declared.colour and (declared.colour in ("rgb", "bgr")) != (channels == 3):
         raise UsageError(
             f"{path} holds a network of {channels} channels, not one of colour={declared.colour}.",
             "Leave the declaration out.",
@@ -266,7 +266,7 @@ def module_network(
         network = copy.deepcopy(module).eval()
     except Exception as error:
         raise UsageError(
-            f"{name} can't be copied: {type(error).__name__}: {error}.",
+            f"{name} can't be copied: {told(error)}.",
             "Give a function that calls it.",
         ) from error
     taken: dict[str, str] = {}
@@ -360,10 +360,12 @@ def _taken(found: Tensors) -> dict[str, str]:
 
 def _written(declared: Declarations) -> list[str]:
     """Declarations as ``make_upscaler`` takes them."""
-    return [
-        f"{key}={'..'.join(f'{end:g}' for end in value) if isinstance(value, list) else value}"
-        for key, value in declared.told.items()
-    ]
+    written = []
+    for key, value in declared.told.items():
+        mark = "x" if key == "fixed" else ".."
+        shown = mark.join(f"{end:g}" for end in value) if isinstance(value, list) else value
+        written.append(f"{key}={shown}")
+    return written
 
 
 def _identity(network: nn.Module) -> tuple[str, bool]:

@@ -63,9 +63,7 @@ _INCEPTION = Weights(
 _CLIP = "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"
 WEIGHTS: dict[str, tuple[Weights, ...]] = {
     "dists": (replace(TRUNKS["vgg"], what="DISTS's vgg16 trunk", fetched_as="dists"),),
-    "brisque": (
-        Weights("BRISQUE's support vectors", "brisque", f"{_PIQ}/v0.4.0/brisque_svm_weights.pt", 1),
-    ),
+    "brisque": (Weights("BRISQUE", "brisque", f"{_PIQ}/v0.4.0/brisque_svm_weights.pt", 1),),
     "clip-iqa": (
         Weights(
             "CLIP's ResNet-50",
@@ -74,7 +72,7 @@ WEIGHTS: dict[str, tuple[Weights, ...]] = {
             256,
             sha256=_CLIP,
         ),
-        Weights("CLIP-IQA's prompts", "clip-iqa", f"{_PIQ}/v0.7.1/clipiqa_tokens.pt", 1),
+        Weights("CLIP-IQA", "clip-iqa", f"{_PIQ}/v0.7.1/clipiqa_tokens.pt", 1),
     ),
     "fid": (_INCEPTION,),
     "kid": (replace(_INCEPTION, fetched_as="kid"),),
@@ -132,10 +130,10 @@ def _of_image(metric: Metric, hr: UInt8, sr: UInt8, scale: int, device: str) -> 
             return float(function(*tensors))
     except (AssertionError, ValueError, RuntimeError) as error:
         height, width = tensors[0].shape[2:]
+        lines = str(error).splitlines() or [type(error).__name__]
         raise ImageError(
-            f"{metric.specification} can't score {width}x{height} pixels: "
-            f"{str(error).splitlines()[0].rstrip('.') if str(error) else type(error).__name__}.",
-            "Score larger images that aren't of one colour.",
+            f"{metric.specification} can't score {width}x{height} pixels: {lines[0].rstrip('.')}.",
+            "Score other images: larger ones, if these are small.",
         ) from None
 
 

@@ -158,6 +158,11 @@ LIBRARY = {
 """The metrics that other libraries compute, see ``sreval.metrics.library``."""
 
 _MOS = Metric("mos", "MOS", 2)
+_TAKEN = {
+    name.casefold()
+    for one in (*METRICS.values(), *LIBRARY.values(), _MOS)
+    for name in (one.key, one.name)
+}
 _declared: dict[str, Metric] = {}
 
 
@@ -166,6 +171,11 @@ def declare(metric: Metric) -> None:
     if metric.key not in METRICS and metric.key not in LIBRARY:
         _declared.pop(metric.key, None)
         _declared[metric.key] = metric
+
+
+def is_taken(name: str) -> bool:
+    """Whether a metric of ours, or MOS, is named or printed so, in upper or lower case."""
+    return name.casefold() in _TAKEN
 
 
 def metric_of(key: str) -> Metric:

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from sreval.config import Config, FieldError, UserPath
-from sreval.errors import ImageError, shown
-from sreval.metrics.metric import Metric, UInt8
+from sreval.errors import ImageError, UsageError, option, shown, told
+from sreval.metrics.metric import Metric, UInt8, is_taken
 from sreval.metrics.protocol import crop
 
 _calling = threading.RLock()
@@ -57,6 +57,24 @@ class OwnMetric:
     name: str = ""
 
 
+_COLUMNS = {"dataset", "method", "image", "scene", "score"}
+_NAME = 60
+"""Letters of a metric's name."""
+
+
+def checked_name(name: str) -> str:
+    """A name that a metric of a user's own may have. Raises UsageError for another."""
+    taken = is_taken(name) or name.casefold() in _COLUMNS
+    plain = name.strip() == name and name.isprintable() and not set("\\,:=|") & set(name)
+    if taken or not name or not plain or len(name) > _NAME:
+        raise UsageError(
+            f"Your own metric can't be called {shown(name)}{', which is taken' if taken else ''}.",
+            "Give it another name: "
+            f"{option('--metric NAME=METRIC', '{NAME: METRIC}, or name= of sreval.metric')}.",
+        )
+    return name
+
+
 def of_function(function: Callable[..., Any], key: str, declaration: Declaration) -> Metric:
     """The metric that a function computes: from HR and SR, uint8 (H, W[, 3]), or from SR alone.
 
@@ -78,9 +96,7 @@ def of_function(function: Callable[..., Any], key: str, declaration: Declaration
         except ImageError:
             raise
         except (Exception, SystemExit) as error:
-            raise ImageError(
-                f"{key} failed: {type(error).__name__}: {error}.", "Fix the function."
-            ) from error
+            raise ImageError(f"{key} failed: {told(error)}.", "Fix the function.") from error
         found = as_number(result, key)
         if not least - _SLACK <= found <= most + _SLACK:
             raise ImageError(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sreval.devices import exact_fp32
-from sreval.errors import ImageError, UsageError, unknown_name
+from sreval.errors import ImageError, UsageError, told, unknown_name
 from sreval.files import sha256_bytes
 from sreval.metrics.library import to_tensor
 from sreval.metrics.metric import Metric, UInt8
@@ -53,7 +53,7 @@ def ready(name: str, key: str, crop: int | Literal["scale"], device: str) -> Met
             made = pyiqa.create_metric(name, device=torch.device(device))
     except Exception as error:  # weights that it can't download, packages that it lacks
         raise UsageError(
-            f"pyiqa can't make its metric {name}: {type(error).__name__}: {error}.",
+            f"pyiqa can't make its metric {name}: {told(error)}.",
             "Try it in Python: pyiqa.create_metric(...).",
         ) from None
     reference = str(getattr(made, "metric_mode", "FR")).upper() != "NR"
@@ -72,7 +72,7 @@ def ready(name: str, key: str, crop: int | Literal["scale"], device: str) -> Met
                 result = made(*images)
         except Exception as error:
             raise ImageError(
-                f"{specification} failed: {type(error).__name__}: {error}.", "Score other images."
+                f"{specification} failed: {told(error)}.", "Score other images."
             ) from None
         return as_number(result, specification)
 

@@ -62,8 +62,8 @@ def multiply_adds(inference: Inference, height: int, width: int) -> int | None:
     Our interpolation before SRCNN and DRCN, a matrix product in our code, isn't counted.
     """
     shown = inference.interface
-    channels, runs = {"rgb": (3, 1), "luma": (1, 1), "grey": (1, 3)}[shown.colour]
-    shape = (1, channels, *padded_size((height, width), shown))
+    runs = 3 if shown.colour == "grey" else 1
+    shape = (1, shown.channels, *padded_size((height, width), shown))
     middle = math.fsum(shown.input_range) / 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of how networks of others call torch

@@ -46,16 +46,16 @@ _GREY = (0.299, 0.587, 0.114)
 class Interface:
     """What a network takes and returns.
 
-    `colour`: `rgb`, three channels; `luma`, MATLAB's BT.601 luma, a colour image keeping its
-    chroma by bicubic; `grey`, one channel, each of a colour image's by itself. `input_range` and
-    `output_range` are the values that black and white have. Sizes are low-resolution pixels: tiles
-    overlap by `overlap` and begin on multiples of `grid`; an image is padded by reflection to
-    multiples of `multiple` and to `least` at least. `fixed` is the only height and width that the
-    network takes, where it takes one.
+    `colour`: `rgb` or `bgr`, three channels in that order; `luma`, MATLAB's BT.601 luma, a colour
+    image keeping its chroma by bicubic; `grey`, one channel, each of a colour image's by itself.
+    `input_range` and `output_range` are the values that black and white have. Sizes are
+    low-resolution pixels: tiles overlap by `overlap` and begin on multiples of `grid`; an image is
+    padded by reflection to multiples of `multiple` and to `least` at least. `fixed` is the only
+    height and width that the network takes, where it takes one.
     """
 
     scale: int
-    colour: Literal["rgb", "luma", "grey"] = "rgb"
+    colour: Literal["rgb", "bgr", "luma", "grey"] = "rgb"
     input_range: Range = (0.0, 1.0)
     output_range: Range = (0.0, 1.0)
     overlap: int = OVERLAP
@@ -63,6 +63,11 @@ class Interface:
     multiple: int = 1
     least: int = 1
     fixed: tuple[int, int] | None = None
+
+    @property
+    def channels(self) -> int:
+        """As many as it takes and returns."""
+        return 3 if self.colour in ("rgb", "bgr") else 1
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -107,8 +112,11 @@ class Inference:
     `tile` bounds the memory: the side, in low-resolution pixels, of what is computed at once
     (without its overlap); None takes whole images. `batch` is how many equal images, or tiles, go
     together at most. With `check_range`, an output that can't be meant in the declared range is an
-    ImageError. `tiled` says whether any image was computed in several tiles. `defined` is the
-    network before it was made faster.
+    ImageError; `declarable` says whether its user can declare another. `tiled` says whether any
+    image was computed in several tiles, `padded` whether any was smaller than the fixed size.
+    `shift` is how far a checked output was from its image at most: the root mean square, in 0..1,
+    over the means of squares of 8 low-resolution pixels. `measured` is False once `reach` failed.
+    `defined` is the network before it was made faster.
     """
 
     def __init__(
@@ -121,6 +129,7 @@ class Inference:
         tile: int | None = None,
         batch: int = 8,
         check_range: bool = False,
+        declarable: bool = False,
     ) -> None:
         if tile is not None and tile < 1:
             raise ValueError("tile must be positive")
@@ -129,7 +138,10 @@ class Inference:
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.tile, self.batch = tile, batch
         self.network = self.defined = network.to(self.device, self.dtype)
-        self.tiled = False
+        self.tiled = self.padded = False
+        self.shift = 0.0
+        self.measured = True
+        self.declarable = declarable
         self._check_range = check_range
 
     @classmethod
@@ -149,24 +161,42 @@ class Inference:
         made.reach, made.defined = radius, network
         return made
 
+    @property
+    def size_remedy(self) -> str:
+        """What to do where the network doesn't take a size that it was given."""
+        if not self.declarable:
+            return "Check the weights."
+        return (
+            "Declare the sizes that it takes, as in multiple=8, or fixed=48 where it takes that "
+            "size alone."
+        )
+
     @cached_property
-    @torch.inference_mode()
-    @exact_fp32()
     def reach(self) -> int | None:
         """How far, in low-resolution pixels, the network sees beyond the place it computes.
 
         Measured: two random images that agree between two cuts on the grid, how far from the cuts
         do the outputs differ at all, across and down. None where that is
-        everywhere up to FARTHEST, as where it sees the whole image, and for a fixed size.
+        everywhere up to FARTHEST, as where it sees the whole image, for a fixed size, and where
+        the network fails on these images.
         """
-        shown = self.interface
-        if shown.fixed:
+        if self.interface.fixed:
             return None
+        try:
+            return self._reach()
+        except Exception:  # a network of others may raise anything
+            self.measured = False
+            return None
+
+    @torch.inference_mode()
+    @exact_fp32()
+    def _reach(self) -> int | None:
+        shown = self.interface
         grid = math.lcm(shown.grid, shown.multiple)
         least = grid * math.ceil(shown.least / grid)
         middle = max(grid * math.ceil(2 * FARTHEST / grid), least)
         generator = torch.Generator().manual_seed(0)
-        shape = (1, 3 if shown.colour == "rgb" else 1, max(grid, least), middle + 2 * grid)
+        shape = (1, shown.channels, max(grid, least), middle + 2 * grid)
         one, other = (torch.rand(shape, generator=generator) for _ in range(2))
         other *= 0.25  # darker and flatter: averages over the whole image differ, too
         other[..., grid : grid + middle] = one[..., grid : grid + middle]
@@ -228,19 +258,24 @@ class Inference:
         # rounded part by part: the whole in floats would be what fills the memory
         array = np.empty((n, scale * height, scale * width, channels), stack.dtype)
         tiles = self._tiles(height, width)
-        self.tiled |= len(tiles) > 1
         ends: list[float] = []
+        shifts: list[Tensor] = []
         told(0, len(tiles))
         for done, (rows, columns) in enumerate(tiles, 1):
             part = self._part(low, rows, columns)
             if self._check_range:
                 ends += map(float, torch.aminmax(part))
                 _require_finite(ends)
+                shifts.append(_shifts(part, low[:, :, rows.kept, columns.kept], scale))
             large = (part * peak).add_(0.5).floor_().clamp_(0, peak)
             array[:, rows.large, columns.large] = large.permute(0, 2, 3, 1).cpu().numpy()
             told(done, len(tiles))
         if ends:
             self._require_range(min(ends), max(ends), low)
+            self.shift = max(self.shift, float(torch.cat(shifts).mean().sqrt()))
+        fixed = self.interface.fixed
+        self.tiled |= len(tiles) > 1
+        self.padded |= fixed is not None and (height < fixed[0] or width < fixed[1])
         return array[..., 0] if stack.ndim == 3 else array
 
     def _tiles(self, height: int, width: int) -> list[tuple[_Span, _Span]]:
@@ -262,8 +297,12 @@ class Inference:
     def _in_colour(self, low: Tensor) -> Tensor:
         """One part in the channels it has, whatever the network reads and makes."""
         grey = low.shape[1] == 1
-        if self.interface.colour == "rgb":
-            rgb = self._forward(low.expand(-1, 3, -1, -1))
+        if self.interface.channels == 3:
+            rgb = low.expand(-1, 3, -1, -1)
+            if self.interface.colour == "bgr":
+                rgb = self._forward(rgb.flip(1)).flip(1)
+            else:
+                rgb = self._forward(rgb)
             return (rgb * per_channel(_GREY, rgb)).sum(1, keepdim=True) if grey else rgb
         if grey:
             return self._forward(low)
@@ -290,7 +329,7 @@ class Inference:
             raise ImageError(
                 f"The network returned the shape {tuple(y.shape)} for {tuple(low.shape)}, which "
                 f"isn't {shown.scale} times as large.",
-                "Declare the sizes that it takes, as in multiple=8.",
+                self.size_remedy,
             )
         y = y[..., : shown.scale * height, : shown.scale * width].float()
         return (y - after[0]).div_(after[1] - after[0])
@@ -308,14 +347,16 @@ class Inference:
         if lowest <= low and dim <= high <= highest:
             return
         black, white = self.interface.output_range
-        found, given = (
-            "..".join(f"{black + end * (white - black):.3g}" for end in ends)
-            for ends in ((low, high), (darkest, brightest))
+        low, high, darkest, brightest = (
+            black + end * (white - black) for end in (low, high, darkest, brightest)
         )
+        remedy = "Check the weights."
+        if self.declarable:
+            remedy = _range_remedy(low, high, self.interface.output_range)
         raise ImageError(
-            f"The network returned values of {found} for an image of {given}: the range that is "
-            f"declared, {black:g}..{white:g}, isn't its own.",
-            "Declare the range that it was trained on, as in range=0..255.",
+            f"The network returned values of {low:.3g}..{high:.3g} for an image of {darkest:.3g}.."
+            f"{brightest:.3g}, which can't be meant as {black:g}..{white:g}.",
+            remedy,
         )
 
 
@@ -323,11 +364,12 @@ class Inference:
 class _Span:
     """One side of a tile: where its core lies in the image, what is seen, all within [0, length).
 
-    `seen` is a slice of the low-resolution image, `large` of the output, and `core` is the same
-    place in the tile's own output.
+    `seen` and `kept` are slices of the low-resolution image, with and without the overlap, `large`
+    of the output, and `core` is the same place in the tile's own output.
     """
 
     seen: slice
+    kept: slice
     core: slice
     large: slice
 
@@ -337,10 +379,33 @@ def _require_finite(values: Sequence[float]) -> None:
         raise ImageError("The network returned NaN or infinite values.", "Check its weights.")
 
 
+def _range_remedy(low: float, high: float, declared: Range) -> str:
+    """What to declare of a network that returned `low` to `high`, which isn't as `declared`."""
+    for black, white in ((0, 1), (-1, 1), (0, 255)):
+        beyond = (white - black) / 4
+        if black - beyond <= low and high <= white + beyond and declared != (black, white):
+            likely = f"range={black}..{white}"
+            return (
+                f"Declare the range that it was trained on, perhaps {likely}, or output_{likely} "
+                "for its output alone."
+            )
+    return "Declare the range that it was trained on, as in range=MIN..MAX, or check its weights."
+
+
+def _shifts(large: Tensor, low: Tensor, scale: int) -> Tensor:
+    """Squared differences of the means of squares of 8 low-resolution pixels, flat."""
+    made, given = (
+        functional.avg_pool2d(image.float(), side, ceil_mode=True, count_include_pad=False)
+        for image, side in ((large, 8 * scale), (low, 8))
+    )
+    return (made - given).square().flatten()
+
+
 def _span(start: int, stop: int, first: int, last: int, scale: int) -> _Span:
     """Of a core from `start` to `stop`, seen from `first` to `last`."""
     core = slice(scale * (start - first), scale * (stop - first))
-    return _Span(slice(first, last), core, slice(scale * start, scale * stop))
+    large = slice(scale * start, scale * stop)
+    return _Span(slice(first, last), slice(start, stop), core, large)
 
 
 def _spans(length: int, tile: int, shown: Interface) -> Iterator[_Span]:

@@ -144,9 +144,10 @@ def _number(text: str, where: str, metric: str) -> float:
 def _declare(
     keys: Sequence[str], frame: pd.DataFrame, path: Path, better: Mapping[str, bool]
 ) -> None:
-    there = {*frame["metric"], *METRICS, "mos"}
+    known = map(metric_of, {*frame["metric"], *METRICS, "mos"})
+    taken = {name.casefold() for one in known for name in (one.key, one.name)}
     for key in keys:
-        if not key or key in there:
+        if not key or key.casefold() in taken:
             raise UsageError(
                 f"{path} calls a metric {shown(key)}, a name that is taken.",
                 "Call it otherwise in that file, such as "

@@ -27,10 +27,11 @@ _BLOCK = ["dataset", "scale", "method"]
 class Conventions:
     """The scores of images under every convention that public tools use; it prints as columns.
 
-    ``frame`` is as ``score_conventions`` makes it.
+    ``frame`` is as ``score_conventions`` makes it, ``notes`` say what was left out.
     """
 
     frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -64,10 +65,11 @@ def compare_conventions(
     images = subjects(frame)
     if images.empty:
         raise UsageError("Nothing is left to compare.", "HR against itself says nothing.")
+    notes = tuple(left_out_notes())
     if not progress:
-        return Conventions(score_conventions(images))
+        return Conventions(score_conventions(images), notes)
     with progress_line(len(images), "scoring", "image") as line:
-        return Conventions(score_conventions(images, line.update))
+        return Conventions(score_conventions(images, line.update), notes)
 
 
 _KINDS = {("psnr", "ssim"): CONVENTIONS, ("lpips",): LPIPS_CONVENTIONS}
@@ -116,10 +118,27 @@ def score_conventions(
 
 
 def _at_hand(conventions: Sequence[Convention]) -> list[Convention]:
-    """Those whose weights are on this machine."""
+    """Those whose weights are on this machine; none without those of the first, their base."""
     from sreval.metrics.lpips import TRUNKS
 
-    return [one for one in conventions if one.trunk is None or TRUNKS[one.trunk].is_here()]
+    here = [one for one in conventions if one.trunk is None or TRUNKS[one.trunk].is_here()]
+    return here if conventions[0] in here else []
+
+
+def left_out_notes() -> list[str]:
+    """Which conventions are left out as weights aren't here, and how to get them."""
+    from sreval.metrics.lpips import TRUNKS
+
+    here = [one for conventions in _KINDS.values() for one in _at_hand(conventions)]
+    left = [one for one in LPIPS_CONVENTIONS if one not in here]
+    if not left:
+        return []
+    missing = [trunk for trunk in TRUNKS.values() if not trunk.is_here()]
+    commands = " and ".join(f"`sreval data fetch {one.fetched_as}`" for one in missing)
+    return [
+        f"Left out: {', '.join(one.name for one in left)}. The weights of "
+        f"{' and '.join(one.what for one in missing)} are not on this machine. Run {commands} once."
+    ]
 
 
 def subjects(frame: pd.DataFrame) -> pd.DataFrame:

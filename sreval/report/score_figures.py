@@ -143,7 +143,8 @@ def tradeoff_figure(
 
     Blau and Michaeli 2018 (arXiv 1711.06077), section 5: methods in the plane of a distortion and a
     perceptual quality measure. Each point is a mean over the images for which every method has a
-    finite value of both metrics. A name stands beside its point or, where others leave no room
+    finite value of both metrics; of a metric of whole data sets, such as FID, it is the value. A
+    name stands beside its point or, where others leave no room
     there, has a line to it. What isn't drawn, and why, stands in the caption.
 
     Args:
@@ -169,7 +170,11 @@ def tradeoff_figure(
     drawn = list(map(str, used[x].columns))
     width_mm = WIDTHS_MM[width]
     names, shortened = names_within(drawn, width_mm / 3)
-    head = f"{_about(rows)}: means over {counted(len(used[x]), 'image')}."
+    single = [metric for metric in (x, y) if metric_of(metric).per == "image"]
+    of_sets = [metric_name(metric) for metric in (x, y) if metric not in single]
+    parts = [f"means over {counted(len(used[single[0]]), 'image')}"] if single else []
+    parts += [f"{' and '.join(of_sets)} of all images together"] if of_sets else []
+    head = f"{_about(rows)}: {'; '.join(parts)}."
     caption = " ".join(filter(None, (head, *gaps, shortened, *notes)))
     foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
     figure = new_figure(width_mm, max(0.65 * width_mm, 30 + 3.5 * len(drawn)) + foot_mm)
@@ -236,7 +241,8 @@ def _means_over(
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Of each metric the finite values that means are over, images by methods, and notes on others.
 
-    Methods and images are the same for all metrics. Raises UsageError where none is left.
+    Methods and images are the same for all metrics; one of whole data sets has one row. Raises
+    UsageError where none is left.
     """
     dataset = str(rows["dataset"].iloc[0])
     asked = {metric: values_of(rows, metric, methods) for metric in metrics}
@@ -244,13 +250,20 @@ def _means_over(
     notes = gap_notes(rows, methods)
     left, finite = list(methods), None
     for metric, values in used.items():
-        notes += infinite_notes(dataset, metric, asked[metric], values)
+        of_set = metric_of(metric).per == "set"
         endless = [m for m in values.columns if not np.isfinite(values[m].to_numpy(float)).all()]
-        if "hr" in endless:
-            notes.append(f"HR isn't drawn: its {metric_name(metric)} is infinite.")
+        if not of_set:
+            notes += infinite_notes(dataset, metric, asked[metric], values)
+        for method in endless if of_set else [m for m in endless if m == "hr"]:
+            notes.append(
+                f"{paper.label(method)} isn't drawn: its {metric_name(metric)} is infinite."
+            )
         left = [m for m in left if m in values.columns and m not in endless]
-        finite = values.index if finite is None else finite.intersection(values.index, sort=False)
-    if not left or finite is None or finite.empty:
+        if not of_set:
+            finite = (
+                values.index if finite is None else finite.intersection(values.index, sort=False)
+            )
+    if not left or (finite is not None and finite.empty):
         names = " and ".join(map(metric_name, metrics))
         raise UsageError(
             f"No {names} of {dataset} can be drawn: {'it is' if len(metrics) == 1 else 'they are'} "
@@ -258,7 +271,11 @@ def _means_over(
             f"Draw another metric with {option('--metric' if len(metrics) == 1 else '--x')}; a "
             "table prints this one.",
         )
-    return {metric: values.loc[finite, left] for metric, values in used.items()}, notes
+    drawn = {}
+    for metric, values in used.items():
+        of_set = metric_of(metric).per == "set"
+        drawn[metric] = (values if finite is None or of_set else values.loc[finite])[left]
+    return drawn, notes
 
 
 def _ticks(width_mm: int) -> MaxNLocator:

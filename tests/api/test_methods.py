@@ -78,6 +78,18 @@ def test_files_are_enlarged_and_failures_told(photograph: UInt8, tmp_path: Path)
     assert (again, len(there)) == ([], 1)
 
 
+def test_a_failure_begins_with_its_picture(photograph: UInt8, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        Image.fromarray(photograph).save(tmp_path / f"{name}.png")
+    failing = sreval.upscaler(lambda lr: 1 / 0)
+    spoilt = sreval.upscaler(torch.nn.Upsample(scale_factor=float("2")), device="cpu")
+    spoilt.method._inference.network.forward = lambda x: x.repeat(1, 1, 2, 2) * torch.nan  # type: ignore[attr-defined]
+    for up in (failing, spoilt):
+        _, failed = up.files(tmp_path, tmp_path / "large", progress=False)
+        begun = [str(error).split(": ")[0] for error in failed]
+        assert begun == [str(tmp_path / "cat.png"), str(tmp_path / "dog.png")]
+
+
 def test_the_command_takes_a_function_of_a_module(
     sreval: Run, photograph: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,17 +62,27 @@ def test_it_tells_images_and_what_is_there_already(photos: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [{"methods": ["nearest=bicubic"]}, {"metrics": ["psnr", "ssim"]}, {"protocols": ["rgb"]}],
+    ("changed", "made"),
+    [
+        ({"methods": ["nearest=bicubic"]}, 3),
+        ({"metrics": ["psnr", "ssim"]}, 0),
+        ({"protocols": ["rgb"]}, 0),
+    ],
 )
 def test_what_does_not_hold_is_not_counted_as_there(
-    photos: Path, tmp_path: Path, changed: dict[str, Any]
+    photos: Path, tmp_path: Path, changed: dict[str, Any], made: int
 ) -> None:
     out = tmp_path / "results"
     first = plan(photos, "nearest")
     run(first, out)
     other = Resolved.of(first.plan.model_copy(update=changed))
-    assert estimate(other, out).made == 3 == run(other, out).computed
+    said = estimate(other, out)
+    outcome = run(other, out)
+    assert (said.made, said.taken_over) == (outcome.computed, outcome.reused) == (made, 3 - made)
+    assert said.rescored == outcome.rescored == 3 - made
+    anew = "0 SR images to make, 3 there already, 3 of them to score, "
+    assert (anew in str(said)) == (made == 0)
+    assert said.size > 0
 
 
 def test_the_images_take_the_place_that_was_told(
@@ -135,7 +145,7 @@ def test_a_disk_too_small_is_told_before(
 
 
 def test_it_reads_as_a_sentence() -> None:
-    told = Estimate(119, 3, 5, 590, 5, 720.0, 340_000_000, 2, "cpu", Path("results"), 10**12)
+    told = Estimate(119, 3, 5, 590, 5, 0, 720.0, 340_000_000, 2, "cpu", Path("results"), 10**12)
     assert str(told) == (
         "119 images of 3 data sets, 5 methods: 590 SR images to make, 5 there already, about 12 "
         "min on 2 cores, about 340 MB in results."

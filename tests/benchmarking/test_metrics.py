@@ -124,7 +124,8 @@ def test_a_function_is_called_anew_unless_it_names_what_it_reads(
     first = ran(photos, tmp_path / "out", metrics=["psnr", text])
     second = ran(photos, tmp_path / "out", metrics=["psnr", text])
     assert (code / "calls.txt").read_text().count("x") == (3 if named else 6)
-    assert second.reused == (3 if named else 0)
+    assert (second.computed, second.reused) == (0, 3)
+    assert second.rescored == (0 if named else 3)
     assert values(first, "mae") == values(second, "mae")
     if named:  # another file, another metric
         (code / "weights").write_text("2")
@@ -272,16 +273,60 @@ def test_small_sets_and_runs_without_a_metric_of_images_are_refused(
         ("python:own_metrics:mae,bettr=lower", "Did you mean 'better'"),
         ("python:own_metrics:mae,low=1,low=2", "says low= twice"),
         ("python:own_metrics:mae,lower", "Can't read 'lower'"),
-        ("python:own_metrics:none", "has no function 'none'"),
+        ("python:own_metrics:none", "has no 'none'"),
         ("python:own_metrics:np", "isn't a function"),
         ("python:own_metrics:mae,weights=nowhere", "nowhere isn't there"),
-        ("x=psnr", "Unknown metric 'x=psnr'"),
+        ("x=psnr", "psnr can't be called 'x': .* Write psnr alone"),
+        ("x=psnrr", "Unknown metric 'psnrr'.*'psnr'"),
+        ("PSNR", "Unknown metric 'PSNR'.*Did you mean 'psnr'"),
+        ("haarPSI", "Did you mean 'haarpsi'"),
+        ("rgb", "rgb is a protocol, not a metric. Write protocols='rgb'"),
+        ("PSNR=python:own_metrics:mae", "can't be called 'PSNR', which is taken"),
+        ("LPIPS (vgg)=python:own_metrics:mae", "which is taken"),
+        ("Mos=python:own_metrics:mae", "can't be called 'Mos', which is taken"),
+        ("a,b=python:own_metrics:mae", "can't be called 'a,b'"),
+        ("a:b=python:own_metrics:mae", "can't be called 'a:b'"),
+        ("a=b=python:own_metrics:mae", "can't be called 'a=b'"),
+        ("pyiqa:psnr", "pyiqa's psnr needs another name here.* p=pyiqa:psnr"),
     ],
 )
 @pytest.mark.usefixtures("code")
 def test_what_names_no_metric_is_refused(text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         metrics_of([text], "cpu")
+
+
+def test_a_new_metric_makes_no_image_anew(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ran(photos, out, metrics="psnr")
+    more = ran(photos, out, metrics=["psnr", "ssim"])
+    assert (more.computed, more.reused, more.rescored) == (0, 3, 3)
+    same = ran(photos, out, metrics=["psnr", "ssim"])
+    assert (same.computed, same.reused, same.rescored) == (0, 3, 0)
+
+
+def test_a_reason_is_one_line_and_stands_alone(tmp_path: Path, photograph: UInt8) -> None:
+    def broken(hr: UInt8, sr: UInt8) -> float:
+        raise ValueError("no\n  good\u2028at all.\n")
+
+    folder = tmp_path / "odd"
+    write_png(folder / "a.png", photograph[:80, :96])
+    write_png(folder / "b.png", photograph[:81, :97])  # cropped to what its LR image covers
+    made = ran(folder, tmp_path / "out", metrics={"psnr": "psnr", "mine": broken})
+    notes = made.frame.groupby("metric")["note"].unique()
+    assert list(notes["mine"]) == ["mine failed: ValueError: no good at all."]
+    assert sum("cropped" in note for note in notes["psnr"]) == 1
+
+
+def test_what_is_of_sets_is_told_before_weights_are_missed(
+    photos: Path, tmp_path: Path, photograph: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.metrics.weights.Weights._places", lambda _: [])
+    with pytest.raises(UsageError, match="fid is of a whole data set"):
+        sreval.score(photograph, photograph, metrics=["fid"])
+    monkeypatch.setattr("sreval.benchmarking.plan._check_size", lambda *_: None)
+    with pytest.raises(UsageError, match="no metric of single images"):
+        ran(photos, tmp_path / "out", metrics=["fid", "kid"])
 
 
 @pytest.fixture(autouse=True)

@@ -341,7 +341,7 @@ def test_images_smaller_than_window_crop_or_scale_say_so(
     )
     assert rows["side16", "ssim"]["note"] == "8x8 pixels are smaller than SSIM's window of 11x11."
     assert rows["side16", "psnr"]["value"] > 0
-    assert "1 values under matlab are missing: 8x8 pixels are smaller than SSIM's" in ran.err
+    assert "1 value under matlab is missing: 8x8 pixels are smaller than SSIM's" in ran.err
     assert benchmark(sreval, photos, out).code == PARTIAL
 
 
@@ -459,8 +459,8 @@ def test_a_network_object_will_do_as_a_function(sreval: Sreval, photos: Path, ou
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("python:bad_functions", "python:bad_functions doesn't name a function. Write python:"),
-        ("python:bad_functions:nane", "bad_functions has no function 'nane'. Check the name."),
+        ("python:bad_functions", "python:bad_functions names a module alone. Write python:"),
+        ("python:bad_functions:nane", "bad_functions has no 'nane'. Check the name."),
         ("python:no_such_module:up", "Can't import no_such_module: ModuleNotFoundError"),
         ("python:bad_script:up", "Can't import bad_script: SystemExit: usage: bad_script FILE."),
     ],

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import sreval
-from sreval.errors import UsageError, WeightsError, install
+from sreval.errors import ImageError, UsageError, WeightsError, install
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.resize import downscale
@@ -178,6 +178,16 @@ def test_another_scale_is_refused_before_any_image(photograph: UInt8, tmp_path: 
     with pytest.raises(UsageError, match="2x_Compact enlarges 2 times, but photos has scale 4"):
         method.prepare(Dataset("photos", 4, (ITEM,)))
     assert method.upscale(downscale(photograph, 2), 2, ITEM).shape == photograph.shape
+
+
+def test_an_output_out_of_range_says_nothing_of_declarations(
+    photograph: UInt8, tmp_path: Path
+) -> None:
+    tensors = state(SMALL["Compact"], 2)
+    tensors[list(tensors)[-1]] -= 100  # the last layer's bias: black, as spandrel clamps
+    torch.save(tensors, tmp_path / "net.pth")
+    with pytest.raises(ImageError, match=r"can't be meant as 0\.\.1\. Check the weights\.$"):
+        make_upscaler(f"spandrel:{tmp_path / 'net.pth'}").upscale(photograph, 2, ITEM)
 
 
 def test_what_spandrel_cannot_take_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,13 @@ def test_a_function_that_takes_grey_gets_it(make: Make, low: UInt8) -> None:
     declared = text + "import sreval\nup = sreval.declare(up, colour='grey')"
     for method in (make(text, ",colour=grey"), make(declared)):
         np.testing.assert_array_equal(method.upscale(grey, 4, ITEM), nearest(grey))
+        np.testing.assert_array_equal(method.upscale(low, 4, ITEM), nearest(low))
+
+
+def test_a_function_of_bgr_gets_blue_first(make: Make, low: UInt8) -> None:
+    method = make("def up(lr):\n    return near(lr) // np.uint8([2, 1, 1])\n", ",colour=bgr")
+    expected = nearest(low) // np.array([1, 1, 2], np.uint8)
+    np.testing.assert_array_equal(method.upscale(low, 4, ITEM), expected)
 
 
 SIGNATURES = {

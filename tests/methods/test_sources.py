@@ -194,7 +194,7 @@ def test_a_declared_range_is_used_and_a_wrong_one_found(
     assert np.abs(made.astype(int) - expected(low)).max() <= 1
     wrong = traced(Writes(ENDS[ends]), tmp_path / "wrong.pt")
     other = "-1..1" if ends == "0..255" else "0..255"
-    with pytest.raises(ImageError, match=r"the range that is declared, .* isn't its own"):
+    with pytest.raises(ImageError, match=r"which can't be meant as"):
         make_upscaler(f"torchscript:{wrong},output_range={other}").upscale(low, 2, ITEM)
 
 
@@ -215,7 +215,7 @@ class Writes(nn.Module):
 def test_another_range_than_0_to_1_is_found_without_any_declaration(
     ends: tuple[float, float], dark: int, low: UInt8
 ) -> None:
-    with pytest.raises(ImageError, match=r"Declare the range .* as in range=0\.\.255"):
+    with pytest.raises(ImageError, match=rf"perhaps range={ends[0]:g}\.\.{ends[1]:g}, or output_"):
         method_of(Writes(ends)).upscale(low // np.uint8(dark), 2, ITEM)
 
 
@@ -245,8 +245,124 @@ def test_a_fixed_size_is_the_size_of_tiles(low: UInt8, tmp_path: Path) -> None:
         assert made.shape == (2 * pixels.shape[0], 2 * pixels.shape[1], 3)
         inner = np.s_[: 2 * pixels.shape[0] - 8, : 2 * pixels.shape[1] - 8]
         assert np.abs(made.astype(int) - expected(pixels))[inner].max() <= 1
-    assert "tiles have the size that its file fixes" in method.note
+    assert "tiles have the only size that it takes" in method.note
     assert method.settings == "fp32, tiles of 20x24, overlap 4"
+
+    with pytest.raises(UsageError, match=r"takes images of 20x24 alone"):
+        make_upscaler(f"onnx:{tmp_path / 'net.onnx'},fixed=20")
+
+
+def test_padding_to_a_fixed_size_is_told(low: UInt8, tmp_path: Path) -> None:
+    spec = f"onnx:{exported(Net(), tmp_path / 'net.onnx', (20, 24))}"
+    method = make_upscaler(spec)
+    method.upscale(np.ascontiguousarray(low[:20, :24]), 2, ITEM)
+    assert method.note == ""
+    method.upscale(np.ascontiguousarray(low[:20, :23]), 2, ITEM)
+    assert method.note.startswith("images smaller than 20x24 were padded by reflection")
+
+
+class Fixed(nn.Module):
+    """Takes 12 x 10 pixels alone, as an export does that has its sizes written in it."""
+
+    def forward(self, low: Tensor) -> Tensor:
+        return low.reshape(1, 3, 12, 10).repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def test_a_fixed_size_can_be_declared(low: UInt8, tmp_path: Path) -> None:
+    path = traced(Fixed(), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match=r"for one size alone fixed=\."):
+        make_upscaler(f"torchscript:{path}")
+    declared = make_upscaler(f"torchscript:{path},fixed=12x10,overlap=2")
+    again = make_upscaler(declared.specification)
+    assert again.sha256 == declared.sha256
+    for method in (declared, again, method_of(sreval.declare(Fixed(), fixed=(12, 10)))):
+        for pixels in (low, low[:12, :10], low[:5, :30]):
+            made = method.upscale(np.ascontiguousarray(pixels), 2, ITEM)
+            assert np.array_equal(made, pixels.repeat(2, 0).repeat(2, 1))
+        assert method.facts(measure=True)["fixed_size"] == [12, 10]
+
+
+class Square(nn.Module):
+    """Takes 48 x 48 pixels alone."""
+
+    def forward(self, low: Tensor) -> Tensor:
+        return low.reshape(1, 3, 48, 48).repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def test_where_it_cant_be_measured_how_far_a_network_sees(low: UInt8, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would have other exports made
+        torch.jit.save(torch.jit.trace(Square(), torch.rand(1, 3, 48, 48)), tmp_path / "net.pt")  # type: ignore[no-untyped-call]
+    spec = f"torchscript:{tmp_path / 'net.pt'},multiple=48,least=48"
+    for tile in (None, 48):
+        method = make_upscaler(spec, Running(tile=tile))
+        with pytest.raises(ImageError, match=r"or fixed=48 where it takes that size alone\."):
+            method.upscale(np.tile(low, (2, 2, 1)), 2, ITEM)
+        assert method.note == ""
+        facts = method.facts(measure=True)
+        assert facts["reach"] is None
+        assert facts["tiles"].endswith("how far it sees can't be measured")
+
+
+class Clamps(nn.Module):
+    """Repeats pixels, in whole levels where asked, and cuts off what is beyond its range."""
+
+    def __init__(self, black: float, white: float, whole: bool = False) -> None:
+        super().__init__()
+        self.black, self.white, self.whole = black, white, whole
+
+    def forward(self, low: Tensor) -> Tensor:
+        large = low.repeat_interleave(2, 2).repeat_interleave(2, 3).clamp(self.black, self.white)
+        return large.round() if self.whole else large
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+def test_a_wrong_range_that_a_network_hides_is_told(tile: int | None, low: UInt8) -> None:
+    right = [Clamps(0, 1), sreval.declare(Clamps(0, 255, True), range=(0, 255))]
+    wrong = [Clamps(0, 255, True), sreval.declare(Clamps(0, 1), range=(-1, 1))]
+    for networks, told in ((right, False), (wrong, True)):
+        for network in networks:
+            method = method_of(network, Running(tile=tile))
+            method.upscale(low, 2, ITEM)
+            assert ("that is what a wrong range would do" in method.note) == told
+
+
+def test_the_range_that_was_declared_is_not_recommended(low: UInt8) -> None:
+    with pytest.raises(ImageError, match=r"Declare the .*, perhaps range=0\.\.1, ") as refused:
+        method_of(sreval.declare(Clamps(0, 1), range=(0, 255))).upscale(low, 2, ITEM)
+    assert "0..255" not in refused.value.remedy
+
+
+class Bgr(nn.Module):
+    """Halves the blue of an image whose channels are blue, green and red."""
+
+    def forward(self, low: Tensor) -> Tensor:
+        large = low.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        return large * torch.tensor([0.5, 1, 1]).view(1, 3, 1, 1)
+
+
+def test_bgr_can_be_declared(low: UInt8, tmp_path: Path) -> None:
+    path = traced(Bgr(), tmp_path / "net.pt")
+    for method in (
+        make_upscaler(f"torchscript:{path},colour=bgr"),
+        method_of(sreval.declare(Bgr(), colour="bgr")),
+    ):
+        made = method.upscale(low, 2, ITEM).astype(int)
+        large = low.repeat(2, 0).repeat(2, 1)
+        assert np.array_equal(made[..., :2], large[..., :2])
+        assert np.array_equal(made[..., 2], (large[..., 2].astype(int) + 1) // 2)
+        assert method.facts(measure=True)["colour"] == "bgr"
+    assert method_of(sreval.declare(Bgr(), colour="bgr")).multiply_adds(8, 8) == 0
+
+
+def test_what_does_not_enlarge_is_named() -> None:
+    network = Returns(lambda x: x)
+    said = r"Returns doesn't enlarge \(scale 1\)\. sreval takes networks that enlarge 2 to 16"
+    with pytest.raises(UsageError, match=said):
+        sreval.upscaler(network, device="cpu")
+    with pytest.raises(UsageError, match=said):
+        method_of(network).prepare(Dataset("photos", 4, (ITEM,)))
+    assert "doesn't enlarge" in sreval.model_facts(network)["problem"]
 
 
 class Strided(nn.Module):
@@ -372,6 +488,9 @@ SPECS = {
     "python:{m}:net,range=255": r"range = '255': it must be written as in 0\.\.255",
     "python:{m}:net,colour=blue": "colour = 'blue'",
     "python:{m}:net,skale=2": r"names a file that isn't there: '2'.*To declare: scale, colour",
+    "python:{m}:net,fixed=48x": r"fixed = '48x': it must be written as in 48, or 48x64",
+    "python:{m}:net,fixed=0": "fixed",
+    "python:{m}:net,scale=1": "scale",
     "python:{m}:net,scale=4": "is declared to enlarge 4 times, but it enlarges 2 times",
     "python:{m}:net,scale=2,scale=2": "names 'scale' twice",
     "torchscript:net.pt,skale=2": r"takes no 'skale'\. It takes scale, colour, range",

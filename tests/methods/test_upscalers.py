@@ -191,8 +191,8 @@ def test_what_a_function_must_not_return(
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("python:own_network:absent", "own_network has no function 'absent'"),
-        ("python:own_network", "doesn't name a function"),
+        ("python:own_network:absent", "own_network has no 'absent'"),
+        ("python:own_network", "names a module alone"),
         ("python:no_such_module:f", "Can't import no_such_module: ModuleNotFoundError"),
         ("bicubbic", "Did you mean 'bicubic'"),
         ("=bicubic", "empty name"),

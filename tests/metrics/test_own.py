@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,14 @@ from sreval.errors import ImageError, UsageError
 from sreval.metrics.own import Declaration, as_number, of_function
 
 UInt8 = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(autouse=True)
+def _undeclared() -> Iterator[None]:
+    """What one test declares is no other's."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sreval.metrics.metric._declared", {})
+        yield
 
 
 @given(st.floats(allow_nan=False, width=32))
@@ -124,3 +133,9 @@ def test_a_set_comes_one_image_after_the_other(photograph: UInt8) -> None:
     assert metric.of_set(pairs, 4, "cpu") == pytest.approx(expected)
     with pytest.raises(UsageError, match="m is of a whole data set"):
         sreval.score(photograph, photograph, metrics=sreval.metric(mean, name="m", per="set"))
+
+
+@pytest.mark.parametrize("name", ["psnr", "PSNR", "FID", "lpips (vgg)", "MOS", "a,b", "a\nb", " a"])
+def test_a_name_that_none_may_have_is_refused_at_once(name: str) -> None:
+    with pytest.raises(UsageError, match="can't be called"):
+        sreval.metric(len, name=name)

@@ -28,6 +28,12 @@ class _Metric(torch.nn.Module):
         return (images[0] - images[-1]).abs().mean() if len(images) > 1 else images[0].mean()
 
 
+@pytest.fixture(autouse=True)
+def _undeclared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test declares is no other's."""
+    monkeypatch.setattr("sreval.metrics.metric._declared", {})
+
+
 @pytest.fixture
 def pyiqa(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     known = {"fr": ("FR", True), "nr": ("NR", False)}

@@ -86,6 +86,8 @@ def test_a_direction_that_is_not_known_can_be_said(results: sreval.Results, tmp_
         (["method,dataset,image,metric,value", "bicubic,Set5,0,q,1"], "line 2: 'Set5'"),
         (["method,image,metric,value", "bicubic,0,q,one"], "line 2: q is 'one', not a number"),
         (["method,image,metric,value", "bicubic,0,psnr,1"], "'psnr', a name that is taken"),
+        (["method,image,metric,value", "bicubic,0,Psnr,1"], "'Psnr', a name that is taken"),
+        (["method,image,metric,value", "bicubic,0,SSIM,1"], "'SSIM', a name that is taken"),
         (["method,image,metric,value", "bicubic,0,q,1", "bicubic,0.png,q,1"], "a second q"),
         (["method,metric,value", "bicubic,q,1"], "no column image"),
         (["method,image,metric,value"], "holds no scores"),
@@ -102,5 +104,6 @@ def test_a_direction_of_a_metric_that_is_not_there_is_refused(
     results: sreval.Results, tmp_path: Path
 ) -> None:
     file = written(tmp_path, "method,image,q", "bicubic,0,1")
-    with pytest.raises(SrevalError, match="Unknown metric of"):
-        results.with_scores(file, lower_is_better="p")
+    for name, told in (("p", "Unknown metric of"), ("Q", "Did you mean 'q'")):
+        with pytest.raises(SrevalError, match=told):
+            results.with_scores(file, lower_is_better=name)

@@ -13,6 +13,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 
 from sreval.errors import UsageError
+from sreval.metrics.metric import Metric, declare
 from sreval.report.collect import collect, select
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
@@ -127,6 +128,48 @@ def test_points_of_the_tradeoff_are_means_over_common_images(make_frame: Make) -
     caption = " ".join(figure.get_supxlabel().split())
     assert "means over 2 images" in caption
     assert "left out" in caption
+
+
+@pytest.mark.usefixtures("_of_set")
+def test_a_metric_of_whole_sets_is_drawn_by_its_value(make_frame: Make) -> None:
+    frame = make_frame({("s", "a", "psnr"): [20.0, 22.0], ("s", "b", "psnr"): [21.0, 25.0]})
+    of_set = frame.drop_duplicates("method").assign(image="", metric="spread", value=[7.0, 9.0])
+    both = pd.concat([frame, of_set], ignore_index=True)
+    figure = tradeoff_figure(both, y="spread")
+    points = np.asarray(figure.axes[0].lines[0].get_xydata())
+    assert points.tolist() == [[21.0, 7.0], [23.0, 9.0]]
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "means over 2 images; spread of all images together." in caption
+    alone = pd.concat([of_set, of_set.assign(metric="fid", value=[1.0, np.inf])])
+    figure = tradeoff_figure(alone, x="fid", y="spread")
+    assert np.asarray(figure.axes[0].lines[0].get_xydata()).tolist() == [[1.0, 7.0]]
+    assert "b isn't drawn: its FID is infinite." in " ".join(figure.get_supxlabel().split())
+
+
+@pytest.fixture
+def _of_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric of whole data sets that a user's own function computes."""
+    monkeypatch.setattr("sreval.metrics.metric._declared", {})
+    declare(Metric("spread", "spread", 4, per="set"))
+
+
+def test_the_command_takes_scores_made_elsewhere(
+    demo_run: Path, tmp_path: Path, sreval: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.metrics.metric._declared", {})
+    frame = pd.read_csv(demo_run / "results.csv").drop_duplicates(["dataset", "method", "image"])
+    file = tmp_path / "scores.csv"
+    chosen = frame[frame["method"] != "hr"][["dataset", "method", "image"]]
+    chosen.assign(metric="niqe", value=range(len(chosen))).to_csv(file, index=False)
+    given = ("--scores", file, "--lower-is-better", "niqe", "--out", tmp_path / "t.svg")
+    for kind, axes in (("scores", ("--metric", "niqe")), ("tradeoff", ("--y", "niqe"))):
+        drawn = sreval("figure", kind, demo_run, *axes, *given)
+        assert drawn.code == 0, drawn.err
+        assert "niqe: computed elsewhere, scores.csv" in drawn.err
+    refused = sreval("table", demo_run, "--scores", file, "--lower-is-better", "NIQE")
+    assert "Did you mean 'niqe'" in refused.err
+    refused = sreval("figure", "scores", demo_run, *given[2:])
+    assert (refused.code, "Add --scores FILE" in refused.err) == (2, True)
 
 
 def test_shortened_names_are_given_in_full(make_frame: Make) -> None:
