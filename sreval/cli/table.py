@@ -17,6 +17,7 @@ from sreval.cli.shared import (
     put,
     results_in,
     use_colour,
+    warn,
     with_votes,
 )
 from sreval.errors import UsageError
@@ -116,6 +117,8 @@ def table(
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
     --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
+    from sreval.report.collect import also_computed
+
     results = results_in(folders)
     better = {"higher_is_better": higher_is_better, "lower_is_better": lower_is_better}
     if scores is not None:
@@ -125,6 +128,8 @@ def table(
     made = results.table(metrics=metrics or None, votes=votes, **chosen)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
+    if chosen["protocol"] is None and (others := also_computed(results.frame, made.protocol)):
+        warn(others)
     put(made.render(written, colour=out is None and use_colour()), out)
 
 

@@ -409,7 +409,7 @@ def test_a_method_that_fails_on_its_first_images_is_dropped_and_the_others_go_on
     words = ("--dataset", many, "--metric", "psnr", "--workers", workers, "--out", "r")
 
     alone = sreval("benchmark", "--method", "bicubic", *words)
-    assert (alone.code, alone.err.count("First failure of every method, on many/00: ")) == (3, 1)
+    assert (alone.code, alone.err.count("A failure of every method, on many/00: ")) == (3, 1)
     before = results(Path("r"))
 
     def told(ran: Any) -> None:
@@ -417,11 +417,13 @@ def test_a_method_that_fails_on_its_first_images_is_dropped_and_the_others_go_on
         assert Path("calls").read_text() == "xxx"
         Path("calls").unlink()
         said = ran.err.split("failed: ")[0]
-        assert said.count("First failure of broken, on many/0") == 1
+        assert said.count("A failure of broken, on many/0") == 1
         dropped = "broken is dropped from the rest of this run: it failed on its first 3 images."
         assert said.count(dropped) == 1
-        first = "not tried: it failed on the first 3 images; the first: "
-        assert ran.err.count(f", broken: {first}{name}:up failed on many/01: ") == LONG - 4
+        first = f"not tried, as it failed on its first 3 images. {name}:up failed on many/01: "
+        assert ran.err.count(first) == 1
+        assert f"failed: {LONG - 4} images of many (04, 05, 06, 07, 08 and " in ran.err
+        assert ran.err.count("Fix the function") == 1
 
     both = sreval("benchmark", "--method", broken, "--method", "bicubic", *words)
     assert both.code == 3
@@ -492,7 +494,9 @@ def test_what_a_killed_run_left_of_another_data_set_is_not_taken_for_all_of_it(
     assert "Unfinished: 1 of 3 images of more are done." in sreval("table", out).out
     api.benchmark("nearest", photos, **given)
     shown = sreval("table", out)
-    assert "more: scores of ours are left out. It wasn't run on these images" in shown.out
+    assert (
+        "more: scores of ours are left out. Its run was stopped after 1 of 3 images." in shown.out
+    )
 
 
 def test_any_number_of_workers_gives_the_same_bytes(

@@ -58,7 +58,7 @@ def test_equal_rows_are_one_and_unlike_ones_are_refused(seed: int) -> None:
             {str(k): v for k, v in row.items()}
         )
     if not all(alike(rows[0], row) for rows in groups.values() for row in rows):
-        with pytest.raises(DataError, match=r"is in [abc] and [abc].*, but not with the same "):
+        with pytest.raises(DataError, match=r"[abc] and [abc]"):
             joined(frame)
         return
     expected = [
@@ -99,7 +99,7 @@ def test_a_folder_twice_is_the_folder(
 
 def test_another_code_with_another_value_is_refused_by_name(demo_run: Path, tmp_path: Path) -> None:
     other = copied(demo_run, tmp_path / "other", code="0.3.0+abc", value="3.5")
-    with pytest.raises(DataError, match=f"is in {demo_run} and {other}, but not .* value and code"):
+    with pytest.raises(DataError, match=f"{demo_run} and {other} have different results of one"):
         collect([demo_run, other])
 
 
