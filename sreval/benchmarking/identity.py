@@ -301,7 +301,12 @@ def _whole(frame: pd.DataFrame, folder: Snapshot, say: Callable[[str], object]) 
     for key, there in scored.items():
         dataset, scale, method, *_ = key
         held = folder.datasets.get(place(dataset, scale))
-        images = held.images.items() if held and there != {""} else ()
+        # what no run has read yet is no method's gap: the folder is unfinished
+        images = [
+            (name, image)
+            for name, image in (held.images.items() if held and there != {""} else ())
+            if any(image.pair) or image.failed
+        ]
         missing = {name for name, image in images if method not in image.failed} - there
         if missing:
             alike = (dataset, scale, method, len(images), tuple(sorted(missing)))
