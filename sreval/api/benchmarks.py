@@ -181,8 +181,9 @@ class Results:
         scales = [] if scale is None else as_list(scale)
         if opened and not scales and opened[0].design.images.scale in set(frame["scale"]):
             scales = [opened[0].design.images.scale]
+        notes = list(self.notes)
         made = results_table(
-            of_scales(frame, scales),
+            of_scales(frame, scales, notes.append),
             layout,
             votes=opinions.frame if opinions else None,
             scale=opinions.scale if opinions else ACR,
@@ -197,7 +198,7 @@ class Results:
             level=level,
             intervals=intervals,
             transposed=transposed,
-            notes=self.notes,
+            notes=notes,
         )
         return replace(made, title=caption or made.title, label=checked_label(label), width=width)
 
@@ -827,7 +828,7 @@ def _so_far(resolved: Resolved, folder: Path) -> Callable[[Dataset], str]:
     def table() -> str:
         results = read_results(folder)
         results = replace(results, frame=resolved.asked(results.frame))
-        return results.table(protocol=resolved.protocols[0].name).render("text")
+        return results.table().render("text")
 
     def so_far(dataset: Dataset) -> str:
         nonlocal told

@@ -42,7 +42,7 @@ class FirstImages:
         try:
             yield
         except ImageError as error:
-            self._end(method, number, str(error))
+            self._end(method, number, error.message)
             raise
         self._end(method, number)
 
@@ -58,7 +58,7 @@ class FirstImages:
                     f"{FIRST} images."
                 )
             first = min(self._failed[method].items())[1]
-        return ImageError(f"not tried: it failed on the first {FIRST} images; the first: {first}")
+        return ImageError(f"not tried, as it failed on its first {FIRST} images. {first}")
 
     def through(self, methods: Collection[str], number: int) -> None:
         """Image ``number`` is through with all of them, whether they were asked for it or not."""

@@ -5,7 +5,8 @@ A short name stands for no identity: the manifest keeps what every method and da
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import combinations
@@ -18,21 +19,27 @@ import pandas as pd
 from sreval.benchmarking.metrics import declare_metrics
 from sreval.benchmarking.results import (
     FORMAT,
+    Done,
     Held,
     Meaning,
     ResultsFolder,
+    Row,
     Snapshot,
+    Stopped,
     UnderWay,
     as_json,
+    changes,
     of_images,
     place,
+    through,
 )
-from sreval.errors import DataError, UsageError, listed, option
+from sreval.errors import DataError, UsageError, counted, listed, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Upscaler
 from sreval.methods.base import IN_PYTHON
+from sreval.metrics.metric import in_order, metric_of
 
 
 class Names:
@@ -54,14 +61,43 @@ class Names:
             for name, known in (killed.methods if killed else {}).items()
         }
         known = folder.datasets if there else {}
-        lost = {**killed.earlier, **killed.datasets} if killed else {}
-        self._lost = {key: one for key, one in lost.items() if key not in known}
-        self.datasets = {**self._lost, **known}
+        lines = folder.journal_lines()
+        changed = not folder.results.is_file() or changes(line for _, line in lines)
+        self._killed = killed if changed else None
+        self._stopped = folder.stopped if there else []
+        self.lost: dict[str, Held] = {}
+        """What the data sets of killed runs held last, by ``place``."""
+        self._done: dict[str, Held] = {}
+        self.runs = list(folder.runs) if there else []
+        """What the manifest is to say of the runs before this one."""
+        self._of_manifest = len(self.runs)
+        if self._killed:
+            self._take_over(self._killed, lines, known)
+        self.datasets = {**known, **self.lost}
+        """What each data set held last, by ``place``."""
+        self.stopped: list[Stopped] = []
+        """What killed runs left undone that this run doesn't do."""
         sources = {name: one.source for name, one in known.items()}
         self._sources = {**sources, **(killed.sources if killed else {})}
         self._asked: dict[str, Held] = {}
         self._run: dict[str, Any] = {}
         self._journal = 0
+
+    def _take_over(
+        self,
+        killed: UnderWay,
+        lines: Sequence[tuple[int, list[Row] | Done]],
+        known: Mapping[str, Held],
+    ) -> None:
+        """What the killed run found out of its data sets, and of what it was itself."""
+        self._stopped = killed.stopped
+        self.runs += killed.killed
+        self.lost = dict(killed.earlier)
+        self._done = through(killed, lines, {**known, **killed.earlier})
+        for key, one in killed.datasets.items():
+            before = {**known, **killed.earlier}.get(key, one).images
+            kept = {name: before.get(name, image) for name, image in one.images.items()}
+            self.lost[key] = replace(one, images={**kept, **self._done[key].images})
 
     def begin(
         self, datasets: Collection[Dataset], asked: Mapping[str, Held], run: Mapping[str, Any]
@@ -72,6 +108,9 @@ class Names:
         another one has in this folder.
         """
         self._asked, self._run = dict(asked), dict(run)
+        if self._killed and self._killed.run != json.loads(as_json(self._run)):
+            self.runs.append({**self._killed.run, "finished": ""})
+        self.stopped = self._left(run["methods"])
         self._journal = self._folder.journal.stat().st_size
         for dataset in datasets:
             name = place(dataset.name, dataset.scale)
@@ -88,6 +127,22 @@ class Names:
                 )
             self._sources[name] = here
         self._write()
+
+    def _left(self, methods: Collection[str]) -> list[Stopped]:
+        """What killed runs left undone that a run of these ``methods`` doesn't do."""
+        found = list(self._stopped)
+        for key, done in self._done.items():
+            asked = self._killed.datasets[key].images if self._killed else {}
+            if len(done.images) < len(asked):
+                of = list(self._killed.run["methods"]) if self._killed else []
+                found.append(Stopped(done.name, done.scale, of, len(done.images), len(asked)))
+        left = []
+        for one in found:
+            here = place(one.name, one.scale) in self._asked
+            others = [m for m in one.methods if not (here and m in methods)]
+            if others:
+                left.append(replace(one, methods=others))
+        return left
 
     def _renamed(self, dataset: Dataset) -> str:
         """What to name it by: as it is degraded, its name gets the recipe's behind it again."""
@@ -161,9 +216,11 @@ class Names:
             methods={name: list(known.values()) for name, known in self._now.items()},
             sources=self._sources,
             datasets=self._asked,
-            earlier={key: one for key, one in self._lost.items() if key not in self._asked},
+            earlier={key: one for key, one in self.lost.items() if key not in self._asked},
             run=self._run,
             journal=self._journal,
+            stopped=self.stopped,
+            killed=self.runs[self._of_manifest :],
         )
         write_atomic(self._folder.under_way, as_json(asdict(content)) + "\n")
 
@@ -217,9 +274,10 @@ def standing(
             meanings |= {(str(folder.path), name, sha256): one for sha256, one in known.items()}
         for key, one in {**folder.datasets, **folder.asked}.items():
             held.setdefault(key, []).append((folder.path, one))
-        frame = folder.frame
-        kept = of_images(frame) if single else _whole(frame, folder.datasets, say)
-        frames.append(kept.assign(folder=str(folder.path)))
+        kept = folder.frame.assign(folder=str(folder.path))
+        declare_metrics(kept, [folder])
+        kept = of_images(kept) if single else _whole(kept, folder, say)
+        frames.append(kept if folder.is_first_format else _unmixed(kept, folder, say))
     for several in held.values():
         for first, second in combinations(several, 2):
             _refuse_two_datasets(first, second)
@@ -229,35 +287,80 @@ def standing(
     return frame
 
 
-def _whole(
-    frame: pd.DataFrame, datasets: dict[str, Held], say: Callable[[str], object]
-) -> pd.DataFrame:
+def _whole(frame: pd.DataFrame, folder: Snapshot, say: Callable[[str], object]) -> pd.DataFrame:
     """Without what a method scored on a part of a data set as it is now."""
     of_row = [
         tuple(row) for row in frame[["dataset", "scale", "method", "protocol", "metric"]].to_numpy()
     ]
     scored: dict[tuple[Any, ...], set[str]] = {}
+    made: dict[tuple[Any, ...], set[str]] = {}
     for key, image in zip(of_row, frame["image"], strict=True):
         scored.setdefault(key, set()).add(image)
-    lacking: dict[tuple[str, str], set[str]] = {}
-    left_out = set()
+        made.setdefault(key[:3], set()).add(image)
+    lacking: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for key, there in scored.items():
         dataset, scale, method, *_ = key
-        held = datasets.get(place(dataset, scale))
-        images = held.images.items() if held else ()
-        of_set = there == {""}
-        wanted = () if of_set else (name for name, image in images if method not in image.failed)
-        missing = {*wanted} - there
+        held = folder.datasets.get(place(dataset, scale))
+        # what no run has read yet is no method's gap: the folder is unfinished
+        images = [
+            (name, image)
+            for name, image in (held.images.items() if held and there != {""} else ())
+            if any(image.pair) or image.failed
+        ]
+        missing = {name for name, image in images if method not in image.failed} - there
         if missing:
-            lacking.setdefault((dataset, method), set()).update(missing)
-            left_out.add(key)
-    for (dataset, method), missing in lacking.items():
+            alike = (dataset, scale, method, len(images), tuple(sorted(missing)))
+            lacking.setdefault(alike, []).append(key)
+    for (dataset, scale, method, of, missing), keys in lacking.items():
+        subject = (dataset, scale, method)
+        done = f"{of - len(missing)} of {counted(of, 'image')}"
+        if any(
+            (one.name, one.scale) == subject[:2] and method in one.methods for one in folder.stopped
+        ):
+            why = f"Its run was stopped after {done}."
+        elif made[subject].isdisjoint(missing):
+            why = (
+                f"It wasn't run on these images, which are new or have changed: {listed(missing)}."
+            )
+        else:
+            has = "has a value" if of - len(missing) == 1 else "have a value"
+            why = f"{done} {has}, but not {listed(missing)}."
+        every = [key for key in scored if key[:3] == subject]
+        what = "scores" if len(keys) == len(every) else _named(keys, every)
         say(
-            f"{dataset}: scores of {method} are left out. It wasn't run on these images, which "
-            f"are new or have changed: {listed(sorted(missing))}. Run {method} on {dataset} "
-            "again."
+            f"{dataset}: {what} of {method} {'are' if what == 'scores' else 'is'} left out. {why} "
+            f"Run {method} on {dataset} again."
         )
+    left_out = {key for keys in lacking.values() for key in keys}
     return frame[[key not in left_out for key in of_row]] if left_out else frame
+
+
+def _named(keys: Sequence[tuple[Any, ...]], every: Sequence[tuple[Any, ...]]) -> str:
+    """The metrics of ``keys``, and the protocols where ``every`` key has others, too."""
+    protocols = list(dict.fromkeys(protocol for *_, protocol, _ in keys))
+    names = " and ".join(metric_of(one).name for one in in_order({key[-1] for key in keys}))
+    all_of_them = len({key[-2] for key in every}) == len(protocols)
+    return names if all_of_them else f"{names} under {' and '.join(protocols)}"
+
+
+def _unmixed(frame: pd.DataFrame, folder: Snapshot, say: Callable[[str], object]) -> pd.DataFrame:
+    """Without what a method scored on a data set that a stopped run began to replace."""
+    subject = ["dataset", "scale", "method"]
+    mixed: list[tuple[Hashable, ...]] = []
+    for key, hashes in frame.groupby(subject, sort=False)["method_sha256"].unique().items():
+        if not isinstance(key, tuple):  # which several columns always give
+            continue
+        dataset, _, method = key
+        known = folder.meanings.get(method, {})
+        told = [known[sha256] for sha256 in hashes if sha256 in known]
+        if not all(one.may_be(other) for one, other in combinations(told, 2)):
+            mixed.append(key)
+            kinds = " and some by ".join(map(str, told))
+            say(
+                f"{dataset}: scores of {method} are left out. Some of its images were made by "
+                f"{kinds}, as a run was stopped. Run {method} on {dataset} again."
+            )
+    return frame[~pd.MultiIndex.from_frame(frame[subject]).isin(mixed)] if mixed else frame
 
 
 def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> None:
@@ -284,6 +387,7 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
         meaning = meanings.get((folder, method, sha256), unknown)
         of_name = found.setdefault((scale, method), {})
         of_name.setdefault(sha256, (meaning, {}))[1][dataset] = None
+    several = frame["folder"].nunique() > 1
     for (_, method), kinds in found.items():
         told = [meaning for meaning, _ in kinds.values()]
         if all(one.may_be(other) for one, other in combinations(told, 2)):
@@ -291,14 +395,17 @@ def _refuse_two_methods(frame: pd.DataFrame, meanings: dict[tuple[str, str, str]
         parts = [f"{meaning} on {', '.join(datasets)}" for meaning, datasets in kinds.values()]
         latest = max(told, key=lambda meaning: meaning.since)
         names = dict.fromkeys(name for _, datasets in kinds.values() for name in datasets)
-        how = (
-            "in one call of benchmark."
-            if latest.specification.startswith(IN_PYTHON)
-            else f"in one command, as in `--method {quote(f'{method}={latest.specification}')}`."
-        )
+        in_python = latest.specification.startswith(IN_PYTHON)
+        if several and len({one.specification for one in told}) > 1:
+            remedy = "Run one of them under another name into a new folder"
+            name, alone = f"{method}-2", ""
+        else:
+            remedy = f"Run it on {' and '.join(names)} again"
+            name, alone = method, " in one call of benchmark" if in_python else " in one command"
+        as_in = "" if in_python else f", as in `--method {quote(f'{name}={latest.specification}')}`"
         raise DataError(
             f"These results hold different methods called {method}: {'; '.join(parts)}.",
-            f"Run it on {' and '.join(names)} again {how}",
+            f"{remedy}{alone}{as_in}.",
         )
 
 

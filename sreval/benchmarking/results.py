@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -185,7 +186,28 @@ class Meaning:
         return alike and all(other.files.get(p, sha) == sha for p, sha in self.files.items())
 
     def __str__(self) -> str:
-        return f"{self.specification} ({self.settings})" if self.settings else self.specification
+        settings = _MICROSECONDS.sub(r" \1 UTC", self.settings)
+        return f"{self.specification} ({settings})" if settings else self.specification
+
+
+_MICROSECONDS = re.compile(r"T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00$")
+"""The end of a run's start in ISO 8601: it tells runs apart, a reader needs its seconds."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What a run that was stopped left undone of a data set, and no run has made up for since.
+
+    Under each of its ``methods`` it was through with ``done`` of the ``images``.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    name: str
+    scale: int
+    methods: list[str]
+    done: int
+    images: int
 
 
 @dataclass(frozen=True)
@@ -216,9 +238,10 @@ class UnderWay:
     """What a run that hasn't ended works on: the content of ``under-way.json``.
 
     ``methods`` are what its names mean, as far as they are known, and ``sources`` where the data
-    sets of the folder come from. ``datasets`` are all images that it was asked for, ``earlier``
-    those of runs that were killed before it; ``run`` is what the manifest will say of it. The first
-    ``journal`` bytes of the journal are of runs before it.
+    sets of the folder come from. ``datasets`` are all images that it was asked for; ``run`` is what
+    the manifest will say of it. Of runs that were killed before it and that it doesn't go on with,
+    ``earlier`` are the data sets, ``stopped`` what they left, ``killed`` what the manifest will say
+    of them. The first ``journal`` bytes of the journal are of runs before it.
     """
 
     format: int
@@ -229,6 +252,8 @@ class UnderWay:
     earlier: dict[str, Held]
     run: dict[str, Any]
     journal: int
+    stopped: list[Stopped] = field(default_factory=list)
+    killed: list[dict[str, Any]] = field(default_factory=list)
 
 
 class ResultsFolder:
@@ -284,6 +309,14 @@ class ResultsFolder:
         """What the manifest says of every run, the last one last."""
         runs: list[dict[str, Any]] = self.manifest.get("runs", [])
         return runs
+
+    @property
+    def stopped(self) -> list[Stopped]:
+        """What runs that were stopped left undone, by the manifest. Raises DataError."""
+        try:
+            return validated(list[Stopped], self.manifest.get("stopped", []))
+        except ValueError as error:
+            raise damaged(self.manifest_file, error) from None
 
     @cached_property
     def datasets(self) -> dict[str, Held]:
@@ -386,7 +419,8 @@ class ResultsFolder:
         """What the run that hasn't ended works on; None where there is none, or no sense in it."""
         try:
             found = validated(UnderWay, read_json(self.under_way))
-            validated(_Run, found.run)
+            for run in (found.run, *found.killed):
+                validated(_Run, run)
         except (OSError, ValueError):
             return None
         return found if found.format == FORMAT else None
@@ -418,7 +452,7 @@ def _rows(frame: pd.DataFrame) -> Iterator[Row]:
         yield Row(**{str(k): v for k, v in record.items()})
 
 
-def _changes(lines: Iterable[list[Row] | Done]) -> bool:
+def changes(lines: Iterable[list[Row] | Done]) -> bool:
     """Whether a journal says anything but that images were taken over."""
     return any(isinstance(line, list) or line.failed for line in lines)
 
@@ -430,7 +464,8 @@ class Snapshot:
     While a run is under way, and after it was killed, ``datasets`` hold of the data sets that it
     was asked for, which are ``asked``, the images that it is through with under all its methods,
     and ``frame`` the rows of these; all else is as the runs before left it. Where no run is under
-    way, or where it has only taken over what was there, ``asked`` is empty.
+    way, or where it has only taken over what was there, ``asked`` is empty. ``stopped`` is what
+    earlier runs left undone.
     """
 
     path: Path
@@ -440,6 +475,7 @@ class Snapshot:
     meanings: dict[str, dict[str, Meaning]]
     is_first_format: bool = False
     asked: dict[str, Held] = field(default_factory=dict)
+    stopped: list[Stopped] = field(default_factory=list)
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
@@ -461,17 +497,21 @@ class Snapshot:
 
     @property
     def unfinished(self) -> str:
-        """How far the run is that hasn't ended, as a sentence; empty where there is none."""
+        """How far the runs are that haven't ended, as sentences; empty where there is none."""
         done = [
             (len(self.datasets[key].images), len(one.images), one.name)
             for key, one in self.asked.items()
         ]
-        if not done:
-            return ""
-        images, of, name = done[0]
-        first = f"{images} of {counted(of, 'image')} of {name} {'is' if of == 1 else 'are'} done"
-        others = [f"{images} of {of} of {name}" for images, of, name in done[1:]]
-        return f"Unfinished: {', '.join([first, *others])}."
+        told = []
+        if done:
+            (_, of, _), *_ = done
+            told.append(_so_far(done, f" {'is' if of == 1 else 'are'} done"))
+        left: dict[tuple[str, ...], list[tuple[int, int, str]]] = {}
+        for one in self.stopped:
+            left.setdefault(tuple(one.methods), []).append((one.done, one.images, one.name))
+        for methods, places in left.items():
+            told.append(f"a run of {listed(methods)} was stopped after {_so_far(places)}")
+        return f"Unfinished: {'; '.join(told)}." if told else ""
 
     def require_finished(self) -> None:
         """Raises DataError where a run hasn't ended: what is to last must not rest on its part."""
@@ -480,6 +520,12 @@ class Snapshot:
                 f"The run into {self.path} has not ended. {self.unfinished}",
                 "Wait until it ends. If it was stopped, run the same benchmark again; it "
                 "continues where it stopped.",
+            )
+        if self.stopped:
+            raise DataError(
+                f"{self.path} holds a part of what it was to hold. {self.unfinished}",
+                "Run these methods on these data sets again, or all that you need into a new "
+                "folder.",
             )
 
     @property
@@ -550,48 +596,77 @@ class Snapshot:
 def _read(folder: ResultsFolder) -> Snapshot:
     lines, now = folder.journal_lines(), folder.read_under_way()
     begun = folder.results.is_file()
-    if now is None or (begun and not _changes(line for _, line in lines)):
+    if now is None or (begun and not changes(line for _, line in lines)):
         frame = folder.frame()
         first = folder.is_first_format
-        return Snapshot(folder.path, frame, folder.runs, folder.datasets, folder.meanings, first)
+        return Snapshot(
+            folder.path,
+            frame,
+            folder.runs,
+            folder.datasets,
+            folder.meanings,
+            first,
+            stopped=folder.stopped,
+        )
     there = folder.manifest_file.is_file()
-    before = {**now.earlier, **(folder.datasets if there else {})}
+    before = {**(folder.datasets if there else {}), **now.earlier}
     scores = Scores(_rows(folder.frame()) if begun else ())
-    through: dict[Subject, Row | Done] = {}
-    for begins, line in lines:
+    for _, line in lines:
         if isinstance(line, list):
             scores.put(line)
         elif line.failed:
             scores.drop(line.subject)
-        if begins >= now.journal:
-            through |= {one.subject: one for one in (line if isinstance(line, list) else [line])}
-    methods = list(now.run.get("methods", ()))
-    done = {}
-    for key, asked in now.datasets.items():
-        earlier = before[key].images if key in before else {}
-        images = {}
-        for name, image in asked.images.items():
-            ended = [through.get((asked.name, asked.scale, m, name)) for m in methods]
-            of_all = [one for one in ended if one is not None]
-            if len(of_all) < len(methods):
-                continue
-            failed = {o.method: o.failed for o in of_all if isinstance(o, Done) and o.failed}
-            hr_sha256, lr_sha256 = of_all[0].hr_sha256, of_all[0].lr_sha256
-            found = replace(image, hr_sha256=hr_sha256, lr_sha256=lr_sha256, failed=failed)
-            images[name] = found.after(earlier.get(name), methods)
-        done[key] = replace(asked, images=images)
-        scores.settle(asked.name, asked.scale, images)
+    done = through(now, lines, before)
+    for one in done.values():
+        scores.settle(one.name, one.scale, one.images)
     meanings = dict(folder.meanings) if there else {}
     for method, known in now.methods.items():
         meanings[method] = {**meanings.get(method, {}), **{one.sha256: one for one in known}}
     return Snapshot(
         folder.path,
         scores.frame(),
-        [*(folder.runs if there else []), now.run],
+        [*(folder.runs if there else []), *now.killed, now.run],
         {**before, **done},
         meanings,
         asked=now.datasets,
+        stopped=now.stopped,
     )
+
+
+def through(
+    now: UnderWay, lines: Iterable[tuple[int, list[Row] | Done]], before: Mapping[str, Held]
+) -> dict[str, Held]:
+    """Its data sets with the images alone that a run is through with under all its methods.
+
+    ``lines`` are the journal's; ``before`` is what the data sets held before the run.
+    """
+    ended: dict[Subject, Row | Done] = {}
+    for begins, line in lines:
+        if begins >= now.journal:
+            ended |= {one.subject: one for one in (line if isinstance(line, list) else [line])}
+    methods = list(now.run.get("methods", ()))
+    done = {}
+    for key, asked in now.datasets.items():
+        earlier = before[key].images if key in before else {}
+        images = {}
+        for name, image in asked.images.items():
+            found = [ended.get((asked.name, asked.scale, m, name)) for m in methods]
+            of_all = [one for one in found if one is not None]
+            if len(of_all) < len(methods):
+                continue
+            failed = {o.method: o.failed for o in of_all if isinstance(o, Done) and o.failed}
+            hr_sha256, lr_sha256 = of_all[0].hr_sha256, of_all[0].lr_sha256
+            made = replace(image, hr_sha256=hr_sha256, lr_sha256=lr_sha256, failed=failed)
+            images[name] = made.after(earlier.get(name), methods)
+        done[key] = replace(asked, images=images)
+    return done
+
+
+def _so_far(places: Sequence[tuple[int, int, str]], end: str = "") -> str:
+    """How many of how many images of each data set, the ``end`` behind the first."""
+    (done, of, name), *others = places
+    first = f"{done} of {counted(of, 'image')} of {name}{end}"
+    return ", ".join([first, *(f"{done} of {of} of {name}" for done, of, name in others)])
 
 
 def _name_recipes(datasets: object) -> None:
@@ -705,6 +780,7 @@ class _Manifest:
     version: str
     datasets: dict[str, Held] = field(default_factory=dict)
     methods: dict[str, list[Meaning]] = field(default_factory=dict)
+    stopped: list[Stopped] = field(default_factory=list)
 
 
 class Scores:

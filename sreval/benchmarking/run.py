@@ -74,7 +74,7 @@ def run(
     """Run a plan into the folder ``out``; results there that are still valid are kept.
 
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
-    ``say`` is told at once, from any thread, of each method's first failure, and of a method that
+    ``say`` is told at once, from any thread, of a failure of each method, and of a method that
     is dropped from the rest of the run, see ``FirstImages``. Raises UsageError for a data set whose
     name means another one in the folder, DataError when the folder can't be written;
     KeyboardInterrupt leaves a folder that the same call goes on from.
@@ -88,15 +88,16 @@ def run(
         in_parallel(worker, resolved, progress)
         worker.work_on_sets()
         held = _held(resolved, names, worker)
-        for one in (held[place(d.name, d.scale)] for d in resolved.datasets):
+        asked = {place(dataset.name, dataset.scale) for dataset in resolved.datasets}
+        for one in (held[key] for key in {*asked, *names.lost}):
             store.settle(one.name, one.scale, one.images)
         known = {
             "methods": names.methods(store.methods()),
             "datasets": {key: asdict(one) for key, one in held.items()},
+            "stopped": [asdict(one) for one in names.stopped],
         }
         this_run = {**_facts(resolved, command), **_counts(worker)}
-        earlier = folder.runs if folder.manifest_file.is_file() else []
-        runs = [*earlier, this_run]
+        runs = [*names.runs, this_run]
         frame = store.finish({**known, "version": sreval.__version__, "runs": runs})
     finally:
         store.close()
@@ -254,11 +255,10 @@ class Worker:
         """Of data sets whose last run made LR images by the same recipe, code and packages, what
         it found, by ``place``.
         """
-        runs = self._folder.runs if self._folder.manifest_file.is_file() else []
         found = {}
         for dataset in self._resolved.datasets:
             last = (None, "")
-            for run in runs:
+            for run in self._names.runs:
                 facts = run["datasets"].get(dataset.name, {})
                 if facts.get("scale") == dataset.scale:
                     last = facts.get("degradation"), run["code"]
@@ -336,15 +336,15 @@ class Worker:
             first = who not in self._told
             self._told.add(who)
         if first:
-            self._say(f"First failure of {who}, on {dataset.name}/{item.image}: {error}")
+            self._say(f"A failure of {who}, on {dataset.name}/{item.image}: {error}")
 
     def _fail(self, dataset: Dataset, item: Item, method: Upscaler, error: ImageError) -> None:
         image = self.held[place(dataset.name, dataset.scale)].images[item.image]
         subject = (dataset.name, dataset.scale, method.name, item.image)
         with self._writing:
-            self._store.done(Done(*subject, *image.pair, str(error)))
-            image.failed[method.name] = str(error)
-            self.failures.append(Failure(dataset.name, item.image, method.name, str(error)))
+            self._store.done(Done(*subject, *image.pair, error.message))
+            image.failed[method.name] = error.message
+            self.failures.append(Failure(dataset.name, item.image, method.name, error.message))
 
     def _one(
         self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair, reference: Reference

@@ -11,7 +11,7 @@ import click
 
 from sreval import api
 from sreval.cli.shared import DEGRADE, DEVICE, PATH, SEED, json_option, print_json, use_colour, warn
-from sreval.errors import Exit, UsageError
+from sreval.errors import Exit, UsageError, listed
 
 
 @click.command(
@@ -75,7 +75,7 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
             f"`{command}` goes on from there."
         )
         raise SystemExit(Exit.INTERRUPTED) from None
-    _summary(results, wanted.protocols[0], as_json)
+    _summary(results, as_json)
     if results.frame["value"].isna().all():
         raise SystemExit(Exit.FAILED)
     if results.frame["value"].isna().any():
@@ -100,9 +100,9 @@ def _plan(path: Path | None, given: dict[str, Any]) -> Any:
     return BenchmarkPlan.checked(options, str(path or "the command line"), text)
 
 
-def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
+def _summary(results: api.Results, as_json: bool) -> None:
     from sreval.benchmarking.results import ResultsFolder, missing_notes
-    from sreval.report.collect import scored
+    from sreval.report.collect import also_computed, scored
     from sreval.report.values import worst_text
 
     missing = missing_notes(scored(results.frame))
@@ -120,15 +120,23 @@ def _summary(results: api.Results, protocol: str, as_json: bool) -> None:
             }
         )
         return
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for one in failures:
-        warn(f"failed: {one['dataset']}/{one['image']}, {one['method']}: {one['reason']}")
+        alike.setdefault((one["dataset"], one["method"], one["reason"]), []).append(one["image"])
+    for (dataset, method, reason), images in alike.items():
+        on = f"{dataset}/{images[0]}"
+        if len(images) > 1:
+            on = f"{len(images)} images of {dataset} ({listed(images)})"
+        warn(f"failed: {on}, {method}: {reason}")
     for note in missing:
         warn(note)
-    first = results.frame["protocol"] == protocol
-    if results.frame.loc[first, "value"].notna().any():
-        click.echo(results.table(protocol=protocol).render("text", colour=use_colour()))
-        if worst := worst_text(results.worst(protocol=protocol)):
+    if results.frame["value"].notna().any():
+        table = results.table()
+        click.echo(table.render("text", colour=use_colour()))
+        if worst := worst_text(results.worst()):
             click.echo(worst + "\n")
+        if others := also_computed(results.frame, table.protocol):
+            warn(others)
     anew = f" ({results.rescored} of them scored anew)" if results.rescored else ""
     warn(
         f"{results.computed} images computed, {results.reused} taken over{anew}, "

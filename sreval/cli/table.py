@@ -107,9 +107,13 @@ def table(
     Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
     --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
     """
+    from sreval.report.collect import also_computed
+
     made = results.table(metrics=metrics or None, votes=votes, **chosen)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
+    if chosen["protocol"] is None and (others := also_computed(results.frame, made.protocol)):
+        warn(others)
     put(made.render(written, colour=out is None and use_colour()), out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from sreval.errors import (
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.known import KNOWN
+from sreval.metrics.metric import metric_of
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
 _VALUE = [*_SUBJECT, "protocol", "metric"]
@@ -65,18 +66,46 @@ def joined(frame: pd.DataFrame) -> pd.DataFrame:
     if len(unlike):
         key = unlike.index[0]
         first = dict(zip(_VALUE, key, strict=True))
-        differ = [str(column) for column in kinds if unlike[column].iloc[0] > 1]
-        raise DataError(
-            f"{first['method']} on {first['dataset']} is in "
-            f"{' and '.join(frame['folder'][twice.groups[key]])}, but not with the same "
-            f"{' and '.join(differ)}: see {first['metric']} of {first['image']} under "
-            f"{first['protocol']}.",
-            "Name only one of them, or run one again under another name: "
-            f"{option('--method NAME=METHOD', '{NAME: METHOD}')}.",
-        )
+        differ = {str(column) for column in kinds if unlike[column].iloc[0] > 1}
+        rows = frame.loc[twice.groups[key]]
+        raise _unlike(first, differ, list(rows["folder"]), list(rows["value"]))
     others = frame[again].groupby(_VALUE)["folder"].agg(tuple).to_dict()
     kept = frame[~again].reset_index(drop=True)
     return kept.assign(also_in=[others.get(key, ()) for key in _keys(kept, _VALUE)])
+
+
+def _unlike(
+    first: Mapping[str, Any], differ: set[str], folders: Sequence[str], values: Sequence[float]
+) -> DataError:
+    """What is said of rows of one value in several folders that ``differ`` in these columns."""
+    both, dataset, method = " and ".join(folders), first["dataset"], first["method"]
+    if differ & {"hr_sha256", "lr_sha256"}:
+        image = f"{first['image']} of {dataset} isn't" if first["image"] else f"{dataset} isn't"
+        what = "image" if first["image"] else "data set"
+        return DataError(
+            f"{image} the same {what} in {both}.",
+            "Give one data set another name, and run it into a new folder: "
+            f"{option('--dataset ', '')}hr=FOLDER,name=NAME.",
+        )
+    if differ & {"method_sha256", "weights_sha256", "source_sha256"}:
+        return DataError(
+            f"{both} hold different methods called {method}.",
+            "Name only one of the folders, or run one method under another name into a new folder: "
+            f"{option('--method NAME=METHOD', '{NAME: METHOD}')}.",
+        )
+    of = f"{metric_of(first['metric']).name} of {method} on {dataset}" + (
+        f"/{first['image']}" if first["image"] else ""
+    )
+    if differ & {"protocol_sha256", "metric_sha256"}:
+        return DataError(
+            f"{both} have {of} by different definitions of it under {first['protocol']}.",
+            "Run the older benchmark again with this version.",
+        )
+    told = " and ".join(map(str, values)) if "value" in differ else "of different SR images"
+    return DataError(
+        f"{both} have different results of one method: {of} under {first['protocol']} is {told}.",
+        "Name only one of the folders, or run one benchmark again.",
+    )
 
 
 def _keys(frame: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
@@ -97,7 +126,7 @@ def require_scores(frame: pd.DataFrame, folder: Snapshot) -> None:
     if own["value"].notna().any():
         return
     why = next((reason for reason in (*own["note"], *folder.failures()["note"]) if reason), "")
-    if folder.asked and not why:
+    if folder.unfinished and not why:
         raise DataError(
             f"{folder.path} holds no scores yet. {folder.unfinished}",
             "Wait, or run the same benchmark again if it was stopped.",
@@ -148,10 +177,10 @@ def select(
     scales = sorted(map(int, frame["scale"].unique()))
     if scale is None and len(scales) > 1:
         raise UsageError(
-            f"The results hold scales {scales}.",
+            f"The results hold scales {_and(scales)}.",
             f"Choose one with {option('--scale', argument)}."
             if _in_all(frame, "scale")
-            else "No scale is in all of the folders. Make a table of each.",
+            else "No scale is in all of the folders. Name only folders of one scale.",
         )
     return of_scales(frame, [] if scale is None else [scale])
 
@@ -174,16 +203,32 @@ def of_protocol(frame: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
     return frame
 
 
-def of_scales(frame: pd.DataFrame, scales: Sequence[int]) -> pd.DataFrame:
+def of_scales(
+    frame: pd.DataFrame, scales: Sequence[int], say: Callable[[str], object] | None = None
+) -> pd.DataFrame:
     """The rows of these scales, of all where none is given.
 
-    Raises UsageError for a scale that isn't there, and for a folder that would contribute nothing.
+    Raises UsageError for a scale that isn't there. A folder that contributes nothing is told to
+    ``say``; without it that is a UsageError, too.
     """
     held = sorted(map(int, frame["scale"].unique()))
     for scale in scales:
         if scale not in held:
-            raise UsageError(f"The results hold no scale {scale}.", f"They hold {held}.")
-    return narrowed(frame, "scale", scales) if scales else frame
+            raise UsageError(f"The results hold no scale {scale}.", f"They hold {_and(held)}.")
+    if not scales:
+        return frame
+    if say is None:
+        return narrowed(frame, "scale", scales)
+    left = frame[frame["scale"].isin(scales)]
+    for folder in _folders(frame):
+        if folder not in _folders(left):
+            say(f"{folder} adds nothing: it holds no scale {' or '.join(map(str, scales))}.")
+    return left
+
+
+def _and(numbers: Sequence[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 _KINDS = {"dataset": "data set"}
@@ -218,6 +263,12 @@ def _in_all(frame: pd.DataFrame, column: str) -> list[str]:
     frame = by_folder(frame)
     folders = _folders(frame)
     return [str(v) for v, rows in frame.groupby(column) if len(_folders(rows)) == len(folders)]
+
+
+def also_computed(frame: pd.DataFrame, shown: str) -> str:
+    """A line on what every folder has beside the protocol ``shown``; empty where that is none."""
+    others = [name for name in _in_all(frame, "protocol") if name != shown]
+    return f"Also computed: {', '.join(others)}; see --protocol {others[0]}." if others else ""
 
 
 def _common_protocol(frame: pd.DataFrame) -> str:

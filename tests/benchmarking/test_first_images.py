@@ -53,7 +53,7 @@ def test_any_number_of_workers_asks_for_the_same_images(seed: int) -> None:
     rest = {n for n, kind in enumerate(outcomes) if kind != "unreadable"} - set(asked)
     first_failure = f"no {outcomes.index('fails')}" if rest else ""
     assert refused == dict.fromkeys(
-        rest, f"not tried: it failed on the first 3 images; the first: {first_failure}"
+        rest, f"not tried, as it failed on its first 3 images. {first_failure}"
     )
     dropped = "m is dropped from the rest of this run: it failed on its first 3 images."
     assert said == ([dropped] if rest else [])

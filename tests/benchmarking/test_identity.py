@@ -327,7 +327,9 @@ def test_one_column_of_two_methods_in_two_folders_is_refused(
     images(work / "q", photograph, "dog")
     run(sreval, "ours=lanczos", "bicubic")
     run(sreval, "ours=nearest", data=("q",), out="r2")
-    assert "lanczos on photos; nearest on q" in sentence(sreval("table", "r", "r2"))
+    said = sentence(sreval("table", "r", "r2"))
+    assert "lanczos on photos; nearest on q" in said
+    assert "another name into a new folder, as in `--method ours-2=nearest`." in said
     run(sreval, "ours=lanczos", data=("q",), out="r2")
     assert set(means(sreval, "r", "r2")) >= {("photos", "ours"), ("q", "ours")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -409,7 +410,7 @@ def test_a_method_that_fails_on_its_first_images_is_dropped_and_the_others_go_on
     words = ("--dataset", many, "--metric", "psnr", "--workers", workers, "--out", "r")
 
     alone = sreval("benchmark", "--method", "bicubic", *words)
-    assert (alone.code, alone.err.count("First failure of every method, on many/00: ")) == (3, 1)
+    assert (alone.code, alone.err.count("A failure of every method, on many/00: ")) == (3, 1)
     before = results(Path("r"))
 
     def told(ran: Any) -> None:
@@ -417,11 +418,13 @@ def test_a_method_that_fails_on_its_first_images_is_dropped_and_the_others_go_on
         assert Path("calls").read_text() == "xxx"
         Path("calls").unlink()
         said = ran.err.split("failed: ")[0]
-        assert said.count("First failure of broken, on many/0") == 1
+        assert said.count("A failure of broken, on many/0") == 1
         dropped = "broken is dropped from the rest of this run: it failed on its first 3 images."
         assert said.count(dropped) == 1
-        first = "not tried: it failed on the first 3 images; the first: "
-        assert ran.err.count(f", broken: {first}{name}:up failed on many/01: ") == LONG - 4
+        first = f"not tried, as it failed on its first 3 images. {name}:up failed on many/01: "
+        assert ran.err.count(first) == 1
+        assert f"failed: {LONG - 4} images of many (04, 05, 06, 07, 08 and " in ran.err
+        assert ran.err.count("Fix the function") == 1
 
     both = sreval("benchmark", "--method", broken, "--method", "bicubic", *words)
     assert both.code == 3
@@ -492,7 +495,98 @@ def test_what_a_killed_run_left_of_another_data_set_is_not_taken_for_all_of_it(
     assert "Unfinished: 1 of 3 images of more are done." in sreval("table", out).out
     api.benchmark("nearest", photos, **given)
     shown = sreval("table", out)
-    assert "more: scores of ours are left out. It wasn't run on these images" in shown.out
+    left = "a run of ours was stopped after 1 of 3 images of more."
+    assert f"Unfinished: {left}" in shown.out
+    assert "n: more 1, photos 3" in shown.out
+    packed = sreval("archive", out, "--out", tmp_path / "a.zip")
+    assert packed.code == 1
+    assert f"Unfinished: {left} Run these methods on these data sets again" in packed.err
+    api.benchmark("nearest", tmp_path / "more", **given)
+    shown = sreval("table", out)
+    assert left in shown.out
+    assert "scores of ours are left out. Its run was stopped after 1 of 3 images." in shown.out
+    calls[:] = []
+    with pytest.raises(KeyboardInterrupt):
+        api.benchmark({"ours": stop}, tmp_path / "more", **given)
+    api.benchmark("nearest", photos, **given)
+    assert sreval("table", out).out.count(left) == 1
+    api.benchmark({"ours": "bicubic"}, tmp_path / "more", **given)
+    whole = sreval("table", out)
+    assert "Unfinished" not in whole.out + whole.err
+    assert "n: more 3, photos 3" in whole.out
+
+
+def test_failures_of_a_killed_run_outlast_a_smaller_one(
+    photos: Path, tmp_path: Path, out: Path, sreval: Run
+) -> None:
+    def bad(lr: UInt8) -> UInt8:
+        raise ValueError("boom")
+
+    def late(lr: UInt8) -> UInt8:
+        calls.append(1)
+        if len(calls) > 4:
+            raise KeyboardInterrupt
+        return lr.repeat(4, 0).repeat(4, 1)
+
+    calls: list[int] = []
+    shutil.copytree(photos, tmp_path / "more")
+    given: Any = {"metrics": "psnr", "out": out, "workers": 1, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        api.benchmark({"bad": bad, "late": late}, [photos, tmp_path / "more"], **given)
+    api.benchmark("nearest", photos, **given)
+    shown = sreval("table", out).out
+    assert "bad: no result on 3 of 3 images of photos." in shown
+    assert "was stopped after 1 of 3 images of more" in shown
+
+
+def test_what_a_stopped_run_half_replaced_is_left_out_and_the_rest_is_shown(
+    photos: Path, out: Path, sreval: Run
+) -> None:
+    calls: list[int] = []
+
+    def ours(lr: UInt8) -> UInt8:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return lr.repeat(4, 0).repeat(4, 1)
+
+    given: Any = {"metrics": "psnr", "out": out, "workers": 1, "progress": False}
+    api.benchmark({"ours": ours}, photos, **given)
+    with pytest.raises(KeyboardInterrupt):
+        api.benchmark({"ours": ours, "lanczos": "lanczos"}, photos, **given)
+    api.benchmark(["lanczos", "bicubic"], photos, **given)
+    shown = sreval("table", out)
+    assert shown.code == 0
+    assert "photos: scores of ours are left out. Some of its images were made by " in shown.out
+    assert shown.out.splitlines()[2].split() == ["bicubic", "lanczos"]
+    assert re.search(r"run of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\)", shown.out)
+    assert sreval("figure", "scores", out, "--out", out / "f.png").code == 0
+
+
+def test_a_gap_of_one_metric_names_it(photos: Path, out: Path, sreval: Run) -> None:
+    given: Any = {"out": out, "progress": False}
+    api.benchmark("bicubic", photos, metrics=["psnr", "ssim"], **given)
+    path = out / RESULTS
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    gone = (frame["metric"] == "ssim") & (frame["image"] != "ant")
+    frame[~gone].to_csv(path, index=False)
+    shown = " ".join(sreval("table", out).out.split())
+    said = "photos: SSIM of bicubic is left out. 1 of 3 images has a value, but not bee, cow. Run "
+    assert said in shown
+    assert "PSNR" in shown
+    assert "scores of bicubic" not in shown
+
+
+def test_the_protocol_shown_is_one_rule_and_others_are_named(
+    photos: Path, out: Path, sreval: Run
+) -> None:
+    words = ("--method", "bicubic", "--metric", "psnr", "--dataset", photos, "--out", out)
+    ran = sreval("benchmark", *words, "--protocol", "rgb", "--protocol", "ledig2017")
+    shown = sreval("table", out)
+    for one in (ran, shown):
+        assert "protocol ledig2017" in one.out
+        assert one.err.count("Also computed: rgb; see --protocol rgb.") == 1
+    assert "Also computed" not in sreval("table", out, "--protocol", "rgb").err
 
 
 def test_any_number_of_workers_gives_the_same_bytes(
