@@ -211,14 +211,14 @@ def _origin(dataset: Dataset, item: Item) -> str:
     if item.lr is None:
         return f"to be made by {dataset.degradation}{cropped}"
     record = read_record(item.lr.parent)
-    recorded = ""
-    if record and (stem := composed(item.lr.stem)) in record.images:
-        hashes = pixels_sha256(pair.hr), pair.lr_sha256
-        recorded = record.require(stem, *hashes, item.lr.parent)
+    stem = composed(item.lr.stem)
+    if record and not pair.recipe_sha256 and stem in record.images:
+        record.require(stem, pixels_sha256(pair.hr), pair.lr_sha256, item.lr.parent)
     for border in BORDERS:
         if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
             return f"MATLAB bicubic, {border} border{cropped}"
-    return f"{recorded or 'made in another way'}{cropped}"
+    made = f"by {dataset.degradation}" if pair.recipe_sha256 else "made in another way"
+    return f"{made}{cropped}"
 
 
 @dataclass(frozen=True)

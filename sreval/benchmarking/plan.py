@@ -17,7 +17,7 @@ from sreval.errors import UsageError, counted, option, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.degradations import Degradation, open_degradation
-from sreval.images.known import known_set
+from sreval.images.known import known_set, unverified_set
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, Metric
@@ -224,7 +224,7 @@ def _trunks(
 
 
 def _source(spec: str, dataset: Dataset) -> str:
-    public = known_set(spec)
+    public = known_set(spec) or unverified_set(spec)
     return public.name if public else str(dataset.items[0].hr.resolve().parent)
 
 

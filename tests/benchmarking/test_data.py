@@ -71,16 +71,16 @@ def test_an_image_s_lr_is_its_own_whatever_its_name_and_neighbours(
     assert (one / "another.png").read_bytes() == (three / "cat.png").read_bytes()
 
 
-@pytest.mark.parametrize("more", [("--degrade", "dn"), ("--seed", "1"), ("--scale", "2")])
+@pytest.mark.parametrize("more", [("--degrade", "bd"), ("--seed", "1"), ("--scale", "2")])
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_is(
     sreval: Run, hr: Path, tmp_path: Path, more: tuple[str, str]
 ) -> None:
     low = tmp_path / "low"
-    assert sreval("data", "downscale", hr, low, "--degrade", "bd").code == 0
+    assert sreval("data", "downscale", hr, low, "--degrade", "dn").code == 0
     before = contents(low)
-    ran = sreval("data", "downscale", hr, low, "--degrade", "bd", *more)
+    ran = sreval("data", "downscale", hr, low, "--degrade", "dn", *more)
     assert ran.code == 1
-    assert "holds LR images by bd at scale 4" in ran.err
+    assert "holds LR images by dn at scale 4" in ran.err
     assert "Name another folder." in ran.err
     assert contents(low) == before
 

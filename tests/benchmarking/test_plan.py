@@ -243,10 +243,10 @@ def test_the_remedy_for_two_sets_of_one_name_keeps_both(
 
 
 def test_a_check_says_by_which_recipe_images_will_be_made(photos: Path, sreval: Run) -> None:
-    ran = sreval("data", "check", photos, "--degrade", "jpeg:quality=30", "--seed", "2")
-    recipe = open_degradation("jpeg:quality=30", 2)
+    ran = sreval("data", "check", photos, "--degrade", "dn:sigma=30.5", "--seed", "2")
+    recipe = open_degradation("dn:sigma=30.5", 2)
     assert ran.code == 0
-    assert ran.out.startswith("photos-jpeg-quality-30-seed-2: 4 images, 3 LR to be made by jpeg:")
+    assert ran.out.startswith("photos-dn-sigma-30.5-seed-2: 4 images, 3 LR to be made by dn:")
     assert f"(recipe {recipe.sha256[:12]}) (HR cropped)" in ran.out
 
 
