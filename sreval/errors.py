@@ -82,6 +82,10 @@ class UsageError(SrevalError, ValueError):
     exit_code = Exit.USAGE
 
 
+class UnknownNameError(UsageError):
+    """A name that isn't among those that are known."""
+
+
 class ImageError(SrevalError):
     """An image file that can't be read or must not be used."""
 
@@ -195,15 +199,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
+def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UnknownNameError:
     """The error for an unknown name; it suggests the nearest known one."""
-    return UsageError(
+    return UnknownNameError(
         f"Unknown {kind} {shown(name)}.", f"{suggestion(name, known)} {remedy}".strip()
     )
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest to ``name``, as a question; else all of them."""
+    """The known name that is nearest to ``name`` in any case, as a question; else all of them."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+    by_case = {one.lower(): one for one in reversed(names)}
+    near = difflib.get_close_matches(name[:200].lower(), by_case, n=1, cutoff=0.5)
+    return f"Did you mean {by_case[near[0]]!r}?" if near else f"Known: {', '.join(names)}."
