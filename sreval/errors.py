@@ -207,8 +207,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest to ``name`` in any case, as a question; else all of them."""
+    """The known name that is nearest to ``name``, as a question; else all of them."""
     names = sorted(set(known))
-    by_case = {one.lower(): one for one in reversed(names)}
-    near = difflib.get_close_matches(name[:200].lower(), by_case, n=1, cutoff=0.5)
-    return f"Did you mean {by_case[near[0]]!r}?" if near else f"Known: {', '.join(names)}."
+    near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.5)
+    if not near:
+        folded = {one.casefold(): one for one in names}
+        alike = difflib.get_close_matches(name[:200].casefold(), list(folded), n=1, cutoff=0.5)
+        near = [folded[one] for one in alike]
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
