@@ -88,6 +88,10 @@ class UsageError(SrevalError, ValueError):
     exit_code = Exit.USAGE
 
 
+class UnknownNameError(UsageError):
+    """A name that isn't among those that are known."""
+
+
 class ImageError(SrevalError):
     """An image file that can't be read or must not be used."""
 
@@ -207,9 +211,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UsageError:
+def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UnknownNameError:
     """The error for an unknown name; it suggests the nearest known one."""
-    return UsageError(
+    return UnknownNameError(
         f"Unknown {kind} {shown(name)}.", f"{suggestion(name, known)} {remedy}".strip()
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -48,6 +48,7 @@ class Results:
         computed: how many SR images ``benchmark`` made.
         reused: how many it took over from an earlier run.
         rescored: how many of these it scored anew, by a new metric or under a new protocol.
+        remedies: what to do about each failure of ``benchmark``, by data set, image and method.
     """
 
     frame: pd.DataFrame
@@ -56,6 +57,7 @@ class Results:
     computed: int = 0
     reused: int = 0
     rescored: int = 0
+    remedies: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -66,12 +68,17 @@ class Results:
 
     @property
     def failures(self) -> pd.DataFrame:
-        """The images that a method failed on: dataset, image, method, reason."""
+        """The images that a method failed on: dataset, image, method, reason, remedy.
+
+        The remedy is that of ``remedies``, empty for the failures of an earlier run.
+        """
         from sreval.report.collect import scored
 
         failed = self.frame.drop(scored(self.frame).index).rename(columns={"note": "reason"})
-        columns = ["dataset", "image", "method", "reason"]
-        return failed[columns].drop_duplicates(ignore_index=True)
+        subject = ["dataset", "image", "method"]
+        failed = failed[[*subject, "reason"]].drop_duplicates(ignore_index=True)
+        keys = failed[subject].itertuples(index=False, name=None)
+        return failed.assign(remedy=[self.remedies.get(key, "") for key in keys])
 
     def table(
         self,
@@ -757,6 +764,7 @@ def _run(
         computed=outcome.computed,
         reused=outcome.reused,
         rescored=outcome.rescored,
+        remedies={(one.dataset, one.image, one.method): one.remedy for one in outcome.failures},
     )
 
 

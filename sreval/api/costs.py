@@ -29,13 +29,16 @@ def cost(
     repeat: int = 5,
     results: Results | Sequence[str | Path] | str | Path | None = None,
     protocol: str | None = None,
+    datasets: Sequence[str] | str = (),
     metrics: Sequence[str] | str | None = None,
     progress: bool = True,
 ) -> CostTable:
     """Measure what each method takes to enlarge one image.
 
-    A method that fails stops none of the others. Ctrl-C ends the measurement, and the table holds
-    the methods that were done; where none was, KeyboardInterrupt is raised.
+    A method that fails, also when it is opened, stops none of the others; only an unknown name
+    stops all at once. ``hr`` and ``published:`` make no images and can't be measured. Ctrl-C ends
+    the measurement, and the table holds the methods that were done; where none was,
+    KeyboardInterrupt is raised.
 
     Args:
         methods: as ``benchmark`` takes them.
@@ -44,12 +47,13 @@ def cost(
             count: 320x180 for a scale of 4.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
-        tile: side of their tiles in LR pixels; None takes whole images.
+        tile: side of their tiles in LR pixels, 16 or more; None takes whole images.
         repeat: timed calls of each method, after two that aren't.
         results: folders of results, or a Results, whose mean scores are to stand beside the costs.
             A method's scores are left out where they are of another method of that name, or of
             other settings.
         protocol: of the scores; by default one that all folders have, ``ledig2017`` before others.
+        datasets: of the scores; by default all in the results.
         metrics: of the scores; by default all that were computed.
         progress: whether to say on stderr how far it is, and what failed.
 
@@ -95,29 +99,37 @@ def cost(
     size = default_size(scale) if input is None else _checked_size(input)
     if repeat < 1:
         raise UsageError(f"{option('--repeat')} can't be {repeat}.", "Give 1 or more.")
-    scores = _scores(results, protocol, scale, metrics)
+    if tile is not None and tile < 16:
+        raise UsageError(f"{option('--tile')} can't be {tile}.", "Give 16 or more.")
+    scores = _scores(results, protocol, scale, datasets, metrics)
     # what an untrained network makes costs the same
     running = Running(pick_device(device), precision, tile, check_range=False)
     asked = methods if isinstance(methods, Mapping) else as_list(methods)
+    texts, own = named_objects(asked, "method")
+    if not texts:
+        raise UsageError("No method is named.", "Name one.")
+    aloud = progress and len(texts) > 1  # of a single one the error says all
     costs: list[Cost] = []
     failures: dict[str, str] = {}
+
+    def fail(name: str, error: Exception) -> None:
+        failures[name] = _reason(error)
+        if aloud:
+            click.echo(f"failed: {name}: {failures[name]}", err=True)
+
     with apart():
-        found = find_methods(*named_objects(asked, "method"), running)
-        if not found:
-            raise UsageError("No method is named.", "Name one.")
+        found = find_methods(texts, own, running, fail)
         left = list(found)
         try:
             with progress_line(len(found) * (WARM_UP + repeat), "cost", "image", progress) as line:
                 for place, method in enumerate(found, 1):
                     try:
                         method.require_scale(scale)
+                        _require_makes_images(method)
                         costs.append(measure(method, size, scale, running, repeat, line.update))
                     except Exception as error:
-                        reason = _reason(error)
-                        failures[method.name] = reason
                         line.update(place * (WARM_UP + repeat) - line.n)
-                        if progress:
-                            click.echo(f"failed: {method.name}: {reason}", err=True)
+                        fail(method.name, error)
                     left.remove(method)
         except KeyboardInterrupt:
             if not costs:
@@ -127,7 +139,7 @@ def cost(
                 click.echo(f"Interrupted. Not measured: {names}.", err=True)
     if not costs:
         name, reason = next(iter(failures.items()))
-        raise ImageError(f"No method could be measured. {name}: {reason}")
+        raise ImageError("No method could be measured.", "" if aloud else f"{name}: {reason}")
     measured = [method for method in found if method.name in {one.method for one in costs}]
     means, notes = _of_these(scores, measured) if scores else (None, [])
     return cost_table(
@@ -144,7 +156,11 @@ def cost(
 
 
 def _scores(
-    results: object, protocol: str | None, scale: int, metrics: Sequence[str] | str | None
+    results: object,
+    protocol: str | None,
+    scale: int,
+    datasets: Sequence[str] | str,
+    metrics: Sequence[str] | str | None,
 ) -> tuple[pd.DataFrame, ScoreTable] | None:
     """The rows of results under one protocol, and the table of their means; None without any."""
     from sreval.api.benchmarks import Results, read_results
@@ -156,7 +172,8 @@ def _scores(
 
     read = results if isinstance(results, Results) else read_results(folders)
     rows = scored(select(read.frame, protocol, scale))
-    return rows, read.table(protocol=protocol, scale=scale, metrics=metrics)
+    table = read.table(protocol=protocol, scale=scale, datasets=datasets, metrics=metrics)
+    return rows[rows["dataset"].isin(table.frame["dataset"])], table
 
 
 def _of_these(
@@ -170,7 +187,7 @@ def _of_these(
     others = [m.name for m in methods if scored_as_another(m, own[m.name])]
     lacking = [name for name, of_it in own.items() if of_it.empty]
     protocol = rows["protocol"].iloc[0]
-    notes = [f"Scores: means over images under {protocol}, as `sreval table` prints them."]
+    notes = [f"Scores: means over images under {protocol}."]
     if others:
         notes.append(
             f"Scores left out, which are of another method of that name or of other settings: "
@@ -180,6 +197,15 @@ def _of_these(
         notes.append(f"Without scores: {', '.join(lacking)}.")
     kept = [name for name in own if name not in others]
     return table.frame[table.frame["method"].isin(kept)], notes
+
+
+def _require_makes_images(method: Upscaler) -> None:
+    from sreval.methods import Upscaler
+
+    if type(method).enlarge is Upscaler.enlarge:
+        raise UsageError(
+            f"{method.name} makes no images, so there is nothing to measure.", "Leave it out."
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -199,5 +225,5 @@ def _checked_size(given: object) -> tuple[int, int]:
     text = "x".join(map(str, sides))
     raise UsageError(
         f"{option('--input')} can't be {text}.",
-        f"Give a width and a height: {option('320x180', '(320, 180)')}.",
+        f"Give a width and a height from 1 to 65535: {option('320x180', '(320, 180)')}.",
     )

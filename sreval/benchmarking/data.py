@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
+import numpy.typing as npt
 
 from sreval import content
-from sreval.errors import ImageError, UsageError, unknown_name
+from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
 from sreval.files import sha256_bytes, write_atomic
 from sreval.images import fetch as fetching
 from sreval.images.datasets import Dataset, Item, open_dataset, published
@@ -28,11 +29,19 @@ from sreval.images.known import (
     known_set,
     unverified_set,
 )
-from sreval.images.resize import BORDERS, crop_to_multiple, downscale, require_scale
+from sreval.images.resize import (
+    BORDERS,
+    crop_to_multiple,
+    downscale,
+    require_divisible,
+    require_scale,
+)
 from sreval.progress import progress_line
 
 if TYPE_CHECKING:
     from sreval.metrics.weights import Weights
+
+UInt8 = npt.NDArray[np.uint8]
 
 TRUNKS = ("lpips-alex", "lpips-vgg", "vgg19")
 OF_METRICS = ("dists", "brisque", "clip-iqa", "fid", "kid")
@@ -65,6 +74,11 @@ def known_datasets() -> list[dict[str, Any]]:
 
 def _where(known: PublicSet | UnverifiedSet, scale: int) -> str:
     """The folder that holds a whole set, or one without checksums; else ""."""
+    if isinstance(known, UnverifiedSet):
+        try:
+            known.pairs(scale)
+        except DataError:
+            return ""
     return "scikit-image" if known.name == "demo" else str(known.locate(scale) or "")
 
 
@@ -86,7 +100,7 @@ def fetch(
         if unverified := unverified_set(name):
             raise UsageError(f"{unverified.name} can't be fetched.", unverified.remedy())
         if name.lower() not in by_case:
-            raise unknown_name("data set", name, FETCHABLE)
+            raise unknown_name("data set", name, (*FETCHABLE, *UNVERIFIED))
     folder = to or content.user_data_dir()
     for name in (by_case[name.lower()] for name in names):
         if name == "vgg19":
@@ -211,14 +225,14 @@ def _origin(dataset: Dataset, item: Item) -> str:
     if item.lr is None:
         return f"to be made by {dataset.degradation}{cropped}"
     record = read_record(item.lr.parent)
-    recorded = ""
-    if record and (stem := composed(item.lr.stem)) in record.images:
-        hashes = pixels_sha256(pair.hr), pair.lr_sha256
-        recorded = record.require(stem, *hashes, item.lr.parent)
+    stem = composed(item.lr.stem)
+    if record and not pair.recipe_sha256 and stem in record.images:
+        record.require(stem, pixels_sha256(pair.hr), pair.lr_sha256, item.lr.parent)
     for border in BORDERS:
         if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
             return f"MATLAB bicubic, {border} border{cropped}"
-    return f"{recorded or 'made in another way'}{cropped}"
+    made = f"by {dataset.degradation}" if pair.recipe_sha256 else "made in another way"
+    return f"{made}{cropped}"
 
 
 @dataclass(frozen=True)
@@ -263,7 +277,7 @@ def downscale_folder(
         for stem, path in images.items():
             try:
                 hr = read_image(path).pixels
-                hr = crop_to_multiple(hr, scale) if crop else hr
+                hr = crop_to_multiple(hr, scale) if crop else _divisible(hr, scale)
                 lr, drawn = degrade(hr, record.degradation, scale)
                 data = encode_png(lr)
                 write_atomic(target / f"{stem}.png", data)
@@ -276,6 +290,16 @@ def downscale_folder(
     there = {stem: made[stem] for stem in sorted(made) if (target / f"{stem}.png").is_file()}
     write_record(target, record.model_copy(update={"images": there}))
     return Downscaled(target, len(images) - len(failed), failed)
+
+
+def _divisible(hr: UInt8, scale: int) -> UInt8:
+    """The image as it is. Raises ImageError where its sides aren't multiples of the scale."""
+    try:
+        require_divisible(hr, scale)
+    except ImageError as error:
+        remedy = f"Add {option('--crop', 'crop=True')}, or crop it yourself."
+        raise ImageError(error.message, remedy) from None
+    return hr
 
 
 def _say(text: str, aloud: bool) -> None:

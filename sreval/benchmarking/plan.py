@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ from pydantic import Field
 from sreval.benchmarking.metrics import metrics_of
 from sreval.config import Config, UserPath
 from sreval.devices import Precision, pick_device
-from sreval.errors import UsageError, counted, option, shown
+from sreval.errors import SrevalError, UnknownNameError, UsageError, counted, option, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.degradations import Degradation, open_degradation
-from sreval.images.known import known_set
+from sreval.images.known import known_set, unverified_set
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, Metric
@@ -153,20 +153,29 @@ class Resolved:
 
 
 def find_methods(
-    specs: Sequence[str], own: Mapping[str, tuple[str, object]], running: Running
+    specs: Sequence[str],
+    own: Mapping[str, tuple[str, object]],
+    running: Running,
+    failed: Callable[[str, SrevalError], object] | None = None,
 ) -> tuple[Upscaler, ...]:
     """The methods of ``specs``, each once; ``own`` as in ``Resolved.of``.
 
     Raises UsageError for a name that is unknown or given twice, WeightsError for weights that can't
-    be read.
+    be read. ``failed``, where it is given, is told instead which known method can't be opened, and
+    the others are returned.
     """
     forget_modules()
-    methods = tuple(
-        method_of(own[spec][1], running, own[spec][0]) if spec in own else method_of(spec, running)
-        for spec in dict.fromkeys(specs)
-    )
+    methods = []
+    for spec in dict.fromkeys(specs):
+        name, method = own.get(spec, ("", spec))
+        try:
+            methods.append(method_of(method, running, name))
+        except SrevalError as error:
+            if failed is None or isinstance(error, UnknownNameError):
+                raise
+            failed(spec, error)
     _check_names("method", [method.name for method in methods], "Write NAME=METHOD.")
-    return methods
+    return tuple(methods)
 
 
 def recipe_of(degrade: str | Path | None, seed: int | None) -> Degradation | None:
@@ -228,7 +237,7 @@ def _trunks(
 
 
 def _source(spec: str, dataset: Dataset) -> str:
-    public = known_set(spec)
+    public = known_set(spec) or unverified_set(spec)
     return public.name if public else str(dataset.items[0].hr.resolve().parent)
 
 

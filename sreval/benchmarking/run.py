@@ -208,12 +208,13 @@ def _counts(worker: Worker) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that a method could not be scored on, and why."""
+    """An image that a method could not be scored on, why, and what to do about it."""
 
     dataset: str
     image: str
     method: str
     reason: str
+    remedy: str
 
 
 class Worker:
@@ -344,7 +345,9 @@ class Worker:
         with self._writing:
             self._store.done(Done(*subject, *image.pair, error.message))
             image.failed[method.name] = error.message
-            self.failures.append(Failure(dataset.name, item.image, method.name, error.message))
+            self.failures.append(
+                Failure(dataset.name, item.image, method.name, error.message, error.remedy)
+            )
 
     def _one(
         self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair, reference: Reference

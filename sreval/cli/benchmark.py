@@ -122,7 +122,8 @@ def _summary(results: api.Results, as_json: bool) -> None:
         return
     alike: dict[tuple[str, str, str], list[str]] = {}
     for one in failures:
-        alike.setdefault((one["dataset"], one["method"], one["reason"]), []).append(one["image"])
+        reason = f"{one['reason']} {one['remedy']}".strip()
+        alike.setdefault((one["dataset"], one["method"], reason), []).append(one["image"])
     for (dataset, method, reason), images in alike.items():
         on = f"{dataset}/{images[0]}"
         if len(images) > 1:

@@ -48,6 +48,9 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 )
 @results_option("Put mean scores beside the costs, of these results; may be repeated.")
 @PROTOCOL
+@click.option(
+    "--dataset", "datasets", multiple=True, help="Of the scores; default: all in the results."
+)
 @click.option("--metric", "metrics", multiple=True, help="Default: all that were computed.")
 @click.option("--format", "written", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "written", flag_value="json", help="The same as --format json.")
@@ -62,8 +65,9 @@ def cost(
     """Measure what each METHOD takes to enlarge one image.
 
     Parameters and multiply-adds are counted, seconds and peak memory measured. A METHOD is what
-    `sreval benchmark --method` takes. One that fails stops none of the others: exits with 3 then,
-    with 1 when all did. Ctrl-C prints what was measured and exits with 130.
+    `sreval benchmark --method` takes, but for hr and published:FOLDER, which make no images. One
+    that fails, also when it is opened, stops none of the others: exits with 3 then, with 1 when
+    all did. An unknown name stops all at once. Ctrl-C prints what was measured and exits with 130.
     """
     require_file(out)
     made = api.cost(methods, metrics=metrics or None, **chosen)

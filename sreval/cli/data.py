@@ -92,7 +92,8 @@ def downscale(source: Path, target: Path, scale: int, degrade: str | None, **cho
     A parameter follows the name: bd:sigma=2, jpeg:quality=30. degradation.json beside the images
     records the recipe and what was drawn.
     """
-    made = api.Dataset(source, scale).downscale(target, degrade=degrade or "bicubic", **chosen)
+    degrade = "bicubic" if degrade is None else degrade
+    made = api.Dataset(source, scale).downscale(target, degrade=degrade, **chosen)
     for name, why in made.failed.items():
         warn(f"{name}: {why}")
     warn(f"{counted(made.written, 'image')} written, {len(made.failed)} failed.")

@@ -7,7 +7,6 @@ photograph in two sets is known as one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from sreval.errors import DataError, ImageError, UsageError, option, unknown_nam
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.images.degrade import degrade, pixels_sha256
-from sreval.images.degraded import DegradedImage, read_record
+from sreval.images.degraded import read_record
 from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
@@ -58,7 +57,7 @@ class Dataset:
     """A named list of items at one scale.
 
     ``degradation`` is how missing LR images are made, and how given ones were; None where that
-    isn't known. ``recorded`` are the given ones that a ``degradation.json`` speaks of, by image.
+    isn't known. ``recorded`` are the hashes of the pairs that a ``degradation.json`` speaks of.
     ``left_out`` are files beside the HR images that are images of a kind not read here.
     """
 
@@ -68,7 +67,7 @@ class Dataset:
     degradation: Degradation | None = field(
         default_factory=partial(known_degradation, "bicubic"), hash=False
     )
-    recorded: Mapping[str, DegradedImage] = field(default_factory=dict, hash=False)
+    recorded: frozenset[tuple[str, str]] = field(default=frozenset(), hash=False)
     left_out: tuple[str, ...] = ()
 
     def left_out_note(self) -> str:
@@ -84,7 +83,7 @@ class Dataset:
             return self
         name = f"{self.name}-{recipe.plain_name}"
         items = tuple(replace(item, dataset=name, lr=None) for item in self.items)
-        return replace(self, name=name, items=items, degradation=recipe, recorded={})
+        return replace(self, name=name, items=items, degradation=recipe, recorded=frozenset())
 
     def pair(
         self, item: Item, keep: Path | None = None, before: tuple[str, str] = ("", "")
@@ -121,12 +120,8 @@ class Dataset:
         """The hash of the recipe that made the LR image of these HR pixels, "" if not known."""
         if self.degradation is None:
             return ""
-        if item.lr is not None:
-            record = self.recorded.get(item.image)
-            if record is None or record.lr_sha256 != lr_sha256:
-                return ""
-            if record.hr_pixels_sha256 != pixels_sha256(hr):
-                return ""
+        if item.lr and not (self.recorded and (pixels_sha256(hr), lr_sha256) in self.recorded):
+            return ""
         return self.degradation.sha256
 
 
@@ -371,12 +366,7 @@ def _from_folders(
     record = read_record(lr)
     if record is None:
         return replace(dataset, degradation=None)
-    recorded = {
-        image: record.images[stem]
-        for image, path in low.items()
-        if (stem := composed(path.stem)) in record.images
-    }
-    return replace(dataset, degradation=record.degradation, recorded=recorded)
+    return replace(dataset, degradation=record.degradation, recorded=record.pairs)
 
 
 def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, str]]:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sreval.config import Config, FieldError
 from sreval.content import user_path
-from sreval.errors import UsageError, shown, unknown_name
+from sreval.errors import UsageError, option, shown, unknown_name
 from sreval.files import json_text, sha256_bytes
 from sreval.images.resize import Border
 from sreval.reading import from_toml
@@ -43,7 +43,7 @@ def _weights(table: dict[str, float]) -> dict[str, float]:
 def _amount(low: float, high: float, kind: type[int | float] = float, step: int = 1) -> Any:
     """Validates a number of low..high, or a range of two; `step` 2 takes odd numbers alone."""
     what = "an odd number" if step == 2 else "a whole number" if kind is int else "a number"
-    needed = f"it must be {what} of {low:g} to {high:g}, or a range of two, as in "
+    needed = f"it must be {what} from {low:g} to {high:g}, or a range of two, as in "
     needed += f"[{max(low, 1):g}, {min(high, 21):g}]"
 
     def number(value: Any) -> Any:
@@ -56,8 +56,10 @@ def _amount(low: float, high: float, kind: type[int | float] = float, step: int 
         if not isinstance(value, list | tuple):
             return number(value)
         ends = tuple(map(number, value))
-        if len(ends) != 2 or ends[0] > ends[1]:
+        if len(ends) != 2:
             raise ValueError(needed)
+        if ends[0] > ends[1]:
+            raise ValueError(f"a range begins with its smaller end: [{ends[1]:g}, {ends[0]:g}]")
         return ends
 
     return BeforeValidator(check)
@@ -263,12 +265,35 @@ class Degradation(Config):
         return sha256_bytes(json_text(content).encode())
 
     @property
+    def draws(self) -> bool:
+        """Whether anything is drawn, so that another seed makes another image."""
+        return any(map(_draws, self.steps))
+
+    @property
     def plain_name(self) -> str:
         """The name as a part of a file's name: letters, digits, ``.``, ``_`` and ``-``."""
         return re.sub(r"[^\w.]+", "-", self.name).strip("-") or self.sha256[:12]
 
     def __str__(self) -> str:
         return f"{self.name} (recipe {self.sha256[:12]})"
+
+
+def _draws(step: Step) -> bool:
+    match step:
+        case Noise() | Shuffle():
+            return True
+        case Jpeg():
+            return isinstance(step.quality, tuple)
+        case Resize():
+            directions = {name for name, weight in step.directions.items() if weight > 0}
+            return directions != {"keep"} or len(set(step.modes)) > 1
+        case Sinc():
+            return step.probability < 1 or tuple in (type(step.size), type(step.cutoff))
+        case Blur():
+            kinds = {name for name, weight in step.kinds.items() if weight > 0}
+            ranges = tuple in (type(step.size), type(step.sigma))
+            return step.probability < 1 or step.sinc > 0 or kinds != {"iso"} or ranges
+    return False
 
 
 def _flat(steps: Iterable[Any]) -> Iterator[Any]:
@@ -366,40 +391,90 @@ def open_degradation(given: str | Path, seed: int | None = None) -> Degradation:
 
     A Path is a file. A parameter is that of the one step that has it, or ``seed``. ``seed``: in
     place of the recipe's own, of which the name then tells. Raises UsageError for an unknown name
-    or parameter, an invalid value, and a file that isn't a recipe.
+    or parameter, an invalid value, a file that isn't a recipe or takes the name of one of NAMES,
+    two seeds that differ, and a seed for a recipe that draws nothing.
     """
     if not isinstance(given, str | Path):
         raise UsageError(
             f"A degradation can't be of the type {type(given).__name__}.",
             "Give its name, or the path of a TOML file.",
         )
-    recipe = Degradation.load(given) if isinstance(given, Path) else _named(given)
-    if seed is None or seed == recipe.seed:
+    if isinstance(given, Path):
+        recipe, parameters = _from_file(given), dict[str, str]()
+    else:
+        recipe, parameters = _named(given)
+    if seed is None:
         return recipe
-    name = _name_with(recipe.name, "seed", seed)
-    return Degradation.checked({**recipe.model_dump(), "name": name, "seed": seed}, recipe.name)
+    made = Degradation.checked({**recipe.model_dump(), "seed": seed}, recipe.name)
+    if made.seed == recipe.seed:
+        return recipe
+    _require_draws(recipe, seed)
+    if "seed" in parameters:
+        raise UsageError(
+            f"Two seeds are given: {shown(given)} has {recipe.seed}, and {option('--seed')} is "
+            f"{seed}.",
+            "Leave one of them out.",
+        )
+    return made.model_copy(update={"name": _name_with(recipe.name, "seed", seed)})
 
 
-def _named(spec: str) -> Degradation:
-    name, colon, parameters = spec.partition(":")
+def _require_draws(recipe: Degradation, seed: int) -> None:
+    if not recipe.draws:
+        raise UsageError(
+            f"A seed of {seed} is given, and {recipe.name} draws nothing.", "Leave the seed out."
+        )
+
+
+def _from_file(path: Path) -> Degradation:
+    """The recipe of a TOML file, which may not go by the name of a known one."""
+    recipe = Degradation.load(path)
+    if {recipe.plain_name.lower(), recipe.name.partition(":")[0].strip().lower()} & set(_KNOWN):
+        raise UsageError(
+            f"{path}: name = {shown(recipe.name)}: a recipe of sreval's own is called so.",
+            "Choose another name.",
+        )
+    return recipe
+
+
+def _named(spec: str) -> tuple[Degradation, dict[str, str]]:
+    """The recipe that ``spec`` names, and the parameters that it gives, by key."""
+    name, colon, given = spec.partition(":")
     if name.lower() in _KNOWN:
         recipe = known_degradation(name.lower())
+        parameters: dict[str, str] = {}
         # a comma within brackets is TOML's
-        for parameter in re.split(r",(?![^{\[]*[}\]])", parameters) if colon else ():
-            recipe = _with(recipe, parameter, spec)
-        return recipe
+        for parameter in re.split(r",(?![^{\[]*[}\]])", given) if colon else ():
+            key, _, text = (part.strip() for part in parameter.partition("="))
+            if key in parameters:
+                raise UsageError(
+                    f"Can't read the degradation {shown(spec)}: {shown(key)} is given twice.",
+                    "Leave one of them out.",
+                )
+            recipe = _with(recipe, key, text, spec)
+            parameters[key] = text
+        if recipe.seed:
+            _require_draws(recipe, recipe.seed)
+        return recipe, parameters
     path = user_path(spec)
     if path.suffix == ".toml" or path.is_file():
-        return Degradation.load(path)
+        return _from_file(path), {}
+    if name.endswith(".toml"):
+        seed = re.fullmatch(r"\s*seed\s*=\s*(\d+)\s*", given)
+        raise UsageError(
+            f"Can't read the degradation {shown(spec)}: a file takes no parameters.",
+            f"Use {option(f'--seed {seed[1]}', f'seed={seed[1]}')}."
+            if seed
+            else "Write them into the file.",
+        )
     raise unknown_name("degradation", spec, NAMES, "A TOML file will do too.")
 
 
-def _with(given: Degradation, parameter: str, spec: str) -> Degradation:
-    """``given`` with ``key=value``, as the user's ``spec`` says; its name says so.
+def _with(given: Degradation, key: str, text: str, spec: str) -> Degradation:
+    """``given`` with ``key=text``, as the user's ``spec`` says; its name says so.
 
-    The key is ``seed``, or one that one step alone has.
+    The key is ``seed``, or one that one step alone has. A value that it has already changes
+    nothing.
     """
-    key, _, text = (part.strip() for part in parameter.partition("="))
     content = given.model_dump()
     fields = [own for step in _flat(given.steps) for own in type(step).model_fields]
     keys = [*(own for own in fields if own != "step"), "seed"]
@@ -417,7 +492,8 @@ def _with(given: Degradation, parameter: str, spec: str) -> Degradation:
     except ValueError:
         held[0][key] = text
     content["name"] = _name_with(given.name, key, text)
-    return Degradation.checked(content, spec)
+    made = Degradation.checked(content, spec)
+    return given if made.sha256 == given.sha256 else made
 
 
 def _name_with(name: str, key: str, value: object) -> str:

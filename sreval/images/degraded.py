@@ -37,11 +37,13 @@ class Record(Config):
     versions: dict[str, str]
     images: dict[str, DegradedImage]
 
-    def require(self, image: str, hr_pixels_sha256: str, lr_sha256: str, folder: Path) -> str:
-        """In words, what an image of the record was made with.
+    @property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """The hashes of the HR pixels and of the LR file of each image, whatever it is called."""
+        return frozenset((one.hr_pixels_sha256, one.lr_sha256) for one in self.images.values())
 
-        Raises ImageError where its LR file, or its HR image, is not the recorded one.
-        """
+    def require(self, image: str, hr_pixels_sha256: str, lr_sha256: str, folder: Path) -> None:
+        """Raises ImageError where an image's LR file, or its HR image, is not the recorded one."""
         held = self.images[image]
         for kind, there, recorded in (
             ("LR", lr_sha256, held.lr_sha256),
@@ -52,7 +54,6 @@ class Record(Config):
                     f"{image}: its {kind} image is not the one that {folder / FILE} records.",
                     "Make the LR images anew in another folder.",
                 )
-        return f"by {self.degradation}"
 
 
 def versions() -> dict[str, str]:

@@ -233,7 +233,7 @@ class UnverifiedSet:
     lr: Callable[[Path, int], Path] | None
 
     def locate(self, scale: int) -> Path | None:
-        """The first data folder that holds any of it at that scale, or None."""
+        """The first data folder that holds any of it at that scale, whole or not, or None."""
         return next((folder for folder in content.data_dirs() if self._hr(folder, scale)), None)
 
     def pairs(self, scale: int) -> list[tuple[Path, Path | None]]:

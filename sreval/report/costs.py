@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from sreval.benchmarking.costs import WARM_UP
 from sreval.errors import counted
+from sreval.metrics.metric import in_order
 from sreval.report.table import Table, method_column, table_of
 from sreval.report.text import NONE
 from sreval.report.values import metric_name, number
@@ -46,8 +48,12 @@ def cost_table(
     """
     scored: dict[str, Callable[[Any], str]] = {}
     if scores is not None:
-        for (metric, dataset), means in scores.groupby(["metric", "dataset"], sort=False):
-            metric, name = str(metric), f"{metric}_{dataset}"
+        columns = dict(list(scores.groupby(["dataset", "metric"], sort=False)))
+        datasets, metrics = scores["dataset"].unique(), in_order(scores["metric"])
+        for dataset, metric in product(datasets, metrics):
+            if (dataset, metric) not in columns:
+                continue
+            means, name = columns[dataset, metric], f"{metric}_{dataset}"
             frame = frame.assign(**{name: frame["method"].map(means.set_index("method")["mean"])})
             scored[f"{metric_name(metric)} {dataset}"] = partial(_score, name, metric)
     made = table_of(
@@ -89,8 +95,8 @@ def _score(name: str, metric: str, row: Any) -> str:
 
 def _title(frame: pd.DataFrame) -> str:
     first = frame.iloc[0]
-    low = f"{first['width']}x{first['height']}"
-    large = f"{first['width'] * first['scale']}x{first['height'] * first['scale']}"
+    low = f"{first['width']}×{first['height']}"
+    large = f"{first['width'] * first['scale']}×{first['height'] * first['scale']}"
     return f"What a method costs: one image of {low} pixels enlarged to {large}"
 
 
@@ -102,6 +108,8 @@ def _notes(
     if "gpu" in machine:
         where = f"{machine['gpu']} ({where})"
     tiles = "whole images" if pd.isna(first["tile"]) else f"tiles of {first['tile']}"
+    any_network = frame["parameters"].notna().any()
+    networks = f"; networks in {first['precision']}, {tiles}" if any_network else ""
     beyond = (
         "what torch allocates on the GPU" if "gpu" in machine else "resident memory of the process"
     )
@@ -113,9 +121,8 @@ def _notes(
         "array.",
         f"Memory: {beyond}, at its peak while an image is enlarged, beyond what was held before, "
         "such as the weights.",
-        f"Measured on {where}, {counted(int(first['threads']), 'thread')}; networks in "
-        f"{first['precision']}, {tiles}; {machine['system']}, Python {machine['python']}, "
-        f"torch {packages['torch']}.",
+        f"Measured on {where}, {counted(int(first['threads']), 'thread')}{networks}; "
+        f"{machine['system']}, Python {machine['python']}, torch {packages['torch']}.",
     ]
     if frame[["parameters", "multiply_adds", "memory"]].isna().any(axis=None):
         notes.append(f"{NONE}: none, or it can't be told.")

@@ -51,8 +51,10 @@ def _step(step: Step, scale: int) -> str:
                 f"{_BORDERS[step.border]} at the borders"
             )
         case Subsample():
-            first = 1 if step.first == "corner" else scale // 2 + 1
-            return f"keeping one in {scale} rows and columns, from number {first} on"
+            first = 0 if step.first == "corner" else scale // 2
+            return (
+                f"keeping one in {scale} rows and columns, from number {first} on, counted from 0"
+            )
         case Blur():
             plain = not step.sinc and {kind for kind, w in step.kinds.items() if w} == {"iso"}
             kernel = "a Gaussian" if plain else "a kernel of a kind drawn for each image,"

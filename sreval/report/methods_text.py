@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from sreval.benchmarking.results import (
 from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
-from sreval.images.known import KNOWN
+from sreval.images.known import KNOWN, UNVERIFIED
 from sreval.methods.base import IN_PYTHON
 from sreval.methods.sources import WEIGHTS
 from sreval.metrics.metric import METRICS, Metric, in_order, metric_of
@@ -31,11 +32,15 @@ from sreval.report.degradation_text import degradation_text
 from sreval.report.text import percent
 
 REFERENCES = {
+    "Agustsson and Timofte 2017": "E. Agustsson, R. Timofte. NTIRE 2017 challenge on single image "
+    "super-resolution: dataset and study. CVPR Workshops, 2017.",
     "Bevilacqua et al. 2012": "M. Bevilacqua, A. Roumy, C. Guillemot, M.-L. Alberi-Morel. "
     "Low-complexity single-image super-resolution based on nonnegative neighbor embedding. BMVC, "
     "2012.",
     "Bińkowski et al. 2018": "M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton. Demystifying "
     "MMD GANs. ICLR, 2018.",
+    "Cai et al. 2019": "J. Cai, H. Zeng, H. Yong, Z. Cao, L. Zhang. Toward real-world single image "
+    "super-resolution: a new benchmark and a new model. ICCV, 2019.",
     "Ding et al. 2022": "K. Ding, K. Ma, S. Wang, E. P. Simoncelli. Image quality assessment: "
     "unifying structure and texture similarity. IEEE Transactions on Pattern Analysis and Machine "
     "Intelligence 44(5), 2567-2581, 2022.",
@@ -58,6 +63,9 @@ REFERENCES = {
     "Martin et al. 2001": "D. Martin, C. Fowlkes, D. Tal, J. Malik. A database of human segmented "
     "natural images and its application to evaluating segmentation algorithms and measuring "
     "ecological statistics. ICCV, 2001.",
+    "Matsui et al. 2017": "Y. Matsui, K. Ito, Y. Aramaki, A. Fujimoto, T. Ogawa, T. Yamasaki, "
+    "K. Aizawa. Sketch-based manga retrieval using Manga109 dataset. Multimedia Tools and "
+    "Applications 76(20), 21811-21838, 2017.",
     "Mittal et al. 2012": "A. Mittal, A. K. Moorthy, A. C. Bovik. No-reference image quality "
     "assessment in the spatial domain. IEEE Transactions on Image Processing 21(12), 4695-4708, "
     "2012.",
@@ -103,7 +111,16 @@ _SOURCES = {
     "BSD100": "Martin et al. 2001",
     "Urban100": "Huang et al. 2015",
     "demo": "van der Walt et al. 2014",
+    "DIV2K-valid": "Agustsson and Timofte 2017",
+    "Manga109": "Matsui et al. 2017",
+    "RealSR": "Cai et al. 2019",
 }
+
+_COME_WITH = {
+    "DIV2K-valid": "which its authors made by MATLAB's bicubic imresize",
+    "RealSR": "photographs taken at a shorter focal length and aligned with the HR images",
+}
+"""How the LR images of sets that aren't verified came about."""
 
 _INTERPOLATIONS = {
     "nearest": "nearest-neighbour interpolation",
@@ -196,13 +213,23 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     held = _held(rows, runs)
     told: dict[str, None] = {}
     made: dict[tuple[str, str], dict[str, None]] = {}
+    unverified: dict[str, None] = {}
     for one in held:
-        public = one.source in KNOWN
-        source = _SOURCES.get(one.source) if public else "[state their source]"
-        told[f"{one.name} ({_count(len(one.images), 'image')}; {source})"] = None
-        for image in one.images.values():
-            made.setdefault(_made_by(one, image), {})[one.name] = None
+        source = _SOURCES.get(one.source, "[state their source]")
+        total = len(one.images)
+        told[f"{one.name} ({_count(total, 'image')}; {source})"] = None
+        if one.source in UNVERIFIED:
+            unverified[one.name] = None
+        for how, count in Counter(_made_by(one, image) for image in one.images.values()).items():
+            of_all = "" if count == total else f" ({count} of {total})"
+            made.setdefault(how, {})[f"{one.name}{of_all}"] = None
     sentences = [f"The images are those of {_and(list(told))}."]
+    if unverified:
+        names = _and(list(unverified))
+        sentences.append(
+            f"Whether the files of {names} are the published ones was not verified: no checksums "
+            "of them are known."
+        )
     sentences += [f"The {how[0]} of {_and(list(names))} {how[1]}." for how, names in made.items()]
     return sentences + remarks(rows)
 
@@ -210,6 +237,8 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
 def _made_by(one: Held, image: Image) -> tuple[str, str]:
     """The two parts of a sentence on how LR images were made, between them the data set's name."""
     recipe = one.degradation
+    if image.lr and one.source in UNVERIFIED:
+        return "LR images", f"are those that come with the set, {_COME_WITH[one.source]}"
     if image.lr and one.source in KNOWN:
         return (
             "HR and LR images",

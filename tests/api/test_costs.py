@@ -48,7 +48,7 @@ def test_two_calls_warm_up_and_the_others_are_timed(monkeypatch: pytest.MonkeyPa
     (row,) = table.frame.to_dict("records")
     assert (row["seconds"], row["seconds_least"], row["seconds_most"]) == (3, 2, 7)
     assert (row["calls"], row["scale"], row["width"], row["height"]) == (3, 3, 427, 240)
-    assert "1281x720" in table.title
+    assert "1281×720" in table.title
 
 
 def test_each_method_has_a_row_with_what_can_be_told() -> None:
@@ -72,7 +72,7 @@ def test_each_method_has_a_row_with_what_can_be_told() -> None:
         None,
     ]
     text = table.to_text()
-    for said in ("40x30", "80x60", "core", "1 thread", "fp32, whole images", torch.__version__[:3]):
+    for said in ("40×30", "80×60", "core", "1 thread", "fp32, whole images", torch.__version__[:3]):
         assert said in text
 
 
@@ -118,6 +118,44 @@ def test_a_method_that_fails_stops_none_of_the_others(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.count("failed: ") == 3
 
 
+class Refuses(torch.nn.Module):
+    def forward(self, low: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no licence")
+
+
+def test_a_method_that_can_t_be_opened_stops_none_of_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "net.pth"
+    damaged.write_bytes(b"PK")
+    methods = {"net": Refuses(), "file": f"spandrel:{damaged}", "cubic": "bicubic"}
+    table = sreval.cost(methods, input=(9, 7), repeat=1, device="cpu")
+    assert table.frame["method"].tolist() == ["cubic"]
+    assert len(table.failures) == 2
+    assert "fails on a trial image" in table.failures["net"]
+    assert capsys.readouterr().err.count("failed: ") == 2
+
+
+def test_what_makes_no_images_is_told_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for method in ("hr", f"published:{tmp_path}"):
+        with pytest.raises(sreval.SrevalError, match=r"makes no images.*nothing to measure"):
+            sreval.cost(method, input=(8, 8), device="cpu")
+        assert "no images" not in capsys.readouterr().err
+    with pytest.raises(sreval.SrevalError, match=r"^No method could be measured\.$"):
+        sreval.cost(["hr", fails], input=(8, 8), device="cpu")
+    assert capsys.readouterr().err.count("makes no images") == 1
+
+
+def test_notes_speak_of_networks_where_there_is_one() -> None:
+    given: Any = {"scale": 2, "input": (9, 7), "repeat": 1, "device": "cpu", "progress": False}
+    assert "networks in" not in sreval.cost("bicubic", **given).to_text()
+    text = sreval.cost({"net": network(), "cubic": "bicubic"}, **given).to_text()
+    assert "; networks in fp32, whole images;" in text
+
+
 @pytest.mark.parametrize(
     "error",
     [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes")],
@@ -160,7 +198,7 @@ def test_scores_of_the_same_methods_stand_beside_the_costs(
         Image.fromarray(pixels).save(tmp_path / "cats" / f"{name}.png")
     methods = {"cubic": "bicubic", "lanczos": "lanczos", "own": nearest}
     results = sreval.benchmark(
-        methods, tmp_path / "cats", metrics="psnr", out=tmp_path / "out", progress=False
+        methods, tmp_path / "cats", metrics=["ssim", "psnr"], out=tmp_path / "out", progress=False
     )
     asked = {"own": nearest, "lanczos": "nearest", "cubic": "bicubic", "hr": "hr", "new": "nearest"}
     table = sreval.cost(
@@ -168,7 +206,8 @@ def test_scores_of_the_same_methods_stand_beside_the_costs(
     )
     frame = table.frame.set_index("method")
     column = frame["psnr_cats"]
-    means = results.frame.groupby("method")["value"].mean()
+    scores = results.frame
+    means = scores[scores["metric"] == "psnr"].groupby("method")["value"].mean()
     assert column["own"] == pytest.approx(means["own"])
     assert column["cubic"] == pytest.approx(means["cubic"])
     assert column.isna().tolist() == [False, True, False, True]
@@ -176,7 +215,16 @@ def test_scores_of_the_same_methods_stand_beside_the_costs(
     assert "PSNR cats" in text
     assert "another method of that name or of other settings: lanczos." in text
     assert "Without scores: new." in text
-    assert table.to_csv().splitlines()[0].endswith(",psnr_cats")
+    assert table.to_csv().splitlines()[0].endswith(",psnr_cats,ssim_cats")
+    assert "`" not in text
+    assert r"8$\times$8 pixels" in table.to_latex()
+    given: Any = {"input": (8, 8), "repeat": 1, "device": "cpu", "progress": False}
+    one = sreval.cost(
+        {"cubic": "bicubic"}, results=results, datasets="cats", metrics="ssim", **given
+    )
+    assert one.to_csv().splitlines()[0].endswith(",threads,ssim_cats")
+    with pytest.raises(ValueError, match="dogs"):
+        sreval.cost("bicubic", results=results, datasets="dogs", **given)
     with pytest.raises(ValueError, match="hold no scale 2"):
         sreval.cost("bicubic", scale=2, results=results, progress=False)
 
@@ -188,6 +236,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a size": (lambda: untyped("bicubic", input=(0, 8)), "input= can't be 0x8"),
     "three sides": (lambda: untyped("bicubic", input=(8, 8, 3)), "input= can't be 8x8x3"),
     "a text": (lambda: untyped("bicubic", input="8x8"), "input= can't be 8x8"),
+    "a large size": (lambda: untyped("bicubic", input=(10**5, 8)), "from 1 to 65535"),
+    "a small tile": (lambda: untyped("bicubic", tile=3), "tile= can't be 3. Give 16 or more"),
     "no calls": (lambda: untyped("bicubic", repeat=0), "repeat= can't be 0"),
     "a precision": (lambda: untyped("bicubic", precision="fp8"), "precision 'fp8'"),
     "one name twice": (lambda: untyped(["bicubic", "x=bicubic", "x=nearest"]), "called 'x'"),

@@ -71,16 +71,27 @@ def test_an_image_s_lr_is_its_own_whatever_its_name_and_neighbours(
     assert (one / "another.png").read_bytes() == (three / "cat.png").read_bytes()
 
 
-@pytest.mark.parametrize("more", [("--degrade", "dn"), ("--seed", "1"), ("--scale", "2")])
+def test_an_image_that_can_t_be_divided_is_told_how_to_be_cropped(
+    hr: Path, tmp_path: Path, sreval: Run
+) -> None:
+    ran = sreval("data", "downscale", hr, tmp_path / "low", "--scale", "7")
+    assert "can't be divided by 7. Add --crop, or crop it yourself." in ran.err
+    made = library.Dataset(hr, 7).downscale(tmp_path / "low", progress=False)
+    assert all("Add crop=True, or crop" in why for why in made.failed.values())
+    assert made.failed
+    assert sreval("data", "downscale", hr, tmp_path / "low", "--scale", "7", "--crop").code == 0
+
+
+@pytest.mark.parametrize("more", [("--degrade", "bd"), ("--seed", "1"), ("--scale", "2")])
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_is(
     sreval: Run, hr: Path, tmp_path: Path, more: tuple[str, str]
 ) -> None:
     low = tmp_path / "low"
-    assert sreval("data", "downscale", hr, low, "--degrade", "bd").code == 0
+    assert sreval("data", "downscale", hr, low, "--degrade", "dn").code == 0
     before = contents(low)
-    ran = sreval("data", "downscale", hr, low, "--degrade", "bd", *more)
+    ran = sreval("data", "downscale", hr, low, "--degrade", "dn", *more)
     assert ran.code == 1
-    assert "holds LR images by bd at scale 4" in ran.err
+    assert "holds LR images by dn at scale 4" in ran.err
     assert "Name another folder." in ran.err
     assert contents(low) == before
 
@@ -170,6 +181,8 @@ def test_16_bits_alpha_and_odd_sizes_are_read_as_they_are_scored(
     [
         (("--degrade", "blur"), "Unknown degradation 'blur'"),
         (("--degrade", "bd:sigma=x"), "sigma = 'x': it must be a number"),
+        (("--seed", "1"), "A seed of 1 is given, and bicubic draws nothing"),
+        (("--degrade", ""), "Unknown degradation ''"),
         (("--seed", "-1"), "seed = -1: it must be 0 or more"),
     ],
 )

@@ -190,7 +190,7 @@ def test_when_every_image_fails_the_run_has_failed(
     later = sreval("table", out)
     assert later.code == FAILED
     assert "holds no scores: " in sentence(later)
-    assert "a.png is empty. Replace it. Leave that folder out, or run" in sentence(later)
+    assert "a.png is empty. Leave that folder out, or run" in sentence(later)
 
 
 def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
@@ -295,7 +295,7 @@ def test_sizes_that_the_scale_does_not_divide_are_cropped_and_kept(
 
     ran = sreval("data", "downscale", tmp_path / "odd", tmp_path / "low")
     assert ran.code == FAILED
-    assert "a.png: 117x94 pixels can't be divided by 4. Crop to multiples of 4 first." in ran.err
+    assert "a.png: 117x94 pixels can't be divided by 4. Add --crop, or crop it yourself." in ran.err
     assert sreval("data", "downscale", "--crop", tmp_path / "odd", tmp_path / "low").code == OK
 
 

@@ -109,7 +109,8 @@ def test_the_printed_chain_is_the_recipe_of_its_name(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "degradations.md").read_text("utf-8")
     (printed,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "printed.toml").write_text(printed, "utf-8")
-    assert open_degradation(tmp_path / "printed.toml") == known_degradation("real-esrgan")
+    known = known_degradation("real-esrgan")
+    assert open_degradation(tmp_path / "printed.toml").sha256 == known.sha256
 
 
 def test_a_docstring_becomes_markdown() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from sreval.errors import UsageError
 from sreval.images.degradations import NAMES, Degradation, known_degradation, open_degradation
+from sreval.images.degrade import degrade
 
 OWN = """\
 name = "mine"
@@ -115,13 +117,19 @@ def test_a_parameter_after_the_name_is_of_the_step_that_has_it() -> None:
         ("bd:sigma", "parameters are written as key=value"),
         ("bd:sigm=2", "none of its steps has 'sigm'. Its parameters: probability, size, sigma"),
         ("real-esrgan:quality=30", "several of its steps have 'quality'.*write a TOML file"),
-        ("bd:size=4", "size = 4: it must be an odd number of 1 to 101"),
-        ("bd:sigma=0", "sigma = 0: it must be a number of 0.01 to 255"),
+        ("bd:size=4", "size = 4: it must be an odd number from 1 to 101"),
+        ("bd:sigma=0", "sigma = 0: it must be a number from 0.01 to 255"),
         ("bd:sigma=nan", "sigma = nan: it must be a number"),
         ("bd:sigma=true", "sigma = True: it must be a number"),
-        ("jpeg:quality=101", "quality = 101: it must be a whole number of 1 to 100"),
+        ("jpeg:quality=101", "quality = 101: it must be a whole number from 1 to 100"),
         ("jpeg:quality=40.5", "quality = 40.5: it must be a whole number"),
-        ("jpeg:quality=[90,30]", "or a range of two"),
+        ("jpeg:quality=[90,30]", r"a range begins with its smaller end: \[30, 90\]"),
+        ("jpeg:quality=30,quality=40", "'quality' is given twice. Leave one of them out"),
+        ("dn:seed=1,seed=1", "'seed' is given twice"),
+        ("bd:seed=7", "A seed of 7 is given, and bd:seed=7 draws nothing. Leave the seed out"),
+        ("mine.toml:seed=7", "a file takes no parameters. Use seed=7"),
+        ("mine.toml:sigma=7", "a file takes no parameters. Write them into the file"),
+        ("", "Unknown degradation ''"),
         ("jpeg:quality=[1,2,3]", "or a range of two"),
         ("bicubic:border=mirror", "it must be 'replicate' or 'symmetric'"),
         ("absent.toml", "Can't read absent.toml: No such file"),
@@ -152,6 +160,52 @@ def test_a_wrong_file_is_told_with_the_remedy(own: Path, old: str, new: str, mes
     own.write_text(OWN.replace(old, new))
     with pytest.raises(UsageError, match=message):
         open_degradation(own)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "BD", " dn ", "Real-ESRGAN", "bd:sigma=2", "-jpeg-"])
+def test_a_file_can_t_take_the_name_of_a_known_recipe(own: Path, name: str) -> None:
+    own.write_text(OWN.replace("mine", name))
+    with pytest.raises(UsageError, match=r"own.toml: name = .*Choose another name"):
+        open_degradation(own)
+
+
+def test_a_value_that_a_recipe_has_already_changes_not_even_its_name() -> None:
+    for spec in ("dn:seed=0", "DN:sigma=30", "dn:seed=0,sigma=30.0"):
+        assert open_degradation(spec) == known_degradation("dn")
+    assert open_degradation("bd:size=7,sigma=2").name == "bd:sigma=2"
+    assert open_degradation("bd", seed=0) == known_degradation("bd")
+
+
+def test_two_seeds_must_be_one() -> None:
+    assert open_degradation("dn:seed=7", seed=7).name == "dn:seed=7"
+    with pytest.raises(UsageError, match=r"'dn:seed=7' has 7, and seed= is 8\. Leave one of them"):
+        open_degradation("dn:seed=7", seed=8)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *NAMES,
+        "bd:sigma=[1,3]",
+        "bd:size=[3,9]",
+        "bd:kinds={generalized_aniso=1}",
+        "bd:kinds={iso=2,aniso=0}",
+        "bd:kinds={plateau_iso=1}",
+        "bd:probability=0.5",
+        "bd:sinc=1",
+        "jpeg:quality=[5,95]",
+    ],
+)
+def test_another_seed_makes_another_image_where_anything_is_drawn(spec: str) -> None:
+    recipe = open_degradation(spec)
+    hr = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    made = {
+        degrade(hr, recipe.model_copy(update={"seed": seed}), 2)[0].tobytes() for seed in range(8)
+    }
+    assert (len(made) > 1) == recipe.draws
+    if not recipe.draws:
+        with pytest.raises(UsageError, match=r"A seed of 7 is given, and .* draws nothing"):
+            open_degradation(spec, seed=7)
 
 
 def test_what_is_neither_name_nor_path_is_refused() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from sreval.errors import DataError
 from sreval.images.datasets import open_dataset
+from sreval.images.degradations import known_degradation
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
 from sreval.study.sources import open_pictures
@@ -194,7 +195,7 @@ def lay(data: Path, name: str, photograph: UInt8, count: int = 100) -> None:
     ("name", "count", "made"),
     [
         ("DIV2K-valid", 100, "MATLAB bicubic, replicate border"),
-        ("Manga109", 109, "to be made"),
+        ("Manga109", 109, f"to be made by {known_degradation('bicubic')}"),
         ("RealSR", 100, "MATLAB bicubic, replicate border"),
     ],
 )
@@ -216,6 +217,16 @@ def test_a_set_that_lies_as_its_archives_have_it_goes_by_its_name(
     assert len(open_dataset(name, 4).items) == count
     next((data / "eval").rglob("*.png")).unlink()
     assert sreval("data", "check", name).code == 1
+    listed = {row["name"]: row for row in json.loads(sreval("data", "list", "--json").out)}
+    assert (listed[name]["folder"], listed[name]["scales_at_hand"]) == ("", [])
+
+
+@pytest.mark.parametrize("name", ["DIV2K", "div2k", "div2k-VALID-hr"])
+def test_a_name_that_is_nearly_right_is_put_right(sreval: Run, data: Path, name: str) -> None:
+    for given in (["fetch", name], ["check", name]):
+        ran = sreval("data", *given)
+        assert ran.code == 2
+        assert "Did you mean 'DIV2K-valid'?" in ran.err
 
 
 def test_an_lr_image_that_is_missing_is_named(sreval: Run, data: Path, photograph: UInt8) -> None:
