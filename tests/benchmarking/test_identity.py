@@ -184,11 +184,11 @@ def test_a_function_that_names_none_is_computed_anew_and_the_remedy_ends_that(
     sreval: Sreval,
 ) -> None:
     first = run(sreval, "ours=python:net:up")
-    told = re.search(r"images between runs: (ours=python:net:up,weights=)FILE", first.err)
+    told = re.search(r"they are kept: (ours=python:net:up,weights=)FILE", first.err)
     assert told
     assert counts(run(sreval, "ours=python:net:up")) == (3, 0)
     remedied = run(sreval, f"{told[1]}w.npy")
-    assert "computed anew" not in remedied.err
+    assert "its images anew" not in remedied.err
     assert counts(run(sreval, f"{told[1]}w.npy")) == (0, 3)
 
 
