@@ -46,7 +46,7 @@ from sreval import api
 from sreval.benchmarking.data import downscale_folder
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import BenchmarkPlan
-from sreval.benchmarking.results import FORMAT, ResultsFolder, Snapshot, UnderWay
+from sreval.benchmarking.results import FORMAT, ResultsFolder, Snapshot, UnderWay, as_json
 from sreval.errors import SrevalError
 from sreval.files import sha256_bytes
 from sreval.images.datasets import open_dataset
@@ -391,7 +391,7 @@ def _add_results(folder: Path, add: _Add) -> None:
         run=ended.runs[0],
         journal=0,
     )
-    (results / "under-way.json").write_text(json.dumps(asdict(begun)))
+    (results / "under-way.json").write_text(as_json(asdict(begun)))
 
     def read(path: Path) -> None:
         held = Snapshot.of(path)

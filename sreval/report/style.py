@@ -241,6 +241,9 @@ def shortened(full: str, width_mm: float, lines: int = 1, taken: Sequence[str] =
     for kept in range(len(full) - 1, 0, -1):
         for tail in (kept // 2, kept // 3, 0):
             text = f"{full[: kept - tail]}…{full[len(full) - tail :]}"
+            # lines lose no more than the space at their end
+            if width_of(text) > lines * (width_mm + width_of("m")):
+                continue
             found = wrapped(text, width_mm)
             if len(found) <= lines and "\n".join(found) not in taken:
                 return text
