@@ -681,7 +681,7 @@ def model_facts(spec: Method, *, device: str = "cpu") -> dict[str, Any]:
         ``colour``, ``range``, ``output_range``, ``multiple`` and ``least`` of its sizes,
         ``overlap`` of its tiles, ``reach`` (how many LR pixels around a place it sees; None: 64 or
         more, or it can't be measured), ``tiles`` (whether they give what the whole image gives)
-        and, where they are known, ``parameters``, ``licence``, ``library``, ``weights_sha256``.
+        and, where they are known, ``parameters``, ``licence``, ``package``, ``weights_sha256``.
         Of a network for one size also ``fixed_size``; of one that can't be a method ``problem``,
         which says why.
 

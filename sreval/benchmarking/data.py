@@ -108,7 +108,7 @@ def fetch(
         elif name in TRUNKS:
             _fetch_trunk(name, progress)
         elif name in OF_METRICS:
-            from sreval.metrics.library import WEIGHTS
+            from sreval.metrics.packages import WEIGHTS
 
             _fetch_weights(name, WEIGHTS[name], progress)
         else:

@@ -55,7 +55,7 @@ def _named(text: str, device: str) -> Metric:
     if text in METRICS:
         return METRICS[text]
     if text in LIBRARY:
-        from sreval.metrics.library import ready
+        from sreval.metrics.packages import ready
 
         return ready(LIBRARY[text], device)
     found = _TEXT.fullmatch(text)
@@ -182,7 +182,7 @@ def notes_on(metrics: Iterable[Metric]) -> list[str]:
         if m.higher_is_better is None
     ]
     foreign = [m for m in metrics if m.specification.startswith("pyiqa:")]
-    return undirected + [f"{m.key}: computed by {m.library}. {m.licence}." for m in foreign]
+    return undirected + [f"{m.key}: computed by {m.package}. {m.licence}." for m in foreign]
 
 
 def declare_metrics(frame: pd.DataFrame, snapshots: Iterable[Snapshot]) -> None:

@@ -131,7 +131,7 @@ def spandrel_network(text: str, running: Running) -> NetworkUpscaler:
         facts={
             "network": f"{architecture.name} {' '.join(model.tags)}".strip(),
             "purpose": model.purpose,
-            "library": library,
+            "package": library,
             "parameters": parameter_count(model.model),
             "licence": next(
                 (found.metadata[key] for key in _LICENCES if key in found.metadata), _NOT_STATED
@@ -206,7 +206,7 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
     network = OnnxNetwork(data, path, running.device)
     parameters = initializer_count(data)
     return _exported(
-        network, "onnx", path, declared, running, data, network.library, parameters, network.fixed
+        network, "onnx", path, declared, running, data, network.package, parameters, network.fixed
     )
 
 
@@ -232,7 +232,7 @@ def _exported(
         identity=identity_of(inference, sha256, library),
         facts={
             "network": kind,
-            "library": library,
+            "package": library,
             **({} if parameters is None else {"parameters": parameters}),
             "licence": _NOT_STATED,
             "weights_sha256": sha256,

@@ -34,7 +34,7 @@ class Metric:
 
     What computes it is ``fidelity``, from what a protocol makes of HR and SR (see
     ``Protocol.planes``) and on a device, or LPIPS through ``trunk``, or ``of_image`` or ``of_set``,
-    which no protocol touches. ``specification`` names that as a user does; ``library``, with its
+    which no protocol touches. ``specification`` names that as a user does; ``package``, with its
     version, and ``licence`` are somebody else's; ``files`` are the SHA-256 of what it was read
     from, by path. ``sha256``, of all of this, stands in the rows. ``now`` makes it anew with the
     modules that its function has loaded since. ``least_images`` is how many a set must have.
@@ -52,7 +52,7 @@ class Metric:
     reference: bool = True
     per: Literal["image", "set"] = "image"
     specification: str = ""
-    library: str = ""
+    package: str = ""
     licence: str = ""
     sha256: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -78,10 +78,10 @@ class Metric:
         return alike and all(other.files.get(p, sha) == sha for p, sha in self.files.items())
 
     def __str__(self) -> str:
-        return f"{self.specification} ({self.library})" if self.library else self.specification
+        return f"{self.specification} ({self.package})" if self.package else self.specification
 
 
-_MEANING = ("specification", "library", "higher_is_better", "low", "high", "reference", "per")
+_MEANING = ("specification", "package", "higher_is_better", "low", "high", "reference", "per")
 _FACTS = ("name", "digits", "unit", "licence", "sha256", *_MEANING)
 
 
@@ -99,7 +99,7 @@ class Facts:
     high: float | None = None
     reference: bool = True
     per: Literal["image", "set"] = "image"
-    library: str = ""
+    package: str = ""
     licence: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ LIBRARY = {
         ),
     )
 }
-"""The metrics that other libraries compute, see ``sreval.metrics.library``."""
+"""The metrics that other libraries compute, see ``sreval.metrics.packages``."""
 
 _MOS = Metric("mos", "MOS", 2)
 _TAKEN = {

@@ -19,9 +19,9 @@ import torch
 from sreval.devices import exact_fp32
 from sreval.errors import ImageError, UsageError, told, unknown_name
 from sreval.files import sha256_bytes
-from sreval.metrics.library import to_tensor
 from sreval.metrics.metric import Metric, UInt8
 from sreval.metrics.own import as_number
+from sreval.metrics.packages import to_tensor
 from sreval.metrics.protocol import crop as cropped
 
 LICENCE = "pyiqa is non-commercial (PolyForm Noncommercial 1.0.0 and NTU S-Lab License 1.0: check)"
@@ -83,7 +83,7 @@ def ready(name: str, key: str, crop: int | Literal["scale"], device: str) -> Met
         higher_is_better=not made.lower_better,
         reference=reference,
         specification=specification,
-        library=library,
+        package=library,
         licence=LICENCE,
         sha256=sha256_bytes("\n".join(content).encode()),
         of_image=value,

@@ -17,7 +17,7 @@ _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 class OnnxNetwork(nn.Module):
     """One input and one output, (1, C, h, w), in fp32 or fp16; fp32 is never TF32.
 
-    `fixed` is the height and width that the file fixes, None where it takes any; `library` says
+    `fixed` is the height and width that the file fixes, None where it takes any; `package` says
     which onnxruntime computes it. Raises WeightsError for a file that can't be read, UsageError for
     another interface, where onnxruntime is missing, and where CUDA is asked of one without it.
     """
@@ -30,7 +30,7 @@ class OnnxNetwork(nn.Module):
             raise UsageError(
                 f"onnx:{path} needs the package onnxruntime.", install("onnx")
             ) from None
-        self.library = f"onnxruntime {onnxruntime.__version__}"
+        self.package = f"onnxruntime {onnxruntime.__version__}"
         provider = _provider(path, device, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4

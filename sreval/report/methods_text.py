@@ -335,14 +335,14 @@ def _other(made: Metric | None, metric: Metric) -> str:
     if made is None:
         return f"{metric.name}{work} was computed elsewhere [describe how]."
     of_set = ", one value for a whole data set" if made.per == "set" else ""
-    if not made.library:
+    if not made.package:
         what = made.specification.removeprefix("python:").removeprefix(IN_PYTHON)
         return f"{metric.name} is our own, computed by the Python function {what} [describe it]."
     crop = "as many pixels as the upscaling factor"
     option = made.specification.partition(",crop=")[2]
     crop = f"{option} pixels" if option else crop
     return (
-        f"{metric.name}{work} is computed by {made.library} on RGB in [0, 1] after {crop} were cut "
+        f"{metric.name}{work} is computed by {made.package} on RGB in [0, 1] after {crop} were cut "
         f"from each side{of_set}."
     )
 

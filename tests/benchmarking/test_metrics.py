@@ -107,7 +107,7 @@ def test_a_library_s_metric_is_that_of_the_library_on_what_was_made(
     assert values(made, "fsim") == pytest.approx(direct, rel=1e-6)
     assert values(made, "fsim", "rgb") == values(made, "fsim")
     facts = json.loads((tmp_path / "out" / "manifest.json").read_text())["runs"][0]["metrics"]
-    assert facts["fsim"]["library"].startswith("piq ")
+    assert facts["fsim"]["package"].startswith("piq ")
     assert (
         facts["fsim"]["sha256"]
         == made.frame.loc[made.frame["metric"] == "fsim"]["metric_sha256"].iloc[0]

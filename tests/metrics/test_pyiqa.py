@@ -51,7 +51,7 @@ def test_direction_reference_and_licence_are_pyiqa_s_own(photograph: UInt8) -> N
     full, blind = metrics_of(["pyiqa:fr", "mine=pyiqa:nr,crop=0"], "cpu")
     assert (full.key, full.higher_is_better, full.reference) == ("fr", False, True)
     assert (blind.key, blind.higher_is_better, blind.reference) == ("mine", True, False)
-    assert full.library == "pyiqa 0.1"
+    assert full.package == "pyiqa 0.1"
     assert all("non-commercial" in note for note in notes_on([full, blind]))
     found = sreval.score(photograph, photograph // 2, metrics=["pyiqa:fr", "pyiqa:nr,crop=0"])
     inner = photograph[4:-4, 4:-4].astype(float)

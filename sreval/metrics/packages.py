@@ -94,7 +94,7 @@ def ready(metric: Metric, device: str) -> Metric:
     content = [metric.specification, found, *files.values()]
     return replace(
         metric,
-        library=found,
+        package=found,
         licence="Apache-2.0",
         files=files,
         sha256=sha256_bytes("\n".join(content).encode()),

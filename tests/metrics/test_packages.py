@@ -24,9 +24,9 @@ from safetensors.torch import save_file
 from torchvision.models.vgg import cfgs, make_layers
 
 from sreval.errors import DataError, ImageError, UsageError
-from sreval.metrics import library
-from sreval.metrics.library import WEIGHTS, ready
+from sreval.metrics import packages
 from sreval.metrics.metric import LIBRARY
+from sreval.metrics.packages import WEIGHTS, ready
 from sreval.metrics.weights import Weights
 
 UInt8 = npt.NDArray[np.uint8]
@@ -210,7 +210,7 @@ def test_fid_and_kid_equal_piq_on_the_features_of_all_images(
 ) -> None:
     for file in WEIGHTS[key]:
         (weights / file.file_name).touch()
-    monkeypatch.setitem(library._MAKERS, key, lambda _: _Means())
+    monkeypatch.setitem(packages._MAKERS, key, lambda _: _Means())
     rng = np.random.default_rng(2)
     # of different sizes, which a network that takes any size bears
     sides = [int(side) for side in rng.integers(20, 40, 12)]
@@ -243,7 +243,7 @@ def test_the_inception_network_is_piq_s_with_the_weights_of_the_file(
     (weights / "whole").rename(weights / name)
     file = Weights("", "fid", f"https://nowhere/{name}", 1)
     monkeypatch.setitem(WEIGHTS, "fid", (file,))
-    ours = library._network("fid", "cpu")
+    ours = packages._network("fid", "cpu")
     monkeypatch.setattr(module, "load_state_dict_from_url", lambda *_, **__: network.state_dict())
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
@@ -279,8 +279,8 @@ def test_another_version_of_a_library_or_file_is_another_definition(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ready(LIBRARY["fsim"], "cpu")
-    monkeypatch.setattr(library, "version", lambda _: "99")
+    monkeypatch.setattr(packages, "version", lambda _: "99")
     second = ready(LIBRARY["fsim"], "cpu")
-    assert second.library == "piq 99"
+    assert second.package == "piq 99"
     assert first.sha256 != second.sha256
     assert not first.may_be(replace(second))
