@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sreval.api.given import as_list, checked_scale, kind_of, named_objects, result_folders
+from sreval.api.given import as_list, kind_of, named_objects, result_folders
 from sreval.errors import UsageError, option, unknown_name
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Results:
         baseline: str | None = None,
         pairs: bool = False,
         protocol: str | None = None,
-        scale: Sequence[int] | int | None = None,
+        scale: Sequence[float] | float | None = None,
         methods: Sequence[str] | str = (),
         datasets: Sequence[str] | str = (),
         metrics: Sequence[str] | str | None = None,
@@ -224,7 +224,7 @@ class Results:
         methods: Sequence[str] | str = (),
         width: Width = "page",
         protocol: str | None = None,
-        scale: int | None = None,
+        scale: float | None = None,
     ) -> Figure:
         """Images under every method, the scores of every image, or one metric against another.
 
@@ -299,7 +299,7 @@ class Results:
         most: int = 3,
         *,
         protocol: str | None = None,
-        scale: int | None = None,
+        scale: float | None = None,
     ) -> pd.DataFrame:
         """The images on which each method does worst compared with the others.
 
@@ -427,7 +427,7 @@ def benchmark(
     out: Path | str | None = None,
     protocols: Sequence[str] | str = ("ledig2017",),
     metrics: Mapping[str, object] | Sequence[object] | Metric = ("psnr", "ssim"),
-    scale: int = 4,
+    scale: float = 4,
     degrade: str | Path | None = None,
     seed: int | None = None,
     device: str = "auto",
@@ -449,7 +449,8 @@ def benchmark(
             - a name (``nearest``, ``bicubic``, ``lanczos``, ``hr``, a model's), a weight file,
               ``published:FOLDER``, or ``python:package.module:function,weights=FILE``;
             - a function: LR image in, uint8 (h, w, 3); SR image out, (scale h, scale w, 3), uint8
-              or floats of 0..255. Where it has a parameter ``scale``, it gets the scale;
+              or floats of 0..255. Where it has a parameter ``scale``, it gets the scale; where it
+              has one called ``size``, the height and width to make, and then any scale will do;
             - a torch.nn.Module from (1, 3, h, w) to (1, 3, scale h, scale w), RGB, both in 0..1. A
               copy of it runs in evaluation mode;
             - others' weights and networks: ``spandrel:FILE``, ``torchscript:FILE``, ``onnx:FILE``,
@@ -472,7 +473,9 @@ def benchmark(
               ``metric`` returns;
             - ``pyiqa:NAME``, from an installation of your own.
 
-        scale: the upscaling factor, 2 to 16.
+        scale: the upscaling factor, above 1 and up to 16, such as 4 or 2.5. A ratio takes
+            ``nearest``, ``bicubic``, ``lanczos`` or a function with a parameter ``size``. HR images
+            are cropped to what an LR image of floor(H / scale) rows is enlarged to.
         degrade: how LR images are made of HR images, as in ``sreval.degrade``; None: those of a
             public set as published, others by bicubic. Results name the data set after it, as in
             ``Set5-bd``. Where LR images are given with the HR images, it is refused.
@@ -589,7 +592,7 @@ def read_results(folders: Sequence[str | Path] | str | Path) -> Results:
 def upscaler(
     spec: Method,
     *,
-    scale: int | None = None,
+    scale: float | None = None,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
     tile: int | None = None,
@@ -600,7 +603,7 @@ def upscaler(
         spec: ``nearest``, ``bicubic``, ``lanczos``, a model's name, a weight file,
             ``spandrel:FILE``, ``python:package.module:function``, a function or a torch.nn.Module;
             see ``benchmark``.
-        scale: the upscaling factor, 2 to 16; by default the network's own, else 4.
+        scale: the upscaling factor, above 1 and up to 16; by default the network's own, else 4.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of a network: ``fp32`` or ``bf16``.
         tile: side of a network's tiles in LR pixels, to bound the memory; None takes whole images.
@@ -620,13 +623,14 @@ def upscaler(
         (32, 48, 3)
     """
     from sreval.devices import pick_device
+    from sreval.images.scales import checked_scale
     from sreval.methods import Running, method_of
     from sreval.methods.pictures import PictureUpscaler
 
     made = method_of(spec, Running(pick_device(device), precision, tile))
-    chosen = made.scale or 4 if scale is None else scale
+    chosen = checked_scale(made.scale or 4 if scale is None else scale)
     made.require_scale(chosen)
-    return PictureUpscaler(made, checked_scale(chosen))
+    return PictureUpscaler(made, chosen)
 
 
 def declare(method: Callable[..., Any], **declarations: Any) -> Declared:
@@ -782,7 +786,7 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
     from sreval.benchmarking.metrics import notes_on
     from sreval.progress import progress_line
 
-    notes = [dataset.left_out_note() for dataset in resolved.datasets]
+    notes = [note for dataset in resolved.datasets for note in dataset.notes]
     notes += notes_on(resolved.metrics)
     expected = estimate(resolved, folder)
     for note in (*notes, str(expected), expected.warning):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sreval.api.given import as_list, checked_scale, named_objects, result_folders
+from sreval.api.given import as_list, named_objects, result_folders
 from sreval.errors import ImageError, SrevalError, UsageError, is_out_of_memory, option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def cost(
     methods: Mapping[str, object] | Sequence[object] | Method,
     *,
-    scale: int = 4,
+    scale: float = 4,
     input: tuple[int, int] | None = None,
     device: str = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
@@ -42,7 +42,7 @@ def cost(
 
     Args:
         methods: as ``benchmark`` takes them.
-        scale: the upscaling factor, 2 to 16.
+        scale: the upscaling factor, above 1 and up to 16.
         input: width and height of the LR image; by default that which becomes 1280x720, as papers
             count: 320x180 for a scale of 4.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
@@ -90,6 +90,7 @@ def cost(
     from sreval.benchmarking.plan import find_methods
     from sreval.benchmarking.provenance import machine, package_versions
     from sreval.devices import pick_device
+    from sreval.images.scales import checked_scale
     from sreval.methods import Running
     from sreval.methods.dependencies import apart
     from sreval.progress import progress_line
@@ -158,7 +159,7 @@ def cost(
 def _scores(
     results: object,
     protocol: str | None,
-    scale: int,
+    scale: float,
     datasets: Sequence[str] | str,
     metrics: Sequence[str] | str | None,
 ) -> tuple[pd.DataFrame, ScoreTable] | None:

@@ -80,7 +80,7 @@ class Dataset:
     Args:
         spec: a known name, a folder of HR images, ``hr=FOLDER,lr=FOLDER``, or a TOML file; see
             ``benchmark``.
-        scale: the upscaling factor, 2 to 16.
+        scale: the upscaling factor, above 1 and up to 16.
 
     Example:
         >>> import sreval
@@ -89,7 +89,7 @@ class Dataset:
         ('demo-bd', 5, ())
     """
 
-    def __init__(self, spec: str | Path, scale: int = 4) -> None:
+    def __init__(self, spec: str | Path, scale: float = 4) -> None:
         from sreval.content import explicit
 
         self.spec = explicit(spec) if isinstance(spec, Path) else spec
@@ -142,7 +142,7 @@ class Dataset:
             out: the folder for the LR images, PNGs of the same stems.
             degrade: the recipe, as in ``sreval.degrade``.
             seed: in place of the recipe's own seed.
-            crop: first cut each image to multiples of the scale.
+            crop: first cut each image to what the LR image is enlarged to.
             progress: whether to say on stderr what is left out, and how far it is.
 
         Returns:
@@ -168,4 +168,4 @@ class Dataset:
         )
 
     def __repr__(self) -> str:
-        return f"<Dataset {self.spec} x{self.scale}>"
+        return f"<Dataset {self.spec} x{self.scale:g}>"

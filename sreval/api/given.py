@@ -58,14 +58,6 @@ def kind_of(given: object) -> str:
     return "None" if given is None else f"of the type {type(given).__name__}"
 
 
-def checked_scale(scale: int) -> int:
-    """The scale as an int. Raises UsageError for what is none."""
-    from sreval.images.resize import require_scale
-
-    require_scale(scale)
-    return int(scale)
-
-
 def result_folders(results: object) -> list[Path]:
     """The folders of benchmark results: of a path, a Results, or a list of these."""
     from sreval.content import user_path

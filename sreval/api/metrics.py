@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sreval.api.given import as_list, checked_scale, kind_of, named_objects
+from sreval.api.given import as_list, kind_of, named_objects
 from sreval.errors import ArrayError, ImageError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -27,15 +27,16 @@ if TYPE_CHECKING:
     UInt8 = npt.NDArray[np.uint8]
 
 
-def downscale(hr: UInt8, scale: int = 4, *, border: Border = "replicate") -> UInt8:
+def downscale(hr: UInt8, scale: float = 4, *, border: Border = "replicate") -> UInt8:
     """The low-resolution image that a benchmark gives its methods: MATLAB's bicubic ``imresize``.
 
     Keys' cubic convolution (1981, a = -0.5), antialiased, rounded half away from zero after each
     of the two passes.
 
     Args:
-        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``.
-        scale: a whole number from 2 to 16.
+        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``, or,
+            where that is no whole number, as ``data downscale --crop`` leaves them.
+        scale: above 1 and up to 16.
         border: ``replicate`` as MATLAB's older releases and the published LR images of Set5, Set14
             and BSD100 have it, or ``symmetric`` as the newer releases.
 
@@ -63,7 +64,7 @@ def downscale(hr: UInt8, scale: int = 4, *, border: Border = "replicate") -> UIn
 
 
 def degrade(
-    hr: UInt8, recipe: str | Path = "bicubic", scale: int = 4, *, seed: int | None = None
+    hr: UInt8, recipe: str | Path = "bicubic", scale: float = 4, *, seed: int | None = None
 ) -> UInt8:
     """The low-resolution image that a degradation makes.
 
@@ -71,13 +72,14 @@ def degrade(
     ``hr``: the same image gets the same LR image anywhere.
 
     Args:
-        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``.
+        hr: uint8 (H, W, 3) or (H, W), both sides multiples of ``scale``, or,
+            where that is no whole number, as ``data downscale --crop`` leaves them.
         recipe: ``bicubic`` (as ``sreval.downscale``), ``bd`` (a 7x7 Gaussian of sigma 1.6, then
             every scale-th pixel; Zhang et al. 2018), ``dn`` (bicubic, then Gaussian noise of level
             30; as there), ``jpeg`` (bicubic, then quality 40), ``real-esrgan`` (the second-order
             chain of Wang et al. 2021). A parameter follows the name, as in ``bd:sigma=2`` or
             ``jpeg:quality=30``. Or a TOML file of steps.
-        scale: a whole number from 2 to 16.
+        scale: above 1 and up to 16.
         seed: in place of the recipe's own, which is 0 for those with a name.
 
     Returns:
@@ -99,7 +101,7 @@ def degrade(
         return carry_out(hr, open_degradation(recipe, seed), scale)[0]
 
 
-def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: int = 4) -> float:
+def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: float = 4) -> float:
     """Peak signal-to-noise ratio in dB, as a benchmark scores it.
 
     10 log10(255^2 / MSE) of what the protocol compares. The default protocol is that of
@@ -111,7 +113,7 @@ def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: in
         sr: what is scored, of the same height and width. Where one of the two is grey, it is
             repeated to RGB.
         protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol. It fixes luma and border.
-        scale: the upscaling factor, by which ``matlab`` and ``rgb`` crop the border.
+        scale: the upscaling factor, by which, rounded up, ``matlab`` and ``rgb`` crop.
 
     Returns:
         dB, higher is better; infinite for identical images.
@@ -133,7 +135,7 @@ def ssim(
     hr: UInt8,
     sr: UInt8,
     protocol: str | Protocol = "ledig2017",
-    scale: int = 4,
+    scale: float = 4,
     *,
     device: str = "auto",
 ) -> float:
@@ -146,7 +148,7 @@ def ssim(
         hr: the original, uint8 (H, W, 3) or (H, W).
         sr: what is scored, of the same height and width.
         protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol; see ``psnr``.
-        scale: the upscaling factor, by which ``matlab`` and ``rgb`` crop the border.
+        scale: the upscaling factor, by which, rounded up, ``matlab`` and ``rgb`` crop.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
 
     Returns:
@@ -168,7 +170,7 @@ def lpips(
     hr: UInt8,
     sr: UInt8,
     net: Literal["alex", "vgg"] = "alex",
-    scale: int = 4,
+    scale: float = 4,
     *,
     device: str = "auto",
 ) -> float:
@@ -180,7 +182,7 @@ def lpips(
         hr: the original, uint8 (H, W, 3) or (H, W).
         sr: what is scored, of the same height and width.
         net: the trunk, ``alex`` or ``vgg``. ``sreval data fetch lpips-alex`` brings its weights.
-        scale: the upscaling factor, and the pixels that are cropped.
+        scale: the upscaling factor, and, rounded up, the pixels that are cropped.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
 
     Returns:
@@ -234,7 +236,8 @@ def metric(
         reference: False for a function of SR alone.
         per: ``set`` for a function that gets an iterator of all pairs (HR, SR) of a data set, or of
             its SR images. Such a value has neither interval nor test.
-        crop: pixels cut from each side first, or ``scale`` for as many as the upscaling factor.
+        crop: pixels cut from each side first, or ``scale`` for as many as the upscaling
+            factor, rounded up.
         weights: a file that the function reads, which is part of what its values are kept by.
 
     Returns:
@@ -280,7 +283,7 @@ def score(
         "psnr",
         "ssim",
     ),
-    scale: int = 4,
+    scale: float = 4,
     *,
     device: str = "auto",
 ) -> pd.DataFrame:
@@ -322,7 +325,7 @@ def score(
 
 
 def _value(
-    hr: UInt8, sr: UInt8, protocol: str | Protocol, metric: str, scale: int, device: str = "cpu"
+    hr: UInt8, sr: UInt8, protocol: str | Protocol, metric: str, scale: float, device: str = "cpu"
 ) -> float:
     """One score of one pair. Raises ArrayError with the reason where there is none."""
     (one,) = _scores(hr, sr, [protocol], [metric], scale, device)
@@ -336,11 +339,12 @@ def _scores(
     sr: UInt8,
     protocols: Sequence[str | Protocol],
     metrics: object,
-    scale: int,
+    scale: float,
     device: str,
 ) -> list[Score]:
     """All metrics of one pair under all protocols."""
     from sreval.devices import pick_device
+    from sreval.images.scales import checked_scale
     from sreval.metrics import scorer
     from sreval.metrics.metric import LIBRARY, METRICS
     from sreval.metrics.protocol import Protocol, get_protocol

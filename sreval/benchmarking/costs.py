@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sreval.devices import peak_memory
+from sreval.images.scales import exact
 from sreval.methods import Running, Upscaler
 
 OUTPUT = (1280, 720)
@@ -30,7 +32,7 @@ class Cost:
 
     method: str
     method_sha256: str
-    scale: int
+    scale: float
     width: int
     height: int
     device: str
@@ -46,16 +48,16 @@ class Cost:
     threads: int
 
 
-def default_size(scale: int) -> tuple[int, int]:
+def default_size(scale: float) -> tuple[int, int]:
     """Width and height of the LR image that becomes ``OUTPUT``, rounded up."""
-    width, height = (-(-side // scale) for side in OUTPUT)
+    width, height = (math.ceil(side / exact(scale)) for side in OUTPUT)
     return width, height
 
 
 def measure(
     method: Upscaler,
     size: tuple[int, int],
-    scale: int,
+    scale: float,
     running: Running,
     calls: int,
     done: Callable[[], object] = lambda: None,

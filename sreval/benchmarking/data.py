@@ -29,13 +29,8 @@ from sreval.images.known import (
     known_set,
     unverified_set,
 )
-from sreval.images.resize import (
-    BORDERS,
-    crop_to_multiple,
-    downscale,
-    require_divisible,
-    require_scale,
-)
+from sreval.images.resize import BORDERS, crop_to_multiple, downscale, require_lr_size
+from sreval.images.scales import checked_scale
 from sreval.progress import progress_line
 
 if TYPE_CHECKING:
@@ -178,31 +173,33 @@ class Checked:
 
 
 def check(
-    spec: str, scale: int = 4, recipe: Degradation | None = None, progress: bool = False
+    spec: str, scale: float = 4, recipe: Degradation | None = None, progress: bool = False
 ) -> Checked:
     """Checksums where they are known, else whether every image can be used.
 
     ``spec`` and ``recipe`` are as in ``open_dataset``, whose errors it raises; DataError for a
     public set of which no file is here.
     """
-    known = known_set(spec)
+    known, scale = known_set(spec), checked_scale(scale)
     wrong: list[str] = []
     kinds: list[str] = []
-    if known is None or known.name == "demo":
+    made_here = known is None or known.name == "demo" or known.hr_scale(scale) != scale
+    if known is None or (made_here and known.scales):
         dataset = open_dataset(spec, scale, recipe)
         hashes = "; no checksums of it are known" if unverified_set(spec) else ""
+        hashes += f"; {dataset.lr_note}" if dataset.lr_note else ""
     else:
         copy = known.best_copy(scale)
         dataset = published(copy)
         dataset = dataset.by(recipe) if recipe else dataset
-        total, wrong = len(known.files(scale)), copy.faults()
+        total, wrong = len(known.files(copy.scale)), copy.faults()
         hashes = f"; {total - len(wrong)} of {total} files have the published SHA-256"
     with progress_line(len(dataset.items), f"checking {dataset.name}", "image", progress) as line:
         for item in dataset.items:
             try:
                 kinds.append(_origin(dataset, item))
             except ImageError as error:
-                if known is None:
+                if made_here:
                     wrong.append(str(error))
             line.update()
     summary = ", ".join(f"{kinds.count(kind)} LR {kind}" for kind in dict.fromkeys(kinds))
@@ -247,7 +244,7 @@ class Downscaled:
 def downscale_folder(
     source: Path,
     target: Path,
-    scale: int = 4,
+    scale: float = 4,
     degradation: Degradation | None = None,
     *,
     crop: bool = False,
@@ -256,11 +253,13 @@ def downscale_folder(
     """Write the LR image of every image in ``source`` to ``target``, as PNG of the same stem.
 
     ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
-    ``crop``: first cut each to multiples of the scale. An image that can't be used stops none of
-    the others. Raises UsageError for one folder given as both and an invalid scale, ImageError or
-    DataError for a folder that can't be read or written, or that holds LR images made otherwise.
+    ``crop``: first cut each to what the LR image covers, see ``images.scales``. An image
+    that can't be used stops none of the others. Raises UsageError for one folder given as both, an
+    invalid scale and one that the degradation doesn't have, ImageError or DataError for a folder that can't be read or written, or that holds LR images made otherwise.
     """
-    require_scale(scale)
+    scale = checked_scale(scale)
+    degradation = degradation or known_degradation("bicubic")
+    degradation.require_scale(scale)
     if target.resolve() == source.resolve():
         raise UsageError(
             f"{target} holds the images themselves; they would be overwritten.",
@@ -270,14 +269,14 @@ def downscale_folder(
     images = folder.by_stem()
     if others := folder.left_out():
         _say(f"{source}: {left_out_note(others)}", progress)
-    record = open_record(target, degradation or known_degradation("bicubic"), scale)
+    record = open_record(target, degradation, scale)
     made, failed = dict(record.images), {}
     write_record(target, record)
     with progress_line(len(images), "downscaling", "image", progress) as line:
         for stem, path in images.items():
             try:
                 hr = read_image(path).pixels
-                hr = crop_to_multiple(hr, scale) if crop else _divisible(hr, scale)
+                hr = crop_to_multiple(hr, scale) if crop else _fitting(hr, scale)
                 lr, drawn = degrade(hr, record.degradation, scale)
                 data = encode_png(lr)
                 write_atomic(target / f"{stem}.png", data)
@@ -292,10 +291,10 @@ def downscale_folder(
     return Downscaled(target, len(images) - len(failed), failed)
 
 
-def _divisible(hr: UInt8, scale: int) -> UInt8:
-    """The image as it is. Raises ImageError where its sides aren't multiples of the scale."""
+def _fitting(hr: UInt8, scale: float) -> UInt8:
+    """The image as it is. Raises ImageError where it must be cropped first."""
     try:
-        require_divisible(hr, scale)
+        require_lr_size(hr, scale)
     except ImageError as error:
         remedy = f"Add {option('--crop', 'crop=True')}, or crop it yourself."
         raise ImageError(error.message, remedy) from None

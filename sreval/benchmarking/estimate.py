@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from sreval.benchmarking.run import Worker, in_parallel
 from sreval.errors import SrevalError, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
+from sreval.images.scales import exact, hr_size
 
 UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]
@@ -198,26 +200,29 @@ def _trial(
         datasets, hr_bytes, count = [], 0, 0
         for number, (of, whole, pair) in enumerate(pairs):
             low = pair.lr
-            height, width = (min(side // scale, length) for length in low.shape[:2])
-            y, x = ((a - b) // 2 for a, b in zip(low.shape, (height, width), strict=False))
+            small = tuple(min(int(side // scale), length) for length in low.shape[:2])
+            first = tuple((a - b) // 2 for a, b in zip(low.shape, small, strict=False))
+            large = tuple(math.floor(place * exact(scale)) for place in first)
             paths = [crops / what / f"{number}.png" for what in ("HR", "LR")]
-            for path, image, by in zip(paths, (pair.hr, low), (scale, 1), strict=True):
-                part = image[by * y : by * (y + height), by * x : by * (x + width)]
+            for path, image, (y, x), (height, width) in zip(
+                paths, (pair.hr, low), (large, first), (hr_size(small, scale), small), strict=True
+            ):
+                part = image[y : y + height, x : x + width]
                 write_png(path, np.ascontiguousarray(part))
             name = f"trial-{number}"
             lr_path = paths[1] if whole.lr else None
             item = Item(name, str(number), str(number), str(number), paths[0], lr_path)
             datasets.append(Dataset(name, scale, (item,), of.degradation))
             hr_bytes += paths[0].stat().st_size
-            count += height * width * scale**2
+            count += math.prod(hr_size(small, scale))
         sources = {dataset.name: str(crops) for dataset in datasets}
-        small = replace(resolved, datasets=tuple(datasets), sources=sources)
+        on_crops = replace(resolved, datasets=tuple(datasets), sources=sources)
         out_folder = ResultsFolder(out)
         store = Store(out_folder)
         try:
-            worker = Worker(small, store, Names(out_folder), out_folder)
+            worker = Worker(on_crops, store, Names(out_folder), out_folder)
             begun = time.perf_counter()
-            in_parallel(worker, small, lambda *_: None)
+            in_parallel(worker, on_crops, lambda *_: None)
             took = time.perf_counter() - begun
         finally:
             store.close()
@@ -229,7 +234,7 @@ def _trial(
                 for d in datasets
             )
             / hr_bytes
-            for method in small.methods
+            for method in on_crops.methods
         }
     return took, count, shares
 

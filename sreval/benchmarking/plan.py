@@ -18,6 +18,7 @@ from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.degradations import Degradation, open_degradation
 from sreval.images.known import known_set, unverified_set
+from sreval.images.scales import UpscalingFactor
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, Metric
@@ -44,7 +45,7 @@ class BenchmarkPlan(Config):
     """Any of `ledig2017`, `matlab`, `rgb`."""
     metrics: list[str] = Field(default=["psnr", "ssim"], min_length=1)
     """As `--metric` takes them."""
-    scale: int = Field(default=4, ge=2, le=16)
+    scale: UpscalingFactor = 4
     """The upscaling factor."""
     degrade: str | None = None
     """The recipe that makes LR images, as `--degrade` takes it; absent: published or by bicubic."""
@@ -104,8 +105,8 @@ class Resolved:
         for dataset in datasets:
             if dataset.scale != plan.scale:
                 raise UsageError(
-                    f"{dataset.name} has scale {dataset.scale}, but the plan has {plan.scale}.",
-                    f"Run it with a scale of {dataset.scale}.",
+                    f"{dataset.name} has scale {dataset.scale:g}, but the plan has {plan.scale:g}.",
+                    f"Run it with a scale of {dataset.scale:g}.",
                 )
             for method in methods:
                 method.prepare(dataset)

@@ -18,6 +18,7 @@ from sreval.config import CLOSED, validated
 from sreval.errors import DataError, counted, listed, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
 from sreval.images.degradations import Degradation, open_degradation
+from sreval.images.scales import UpscalingFactor, checked_scale
 from sreval.metrics.metric import Facts, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
@@ -25,7 +26,7 @@ from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_te
 FORMAT = 2
 _FIRST = 1
 """The format of sreval 0.1: it is read, and never added to."""
-Subject = tuple[str, int, str, str]
+Subject = tuple[str, float, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
 UNDER_WAY = "under-way.json"
@@ -53,7 +54,7 @@ class Row:
     metric: str
     value: float
     note: str
-    scale: int
+    scale: UpscalingFactor
     lr_sha256: str
     sr_sha256: str
     hr_sha256: str
@@ -95,9 +96,15 @@ def of_images(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["image"] != ""]
 
 
-def place(dataset: str, scale: int) -> str:
+def place(dataset: str, scale: float) -> str:
     """The name of a data set at one scale: that of its folders, and in the manifest."""
-    return f"{dataset}_x{scale}"
+    return f"{dataset}_x{scale:g}"
+
+
+def results_csv(frame: pd.DataFrame) -> str:
+    """Rows as ``results.csv`` has them, with a whole scale as one where others are ratios."""
+    plain = frame.assign(scale=frame["scale"].map("{:g}".format))
+    return str(plain.to_csv(index=False, lineterminator="\n"))
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ class Held:
     __pydantic_config__ = CLOSED
 
     name: str
-    scale: int
+    scale: UpscalingFactor
     source: str
     degradation: Degradation | None
     images: dict[str, Image]
@@ -204,7 +211,7 @@ class Stopped:
     __pydantic_config__ = CLOSED
 
     name: str
-    scale: int
+    scale: UpscalingFactor
     methods: list[str]
     done: int
     images: int
@@ -220,7 +227,7 @@ class Done:
     __pydantic_config__ = CLOSED
 
     dataset: str
-    scale: int
+    scale: UpscalingFactor
     method: str
     image: str
     hr_sha256: str
@@ -274,11 +281,11 @@ class ResultsFolder:
         """Whether a benchmark has written here, be it finished or not."""
         return self.results.is_file() or self.journal.is_file()
 
-    def inputs(self, dataset: str, scale: int) -> Path:
+    def inputs(self, dataset: str, scale: float) -> Path:
         """Where HR and LR images lie that had to be made or cropped."""
         return self.path / "inputs" / place(dataset, scale)
 
-    def sr_image(self, dataset: str, scale: int, method: str, image: str) -> Path:
+    def sr_image(self, dataset: str, scale: float, method: str, image: str) -> Path:
         """Where an SR image lies as it was scored."""
         return self.path / "images" / place(dataset, scale) / method / f"{image}.png"
 
@@ -366,7 +373,7 @@ class ResultsFolder:
                 raise ValueError("a row has fewer cells than there are columns")
             # Python's float() gives back the very number that was written.
             frame["value"] = frame["value"].map(lambda text: float(text or "nan"))
-            frame["scale"] = frame["scale"].map(int)
+            frame["scale"] = frame["scale"].map(lambda text: checked_scale(float(text)))
         except (OSError, ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
             raise DataError(f"{path} is damaged ({error}).", "Run the benchmark again.") from None
         return frame
@@ -449,7 +456,8 @@ class ResultsFolder:
 
 def _rows(frame: pd.DataFrame) -> Iterator[Row]:
     for record in frame.to_dict("records"):
-        yield Row(**{str(k): v for k, v in record.items()})
+        row = {str(k): v for k, v in record.items()}
+        yield Row(**{**row, "scale": checked_scale(row["scale"])})
 
 
 def changes(lines: Iterable[list[Row] | Done]) -> bool:
@@ -557,7 +565,7 @@ class Snapshot:
 
         Its value is NaN, its note the reason, and it has no hashes. Raises DataError.
         """
-        asked: dict[tuple[str, int, str], dict[tuple[str, str, str], None]] = {}
+        asked: dict[tuple[str, float, str], dict[tuple[str, str, str], None]] = {}
         for run in self.runs:
             values = dict.fromkeys(
                 (name, protocol["sha256"], metric)
@@ -570,7 +578,7 @@ class Snapshot:
             )
             for dataset, facts in run["datasets"].items():
                 for method in run["methods"]:
-                    asked.setdefault((dataset, int(facts["scale"]), method), {}).update(values)
+                    asked.setdefault((dataset, facts["scale"], method), {}).update(values)
         rows = [
             dict.fromkeys(COLUMNS, "")
             | {
@@ -739,7 +747,7 @@ class _Weights:
 
 @dataclass(frozen=True)
 class _Size:
-    scale: int
+    scale: UpscalingFactor
 
 
 @dataclass(frozen=True)
@@ -806,7 +814,7 @@ class Scores:
         """Forget an SR image that can no longer be made or scored."""
         self._images.pop(subject, None)
 
-    def settle(self, dataset: str, scale: int, images: Mapping[str, Image]) -> None:
+    def settle(self, dataset: str, scale: float, images: Mapping[str, Image]) -> None:
         """Bring the rows of a data set in line with what it holds now.
 
         Rows of images that it doesn't hold any more, or of other files, go; scenes are taken over.
@@ -914,7 +922,7 @@ class Store(Scores):
             self._folder.manifest_file,
             as_json({"format": FORMAT, **manifest}, indent=1) + "\n",
         )
-        write_atomic(self._folder.results, frame.to_csv(index=False, lineterminator="\n"))
+        write_atomic(self._folder.results, results_csv(frame))
         self._journal.close()
         # in this order: a journal that nothing explains is of a run that has ended
         for path in (self._folder.under_way, self._folder.journal):

@@ -393,7 +393,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note=_note(score, pair),
+                note=_note(score, pair, dataset),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,
@@ -531,11 +531,12 @@ class Worker:
         return match_modes(hr, read_image(path).pixels)
 
 
-def _note(score: Score, pair: Pair) -> str:
+def _note(score: Score, pair: Pair, dataset: Dataset) -> str:
     """Why there is no value, else what was done to the pair first."""
     if math.isnan(score.value):
         return score.note
-    return "; ".join(filter(None, (score.note, _CROPPED if pair.cropped else "")))
+    done = (score.note, _CROPPED if pair.cropped else "", dataset.lr_note)
+    return "; ".join(filter(None, done))
 
 
 def _needed(

@@ -44,7 +44,7 @@ from sreval.errors import Exit, UsageError, listed
     "digits=4,unit=dB,reference=no,per=set,crop=4,weights=FILE]; pyiqa:NAME; NAME=METRIC gives "
     "one of the last two a name.",
 )
-@click.option("--scale", type=int, help="Upscaling factor; default 4.")
+@click.option("--scale", type=float, help="Upscaling factor, such as 2.5; default 4.")
 @DEGRADE
 @SEED
 @click.option("--device", help="auto (default), cpu, cuda.")
@@ -154,9 +154,7 @@ def _summary(results: api.Results, as_json: bool) -> None:
     help="bicubic, nearest, lanczos, a model, spandrel:FILE, torchscript:FILE, onnx:FILE, or "
     "python:package.module:name[,weights=FILE].",
 )
-@click.option(
-    "--scale", type=click.IntRange(2, 16), help="Default: the network's own, for others 4."
-)
+@click.option("--scale", type=float, help="Default: the network's own, for others 4.")
 @click.option("--out", required=True, type=PATH, help="The folder to fill.")
 @DEVICE
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)

@@ -58,11 +58,11 @@ def fetch(names: tuple[str, ...], scales: tuple[int, ...], **chosen: Any) -> Non
 
 @data.command(epilog="Example: sreval data check Set5 my/photographs")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--scale", default=4, show_default=True, help="Upscaling factor.")
+@click.option("--scale", type=float, default=4, show_default=True, help="Upscaling factor.")
 @DEGRADE
 @SEED
 @json_option()
-def check(names: tuple[str, ...], scale: int, as_json: bool, **chosen: Any) -> None:
+def check(names: tuple[str, ...], scale: float, as_json: bool, **chosen: Any) -> None:
     """Check data sets: checksums where they are known, else that every image can be used.
 
     Says of each LR image whether it is MATLAB's bicubic of its HR image, and by which border
@@ -80,11 +80,11 @@ def check(names: tuple[str, ...], scale: int, as_json: bool, **chosen: Any) -> N
 @data.command(epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")
 @click.argument("source", type=PATH)
 @click.argument("target", type=PATH)
-@click.option("--scale", default=4, show_default=True, help="Downscaling factor.")
+@click.option("--scale", type=float, default=4, show_default=True, help="Downscaling factor.")
 @DEGRADE
 @SEED
-@click.option("--crop", is_flag=True, help="Crop HR images to multiples of the scale.")
-def downscale(source: Path, target: Path, scale: int, degrade: str | None, **chosen: Any) -> None:
+@click.option("--crop", is_flag=True, help="Crop HR images to what LR pixels cover.")
+def downscale(source: Path, target: Path, scale: float, degrade: str | None, **chosen: Any) -> None:
     """Make low-resolution images of a folder.
 
     bicubic is MATLAB's imresize; bicubic:border=symmetric is that of newer MATLABs. bd blurs and

@@ -32,7 +32,7 @@ PROTOCOL = click.option(
     "--protocol",
     help="Of the results; default: one that all folders have, ledig2017 before others.",
 )
-SCALE = click.option("--scale", type=int, help="Needed where the results hold several.")
+SCALE = click.option("--scale", type=float, help="Needed where the results hold several.")
 DEGRADE = click.option(
     "--degrade",
     metavar="RECIPE",

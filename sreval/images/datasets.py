@@ -35,7 +35,8 @@ from sreval.images.known import (
     pair_folders,
     unverified_set,
 )
-from sreval.images.resize import crop_to_multiple, require_scale
+from sreval.images.resize import crop_to_multiple
+from sreval.images.scales import UpscalingFactor, checked_scale, exact, hr_size
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -59,20 +60,36 @@ class Dataset:
     ``degradation`` is how missing LR images are made, and how given ones were; None where that
     isn't known. ``recorded`` are the hashes of the pairs that a ``degradation.json`` speaks of.
     ``left_out`` are files beside the HR images that are images of a kind not read here.
+    ``hr_source`` says, of a public set without LR images at this scale, of which HR images they are
+    made.
     """
 
     name: str
-    scale: int
+    scale: float
     items: tuple[Item, ...]
     degradation: Degradation | None = field(
         default_factory=partial(known_degradation, "bicubic"), hash=False
     )
     recorded: frozenset[tuple[str, str]] = field(default=frozenset(), hash=False)
     left_out: tuple[str, ...] = ()
+    hr_source: str = ""
 
-    def left_out_note(self) -> str:
-        """A sentence on what is left out, or ""."""
-        return f"{self.name}: {left_out_note(self.left_out)}" if self.left_out else ""
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what is left out, and on what is made because it wasn't published."""
+        left_out = [f"{self.name}: {left_out_note(self.left_out)}"] if self.left_out else []
+        return left_out + [f"{self.name}: {note}." for note in [self.lr_note] if note]
+
+    @property
+    def lr_note(self) -> str:
+        """That LR images are made because none were published, or ""."""
+        if not self.hr_source:
+            return ""
+        recipe = self.degradation.name if self.degradation else ""
+        return (
+            f"LR images made by {recipe} from {self.hr_source}, as none were published at scale "
+            f"{self.scale:g}"
+        )
 
     def by(self, recipe: Degradation) -> Dataset:
         """The same HR images with LR images by another recipe, of which the name then tells.
@@ -144,7 +161,7 @@ class Pair:
 DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 
-def open_dataset(spec: str, scale: int = 4, recipe: Degradation | None = None) -> Dataset:
+def open_dataset(spec: str, scale: float = 4, recipe: Degradation | None = None) -> Dataset:
     """A data set from what a user wrote.
 
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, DIV2K-valid, Manga109, RealSR, demo, in
@@ -152,15 +169,15 @@ def open_dataset(spec: str, scale: int = 4, recipe: Degradation | None = None) -
     images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). A path that
     exists is taken as that path, whatever its name is. ``recipe``: how LR images are to be made,
     see ``Dataset.by``; the LR files of a public set then stay aside, unless it is how they were
-    made. Raises UsageError for an unknown name, an invalid scale, and a recipe where LR images are
-    given; DataError for a public set without a complete copy of the published content on this
-    machine; DataError or ImageError for a folder that is absent, empty, or holds two images of one
+    made. A public set without LR images at that scale has them made from its HR images. Raises
+    UsageError for an unknown name, an invalid scale, and a recipe that can't make them or where LR
+    images are given; DataError for a public set without a complete copy of the published content on
+    this machine; DataError or ImageError for a folder that is absent, empty, or holds two images of one
     stem, and for a damaged record of a degradation.
     """
-    require_scale(scale)
-    made = _open(spec, scale)
+    made = _open(spec, checked_scale(scale))
     if recipe is None:
-        return made
+        return _feasible(made)
     given = next((item for item in made.items if item.lr), None)
     if given and not (known_set(spec) or unverified_set(spec)):
         raise UsageError(
@@ -168,10 +185,17 @@ def open_dataset(spec: str, scale: int = 4, recipe: Degradation | None = None) -
             f"Leave {option('--degrade', 'degrade')} out, or name the folder of HR images alone: "
             f"{given.hr.parent}.",
         )
-    return made.by(recipe)
+    return _feasible(made.by(recipe))
 
 
-def _open(spec: str, scale: int) -> Dataset:
+def _feasible(dataset: Dataset) -> Dataset:
+    """The data set itself. Raises UsageError where its recipe can't make what is to be made."""
+    if dataset.degradation and any(item.lr is None for item in dataset.items):
+        dataset.degradation.require_scale(dataset.scale)
+    return dataset
+
+
+def _open(spec: str, scale: float) -> Dataset:
     known = known_set(spec)
     if known is not None:
         return _known(known, scale)
@@ -202,7 +226,7 @@ class UserSet(Config):
     """The folder of LR images; absent: they are made."""
     degrade: str | None = None
     """How they are made, as `--degrade` takes it; absent: `bicubic`. A file is relative to this."""
-    scale: int = Field(default=4, ge=2, le=16)
+    scale: UpscalingFactor = 4
     """The downscaling factor."""
     names: dict[str, str] = Field(default_factory=dict)
     """Names to print, by file name without ending."""
@@ -224,24 +248,38 @@ class UserSet(Config):
         return self
 
 
-def _known(known: PublicSet, scale: int) -> Dataset:
+def _known(known: PublicSet, scale: float) -> Dataset:
     if not known.scales:
         raise UsageError(
             f"{known.name} is a collection of photographs, not a set of HR/LR pairs.",
             "Name its folder to score on it.",
         )
     if known.name == "demo":
-        return _demo(known, scale)
-    return published(known.whole_copy(scale))
+        return _demo(scale)
+    of = known.hr_scale(scale)
+    made = published(known.whole_copy(of))
+    if of == scale:
+        return made
+    return _without_lr(made, scale, f"the HR images published for scale {of}")
 
 
-def _unverified(known: UnverifiedSet, scale: int) -> Dataset:
+def _unverified(known: UnverifiedSet, scale: float) -> Dataset:
     items = tuple(
         Item(known.name, hr.stem, hr.stem, f"{known.name}/{hr.stem}", hr, lr)
         for hr, lr in known.pairs(scale)
     )
     dataset = Dataset(known.name, scale, items)
-    return replace(dataset, degradation=None) if known.lr else dataset
+    if known.lr is None:
+        return dataset
+    if scale not in known.scales:
+        return _without_lr(dataset, scale, "its HR images")
+    return replace(dataset, degradation=None)
+
+
+def _without_lr(dataset: Dataset, scale: float, source: str) -> Dataset:
+    """The HR images of a public set at a scale at which it has no LR images."""
+    items = tuple(replace(item, lr=None) for item in dataset.items)
+    return replace(dataset, scale=scale, items=items, hr_source=source)
 
 
 def published(copy: Copy) -> Dataset:
@@ -263,8 +301,7 @@ def published(copy: Copy) -> Dataset:
     return Dataset(name, scale, tuple(items))
 
 
-def _demo(known: PublicSet, scale: int) -> Dataset:
-    known.files(scale)
+def _demo(scale: float) -> Dataset:
     import skimage.data
 
     folder = Path(skimage.data.__file__).parent
@@ -282,7 +319,7 @@ def _demo(known: PublicSet, scale: int) -> Dataset:
     return Dataset("demo", scale, items)
 
 
-def _from_folder(folder: Path, scale: int) -> Dataset:
+def _from_folder(folder: Path, scale: float) -> Dataset:
     """A folder of HR images, or one that holds the pair of folders of a public set."""
     hr, lr = (folder / inside for inside in pair_folders(scale))
     if hr.is_dir():
@@ -290,7 +327,7 @@ def _from_folder(folder: Path, scale: int) -> Dataset:
     return _from_folders(folder.name, folder, None, scale)
 
 
-def _from_pair(spec: str, scale: int) -> Dataset:
+def _from_pair(spec: str, scale: float) -> Dataset:
     parts = _pair_parts(spec)
     hr = user_path(parts["hr"])
     lr = user_path(parts["lr"]) if "lr" in parts else None
@@ -342,7 +379,7 @@ def _from_folders(
     name: str,
     hr: Path,
     lr: Path | None,
-    scale: int,
+    scale: float,
     names: dict[str, str] | None = None,
     scenes: dict[str, str] | None = None,
 ) -> Dataset:
@@ -382,15 +419,15 @@ def _public_names(name: str, images: dict[str, Path]) -> dict[str, tuple[str, st
 
 
 def _match_lr(
-    images: dict[str, Path], low: dict[str, Path], scale: int, folder: Path
+    images: dict[str, Path], low: dict[str, Path], scale: float, folder: Path
 ) -> dict[str, Path]:
     matched = {}
     for stem in images:
-        path = low.get(stem) or low.get(f"{stem}x{scale}")
+        path = low.get(stem) or low.get(f"{stem}x{scale:g}")
         if path is None:
             raise ImageError(
                 f"{folder} has no low-resolution image of {images[stem].name}.",
-                f"It would be named {stem} or {stem}x{scale}.",
+                f"It would be named {stem} or {stem}x{scale:g}.",
             )
         matched[stem] = path
     return matched
@@ -405,28 +442,31 @@ def _made(image: UInt8, path: Path | None) -> str:
 
 
 def _fitting(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> UInt8:
-    """The HR image (H, W[, 3]), cropped to ``scale`` times the LR image.
+    """The HR image (H, W[, 3]), cropped to what the LR image is enlarged to: see ``scales``.
 
-    The last rows and columns go, fewer than ``scale`` of each. Without an LR image, both sides
-    become multiples of the scale. Raises ImageError, naming the files, for sizes that don't
-    belong together and for an HR image smaller than one LR pixel.
+    The last rows and columns go, fewer than would make another LR pixel. Without an LR image, it is
+    cropped for the one that is to be made. Raises ImageError, naming the files, for sizes that
+    don't belong together and for an HR image smaller than one LR pixel.
     """
     scale = dataset.scale
     if lr is None:
-        if min(hr.shape[:2]) < scale:
+        try:
+            return crop_to_multiple(hr, scale)
+        except ImageError as error:
+            size = f"{hr.shape[1]}x{hr.shape[0]}"
             raise ImageError(
-                f"{item.hr} is {hr.shape[1]}x{hr.shape[0]} pixels, smaller than one LR pixel.",
-                f"Use images of at least {scale}x{scale} pixels.",
-            )
-        return crop_to_multiple(hr, scale)
-    height, width = lr.shape[0] * scale, lr.shape[1] * scale
-    over = hr.shape[0] - height, hr.shape[1] - width
-    if not all(0 <= more < scale for more in over):
+                f"{item.hr} is {size} pixels, smaller than one LR pixel.", error.remedy
+            ) from None
+    height, width = hr_size(lr.shape, scale)
+    too_small = hr.shape[0] < height or hr.shape[1] < width
+    if too_small or any(
+        full >= exact(scale) * (low + 1) for full, low in zip(hr.shape[:2], lr.shape, strict=False)
+    ):
         raise ImageError(
-            f"{item.lr} is {lr.shape[1]}x{lr.shape[0]} pixels, {scale} times that is "
+            f"{item.lr} is {lr.shape[1]}x{lr.shape[0]} pixels, {scale:g} times that is "
             f"{width}x{height}; {item.hr} is {hr.shape[1]}x{hr.shape[0]}.",
             "The HR image is too small. Use the whole HR image, or an LR image made from this one."
-            if min(over) < 0
+            if too_small
             else f"Crop HR to {width}x{height}, or run it with the scale of its LR images.",
         )
     return hr[:height, :width]

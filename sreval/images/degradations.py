@@ -274,6 +274,14 @@ class Degradation(Config):
         """The name as a part of a file's name: letters, digits, ``.``, ``_`` and ``-``."""
         return re.sub(r"[^\w.]+", "-", self.name).strip("-") or self.sha256[:12]
 
+    def require_scale(self, scale: float) -> None:
+        """Raises UsageError for a ratio where a step keeps every scale-th pixel."""
+        if scale % 1 and any(isinstance(step, Subsample) for step in _flat(self.steps)):
+            raise UsageError(
+                f"{self.name} keeps every scale-th pixel: it has no scale of {scale:g}.",
+                "Choose a whole scale or another recipe, such as bicubic.",
+            )
+
     def __str__(self) -> str:
         return f"{self.name} (recipe {self.sha256[:12]})"
 

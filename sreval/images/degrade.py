@@ -35,7 +35,8 @@ from sreval.images.degradations import (
     Step,
     Subsample,
 )
-from sreval.images.resize import imresize, require_divisible, round_half_away, weighted
+from sreval.images.resize import imresize, require_lr_size, round_half_away, weighted
+from sreval.images.scales import checked_scale
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
@@ -54,17 +55,19 @@ _LUMA = np.array([0.2989, 0.587, 0.114])
 """BT.601 as torchvision's rgb_to_grayscale has it, which Real-ESRGAN's grey noise uses."""
 
 
-def degrade(hr: UInt8, recipe: Degradation, scale: int) -> tuple[UInt8, Drawn]:
+def degrade(hr: UInt8, recipe: Degradation, scale: float) -> tuple[UInt8, Drawn]:
     """The LR image, (H, W[, 3]) uint8 to (H/scale, W/scale[, 3]) uint8, and what was drawn for it.
 
     What was drawn is a dictionary for each step that was taken. Raises ArrayError for another type
-    or shape, UsageError for an invalid scale, ImageError when a side isn't a multiple of it.
+    or shape, UsageError for a scale that is invalid or not one of the recipe's, ImageError when a
+    side must be cropped first (see ``images.scales``).
     """
     require_image(hr, "hr")
-    require_divisible(hr, scale)
+    scale = checked_scale(scale)
+    recipe.require_scale(scale)
+    low = require_lr_size(hr, scale)
     rng = generator(hr, recipe.seed, scale)
     drawn: Drawn = []
-    low = (hr.shape[0] // scale, hr.shape[1] // scale)
     image: Samples = hr if recipe.rounding == "each" else hr.astype(np.float64)
     for step in _in_order(recipe.steps, rng, drawn):
         image = _taken(step, image, scale, low, rng, drawn)
@@ -73,7 +76,7 @@ def degrade(hr: UInt8, recipe: Degradation, scale: int) -> tuple[UInt8, Drawn]:
     return as_8_bit(image), drawn
 
 
-def generator(hr: UInt8, seed: int, scale: int) -> np.random.Generator:
+def generator(hr: UInt8, seed: int, scale: float) -> np.random.Generator:
     """The generator of one image's random values."""
     digest = hashlib.sha256(f"{seed} {scale} {pixels_sha256(hr)}".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
@@ -108,7 +111,7 @@ def _in_order(steps: Iterable[Step], rng: np.random.Generator, drawn: Drawn) -> 
 def _taken(
     step: Any,
     image: Samples,
-    scale: int,
+    scale: float,
     low: tuple[int, int],
     rng: np.random.Generator,
     drawn: Drawn,
@@ -116,10 +119,11 @@ def _taken(
     """The image after one step."""
     match step:
         case Bicubic():
-            return imresize(image, 1 / scale, border=step.border)
+            return imresize(image, size=low, border=step.border)
         case Subsample():
-            first = scale // 2 if step.first == "centre" else 0
-            return np.ascontiguousarray(image[first::scale, first::scale])
+            every = int(scale)
+            first = every // 2 if step.first == "centre" else 0
+            return np.ascontiguousarray(image[first::every, first::every])
         case Blur() | Sinc():
             if step.probability < 1 and rng.uniform() >= step.probability:
                 return image

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import features
-from pydantic import Field
 
 import sreval
 from sreval.config import Config, validated
 from sreval.errors import DataError, ImageError
 from sreval.files import json_text, parsing, write_atomic
 from sreval.images.degradations import Degradation
+from sreval.images.scales import UpscalingFactor
 from sreval.reading import read_text
 
 FILE = "degradation.json"
@@ -33,7 +33,7 @@ class Record(Config):
 
     degradation: Degradation
     sha256: str
-    scale: int = Field(ge=2, le=16)
+    scale: UpscalingFactor
     versions: dict[str, str]
     images: dict[str, DegradedImage]
 
@@ -81,7 +81,7 @@ def read_record(folder: Path) -> Record | None:
     return record
 
 
-def open_record(folder: Path, degradation: Degradation, scale: int) -> Record:
+def open_record(folder: Path, degradation: Degradation, scale: float) -> Record:
     """The record of a folder that is to hold LR images by this recipe, begun where there is none.
 
     Raises DataError where the folder holds those of another recipe or scale.

@@ -70,7 +70,15 @@ class PublicSet:
         """The common name and the scene, or "", of each of its images that has one."""
         return known_names(self.name)
 
-    def files(self, scale: int) -> tuple[KnownFile, ...]:
+    def hr_scale(self, scale: float) -> int:
+        """The scale whose HR images serve: this one, or where it has none of it, the smallest that
+        lies here whole.
+        """
+        if scale in self.scales:
+            return int(scale)
+        return next((own for own in self.scales if self.locate(own)), 4)
+
+    def files(self, scale: float) -> tuple[KnownFile, ...]:
         """Its files at one scale; a pool's are all, whatever the scale.
 
         Raises UsageError for a scale that the set doesn't have.
@@ -82,7 +90,7 @@ class PublicSet:
         folders = pair_folders(scale)
         return tuple(f for f in self.all_files if PurePosixPath(f.path).parent.name in folders)
 
-    def copies(self, scale: int) -> Iterator[Copy]:
+    def copies(self, scale: float) -> Iterator[Copy]:
         """What each data folder holds of it at a scale; folders without any of it are left out.
 
         Every file is hashed, nothing is remembered: BSD100 takes a tenth of a second.
@@ -99,11 +107,11 @@ class PublicSet:
                     tuple(file for file in there if not file.is_intact(folder)),
                 )
 
-    def locate(self, scale: int) -> Path | None:
+    def locate(self, scale: float) -> Path | None:
         """The first data folder that holds the whole set at that scale, or None."""
         return next((copy.folder for copy in self.copies(scale) if copy.whole), None)
 
-    def best_copy(self, scale: int) -> Copy:
+    def best_copy(self, scale: float) -> Copy:
         """The first whole copy, else the first with any file. Raises DataError without any."""
         found = list(self.copies(scale))
         best = next((copy for copy in found if copy.whole), found[0] if found else None)
@@ -116,7 +124,7 @@ class PublicSet:
             )
         return best
 
-    def whole_copy(self, scale: int) -> Copy:
+    def whole_copy(self, scale: float) -> Copy:
         """The first whole copy at that scale.
 
         Raises DataError, naming the first file that is missing or differs, when there is none.
@@ -132,13 +140,13 @@ class PublicSet:
             )
         return copy
 
-    def fetch_command(self, scale: int) -> str:
+    def fetch_command(self, scale: float) -> str:
         """The command that brings it at a scale."""
         default = scale == 4 or not self.scales
-        return f"sreval data fetch {self.name}" + ("" if default else f" --scale {scale}")
+        return f"sreval data fetch {self.name}" + ("" if default else f" --scale {scale:g}")
 
-    def _at(self, scale: int) -> str:
-        return f"{self.name} at scale {scale}" if self.scales else self.name
+    def _at(self, scale: float) -> str:
+        return f"{self.name} at scale {scale:g}" if self.scales else self.name
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ class Copy:
     """What a data folder holds of a public data set at one scale."""
 
     known: PublicSet
-    scale: int
+    scale: float
     folder: Path
     missing: tuple[KnownFile, ...]
     other: tuple[KnownFile, ...]
@@ -232,22 +240,28 @@ class UnverifiedSet:
     hr: str
     lr: Callable[[Path, int], Path] | None
 
-    def locate(self, scale: int) -> Path | None:
+    @property
+    def any_scale(self) -> bool:
+        """Whether its HR images are of no scale, so that LR images of any can be made of them."""
+        return "{scale}" not in self.hr
+
+    def locate(self, scale: float) -> Path | None:
         """The first data folder that holds any of it at that scale, whole or not, or None."""
         return next((folder for folder in content.data_dirs() if self._hr(folder, scale)), None)
 
-    def pairs(self, scale: int) -> list[tuple[Path, Path | None]]:
-        """Its HR images by name, each with its LR image.
+    def pairs(self, scale: float) -> list[tuple[Path, Path | None]]:
+        """Its HR images by name, each with its LR image, or None where that is to be made.
 
         Raises UsageError for a scale that the set doesn't have, DataError where it isn't there,
         or not all of it.
         """
-        if scale not in self.scales:
+        given = scale in self.scales
+        if not (given or self.any_scale):
             raise no_scale(self.name, scale, self.scales)
         folder = self.locate(scale)
         if folder is None:
             searched = ", ".join(str(folder) for folder in content.data_dirs())
-            raise DataError(f"{self.name} at scale {scale} is not in {searched}.", self.remedy())
+            raise DataError(f"{self.name} at scale {scale:g} is not in {searched}.", self.remedy())
         hr = self._hr(folder, scale)
         if len(hr) != self.count:
             raise DataError(
@@ -255,11 +269,11 @@ class UnverifiedSet:
                 f"{folder / self.hr.format(scale=scale)}.",
                 self.remedy(),
             )
-        pairs = [(path, self.lr(path, scale) if self.lr else None) for path in hr]
+        pairs = [(path, self.lr(path, int(scale)) if self.lr and given else None) for path in hr]
         for path, low in pairs:
             if low is not None and not low.is_file():
                 raise DataError(
-                    f"{self.name} at scale {scale} is incomplete: {low}, the LR image of "
+                    f"{self.name} at scale {scale:g} is incomplete: {low}, the LR image of "
                     f"{path.name}, is missing.",
                     self.remedy(),
                 )
@@ -272,21 +286,21 @@ class UnverifiedSet:
             f"{self.layout}."
         )
 
-    def _hr(self, folder: Path, scale: int) -> list[Path]:
+    def _hr(self, folder: Path, scale: float) -> list[Path]:
         return sorted(folder.glob(self.hr.format(scale=scale)))
 
 
-def no_scale(name: str, scale: int, scales: Iterable[int]) -> UsageError:
+def no_scale(name: str, scale: float, scales: Iterable[int]) -> UsageError:
     """The error for a scale that a public data set doesn't have."""
-    return UsageError(f"{name} has no scale {scale}.", f"It has {', '.join(map(str, scales))}.")
+    return UsageError(f"{name} has no scale {scale:g}.", f"It has {', '.join(map(str, scales))}.")
 
 
-def _div2k_lr(hr: Path, scale: int) -> Path:
+def _div2k_lr(hr: Path, scale: float) -> Path:
     lr = hr.parents[1] / "DIV2K_valid_LR_bicubic" / f"X{scale}"
     return lr / f"{hr.stem}x{scale}.png"
 
 
-def _realsr_lr(hr: Path, scale: int) -> Path:
+def _realsr_lr(hr: Path, scale: float) -> Path:
     return hr.with_name(f"{hr.stem.removesuffix('_HR')}_LR{scale}.png")
 
 
@@ -341,9 +355,9 @@ def known_set(spec: str) -> PublicSet | None:
     return next((known for known in KNOWN.values() if known.name.lower() == spec.lower()), None)
 
 
-def pair_folders(scale: int) -> tuple[str, str]:
+def pair_folders(scale: float) -> tuple[str, str]:
     """Names of the HR and LR folder of a public data set at that scale."""
-    return ("HR" if scale == 4 else f"HR_x{scale}"), f"LR_x{scale}"
+    return ("HR" if scale == 4 else f"HR_x{scale:g}"), f"LR_x{scale:g}"
 
 
 @cache

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from numbers import Integral
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from sreval.devices import one_thread
-from sreval.errors import ImageError, UsageError
+from sreval.errors import ImageError
+from sreval.images.scales import checked_scale, hr_size, lr_size, lr_size_of_cropped
 
 if TYPE_CHECKING:
     import torch
@@ -131,49 +131,51 @@ def round_half_away(values: Float64) -> Float64:
     return np.trunc(values + np.copysign(0.5, values))
 
 
-def require_scale(scale: int) -> None:
-    """Raises UsageError for a scale that isn't 2 to 16."""
-    if not (isinstance(scale, Integral) and 2 <= scale <= 16):
-        raise UsageError(
-            f"{scale!r} isn't a valid scale.", "A scale is a whole number from 2 to 16."
-        )
-
-
-def require_divisible(image: UInt8, factor: int) -> None:
-    """Raises UsageError for an invalid factor, ImageError when a side isn't a multiple of it."""
-    require_scale(factor)
-    if image.shape[0] % factor or image.shape[1] % factor:
-        raise ImageError(
-            f"{image.shape[1]}x{image.shape[0]} pixels can't be divided by {factor}.",
-            f"Crop to multiples of {factor} first.",
-        )
-
-
-def downscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
+def downscale(image: UInt8, factor: float, border: Border = "replicate") -> UInt8:
     """The low-resolution image of the benchmark: (H, W[, 3]) to (H/factor, W/factor[, 3]).
 
-    Raises as ``require_divisible`` does.
+    Raises as ``require_lr_size`` does.
     """
-    require_divisible(image, factor)
-    return imresize(image, 1 / factor, border=border).astype(np.uint8, copy=False)
+    size = require_lr_size(image, factor)
+    return imresize(image, size=size, border=border).astype(np.uint8, copy=False)
 
 
-def upscale(image: UInt8, factor: int, border: Border = "replicate") -> UInt8:
-    """Bicubic upscaling by a whole ``factor``: the reference method ``bicubic``."""
-    return imresize(image, factor, border=border).astype(np.uint8, copy=False)
+def upscale(image: UInt8, factor: float, border: Border = "replicate") -> UInt8:
+    """Bicubic upscaling to ``hr_size``: the reference method ``bicubic``."""
+    size = hr_size(image.shape, factor)
+    return imresize(image, size=size, border=border).astype(np.uint8, copy=False)
 
 
-def crop_to_multiple(image: UInt8, factor: int) -> UInt8:
-    """The image without the last rows and columns that ``factor`` doesn't divide.
+def require_lr_size(image: UInt8, scale: float) -> tuple[int, int]:
+    """Height and width of the LR image of an HR image that fits: see ``lr_size_of_cropped``.
 
-    Raises ImageError where that leaves nothing.
+    Raises UsageError for an invalid scale, ImageError for an image that must be cropped first.
     """
-    if min(image.shape[:2]) < factor:
+    size = lr_size_of_cropped(image.shape, checked_scale(scale))
+    if size is None:
+        height, width = hr_size(lr_size(image.shape, scale), scale)
+        raise ImageError(
+            f"{image.shape[1]}x{image.shape[0]} pixels can't be divided by {scale:g}.",
+            f"Crop to multiples of {scale:g} first."
+            if isinstance(checked_scale(scale), int)
+            else f"Crop to {width}x{height} first.",
+        )
+    return size
+
+
+def crop_to_multiple(image: UInt8, factor: float) -> UInt8:
+    """The image without the last rows and columns that the LR image doesn't cover.
+
+    What is left is ``hr_size`` of ``lr_size``. Raises ImageError where that is nothing.
+    """
+    low = lr_size(image.shape, factor)
+    if min(low) < 1:
+        least = math.ceil(factor)
         raise ImageError(
             f"{image.shape[1]}x{image.shape[0]} pixels are smaller than one LR pixel.",
-            f"Use images of at least {factor}x{factor} pixels.",
+            f"Use images of at least {least}x{least} pixels.",
         )
-    height, width = (side - side % factor for side in image.shape[:2])
+    height, width = hr_size(low, factor)
     return image[:height, :width]
 
 

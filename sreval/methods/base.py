@@ -18,6 +18,7 @@ from sreval.files import sha256_bytes
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels, read_image
 from sreval.images.resize import imresize
+from sreval.images.scales import hr_size
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -25,7 +26,7 @@ IN_PYTHON = "in Python: "
 """How the specification of a method begins that no text names: an object of a running program."""
 
 SCALES = range(2, 17)
-"""By which a method may enlarge."""
+"""By which a network may enlarge."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,13 @@ class Upscaler(ABC):
         """Look at a data set before its images come. Raises an error if it can't be served."""
         self.require_scale(dataset.scale, dataset.name)
 
-    def require_scale(self, scale: int, dataset: str = "") -> None:
+    def require_scale(self, scale: float, dataset: str = "") -> None:
         """Raises UsageError where the method enlarges by another scale, or by none of SCALES."""
         if self.scale is not None and self.scale not in SCALES:
             raise UsageError(*self._wrong_scale())
         if self.scale in (None, scale):
             return
-        other = f"but {dataset} has scale {scale}" if dataset else f"not {scale}"
+        other = f"but {dataset} has scale {scale:g}" if dataset else f"not {scale:g}"
         raise UsageError(
             f"{self.name} enlarges {self.scale} times, {other}.",
             f"Run it with a scale of {self.scale}.",
@@ -140,14 +141,14 @@ class Upscaler(ABC):
         return None
 
     @abstractmethod
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
-        """The SR image of an LR image (h, w[, 3]): uint8 (scale h, scale w[, 3]).
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
+        """The SR image of an LR image (h, w[, 3]): uint8 (scale h, scale w[, 3]), see ``hr_size``.
 
         ``item`` says which image it is, for methods that look their result up.
         Raises ImageError or DataError when the method has no result for this image.
         """
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
         """A user's own picture (h, w[, 3]), uint8 or uint16, ``scale`` times as large.
 
         Raises UsageError for a method that only has results for known images.
@@ -165,19 +166,23 @@ class Interpolation(Upscaler):
         """Itself."""
         return self
 
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """See ``enlarge``."""
         return self.enlarge(lr, scale).astype(np.uint8, copy=False)
 
 
 class Nearest(Interpolation):
-    """Pixel repetition."""
+    """Pixel repetition: each pixel is the one of the LR image that its centre lies in."""
 
     name = specification = "nearest"
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
-        """Each pixel scale x scale times."""
-        return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
+        """By a whole scale, each pixel scale x scale times."""
+        for axis, (low, high) in enumerate(
+            zip(pixels.shape, hr_size(pixels.shape, scale), strict=False)
+        ):
+            pixels = pixels.take((2 * np.arange(high) + 1) * low // (2 * high), axis=axis)
+        return pixels
 
 
 class Bicubic(Interpolation):
@@ -185,9 +190,9 @@ class Bicubic(Interpolation):
 
     name = specification = "bicubic"
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
         """See ``images.resize.imresize``."""
-        return cast(Pixels, imresize(pixels, scale))
+        return cast(Pixels, imresize(pixels, size=hr_size(pixels.shape, scale)))
 
 
 class Lanczos(Interpolation):
@@ -195,12 +200,12 @@ class Lanczos(Interpolation):
 
     name = specification = "lanczos"
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
         """Pillow's resize with its LANCZOS filter. Raises ImageError for 16 bits in colour."""
         if pixels.dtype != np.uint8:
             raise ImageError("Lanczos takes 8 bits; this picture has 16.", "Use bicubic.")
-        size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
-        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+        height, width = hr_size(pixels.shape, scale)
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
 
 class Original(Upscaler):
@@ -212,9 +217,10 @@ class Original(Upscaler):
         """Itself."""
         return self
 
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """The HR image, cropped to what the LR image covers."""
-        return read_image(item.hr).pixels[: lr.shape[0] * scale, : lr.shape[1] * scale]
+        height, width = hr_size(lr.shape, scale)
+        return read_image(item.hr).pixels[:height, :width]
 
 
 INTERPOLATIONS: dict[str, type[Upscaler]] = {

@@ -16,6 +16,7 @@ from sreval.files import sha256_file
 from sreval.images.arrays import as_colour, as_uint8, seen
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
+from sreval.images.scales import hr_size
 from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
 from sreval.methods.declarations import FUNCTION, Declarations
 from sreval.methods.dependencies import own_modules, split_files
@@ -24,7 +25,8 @@ from sreval.methods.dependencies import own_modules, split_files
 class CallableUpscaler(Upscaler):
     """A function, or whatever else can be called, of the running program.
 
-    It takes the LR image, uint8 (h, w, 3), and, if it has a parameter of that name, ``scale``. It
+    It takes the LR image, uint8 (h, w, 3), and, if it has parameters of these names, ``scale`` and
+    ``size``, the height and width to make; one without ``size`` takes whole scales alone. It
     returns (scale h, scale w, 3), uint8 or floats in 0..255; floats are rounded half to even and
     saturated. A grey LR image comes repeated to three channels, and what the function makes of it
     is kept as grey where its channels are equal. A function of the declared colour ``grey`` gets
@@ -48,13 +50,22 @@ class CallableUpscaler(Upscaler):
         self.settings = ", ".join(f"{key}={value}" for key, value in declared.told.items())
         kind = function if hasattr(function, "__qualname__") else type(function)
         self.specification = f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}"
-        self._takes_scale = _takes_scale(function)
+        self._takes = {name for name in ("scale", "size") if _takes(function, name)}
 
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+    def require_scale(self, scale: float, dataset: str = "") -> None:
+        """Raises UsageError for a scale that isn't the declared one, or that needs ``size``."""
+        super().require_scale(scale, dataset)
+        if scale % 1 and "size" not in self._takes:
+            raise UsageError(
+                f"{self.name} has no parameter size, so it takes whole scales, not {scale:g}.",
+                "Give it one: it gets the (height, width) to make.",
+            )
+
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """What the function returns, checked: shape, type, range, no NaN."""
         return self._applied(lr, scale, f"{item.dataset}/{item.image}")
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
         """What the function returns for 8 bits. Raises ImageError for 16."""
         self.require_scale(scale)
         if pixels.dtype != np.uint8:
@@ -64,7 +75,7 @@ class CallableUpscaler(Upscaler):
             )
         return self._applied(pixels.astype(np.uint8, copy=False), scale, "the picture")
 
-    def _applied(self, lr: UInt8, scale: int, which: str) -> UInt8:
+    def _applied(self, lr: UInt8, scale: float, which: str) -> UInt8:
         if self._colour == "grey":
             planes = [lr] if lr.ndim == 2 else [lr[..., channel] for channel in range(3)]
             made = [self._called(plane, scale, which) for plane in planes]
@@ -74,10 +85,11 @@ class CallableUpscaler(Upscaler):
         copies = lr.ndim == 2 and (sr == sr[..., :1]).all()
         return np.ascontiguousarray(sr[..., 0] if copies else sr)
 
-    def _called(self, lr: UInt8, scale: int, which: str) -> UInt8:
+    def _called(self, lr: UInt8, scale: float, which: str) -> UInt8:
         """What the function makes of the array that it is to get, checked."""
         given = lr.copy()  # it may write on what it gets
-        arguments = {"scale": scale} if self._takes_scale else {}
+        of_name = {"scale": scale, "size": hr_size(lr.shape, scale)}
+        arguments = {name: of_name[name] for name in self._takes}
         try:
             result = np.asarray(self._function(given, **arguments))
         except ImageError:
@@ -89,13 +101,13 @@ class CallableUpscaler(Upscaler):
             ) from error
         return self._checked(result, lr, scale, which)
 
-    def _checked(self, result: np.ndarray[Any, Any], lr: UInt8, scale: int, which: str) -> UInt8:
+    def _checked(self, result: np.ndarray[Any, Any], lr: UInt8, scale: float, which: str) -> UInt8:
         where = f"{self.name} returned"
-        expected = (lr.shape[0] * scale, lr.shape[1] * scale, 3)[: lr.ndim]
+        expected = (*hr_size(lr.shape, scale), 3)[: lr.ndim]
         if result.shape != expected:
             raise ImageError(
                 f"{where} shape {result.shape} for {which}, not {expected}.",
-                _reshape(result.shape, expected, scale),
+                _reshape(result.shape, expected, lr.shape, scale),
             )
         if result.dtype == np.uint8:
             return np.asarray(result, dtype=np.uint8)
@@ -163,11 +175,15 @@ class OwnCode(Upscaler):
         """As what the name stands for does."""
         self._method.prepare(dataset)
 
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+    def require_scale(self, scale: float, dataset: str = "") -> None:
+        """As what the name stands for does."""
+        self._method.require_scale(scale, dataset)
+
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """What the function or the object makes of it."""
         return self._method.upscale(lr, scale, item)
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
         """What the function or the object makes of it."""
         self._method.told = self.told
         return self._method.enlarge(pixels, scale)
@@ -203,14 +219,18 @@ def _fits(result: np.ndarray[Any, Any], lr: UInt8) -> bool:
     return bright and low >= -_BEYOND and high <= 255 + _BEYOND
 
 
-def _reshape(shape: tuple[int, ...], expected: tuple[int, ...], scale: int) -> str:
+def _reshape(
+    shape: tuple[int, ...], expected: tuple[int, ...], lr: tuple[int, ...], scale: float
+) -> str:
     """What to do about a result of another shape."""
     if sorted(shape) == sorted(expected) and shape[0] == 3:
         return "The channels come last: return np.moveaxis(sr, 0, -1)."
     if len(shape) == 4 and shape[0] == 1:
         return "Return the one image and not a batch: return sr[0]."
     if len(shape) == len(expected) and shape[2:] == expected[2:]:
-        found = shape[0] * scale / expected[0], shape[1] * scale / expected[1]
+        if scale % 1:
+            return "Return the height and width that it gets as size."
+        found = shape[0] / lr[0], shape[1] / lr[1]
         if found[0] == found[1] >= 2 and found[0].is_integer():
             return (
                 f"It enlarges {found[0]:.0f} times: run it with a scale of {found[0]:.0f}, or give "
@@ -254,14 +274,14 @@ def _state(path: Path) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def _takes_scale(function: Callable[..., Any]) -> bool:
-    """Whether a function names ``scale``; a wrapper's own parameters go before the wrapped ones."""
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function names that parameter; a wrapper's own go before the wrapped ones."""
     try:
         own = inspect.signature(function, follow_wrapped=False).parameters
         wrapped = inspect.signature(function).parameters
     except ValueError:
         return False  # compiled functions needn't tell their parameters
-    if "scale" in own:
-        return own["scale"].kind is not inspect.Parameter.POSITIONAL_ONLY
+    if name in own:
+        return own[name].kind is not inspect.Parameter.POSITIONAL_ONLY
     passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values())
-    return passes_on and "scale" in wrapped
+    return passes_on and name in wrapped

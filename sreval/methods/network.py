@@ -139,11 +139,11 @@ class NetworkUpscaler(Upscaler):
             f"overlap by {overlap}"
         )
 
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """The network's SR image, rounded to uint8; a grey image stays grey."""
         return self._made(lr, f"{item.dataset}/{item.image}")
 
-    def enlarge(self, pixels: Pixels, scale: int) -> Pixels:
+    def enlarge(self, pixels: Pixels, scale: float) -> Pixels:
         """The network's SR image in the picture's own type. Raises UsageError at another scale."""
         self.require_scale(scale)
         if pixels.dtype == np.uint16:

@@ -22,6 +22,7 @@ from sreval.images.arrays import require_image
 from sreval.images.folders import ImageFolder, left_out_note
 from sreval.images.io import Pixels, deep_codecs, encode_png, read_image
 from sreval.images.resize import imresize
+from sreval.images.scales import hr_size
 from sreval.methods.base import Upscaler
 from sreval.progress import progress_line
 
@@ -43,7 +44,7 @@ class PictureUpscaler:
         scale: How many times as large what it makes is.
     """
 
-    def __init__(self, method: Upscaler, scale: int) -> None:
+    def __init__(self, method: Upscaler, scale: float) -> None:
         self.method, self.scale = method, scale
 
     def __call__(self, lr: Pixels) -> Pixels:
@@ -126,7 +127,7 @@ class PictureUpscaler:
         return written, failed
 
     def __repr__(self) -> str:
-        return f"<{self.method.name}, {self.scale} times as large>"
+        return f"<{self.method.name}, {self.scale:g} times as large>"
 
 
 def read_picture(path: Path) -> Picture:
@@ -146,19 +147,20 @@ def read_picture(path: Path) -> Picture:
     return Picture(cast(Pixels, np.ascontiguousarray(colour)), alpha, profile)
 
 
-def enlarge(picture: Picture, upscaler: Upscaler, scale: int) -> Picture:
+def enlarge(picture: Picture, upscaler: Upscaler, scale: float) -> Picture:
     """The picture ``scale`` times as large; its alpha by bicubic, whatever the method.
 
     Colours under alpha 0, often black, are first replaced by the nearest visible colour, as they
     would darken the edges.
     """
     alpha = picture.alpha
-    large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, scale))
+    size = hr_size(picture.pixels.shape, scale)
+    large_alpha = None if alpha is None else cast(Pixels, imresize(alpha, size=size))
     large = upscaler.enlarge(_without_hidden(picture), scale)
     return Picture(large, large_alpha, picture.profile)
 
 
-def _enlarged(path: Path, upscaler: Upscaler, scale: int) -> Picture:
+def _enlarged(path: Path, upscaler: Upscaler, scale: float) -> Picture:
     """The picture in a file, enlarged. Raises ImageError, which names the file."""
     picture = read_picture(path)
     try:

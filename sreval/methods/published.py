@@ -19,6 +19,7 @@ from sreval.files import exists, sha256_file
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import ImageFolder, one_name
 from sreval.images.io import read_image
+from sreval.images.scales import hr_size
 from sreval.methods.base import Original, UInt8, Upscaler
 
 PAIRS = "pairs.csv"
@@ -79,14 +80,14 @@ class PublishedImages(Upscaler):
             raise ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
         return self._told[path]
 
-    def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
+    def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """The published image of ``item``; its size is checked, nothing is resized."""
         path = self._file(item)
         file = read_image(path)
         if self._told.get(path, file.sha256) != file.sha256:
             raise ImageError(f"{path} has changed since this run began.", "Run it again.")
         image = file.pixels
-        expected = (lr.shape[0] * scale, lr.shape[1] * scale)
+        expected = hr_size(lr.shape, scale)
         if image.shape[:2] != expected:
             raise ImageError(
                 f"{path} is {image.shape[1]}x{image.shape[0]} pixels; "
@@ -159,11 +160,11 @@ def _by_name(dataset: Dataset, files: Sequence[Path]) -> dict[Item, list[Path]]:
     return found
 
 
-def _holds(stem: str, label: str, scale: int) -> bool:
+def _holds(stem: str, label: str, scale: float) -> bool:
     """Whether a stem holds a label that no letter or digit touches, but for x and the scale."""
     if label not in stem:
         return False
-    pattern = rf"(?<![^\W_]){re.escape(label)}(x{scale})?(?![^\W_])"
+    pattern = rf"(?<![^\W_]){re.escape(label)}(x{re.escape(f'{scale:g}')})?(?![^\W_])"
     return re.search(pattern, stem) is not None
 
 

@@ -36,14 +36,14 @@ class Convention:
     name: str
     difference: str
     tool: str
-    score: Callable[[UInt8, UInt8, int], tuple[float, ...]]
+    score: Callable[[UInt8, UInt8, float], tuple[float, ...]]
     trunk: Net | None = None
 
 
-def _protocol(name: str) -> Callable[[UInt8, UInt8, int], tuple[float, float]]:
+def _protocol(name: str) -> Callable[[UInt8, UInt8, float], tuple[float, float]]:
     protocol = PROTOCOLS[name]
 
-    def score(hr: UInt8, sr: UInt8, scale: int) -> tuple[float, float]:
+    def score(hr: UInt8, sr: UInt8, scale: float) -> tuple[float, float]:
         a, b = protocol.planes(hr, scale), protocol.planes(sr, scale)
         return protocol.psnr(a, b), protocol.ssim(a, b)
 
@@ -61,8 +61,8 @@ def _variant(
     luma: Callable[[UInt8], Plane] = bt601,
     ssim: Callable[[Plane, Plane], float] = _ssim,
     border: int | None = None,
-) -> Callable[[UInt8, UInt8, int], tuple[float, float]]:
-    def score(hr: UInt8, sr: UInt8, scale: int) -> tuple[float, float]:
+) -> Callable[[UInt8, UInt8, float], tuple[float, float]]:
+    def score(hr: UInt8, sr: UInt8, scale: float) -> tuple[float, float]:
         cut = scale if border is None else border
         a, b = (luma(crop(image, cut)) for image in (hr, sr))
         return psnr(a, b, data_range=255), ssim(a, b)
@@ -159,8 +159,8 @@ CONVENTIONS = (
 
 def _lpips(
     net: Net = "alex", border: int | None = None, low: float = -1
-) -> Callable[[UInt8, UInt8, int], tuple[float, ...]]:
-    def score(hr: UInt8, sr: UInt8, scale: int) -> tuple[float, ...]:
+) -> Callable[[UInt8, UInt8, float], tuple[float, ...]]:
+    def score(hr: UInt8, sr: UInt8, scale: float) -> tuple[float, ...]:
         from sreval.metrics.lpips import lpips
 
         cut = scale if border is None else border

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 UInt8 = npt.NDArray[np.uint8]
 Fidelity = Callable[[Protocol, UInt8, UInt8, str], float]
-OfImage = Callable[[UInt8, UInt8, int, str], float]
+OfImage = Callable[[UInt8, UInt8, float, str], float]
 """From HR, SR, the scale and the device."""
-OfSet = Callable[[Iterator[tuple[UInt8, UInt8]], int, str], float]
+OfSet = Callable[[Iterator[tuple[UInt8, UInt8]], float, str], float]
 """The same from pairs of HR and SR, one after the other."""
 
 

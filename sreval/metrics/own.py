@@ -85,7 +85,7 @@ def of_function(function: Callable[..., Any], key: str, declaration: Declaration
     least = -math.inf if d.low is None else d.low
     most = math.inf if d.high is None else d.high
 
-    def given(hr: UInt8, sr: UInt8, scale: int) -> tuple[UInt8, ...]:
+    def given(hr: UInt8, sr: UInt8, scale: float) -> tuple[UInt8, ...]:
         border = scale if d.crop == "scale" else d.crop
         return tuple(crop(one, border).copy() for one in ((hr, sr) if d.reference else (sr,)))
 
@@ -105,7 +105,7 @@ def of_function(function: Callable[..., Any], key: str, declaration: Declaration
             )
         return found
 
-    def of_set(pairs: Iterator[tuple[UInt8, UInt8]], scale: int) -> float:
+    def of_set(pairs: Iterator[tuple[UInt8, UInt8]], scale: float) -> float:
         images = (given(*pair, scale) for pair in pairs)
         return value(images if d.reference else (sr for (sr,) in images))
 

@@ -120,7 +120,7 @@ def _files(key: str) -> list[Path]:
     return [weights.file() for weights in WEIGHTS.get(key, ())]
 
 
-def _of_image(metric: Metric, hr: UInt8, sr: UInt8, scale: int, device: str) -> float:
+def _of_image(metric: Metric, hr: UInt8, sr: UInt8, scale: float, device: str) -> float:
     function = _FUNCTIONS[metric.key]
     images = (sr, hr) if metric.reference else (sr,)
     tensors = [to_tensor(crop(image, scale), device) for image in images]
@@ -168,7 +168,9 @@ _FUNCTIONS: dict[str, Function] = {
 }
 
 
-def _of_set(metric: Metric, pairs: Iterator[tuple[UInt8, UInt8]], scale: int, device: str) -> float:
+def _of_set(
+    metric: Metric, pairs: Iterator[tuple[UInt8, UInt8]], scale: float, device: str
+) -> float:
     network = _network(metric.key, device)
     features: tuple[list[Image], list[Image]] = ([], [])
     with exact_fp32(), torch.inference_mode():

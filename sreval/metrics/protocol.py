@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -24,7 +25,8 @@ Ssim = Callable[..., float]
 class Protocol:
     """How scores are computed. Its name and ``sha256`` are in every result row.
 
-    ``crop`` is in pixels per side, or "scale" for as many as the upscaling factor. ``luma`` names
+    ``crop`` is in pixels per side, or "scale" for as many as the upscaling factor, rounded up.
+    ``luma`` names
     the conversion after the crop; "none" keeps the three channels. ``lpips_net`` names the trunk of
     the metric ``lpips``, whose crop is always the scale (Zhang et al. 2018 crop nothing; the
     crop only keeps the borders out, as for the other scores).
@@ -44,11 +46,11 @@ class Protocol:
         content = {key: value for key, value in asdict(self).items() if key != "about"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def border(self, scale: int) -> int:
-        """Pixels cut from each side at that scale."""
+    def border(self, scale: float) -> float:
+        """What ``crop`` gets at that scale."""
         return scale if self.crop == "scale" else self.crop
 
-    def planes(self, image: UInt8, scale: int) -> UInt8:
+    def planes(self, image: UInt8, scale: float) -> UInt8:
         """What PSNR and SSIM compare: (H, W[, 3]) uint8 to cropped (H', W', C) uint8.
 
         Raises ImageError for an image that the crop leaves nothing of, or that is too large for
@@ -79,8 +81,12 @@ class Protocol:
         )
 
 
-def crop(image: UInt8, border: int) -> UInt8:
-    """The image without ``border`` pixels on each side. Raises ImageError if nothing is left."""
+def crop(image: UInt8, border: float) -> UInt8:
+    """The image without ``border`` pixels, rounded up, on each side.
+
+    Raises ImageError if nothing is left.
+    """
+    border = math.ceil(border)
     height, width = image.shape[:2]
     if min(height, width) <= 2 * border:
         raise ImageError(

@@ -61,7 +61,7 @@ def ready(name: str, key: str, crop: int | Literal["scale"], device: str) -> Met
     specification = f"pyiqa:{name}" + ("" if crop == "scale" else f",crop={crop}")
     content = [specification, library, _state(made)]
 
-    def value(hr: UInt8, sr: UInt8, scale: int, device: str) -> float:
+    def value(hr: UInt8, sr: UInt8, scale: float, device: str) -> float:
         border = scale if crop == "scale" else crop
         images = [
             to_tensor(cropped(one, border), device) for one in ((sr, hr) if reference else (sr,))

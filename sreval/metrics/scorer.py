@@ -57,7 +57,7 @@ def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:
 class Reference:
     """An HR image that many SR images are scored against; what it needs is computed once."""
 
-    def __init__(self, hr: UInt8, scale: int = 4, device: str = "cpu") -> None:
+    def __init__(self, hr: UInt8, scale: float = 4, device: str = "cpu") -> None:
         """``hr`` is uint8 (H, W) or (H, W, 3); what takes long runs on ``device``."""
         require_image(hr, "hr")
         self._hr, self._scale, self._device = hr, scale, device

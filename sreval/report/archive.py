@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmarking.results import ResultsFolder, Snapshot, place
+from sreval.benchmarking.results import ResultsFolder, Snapshot, place, results_csv
 from sreval.content import document
 from sreval.errors import DataError, UsageError, counted, option
 from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
@@ -127,7 +127,7 @@ def _tables(frame: pd.DataFrame, data: Sequence[StudyData], baseline: str | None
     return files
 
 
-def _of(frame: pd.DataFrame, protocol: str, scale: int) -> pd.DataFrame:
+def _of(frame: pd.DataFrame, protocol: str, scale: float) -> pd.DataFrame:
     """The rows of folders that have any of that protocol and scale: of the others none is asked."""
     every = by_folder(frame)
     there = every[(every["protocol"] == protocol) & (every["scale"] == scale)]
@@ -143,7 +143,7 @@ def _results(folder: Path, name: str, images: bool) -> Files:
     rows["note"] = rows["note"].map(places)
     commands = dict.fromkeys(run["command"] for run in manifest["runs"] if run.get("command"))
     files: Files = {
-        f"{name}/{found.results.name}": rows.to_csv(index=False, lineterminator="\n").encode(),
+        f"{name}/{found.results.name}": results_csv(rows).encode(),
         f"{name}/{found.manifest_file.name}": _json(places.of(manifest)),
         f"{name}/commands.txt": "".join(f"{_command(one, places)}\n" for one in commands).encode(),
     }

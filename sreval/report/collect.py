@@ -24,6 +24,7 @@ from sreval.errors import (
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.known import KNOWN
+from sreval.images.scales import checked_scale
 from sreval.metrics.metric import metric_of
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
@@ -166,7 +167,7 @@ def scored(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def select(
-    frame: pd.DataFrame, protocol: str | None, scale: int | None, argument: str = "scale="
+    frame: pd.DataFrame, protocol: str | None, scale: float | None, argument: str = "scale="
 ) -> pd.DataFrame:
     """The rows of one protocol and one scale; the only ones there are when not given.
 
@@ -174,7 +175,7 @@ def select(
     the choice is open, or when a folder would contribute nothing.
     """
     frame = of_protocol(frame, protocol)
-    scales = sorted(map(int, frame["scale"].unique()))
+    scales = scales_of(frame)
     if scale is None and len(scales) > 1:
         raise UsageError(
             f"The results hold scales {_and(scales)}.",
@@ -203,18 +204,23 @@ def of_protocol(frame: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
     return frame
 
 
+def scales_of(frame: pd.DataFrame) -> list[float]:
+    """The scales of the rows, in order, as they are printed."""
+    return sorted(map(checked_scale, frame["scale"].unique()))
+
+
 def of_scales(
-    frame: pd.DataFrame, scales: Sequence[int], say: Callable[[str], object] | None = None
+    frame: pd.DataFrame, scales: Sequence[float], say: Callable[[str], object] | None = None
 ) -> pd.DataFrame:
     """The rows of these scales, of all where none is given.
 
     Raises UsageError for a scale that isn't there. A folder that contributes nothing is told to
     ``say``; without it that is a UsageError, too.
     """
-    held = sorted(map(int, frame["scale"].unique()))
+    held = scales_of(frame)
     for scale in scales:
         if scale not in held:
-            raise UsageError(f"The results hold no scale {scale}.", f"They hold {_and(held)}.")
+            raise UsageError(f"The results hold no scale {scale:g}.", f"They hold {_and(held)}.")
     if not scales:
         return frame
     if say is None:
@@ -222,12 +228,14 @@ def of_scales(
     left = frame[frame["scale"].isin(scales)]
     for folder in _folders(frame):
         if folder not in _folders(left):
-            say(f"{folder} adds nothing: it holds no scale {' or '.join(map(str, scales))}.")
+            say(
+                f"{folder} adds nothing: it holds no scale {' or '.join(f'{s:g}' for s in scales)}."
+            )
     return left
 
 
-def _and(numbers: Sequence[int]) -> str:
-    *most, last = map(str, numbers)
+def _and(numbers: Sequence[float]) -> str:
+    *most, last = (f"{number:g}" for number in numbers)
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -347,7 +355,7 @@ def _hr_files(row: pd.Series, folder: ResultsFolder, held: Held | None) -> Itera
         specs = [spec for run in folder.runs for spec in run["plan"]["datasets"]]
     for spec in dict.fromkeys(specs):
         with suppress(SrevalError):
-            items = open_dataset(spec, int(row["scale"])).items
+            items = open_dataset(spec, row["scale"]).items
             yield from (item.hr for item in items if item.image == row["image"])
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from sreval.benchmarking.costs import WARM_UP
 from sreval.errors import counted
+from sreval.images.scales import hr_size
 from sreval.metrics.metric import in_order
 from sreval.report.table import Table, method_column, table_of
 from sreval.report.text import NONE
@@ -96,8 +97,8 @@ def _score(name: str, metric: str, row: Any) -> str:
 def _title(frame: pd.DataFrame) -> str:
     first = frame.iloc[0]
     low = f"{first['width']}×{first['height']}"
-    large = f"{first['width'] * first['scale']}×{first['height'] * first['scale']}"
-    return f"What a method costs: one image of {low} pixels enlarged to {large}"
+    height, width = hr_size((int(first["height"]), int(first["width"])), first["scale"])
+    return f"What a method costs: one image of {low} pixels enlarged to {width}×{height}"
 
 
 def _notes(

@@ -27,7 +27,7 @@ _AFTER = {
 """Whose a recipe is, as long as no parameter of it is changed."""
 
 
-def degradation_text(recipe: Degradation, scale: int) -> str:
+def degradation_text(recipe: Degradation, scale: float) -> str:
     """What follows "made from the HR images by": the steps, their source, name, hash and seed.
 
     Bicubic alone needs no name. What is drawn for each image is told by its range.
@@ -43,7 +43,7 @@ def degradation_text(recipe: Degradation, scale: int) -> str:
     return f"{text} (recipe {recipe.name} of SHA-256 {recipe.sha256[:12]}, seed {recipe.seed})"
 
 
-def _step(step: Step, scale: int) -> str:
+def _step(step: Step, scale: float) -> str:
     match step:
         case Bicubic():
             return (
@@ -51,7 +51,7 @@ def _step(step: Step, scale: int) -> str:
                 f"{_BORDERS[step.border]} at the borders"
             )
         case Subsample():
-            first = 0 if step.first == "corner" else scale // 2
+            first = 0 if step.first == "corner" else int(scale) // 2
             return (
                 f"keeping one in {scale} rows and columns, from number {first} on, counted from 0"
             )

@@ -77,6 +77,11 @@ def with_scores(
     return pd.concat([frame, *made], ignore_index=True), [note]
 
 
+def _text(value: str | float) -> str:
+    """A part of a row's place as a file writes it."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 class _Subjects:
     """The SR images of some results, by what a file may call them."""
 
@@ -84,10 +89,10 @@ class _Subjects:
         rows = scored(of_images(frame))
         self._rows = rows.drop_duplicates([*_PLACES, "protocol"])
         keys = self._rows[list(_PLACES)].itertuples(index=False, name=None)
-        self._numbers: dict[tuple[str, int, str, str], int] = {}
+        self._numbers: dict[tuple[str, float, str, str], int] = {}
         self._of_row = [self._numbers.setdefault(key, len(self._numbers)) for key in keys]
         self._known = {
-            column: sorted({str(key[place]) for key in self._numbers})
+            column: sorted({_text(key[place]) for key in self._numbers})
             for place, column in enumerate(_PLACES)
         }
         self._names = {
@@ -114,7 +119,7 @@ class _Subjects:
                 )
         dataset, image = place["dataset"], place["image"]
         for name in (image, Path(image).stem, self._names.get((dataset, image), "")):
-            number = self._numbers.get((dataset, int(place["scale"]), place["method"], name))
+            number = self._numbers.get((dataset, float(place["scale"]), place["method"], name))
             if number is not None:
                 return number
         raise UsageError(

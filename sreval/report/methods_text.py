@@ -22,12 +22,13 @@ from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
 from sreval.images.known import KNOWN, UNVERIFIED
+from sreval.images.scales import checked_scale
 from sreval.methods.base import IN_PYTHON
 from sreval.methods.sources import WEIGHTS
 from sreval.metrics.metric import METRICS, Metric, in_order, metric_of
 from sreval.metrics.protocol import Protocol
 from sreval.report import paper
-from sreval.report.collect import require_any_scores, scored
+from sreval.report.collect import require_any_scores, scales_of, scored
 from sreval.report.degradation_text import degradation_text
 from sreval.report.text import percent
 
@@ -203,7 +204,7 @@ class _Folder:
 
 def _what(rows: pd.DataFrame) -> str:
     methods = rows.loc[rows["method"] != "hr", "method"].nunique()
-    scales = [f"{scale}" for scale in sorted(rows["scale"].unique())]
+    scales = [f"{scale:g}" for scale in scales_of(rows)]
     factor = "an upscaling factor" if len(scales) == 1 else "upscaling factors"
     return f"We evaluated {_count(methods, 'method')} at {factor} of {_and(scales)}."
 
@@ -255,7 +256,7 @@ def _held(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[Held]:
     """The data sets of the rows, in the paper's order."""
     found = {key: one for run in runs for key, one in run.datasets.items()}
     there = rows[["dataset", "scale"]].drop_duplicates()
-    keys = {(d, int(s)) for d, s in there.itertuples(index=False, name=None)}
+    keys = {(d, checked_scale(s)) for d, s in there.itertuples(index=False, name=None)}
     order = paper.sort_datasets(sorted({dataset for dataset, _ in keys}))
     ordered = sorted(keys, key=lambda key: (order.index(key[0]), key[1]))
     return [found[place(*key)] for key in ordered if place(*key) in found]

@@ -21,7 +21,7 @@ from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
-from sreval.report.collect import collect, scored, select
+from sreval.report.collect import collect, scales_of, scored, select
 from sreval.report.notes import (
     SIMULATED,
     image_notes,
@@ -70,7 +70,7 @@ def results_table(
     """
     if votes is not None and is_means(votes):
         raise needs_votes("A row of MOS")
-    factors = sorted(map(int, frame["scale"].unique()))
+    factors = scales_of(frame)
     if votes is not None and len(factors) > 1:
         raise UsageError(
             f"The results hold scales {factors}; ratings are of one.",
@@ -254,7 +254,7 @@ def _tests(
     baseline: str | None,
     pairs: bool,
     scale: Scale,
-    factor: int,
+    factor: float,
 ) -> list[Comparison]:
     rows = rows[rows["method"] != "hr"]
     rated = set(rows["method"])
@@ -359,7 +359,7 @@ def check_scales(studies: Sequence[StudyData]) -> None:
                 "Their scores can't be compared; make a table of each.",
             )
         if one.design.images.scale != other.design.images.scale:
-            factors = f"×{one.design.images.scale} and ×{other.design.images.scale}"
+            factors = f"×{one.design.images.scale:g} and ×{other.design.images.scale:g}"
             raise DataError(
                 f"The studies {names} are on different upscaling factors: {factors}.",
                 "Make a table of each.",
@@ -418,10 +418,10 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
     DataError, the names said, where a rated stimulus is missing or is not the image that was
     scored, or the results are of another upscaling factor.
     """
-    factors = sorted(map(int, frame["scale"].unique()))
+    factors = scales_of(frame)
     if factors != [data.design.images.scale]:
         raise DataError(
-            f"Study {data.design.name} is on upscaling by {data.design.images.scale}, the results "
+            f"Study {data.design.name} is on upscaling by {data.design.images.scale:g}, the results "
             f"are by {', '.join(map(str, factors))}.",
             f"Choose one with {option('--scale')}.",
         )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import of_images
 from sreval.errors import ImageError, UsageError, counted, listed, unknown_name
+from sreval.images.scales import checked_scale
 from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Convention
 from sreval.metrics.scorer import match_modes
 from sreval.progress import progress_line
@@ -91,7 +92,7 @@ def score_conventions(
     kinds = {of: _at_hand(conventions) for of, conventions in _KINDS.items()}
     rows: list[dict[str, object]] = []
     for _, subject in subjects(frame).iterrows():
-        scale = int(subject["scale"])
+        scale = checked_scale(subject["scale"])
         images = hr_image(subject), sr_image(subject)
         for of, conventions in kinds.items():
             note, found = "", [(math.nan,) * len(of)] * len(conventions)
@@ -203,7 +204,7 @@ def conventions_text(summary: pd.DataFrame) -> str:
     several = summary["scale"].nunique() > 1
     lines = []
     for (dataset, scale, method), both in summary.groupby(_BLOCK, sort=False):
-        where = f"{dataset} x{scale}" if several else str(dataset)
+        where = f"{dataset} x{scale:g}" if several else str(dataset)
         head = f"{where}, {paper.label(str(method))}, "
         for (of, conventions), heading in zip(_KINDS.items(), _HEADINGS, strict=True):
             tools = {c.name: c for c in conventions}

@@ -19,7 +19,7 @@ from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
 from sreval.report.choices import Intervals
-from sreval.report.collect import narrowed
+from sreval.report.collect import narrowed, scales_of
 from sreval.report.notes import NO_INTERVAL, too_few
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
@@ -69,7 +69,7 @@ class Comparison:
     difference: float
     test: SignedRank
     verdict: Verdict
-    scale: int
+    scale: float
 
     def record(self) -> Record:
         """The comparison as a row of ``ScoreTable.tests``."""
@@ -96,7 +96,7 @@ class ScoreTable(Table):
     methods: list[str]
     tests: pd.DataFrame
     protocol: str
-    scales: Sequence[int]
+    scales: Sequence[float]
     level: float = 0.95
     with_paper: bool = False
     intervals: Intervals = "below"
@@ -107,7 +107,7 @@ class ScoreTable(Table):
         cls,
         title: str,
         protocol: str,
-        scales: Sequence[int],
+        scales: Sequence[float],
         methods: list[str],
         figures: Sequence[Record] = (),
         comparisons: Sequence[Comparison] = (),
@@ -228,9 +228,9 @@ class _Line:
         ]
 
 
-def _place(dataset: str, scale: int, several: bool) -> str:
+def _place(dataset: str, scale: float, several: bool) -> str:
     """A data set as a table names it: with its scale where the table has ``several``."""
-    return f"{dataset} ×{scale}" if several else dataset
+    return f"{dataset} ×{scale:g}" if several else dataset
 
 
 def _lines(figures: Sequence[Record], methods: Sequence[str], several: bool) -> Iterator[_Line]:
@@ -364,11 +364,11 @@ def score_table(
     the results can't serve, and for a folder that would contribute nothing.
     """
     protocol = str(frame["protocol"].iloc[0])
-    scales = sorted(map(int, frame["scale"].unique()))
+    scales = scales_of(frame)
     if with_paper and (protocol != "ledig2017" or 4 not in scales):
         raise UsageError(
             f"The paper's figures are of ledig2017 at scale 4, these results of {protocol} at "
-            f"{', '.join(map(str, scales))}.",
+            f"{', '.join(f'{scale:g}' for scale in scales)}.",
             option(
                 "Leave --paper out, or choose --protocol ledig2017.",
                 'Leave paper=True out, or choose protocol="ledig2017".',
@@ -389,7 +389,7 @@ def score_table(
     several = frame["scale"].nunique() > 1
     figures: list[Record] = []
     comparisons: list[Comparison] = []
-    for dataset, scale in product(sets, sorted(map(int, frame["scale"].unique()))):
+    for dataset, scale in product(sets, scales_of(frame)):
         rows = frame[(frame["dataset"] == dataset) & (frame["scale"] == scale)]
         if rows.empty:
             continue
@@ -414,7 +414,7 @@ def score_table(
             figures += score_line(dataset, "mos", shown, {}, {}, level, scale, with_paper=True)
     notes += remarks(frame)
     table = ScoreTable.of(
-        f"Super-resolution {', '.join(f'×{scale}' for scale in scales)}, protocol {protocol}",
+        f"Super-resolution {', '.join(f'×{scale:g}' for scale in scales)}, protocol {protocol}",
         protocol,
         scales,
         shown,
@@ -470,7 +470,7 @@ def _compare(
     metric: str,
     baseline: str | None,
     pairs: bool,
-    scale: int,
+    scale: float,
 ) -> list[Comparison]:
     methods = [method for method in used.columns if method != "hr"]
     if used.empty or metric_of(metric).per == "set":
@@ -524,7 +524,7 @@ def score_line(
     means: Mapping[str, Interval | None],
     marks: Mapping[str, str],
     level: float,
-    scale: int,
+    scale: float,
     *,
     unit: str = "image",
     simulated: bool = False,

@@ -218,7 +218,7 @@ class StudyFacts:
         assert self.scores is not None
         scores, votes, request = self.scores, self.scored_votes, self.request
         check_same_stimuli(scores, votes)
-        protocol, scale = scores["protocol"].iloc[0], int(scores["scale"].iloc[0])
+        protocol, scale = scores["protocol"].iloc[0], scores["scale"].iloc[0]
         rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
         theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
         made = score_table(scores, with_paper=theirs, level=request.level)

@@ -22,6 +22,7 @@ from sreval import content
 from sreval.config import Config, FieldError, config_text
 from sreval.errors import UsageError, shown, suggestion
 from sreval.files import sha256_bytes, write_atomic
+from sreval.images.scales import UpscalingFactor
 from sreval.opinions.units import DEFAULT_UNIT
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
@@ -65,7 +66,7 @@ class DatasetPart(Config):
 class Images(Config):
     """What is rated: every method on every image of every data set, less what is left out."""
 
-    scale: int = Field(default=4, ge=2, le=8)
+    scale: UpscalingFactor = 4
     """The factor of enlargement; the frozen results have it too."""
     methods: tuple[str, ...] = Field(min_length=1)
     """Names as in the results of `sreval benchmark`; `hr` is the original."""

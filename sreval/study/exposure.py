@@ -177,10 +177,9 @@ def _rated(
 
 def _not_on_this_machine(constraint: str, dataset: str, design: StudyDesign) -> Unmet:
     known, scale, remedy = KNOWN.get(dataset), design.images.scale, ""
-    if known and known.scales and scale not in known.scales:
-        remedy = f"Set images.scale to one of its scales, {', '.join(map(str, known.scales))}."
-    elif known:
-        remedy = f"Run `{known.fetch_command(scale)}`, or set SREVAL_DATA."
+    if known:
+        there = known.hr_scale(scale) if known.scales else scale
+        remedy = f"Run `{known.fetch_command(there)}`, or set SREVAL_DATA."
     what = f"the images of {dataset} are not on this machine"
     return Unmet(constraint, what, remedy or "Name a data set that is on this machine.")
 

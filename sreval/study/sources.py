@@ -183,7 +183,7 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     return Available(scenes, frozenset(scored))
 
 
-def _rows(folder: Path, scale: int) -> list[dict[Hashable, Any]]:
+def _rows(folder: Path, scale: float) -> list[dict[Hashable, Any]]:
     """A row for each image that a method has in a results folder at that scale.
 
     Raises DataError for a folder without results and for one whose run hasn't ended, UsageError for
@@ -194,16 +194,16 @@ def _rows(folder: Path, scale: int) -> list[dict[Hashable, Any]]:
     frame = standing([found], single=True)
     own = frame[frame["scale"] == scale]
     if own.empty and not frame.empty:
-        held = listed(sorted(frame["scale"].unique()))
+        held = listed([f"{held:g}" for held in sorted(frame["scale"].unique())])
         raise UsageError(
             f"The results in {folder} have the scale {held}, and images.scale of the design is "
-            f"{scale}.",
-            f"Set images.scale to {held}, or name results of scale {scale}.",
+            f"{scale:g}.",
+            f"Set images.scale to {held}, or name results of scale {scale:g}.",
         )
     return own.drop_duplicates(["dataset", "image", "method"]).to_dict("records")
 
 
-def open_pictures(name: str, scale: int) -> Dataset:
+def open_pictures(name: str, scale: float) -> Dataset:
     """A data set under the name that a design gives it; also a collection of photographs.
 
     Raises as ``images.datasets.open_dataset`` does, and UsageError for a name that the data set
@@ -226,7 +226,7 @@ def _renamed(dataset: Dataset, name: str) -> Dataset:
     return dataclasses.replace(dataset, name=name, items=items)
 
 
-def _read_results(folders: Sequence[Path], scale: int) -> dict[Key, _Scored]:
+def _read_results(folders: Sequence[Path], scale: float) -> dict[Key, _Scored]:
     """What the folders' results say was scored, by key."""
     found: dict[Key, _Scored] = {}
     for folder in folders:
