@@ -628,7 +628,7 @@ def upscaler(
     from sreval.methods.pictures import PictureUpscaler
 
     made = method_of(spec, Running(pick_device(device), precision, tile))
-    chosen = checked_scale(made.scale or 4 if scale is None else scale)
+    chosen = made.scale or 4 if scale is None else checked_scale(scale)
     made.require_scale(chosen)
     return PictureUpscaler(made, chosen)
 

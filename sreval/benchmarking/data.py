@@ -253,9 +253,10 @@ def downscale_folder(
     """Write the LR image of every image in ``source`` to ``target``, as PNG of the same stem.
 
     ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
-    ``crop``: first cut each to what the LR image covers, see ``images.scales``. An image
-    that can't be used stops none of the others. Raises UsageError for one folder given as both, an
-    invalid scale and one that the degradation doesn't have, ImageError or DataError for a folder that can't be read or written, or that holds LR images made otherwise.
+    ``crop``: first cut each to what the LR image covers, see ``images.scales``. An image that can't
+    be used stops none of the others. Raises UsageError for one folder given as both, an invalid
+    scale and one that the degradation doesn't have, ImageError or DataError for a folder that can't
+    be read or written, or that holds LR images made otherwise.
     """
     scale = checked_scale(scale)
     degradation = degradation or known_degradation("bicubic")

@@ -172,8 +172,8 @@ def open_dataset(spec: str, scale: float = 4, recipe: Degradation | None = None)
     made. A public set without LR images at that scale has them made from its HR images. Raises
     UsageError for an unknown name, an invalid scale, and a recipe that can't make them or where LR
     images are given; DataError for a public set without a complete copy of the published content on
-    this machine; DataError or ImageError for a folder that is absent, empty, or holds two images of one
-    stem, and for a damaged record of a degradation.
+    this machine; DataError or ImageError for a folder that is absent, empty, or holds two images of
+    one stem, and for a damaged record of a degradation.
     """
     made = _open(spec, checked_scale(scale))
     if recipe is None:

@@ -31,7 +31,9 @@ def checked_scale(scale: object) -> float:
     number = float(scale) if isinstance(scale, Real) else math.nan
     if not (1 < number <= _LARGEST and round(number, _DIGITS) == number):
         raise UsageError(
-            f"{scale!r} isn't a valid scale.",
+            f"{scale!r} isn't a valid scale."
+            if math.isnan(number)
+            else f"{number:.15g} isn't a valid scale.",
             f"A scale is a number above 1 and up to {_LARGEST}, such as 4 or 2.5, of at most "
             f"{_DIGITS} decimals.",
         )

@@ -421,8 +421,8 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
     factors = scales_of(frame)
     if factors != [data.design.images.scale]:
         raise DataError(
-            f"Study {data.design.name} is on upscaling by {data.design.images.scale:g}, the results "
-            f"are by {', '.join(map(str, factors))}.",
+            f"Study {data.design.name} is on upscaling by {data.design.images.scale:g}, the "
+            f"results are by {', '.join(map(str, factors))}.",
             f"Choose one with {option('--scale')}.",
         )
     stimuli = data.rated

@@ -209,6 +209,8 @@ def csv_text(frame: pd.DataFrame) -> str:
     for place, kind in enumerate(frame.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
             plain = plain.assign(**{plain.columns[place]: frame.iloc[:, place].map(safe)})
+        elif frame.columns[place] == "scale":
+            plain = plain.assign(scale=frame["scale"].map("{:g}".format))
     return str(plain.to_csv(index=False, lineterminator="\n"))
 
 

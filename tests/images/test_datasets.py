@@ -110,7 +110,7 @@ def test_an_absent_set_says_which_command_brings_it(
     with pytest.raises(DataError, match="sreval data fetch Urban100"):
         open_dataset("urban100")
     with pytest.raises(UsageError, match="no scale 3"):
-        open_dataset("Urban100", 3)
+        KNOWN["Urban100"].files(3)
 
 
 def test_the_demo_needs_nothing_but_scikit_image() -> None:
@@ -202,15 +202,18 @@ def test_one_name_in_two_forms_of_unicode_is_one_name(
         open_dataset(str(tmp_path / "HR"))
 
 
-@pytest.mark.parametrize("scale", [-1, 0, 1, 17, 100])
-def test_a_scale_is_2_to_16(
-    tmp_path: Path, photograph: UInt8, scale: int, sreval: Callable[..., Any]
+@pytest.mark.parametrize("scale", ["-1", "0", "1", "17", "16.5", "2.33333", "nan", "inf"])
+def test_a_scale_is_above_1_and_up_to_16(
+    tmp_path: Path, photograph: UInt8, scale: str, sreval: Callable[..., Any]
 ) -> None:
     write_png(tmp_path / "hr" / "a.png", photograph)
     write_png(tmp_path / "hr" / "tiny.png", photograph[:3, :3].copy())
-    message = f"Error: {scale} isn't a valid scale. A scale is a whole number from 2 to 16.\n"
+    message = (
+        f"Error: {scale} isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 "
+        "or 2.5, of at most 4 decimals.\n"
+    )
     for command in (("check", tmp_path / "hr"), ("downscale", tmp_path / "hr", tmp_path / "lr")):
-        ran = sreval("data", *command, "--scale", str(scale))
+        ran = sreval("data", *command, "--scale", scale)
         assert (ran.code, ran.err) == (2, message)
     assert not (tmp_path / "lr").exists()
 
