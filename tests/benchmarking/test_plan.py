@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +152,66 @@ def test_a_run_that_was_killed_goes_on(
     assert outcome.computed == 4 - outcome.reused > 0
     run(Resolved.of(plan), whole)
     assert (out / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
+
+
+@pytest.mark.parametrize("scale", [2.5, 5])
+def test_a_run_at_any_scale_that_was_killed_ends_as_one_that_never_was(
+    sreval: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float
+) -> None:
+    from sreval.metrics.scorer import Reference
+
+    scored, seen = Reference.score, itertools.count(1)
+    at_scale = ("--dataset", photos, "--metric", "psnr", "--protocol", "matlab", "--scale", scale)
+    asked = ("benchmark", "--method", "bicubic", "--method", "lanczos", *at_scale, "--workers", 1)
+
+    def killed(self: Reference, *given: Any) -> Any:
+        if next(seen) == 4:
+            raise KeyboardInterrupt
+        return scored(self, *given)
+
+    monkeypatch.setattr(Reference, "score", killed)
+    assert sreval(*asked, "--out", tmp_path / "out").code == 130
+    monkeypatch.undo()
+    ran = sreval(*asked, "--out", tmp_path / "out")
+    assert re.search(r"[1-5] images computed, [3-7] taken over, 0 failed", ran.err)
+    assert f"Super-resolution ×{scale:g}, protocol matlab" in ran.out
+    assert sreval(*asked, "--out", tmp_path / "whole").code == 0
+    one, other = ((tmp_path / name / "results.csv").read_bytes() for name in ("out", "whole"))
+    assert one == other
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == [
+        f"photos_x{scale:g}"
+    ]
+
+
+def test_scales_whole_and_not_share_a_folder_and_a_table(
+    sreval: Run, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for scale in (4, 2.5):
+        benchmark(photos, out, scale=scale, protocols="matlab")
+    results = library.read_results(out)
+    whole = benchmark(photos, tmp_path / "whole", protocols="matlab")
+    lines = (out / "results.csv").read_text("utf-8").splitlines()
+    assert lines[0] == (tmp_path / "whole" / "results.csv").read_text("utf-8").splitlines()[0]
+    assert set((tmp_path / "whole" / "results.csv").read_text("utf-8").splitlines()) < set(lines)
+    assert results.frame["scale"].tolist() == [2.5] * 4 + [4] * 4
+    assert [row["scale"] for row in csv.DictReader(lines)] == ["2.5"] * 4 + ["4"] * 4
+    said = sreval("table", out).out
+    assert "Super-resolution ×2.5, ×4, protocol matlab" in said
+    assert "photos ×2.5  PSNR" in said
+    assert "photos ×4    PSNR" in said
+    assert str(results.table(scale=4)) == str(whole.table())
+    assert "×2.5, protocol" in str(results.table(scale=2.5))
+    rows = list(csv.DictReader(results.table().to_csv().splitlines()))
+    assert [row["scale"] for row in rows] == ["2.5", "4"]
+    ran = sreval("table", out, "--scale", "3")
+    assert (ran.code, ran.err) == (
+        2, "Error: The results hold no scale 3. They hold 2.5 and 4.\n"
+    )  # fmt: skip
+    assert "at upscaling factors of 2.5 and 4." in results.methods_text()
+    assert "after as many pixels as the upscaling factor (rounded up)" in results.methods_text()
+    assert "photos x2.5, nearest, mean of" in sreval("compare-protocols", out).out
+    assert results.figure("comparison", scale=2.5, image="odd") is not None
 
 
 def test_lr_images_that_are_there_are_not_made_again(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from sreval.errors import DataError, ImageError, UsageError
 from sreval.images.datasets import open_dataset
 from sreval.images.degradations import open_degradation
 from sreval.images.io import write_png
+from sreval.images.known import KNOWN
 from sreval.images.resize import downscale
 
 UInt8 = npt.NDArray[np.uint8]
@@ -216,6 +219,64 @@ def test_a_scale_is_above_1_and_up_to_16(
         ran = sreval("data", *command, "--scale", scale)
         assert (ran.code, ran.err) == (2, message)
     assert not (tmp_path / "lr").exists()
+
+
+@pytest.mark.parametrize("scale", [2, 2.2, 2.5, 5])
+def test_an_hr_image_lacks_no_pixel_and_has_less_than_one_lr_pixel_more(
+    tmp_path: Path, photograph: UInt8, scale: float
+) -> None:
+    lr, exact = (13, 15), Fraction(str(scale))
+    write_png(tmp_path / "lr" / "a.png", photograph[: lr[0], : lr[1]].copy())
+    height, width = (math.floor(exact * side + Fraction(1, 2)) for side in lr)
+    for more in range(-2, 7):
+        write_png(tmp_path / "hr" / "a.png", photograph[: height + more, :width].copy())
+        dataset = open_dataset(f"hr={tmp_path / 'hr'},lr={tmp_path / 'lr'}", scale)
+        if more >= 0 and height + more < exact * (lr[0] + 1):
+            pair = dataset.pair(dataset.items[0])
+            assert (pair.hr.shape, pair.cropped) == ((height, width, 3), more > 0)
+        else:
+            with pytest.raises(ImageError, match=f"{scale:g} times that is {width}x{height}"):
+                dataset.pair(dataset.items[0])
+
+
+@pytest.mark.parametrize("scale", [2.5, 5, 8, 16])
+def test_a_scale_that_was_not_published_is_made_from_the_images_that_were(
+    shared_data: Path, scale: float
+) -> None:
+    dataset, published = open_dataset("Set5", scale), open_dataset("Set5")
+    note = (
+        "Set5: LR images made by bicubic from the HR images published for scale 4, as none were "
+        f"published at scale {scale:g}."
+    )
+    assert dataset.notes == [note]
+    assert [item.hr for item in dataset.items] == [item.hr for item in published.items]
+    pair = dataset.pair(dataset.items[1])
+    assert pair.lr.shape[:2] == tuple(math.floor(288 / Fraction(str(scale))) for _ in "hw")
+    assert np.array_equal(pair.lr, downscale(pair.hr, scale))
+    assert open_dataset("Set5", 5, open_degradation("bd")).notes == [
+        "Set5-bd: LR images made by bd from the HR images published for scale 4, as none were "
+        "published at scale 5."
+    ]
+    assert published.notes == []
+
+
+def test_a_published_scale_that_is_not_here_is_fetched_and_not_made(shared_data: Path) -> None:
+    if KNOWN["Set5"].locate(3) is None:
+        with pytest.raises(DataError, match="sreval data fetch Set5 --scale 3"):
+            open_dataset("Set5", 3)
+
+
+def test_a_recipe_that_has_no_such_scale_is_refused_before_any_image(folder: Path) -> None:
+    for spec in (str(folder / "hr"), "demo"):
+        with pytest.raises(UsageError, match=r"bd keeps every scale-th pixel: it has no scale of"):
+            open_dataset(spec, 2.5, open_degradation("bd"))
+    toml = folder.parent / "own.toml"
+    toml.write_text(f'name = "own"\nhr = "{folder / "hr"}"\nscale = 2.5\ndegrade = "bd"\n')
+    with pytest.raises(UsageError, match="bd keeps"):
+        open_dataset(str(toml), 2.5)
+    toml.write_text(f'name = "own"\nhr = "{folder / "hr"}"\nscale = 2.5\n')
+    own = open_dataset(str(toml), 2.5)
+    assert (own.scale, own.pair(own.items[0]).lr.shape) == (2.5, (38, 48, 3))
 
 
 def test_an_image_smaller_than_one_lr_pixel_does_not_stop_the_others(

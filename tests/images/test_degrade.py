@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from sreval.images.degradations import (
     open_degradation,
 )
 from sreval.images.degrade import degrade, generator
-from sreval.images.resize import downscale
+from sreval.images.resize import crop_to_multiple, downscale
 
 UInt8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
@@ -245,6 +247,23 @@ def test_the_lr_image_measures_one_scaleth(
         assert low.shape == (sides[0] // scale, sides[1] // scale, *channels)
         assert low.dtype == np.uint8
         assert all(isinstance(entry["step"], str) for entry in drawn)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "dn", "jpeg", "real-esrgan"])
+@pytest.mark.parametrize("scale", [1.3, 2.5, 4.2, 11])
+def test_a_recipe_ends_at_the_lr_size_of_any_scale(name: str, scale: float) -> None:
+    hr = crop_to_multiple(noise_image(3, 64, 77, 3), scale)
+    low, _ = degrade(hr, known_degradation(name), scale)
+    assert low.shape == (*(math.floor(side / Fraction(str(scale))) for side in (64, 77)), 3)
+
+
+def test_a_recipe_of_every_nth_pixel_takes_whole_scales() -> None:
+    said = (
+        r"bd keeps every scale-th pixel: it has no scale of 2\.5\. Choose a whole scale or another"
+    )
+    with pytest.raises(UsageError, match=said):
+        degrade(noise_image(3, 50, 50), known_degradation("bd"), 2.5)
+    assert degrade(noise_image(3, 50, 50), known_degradation("bd"), 5.0)[0].shape == (10, 10)
 
 
 def test_an_image_has_one_lr_image_in_any_process_and_layout(photograph: UInt8) -> None:

@@ -229,6 +229,18 @@ def test_a_name_that_is_nearly_right_is_put_right(sreval: Run, data: Path, name:
         assert "Did you mean 'DIV2K-valid'?" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "source"), [("DIV2K-valid", 100, "its HR images"), ("Manga109", 109, "")]
+)
+def test_whole_hr_images_take_any_scale(
+    data: Path, photograph: UInt8, name: str, count: int, source: str
+) -> None:
+    lay(data, name, photograph, count)
+    dataset = open_dataset(name, 2.5)
+    assert (dataset.hr_source, {item.lr for item in dataset.items}) == (source, {None})
+    assert dataset.degradation == known_degradation("bicubic")
+
+
 def test_an_lr_image_that_is_missing_is_named(sreval: Run, data: Path, photograph: UInt8) -> None:
     lay(data, "RealSR", photograph)
     (data / "eval" / "RealSR" / "Canon" / "Test" / "4" / "Canon_007_LR4.png").unlink()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +120,43 @@ def test_a_side_that_does_not_divide_is_refused(photograph: npt.NDArray[np.uint8
     with pytest.raises(ImageError, match="119x96 pixels can't be divided by 4"):
         downscale(photograph[:, :-1], 4)
     assert crop_to_multiple(photograph[:, :-1], 4).shape == (96, 116, 3)
+
+
+@pytest.mark.parametrize("scale", [1.1, 1.5, 2.2, 2.5, 3.3, 5, 7.77])
+@pytest.mark.parametrize("shape", [(31, 44), (45, 24, 3)])
+def test_a_ratio_is_matlabs_bicubic_to_the_size_of_the_crop_rule(
+    scale: float, shape: tuple[int, ...]
+) -> None:
+    hr = crop_to_multiple(np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8), scale)
+    low = (math.floor(Fraction(str(scale)) ** -1 * side) for side in shape[:2])
+    lr = downscale(hr, scale)
+    assert lr.shape[:2] == tuple(low)
+    for made, of in ((lr, hr), (upscale(lr, scale), lr)):
+        distance = np.abs(made.astype(int) - resized_in_loops(of, made.shape[:2]))
+        assert distance.max() <= 1, "ties alone"
+        assert distance.mean() < 0.002
+
+
+def resized_in_loops(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Both passes, the axis that shrinks more first, rounded after each."""
+    for axis in sorted((0, 1), key=lambda axis: size[axis] / image.shape[axis]):
+        scale = size[axis] / image.shape[axis]
+        lines = np.moveaxis(image, axis, 0).astype(float)
+        flat = lines.reshape(len(lines), -1).T
+        made = np.array(
+            [line_in_loops(list(line), scale, "replicate")[: size[axis]] for line in flat]
+        )
+        made = np.clip(np.floor(made + 0.5), 0, 255).astype(np.uint8).T
+        image = np.moveaxis(made.reshape(-1, *lines.shape[1:]), 0, axis)
+    return image
+
+
+def test_what_a_ratio_does_not_fit_is_told_the_size_that_does() -> None:
+    with pytest.raises(
+        ImageError, match=r"120x99 pixels can't be divided by 2\.5\. Crop to 120x98"
+    ):
+        downscale(np.zeros((99, 120), np.uint8), 2.5)
+    assert downscale(np.zeros((98, 120), np.uint8), 2.5).shape == (39, 48)
 
 
 def test_scale_and_size_exclude_each_other(photograph: npt.NDArray[np.uint8]) -> None:

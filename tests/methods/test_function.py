@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import ImageError, UsageError
-from sreval.images.datasets import Item
+from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
 from sreval.methods import Upscaler, make_upscaler
@@ -151,6 +153,43 @@ def test_scale_is_passed_where_it_is_named_and_nowhere_else(
     make: Make, low: UInt8, kind: str
 ) -> None:
     np.testing.assert_array_equal(make(SIGNATURES[kind]).upscale(low, 4, ITEM), nearest(low))
+
+
+ANY_SIZE = """
+def up(lr, size):
+    assert isinstance(size, tuple), size
+    rows, columns = (np.arange(n) * old // n for n, old in zip(size, lr.shape))
+    return lr[rows][:, columns]
+"""
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.5, 4, 7.3])
+def test_a_function_that_names_size_takes_any_scale(make: Make, low: UInt8, scale: float) -> None:
+    method = make(ANY_SIZE)
+    method.prepare(Dataset("set", scale, ()))
+    size = tuple(math.floor(Fraction(str(scale)) * n + Fraction(1, 2)) for n in low.shape[:2])
+    for image in (low, low[..., 0]):
+        made = method.upscale(image, scale, ITEM)
+        assert made.shape == (*size, *image.shape[2:])
+        assert np.array_equal(made, method.enlarge(image, scale))
+    assert np.array_equal(
+        make(ANY_SIZE, ",colour=grey").upscale(low, scale, ITEM)[..., 1],
+        method.upscale(low[..., 1], scale, ITEM),
+    )
+
+
+def test_a_function_without_size_takes_whole_scales(make: Make, low: UInt8) -> None:
+    method = make("def up(lr, scale): return near(lr, scale)")
+    said = r"up has no parameter size, so it takes whole scales, not 2\.5\. Give it one"
+    for asked in (
+        lambda: method.prepare(Dataset("set", 2.5, ())),
+        lambda: method.enlarge(low, 2.5),
+        lambda: method.require_scale(2.5),
+    ):
+        with pytest.raises(UsageError, match=said):
+            asked()
+    with pytest.raises(ImageError, match="Return the height and width that it gets as size"):
+        make("def up(lr, size): return near(lr)").upscale(low, 2.5, ITEM)
 
 
 @pytest.mark.parametrize(

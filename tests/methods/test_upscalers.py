@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +52,44 @@ def test_lanczos_is_pillows(low: UInt8, dataset: Dataset) -> None:
     theirs = Image.fromarray(low).resize((120, 96), Image.Resampling.LANCZOS)
     made = make_upscaler("lanczos").upscale(low, 4, dataset.items[0])
     assert np.array_equal(made, np.asarray(theirs))
+
+
+RATIOS = [1.1, 1.5, 2.2, 2.5, 3, 3.3333, 7.5, 16]
+
+
+@pytest.mark.parametrize("scale", RATIOS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_nearest_is_the_pixel_that_a_centre_lies_in(scale: float, dtype: Any) -> None:
+    low = np.random.default_rng(2).integers(0, 255, (7, 5, 3)).astype(dtype)
+    made = make_upscaler("nearest").enlarge(low, scale)
+    high = [int((Decimal(str(scale)) * n).quantize(Decimal(1), ROUND_HALF_UP)) for n in (7, 5)]
+    rows, columns = (
+        [math.floor(Fraction(2 * place + 1, 2) * n / big) for place in range(big)]
+        for n, big in zip((7, 5), high, strict=True)
+    )
+    assert (made.dtype, made.shape) == (dtype, (*high, 3))
+    assert np.array_equal(made, low[rows][:, columns])
+    if dtype == np.uint8:
+        size = (high[1], high[0])
+        pillow = np.asarray(Image.fromarray(low).resize(size, Image.Resampling.NEAREST))
+        assert np.mean((made != pillow).any(axis=2)) < 0.05, "but for centres on an edge"
+        pillow = np.asarray(Image.fromarray(low).resize(size, Image.Resampling.LANCZOS))
+        assert np.array_equal(make_upscaler("lanczos").enlarge(low, scale), pillow)
+    assert make_upscaler("bicubic").enlarge(low, scale).shape == made.shape
+
+
+def test_published_images_of_a_ratio_have_the_cropped_size(
+    tmp_path: Path, dataset: Dataset, photograph: UInt8
+) -> None:
+    of = replace(dataset, scale=2.5)
+    write_png(tmp_path / "theirs" / "babyx2.5.png", photograph[:95, :120].copy())
+    method, pair = make_upscaler(f"published:{tmp_path / 'theirs'}"), of.pair(of.items[0])
+    method.prepare(of)
+    assert (pair.hr.shape, pair.lr.shape) == ((95, 120, 3), (38, 48, 3))
+    assert np.array_equal(method.upscale(pair.lr, 2.5, of.items[0]), photograph[:95])
+    assert np.array_equal(make_upscaler("hr").upscale(pair.lr, 2.5, of.items[0]), photograph[:95])
+    with pytest.raises(ImageError, match=r"is 120x95 pixels; Set5/img_001 needs 120x96"):
+        method.upscale(downscale(photograph, 4), 4, of.items[0])
 
 
 def test_hr_is_the_original(low: UInt8, dataset: Dataset, photograph: UInt8) -> None:

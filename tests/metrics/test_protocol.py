@@ -37,7 +37,7 @@ def pair(photograph: UInt8) -> tuple[UInt8, UInt8]:
     return photograph, blurred
 
 
-def values(hr: UInt8, sr: UInt8, name: str, scale: int = 4) -> tuple[float, float]:
+def values(hr: UInt8, sr: UInt8, name: str, scale: float = 4) -> tuple[float, float]:
     psnr_score, ssim_score = Reference(hr, scale).score(sr, [PROTOCOLS[name]])
     return psnr_score.value, ssim_score.value
 
@@ -52,6 +52,11 @@ def test_ledig2017_crops_before_it_converts(pair: tuple[UInt8, UInt8]) -> None:
 def test_matlab_crops_by_the_scale(pair: tuple[UInt8, UInt8], scale: int) -> None:
     a, b = (bt601(image)[scale:-scale, scale:-scale] for image in pair)
     assert values(*pair, "matlab", scale) == pytest.approx((psnr(a, b), ssim_wang(a, b)))
+
+
+def test_a_ratio_crops_its_next_whole_number(pair: tuple[UInt8, UInt8]) -> None:
+    assert values(*pair, "matlab", 2.5) == values(*pair, "matlab", 3)
+    assert values(*pair, "ledig2017", 2.5) == values(*pair, "ledig2017", 4)
 
 
 def test_rgb_takes_the_error_of_all_channels_and_the_mean_ssim(pair: tuple[UInt8, UInt8]) -> None:
