@@ -163,7 +163,7 @@ REFUSED = {
         lambda hr: untyped.downscale(hr[:95]),
         "120x95 pixels can't be divided",
     ),
-    "no whole scale": (lambda hr: untyped.downscale(hr, 2.5), "2.5 isn't a valid scale"),
+    "no scale": (lambda hr: untyped.downscale(hr, 2.33333), "2.33333 isn't a valid scale"),
     "a negative scale": (lambda hr: untyped.psnr(hr, hr, "matlab", -4), "-4 isn't a valid scale"),
     "a border": (lambda hr: untyped.downscale(hr, border="reflect"), "Unknown border 'reflect'"),
     "two sizes": (lambda hr: untyped.psnr(hr, hr[:92]), "SR is 120x92 pixels, HR is 120x96"),
