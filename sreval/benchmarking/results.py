@@ -101,12 +101,6 @@ def place(dataset: str, scale: float) -> str:
     return f"{dataset}_x{scale:g}"
 
 
-def results_csv(frame: pd.DataFrame) -> str:
-    """Rows as ``results.csv`` has them, with a whole scale as one where others are ratios."""
-    plain = frame.assign(scale=frame["scale"].map("{:g}".format))
-    return str(plain.to_csv(index=False, lineterminator="\n"))
-
-
 @dataclass(frozen=True)
 class Image:
     """An image of a data set as the last run found it; why which methods ``failed`` on it.
@@ -922,7 +916,8 @@ class Store(Scores):
             self._folder.manifest_file,
             as_json({"format": FORMAT, **manifest}, indent=1) + "\n",
         )
-        write_atomic(self._folder.results, results_csv(frame))
+        plain = frame.assign(scale=frame["scale"].map("{:g}".format))  # not 4.0 beside 2.5
+        write_atomic(self._folder.results, plain.to_csv(index=False, lineterminator="\n"))
         self._journal.close()
         # in this order: a journal that nothing explains is of a run that has ended
         for path in (self._folder.under_way, self._folder.journal):

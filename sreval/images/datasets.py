@@ -41,6 +41,10 @@ from sreval.images.scales import UpscalingFactor, checked_scale, exact, hr_size
 UInt8 = npt.NDArray[np.uint8]
 
 
+NOT_PUBLISHED = "as none were published at scale"
+"""In a row's note: its images are a public set's by content, whatever was cropped or made."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One image of a data set. ``lr`` is None when the low-resolution image is to be made."""
@@ -86,10 +90,7 @@ class Dataset:
         if not self.hr_source:
             return ""
         recipe = self.degradation.name if self.degradation else ""
-        return (
-            f"LR images made by {recipe} from {self.hr_source}, as none were published at scale "
-            f"{self.scale:g}"
-        )
+        return f"LR images made by {recipe} from {self.hr_source}, {NOT_PUBLISHED} {self.scale:g}"
 
     def by(self, recipe: Degradation) -> Dataset:
         """The same HR images with LR images by another recipe, of which the name then tells.

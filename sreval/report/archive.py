@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmarking.results import ResultsFolder, Snapshot, place, results_csv
+from sreval.benchmarking.results import ResultsFolder, Snapshot, place
 from sreval.content import document
 from sreval.errors import DataError, UsageError, counted, option
 from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
@@ -143,14 +143,14 @@ def _results(folder: Path, name: str, images: bool) -> Files:
     rows["note"] = rows["note"].map(places)
     commands = dict.fromkeys(run["command"] for run in manifest["runs"] if run.get("command"))
     files: Files = {
-        f"{name}/{found.results.name}": results_csv(rows).encode(),
+        f"{name}/{found.results.name}": rows.to_csv(index=False, lineterminator="\n").encode(),
         f"{name}/{found.manifest_file.name}": _json(places.of(manifest)),
         f"{name}/commands.txt": "".join(f"{_command(one, places)}\n" for one in commands).encode(),
     }
     if images:
         subjects = rows[["dataset", "scale", "method", "image", "sr_sha256"]].drop_duplicates()
         for dataset, scale, method, image, sha256 in subjects.itertuples(index=False):
-            path = found.sr_image(dataset, scale, method, image)
+            path = found.sr_image(dataset, float(scale), method, image)
             if not path.is_file() or sha256_file(path) != sha256:
                 raise DataError(
                     f"{path} is no longer the image that was scored.",

@@ -42,6 +42,8 @@ REFERENCES = {
     "MMD GANs. ICLR, 2018.",
     "Cai et al. 2019": "J. Cai, H. Zeng, H. Yong, Z. Cao, L. Zhang. Toward real-world single image "
     "super-resolution: a new benchmark and a new model. ICCV, 2019.",
+    "Chen et al. 2021": "Y. Chen, S. Liu, X. Wang. Learning continuous image representation with "
+    "local implicit image function. CVPR, 2021.",
     "Ding et al. 2022": "K. Ding, K. Ma, S. Wang, E. P. Simoncelli. Image quality assessment: "
     "unifying structure and texture similarity. IEEE Transactions on Pattern Analysis and Machine "
     "Intelligence 44(5), 2567-2581, 2022.",
@@ -232,6 +234,12 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
             "of them are known."
         )
     sentences += [f"The {how[0]} of {_and(list(names))} {how[1]}." for how, names in made.items()]
+    if (rows["scale"] % 1).any():
+        sentences.append(
+            "At an upscaling factor s that isn't whole, an image of H rows has floor(H/s) at low "
+            "resolution, and is cropped to s times these, rounded; columns likewise (Chen et al. "
+            "2021)."
+        )
     return sentences + remarks(rows)
 
 
@@ -323,6 +331,8 @@ def _protocols(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
                 f"{_LUMA[protocol.luma]}, after {crop} were cut from each side."
             )
         sentences += [sentence for metric in metrics if (sentence := _DEFINED[metric](protocol))]
+    if sentences and (rows["scale"] % 1).any():
+        sentences.append("An upscaling factor that isn't whole is rounded up for these crops.")
     known = {key: metrics[-1] for run in runs for key, metrics in run.metrics.items()}
     elsewhere = set(rows.loc[rows["code"] == "", "metric"])
     for key in dict.fromkeys(others):

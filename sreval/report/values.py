@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import UsageError, listed
+from sreval.images.datasets import NOT_PUBLISHED
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
@@ -234,9 +235,7 @@ def common_names(rows: pd.DataFrame) -> dict[str, str]:
     if known is None:
         return {}
     names, public = known.names, {file.sha256 for file in known.all_files}
-    there = rows.drop_duplicates("image")
-    return {
-        image: names[image][0]
-        for image, sha256 in zip(there["image"], there["hr_sha256"], strict=True)
-        if sha256 in public and image in names
-    }
+    theirs = rows["hr_sha256"].isin(public) | rows["note"].str.contains(
+        NOT_PUBLISHED, regex=False, na=False
+    )
+    return {image: names[image][0] for image in rows.loc[theirs, "image"] if image in names}
