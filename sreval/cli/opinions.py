@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @with_votes(means=True)
 @results_option("Benchmark results of the same images, for metrics against opinion.")
 @PROTOCOL
-@click.option("--scale", "factor", type=int, help="Needed where the results hold several scales.")
+@click.option("--scale", "factor", type=float, help="Needed where the results hold several scales.")
 @json_option("Every figure in full.")
 @click.option("--out", type=PATH, help="A folder for tables (CSV, text) and figures.")
 def opinions(

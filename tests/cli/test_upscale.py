@@ -38,6 +38,21 @@ def test_an_8_bit_picture_keeps_alpha_and_profile(
     assert np.array_equal(pixels[..., 3], imresize(alpha, 4))
 
 
+def test_a_ratio_enlarges_colour_and_alpha_to_one_size(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    rgba = np.dstack([photograph, photograph[..., 0]])[:31, :27]
+    Image.fromarray(rgba).save(tmp_path / "cat.png")
+    given = ("upscale", tmp_path / "cat.png", "--scale", "2.5", "--out", tmp_path / "out")
+    for method in ("bicubic", "nearest", "lanczos"):
+        ran = sreval(*given, "--method", method, "--replace")
+        assert ran.code == 0, ran.err
+        with Image.open(tmp_path / "out" / "cat.png") as made:
+            assert (made.mode, made.size) == ("RGBA", (68, 78))
+    ran = sreval(*given[:3], "1", *given[4:], "--method", "bicubic")
+    assert (ran.code, ran.err[:29]) == (2, "Error: 1 isn't a valid scale.")
+
+
 @pytest.mark.parametrize("channels", [0, 2, 3, 4])
 def test_16_bits_stay_16_bits(
     sreval: Run, tmp_path: Path, photograph: UInt8, channels: int

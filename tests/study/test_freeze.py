@@ -129,6 +129,22 @@ def test_what_needs_no_results_is_what_the_benchmark_makes(results: Path, study:
     assert with_results == without
 
 
+def test_a_study_may_be_of_a_ratio(results: Path, photos: Path, study: Path) -> None:
+    plan = BenchmarkPlan(methods=["lanczos"], datasets=[str(photos)], metrics=["psnr"], scale=2.5)
+    run(Resolved.of(plan), results)
+    images = {"methods": [*METHODS, "lanczos"], "datasets": [{"name": "photos"}], "scale": 2.5}
+    manifest = freeze(study, make_design(images=images), [results])
+    assert {(s.width, s.height) for s in manifest.stimuli if s.key[1] == "bee"} == {(100, 90)}
+    for stimulus in manifest.stimuli:
+        if stimulus.key[2] == "lanczos":
+            scored = results / "images" / "photos_x2.5" / "lanczos" / f"{stimulus.key[1]}.png"
+            assert stimulus.image_sha256 == sha256_file(scored)
+    with pytest.raises(
+        UsageError, match=r"have the scale 2\.5 and 4, and images\.scale of the .* 3"
+    ):
+        freeze(study, make_design(images={**images, "scale": 3}), [results])
+
+
 def test_files_are_named_by_their_hash_and_versions_have_one_length(
     results: Path, study: Path
 ) -> None:
