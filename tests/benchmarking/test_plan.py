@@ -217,6 +217,16 @@ def test_scales_whole_and_not_share_a_folder_and_a_table(
     assert results.figure("comparison", scale=2.5, image="odd") is not None
 
 
+def test_at_a_scale_without_published_images_a_set_says_so_and_keeps_its_names(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    results = benchmark("Set5", tmp_path / "out", scale=7.5)
+    said = "LR images made by bicubic from the HR images published for scale 4, as none were "
+    assert f"{said}published at scale 7.5: Set5 5 of 5 images" in str(results.table())
+    assert said in " ".join(results.methods_text().split())
+    assert results.figure("comparison", image="butterfly") is not None
+
+
 def test_lr_images_that_are_there_are_not_made_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

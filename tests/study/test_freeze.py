@@ -140,9 +140,9 @@ def test_a_study_may_be_of_a_ratio(results: Path, photos: Path, study: Path) -> 
             scored = results / "images" / "photos_x2.5" / "lanczos" / f"{stimulus.key[1]}.png"
             assert stimulus.image_sha256 == sha256_file(scored)
     with pytest.raises(
-        UsageError, match=r"have the scale 2\.5 and 4, and images\.scale of the .* 3"
+        UsageError, match=r"have the scale 2\.5, 4, and images\.scale of the .* 3"
     ):
-        freeze(study, make_design(images={**images, "scale": 3}), [results])
+        freeze(study, make_design(images={**images, "scale": 3}), [results], again=True)
 
 
 def test_files_are_named_by_their_hash_and_versions_have_one_length(
