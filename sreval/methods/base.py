@@ -208,13 +208,18 @@ class Original(Upscaler):
 
     name = specification = "hr"
 
+    def prepare(self, dataset: Dataset) -> None:
+        """Raises UsageError for a data set without originals."""
+        super().prepare(dataset)
+        dataset.require_originals("hr", "Leave hr out, or run it on other data sets alone.")
+
     def on_crops(self) -> Upscaler:
         """Itself."""
         return self
 
     def upscale(self, lr: UInt8, scale: int, item: Item) -> UInt8:
         """The HR image, cropped to what the LR image covers."""
-        return read_image(item.hr).pixels[: lr.shape[0] * scale, : lr.shape[1] * scale]
+        return read_image(item.file).pixels[: lr.shape[0] * scale, : lr.shape[1] * scale]
 
 
 INTERPOLATIONS: dict[str, type[Upscaler]] = {

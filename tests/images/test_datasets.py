@@ -122,7 +122,7 @@ def test_the_demo_needs_nothing_but_scikit_image() -> None:
         "coffee",
         "rocket",
     ]
-    assert all(item.hr.is_file() for item in made.items)
+    assert all(item.file.is_file() for item in made.items)
 
 
 def test_one_photograph_in_two_sets_is_one_scene(shared_data: Path) -> None:
@@ -148,7 +148,7 @@ def test_what_exists_as_a_path_is_that_path(
 
     def hr(spec: str) -> str:
         [item] = open_dataset(spec).items
-        return item.hr.parent.name
+        return item.file.parent.name
 
     assert hr("hr=./a,b") == "a,b"
     assert hr("hr=./a") == "a"
@@ -165,9 +165,9 @@ def test_what_exists_as_a_path_is_that_path(
         ("hr=./a,b", "Can't read the data set 'hr=./a,b': 'b' isn't one of its keys. Write hr="),
         ("hr=./a,c=d", "'c' isn't one of its keys"),
         ("hr=a,hr=a", "hr is given twice"),
-        ("hr=", "it has no hr|hr is empty"),
+        ("hr=", "it names no folder|hr is empty"),
         ("hr=,lr=a", "hr is empty"),
-        ("lr=a", "it has no hr"),
+        ("name=a", "it names no folder"),
         ("=a", "'' isn't one of its keys"),
     ],
 )

@@ -128,9 +128,9 @@ def test_a_set_comes_one_image_after_the_other(photograph: UInt8) -> None:
 
     metric = of_function(mean, "m", Declaration(per="set", reference=False))
     assert metric.of_set is not None
-    pairs = iter([(photograph, photograph), (photograph, photograph // 2)])
+    images = iter([(photograph,), (photograph // 2,)])
     expected = (photograph.mean() + (photograph // 2).mean()) / 2
-    assert metric.of_set(pairs, 4, "cpu") == pytest.approx(expected)
+    assert metric.of_set(images, 4, "cpu") == pytest.approx(expected)
     with pytest.raises(UsageError, match="m is of a whole data set"):
         sreval.score(photograph, photograph, metrics=sreval.metric(mean, name="m", per="set"))
 

@@ -117,7 +117,9 @@ def test_scores_are_means_a_median_and_the_flat_colours(make_recipe: MakeRecipe)
     assert list(scores) == ["psnr", "ssim", "grid_peak", "flat_pattern", "flat_offset"]
 
     inference = Inference.of(network, recipe.network)
-    high = [crop_to_multiple(read_image(item.hr).pixels, 4) for item in open_dataset("demo").items]
+    high = [
+        crop_to_multiple(read_image(item.file).pixels, 4) for item in open_dataset("demo").items
+    ]
     images = inference.upscale([downscale(image, 4) for image in high])
     pairs = list(zip(high, images, strict=True))
     matlab = [get_protocol("matlab")]
