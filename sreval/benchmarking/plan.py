@@ -121,7 +121,7 @@ class Resolved:
         unused = [one for one in ours if not any(applying([one], d) for d in datasets)]
         useful = [key for key in plan.metrics if key not in {one.key for one in unused}]
         metrics = metrics_of(useful, device, own_metrics)
-        _check_per_image(metrics, datasets)
+        _check_per_image((*metrics, *unused), datasets)
         trunks = _trunks(metrics, protocols, device)
         sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
         return cls(

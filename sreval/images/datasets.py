@@ -253,7 +253,7 @@ class UserSet(Config):
     def _makes_lr_images_or_has_them(self) -> UserSet:
         if not self.hr and not self.lr:
             remedy = 'Write hr = "FOLDER", or lr = "FOLDER" for LR images without originals.'
-            raise FieldError("no folder of images is named", "hr", remedy=remedy)
+            raise FieldError("no folder of images is named", remedy=remedy)
         if self.lr and self.degrade is not None:
             raise FieldError("lr names LR images already", "degrade", remedy="Leave one out.")
         return self

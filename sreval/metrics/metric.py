@@ -188,6 +188,12 @@ def metric_of(key: str) -> Metric:
     return Metric(key, key, 4, higher_is_better=None)
 
 
+def needs_original(key: str) -> bool:
+    """Whether a metric of some results is known to see HR; of one computed elsewhere it is not."""
+    metric = metric_of(key)
+    return metric.reference and (key in METRICS or metric.specification != "")
+
+
 def in_order(keys: Iterable[str]) -> list[str]:
     """Each key once, in a table's order: METRICS, LIBRARY, as declared, as they came, MOS last."""
     found = dict.fromkeys(keys)

@@ -64,11 +64,11 @@ def compare_conventions(
             frame = narrowed(frame, column, chosen)
     lacking = without_originals(frame)
     images = subjects(frame[~frame["dataset"].isin(lacking)])
-    alone = f"left out, as there are LR images alone: {listed(lacking)}"
+    without = f"Without originals: {listed(lacking)}."
     if images.empty:
-        why = f"Data sets {alone}." if lacking else "HR against itself says nothing."
+        why = without if lacking else "HR against itself says nothing."
         raise UsageError("Nothing is left to compare.", why)
-    notes = (*left_out_notes(), *[f"Data sets {alone}."] * bool(lacking))
+    notes = (*left_out_notes(), *[f"Left out. {without}"] * bool(lacking))
     if not progress:
         return Conventions(score_conventions(images), notes)
     with progress_line(len(images), "scoring", "image") as line:

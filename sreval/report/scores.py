@@ -13,7 +13,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, option, unknown_name
-from sreval.metrics.metric import in_order, metric_of
+from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
@@ -398,7 +398,7 @@ def score_table(
         lacking = []
         for metric in named:
             asked = values_of(rows, metric, chosen)
-            if asked.empty and metric_of(metric).reference and without_originals(rows):
+            if asked.empty and needs_original(metric) and without_originals(rows):
                 lacking.append(metric)
                 none = dict.fromkeys(m for m in shown if m in set(rows["method"]))
                 figures += score_line(dataset, metric, shown, none, {}, level, scale)

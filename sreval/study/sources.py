@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ from sreval.methods import INTERPOLATIONS, method_of
 from sreval.study.design import StudyDesign
 from sreval.study.exposure import Scenes, drawn_blocks, versions
 from sreval.study.manifest import Key
+from sreval.study.presentation import Unmet
 
 UInt8 = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -86,6 +87,10 @@ class Sources:
         self._stand_ins = dict(zip(others, range(len(STAND_INS)), strict=False))
         if not stand_ins:
             self._stand_ins = {}
+
+    def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
+        """What is asked of data sets without originals that needs them."""
+        return _unmet(keys, _without_originals(self._datasets, self._scored))
 
     @property
     def scenes(self) -> Scenes:
@@ -151,12 +156,18 @@ class Sources:
 class Available:
     """The images that freezing would find, and the versions that some results hold.
 
-    ``computed`` are the versions that follow from each data set alone.
+    ``computed`` are the versions that follow from each data set alone; ``without_originals`` are
+    those data sets that have none.
     """
 
     scenes: Scenes
     scored: frozenset[Key] = frozenset()
     computed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    without_originals: frozenset[str] = frozenset()
+
+    def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
+        """What is asked of data sets without originals that needs them."""
+        return _unmet(keys, self.without_originals)
 
     def has(self, key: Key) -> bool:
         """Whether a stimulus could be frozen: it was scored, or follows from its data set."""
@@ -171,19 +182,44 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     names = [part.name for part in design.images.datasets]
     names += [block.dataset for block in drawn_blocks(design)]
     found = _read_results(results, design.images.scale)
-    scenes: dict[str, dict[str, str]] = {}
-    computed: dict[str, Sequence[str]] = {}
+    datasets: dict[str, Dataset | None] = {}
     for name in dict.fromkeys(names):
         with suppress(SrevalError):
-            dataset = _opened(name, design.images.scale, found)
-            if dataset:
-                scenes[name] = {item.image: item.scene for item in dataset.items}
-                computed[name] = COMPUTED if dataset.has_originals else tuple(INTERPOLATIONS)
-    opened = set(scenes)
-    for (name, image, _), one in found.items():
+            datasets[name] = _opened(name, design.images.scale, found)
+    opened = {name: one for name, one in datasets.items() if one}
+    scenes = {name: {item.image: item.scene for item in one.items} for name, one in opened.items()}
+    for (name, image, _), scored in found.items():
         if name in names and name not in opened:
-            scenes.setdefault(name, {})[image] = one.scene
-    return Available(scenes, frozenset(found), computed)
+            scenes.setdefault(name, {})[image] = scored.scene
+    computed = {
+        name: COMPUTED if one.has_originals else tuple(INTERPOLATIONS)
+        for name, one in opened.items()
+    }
+    return Available(scenes, frozenset(found), computed, _without_originals(datasets, found))
+
+
+def _without_originals(
+    datasets: Mapping[str, Dataset | None], found: Mapping[Key, _Scored]
+) -> frozenset[str]:
+    """Of the data sets those that have LR images alone, by themselves or by the results."""
+    with_hr = {dataset for (dataset, _, _), one in found.items() if one.hr_sha256}
+    scored = {dataset for dataset, _, _ in found} - with_hr
+    return frozenset(
+        name for name, one in datasets.items() if (not one.has_originals if one else name in scored)
+    )
+
+
+def _unmet(keys: Iterable[Key], without_originals: Collection[str]) -> list[Unmet]:
+    asked = {key[0]: None for key in keys if key[2] == "hr" and key[0] in without_originals}
+    return [
+        Unmet(
+            "images",
+            f"{name} has LR images alone, so there is no hr to show",
+            f'Leave hr out of images.methods, or write without = ["hr"] for {name}. Calibration '
+            "and warm-up take it from another data set.",
+        )
+        for name in asked
+    ]
 
 
 def _rows(folder: Path, scale: int) -> list[dict[Hashable, Any]]:

@@ -225,3 +225,32 @@ def test_an_image_smaller_than_one_lr_pixel_does_not_stop_the_others(
     assert "tiny.png: 3x3 pixels are smaller than one LR pixel. Use images of at least" in ran.err
     made = sorted(path.name for path in (tmp_path / "lr").iterdir())
     assert made == ["a.png", "degradation.json"]
+
+
+@pytest.mark.parametrize("written", ["lr=few images", "lr=few images,name=mine", "TOML"])
+def test_lr_images_alone_are_a_data_set_without_originals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8, written: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_png(tmp_path / "few images" / "a b.png", photograph)
+    write_png(tmp_path / "few images" / "grey.png", photograph[..., 0])
+    Path("set.toml").write_text('name = "mine"\nlr = "few images"\n[names]\ngrey = "A cat"\n')
+    made = open_dataset("set.toml" if written == "TOML" else written)
+    assert made.name == ("few images" if written == "lr=few images" else "mine")
+    assert (made.has_originals, made.degradation) == (False, None)
+    assert [(item.hr, item.file.name) for item in made.items] == [
+        (None, "a b.png"),
+        (None, "grey.png"),
+    ]
+    pair = made.pair(made.items[1], tmp_path / "kept")
+    assert (pair.hr, pair.hr_sha256, pair.cropped, pair.recipe_sha256) == (None, "", False, "")
+    np.testing.assert_array_equal(pair.lr, photograph[..., 0])
+    assert not (tmp_path / "kept").exists()
+    with pytest.raises(UsageError, match="bd needs their originals"):
+        open_dataset(written if written != "TOML" else "set.toml", 4, open_degradation("bd"))
+
+
+def test_a_toml_file_without_any_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.toml").write_text('name = "mine"\n')
+    with pytest.raises(UsageError, match=r"no folder of images is named\. Write hr = "):
+        open_dataset(str(tmp_path / "set.toml"))

@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models.vgg import cfgs, make_layers
 
+import sreval
 from sreval.errors import DataError, ImageError, UsageError
 from sreval.metrics import packages
 from sreval.metrics.metric import LIBRARY
@@ -127,7 +128,9 @@ def test_brisque_equals_piq_with_the_same_support_vectors(
         warnings.simplefilter("ignore")
         assert found == pytest.approx(float(piq.brisque(tensor(sr), data_range=1.0)), rel=1e-6)
     assert not LIBRARY["brisque"].reference
-    assert value("brisque", sr, sr) == found
+    for original in (None, hr, sr):
+        scores = sreval.score(original, sr, metrics="brisque", scale=SCALE, device="cpu")
+        assert scores["value"].item() == found
     flat = np.full((64, 64, 3), 128, np.uint8)
     with pytest.raises(ImageError, match="can't score 56x56 pixels: "):
         value("brisque", hr, flat)
