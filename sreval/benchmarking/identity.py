@@ -116,11 +116,17 @@ class Names:
             name = place(dataset.name, dataset.scale)
             here = asked[name].source
             there = self._sources.get(name, here)
-            if there != here and (there in KNOWN or Path(there).is_dir()):
+            before = self.datasets.get(name, asked[name])
+            another = there != here and (there in KNOWN or Path(there).is_dir())
+            if another or before.has_originals != asked[name].has_originals:
                 renamed = self._renamed(dataset)
+                one, other = (
+                    at if held.has_originals else f"LR images in {at}"
+                    for held, at in ((before, there), (asked[name], here))
+                )
                 raise UsageError(
                     f"{self._folder.path} has results of another data set called {dataset.name!r}: "
-                    f"{there}, not {here}.",
+                    f"{one}, not {other}.",
                     f"Give this one its own name, as in "
                     f"`{option(f'--dataset {quote(renamed)}', repr(renamed))}`, or name another "
                     f"{option('--out')}.",

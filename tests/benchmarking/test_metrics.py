@@ -354,7 +354,7 @@ WHOLE = sreval.metric(of_all, name="of all", better="higher", reference=False, p
 def test_sets_with_and_without_originals_share_a_run(
     photos: Path, lr: Path, tmp_path: Path
 ) -> None:
-    asked = {"methods": ["nearest", "bicubic"], "metrics": ["psnr", SINGLE, WHOLE]}
+    asked: dict[str, Any] = {"methods": ["nearest", "bicubic"], "metrics": ["psnr", SINGLE, WHOLE]}
     out = tmp_path / "out"
     made = sreval.benchmark(
         datasets=[photos, f"lr={lr}"], out=out, device="cpu", progress=False, **asked
@@ -426,10 +426,17 @@ def test_an_lr_image_that_cant_be_read_fails_under_what_it_was_asked_for_alone(l
 
 def test_another_folder_of_lr_images_under_one_name_is_refused(lr: Path, tmp_path: Path) -> None:
     other = shutil.copytree(lr, tmp_path / "other")
-    ran_on = {"methods": "nearest", "metrics": SINGLE, "out": tmp_path / "out", "progress": False}
+    ran_on: dict[str, Any] = {
+        "methods": "nearest",
+        "metrics": SINGLE,
+        "out": tmp_path / "out",
+        "progress": False,
+    }
     sreval.benchmark(datasets=f"lr={lr},name=mine", **ran_on)
     with pytest.raises(UsageError, match=f"lr={other},name=mine-2"):
         sreval.benchmark(datasets=f"lr={other},name=mine", **ran_on)
+    with pytest.raises(UsageError, match=f"LR images in {lr}, not {lr}.*hr={lr},name=mine-2"):
+        sreval.benchmark(datasets=f"hr={lr},name=mine", **ran_on)
 
 
 @pytest.fixture(autouse=True)

@@ -155,4 +155,4 @@ def test_a_metric_without_reference_does_not_depend_on_hr(photograph: UInt8, gre
     for hr in (photograph, photograph // 2, photograph[..., 1]):
         assert sreval.score(hr, sr, metrics=metric)["value"].item() == alone
     with pytest.raises(UsageError, match="PSNR can't be computed without the original"):
-        sreval.score(None, sr, metrics=["psnr", metric])  # type: ignore[list-item]
+        sreval.score(None, sr, metrics=["psnr", metric])

@@ -432,5 +432,5 @@ def test_without_originals_the_lr_image_stands_beside_the_methods(tmp_path: Path
     assert "PSNR" not in alone.get_supxlabel()
     for show in ("difference", "error"):
         with pytest.raises(UsageError, match="snaps has LR images alone"):
-            made.figure("comparison", image="cat", show=show)  # type: ignore[arg-type]
+            made.figure("comparison", image="cat", show=show)
     assert "spread" in made.figure("scores", dataset="snaps").axes[0].get_xlabel()

@@ -477,7 +477,11 @@ def test_a_study_of_lr_images_shows_what_was_made_of_them_and_no_original(
     photos: Path, study: Path, tmp_path: Path
 ) -> None:
     """Nor is a folder of the data set's name taken for originals."""
-    asked = {"methods": ["nearest", "bicubic"], "progress": False, "out": tmp_path / "out"}
+    asked: dict[str, Any] = {
+        "methods": ["nearest", "bicubic"],
+        "progress": False,
+        "out": tmp_path / "out",
+    }
     spread = sreval.metric(np.std, name="spread", reference=False)
     sreval.benchmark(datasets=f"lr={photos}", metrics=spread, **asked)
     images = {"methods": ["nearest", "bicubic"], "datasets": [{"name": "photos"}]}
