@@ -323,6 +323,7 @@ def stage_times(datasets: list[Dataset]) -> dict[str, float]:
         for dataset in datasets:
             progress(f"stages of {dataset.name}")
             for item in dataset.items:
+                assert item.hr is not None
                 assert item.lr is not None
                 with stage("read PNG"):
                     hr, lr = read_image(item.hr).pixels, read_image(item.lr).pixels

@@ -229,7 +229,8 @@ class Results:
         """Images under every method, the scores of every image, or one metric against another.
 
         Args:
-            kind: ``comparison`` for regions of images under every method; ``scores`` for every
+            kind: ``comparison`` for regions of images under every method, beside HR, or beside LR
+                where there is no HR; ``scores`` for every
                 image's score under every method, with means; ``tradeoff`` for the
                 perception-distortion plane (Blau and Michaeli 2018), a point a method.
             dataset: may be left out where only one has such an image, or only one is there.
@@ -239,9 +240,10 @@ class Results:
                 "X,Y,WIDTH,HEIGHT", or a list of such: any number of one image, or one for each of
                 several. By default where the methods differ most from each other.
             show: of ``comparison``: ``crops``, the default, enlarged by pixel repetition;
-                ``difference``, SR - HR on mid-grey; ``error``, |SR - HR| of the luma.
+                ``difference``, SR - HR on mid-grey; ``error``, |SR - HR| of the luma. These two
+                need originals.
             metrics: of ``comparison``: the values below the crops; by default PSNR and SSIM.
-            metric: of ``scores``; by default PSNR.
+            metric: of ``scores``; by default PSNR, or the first of single images that there is.
             x: of ``tradeoff``: the metric of the horizontal axis; by default PSNR.
             y: of ``tradeoff``: that of the vertical axis; by default LPIPS.
             methods: by default all; a comparison has them in the order given.
@@ -460,7 +462,8 @@ def benchmark(
             is said by ``declare``.
 
         datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
-            ``hr=FOLDER,lr=FOLDER``, or a TOML file.
+            ``hr=FOLDER,lr=FOLDER``, ``lr=FOLDER`` for LR images without originals, or a TOML file.
+            Of a data set without originals there are only metrics without a reference.
         out: the results folder. What is there and still holds is taken over. Without one, a
             temporary folder is removed together with the last reference to the Results.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``.
@@ -765,6 +768,7 @@ def _run(
     return Results(
         resolved.asked(frame).reset_index(drop=True),
         (folder,),
+        tuple(f"{one.name} isn't computed: it needs originals." for one in resolved.unused),
         computed=outcome.computed,
         reused=outcome.reused,
         rescored=outcome.rescored,

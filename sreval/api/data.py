@@ -78,8 +78,8 @@ class Dataset:
     """A data set at one scale. Making the object reads nothing.
 
     Args:
-        spec: a known name, a folder of HR images, ``hr=FOLDER,lr=FOLDER``, or a TOML file; see
-            ``benchmark``.
+        spec: a known name, a folder of HR images, ``hr=FOLDER,lr=FOLDER``, ``lr=FOLDER``, or a TOML
+            file; see ``benchmark``.
         scale: the upscaling factor, above 1 and up to 16.
 
     Example:

@@ -233,7 +233,7 @@ def metric(
         high: the greatest.
         digits: decimals in tables.
         unit: such as ``dB``.
-        reference: False for a function of SR alone.
+        reference: False for a function of SR alone, which gets it as it is.
         per: ``set`` for a function that gets an iterator of all pairs (HR, SR) of a data set, or of
             its SR images. Such a value has neither interval nor test.
         crop: pixels cut from each side first, or ``scale`` for as many as the upscaling
@@ -276,7 +276,7 @@ def metric(
 
 
 def score(
-    hr: UInt8,
+    hr: UInt8 | None,
     sr: UInt8,
     protocols: Sequence[str | Protocol] | str | Protocol = ("ledig2017",),
     metrics: Mapping[str, object] | Sequence[object] | str | Callable[..., Any] | OwnMetric = (
@@ -290,7 +290,8 @@ def score(
     """All metrics of one image under all protocols: the values that a benchmark would write.
 
     Args:
-        hr: the original, uint8 (H, W, 3) or (H, W).
+        hr: the original, uint8 (H, W, 3) or (H, W); None where there is none, for metrics without
+            a reference.
         sr: what is scored, of the same height and width.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``, or Protocols.
         metrics: as in ``benchmark``, those of whole data sets left out.
@@ -302,8 +303,9 @@ def score(
         and ``note``. A value that can't be computed is NaN, and its note says why.
 
     Raises:
-        SrevalError: a ValueError, for arrays that are no images or differ in size, and for an
-            unknown protocol or metric; a DataError where the weights of LPIPS's trunk are missing.
+        SrevalError: a ValueError, for arrays that are no images or differ in size, for an unknown
+            protocol or metric, and for a metric that needs an original where there is none; a
+            DataError where the weights of LPIPS's trunk are missing.
 
     Example:
         >>> import numpy as np, sreval
@@ -335,7 +337,7 @@ def _value(
 
 
 def _scores(
-    hr: UInt8,
+    hr: UInt8 | None,
     sr: UInt8,
     protocols: Sequence[str | Protocol],
     metrics: object,

@@ -218,6 +218,9 @@ def _origin(dataset: Dataset, item: Item) -> str:
     Raises DataError for a damaged record of a degradation.
     """
     pair = dataset.pair(item)
+    if pair.hr is None:
+        return "without an original"
+    assert item.hr is not None
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made by {dataset.degradation}{cropped}"
@@ -261,6 +264,10 @@ def downscale_folder(
     scale = checked_scale(scale)
     degradation = degradation or known_degradation("bicubic")
     degradation.require_scale(scale)
+    if "=" in str(source) and not source.exists():
+        raise UsageError(
+            f"{source} is no folder of originals.", "Name the folder of the HR images alone."
+        )
     if target.resolve() == source.resolve():
         raise UsageError(
             f"{target} holds the images themselves; they would be overwritten.",

@@ -110,7 +110,7 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
         ]
         for method in resolved.methods
     }
-    pixels = {item: _pixels(item.hr) for _, item in jobs}
+    pixels = {item: _pixels(item, resolved.plan.scale) for _, item in jobs}
     seconds, shares = _tried_out(resolved, to_do, pixels)
     made = sum(map(len, to_do.values()))
     rescored = sum(
@@ -145,9 +145,12 @@ def _there(resolved: Resolved, folder: ResultsFolder) -> dict[Subject, bool]:
     names = Names(folder)
     alike = {method.name: names.alike(method) for method in resolved.methods}
     asked = {
-        (protocol.sha256, metric.key, resolved.identity(metric, protocol))
-        for protocol in resolved.protocols
-        for metric in resolved.of_image
+        dataset.name: {
+            (protocol.sha256, metric.key, resolved.identity(metric, protocol))
+            for protocol in resolved.protocols
+            for metric in resolved.of_image(dataset)
+        }
+        for dataset in resolved.datasets
     }
     now = (resolved.device.partition(":")[0], code_version())
     scores: dict[Subject, set[tuple[str, str, str]]] = {}
@@ -156,7 +159,7 @@ def _there(resolved: Resolved, folder: ResultsFolder) -> dict[Subject, bool]:
             score = (row.protocol_sha256, row.metric, row.metric_sha256)
             scores.setdefault(row.subject, set()).add(score)
     return {
-        subject: asked <= found
+        subject: asked.get(subject[0], set()) <= found
         for subject, found in scores.items()
         if folder.sr_image(*subject).is_file()
     }
@@ -165,7 +168,10 @@ def _there(resolved: Resolved, folder: ResultsFolder) -> dict[Subject, bool]:
 def _tried_out(
     resolved: Resolved, to_do: Mapping[str, Sequence[Job]], pixels: Mapping[Item, int]
 ) -> tuple[float | None, dict[str, float]]:
-    """The seconds of a run, and each method's PNG size as a share of the HR image's."""
+    """The seconds of a run, and each method's PNG size as a share of the HR image's.
+
+    Of an image without original, that of a photograph of the SR image's size counts as the HR's.
+    """
     working = [method for method in resolved.methods if to_do[method.name]]
     methods = tuple(on_crops for method in working if (on_crops := method.on_crops()))
     jobs = list(dict.fromkeys(job for todo in to_do.values() for job in todo))
@@ -197,24 +203,27 @@ def _trial(
     scale = resolved.plan.scale
     with TemporaryDirectory(prefix="sreval-") as folder:
         out, crops = Path(folder, "out"), Path(folder, "crops")
-        datasets, hr_bytes, count = [], 0, 0
+        datasets, hr_bytes, count = [], 0.0, 0
         for number, (of, whole, pair) in enumerate(pairs):
             low = pair.lr
             small = tuple(min(int(side // scale), length) for length in low.shape[:2])
             first = tuple((a - b) // 2 for a, b in zip(low.shape, small, strict=False))
             large = tuple(math.floor(place * exact(scale)) for place in first)
-            paths = [crops / what / f"{number}.png" for what in ("HR", "LR")]
-            for path, image, (y, x), (height, width) in zip(
-                paths, (pair.hr, low), (large, first), (hr_size(small, scale), small), strict=True
+            hr_path, lr_path = (crops / what / f"{number}.png" for what in ("HR", "LR"))
+            for path, image, (y, x), (height, width) in (
+                (hr_path, pair.hr, large, hr_size(small, scale)),
+                (lr_path, low, first, small),
             ):
-                part = image[y : y + height, x : x + width]
-                write_png(path, np.ascontiguousarray(part))
+                if image is not None:
+                    part = image[y : y + height, x : x + width]
+                    write_png(path, np.ascontiguousarray(part))
             name = f"trial-{number}"
-            lr_path = paths[1] if whole.lr else None
-            item = Item(name, str(number), str(number), str(number), paths[0], lr_path)
+            files = hr_path if whole.hr else None, lr_path if whole.lr else None
+            item = Item(name, str(number), str(number), str(number), *files)
             datasets.append(Dataset(name, scale, (item,), of.degradation))
-            hr_bytes += paths[0].stat().st_size
-            count += math.prod(hr_size(small, scale))
+            pixels = math.prod(hr_size(small, scale))
+            count += pixels
+            hr_bytes += _png_bytes(item, pixels)
         sources = {dataset.name: str(crops) for dataset in datasets}
         on_crops = replace(resolved, datasets=tuple(datasets), sources=sources)
         out_folder = ResultsFolder(out)
@@ -239,18 +248,19 @@ def _trial(
     return took, count, shares
 
 
-def _pixels(path: Path) -> int:
-    """Of an image by its header; 0 where that can't be read, as the run will say."""
+def _pixels(item: Item, scale: float) -> int:
+    """Of its SR image by a file's header; 0 where that can't be read, as the run will say."""
     try:
-        with Image.open(path) as image:
-            return image.width * image.height
+        with Image.open(item.file) as image:
+            size = image.height, image.width
+            return math.prod(size if item.hr else hr_size(size, scale))
     except Exception:  # a damaged header makes decoders raise anything
         return 0
 
 
 def _png_bytes(item: Item, pixels: int) -> float:
     """What the HR image has as PNG, by its own file if it is one."""
-    if item.hr.suffix.lower() == ".png" and pixels:
+    if item.hr and item.hr.suffix.lower() == ".png" and pixels:
         return item.hr.stat().st_size
     return pixels * _BYTES_PER_PIXEL
 

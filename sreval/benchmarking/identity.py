@@ -116,11 +116,17 @@ class Names:
             name = place(dataset.name, dataset.scale)
             here = asked[name].source
             there = self._sources.get(name, here)
-            if there != here and (there in KNOWN or Path(there).is_dir()):
+            before = self.datasets.get(name, asked[name])
+            another = there != here and (there in KNOWN or Path(there).is_dir())
+            if another or before.has_originals != asked[name].has_originals:
                 renamed = self._renamed(dataset)
+                one, other = (
+                    at if held.has_originals else f"LR images in {at}"
+                    for held, at in ((before, there), (asked[name], here))
+                )
                 raise UsageError(
                     f"{self._folder.path} has results of another data set called {dataset.name!r}: "
-                    f"{there}, not {here}.",
+                    f"{one}, not {other}.",
                     f"Give this one its own name, as in "
                     f"`{option(f'--dataset {quote(renamed)}', repr(renamed))}`, or name another "
                     f"{option('--out')}.",
@@ -147,14 +153,15 @@ class Names:
     def _renamed(self, dataset: Dataset) -> str:
         """What to name it by: as it is degraded, its name gets the recipe's behind it again."""
         first, number = dataset.items[0], 2
-        here = str(first.hr.resolve().parent)
+        here = str(first.file.resolve().parent)
         by = f"-{dataset.degradation.plain_name}" if dataset.degradation else ""
         name = dataset.name.removesuffix(by)
         by = dataset.name[len(name) :]
         while self._sources.get(place(f"{name}-{number}{by}", dataset.scale), here) != here:
             number += 1
-        low = f",lr={first.lr.resolve().parent}" if first.lr else ""
-        return f"hr={here}{low},name={name}-{number}"
+        folders = {"hr": first.hr, "lr": first.lr}
+        named = [f"{key}={one.resolve().parent}" for key, one in folders.items() if one]
+        return ",".join([*named, f"name={name}-{number}"])
 
     def meaning(self, method: Upscaler) -> Meaning:
         """What the method's name means now; kept in ``under-way.json`` when that is new.
@@ -373,7 +380,8 @@ def _refuse_two_datasets(one: tuple[Path, Held], other: tuple[Path, Held]) -> No
     raise DataError(
         f"These results hold two data sets called {one[1].name}: {' and '.join(told)}.",
         "Run one of them again as it is now, or under its own name: "
-        f"{option('--dataset ', '')}hr={one[1].source},name=NAME.",
+        f"{option('--dataset ', '')}{'hr' if one[1].has_originals else 'lr'}={one[1].source},"
+        "name=NAME.",
     )
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from sreval.benchmarking.metrics import metrics_of
 from sreval.config import Config, UserPath
 from sreval.devices import Precision, pick_device
-from sreval.errors import SrevalError, UnknownNameError, UsageError, counted, option, shown
+from sreval.errors import SrevalError, UnknownNameError, UsageError, counted, listed, option, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.degradations import Degradation, open_degradation
@@ -21,7 +21,7 @@ from sreval.images.known import known_set, unverified_set
 from sreval.images.scales import UpscalingFactor
 from sreval.methods import Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
-from sreval.metrics.metric import LIBRARY, Metric
+from sreval.metrics.metric import LIBRARY, METRICS, Metric, without_reference
 from sreval.metrics.protocol import Protocol, get_protocol
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class Resolved:
     """A plan whose every name has been found: what the run works with.
 
     ``sources`` say by a data set's name where it comes from: a public one's own name, or the folder
-    of the HR images. ``metrics`` are ready to be computed; ``trunks`` are the SHA-256 of LPIPS's
-    trunks, as far as they are needed.
+    of the HR images, of the LR images where there are no others. ``metrics`` are ready to be
+    computed, ``unused`` those that were asked for and that no data set can have, see ``applying``;
+    ``trunks`` are the SHA-256 of LPIPS's trunks, as far as they are needed.
     """
 
     plan: BenchmarkPlan
@@ -80,6 +81,7 @@ class Resolved:
     device: str
     sources: dict[str, str]
     trunks: dict[Net, str]
+    unused: tuple[Metric, ...] = ()
 
     @classmethod
     def of(
@@ -111,26 +113,34 @@ class Resolved:
             for method in methods:
                 method.prepare(dataset)
         # before weights are missed that are of no use
-        ours = [LIBRARY[key] for key in plan.metrics if key in LIBRARY]
+        known = {**METRICS, **LIBRARY}
+        ours = [known[key] for key in plan.metrics if key in known]
         for metric in ours:
             _check_size(metric, datasets)
         if len(ours) == len(plan.metrics):
-            _check_per_image(ours)
-        metrics = metrics_of(plan.metrics, device, own_metrics)
-        _check_per_image(metrics)
+            _check_per_image(ours, datasets)
+        unused = [one for one in ours if not any(applying([one], d) for d in datasets)]
+        useful = [key for key in plan.metrics if key not in {one.key for one in unused}]
+        metrics = metrics_of(useful, device, own_metrics)
+        _check_per_image((*metrics, *unused), datasets)
         trunks = _trunks(metrics, protocols, device)
         sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
-        return cls(plan, methods, datasets, protocols, metrics, device, sources, trunks)
+        return cls(
+            plan, methods, datasets, protocols, metrics, device, sources, trunks, tuple(unused)
+        )
 
     @property
     def images(self) -> int:
         """How many SR images it needs."""
         return len(self.methods) * sum(len(dataset.items) for dataset in self.datasets)
 
-    @property
-    def of_image(self) -> list[Metric]:
-        """The metrics of single images."""
-        return [metric for metric in self.metrics if metric.per == "image"]
+    def of_image(self, dataset: Dataset) -> list[Metric]:
+        """The metrics of single images that a data set can have; see ``applying``."""
+        return applying([one for one in self.metrics if one.per == "image"], dataset)
+
+    def of_set(self, dataset: Dataset) -> list[Metric]:
+        """The metrics of the whole of a data set that it can have."""
+        return applying([one for one in self.metrics if one.per == "set"], dataset)
 
     def identity(self, metric: Metric, protocol: Protocol) -> str:
         """What stands in the rows as ``metric_sha256``: for LPIPS its trunk's SHA-256."""
@@ -151,6 +161,11 @@ class Resolved:
             & frame["metric"].isin([metric.key for metric in self.metrics])
             & (frame["scale"] == self.plan.scale)
         ]
+
+
+def applying(metrics: Sequence[Metric], dataset: Dataset) -> list[Metric]:
+    """Those that can be computed: where there are no originals, those without a reference."""
+    return [one for one in metrics if dataset.has_originals or not one.reference]
 
 
 def find_methods(
@@ -203,7 +218,7 @@ def cores() -> int:
 def _check_size(metric: Metric, datasets: Sequence[Dataset]) -> None:
     """Refuse data sets of which a metric would say nothing."""
     for dataset in datasets:
-        if len(dataset.items) < metric.least_images:
+        if applying([metric], dataset) and len(dataset.items) < metric.least_images:
             raise UsageError(
                 f"{metric.name} of {dataset.name} would mean nothing: it has "
                 f"{counted(len(dataset.items), 'image')}, and {metric.name} needs at least "
@@ -212,8 +227,18 @@ def _check_size(metric: Metric, datasets: Sequence[Dataset]) -> None:
             )
 
 
-def _check_per_image(metrics: Sequence[Metric]) -> None:
-    """Refuse a run without any metric of single images, by whose rows images are taken over."""
+def _check_per_image(metrics: Sequence[Metric], datasets: Sequence[Dataset]) -> None:
+    """Refuse data sets without any metric of single images, by whose rows images are taken over."""
+    for dataset in datasets:
+        found = applying(metrics, dataset)
+        if all(one.per == "set" for one in found) and not dataset.has_originals:
+            raise UsageError(
+                f"{dataset.name} has LR images alone, and "
+                f"{listed([metric.name for metric in metrics if metric not in found])} "
+                "can't be computed without originals.",
+                f"Add {option('--metric', 'metrics=')} with one that needs none: "
+                f"{without_reference()}.",
+            )
     if all(metric.per == "set" for metric in metrics):
         raise UsageError(
             f"{metrics[0].name} is of a whole data set, and no metric of single images is named, "
@@ -239,7 +264,7 @@ def _trunks(
 
 def _source(spec: str, dataset: Dataset) -> str:
     public = known_set(spec) or unverified_set(spec)
-    return public.name if public else str(dataset.items[0].hr.resolve().parent)
+    return public.name if public else str(dataset.items[0].file.resolve().parent)
 
 
 def _check_names(kind: str, names: list[str], remedy: str) -> None:

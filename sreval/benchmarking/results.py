@@ -105,7 +105,8 @@ def place(dataset: str, scale: float) -> str:
 class Image:
     """An image of a data set as the last run found it; why which methods ``failed`` on it.
 
-    ``hr`` and ``lr`` are the files, absolute, ``lr`` empty where it was made; the hashes are those
+    ``hr`` and ``lr`` are the files, absolute, ``lr`` empty where it was made, ``hr`` where there is
+    no original; the hashes are those
     of the pair that was scored, empty where it couldn't be read, and of the degradation that made
     its LR image, empty where that isn't known.
     """
@@ -137,17 +138,21 @@ class Image:
 
 
 def set_pair(images: Mapping[str, Image]) -> tuple[str, str]:
-    """The hashes of all pairs of a data set; see ``set_sha256``."""
+    """The hashes of all pairs of a data set, see ``set_sha256``; that of no originals is ""."""
     found = [images[name].pair for name in sorted(images)]
-    return set_sha256(hr for hr, _ in found), set_sha256(lr for _, lr in found)
+    originals = any(hr for hr, _ in found)
+    return (
+        set_sha256(hr for hr, _ in found) if originals else "",
+        set_sha256(lr for _, lr in found),
+    )
 
 
 @dataclass(frozen=True)
 class Held:
     """What a data set held when it was last run on.
 
-    ``source`` is a public set's name, or the folder of the HR images; ``degradation`` is how LR
-    images were made, None where that isn't known.
+    ``source`` is a public set's name, or the folder of the HR images, of the LR images where there
+    are no others; ``degradation`` is how LR images were made, None where that isn't known.
     """
 
     __pydantic_config__ = CLOSED
@@ -157,6 +162,11 @@ class Held:
     source: str
     degradation: Degradation | None
     images: dict[str, Image]
+
+    @property
+    def has_originals(self) -> bool:
+        """Whether it has HR images."""
+        return any(image.hr for image in self.images.values())
 
 
 @dataclass(frozen=True)
@@ -559,15 +569,19 @@ class Snapshot:
 
         Its value is NaN, its note the reason, and it has no hashes. Raises DataError.
         """
-        asked: dict[tuple[str, float, str], dict[tuple[str, str, str], None]] = {}
+        asked: dict[tuple[str, float, str], dict[tuple[str, str, str, bool], None]] = {}
         for run in self.runs:
             values = dict.fromkeys(
-                (name, protocol["sha256"], metric)
+                (name, protocol["sha256"], metric, reference)
                 for name, protocol in run["protocols"].items()
-                for metric in (
-                    run["plan"]["metrics"]
+                for metric, reference in (
+                    [(key, True) for key in run["plan"]["metrics"]]
                     if "metrics" not in run
-                    else [key for key, one in run["metrics"].items() if one["per"] == "image"]
+                    else [
+                        (key, one["reference"])
+                        for key, one in run["metrics"].items()
+                        if one["per"] == "image"
+                    ]
                 )
             )
             for dataset, facts in run["datasets"].items():
@@ -590,7 +604,10 @@ class Snapshot:
             for held in self.datasets.values()
             for image, found in held.images.items()
             for method, reason in found.failed.items()
-            for protocol, sha256, metric in asked.get((held.name, held.scale, method), ())
+            for protocol, sha256, metric, reference in asked.get(
+                (held.name, held.scale, method), ()
+            )
+            if found.hr or not reference
         ]
         return pd.DataFrame(rows, columns=COLUMNS)
 

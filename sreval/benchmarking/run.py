@@ -40,7 +40,7 @@ from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.degraded import versions
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
-from sreval.metrics.metric import Metric
+from sreval.metrics.metric import Images, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import Reference, Score, match_modes
 
@@ -109,15 +109,17 @@ def _asked(resolved: Resolved) -> dict[str, Held]:
     held = {}
     for dataset in resolved.datasets:
         images = {
-            item.image: Image(
-                item.scene, str(item.hr.resolve()), str(item.lr.resolve()) if item.lr else ""
-            )
+            item.image: Image(item.scene, _absolute(item.hr), _absolute(item.lr))
             for item in dataset.items
         }
         source = resolved.sources[dataset.name]
         key = place(dataset.name, dataset.scale)
         held[key] = Held(dataset.name, dataset.scale, source, dataset.degradation, images)
     return held
+
+
+def _absolute(path: Path | None) -> str:
+    return str(path.resolve()) if path else ""
 
 
 def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
@@ -358,7 +360,7 @@ class Worker:
         source_sha256 = method.source_sha256(item)
         inputs = (pair.lr_sha256, pair.hr_sha256, source_sha256, self._device, self._code)
         kept = self._kept(subject, method, inputs, path)
-        copied, missing = self._missing(kept)
+        copied, missing = self._missing(dataset, kept)
         if not missing:
             with self._writing:
                 if copied:
@@ -379,7 +381,7 @@ class Worker:
             sr_sha256 = sha256_bytes(data)
             with self._writing:
                 method_sha256 = self._names.meaning(method).sha256
-        protocols, metrics = _needed(self._resolved, missing)
+        protocols, metrics = _needed(self._resolved, dataset, missing)
         by_name = {protocol.name: protocol for protocol in protocols}
         scores = reference.score(sr, protocols, metrics)
         with self._writing:
@@ -430,7 +432,7 @@ class Worker:
         return rows if sha256_file(path) == rows[0].sr_sha256 else []
 
     def _make(self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair) -> UInt8:
-        if method.specification == "hr":
+        if method.specification == "hr" and pair.hr is not None:
             return pair.hr  # the file may be another one by now
         number = self._numbers[dataset.name, item.image]
         with (
@@ -441,13 +443,15 @@ class Worker:
             method.check_unchanged()
         return sr
 
-    def _missing(self, kept: Sequence[Row]) -> tuple[list[Row], set[tuple[Protocol, str]]]:
+    def _missing(
+        self, dataset: Dataset, kept: Sequence[Row]
+    ) -> tuple[list[Row], set[tuple[Protocol, str]]]:
         """The values that an image lacks, and rows of those that hold under another protocol."""
         there = {(row.protocol_sha256, row.metric, row.metric_sha256) for row in kept}
         alike = {(row.metric, row.metric_sha256): row for row in kept}
         copied, missing = [], set()
         for protocol in self._resolved.protocols:
-            for metric in self._resolved.of_image:
+            for metric in self._resolved.of_image(dataset):
                 definition = (metric.key, self._resolved.identity(metric, protocol))
                 if (protocol.sha256, *definition) in there:
                     continue
@@ -462,24 +466,23 @@ class Worker:
 
     def work_on_sets(self) -> None:
         """What is of whole data sets, of every method, once their images are made."""
-        metrics = [metric for metric in self._resolved.metrics if metric.per == "set"]
-        for dataset in self._resolved.datasets if metrics else ():
-            for method in self._resolved.methods:
-                for metric in metrics:
+        for dataset in self._resolved.datasets:
+            for metric in self._resolved.of_set(dataset):
+                for method in self._resolved.methods:
                     self._set(dataset, method, metric)
 
     def _set(self, dataset: Dataset, method: Upscaler, metric: Metric) -> None:
         """One metric of one method on one data set, unless it is there and still holds."""
-        images = self.held[place(dataset.name, dataset.scale)].images
+        held = self.held[place(dataset.name, dataset.scale)].images
         by_image = {
             name: self._store.rows((dataset.name, dataset.scale, method.name, name))
-            for name in sorted(images)
+            for name in sorted(held)
         }
-        lacking = [n for n, rows in by_image.items() if not rows or method.name in images[n].failed]
+        lacking = [n for n, rows in by_image.items() if not rows or method.name in held[n].failed]
         of = [rows[0] for rows in by_image.values() if rows]
         if not of:
             return
-        hr_sha256, lr_sha256 = set_pair(images)
+        hr_sha256, lr_sha256 = set_pair(held)
         first = replace(
             of[0],
             image="",
@@ -501,9 +504,9 @@ class Worker:
             return
         value, note = math.nan, f"not every image could be made: {listed(lacking)}"
         if not lacking and metric.of_set is not None:
-            pairs = (self._pair(dataset, item, method) for item in dataset.items)
+            images = (self._seen(dataset, item, method, metric) for item in dataset.items)
             try:
-                value = metric.of_set(pairs, dataset.scale, self._resolved.device)
+                value = metric.of_set(images, dataset.scale, self._resolved.device)
                 note = "" if not math.isnan(value) else f"{metric.name} gave NaN"
             except ImageError as error:
                 note = error.message
@@ -522,13 +525,17 @@ class Worker:
             ]
         )
 
-    def _pair(self, dataset: Dataset, item: Item, method: Upscaler) -> tuple[UInt8, UInt8]:
-        """HR and SR of an image that has been made, both read from their files."""
+    def _seen(self, dataset: Dataset, item: Item, method: Upscaler, metric: Metric) -> Images:
+        """What a metric sees of an image that has been made, read from its files."""
+        path = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
+        sr = read_image(path).pixels
+        if not metric.reference:
+            return (sr,)
         image = self.held[place(dataset.name, dataset.scale)].images[item.image]
         inputs = self._folder.inputs(dataset.name, dataset.scale)
         hr = dataset.pair(item, inputs, image.pair).hr
-        path = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
-        return match_modes(hr, read_image(path).pixels)
+        assert hr is not None
+        return match_modes(hr, sr)
 
 
 def _note(score: Score, pair: Pair, dataset: Dataset) -> str:
@@ -540,9 +547,11 @@ def _note(score: Score, pair: Pair, dataset: Dataset) -> str:
 
 
 def _needed(
-    resolved: Resolved, missing: set[tuple[Protocol, str]]
+    resolved: Resolved, dataset: Dataset, missing: set[tuple[Protocol, str]]
 ) -> tuple[list[Protocol], list[Metric]]:
     """The protocols and metrics that any missing value needs, in the plan's order."""
     protocols = [p for p in resolved.protocols if any(p == protocol for protocol, _ in missing)]
-    metrics = [m for m in resolved.metrics if any(m.key == metric for _, metric in missing)]
+    metrics = [
+        m for m in resolved.of_image(dataset) if any(m.key == metric for _, metric in missing)
+    ]
     return protocols, metrics

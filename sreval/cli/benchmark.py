@@ -31,8 +31,8 @@ from sreval.errors import Exit, UsageError, listed
     "--dataset",
     "datasets",
     multiple=True,
-    help="Set5, Set14, BSD100, Urban100, demo, a folder of HR images, hr=FOLDER,lr=FOLDER, a TOML "
-    "file.",
+    help="Set5, Set14, BSD100, Urban100, demo, a folder of HR images, hr=FOLDER,lr=FOLDER, "
+    "lr=FOLDER for LR images without originals, a TOML file.",
 )
 @click.option("--protocol", "protocols", multiple=True, help="ledig2017 (default), matlab, rgb.")
 @click.option(
@@ -61,7 +61,8 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     1 when all did.
 
     Published LR images are taken as they are, others are made by bicubic. --degrade bd makes them
-    by another recipe, and results then name the data set Set5-bd.
+    by another recipe, and results then name the data set Set5-bd. Of LR images without originals
+    there are only metrics without a reference: brisque, clip-iqa, pyiqa:NAME, your own.
     """
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:

@@ -95,7 +95,7 @@ def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
 )
 @with_scores
 @DATASET
-@click.option("--metric", default="psnr", show_default=True, help="The metric to show.")
+@click.option("--metric", help="The metric to show; default: psnr, else the first there is.")
 @METHODS
 @WIDTH
 @PROTOCOL

@@ -2,7 +2,7 @@
 
 A data set is a list of items; an item is one high-resolution image, its low-resolution image
 where one is given (otherwise a degradation makes it), and the scene it shows, so that one
-photograph in two sets is known as one.
+photograph in two sets is known as one. A data set without originals has LR images alone.
 """
 
 from __future__ import annotations
@@ -47,14 +47,24 @@ NOT_PUBLISHED = "as none were published at scale"
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a data set. ``lr`` is None when the low-resolution image is to be made."""
+    """One image of a data set.
+
+    ``lr`` is None when the low-resolution image is to be made, ``hr`` where there is no original.
+    """
 
     dataset: str
     image: str
     name: str
     scene: str
-    hr: Path
+    hr: Path | None
     lr: Path | None
+
+    @property
+    def file(self) -> Path:
+        """The original, or the LR image where there is none."""
+        file = self.hr or self.lr
+        assert file is not None
+        return file
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,19 @@ class Dataset:
         recipe = self.degradation.name if self.degradation else ""
         return f"LR images made by {recipe} from {self.hr_source}, {NOT_PUBLISHED} {self.scale:g}"
 
+    @property
+    def has_originals(self) -> bool:
+        """Whether there are HR images to compare with."""
+        return self.items[0].hr is not None
+
+    def require_originals(self, what: str, remedy: str) -> None:
+        """Raises UsageError where there are none; ``what`` needs them."""
+        if not self.has_originals:
+            folder = self.items[0].file.parent
+            raise UsageError(
+                f"{self.name} has LR images alone, {folder}; {what} needs their originals.", remedy
+            )
+
     def by(self, recipe: Degradation) -> Dataset:
         """The same HR images with LR images by another recipe, of which the name then tells.
 
@@ -108,12 +131,17 @@ class Dataset:
     ) -> Pair:
         """The pair of an item; a missing LR image is made, the HR image cropped to fit it.
 
+        Without an original it is the LR image alone.
+
         What has to be cropped or made is kept in ``keep``/HR and ``keep``/LR, where that is given.
         ``before`` are the hashes of a pair whose LR image was made just so: of the same HR image it
         is taken from ``keep``. Raises ImageError when a file can't be read or the two don't fit.
         """
-        hr = read_image(item.hr)
         given = read_image(item.lr) if item.lr is not None else None
+        if item.hr is None:
+            assert given is not None
+            return Pair(None, given.pixels, "", given.sha256, cropped=False)
+        hr = read_image(item.hr)
         whole = _fitting(self, item, hr.pixels, given.pixels if given else None)
         name = f"{item.image}.png"
         cropped = whole.shape != hr.pixels.shape
@@ -148,10 +176,11 @@ class Pair:
     """The HR and LR image that an item is scored on, and the hashes of their files.
 
     ``cropped`` says whether the HR image was cut to what the LR image covers, ``recipe_sha256``
-    is the hash of the degradation that made the LR image of it, "" where that isn't known.
+    is the hash of the degradation that made the LR image of it, "" where that isn't known. Without
+    an original ``hr`` is None and its hash "".
     """
 
-    hr: UInt8
+    hr: UInt8 | None
     lr: UInt8
     hr_sha256: str
     lr_sha256: str
@@ -166,25 +195,28 @@ def open_dataset(spec: str, scale: float = 4, recipe: Degradation | None = None)
     """A data set from what a user wrote.
 
     ``spec`` is a known name (Set5, Set14, BSD100, Urban100, DIV2K-valid, Manga109, RealSR, demo, in
-    any case), a folder of HR
-    images, ``hr=FOLDER,lr=FOLDER`` for a pair, or a TOML file (see ``UserSet``). A path that
-    exists is taken as that path, whatever its name is. ``recipe``: how LR images are to be made,
-    see ``Dataset.by``; the LR files of a public set then stay aside, unless it is how they were
-    made. A public set without LR images at that scale has them made from its HR images. Raises
-    UsageError for an unknown name, an invalid scale, and a recipe that can't make them or where LR
-    images are given; DataError for a public set without a complete copy of the published content on
-    this machine; DataError or ImageError for a folder that is absent, empty, or holds two images of
-    one stem, and for a damaged record of a degradation.
+    any case), a folder of HR images, ``hr=FOLDER,lr=FOLDER`` for a pair, ``lr=FOLDER`` for LR
+    images without originals, or a TOML file (see ``UserSet``). A path that exists is taken as that
+    path, whatever its name is. ``recipe``: how LR images are to be made, see ``Dataset.by``; the LR
+    files of a public set then stay aside, unless it is how they were made. A public set without LR
+    images at that scale has them made from its HR images. Raises UsageError for an unknown name, an
+    invalid scale, and a recipe that can't make them or where LR images are given; DataError for a
+    public set without a complete copy of the published content on this machine; DataError or
+    ImageError for a folder that is absent, empty, or holds two images of one stem, and for a
+    damaged record of a degradation.
     """
     made = _open(spec, checked_scale(scale))
     if recipe is None:
         return _feasible(made)
+    made.require_originals(
+        recipe.name, f"Leave {option('--degrade', 'degrade')} out: its LR images are there."
+    )
     given = next((item for item in made.items if item.lr), None)
     if given and not (known_set(spec) or unverified_set(spec)):
         raise UsageError(
             f"{made.name} has its LR images, {given.lr}; {recipe.name} can't make them.",
             f"Leave {option('--degrade', 'degrade')} out, or name the folder of HR images alone: "
-            f"{given.hr.parent}.",
+            f"{given.file.parent}.",
         )
     return _feasible(made.by(recipe))
 
@@ -221,8 +253,8 @@ class UserSet(Config):
 
     name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
     """What results call the set."""
-    hr: UserPath
-    """The folder of originals."""
+    hr: UserPath | None = None
+    """The folder of originals; absent: there are none, and `lr` is needed."""
     lr: UserPath | None = None
     """The folder of LR images; absent: they are made."""
     degrade: str | None = None
@@ -244,6 +276,9 @@ class UserSet(Config):
 
     @model_validator(mode="after")
     def _makes_lr_images_or_has_them(self) -> UserSet:
+        if not self.hr and not self.lr:
+            remedy = 'Write hr = "FOLDER", or lr = "FOLDER" for LR images without originals.'
+            raise FieldError("no folder of images is named", remedy=remedy)
         if self.lr and self.degrade is not None:
             raise FieldError("lr names LR images already", "degrade", remedy="Leave one out.")
         return self
@@ -313,9 +348,10 @@ def _demo(scale: float) -> Dataset:
         for file in DEMO_IMAGES
     )
     for item in items:
-        if not item.hr.is_file():
+        if not item.file.is_file():
             raise DataError(
-                f"scikit-image doesn't have {item.hr.name}.", "Install scikit-image 0.22 or newer."
+                f"scikit-image doesn't have {item.file.name}.",
+                "Install scikit-image 0.22 or newer.",
             )
     return Dataset("demo", scale, items)
 
@@ -330,9 +366,8 @@ def _from_folder(folder: Path, scale: float) -> Dataset:
 
 def _from_pair(spec: str, scale: float) -> Dataset:
     parts = _pair_parts(spec)
-    hr = user_path(parts["hr"])
-    lr = user_path(parts["lr"]) if "lr" in parts else None
-    return _from_folders(parts.get("name", hr.resolve().name), hr, lr, scale)
+    hr, lr = (user_path(parts[key]) if key in parts else None for key in ("hr", "lr"))
+    return _from_folders(parts.get("name", ""), hr, lr, scale)
 
 
 def _pair_parts(spec: str) -> dict[str, str]:
@@ -352,23 +387,24 @@ def _pair_parts(spec: str) -> dict[str, str]:
         if not end or key in parts:
             raise _no_pair(spec, f"{key} is {'given twice' if end else 'empty'}")
         parts[key], rest = rest[:end], rest[end + 1 :]
-    if "hr" not in parts:
-        raise _no_pair(spec, "it has no hr")
+    if not {"hr", "lr"} & set(parts):
+        raise _no_pair(spec, "it names no folder")
     return parts
 
 
 def _no_pair(spec: str, why: str) -> UsageError:
     return UsageError(
         f"Can't read the data set {spec!r}: {why}.",
-        "Write hr=FOLDER,lr=FOLDER[,name=NAME]. Both folders must exist.",
+        "Write hr=FOLDER,lr=FOLDER[,name=NAME], or lr=FOLDER[,name=NAME] for LR images without "
+        "originals. The folders must exist.",
     )
 
 
 def _from_toml(path: Path) -> Dataset:
     given = UserSet.load(path)
     folder = path.parent
-    lr = folder / given.lr if given.lr else None
-    made = _from_folders(given.name, folder / given.hr, lr, given.scale, given.names, given.scenes)
+    hr, lr = (folder / path if path else None for path in (given.hr, given.lr))
+    made = _from_folders(given.name, hr, lr, given.scale, given.names, given.scenes)
     if given.degrade is None:
         return made
     file = folder / user_path(given.degrade)
@@ -378,15 +414,18 @@ def _from_toml(path: Path) -> Dataset:
 
 def _from_folders(
     name: str,
-    hr: Path,
+    hr: Path | None,
     lr: Path | None,
     scale: float,
     names: dict[str, str] | None = None,
     scenes: dict[str, str] | None = None,
 ) -> Dataset:
-    folder = ImageFolder(hr)
+    """Of one folder or both; ``name`` is by default that of the HR folder, else the LR folder."""
+    first = hr or lr
+    assert first is not None
+    folder, name = ImageFolder(first), name or first.resolve().name
     images = folder.by_stem()
-    low = _match_lr(images, ImageFolder(lr).by_stem(), scale, lr) if lr is not None else {}
+    low = _match_lr(images, ImageFolder(lr).by_stem(), scale, lr) if hr and lr else images
     names, scenes = (
         {composed(image): text for image, text in (given or {}).items()}
         for given in (names, scenes)
@@ -397,11 +436,13 @@ def _from_folders(
     for stem, path in images.items():
         label, scene = common.get(stem, (stem, ""))
         scene = scenes.get(stem) or scene or f"{name}/{stem}"
-        items.append(Item(name, stem, label, scene, path, low.get(stem)))
+        items.append(
+            Item(name, stem, label, scene, path if hr else None, low[stem] if lr else None)
+        )
     dataset = Dataset(name, scale, tuple(items), left_out=tuple(folder.left_out()))
     if lr is None:
         return dataset
-    record = read_record(lr)
+    record = read_record(lr) if hr else None
     if record is None:
         return replace(dataset, degradation=None)
     return replace(dataset, degradation=record.degradation, recorded=record.pairs)

@@ -213,6 +213,11 @@ class Original(Upscaler):
 
     name = specification = "hr"
 
+    def prepare(self, dataset: Dataset) -> None:
+        """Raises UsageError for a data set without originals."""
+        super().prepare(dataset)
+        dataset.require_originals("hr", "Leave hr out, or run it on other data sets alone.")
+
     def on_crops(self) -> Upscaler:
         """Itself."""
         return self
@@ -220,7 +225,7 @@ class Original(Upscaler):
     def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:
         """The HR image, cropped to what the LR image covers."""
         height, width = hr_size(lr.shape, scale)
-        return read_image(item.hr).pixels[:height, :width]
+        return read_image(item.file).pixels[:height, :width]
 
 
 INTERPOLATIONS: dict[str, type[Upscaler]] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from sreval.errors import unknown_name
+from sreval.errors import option, unknown_name
 from sreval.metrics.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 UInt8 = npt.NDArray[np.uint8]
 Fidelity = Callable[[Protocol, UInt8, UInt8, str], float]
-OfImage = Callable[[UInt8, UInt8, float, str], float]
-"""From HR, SR, the scale and the device."""
-OfSet = Callable[[Iterator[tuple[UInt8, UInt8]], float, str], float]
-"""The same from pairs of HR and SR, one after the other."""
+Images = tuple[UInt8, ...]
+"""What a metric sees of an image: HR and SR, or without a reference SR alone."""
+OfImage = Callable[[Images, float, str], float]
+"""From the images, the scale and the device."""
+OfSet = Callable[[Iterator[Images], float, str], float]
+"""The same from those of all images of a set, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -186,12 +188,25 @@ def metric_of(key: str) -> Metric:
     return Metric(key, key, 4, higher_is_better=None)
 
 
+def needs_original(key: str) -> bool:
+    """Whether a metric of some results is known to see HR; of one computed elsewhere it is not."""
+    metric = metric_of(key)
+    return metric.reference and (key in METRICS or metric.specification != "")
+
+
 def in_order(keys: Iterable[str]) -> list[str]:
     """Each key once, in a table's order: METRICS, LIBRARY, as declared, as they came, MOS last."""
     found = dict.fromkeys(keys)
     known = [key for key in (*METRICS, *LIBRARY, *_declared) if key in found]
     others = [key for key in found if key not in (*known, _MOS.key)]
     return [*known, *others, *([_MOS.key] if _MOS.key in found else [])]
+
+
+def without_reference() -> str:
+    """What can be had where there is no original, for messages."""
+    keys = ", ".join(key for key, one in LIBRARY.items() if not one.reference)
+    own = option("reference=no", "reference=False")
+    return f"{keys}, pyiqa:NAME such as pyiqa:niqe, or a function of your own with {own}"
 
 
 def check_metrics(metrics: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from sreval.config import Config, FieldError, UserPath
 from sreval.errors import ImageError, UsageError, option, shown, told
-from sreval.metrics.metric import Metric, UInt8, is_taken
+from sreval.metrics.metric import Images, Metric, is_taken
 from sreval.metrics.protocol import crop
 
 _calling = threading.RLock()
@@ -85,9 +85,9 @@ def of_function(function: Callable[..., Any], key: str, declaration: Declaration
     least = -math.inf if d.low is None else d.low
     most = math.inf if d.high is None else d.high
 
-    def given(hr: UInt8, sr: UInt8, scale: float) -> tuple[UInt8, ...]:
+    def given(images: Images, scale: float) -> Images:
         border = scale if d.crop == "scale" else d.crop
-        return tuple(crop(one, border).copy() for one in ((hr, sr) if d.reference else (sr,)))
+        return tuple(crop(one, border).copy() for one in images)
 
     def value(*arguments: object) -> float:
         try:
@@ -105,9 +105,9 @@ def of_function(function: Callable[..., Any], key: str, declaration: Declaration
             )
         return found
 
-    def of_set(pairs: Iterator[tuple[UInt8, UInt8]], scale: float) -> float:
-        images = (given(*pair, scale) for pair in pairs)
-        return value(images if d.reference else (sr for (sr,) in images))
+    def of_set(every: Iterator[Images], scale: float) -> float:
+        each = (given(images, scale) for images in every)
+        return value(each if d.reference else (sr for (sr,) in each))
 
     per_set = d.per == "set"
     return Metric(
@@ -120,8 +120,8 @@ def of_function(function: Callable[..., Any], key: str, declaration: Declaration
         most,
         reference=d.reference,
         per=d.per,
-        of_image=None if per_set else lambda hr, sr, scale, _: value(*given(hr, sr, scale)),
-        of_set=(lambda pairs, scale, _: of_set(pairs, scale)) if per_set else None,
+        of_image=None if per_set else lambda images, scale, _: value(*given(images, scale)),
+        of_set=(lambda every, scale, _: of_set(every, scale)) if per_set else None,
     )
 
 

@@ -43,7 +43,7 @@ from sreval.errors import ImageError, UsageError, install
 from sreval.files import sha256_bytes, sha256_file
 from sreval.images.arrays import as_colour
 from sreval.metrics.lpips import TRUNKS
-from sreval.metrics.metric import Metric, UInt8
+from sreval.metrics.metric import Images, Metric, UInt8
 from sreval.metrics.protocol import crop
 from sreval.metrics.weights import LOADING, Weights, loaded, trunk_state
 
@@ -120,10 +120,9 @@ def _files(key: str) -> list[Path]:
     return [weights.file() for weights in WEIGHTS.get(key, ())]
 
 
-def _of_image(metric: Metric, hr: UInt8, sr: UInt8, scale: float, device: str) -> float:
+def _of_image(metric: Metric, images: Images, scale: float, device: str) -> float:
     function = _FUNCTIONS[metric.key]
-    images = (sr, hr) if metric.reference else (sr,)
-    tensors = [to_tensor(crop(image, scale), device) for image in images]
+    tensors = [to_tensor(crop(image, scale), device) for image in reversed(images)]
     try:
         with exact_fp32(), torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -168,9 +167,7 @@ _FUNCTIONS: dict[str, Function] = {
 }
 
 
-def _of_set(
-    metric: Metric, pairs: Iterator[tuple[UInt8, UInt8]], scale: float, device: str
-) -> float:
+def _of_set(metric: Metric, pairs: Iterator[Images], scale: float, device: str) -> float:
     network = _network(metric.key, device)
     features: tuple[list[Image], list[Image]] = ([], [])
     with exact_fp32(), torch.inference_mode():

@@ -19,7 +19,7 @@ import torch
 from sreval.devices import exact_fp32
 from sreval.errors import ImageError, UsageError, told, unknown_name
 from sreval.files import sha256_bytes
-from sreval.metrics.metric import Metric, UInt8
+from sreval.metrics.metric import Images, Metric
 from sreval.metrics.own import as_number
 from sreval.metrics.packages import to_tensor
 from sreval.metrics.protocol import crop as cropped
@@ -61,15 +61,13 @@ def ready(name: str, key: str, crop: int | Literal["scale"], device: str) -> Met
     specification = f"pyiqa:{name}" + ("" if crop == "scale" else f",crop={crop}")
     content = [specification, library, _state(made)]
 
-    def value(hr: UInt8, sr: UInt8, scale: float, device: str) -> float:
+    def value(images: Images, scale: float, device: str) -> float:
         border = scale if crop == "scale" else crop
-        images = [
-            to_tensor(cropped(one, border), device) for one in ((sr, hr) if reference else (sr,))
-        ]
+        tensors = [to_tensor(cropped(one, border), device) for one in reversed(images)]
         try:
             with _calling, exact_fp32(), torch.inference_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                result = made(*images)
+                result = made(*tensors)
         except Exception as error:
             raise ImageError(
                 f"{specification} failed: {told(error)}.", "Score other images."

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sreval.errors import ImageError
+from sreval.errors import ImageError, UsageError, listed
 from sreval.images.arrays import as_colour, require_image
-from sreval.metrics.metric import METRICS, Fidelity, Metric, check_metrics
+from sreval.metrics.metric import (
+    METRICS,
+    Fidelity,
+    Images,
+    Metric,
+    check_metrics,
+    without_reference,
+)
 from sreval.metrics.protocol import Protocol, crop
 
 if TYPE_CHECKING:
@@ -57,14 +64,15 @@ def match_modes(hr: UInt8, sr: UInt8) -> tuple[UInt8, UInt8]:
 class Reference:
     """An HR image that many SR images are scored against; what it needs is computed once."""
 
-    def __init__(self, hr: UInt8, scale: float = 4, device: str = "cpu") -> None:
-        """``hr`` is uint8 (H, W) or (H, W, 3); what takes long runs on ``device``."""
-        require_image(hr, "hr")
+    def __init__(self, hr: UInt8 | None, scale: float = 4, device: str = "cpu") -> None:
+        """``hr`` is uint8 (H, W) or (H, W, 3); what takes long runs on ``device``.
+
+        Where ``hr`` is None there is no original: metrics without a reference can be had.
+        """
+        if hr is not None:
+            require_image(hr, "hr")
         self._hr, self._scale, self._device = hr, scale, device
-        # A grey HR image is compared as it is with grey, repeated to RGB with RGB.
-        self._planes = cache(
-            lambda protocol, colour: protocol.planes(as_colour(hr) if colour else hr, scale)
-        )
+        self._planes = cache(self._planes_of)
 
     def score(
         self,
@@ -74,21 +82,32 @@ class Reference:
     ) -> list[Score]:
         """All metrics, of METRICS or made ready, of an SR image (H, W[, 3]), protocol by protocol.
 
-        Raises UsageError for an unknown metric, and ArrayError or ImageError for an image that
-        can't be compared (see ``match_modes``); a single score that can't be computed is NaN
-        with a note.
+        A metric without a reference sees the SR image as it is, whatever HR is. Raises UsageError
+        for an unknown metric, and for one that needs an original where there is none; ArrayError
+        or ImageError for an image that can't be compared (see ``match_modes``). A single score
+        that can't be computed is NaN with a note.
         """
         check_metrics(metric for metric in metrics if isinstance(metric, str))
-        pair = match_modes(self._hr, sr)
-        mixed = self._hr.ndim != sr.ndim
-        hr, sr = pair
+        asked = [METRICS[metric] if isinstance(metric, str) else metric for metric in metrics]
+        require_image(sr, "sr")
+        images = (sr,) if self._hr is None else match_modes(self._hr, sr)
+        if self._hr is None and (needing := [one.name for one in asked if one.reference]):
+            raise UsageError(
+                f"{listed(needing)} can't be computed without the original.",
+                f"Give it, or choose metrics without a reference: {without_reference()}.",
+            )
+        mixed = self._hr is not None and self._hr.ndim != sr.ndim
         # What no protocol touches is the same under each: it is computed once.
-        perceptual = cache(lambda net: _attempt(lambda: self._lpips(hr, sr, net)))
-        other = cache(lambda compute: _attempt(lambda: compute(hr, sr, self._scale, self._device)))
+        perceptual = cache(lambda net: _attempt(lambda: self._lpips(images, net)))
+        other = cache(
+            lambda compute, reference: _attempt(
+                lambda: compute(images if reference else (sr,), self._scale, self._device)
+            )
+        )
         planes = cache(
             lambda protocol: (
-                self._planes(protocol, hr.ndim == 3),
-                protocol.planes(sr, self._scale),
+                self._planes(protocol, images[-1].ndim == 3),
+                protocol.planes(images[-1], self._scale),
             )
         )
 
@@ -97,9 +116,9 @@ class Reference:
 
         scores = []
         for protocol in protocols:
-            for metric in (METRICS[m] if isinstance(m, str) else m for m in metrics):
+            for metric in asked:
                 if metric.of_image is not None:
-                    value, note, remedy = other(metric.of_image)
+                    value, note, remedy = other(metric.of_image, metric.reference)
                 elif metric.fidelity is None:
                     value, note, remedy = perceptual(metric.trunk_under(protocol))
                 else:
@@ -109,10 +128,16 @@ class Reference:
                 scores.append(Score(protocol.name, metric.key, value, note, remedy))
         return scores
 
-    def _lpips(self, hr: UInt8, sr: UInt8, net: Net) -> float:
+    def _planes_of(self, protocol: Protocol, colour: bool) -> UInt8:
+        """Of HR; a grey one is compared as it is with grey, repeated to RGB with RGB."""
+        assert self._hr is not None
+        return protocol.planes(as_colour(self._hr) if colour else self._hr, self._scale)
+
+    def _lpips(self, images: Images, net: Net) -> float:
         from sreval.metrics.lpips import lpips
 
-        return lpips(crop(hr, self._scale), crop(sr, self._scale), net, self._device)
+        hr, sr = (crop(image, self._scale) for image in images)
+        return lpips(hr, sr, net, self._device)
 
 
 def _attempt(compute: Callable[[], float]) -> tuple[float, str, str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import COLUMNS, Held, ResultsFolder, Snapshot, place
+from sreval.benchmarking.results import COLUMNS, Held, ResultsFolder, Snapshot, of_images, place
 from sreval.errors import (
     DataError,
     ImageError,
@@ -324,39 +324,50 @@ def sr_image(row: pd.Series) -> UInt8:
     return image
 
 
-def hr_image(row: pd.Series) -> UInt8:
-    """The HR image of a row, found by its hash: kept with the results or in its data set.
+def without_originals(frame: pd.DataFrame) -> list[str]:
+    """The data sets of which there are LR images alone: no row of an image names an HR file."""
+    rows = scored(of_images(frame))
+    of_set = rows.groupby("dataset", sort=False)["hr_sha256"].max()
+    return [str(name) for name, sha256 in of_set.items() if sha256 == ""]
+
+
+def input_image(row: pd.Series, kind: Literal["hr", "lr"]) -> UInt8:
+    """The HR or LR image of a row, found by its hash: kept with the results or in its data set.
 
     Raises DataError when it is nowhere any more.
     """
     folder = ResultsFolder(Path(row["folder"]))
     held = folder.held(place(row["dataset"], row["scale"]))
-    for path in _hr_files(row, folder, held):
-        image = _as_scored(path, row["hr_sha256"])
+    for path in _input_files(row, kind, folder, held):
+        image = _as_scored(path, row[f"{kind}_sha256"])
         if image is not None:
             return image
     public = held is not None and held.source in KNOWN
     raise DataError(
-        f"The HR image of {row['dataset']}/{row['image']} is no longer what was scored: {path}.",
+        f"The {kind.upper()} image of {row['dataset']}/{row['image']} is no longer what was "
+        f"scored: {path}.",
         "Set SREVAL_DATA as for the benchmark." if public else "Run the benchmark again.",
     )
 
 
-def _hr_files(row: pd.Series, folder: ResultsFolder, held: Held | None) -> Iterator[Path]:
-    """Where the HR image may be; last where a public set has it now, for that hashes all of it.
+def _input_files(
+    row: pd.Series, kind: Literal["hr", "lr"], folder: ResultsFolder, held: Held | None
+) -> Iterator[Path]:
+    """Where the image may be; last where a public set has it now, for that hashes all of it.
 
     Sreval 0.1 kept no paths, so its data sets are opened as they were named.
     """
-    yield folder.inputs(row["dataset"], row["scale"]) / "HR" / f"{row['image']}.png"
+    yield folder.inputs(row["dataset"], row["scale"]) / kind.upper() / f"{row['image']}.png"
     if held and row["image"] in held.images:
-        yield Path(held.images[row["image"]].hr)
+        yield Path(getattr(held.images[row["image"]], kind))
     specs = [held.source] if held and held.source in KNOWN else []
     if folder.manifest_file.is_file() and folder.is_first_format:
         specs = [spec for run in folder.runs for spec in run["plan"]["datasets"]]
     for spec in dict.fromkeys(specs):
         with suppress(SrevalError):
             items = open_dataset(spec, row["scale"]).items
-            yield from (item.hr for item in items if item.image == row["image"])
+            files = (getattr(item, kind) for item in items if item.image == row["image"])
+            yield from filter(None, files)
 
 
 def _as_scored(path: Path, sha256: str) -> UInt8 | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from sreval.images.luma import bt601_full_range
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
 from sreval.report.choices import SHOWN
-from sreval.report.collect import hr_image, narrowed, scored, sr_image
+from sreval.report.collect import input_image, narrowed, scored, sr_image, without_originals
 from sreval.report.style import (
     COLOURS,
     LINE_MM,
@@ -82,7 +83,8 @@ class _Shown:
     dataset: str
     image: str
     name: str
-    hr: UInt8
+    given: UInt8
+    """HR, or where there is none the LR image at HR's size, enlarged by pixel repetition."""
     sr: Mapping[str, UInt8]
     """By method, of those that made it."""
     values: Mapping[str, list[str]]
@@ -92,6 +94,8 @@ class _Shown:
     """Why these regions, where they weren't asked for."""
     missing: str
     """Why a value isn't there, where one isn't."""
+    beside: Literal["hr", "lr"]
+    """Which of the two is ``given``."""
 
 
 @house_style()
@@ -108,6 +112,7 @@ def comparison_figure(
 ) -> Figure:
     """Regions of images under every method; of each image, the HR with the regions framed, too.
 
+    Where there is no original, the LR image takes the place of HR, enlarged by pixel repetition.
     Crops are of one printed size for all methods. They wrap, those of each region begin a row, and
     HR comes last. Below each stand its method and values of the whole image. All images of a figure
     are laid out alike.
@@ -124,12 +129,14 @@ def comparison_figure(
         metrics: below the crops; by default PSNR and SSIM, or the first two that there are.
         show: ``crops`` as they are, their pixels enlarged by repetition; ``difference``, SR - HR
             on mid-grey; ``error``, |SR - HR| of the BT.601 luma (full range). One scale for all.
+            The last two need originals.
         width: ``page``, 175 mm, or ``column``, 85 mm.
         notes: what else the caption says.
 
     Raises:
-        UsageError: an image, method, metric or region that isn't there, or more than a page holds.
-        DataError: an HR image is no longer there, or every method failed on one.
+        UsageError: an image, method, metric or region that isn't there, more than a page holds, or
+            a difference from an original that there isn't.
+        DataError: an HR or LR image is no longer there, or every method failed on one.
     """
     for kind, name, known in (("kind of crops", show, SHOWN), ("width", width, WIDTHS_MM)):
         if name not in known:
@@ -137,8 +144,15 @@ def comparison_figure(
     if not images:
         raise UsageError("A comparison is of images.", f"Name one: {option('--image')}.")
     found = list(dict.fromkeys(_found(frame, dataset, image) for image in images))
-    chosen = _methods(frame, methods, list(dict.fromkeys(one for one, _ in found)))
-    printed = _metrics(frame, metrics)
+    datasets = list(dict.fromkeys(one for one, _ in found))
+    for lacking in without_originals(frame) if show != "crops" else ():
+        if lacking in datasets:
+            raise UsageError(
+                f"{lacking} has LR images alone; there is no HR that they could differ from.",
+                f"Leave {option('--show', 'show=')} out, or choose images of another data set.",
+            )
+    chosen = _methods(frame, methods, datasets)
+    printed = _metrics(frame, datasets, metrics)
     given = _regions(regions, len(found))
     shown = [
         _shown(frame, place, chosen, printed, own) for place, own in zip(found, given, strict=True)
@@ -161,12 +175,13 @@ def _methods(frame: pd.DataFrame, asked: Sequence[str], datasets: Sequence[str])
     return chosen
 
 
-def _metrics(frame: pd.DataFrame, asked: Sequence[str]) -> list[str]:
-    there = in_order(frame["metric"])
+def _metrics(frame: pd.DataFrame, datasets: Sequence[str], asked: Sequence[str]) -> list[str]:
+    there = in_order(frame.loc[frame["dataset"].isin(datasets), "metric"])
+    single = [key for key in there if metric_of(key).per == "image"]
     for metric in asked:
         if metric not in there:
             raise unknown_name("metric of these results", metric, there)
-    return list(dict.fromkeys(asked)) or there[:2]
+    return list(dict.fromkeys(asked)) or single[:2]
 
 
 def _regions(texts: Sequence[str], images: int) -> list[list[Region]]:
@@ -206,19 +221,23 @@ def _shown(
             f"{dataset}/{image} failed under every method: {reasons[0]}",
             f"Choose another image with {option('--image')}.",
         )
-    hr = hr_image(made.iloc[0])
     there = set(made["method"])
     sr = {m: sr_image(made[made["method"] == m].iloc[0]) for m in methods if m in there}
+    beside: Literal["hr", "lr"] = "hr" if made["hr_sha256"].iloc[0] else "lr"
+    height, width = next(iter(sr.values())).shape[:2]
+    given = input_image(made.iloc[0], beside)
+    if beside == "lr":
+        enlarged = Image.fromarray(given).resize((width, height), Image.Resampling.NEAREST)
+        given = np.asarray(enlarged)
     for region in regions:
-        if region.x + region.width > hr.shape[1] or region.y + region.height > hr.shape[0]:
+        if region.x + region.width > width or region.y + region.height > height:
             raise UsageError(
-                f"The region {region} reaches beyond {dataset}/{image}, "
-                f"{hr.shape[1]}x{hr.shape[0]} pixels.",
+                f"The region {region} reaches beyond {dataset}/{image}, {width}x{height} pixels.",
                 "Choose one inside it.",
             )
     why = ""
     if not regions:
-        region, why = region_of_difference(hr, sr)
+        region, why = region_of_difference(given, sr, beside)
         regions = [region]
     common = common_names(own).get(image)
     values = {method: _values(rows, method, metrics, method in sr) for method in methods}
@@ -226,7 +245,7 @@ def _shown(
     lacking = rows[rows["method"].isin(methods) & rows["metric"].isin(metrics)]
     why_not = lacking.loc[lacking["value"].isna() & (lacking["note"] != ""), "note"]
     missing = f"No score: {why_not.iloc[0]}" if len(why_not) else ""
-    return _Shown(dataset, image, name, hr, sr, values, regions, why, missing)
+    return _Shown(dataset, image, name, given, sr, values, regions, why, missing, beside)
 
 
 def _values(rows: pd.DataFrame, method: str, metrics: Sequence[str], made: bool) -> list[str]:
@@ -241,27 +260,30 @@ def _values(rows: pd.DataFrame, method: str, metrics: Sequence[str], made: bool)
     ]
 
 
-def region_of_difference(hr: UInt8, images: Mapping[str, UInt8]) -> tuple[Region, str]:
+def region_of_difference(
+    given: UInt8, images: Mapping[str, UInt8], beside: Literal["hr", "lr"] = "hr"
+) -> tuple[Region, str]:
     """The square in which the methods' images (H, W[, 3]) differ most from each other, and why.
 
     It has the largest sum of the variance between their lumas, pixel by pixel. A single image, or
-    images whose lumas are equal, are compared with ``hr``; where they are equal, too, it is the
+    images whose lumas are equal, are compared with what is ``given``, the one of HR and LR that
+    ``beside`` says; where they are equal, too, it is the
     middle. Variance, as a reader is to see how the methods differ, which is not where all of them
     err alike. Its side is a fifth of the image's shorter one, 24 to 128 pixels.
     """
     methods, one = list(images.values()), paper.label(next(iter(images)))
     variance, why = _variance(methods), "where the methods differ most"
     if not variance.any():
-        variance = _variance([hr, methods[0]])
+        variance = _variance([given, methods[0]])
         who = f"{one} differs" if len(images) == 1 else "the methods, which are alike, differ"
-        why = f"where {who} most from HR"
-    shorter = min(hr.shape[:2])
+        why = f"where {who} most from {beside.upper()}"
+    shorter = min(given.shape[:2])
     side = min(shorter, max(24, min(128, shorter // 5)))
     sums = np.pad(variance.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     boxes = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     if not variance.any():
         y, x = (size // 2 for size in boxes.shape)
-        return Region(x, y, side, side), "the middle, as nothing differs from HR"
+        return Region(x, y, side, side), f"the middle, as nothing differs from {beside.upper()}"
     y, x = map(int, np.unravel_index(int(boxes.argmax()), boxes.shape))
     return Region(x, y, side, side), why
 
@@ -445,7 +467,7 @@ class _Drawing:
                 "\n".join([names[method], *wrapped(" / ".join(one.values[method]), room, " ")])
                 for method in methods
             ]
-            + [names["hr"]]
+            + [one.beside.upper()]
             for one in self.shown
         ]
         grids = [
@@ -474,7 +496,7 @@ class _Drawing:
     def difference(self, one: _Shown, method: str, region: Region) -> npt.NDArray[np.float64]:
         """SR - HR of a region: of the luma for errors, else of the colours."""
         form = bt601_full_range if self.show == "error" else as_colour
-        sr, hr = form(region.cut(one.sr[method])), form(region.cut(one.hr))
+        sr, hr = form(region.cut(one.sr[method])), form(region.cut(one.given))
         return sr.astype(np.float64) - hr
 
     def caption(self, scale: int, note: str) -> str:
@@ -485,6 +507,8 @@ class _Drawing:
             where = f"{kind} {' and '.join(map(str, one.regions))}"
             said.append(f"{one.dataset}/{one.image}: {where}{f', {one.why}' if one.why else ''}.")
         said += dict.fromkeys(one.missing for one in self.shown if one.missing)
+        if any(one.beside == "lr" for one in self.shown):
+            said.append("LR: enlarged by pixel repetition, as there is no HR.")
         if self.show == "difference":
             said.append(f"Crops: 128 + {scale} × (SR − HR) of each colour.")
         if self.show == "error":
@@ -504,7 +528,7 @@ class _Drawing:
         scale: int,
     ) -> None:
         whole = _axes_at(figure, block.left, top, *block.whole)
-        _show_whole(whole, one.hr, block.whole[0])
+        _show_whole(whole, one.given, block.whole[0])
         _write_below(whole, block.label)
         several = len(one.regions) > 1
         for index, region in enumerate(one.regions):
@@ -516,7 +540,7 @@ class _Drawing:
                         fill=False, edgecolor=colour, linewidth=thickness,
                     )
                 )  # fmt: skip
-        panels = [*self.methods, "hr"]
+        panels = [*self.methods, None]
         for group, index, left, above in block.crops:
             region, method = one.regions[group], panels[index]
             size = _crop_size(region, crop_mm)
@@ -524,18 +548,25 @@ class _Drawing:
             _write_below(axes, captions[index])
             axes.set(xticks=[], yticks=[])
             edge = COLOURS[group] if several else "0.8"
-            drawn = method == "hr" or method in one.sr
+            drawn = method is None or method in one.sr
             axes.spines[:].set(visible=several or not drawn, color=edge, linewidth=1.2)
             if drawn:
                 self.draw_crop(axes, one, method, region, size[0], scale)
 
     def draw_crop(
-        self, axes: Axes, one: _Shown, method: str, region: Region, width_mm: float, scale: int
+        self,
+        axes: Axes,
+        one: _Shown,
+        method: str | None,
+        region: Region,
+        width_mm: float,
+        scale: int,
     ) -> None:
+        """The crop of a method, or with None that of what is given."""
         # As many copies of each pixel as keep its edges sharp in print, where viewers smooth.
         copies = math.ceil(600 * width_mm / 25.4 / region.width)
-        if method == "hr" or self.show == "crops":
-            part = region.cut(one.hr if method == "hr" else one.sr[method])
+        if method is None or self.show == "crops":
+            part = region.cut(one.given if method is None else one.sr[method])
         elif self.show == "difference":
             signed = 128 + scale * self.difference(one, method, region)
             part = np.clip(signed, 0, 255).astype(np.uint8)
@@ -596,7 +627,7 @@ def _heights(
 
 def _wholes(shown: Sequence[_Shown], room: tuple[float, float]) -> list[tuple[float, float]]:
     """Width and height of each whole image, in mm, as large as the room for each is."""
-    shapes = [one.hr.shape[:2] for one in shown]
+    shapes = [one.given.shape[:2] for one in shown]
     ratios = [min(room[0] / width, room[1] / height) for height, width in shapes]
     return [(r * width, r * height) for r, (height, width) in zip(ratios, shapes, strict=True)]
 
@@ -698,11 +729,11 @@ def _write_below(axes: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def _show_whole(axes: Axes, hr: UInt8, width_mm: float) -> None:
+def _show_whole(axes: Axes, image: UInt8, width_mm: float) -> None:
     """The whole image, no finer than print shows it, its axes in HR pixels."""
-    height, width = hr.shape[:2]
+    height, width = image.shape[:2]
     finer = max(1, int(width / (600 * width_mm / 25.4)))
-    shown = np.asarray(Image.fromarray(hr).reduce(finer)) if finer > 1 else hr
+    shown = np.asarray(Image.fromarray(image).reduce(finer)) if finer > 1 else image
     _show(axes, shown)
     axes.images[0].set_extent((-0.5, width - 0.5, height - 0.5, -0.5))
     axes.axis("off")

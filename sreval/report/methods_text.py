@@ -254,6 +254,8 @@ def _made_by(one: Held, image: Image) -> tuple[str, str]:
             "are the pairs that Huang et al. (2015) published; their LR images were made by "
             "MATLAB's bicubic imresize",
         )
+    if not image.hr:
+        return "LR images", "were given without HR images [state how they were made]"
     if recipe is None or (image.lr and image.recipe_sha256 != recipe.sha256):
         return "LR images", "were given with the HR images [state how they were made]"
     made = f"were made from the HR images by {degradation_text(recipe, one.scale)}"

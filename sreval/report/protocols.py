@@ -17,7 +17,7 @@ from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Conventio
 from sreval.metrics.scorer import match_modes
 from sreval.progress import progress_line
 from sreval.report import paper
-from sreval.report.collect import hr_image, narrowed, scored, sr_image
+from sreval.report.collect import input_image, narrowed, scored, sr_image, without_originals
 from sreval.report.text import fixed
 
 _BLOCK = ["dataset", "scale", "method"]
@@ -63,10 +63,13 @@ def compare_conventions(
                 raise unknown_name(f"{kind} of these results", name, frame[column].unique())
         if chosen:
             frame = narrowed(frame, column, chosen)
-    images = subjects(frame)
+    lacking = without_originals(frame)
+    images = subjects(frame[~frame["dataset"].isin(lacking)])
+    without = f"Without originals: {listed(lacking)}."
     if images.empty:
-        raise UsageError("Nothing is left to compare.", "HR against itself says nothing.")
-    notes = tuple(left_out_notes())
+        why = without if lacking else "HR against itself says nothing."
+        raise UsageError("Nothing is left to compare.", why)
+    notes = (*left_out_notes(), *[f"Left out. {without}"] * bool(lacking))
     if not progress:
         return Conventions(score_conventions(images), notes)
     with progress_line(len(images), "scoring", "image") as line:
@@ -93,7 +96,7 @@ def score_conventions(
     rows: list[dict[str, object]] = []
     for _, subject in subjects(frame).iterrows():
         scale = checked_scale(subject["scale"])
-        images = hr_image(subject), sr_image(subject)
+        images = input_image(subject, "hr"), sr_image(subject)
         for of, conventions in kinds.items():
             note, found = "", [(math.nan,) * len(of)] * len(conventions)
             try:

@@ -35,6 +35,7 @@ from sreval.report.style import (
 from sreval.report.text import percent
 from sreval.report.values import (
     comparable,
+    first_metric,
     gap_notes,
     infinite_notes,
     metric_name,
@@ -54,7 +55,7 @@ _LEVEL = 0.95
 def scores_figure(
     frame: pd.DataFrame,
     dataset: str | None = None,
-    metric: str = "psnr",
+    metric: str | None = None,
     methods: Sequence[str] = (),
     width: str = "page",
     notes: Sequence[str] = (),
@@ -67,7 +68,7 @@ def scores_figure(
     Args:
         frame: from ``collect.select``.
         dataset: may be None where there is only one.
-        metric: the scores.
+        metric: the scores; by default PSNR, or the first of single images that there is.
         methods: by default all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
         notes: what else the caption says.
@@ -76,6 +77,8 @@ def scores_figure(
         UsageError: for a name that the frame doesn't hold, where no mean can be drawn, and for more
             than MOST_METHODS methods.
     """
+    of_set = frame if dataset is None else frame[frame["dataset"] == dataset]
+    metric = metric or first_metric(of_set)
     rows, known = _chosen(frame, dataset, [metric], methods, width)
     used, gaps = _means_over(rows, [metric], known)
     values = used[metric]

@@ -13,13 +13,13 @@ import pandas as pd
 
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, option, unknown_name
-from sreval.metrics.metric import in_order, metric_of
+from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
 from sreval.report.choices import Intervals
-from sreval.report.collect import narrowed, scales_of
+from sreval.report.collect import narrowed, scales_of, without_originals
 from sreval.report.notes import NO_INTERVAL, too_few
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
@@ -395,8 +395,13 @@ def score_table(
             continue
         place, theirs = _place(dataset, scale, several), with_paper and scale == 4
         notes += gap_notes(rows.assign(dataset=place), chosen)
+        lacking = []
         for metric in named:
             asked = values_of(rows, metric, chosen)
+            if asked.empty and needs_original(metric) and without_originals(rows):
+                lacking.append(metric)
+                none = dict.fromkeys(m for m in shown if m in set(rows["method"]))
+                figures += score_line(dataset, metric, shown, none, {}, level, scale)
             if asked.empty:
                 continue
             used = comparable(asked)
@@ -410,6 +415,9 @@ def score_table(
                 dataset, metric, shown, found, beside, level, scale,
                 unit=_PER_SET if per_set else "image", with_paper=theirs,
             )  # fmt: skip
+        if lacking:
+            names = ", ".join(map(metric_name, lacking))
+            notes.append(f"{NONE}: no {names} of {place}, which has LR images alone.")
         if theirs and any(paper_figure(dataset, method, "mos") is not None for method in shown):
             figures += score_line(dataset, "mos", shown, {}, {}, level, scale, with_paper=True)
     notes += remarks(frame)
@@ -611,7 +619,8 @@ def _sizes(figures: Sequence[Record], several: bool) -> list[str]:
             of = counts.setdefault(place, {})
             of[figure["metric"]] = max(figure["n"], of.get(figure["metric"], 0))
     said = []
-    for place, of in counts.items():
+    for place, every in counts.items():
+        of = {m: n for m, n in every.items() if n} or every
         if len(set(of.values())) == 1:
             said.append(f"{place} {next(iter(of.values()))}")
         else:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sreval.benchmarking.results import of_images
 from sreval.errors import UsageError, listed
 from sreval.images.datasets import NOT_PUBLISHED
 from sreval.images.known import KNOWN
@@ -124,6 +125,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def first_metric(rows: pd.DataFrame) -> str:
+    """The first metric of single images, in a table's order; PSNR where there is none."""
+    return next((key for key in in_order(of_images(rows)["metric"])), "psnr")
+
+
 def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) -> pd.DataFrame:
     """The images on which each method does worst, compared with the others where there are any.
 
@@ -143,13 +149,12 @@ def worst_images(frame: pd.DataFrame, metric: str | None = None, most: int = 3) 
     """
     rows = scored(frame)
     there = in_order(rows["metric"])
-    single = [key for key in there if metric_of(key).per == "image"]
-    metric = metric or (single[0] if single else "psnr")
+    metric = metric or first_metric(rows)
     if metric not in there:
         raise UsageError(
             f"The results hold no {metric}.", f"They hold {', '.join(there) or 'no scores'}."
         )
-    if metric_of(metric).higher_is_better is None or metric not in single:
+    if metric_of(metric).higher_is_better is None or metric_of(metric).per == "set":
         return pd.DataFrame([], columns=list(COLUMNS))
     sign = 1 if metric_of(metric).higher_is_better else -1
     found = []

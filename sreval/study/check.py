@@ -262,6 +262,9 @@ def check(
     stimuli = StimulusSet.of(design, scenes)
     missing = tuple(key for key in stimuli.shown if not has(key))
     problems = [*_of_language(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
+    if found:
+        problems += found.unmet(missing)
+        missing = tuple(key for key in missing if not found.unmet([key]))
     tests: tuple[Attainable, ...] = ()
     if not stimuli.unmet:
         problems += _of_slots(stimuli, scenes)

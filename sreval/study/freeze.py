@@ -68,7 +68,7 @@ def freeze(
         )
     sources = Sources(design, results, stand_ins)
     stimuli = StimulusSet.of(design, sources.scenes)
-    for unmet in stimuli.unmet:
+    for unmet in (*stimuli.unmet, *sources.unmet(stimuli.shown)):
         raise unmet.error()
     missing = sources.missing(stimuli.shown)
     if missing:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from sreval.methods import INTERPOLATIONS, method_of
 from sreval.study.design import StudyDesign
 from sreval.study.exposure import Scenes, drawn_blocks, versions
 from sreval.study.manifest import Key
+from sreval.study.presentation import Unmet
 
 UInt8 = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ class Sources:
         blocks = drawn_blocks(design)
         named = [given.name for given in design.images.datasets]
         self._datasets = {
-            name: self._open(name)
+            name: _opened(name, self._scale, self._scored)
             for name in dict.fromkeys([*named, *(block.dataset for block in blocks)])
         }
         self._items = {
@@ -87,14 +88,9 @@ class Sources:
         if not stand_ins:
             self._stand_ins = {}
 
-    def _open(self, name: str) -> Dataset | None:
-        """A data set; None when the results alone know it."""
-        try:
-            return open_pictures(name, self._scale)
-        except SrevalError:
-            if any(dataset == name for dataset, _, _ in self._scored):
-                return None
-            raise
+    def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
+        """What is asked of data sets without originals that needs them."""
+        return _unmet(keys, _without_originals(self._datasets, self._scored))
 
     @property
     def scenes(self) -> Scenes:
@@ -112,8 +108,12 @@ class Sources:
         return [key for key in keys if not self._has(key)]
 
     def _has(self, key: Key) -> bool:
-        computed = key[2] in COMPUTED or key[2] in self._stand_ins
-        return key in self._scored or (computed and key[:2] in self._items)
+        if key in self._scored:
+            return True
+        item = self._items.get((key[0], key[1]))
+        from_lr = key[2] in INTERPOLATIONS
+        from_hr = key[2] == "hr" or key[2] in self._stand_ins
+        return item is not None and (from_lr or (from_hr and item.hr is not None))
 
     def versions(self, dataset: str, image: str, methods: Iterable[str]) -> dict[str, Version]:
         """An image's versions by method, none of them missing.
@@ -133,17 +133,20 @@ class Sources:
                 assert pair is not None
                 assert item is not None
                 made[method] = self._make(method, pair, item)
-        size = pair.hr.shape[:2] if pair else next(iter(made.values())).pixels.shape[:2]
+        original = pair.hr if pair else None
+        size = (next(iter(made.values())).pixels if original is None else original).shape[:2]
         for method, version in made.items():
-            _check_size(f"{dataset}/{image}, {method}", version.pixels, size)
+            what = f"{dataset}/{image}, {method}"
+            _check_size(what, version.pixels, size, original is not None)
         return made
 
     def _make(self, method: str, pair: Pair, item: Item) -> Version:
-        if method == "hr":
-            return Version(as_colour(pair.hr), pair.hr_sha256)
-        if method in COMPUTED:
+        if method in INTERPOLATIONS:
             pixels = method_of(method).upscale(pair.lr, self._scale, item)
             return Version(as_colour(pixels), sha256_bytes(encode_png(pixels)))
+        assert pair.hr is not None
+        if method == "hr":
+            return Version(as_colour(pair.hr), pair.hr_sha256)
         name = f"{item.dataset}/{item.image}"
         pixels = stand_in(self._stand_ins[method], as_colour(pair.hr), name)
         return Version(pixels, sha256_bytes(encode_png(pixels)), stand_in=True)
@@ -151,14 +154,24 @@ class Sources:
 
 @dataclass(frozen=True)
 class Available:
-    """The images that freezing would find, and the versions that some results hold."""
+    """The images that freezing would find, and the versions that some results hold.
+
+    ``computed`` are the versions that follow from each data set alone; ``without_originals`` are
+    those data sets that have none.
+    """
 
     scenes: Scenes
     scored: frozenset[Key] = frozenset()
+    computed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    without_originals: frozenset[str] = frozenset()
+
+    def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
+        """What is asked of data sets without originals that needs them."""
+        return _unmet(keys, self.without_originals)
 
     def has(self, key: Key) -> bool:
-        """Whether a stimulus could be frozen: it was scored, or follows from its original."""
-        return key[2] in COMPUTED or key in self.scored
+        """Whether a stimulus could be frozen: it was scored, or follows from its data set."""
+        return key in self.scored or key[2] in self.computed.get(key[0], ())
 
 
 def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
@@ -168,19 +181,45 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     """
     names = [part.name for part in design.images.datasets]
     names += [block.dataset for block in drawn_blocks(design)]
-    scenes: dict[str, dict[str, str]] = {}
+    found = _read_results(results, design.images.scale)
+    datasets: dict[str, Dataset | None] = {}
     for name in dict.fromkeys(names):
         with suppress(SrevalError):
-            items = open_pictures(name, design.images.scale).items
-            scenes[name] = {item.image: item.scene for item in items}
-    opened = set(scenes)
-    scored: set[Key] = set()
-    for folder in results:
-        for row in _rows(folder, design.images.scale):
-            scored.add((row["dataset"], row["image"], row["method"]))
-            if row["dataset"] in names and row["dataset"] not in opened:
-                scenes.setdefault(row["dataset"], {})[row["image"]] = row["scene"]
-    return Available(scenes, frozenset(scored))
+            datasets[name] = _opened(name, design.images.scale, found)
+    opened = {name: one for name, one in datasets.items() if one}
+    scenes = {name: {item.image: item.scene for item in one.items} for name, one in opened.items()}
+    for (name, image, _), scored in found.items():
+        if name in names and name not in opened:
+            scenes.setdefault(name, {})[image] = scored.scene
+    computed = {
+        name: COMPUTED if one.has_originals else tuple(INTERPOLATIONS)
+        for name, one in opened.items()
+    }
+    return Available(scenes, frozenset(found), computed, _without_originals(datasets, found))
+
+
+def _without_originals(
+    datasets: Mapping[str, Dataset | None], found: Mapping[Key, _Scored]
+) -> frozenset[str]:
+    """Of the data sets those that have LR images alone, by themselves or by the results."""
+    with_hr = {dataset for (dataset, _, _), one in found.items() if one.hr_sha256}
+    scored = {dataset for dataset, _, _ in found} - with_hr
+    return frozenset(
+        name for name, one in datasets.items() if (not one.has_originals if one else name in scored)
+    )
+
+
+def _unmet(keys: Iterable[Key], without_originals: Collection[str]) -> list[Unmet]:
+    asked = {key[0]: None for key in keys if key[2] == "hr" and key[0] in without_originals}
+    return [
+        Unmet(
+            "images",
+            f"{name} has LR images alone, so there is no hr to show",
+            f'Leave hr out of images.methods, or write without = ["hr"] for {name}. Calibration '
+            "and warm-up take it from another data set.",
+        )
+        for name in asked
+    ]
 
 
 def _rows(folder: Path, scale: float) -> list[dict[Hashable, Any]]:
@@ -201,6 +240,19 @@ def _rows(folder: Path, scale: float) -> list[dict[Hashable, Any]]:
             f"Set images.scale to {held}, or name results of scale {scale:g}.",
         )
     return own.drop_duplicates(["dataset", "image", "method"]).to_dict("records")
+
+
+def _opened(name: str, scale: float, found: Mapping[Key, _Scored]) -> Dataset | None:
+    """A data set; None when the results alone know it, or know that it has no originals."""
+    scored = [one for (dataset, _, _), one in found.items() if dataset == name]
+    if scored and not any(one.hr_sha256 for one in scored):
+        return None  # a folder of that name would be taken for originals
+    try:
+        return open_pictures(name, scale)
+    except SrevalError:
+        if scored:
+            return None
+        raise
 
 
 def open_pictures(name: str, scale: float) -> Dataset:
@@ -260,12 +312,12 @@ def _as_scored(scored: _Scored, method: str, pair: Pair | None) -> Version:
     return Version(as_colour(image.pixels), image_sha256)
 
 
-def _check_size(what: str, pixels: UInt8, size: tuple[int, ...]) -> None:
+def _check_size(what: str, pixels: UInt8, size: tuple[int, ...], original: bool) -> None:
     if pixels.shape[:2] != size:
         raise DataError(
-            f"{what} is {pixels.shape[1]}x{pixels.shape[0]} pixels, the original "
-            f"{size[1]}x{size[0]}.",
-            "Provide every version at the original's size.",
+            f"{what} is {pixels.shape[1]}x{pixels.shape[0]} pixels, the "
+            f"{'original' if original else 'first version'} {size[1]}x{size[0]}.",
+            "Provide every version at one size.",
         )
 
 

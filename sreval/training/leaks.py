@@ -120,8 +120,8 @@ def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
             continue
         for item in open_dataset(name, scale).items:
             label = f"{name}/{item.image} ({item.name})"
-            image = read_image(item.hr)
-            again = partial(_pixels, item.hr)
+            image = read_image(item.file)
+            again = partial(_pixels, item.file)
             prints.append(fingerprint(label, image.sha256, image.pixels, again))
     return prints, absent
 

@@ -67,7 +67,8 @@ class Validator:
         else:
             dataset = open_dataset(recipe.run.dataset, scale)
             pairs = [dataset.pair(item) for item in dataset.items]
-            self.high, self.low = [pair.hr for pair in pairs], [pair.lr for pair in pairs]
+            self.high = [pair.hr for pair in pairs if pair.hr is not None]
+            self.low = [pair.lr for pair in pairs]
         self.references = [Reference(high, scale, str(device)) for high in self.high]
 
     def scores(
@@ -129,7 +130,9 @@ def check_validation(recipe: Recipe) -> None:
         if (net := METRICS[metric].trunk_under(protocol)) is not None:
             TRUNKS[net].file()
     if run.dataset != KEPT_ASIDE:
-        open_dataset(run.dataset, recipe.network.scale)
+        open_dataset(run.dataset, recipe.network.scale).require_originals(
+            "validation", f"Name another set: {change('run.dataset', 'demo')}."
+        )
     elif not recipe.data.kept_aside:
         raise UsageError(
             f"run.dataset is {KEPT_ASIDE!r}, but data.kept_aside is 0.",

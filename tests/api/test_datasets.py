@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import sreval as library
+from sreval.images.io import write_png
 
 UInt8 = npt.NDArray[np.uint8]
 Run = Callable[..., Any]
@@ -49,3 +50,16 @@ def test_a_folder_is_downscaled_as_an_array_is_and_checked(
     assert (found.images, found.problems) == (1, ())
     assert "1 LR MATLAB bicubic, symmetric border" in str(found)
     assert capsys.readouterr().err == ""
+
+
+def test_lr_images_alone_are_checked_and_not_downscaled(
+    tmp_path: Path, photograph: UInt8, sreval: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_png(tmp_path / "snaps" / "a.png", photograph)
+    found = library.Dataset("lr=snaps").check(progress=False)
+    assert str(found) == "snaps: 1 images, 1 LR without an original"
+    refused = sreval("data", "downscale", "lr=snaps", "out")
+    assert refused.code == 2
+    assert "lr=snaps is no folder of originals. Name the folder of the HR images" in refused.err
+    assert not Path("out").exists()

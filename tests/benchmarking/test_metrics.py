@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import sreval
 from sreval.benchmarking.metrics import metrics_of
 from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import DataError, UsageError
-from sreval.images.io import write_png
+from sreval.images.io import read_image, write_png
 from sreval.metrics.metric import metric_of
 
 UInt8 = npt.NDArray[np.uint8]
@@ -327,6 +328,115 @@ def test_what_is_of_sets_is_told_before_weights_are_missed(
     monkeypatch.setattr("sreval.benchmarking.plan._check_size", lambda *_: None)
     with pytest.raises(UsageError, match="no metric of single images"):
         ran(photos, tmp_path / "out", metrics=["fid", "kid"])
+
+
+def of_sr(sr: UInt8) -> float:
+    return float(sr.mean())
+
+
+def of_all(images: Iterator[UInt8]) -> float:
+    return float(np.mean([of_sr(sr) for sr in images]))
+
+
+@pytest.fixture
+def lr(tmp_path: Path, photograph: UInt8) -> Path:
+    folder = tmp_path / "small ones"
+    for number, image in enumerate((photograph[:24, :30], photograph[9:33, 40:70, 1])):
+        write_png(folder / f"{number}.png", image)
+    return folder
+
+
+SINGLE = sreval.metric(of_sr, name="bright", better="higher", reference=False)
+LATER = sreval.metric(of_sr, name="later", reference=False)
+WHOLE = sreval.metric(of_all, name="of all", better="higher", reference=False, per="set")
+
+
+def test_sets_with_and_without_originals_share_a_run(
+    photos: Path, lr: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"methods": ["nearest", "bicubic"], "metrics": ["psnr", SINGLE, WHOLE]}
+    out = tmp_path / "out"
+    made = sreval.benchmark(
+        datasets=[photos, f"lr={lr}"], out=out, device="cpu", progress=False, **asked
+    )
+    own = made.frame[made.frame["dataset"] == "small ones"]
+    assert set(own["metric"]) == {"bright", "of all"}
+    assert set(own["hr_sha256"]) == {""}
+    assert set(made.frame["metric"]) == {"psnr", "bright", "of all"}
+    for row in own[own["image"] != ""].to_dict("records"):
+        path = out / "images" / "small ones_x4" / row["method"] / f"{row['image']}.png"
+        assert row["value"] == of_sr(read_image(path).pixels)
+    means = own[own["image"] != ""].groupby("method")["value"].mean()
+    whole = own[own["image"] == ""].set_index("method")["value"]
+    assert means.to_dict() == pytest.approx(whole.to_dict())
+    held = ResultsFolder(out).datasets["small ones_x4"]
+    assert (held.source, held.degradation) == (str(lr), None)
+    assert {image.hr for image in held.images.values()} == {""}
+
+    again = sreval.benchmark(["nearest"], f"lr={lr}", metrics=LATER, out=out, progress=False)
+    assert (again.computed, again.reused) == (0, 2)
+    read = sreval.read_results(out)
+    shown = read.table(metrics=["psnr", "bright"])
+    cells = [[cell.text for cell in row.cells] for row in shown.rows]
+    assert ["small ones", "PSNR", "–", "–"] in cells
+    assert "–: no PSNR of small ones, which has LR images alone." in shown.notes
+    assert "photos 3, small ones 2" in shown.to_text()
+    assert "small ones" in set(read.worst("bright")["dataset"])
+    assert "of small ones were given without HR images" in read.methods_text()
+    assert set(read.compare_protocols(progress=False).frame["dataset"]) == {"photos"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, "has LR images alone, and PSNR, SSIM can't be computed .*brisque, clip-iqa, pyiqa"),
+        ({"metrics": ["fid"]}, "and FID can't be computed without originals"),
+        ({"metrics": ["psnr", WHOLE]}, "and PSNR can't be computed"),
+        ({"metrics": [SINGLE], "methods": "hr"}, "hr needs their originals. Leave hr out"),
+        ({"metrics": [SINGLE], "degrade": "bd"}, "bd needs their originals"),
+    ],
+)
+def test_what_needs_originals_is_refused_before_anything_is_made(
+    lr: Path, tmp_path: Path, asked: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        sreval.benchmark(**{"methods": "nearest", **asked}, datasets=f"lr={lr}", out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_metric_that_no_data_set_can_have_is_left_out_and_said(
+    lr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are weights missed that it would need."""
+    monkeypatch.setattr("sreval.metrics.weights.Weights._places", lambda _: [])
+    made = sreval.benchmark("nearest", f"lr={lr}", metrics=["fid", "psnr", SINGLE], progress=False)
+    assert set(made.frame["metric"]) == {"bright"}
+    notes = made.table().notes
+    assert {f"{name} isn't computed: it needs originals." for name in ("FID", "PSNR")} <= set(notes)
+
+
+def test_an_lr_image_that_cant_be_read_fails_under_what_it_was_asked_for_alone(lr: Path) -> None:
+    (lr / "1.png").write_text("no image")
+    made = sreval.benchmark(
+        "nearest", [f"lr={lr}", "demo"], metrics=["psnr", SINGLE], workers=1, progress=False
+    )
+    failed = made.frame[made.frame["value"].isna()]
+    assert failed[["image", "metric"]].to_numpy().tolist() == [["1", "bright"]]
+
+
+def test_another_folder_of_lr_images_under_one_name_is_refused(lr: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(lr, tmp_path / "other")
+    ran_on: dict[str, Any] = {
+        "methods": "nearest",
+        "metrics": SINGLE,
+        "out": tmp_path / "out",
+        "progress": False,
+    }
+    sreval.benchmark(datasets=f"lr={lr},name=mine", **ran_on)
+    with pytest.raises(UsageError, match=f"lr={other},name=mine-2"):
+        sreval.benchmark(datasets=f"lr={other},name=mine", **ran_on)
+    with pytest.raises(UsageError, match=f"LR images in {lr}, not {lr}.*hr={lr},name=mine-2"):
+        sreval.benchmark(datasets=f"hr={lr},name=mine", **ran_on)
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,7 @@ def test_the_demo_needs_nothing_but_scikit_image() -> None:
         "coffee",
         "rocket",
     ]
-    assert all(item.hr.is_file() for item in made.items)
+    assert all(item.file.is_file() for item in made.items)
 
 
 def test_one_photograph_in_two_sets_is_one_scene(shared_data: Path) -> None:
@@ -151,7 +151,7 @@ def test_what_exists_as_a_path_is_that_path(
 
     def hr(spec: str) -> str:
         [item] = open_dataset(spec).items
-        return item.hr.parent.name
+        return item.file.parent.name
 
     assert hr("hr=./a,b") == "a,b"
     assert hr("hr=./a") == "a"
@@ -168,9 +168,9 @@ def test_what_exists_as_a_path_is_that_path(
         ("hr=./a,b", "Can't read the data set 'hr=./a,b': 'b' isn't one of its keys. Write hr="),
         ("hr=./a,c=d", "'c' isn't one of its keys"),
         ("hr=a,hr=a", "hr is given twice"),
-        ("hr=", "it has no hr|hr is empty"),
+        ("hr=", "it names no folder|hr is empty"),
         ("hr=,lr=a", "hr is empty"),
-        ("lr=a", "it has no hr"),
+        ("name=a", "it names no folder"),
         ("=a", "'' isn't one of its keys"),
     ],
 )
@@ -233,6 +233,7 @@ def test_an_hr_image_lacks_no_pixel_and_has_less_than_one_lr_pixel_more(
         dataset = open_dataset(f"hr={tmp_path / 'hr'},lr={tmp_path / 'lr'}", scale)
         if more >= 0 and height + more < exact * (lr[0] + 1):
             pair = dataset.pair(dataset.items[0])
+            assert pair.hr is not None
             assert (pair.hr.shape, pair.cropped) == ((height, width, 3), more > 0)
         else:
             with pytest.raises(ImageError, match=f"{scale:g} times that is {width}x{height}"):
@@ -252,6 +253,7 @@ def test_a_scale_that_was_not_published_is_made_from_the_images_that_were(
     assert [item.hr for item in dataset.items] == [item.hr for item in published.items]
     pair = dataset.pair(dataset.items[1])
     assert pair.lr.shape[:2] == tuple(math.floor(288 / Fraction(str(scale))) for _ in "hw")
+    assert pair.hr is not None
     assert np.array_equal(pair.lr, downscale(pair.hr, scale))
     assert open_dataset("Set5", 5, open_degradation("bd")).notes == [
         "Set5-bd: LR images made by bd from the HR images published for scale 4, as none were "
@@ -289,3 +291,32 @@ def test_an_image_smaller_than_one_lr_pixel_does_not_stop_the_others(
     assert "tiny.png: 3x3 pixels are smaller than one LR pixel. Use images of at least" in ran.err
     made = sorted(path.name for path in (tmp_path / "lr").iterdir())
     assert made == ["a.png", "degradation.json"]
+
+
+@pytest.mark.parametrize("written", ["lr=few images", "lr=few images,name=mine", "TOML"])
+def test_lr_images_alone_are_a_data_set_without_originals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photograph: UInt8, written: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_png(tmp_path / "few images" / "a b.png", photograph)
+    write_png(tmp_path / "few images" / "grey.png", photograph[..., 0])
+    Path("set.toml").write_text('name = "mine"\nlr = "few images"\n[names]\ngrey = "A cat"\n')
+    made = open_dataset("set.toml" if written == "TOML" else written)
+    assert made.name == ("few images" if written == "lr=few images" else "mine")
+    assert (made.has_originals, made.degradation) == (False, None)
+    assert [(item.hr, item.file.name) for item in made.items] == [
+        (None, "a b.png"),
+        (None, "grey.png"),
+    ]
+    pair = made.pair(made.items[1], tmp_path / "kept")
+    assert (pair.hr, pair.hr_sha256, pair.cropped, pair.recipe_sha256) == (None, "", False, "")
+    np.testing.assert_array_equal(pair.lr, photograph[..., 0])
+    assert not (tmp_path / "kept").exists()
+    with pytest.raises(UsageError, match="bd needs their originals"):
+        open_dataset(written if written != "TOML" else "set.toml", 4, open_degradation("bd"))
+
+
+def test_a_toml_file_without_any_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.toml").write_text('name = "mine"\n')
+    with pytest.raises(UsageError, match=r"no folder of images is named\. Write hr = "):
+        open_dataset(str(tmp_path / "set.toml"))

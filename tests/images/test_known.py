@@ -130,7 +130,7 @@ def test_a_file_more_is_not_of_the_set(copied: Path) -> None:
     shutil.copy(copied / "LR_x4" / "img_001.png", copied / "LR_x4" / "img_006.png")
     items = open_dataset("Set5").items
     assert [item.image for item in items] == [f"img_00{number}" for number in range(1, 6)]
-    assert [item.lr for item in items] == [copied / "LR_x4" / item.hr.name for item in items]
+    assert [item.lr for item in items] == [copied / "LR_x4" / item.file.name for item in items]
 
 
 @pytest.mark.data
@@ -152,7 +152,7 @@ def test_a_whole_copy_further_on_is_taken_for_a_half_one(
     (copied / "HR" / "img_003.png").unlink()
     whole = tmp_path / "own" / "sreval" / "data" / "eval" / "Set5"
     shutil.copytree(shared_data / "eval" / "Set5", whole)
-    assert {item.hr.parent for item in open_dataset("Set5").items} == {whole / "HR"}
+    assert {item.file.parent for item in open_dataset("Set5").items} == {whole / "HR"}
 
 
 @pytest.mark.data

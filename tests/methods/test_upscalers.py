@@ -85,6 +85,7 @@ def test_published_images_of_a_ratio_have_the_cropped_size(
     write_png(tmp_path / "theirs" / "babyx2.5.png", photograph[:95, :120].copy())
     method, pair = make_upscaler(f"published:{tmp_path / 'theirs'}"), of.pair(of.items[0])
     method.prepare(of)
+    assert pair.hr is not None
     assert (pair.hr.shape, pair.lr.shape) == ((95, 120, 3), (38, 48, 3))
     assert np.array_equal(method.upscale(pair.lr, 2.5, of.items[0]), photograph[:95])
     assert np.array_equal(make_upscaler("hr").upscale(pair.lr, 2.5, of.items[0]), photograph[:95])

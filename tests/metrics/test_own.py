@@ -128,9 +128,9 @@ def test_a_set_comes_one_image_after_the_other(photograph: UInt8) -> None:
 
     metric = of_function(mean, "m", Declaration(per="set", reference=False))
     assert metric.of_set is not None
-    pairs = iter([(photograph, photograph), (photograph, photograph // 2)])
+    images = iter([(photograph,), (photograph // 2,)])
     expected = (photograph.mean() + (photograph // 2).mean()) / 2
-    assert metric.of_set(pairs, 4, "cpu") == pytest.approx(expected)
+    assert metric.of_set(images, 4, "cpu") == pytest.approx(expected)
     with pytest.raises(UsageError, match="m is of a whole data set"):
         sreval.score(photograph, photograph, metrics=sreval.metric(mean, name="m", per="set"))
 
@@ -139,3 +139,20 @@ def test_a_set_comes_one_image_after_the_other(photograph: UInt8) -> None:
 def test_a_name_that_none_may_have_is_refused_at_once(name: str) -> None:
     with pytest.raises(UsageError, match="can't be called"):
         sreval.metric(len, name=name)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_metric_without_reference_does_not_depend_on_hr(photograph: UInt8, grey: bool) -> None:
+    """Not even where HR is in colour and SR is grey."""
+
+    def spread(sr: UInt8) -> float:
+        return float(sr.std() + 1000 * sr.ndim)
+
+    metric = sreval.metric(spread, reference=False)
+    sr = photograph[..., 0] if grey else photograph
+    alone = sreval.score(None, sr, metrics=metric)["value"].item()
+    assert alone == spread(sr)
+    for hr in (photograph, photograph // 2, photograph[..., 1]):
+        assert sreval.score(hr, sr, metrics=metric)["value"].item() == alone
+    with pytest.raises(UsageError, match="PSNR can't be computed without the original"):
+        sreval.score(None, sr, metrics=["psnr", metric])

@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models.vgg import cfgs, make_layers
 
+import sreval
 from sreval.errors import DataError, ImageError, UsageError
 from sreval.metrics import packages
 from sreval.metrics.metric import LIBRARY
@@ -49,7 +50,7 @@ def tensor(image: UInt8) -> torch.Tensor:
 def value(key: str, hr: UInt8, sr: UInt8) -> float:
     compute = ready(LIBRARY[key], "cpu").of_image
     assert compute is not None
-    return compute(hr, sr, SCALE, "cpu")
+    return compute((hr, sr) if LIBRARY[key].reference else (sr,), SCALE, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,9 @@ def test_brisque_equals_piq_with_the_same_support_vectors(
         warnings.simplefilter("ignore")
         assert found == pytest.approx(float(piq.brisque(tensor(sr), data_range=1.0)), rel=1e-6)
     assert not LIBRARY["brisque"].reference
-    assert value("brisque", sr, sr) == found
+    for original in (None, hr, sr):
+        scores = sreval.score(original, sr, metrics="brisque", scale=SCALE, device="cpu")
+        assert scores["value"].item() == found
     flat = np.full((64, 64, 3), 128, np.uint8)
     with pytest.raises(ImageError, match="can't score 56x56 pixels: "):
         value("brisque", hr, flat)
@@ -217,7 +220,7 @@ def test_fid_and_kid_equal_piq_on_the_features_of_all_images(
     pairs = [tuple(rng.integers(0, 256, (s, s, 3)).astype(np.uint8) for _ in "ab") for s in sides]
     compute = ready(LIBRARY[key], "cpu").of_set
     assert compute is not None
-    found = compute(iter(pairs), SCALE, "cpu")  # type: ignore[arg-type]
+    found = compute(iter(pairs), SCALE, "cpu")
     hr, sr = (
         torch.cat([_Means()(tensor(images[i]))[0].flatten(1) for images in pairs]).double()
         for i in (0, 1)

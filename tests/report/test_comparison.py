@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+import sreval
 from sreval.errors import DataError, UsageError
 from sreval.images.io import write_png
 from sreval.images.luma import bt601_full_range
@@ -59,7 +60,7 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[str]], pd.Da
         made: UInt8 = np.clip(image + random.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
         return made
 
-    monkeypatch.setattr(comparison, "hr_image", lambda row: hr[row["image"]])
+    monkeypatch.setattr(comparison, "input_image", lambda row, _: hr[row["image"]])
     monkeypatch.setattr(comparison, "sr_image", sr)
 
     def frame(methods: Sequence[str]) -> pd.DataFrame:
@@ -400,3 +401,36 @@ def test_the_command_says_the_region_and_needs_no_data_set(
     assert drawn.out == "c.svg\n"
     assert "cats/Cat: region " in drawn.err
     assert "where nearest differs most from HR" in drawn.err
+
+
+def test_without_originals_the_lr_image_stands_beside_the_methods(tmp_path: Path) -> None:
+    cat = skimage.data.chelsea()
+    write_png(tmp_path / "snaps" / "cat.png", cat[100:140, 100:150])
+    write_png(tmp_path / "snaps" / "grey.png", cat[100:140, 100:150, 1])
+    write_png(tmp_path / "whole" / "dog.png", cat[:160, :200])
+    spread = sreval.metric(np.std, name="spread", better="higher", reference=False)
+    made = sreval.benchmark(
+        ["bicubic", "lanczos"], [f"lr={tmp_path / 'snaps'}", tmp_path / "whole"],
+        metrics=["psnr", spread], progress=False,
+    )  # fmt: skip
+    figure = made.figure("comparison", image=["cat", "dog"], region=["8,12,40,40", "0,0,40,40"])
+    check_texts(figure)
+    labels = [axes.texts[0].get_text() for axes in figure.axes if axes.texts]
+    assert labels.count("LR") == labels.count("HR") == 1
+    assert "LR: enlarged by pixel repetition, as there is no HR." in " ".join(
+        figure.get_supxlabel().split()
+    )
+    (crop,) = [a for a in figure.axes if a.texts and a.texts[0].get_text() == "LR"]
+    pixels = np.asarray(crop.images[0].get_array())
+    copies = len(pixels) // 40
+    enlarged = cat[100:140, 100:150].repeat(4, 0).repeat(4, 1)
+    np.testing.assert_array_equal(pixels[::copies, ::copies], enlarged[12:52, 8:48])
+
+    alone = made.figure("comparison", image="grey", methods="bicubic")
+    assert "where bicubic differs most from LR" in " ".join(alone.get_supxlabel().split())
+    assert "spread" in alone.get_supxlabel()
+    assert "PSNR" not in alone.get_supxlabel()
+    for show in ("difference", "error"):
+        with pytest.raises(UsageError, match="snaps has LR images alone"):
+            made.figure("comparison", image="cat", show=show)
+    assert "spread" in made.figure("scores", dataset="snaps").axes[0].get_xlabel()

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+import sreval
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.run import run
 from sreval.errors import DataError, SrevalError, UsageError
@@ -36,10 +37,12 @@ from sreval.store import enrolment
 from sreval.store.database import open_store
 from sreval.store.invitations import Links
 from sreval.store.studies import Studies
+from sreval.study.check import check
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.exposure import StimulusSet
 from sreval.study.freeze import encode_versions, freeze
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
+from sreval.study.sources import available
 
 UInt8 = npt.NDArray[np.uint8]
 METHODS = ("nearest", "bicubic", "hr")
@@ -139,9 +142,7 @@ def test_a_study_may_be_of_a_ratio(results: Path, photos: Path, study: Path) -> 
         if stimulus.key[2] == "lanczos":
             scored = results / "images" / "photos_x2.5" / "lanczos" / f"{stimulus.key[1]}.png"
             assert stimulus.image_sha256 == sha256_file(scored)
-    with pytest.raises(
-        UsageError, match=r"have the scale 2\.5, 4, and images\.scale of the .* 3"
-    ):
+    with pytest.raises(UsageError, match=r"have the scale 2\.5, 4, and images\.scale of the .* 3"):
         freeze(study, make_design(images={**images, "scale": 3}), [results], again=True)
 
 
@@ -484,3 +485,31 @@ def test_a_manifest_of_wrong_types_is_refused_by_its_field(
     (tmp_path / MANIFEST).write_text(json.dumps(content))
     with pytest.raises(DataError, match="it is unknown"):
         load_manifest(tmp_path)
+
+
+def test_a_study_of_lr_images_shows_what_was_made_of_them_and_no_original(
+    photos: Path, study: Path, tmp_path: Path
+) -> None:
+    """Nor is a folder of the data set's name taken for originals."""
+    asked: dict[str, Any] = {
+        "methods": ["nearest", "bicubic"],
+        "progress": False,
+        "out": tmp_path / "out",
+    }
+    spread = sreval.metric(np.std, name="spread", reference=False)
+    sreval.benchmark(datasets=f"lr={photos}", metrics=spread, **asked)
+    images = {"methods": ["nearest", "bicubic"], "datasets": [{"name": "photos"}]}
+    design = make_design(images=images)
+    manifest = freeze(study, design, [tmp_path / "out"])
+    with (tmp_path / "out" / "results.csv").open() as file:
+        scored = {(row["image"], row["method"]): row["sr_sha256"] for row in csv.DictReader(file)}
+    assert {(s.image, s.method): s.image_sha256 for s in manifest.stimuli} == scored
+    assert not check(design, None, available(design, [tmp_path / "out"])).missing
+
+    images["methods"] = ["bicubic", "hr"]
+    design = make_design(images=images)
+    checked = check(design, None, available(design, [tmp_path / "out"]))
+    assert "photos has LR images alone" in checked.problems[0].what
+    assert not checked.missing
+    with pytest.raises(UsageError, match="photos has LR images alone, so there is no hr to show"):
+        freeze(study, design, [tmp_path / "out"], again=True)

@@ -589,7 +589,7 @@ def test_a_card_has_lpips_where_its_weights_are_at_hand(
     card = (publish(finished) / "card.md").read_text()
     row = next(line for line in card.splitlines() if line.startswith("| Set5 (5) | matlab |"))
     network, _ = load_network(finished.parent / "home/models/tiny-espcn/weights.safetensors")
-    images = [(item, read_image(item.hr).pixels) for item in open_dataset("Set5", 4).items]
+    images = [(item, read_image(item.file).pixels) for item in open_dataset("Set5", 4).items]
     inference = Inference.of(network, Model.find("tiny-espcn").recipe.network)
     low = [downscale(crop_to_multiple(high, 4), 4) for _, high in images]
     found = [

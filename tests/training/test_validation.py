@@ -109,6 +109,12 @@ def test_what_lacks_is_said_without_photographs(
         check_validation(make_recipe(run=run))
 
 
+def test_a_validation_set_has_originals(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
+    with pytest.raises(UsageError, match="validation needs their originals"):
+        check_validation(make_recipe(run={"dataset": f"lr={tmp_path}"}))
+
+
 def test_scores_are_means_a_median_and_the_flat_colours(make_recipe: MakeRecipe) -> None:
     recipe = make_recipe(run={"dataset": "demo", "metrics": ("psnr", "ssim")})
     torch.manual_seed(0)
@@ -117,7 +123,9 @@ def test_scores_are_means_a_median_and_the_flat_colours(make_recipe: MakeRecipe)
     assert list(scores) == ["psnr", "ssim", "grid_peak", "flat_pattern", "flat_offset"]
 
     inference = Inference.of(network, recipe.network)
-    high = [crop_to_multiple(read_image(item.hr).pixels, 4) for item in open_dataset("demo").items]
+    high = [
+        crop_to_multiple(read_image(item.file).pixels, 4) for item in open_dataset("demo").items
+    ]
     images = inference.upscale([downscale(image, 4) for image in high])
     pairs = list(zip(high, images, strict=True))
     matlab = [get_protocol("matlab")]
