@@ -19,7 +19,7 @@ from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.degradations import Degradation, known_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
-from sreval.images.folders import ImageFolder, composed, left_out_note
+from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,
@@ -224,10 +224,11 @@ def _origin(dataset: Dataset, item: Item) -> str:
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made by {dataset.degradation}{cropped}"
-    record = read_record(item.lr.parent)
-    stem = composed(item.lr.stem)
-    if record and not pair.recipe_sha256 and stem in record.images:
-        record.require(stem, pixels_sha256(pair.hr), pair.lr_sha256, item.lr.parent)
+    folder = item.lr.parents[1] if is_frame(item.image) else item.lr.parent
+    name = composed(item.lr.relative_to(folder).with_suffix("").as_posix())
+    record = read_record(folder)
+    if record and not pair.recipe_sha256 and name in record.images:
+        record.require(name, pixels_sha256(pair.hr), pair.lr_sha256, folder)
     for border in BORDERS:
         if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
             return f"MATLAB bicubic, {border} border{cropped}"
@@ -253,9 +254,9 @@ def downscale_folder(
     crop: bool = False,
     progress: bool = False,
 ) -> Downscaled:
-    """Write the LR image of every image in ``source`` to ``target``, as PNG of the same stem.
+    """Write the LR image of every image in ``source`` to ``target``, as PNG of the same name.
 
-    ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
+    Frames stay in the folders of their sequences. ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
     ``crop``: first cut each to multiples of the scale. An image that can't be used stops none of
     the others. Raises UsageError for one folder given as both and an invalid scale, ImageError or
     DataError for a folder that can't be read or written, or that holds LR images made otherwise.
@@ -266,28 +267,28 @@ def downscale_folder(
             f"{target} holds the images themselves; they would be overwritten.",
             "Name another folder.",
         )
-    folder = ImageFolder(source)
-    images = folder.by_stem()
+    folder = ImageFolder.with_frames(source, apart=[target])
+    images = folder.by_name()
     if others := folder.left_out():
         _say(f"{source}: {left_out_note(others)}", progress)
     record = open_record(target, degradation or known_degradation("bicubic"), scale)
     made, failed = dict(record.images), {}
     write_record(target, record)
     with progress_line(len(images), "downscaling", "image", progress) as line:
-        for stem, path in images.items():
+        for name, path in images.items():
             try:
                 hr = read_image(path).pixels
                 hr = crop_to_multiple(hr, scale) if crop else _divisible(hr, scale)
                 lr, drawn = degrade(hr, record.degradation, scale)
                 data = encode_png(lr)
-                write_atomic(target / f"{stem}.png", data)
-                made[stem] = DegradedImage(
+                write_atomic(target / f"{name}.png", data)
+                made[name] = DegradedImage(
                     hr_pixels_sha256=pixels_sha256(hr), lr_sha256=sha256_bytes(data), drawn=drawn
                 )
             except ImageError as error:
-                failed[path.name] = str(error)
+                failed[path.relative_to(source).as_posix()] = str(error)
             line.update()
-    there = {stem: made[stem] for stem in sorted(made) if (target / f"{stem}.png").is_file()}
+    there = {name: made[name] for name in sorted(made) if (target / f"{name}.png").is_file()}
     write_record(target, record.model_copy(update={"images": there}))
     return Downscaled(target, len(images) - len(failed), failed)
 
