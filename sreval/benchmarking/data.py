@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval import content
-from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
+from sreval.errors import DataError, ImageError, UsageError, counted, option, unknown_name
 from sreval.files import sha256_bytes, write_atomic
 from sreval.images import fetch as fetching
 from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.degradations import Degradation, known_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
-from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note
+from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,
@@ -161,7 +161,7 @@ def _fetch_vgg19(progress: bool) -> None:
 class Checked:
     """What a check of a data set found; ``print`` shows it as ``sreval data check`` does.
 
-    ``summary`` says how the LR images came about, ``left_out`` names images of a kind that isn't
+    ``sequences`` is how many its images are frames of, 0 where they are stills. ``summary`` says how the LR images came about, ``left_out`` names images of a kind that isn't
     read, ``problems`` is empty where everything is in order.
     """
 
@@ -170,9 +170,14 @@ class Checked:
     summary: str
     left_out: tuple[str, ...]
     problems: tuple[str, ...]
+    sequences: int = 0
 
     def __str__(self) -> str:
-        lines = [f"{self.dataset}: {self.images} images, {self.summary}"]
+        of = f"{self.images} images"
+        if self.sequences:
+            frames, sequences = counted(self.images, "frame"), counted(self.sequences, "sequence")
+            of = f"{frames} of {sequences}"
+        lines = [f"{self.dataset}: {of}, {self.summary}"]
         lines += [f"  {left_out_note(self.left_out)}"] * bool(self.left_out)
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
 
@@ -212,6 +217,7 @@ def check(
         (summary or "none usable") + hashes,
         dataset.left_out,
         tuple(wrong),
+        len({unit_of(item.image) for item in dataset.items if is_frame(item.image)}),
     )
 
 
@@ -256,9 +262,9 @@ def downscale_folder(
 ) -> Downscaled:
     """Write the LR image of every image in ``source`` to ``target``, as PNG of the same name.
 
-    Frames stay in the folders of their sequences. ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
-    ``crop``: first cut each to multiples of the scale. An image that can't be used stops none of
-    the others. Raises UsageError for one folder given as both and an invalid scale, ImageError or
+    Frames stay in the folders of their sequences. ``degradation``: how, by default ``bicubic``;
+    ``degradation.json`` in ``target`` records it. ``crop``: first cut each to multiples of the
+    scale. An image that can't be used stops none of the others. Raises UsageError for one folder given as both and an invalid scale, ImageError or
     DataError for a folder that can't be read or written, or that holds LR images made otherwise.
     """
     require_scale(scale)

@@ -208,7 +208,7 @@ class UserSet(Config):
     names: dict[str, str] = Field(default_factory=dict)
     """Names to print, by file name without ending; of frames, such as `calendar/0001`."""
     scenes: dict[str, str] = Field(default_factory=dict)
-    """What is shown, by file name without ending, or by sequence; versions of a scene share it."""
+    """What is shown, by file name without ending or by sequence; versions of a scene share it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -284,10 +284,11 @@ def _demo(known: PublicSet, scale: int) -> Dataset:
 
 
 def _from_folder(folder: Path, scale: int) -> Dataset:
-    """A folder of HR images, or one that holds the pair of folders of a public set."""
+    """A folder of HR images, or one with a folder of them and, under LR, that of LR images."""
     hr, lr = (folder / inside for inside in pair_folders(scale))
     if hr.is_dir():
-        return _from_folders(folder.name, hr, lr if lr.is_dir() else None, scale)
+        given = next((one for one in (lr, folder / "LR") if one.is_dir()), None)
+        return _from_folders(folder.name, hr, given, scale)
     made = _from_folders(folder.name, folder, None, scale)
     for item in made.items:
         if is_frame(item.image) and _ONE_SIDE.fullmatch(unit_of(item.image)):

@@ -246,9 +246,7 @@ def _check_target(
         )
 
 
-def _pictures(
-    given: Path, out: Path, say: Callable[[str], object]
-) -> Iterator[tuple[Path, Path]]:
+def _pictures(given: Path, out: Path, say: Callable[[str], object]) -> Iterator[tuple[Path, Path]]:
     """The file itself, or the images of a folder, each with the folder that it is enlarged into."""
     try:
         if not given.is_dir():

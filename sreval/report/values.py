@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import UsageError, listed
+from sreval.errors import UsageError, counted, listed
+from sreval.images.folders import is_frame, unit_of
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
@@ -54,6 +56,38 @@ def comparable(asked: pd.DataFrame) -> pd.DataFrame:
     throughout = np.isinf(values).all(axis=0)
     finite = complete[np.isfinite(values[:, ~throughout]).all(axis=1)]
     return finite if len(finite) else complete
+
+
+def by_unit(values: pd.DataFrame) -> pd.DataFrame:
+    """``values``, a row an image, with a row a unit: frames are averaged over their sequence.
+
+    The units are independent, frames of one sequence are not: a mean of a data set is over them,
+    and so are its interval and its tests. EDVR and BasicSR (the code behind BasicVSR) average a
+    data set's sequences so, whatever the number of their frames.
+    """
+    if not any(map(is_frame, values.index)):
+        return values
+    parts = values.groupby(list(map(unit_of, values.index)), sort=False)
+    means = {unit: part.to_numpy(float).mean(axis=0) for unit, part in parts}
+    return pd.DataFrame.from_dict(means, orient="index", columns=values.columns)
+
+
+def unit_name(images: Iterable[str]) -> str:
+    """What the units of ``by_unit`` are called."""
+    return "sequence" if any(map(is_frame, images)) else "image"
+
+
+def sequence_note(dataset: str, images: Sequence[str]) -> str:
+    """What the mean of a data set of sequences is."""
+    lengths = sorted(Counter(map(unit_of, images)).values())
+    each = f"{lengths[0]} frames each"
+    if lengths[0] != lengths[-1]:
+        each = f"{lengths[0]} to {lengths[-1]} frames each, not that of all {len(images)} frames"
+    return (
+        f"{dataset}: the mean of the means of {counted(len(lengths), 'sequence')}, {each}."
+        if len(lengths) > 1
+        else f"{dataset}: the mean of one sequence of {counted(lengths[0], 'frame')}."
+    )
 
 
 def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
