@@ -161,8 +161,9 @@ def _fetch_vgg19(progress: bool) -> None:
 class Checked:
     """What a check of a data set found; ``print`` shows it as ``sreval data check`` does.
 
-    ``sequences`` is how many its images are frames of, 0 where they are stills. ``summary`` says how the LR images came about, ``left_out`` names images of a kind that isn't
-    read, ``problems`` is empty where everything is in order.
+    ``sequences`` is how many its images are frames of, 0 where they are stills. ``summary`` says
+    how the LR images came about, ``left_out`` names images of a kind that isn't read, ``problems``
+    is empty where everything is in order.
     """
 
     dataset: str
@@ -264,8 +265,9 @@ def downscale_folder(
 
     Frames stay in the folders of their sequences. ``degradation``: how, by default ``bicubic``;
     ``degradation.json`` in ``target`` records it. ``crop``: first cut each to multiples of the
-    scale. An image that can't be used stops none of the others. Raises UsageError for one folder given as both and an invalid scale, ImageError or
-    DataError for a folder that can't be read or written, or that holds LR images made otherwise.
+    scale. An image that can't be used stops none of the others. Raises UsageError for one folder
+    given as both and an invalid scale, ImageError or DataError for a folder that can't be read or
+    written, or that holds LR images made otherwise.
     """
     require_scale(scale)
     if target.resolve() == source.resolve():

@@ -295,8 +295,8 @@ def _from_folder(folder: Path, scale: int) -> Dataset:
             raise DataError(
                 f"{folder} holds the folder {unit_of(item.image)}, which is named as one of HR or "
                 "LR images, not as a sequence of frames.",
-                f"Name the originals' folder, and that of LR images where they are given: "
-                f"hr={folder / 'FOLDER'},lr={folder / 'FOLDER'}. If all are sequences: hr={folder}.",
+                f"Write hr={folder / 'FOLDER'},lr={folder / 'FOLDER'}, without lr where LR images "
+                f"are to be made. If all of them are sequences, write hr={folder}.",
             )
     return made
 

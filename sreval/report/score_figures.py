@@ -15,7 +15,6 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from sreval.errors import UsageError, counted, option, unknown_name
-from sreval.images.folders import is_frame
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
 from sreval.report import paper
@@ -42,7 +41,7 @@ from sreval.report.values import (
     metric_name,
     name_and_unit,
     number,
-    sequence_note,
+    sequence_notes,
     unit_name,
     values_of,
 )
@@ -252,11 +251,9 @@ def _means_over(
     of whole data sets has one row. Raises UsageError where none is left.
     """
     dataset = str(rows["dataset"].iloc[0])
-    frames = [image for image in rows["image"].unique() if is_frame(image)]
     asked = {metric: values_of(rows, metric, methods) for metric in metrics}
     used = {metric: comparable(values) for metric, values in asked.items()}
-    notes = [sequence_note(dataset, frames)] if frames else []
-    notes += gap_notes(rows, methods)
+    notes = gap_notes(rows, methods)
     left, finite = list(methods), None
     for metric, values in used.items():
         of_set = metric_of(metric).per == "set"
@@ -283,8 +280,9 @@ def _means_over(
     drawn = {}
     for metric, values in used.items():
         of_set = metric_of(metric).per == "set"
-        drawn[metric] = by_unit(values if finite is None or of_set else values.loc[finite])[left]
-    return drawn, notes
+        drawn[metric] = (values if finite is None or of_set else values.loc[finite])[left]
+    notes += sequence_notes(dataset, drawn)
+    return {metric: by_unit(values) for metric, values in drawn.items()}, notes
 
 
 def _ticks(width_mm: int) -> MaxNLocator:

@@ -32,7 +32,7 @@ from sreval.report.values import (
     infinite_notes,
     metric_name,
     number,
-    sequence_note,
+    sequence_notes,
     unit_name,
     values_of,
 )
@@ -414,15 +414,16 @@ def score_table(
         place, theirs = _place(dataset, scale, several), with_paper and scale == 4
         notes += gap_notes(rows.assign(dataset=place), chosen)
         of_set: list[Record] = []
-        values = {metric: values_of(rows, metric, chosen) for metric in named}
-        for metric, asked in values.items():
+        used: dict[str, pd.DataFrame] = {}
+        for metric in named:
+            asked = values_of(rows, metric, chosen)
             if asked.empty:
                 continue
-            used = comparable(asked)
-            notes += infinite_notes(place, metric, asked, used)
+            used[metric] = comparable(asked)
+            notes += infinite_notes(place, metric, asked, used[metric])
             per_set = list(asked.index) == [""]
             unit = _PER_SET if per_set else unit_name(asked.index)
-            units = by_unit(used)
+            units = by_unit(used[metric])
             made = [] if per_set else _compare(units, dataset, metric, baseline, pairs, scale)
             comparisons += made
             beside = marks(list(units.columns), made, pairs)
@@ -431,10 +432,9 @@ def score_table(
                 dataset, metric, shown, found, beside, level, scale, unit=unit, with_paper=theirs
             )
         if sequences:
-            figures += _of_sequences(values, dataset, shown, level, scale)
+            figures += _of_sequences(used, dataset, shown, level, scale)
         figures += of_set
-        images = [image for image in rows["image"].unique() if is_frame(image)]
-        notes += [sequence_note(place, images)] if images else []
+        notes += sequence_notes(place, used)
         if theirs and any(paper_figure(dataset, method, "mos") is not None for method in shown):
             figures += score_line(dataset, "mos", shown, {}, {}, level, scale, with_paper=True)
     notes += remarks(frame)
@@ -529,22 +529,25 @@ def _difference(x: pd.Series, y: pd.Series) -> float:
 
 
 def _of_sequences(
-    values: Mapping[str, pd.DataFrame],
+    used: Mapping[str, pd.DataFrame],
     dataset: str,
     methods: Sequence[str],
     level: float,
     scale: int,
 ) -> list[Record]:
     """The figures of each sequence: means over those of its frames that the data set's are over."""
-    of_frames = {m: asked for m, asked in values.items() if any(map(is_frame, asked.index))}
-    used = {metric: comparable(asked) for metric, asked in of_frames.items()}
-    found = {unit_of(image) for asked in of_frames.values() for image in asked.index}
+    parts = {
+        (unit_of(first), metric): values
+        for metric, of_set in used.items()
+        for _, values in of_set.groupby(list(map(unit_of, of_set.index)))
+        if is_frame(first := values.index[0])
+    }
     figures: list[Record] = []
-    for sequence, metric in product(sorted(found, key=numbered), of_frames):
-        own = used[metric].loc[[unit_of(image) == sequence for image in used[metric].index]]
+    for sequence, metric in sorted(parts, key=lambda part: numbered(part[0])):
+        values = parts[sequence, metric]
         means = {
             method: made and replace(made, low=math.nan, high=math.nan)
-            for method, made in _means(of_frames[metric], own, metric, level, _FRAME).items()
+            for method, made in _means(values, values, metric, level, _FRAME).items()
         }
         figures += score_line(
             f"{dataset}/{sequence}", metric, methods, means, {}, level, scale, unit=_FRAME

@@ -77,17 +77,24 @@ def unit_name(images: Iterable[str]) -> str:
     return "sequence" if any(map(is_frame, images)) else "image"
 
 
-def sequence_note(dataset: str, images: Sequence[str]) -> str:
-    """What the mean of a data set of sequences is."""
-    lengths = sorted(Counter(map(unit_of, images)).values())
-    each = f"{lengths[0]} frames each"
-    if lengths[0] != lengths[-1]:
-        each = f"{lengths[0]} to {lengths[-1]} frames each, not that of all {len(images)} frames"
-    return (
-        f"{dataset}: the mean of the means of {counted(len(lengths), 'sequence')}, {each}."
-        if len(lengths) > 1
-        else f"{dataset}: the mean of one sequence of {counted(lengths[0], 'frame')}."
-    )
+def sequence_notes(dataset: str, used: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What the means of a data set of sequences are, whose values ``used`` has by metric."""
+    said: dict[str, list[str]] = {}
+    for metric, values in used.items():
+        frames = list(filter(is_frame, values.index))
+        if not frames:
+            continue
+        fewest, *_, most = sorted([*Counter(map(unit_of, frames)).values()] * 2)
+        units = counted(len(set(map(unit_of, frames))), "sequence")
+        each = f"{counted(fewest, 'frame')} each"
+        if fewest != most:
+            each = f"{fewest} to {most} frames each, not that of all {len(frames)} frames"
+        said.setdefault(f"the mean of the means of {units}, {each}.", []).append(metric)
+    several = len(said) > 1
+    return [
+        f"{dataset}{f' {_of(metrics)}' if several else ''}: {text}"
+        for text, metrics in said.items()
+    ]
 
 
 def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
