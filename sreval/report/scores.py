@@ -634,8 +634,8 @@ def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str |
     if comparisons:
         notes.append(_test_note(comparisons, baseline, figures))
         for unit in _UNITS:
-            of = [f for f in figures if f["unit"] == unit and f["metric"] != "mos"]
-            places = {(figure["dataset"], figure["scale"]) for figure in of}
+            these = [f for f in figures if f["unit"] == unit and f["metric"] != "mos"]
+            places = {(figure["dataset"], figure["scale"]) for figure in these}
             own = [one for one in comparisons if (one.dataset, one.scale) in places]
             notes += too_small_notes(own, unit)
     elif baseline is not None:

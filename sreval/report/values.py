@@ -85,11 +85,16 @@ def sequence_notes(dataset: str, used: Mapping[str, pd.DataFrame]) -> list[str]:
         if not frames:
             continue
         fewest, *_, most = sorted([*Counter(map(unit_of, frames)).values()] * 2)
-        units = counted(len(set(map(unit_of, frames))), "sequence")
-        each = f"{counted(fewest, 'frame')} each"
+        units = len(set(map(unit_of, frames)))
+        text = f"the mean of the means of {units} sequences, {counted(fewest, 'frame')} each"
         if fewest != most:
-            each = f"{fewest} to {most} frames each, not that of all {len(frames)} frames"
-        said.setdefault(f"the mean of the means of {units}, {each}.", []).append(metric)
+            text = (
+                f"the mean of the means of {units} sequences, {fewest} to {most} frames each, not "
+                f"that of all {len(frames)} frames"
+            )
+        elif units == 1:
+            text = f"the mean of one sequence of {counted(fewest, 'frame')}"
+        said.setdefault(f"{text}.", []).append(metric)
     several = len(said) > 1
     return [
         f"{dataset}{f' {_of(metrics)}' if several else ''}: {text}"
