@@ -462,8 +462,8 @@ def benchmark(
             What sreval can't know of one follows after commas (``onnx:net.onnx,range=0..255``), or
             is said by ``declare``.
 
-        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
-            ``hr=FOLDER,lr=FOLDER``, or a TOML file.
+        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images
+            or one of folders of frames, ``hr=FOLDER,lr=FOLDER``, or a TOML file.
         out: the results folder. What is there and still holds is taken over. Without one, a
             temporary folder is removed together with the last reference to the Results.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``.

@@ -89,6 +89,11 @@ class ImageFolder:
             found._files += by_depth[2]
         return found
 
+    @property
+    def has_images(self) -> bool:
+        """Whether there is any image."""
+        return any(map(_is_image, self._files))
+
     def images(self) -> list[Path]:
         """Its images by name.
 

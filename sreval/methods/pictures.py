@@ -80,8 +80,8 @@ class PictureUpscaler:
     ) -> tuple[list[Path], list[SrevalError]]:
         """Enlarge pictures into the folder ``out``, each as PNG under its own name.
 
-        A folder stands for the images in it, or for its folders of frames, which ``out`` then has,
-        too. Of pictures that differ in their ending alone, both
+        A folder stands for the images in it, those of its folders left out; one without any for
+        the frames in its folders, which ``out`` then has, too. Of pictures that differ in their ending alone, both
         endings are kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency is enlarged
         by bicubic, and the colour profile is kept.
 
@@ -254,7 +254,9 @@ def _pictures(given: Path, out: Path, say: Callable[[str], object]) -> Iterator[
             return
     except OSError as error:
         raise ImageError(f"Can't read {given}: {error.strerror}.", "Check the path.") from None
-    folder = ImageFolder.with_frames(given, apart=[out])
+    folder = ImageFolder(given)
+    if not folder.has_images:
+        folder = ImageFolder.with_frames(given, apart=[out])
     if others := folder.left_out():
         say(f"{given}: {left_out_note(others)}")
     for path in folder.images():

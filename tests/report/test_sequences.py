@@ -219,5 +219,5 @@ def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photogra
         packed = archive.namelist()
     assert sum(name.endswith("bicubic/calendar/10.png") for name in packed) == 1
     text = again.methods_text()
-    assert "v (two sequences of three frames; " in text
+    assert "v (2 sequences of 3 frames; " in text
     assert "intervals and tests are over sequences, too" in text
