@@ -80,10 +80,10 @@ class PictureUpscaler:
     ) -> tuple[list[Path], list[SrevalError]]:
         """Enlarge pictures into the folder ``out``, each as PNG under its own name.
 
-        A folder stands for the images in it, those of its folders left out; one without any for
-        the frames in its folders, which ``out`` then has, too. Of pictures that differ in their ending alone, both
-        endings are kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency is enlarged
-        by bicubic, and the colour profile is kept.
+        A folder stands for the images in it, those of its folders left out; one without any for the
+        frames in its folders, which ``out`` then has, too. Of pictures that differ in their ending
+        alone, both endings are kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency
+        is enlarged by bicubic, and the colour profile is kept.
 
         Args:
             pictures: files and folders.
