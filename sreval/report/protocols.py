@@ -182,7 +182,7 @@ def _summary(
     """The means of one kind of convention over the images of one method."""
     wide = block.pivot(index="image", columns="convention", values=list(of))
     some = wide.dropna()
-    used = some.loc[np.isfinite(some).all(axis=1)]
+    used = some[np.isfinite(some.to_numpy(float)).all(axis=1)]
     used = used if len(used) else some
     left = [
         f"{image} ({note or 'PSNR is infinite'})"
