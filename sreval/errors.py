@@ -203,6 +203,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:
+    """A key to sort names by, in which their numbers count as numbers, of whatever length."""
+    parts: list[str | int] = []
+    for place, part in enumerate(re.split(r"(\d+)", str(name))):
+        digits = part.lstrip("0")
+        parts += [len(digits), digits] if place % 2 else [part]
+    return tuple(parts), str(name)
+
+
 def duration(seconds: float) -> str:
     """Seconds as `3 h 07 min`, `7 min` or `40 s`; never less than `1 s`."""
     minutes = round(seconds / 60)

@@ -91,6 +91,7 @@ class Results:
         datasets: Sequence[str] | str = (),
         metrics: Sequence[str] | str | None = None,
         layout: Layout = "methods",
+        sequences: bool = False,
         transposed: bool = False,
         intervals: Intervals = "below",
         paper: bool = False,
@@ -108,7 +109,8 @@ class Results:
 
         Means with Student's t intervals over images, the best and the second marked; paired
         two-sided Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and
-        metric.
+        metric. Of a data set of sequences they are over the means of its sequences, as frames of
+        one sequence are not independent.
 
         Args:
             baseline: test every method against this one.
@@ -119,6 +121,7 @@ class Results:
             datasets: the same.
             metrics: the same; by default all that were computed.
             layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
+            sequences: put a row for each sequence of frames before the row of its data set.
             transposed: a row a method, the metrics of each data set side by side.
             intervals: ``below`` the means, ``beside`` them as half of their width, ``apart`` in
                 a second table, or ``none``.
@@ -204,6 +207,7 @@ class Results:
             with_paper=paper,
             level=level,
             intervals=intervals,
+            sequences=sequences,
             transposed=transposed,
             notes=notes,
         )
@@ -461,9 +465,10 @@ def benchmark(
             What sreval can't know of one follows after commas (``onnx:net.onnx,range=0..255``), or
             is said by ``declare``.
 
-        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images,
-            ``hr=FOLDER,lr=FOLDER``, ``lr=FOLDER`` for LR images without originals, or a TOML file.
-            Of a data set without originals there are only metrics without a reference.
+        datasets: ``Set5``, ``Set14``, ``BSD100``, ``Urban100``, ``demo``, a folder of HR images
+            or one of folders of frames, ``hr=FOLDER,lr=FOLDER``, ``lr=FOLDER`` for LR images
+            without originals, or a TOML file. Of a data set without originals there are only
+            metrics without a reference.
         out: the results folder. What is there and still holds is taken over. Without one, a
             temporary folder is removed together with the last reference to the Results.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``.

@@ -110,9 +110,9 @@ class Dataset:
             progress: whether to show a line of progress on stderr.
 
         Returns:
-            A Checked: ``images``, a ``summary`` of how the LR images came about (MATLAB's bicubic
-            by which border rule, a recorded recipe, or another way) or will be made, ``left_out``
-            and ``problems``; ``print`` it.
+            A Checked: ``images``, the ``sequences`` that they are frames of, a ``summary`` of how
+            the LR images came about (MATLAB's bicubic by which border rule, a recorded recipe, or
+            another way) or will be made, ``left_out`` and ``problems``; ``print`` it.
 
         Raises:
             SrevalError: for a data set that isn't there, for an invalid recipe, and for a recipe
@@ -134,12 +134,14 @@ class Dataset:
     ) -> Downscaled:
         """Write the LR image of every image of a folder, as ``sreval.degrade`` makes it.
 
+        Frames stay in the folders of their sequences.
+
         ``degradation.json`` beside them holds the recipe, its hash, the versions of the packages
         that decide the bytes, and for each image what was drawn for it. ``check`` reads it. The
         same call makes the same files. A folder that holds LR images by another recipe is refused.
 
         Args:
-            out: the folder for the LR images, PNGs of the same stems.
+            out: the folder for the LR images, PNGs of the same names.
             degrade: the recipe, as in ``sreval.degrade``.
             seed: in place of the recipe's own seed.
             crop: first cut each image to what the LR image is enlarged to.

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sreval import content
-from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
+from sreval.errors import DataError, ImageError, UsageError, counted, option, unknown_name
 from sreval.files import sha256_bytes, write_atomic
 from sreval.images import fetch as fetching
 from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.degradations import Degradation, known_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
-from sreval.images.folders import ImageFolder, composed, left_out_note
+from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,
@@ -156,8 +156,9 @@ def _fetch_vgg19(progress: bool) -> None:
 class Checked:
     """What a check of a data set found; ``print`` shows it as ``sreval data check`` does.
 
-    ``summary`` says how the LR images came about, ``left_out`` names images of a kind that isn't
-    read, ``problems`` is empty where everything is in order.
+    ``sequences`` is how many its images are frames of, 0 where they are stills. ``summary`` says
+    how the LR images came about, ``left_out`` names images of a kind that isn't read, ``problems``
+    is empty where everything is in order.
     """
 
     dataset: str
@@ -165,9 +166,14 @@ class Checked:
     summary: str
     left_out: tuple[str, ...]
     problems: tuple[str, ...]
+    sequences: int = 0
 
     def __str__(self) -> str:
-        lines = [f"{self.dataset}: {self.images} images, {self.summary}"]
+        of = f"{self.images} images"
+        if self.sequences:
+            frames, sequences = counted(self.images, "frame"), counted(self.sequences, "sequence")
+            of = f"{frames} of {sequences}"
+        lines = [f"{self.dataset}: {of}, {self.summary}"]
         lines += [f"  {left_out_note(self.left_out)}"] * bool(self.left_out)
         return "\n".join([*lines, *(f"  {problem}" for problem in self.problems)])
 
@@ -209,6 +215,7 @@ def check(
         (summary or "none usable") + hashes,
         dataset.left_out,
         tuple(wrong),
+        len({unit_of(item.image) for item in dataset.items if is_frame(item.image)}),
     )
 
 
@@ -224,10 +231,11 @@ def _origin(dataset: Dataset, item: Item) -> str:
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made by {dataset.degradation}{cropped}"
-    record = read_record(item.lr.parent)
-    stem = composed(item.lr.stem)
-    if record and not pair.recipe_sha256 and stem in record.images:
-        record.require(stem, pixels_sha256(pair.hr), pair.lr_sha256, item.lr.parent)
+    folder = item.lr.parents[1] if is_frame(item.image) else item.lr.parent
+    name = composed(item.lr.relative_to(folder).with_suffix("").as_posix())
+    record = read_record(folder)
+    if record and not pair.recipe_sha256 and name in record.images:
+        record.require(name, pixels_sha256(pair.hr), pair.lr_sha256, folder)
     for border in BORDERS:
         if np.array_equal(downscale(pair.hr, dataset.scale, border), pair.lr):
             return f"MATLAB bicubic, {border} border{cropped}"
@@ -253,13 +261,14 @@ def downscale_folder(
     crop: bool = False,
     progress: bool = False,
 ) -> Downscaled:
-    """Write the LR image of every image in ``source`` to ``target``, as PNG of the same stem.
+    """Write the LR image of every image in ``source`` to ``target``, as PNG of the same name.
 
-    ``degradation``: how, by default ``bicubic``; ``degradation.json`` beside the images records it.
-    ``crop``: first cut each to what the LR image covers, see ``images.scales``. An image that can't
-    be used stops none of the others. Raises UsageError for one folder given as both, an invalid
-    scale and one that the degradation doesn't have, ImageError or DataError for a folder that can't
-    be read or written, or that holds LR images made otherwise.
+    Frames stay in the folders of their sequences. ``degradation``: how, by default ``bicubic``;
+    ``degradation.json`` in ``target`` records it. ``crop``: first cut each to what the LR image
+    covers, see ``images.scales``. An image that can't be used stops none of the others. Raises
+    UsageError for one folder given as both, an invalid scale and one that the degradation doesn't
+    have, ImageError or DataError for a folder that can't be read or written, or that holds LR
+    images made otherwise.
     """
     scale = checked_scale(scale)
     degradation = degradation or known_degradation("bicubic")
@@ -273,28 +282,28 @@ def downscale_folder(
             f"{target} holds the images themselves; they would be overwritten.",
             "Name another folder.",
         )
-    folder = ImageFolder(source)
-    images = folder.by_stem()
+    folder = ImageFolder.with_frames(source, apart=[target])
+    images = folder.by_name()
     if others := folder.left_out():
         _say(f"{source}: {left_out_note(others)}", progress)
     record = open_record(target, degradation, scale)
     made, failed = dict(record.images), {}
     write_record(target, record)
     with progress_line(len(images), "downscaling", "image", progress) as line:
-        for stem, path in images.items():
+        for name, path in images.items():
             try:
                 hr = read_image(path).pixels
                 hr = crop_to_multiple(hr, scale) if crop else _fitting(hr, scale)
                 lr, drawn = degrade(hr, record.degradation, scale)
                 data = encode_png(lr)
-                write_atomic(target / f"{stem}.png", data)
-                made[stem] = DegradedImage(
+                write_atomic(target / f"{name}.png", data)
+                made[name] = DegradedImage(
                     hr_pixels_sha256=pixels_sha256(hr), lr_sha256=sha256_bytes(data), drawn=drawn
                 )
             except ImageError as error:
-                failed[path.name] = str(error)
+                failed[path.relative_to(source).as_posix()] = str(error)
             line.update()
-    there = {stem: made[stem] for stem in sorted(made) if (target / f"{stem}.png").is_file()}
+    there = {name: made[name] for name in sorted(made) if (target / f"{name}.png").is_file()}
     write_record(target, record.model_copy(update={"images": there}))
     return Downscaled(target, len(images) - len(failed), failed)
 

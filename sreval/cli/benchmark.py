@@ -31,8 +31,8 @@ from sreval.errors import Exit, UsageError, listed
     "--dataset",
     "datasets",
     multiple=True,
-    help="Set5, Set14, BSD100, Urban100, demo, a folder of HR images, hr=FOLDER,lr=FOLDER, "
-    "lr=FOLDER for LR images without originals, a TOML file.",
+    help="Set5, Set14, BSD100, Urban100, demo, a folder of HR images or one of folders of frames, "
+    "hr=FOLDER,lr=FOLDER, lr=FOLDER for LR images without originals, a TOML file.",
 )
 @click.option("--protocol", "protocols", multiple=True, help="ledig2017 (default), matlab, rgb.")
 @click.option(
@@ -170,10 +170,10 @@ def _summary(results: api.Results, as_json: bool) -> None:
 def upscale(images: tuple[Path, ...], method: str, out: Path, replace: bool, **chosen: Any) -> None:
     """Enlarge IMAGES; each comes out as PNG under its own name.
 
-    A folder among them stands for the images in it, those of its folders left out. Of pictures that
-    differ in their ending alone, such as a.bmp and a.tif, both endings are kept: a.bmp.png. What
-    can't be enlarged is named and stops none of the others; exits with 3, or with 1 when nothing
-    could be.
+    A folder among them stands for the images in it, those of its folders left out; one without any
+    stands for the frames in its folders, which the results have, too. Of pictures that differ in
+    their ending alone, such as a.bmp and a.tif, both endings are kept: a.bmp.png. What can't be
+    enlarged is named and stops none of the others; exits with 3, or with 1 when nothing could be.
 
     16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic, and the colour
     profile is kept. CMYK becomes RGB, two levels become grey.

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 @click.option(
     "--metric", "metrics", multiple=True, help="The same; default: all that were computed."
 )
+@click.option(
+    "--sequences", is_flag=True, help="A row for each sequence of frames before its data set."
+)
 @click.option("--transposed", is_flag=True, help="A row a method, the metrics side by side.")
 @click.option(
     "--intervals",
@@ -103,9 +106,10 @@ def table(
 ) -> None:
     """Arrange the results in FOLDERS as the paper's tables.
 
-    Means with Student's t intervals over images, best bold, second underlined; paired two-sided
-    Wilcoxon signed-rank tests on request, Holm-adjusted within one data set and metric. With
-    --ratings or --study, rows of mean opinion scores whose intervals and tests are over --unit.
+    Means with Student's t intervals over images, of frames over their sequences; best bold, second
+    underlined; paired two-sided Wilcoxon signed-rank tests on request, Holm-adjusted within one
+    data set and metric. With --ratings or --study, rows of mean opinion scores whose intervals and
+    tests are over --unit.
     """
     from sreval.report.collect import also_computed
 

@@ -7,6 +7,7 @@ photograph in two sets is known as one. A data set without originals has LR imag
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import read_record
-from sreval.images.folders import ImageFolder, composed, left_out_note
+from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,
@@ -262,9 +263,9 @@ class UserSet(Config):
     scale: UpscalingFactor = 4
     """The downscaling factor."""
     names: dict[str, str] = Field(default_factory=dict)
-    """Names to print, by file name without ending."""
+    """Names to print, by file name without ending; of frames, such as `calendar/0001`."""
     scenes: dict[str, str] = Field(default_factory=dict)
-    """What is shown, by file name without ending; versions of one scene share it."""
+    """What is shown, by file name without ending or by sequence; versions of a scene share it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -357,11 +358,25 @@ def _demo(scale: float) -> Dataset:
 
 
 def _from_folder(folder: Path, scale: float) -> Dataset:
-    """A folder of HR images, or one that holds the pair of folders of a public set."""
+    """A folder of HR images, or one with a folder of them and, under LR, that of LR images."""
     hr, lr = (folder / inside for inside in pair_folders(scale))
     if hr.is_dir():
-        return _from_folders(folder.name, hr, lr if lr.is_dir() else None, scale)
-    return _from_folders(folder.name, folder, None, scale)
+        given = next((one for one in (lr, folder / "LR") if one.is_dir()), None)
+        return _from_folders(folder.name, hr, given, scale)
+    made = _from_folders(folder.name, folder, None, scale)
+    for item in made.items:
+        if is_frame(item.image) and _ONE_SIDE.fullmatch(unit_of(item.image)):
+            raise DataError(
+                f"{folder} holds the folder {unit_of(item.image)}, which is named as one of HR or "
+                "LR images, not as a sequence of frames.",
+                f"Write hr={folder / 'FOLDER'},lr={folder / 'FOLDER'}, without lr where LR images "
+                f"are to be made. If all of them are sequences, write hr={folder}.",
+            )
+    return made
+
+
+_ONE_SIDE = re.compile(r"(gt|hr|lr|hq|lq)(mod|bic)?([^a-z].*|x\d+)?", re.IGNORECASE)
+"""Names of folders that hold one half of a data set's pairs: HR_x2, GTmod12, LRbicx4."""
 
 
 def _from_pair(spec: str, scale: float) -> Dataset:
@@ -423,9 +438,11 @@ def _from_folders(
     """Of one folder or both; ``name`` is by default that of the HR folder, else the LR folder."""
     first = hr or lr
     assert first is not None
-    folder, name = ImageFolder(first), name or first.resolve().name
-    images = folder.by_stem()
-    low = _match_lr(images, ImageFolder(lr).by_stem(), scale, lr) if hr and lr else images
+    folder, name = ImageFolder.with_frames(first, apart=[lr]), name or first.resolve().name
+    images = folder.by_name()
+    low = images
+    if hr and lr:
+        low = _match_lr(images, ImageFolder.with_frames(lr, apart=[hr]).by_name(), scale, lr)
     names, scenes = (
         {composed(image): text for image, text in (given or {}).items()}
         for given in (names, scenes)
@@ -433,11 +450,12 @@ def _from_folders(
     own_names = {image: (text, "") for image, text in names.items()}
     common = {**_public_names(name, images), **own_names}
     items = []
-    for stem, path in images.items():
-        label, scene = common.get(stem, (stem, ""))
-        scene = scenes.get(stem) or scene or f"{name}/{stem}"
+    for image, path in images.items():
+        label, scene = common.get(image, (image, ""))
+        unit = unit_of(image)
+        scene = scenes.get(unit) or scene or f"{name}/{unit}"
         items.append(
-            Item(name, stem, label, scene, path if hr else None, low[stem] if lr else None)
+            Item(name, image, label, scene, path if hr else None, low[image] if lr else None)
         )
     dataset = Dataset(name, scale, tuple(items), left_out=tuple(folder.left_out()))
     if lr is None:
@@ -464,14 +482,14 @@ def _match_lr(
     images: dict[str, Path], low: dict[str, Path], scale: float, folder: Path
 ) -> dict[str, Path]:
     matched = {}
-    for stem in images:
-        path = low.get(stem) or low.get(f"{stem}x{scale:g}")
+    for image in images:
+        path = low.get(image) or low.get(f"{image}x{scale:g}")
         if path is None:
             raise ImageError(
-                f"{folder} has no low-resolution image of {images[stem].name}.",
-                f"It would be named {stem} or {stem}x{scale:g}.",
+                f"{folder} has no low-resolution image of {image}{images[image].suffix}.",
+                f"It would be named {image} or {image}x{scale:g}.",
             )
-        matched[stem] = path
+        matched[image] = path
     return matched
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
-from sreval.errors import DataError, ImageError, listed
+from sreval.errors import DataError, ImageError, listed, numbered
 from sreval.files import require_text
 from sreval.images.io import SUFFIXES
 
@@ -33,6 +34,19 @@ def one_name(text: str) -> str:
     return composed(text).casefold()
 
 
+def unit_of(image: str) -> str:
+    """What an image is an independent sample of, by its name.
+
+    The sequence of a frame, ``calendar`` of ``calendar/0001``; a still stands for itself.
+    """
+    return image.partition("/")[0]
+
+
+def is_frame(image: str) -> bool:
+    """Whether a name is that of a frame of a sequence."""
+    return "/" in image
+
+
 class ImageFolder:
     """The image files of a folder, those of its folders too if ``deep``.
 
@@ -43,35 +57,81 @@ class ImageFolder:
     def __init__(self, folder: Path, deep: bool = False) -> None:
         self._folder, self._files = folder, _files(folder, deep)
 
+    @classmethod
+    def with_frames(cls, folder: Path, apart: Sequence[Path | None] = ()) -> Self:
+        """A folder of images, or one whose folders are sequences and hold their frames.
+
+        ``apart`` are folders that may lie in it and don't belong to it. Raises DataError for images
+        both in it and in folders of it, and for images in folders of these.
+        """
+        found = cls(folder)
+        every = _files(folder, deep=True, apart=[one for one in apart if one is not None])
+        by_depth: dict[int, list[Path]] = {}
+        for file in every:
+            by_depth.setdefault(len(file.relative_to(folder).parts), []).append(file)
+        images = {depth: sorted(filter(_is_image, by_depth[depth])) for depth in by_depth}
+        depths = sorted(depth for depth in images if images[depth])
+        if depths and depths[-1] > 2 and 1 not in depths:
+            first = images[depths[-1]][0]
+            raise DataError(
+                f"{folder} holds images in folders of its folders: {first}.",
+                "Name the folder that holds a folder of frames for each sequence, such as "
+                f"{first.parents[1]}.",
+            )
+        if len(depths) > 1:
+            raise DataError(
+                f"{folder} holds images, such as {images[1][0].name}, and a folder of images: "
+                f"{images[depths[1]][0].parent}.",
+                "Move the ones or the other elsewhere: a folder holds images, or a folder of "
+                "frames for each sequence.",
+            )
+        if depths == [2]:
+            found._files += by_depth[2]
+        return found
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there is any image."""
+        return any(map(_is_image, self._files))
+
     def images(self) -> list[Path]:
         """Its images by name.
 
         Raises ImageError if there is none, UsageError for a name that isn't text.
         """
-        found = sorted(file for file in self._files if file.suffix.lower() in SUFFIXES)
+        found = sorted(filter(_is_image, self._files))
         if not found:
             raise ImageError(f"{self._folder} holds no images.", KINDS)
         for file in found:
-            require_text(file.name)
+            require_text(self._place(file))
         return found
 
-    def by_stem(self) -> dict[str, Path]:
-        """Its images by stem, in NFC. Raises DataError, too, when two share one."""
+    def by_name(self) -> dict[str, Path]:
+        """Its images by name, in NFC: a still's is its stem, a frame's ``SEQUENCE/STEM``.
+
+        Frames are in the order of their numbers, padded or not. Raises DataError, too, when two
+        share a name.
+        """
         found: dict[str, Path] = {}
         for path in self.images():
-            stem = composed(path.stem)
-            if stem in found:
+            name = composed(self._place(path).removesuffix(path.suffix))
+            if name in found:
                 raise DataError(
-                    f"{self._folder} holds {found[stem].name} and {path.name}: two images with "
-                    "one name.",
+                    f"{self._folder} holds {self._place(found[name])} and {self._place(path)}: two "
+                    "images with one name.",
                     "Rename or remove one.",
                 )
-            found[stem] = path
+            found[name] = path
+        if any(map(is_frame, found)):
+            return {name: found[name] for name in sorted(found, key=numbered)}
         return found
 
     def left_out(self) -> list[str]:
         """The names of images of kinds that aren't read here, by name."""
-        return sorted(f.name for f in self._files if _OTHER_KINDS.fullmatch(f.suffix))
+        return sorted(self._place(f) for f in self._files if _OTHER_KINDS.fullmatch(f.suffix))
+
+    def _place(self, file: Path) -> str:
+        return file.relative_to(self._folder).as_posix()
 
 
 def left_out_note(names: Sequence[str]) -> str:
@@ -79,12 +139,16 @@ def left_out_note(names: Sequence[str]) -> str:
     return f"{len(names)} of other kinds left out: {listed(names)}. {KINDS}"
 
 
-def _files(folder: Path, deep: bool) -> list[Path]:
-    """The files of a folder, and deeply those below it, hidden ones left out."""
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES
+
+
+def _files(folder: Path, deep: bool, apart: Iterable[Path] = ()) -> list[Path]:
+    """The files of a folder, and deeply those below it, without hidden ones and those ``apart``."""
     if not folder.is_dir():
         raise ImageError(f"No such folder: {folder}.", "Check the path.")
     found: list[Path] = []
-    seen = {folder.resolve()}
+    seen = {folder.resolve(), *(path.resolve() for path in apart)}
 
     def unreadable(error: OSError) -> None:
         raise ImageError(f"Can't read {error.filename}: {error.strerror}.", "Check the path.")

@@ -81,9 +81,10 @@ class PictureUpscaler:
     ) -> tuple[list[Path], list[SrevalError]]:
         """Enlarge pictures into the folder ``out``, each as PNG under its own name.
 
-        A folder stands for the images in it. Of pictures that differ in their ending alone, both
-        endings are kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency is enlarged
-        by bicubic, and the colour profile is kept.
+        A folder stands for the images in it, those of its folders left out; one without any for the
+        frames in its folders, which ``out`` then has, too. Of pictures that differ in their ending
+        alone, both endings are kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency
+        is enlarged by bicubic, and the colour profile is kept.
 
         Args:
             pictures: files and folders.
@@ -100,17 +101,17 @@ class PictureUpscaler:
             if progress:
                 click.echo(text, err=True)
 
-        found = [p for one in given for p in _pictures(user_path(one), say)]
-        found = list(dict.fromkeys(found))
+        folder = user_path(out)
+        found = {p: to for one in given for p, to in _pictures(user_path(one), folder, say)}
         stems = Counter((path.parent, path.stem) for path in found)
         originals = {path.resolve() for path in found}
         taken: dict[Path, Path] = {}
         written: list[Path] = []
         failed: list[SrevalError] = []
         with progress_line(len(found), "upscaling", "image", progress) as line:
-            for path in found:
+            for path, to in found.items():
                 stem = path.name if stems[path.parent, path.stem] > 1 else path.stem
-                target = user_path(out) / f"{stem}.png"
+                target = to / f"{stem}.png"
                 try:
                     first = taken.setdefault(target, path)
                     _check_target(target, path, first, originals, replace)
@@ -247,14 +248,18 @@ def _check_target(
         )
 
 
-def _pictures(given: Path, say: Callable[[str], object]) -> list[Path]:
-    """The file itself, or the images of a folder."""
+def _pictures(given: Path, out: Path, say: Callable[[str], object]) -> Iterator[tuple[Path, Path]]:
+    """The file itself, or the images of a folder, each with the folder that it is enlarged into."""
     try:
         if not given.is_dir():
-            return [given]
+            yield given, out
+            return
     except OSError as error:
         raise ImageError(f"Can't read {given}: {error.strerror}.", "Check the path.") from None
     folder = ImageFolder(given)
+    if not folder.has_images:
+        folder = ImageFolder.with_frames(given, apart=[out])
     if others := folder.left_out():
         say(f"{given}: {left_out_note(others)}")
-    return folder.images()
+    for path in folder.images():
+        yield path, out / path.parent.relative_to(given)

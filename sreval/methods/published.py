@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
 from sreval.files import exists, sha256_file
 from sreval.images.datasets import Dataset, Item
-from sreval.images.folders import ImageFolder, one_name
+from sreval.images.folders import ImageFolder, is_frame, one_name, unit_of
 from sreval.images.io import read_image
 from sreval.images.scales import hr_size
 from sreval.methods.base import Original, UInt8, Upscaler
@@ -116,12 +117,17 @@ def match_files(folder: Path, dataset: Dataset) -> Matching:
     the longest counts. Where no name fits, the numbers in the names do (``out_7`` for
     ``img_007``), if both sides have the same ones. Images may lack a file, but not while another
     file is left over that is named as the matched ones are: the numbering may then be another.
+    Frames are matched so within the folder of their sequence; in a folder without such folders,
+    ``calendar_0001`` is the frame ``calendar/0001``.
 
     Raises DataError, naming the images and files and saying how to write ``pairs.csv``, where none
     of this shows which is which.
     """
     if (folder / PAIRS).is_file():
         return Matching(PAIRS, _by_csv(folder, dataset))
+    sequences = _sequences(folder, dataset)
+    if sequences:
+        return _joined(sequences)
     files = ImageFolder(folder).images()
     named = _by_name(dataset, files)
     twice = _twice(named)
@@ -140,30 +146,73 @@ def match_files(folder: Path, dataset: Dataset) -> Matching:
     )
 
 
+def _sequences(folder: Path, dataset: Dataset) -> dict[str, Matching]:
+    """The matching within the folder of each sequence that has one, by the sequence's name."""
+    if not any(is_frame(item.image) for item in dataset.items):
+        return {}
+    _, folders, _ = next(os.walk(folder), ("", [], []))
+    inside = {one_name(name): folder / name for name in sorted(folders)}
+    frames: dict[str, list[Item]] = {}
+    for item in dataset.items:
+        frames.setdefault(unit_of(item.image), []).append(item)
+    found = {}
+    for sequence, items in frames.items():
+        if one_name(sequence) in inside:
+            name, before = f"{dataset.name}/{sequence}", f"{sequence}/"
+            own = tuple(
+                replace(
+                    item,
+                    dataset=name,
+                    image=item.image.removeprefix(before),
+                    name=item.name.removeprefix(before),
+                )
+                for item in items
+            )
+            part = replace(dataset, name=name, items=own)
+            found[sequence] = match_files(inside[one_name(sequence)], part)
+    return found
+
+
+def _joined(sequences: Mapping[str, Matching]) -> Matching:
+    files = {
+        f"{sequence}/{image}": file
+        for sequence, matching in sequences.items()
+        for image, file in matching.files.items()
+    }
+    return Matching(", ".join(sorted({matching.how for matching in sequences.values()})), files)
+
+
 def _by_name(dataset: Dataset, files: Sequence[Path]) -> dict[Item, list[Path]]:
     """The files whose stem holds an item's name, the one that is nothing else alone."""
-    labels = [
-        (label, item)
-        for item in dataset.items
-        for label in dict.fromkeys((one_name(item.image), one_name(item.name)))
-    ]
+    labels: dict[str, list[Item]] = {}
+    for item in dataset.items:
+        for label in _labels(item):
+            labels.setdefault(label, []).append(item)
     found: dict[Item, list[Path]] = {}
     for file in files:
         stem = one_name(file.stem)
-        held = [(label, item) for label, item in labels if _holds(stem, label, dataset.scale)]
-        longest = max((len(label) for label, _ in held), default=0)
-        for item in dict.fromkeys(item for label, item in held if len(label) == longest):
+        # a label that is the whole stem is the longest in it
+        held = (
+            [stem]
+            if stem in labels
+            else [one for one in labels if one in stem and _holds(stem, one, dataset.scale)]
+        )
+        longest = max(map(len, held), default=0)
+        for item in dict.fromkeys(i for one in held if len(one) == longest for i in labels[one]):
             found.setdefault(item, []).append(file)
     for item, own in found.items():
-        whole = [f for f in own if one_name(f.stem) in (one_name(item.image), one_name(item.name))]
+        whole = [file for file in own if one_name(file.stem) in _labels(item)]
         found[item] = whole or own
     return found
 
 
+def _labels(item: Item) -> list[str]:
+    """The names of an image as the stem of a file may hold them."""
+    return list(dict.fromkeys(one_name(name).replace("/", "_") for name in (item.image, item.name)))
+
+
 def _holds(stem: str, label: str, scale: float) -> bool:
     """Whether a stem holds a label that no letter or digit touches, but for x and the scale."""
-    if label not in stem:
-        return False
     pattern = rf"(?<![^\W_]){re.escape(label)}(x{re.escape(f'{scale:g}')})?(?![^\W_])"
     return re.search(pattern, stem) is not None
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sreval.errors import StatisticsError
-from sreval.opinions.cells import numbered
+from sreval.errors import StatisticsError, numbered
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Hashable
 
 from sreval.errors import shown
 
@@ -104,12 +103,3 @@ def is_number(value: object) -> bool:
 def is_flag(value: object) -> bool:
     """Whether ``flag`` can read it."""
     return str(value).strip().casefold() in _FLAGS
-
-
-def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:
-    """A key to sort names by, in which their numbers count as numbers, of whatever length."""
-    parts: list[str | int] = []
-    for place, part in enumerate(re.split(r"(\d+)", str(name))):
-        digits = part.lstrip("0")
-        parts += [len(digits), digits] if place % 2 else [part]
-    return tuple(parts), str(name)

@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, listed
+from sreval.errors import StatisticsError, attempted, listed, numbered
 from sreval.opinions.arrays import Floats, Ratings, group_mean
-from sreval.opinions.cells import numbered
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reliability import Reliability, repeat_pairs
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, without_raters

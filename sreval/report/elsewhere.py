@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
@@ -118,7 +118,9 @@ class _Subjects:
                     f"{kind} of these results, in {where}:", place[column], of_results
                 )
         dataset, image = place["dataset"], place["image"]
-        for name in (image, Path(image).stem, self._names.get((dataset, image), "")):
+        path = PureWindowsPath(image)  # it takes both separators
+        frame = f"{path.parent.name}/{path.stem}"
+        for name in (image, frame, path.stem, self._names.get((dataset, image), "")):
             number = self._numbers.get((dataset, float(place["scale"]), place["method"], name))
             if number is not None:
                 return number

@@ -21,6 +21,7 @@ from sreval.benchmarking.results import (
 from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
+from sreval.images.folders import is_frame, unit_of
 from sreval.images.known import KNOWN, UNVERIFIED
 from sreval.images.scales import checked_scale
 from sreval.methods.base import IN_PYTHON
@@ -185,7 +186,7 @@ def methods_text(frame: pd.DataFrame, folders: Sequence[Path], notes: Sequence[s
     paragraphs = [
         " ".join([_what(rows), *_data(rows, runs)]),
         _methods(rows, runs),
-        " ".join([*_protocols(rows, runs), _statistics()]),
+        " ".join([*_protocols(rows, runs), _statistics(rows)]),
         " ".join([*_failures(frame), *notes]),
         _software(rows, runs),
     ]
@@ -220,7 +221,9 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     for one in held:
         source = _SOURCES.get(one.source, "[state their source]")
         total = len(one.images)
-        told[f"{one.name} ({_count(total, 'image')}; {source})"] = None
+        units = len(set(map(unit_of, one.images)))
+        of = f"{_count(units, 'sequence')} of " if any(map(is_frame, one.images)) else ""
+        told[f"{one.name} ({of}{_count(total, 'frame' if of else 'image')}; {source})"] = None
         if one.source in UNVERIFIED:
             unverified[one.name] = None
         for how, count in Counter(_made_by(one, image) for image in one.images.values()).items():
@@ -382,13 +385,19 @@ _DEFINED: dict[str, Callable[[Protocol], str]] = {
 """The sentence that defines each metric, with the work it cites; PSNR needs none."""
 
 
-def _statistics() -> str:
+def _statistics(rows: pd.DataFrame) -> str:
+    frames = (
+        " Of a data set of sequences, the score is the mean over its sequences, each of which "
+        "scores the mean over its frames; intervals and tests are over sequences, too."
+        if any(map(is_frame, rows["image"].unique()))
+        else ""
+    )
     return (
         "The score on a data set is the mean over its images; an image for which any method has no "
-        f"finite score is left out for all. Intervals are {percent(0.95)} Student's t intervals "
-        "over the images. Where methods are compared, it is by two-sided Wilcoxon signed-rank "
-        "tests (Wilcoxon 1945) on the images' scores, adjusted by Holm's procedure (Holm 1979) "
-        "within one data set and metric."
+        f"finite score is left out for all. Intervals are {percent(0.95)} Student's t "
+        "intervals over the images. Where methods are compared, it is by two-sided Wilcoxon "
+        "signed-rank tests (Wilcoxon 1945) on the images' scores, adjusted by Holm's procedure "
+        f"(Holm 1979) within one data set and metric.{frames}"
     )
 
 

@@ -8,8 +8,7 @@ from functools import partial
 
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, listed, unknown_name
-from sreval.opinions.cells import numbered
+from sreval.errors import StatisticsError, attempted, listed, numbered, unknown_name
 from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sreval.opinions.cells import numbered
+from sreval.errors import numbered
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,6 +19,7 @@ from sreval.progress import progress_line
 from sreval.report import paper
 from sreval.report.collect import input_image, narrowed, scored, sr_image, without_originals
 from sreval.report.text import fixed
+from sreval.report.values import by_unit, unit_name
 
 _BLOCK = ["dataset", "scale", "method"]
 """A block of the text: what one mean is over the images of."""
@@ -151,11 +152,12 @@ def subjects(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise_conventions(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means over images per data set, scale, method and convention, and their distance from matlab.
+    """Means per data set, scale, method and convention, and their distance from matlab.
 
-    Those of LPIPS have their distance from lpips. The means are over the ``n`` images that have
-    finite figures under every convention of a kind, ``left`` says which others there are and why;
-    where no image has, over those that have any figure.
+    Those of LPIPS have their distance from lpips. The means are over the images that have finite
+    figures under every convention of a kind, ``left`` says which others there are and why; where no
+    image has, over those that have any figure. ``n`` is how many of ``unit`` that makes, see
+    ``values.by_unit``.
     """
     blocks = []
     for _, block in scores.groupby(_BLOCK):
@@ -184,14 +186,15 @@ def _summary(
     """The means of one kind of convention over the images of one method."""
     wide = block.pivot(index="image", columns="convention", values=list(of))
     some = wide.dropna()
-    used = some[np.isfinite(some).all(axis=1)]
+    used = some[np.isfinite(some.to_numpy(float)).all(axis=1)]
     used = used if len(used) else some
     left = [
         f"{image} ({note or 'PSNR is infinite'})"
         for image, note in block.groupby("image")["note"].first().items()
         if image not in used.index
     ]
-    means = pd.DataFrame({metric: used[metric].mean() for metric in of}).loc[list(order)]
+    units = by_unit(used)
+    means = pd.DataFrame({metric: units[metric].mean() for metric in of}).loc[list(order)]
     for metric in ("psnr", "ssim", "lpips"):
         values = means[metric] if metric in means else pd.Series(np.nan, means.index)
         difference = (values - values[base]).mask(values == values[base], 0.0)
@@ -199,7 +202,7 @@ def _summary(
     first = block.iloc[0]
     means = means.rename_axis("convention").reset_index()
     means = means.assign(dataset=first["dataset"], scale=first["scale"], method=first["method"])
-    return means.assign(n=len(used), left=listed(left, 10))
+    return means.assign(n=len(units), unit=unit_name(wide.index), left=listed(left, 10))
 
 
 def conventions_text(summary: pd.DataFrame) -> str:
@@ -214,8 +217,8 @@ def conventions_text(summary: pd.DataFrame) -> str:
             block = both[both["convention"].isin(list(tools))]
             if block.empty:
                 continue
-            count, left = block["n"].iloc[0], block["left"].iloc[0]
-            lines.append(f"{head}mean of {counted(int(count), 'image')}")
+            count, unit, left = (block[key].iloc[0] for key in ("n", "unit", "left"))
+            lines.append(f"{head}mean of {counted(int(count), unit)}")
             lines += [f"  left out: {left}"] * bool(left)
             lines.append(f"  {'convention':<17} {heading}  what differs (tool)")
             for _, row in block.iterrows():

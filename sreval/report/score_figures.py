@@ -34,6 +34,7 @@ from sreval.report.style import (
 )
 from sreval.report.text import percent
 from sreval.report.values import (
+    by_unit,
     comparable,
     first_metric,
     gap_notes,
@@ -41,6 +42,8 @@ from sreval.report.values import (
     metric_name,
     name_and_unit,
     number,
+    sequence_notes,
+    unit_name,
     values_of,
 )
 
@@ -63,7 +66,8 @@ def scores_figure(
     """A row a method, the best mean first: its score on every image, their mean and interval.
 
     The means are those of a table, over the images of ``values.comparable``, with Student's t
-    intervals (95%) for new images. What isn't drawn, and why, stands in the caption.
+    intervals (95%) for new images. Of frames, the scores are the means of their sequences. What
+    isn't drawn, and why, stands in the caption.
 
     Args:
         frame: from ``collect.select``.
@@ -88,7 +92,8 @@ def scores_figure(
     drawn = [str(method) for method in order.index]
     width_mm = WIDTHS_MM[width]
     names, shortened = names_within(drawn, width_mm / 3)
-    kept = counted(len(values), "image")
+    unit = unit_name(rows["image"])
+    kept = counted(len(values), unit)
     interval = f" with {percent(_LEVEL)} interval (Student's t)" * (len(values) >= LEAST_UNITS)
     caption = " ".join(
         filter(None, (f"{_about(rows)}: {kept}, mean{interval}.", *gaps, shortened, *notes))
@@ -105,7 +110,7 @@ def scores_figure(
         axes.plot(
             own, np.full(len(own), place), linestyle="", marker="o", markersize=4,
             color="#56B4E9", markeredgecolor="black", markeredgewidth=0.3, alpha=0.7,
-            label="one image" if place == 0 else None,
+            label=f"one {unit}" if place == 0 else None,
         )  # fmt: skip
         axes.plot(
             found.estimate, place, linestyle="", marker="D", markersize=4, color="black",
@@ -175,7 +180,8 @@ def tradeoff_figure(
     names, shortened = names_within(drawn, width_mm / 3)
     single = [metric for metric in (x, y) if metric_of(metric).per == "image"]
     of_sets = [metric_name(metric) for metric in (x, y) if metric not in single]
-    parts = [f"means over {counted(len(used[single[0]]), 'image')}"] if single else []
+    units = counted(len(used[single[0]]), unit_name(rows["image"])) if single else ""
+    parts = [f"means over {units}"] if single else []
     parts += [f"{' and '.join(of_sets)} of all images together"] if of_sets else []
     head = f"{_about(rows)}: {'; '.join(parts)}."
     caption = " ".join(filter(None, (head, *gaps, shortened, *notes)))
@@ -242,10 +248,10 @@ def _chosen(
 def _means_over(
     rows: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Of each metric the finite values that means are over, images by methods, and notes on others.
+    """Of each metric the finite values that means are over, units by methods, and notes on others.
 
-    Methods and images are the same for all metrics; one of whole data sets has one row. Raises
-    UsageError where none is left.
+    The units are those of ``values.by_unit``. Methods and images are the same for all metrics; one
+    of whole data sets has one row. Raises UsageError where none is left.
     """
     dataset = str(rows["dataset"].iloc[0])
     asked = {metric: values_of(rows, metric, methods) for metric in metrics}
@@ -278,7 +284,8 @@ def _means_over(
     for metric, values in used.items():
         of_set = metric_of(metric).per == "set"
         drawn[metric] = (values if finite is None or of_set else values.loc[finite])[left]
-    return drawn, notes
+    notes += sequence_notes(dataset, drawn)
+    return {metric: by_unit(values) for metric, values in drawn.items()}, notes
 
 
 def _ticks(width_mm: int) -> MaxNLocator:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import remarks
-from sreval.errors import UsageError, option, unknown_name
+from sreval.errors import UsageError, numbered, option, unknown_name
+from sreval.images.folders import is_frame, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
@@ -25,11 +26,14 @@ from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
 from sreval.report.text import NONE, percent
 from sreval.report.values import (
+    by_unit,
     comparable,
     gap_notes,
     infinite_notes,
     metric_name,
     number,
+    sequence_notes,
+    unit_name,
     values_of,
 )
 
@@ -48,6 +52,8 @@ _FIGURES = (
 
 _PER_SET = "set"
 """The unit of a metric that gives one value for all images of a set."""
+_FRAME = "frame"
+"""The unit of the mean of a sequence, whose frames are not independent."""
 
 _TESTS = (
     "dataset", "metric", "first", "second", "n", "mean_difference", "w_plus", "w_minus", "p",
@@ -155,7 +161,11 @@ class ScoreTable(Table):
         lines = list(_lines(figures, self.methods, len(self.scales) > 1))
         columns, rows = arrange(lines, self.methods, self.intervals)
         said = [note for note in [*self.notes, *notes] if not note.endswith(NO_INTERVAL)]
-        small = [f["unit"] for f in figures if 0 < f["n"] < LEAST_UNITS and f["unit"] != _PER_SET]
+        small = [
+            f["unit"]
+            for f in figures
+            if 0 < f["n"] < LEAST_UNITS and f["unit"] not in (_PER_SET, _FRAME)
+        ]
         if self.intervals != "none" and small:
             said.append(too_few(small, dash=_dashes(rows)))
         return replace(
@@ -310,7 +320,7 @@ def _number(value: float | None, metric: str) -> str:
 
 def _interval(figure: Mapping[str, Any], metric: str) -> str:
     """An interval, a dash where there are too few units; nothing where there can't be one."""
-    if not figure or not math.isfinite(figure["mean"]) or figure["unit"] == _PER_SET:
+    if not figure or not math.isfinite(figure["mean"]) or figure["unit"] in (_PER_SET, _FRAME):
         return ""
     if math.isnan(figure["low"]) or math.isnan(figure["high"]):
         return NONE
@@ -352,16 +362,19 @@ def score_table(
     level: float = 0.95,
     intervals: Intervals = "below",
     transposed: bool = False,
+    sequences: bool = False,
 ) -> ScoreTable:
     """A table of one protocol from rows that ``collect.of_protocol`` has chosen.
 
     ``methods``, ``datasets`` and ``metrics`` stand in the order given, by default all in the
     paper's; the layout ``losses`` has the paper's loss variants alone. Every mean of a line is over
-    the same images, see ``values.comparable``; a method without any result has a row whose n is 0.
-    Intervals: Student's t over images. Tests: paired two-sided Wilcoxon signed-rank against
-    ``baseline``, or for all ``pairs``, Holm-adjusted within one data set, scale and metric; HR
-    takes no part, nor does a metric of one value a set. Raises UsageError for a name or layout that
-    the results can't serve, and for a folder that would contribute nothing.
+    the same images, see ``values.comparable``, and of frames it is over the means of their
+    sequences, see ``values.by_unit``; a method without any result has a row whose n is 0.
+    Intervals: Student's t over images or sequences. Tests: paired two-sided Wilcoxon signed-rank
+    against ``baseline``, or for all ``pairs``, Holm-adjusted within one data set, scale and metric;
+    HR takes no part, nor does a metric of one value a set. With ``sequences`` each has a row of its
+    own before its data set. Raises UsageError for a name or layout that the results can't serve,
+    and for a folder that would contribute nothing.
     """
     protocol = str(frame["protocol"].iloc[0])
     scales = scales_of(frame)
@@ -386,6 +399,11 @@ def score_table(
     sets = paper.sort_datasets(list(frame["dataset"].unique()))
     sets = _chosen("data set", datasets, sets)
     frame = narrowed(frame, "dataset", sets)
+    if sequences and not any(map(is_frame, frame["image"].unique())):
+        raise UsageError(
+            "The results hold no sequences of frames.",
+            f"Leave {option('--sequences', 'sequences=True')} out.",
+        )
     several = frame["scale"].nunique() > 1
     figures: list[Record] = []
     comparisons: list[Comparison] = []
@@ -396,25 +414,32 @@ def score_table(
         place, theirs = _place(dataset, scale, several), with_paper and scale == 4
         notes += gap_notes(rows.assign(dataset=place), chosen)
         lacking = []
+        of_set: list[Record] = []
+        used: dict[str, pd.DataFrame] = {}
         for metric in named:
             asked = values_of(rows, metric, chosen)
             if asked.empty and needs_original(metric) and without_originals(rows):
                 lacking.append(metric)
                 none = dict.fromkeys(m for m in shown if m in set(rows["method"]))
-                figures += score_line(dataset, metric, shown, none, {}, level, scale)
+                of_set += score_line(dataset, metric, shown, none, {}, level, scale)
             if asked.empty:
                 continue
-            used = comparable(asked)
-            notes += infinite_notes(place, metric, asked, used)
+            used[metric] = comparable(asked)
+            notes += infinite_notes(place, metric, asked, used[metric])
             per_set = list(asked.index) == [""]
-            made = [] if per_set else _compare(used, dataset, metric, baseline, pairs, scale)
+            unit = _PER_SET if per_set else unit_name(asked.index)
+            units = by_unit(used[metric])
+            made = [] if per_set else _compare(units, dataset, metric, baseline, pairs, scale)
             comparisons += made
-            beside = marks(list(used.columns), made, pairs)
-            found = _means(asked, used, metric, level)
-            figures += score_line(
-                dataset, metric, shown, found, beside, level, scale,
-                unit=_PER_SET if per_set else "image", with_paper=theirs,
-            )  # fmt: skip
+            beside = marks(list(units.columns), made, pairs)
+            found = _means(asked, units, metric, level, unit)
+            of_set += score_line(
+                dataset, metric, shown, found, beside, level, scale, unit=unit, with_paper=theirs
+            )
+        if sequences:
+            figures += _of_sequences(used, dataset, shown, level, scale)
+        figures += of_set
+        notes += sequence_notes(place, used)
         if lacking:
             names = ", ".join(map(metric_name, lacking))
             notes.append(f"{NONE}: no {names} of {place}, which has LR images alone.")
@@ -511,14 +536,41 @@ def _difference(x: pd.Series, y: pd.Series) -> float:
     return float(np.subtract(a, b, out=np.zeros_like(a), where=a != b).mean())
 
 
+def _of_sequences(
+    used: Mapping[str, pd.DataFrame],
+    dataset: str,
+    methods: Sequence[str],
+    level: float,
+    scale: float,
+) -> list[Record]:
+    """The figures of each sequence: means over those of its frames that the data set's are over."""
+    parts = {
+        (unit_of(first), metric): values
+        for metric, of_set in used.items()
+        for _, values in of_set.groupby(list(map(unit_of, of_set.index)))
+        if is_frame(first := values.index[0])
+    }
+    figures: list[Record] = []
+    for sequence, metric in sorted(parts, key=lambda part: numbered(part[0])):
+        values = parts[sequence, metric]
+        means = {
+            method: made and replace(made, low=math.nan, high=math.nan)
+            for method, made in _means(values, values, metric, level, _FRAME).items()
+        }
+        figures += score_line(
+            f"{dataset}/{sequence}", metric, methods, means, {}, level, scale, unit=_FRAME
+        )
+    return figures
+
+
 def _means(
-    asked: pd.DataFrame, used: pd.DataFrame, metric: str, level: float
+    asked: pd.DataFrame, used: pd.DataFrame, metric: str, level: float, unit: str
 ) -> dict[str, Interval | None]:
     """The mean of every method of ``asked`` with its interval; None where there is no result."""
     least, most = metric_of(metric).low, metric_of(metric).high
     found: dict[str, Interval | None] = dict.fromkeys(map(str, asked.columns))
     for method in used.columns if len(used) else ():
-        made = student_mean(used[method], level, unit="image", estimand="mean over images")
+        made = student_mean(used[method], level, unit=unit, estimand=f"mean over {unit}s")
         if not math.isnan(made.low):
             made = replace(made, low=max(least, made.low), high=min(most, made.high))
         found[str(method)] = made
@@ -570,8 +622,9 @@ def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str |
     metrics = list(map(metric_of, in_order(figure["metric"] for figure in figures)))
     per_set = in_order(figure["metric"] for figure in figures if figure["unit"] == _PER_SET)
     units = "".join(f"; {m.name} in {m.unit}" for m in metrics if m.unit)
-    sizes = ", ".join(_sizes(figures, several))
-    over = f" Means over images (n: {sizes}){units}." if sizes else units.replace("; ", " ")
+    sizes = {unit: ", ".join(_sizes(figures, several, unit)) for unit in _UNITS}
+    over = " and ".join(f"{unit}s (n: {there})" for unit, there in sizes.items() if there)
+    over = f" Means over {over}{units}." if over else units.replace("; ", " ")
     notes = [f"Protocol {table.protocol}.{over}{_interval_note(table)}"]
     if per_set:
         of = ", ".join(map(metric_name, per_set))
@@ -580,11 +633,19 @@ def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str |
     notes += [f"{', '.join(smaller)}: smaller is better."] if smaller else []
     unknown = [m.name for m in metrics if m.higher_is_better is None]
     notes += [f"{', '.join(unknown)}: not ranked, direction not known."] if unknown else []
+    if any(figure["unit"] == _FRAME for figure in figures):
+        first = next(figure["dataset"] for figure in figures if figure["unit"] == _FRAME)
+        notes.append(
+            f"{first} and the like: one sequence, the mean over its frames, without interval and "
+            "test, as its frames are not independent."
+        )
     if comparisons:
-        notes += [
-            _test_note(comparisons, baseline, figures),
-            *too_small_notes(comparisons, "image"),
-        ]
+        notes.append(_test_note(comparisons, baseline, figures))
+        for unit in _UNITS:
+            these = [f for f in figures if f["unit"] == unit and f["metric"] != "mos"]
+            places = {(figure["dataset"], figure["scale"]) for figure in these}
+            own = [one for one in comparisons if (one.dataset, one.scale) in places]
+            notes += too_small_notes(own, unit)
     elif baseline is not None:
         notes.append(f"Nothing was tested against {paper.label(baseline)}: see above.")
     if table.with_paper:
@@ -595,7 +656,8 @@ def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str |
 
 def _interval_note(table: ScoreTable) -> str:
     """What the intervals in sight are; nothing where none is."""
-    what = f"{percent(table.level)} interval of the mean for new images of the kind, by Student t"
+    new = _units(table.figures())
+    what = f"{percent(table.level)} interval of the mean for new {new} of the kind, by Student t"
     if table.second:
         return f" The second table has the {what}."
     if any(row.kind == "interval" and _has_span(row) for row in table.rows):
@@ -610,11 +672,21 @@ def _has_span(row: Row) -> bool:
     return any(cell.text not in ("", NONE) for cell in row.cells)
 
 
-def _sizes(figures: Sequence[Record], several: bool) -> list[str]:
-    """How many images the means are over, for each metric where they differ."""
+_UNITS = ("image", "sequence")
+"""What the means of metrics are over, and their intervals and tests."""
+
+
+def _units(figures: Sequence[Record]) -> str:
+    """The units of these figures, in words."""
+    there = {figure["unit"] for figure in figures if figure["metric"] != "mos"}
+    return " or ".join(f"{unit}s" for unit in _UNITS if unit in there)
+
+
+def _sizes(figures: Sequence[Record], several: bool, unit: str) -> list[str]:
+    """How many images or sequences means are over, for each metric where they differ."""
     counts: dict[str, dict[str, int]] = {}
     for figure in figures:
-        if figure["metric"] != "mos" and figure["unit"] != _PER_SET:
+        if figure["metric"] != "mos" and figure["unit"] == unit:
             place = _place(figure["dataset"], figure["scale"], several)
             of = counts.setdefault(place, {})
             of[figure["metric"]] = max(figure["n"], of.get(figure["metric"], 0))
@@ -633,7 +705,7 @@ def _test_note(
 ) -> str:
     """What was tested, and what the marks in sight mean."""
     within = "data set, scale and metric" if _several(comparisons) else "data set and metric"
-    test = f"paired two-sided Wilcoxon signed-rank over images, Holm within {within}"
+    test = f"paired two-sided Wilcoxon signed-rank over {_units(figures)}, Holm within {within}"
     if any(figure["method"] == "hr" and figure["n"] for figure in figures):
         test += "; HR isn't tested"
     if all(c.verdict.too_small for c in comparisons):

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted
+from sreval.errors import StatisticsError, attempted, numbered
 from sreval.files import sha256_bytes
-from sreval.opinions.cells import numbered
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.significance import judge

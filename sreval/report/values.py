@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import UsageError, listed
+from sreval.errors import UsageError, counted, listed
 from sreval.images.datasets import NOT_PUBLISHED
+from sreval.images.folders import is_frame, unit_of
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
@@ -56,6 +58,50 @@ def comparable(asked: pd.DataFrame) -> pd.DataFrame:
     throughout = np.isinf(values).all(axis=0)
     finite = complete[np.isfinite(values[:, ~throughout]).all(axis=1)]
     return finite if len(finite) else complete
+
+
+def by_unit(values: pd.DataFrame) -> pd.DataFrame:
+    """``values``, a row an image, with a row a unit: frames are averaged over their sequence.
+
+    The units are independent, frames of one sequence are not: a mean of a data set is over them,
+    and so are its interval and its tests. EDVR and BasicSR (the code behind BasicVSR) average a
+    data set's sequences so, whatever the number of their frames.
+    """
+    if not any(map(is_frame, values.index)):
+        return values
+    parts = values.groupby(list(map(unit_of, values.index)), sort=False)
+    means = {unit: part.to_numpy(float).mean(axis=0) for unit, part in parts}
+    return pd.DataFrame.from_dict(means, orient="index", columns=values.columns)
+
+
+def unit_name(images: Iterable[str]) -> str:
+    """What the units of ``by_unit`` are called."""
+    return "sequence" if any(map(is_frame, images)) else "image"
+
+
+def sequence_notes(dataset: str, used: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What the means of a data set of sequences are, whose values ``used`` has by metric."""
+    said: dict[str, list[str]] = {}
+    for metric, values in used.items():
+        frames = list(filter(is_frame, values.index))
+        if not frames:
+            continue
+        fewest, *_, most = sorted([*Counter(map(unit_of, frames)).values()] * 2)
+        units = len(set(map(unit_of, frames)))
+        text = f"the mean of the means of {units} sequences, {counted(fewest, 'frame')} each"
+        if fewest != most:
+            text = (
+                f"the mean of the means of {units} sequences, {fewest} to {most} frames each, not "
+                f"that of all {len(frames)} frames"
+            )
+        elif units == 1:
+            text = f"the mean of one sequence of {counted(fewest, 'frame')}"
+        said.setdefault(f"{text}.", []).append(metric)
+    several = len(said) > 1
+    return [
+        f"{dataset}{f' {_of(metrics)}' if several else ''}: {text}"
+        for text, metrics in said.items()
+    ]
 
 
 def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:

@@ -16,9 +16,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, numbered
 from sreval.opinions.arrays import Ratings
-from sreval.opinions.cells import numbered
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.screening import Screening, apply
 from sreval.opinions.votes import STIMULUS, accepted_votes

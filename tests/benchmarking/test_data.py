@@ -193,3 +193,20 @@ def test_a_wrong_recipe_makes_no_folder(
     assert ran.code == 2
     assert message in ran.err
     assert not (tmp_path / "low").exists()
+
+
+def test_frames_keep_their_folders_and_are_checked_by_the_record(
+    sreval: Run, tmp_path: Path, photograph: UInt8
+) -> None:
+    names = ["calendar/0001", "calendar/0002", "walk/0001"]
+    for shift, name in enumerate(names):
+        write_png(tmp_path / "hr" / f"{name}.png", np.roll(photograph, shift, axis=1))
+    hr, lr = tmp_path / "hr", tmp_path / "lr"
+    assert sreval("data", "downscale", hr, lr, "--degrade", "bd").code == 0
+    assert sorted(json.loads((lr / "degradation.json").read_text())["images"]) == names
+    ran = sreval("data", "check", f"hr={hr},lr={lr}")
+    assert (ran.code, ran.out.partition(", 3 LR by bd")[0]) == (0, "hr: 3 frames of 2 sequences")
+    shutil.copy(lr / "calendar" / "0001.png", lr / "walk" / "0001.png")
+    ran = sreval("data", "check", f"hr={hr},lr={lr}")
+    assert ran.code == 1
+    assert f"walk/0001: its LR image is not the one that {lr / 'degradation.json'}" in ran.out

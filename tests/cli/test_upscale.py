@@ -138,8 +138,10 @@ def test_what_cannot_be_meant(sreval: Run, tmp_path: Path, photograph: UInt8) ->
     both = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png"]
     ran = sreval("upscale", tmp_path / "a", "--method", "bicubic", "--out", tmp_path / "a")
     assert (ran.code, "written over" in ran.err) == (1, True)
-    ran = sreval("upscale", both[0], tmp_path, "--method", "bicubic", "--out", tmp_path / "out")
-    assert (ran.code, f"{tmp_path} holds no images" in ran.err) == (1, True)
+    none = tmp_path / "none"
+    none.mkdir()
+    ran = sreval("upscale", both[0], none, "--method", "bicubic", "--out", tmp_path / "out")
+    assert (ran.code, f"{none} holds no images" in ran.err) == (1, True)
     assert not (tmp_path / "out").exists()
     ran = sreval("upscale", "x" * 300, "--method", "bicubic", "--out", tmp_path / "out")
     assert (ran.code, "it is too long" in ran.err) == (2, True)

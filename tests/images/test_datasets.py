@@ -320,3 +320,68 @@ def test_a_toml_file_without_any_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set.toml").write_text('name = "mine"\n')
     with pytest.raises(UsageError, match=r"no folder of images is named\. Write hr = "):
         open_dataset(str(tmp_path / "set.toml"))
+
+
+@pytest.fixture
+def sequences(tmp_path: Path, photograph: UInt8) -> Path:
+    """Frames of two sequences, HR and LR; the numbers of one aren't padded."""
+    for name, image in (
+        ("city/0009", photograph),
+        ("walk/9", photograph[:48]),
+        ("walk/10", photograph),
+    ):
+        write_png(tmp_path / "Vid2" / "HR" / f"{name}.png", image)
+        write_png(tmp_path / "Vid2" / "LR" / f"{name}.png", downscale(image, 4))
+    return tmp_path / "Vid2"
+
+
+@pytest.mark.parametrize("form", ["{0}", "hr={0}/HR,lr={0}/LR,name=Vid2", "{0}/set.toml"])
+def test_folders_of_frames_are_sequences_which_are_the_scenes(sequences: Path, form: str) -> None:
+    (sequences / "set.toml").write_text('name = "Vid2"\nhr = "HR"\nlr = "LR"\n')
+    made = open_dataset(form.format(sequences))
+    assert [(item.image, item.scene) for item in made.items] == [
+        ("city/0009", "Vid2/city"),
+        ("walk/9", "Vid2/walk"),
+        ("walk/10", "Vid2/walk"),
+    ]
+    for item in made.items:
+        assert item.lr == sequences / "LR" / f"{item.image}.png"
+        assert not made.pair(item).cropped
+
+
+def test_lr_frames_are_made_and_kept_in_folders(sequences: Path, tmp_path: Path) -> None:
+    made = open_dataset(str(sequences / "HR"))
+    for item in made.items:
+        pair = made.pair(item, tmp_path / "kept")
+        kept = (tmp_path / "kept" / "LR" / f"{item.image}.png").read_bytes()
+        assert kept == (sequences / "LR" / f"{item.image}.png").read_bytes()
+        assert pair.hr is not None
+        assert pair.lr.shape[0] * 4 == pair.hr.shape[0]
+
+
+def test_a_toml_file_names_the_scene_of_a_sequence_and_a_frame(sequences: Path) -> None:
+    file = sequences / "set.toml"
+    file.write_text(
+        'name = "own"\nhr = "HR"\n[scenes]\nwalk = "street"\n[names]\n"walk/9" = "start"\n'
+    )
+    made = {item.image: (item.name, item.scene) for item in open_dataset(str(file)).items}
+    assert made["walk/9"] == ("start", "street")
+    assert made["walk/10"] == ("walk/10", "street")
+    assert made["city/0009"] == ("city/0009", "own/city")
+
+
+def test_a_frame_without_lr_image_is_named_with_its_sequence(sequences: Path) -> None:
+    (sequences / "LR" / "walk" / "9.png").unlink()
+    with pytest.raises(ImageError, match=r"of walk/9\.png\. It would be named walk/9 or walk/9x4"):
+        open_dataset(str(sequences))
+
+
+@pytest.mark.parametrize("names", [("GTmod12", "LRbicx4"), ("HR_x3", "LR_x3"), ("gt", "BIx4")])
+def test_folders_of_hr_and_lr_images_are_no_sequences(
+    tmp_path: Path, photograph: UInt8, names: tuple[str, str]
+) -> None:
+    for name in names:
+        write_png(tmp_path / "set" / name / "a.png", photograph)
+    with pytest.raises(DataError, match=r"is named as one of HR or LR images.* Write hr=.*/FOLDER"):
+        open_dataset(str(tmp_path / "set"))
+    assert len(open_dataset(f"hr={tmp_path / 'set'}").items) == 2

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sreval.errors import ImageError, UsageError
-from sreval.images.folders import ImageFolder
+from sreval.errors import DataError, ImageError, UsageError
+from sreval.images.folders import ImageFolder, unit_of
 from sreval.images.io import write_png
 
 Run = Callable[..., Any]
@@ -90,3 +90,56 @@ def test_images_of_other_kinds_are_never_left_out_without_a_word(
     ran = sreval(*command)
     assert ran.code == 0, ran.err
     assert "4 of other kinds left out: b.ppm, c.JP2, d.avif, e.gif." in ran.out + ran.err
+
+
+def touched(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_frames_are_named_after_their_sequence_in_the_order_of_their_numbers(
+    tmp_path: Path,
+) -> None:
+    stems = ["b 2/f9", "b 2/f10", "b 2/f.v2", "b 10/0010", "b 10/9", ".thumbnails/x", "empty/.x"]
+    touched(tmp_path, *(f"{stem}.png" for stem in stems), "b 2/notes.txt", "readme.txt")
+    (tmp_path / "linked").symlink_to(touched(tmp_path.parent / f"{tmp_path.name}-c", "1.jpg"))
+    found = ImageFolder.with_frames(tmp_path).by_name()
+    assert list(found) == ["b 2/f9", "b 2/f10", "b 2/f.v2", "b 10/9", "b 10/0010", "linked/1"]
+    assert found["b 10/9"] == tmp_path / "b 10" / "9.png"
+    assert [unit_of(name) for name in found] == ["b 2"] * 3 + ["b 10"] * 2 + ["linked"]
+
+
+def test_a_sequence_s_images_of_other_kinds_are_named_with_it(tmp_path: Path) -> None:
+    folder = ImageFolder.with_frames(touched(tmp_path, "a/1.png", "a/2.heic", "b.gif"))
+    assert folder.left_out() == ["a/2.heic", "b.gif"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ["1.png", "a/2.png"],
+            r"holds images, such as 1\.png, and a folder of images: .*/a\. Move",
+        ),
+        (["1.png", "a/b/2.png"], r"holds images, such as 1\.png, and a folder of images: .*/a/b\."),
+        (["GT/a/1.png"], r"in folders of its folders: .*/GT/a/1\.png\. Name .* such as .*/GT\."),
+        (["a/1.png", "a/b/2.png"], r"in folders of its folders: .*/a/b/2\.png\."),
+        (["a/1.png", "a/1.jpg"], r"holds a/1\.jpg and a/1\.png: two images with one name"),
+    ],
+)
+def test_a_folder_that_is_neither_of_images_nor_of_sequences_says_how_it_must_look(
+    tmp_path: Path, names: list[str], said: str
+) -> None:
+    touched(tmp_path, *names)
+    with pytest.raises(DataError, match=said):
+        ImageFolder.with_frames(tmp_path).by_name()
+
+
+def test_a_folder_apart_may_lie_among_images_and_sequences(tmp_path: Path) -> None:
+    touched(tmp_path, "stills/1.png", "stills/LR/1.png", "all/a/1.png", "all/LR/a/1.png")
+    for place in ("stills", "all"):
+        folder = tmp_path / place
+        (name,) = ImageFolder.with_frames(folder, apart=[folder / "LR", None]).by_name()
+        assert name in ("1", "a/1")

@@ -12,7 +12,7 @@ import pytest
 from sreval.errors import ImageError
 from sreval.images.io import Pixels
 from sreval.methods import make_upscaler
-from sreval.methods.pictures import Picture, enlarge, write_picture
+from sreval.methods.pictures import Picture, PictureUpscaler, enlarge, write_picture
 
 
 def of_kind(white: Any, dtype: str, colour: bool) -> Pixels:
@@ -73,3 +73,17 @@ def test_without_imagecodecs_16_bits_are_not_written_as_8(
     assert not (tmp_path / "deep.png").exists()
     write_picture(tmp_path / "eight.png", Picture(of_kind(np.ones((6, 8)), "u1", True)))
     assert (tmp_path / "eight.png").exists()
+
+
+def test_a_folder_of_frames_is_enlarged_into_folders_of_the_same_names(tmp_path: Path) -> None:
+    grey = Picture(of_kind(np.linspace(0, 1, 48).reshape(6, 8), "u1", False))
+    for name in ("a/1", "a/2", "b/1"):
+        write_picture(tmp_path / "in" / f"{name}.png", grey)
+    upscaler = PictureUpscaler(make_upscaler("bicubic"), 2)
+    for out in ("out", "in/up"):  # what was made before takes no part
+        for _ in range(2):
+            written, failed = upscaler.files(
+                tmp_path / "in", tmp_path / out, replace=True, progress=False
+            )
+            assert not failed
+            assert written == [tmp_path / out / f"{name}.png" for name in ("a/1", "a/2", "b/1")]

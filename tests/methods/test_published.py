@@ -26,6 +26,7 @@ SET5 = ("baby", "bird", "butterfly", "head", "woman")
 def folder(place: Path, stems: Sequence[str]) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     for stem in stems:
+        (place / f"{stem}.png").parent.mkdir(exist_ok=True)
         (place / f"{stem}.png").touch()
     return place
 
@@ -177,3 +178,43 @@ def test_twelve_files_without_leading_zeros_score_as_what_they_are(
     pairing = json.loads((out / "manifest.json").read_text())["runs"][-1]["pairing"]["p"]["hr12"]
     assert pairing["by"] == "number"
     assert pairing["files"]["img_010"] == str(tmp_path / "sr" / "out_10.png")
+
+
+FRAMES = ["a/00000000", "a/00000001", "b/00000000", "b/00000010", "b/2"]
+
+
+def test_frames_are_paired_within_the_folders_of_their_sequences(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "set", FRAMES)
+    folder(tmp_path / "sr", ["A/00000001_EDVR", "A/00000000_EDVR", "c/00000000"])
+    folder(tmp_path / "sr", ["b/out_0", "b/out_010", "b/out_02"])
+    found = match_files(tmp_path / "sr", data)
+    files = {image: path.relative_to(tmp_path / "sr") for image, path in found.files.items()}
+    assert found.how == "name, number"
+    assert {image: path.as_posix() for image, path in files.items()} == {
+        "a/00000000": "A/00000000_EDVR.png",
+        "a/00000001": "A/00000001_EDVR.png",
+        "b/00000000": "b/out_0.png",
+        "b/00000010": "b/out_010.png",
+        "b/2": "b/out_02.png",
+    }
+
+
+def test_frames_without_the_folder_of_their_sequence_have_no_file(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "set", FRAMES)
+    folder(tmp_path / "sr", FRAMES[:2])
+    assert list(match_files(tmp_path / "sr", data).files) == FRAMES[:2]
+
+
+def test_flat_names_of_frames_hold_their_sequence(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "set", FRAMES)
+    stems = [f"{image.replace('/', '_')}_x4" for image in FRAMES]
+    random.Random(1).shuffle(stems)
+    folder(tmp_path / "sr", stems)
+    assert paired(tmp_path / "sr", data) == {i: f"{i.replace('/', '_')}_x4" for i in FRAMES}
+
+
+def test_a_sequence_whose_frames_cannot_be_told_is_named(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "set", FRAMES)
+    folder(tmp_path / "sr", ["a/x", "a/y"])
+    with pytest.raises(DataError, match=r"sr/a: neither .* image of set/a; no file for 00000000"):
+        match_files(tmp_path / "sr", data)

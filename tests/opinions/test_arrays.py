@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, numbered
 from sreval.opinions.arrays import Ratings, group_mean
-from sreval.opinions.cells import numbered
 from tests.opinions.builders import random_votes
 
 

@@ -1,0 +1,223 @@
+"""Frames of sequences: what means, intervals and tests are over, and how that is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from scipy import stats
+
+import sreval
+from sreval.errors import UsageError
+from sreval.images.io import write_png
+from sreval.report.protocols import summarise_conventions
+from sreval.report.score_figures import scores_figure, tradeoff_figure
+from sreval.report.scores import score_table
+
+UInt8 = npt.NDArray[np.uint8]
+Maker = Callable[..., pd.DataFrame]
+
+LENGTHS = {"a": 1, "b": 2, "c": 7, "d": 3, "e": 4, "f": 2, "g": 2}
+FRAMES = [f"{name}/{frame}" for name, length in LENGTHS.items() for frame in range(length)]
+RNG = np.random.default_rng(1)
+SCORES = {
+    method: RNG.normal(28 + better, 0.5, len(FRAMES))
+    + np.repeat(RNG.normal(0, 3, 7), [*LENGTHS.values()])
+    for method, better in (("nearest", 0.0), ("bicubic", 2.0), ("lanczos", 2.2))
+}
+
+
+def by_sequence(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean of each sequence, as BasicSR's VideoBaseModel takes them, written out."""
+    of = {
+        name: [s for f, s in zip(FRAMES, scores, strict=True) if f[0] == name] for name in LENGTHS
+    }
+    return np.array([sum(values) / len(values) for values in of.values()])
+
+
+@pytest.fixture
+def frame(make_frame: Maker) -> pd.DataFrame:
+    made = make_frame({("Vid", method, "psnr"): list(scores) for method, scores in SCORES.items()})
+    return made.assign(image=FRAMES * len(SCORES), sr_sha256="x")
+
+
+def with_stills(frame: pd.DataFrame, make_frame: Maker) -> pd.DataFrame:
+    stills = {("Set5", method, "psnr"): list(RNG.normal(28, 1, 5)) for method in SCORES}
+    return pd.concat([frame, make_frame(stills).assign(sr_sha256="x")], ignore_index=True)
+
+
+def test_a_mean_is_over_the_sequences_means_and_so_is_its_interval(frame: pd.DataFrame) -> None:
+    table = score_table(frame)
+    for row in table.frame.itertuples():
+        means = by_sequence(SCORES[str(row.method)])
+        interval = stats.t.interval(0.95, 6, loc=means.mean(), scale=stats.sem(means))
+        assert (row.n, row.unit) == (7, "sequence")
+        assert (row.mean, row.low, row.high) == pytest.approx((means.mean(), *interval))
+        assert abs(float(str(row.mean)) - SCORES[str(row.method)].mean()) > 0.01
+    notes = " ".join(table.notes)
+    assert (
+        "Vid: the mean of the means of 7 sequences, 1 to 7 frames each, not that of all 21" in notes
+    )
+    assert "Means over sequences (n: Vid 7)" in notes
+    assert "95% interval of the mean for new sequences" in notes
+
+
+def test_a_test_is_over_the_sequences_means(frame: pd.DataFrame, make_frame: Maker) -> None:
+    table = score_table(with_stills(frame, make_frame), baseline="bicubic")
+    tests = table.tests[table.tests["dataset"] == "Vid"].set_index("first")
+    for method in ("nearest", "lanczos"):
+        x, y = by_sequence(SCORES[method]), by_sequence(SCORES["bicubic"])
+        assert tests.loc[method, "p"] == pytest.approx(stats.wilcoxon(x, y, method="exact").pvalue)
+        assert tests.loc[method, "n"] == 7
+    notes = " ".join(table.notes)
+    assert "Means over images (n: Set5 5) and sequences (n: Vid 7)" in notes
+    assert "signed-rank over images or sequences" in notes
+    assert "Set5 (5 images; the least exact p" in notes
+
+
+def test_a_row_for_each_sequence_before_its_data_set(
+    frame: pd.DataFrame, make_frame: Maker
+) -> None:
+    both = with_stills(frame, make_frame)
+    table = score_table(both, sequences=True, baseline="bicubic")
+    places = [f"Vid/{name}" for name in LENGTHS]
+    assert list(dict.fromkeys(table.frame["dataset"])) == ["Set5", *places, "Vid"]
+    rows = table.frame[table.frame["unit"] == "frame"]
+    assert rows[["low", "high"]].isna().all(axis=None)
+    for method, scores in SCORES.items():
+        own = rows[rows["method"] == method]
+        assert own["mean"].to_numpy(float) == pytest.approx(by_sequence(scores))
+        assert list(own["n"]) == list(LENGTHS.values())
+    plain = score_table(both, baseline="bicubic")
+    pd.testing.assert_frame_equal(
+        table.frame[table.frame["unit"] != "frame"].reset_index(drop=True), plain.frame
+    )
+    pd.testing.assert_frame_equal(table.tests, plain.tests)
+    for written in ("text", "markdown", "latex", "html", "csv", "json"):
+        assert "Vid/a" in table.render(written)
+    assert "–:" not in " ".join(table.notes)
+
+
+def test_stills_have_no_rows_of_sequences(make_frame: Maker) -> None:
+    stills = make_frame({("Set5", "bicubic", "psnr"): [28.0, 29.0]})
+    with pytest.raises(UsageError, match=r"hold no sequences of frames. Leave .*sequences.* out"):
+        score_table(stills, sequences=True)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "the mean of one sequence of 3 frames"), (2, "2 sequences")]
+)
+def test_one_sequence_has_no_interval_and_no_test(make_frame: Maker, count: int, said: str) -> None:
+    values = {
+        ("v", m, "psnr"): [28.0 + better, 29.0, 33.0] * count
+        for m, better in (("nearest", 0), ("bicubic", 1))
+    }
+    made = make_frame(values).assign(
+        image=[f"s{n}/{f}" for n in range(count) for f in range(3)] * 2
+    )
+    table = score_table(made, baseline="nearest")
+    assert table.frame["low"].isna().all()
+    notes = " ".join(table.notes)
+    assert said in notes
+    assert "ith fewer than 3 sequences there is no interval" in notes
+    assert list(table.tests["n"]) == [count]
+    assert bool(table.tests["too_small"].iloc[0])
+
+
+def test_frames_that_a_method_lacks_leave_their_sequence_or_only_shorten_it(
+    frame: pd.DataFrame,
+) -> None:
+    gone = (frame["method"] == "lanczos") & frame["image"].isin(["a/0", "c/3"])
+    table = score_table(frame.assign(value=frame["value"].mask(gone)))
+    kept = [image not in ("a/0", "c/3") for image in FRAMES]
+    scores = pd.Series(SCORES["bicubic"][kept])
+    means = scores.groupby([f[0] for f in np.array(FRAMES)[kept]]).mean()
+    (row,) = table.frame[table.frame["method"] == "bicubic"].itertuples()
+    assert row.n == 6
+    assert row.mean == pytest.approx(means[list("bcdefg")].mean())
+    assert "6 sequences, 2 to 6 frames each, not that of all 19 frames" in " ".join(table.notes)
+
+
+def test_infinite_frames_do_not_spoil_a_mean(frame: pd.DataFrame) -> None:
+    hr = frame[frame["method"] == "bicubic"].assign(method="hr", value=math.inf)
+    table = score_table(pd.concat([frame, hr], ignore_index=True), sequences=True)
+    rows = table.frame.set_index(["dataset", "method"])["mean"]
+    assert rows["Vid", "hr"] == rows["Vid/a", "hr"] == math.inf
+    assert rows["Vid", "bicubic"] == pytest.approx(by_sequence(SCORES["bicubic"]).mean())
+
+
+def test_figures_draw_the_sequences(frame: pd.DataFrame) -> None:
+    figure = scores_figure(frame)
+    (axes,) = figure.axes
+    drawn = [line.get_xdata() for line in axes.lines if len(np.atleast_1d(line.get_xdata())) == 7]
+    best = max((by_sequence(scores) for scores in SCORES.values()), key=np.mean)
+    assert np.allclose(np.asarray(drawn[0], float), best)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["one sequence", "mean"]
+    assert "7 sequences" in figure.get_supxlabel()
+    second = frame.assign(metric="ssim", value=frame["value"] / 40)
+    plane = tradeoff_figure(pd.concat([frame, second], ignore_index=True), x="psnr", y="ssim")
+    points = np.asarray(plane.axes[0].lines[0].get_xydata())
+    assert points[:, 0].max() == pytest.approx(best.mean())
+
+
+def test_conventions_are_averaged_over_sequences(frame: pd.DataFrame) -> None:
+    own = frame[frame["method"] == "bicubic"].rename(columns={"value": "psnr"})
+    parts = [own.assign(convention=c, ssim=0.5, lpips=math.nan, note="") for c in ("matlab", "rgb")]
+    found = summarise_conventions(pd.concat(parts, ignore_index=True))
+    assert found["psnr"].to_numpy(float) == pytest.approx(by_sequence(SCORES["bicubic"]).mean())
+    assert list(found["n"]) == [7, 7]
+
+
+def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photograph: UInt8) -> None:
+    names = ["calendar/9", "calendar/10", "walk/0"]
+    for shift, name in enumerate(names):
+        write_png(tmp_path / "v" / f"{name}.png", np.roll(photograph, 7 * shift, axis=1))
+
+    def ran() -> sreval.Results:
+        return sreval.benchmark(
+            ["nearest", "bicubic"],
+            tmp_path / "v",
+            out=tmp_path / "out",
+            metrics=["psnr", "ssim"],
+            device="cpu",
+            progress=False,
+        )
+
+    first = ran()
+    again = ran()
+    assert (first.computed, again.computed, again.reused) == (6, 0, 6)
+    assert set(again.frame["image"]) == set(names)
+    assert set(again.frame["scene"]) == {"v/calendar", "v/walk"}
+    for name in names:
+        assert (tmp_path / "out" / "images" / "v_x4" / "bicubic" / f"{name}.png").is_file()
+    table = again.table(sequences=True)
+    values = again.frame[(again.frame["method"] == "bicubic") & (again.frame["metric"] == "psnr")]
+    one = values.set_index("image")["value"]
+    means = [one[["calendar/9", "calendar/10"]].mean(), one["walk/0"]]
+    shown = table.frame[(table.frame["method"] == "bicubic") & (table.frame["metric"] == "psnr")]
+    assert shown["mean"].to_numpy(float) == pytest.approx([*means, np.mean(means)])
+    figure = again.figure("comparison", image=["calendar/10", "walk/0"])
+    assert "v/calendar/10: region" in figure.get_supxlabel()
+    scores = tmp_path / "own.csv"
+    own = [("calendar\\9", 1), ("v/calendar/10.png", 2), ("walk/0", 3)]
+    lines = [
+        f"{method},{image},{value}" for method in ("nearest", "bicubic") for image, value in own
+    ]
+    scores.write_text("method,image,own\n" + "\n".join(lines) + "\n")
+    joined = again.with_scores(scores, higher_is_better="own").table(metrics="own")
+    assert list(joined.frame["mean"]) == [2.25, 2.25]
+    made = sreval.archive(tmp_path / "out", out=tmp_path / "a.zip", images=True)
+    with ZipFile(made) as archive:
+        packed = archive.namelist()
+    assert sum(name.endswith("bicubic/calendar/10.png") for name in packed) == 1
+    text = again.methods_text()
+    assert "v (2 sequences of 3 frames; " in text
+    assert "intervals and tests are over sequences, too" in text
