@@ -139,9 +139,7 @@ def test_a_study_may_be_of_a_ratio(results: Path, photos: Path, study: Path) -> 
         if stimulus.key[2] == "lanczos":
             scored = results / "images" / "photos_x2.5" / "lanczos" / f"{stimulus.key[1]}.png"
             assert stimulus.image_sha256 == sha256_file(scored)
-    with pytest.raises(
-        UsageError, match=r"have the scale 2\.5, 4, and images\.scale of the .* 3"
-    ):
+    with pytest.raises(UsageError, match=r"have the scale 2\.5, 4, and images\.scale of the .* 3"):
         freeze(study, make_design(images={**images, "scale": 3}), [results], again=True)
 
 
