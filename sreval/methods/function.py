@@ -176,7 +176,8 @@ class OwnCode(Upscaler):
         self._method.prepare(dataset)
 
     def require_scale(self, scale: float, dataset: str = "") -> None:
-        """As what the name stands for does."""
+        """As what the name stands for does, under this name where it has a scale of its own."""
+        super().require_scale(scale, dataset)
         self._method.require_scale(scale, dataset)
 
     def upscale(self, lr: UInt8, scale: float, item: Item) -> UInt8:

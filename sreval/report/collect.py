@@ -218,7 +218,7 @@ def of_scales(
     ``say``; without it that is a UsageError, too.
     """
     held = scales_of(frame)
-    for scale in scales:
+    for scale in map(checked_scale, scales):
         if scale not in held:
             raise UsageError(f"The results hold no scale {scale:g}.", f"They hold {_and(held)}.")
     if not scales:
