@@ -114,13 +114,14 @@ class Resolved:
                 method.prepare(dataset)
         # before weights are missed that are of no use
         known = {**METRICS, **LIBRARY}
-        ours = [known[key] for key in plan.metrics if key in known]
+        asked = dict.fromkeys(plan.metrics)
+        ours = [known[key] for key in asked if key in known and key not in own_metrics]
         for metric in ours:
             _check_size(metric, datasets)
-        if len(ours) == len(plan.metrics):
+        if len(ours) == len(asked):
             _check_per_image(ours, datasets)
         unused = [one for one in ours if not any(applying([one], d) for d in datasets)]
-        useful = [key for key in plan.metrics if key not in {one.key for one in unused}]
+        useful = [key for key in asked if key not in {one.key for one in unused}]
         metrics = metrics_of(useful, device, own_metrics)
         _check_per_image((*metrics, *unused), datasets)
         trunks = _trunks(metrics, protocols, device)
