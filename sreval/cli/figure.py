@@ -21,7 +21,7 @@ from sreval.cli.shared import (
     with_scores,
     with_votes,
 )
-from sreval.report.choices import FIGURES, SHOWN, WIDTHS
+from sreval.report.choices import FIGURES, SHOWN, SIZES, WIDTHS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,6 +113,12 @@ def scores(results: api.Results, out: Path, **chosen: Any) -> None:
 @DATASET
 @click.option("--x", default="psnr", show_default=True, help="The metric of the horizontal axis.")
 @click.option("--y", default="lpips", show_default=True, help="That of the vertical axis.")
+@click.option("--size", type=click.Choice(SIZES), help="A cost that the area of a marker shows.")
+@click.option(
+    "--costs",
+    type=PATH,
+    help="A CSV or JSON that `sreval cost` wrote; parameters are known without.",
+)
 @METHODS
 @WIDTH
 @PROTOCOL
