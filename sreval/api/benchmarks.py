@@ -289,10 +289,9 @@ class Results:
                 f"{metric} is of a whole data set; it has no values of single images.",
                 "Choose another metric, or see the table.",
             )
-        frame = select(self.frame, protocol, scale)
-        chosen: dict[str, Any] = {
-            "methods": as_list(methods), "width": width, "notes": self.notes,
-        }  # fmt: skip
+        notes = list(self.notes)
+        frame = select(self.frame, protocol, scale, say=notes.append)
+        chosen: dict[str, Any] = {"methods": as_list(methods), "width": width, "notes": notes}
         if kind == "comparison":
             images, regions = as_list(given.pop("image", [])), _regions(given.pop("region", []))
             given["metrics"] = as_list(given.get("metrics", []))
@@ -888,4 +887,4 @@ def scores_of(
     read = results if isinstance(results, Results) else read_results(folders)
     for note in read.notes:
         say(note)
-    return scored(select(read.frame, protocol, factor, "factor="))
+    return scored(select(read.frame, protocol, factor, "factor=", say))
