@@ -168,7 +168,16 @@ def latex_escape(text: str) -> str:
     """
     apart = re.sub("-(?=-)", "-" + _JOINT, _composed(text))
     opened = re.sub(r"(?<![^\s(\[{])[\"'](?=\S)", lambda mark: _OPENING[mark[0]], apart)
-    return "".join(map(_escape, opened))
+    return _HASH.sub(_breakable, "".join(map(_escape, opened)))
+
+
+_HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
+
+
+def _breakable(sha256: re.Match[str]) -> str:
+    """A SHA-256 that may go on in a new line, without a hyphen or a ligature: it may be copied."""
+    parts = (re.sub("f(?=f)", "f{}", sha256[0][n : n + 16]) for n in range(0, 64, 16))
+    return r"\allowbreak{}".join(f"\\mbox{{{part}}}" for part in parts)
 
 
 def _composed(text: str) -> str:
@@ -269,7 +278,7 @@ class _Setting:
         room = max((text_width(cell.mark, 6) for cell in figures), default=0.0)
         self.specification = self._specification(room)
         if column.align == "words":
-            self.width = limit / 2 + _SEPARATION
+            self.width = limit / 2
             return
         bold = _BOLD if any(cell.rank == 1 for cell in figures) else 1.0
         sign = text_width("=") if self.signed else 0.0
@@ -288,7 +297,7 @@ class _Setting:
             if self.beside:
                 return f"{form}@{{\\hspace{{{room + 2:.1f}pt}}}}l"
             return form + (f"@{{\\hspace{{{room + _SEPARATION:.1f}pt}}}}" if room else "")
-        return {"words": r"p{.5\linewidth}", "left": "l", "right": "r"}[self.column.align]
+        return {"words": r"p{.47\linewidth}", "left": "l", "right": "r"}[self.column.align]
 
     def _name(self, cell: Cell) -> list[str]:
         """The lines of a name; none of a figure or a sentence."""
