@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -271,9 +272,12 @@ def warn(text: str) -> None:
     click.echo(text, err=True)
 
 
-def use_colour() -> bool:
-    """Whether stdout is a terminal that may be coloured (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def for_terminal() -> dict[str, Any]:
+    """How ``Table.render`` prints on stdout: coloured (https://no-color.org) and split, or not."""
+    if not sys.stdout.isatty():
+        return {}
+    colour = not os.environ.get("NO_COLOR")
+    return {"colour": colour, "width": shutil.get_terminal_size().columns}
 
 
 def require_file(out: Path | None) -> None:

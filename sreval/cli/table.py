@@ -13,10 +13,10 @@ from sreval.cli.shared import (
     LEVEL,
     PATH,
     PROTOCOL,
+    for_terminal,
     json_option,
     print_json,
     put,
-    use_colour,
     warn,
     with_scores,
     with_votes,
@@ -116,7 +116,7 @@ def table(
         write_atomic(tests, made.tests_csv())
     if chosen["protocol"] is None and (others := also_computed(results.frame, made.protocol)):
         warn(others)
-    put(made.render(written, colour=out is None and use_colour()), out)
+    put(made.render(written, **({} if out else for_terminal())), out)
 
 
 @click.command(epilog="Example: sreval compare-protocols results --dataset Set5 --method bicubic")
