@@ -198,7 +198,9 @@ def test_wide_letters_are_aligned_in_text() -> None:
     assert made.to_text().splitlines()[2:] == ["name  n", "方法  1", "abcd  2", ""]
 
 
-def test_a_page_of_methods_down_sorts_rows_and_one_of_methods_across_columns(demo_run: Path) -> None:
+def test_a_page_of_methods_down_sorts_rows_and_one_of_methods_across_columns(
+    demo_run: Path,
+) -> None:
     frame = select(collect([demo_run]), None, None)
     down = score_table(frame, transposed=True).to_html()
     assert 'class="result sortable"' in down
