@@ -267,7 +267,7 @@ def _in_all(frame: pd.DataFrame, column: str) -> list[str]:
 
 def unverified(frame: pd.DataFrame) -> list[str]:
     """The note on data sets of a public name without checksums; none where each has them."""
-    found = {}
+    found: dict[str, None] = {}
     for folder, rows in frame.groupby("folder"):
         results = ResultsFolder(Path(str(folder)))
         for dataset, scale in rows[["dataset", "scale"]].drop_duplicates().to_numpy():

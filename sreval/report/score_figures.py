@@ -267,7 +267,7 @@ class _Areas:
         mm[~known] = _LEAST_MM
         axes.plot(*points[~known].T, markerfacecolor="white", **_POINT)
         down = [index for index in np.argsort(-mm, kind="stable") if known[index]]
-        axes.scatter(*points[down].T, s=(mm[down] / _POINT_MM) ** 2, **_BUBBLE)
+        axes.scatter(points[down, 0], points[down, 1], s=(mm[down] / _POINT_MM) ** 2, **_BUBBLE)
         shown = _round_costs(self.least, self.most)
         widest = max(map(self.diameter, shown)) / _POINT_MM / SMALL
         axes.legend(
@@ -413,7 +413,8 @@ _DIRECTIONS = [
     np.array([math.cos(angle), math.sin(angle)]) for angle in np.arange(32) * math.pi / 16
 ]
 
-Points = Radii = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float64]
+Radii = npt.NDArray[np.float64]
 
 
 def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii) -> None:
