@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sreval.methods.pictures import PictureUpscaler
     from sreval.metrics.own import OwnMetric
     from sreval.opinions.units import Unit
-    from sreval.report.choices import Intervals, ResultFigure, Show, TableWidth, Width
+    from sreval.report.choices import Intervals, ResultFigure, Show, Size, TableWidth, Width
+    from sreval.report.costs import CostTable, Sizes
     from sreval.report.protocols import Conventions
     from sreval.report.scores import Layout, ScoreTable
 
@@ -225,6 +226,8 @@ class Results:
         metric: str | None = None,
         x: str | None = None,
         y: str | None = None,
+        size: Size | None = None,
+        costs: CostTable | Path | str | None = None,
         methods: Sequence[str] | str = (),
         width: Width = "page",
         protocol: str | None = None,
@@ -250,6 +253,10 @@ class Results:
             metric: of ``scores``; by default PSNR, or the first of single images that there is.
             x: of ``tradeoff``: the metric of the horizontal axis; by default PSNR.
             y: of ``tradeoff``: that of the vertical axis; by default LPIPS.
+            size: of ``tradeoff``: what the area of a marker shows, ``parameters``,
+                ``multiply-adds``, ``seconds`` or ``memory``; by default nothing.
+            costs: of ``tradeoff``: what ``cost`` returned, or its CSV or JSON. Without it the
+                parameters are those that the results name.
             methods: by default all; a comparison has them in the order given.
             width: ``page``, 175 mm, or ``column``, 85 mm.
             protocol: by default one that all folders have, ``ledig2017`` before others.
@@ -271,13 +278,13 @@ class Results:
         of_kind = {
             "comparison": ("image", "region", "show", "metrics"),
             "scores": ("metric",),
-            "tradeoff": ("x", "y"),
+            "tradeoff": ("x", "y", "size", "costs"),
         }
         if kind not in of_kind:
             raise unknown_name("kind of figure", kind, of_kind)
         asked: dict[str, Any] = {
             "image": image, "region": region, "show": show, "metrics": metrics,
-            "metric": metric, "x": x, "y": y,
+            "metric": metric, "x": x, "y": y, "size": size, "costs": costs,
         }  # fmt: skip
         given = {name: value for name, value in asked.items() if value is not None}
         for name in given:
@@ -288,16 +295,17 @@ class Results:
                 f"{metric} is of a whole data set; it has no values of single images.",
                 "Choose another metric, or see the table.",
             )
-        frame = select(self.frame, protocol, scale)
-        chosen: dict[str, Any] = {
-            "methods": as_list(methods), "width": width, "notes": self.notes,
-        }  # fmt: skip
+        notes = list(self.notes)
+        frame = select(self.frame, protocol, scale, say=notes.append)
+        chosen: dict[str, Any] = {"methods": as_list(methods), "width": width, "notes": notes}
         if kind == "comparison":
             images, regions = as_list(given.pop("image", [])), _regions(given.pop("region", []))
             given["metrics"] = as_list(given.get("metrics", []))
             return comparison_figure(frame, dataset, images, regions=regions, **chosen, **given)
-        drawn = scores_figure if kind == "scores" else tradeoff_figure
-        return drawn(frame, dataset, **chosen, **given)
+        if kind == "scores":
+            return scores_figure(frame, dataset, **chosen, **given)
+        sizes = _sizes(frame, given.pop("size", None), given.pop("costs", None))
+        return tradeoff_figure(frame, dataset, sizes=sizes, **chosen, **given)
 
     def worst(
         self,
@@ -552,6 +560,23 @@ def benchmark(
         raise
     weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
     return results
+
+
+def _sizes(
+    frame: pd.DataFrame, size: Size | None, costs: CostTable | Path | str | None
+) -> Sizes | None:
+    """What each method costs, where a figure is to show it."""
+    from sreval.content import user_path
+    from sreval.report.costs import sizes_of
+
+    if size is None:
+        if costs is not None:
+            raise UsageError(
+                "Costs are given, but not which of them to show.",
+                f"Name it with {option('--size')}.",
+            )
+        return None
+    return sizes_of(frame, size, user_path(costs) if isinstance(costs, str | Path) else costs)
 
 
 def _regions(given: Any) -> list[str]:
@@ -875,4 +900,4 @@ def scores_of(
     read = results if isinstance(results, Results) else read_results(folders)
     for note in read.notes:
         say(note)
-    return scored(select(read.frame, protocol, factor, "factor="))
+    return scored(select(read.frame, protocol, factor, "factor=", say))

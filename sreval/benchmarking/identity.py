@@ -234,9 +234,14 @@ class Names:
 
 def meaning_of(method: Upscaler, settings: str, since: str) -> Meaning:
     """What a method is now, with what else decides its images in words."""
-    sha256 = sha256_bytes(f"{method.sha256} {settings}".encode())
+    sha256 = meaning_sha256(method.sha256, settings)
     files = method.files()
     return Meaning(method.specification, settings, sha256, since, method.weights_sha256, files)
+
+
+def meaning_sha256(method_sha256: str, settings: str) -> str:
+    """The SHA-256 of a method's meaning, from the method's own."""
+    return sha256_bytes(f"{method_sha256} {settings}".encode())
 
 
 def scored_as_another(method: Upscaler, rows: pd.DataFrame) -> bool:

@@ -10,7 +10,16 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import DEGRADE, DEVICE, PATH, SEED, json_option, print_json, use_colour, warn
+from sreval.cli.shared import (
+    DEGRADE,
+    DEVICE,
+    PATH,
+    SEED,
+    for_terminal,
+    json_option,
+    print_json,
+    warn,
+)
 from sreval.errors import Exit, UsageError, listed
 
 
@@ -134,7 +143,7 @@ def _summary(results: api.Results, as_json: bool) -> None:
         warn(note)
     if results.frame["value"].notna().any():
         table = results.table()
-        click.echo(table.render("text", colour=use_colour()))
+        click.echo(table.render("text", **for_terminal()))
         if worst := worst_text(results.worst()):
             click.echo(worst + "\n")
         if others := also_computed(results.frame, table.protocol):

@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import DEVICE, PATH, PROTOCOL, put, require_file, results_option, use_colour
+from sreval.cli.shared import (
+    DEVICE,
+    PATH,
+    PROTOCOL,
+    for_terminal,
+    put,
+    require_file,
+    results_option,
+)
 from sreval.errors import Exit
 from sreval.report.choices import FORMATS
 
@@ -71,7 +79,7 @@ def cost(
     """
     require_file(out)
     made = api.cost(methods, metrics=metrics or None, **chosen)
-    put(made.render(written, colour=out is None and use_colour()), out)
+    put(made.render(written, **({} if out else for_terminal())), out)
     if made.unmeasured:
         raise SystemExit(Exit.INTERRUPTED)
     if made.failures:

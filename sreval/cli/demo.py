@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sreval.api import Results, Study, benchmark
-from sreval.cli.shared import counting, use_colour, warn
+from sreval.cli.shared import counting, for_terminal, warn
 from sreval.content import packaged
 from sreval.errors import DataError, Exit, UsageError
 from sreval.files import write_atomic
@@ -51,7 +51,7 @@ def demo(out: Path, serve: bool) -> None:
     except KeyboardInterrupt:
         warn("Interrupted. The same command goes on from here.")
         raise SystemExit(Exit.INTERRUPTED) from None
-    click.echo(made.table.render("text", colour=use_colour()))
+    click.echo(made.table.render("text", **for_terminal()))
     click.echo(str(made.page))
     if serve:
         _serve(Study(made.study))

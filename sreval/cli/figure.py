@@ -15,13 +15,11 @@ from sreval.cli.shared import (
     RATINGS,
     SCALE,
     UNIT,
-    results_in,
-    results_option,
     warn,
     with_scores,
     with_votes,
 )
-from sreval.report.choices import FIGURES, SHOWN, WIDTHS
+from sreval.report.choices import FIGURES, SHOWN, SIZES, WIDTHS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +85,7 @@ def figure() -> None:
 @OUT
 def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
     """Regions of images under every method, enlarged by pixel repetition."""
-    _save(results_in(folders).figure("comparison", **chosen), out)
+    _save(api.read_results(folders).figure("comparison", **chosen), out)
 
 
 @figure.command(
@@ -113,6 +111,12 @@ def scores(results: api.Results, out: Path, **chosen: Any) -> None:
 @DATASET
 @click.option("--x", default="psnr", show_default=True, help="The metric of the horizontal axis.")
 @click.option("--y", default="lpips", show_default=True, help="That of the vertical axis.")
+@click.option("--size", type=click.Choice(SIZES), help="A cost that the area of a marker shows.")
+@click.option(
+    "--costs",
+    type=PATH,
+    help="A CSV or JSON that `sreval cost` wrote; parameters are known without.",
+)
 @METHODS
 @WIDTH
 @PROTOCOL
@@ -131,15 +135,15 @@ def tradeoff(results: api.Results, out: Path, **chosen: Any) -> None:
 @click.option("--dataset", help="Needed where the votes are on several, but for raters, metrics.")
 @UNIT
 @with_votes(means=True)
-@results_option("Benchmark results of the same images; needed for metrics.")
 @PROTOCOL
 @OUT
 def opinions(
-    votes: api.Votes, kind: FigureName, results: tuple[Path, ...], out: Path, **chosen: Any
+    votes: api.Votes, kind: FigureName, results: api.Results | None, out: Path, **chosen: Any
 ) -> None:
     """Votes: the scores of every method, ranks, significance, raters, all votes, metrics."""
-    scored = results_in(results) if results else None
-    _save(votes.figure(kind, results=scored, **chosen), out)
+    for note in results.notes if results else ():
+        warn(note)
+    _save(votes.figure(kind, results=results, **chosen), out)
 
 
 @figure.command(epilog="Example: sreval figure training runs/srresnet-mse-paper --out curve.svg")

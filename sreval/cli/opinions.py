@@ -16,7 +16,6 @@ from sreval.cli.shared import (
     UNIT,
     json_option,
     print_json,
-    results_option,
     warn,
     with_votes,
 )
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     "--reference", default="hr", show_default=True, help="The hidden reference, a method."
 )
 @with_votes(means=True)
-@results_option("Benchmark results of the same images, for metrics against opinion.")
 @PROTOCOL
 @click.option("--scale", "factor", type=float, help="Needed where the results hold several scales.")
 @json_option("Every figure in full.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from sreval.api import Results, Study, read_results, read_votes
+from sreval.api import Study, read_results, read_votes
 from sreval.api.votes import Adjustment
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
@@ -114,29 +115,35 @@ _OF_VOTES = (
         "--without", multiple=True, metavar="RATER", help="Leave this rater out; may be repeated."
     ),
 )
+_SCORES_FILE = click.option(
+    "--scores",
+    type=PATH,
+    help="A CSV of scores made elsewhere: method, dataset, image, metric, value.",
+)
 _OF_MEANS = (
+    click.option(
+        "--results",
+        multiple=True,
+        type=PATH,
+        help="Benchmark results of the same images, for metrics; may be repeated.",
+    ),
+    _SCORES_FILE,
     click.option(
         "--higher-is-better",
         multiple=True,
-        metavar="COLUMN",
-        help="In a table of mean opinion scores, a metric beside psnr, ssim, lpips; may be "
-        "repeated.",
+        metavar="METRIC",
+        help="Of --scores, or a column beside psnr, ssim, lpips in a table of mean opinion scores; "
+        "may be repeated.",
     ),
     click.option(
         "--lower-is-better",
         multiple=True,
-        metavar="COLUMN",
+        metavar="METRIC",
         help="The same, lower is better.",
     ),
 )
-
-
 _SCORES = (
-    click.option(
-        "--scores",
-        type=PATH,
-        help="A CSV of scores made elsewhere: method, dataset, image, metric, value.",
-    ),
+    _SCORES_FILE,
     click.option("--higher-is-better", multiple=True, metavar="METRIC", help="Of --scores."),
     click.option("--lower-is-better", multiple=True, metavar="METRIC", help="The same."),
 )
@@ -156,16 +163,28 @@ def with_votes(*, means: bool) -> Callable[[Command], Command]:
     """Give a command the options on a file of ratings; read, it is the argument ``votes``.
 
     The file is the command's own ``ratings``; without it ``votes`` is None. What was left alone or
-    taken for granted goes to stderr. ``means`` also gives the options on mean opinion scores.
+    taken for granted goes to stderr. ``means`` also gives the options on metrics, those of a table
+    of mean opinion scores and those of ``results``, whose notes are for the command to show.
     """
     options = (*_OF_VOTES, *_OF_MEANS) if means else _OF_VOTES
-    names = ["stimuli", "header", "labels", "missing", "without"]
-    if means:
-        names += ["higher_is_better", "lower_is_better"]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def wrapped(ratings: Path | None, rating_scale: Scale, **others: Any) -> Any:
+            names = ["stimuli", "header", "labels", "missing", "without"]
+            if means:
+                better = ["higher_is_better", "lower_is_better"]
+                scores, folders = others.pop("scores"), others["results"]
+                others["results"] = read_results(folders) if folders else None
+                if scores is None:
+                    names += better
+                elif not folders:
+                    raise UsageError(
+                        "--scores are of the images of benchmark results.", "Add --results FOLDER."
+                    )
+                else:
+                    directions = {name: others.pop(name) for name in better}
+                    others["results"] = others["results"].with_scores(scores, **directions)
             form = {name: others.pop(name) for name in names}
             votes = None if ratings is None else read_votes(ratings, scale=rating_scale, **form)
             for note in () if votes is None else votes.notes:
@@ -180,16 +199,11 @@ def with_votes(*, means: bool) -> Callable[[Command], Command]:
     return decorate
 
 
-def results_in(folders: Sequence[Path]) -> Results:
-    """The results in these folders; what was left out goes to stderr."""
-    results = read_results(folders)
-    for note in results.notes:
-        warn(note)
-    return results
-
-
 def with_scores(command: Command) -> Command:
-    """Give a command FOLDERS, --scores and the directions of its metrics, as one ``results``."""
+    """Give a command FOLDERS, --scores and the directions of its metrics, as one ``results``.
+
+    Its notes are for the command to show: a table and a figure's caption have them.
+    """
 
     @functools.wraps(command)
     def wrapped(
@@ -199,14 +213,11 @@ def with_scores(command: Command) -> Command:
         lower_is_better: Sequence[str],
         **others: Any,
     ) -> Any:
-        results = results_in(folders)
+        results = read_results(folders)
         if scores is not None:
-            before = len(results.notes)
             results = results.with_scores(
                 scores, higher_is_better=higher_is_better, lower_is_better=lower_is_better
             )
-            for note in results.notes[before:]:
-                warn(note)
         elif higher_is_better or lower_is_better:
             raise UsageError("A direction is of a metric of --scores.", "Add --scores FILE.")
         return command(results=results, **others)
@@ -261,9 +272,12 @@ def warn(text: str) -> None:
     click.echo(text, err=True)
 
 
-def use_colour() -> bool:
-    """Whether stdout is a terminal that may be coloured (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def for_terminal() -> dict[str, Any]:
+    """How ``Table.render`` prints on stdout: coloured (https://no-color.org) and split, or not."""
+    if not sys.stdout.isatty():
+        return {}
+    colour = not os.environ.get("NO_COLOR")
+    return {"colour": colour, "width": shutil.get_terminal_size().columns}
 
 
 def require_file(out: Path | None) -> None:

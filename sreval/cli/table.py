@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sreval.api import read_results
 from sreval.cli.shared import (
     FOLDERS,
     LEVEL,
     PATH,
     PROTOCOL,
+    for_terminal,
     json_option,
     print_json,
     put,
-    results_in,
-    use_colour,
     warn,
     with_scores,
     with_votes,
@@ -114,11 +114,13 @@ def table(
     from sreval.report.collect import also_computed
 
     made = results.table(metrics=metrics or None, votes=votes, **chosen)
+    for note in results.notes if out is not None or written == "csv" else ():
+        warn(note)
     if tests is not None:
         write_atomic(tests, made.tests_csv())
     if chosen["protocol"] is None and (others := also_computed(results.frame, made.protocol)):
         warn(others)
-    put(made.render(written, colour=out is None and use_colour()), out)
+    put(made.render(written, **({} if out else for_terminal())), out)
 
 
 @click.command(epilog="Example: sreval compare-protocols results --dataset Set5 --method bicubic")
@@ -131,8 +133,9 @@ def compare_protocols(folders: tuple[Path, ...], as_json: bool, **chosen: Any) -
 
     Nothing here is a result: it shows which tool gives which number on the same images.
     """
-    found = results_in(folders).compare_protocols(**chosen)
-    for note in found.notes:
+    results = read_results(folders)
+    found = results.compare_protocols(**chosen)
+    for note in (*results.notes, *found.notes):
         warn(note)
     if as_json:
         print_json(found.frame.to_dict("records"))

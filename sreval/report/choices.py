@@ -40,6 +40,10 @@ FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 ResultFigure = Literal["comparison", "scores", "tradeoff"]
 """The figures of results."""
 
+Size = Literal["parameters", "multiply-adds", "seconds", "memory"]
+SIZES: tuple[Size, ...] = get_args(Size)
+"""The costs that the area of a marker can show."""
+
 Show = Literal["crops", "difference", "error"]
 SHOWN: tuple[Show, ...] = get_args(Show)
 """What a comparison shows of a region under each method."""

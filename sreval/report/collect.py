@@ -23,9 +23,10 @@ from sreval.errors import (
 )
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
-from sreval.images.known import KNOWN
+from sreval.images.known import KNOWN, UNVERIFIED
 from sreval.images.scales import checked_scale
 from sreval.metrics.metric import metric_of
+from sreval.report import paper
 
 _SUBJECT = ["dataset", "scale", "method", "image"]
 _VALUE = [*_SUBJECT, "protocol", "metric"]
@@ -167,23 +168,25 @@ def scored(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def select(
-    frame: pd.DataFrame, protocol: str | None, scale: float | None, argument: str = "scale="
+    frame: pd.DataFrame,
+    protocol: str | None,
+    scale: float | None,
+    argument: str = "scale=",
+    say: Callable[[str], object] = lambda _: None,
 ) -> pd.DataFrame:
     """The rows of one protocol and one scale; the only ones there are when not given.
 
-    The protocol as in ``of_protocol``. Raises UsageError when what is asked for isn't there, when
-    the choice is open, or when a folder would contribute nothing.
+    The protocol as in ``of_protocol``, the scale as in ``of_scales``. Raises UsageError when what
+    is asked for isn't there, and when the choice is open.
     """
     frame = of_protocol(frame, protocol)
     scales = scales_of(frame)
     if scale is None and len(scales) > 1:
         raise UsageError(
             f"The results hold scales {_and(scales)}.",
-            f"Choose one with {option('--scale', argument)}."
-            if _in_all(frame, "scale")
-            else "No scale is in all of the folders. Name only folders of one scale.",
+            f"Choose one with {option('--scale', argument)}.",
         )
-    return of_scales(frame, [] if scale is None else [scale])
+    return of_scales(frame, [] if scale is None else [scale], say)
 
 
 def of_protocol(frame: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
@@ -210,12 +213,11 @@ def scales_of(frame: pd.DataFrame) -> list[float]:
 
 
 def of_scales(
-    frame: pd.DataFrame, scales: Sequence[float], say: Callable[[str], object] | None = None
+    frame: pd.DataFrame, scales: Sequence[float], say: Callable[[str], object] = lambda _: None
 ) -> pd.DataFrame:
     """The rows of these scales, of all where none is given.
 
-    Raises UsageError for a scale that isn't there. A folder that contributes nothing is told to
-    ``say``; without it that is a UsageError, too.
+    Raises UsageError for a scale that isn't there; ``say`` is told of a folder without any of them.
     """
     held = scales_of(frame)
     for scale in map(checked_scale, scales):
@@ -223,8 +225,6 @@ def of_scales(
             raise UsageError(f"The results hold no scale {scale:g}.", f"They hold {_and(held)}.")
     if not scales:
         return frame
-    if say is None:
-        return narrowed(frame, "scale", scales)
     left = frame[frame["scale"].isin(scales)]
     for folder in _folders(frame):
         if folder not in _folders(left):
@@ -271,6 +271,19 @@ def _in_all(frame: pd.DataFrame, column: str) -> list[str]:
     frame = by_folder(frame)
     folders = _folders(frame)
     return [str(v) for v, rows in frame.groupby(column) if len(_folders(rows)) == len(folders)]
+
+
+def unverified(frame: pd.DataFrame) -> list[str]:
+    """The note on data sets of a public name without checksums; none where each has them."""
+    found: dict[str, None] = {}
+    for folder, rows in frame.groupby("folder"):
+        results = ResultsFolder(Path(str(folder)))
+        for dataset, scale in rows[["dataset", "scale"]].drop_duplicates().to_numpy():
+            held = results.held(place(dataset, scale))
+            if held and held.source in UNVERIFIED:
+                found[str(dataset)] = None
+    names = ", ".join(paper.sort_datasets(list(found)))
+    return [f"{names}: files not verified, as no checksums are known."] if found else []
 
 
 def also_computed(frame: pd.DataFrame, shown: str) -> str:

@@ -1,4 +1,4 @@
-"""The table of what methods cost, on demand beside their scores."""
+"""What methods cost: a table, on demand beside their scores, and the sizes of markers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sreval.benchmarking.costs import WARM_UP
-from sreval.errors import counted
+from sreval.benchmarking.identity import meaning_sha256
+from sreval.benchmarking.results import Snapshot
+from sreval.errors import DataError, UsageError, counted, listed, option, unknown_name
 from sreval.images.scales import hr_size
 from sreval.metrics.metric import in_order
+from sreval.opinions.cells import plain
+from sreval.opinions.sheet import read_sheet
+from sreval.reading import read_json
+from sreval.report import paper
+from sreval.report.choices import SIZES, Size
 from sreval.report.table import Table, method_column, table_of
 from sreval.report.text import NONE
 from sreval.report.values import metric_name, number
@@ -128,3 +136,112 @@ def _notes(
     if frame[["parameters", "multiply_adds", "memory"]].isna().any(axis=None):
         notes.append(f"{NONE}: none, or it can't be told.")
     return notes
+
+
+_COLUMNS = [size.replace("-", "_") for size in SIZES]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """One cost of each method that has any, by its name, and ``notes`` on where it comes from."""
+
+    size: Size
+    values: Mapping[str, float]
+    notes: Sequence[str] = ()
+
+
+def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = None) -> Sizes:
+    """What the methods of ``frame``, rows of one scale, cost.
+
+    Without ``costs`` the parameters are those that the manifests hold. ``costs`` is a table that
+    ``sreval cost`` made, or its CSV or JSON; of a method that isn't the one that was scored, its
+    row is left out with a note. Raises UsageError where ``costs`` are needed, or of another scale,
+    DataError for a file that is no such table.
+    """
+    if size not in SIZES:
+        raise unknown_name("size", size, SIZES)
+    if costs is None:
+        if size != "parameters":
+            raise UsageError(
+                f"Results hold no {size}.",
+                f"Measure them with `sreval cost`, and add {option('--costs FILE', 'costs=')}.",
+            )
+        return Sizes(size, _parameters(frame), ["Area of a marker: parameters."])
+    rows, machine = _read_costs(costs) if isinstance(costs, Path) else (costs.frame, costs.facts)
+    first, scale = rows.iloc[0], frame["scale"].iloc[0]
+    if first["scale"] != scale:
+        raise UsageError(
+            f"The costs are of a scale of {first['scale']:g}, the results of {scale:g}.",
+            f"Measure them with {option('--scale', 'scale=')} {scale:g}.",
+        )
+    values, others = {}, []
+    for _, row in rows[rows["method"].isin(frame["method"])].iterrows():
+        value = row[size.replace("-", "_")]
+        if not _is_scored(row, frame[frame["method"] == row["method"]]):
+            others.append(paper.label(row["method"]))
+        elif pd.notna(value) and value > 0:
+            values[str(row["method"])] = float(value)
+    about = f"for one image of {first['width']:.0f}×{first['height']:.0f} pixels"
+    where = machine.get("gpu") or machine.get("processor") or first["device"]
+    note = {
+        "parameters": "",
+        "multiply-adds": f" {about}",
+        "seconds": f" {about}, {where}, {counted(int(first['threads']), 'thread')}",
+        "memory": f" at its peak {about}, {where}",
+    }
+    notes = [f"Area of a marker: {size}{note[size]}."]
+    if others:
+        notes.append(
+            "Costs left out, which are of another method of that name or of other settings: "
+            f"{listed(others)}."
+        )
+    return Sizes(size, values, notes)
+
+
+def _parameters(frame: pd.DataFrame) -> dict[str, float]:
+    """The parameters of each method that has any, as the latest run that names it tells."""
+    found: dict[str, float] = {}
+    for folder, rows in frame.groupby("folder"):
+        for run in Snapshot.of(Path(str(folder))).runs:
+            facts = run["methods"]
+            for method in set(rows["method"]) & set(facts):
+                if value := facts[method].get("parameters"):
+                    found[str(method)] = float(value)
+    return found
+
+
+def _is_scored(cost: pd.Series, rows: pd.DataFrame) -> bool:
+    """Whether a row of costs is of the method that made the images of ``rows``."""
+    for folder, sha256 in rows[["folder", "method_sha256"]].drop_duplicates().to_numpy():
+        meaning = Snapshot.of(Path(folder)).meanings.get(cost["method"], {}).get(sha256)
+        if meaning is None or meaning.sha256 != meaning_sha256(
+            cost["method_sha256"], meaning.settings
+        ):
+            return False
+    return True
+
+
+def _read_costs(path: Path) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+    """The rows of a cost table's CSV or JSON, and what that says of the machine."""
+    expected = DataError(
+        f"{path} is no cost table.",
+        "Write one: `sreval cost METHOD... --format csv --out costs.csv`.",
+    )
+    machine: Mapping[str, Any] = {}
+    try:
+        if path.suffix.casefold() == ".json":
+            content = read_json(path)
+            frame, machine = pd.DataFrame(content["rows"]), content["machine"]
+        else:
+            sheet = read_sheet(path)
+            heads = [head.strip() for head in sheet.rows[0]]
+            frame = pd.DataFrame([row for _, row in sheet.filled], columns=heads)
+        frame = frame.astype(dict.fromkeys(("method", "method_sha256", "device"), str))
+        frame["method"] = frame["method"].map(plain)
+        for name in ("scale", "width", "height", "threads", *_COLUMNS):
+            frame[name] = pd.to_numeric(frame[name])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise expected from error
+    if frame.empty or frame["method"].duplicated().any() or not isinstance(machine, Mapping):
+        raise expected
+    return frame, machine

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import TypeVar
+from collections.abc import Sequence
 
-from sreval.report.table import Cell, Column, Row, Table, spans
+from sreval.report.table import Cell, Column, Row, Table, groups_of, parts_of, spans, split
 from sreval.report.text import one_line
-
-T = TypeVar("T")
 
 _MM = 72.27 / 25.4
 """A millimetre in TeX's points, in which all widths here are."""
@@ -168,7 +164,16 @@ def latex_escape(text: str) -> str:
     """
     apart = re.sub("-(?=-)", "-" + _JOINT, _composed(text))
     opened = re.sub(r"(?<![^\s(\[{])[\"'](?=\S)", lambda mark: _OPENING[mark[0]], apart)
-    return "".join(map(_escape, opened))
+    return _HASH.sub(_breakable, "".join(map(_escape, opened)))
+
+
+_HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
+
+
+def _breakable(sha256: re.Match[str]) -> str:
+    """A SHA-256 that may go on in a new line, without a hyphen or a ligature: it may be copied."""
+    parts = (re.sub("f(?=f)", "f{}", sha256[0][n : n + 16]) for n in range(0, 64, 16))
+    return r"\allowbreak{}".join(f"\\mbox{{{part}}}" for part in parts)
 
 
 def _composed(text: str) -> str:
@@ -269,7 +274,7 @@ class _Setting:
         room = max((text_width(cell.mark, 6) for cell in figures), default=0.0)
         self.specification = self._specification(room)
         if column.align == "words":
-            self.width = limit / 2 + _SEPARATION
+            self.width = limit / 2
             return
         bold = _BOLD if any(cell.rank == 1 for cell in figures) else 1.0
         sign = text_width("=") if self.signed else 0.0
@@ -288,7 +293,7 @@ class _Setting:
             if self.beside:
                 return f"{form}@{{\\hspace{{{room + 2:.1f}pt}}}}l"
             return form + (f"@{{\\hspace{{{room + _SEPARATION:.1f}pt}}}}" if room else "")
-        return {"words": r"p{.5\linewidth}", "left": "l", "right": "r"}[self.column.align]
+        return {"words": r"p{.47\linewidth}", "left": "l", "right": "r"}[self.column.align]
 
     def _name(self, cell: Cell) -> list[str]:
         """The lines of a name; none of a figure or a sentence."""
@@ -359,9 +364,9 @@ def _floats(table: Table, title: str, label: str) -> list[str]:
     if table.width == "auto" and _width(settings) > limit:
         limit = PAGE
         settings = _settings(table, limit)
-    blocks = _split(
-        _groups(table.rows, lambda row: row.starts),
-        _groups(table.rows, lambda row: row.kind == "value"),
+    blocks = split(
+        groups_of(table.rows, lambda row: row.starts),
+        groups_of(table.rows, lambda row: row.kind == "value"),
         lambda rows: len(rows) <= _LINES,
     )
     parts = [
@@ -431,45 +436,10 @@ def _width(settings: Sequence[_Setting]) -> float:
 
 
 def _parts_of(settings: Sequence[_Setting], limit: float) -> list[list[int]]:
-    """The places of the columns of each part: those of names in every one, figures in turn."""
-    columns = [setting.column for setting in settings]
-    places = range(len(columns))
-    names = [p for p in places if all(column.align != "right" for column in columns[: p + 1])]
-    figures = places[len(names) :]
-    groups = _groups(figures, lambda p: columns[p].group != columns[p - 1].group)
-    single = [[p] for p in figures]
-    found = _split(
-        groups if len(groups) > 1 else single,
-        single,
-        lambda own: _width([settings[p] for p in (*names, *own)]) <= limit,
+    return parts_of(
+        [setting.column for setting in settings],
+        lambda places: _width([settings[p] for p in places]) <= limit,
     )
-    return [[*names, *own] for own in found] or [names]
-
-
-def _groups(items: Sequence[T], begins: Callable[[T], bool]) -> list[list[T]]:
-    """Neighbours together; a group begins where ``begins`` says so."""
-    found: list[list[T]] = []
-    for item in items:
-        if begins(item) or not found:
-            found.append([])
-        found[-1].append(item)
-    return found
-
-
-def _split(
-    groups: Sequence[list[T]], single: Sequence[list[T]], fits: Callable[[list[T]], bool]
-) -> list[list[T]]:
-    """As few parts as fit, of about as many ``groups`` each; of ``single`` where a group is large.
-
-    What doesn't fit alone is a part of its own.
-    """
-    units = groups if all(map(fits, groups)) else single
-    for count in range(1, len(units) + 1):
-        ends = [round(len(units) * part / count) for part in range(count + 1)]
-        parts = [[item for unit in units[a:b] for item in unit] for a, b in pairwise(ends)]
-        if all(map(fits, parts)) or count == len(units):
-            return parts
-    return []
 
 
 def _tabular(

@@ -407,7 +407,8 @@ def study_scores(
     """
     said: list[str] = []
     frame = collect(folders, said.append)
-    rows, notes = study_rows(select(frame, protocol, data.design.images.scale), data)
+    frame = select(frame, protocol, data.design.images.scale, say=said.append)
+    rows, notes = study_rows(frame, data)
     return rows, [*said, *notes]
 
 

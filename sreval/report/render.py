@@ -15,17 +15,17 @@ from sreval.files import json_text
 from sreval.opinions.cells import guarded
 from sreval.report import paper
 from sreval.report.latex import latex_escape, longtable, to_latex
-from sreval.report.table import Cell, Column, Row, Table, spans
+from sreval.report.table import Cell, Column, Row, Table, parts_of, spans
 from sreval.report.text import cells_wide, one_line, padded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def render(table: Table, form: str, *, colour: bool = False) -> str:
-    """The table in one of ``choices.FORMATS``; ``colour`` lets text use bold and underline."""
+def render(table: Table, form: str, *, colour: bool = False, width: int | None = None) -> str:
+    """The table in one of ``choices.FORMATS``; ``colour`` and ``width`` as for ``to_text``."""
     if form == "text":
-        return to_text(table, colour=colour)
+        return to_text(table, colour=colour, width=width)
     writers: dict[str, Callable[[Table], str]] = {
         "markdown": to_markdown,
         "latex": to_latex,
@@ -36,14 +36,35 @@ def render(table: Table, form: str, *, colour: bool = False) -> str:
     return writers[form](table)
 
 
-def to_text(table: Table, *, colour: bool = False) -> str:
-    """Aligned columns; with ``colour`` the best is bold and the second underlined."""
+def to_text(table: Table, *, colour: bool = False, width: int | None = None) -> str:
+    """Aligned columns; with ``colour`` the best is bold and the second underlined.
+
+    Columns of figures that don't fit ``width`` cells of a terminal stand below each other.
+    """
     notes = table.all_notes if colour else table.notes
     columns = [_text_column(table, place, colour) for place in range(len(table.columns))]
-    rows = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
-    lines = [one_line(table.title), "", *_text_groups(table, columns), *rows]
+    lines = [one_line(table.title)]
+    for places in parts_of(
+        table.columns, lambda own: not width or _wide(table, own, columns) <= width
+    ):
+        own = [columns[place] for place in places]
+        groups = _text_groups([table.columns[place] for place in places], own)
+        rows = ["  ".join(cells).rstrip() for cells in zip(*own, strict=True)]
+        lines += ["", *groups, *rows]
     text = "\n".join([*lines, "", *map(one_line, notes)]) + "\n"
-    return f"{text}\n{to_text(table.second, colour=colour)}" if table.second else text
+    return f"{text}\n{to_text(table.second, colour=colour, width=width)}" if table.second else text
+
+
+def _wide(table: Table, places: Sequence[int], texts: Sequence[Sequence[str]]) -> int:
+    """How many cells of a terminal these columns take, at most."""
+    columns = [table.columns[place] for place in places]
+    return (
+        sum(
+            2 + max(cells_wide(group), sum(cells_wide(texts[places[n]][0]) + 2 for n in own) - 2)
+            for group, own in spans(columns)
+        )
+        - 2
+    )
 
 
 def _text_column(table: Table, place: int, colour: bool) -> list[str]:
@@ -69,16 +90,16 @@ def _text_column(table: Table, place: int, colour: bool) -> list[str]:
     return filled
 
 
-def _text_groups(table: Table, columns: list[list[str]]) -> list[str]:
-    """The line of what stands above several headings; it widens ``columns`` where it must."""
-    if not any(column.group for column in table.columns):
+def _text_groups(columns: Sequence[Column], texts: list[list[str]]) -> list[str]:
+    """The line of what stands above several headings; it widens ``texts`` where it must."""
+    if not any(column.group for column in columns):
         return []
     line = []
-    for group, places in spans(table.columns):
+    for group, places in spans(columns):
         name = one_line(group)
-        width = sum(cells_wide(columns[place][0]) + 2 for place in places) - 2
+        width = sum(cells_wide(texts[place][0]) + 2 for place in places) - 2
         more = " " * (cells_wide(name) - width)
-        columns[places[0]] = [more + cell for cell in columns[places[0]]]
+        texts[places[0]] = [more + cell for cell in texts[places[0]]]
         room = width + len(more) - cells_wide(name)
         line.append(" " * (room // 2) + name + " " * (room - room // 2))
     return ["  ".join(line).rstrip()]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from sreval.errors import UsageError, counted, option, unknown_name
+from sreval.errors import UsageError, counted, listed, option, unknown_name
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
 from sreval.report import paper
-from sreval.report.choices import WIDTHS
+from sreval.report.choices import WIDTHS, Size
 from sreval.report.collect import narrowed
+from sreval.report.costs import Sizes
 from sreval.report.style import (
     LINE_MM,
     SMALL,
@@ -49,6 +52,19 @@ from sreval.report.values import (
 
 MOST_METHODS = 40
 """In one figure: a row each fills a page, and their names keep apart."""
+
+MOST_RATIO = 50.0
+"""Between the areas of two markers that both can be seen."""
+
+_POINT_MM = 25.4 / 72
+_LEAST_MM = 4 * _POINT_MM
+"""The diameter of a marker without a size."""
+
+_MOST_MM = {"page": 7.0, "column": 5.0}
+"""The diameter of the largest marker."""
+
+_POINT: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4, "color": "#0072B2"}
+_BUBBLE: dict[str, Any] = {"facecolor": "#0072B280", "edgecolor": "#0072B2", "linewidth": 0.6}
 
 _ROW_MM = 5.0
 _LEVEL = 0.95
@@ -145,6 +161,7 @@ def tradeoff_figure(
     y: str = "lpips",
     methods: Sequence[str] = (),
     width: str = "page",
+    sizes: Sizes | None = None,
     notes: Sequence[str] = (),
 ) -> Figure:
     """One metric against another, a point a method: the perception-distortion tradeoff.
@@ -152,8 +169,12 @@ def tradeoff_figure(
     Blau and Michaeli 2018 (arXiv 1711.06077), section 5: methods in the plane of a distortion and a
     perceptual quality measure. Each point is a mean over the images for which every method has a
     finite value of both metrics; of a metric of whole data sets, such as FID, it is the value. A
-    name stands beside its point or, where others leave no room
-    there, has a line to it. What isn't drawn, and why, stands in the caption.
+    name stands beside its point or, where others leave no room there, has a line to it. What isn't
+    drawn, and why, stands in the caption.
+
+    With ``sizes`` the area of a marker shows what its method costs: proportional to the cost or,
+    where the highest is more than MOST_RATIO times the lowest, growing by the same step with each
+    power of ten, which the caption says. A method without a known cost is a hollow marker.
 
     Args:
         frame: from ``collect.select``.
@@ -162,11 +183,12 @@ def tradeoff_figure(
         y: that of the vertical one.
         methods: by default all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
+        sizes: what each method costs.
         notes: what else the caption says.
 
     Raises:
         UsageError: for a name that the frame doesn't hold, one metric twice, where no mean can be
-            drawn, and for more than MOST_METHODS methods.
+            drawn, for sizes of none of the methods, and for more than MOST_METHODS methods.
     """
     if x == y:
         raise UsageError(
@@ -184,12 +206,20 @@ def tradeoff_figure(
     parts = [f"means over {units}"] if single else []
     parts += [f"{' and '.join(of_sets)} of all images together"] if of_sets else []
     head = f"{_about(rows)}: {'; '.join(parts)}."
-    caption = " ".join(filter(None, (head, *gaps, shortened, *notes)))
+    areas = None if sizes is None else _areas(sizes, drawn, width)
+    of_areas = [*sizes.notes, *areas.notes(drawn)] if sizes and areas else []
+    caption = " ".join(filter(None, (head, *of_areas, *gaps, shortened, *notes)))
     foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
-    figure = new_figure(width_mm, max(0.65 * width_mm, 30 + 3.5 * len(drawn)) + foot_mm)
+    legend_mm = areas.largest + 2 * LINE_MM if areas else 0.0
+    height_mm = max(0.65 * width_mm, 30 + 3.5 * len(drawn)) + legend_mm + foot_mm
+    figure = new_figure(width_mm, height_mm)
     axes = figure.subplots()
     points = np.stack([used[metric][drawn].mean().to_numpy(float) for metric in (x, y)], axis=1)
-    axes.plot(*points.T, linestyle="", marker="o", markersize=4, color="#0072B2")
+    if areas is None:
+        axes.plot(*points.T, **_POINT)
+        radii = np.full(len(drawn), _LEAST_MM / 2)
+    else:
+        radii = areas.draw(axes, points, drawn, width_mm)
     axes.xaxis.set_major_locator(_ticks(width_mm))
     axes.set_xlabel(_directed(x))
     axes.set_ylabel(_directed(y))
@@ -199,8 +229,95 @@ def tradeoff_figure(
         f"{_about(rows)}",
         caption,
     )
-    _name_points(axes, points, [names[method] for method in drawn])
+    _name_points(axes, points, [names[method] for method in drawn], radii)
     return figure
+
+
+@dataclass(frozen=True)
+class _Areas:
+    """The areas of markers: ``largest`` is the diameter of the highest cost's, in mm."""
+
+    size: Size
+    costs: Mapping[str, float]
+    largest: float
+
+    @property
+    def least(self) -> float:
+        return min(self.costs.values())
+
+    @property
+    def most(self) -> float:
+        return max(self.costs.values())
+
+    @property
+    def by_powers(self) -> bool:
+        """Whether the area grows with each power of ten, for costs that lie far apart."""
+        return self.most > MOST_RATIO * self.least
+
+    def diameter(self, cost: float) -> float:
+        """The diameter of a marker in mm."""
+        share = cost / self.most
+        if self.by_powers:
+            least = (_LEAST_MM / self.largest) ** 2
+            share = least + (1 - least) * math.log(cost / self.least, self.most / self.least)
+        return self.largest * math.sqrt(share)
+
+    def notes(self, methods: Sequence[str]) -> list[str]:
+        """What the caption says of the areas, and of methods without any."""
+        said = ["It grows by the same step with each power of ten."] if self.by_powers else []
+        hollow = [paper.label(method) for method in methods if method not in self.costs]
+        return said + ([f"Hollow: none, or not known ({', '.join(hollow)})."] if hollow else [])
+
+    def draw(self, axes: Axes, points: Points, methods: Sequence[str], width_mm: float) -> Radii:
+        """Draw the markers and what their areas mean; their radii in mm."""
+        axes.margins(0.05 + self.largest / width_mm)  # none is cut off
+        known = np.array([method in self.costs for method in methods])
+        mm = np.array([self.diameter(self.costs.get(method, self.least)) for method in methods])
+        mm[~known] = _LEAST_MM
+        axes.plot(*points[~known].T, markerfacecolor="white", **_POINT)
+        down = [index for index in np.argsort(-mm, kind="stable") if known[index]]
+        axes.scatter(points[down, 0], points[down, 1], s=(mm[down] / _POINT_MM) ** 2, **_BUBBLE)
+        shown = _round_costs(self.least, self.most)
+        widest = max(map(self.diameter, shown)) / _POINT_MM / SMALL
+        axes.legend(
+            [axes.scatter([], [], s=(self.diameter(c) / _POINT_MM) ** 2, **_BUBBLE) for c in shown],
+            [_amount(cost, self.size) for cost in shown],
+            title=self.size, title_fontsize=SMALL, alignment="left", loc="lower left",
+            bbox_to_anchor=(0, 1), ncols=len(shown), frameon=False, borderaxespad=0.2,
+            handlelength=widest, handletextpad=0.4, columnspacing=1.5, labelspacing=widest / 2,
+            borderpad=widest / 2, scatterpoints=1, scatteryoffsets=[0.5],
+        )  # fmt: skip
+        return mm / 2
+
+
+def _areas(sizes: Sizes, methods: Sequence[str], width: str) -> _Areas:
+    """The areas of these methods' markers. Raises UsageError where none has a known cost."""
+    costs = {method: sizes.values[method] for method in methods if method in sizes.values}
+    if not costs:
+        raise UsageError(
+            f"No {sizes.size} are known of {listed(list(map(paper.label, methods)))}.",
+            f"Leave {option('--size')} out, or measure these methods with `sreval cost` and add "
+            f"{option('--costs FILE', 'costs=FILE')}.",
+        )
+    return _Areas(sizes.size, costs, _MOST_MM[width])
+
+
+def _round_costs(least: float, most: float) -> list[float]:
+    """Up to three round numbers from ``least`` to ``most``; without two these, to two digits."""
+    powers = range(math.floor(math.log10(least)), math.floor(math.log10(most)) + 1)
+    found = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    found = [cost for cost in found if least <= cost <= most]
+    if len(found) < 2:
+        return sorted({float(f"{cost:.2g}") for cost in (least, most)})
+    return sorted({found[0], found[len(found) // 2], found[-1]})
+
+
+def _amount(cost: float, size: Size) -> str:
+    """A cost in its unit, with a prefix but for seconds."""
+    if size == "seconds":
+        return f"{cost:.3g} s"
+    power = max(0, min(4, math.floor(math.log10(cost)) // 3))
+    return f"{cost / 1000**power:.3g} {' kMGT'[power].strip()}{'B' * (size == 'memory')}".strip()
 
 
 def _about(rows: pd.DataFrame) -> str:
@@ -307,11 +424,13 @@ _DIRECTIONS = [
 ]
 
 Points = npt.NDArray[np.float64]
+Radii = npt.NDArray[np.float64]
 
 
-def _name_points(axes: Axes, points: Points, names: Sequence[str]) -> None:
+def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii) -> None:
     """Write each name where it lies over no other name, point or line; (N, 2) data points.
 
+    ``radii`` are the points' in mm, (N,).
     Names take the free place that is nearest, from the topmost point down. Where one finds none,
     all stand at the right in the order of their points' heights, a line to each.
     """
@@ -322,7 +441,7 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str]) -> None:
     mm = figure.dpi / 25.4
     sizes = [np.array([width_of(name), LINE_MM]) * mm for name in names]
     places = axes.transData.transform(points)
-    found = _free_places(places, sizes, mm, axes.get_window_extent().padded(-_PAD_PX))
+    found = _free_places(places, sizes, radii, mm, axes.get_window_extent().padded(-_PAD_PX))
     for index, (corner, line) in enumerate(found or ()):
         offset = (corner - places[index]) * 72 / figure.dpi
         axes.annotate(
@@ -344,13 +463,17 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str]) -> None:
 
 
 def _free_places(
-    places: Points, sizes: Sequence[Points], mm: float, frame: Bbox
+    places: Points, sizes: Sequence[Points], radii: Radii, mm: float, frame: Bbox
 ) -> list[tuple[Points, Points]] | None:
     """Of each name the middle of its left side, and points on a line to it; all in pixels.
 
     None where a name finds no place.
     """
-    dots = [Bbox.from_extents(*(place - 1.1 * mm), *(place + 1.1 * mm)) for place in places]
+    halves = (radii + 0.4) * mm
+    dots = [
+        Bbox.from_extents(*(place - half), *(place + half))
+        for place, half in zip(places, halves, strict=True)
+    ]
     taken: list[Bbox] = []
     lines = np.empty((0, 2))
     found: dict[int, tuple[Points, Points]] = {}
@@ -358,7 +481,7 @@ def _free_places(
         place, size = places[index], sizes[index]
         others = [dot for dot in dots if not dot.contains(*place)]
         for ring, direction in itertools.product(_RINGS_MM, _DIRECTIONS):
-            edge = place + direction * (1.0 + ring) * mm
+            edge = place + direction * (radii[index] + 0.3 + ring) * mm
             centre = edge + direction * size / 2
             box = Bbox.from_extents(*(centre - size / 2), *(centre + size / 2)).padded(_PAD_PX)
             inside = np.all(box.min >= frame.min) and np.all(box.max <= frame.max)

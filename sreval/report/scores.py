@@ -20,7 +20,7 @@ from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
 from sreval.report.choices import Intervals
-from sreval.report.collect import narrowed, scales_of, without_originals
+from sreval.report.collect import narrowed, scales_of, unverified, without_originals
 from sreval.report.notes import NO_INTERVAL, too_few
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
@@ -445,7 +445,7 @@ def score_table(
             notes.append(f"{NONE}: no {names} of {place}, which has LR images alone.")
         if theirs and any(paper_figure(dataset, method, "mos") is not None for method in shown):
             figures += score_line(dataset, "mos", shown, {}, {}, level, scale, with_paper=True)
-    notes += remarks(frame)
+    notes += [*remarks(frame), *unverified(frame)]
     table = ScoreTable.of(
         f"Super-resolution {', '.join(f'×{scale:g}' for scale in scales)}, protocol {protocol}",
         protocol,

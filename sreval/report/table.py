@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sreval.content import user_path
 from sreval.errors import UsageError
@@ -19,6 +19,8 @@ from sreval.report.text import NONE, fixed, span
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 _LONG = 40
 """Letters from which a column's cells may wrap."""
@@ -82,6 +84,52 @@ def spans(columns: Sequence[Column]) -> list[tuple[str, list[int]]]:
     return [(group, list(places)) for group, places in found]
 
 
+def parts_of(columns: Sequence[Column], fits: Callable[[Sequence[int]], bool]) -> list[list[int]]:
+    """The places of the columns of each part of a table that is too wide.
+
+    Those of names are in every part, figures in turn, where ``fits`` says so of the places.
+    """
+    places = range(len(columns))
+    names = [p for p in places if all(column.align != "right" for column in columns[: p + 1])]
+    figures = places[len(names) :]
+    groups = groups_of(figures, lambda p: columns[p].group != columns[p - 1].group)
+    single = [[p] for p in figures]
+    found = split(groups if len(groups) > 1 else single, single, lambda own: fits([*names, *own]))
+    return [[*names, *own] for own in found] or [names]
+
+
+def groups_of(items: Sequence[T], begins: Callable[[T], bool]) -> list[list[T]]:
+    """Neighbours together; a group begins where ``begins`` says so."""
+    found: list[list[T]] = []
+    for item in items:
+        if begins(item) or not found:
+            found.append([])
+        found[-1].append(item)
+    return found
+
+
+def split(
+    groups: Sequence[list[T]], single: Sequence[list[T]], fits: Callable[[list[T]], bool]
+) -> list[list[T]]:
+    """As few parts as fit, of ``groups`` or, where one is too large, of ``single``.
+
+    They are of about as many each where that fits, too. What doesn't fit alone is a part of its
+    own.
+    """
+    units = groups if all(map(fits, groups)) else single
+    filled: list[list[T]] = []
+    for unit in units:
+        if filled and fits([*filled[-1], *unit]):
+            filled[-1] += unit
+        else:
+            filled.append([*unit])
+    ends = [len(units) * part / len(filled) for part in range(len(filled) + 1) if filled]
+    even = [
+        [item for unit in units[round(a) : round(b)] for item in unit] for a, b in pairwise(ends)
+    ]
+    return even if all(map(fits, even)) else filled
+
+
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Table:
     """What a table says, independent of how it is printed; a notebook shows it as HTML.
@@ -120,11 +168,15 @@ class Table:
             "notes": self.notes,
         }
 
-    def render(self, form: str, *, colour: bool = False) -> str:
-        """The table in one of ``choices.FORMATS``; ``colour`` lets text use bold and underline."""
+    def render(self, form: str, *, colour: bool = False, width: int | None = None) -> str:
+        """The table in one of ``choices.FORMATS``.
+
+        ``colour`` lets text use bold and underline; text of more than ``width`` cells of a terminal
+        is split, where columns allow it.
+        """
         from sreval.report.render import render
 
-        return render(self, form, colour=colour)
+        return render(self, form, colour=colour, width=width)
 
     def _written(self, form: str, path: Path | str | None) -> str:
         """The table in one form, which also goes to the file ``path`` where one is named."""

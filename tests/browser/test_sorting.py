@@ -39,3 +39,46 @@ def test_rows_sort_with_their_intervals_and_dashes_stay_last(
     page.get_by_role("button", name="method").press("Space")
     assert shown() == ["a", "", "b", "", "hr", "none"]
     page.close()
+
+
+def test_methods_across_sort_by_a_click_on_a_metric(
+    browsers: Callable[[float], Browser], tmp_path: Path
+) -> None:
+    rows = [
+        Row([Cell("Set5"), Cell("PSNR"), *map(Cell, ("9.50", "–", "28.10", "∞"))], starts=True),
+        Row([Cell(""), Cell(""), *map(Cell, ("1–2", "", "3–4", ""))], "interval"),
+        Row([Cell(""), Cell("LPIPS"), *map(Cell, ("0.30", "0.10", "0.20", "0.00"))]),
+    ]
+    names = [Column("", "left", described="Data set"), Column("", "left", described="Metric")]
+    columns = [*names, *(Column(name, decimals=2) for name in ("b", "none", "a", "hr"))]
+    table = Table(
+        analysis="x", title="T", frame=pd.DataFrame(), columns=columns, rows=rows, notes=[]
+    )
+    table.to_html(tmp_path / "page.html")
+    page = browsers(1).new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+
+    def shown(row: int) -> list[str]:
+        cells = page.locator("tr").nth(row).locator("th, td").all_inner_texts()
+        return [cell.strip() for cell in cells[2:]]  # padded to align figures at the point
+
+    assert page.get_by_role("button").all_inner_texts() == ["PSNR", "LPIPS"]
+    button = page.get_by_role("button", name="PSNR")
+    button.click()
+    assert [shown(row) for row in range(3)] == [
+        ["b", "a", "hr", "none"],
+        ["9.50", "28.10", "∞", "–"],
+        ["1–2", "3–4", "", ""],
+    ]
+    assert page.get_by_role("rowheader", name="PSNR").get_attribute("aria-sort") == "ascending"
+    button.press("Enter")
+    assert shown(0) == ["hr", "a", "b", "none"]
+    page.get_by_role("button", name="LPIPS").press("Space")
+    assert shown(0) == ["hr", "none", "a", "b"]
+    assert page.locator("[aria-sort]").all_inner_texts() == ["LPIPS"]
+    plain = browsers(1).new_page(java_script_enabled=False)
+    plain.goto((tmp_path / "page.html").as_uri())
+    assert plain.get_by_role("button").count() == 0
+    assert plain.locator("th").all_inner_texts() == ["Data set", "Metric", "b", "none", "a", "hr"]
+    plain.close()
+    page.close()

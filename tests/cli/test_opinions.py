@@ -324,6 +324,47 @@ def test_an_exports_guarded_names_join_the_results(
     assert json.loads(whole.out)["figures"] == figures
 
 
+def test_scores_made_elsewhere_meet_the_opinions(
+    sreval: Sreval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.metrics.metric._declared", {})
+    random = np.random.default_rng(0)
+    for name in "abcd":
+        pixels = random.integers(0, 255, (16, 16, 3), np.uint8)
+        write_png(tmp_path / "set" / f"{name}.png", pixels)
+    methods = ("--method", "nearest", "--method", "bicubic", "--metric", "psnr")
+    out = ("--dataset", tmp_path / "set", "--out", tmp_path / "r")
+    assert sreval("benchmark", *methods, *out).code == OK
+    subjects = [(method, image) for method in ("nearest", "bicubic") for image in "abcd"]
+    votes = [
+        ("set", rater, image, method, 1 + (place + (rater == "s")) // 2)
+        for rater in "rs"
+        for place, (method, image) in enumerate(subjects)
+    ]
+    columns = ["dataset", "rater", "image", "method", "score"]
+    pd.DataFrame(votes, columns=columns).to_csv(tmp_path / "votes.csv", index=False)
+    elsewhere = [
+        ("set", method, image, 8 - place) for place, (method, image) in enumerate(subjects)
+    ]
+    scores = pd.DataFrame(elsewhere, columns=["dataset", "method", "image", "niqe"])
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    given = ("--results", tmp_path / "r", "--scores", tmp_path / "scores.csv")
+    asked = ("opinions", tmp_path / "votes.csv", "--analyse", "metrics", "--json")
+    ran = sreval(*asked, *given, "--lower-is-better", "niqe")
+    assert ran.code == OK, ran.err
+    assert ran.err.count("niqe: computed elsewhere, scores.csv") == 1
+    rows = json.loads(ran.out)["sections"][0]["rows"]
+    found = {(row["metric"], row["statistic"]): row["estimate"] for row in rows}
+    assert found["niqe", "srocc"] == pytest.approx(1, abs=0.03)
+    assert ("psnr", "srocc") in found
+    drawing = ("figure", "opinions", tmp_path / "votes.csv", "--kind", "metrics")
+    drawn = sreval(*drawing, *given, "--lower-is-better", "niqe", "--out", tmp_path / "f.svg")
+    assert drawn.code == OK, drawn.err
+    assert "niqe" in (tmp_path / "f.svg").read_text(encoding="utf-8")
+    ran = sreval(*asked, *given[2:])
+    assert (ran.code, ran.err.count("Add --results FOLDER.")) == (USAGE, 1)
+
+
 def test_every_analysis_obeys_the_level_and_says_it(sreval: Sreval, tmp_path: Path) -> None:
     first = random_votes(methods=3, images=9, raters=16)
     first["method"] = first["method"].replace({"c": "hr"})

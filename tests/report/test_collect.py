@@ -151,3 +151,6 @@ def test_folders_that_share_a_method_make_one_table(
     both = sreval("table", "x2", "a", "--scale", "4")
     assert both.code == 0
     assert "x2 adds nothing: it holds no scale 4." in both.out
+    assert both.err == ""
+    drawn = sreval("figure", "scores", "x2", "a", "--scale", "4", "--out", "f.svg")
+    assert drawn.err.count("x2 adds nothing: it holds no scale 4.") == 1

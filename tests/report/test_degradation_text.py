@@ -111,9 +111,11 @@ def test_a_set_without_checksums_is_cited_and_said_not_to_be_verified(
     else:
         write_png(folder / ("HR" if name == "Manga109" else "DIV2K_valid_HR") / "0801.png", image)
         write_png(folder / "DIV2K_valid_LR_bicubic" / "X4" / "0801x4.png", low)
-    text = library.benchmark(
+    results = library.benchmark(
         "nearest", name.upper(), metrics="psnr", out=tmp_path / "out", progress=False
-    ).methods_text()
+    )
+    assert f"{name}: files not verified, as no checksums are known." in results.table().notes
+    text = results.methods_text()
     assert f"those of {name} (1 image; {cited})" in text
     assert f"Whether the files of {name} are the published ones was not verified" in text
     assert how in text

@@ -28,7 +28,7 @@ from sreval.report.latex import (
     text_width,
 )
 from sreval.report.scores import ScoreTable, score_table
-from sreval.report.table import text_table
+from sreval.report.table import Table, text_table
 
 Maker = Callable[..., pd.DataFrame]
 NAMES = (
@@ -157,6 +157,20 @@ def test_a_row_has_as_many_cells_as_the_table_columns(names: list[str]) -> None:
             assert len(re.findall(r"(?<!\\)&", row)) + 1 == len(columns)
 
 
+HASH = "00ffff4313ffb3b6" * 4
+
+
+def test_a_hash_breaks_without_a_hyphen_or_a_ligature() -> None:
+    text = latex_escape(f"votes {HASH}.")
+    assert text.count(r"}\allowbreak{}\mbox{") == 3
+    assert "ff" not in text
+    assert (
+        text.replace(r"\mbox{", "").replace(r"}\allowbreak{", "").replace("{}", "").replace("}", "")
+        == f"votes {HASH}."
+    )
+    assert latex_escape("ab12" * 15) == "ab12" * 15
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
 def test_pdflatex_sets_them_without_an_overfull_box(make_frame: Maker, tmp_path: Path) -> None:
     rows = frame(make_frame, NAMES)
@@ -166,7 +180,10 @@ def test_pdflatex_sets_them_without_an_overfull_box(make_frame: Maker, tmp_path:
         {"intervals": "none", "metrics": ["psnr"], "transposed": True},
     ]
     made: list[ScoreTable] = [score_table(rows, **way) for way in ways]
-    texts = [replace(table, width=w).to_latex() for table in made for w in ("column", "page")]
+    hashes = [["SHA-256 of a file that has a long name of " + "words " * 9, HASH]] * 2
+    plain = text_table("x", "Hashes", pd.DataFrame(), ["file", "hash"], hashes)
+    tables: list[Table] = [*made, plain]
+    texts = [replace(table, width=w).to_latex() for table in tables for w in ("column", "page")]
     head = (
         "\\documentclass[10pt,twocolumn]{article}\n\\usepackage[paperheight=297mm,paperwidth=210mm,"
         "textwidth=174mm,textheight=235mm,columnsep=10mm]{geometry}\n"

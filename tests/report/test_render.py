@@ -6,9 +6,12 @@ import html.parser
 import json
 import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from sreval.report.collect import collect, select
 from sreval.report.scores import ScoreTable, score_table
 from sreval.report.table import text_table
+from sreval.report.text import cells_wide
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +159,34 @@ def test_text_has_a_line_a_row_and_no_control_characters(names: list[str]) -> No
     assert not any(unicodedata.category(c) == "Cc" for line in lines for c in line)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_text_of_many_methods_is_split_at_the_width_of_a_terminal(
+    make_frame: Callable[..., pd.DataFrame], width: int, transposed: bool
+) -> None:
+    random = np.random.default_rng(0)
+    frame = make_frame(
+        {
+            (dataset, f"方法-{n}", metric): list(random.normal(25, 3, 5))
+            for dataset in ("Set5", "a data set of a long name")
+            for n in range(25)
+            for metric in ("psnr", "ssim")
+        }
+    )
+    table = replace(score_table(frame, transposed=transposed), notes=[])
+    whole = table.to_text().splitlines()[2:-1]
+    parts = "\n".join(table.render("text", width=width).splitlines()[2:-1]).split("\n\n")
+    assert all(cells_wide(line) <= width for part in parts for line in part.splitlines())
+    assert len({len(part.splitlines()) for part in parts}) == 1
+    assert len(parts) > 1 or width > max(map(cells_wide, whole))
+    figures = re.compile(r"\d+\.\d+(?:–\d+\.\d+)?|方法-\d+")
+    lines = [" ".join(line) for line in zip(*(p.splitlines() for p in parts), strict=True)]
+    for line, joined in zip(whole, lines, strict=True):
+        found = list(dict.fromkeys(figures.findall(joined)))
+        assert found == list(dict.fromkeys(figures.findall(line)))
+    assert table.render("text", width=10**4) == table.to_text()
+
+
 def test_markdown_takes_no_name_for_markup() -> None:
     made = text_table("x", "", pd.DataFrame(), ["a|b"], [["*c*_d_`e`<f>"], ["two\nlines"]])
     rows = [line for line in made.to_markdown().splitlines() if line.startswith("|")]
@@ -166,13 +198,15 @@ def test_wide_letters_are_aligned_in_text() -> None:
     assert made.to_text().splitlines()[2:] == ["name  n", "方法  1", "abcd  2", ""]
 
 
-def test_a_page_of_methods_down_sorts_and_one_of_data_sets_does_not(demo_run: Path) -> None:
+def test_a_page_of_methods_down_sorts_rows_and_one_of_methods_across_columns(
+    demo_run: Path,
+) -> None:
     frame = select(collect([demo_run]), None, None)
     down = score_table(frame, transposed=True).to_html()
     assert 'class="result sortable"' in down
     assert '<th colspan="2" scope="colgroup">demo</th>' in down
     assert "aria-sort" in down
-    assert 'class="result"' in score_table(frame).to_html()
+    assert 'class="result sortable across"' in score_table(frame).to_html()
 
 
 def test_what_stands_in_backticks_is_code_on_a_page_and_nothing_else_is_markup() -> None:

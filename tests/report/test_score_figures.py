@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from sreval.errors import UsageError
 from sreval.metrics.metric import Metric, declare
 from sreval.report.collect import collect, select
+from sreval.report.costs import Sizes
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
 from tests.report.figure_texts import check_texts
@@ -68,6 +72,69 @@ def test_points_are_named_without_overlap(
     assert len(boxes) == count
     points = axes.transData.transform(np.asarray(axes.lines[0].get_xydata()))
     assert not any(box.contains(*point) for box in boxes for point in points)
+
+
+@pytest.mark.parametrize(
+    ("count", "powers", "width"),
+    [(2, 0, "page"), (10, 1, "column"), (25, 1, "column"), (25, 4, "page")],
+)
+def test_markers_of_any_size_are_named_without_overlap(
+    make_frame: Make, count: int, powers: int, width: str
+) -> None:
+    frame = many(make_frame, count, 0.5)
+    random = np.random.default_rng(count)
+    methods = [name for name in frame["method"].unique() if name != "hr"]
+    costs = {name: 10 ** random.uniform(5, 5 + powers) for name in methods[: count - 1]}
+    figure = tradeoff_figure(frame, width=width, sizes=Sizes("parameters", costs))
+    check_texts(figure)
+    (axes,) = figure.axes
+    boxes = {text.get_text(): Text.get_window_extent(text) for text in axes.texts}
+    (bubbles,) = (one for one in axes.collections if len(np.asarray(one.get_offsets())))
+    assert isinstance(bubbles, PathCollection)
+    places = axes.transData.transform(np.asarray(bubbles.get_offsets()))
+    radii = np.sqrt(bubbles.get_sizes()) / 2 * figure.dpi / 72
+    assert len(places) == count - 1
+    for (x, y), radius in zip(places, radii, strict=True):
+        square = Bbox.from_extents(x - radius, y - radius, x + radius, y + radius).padded(-1)
+        assert not square.count_overlaps(list(boxes.values()))
+        assert np.all(axes.bbox.min <= square.min)
+        assert np.all(square.max <= axes.bbox.max)
+    hollow = [line for line in axes.lines if line.get_marker() == "o"]
+    assert len(np.asarray(hollow[0].get_xdata())) == 1
+    assert "Hollow: none, or not known" in " ".join(figure.get_supxlabel().split())
+
+
+def areas_of(figure: Figure) -> tuple[list[float], dict[str, float]]:
+    """The areas of the markers, the largest first, and those of the legend."""
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    assert legend is not None
+    bubbles = [one for one in axes.collections if isinstance(one, PathCollection)]
+    (drawn,) = (one.get_sizes() for one in bubbles if len(np.asarray(one.get_offsets())))
+    shown = [float(one.get_sizes()[0]) for one in legend.legend_handles]  # type: ignore[union-attr]
+    return list(drawn), dict(
+        zip([text.get_text() for text in legend.get_texts()], shown, strict=True)
+    )
+
+
+def test_the_area_is_proportional_to_the_cost_or_to_its_power_of_ten(make_frame: Make) -> None:
+    frame = make_frame(
+        {("s", m, k): [v] for k in ("psnr", "lpips") for m, v in {"a": 1, "b": 4, "c": 2}.items()}
+    )
+    figure = tradeoff_figure(frame, sizes=Sizes("multiply-adds", {"a": 2e9, "b": 4e9, "c": 5e10}))
+    drawn, legend = areas_of(figure)
+    assert drawn == pytest.approx([drawn[0], drawn[0] * 4 / 50, drawn[0] * 2 / 50])
+    assert list(legend) == ["2 G", "10 G", "50 G"]
+    assert legend["10 G"] == pytest.approx(drawn[0] / 5)
+    assert "power of ten" not in figure.get_supxlabel()
+    figure = tradeoff_figure(frame, sizes=Sizes("seconds", {"a": 1e-3, "b": 1.0, "c": 0.1}))
+    drawn, legend = areas_of(figure)
+    assert drawn[0] - drawn[1] == pytest.approx((drawn[1] - drawn[2]) / 2)
+    assert legend["1 s"] == pytest.approx(drawn[0])
+    assert legend["0.001 s"] == pytest.approx(drawn[2])
+    assert "same step with each power of ten" in " ".join(figure.get_supxlabel().split())
+    alone = tradeoff_figure(frame, sizes=Sizes("memory", {"b": 300e6}))
+    assert list(areas_of(alone)[1]) == ["300 MB"]
 
 
 def test_the_means_and_intervals_are_the_tables_best_first(demo_run: Path) -> None:

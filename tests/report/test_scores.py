@@ -385,10 +385,13 @@ def test_a_folder_that_contributes_nothing_is_named(make_frame: Maker) -> None:
             "losses",
         )
     scales = pd.concat([first, second.assign(scale=2)], ignore_index=True)
-    with pytest.raises(UsageError, match="Name only folders of one scale"):
+    with pytest.raises(UsageError, match=r"hold scales 2 and 4\. Choose one with scale="):
         select(scales, None, None)
-    with pytest.raises(UsageError, match=r"r2 contributes nothing: it holds no scale 4, but 2"):
-        select(scales, None, 4)
+    said: list[str] = []
+    assert set(select(scales, None, 4, say=said.append)["folder"]) == {"r1"}
+    assert said == ["r2 adds nothing: it holds no scale 4."]
+    with pytest.raises(UsageError, match="hold no scale 3"):
+        select(scales, None, 3)
 
 
 SEVERAL = {

@@ -80,7 +80,7 @@ def test_every_format_has_every_cell(table: Table) -> None:
 
 def test_a_long_table_in_latex_repeats_its_head_and_has_its_notes(table: Table) -> None:
     latex = longtable(table, "Table 1")
-    assert r"\begin{longtable}{lrrrp{.5\linewidth}}" in latex
+    assert r"\begin{longtable}{lrrrp{.47\linewidth}}" in latex
     assert r"\caption{Table 1}\\" in latex
     head, body = latex.split(r"\midrule\endhead")
     assert "method & mean & interval & n & why" in head
