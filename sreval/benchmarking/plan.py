@@ -18,7 +18,7 @@ from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.degradations import Degradation, open_degradation
 from sreval.images.known import known_set, unverified_set
-from sreval.methods import Running, Upscaler, method_of
+from sreval.methods import LEAST_TILE, Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, Metric
 from sreval.metrics.protocol import Protocol, get_protocol
@@ -54,7 +54,7 @@ class BenchmarkPlan(Config):
     """`auto`, `cpu` or `cuda`."""
     precision: Precision = "fp32"
     """In which networks compute."""
-    tile: int | None = Field(default=None, ge=16)
+    tile: int | None = Field(default=None, ge=LEAST_TILE)
     """Side of their tiles in LR pixels; absent: whole images."""
     workers: int | None = Field(default=None, ge=1, le=256)
     """Images worked on at once; absent: one a core."""
