@@ -1,9 +1,9 @@
 """A researcher's first hour off the walks: other networks, names, pairs, pictures and scales.
 
 Every step is a command as a user types it, with the exit code that it must have and words that it
-must print; each part begins in a folder that holds a few photographs. A step that ends otherwise
-is a stumble. Writes first_hour.json and first_hour.md; exits with 1 when there is a stumble.
-Nothing is downloaded.
+must print; each part begins in a folder that holds a few photographs, on a machine without the
+public data sets and without weights of others. A step that ends otherwise is a stumble. Writes
+first_hour.json and first_hour.md; exits with 1 when there is a stumble. Nothing is downloaded.
 
 Example: python -m benchmarks.first_hour --part rename --out build/bench
 """
@@ -28,6 +28,7 @@ from benchmarks.walks import in_cell, readers_environment
 from sreval.images.datasets import DEMO_IMAGES
 
 SIDES = 160, 128
+_NOT_A_NEWCOMERS = ("SREVAL_DATA", "SREVAL_WEIGHTS", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
 
 
 @dataclass(frozen=True)
@@ -152,12 +153,19 @@ PARTS: Mapping[str, tuple[Step, ...]] = {
         Step(
             "sreval benchmark --method bicubic --method nearest --dataset lr=phone "
             "--metric brisque --out r",
-            ("BRISQUE", "10 images computed, 0 taken over, 0 failed."),
+            ("sreval data fetch brisque",),
+            1,
         ),
-        Step("sreval table r", ("phone", "BRISQUE")),
+        Step("printf 'def contrast(sr):\\n    return float(sr.std())\\n' > own.py"),
+        Step(
+            "sreval benchmark --method bicubic --method nearest --dataset lr=phone "
+            "--metric contrast=python:own:contrast,better=higher,reference=no --out r",
+            ("contrast", "10 images computed, 0 taken over, 0 failed."),
+        ),
+        Step("sreval table r", ("phone", "contrast")),
         Step("sreval figure comparison r --dataset phone --image chelsea --out c.pdf", ("c.pdf",)),
         Step("sreval benchmark --method bicubic --dataset lr=phone --out r2", ("brisque",), 2),
-        Step("sreval benchmark --method hr --dataset lr=phone --metric brisque --out r3", (), 2),
+        Step("sreval benchmark --method hr --dataset lr=phone --out r3", ("hr",), 2),
     ),
     "other scales": (
         Step(
@@ -214,6 +222,11 @@ def try_out(steps: Sequence[Step], folder: Path, environment: Mapping[str, str])
     return tried
 
 
+def _newcomers_environment(folder: Path) -> dict[str, str]:
+    given = {n: v for n, v in readers_environment(folder).items() if n not in _NOT_A_NEWCOMERS}
+    return {**given, "HOME": str(folder.parent / f"{folder.name}-home")}
+
+
 def stumble(step: Step, code: int, printed: str) -> str:
     """How a step went other than it must, with the last of what it printed, or ""."""
     wrong = [f"exit code {code}, not {step.code}"] if code != step.code else []
@@ -247,7 +260,7 @@ def main() -> int:
             folder = Path(name) / part.replace(" ", "-")
             put_photographs(folder / "photographs")
             progress(part)
-            tried = try_out(PARTS[part], folder, readers_environment(folder))
+            tried = try_out(PARTS[part], folder, _newcomers_environment(folder))
             content["parts"][part] = [asdict(one) for one in tried]
     found = sum(bool(one["stumble"]) for tried in content["parts"].values() for one in tried)
     content["stumbles"] = found
