@@ -25,6 +25,7 @@ from PIL import Image
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from benchmarks.walks import in_cell, readers_environment
+from sreval.errors import counted
 from sreval.images.datasets import DEMO_IMAGES
 
 SIDES = 160, 128
@@ -129,7 +130,7 @@ PARTS: Mapping[str, tuple[Step, ...]] = {
             ("has no low-resolution image of rocket.png",),
             1,
         ),
-        Step("sreval benchmark --method bicubic --dataset hr=nowhere --out r", ("nowhere",), 2),
+        Step("sreval benchmark --method bicubic --dataset hr=nowhere --out r", ("nowhere",), 1),
     ),
     "ten methods": (
         Step(_NETWORK),
@@ -274,7 +275,7 @@ def main() -> int:
 def lines(content: Mapping[str, Any]) -> list[str]:
     """The Markdown page below its title."""
     steps = [one for tried in content["parts"].values() for one in tried]
-    text = [f"{content['stumbles']} stumbles in {len(steps)} steps.", ""]
+    text = [f"{counted(content['stumbles'], 'stumble')} in {counted(len(steps), 'step')}.", ""]
     for part, tried in content["parts"].items():
         text += [f"## {part.capitalize()}", "", "| command | exit code | seconds | |"]
         text.append("| --- | ---: | ---: | --- |")

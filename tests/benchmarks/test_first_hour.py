@@ -42,5 +42,5 @@ def test_a_part_goes_on_after_a_stumble_and_the_page_counts_it(tmp_path: Path) -
         for one in tried
     ]
     page = lines({"parts": {"rename": told}, "stumbles": 1})
-    assert page[0] == "1 stumbles in 3 steps."
+    assert page[0] == "1 stumble in 3 steps."
     assert [line.split(" | ")[0] for line in page if "**stumble:**" in line] == ["| `cat nothing`"]
