@@ -140,6 +140,7 @@ def test_half_a_set_counts_as_absent_and_is_named(
     ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert f"Set5 (incomplete: {tested / 'LR_x4' / 'img_001.png'} is missing)" in ran.err
+    assert "hashes aren't known, not compared: DIV2K-valid, Manga109, RealSR\n" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -167,10 +168,6 @@ def test_images_of_sets_without_checksums_that_lie_here_are_refused(
     ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run")
     assert ran.code == 1
     assert f"coffee-a.png is {there} (correlation 0." in ran.err
-    place.unlink()
-    ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run")
-    assert ran.code == 0, ran.err
-    assert "whose hashes aren't known, not compared: DIV2K-valid, Manga109, RealSR\n" in ran.err
 
 
 def test_empty_folders_of_a_set_do_not_stop_a_training(
