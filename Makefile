@@ -16,9 +16,10 @@ demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
 
 # A worker that died is not replaced: with loadfile, pytest-xdist may then wait for ever. The order of
-# the files is that of tests/conftest.py. Two workers on two cores, so what they start has a thread each.
+# the files is that of tests/conftest.py. Three workers on two cores, as a test often waits for a browser, a
+# server or a disk; what they start has a thread each.
 test: tools lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 tools:
 ifneq ($(strip $(TOOLS)),)
@@ -58,7 +59,7 @@ bench: $(VENV)/.ready-bench
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
 EVIDENCE := conformance cache metrics coverage tables latex opinions inference cost study report durability startup \
-            load walks painted fuzz community degradations
+            load walks first_hour painted fuzz community degradations
 evidence: $(VENV)/.ready-bench
 	@missed=; \
 	for part in $(EVIDENCE); do \

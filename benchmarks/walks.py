@@ -81,9 +81,7 @@ def walk(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    first = programs or _shim(folder)
-    environment = {**os.environ, "PATH": f"{first}{os.pathsep}{os.environ['PATH']}"}
-    environment = {name: v for name, v in environment.items() if name not in UNLIKE_A_READERS}
+    environment = readers_environment(folder, programs)
     steps = []
     with contextlib.ExitStack() as servers:
         for commands in blocks(page):
@@ -101,6 +99,13 @@ def walk(
             steps.append(Step(asked, time.monotonic() - start, printed[-1500:]))
             after(commands, folder)
     return steps
+
+
+def readers_environment(folder: Path, programs: Path | None = None) -> dict[str, str]:
+    """That of a reader who works in ``folder``, with `sreval` from ``programs`` as in ``walk``."""
+    first = programs or _shim(folder)
+    environment = {**os.environ, "PATH": f"{first}{os.pathsep}{os.environ['PATH']}"}
+    return {name: v for name, v in environment.items() if name not in UNLIKE_A_READERS}
 
 
 def _shim(folder: Path) -> Path:
@@ -240,12 +245,12 @@ def lines(content: Mapping[str, Any]) -> list[str]:
         text += [f"## [{page}.md](../../docs/tutorials/{page}.md): {total / 60:.1f} minutes", ""]
         text += ["| command | seconds |", "| --- | ---: |"]
         for step in steps:
-            text.append(f"| {_shown(step['commands'])} | {step['seconds']:.1f} |")
+            text.append(f"| {in_cell(step['commands'])} | {step['seconds']:.1f} |")
         text.append("")
     return [*text, *_order_lines(content), *repeated_lines(content["repeated"])]
 
 
-def _shown(commands: str) -> str:
+def in_cell(commands: str) -> str:
     """The commands of a block in a cell, a line each; of a file only that it is written."""
     text = re.sub(r" *\\\n *", " ", re.sub(r" <<'(\w+)'\n.*?^\1$", "", commands, flags=re.M | re.S))
     return "<br>".join(f"`{line}`" for line in text.replace("|", "\\|").splitlines())

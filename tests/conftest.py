@@ -39,6 +39,8 @@ for _name, _folder_name in (
     os.environ[_name] = str(Path(_EMPTY_HOME.name, _folder_name))
 for _name in ("SREVAL_HOME", "SREVAL_DATABASE", "TORCH_HOME"):
     os.environ.pop(_name, None)
+# Else each process that a test starts would compile the modules of sreval again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Kept from one run to the next: what takes seconds to compute and depends on nobody's home.
 _BUILD = Path(__file__).parents[1] / "build"
 os.environ["SREVAL_CACHE"] = str(_BUILD / "test-cache")
@@ -116,6 +118,12 @@ def sreval(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         return Ran(code if isinstance(code, int) else 1, out, err)
 
     return run
+
+
+@pytest.fixture
+def no_latex(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have no PDF, as where LaTeX isn't installed: it takes seconds each time."""
+    monkeypatch.setattr("sreval.report.study_report._PROGRAMS", {})
 
 
 def _postgresql_programs() -> Path:

@@ -130,7 +130,7 @@ def upgraded(old: Path, sreval: Run) -> None:
     assert ran.code == 0, ran.err
 
 
-@pytest.mark.usefixtures("upgraded")
+@pytest.mark.usefixtures("upgraded", "no_latex")
 def test_a_study_its_votes_and_their_table_open(sreval: Run) -> None:
     ran = sreval("study", "status", "small")
     assert "small: closed; 3 of 3 places filled; 3 raters came to the end" in ran.out, ran.err

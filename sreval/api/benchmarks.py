@@ -498,7 +498,7 @@ def benchmark(
         seed: in place of the recipe's own.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
-        tile: side of their tiles in LR pixels, to bound the memory; None takes whole images.
+        tile: side of their tiles in LR pixels, 16 or more; None takes whole images.
         workers: images worked on at once; None: one a core.
         progress: whether to say on stderr what will be done, and how far it is.
         command: what the manifest is to name as what made the results; by default this call.
@@ -639,7 +639,8 @@ def upscaler(
         scale: the upscaling factor, above 1 and up to 16; by default the network's own, else 4.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of a network: ``fp32`` or ``bf16``.
-        tile: side of a network's tiles in LR pixels, to bound the memory; None takes whole images.
+        tile: side of a network's tiles in LR pixels, 16 or more, to bound the memory; None takes
+            whole images.
 
     Returns:
         A PictureUpscaler ``up``: ``up(lr)`` gives the SR image, uint8 (scale h, scale w[, 3]), of

@@ -100,8 +100,6 @@ def cost(
     size = default_size(scale) if input is None else _checked_size(input)
     if repeat < 1:
         raise UsageError(f"{option('--repeat')} can't be {repeat}.", "Give 1 or more.")
-    if tile is not None and tile < 16:
-        raise UsageError(f"{option('--tile')} can't be {tile}.", "Give 16 or more.")
     scores = _scores(results, protocol, scale, datasets, metrics)
     # what an untrained network makes costs the same
     running = Running(pick_device(device), precision, tile, check_range=False)

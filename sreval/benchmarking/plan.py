@@ -19,7 +19,7 @@ from sreval.images.datasets import Dataset, open_dataset
 from sreval.images.degradations import Degradation, open_degradation
 from sreval.images.known import known_set, unverified_set
 from sreval.images.scales import UpscalingFactor
-from sreval.methods import Running, Upscaler, method_of
+from sreval.methods import LEAST_TILE, Running, Upscaler, method_of
 from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, METRICS, Metric, without_reference
 from sreval.metrics.protocol import Protocol, get_protocol
@@ -55,7 +55,7 @@ class BenchmarkPlan(Config):
     """`auto`, `cpu` or `cuda`."""
     precision: Precision = "fp32"
     """In which networks compute."""
-    tile: int | None = Field(default=None, ge=16)
+    tile: int | None = Field(default=None, ge=LEAST_TILE)
     """Side of their tiles in LR pixels; absent: whole images."""
     workers: int | None = Field(default=None, ge=1, le=256)
     """Images worked on at once; absent: one a core."""

@@ -293,6 +293,16 @@ class ResultsFolder:
         """Where an SR image lies as it was scored."""
         return self.path / "images" / place(dataset, scale) / method / f"{image}.png"
 
+    def left_over(self, frame: pd.DataFrame) -> list[str]:
+        """SR images of which ``frame`` has no score, as paths below the folder.
+
+        They are of an image that was renamed or has left its data set, or that fails now.
+        """
+        subjects = of_images(frame)[["dataset", "scale", "method", "image"]].drop_duplicates()
+        scored = {self.sr_image(*one) for one in subjects.itertuples(index=False)}
+        lie_here = set((self.path / "images").rglob("*.png"))
+        return [str(path.relative_to(self.path)) for path in sorted(lie_here - scored)]
+
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """What ``manifest.json`` says. Raises DataError when it is absent or damaged."""

@@ -75,7 +75,8 @@ def run(
 
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
     ``say`` is told at once, from any thread, of a failure of each method, and of a method that
-    is dropped from the rest of the run, see ``FirstImages``. Raises UsageError for a data set whose
+    is dropped from the rest of the run, see ``FirstImages``; at the end of SR images that are of
+    no score any more. Raises UsageError for a data set whose
     name means another one in the folder, DataError when the folder can't be written;
     KeyboardInterrupt leaves a folder that the same call goes on from.
     """
@@ -101,6 +102,8 @@ def run(
         frame = store.finish({**known, "version": sreval.__version__, "runs": runs})
     finally:
         store.close()
+    if left := folder.left_over(frame):
+        say(f"SR images in {out} without a score, which can be deleted: {listed(left)}.")
     return Outcome(frame, worker.failures, worker.computed, worker.reused, worker.rescored)
 
 

@@ -58,7 +58,7 @@ from sreval.errors import Exit, UsageError, listed
 @SEED
 @click.option("--device", help="auto (default), cpu, cuda.")
 @click.option("--precision", help="Of networks: fp32 (default) or bf16.")
-@click.option("--tile", type=int, help="Side of a network's tiles in LR pixels; default whole.")
+@click.option("--tile", type=int, help="Side of a network's tiles in LR pixels, 16 or more.")
 @click.option("--workers", type=int, help="Images worked on at once; default one a core.")
 @click.option("--out", type=PATH, help="The results folder.")
 @json_option("Machine-readable summary.")
@@ -171,10 +171,10 @@ def _summary(results: api.Results, as_json: bool) -> None:
 @click.option("--replace", is_flag=True, help="Write over results that are there already.")
 @click.option(
     "--tile",
-    type=click.IntRange(min=16),
+    type=int,
     default=512,
     show_default=True,
-    help="Side in pixels of what a network works on at once; bounds the memory.",
+    help="Side of a network's tiles in LR pixels, 16 or more; bounds the memory.",
 )
 def upscale(images: tuple[Path, ...], method: str, out: Path, replace: bool, **chosen: Any) -> None:
     """Enlarge IMAGES; each comes out as PNG under its own name.

@@ -42,11 +42,7 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 )
 @DEVICE
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option(
-    "--tile",
-    type=click.IntRange(min=16),
-    help="Side of a network's tiles in LR pixels; default whole.",
-)
+@click.option("--tile", type=int, help="Side of a network's tiles in LR pixels, 16 or more.")
 @click.option(
     "--repeat",
     type=click.IntRange(min=1),

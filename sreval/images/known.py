@@ -279,6 +279,11 @@ class UnverifiedSet:
                 )
         return pairs
 
+    def originals(self) -> list[Path]:
+        """All its HR images that lie below any data folder, of any scale, whole or not."""
+        found = (self._hr(folder, scale) for folder in content.data_dirs() for scale in self.scales)
+        return sorted({path for paths in found for path in paths})
+
     def remedy(self) -> str:
         """How to get it and where to put it."""
         return (

@@ -11,13 +11,13 @@ from typing import Any
 from sreval import content
 from sreval.errors import UsageError, told, unknown_name
 from sreval.files import exists
-from sreval.methods.base import INTERPOLATIONS, ON_CPU, Original, Running, Upscaler
+from sreval.methods.base import INTERPOLATIONS, LEAST_TILE, ON_CPU, Original, Running, Upscaler
 from sreval.methods.declarations import Declared
 from sreval.methods.function import CallableUpscaler, OwnCode
 from sreval.methods.published import PublishedImages
 from sreval.methods.sources import SOURCES, module_network, source_of
 
-__all__ = ["INTERPOLATIONS", "Running", "Upscaler", "make_upscaler", "method_of"]
+__all__ = ["INTERPOLATIONS", "LEAST_TILE", "Running", "Upscaler", "make_upscaler", "method_of"]
 
 
 def method_names() -> list[str]:

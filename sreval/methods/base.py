@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from sreval.devices import Precision
-from sreval.errors import ImageError, UsageError, unknown_name
+from sreval.errors import ImageError, UsageError, option, unknown_name
 from sreval.files import sha256_bytes
 from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels, read_image
@@ -27,6 +27,9 @@ IN_PYTHON = "in Python: "
 
 SCALES = range(2, 17)
 """By which a network may enlarge."""
+
+LEAST_TILE = 16
+"""The least side of a network's tiles, in LR pixels: of smaller ones nearly all is overlap."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,14 @@ class Running:
     check_range: bool = True
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a precision that isn't known."""
+        """Raise UsageError for a precision that isn't known, or a tile below ``LEAST_TILE``."""
         known = get_args(Precision)
         if self.precision not in known:
             raise unknown_name("precision", self.precision, known)
+        if self.tile is not None and self.tile < LEAST_TILE:
+            raise UsageError(
+                f"{option('--tile')} can't be {self.tile}.", f"Give {LEAST_TILE} or more."
+            )
 
 
 ON_CPU = Running()

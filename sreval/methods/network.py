@@ -12,7 +12,7 @@ from sreval.devices import exact_fp32
 from sreval.errors import ImageError, SrevalError, UsageError, is_out_of_memory, option
 from sreval.images.datasets import Item
 from sreval.images.io import Pixels
-from sreval.methods.base import SCALES, Running, UInt8, Upscaler
+from sreval.methods.base import LEAST_TILE, SCALES, Running, UInt8, Upscaler
 from sreval.methods.declarations import Declarations
 
 if TYPE_CHECKING:
@@ -159,10 +159,11 @@ class NetworkUpscaler(Upscaler):
             if is_out_of_memory(error):
                 tile = self._inference.tile
                 smaller = "smaller tiles" if tile else "tiles"
+                side = max(LEAST_TILE, (tile or 512) // 2)
                 raise ImageError(
                     f"{self.name} ran out of memory on {which}, {pixels.shape[1]}x"
                     f"{pixels.shape[0]} pixels.",
-                    f"Compute it in {smaller}: {option('--tile')} {max(16, (tile or 512) // 2)}.",
+                    f"Compute it in {smaller}: {option('--tile')} {side}.",
                 ) from error
             raise ImageError(
                 f"{self.name} failed on {which}: {_reason(error)}.",

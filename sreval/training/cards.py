@@ -209,8 +209,9 @@ def _data(run: FinishedRun) -> str:
     licences: dict[str, int] = facts["licences"]
     rows = "\n".join(f"| {name} | {count} |" for name, count in licences.items())
     use = "The weights are for non-commercial use, as part of the data is.\n\n"
-    absent = facts.get("by_hash_alone")
+    absent, missed = facts.get("by_hash_alone"), facts.get("not_compared")
     compared = f", compared with {', '.join(absent)} by file hash alone" if absent else ""
+    compared += f", not compared with {', '.join(missed)}" if missed else ""
     told = "".join(
         f" Different, as the trainer says: {pair}." for pair in facts.get("told_apart", ())
     )

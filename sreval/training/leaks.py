@@ -28,7 +28,7 @@ import scipy
 from sreval.errors import DataError, UsageError, option
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
-from sreval.images.known import KNOWN, PublicSet
+from sreval.images.known import KNOWN, UNVERIFIED, PublicSet
 
 THUMBNAIL = 32
 ALIKE = 0.96
@@ -107,7 +107,7 @@ def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
     """Fingerprints of all evaluation sets on this machine; and the other sets, with the reason.
 
     The originals of any scale will do, as thumbnails have no scale. The reason is "" for a set
-    without any files.
+    without any files. Of a set without checksums whatever lies here is taken, whole or not.
     """
     prints: list[Fingerprint] = []
     absent: dict[str, str] = {}
@@ -118,12 +118,21 @@ def evaluation_fingerprints() -> tuple[list[Fingerprint], dict[str, str]]:
             parts = (copy for s in known.scales for copy in known.copies(s))
             absent[name] = next((f"incomplete: {copy.faults()[0]}" for copy in parts), "")
             continue
-        for item in open_dataset(name, scale).items:
-            label = f"{name}/{item.image} ({item.name})"
-            image = read_image(item.file)
-            again = partial(_pixels, item.file)
-            prints.append(fingerprint(label, image.sha256, image.pixels, again))
+        prints += [
+            _fingerprint_of(item.file, f"{name}/{item.image} ({item.name})")
+            for item in open_dataset(name, scale).items
+        ]
+    for name, unverified in UNVERIFIED.items():
+        originals = unverified.originals()
+        prints += [_fingerprint_of(path, f"{name}/{path.stem}") for path in originals]
+        if not originals:
+            absent[name] = ""
     return prints, absent
+
+
+def _fingerprint_of(path: Path, label: str) -> Fingerprint:
+    image = read_image(path)
+    return fingerprint(label, image.sha256, image.pixels, partial(_pixels, path))
 
 
 def _pixels(path: Path) -> UInt8:

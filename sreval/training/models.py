@@ -269,6 +269,7 @@ class _Facts:
     licences: dict[str, int]
     folder: str = ""
     by_hash_alone: tuple[str, ...] | None = None
+    not_compared: tuple[str, ...] = ()
     told_apart: tuple[str, ...] = ()
 
 

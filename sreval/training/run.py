@@ -18,6 +18,7 @@ from sreval import content
 from sreval.devices import pick_device, slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError, install, option
 from sreval.files import claim, write_atomic, write_error
+from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile
 from sreval.networks.weights import Stage, load_model
 from sreval.reading import read_json
@@ -348,8 +349,8 @@ def _checked_pack(
 ) -> tuple[Pack, dict[str, list[str]]]:
     """The pack, free of test images, and what the card will say of that check.
 
-    That is the evaluation sets that were compared by hash alone, and the pairs that look alike and
-    are told apart by the request.
+    That is the evaluation sets that were compared by hash alone, those that weren't compared, and
+    the pairs that look alike and are told apart by the request.
     """
     pack = open_pack(request.data, recipe.network.scale, line.say)
     tests, absent = evaluation_fingerprints()
@@ -358,9 +359,17 @@ def _checked_pack(
         f"{len(pack.photographs)} photographs, {pack.pixels / 1e6:.0f} megapixels, none of them a "
         "test image on this machine"
     )
-    if absent:
-        listed = ", ".join(name + (f" ({why})" if why else "") for name, why in absent.items())
+    by_hash_alone = [name for name in absent if name in KNOWN]
+    not_compared = [name for name in absent if name not in KNOWN]
+    if by_hash_alone:
+        reasons = ((name, absent[name]) for name in by_hash_alone)
+        listed = ", ".join(name + (f" ({why})" if why else "") for name, why in reasons)
         line.say(f"Test sets that are not on this machine, compared by file hash alone: {listed}")
+    if not_compared:
+        line.say(
+            "Test sets that are not on this machine and whose hashes aren't known, not compared: "
+            f"{', '.join(not_compared)}"
+        )
     if told_apart:
         line.say(f"Different, as {option('--different')} says: {'; '.join(told_apart)}")
     if pack.skipped:
@@ -369,7 +378,11 @@ def _checked_pack(
             line.say(f"  {name}: {why}")
         if len(pack.skipped) > _SKIPPED_SHOWN:
             line.say(f"  all are listed in {pack.folder / 'manifest.json'}")
-    return pack, {"by_hash_alone": list(absent), "told_apart": told_apart}
+    return pack, {
+        "by_hash_alone": by_hash_alone,
+        "not_compared": not_compared,
+        "told_apart": told_apart,
+    }
 
 
 def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: str) -> Progress:

@@ -44,6 +44,10 @@ def test_an_upscaler_is_a_method_of_a_benchmark(photograph: UInt8, tmp_path: Pat
 
 
 REFUSED = {
+    "a small tile": (
+        lambda a: untyped.upscaler("espcn", tile=3),
+        "tile= can't be 3. Give 16 or more",
+    ),
     "floats": (lambda a: untyped.upscaler("bicubic")(a / 255), "float64 of 0"),
     "a batch": (lambda a: untyped.upscaler("bicubic")(a[None]), r"\(1, 96, 120, 3\)"),
     "deep alpha": (

@@ -124,6 +124,7 @@ def test_computed_methods_are_frozen_without_results(here: Path) -> None:
 # Raters
 
 
+@pytest.mark.usefixtures("no_latex")
 def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) -> None:
     told: list[tuple[int, int]] = []
     crowd = small.rehearse(raters=3, qualities=QUALITIES, progress=lambda *at: told.append(at))

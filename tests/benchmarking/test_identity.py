@@ -369,6 +369,19 @@ def test_an_image_that_left_its_data_set_is_in_no_mean(sreval: Sreval) -> None:
     assert {n for _, n in means(sreval, "r").values()} == {2}
 
 
+def test_what_a_renamed_image_leaves_is_named_until_it_is_deleted(sreval: Sreval) -> None:
+    run(sreval, "bicubic", "nearest")
+    Path("photos/cow.png").rename("photos/ox.png")
+    ran = run(sreval, "bicubic", "nearest")
+    assert counts(ran) == (2, 4)
+    left = "images/photos_x4/bicubic/cow.png, images/photos_x4/nearest/cow.png"
+    said = f"SR images in r without a score, which can be deleted: {left}."
+    assert said in ran.err.splitlines()
+    for path in left.split(", "):
+        Path("r", path).unlink()
+    assert "without a score" not in run(sreval, "bicubic", "nearest").err
+
+
 def replaced(work: Path, photograph: UInt8) -> None:
     write_png(work / "photos" / "cow.png", photograph[:48, :60][::-1].copy())
 

@@ -10,9 +10,9 @@ from benchmarks.cache import differences
 def test_after_any_two_changes_a_results_folder_prints_what_a_fresh_one_would(
     tmp_path: Path,
 ) -> None:
-    found = differences(tmp_path, sequences=60, changes=2)
+    found = differences(tmp_path, sequences=36, changes=2)
     assert found["different"] == []
-    assert found["runs"] == 120
+    assert found["runs"] == 72
     assert min(found["changes"].values()) >= 2
     assert found["refused"].keys() == {"two data sets of one name", "a column of two methods"}
-    assert found["reused"] > 60
+    assert found["reused"] > 36

@@ -57,6 +57,7 @@ def votes(database: Path) -> list[int]:
         return [simulated for (simulated,) in connection.execute(joined)]
 
 
+@pytest.mark.usefixtures("no_latex")
 def test_the_demo_is_one_table_and_one_page_and_goes_on(
     sreval: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from io import StringIO
@@ -14,31 +15,44 @@ import pandas as pd
 import pytest
 
 from sreval import content
+from sreval.cli import main
 
 Run = Callable[..., Any]
 QUALITIES = "method,quality\nnearest,1.4\nbicubic,2.3\nsrcnn,3.1\nhr,4.4\n"
 NOTE = "the images rated as SRCNN are degraded originals"
 
 
-@pytest.fixture
-def votes(sreval: Run, demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """votes.csv of four simulated raters; a stand-in takes the place of SRCNN."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
-    folder = tmp_path / "studies/quick"
+@pytest.fixture(scope="module")
+def exported(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study of four simulated raters; a stand-in takes the place of SRCNN."""
+    work = tmp_path_factory.mktemp("exported")
+    folder = work / "studies/quick"
     folder.mkdir(parents=True)
     design = (content.packaged("studies") / "quick/study.toml").read_text(encoding="utf-8")
     design = design.replace('"lanczos"', '"srcnn"').replace('unit = "rater"\n', "")
     (folder / "study.toml").write_text(design, encoding="utf-8")
-    Path("guess.csv").write_text(QUALITIES, encoding="utf-8")
-    for command in (
-        ("freeze", "quick", "--results", demo_run, "--stand-ins"),
-        ("simulate", "quick", "--raters", "4", "--qualities", "guess.csv"),
-        ("close", "quick", "--yes"),
-        ("export", "quick", "--out", "export"),
-    ):
-        ran = sreval("study", *command)
-        assert ran.code == 0, ran.err
+    (work / "guess.csv").write_text(QUALITIES, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(work)
+        patched.delenv("SREVAL_DATABASE", raising=False)
+        for command in (
+            ("freeze", "quick", "--results", str(demo_run), "--stand-ins"),
+            ("simulate", "quick", "--raters", "4", "--qualities", "guess.csv"),
+            ("close", "quick", "--yes"),
+            ("export", "quick", "--out", "export"),
+        ):
+            with pytest.raises(SystemExit) as ended:
+                main(["study", *command])
+            assert not ended.value.code
+    return work
+
+
+@pytest.fixture
+def votes(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """votes.csv of that study, in a copy of its folder, which is the working directory."""
+    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
     return tmp_path / "export/votes.csv"
 
 

@@ -52,6 +52,7 @@ def test_a_report_of_a_study_and_its_results(
     assert (here / "small-report" / "index.html").read_text() == page
 
 
+@pytest.mark.usefixtures("no_latex")
 def test_an_open_study_is_refused_unless_asked_for(sreval: Run, here: Path) -> None:
     put(make_study(), here, "open")
     ran = sreval("report", "small")
@@ -65,7 +66,7 @@ def test_an_open_study_is_refused_unless_asked_for(sreval: Run, here: Path) -> N
     assert "Results on Set5" not in page
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "no_latex")
 def test_a_look_that_the_design_lets_be_taken_is_kept_and_told(sreval: Run, here: Path) -> None:
     put(make_study(analysis={"look_before_close": True}), here, "open")
     for looks in (1, 2):

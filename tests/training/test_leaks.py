@@ -140,6 +140,34 @@ def test_half_a_set_counts_as_absent_and_is_named(
     ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert f"Set5 (incomplete: {tested / 'LR_x4' / 'img_001.png'} is missing)" in ran.err
+    assert "hashes aren't known, not compared: DIV2K-valid, Manga109, RealSR\n" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "there"),
+    [
+        ("DIV2K-valid", "DIV2K_valid_HR/0801.png", "DIV2K-valid/0801"),
+        ("Manga109", "HR/page 1.png", "Manga109/page 1"),
+        ("RealSR", "Nikon/Test/2/Nikon_007_HR.png", "RealSR/Nikon_007_HR"),
+    ],
+)
+def test_images_of_sets_without_checksums_that_lie_here_are_refused(
+    sreval: Run,
+    model: str,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    path: str,
+    there: str,
+) -> None:
+    place = tmp_path / "data" / "eval" / name / path
+    place.parent.mkdir(parents=True)
+    Image.open(photographs / "coffee-a.png").resize((100, 124)).save(place)
+    monkeypatch.setenv("SREVAL_DATA", str(tmp_path / "data"))
+    ran = sreval("train", model, "--data", photographs, "--out", tmp_path / "run")
+    assert ran.code == 1
+    assert f"coffee-a.png is {there} (correlation 0." in ran.err
 
 
 def test_empty_folders_of_a_set_do_not_stop_a_training(

@@ -179,7 +179,10 @@ def test_a_finished_run_resumed_writes_the_same_bytes(finished: Path, photograph
 
 def test_a_card_says_what_was_compared_by_hash_alone(finished: Path) -> None:
     card = (publish(finished) / "card.md").read_text()
-    assert "compared with Set5, Set14, BSD100, Urban100 by file hash alone" in card
+    assert (
+        "compared with Set5, Set14, BSD100, Urban100 by file hash alone, not compared with "
+        "DIV2K-valid, Manga109, RealSR."
+    ) in card
 
 
 def test_the_best_weights_by_the_validation_are_published(home: Path, finished: Path) -> None:
