@@ -276,8 +276,9 @@ def _in_all(frame: pd.DataFrame, column: str) -> list[str]:
 def unverified(frame: pd.DataFrame) -> list[str]:
     """The note on data sets of a public name without checksums; none where each has them."""
     found: dict[str, None] = {}
-    for folder, rows in frame.groupby("folder"):
-        results = ResultsFolder(Path(str(folder)))
+    each = by_folder(frame)
+    for folder in _folders(frame):
+        rows, results = each[each["folder"] == folder], ResultsFolder(Path(folder))
         for dataset, scale in rows[["dataset", "scale"]].drop_duplicates().to_numpy():
             held = results.held(place(dataset, scale))
             if held and held.source in UNVERIFIED:
