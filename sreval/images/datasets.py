@@ -21,10 +21,11 @@ from sreval.config import Config, FieldError, UserPath
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.frames import is_frame, unit_of
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import read_record
-from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
+from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,

@@ -21,7 +21,7 @@ from sreval.benchmarking.results import (
 from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
-from sreval.images.folders import is_frame, unit_of
+from sreval.frames import is_frame, unit_of
 from sreval.images.known import KNOWN, UNVERIFIED
 from sreval.images.scales import checked_scale
 from sreval.methods.base import IN_PYTHON
