@@ -32,5 +32,14 @@ CLAIMS: dict[Unit, Claim] = {
     "pooled": Claim("these raters again on these images", "pooled"),
 }
 
+
+def claim(unit: Unit, of: str = "image") -> str:
+    """What a unit's intervals and tests are about where images are the frames ``of`` a sequence.
+
+    ``of`` is what ``frames.unit_name`` says of the images.
+    """
+    return CLAIMS[unit].about.replace("image", of)
+
+
 STUDIES: Final = 500
 """How many studies are simulated for one figure of power: its standard error is 0.022 or less."""
