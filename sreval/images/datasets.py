@@ -266,7 +266,11 @@ class UserSet(Config):
     names: dict[str, str] = Field(default_factory=dict)
     """Names to print, by file name without ending; of frames, such as `calendar/0001`."""
     scenes: dict[str, str] = Field(default_factory=dict)
-    """What is shown, by file name without ending or by sequence; versions of a scene share it."""
+    """What is shown, by file name without ending or by sequence; versions of a scene share it.
+
+    Studies keep these apart, and metrics against opinion count them as one scene. Means, intervals
+    and tests count each image, or sequence, by its name.
+    """
 
     @model_validator(mode="before")
     @classmethod
