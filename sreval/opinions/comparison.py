@@ -15,6 +15,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -297,7 +298,7 @@ def _compare(
     )
 
 
-def _levels(rows: pd.MultiIndex, unit: Unit, of: str) -> list[Codes]:
+def _levels(rows: pd.Index[Any], unit: Unit, of: str) -> list[Codes]:
     """What the rows of (rater, image) are averaged to, step by step: codes of each step's means.
 
     Stills at once to the unit. Frames first, each to its mean for the image or of each rater in

@@ -384,7 +384,7 @@ def test_a_sequence_is_what_an_image_is_among_stills() -> None:
     """The intervals of frames are those of stills with the mean of each rater's votes on them."""
     frames = votes_of_frames()
     stills = frames.assign(image=frames["image"].str.partition("/")[0])
-    stills = stills.groupby(["rater", "image"], as_index=False)["score"].mean()
+    stills = stills.groupby(["rater", "image"])[["score"]].mean().reset_index()
     several, plain = (Ratings.from_votes(rows, ["image"]) for rows in (frames, stills))
     for name in ("raters", "images", "bootstrap"):
         found, expected = INTERVALS[name](several, 0.95), INTERVALS[name](plain, 0.95)
@@ -394,7 +394,8 @@ def test_a_sequence_is_what_an_image_is_among_stills() -> None:
     assert abs(frames["score"].mean() - stills["score"].mean()) > 0.05
     assert INTERVALS["pooled"](several, 0.95).estimate == pytest.approx(stills["score"].mean())
     found = INTERVALS["crowdmos"](several, 0.95)
-    assert (found.n, found.estimate) == (4, pytest.approx(frames["score"].mean()))
+    assert found.n == 4
+    assert found.estimate == pytest.approx(frames["score"].mean())
 
 
 def test_the_table_names_sequences() -> None:
