@@ -34,9 +34,9 @@ CLAIMS: dict[Unit, Claim] = {
 
 
 def claim(unit: Unit, of: str = "image") -> str:
-    """What a unit's intervals and tests are about where images are the frames ``of`` a sequence.
+    """What a unit's intervals and tests are about, said of images or of sequences.
 
-    ``of`` is what ``frames.unit_name`` says of the images.
+    ``of`` is what ``frames.unit_name`` says of the images that were rated.
     """
     return CLAIMS[unit].about.replace("image", of)
 
