@@ -222,7 +222,8 @@ class Votes:
             analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
             unit: What varies in intervals and tests: "rater" claims that raters in general would
                 say so of these images, "image" that these raters would say so of images in
-                general. "pooled" takes votes as independent, which they are not.
+                general. Frames of one sequence count as one image. "pooled" takes votes as
+                independent, which they are not.
             interval: The interval of a MOS; None: the one that claims the same as ``unit``.
             level: Confidence level of the intervals, between 0 and 1.
             adjustment: For the p values of all comparisons on one data set.
@@ -435,9 +436,9 @@ def mos(
 ) -> pd.DataFrame:
     """Mean opinion scores of every method on every data set, with confidence intervals.
 
-    A MOS is the mean of the images' mean votes (of all votes with "crowdmos"). ``unit``,
-    ``interval`` and ``level`` are as in `Votes.analyse`. ``votes`` that were not read yet are read
-    on the scale 1..5; use `read_votes` for another.
+    A MOS is the mean of the images' mean votes (of all votes with "crowdmos"), and of frames that
+    of their sequences' means. ``unit``, ``interval`` and ``level`` are as in `Votes.analyse`.
+    ``votes`` that were not read yet are read on the scale 1..5; use `read_votes` for another.
 
     Returns a tidy frame, a row a (dataset, method) in the paper's order: ``mos``, ``low``,
     ``high``, ``sd`` of the votes, ``n_votes``, ``n_raters``, ``n_images``, and what the interval
@@ -563,7 +564,8 @@ def power(
 
     The power of one two-sided signed-rank test over the ``unit``, among the ``comparisons`` that
     a study makes (None: all pairs of ``methods``). ``difference`` is the true difference of two
-    methods in points of the scale. ``progress`` is told how many curves of how many are done.
+    methods in points of the scale. Of frames, sequences count as ``images``. ``progress`` is told
+    how many curves of how many are done.
 
     Returns a tidy frame of simulated figures, a row a (difference, n_images, n_raters): ``power``
     with its ``standard_error`` and lower limit ``low``; ``raters_needed``, the fewest raters that

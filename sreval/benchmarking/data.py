@@ -14,12 +14,13 @@ import numpy.typing as npt
 from sreval import content
 from sreval.errors import DataError, ImageError, UsageError, counted, option, unknown_name
 from sreval.files import sha256_bytes, write_atomic
+from sreval.frames import is_frame, unit_of
 from sreval.images import fetch as fetching
 from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.degradations import Degradation, known_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
-from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
+from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,

@@ -21,10 +21,11 @@ from sreval.config import Config, FieldError, UserPath
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
 from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.frames import is_frame, unit_of
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import read_record
-from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
+from sreval.images.folders import ImageFolder, composed, left_out_note
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,
@@ -265,7 +266,11 @@ class UserSet(Config):
     names: dict[str, str] = Field(default_factory=dict)
     """Names to print, by file name without ending; of frames, such as `calendar/0001`."""
     scenes: dict[str, str] = Field(default_factory=dict)
-    """What is shown, by file name without ending or by sequence; versions of a scene share it."""
+    """What is shown, by file name without ending or by sequence; versions of a scene share it.
+
+    Studies keep these apart, and metrics against opinion count them as one scene. Means, intervals
+    and tests count each image, or sequence, by its name.
+    """
 
     @model_validator(mode="before")
     @classmethod

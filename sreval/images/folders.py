@@ -11,6 +11,7 @@ from typing import Self
 
 from sreval.errors import DataError, ImageError, listed, numbered
 from sreval.files import require_text
+from sreval.frames import is_frame
 from sreval.images.io import SUFFIXES
 
 KINDS = f"Known kinds: {', '.join(sorted(SUFFIXES))}."
@@ -32,19 +33,6 @@ def composed(text: str) -> str:
 def one_name(text: str) -> str:
     """A name in the form in which the names of images are compared: NFC, in lower case."""
     return composed(text).casefold()
-
-
-def unit_of(image: str) -> str:
-    """What an image is an independent sample of, by its name.
-
-    The sequence of a frame, ``calendar`` of ``calendar/0001``; a still stands for itself.
-    """
-    return image.partition("/")[0]
-
-
-def is_frame(image: str) -> bool:
-    """Whether a name is that of a frame of a sequence."""
-    return "/" in image
 
 
 class ImageFolder:

@@ -17,8 +17,9 @@ from typing import Any
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
 from sreval.files import exists, sha256_file
+from sreval.frames import is_frame, unit_of
 from sreval.images.datasets import Dataset, Item
-from sreval.images.folders import ImageFolder, is_frame, one_name, unit_of
+from sreval.images.folders import ImageFolder, one_name
 from sreval.images.io import read_image
 from sreval.images.scales import hr_size
 from sreval.methods.base import Original, UInt8, Upscaler

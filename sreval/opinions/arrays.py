@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from sreval.errors import StatisticsError, numbered
+from sreval.frames import unit_name, unit_of
 
 Floats = NDArray[np.float64]
 
@@ -141,6 +143,18 @@ class Ratings:
     def n_stimuli(self) -> int:
         """How many stimuli have at least one vote."""
         return len(self.stimuli)
+
+    @cached_property
+    def sequence(self) -> Codes:
+        """The sequence of each stimulus, (J,), where labels end in images; a still is its own."""
+        keys = [key if isinstance(key, tuple) else (key,) for key in self.stimuli]
+        units = pd.Index([(*key[:-1], unit_of(str(key[-1]))) for key in keys], tupleize_cols=False)
+        return np.asarray(pd.factorize(units)[0], dtype=np.intp)
+
+    @cached_property
+    def unit_name(self) -> str:
+        """What ``sequence`` counts: sequences, or images."""
+        return unit_name(str(key[-1] if isinstance(key, tuple) else key) for key in self.stimuli)
 
     def matrix(self) -> Floats:
         """The stimulus by rater matrix, NaN where no vote was cast."""

@@ -8,6 +8,9 @@ A MOS is the mean of the images' mean votes: an image counts no more for having 
 the interval speaks about. CrowdMOS alone, as published, takes the mean of all votes. With equal
 numbers of votes on the images these are the same.
 
+Frames of one sequence are not independent. They are averaged over their sequence first, as scores
+are, and a sequence is then to the mean, and to all intervals, what an image is among stills.
+
 The MOS of a single stimulus has intervals of its own, which hold at the ends of the scale as well:
 26 votes on a nearest neighbour image may all be 1 although one rater in twenty says 2. The spread
 of these votes then says nothing, and Student's interval has no width. Difference scores against
@@ -33,7 +36,7 @@ from sreval.opinions.intervals import (
     standard_error,
     student_quantile,
 )
-from sreval.opinions.units import CLAIMS
+from sreval.opinions.units import claim
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions
 
 RESAMPLES = 2000
@@ -78,16 +81,16 @@ def over_raters(ratings: Ratings, level: float = 0.95) -> Interval:
         error = math.sqrt(variance + float(within.mean()) * float((alone**2).sum()))
     return _interval(
         ratings, level, error=error, freedom=freedom, n=ratings.n_raters, unit="rater",
-        estimand=CLAIMS["rater"].about, method="Student t",
+        estimand=claim("rater", ratings.unit_name), method="Student t",
     )  # fmt: skip
 
 
 def over_images(ratings: Ratings, level: float = 0.95) -> Interval:
-    """These raters, images in general: Student's t over the images' means."""
-    means = group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli)
+    """These raters, images in general: Student's t over the images', or sequences', means."""
+    means, unit = _means(ratings), ratings.unit_name
     return _interval(
         ratings, level, error=standard_error(means), freedom=means.size - 1,
-        n=means.size, unit="image", estimand=CLAIMS["image"].about, method="Student t",
+        n=means.size, unit=unit, estimand=claim("image", unit), method="Student t",
     )  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def pooled(ratings: Ratings, level: float = 0.95) -> Interval:
     error = math.sqrt(float((weight**2 * distance**2).sum()) * votes / max(votes - 1, 1))
     return _interval(
         ratings, level, error=error, freedom=votes - 1, n=votes, unit="vote",
-        estimand=CLAIMS["pooled"].about, method="Student t",
+        estimand=claim("pooled", ratings.unit_name), method="Student t",
     )  # fmt: skip
 
 
@@ -112,12 +115,13 @@ def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
     has, all variance counts as the votes' own, as in the published implementation.
     """
     check_level(level)
+    image, unit = ratings.sequence[ratings.stimulus], ratings.unit_name
     per_rater = np.bincount(ratings.rater)
-    per_image = np.bincount(ratings.stimulus)
+    per_image = np.bincount(image)
     total = ratings.score.size
     v_all = float(ratings.score.var()) if total > 1 else math.nan
     v_within_rater = _mean_group_variance(ratings.score, ratings.rater)
-    v_within_image = _mean_group_variance(ratings.score, ratings.stimulus)
+    v_within_image = _mean_group_variance(ratings.score, image)
     if math.isnan(v_within_rater) or math.isnan(v_within_image):
         within = v_within_image if math.isnan(v_within_rater) else v_within_rater
         variance = v_all / total if math.isnan(within) else max(v_all, within) / total
@@ -133,7 +137,7 @@ def crowdmos(ratings: Ratings, level: float = 0.95) -> Interval:
     n = min(per_rater.size, per_image.size)
     return _interval(
         ratings, level, error=math.sqrt(variance), freedom=n - 1, n=n,
-        unit="rater and image", estimand="raters and images in general",
+        unit=f"rater and {unit}", estimand=f"raters and {unit}s in general",
         method="CrowdMOS two-way random effects (Ribeiro et al. 2011), known to under-cover near "
         "the ends of the scale with few images",
         estimate=float(ratings.score.mean()),
@@ -150,20 +154,21 @@ def bootstrap_two_way(
     """Raters and images drawn anew together: raters and images in general.
 
     The pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1(2)): a vote counts as
-    often as its rater times as often as its image. It errs on the wide side. Student's t with the
-    standard deviation of the resampled means times sqrt(n / (n - 1)), n the smaller of the two
-    numbers of units (Hesterberg 2015, The American Statistician 69(4)).
+    often as its rater times as often as its image, or sequence. It errs on the wide side.
+    Student's t with the standard deviation of the resampled means times sqrt(n / (n - 1)), n the
+    smaller of the two numbers of units (Hesterberg 2015, The American Statistician 69(4)).
     """
     check_level(level)
-    smaller = min(ratings.n_raters, ratings.n_stimuli)
+    unit = ratings.unit_name
+    smaller = min(ratings.n_raters, int(ratings.sequence.max()) + 1)
     error = math.nan
     if smaller >= LEAST_UNITS:
         means = _pigeonhole_means(ratings, resamples, np.random.default_rng(seed))
         error = float(means.std()) * math.sqrt(smaller / (smaller - 1))
     return _interval(
         ratings, level, error=error, freedom=smaller - 1, n=smaller,
-        unit="rater and image", estimand="raters and images in general",
-        method=f"bootstrap over raters and images, {resamples} resamples, seed {seed}",
+        unit=f"rater and {unit}", estimand=f"raters and {unit}s in general",
+        method=f"bootstrap over raters and {unit}s, {resamples} resamples, seed {seed}",
     )  # fmt: skip
 
 
@@ -182,17 +187,25 @@ def _interval(
     """The mean of the images' means, or ``estimate``, with its interval of ``freedom``."""
     check_level(level)
     if estimate is None:
-        estimate = float(group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli).mean())
+        estimate = float(_means(ratings).mean())
     t = float(student_quantile(freedom, level)) if n >= LEAST_UNITS else math.nan
     low, high = estimate - t * error, estimate + t * error
     return Interval(estimate, low, high, level, n, unit, estimand, method)
 
 
+def _means(ratings: Ratings) -> Floats:
+    """The means of the images' mean votes over each sequence; a still is its own."""
+    means = group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli)
+    sequence = ratings.sequence
+    return group_mean(means, sequence, int(sequence.max()) + 1)
+
+
 def _weights(ratings: Ratings) -> Floats:
-    """What each vote weighs in the mean of the images' means, shape (V,)."""
-    n = np.bincount(ratings.stimulus)
-    weights: Floats = 1 / (n.size * n[ratings.stimulus])
-    return weights
+    """What each vote weighs in the mean of ``_means``, shape (V,)."""
+    n, sequence = np.bincount(ratings.stimulus), ratings.sequence
+    frames = np.bincount(sequence)
+    weights: Floats = 1 / (frames.size * frames[sequence] * n)
+    return weights[ratings.stimulus]
 
 
 INTERVALS: dict[str, Callable[[Ratings, float], Interval]] = {
@@ -205,9 +218,15 @@ INTERVALS: dict[str, Callable[[Ratings, float], Interval]] = {
 """The intervals of a method's MOS by the name under which a user asks for them."""
 
 
-def mean_of(interval: str) -> str:
-    """What a MOS is the mean of where its interval is of that name in INTERVALS, in words."""
-    return "mean of all votes" if interval == "crowdmos" else "mean of the images' mean votes"
+def mean_of(interval: str, unit: str = "image") -> str:
+    """What a MOS is the mean of where its interval is of that name in INTERVALS, in words.
+
+    ``unit`` is what ``frames.unit_name`` says of the images.
+    """
+    if interval == "crowdmos":
+        return "mean of all votes"
+    frames = ", each the mean of its frames' mean votes" if unit == "sequence" else ""
+    return f"mean of the {unit}s' mean{'s' if frames else ' votes'}{frames}"
 
 
 def mos_interval(
@@ -261,7 +280,7 @@ def mos_table(
         fields = {name: fields[name] for name in fields if name != "method"}
         rows.append(
             dict(zip(by, key, strict=True))
-            | {"mos": found.estimate, "mean_of": mean_of(interval)}
+            | {"mos": found.estimate, "mean_of": mean_of(interval, ratings.unit_name)}
             | _summary(ratings)
             | fields
             | {"interval": found.method}
@@ -290,7 +309,9 @@ def _mean_group_variance(score: Floats, codes: Codes) -> float:
 
 
 def _pigeonhole_means(ratings: Ratings, resamples: int, generator: np.random.Generator) -> Floats:
-    """Means of the images' means, raters and images drawn anew; an image without votes is none."""
+    """Means of ``_means``, raters and sequences drawn anew; an image without votes is none."""
+    sequence = ratings.sequence
+    frames = scipy.sparse.csr_array((np.ones(sequence.size), (sequence, np.arange(sequence.size))))
     shape = (ratings.n_stimuli, ratings.n_raters)
     cells = (ratings.stimulus, ratings.rater)
     sums = scipy.sparse.csr_array((ratings.score, cells), shape=shape)
@@ -299,12 +320,15 @@ def _pigeonhole_means(ratings: Ratings, resamples: int, generator: np.random.Gen
     for start in range(0, resamples, 200):
         size = min(200, resamples - start)
         raters = generator.multinomial(shape[1], np.full(shape[1], 1 / shape[1]), size).T
-        images = generator.multinomial(shape[0], np.full(shape[0], 1 / shape[0]), size).T
+        n = frames.shape[0]
+        sequences = generator.multinomial(n, np.full(n, 1 / n), size).T
         drawn = counts @ raters
-        mean = np.divide(sums @ raters, drawn, out=np.zeros(drawn.shape), where=drawn > 0)
-        images = images * (drawn > 0)
-        seen = images.sum(axis=0)
-        means.append((images * mean).sum(axis=0)[seen > 0] / seen[seen > 0])
+        of_images = np.divide(sums @ raters, drawn, out=np.zeros(drawn.shape), where=drawn > 0)
+        rated = frames @ (drawn > 0)
+        mean = np.divide(frames @ of_images, rated, out=np.zeros(rated.shape), where=rated > 0)
+        sequences = sequences * (rated > 0)
+        seen = sequences.sum(axis=0)
+        means.append((sequences * mean).sum(axis=0)[seen > 0] / seen[seen > 0])
     return np.concatenate(means)
 
 

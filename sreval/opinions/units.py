@@ -32,5 +32,14 @@ CLAIMS: dict[Unit, Claim] = {
     "pooled": Claim("these raters again on these images", "pooled"),
 }
 
+
+def claim(unit: Unit, of: str = "image") -> str:
+    """What a unit's intervals and tests are about, said of images or of sequences.
+
+    ``of`` is what ``frames.unit_name`` says of the images that were rated.
+    """
+    return CLAIMS[unit].about.replace("image", of)
+
+
 STUDIES: Final = 500
 """How many studies are simulated for one figure of power: its standard error is 0.022 or less."""

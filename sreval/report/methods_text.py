@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sreval.benchmarking.results import (
 from sreval.content import names, packaged
 from sreval.errors import listed
 from sreval.files import sha256_or_empty
-from sreval.images.folders import is_frame, unit_of
+from sreval.frames import is_frame, unit_name, unit_of
 from sreval.images.known import KNOWN, UNVERIFIED
 from sreval.images.scales import checked_scale
 from sreval.methods.base import IN_PYTHON
@@ -221,9 +221,7 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     for one in held:
         source = _SOURCES.get(one.source, "[state their source]")
         total = len(one.images)
-        units = len(set(map(unit_of, one.images)))
-        of = f"{_count(units, 'sequence')} of " if any(map(is_frame, one.images)) else ""
-        told[f"{one.name} ({of}{_count(total, 'frame' if of else 'image')}; {source})"] = None
+        told[f"{one.name} ({_size(one.images)}; {source})"] = None
         if one.source in UNVERIFIED:
             unverified[one.name] = None
         for how, count in Counter(_made_by(one, image) for image in one.images.values()).items():
@@ -244,6 +242,19 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
             "2021)."
         )
     return sentences + remarks(rows)
+
+
+def _size(images: Collection[str]) -> str:
+    """How many images, or sequences of how many frames each and in all."""
+    if unit_name(images) == "image":
+        return _count(len(images), "image")
+    lengths = sorted(Counter(map(unit_of, images)).values())
+    text = f"{_count(len(lengths), 'sequence')} of {_count(lengths[-1], 'frame')}"
+    if lengths[0] != lengths[-1]:
+        text = text.replace(" of ", f" of {lengths[0]} to ")
+    elif len(lengths) > 1:
+        text += " each"
+    return text if len(lengths) == 1 else f"{text}, {len(images)} in all"
 
 
 def _made_by(one: Held, image: Image) -> tuple[str, str]:
@@ -386,18 +397,20 @@ _DEFINED: dict[str, Callable[[Protocol], str]] = {
 
 
 def _statistics(rows: pd.DataFrame) -> str:
-    frames = (
-        " Of a data set of sequences, the score is the mean over its sequences, each of which "
-        "scores the mean over its frames; intervals and tests are over sequences, too."
-        if any(map(is_frame, rows["image"].unique()))
-        else ""
-    )
+    images = set(rows["image"]) - {""}
+    frames = any(map(is_frame, images))
+    of = [*["image"] * (not all(map(is_frame, images)) or not frames), *["sequence"] * frames]
+    mean = " or ".join(f"its {unit}s" for unit in of)
+    mean += ", each of which scores the mean over its frames" if of == ["sequence"] else ""
+    mean += ", of which a sequence scores the mean over its frames" if len(of) > 1 else ""
+    left = "a frame" if of == ["sequence"] else "an image"
     return (
-        "The score on a data set is the mean over its images; an image for which any method has no "
+        f"The score on a data set is the mean over {mean}; {left} for which any method has no "
         f"finite score is left out for all. Intervals are {percent(0.95)} Student's t "
-        "intervals over the images. Where methods are compared, it is by two-sided Wilcoxon "
-        "signed-rank tests (Wilcoxon 1945) on the images' scores, adjusted by Holm's procedure "
-        f"(Holm 1979) within one data set and metric.{frames}"
+        f"intervals over the {' or '.join(f'{unit}s' for unit in of)}. Where methods are compared, "
+        "it is by two-sided Wilcoxon signed-rank tests (Wilcoxon 1945) on the "
+        f"{' or '.join(f'{unit}s{chr(39)}' for unit in of)} scores, adjusted by Holm's procedure "
+        "(Holm 1979) within one data set and metric."
     )
 
 
@@ -407,9 +420,10 @@ def _failures(frame: pd.DataFrame) -> list[str]:
     sentences = []
     for (method, dataset), own in lacking.groupby(["method", "dataset"]):
         images = list(dict.fromkeys(own["image"]))
+        what = "frame" if unit_name(images) == "sequence" else "image"
         metrics = _and([metric_of(key).name for key in in_order(own["metric"])])
         sentences.append(
-            f"{paper.label(str(method))} has no {metrics} on {_count(len(images), 'image')} of "
+            f"{paper.label(str(method))} has no {metrics} on {_count(len(images), what)} of "
             f"{dataset} ({listed(images)})."
         )
     return sentences

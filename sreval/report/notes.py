@@ -48,6 +48,19 @@ def no_interval(frame: pd.DataFrame, low: str = "low") -> list[str]:
     return [too_few(missing.get("unit", ()))] if len(missing) else []
 
 
+def units_said(frame: pd.DataFrame) -> str:
+    """What the intervals of MOS vary, ``unit`` of a frame; how many it is where it is sequences."""
+    rows = frame[frame["unit"].str.contains("sequence")]
+    n = rows.groupby("dataset", sort=False)["n"].max()
+    sizes = ", ".join(f"{name} {count}".strip() for name, count in n.items())
+    return f"unit {either(frame['unit'])}" + (f" (n: {sizes})" if sizes else "")
+
+
+def either(said: Iterable[str]) -> str:
+    """What is said, each once: it differs where some sets are stills and some sequences."""
+    return " or ".join(dict.fromkeys(said))
+
+
 def vote_notes(votes: pd.DataFrame) -> list[str]:
     """The notes under every table: how many votes, what was left out and why, the marks."""
     if is_means(votes):

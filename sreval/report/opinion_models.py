@@ -18,6 +18,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
+from sreval.frames import unit_name
 from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
 from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
@@ -31,7 +32,7 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
-from sreval.report.notes import image_notes, no_interval, too_few, vote_notes
+from sreval.report.notes import either, image_notes, no_interval, too_few, units_said, vote_notes
 from sreval.report.opinions import Request
 from sreval.report.table import (
     Columns,
@@ -267,7 +268,8 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
     rows = []
     for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
         made = found.interval(group, request.interval, request.level)
-        fields = {**vars(made), "interval": made.method, "mean_of": mean_of(request.interval)}
+        of = unit_name(group["image"])
+        fields = {**vars(made), "interval": made.method, "mean_of": mean_of(request.interval, of)}
         rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     if not rows:
         raise StatisticsError("No rater rated an image and its reference.", "None can be compared.")
@@ -279,12 +281,13 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         "n": whole("n"),
         "votes": whole("n_votes"),
     }
-    top, first = request.scale.high, frame.iloc[0]
+    top = request.scale.high
     notes = [
         f"Vote - the same rater's vote on {paper.label(request.reference)} + {top}: {top} is as "
         "good as the reference, more is better (ITU-T P.910 (2008) 6.2). DMOS: "
-        f"{first['mean_of']}. Interval: {first['interval']}, unit {first['unit']}, about "
-        f"{first['estimand']}. Votes without a reference left out: {found.excluded}.",
+        f"{either(frame['mean_of'])}. Interval: {either(frame['interval'])}, "
+        f"{units_said(frame)}, about {either(frame['estimand'])}. Votes without a reference left "
+        f"out: {found.excluded}.",
         *no_interval(frame),
         *image_notes(found.votes),
         *vote_notes(votes),
@@ -390,6 +393,10 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
             f"{listed(['/'.join(map(str, key)) for key in lacking])}.",
             "Benchmark the images that were rated.",
         )
+    if (scene == scene.index.get_level_values("image")).all():
+        # these are votes that name no scenes
+        theirs = scores[scores["scene"] != ""].groupby(list(STIMULUS))["scene"].first()
+        scene = theirs.reindex(scene.index).fillna(scene)
     joined = mos.join(wide).join(scene).reset_index()
     return _by_scene(joined), [
         key for key in in_order(map(str, wide)) if metric_of(key).per == "image"

@@ -14,20 +14,23 @@ import pandas as pd
 
 from sreval.content import address
 from sreval.errors import DataError, UsageError, listed, option
+from sreval.frames import unit_name
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
+from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit, claim
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.collect import collect, scales_of, scored, select
 from sreval.report.notes import (
     SIMULATED,
+    either,
     image_notes,
     stand_in_note,
     study_warnings,
     uncounted,
+    units_said,
 )
 from sreval.report.scores import (
     Comparison,
@@ -229,9 +232,10 @@ def with_mos(
                 for method, group in rows.groupby("method")
             }
             there = [method for method in table.methods if method in means]
+            of = unit_name(rows["image"]) if unit == "image" else unit
             found = score_line(
                 dataset, "mos", table.methods, means, marks(there, made, pairs), level,
-                table.scales[0], unit=unit, simulated=bool(rows["simulated"].any()), study=study,
+                table.scales[0], unit=of, simulated=bool(rows["simulated"].any()), study=study,
                 with_paper=table.with_paper,
             )  # fmt: skip
             own += found
@@ -241,7 +245,7 @@ def with_mos(
     counted_figures = [figure for figure in added if figure["n"]]
     warnings = [warning_of(CLAIMS[unit].interval, one["mean"], scale) for one in counted_figures]
     shown = None if table.intervals == "none" else level
-    notes = _notes(votes, tests, unit, baseline, shown, scale, study, warnings)
+    notes = _notes(votes, counted_figures, tests, unit, baseline, shown, scale, study, warnings)
     if pairs:
         notes += _untested(counted_figures, tests)
     return table.with_figures(figures, tests, notes)
@@ -299,6 +303,7 @@ def _untested(figures: Sequence[Record], tests: Sequence[Comparison]) -> list[st
 
 def _notes(
     votes: pd.DataFrame,
+    figures: Sequence[Record],
     tests: list[Comparison],
     unit: Unit,
     baseline: str | None,
@@ -310,11 +315,16 @@ def _notes(
     counted = opinions(votes)
     datasets = paper.sort_datasets(list(map(str, counted["dataset"].unique())))
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
-    sizes = ", ".join(f"{d} {len(g)} by {g['rater'].nunique()} raters" for d, g in groups)
+    sizes: dict[str, list[str]] = {}
+    for dataset, rows in groups:
+        size = f"{dataset} {len(rows)} by {rows['rater'].nunique()} raters"
+        sizes.setdefault(unit_name(rows["image"]), []).append(size)
+    means = [f"{mean_of(CLAIMS[unit].interval, of)} ({', '.join(s)})" for of, s in sizes.items()]
     note = (
-        f"MOS{f' of {study}' if study else ''}: {mean_of(CLAIMS[unit].interval)} ({sizes})"
+        f"MOS{f' of {study}' if study else ''}: {' or '.join(means)}"
         + ("" if level is None else f"; {percent(level)} interval by Student t, kept on the scale")
-        + f", unit {unit}, about {CLAIMS[unit].about}."
+        + f", {units_said(pd.DataFrame(figures, columns=['dataset', 'unit', 'n']))}, about "
+        f"{either(claim(unit, of) for of in sizes)}."
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
@@ -322,7 +332,10 @@ def _notes(
         note += "" if baseline else "; methods that share a letter weren't shown to differ"
         note += "; HR isn't tested." if (counted["method"] == "hr").any() else "."
     notes = [" ".join([note, *uncounted(votes)])]
-    notes += too_small_notes(tests, "vote" if unit == "pooled" else unit)
+    for of in dict.fromkeys(figure["unit"] for figure in figures):
+        sets = {figure["dataset"] for figure in figures if figure["unit"] == of}
+        these = [test for test in tests if test.dataset in sets]
+        notes += too_small_notes(these, "vote" if of == "pooled" else of)
     notes += [f"MOS: {note}" for note in image_notes(counted, CLAIMS[unit].interval, scale)]
     notes += dict.fromkeys(filter(None, warnings))
     if counted["simulated"].any():

@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, listed, numbered, unknown_name
+from sreval.frames import unit_name
 from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
@@ -16,7 +17,7 @@ from sreval.opinions.screening import Rule, Screening, apply, default_rules, wit
 from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
 from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
-from sreval.report.notes import image_notes, marks_of, no_interval, vote_notes
+from sreval.report.notes import either, image_notes, marks_of, no_interval, units_said, vote_notes
 from sreval.report.table import (
     Columns,
     Table,
@@ -114,10 +115,10 @@ def mos_columns(level: float) -> Columns:
 
 def mos_notes(frame: pd.DataFrame) -> list[str]:
     """What the columns of ``mos_columns`` mean."""
-    first = frame.iloc[0]
     meaning = (
-        f"MOS: {first['mean_of']}, in points; sd: standard deviation of the votes. "
-        f"Interval: {first['interval']}, unit {first['unit']}, about {first['estimand']}."
+        f"MOS: {either(frame['mean_of'])}, in points; sd: standard deviation of the votes. "
+        f"Interval: {either(frame['interval'])}, {units_said(frame)}, about "
+        f"{either(frame['estimand'])}."
     )
     return [meaning, *no_interval(frame), *filter(None, frame["warning"].unique())]
 
@@ -195,7 +196,7 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
         )
     notes = [f"{note}."]
     if frame["uneven"].any():
-        other = {"rater": "image", "image": "rater"}[first["unit"]]
+        other = "rater" if first["unit"] != "rater" else "image"
         notes.append(
             f"Not every {first['unit']} has votes with every {other}: the difference is the mean "
             f"of the {first['unit']}s' mean differences, in which the {other}s don't weigh alike."
@@ -215,11 +216,13 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
 def _comparison(made: Comparison, votes: pd.DataFrame) -> Table:
     frame = made.frame()
     zeros = {"wilcox": "dropped before ranking", "pratt": "ranked, then dropped"}[made.zeros]
+    of_frames = made.unit != "pooled" and unit_name(votes["image"]) == "sequence"
+    frames = " Frames are averaged over their sequence first." if of_frames else ""
     notes = [
         f"Unit {made.unit}: {made.claim}. Two-sided Wilcoxon signed-rank test of the units' "
         f"means (zero differences {zeros}), {CORRECTIONS[made.adjustment]} within the data set, "
         f"alpha {made.alpha:g}. Effect: rank-biserial correlation. Only images that a rater rated "
-        "under both methods count.",
+        f"under both methods count.{frames}",
         *pair_notes(frame),
     ]
     if made.letters:

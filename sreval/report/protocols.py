@@ -12,6 +12,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import of_images
 from sreval.errors import ImageError, UsageError, counted, listed, unknown_name
+from sreval.frames import unit_name
 from sreval.images.scales import checked_scale
 from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Convention
 from sreval.metrics.scorer import match_modes
@@ -19,7 +20,7 @@ from sreval.progress import progress_line
 from sreval.report import paper
 from sreval.report.collect import input_image, narrowed, scored, sr_image, without_originals
 from sreval.report.text import fixed
-from sreval.report.values import by_unit, unit_name
+from sreval.report.values import by_unit
 
 _BLOCK = ["dataset", "scale", "method"]
 """A block of the text: what one mean is over the images of."""

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from sreval.errors import UsageError, counted, listed, option, unknown_name
+from sreval.frames import unit_name
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
 from sreval.report import paper
@@ -46,7 +47,6 @@ from sreval.report.values import (
     name_and_unit,
     number,
     sequence_notes,
-    unit_name,
     values_of,
 )
 

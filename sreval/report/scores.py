@@ -13,7 +13,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import remarks
 from sreval.errors import UsageError, numbered, option, unknown_name
-from sreval.images.folders import is_frame, unit_of
+from sreval.frames import is_frame, unit_name, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
@@ -33,7 +33,6 @@ from sreval.report.values import (
     metric_name,
     number,
     sequence_notes,
-    unit_name,
     values_of,
 )
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, numbered
 from sreval.files import sha256_bytes
+from sreval.frames import unit_name
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.significance import judge
@@ -58,6 +59,17 @@ class StudyFacts:
     def images_of(self, dataset: str) -> int:
         """How many images of a data set are rated."""
         return len({s.image for s in self.data.rated if s.dataset == dataset})
+
+    def sample_of(self, dataset: str) -> str:
+        """What the images rated of a data set are samples of: images, or sequences of frames."""
+        return unit_name(s.image for s in self.data.rated if s.dataset == dataset)
+
+    @property
+    def units(self) -> str:
+        """What the planned tests are over, in the plural."""
+        unit = self.request.unit
+        of = dict.fromkeys(map(self.sample_of, self.datasets)) if unit == "image" else [unit]
+        return " or ".join(f"{name}s" for name in of)
 
     @property
     def lacking(self) -> Iterator[tuple[str, list[str]]]:

@@ -23,7 +23,7 @@ import sreval
 from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
-from sreval.opinions.units import CLAIMS
+from sreval.opinions.units import claim
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import study_scores
@@ -41,11 +41,11 @@ def _minute(when: str) -> str:
 
 
 _WORDS = {
-    "CLAIMS": CLAIMS,
     "CORRECTIONS": CORRECTIONS,
     "UNFORESEEN": UNFORESEEN,
     "change_columns": change_columns,
     "charts": charts,
+    "claim": claim,
     "code_version": code_version,
     "column": column,
     "counted": counted,

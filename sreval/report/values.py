@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import pandas as pd
 
 from sreval.benchmarking.results import of_images
 from sreval.errors import UsageError, counted, listed
+from sreval.frames import is_frame, unit_of
 from sreval.images.datasets import NOT_PUBLISHED
-from sreval.images.folders import is_frame, unit_of
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
@@ -72,11 +72,6 @@ def by_unit(values: pd.DataFrame) -> pd.DataFrame:
     parts = values.groupby(list(map(unit_of, values.index)), sort=False)
     means = {unit: part.to_numpy(float).mean(axis=0) for unit, part in parts}
     return pd.DataFrame.from_dict(means, orient="index", columns=values.columns)
-
-
-def unit_name(images: Iterable[str]) -> str:
-    """What the units of ``by_unit`` are called."""
-    return "sequence" if any(map(is_frame, images)) else "image"
 
 
 def sequence_notes(dataset: str, used: Mapping[str, pd.DataFrame]) -> list[str]:

@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from sreval import content
 from sreval.config import line_of
 from sreval.errors import counted, listed, shown
+from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import best_outcome, least_units
 from sreval.opinions.significance import least_exact_p
 from sreval.opinions.units import Unit
@@ -41,7 +43,8 @@ _MOST_RATERS = 1000
 class Attainable:
     """The comparisons of one data set, and those that no outcome could make significant.
 
-    Each is on as many units as see both of its methods on one image; `tests` of the
+    Each is on as many units as see both of its methods on one image: on raters, images, or the
+    sequences of images that are frames, as `unit` says. `tests` of the
     `comparisons` can be made, as some unit does. `n` and `least_p` are of the pair with the most
     units among the `hopeless`, of the pair with the fewest where none is; `least_p_adjusted` is
     that p among all tests, None for a pair that no unit sees. `planned`: the design names its
@@ -49,7 +52,7 @@ class Attainable:
     """
 
     dataset: str
-    unit: Unit
+    unit: str
     comparisons: int
     tests: int
     correction: str
@@ -96,7 +99,7 @@ def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
 
 def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
     design, analysis = stimuli.design, stimuli.design.analysis
-    pairs = design.comparisons_on(dataset)
+    pairs, images = design.comparisons_on(dataset), [key[1] for key in stimuli.rated[dataset]]
     units = _seen(stimuli, dataset, design.raters).units(analysis.unit, design.raters)
     verdicts = best_outcome(units, analysis.correction, analysis.alpha)
     places = range(len(units))
@@ -104,7 +107,7 @@ def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
     told = max(small, key=units.__getitem__) if small else min(places, key=units.__getitem__)
     return Attainable(
         dataset=dataset,
-        unit=analysis.unit,
+        unit=unit_name(images) if analysis.unit == "image" else analysis.unit,
         comparisons=len(units),
         tests=sum(n > 0 for n in units),
         correction=analysis.correction,
@@ -122,8 +125,9 @@ def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
 class _Seen:
     """Which units see both methods of a pair on one image.
 
-    `by_slot`, (slots, pairs): whether the slot does on any image; `since`, (images, pairs): the
-    first slot that does on this image, or as many as there are slots. Slots stand for all that
+    `by_slot`, (slots, pairs): whether the slot does on any image; `since`, (images, pairs), or
+    (sequences, pairs) of frames: the first slot that does on this one, or as many as there are
+    slots. Slots stand for all that
     come again after them, or for no more raters than they are.
     """
 
@@ -144,7 +148,8 @@ def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
     pairs = design.comparisons_on(dataset)
     images = {image: n for n, image in enumerate(dict.fromkeys(key[1] for key in keys))}
     if design.subset is None:
-        return _Seen(np.ones((1, len(pairs)), bool), np.zeros((len(images), len(pairs)), np.intp))
+        once = len(set(map(unit_of, images)))
+        return _Seen(np.ones((1, len(pairs)), bool), np.zeros((once, len(pairs)), np.intp))
     slots = min(slots, stimuli.slot_period)
     methods = {name: n for n, name in enumerate(design.images.methods_of(dataset))}
     first, second = ([methods[name] for name in side] for side in zip(*pairs, strict=True))
@@ -158,7 +163,8 @@ def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
         both = rated[:, first] & rated[:, second]
         by_slot[slot] = both.any(axis=0)
         since = np.where(both, np.minimum(since, slot), since)
-    return _Seen(by_slot, since)
+    parts = pd.DataFrame(since).groupby([unit_of(image) for image in images], sort=False)
+    return _Seen(by_slot, parts.min().to_numpy())
 
 
 def _remedies(stimuli: StimulusSet, dataset: str, units: Sequence[int]) -> Iterator[str]:
@@ -181,11 +187,11 @@ def _remedies(stimuli: StimulusSet, dataset: str, units: Sequence[int]) -> Itera
     enough = 1 + bisect.bisect_left(
         range(1, most + 1), True, key=lambda count: does(seen, analysis.unit, count)
     )
-    images = len(whole.since)
+    what = unit_name(key[1] for key in stimuli.rated[dataset])
     more = (
         f"set raters to {needed} or more"
         if analysis.unit == "rater"
-        else f"rate {needed} images or more in place of {images}"
+        else f"rate {needed} {what}s or more in place of {len(whole.since)}"
     )
     if enough <= most:
         yield f"set raters to {enough} or more"

@@ -315,7 +315,8 @@ class Analysis(Config):
     """The analysis planned before the first vote; the report says so wherever it departs.
 
     `unit`: what varies in intervals and tests. Over raters a claim is on raters in general and
-    these images; over images the reverse, and of few images no test can be significant.
+    these images; over images the reverse, and of few images no test can be significant. Frames of
+    one sequence count as one image.
     """
 
     unit: Literal["rater", "image"] = DEFAULT_UNIT

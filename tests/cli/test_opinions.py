@@ -843,7 +843,9 @@ def make_scores() -> Callable[..., pd.DataFrame]:
     """Benchmark rows of the given metrics on stimuli."""
 
     def make(stimuli: pd.DataFrame, **metrics: Any) -> pd.DataFrame:
-        rows = [stimuli.assign(metric=name, value=value) for name, value in metrics.items()]
+        rows = [
+            stimuli.assign(scene="", metric=name, value=value) for name, value in metrics.items()
+        ]
         return pd.concat(rows, ignore_index=True)
 
     return make

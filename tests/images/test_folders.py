@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from sreval.errors import DataError, ImageError, UsageError
-from sreval.images.folders import ImageFolder, unit_of
+from sreval.frames import unit_of
+from sreval.images.folders import ImageFolder
 from sreval.images.io import write_png
 
 Run = Callable[..., Any]

@@ -9,6 +9,7 @@ from scipy import stats
 from sreval.errors import SrevalError
 from sreval.opinions.comparison import compare_methods, friedman
 from sreval.opinions.significance import benjamini_hochberg, holm, signed_rank
+from sreval.opinions.units import Unit
 from sreval.opinions.votes import check_votes
 from tests.opinions.builders import random_votes
 
@@ -167,3 +168,26 @@ def test_every_pair_of_methods_is_there(votes: pd.DataFrame) -> None:
     (comparison,) = compare_methods(votes)
     pairs = {frozenset((p.first, p.second)) for p in comparison.pairs}
     assert pairs == {frozenset(pair) for pair in itertools.combinations("abcd", 2)}
+
+
+@pytest.mark.parametrize("unit", ["rater", "image"])
+def test_frames_are_compared_by_their_sequences_means(unit: Unit) -> None:
+    """Sequences of 1 to 4 frames, written out; a rater's frame rated once doesn't count."""
+    made = random_votes(images=10)
+    sequences = dict(zip(sorted(made["image"].unique()), "abbbccdddd", strict=True))
+    made = check_votes(made.assign(image=made["image"].map(lambda n: f"{sequences[n]}/{n}")))
+    made = made.drop(made.index[(made["rater"] == "r00") & (made["image"] == "a/img_000")][:1])
+    (found,) = compare_methods(made, unit=unit)
+    assert found.unit == ("sequence" if unit == "image" else "rater")
+    for pair in found.pairs:
+        both = made.pivot(index=["rater", "image"], columns="method", values="score")
+        both = both[[pair.first, pair.second]].dropna().reset_index()
+        both["sequence"] = both["image"].str[0]
+        first = ["image", "sequence"] if unit == "image" else ["rater", "sequence"]
+        means = both.groupby(first)[[pair.first, pair.second]].mean()
+        means = means.groupby("sequence" if unit == "image" else "rater").mean()
+        assert pair.n == len(means) == (4 if unit == "image" else 8)
+        gaps = means[pair.first] - means[pair.second]
+        assert pair.difference is not None
+        assert pair.difference.estimate == pytest.approx(gaps.mean())
+        assert pair.p == pytest.approx(stats.wilcoxon(gaps.round(10), method="exact").pvalue)

@@ -378,3 +378,42 @@ def test_an_unknown_interval_of_a_dmos_is_named() -> None:
     differences = difference_scores(votes())
     with pytest.raises(UsageError, match="Unknown interval 'rater'"):
         differences.interval(differences.votes, "rater")
+
+
+def test_a_sequence_is_what_an_image_is_among_stills() -> None:
+    """The intervals of frames are those of stills with the mean of each rater's votes on them."""
+    frames = votes_of_frames()
+    stills = frames.assign(image=frames["image"].str.partition("/")[0])
+    stills = stills.groupby(["rater", "image"])[["score"]].mean().reset_index()
+    several, plain = (Ratings.from_votes(rows, ["image"]) for rows in (frames, stills))
+    for name in ("raters", "images", "bootstrap"):
+        found, expected = INTERVALS[name](several, 0.95), INTERVALS[name](plain, 0.95)
+        assert found.n == expected.n == (9 if name == "raters" else 4)
+        for key in ("estimate", "low", "high"):
+            assert getattr(found, key) == pytest.approx(getattr(expected, key))
+    assert abs(frames["score"].mean() - stills["score"].mean()) > 0.05
+    assert INTERVALS["pooled"](several, 0.95).estimate == pytest.approx(stills["score"].mean())
+    found = INTERVALS["crowdmos"](several, 0.95)
+    assert found.n == 4
+    assert found.estimate == pytest.approx(frames["score"].mean())
+
+
+def test_the_table_names_sequences() -> None:
+    frames = check_votes(votes_of_frames().assign(dataset="V", method="a"))
+    row = mos_table(frames, interval="images").iloc[0]
+    assert (row["n"], row["unit"], row["n_images"]) == (4, "sequence", 14)
+    assert row["estimand"] == "these raters, sequences in general"
+    assert row["mean_of"] == "mean of the sequences' means, each the mean of its frames' mean votes"
+
+
+def votes_of_frames() -> pd.DataFrame:
+    generator = np.random.default_rng(3)
+    lengths = {"a": 1, "b": 8, "c": 2, "d": 3}
+    levels = dict(zip(lengths, (2, 4, 3, 1), strict=True))
+    rows = [
+        {"rater": f"r{rater}", "image": f"{name}/{n}", "score": levels[name] + vote}
+        for name, length in lengths.items()
+        for rater in range(9)
+        for n, vote in enumerate(generator.integers(0, 2, length))
+    ]
+    return pd.DataFrame(rows)

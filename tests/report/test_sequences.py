@@ -16,6 +16,10 @@ from scipy import stats
 import sreval
 from sreval.errors import UsageError
 from sreval.images.io import write_png
+from sreval.opinions.votes import check_votes
+from sreval.report.opinion_models import join_scores
+from sreval.report.opinion_rows import with_mos
+from sreval.report.opinions import Request
 from sreval.report.protocols import summarise_conventions
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
@@ -219,5 +223,47 @@ def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photogra
         packed = archive.namelist()
     assert sum(name.endswith("bicubic/calendar/10.png") for name in packed) == 1
     text = again.methods_text()
-    assert "v (2 sequences of 3 frames; " in text
-    assert "intervals and tests are over sequences, too" in text
+    assert "v (2 sequences of 1 to 2 frames, 3 in all; " in text
+    assert "mean over its sequences, each of which scores the mean over its frames" in text
+    assert "intervals over the sequences. Where methods are compared" in text
+    assert "its images" not in text
+
+
+def test_a_mos_over_images_is_over_sequences(frame: pd.DataFrame) -> None:
+    """Four sequences: no test of them can be significant, however many frames they have."""
+    frame = frame[frame["image"].str[0] < "e"]
+    rows = [
+        {"rater": f"r{n}", "dataset": "Vid", "image": image, "method": method, "score": score}
+        for n in range(8)
+        for image in frame["image"].unique()
+        for method, score in {"nearest": 1 + n % 2, "bicubic": 3 + (n + len(image)) % 2}.items()
+    ]
+    votes = check_votes(pd.DataFrame(rows))
+    scores = score_table(frame, baseline="nearest", sequences=True)
+    table = with_mos(scores, votes, unit="image", baseline="nearest")
+    own = table.frame[table.frame["metric"] == "mos"].set_index("method")
+    assert list(own["n"]) == [4, 4]
+    assert set(own["unit"]) == {"sequence"}
+    assert own.loc["bicubic", "mark"] == "‡"
+    notes = " ".join(table.notes)
+    assert "MOS: mean of the sequences' means, each the mean of its frames' mean votes (" in notes
+    assert "unit sequence (n: Vid 4), about these raters, sequences in general" in notes
+    assert "Vid, MOS (4 sequences; the least exact p is 0.1250" in notes
+    said = sreval.read_votes(votes).analyse(["mos", "compare"], unit="image").text
+    assert "unit sequence (n: Vid 4)" in said
+    assert "Unit sequence: these raters, sequences in general." in said
+    assert "n too small" in said
+
+
+def test_votes_without_scenes_take_those_of_the_results(frame: pd.DataFrame) -> None:
+    scenes = frame["image"].str[0].replace("g", "f")
+    frame = frame.assign(scene="Vid/" + scenes)
+    rated = frame[["dataset", "image", "method"]]
+    scores = (1 + (frame.index.to_numpy() * 7 + n) % 5 for n in range(3))
+    rows = [rated.assign(rater=f"r{n}", score=score) for n, score in enumerate(scores)]
+    votes = check_votes(pd.concat(rows, ignore_index=True))
+    joined, _ = join_scores(votes, Request(scores=frame))
+    assert joined["scene"].nunique() == 6
+    of_their_own = votes.assign(scene=votes["image"].str[0])
+    joined, _ = join_scores(of_their_own, Request(scores=frame))
+    assert joined["scene"].nunique() == 7

@@ -17,7 +17,7 @@ from scipy import stats
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.votes import check_votes
 from sreval.study.check import Attainable, attainable, check
-from sreval.study.design import StudyDesign
+from sreval.study.design import Analysis, StudyDesign
 from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Manifest
 from sreval.study.plan import make_plan
@@ -181,3 +181,20 @@ def test_what_is_found_can_be_written_as_json() -> None:
 def test_a_comparison_stands_once_and_is_of_two(comparisons: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         design(2, 2, {"comparisons": comparisons})
+
+
+@pytest.mark.parametrize("subset", [None, 30])
+def test_frames_of_one_sequence_count_once(subset: int | None) -> None:
+    """Four sequences of five frames: over images the least p is 1/8, whoever sees what."""
+    names = [f"{name}/{n}" for name in "abcd" for n in range(5)]
+    changes: dict[str, Any] = {"order": {"scene_distance": 1}, "subset": subset}
+    sets = [{"name": "a", "images": names}]
+    made = design_of(METHODS[:2], sets, raters=3, analysis={"unit": "image"}, **changes)
+    pool = {"a": {name: name[0] for name in names}}
+    (found,) = attainable(StimulusSet.of(made, pool))
+    assert (found.unit, found.n, found.least_p) == ("sequence", 4, 0.125)
+    assert "the least p on 4 sequences is 0.125" in found.note
+    over_raters = made.model_copy(update={"analysis": Analysis(unit="rater")})
+    (found,) = attainable(StimulusSet.of(over_raters, pool))
+    assert (found.unit, found.n) == ("rater", 3)
+    assert 'analysis.unit to "image"' not in found.remedy

@@ -1,0 +1,23 @@
+"""Names of images: which are frames, and what an image is an independent sample of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def is_frame(image: str) -> bool:
+    """Whether a name is that of a frame of a sequence."""
+    return "/" in image
+
+
+def unit_of(image: str) -> str:
+    """What an image is an independent sample of, by its name.
+
+    The sequence of a frame, ``calendar`` of ``calendar/0001``; a still stands for itself.
+    """
+    return image.partition("/")[0]
+
+
+def unit_name(images: Iterable[str]) -> str:
+    """What the independent samples among these images are called: sequence or image."""
+    return "sequence" if any(map(is_frame, images)) else "image"
