@@ -207,7 +207,9 @@ def tradeoff_figure(
     parts += [f"{' and '.join(of_sets)} of all images together"] if of_sets else []
     head = f"{_about(rows)}: {'; '.join(parts)}."
     areas = None if sizes is None else _areas(sizes, drawn, width)
-    of_areas = [*sizes.notes, *areas.notes(drawn)] if sizes and areas else []
+    of_areas = (
+        [sizes.about, sizes.left_out_note(drawn), *areas.notes(drawn)] if sizes and areas else []
+    )
     caption = " ".join(filter(None, (head, *of_areas, *gaps, shortened, *notes)))
     foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
     legend_mm = areas.largest + 2 * LINE_MM if areas else 0.0
@@ -266,7 +268,9 @@ class _Areas:
         """What the caption says of the areas, and of methods without any."""
         said = ["It grows by the same step with each power of ten."] if self.by_powers else []
         hollow = [paper.label(method) for method in methods if method not in self.costs]
-        return said + ([f"Hollow: none, or not known ({', '.join(hollow)})."] if hollow else [])
+        return said + (
+            [f"Hollow markers: no cost, or none known ({', '.join(hollow)})."] if hollow else []
+        )
 
     def draw(self, axes: Axes, points: Points, methods: Sequence[str], width_mm: float) -> Radii:
         """Draw the markers and what their areas mean; their radii in mm."""
@@ -294,10 +298,12 @@ def _areas(sizes: Sizes, methods: Sequence[str], width: str) -> _Areas:
     """The areas of these methods' markers. Raises UsageError where none has a known cost."""
     costs = {method: sizes.values[method] for method in methods if method in sizes.values}
     if not costs:
+        more = [paper.label(method) for method in methods if method in sizes.unmeasured]
+        measured = f", or measure {listed(more)} with `sreval cost` as scored here" if more else ""
         raise UsageError(
-            f"No {sizes.size} are known of {listed(list(map(paper.label, methods)))}.",
-            f"Leave {option('--size')} out, or measure these methods with `sreval cost` and add "
-            f"{option('--costs FILE', 'costs=FILE')}.",
+            f"No {sizes.size} {'is' if sizes.size == 'memory' else 'are'} known of "
+            f"{listed(list(map(paper.label, methods)))}. {sizes.left_out_note(methods)}",
+            f"Leave {option('--size')} out{measured}.",
         )
     return _Areas(sizes.size, costs, _MOST_MM[width])
 

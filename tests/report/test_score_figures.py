@@ -101,7 +101,7 @@ def test_markers_of_any_size_are_named_without_overlap(
         assert np.all(square.max <= axes.bbox.max)
     hollow = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(np.asarray(hollow[0].get_xdata())) == 1
-    assert "Hollow: none, or not known" in " ".join(figure.get_supxlabel().split())
+    assert "Hollow markers: no cost, or none known" in " ".join(figure.get_supxlabel().split())
 
 
 def areas_of(figure: Figure) -> tuple[list[float], dict[str, float]]:
