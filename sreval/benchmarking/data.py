@@ -19,7 +19,14 @@ from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.degradations import Degradation, known_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import DegradedImage, open_record, read_record, write_record
-from sreval.images.folders import ImageFolder, composed, is_frame, left_out_note, unit_of
+from sreval.images.folders import (
+    ImageFolder,
+    composed,
+    image_order,
+    is_frame,
+    left_out_note,
+    unit_of,
+)
 from sreval.images.io import encode_png, read_image
 from sreval.images.known import (
     KNOWN,
@@ -303,7 +310,11 @@ def downscale_folder(
             except ImageError as error:
                 failed[path.relative_to(source).as_posix()] = str(error)
             line.update()
-    there = {name: made[name] for name in sorted(made) if (target / f"{name}.png").is_file()}
+    there = {
+        name: made[name]
+        for name in sorted(made, key=image_order)
+        if (target / f"{name}.png").is_file()
+    }
     write_record(target, record.model_copy(update={"images": there}))
     return Downscaled(target, len(images) - len(failed), failed)
 

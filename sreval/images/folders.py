@@ -47,6 +47,11 @@ def is_frame(image: str) -> bool:
     return "/" in image
 
 
+def image_order(image: str) -> tuple[tuple[str | int, ...], str]:
+    """A key to sort images by their names: frames by the numbers in them, stills as text."""
+    return numbered(image) if is_frame(image) else ((image,), image)
+
+
 class ImageFolder:
     """The image files of a folder, those of its folders too if ``deep``.
 
@@ -123,7 +128,7 @@ class ImageFolder:
                 )
             found[name] = path
         if any(map(is_frame, found)):
-            return {name: found[name] for name in sorted(found, key=numbered)}
+            return {name: found[name] for name in sorted(found, key=image_order)}
         return found
 
     def left_out(self) -> list[str]:

@@ -13,7 +13,7 @@ import pandas as pd
 from sreval.benchmarking.results import of_images
 from sreval.errors import UsageError, counted, listed
 from sreval.images.datasets import NOT_PUBLISHED
-from sreval.images.folders import is_frame, unit_of
+from sreval.images.folders import image_order, is_frame, unit_of
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
@@ -43,7 +43,8 @@ def number(value: float, metric: str) -> str:
 def values_of(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.DataFrame:
     """One metric of one data set, images by methods; NaN where there is no value."""
     wide = rows[rows["metric"] == metric].pivot(index="image", columns="method", values="value")
-    return wide[[method for method in methods if method in wide.columns]]
+    images = sorted(wide.index, key=image_order)
+    return wide.loc[images, [method for method in methods if method in wide.columns]]
 
 
 def comparable(asked: pd.DataFrame) -> pd.DataFrame:

@@ -14,8 +14,11 @@ import pytest
 from scipy import stats
 
 import sreval
-from sreval.errors import UsageError
+from sreval.errors import SrevalError, UsageError
+from sreval.images.folders import image_order
 from sreval.images.io import write_png
+from sreval.report.comparison import comparison_figure
+from sreval.report.opinion_rows import check_same_stimuli
 from sreval.report.protocols import summarise_conventions
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
@@ -130,6 +133,32 @@ def test_one_sequence_has_no_interval_and_no_test(make_frame: Maker, count: int,
     assert bool(table.tests["too_small"].iloc[0])
 
 
+def test_frames_are_listed_by_their_numbers(make_frame: Maker) -> None:
+    names = [f"{sequence}/{frame}" for sequence in ("s2", "s10") for frame in (2, 10, 9)]
+    ordered = ["s2/2", "s2/9", "s2/10", "s10/2", "s10/9", "s10/10"]
+    made = make_frame({("v", m, "psnr"): [28.0] * 6 for m in ("nearest", "bicubic")})
+    made = made.assign(image=names * 2, sr_sha256="x")
+    gone = made["method"] == "bicubic"
+    votes = pd.DataFrame({"dataset": "v", "method": "nearest", "image": ["s1/1"]})
+    votes = votes.assign(kind="vote", accepted=True)
+    for said in (
+        " ".join(score_table(made.assign(value=made["value"].mask(gone, np.inf))).notes),
+        refusal(lambda: comparison_figure(made, "v", ["qqq"])),
+        refusal(lambda: check_same_stimuli(made, votes)),
+    ):
+        places = [said.find(f"{name}{end}") for name in ordered[:5] for end in (",", " and", ".")]
+        found = [place for place in places if place >= 0]
+        assert len(found) == 5, said
+        assert found == sorted(found)
+    assert sorted(["10", "9", "a/10", "a/9"], key=image_order) == ["10", "9", "a/9", "a/10"]
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(SrevalError) as refused:
+        call()
+    return str(refused.value)
+
+
 def test_frames_that_a_method_lacks_leave_their_sequence_or_only_shorten_it(
     frame: pd.DataFrame,
 ) -> None:
@@ -194,7 +223,9 @@ def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photogra
     first = ran()
     again = ran()
     assert (first.computed, again.computed, again.reused) == (6, 0, 6)
-    assert set(again.frame["image"]) == set(names)
+    assert list(dict.fromkeys(again.frame["image"])) == names
+    read = sreval.read_results(tmp_path / "out")
+    assert list(dict.fromkeys(read.frame["image"])) == names
     assert set(again.frame["scene"]) == {"v/calendar", "v/walk"}
     for name in names:
         assert (tmp_path / "out" / "images" / "v_x4" / "bicubic" / f"{name}.png").is_file()
