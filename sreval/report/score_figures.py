@@ -407,7 +407,7 @@ def _means_over(
     for metric, values in used.items():
         of_set = metric_of(metric).per == "set"
         drawn[metric] = (values if finite is None or of_set else values.loc[finite])[left]
-    notes += sequence_notes(dataset, drawn)
+    notes += sequence_notes(dataset, drawn, asked)
     return {metric: by_unit(values) for metric, values in drawn.items()}, notes
 
 

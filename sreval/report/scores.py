@@ -415,6 +415,7 @@ def score_table(
         notes += gap_notes(rows.assign(dataset=place), chosen)
         lacking = []
         of_set: list[Record] = []
+        every: dict[str, pd.DataFrame] = {}
         used: dict[str, pd.DataFrame] = {}
         for metric in named:
             asked = values_of(rows, metric, chosen)
@@ -424,7 +425,7 @@ def score_table(
                 of_set += score_line(dataset, metric, shown, none, {}, level, scale)
             if asked.empty:
                 continue
-            used[metric] = comparable(asked)
+            every[metric], used[metric] = asked, comparable(asked)
             notes += infinite_notes(place, metric, asked, used[metric])
             per_set = list(asked.index) == [""]
             unit = _PER_SET if per_set else unit_name(asked.index)
@@ -439,7 +440,7 @@ def score_table(
         if sequences:
             figures += _of_sequences(used, dataset, shown, level, scale)
         figures += of_set
-        notes += sequence_notes(place, used)
+        notes += sequence_notes(place, used, every)
         if lacking:
             names = ", ".join(map(metric_name, lacking))
             notes.append(f"{NONE}: no {names} of {place}, which has LR images alone.")

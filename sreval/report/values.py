@@ -80,23 +80,28 @@ def unit_name(images: Iterable[str]) -> str:
     return "sequence" if any(map(is_frame, images)) else "image"
 
 
-def sequence_notes(dataset: str, used: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What the means of a data set of sequences are, whose values ``used`` has by metric."""
+def sequence_notes(
+    dataset: str, used: Mapping[str, pd.DataFrame], asked: Mapping[str, pd.DataFrame]
+) -> list[str]:
+    """What the means of a data set of sequences are, by metric over ``used`` of ``asked``."""
     said: dict[str, list[str]] = {}
     for metric, values in used.items():
         frames = list(filter(is_frame, values.index))
         if not frames:
             continue
         fewest, *_, most = sorted([*Counter(map(unit_of, frames)).values()] * 2)
-        units = len(set(map(unit_of, frames)))
+        units, every = len(set(map(unit_of, frames))), len(asked[metric])
         text = f"the mean of the means of {units} sequences, {counted(fewest, 'frame')} each"
+        over = f"{len(frames)} of {every} frames"
         if fewest != most:
             text = (
                 f"the mean of the means of {units} sequences, {fewest} to {most} frames each, not "
-                f"that of all {len(frames)} frames"
+                f"that of {f'these {over}' if len(frames) < every else f'all {every} frames'}"
             )
         elif units == 1:
             text = f"the mean of one sequence of {counted(fewest, 'frame')}"
+        if fewest == most and len(frames) < every:
+            text += f": {over}"
         said.setdefault(f"{text}.", []).append(metric)
     several = len(said) > 1
     return [
@@ -115,10 +120,11 @@ def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
         asked = values_of(rows, metric, methods)
         lacking = asked.isna()
         of_set = metric_of(metric).per == "set"
+        kind = "frame" if any(map(is_frame, asked.index)) else "image"
         reasons = rows[(rows["metric"] == metric) & rows["value"].isna()]
         for method in asked.columns[lacking.all()]:
             why = _reason(reasons[reasons["method"] == method])
-            on = "" if of_set else f"{len(asked)} of {len(asked)} images of "
+            on = "" if of_set else f"{len(asked)} of {counted(len(asked), kind)} of "
             said = f"no result on {on}{dataset}"
             without.setdefault((str(method), said, why), []).append(metric)
         some = lacking.loc[:, ~lacking.all()]
@@ -126,8 +132,9 @@ def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
         if len(out) and not of_set:
             short = ", ".join(map(paper.label, some.columns[some.any()]))
             text = (
-                f"{len(out)} of {len(asked)} images are left out, as not every method has a value "
-                f"for them: {listed(list(out), _NAMED)} (none by {short})."
+                f"{len(out)} of {counted(len(asked), kind)} {'is' if len(out) == 1 else 'are'} "
+                "left out, as not every method has a value for "
+                f"{'it' if len(out) == 1 else 'them'}: {listed(_by_sequence(out, asked.index), _NAMED)} (none by {short})."
                 f"{_reason(reasons[reasons['image'].isin(out)])}"
             )
             left.setdefault(text, []).append(metric)
@@ -149,13 +156,27 @@ def infinite_notes(dataset: str, metric: str, asked: pd.DataFrame, used: pd.Data
         return []
     said = []
     for found, methods in images.items():
-        named = listed(found, _NAMED)
+        named = listed(_by_sequence(found, asked.index), _NAMED)
         where = f"every image, {named}" if len(found) == len(asked) else named
         said.append(f"{where} ({', '.join(methods)})")
     note = f"{dataset} {metric_name(metric)}: infinite (∞) on {'; '.join(said)}."
-    if np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
+    # what ``sequence_notes`` says of frames needn't be said twice
+    stills = not any(map(is_frame, asked.index))
+    if stills and np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
         note += f" The means are over {len(used)} of {len(asked)} images."
     return [note]
+
+
+def _by_sequence(images: Iterable[str], every: Iterable[str]) -> list[str]:
+    """``images`` by name, with a sequence in place of its frames if all of ``every`` are in."""
+    left, all_frames = Counter(map(unit_of, images)), Counter(map(unit_of, every))
+    named = [
+        f"the sequence {unit_of(image)} ({counted(left[unit_of(image)], 'frame')})"
+        if is_frame(image) and left[unit_of(image)] == all_frames[unit_of(image)]
+        else image
+        for image in images
+    ]
+    return list(dict.fromkeys(named))
 
 
 def _reason(rows: pd.DataFrame) -> str:
