@@ -121,7 +121,7 @@ class ImageFolder:
             raise DataError(
                 f"{folder} holds images, such as {images[1][0].name}, and a folder of images: "
                 f"{images[depths[1]][0].parent}.",
-                "Move the ones or the other elsewhere: a folder holds images, or a folder of "
+                "Move one or the other elsewhere: a folder holds images, or a folder of "
                 "frames for each sequence.",
             )
         if depths == [2]:

@@ -102,7 +102,7 @@ class PublishedImages(Upscaler):
             return self._matched[item.dataset].files[item.image]
         except KeyError:
             raise ImageError(
-                f"No file of {self._folder} matches {item.dataset}/{item.image} ({item.name}).",
+                f"No file of {self._folder} matches {item.dataset}/{_both_names(item)}.",
                 f"Name it {' or '.join(dict.fromkeys((item.image, item.name)))}, or add it to "
                 f"{PAIRS} there.",
             ) from None

@@ -508,8 +508,10 @@ class _Drawing:
             where = f"{kind} {' and '.join(map(str, one.regions))}"
             said.append(f"{one.dataset}/{one.image}: {where}{f', {one.why}' if one.why else ''}.")
         said += dict.fromkeys(one.missing for one in self.shown if one.missing)
-        if any(one.beside == "lr" for one in self.shown):
-            said.append("LR: enlarged by pixel repetition, as there is no HR.")
+        without = dict.fromkeys(one.dataset for one in self.shown if one.beside == "lr")
+        if without:
+            of = f" of {' and '.join(without)}" * any(one.beside == "hr" for one in self.shown)
+            said.append(f"LR{of}: enlarged by pixel repetition, as there is no HR.")
         if self.show == "difference":
             said.append(f"Crops: 128 + {scale} × (SR − HR) of each colour.")
         if self.show == "error":

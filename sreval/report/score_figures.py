@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from sreval.errors import UsageError, counted, listed, option, unknown_name
+from sreval.images.folders import unit_of
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
 from sreval.report import paper
@@ -25,11 +26,13 @@ from sreval.report.collect import narrowed
 from sreval.report.costs import Sizes
 from sreval.report.style import (
     LINE_MM,
+    MARKERS,
     SMALL,
     WIDTHS_MM,
     caption_lines,
     describe,
     house_style,
+    look,
     names_within,
     new_figure,
     width_of,
@@ -46,12 +49,16 @@ from sreval.report.values import (
     name_and_unit,
     number,
     sequence_notes,
+    sequences_of,
     unit_name,
     values_of,
 )
 
 MOST_METHODS = 40
 """In one figure: a row each fills a page, and their names keep apart."""
+
+MOST_LINES = len(MARKERS)
+"""Methods over the frames of one sequence: each has a marker of its own."""
 
 MOST_RATIO = 50.0
 """Between the areas of two markers that both can be seen."""
@@ -64,7 +71,7 @@ _MOST_MM = {"page": 7.0, "column": 5.0}
 """The diameter of the largest marker."""
 
 _POINT: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4, "color": "#0072B2"}
-_BUBBLE: dict[str, Any] = {"facecolor": "#0072B280", "edgecolor": "#0072B2", "linewidth": 0.6}
+_BUBBLE: dict[str, Any] = {"facecolor": "#0072B2A0", "edgecolor": "white", "linewidth": 0.7}
 
 _ROW_MM = 5.0
 _LEVEL = 0.95
@@ -82,12 +89,13 @@ def scores_figure(
     """A row a method, the best mean first: its score on every image, their mean and interval.
 
     The means are those of a table, over the images of ``values.comparable``, with Student's t
-    intervals (95%) for new images. Of frames, the scores are the means of their sequences. What
-    isn't drawn, and why, stands in the caption.
+    intervals (95%) for new images. Of frames, the scores are the means of their sequences; of one
+    sequence, named as a table names it, they are a line a method over its frames. What isn't drawn,
+    and why, stands in the caption.
 
     Args:
         frame: from ``collect.select``.
-        dataset: may be None where there is only one.
+        dataset: may be None where there is only one; or a sequence of frames.
         metric: the scores; by default PSNR, or the first of single images that there is.
         methods: by default all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
@@ -95,8 +103,11 @@ def scores_figure(
 
     Raises:
         UsageError: for a name that the frame doesn't hold, where no mean can be drawn, and for more
-            than MOST_METHODS methods.
+            than MOST_METHODS methods, of a sequence MOST_LINES.
     """
+    sequence = sequences_of(frame).get(dataset or "")
+    if sequence and dataset not in set(frame["dataset"]):
+        return _frames_figure(frame, *sequence, metric, methods, width, notes)
     of_set = frame if dataset is None else frame[frame["dataset"] == dataset]
     metric = metric or first_metric(of_set)
     rows, known = _chosen(frame, dataset, [metric], methods, width)
@@ -145,6 +156,62 @@ def scores_figure(
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, handletextpad=0.2,
         borderaxespad=0.2,
+    )  # fmt: skip
+    return describe(
+        figure,
+        f"{metric_name(metric)} of {counted(len(drawn), 'method')} on {_about(rows)}",
+        caption,
+    )
+
+
+def _frames_figure(
+    frame: pd.DataFrame,
+    dataset: str,
+    sequence: str,
+    metric: str | None,
+    methods: Sequence[str],
+    width: str,
+    notes: Sequence[str],
+) -> Figure:
+    """The scores of one sequence over its frames, a line a method, the best mean first."""
+    own = frame[(frame["dataset"] == dataset) & (frame["image"].map(unit_of) == sequence)]
+    metric = metric or first_metric(own)
+    rows, known = _chosen(own, dataset, [metric], methods, width)
+    if len(known) > MOST_LINES:
+        raise UsageError(
+            f"{len(known)} lines can't be told apart in one figure.",
+            f"Name at most {MOST_LINES} methods with {option('--method', 'methods=')}.",
+        )
+    rows = rows.assign(dataset=f"{dataset}/{sequence}")
+    used, gaps = _finite(rows, [metric], known)
+    values = used[metric]
+    means = values.mean().sort_values(
+        ascending=metric_of(metric).higher_is_better is False, kind="stable"
+    )
+    drawn, width_mm = [str(method) for method in means.index], WIDTHS_MM[width]
+    across = min(len(drawn), width_mm // 42)
+    names, shortened = names_within(drawn, width_mm / across - 20)
+    head = f"{_about(rows)}: {counted(len(values), 'frame')} in their order, mean beside the name."
+    caption = " ".join(filter(None, (head, *gaps, shortened, *notes)))
+    foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
+    legend_mm = 1.6 * LINE_MM * -(-len(drawn) // across)
+    figure = new_figure(width_mm, 0.45 * width_mm + 12 + legend_mm + foot_mm)
+    axes = figure.subplots()
+    labels = [str(image).removeprefix(f"{sequence}/") for image in values.index]
+    by_number = all(map(str.isdecimal, labels))
+    places = list(map(int, labels)) if by_number else list(range(1, len(labels) + 1))
+    for index, method in enumerate(drawn):
+        axes.plot(
+            places, values[method].to_numpy(float), **look(index), markersize=3, linewidth=0.8,
+            markevery=max(1, len(places) // 20),
+            label=f"{names[method]} {with_minus(number(means[method], metric))}",
+        )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(width_mm // 25, integer=True))
+    axes.set_xlabel("frame" if by_number else "frame, counted in their order")
+    axes.set_ylabel(_directed(metric))
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=across, frameon=False, fontsize=SMALL,
+        borderaxespad=0.2, columnspacing=1.5,
     )  # fmt: skip
     return describe(
         figure,
@@ -373,8 +440,21 @@ def _means_over(
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Of each metric the finite values that means are over, units by methods, and notes on others.
 
-    The units are those of ``values.by_unit``. Methods and images are the same for all metrics; one
-    of whole data sets has one row. Raises UsageError where none is left.
+    The units are those of ``values.by_unit``; see ``_finite``.
+    """
+    drawn, notes = _finite(rows, metrics, methods)
+    asked = {metric: values_of(rows, metric, methods) for metric in metrics}
+    notes += sequence_notes(str(rows["dataset"].iloc[0]), drawn, asked)
+    return {metric: by_unit(values) for metric, values in drawn.items()}, notes
+
+
+def _finite(
+    rows: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str]
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Of each metric the finite values, images by methods, and notes on others.
+
+    Methods and images are the same for all metrics; one of whole data sets has one row. Raises
+    UsageError where none is left.
     """
     dataset = str(rows["dataset"].iloc[0])
     asked = {metric: values_of(rows, metric, methods) for metric in metrics}
@@ -407,8 +487,7 @@ def _means_over(
     for metric, values in used.items():
         of_set = metric_of(metric).per == "set"
         drawn[metric] = (values if finite is None or of_set else values.loc[finite])[left]
-    notes += sequence_notes(dataset, drawn, asked)
-    return {metric: by_unit(values) for metric, values in drawn.items()}, notes
+    return drawn, notes
 
 
 def _ticks(width_mm: int) -> MaxNLocator:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import UsageError, counted, listed
+from sreval.errors import UsageError, counted, listed, numbered
 from sreval.images.datasets import NOT_PUBLISHED
 from sreval.images.folders import image_order, is_frame, unit_of
 from sreval.images.known import KNOWN
@@ -80,6 +80,18 @@ def unit_name(images: Iterable[str]) -> str:
     return "sequence" if any(map(is_frame, images)) else "image"
 
 
+def sequences_of(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Data set and name of each sequence, by its name in tables; in the order of their numbers."""
+    pairs = {
+        (str(dataset), unit_of(image))
+        for dataset, image in frame[["dataset", "image"]].drop_duplicates().to_numpy()
+        if is_frame(image)
+    }
+    return {
+        f"{one[0]}/{one[1]}": one for one in sorted(pairs, key=lambda one: numbered("/".join(one)))
+    }
+
+
 def sequence_notes(
     dataset: str, used: Mapping[str, pd.DataFrame], asked: Mapping[str, pd.DataFrame]
 ) -> list[str]:
@@ -131,11 +143,11 @@ def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
         out = some.index[some.any(axis=1)]
         if len(out) and not of_set:
             short = ", ".join(map(paper.label, some.columns[some.any()]))
+            is_, them = ("is", "it") if len(out) == 1 else ("are", "them")
             text = (
-                f"{len(out)} of {counted(len(asked), kind)} {'is' if len(out) == 1 else 'are'} "
-                "left out, as not every method has a value for "
-                f"{'it' if len(out) == 1 else 'them'}: {listed(_by_sequence(out, asked.index), _NAMED)} (none by {short})."
-                f"{_reason(reasons[reasons['image'].isin(out)])}"
+                f"{len(out)} of {counted(len(asked), kind)} {is_} left out, as not every method "
+                f"has a value for {them}: {listed(_by_sequence(out, asked.index), _NAMED)} (none "
+                f"by {short}).{_reason(reasons[reasons['image'].isin(out)])}"
             )
             left.setdefault(text, []).append(metric)
     notes = []
@@ -275,10 +287,11 @@ def worst_text(worst: pd.DataFrame) -> str:
     several = worst["dataset"].nunique() > 1
     alone = worst["difference"].isna()
     extreme = "lowest" if metric.higher_is_better else "highest"
+    kind = "Frames" if any(map(is_frame, worst["image"])) else "Images"
     parts = {
-        "Images on which each method does worse than usual, compared with the others, by "
+        f"{kind} on which each method does worse than usual, compared with the others, by "
         f"{metric.name}{unit}:": worst[~alone],
-        f"Images with the {extreme} {metric.name}{unit}:": worst[alone],
+        f"{kind} with the {extreme} {metric.name}{unit}:": worst[alone],
     }
     lines = []
     for heading, part in parts.items():

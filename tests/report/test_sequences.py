@@ -22,6 +22,7 @@ from sreval.report.opinion_rows import check_same_stimuli
 from sreval.report.protocols import summarise_conventions
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
+from tests.report.figure_texts import check_texts
 
 UInt8 = npt.NDArray[np.uint8]
 Maker = Callable[..., pd.DataFrame]
@@ -107,6 +108,48 @@ def test_a_row_for_each_sequence_before_its_data_set(
     assert "–:" not in " ".join(table.notes)
 
 
+def test_one_sequence_can_be_asked_for(frame: pd.DataFrame, make_frame: Maker) -> None:
+    both = with_stills(frame, make_frame)
+    every = score_table(both, sequences=True).frame
+    for datasets in (["Vid/c", "Vid/a"], ["Set5", "Vid/c"], ["Vid/c", "Vid"]):
+        for sequences in (False, True):
+            table = score_table(both, datasets=datasets, sequences=sequences, baseline="bicubic")
+            shown = set(table.frame["dataset"])
+            more = {f"Vid/{name}" for name in LENGTHS} if sequences and "Vid" in datasets else set()
+            assert shown == {*datasets, *more}
+            assert set(table.tests["dataset"]) == {"Set5", "Vid"} & set(datasets)
+            pd.testing.assert_frame_equal(
+                table.frame.drop(columns="mark").reset_index(drop=True),
+                every[every["dataset"].isin(shown)].drop(columns="mark").reset_index(drop=True),
+            )
+    assert "the mean of the means" not in " ".join(score_table(both, datasets=["Vid/c"]).notes)
+    with pytest.raises(UsageError, match="Did you mean 'Vid/"):
+        score_table(both, datasets=["Vid/x"])
+
+
+def test_a_figure_of_one_sequence_is_a_line_over_its_frames(frame: pd.DataFrame) -> None:
+    hr = frame[frame["method"] == "bicubic"].assign(method="hr", value=math.inf)
+    shuffled = pd.concat([frame, hr]).sample(frac=1, random_state=1)
+    figure = scores_figure(shuffled, "Vid/c", width="column")
+    (axes,) = figure.axes
+    own = {m: s[[f[0] == "c" for f in FRAMES]] for m, s in SCORES.items()}
+    best = sorted(own, key=lambda method: -own[method].mean())
+    for line, method in zip(axes.lines, best, strict=True):
+        assert list(np.asarray(line.get_xdata())) == list(range(7))
+        assert np.asarray(line.get_ydata(), float) == pytest.approx(own[method])
+        assert str(line.get_label()).endswith(f" {own[method].mean():.2f}")
+    caption = " ".join(figure.get_supxlabel().split())
+    assert caption.startswith("Vid/c, protocol ledig2017: 7 frames in their order")
+    assert "HR isn't drawn: its PSNR is infinite" in caption
+    check_texts(figure)
+    many = pd.concat(
+        [frame[frame["method"] == "bicubic"].assign(method=f"m{n}") for n in range(20)]
+    )
+    with pytest.raises(UsageError, match=r"^20 lines can't .* at most 13 methods"):
+        scores_figure(many, "Vid/c")
+    assert check_texts(scores_figure(many, "Vid/c", methods=[f"m{n}" for n in range(13)])) is None
+
+
 def test_stills_have_no_rows_of_sequences(make_frame: Maker) -> None:
     stills = make_frame({("Set5", "bicubic", "psnr"): [28.0, 29.0]})
     with pytest.raises(UsageError, match=r"hold no sequences of frames. Leave .*sequences.* out"):
@@ -128,6 +171,7 @@ def test_one_sequence_has_no_interval_and_no_test(make_frame: Maker, count: int,
     assert table.frame["low"].isna().all()
     notes = " ".join(table.notes)
     assert said in notes
+    assert ("n: v" in notes) == (count > 1)
     assert "ith fewer than 3 sequences there is no interval" in notes
     assert list(table.tests["n"]) == [count]
     assert bool(table.tests["too_small"].iloc[0])
@@ -146,7 +190,9 @@ def test_frames_are_listed_by_their_numbers(make_frame: Maker) -> None:
         refusal(lambda: comparison_figure(made, "v", ["qqq"])),
         refusal(lambda: check_same_stimuli(made, votes)),
     ):
-        places = [said.find(f"{name}{end}") for name in ordered[1:5] for end in (",", " and", ".")]
+        places = [
+            said.find(f"{name}{end}") for name in ordered[1:5] for end in (",", " and", ".", " (")
+        ]
         found = [place for place in places if place >= 0]
         assert len(found) == 4, said
         assert found == sorted(found)
