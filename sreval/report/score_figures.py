@@ -502,8 +502,11 @@ def _directed(metric: str) -> str:
     return better[metric_of(metric).higher_is_better]
 
 
+_LEADER, _ABOVE = "0.35", 4
+"""The colour of a line from a name to its marker, and its place above the markers."""
+
 _PAD_PX = 2.0
-_RINGS_MM = (1.0, *range(2, 20, 2))
+_RINGS_MM = (1.0, *range(2, 20, 2), *range(20, 45, 4))
 _DIRECTIONS = [
     np.array([math.cos(angle), math.sin(angle)]) for angle in np.arange(32) * math.pi / 16
 ]
@@ -517,7 +520,9 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
 
     ``radii`` are the points' in mm, (N,).
     Names take the free place that is nearest, from the topmost point down. Where one finds none,
-    all stand at the right in the order of their points' heights, a line to each.
+    all stand at the right in the order of their points' heights, a line to each. A line lies above
+    all markers and ends in the middle of its own, with a dot where that is large, at the edge of
+    a small one.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -526,6 +531,7 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
     mm = figure.dpi / 25.4
     sizes = [np.array([width_of(name), LINE_MM]) * mm for name in names]
     places = axes.transData.transform(points)
+    large = radii > 0.55 * _LEAST_MM
     found = _free_places(places, sizes, radii, mm, axes.get_window_extent().padded(-_PAD_PX))
     for index, (corner, line) in enumerate(found or ()):
         offset = (corner - places[index]) * 72 / figure.dpi
@@ -535,16 +541,19 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
         ).set_in_layout(False)  # fmt: skip
         if len(line):
             ends = axes.transData.inverted().transform(line[[0, -1]])
-            axes.plot(*ends.T, color="0.6", linewidth=0.5, zorder=1)
+            axes.plot(*ends.T, color=_LEADER, linewidth=0.5, zorder=_ABOVE)
     if found is None:
         down = sorted(range(len(names)), key=lambda i: (-places[i][1], places[i][0], i))
         for rank, index in enumerate(down):
             axes.annotate(
                 names[index], points[index], xytext=(1.03, 1 - (rank + 0.5) / len(names)),
                 textcoords="axes fraction", va="center", ha="left", fontsize=SMALL,
-                arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.4, "shrinkA": 1,
-                            "shrinkB": 0, "relpos": (0, 0.5), "zorder": 1},
+                arrowprops={"arrowstyle": "-", "color": _LEADER, "linewidth": 0.4, "shrinkA": 1,
+                            "shrinkB": 0 if large[index] else radii[index] / _POINT_MM,
+                            "relpos": (0, 0.5), "zorder": _ABOVE},
             )  # fmt: skip
+    led = [i for i in np.flatnonzero(large) if found is None or len(found[i][1])]
+    axes.plot(*points[led].T, linestyle="", marker=".", markersize=2, color="black", zorder=_ABOVE)
 
 
 def _free_places(
@@ -572,7 +581,8 @@ def _free_places(
             inside = np.all(box.min >= frame.min) and np.all(box.max <= frame.max)
             if not inside or box.count_overlaps([*taken, *dots]) or _any_within(lines, box):
                 continue
-            line = np.linspace(place, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))
+            start = place if radii[index] > 0.55 * _LEAST_MM else place + direction * halves[index]
+            line = np.linspace(start, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))
             if any(_any_within(line, other) for other in [*taken, *others]):
                 continue
             found[index] = centre - size * (0.5, 0), line
