@@ -120,10 +120,10 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
                 "Benchmark what is missing, or use the same name in both.",
             )
     for dataset, own in votes.groupby("dataset"):
-        there = set(frame.loc[frame["dataset"] == dataset, "image"])
+        there = set(frame.loc[frame["dataset"] == dataset, "image"].astype(str))
         images = set(own["image"].astype(str))
         said = [
-            f"the {who} lack {counted(len(gap), 'image')}: {listed(sorted(gap, key=image_order))}"
+            f"the {who} lack {counted(len(gap), 'image')}: {listed(sorted(map(str, gap), key=image_order))}"
             for who, gap in (("results", images - there), ("ratings", there - images))
             if gap
         ]

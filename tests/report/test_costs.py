@@ -128,7 +128,7 @@ def test_what_is_published_is_not_to_be_measured(
         {"net": f"published:{images / 'net'}"}, results.folder.parent / "noise", scale=2,
         metrics=["psnr", "ssim"], out=tmp_path / "out", device="cpu", progress=False,
     )  # fmt: skip
-    drawn = {"y": "ssim", "size": "seconds"}
+    drawn: dict[str, Any] = {"y": "ssim", "size": "seconds"}
     with pytest.raises(UsageError, match=r"figures for seconds. Leave .*can measure none of these"):
         published.figure("tradeoff", **drawn)
     with pytest.raises(UsageError, match=r"of net\. Costs left out.*: net\. Leave \S+ out\.$"):
