@@ -122,9 +122,13 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     for dataset, own in votes.groupby("dataset"):
         there = set(frame.loc[frame["dataset"] == dataset, "image"].astype(str))
         images = set(own["image"].astype(str))
+        gaps: dict[str, list[str]] = {
+            "results": sorted(images - there, key=image_order),
+            "ratings": sorted(there - images, key=image_order),
+        }
         said = [
-            f"the {who} lack {counted(len(gap), 'image')}: {listed(sorted(map(str, gap), key=image_order))}"
-            for who, gap in (("results", images - there), ("ratings", there - images))
+            f"the {who} lack {counted(len(gap), 'image')}: {listed(gap)}"
+            for who, gap in gaps.items()
             if gap
         ]
         if said:
