@@ -98,7 +98,7 @@ PARTS: Mapping[str, tuple[Step, ...]] = {
         Step(
             "sreval benchmark --method ours=bicubic --dataset photographs --metric psnr --out r",
             (
-                "1 images computed, 4 taken over, 0 failed.",
+                "1 image computed, 4 taken over, 0 failed.",
                 "SR images in r without a score, which can be deleted: "
                 "images/photographs_x4/ours/chelsea.png.",
             ),

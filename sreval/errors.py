@@ -229,7 +229,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The known name that is nearest to ``name``, as a question; else all of them."""
-    names = sorted(set(known))
+    names = sorted(set(known), key=numbered)
     near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.5)
     if not near:
         folded = {one.casefold(): one for one in names}

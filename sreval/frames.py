@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sreval.errors import numbered
+
 
 def is_frame(image: str) -> bool:
     """Whether a name is that of a frame of a sequence."""
@@ -21,3 +23,8 @@ def unit_of(image: str) -> str:
 def unit_name(images: Iterable[str]) -> str:
     """What the independent samples among these images are called: sequence or image."""
     return "sequence" if any(map(is_frame, images)) else "image"
+
+
+def image_order(image: str) -> tuple[tuple[str | int, ...], str]:
+    """A key to sort images by their names: frames by the numbers in them, stills as text."""
+    return numbered(image) if is_frame(image) else ((image,), image)

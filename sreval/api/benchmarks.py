@@ -119,7 +119,7 @@ class Results:
             protocol: by default one that all folders have, ``ledig2017`` before others.
             scale: one or several; by default all in the results.
             methods: in the order in which they are to stand; by default all, in the paper's.
-            datasets: the same.
+            datasets: the same; also sequences of frames, such as ``Vid4/city``.
             metrics: the same; by default all that were computed.
             layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
             sequences: put a row for each sequence of frames before the row of its data set.
@@ -240,7 +240,8 @@ class Results:
                 where there is no HR; ``scores`` for every
                 image's score under every method, with means; ``tradeoff`` for the
                 perception-distortion plane (Blau and Michaeli 2018), a point a method.
-            dataset: may be left out where only one has such an image, or only one is there.
+            dataset: may be left out where only one has such an image, or only one is there; of
+                ``scores`` also a sequence of frames.
             image: of ``comparison``: one or several, by their names in the results or their common
                 names (butterfly).
             region: of ``comparison``: x, y, width and height in HR pixels, as four numbers or

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sreval import content
 from sreval.errors import DataError, ImageError, UsageError, counted, option, unknown_name
 from sreval.files import sha256_bytes, write_atomic
-from sreval.frames import is_frame, unit_of
+from sreval.frames import image_order, is_frame, unit_of
 from sreval.images import fetch as fetching
 from sreval.images.datasets import Dataset, Item, open_dataset, published
 from sreval.images.degradations import Degradation, known_degradation
@@ -304,7 +304,11 @@ def downscale_folder(
             except ImageError as error:
                 failed[path.relative_to(source).as_posix()] = str(error)
             line.update()
-    there = {name: made[name] for name in sorted(made) if (target / f"{name}.png").is_file()}
+    there = {
+        name: made[name]
+        for name in sorted(made, key=image_order)
+        if (target / f"{name}.png").is_file()
+    }
     write_record(target, record.model_copy(update={"images": there}))
     return Downscaled(target, len(images) - len(failed), failed)
 

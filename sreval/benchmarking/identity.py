@@ -35,6 +35,7 @@ from sreval.benchmarking.results import (
 )
 from sreval.errors import DataError, UsageError, counted, listed, option
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
+from sreval.frames import image_order
 from sreval.images.datasets import Dataset
 from sreval.images.known import KNOWN
 from sreval.methods import Upscaler
@@ -321,7 +322,7 @@ def _whole(frame: pd.DataFrame, folder: Snapshot, say: Callable[[str], object]) 
         ]
         missing = {name for name, image in images if method not in image.failed} - there
         if missing:
-            alike = (dataset, scale, method, len(images), tuple(sorted(missing)))
+            alike = (dataset, scale, method, len(images), tuple(sorted(missing, key=image_order)))
             lacking.setdefault(alike, []).append(key)
     for (dataset, scale, method, of, missing), keys in lacking.items():
         subject = (dataset, scale, method)

@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 
 from sreval.config import CLOSED, validated
-from sreval.errors import DataError, counted, listed, option
+from sreval.errors import DataError, counted, listed, numbered, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
+from sreval.frames import image_order
 from sreval.images.degradations import Degradation, open_degradation
 from sreval.images.scales import UpscalingFactor, checked_scale
 from sreval.metrics.metric import Facts, Metric
@@ -301,7 +302,9 @@ class ResultsFolder:
         subjects = of_images(frame)[["dataset", "scale", "method", "image"]].drop_duplicates()
         scored = {self.sr_image(*one) for one in subjects.itertuples(index=False)}
         lie_here = set((self.path / "images").rglob("*.png"))
-        return [str(path.relative_to(self.path)) for path in sorted(lie_here - scored)]
+        return [
+            str(path.relative_to(self.path)) for path in sorted(lie_here - scored, key=numbered)
+        ]
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -870,9 +873,8 @@ class Scores:
 
     def frame(self) -> pd.DataFrame:
         """All rows, sorted by data set, scale, method, image, protocol and metric."""
-        rows = [
-            self._images[s][key] for s in sorted(self._images) for key in sorted(self._images[s])
-        ]
+        subjects = sorted(self._images, key=lambda subject: (*subject[:3], image_order(subject[3])))
+        rows = [self._images[s][key] for s in subjects for key in sorted(self._images[s])]
         return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)
 
 

@@ -20,7 +20,7 @@ from sreval.cli.shared import (
     print_json,
     warn,
 )
-from sreval.errors import Exit, UsageError, listed
+from sreval.errors import Exit, UsageError, counted, listed
 
 
 @click.command(
@@ -150,7 +150,7 @@ def _summary(results: api.Results, as_json: bool) -> None:
             warn(others)
     anew = f" ({results.rescored} of them scored anew)" if results.rescored else ""
     warn(
-        f"{results.computed} images computed, {results.reused} taken over{anew}, "
+        f"{counted(results.computed, 'image')} computed, {results.reused} taken over{anew}, "
         f"{len(failures)} failed."
     )
     click.echo(str(results.folder))
@@ -179,10 +179,11 @@ def _summary(results: api.Results, as_json: bool) -> None:
 def upscale(images: tuple[Path, ...], method: str, out: Path, replace: bool, **chosen: Any) -> None:
     """Enlarge IMAGES; each comes out as PNG under its own name.
 
-    A folder among them stands for the images in it, those of its folders left out; one without any
-    stands for the frames in its folders, which the results have, too. Of pictures that differ in
-    their ending alone, such as a.bmp and a.tif, both endings are kept: a.bmp.png. What can't be
-    enlarged is named and stops none of the others; exits with 3, or with 1 when nothing could be.
+    A folder among them stands for the images in it. If it holds folders of frames and no images, it
+    stands for these frames, and each is written below --out in a folder of the same name. Of
+    pictures that differ in their ending alone, such as a.bmp and a.tif, both endings are kept:
+    a.bmp.png. What can't be enlarged is named and stops none of the others; exits with 3, or with 1
+    when nothing could be.
 
     16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic, and the colour
     profile is kept. CMYK becomes RGB, two levels become grey.

@@ -92,7 +92,10 @@ def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
     epilog="Example: sreval figure scores results --dataset BSD100 --metric ssim --out ssim.svg"
 )
 @with_scores
-@DATASET
+@click.option(
+    "--dataset",
+    help="Or a sequence of frames, such as Vid4/city; may be left out where only one set is there.",
+)
 @click.option("--metric", help="The metric to show; default: psnr, else the first there is.")
 @METHODS
 @WIDTH
@@ -100,7 +103,10 @@ def comparison(folders: tuple[Path, ...], out: Path, **chosen: Any) -> None:
 @SCALE
 @OUT
 def scores(results: api.Results, out: Path, **chosen: Any) -> None:
-    """Every image's score under every method, the best mean first."""
+    """Every image's score under every method, the best mean first.
+
+    Of one sequence of frames, a line a method over them.
+    """
     _save(results.figure("scores", **chosen), out)
 
 

@@ -45,7 +45,12 @@ if TYPE_CHECKING:
 @click.option(
     "--method", "methods", multiple=True, help="In the order given; default: all, in the paper's."
 )
-@click.option("--dataset", "datasets", multiple=True, help="The same.")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    help="The same; also a sequence of frames, as --sequences names it.",
+)
 @click.option(
     "--metric", "metrics", multiple=True, help="The same; default: all that were computed."
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Self
 
-from sreval.errors import DataError, ImageError, listed, numbered
+from sreval.errors import DataError, ImageError, listed
 from sreval.files import require_text
-from sreval.frames import is_frame
+from sreval.frames import image_order, is_frame
 from sreval.images.io import SUFFIXES
 
 KINDS = f"Known kinds: {', '.join(sorted(SUFFIXES))}."
@@ -33,6 +33,40 @@ def composed(text: str) -> str:
 def one_name(text: str) -> str:
     """A name in the form in which the names of images are compared: NFC, in lower case."""
     return composed(text).casefold()
+
+
+def names_of(images: Iterable[str], common: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Images by every name that a user may call them by, for ``find_image``.
+
+    These are their own in any case, those in ``common``, and of a frame ``calendar_0001``, as a
+    folder without folders of sequences names its file.
+    """
+    own = list(dict.fromkeys(images))
+    flat: dict[str, set[str]] = {}
+    for image in filter(is_frame, own):
+        flat.setdefault(one_name(image.replace("/", "_")), set()).add(image)
+    return {
+        **{name: frames.pop() for name, frames in flat.items() if len(frames) == 1},
+        **{one_name(name): image for name, image in (common or {}).items()},
+        **{one_name(image): image for image in own},
+        **{image: image for image in own},
+    }
+
+
+def find_image(text: str, names: Mapping[str, str]) -> str | None:
+    """The image that a user calls ``text``, by its name in ``names_of`` or as the path of its file.
+
+    Folders above it and its ending may stand there or not; ``/`` and a backslash separate alike.
+    """
+    *above, file = text.replace("\\", "/").split("/")
+    ending = PurePath(file).suffix
+    is_image = ending.lower() in SUFFIXES or _OTHER_KINDS.fullmatch(ending)
+    for name in (file, *[file.removesuffix(ending)] * bool(is_image)):
+        for called in (*["/".join([*above[-1:], name])] * bool(above), name):
+            for form in (called, one_name(called)):
+                if form in names:
+                    return names[form]
+    return None
 
 
 class ImageFolder:
@@ -70,7 +104,7 @@ class ImageFolder:
             raise DataError(
                 f"{folder} holds images, such as {images[1][0].name}, and a folder of images: "
                 f"{images[depths[1]][0].parent}.",
-                "Move the ones or the other elsewhere: a folder holds images, or a folder of "
+                "Move one or the other elsewhere: a folder holds images, or a folder of "
                 "frames for each sequence.",
             )
         if depths == [2]:
@@ -111,7 +145,7 @@ class ImageFolder:
                 )
             found[name] = path
         if any(map(is_frame, found)):
-            return {name: found[name] for name in sorted(found, key=numbered)}
+            return {name: found[name] for name in sorted(found, key=image_order)}
         return found
 
     def left_out(self) -> list[str]:

@@ -81,10 +81,11 @@ class PictureUpscaler:
     ) -> tuple[list[Path], list[SrevalError]]:
         """Enlarge pictures into the folder ``out``, each as PNG under its own name.
 
-        A folder stands for the images in it, those of its folders left out; one without any for the
-        frames in its folders, which ``out`` then has, too. Of pictures that differ in their ending
-        alone, both endings are kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency
-        is enlarged by bicubic, and the colour profile is kept.
+        A folder stands for the images in it, those of its folders left out. If it holds folders of
+        frames and no images, it stands for these frames, and each is written below ``out`` in a
+        folder of the same name. Of pictures that differ in their ending alone, both endings are
+        kept: a.bmp.png. 16 bits stay 16 bits, grey stays grey, transparency is enlarged by bicubic,
+        and the colour profile is kept.
 
         Args:
             pictures: files and folders.

@@ -19,7 +19,7 @@ from sreval.errors import DataError, ImageError, listed
 from sreval.files import exists, sha256_file
 from sreval.frames import is_frame, unit_of
 from sreval.images.datasets import Dataset, Item
-from sreval.images.folders import ImageFolder, one_name
+from sreval.images.folders import ImageFolder, find_image, names_of, one_name
 from sreval.images.io import read_image
 from sreval.images.scales import hr_size
 from sreval.methods.base import Original, UInt8, Upscaler
@@ -103,7 +103,7 @@ class PublishedImages(Upscaler):
             return self._matched[item.dataset].files[item.image]
         except KeyError:
             raise ImageError(
-                f"No file of {self._folder} matches {item.dataset}/{item.image} ({item.name}).",
+                f"No file of {self._folder} matches {item.dataset}/{_both_names(item)}.",
                 f"Name it {' or '.join(dict.fromkeys((item.image, item.name)))}, or add it to "
                 f"{PAIRS} there.",
             ) from None
@@ -291,22 +291,23 @@ def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Can't read {path} ({error}).", "Save it as UTF-8.") from None
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    items = {one_name(item.image): item for item in dataset.items}
+    items = [item.image for item in dataset.items]
+    names = names_of(items, {item.name: item.image for item in dataset.items})
     found: dict[str, Path] = {}
     try:
         if not {"image", "file"} <= set(rows.fieldnames or ()):
             raise DataError(f"{path} begins with other columns.", "Begin it with: image,file")
         for row in rows:
-            image, file = (row["image"] or "").strip(), (row["file"] or "").strip()
+            named, file = (row["image"] or "").strip(), (row["file"] or "").strip()
             line = f"{path}, line {rows.line_num}"
-            if one_name(image) not in items:
+            image = find_image(named, names)
+            if image is None:
                 raise DataError(
-                    f"{line}: {dataset.name} has no image {image!r}.",
-                    f"Its images are {listed(list(items), 3)}.",
+                    f"{line}: {dataset.name} has no image {named!r}.",
+                    f"Its images are {listed(items, 3)}.",
                 )
             if not file or not exists(str(folder / file)):
                 raise DataError(f"{line}: there is no file {file!r}.", f"Name one in {folder}.")
-            image = items[one_name(image)].image
             if image in found or folder / file in found.values():
                 what = image if image in found else file
                 raise DataError(f"{line}: {what} is there twice.", "Remove one of the lines.")

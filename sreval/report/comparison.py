@@ -17,7 +17,7 @@ from PIL import Image
 
 from sreval.errors import DataError, UsageError, counted, option, unknown_name
 from sreval.images.arrays import as_colour
-from sreval.images.folders import one_name
+from sreval.images.folders import find_image, names_of
 from sreval.images.luma import bt601_full_range
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
@@ -302,8 +302,8 @@ def _found(frame: pd.DataFrame, dataset: str | None, image: str) -> tuple[str, s
     """The data set and the name in the results of an image that a user named."""
     datasets = [dataset] if dataset is not None else list(dict.fromkeys(frame["dataset"]))
     names = {one: _names_of(_of_dataset(frame, one)) for one in datasets}
-    wanted = one_name(image)
-    found = [(one, known[wanted]) for one, known in names.items() if wanted in known]
+    matches = [(one, find_image(image, known)) for one, known in names.items()]
+    found = [(one, match) for one, match in matches if match is not None]
     if len(found) > 1:
         raise UsageError(
             f"{image} is in {' and '.join(one for one, _ in found)}.",
@@ -311,14 +311,15 @@ def _found(frame: pd.DataFrame, dataset: str | None, image: str) -> tuple[str, s
         )
     if not found:
         where = f"image of {dataset} in these results" if dataset else "image of these results"
-        raise unknown_name(where, image, {name for known in names.values() for name in known})
+        known = {*frame["image"]} if dataset is None else {*_of_dataset(frame, dataset)["image"]}
+        common = {name for one in names for name in common_names(_of_dataset(frame, one)).values()}
+        raise unknown_name(where, image.replace("\\", "/"), (known | common) - {""})
     return found[0]
 
 
 def _names_of(rows: pd.DataFrame) -> dict[str, str]:
-    """The images of one data set by every name they go by, in the form of ``one_name``."""
-    common = {one_name(name): image for image, name in common_names(rows).items()}
-    return common | {one_name(image): image for image in rows["image"].unique()}
+    """The images of one data set by every name they go by."""
+    return names_of(rows["image"].unique(), {n: i for i, n in common_names(rows).items()})
 
 
 def _of_dataset(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -507,8 +508,10 @@ class _Drawing:
             where = f"{kind} {' and '.join(map(str, one.regions))}"
             said.append(f"{one.dataset}/{one.image}: {where}{f', {one.why}' if one.why else ''}.")
         said += dict.fromkeys(one.missing for one in self.shown if one.missing)
-        if any(one.beside == "lr" for one in self.shown):
-            said.append("LR: enlarged by pixel repetition, as there is no HR.")
+        without = dict.fromkeys(one.dataset for one in self.shown if one.beside == "lr")
+        if without:
+            of = f" of {' and '.join(without)}" * any(one.beside == "hr" for one in self.shown)
+            said.append(f"LR{of}: enlarged by pixel repetition, as there is no HR.")
         if self.show == "difference":
             said.append(f"Crops: 128 + {scale} × (SR − HR) of each colour.")
         if self.show == "error":

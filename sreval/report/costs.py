@@ -143,11 +143,23 @@ _COLUMNS = [size.replace("-", "_") for size in SIZES]
 
 @dataclass(frozen=True)
 class Sizes:
-    """One cost of each method that has any, by its name, and ``notes`` on where it comes from."""
+    """One cost of each method that has any, by its name, and what is said of it.
+
+    ``about`` says where it comes from. ``left_out`` are methods of which a cost table has a row
+    that isn't theirs, ``unmeasured`` those that `sreval cost` can tell more of.
+    """
 
     size: Size
     values: Mapping[str, float]
-    notes: Sequence[str] = ()
+    about: str = ""
+    left_out: Sequence[str] = ()
+    unmeasured: Sequence[str] = ()
+
+    def left_out_note(self, methods: Sequence[str]) -> str:
+        """Which of these are left out, and why; empty for none."""
+        left = [paper.label(method) for method in methods if method in self.left_out]
+        why = "Costs left out, which are of another method of that name or of other settings"
+        return f"{why}: {listed(left)}." if left else ""
 
 
 def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = None) -> Sizes:
@@ -163,10 +175,14 @@ def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = N
     if costs is None:
         if size != "parameters":
             raise UsageError(
-                f"Results hold no {size}.",
-                f"Measure them with `sreval cost`, and add {option('--costs FILE', 'costs=')}.",
+                f"The results hold no figures for {size}.",
+                f"Measure {listed(named)} with `sreval cost`, and add "
+                f"{option('--costs FILE', 'costs=FILE')}."
+                if (named := _labels(_measurable(frame)))
+                else f"Leave {option('--size')} out: `sreval cost` can measure none of these "
+                "methods.",
             )
-        return Sizes(size, _parameters(frame), ["Area of a marker: parameters."])
+        return Sizes(size, _parameters(frame), "Area of a marker: parameters.")
     rows, machine = _read_costs(costs) if isinstance(costs, Path) else (costs.frame, costs.facts)
     first, scale = rows.iloc[0], frame["scale"].iloc[0]
     if first["scale"] != scale:
@@ -174,12 +190,14 @@ def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = N
             f"The costs are of a scale of {first['scale']:g}, the results of {scale:g}.",
             f"Measure them with {option('--scale', 'scale=')} {scale:g}.",
         )
-    values, others = {}, []
+    values, own, others = {}, set(), []
     for _, row in rows[rows["method"].isin(frame["method"])].iterrows():
         value = row[size.replace("-", "_")]
         if not _is_scored(row, frame[frame["method"] == row["method"]]):
-            others.append(paper.label(row["method"]))
-        elif pd.notna(value) and value > 0:
+            others.append(str(row["method"]))
+            continue
+        own.add(row["method"])
+        if pd.notna(value) and value > 0:
             values[str(row["method"])] = float(value)
     about = f"for one image of {first['width']:.0f}×{first['height']:.0f} pixels"
     where = machine.get("gpu") or machine.get("processor") or first["device"]
@@ -189,13 +207,24 @@ def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = N
         "seconds": f" {about}, {where}, {counted(int(first['threads']), 'thread')}",
         "memory": f" at its peak {about}, {where}",
     }
-    notes = [f"Area of a marker: {size}{note[size]}."]
-    if others:
-        notes.append(
-            "Costs left out, which are of another method of that name or of other settings: "
-            f"{listed(others)}."
-        )
-    return Sizes(size, values, notes)
+    more = [method for method in _measurable(frame) if method not in own]
+    return Sizes(size, values, f"Area of a marker: {size}{note[size]}.", others, more)
+
+
+def _labels(methods: Sequence[str]) -> list[str]:
+    return list(map(paper.label, methods))
+
+
+def _measurable(frame: pd.DataFrame) -> list[str]:
+    """The methods of ``frame`` that `sreval cost` can measure: those that make images."""
+    found = set()
+    for folder, method, sha256 in (
+        frame[["folder", "method", "method_sha256"]].drop_duplicates().to_numpy()
+    ):
+        meaning = Snapshot.of(Path(folder)).meanings.get(method, {}).get(sha256)
+        if meaning and not meaning.specification.startswith(("hr", "published:")):
+            found.add(str(method))
+    return paper.sort_methods(list(found))
 
 
 def _parameters(frame: pd.DataFrame) -> dict[str, float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
 from sreval.errors import DataError, UsageError, listed, shown, unknown_name
 from sreval.files import sha256_file
+from sreval.images.folders import find_image, names_of
 from sreval.metrics.metric import LIBRARY, METRICS, Metric, declare, metric_of
 from sreval.opinions.sheet import directions, head_key, read_sheet
 from sreval.report.collect import scored
@@ -96,9 +97,8 @@ class _Subjects:
             for place, column in enumerate(_PLACES)
         }
         self._names = {
-            (str(dataset), name): image
+            str(dataset): names_of(own["image"], {n: i for i, n in common_names(own).items()})
             for dataset, own in rows.groupby("dataset")
-            for image, name in common_names(own).items()
         }
 
     def of(self, row: dict[str, str], where: str) -> int:
@@ -118,14 +118,13 @@ class _Subjects:
                     f"{kind} of these results, in {where}:", place[column], of_results
                 )
         dataset, image = place["dataset"], place["image"]
-        path = PureWindowsPath(image)  # it takes both separators
-        frame = f"{path.parent.name}/{path.stem}"
-        for name in (image, frame, path.stem, self._names.get((dataset, image), "")):
-            number = self._numbers.get((dataset, float(place["scale"]), place["method"], name))
-            if number is not None:
-                return number
+        name = find_image(image, self._names[dataset]) or ""
+        number = self._numbers.get((dataset, float(place["scale"]), place["method"], name))
+        if number is not None:
+            return number
+        called = image.replace("\\", "/")
         raise UsageError(
-            f"{where}: {place['method']} has no image {shown(image)} of {dataset} in these "
+            f"{where}: {place['method']} has no image {shown(called)} of {dataset} in these "
             "results.",
             "Name it as results.csv does, or leave the row out.",
         )

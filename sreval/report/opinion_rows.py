@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from sreval.content import address
-from sreval.errors import DataError, UsageError, listed, option
-from sreval.frames import unit_name
+from sreval.errors import DataError, UsageError, counted, listed, option
+from sreval.frames import image_order, unit_name
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
@@ -106,9 +106,9 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     `image_sha256`, as an export of a study has it, else that of what was shown. Votes on
     stand-ins must have been taken out by ``scored_votes``.
     """
-    counted, frame = opinions(votes), scored(frame)
+    votes, frame = opinions(votes), scored(frame)
     for column, what in (("dataset", "data set"), ("method", "method")):
-        strange = sorted(set(counted[column].astype(str)) - set(frame[column]))
+        strange = sorted(set(votes[column].astype(str)) - set(frame[column]))
         if strange == [""]:
             raise DataError(
                 f"The ratings have no {what}; the results hold "
@@ -121,19 +121,26 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
                 f"they hold {', '.join(sorted(frame[column].unique()))}.",
                 "Benchmark what is missing, or use the same name in both.",
             )
-    for dataset, own in counted.groupby("dataset"):
-        there = set(frame.loc[frame["dataset"] == dataset, "image"])
+    for dataset, own in votes.groupby("dataset"):
+        there = set(frame.loc[frame["dataset"] == dataset, "image"].astype(str))
         images = set(own["image"].astype(str))
-        gaps = {"results": sorted(images - there), "ratings": sorted(there - images)}
-        said = [f"the {who} lack {len(gap)}, {listed(gap)}" for who, gap in gaps.items() if gap]
+        gaps: dict[str, list[str]] = {
+            "results": sorted(images - there, key=image_order),
+            "ratings": sorted(there - images, key=image_order),
+        }
+        said = [
+            f"the {who} lack {counted(len(gap), 'image')}: {listed(gap)}"
+            for who, gap in gaps.items()
+            if gap
+        ]
         if said:
             raise DataError(
                 f"Ratings and results of {dataset} are on different images: {'; '.join(said)}.",
                 "One table takes MOS and metrics over the same images.",
             )
     for column in ("image_sha256", "stimulus_sha256"):
-        if column in counted:
-            _check_hashes(frame, counted, column)
+        if column in votes:
+            _check_hashes(frame, votes, column)
             break
 
 

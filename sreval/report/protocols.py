@@ -12,7 +12,7 @@ import pandas as pd
 
 from sreval.benchmarking.results import of_images
 from sreval.errors import ImageError, UsageError, counted, listed, unknown_name
-from sreval.frames import unit_name
+from sreval.frames import image_order, unit_name
 from sreval.images.scales import checked_scale
 from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Convention
 from sreval.metrics.scorer import match_modes
@@ -186,12 +186,14 @@ def _summary(
 ) -> pd.DataFrame:
     """The means of one kind of convention over the images of one method."""
     wide = block.pivot(index="image", columns="convention", values=list(of))
+    wide = wide.loc[sorted(wide.index, key=image_order)]
     some = wide.dropna()
     used = some[np.isfinite(some.to_numpy(float)).all(axis=1)]
     used = used if len(used) else some
+    notes = block.groupby("image")["note"].first()
     left = [
-        f"{image} ({note or 'PSNR is infinite'})"
-        for image, note in block.groupby("image")["note"].first().items()
+        f"{image} ({notes[image] or 'PSNR is infinite'})"
+        for image in wide.index
         if image not in used.index
     ]
     units = by_unit(used)

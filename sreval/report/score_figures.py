@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from sreval.errors import UsageError, counted, listed, option, unknown_name
-from sreval.frames import unit_name
+from sreval.frames import unit_name, unit_of
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
 from sreval.report import paper
@@ -26,11 +26,13 @@ from sreval.report.collect import narrowed
 from sreval.report.costs import Sizes
 from sreval.report.style import (
     LINE_MM,
+    MARKERS,
     SMALL,
     WIDTHS_MM,
     caption_lines,
     describe,
     house_style,
+    look,
     names_within,
     new_figure,
     width_of,
@@ -47,11 +49,15 @@ from sreval.report.values import (
     name_and_unit,
     number,
     sequence_notes,
+    sequences_of,
     values_of,
 )
 
 MOST_METHODS = 40
 """In one figure: a row each fills a page, and their names keep apart."""
+
+MOST_LINES = len(MARKERS)
+"""Methods over the frames of one sequence: each has a marker of its own."""
 
 MOST_RATIO = 50.0
 """Between the areas of two markers that both can be seen."""
@@ -64,7 +70,7 @@ _MOST_MM = {"page": 7.0, "column": 5.0}
 """The diameter of the largest marker."""
 
 _POINT: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4, "color": "#0072B2"}
-_BUBBLE: dict[str, Any] = {"facecolor": "#0072B280", "edgecolor": "#0072B2", "linewidth": 0.6}
+_BUBBLE: dict[str, Any] = {"facecolor": "#0072B2A0", "edgecolor": "white", "linewidth": 0.7}
 
 _ROW_MM = 5.0
 _LEVEL = 0.95
@@ -82,12 +88,13 @@ def scores_figure(
     """A row a method, the best mean first: its score on every image, their mean and interval.
 
     The means are those of a table, over the images of ``values.comparable``, with Student's t
-    intervals (95%) for new images. Of frames, the scores are the means of their sequences. What
-    isn't drawn, and why, stands in the caption.
+    intervals (95%) for new images. Of frames, the scores are the means of their sequences; of one
+    sequence, named as a table names it, they are a line a method over its frames. What isn't drawn,
+    and why, stands in the caption.
 
     Args:
         frame: from ``collect.select``.
-        dataset: may be None where there is only one.
+        dataset: may be None where there is only one; or a sequence of frames.
         metric: the scores; by default PSNR, or the first of single images that there is.
         methods: by default all.
         width: ``page``, 175 mm, or ``column``, 85 mm.
@@ -95,8 +102,11 @@ def scores_figure(
 
     Raises:
         UsageError: for a name that the frame doesn't hold, where no mean can be drawn, and for more
-            than MOST_METHODS methods.
+            than MOST_METHODS methods, of a sequence MOST_LINES.
     """
+    sequence = sequences_of(frame).get(dataset or "")
+    if sequence and dataset not in set(frame["dataset"]):
+        return _frames_figure(frame, *sequence, metric, methods, width, notes)
     of_set = frame if dataset is None else frame[frame["dataset"] == dataset]
     metric = metric or first_metric(of_set)
     rows, known = _chosen(frame, dataset, [metric], methods, width)
@@ -145,6 +155,62 @@ def scores_figure(
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, handletextpad=0.2,
         borderaxespad=0.2,
+    )  # fmt: skip
+    return describe(
+        figure,
+        f"{metric_name(metric)} of {counted(len(drawn), 'method')} on {_about(rows)}",
+        caption,
+    )
+
+
+def _frames_figure(
+    frame: pd.DataFrame,
+    dataset: str,
+    sequence: str,
+    metric: str | None,
+    methods: Sequence[str],
+    width: str,
+    notes: Sequence[str],
+) -> Figure:
+    """The scores of one sequence over its frames, a line a method, the best mean first."""
+    own = frame[(frame["dataset"] == dataset) & (frame["image"].map(unit_of) == sequence)]
+    metric = metric or first_metric(own)
+    rows, known = _chosen(own, dataset, [metric], methods, width)
+    if len(known) > MOST_LINES:
+        raise UsageError(
+            f"{len(known)} lines can't be told apart in one figure.",
+            f"Name at most {MOST_LINES} methods with {option('--method', 'methods=')}.",
+        )
+    rows = rows.assign(dataset=f"{dataset}/{sequence}")
+    used, gaps = _finite(rows, [metric], known)
+    values = used[metric]
+    means = values.mean().sort_values(
+        ascending=metric_of(metric).higher_is_better is False, kind="stable"
+    )
+    drawn, width_mm = [str(method) for method in means.index], WIDTHS_MM[width]
+    across = min(len(drawn), width_mm // 42)
+    names, shortened = names_within(drawn, width_mm / across - 20)
+    head = f"{_about(rows)}: {counted(len(values), 'frame')} in their order, mean beside the name."
+    caption = " ".join(filter(None, (head, *gaps, shortened, *notes)))
+    foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
+    legend_mm = 1.6 * LINE_MM * -(-len(drawn) // across)
+    figure = new_figure(width_mm, 0.45 * width_mm + 12 + legend_mm + foot_mm)
+    axes = figure.subplots()
+    labels = [str(image).removeprefix(f"{sequence}/") for image in values.index]
+    by_number = all(map(str.isdecimal, labels))
+    places = list(map(int, labels)) if by_number else list(range(1, len(labels) + 1))
+    for index, method in enumerate(drawn):
+        axes.plot(
+            places, values[method].to_numpy(float), **look(index), markersize=3, linewidth=0.8,
+            markevery=max(1, len(places) // 20),
+            label=f"{names[method]} {with_minus(number(means[method], metric))}",
+        )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(width_mm // 25, integer=True))
+    axes.set_xlabel("frame" if by_number else "frame, counted in their order")
+    axes.set_ylabel(_directed(metric))
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=across, frameon=False, fontsize=SMALL,
+        borderaxespad=0.2, columnspacing=1.5,
     )  # fmt: skip
     return describe(
         figure,
@@ -207,7 +273,9 @@ def tradeoff_figure(
     parts += [f"{' and '.join(of_sets)} of all images together"] if of_sets else []
     head = f"{_about(rows)}: {'; '.join(parts)}."
     areas = None if sizes is None else _areas(sizes, drawn, width)
-    of_areas = [*sizes.notes, *areas.notes(drawn)] if sizes and areas else []
+    of_areas = (
+        [sizes.about, sizes.left_out_note(drawn), *areas.notes(drawn)] if sizes and areas else []
+    )
     caption = " ".join(filter(None, (head, *of_areas, *gaps, shortened, *notes)))
     foot_mm = LINE_MM * len(caption_lines(caption, width_mm))
     legend_mm = areas.largest + 2 * LINE_MM if areas else 0.0
@@ -266,7 +334,9 @@ class _Areas:
         """What the caption says of the areas, and of methods without any."""
         said = ["It grows by the same step with each power of ten."] if self.by_powers else []
         hollow = [paper.label(method) for method in methods if method not in self.costs]
-        return said + ([f"Hollow: none, or not known ({', '.join(hollow)})."] if hollow else [])
+        return said + (
+            [f"Hollow markers: no cost, or none known ({', '.join(hollow)})."] if hollow else []
+        )
 
     def draw(self, axes: Axes, points: Points, methods: Sequence[str], width_mm: float) -> Radii:
         """Draw the markers and what their areas mean; their radii in mm."""
@@ -294,10 +364,12 @@ def _areas(sizes: Sizes, methods: Sequence[str], width: str) -> _Areas:
     """The areas of these methods' markers. Raises UsageError where none has a known cost."""
     costs = {method: sizes.values[method] for method in methods if method in sizes.values}
     if not costs:
+        more = [paper.label(method) for method in methods if method in sizes.unmeasured]
+        measured = f", or measure {listed(more)} with `sreval cost` as scored here" if more else ""
         raise UsageError(
-            f"No {sizes.size} are known of {listed(list(map(paper.label, methods)))}.",
-            f"Leave {option('--size')} out, or measure these methods with `sreval cost` and add "
-            f"{option('--costs FILE', 'costs=FILE')}.",
+            f"No {sizes.size} {'is' if sizes.size == 'memory' else 'are'} known of "
+            f"{listed(list(map(paper.label, methods)))}. {sizes.left_out_note(methods)}",
+            f"Leave {option('--size')} out{measured}.",
         )
     return _Areas(sizes.size, costs, _MOST_MM[width])
 
@@ -367,8 +439,21 @@ def _means_over(
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Of each metric the finite values that means are over, units by methods, and notes on others.
 
-    The units are those of ``values.by_unit``. Methods and images are the same for all metrics; one
-    of whole data sets has one row. Raises UsageError where none is left.
+    The units are those of ``values.by_unit``; see ``_finite``.
+    """
+    drawn, notes = _finite(rows, metrics, methods)
+    asked = {metric: values_of(rows, metric, methods) for metric in metrics}
+    notes += sequence_notes(str(rows["dataset"].iloc[0]), drawn, asked)
+    return {metric: by_unit(values) for metric, values in drawn.items()}, notes
+
+
+def _finite(
+    rows: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str]
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Of each metric the finite values, images by methods, and notes on others.
+
+    Methods and images are the same for all metrics; one of whole data sets has one row. Raises
+    UsageError where none is left.
     """
     dataset = str(rows["dataset"].iloc[0])
     asked = {metric: values_of(rows, metric, methods) for metric in metrics}
@@ -401,8 +486,7 @@ def _means_over(
     for metric, values in used.items():
         of_set = metric_of(metric).per == "set"
         drawn[metric] = (values if finite is None or of_set else values.loc[finite])[left]
-    notes += sequence_notes(dataset, drawn)
-    return {metric: by_unit(values) for metric, values in drawn.items()}, notes
+    return drawn, notes
 
 
 def _ticks(width_mm: int) -> MaxNLocator:
@@ -417,8 +501,11 @@ def _directed(metric: str) -> str:
     return better[metric_of(metric).higher_is_better]
 
 
+_LEADER, _ABOVE = "0.35", 4
+"""The colour of a line from a name to its marker, and its place above the markers."""
+
 _PAD_PX = 2.0
-_RINGS_MM = (1.0, *range(2, 20, 2))
+_RINGS_MM = (1.0, *range(2, 20, 2), *range(20, 45, 4))
 _DIRECTIONS = [
     np.array([math.cos(angle), math.sin(angle)]) for angle in np.arange(32) * math.pi / 16
 ]
@@ -432,7 +519,9 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
 
     ``radii`` are the points' in mm, (N,).
     Names take the free place that is nearest, from the topmost point down. Where one finds none,
-    all stand at the right in the order of their points' heights, a line to each.
+    all stand at the right in the order of their points' heights, a line to each. A line lies above
+    all markers and ends in the middle of its own, with a dot where that is large, at the edge of
+    a small one.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -441,6 +530,7 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
     mm = figure.dpi / 25.4
     sizes = [np.array([width_of(name), LINE_MM]) * mm for name in names]
     places = axes.transData.transform(points)
+    large = radii > 0.55 * _LEAST_MM
     found = _free_places(places, sizes, radii, mm, axes.get_window_extent().padded(-_PAD_PX))
     for index, (corner, line) in enumerate(found or ()):
         offset = (corner - places[index]) * 72 / figure.dpi
@@ -450,16 +540,19 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
         ).set_in_layout(False)  # fmt: skip
         if len(line):
             ends = axes.transData.inverted().transform(line[[0, -1]])
-            axes.plot(*ends.T, color="0.6", linewidth=0.5, zorder=1)
+            axes.plot(*ends.T, color=_LEADER, linewidth=0.5, zorder=_ABOVE)
     if found is None:
         down = sorted(range(len(names)), key=lambda i: (-places[i][1], places[i][0], i))
         for rank, index in enumerate(down):
             axes.annotate(
                 names[index], points[index], xytext=(1.03, 1 - (rank + 0.5) / len(names)),
                 textcoords="axes fraction", va="center", ha="left", fontsize=SMALL,
-                arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.4, "shrinkA": 1,
-                            "shrinkB": 0, "relpos": (0, 0.5), "zorder": 1},
+                arrowprops={"arrowstyle": "-", "color": _LEADER, "linewidth": 0.4, "shrinkA": 1,
+                            "shrinkB": 0 if large[index] else radii[index] / _POINT_MM,
+                            "relpos": (0, 0.5), "zorder": _ABOVE},
             )  # fmt: skip
+    led = [i for i in np.flatnonzero(large) if found is None or len(found[i][1])]
+    axes.plot(*points[led].T, linestyle="", marker=".", markersize=2, color="black", zorder=_ABOVE)
 
 
 def _free_places(
@@ -487,7 +580,8 @@ def _free_places(
             inside = np.all(box.min >= frame.min) and np.all(box.max <= frame.max)
             if not inside or box.count_overlaps([*taken, *dots]) or _any_within(lines, box):
                 continue
-            line = np.linspace(place, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))
+            start = place if radii[index] > 0.55 * _LEAST_MM else place + direction * halves[index]
+            line = np.linspace(start, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))
             if any(_any_within(line, other) for other in [*taken, *others]):
                 continue
             found[index] = centre - size * (0.5, 0), line

@@ -33,6 +33,7 @@ from sreval.report.values import (
     metric_name,
     number,
     sequence_notes,
+    sequences_of,
     values_of,
 )
 
@@ -372,8 +373,9 @@ def score_table(
     Intervals: Student's t over images or sequences. Tests: paired two-sided Wilcoxon signed-rank
     against ``baseline``, or for all ``pairs``, Holm-adjusted within one data set, scale and metric;
     HR takes no part, nor does a metric of one value a set. With ``sequences`` each has a row of its
-    own before its data set. Raises UsageError for a name or layout that the results can't serve,
-    and for a folder that would contribute nothing.
+    own before its data set; one among ``datasets``, as ``Vid4/city``, has it alone. Raises
+    UsageError for a name or layout that the results can't serve, and for a folder that would
+    contribute nothing.
     """
     protocol = str(frame["protocol"].iloc[0])
     scales = scales_of(frame)
@@ -395,8 +397,10 @@ def score_table(
     shown = _with_paper_methods(chosen, layout) if with_paper and not methods else chosen
     named = _chosen("metric", metrics or (), in_order(frame["metric"]))
     frame = narrowed(frame, "metric", named)
-    sets = paper.sort_datasets(list(frame["dataset"].unique()))
-    sets = _chosen("data set", datasets, sets)
+    there = paper.sort_datasets(list(frame["dataset"].unique()))
+    parts = sequences_of(frame)
+    places = _chosen("data set", datasets, [*there, *parts]) if datasets else there
+    sets = list(dict.fromkeys(parts[p][0] if p in parts else p for p in places))
     frame = narrowed(frame, "dataset", sets)
     if sequences and not any(map(is_frame, frame["image"].unique())):
         raise UsageError(
@@ -411,34 +415,42 @@ def score_table(
         if rows.empty:
             continue
         place, theirs = _place(dataset, scale, several), with_paper and scale == 4
+        whole = dataset in places
         notes += gap_notes(rows.assign(dataset=place), chosen)
         lacking = []
         of_set: list[Record] = []
+        every: dict[str, pd.DataFrame] = {}
         used: dict[str, pd.DataFrame] = {}
         for metric in named:
             asked = values_of(rows, metric, chosen)
-            if asked.empty and needs_original(metric) and without_originals(rows):
+            if whole and asked.empty and needs_original(metric) and without_originals(rows):
                 lacking.append(metric)
                 none = dict.fromkeys(m for m in shown if m in set(rows["method"]))
                 of_set += score_line(dataset, metric, shown, none, {}, level, scale)
             if asked.empty:
                 continue
-            used[metric] = comparable(asked)
+            every[metric], used[metric] = asked, comparable(asked)
             notes += infinite_notes(place, metric, asked, used[metric])
             per_set = list(asked.index) == [""]
             unit = _PER_SET if per_set else unit_name(asked.index)
             units = by_unit(used[metric])
-            made = [] if per_set else _compare(units, dataset, metric, baseline, pairs, scale)
+            made = (
+                _compare(units, dataset, metric, baseline, pairs, scale)
+                if whole and not per_set
+                else []
+            )
             comparisons += made
             beside = marks(list(units.columns), made, pairs)
             found = _means(asked, units, metric, level, unit)
             of_set += score_line(
                 dataset, metric, shown, found, beside, level, scale, unit=unit, with_paper=theirs
             )
-        if sequences:
-            figures += _of_sequences(used, dataset, shown, level, scale)
+        own = _of_sequences(used, dataset, shown, level, scale)
+        figures += [f for f in own if f["dataset"] in places or (sequences and whole)]
+        if not whole:
+            continue
         figures += of_set
-        notes += sequence_notes(place, used)
+        notes += sequence_notes(place, used, every)
         if lacking:
             names = ", ".join(map(metric_name, lacking))
             notes.append(f"{NONE}: no {names} of {place}, which has LR images alone.")
@@ -623,7 +635,7 @@ def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str |
     units = "".join(f"; {m.name} in {m.unit}" for m in metrics if m.unit)
     sizes = {unit: ", ".join(_sizes(figures, several, unit)) for unit in _UNITS}
     over = " and ".join(f"{unit}s (n: {there})" for unit, there in sizes.items() if there)
-    over = f" Means over {over}{units}." if over else units.replace("; ", " ")
+    over = f" Means over {over}{units}." if over else units.replace("; ", " ") + "." * bool(units)
     notes = [f"Protocol {table.protocol}.{over}{_interval_note(table)}"]
     if per_set:
         of = ", ".join(map(metric_name, per_set))
@@ -635,7 +647,7 @@ def _notes(table: ScoreTable, comparisons: Sequence[Comparison], baseline: str |
     if any(figure["unit"] == _FRAME for figure in figures):
         first = next(figure["dataset"] for figure in figures if figure["unit"] == _FRAME)
         notes.append(
-            f"{first} and the like: one sequence, the mean over its frames, without interval and "
+            f"Rows such as {first}: the mean over the frames of one sequence, without interval and "
             "test, as its frames are not independent."
         )
     if comparisons:
@@ -692,6 +704,8 @@ def _sizes(figures: Sequence[Record], several: bool, unit: str) -> list[str]:
     said = []
     for place, every in counts.items():
         of = {m: n for m, n in every.items() if n} or every
+        if unit == "sequence" and set(of.values()) == {1}:
+            continue  # ``sequence_notes`` says so
         if len(set(of.values())) == 1:
             said.append(f"{place} {next(iter(of.values()))}")
         else:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import UsageError, counted, listed
-from sreval.frames import is_frame, unit_of
+from sreval.errors import UsageError, counted, listed, numbered
+from sreval.frames import image_order, is_frame, unit_of
 from sreval.images.datasets import NOT_PUBLISHED
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
@@ -43,7 +43,8 @@ def number(value: float, metric: str) -> str:
 def values_of(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.DataFrame:
     """One metric of one data set, images by methods; NaN where there is no value."""
     wide = rows[rows["metric"] == metric].pivot(index="image", columns="method", values="value")
-    return wide[[method for method in methods if method in wide.columns]]
+    images = sorted(wide.index, key=image_order)
+    return wide.loc[images, [method for method in methods if method in wide.columns]]
 
 
 def comparable(asked: pd.DataFrame) -> pd.DataFrame:
@@ -74,23 +75,40 @@ def by_unit(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(means, orient="index", columns=values.columns)
 
 
-def sequence_notes(dataset: str, used: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What the means of a data set of sequences are, whose values ``used`` has by metric."""
+def sequences_of(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Data set and name of each sequence, by its name in tables; in the order of their numbers."""
+    pairs = {
+        (str(dataset), unit_of(image))
+        for dataset, image in frame[["dataset", "image"]].drop_duplicates().to_numpy()
+        if is_frame(image)
+    }
+    return {
+        f"{one[0]}/{one[1]}": one for one in sorted(pairs, key=lambda one: numbered("/".join(one)))
+    }
+
+
+def sequence_notes(
+    dataset: str, used: Mapping[str, pd.DataFrame], asked: Mapping[str, pd.DataFrame]
+) -> list[str]:
+    """What the means of a data set of sequences are, by metric over ``used`` of ``asked``."""
     said: dict[str, list[str]] = {}
     for metric, values in used.items():
         frames = list(filter(is_frame, values.index))
         if not frames:
             continue
         fewest, *_, most = sorted([*Counter(map(unit_of, frames)).values()] * 2)
-        units = len(set(map(unit_of, frames)))
+        units, every = len(set(map(unit_of, frames))), len(asked[metric])
         text = f"the mean of the means of {units} sequences, {counted(fewest, 'frame')} each"
+        over = f"{len(frames)} of {every} frames"
         if fewest != most:
             text = (
                 f"the mean of the means of {units} sequences, {fewest} to {most} frames each, not "
-                f"that of all {len(frames)} frames"
+                f"that of {f'these {over}' if len(frames) < every else f'all {every} frames'}"
             )
         elif units == 1:
             text = f"the mean of one sequence of {counted(fewest, 'frame')}"
+        if fewest == most and len(frames) < every:
+            text += f": {over}"
         said.setdefault(f"{text}.", []).append(metric)
     several = len(said) > 1
     return [
@@ -109,20 +127,22 @@ def gap_notes(rows: pd.DataFrame, methods: Sequence[str]) -> list[str]:
         asked = values_of(rows, metric, methods)
         lacking = asked.isna()
         of_set = metric_of(metric).per == "set"
+        kind = "frame" if any(map(is_frame, asked.index)) else "image"
         reasons = rows[(rows["metric"] == metric) & rows["value"].isna()]
         for method in asked.columns[lacking.all()]:
             why = _reason(reasons[reasons["method"] == method])
-            on = "" if of_set else f"{len(asked)} of {len(asked)} images of "
+            on = "" if of_set else f"{len(asked)} of {counted(len(asked), kind)} of "
             said = f"no result on {on}{dataset}"
             without.setdefault((str(method), said, why), []).append(metric)
         some = lacking.loc[:, ~lacking.all()]
         out = some.index[some.any(axis=1)]
         if len(out) and not of_set:
             short = ", ".join(map(paper.label, some.columns[some.any()]))
+            is_, them = ("is", "it") if len(out) == 1 else ("are", "them")
             text = (
-                f"{len(out)} of {len(asked)} images are left out, as not every method has a value "
-                f"for them: {listed(list(out), _NAMED)} (none by {short})."
-                f"{_reason(reasons[reasons['image'].isin(out)])}"
+                f"{len(out)} of {counted(len(asked), kind)} {is_} left out, as not every method "
+                f"has a value for {them}: {listed(_by_sequence(out, asked.index), _NAMED)} (none "
+                f"by {short}).{_reason(reasons[reasons['image'].isin(out)])}"
             )
             left.setdefault(text, []).append(metric)
     notes = []
@@ -143,13 +163,27 @@ def infinite_notes(dataset: str, metric: str, asked: pd.DataFrame, used: pd.Data
         return []
     said = []
     for found, methods in images.items():
-        named = listed(found, _NAMED)
+        named = listed(_by_sequence(found, asked.index), _NAMED)
         where = f"every image, {named}" if len(found) == len(asked) else named
         said.append(f"{where} ({', '.join(methods)})")
     note = f"{dataset} {metric_name(metric)}: infinite (∞) on {'; '.join(said)}."
-    if np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
+    # what ``sequence_notes`` says of frames needn't be said twice
+    stills = not any(map(is_frame, asked.index))
+    if stills and np.isfinite(used.to_numpy(float)).any() and len(used) < len(asked):
         note += f" The means are over {len(used)} of {len(asked)} images."
     return [note]
+
+
+def _by_sequence(images: Iterable[str], every: Iterable[str]) -> list[str]:
+    """``images`` by name, with a sequence in place of its frames if all of ``every`` are in."""
+    left, all_frames = Counter(map(unit_of, images)), Counter(map(unit_of, every))
+    named = [
+        f"the sequence {unit_of(image)} ({counted(left[unit_of(image)], 'frame')})"
+        if is_frame(image) and left[unit_of(image)] == all_frames[unit_of(image)]
+        else image
+        for image in images
+    ]
+    return list(dict.fromkeys(named))
 
 
 def _reason(rows: pd.DataFrame) -> str:
@@ -248,10 +282,11 @@ def worst_text(worst: pd.DataFrame) -> str:
     several = worst["dataset"].nunique() > 1
     alone = worst["difference"].isna()
     extreme = "lowest" if metric.higher_is_better else "highest"
+    kind = "Frames" if any(map(is_frame, worst["image"])) else "Images"
     parts = {
-        "Images on which each method does worse than usual, compared with the others, by "
+        f"{kind} on which each method does worse than usual, compared with the others, by "
         f"{metric.name}{unit}:": worst[~alone],
-        f"Images with the {extreme} {metric.name}{unit}:": worst[alone],
+        f"{kind} with the {extreme} {metric.name}{unit}:": worst[alone],
     }
     lines = []
     for heading, part in parts.items():

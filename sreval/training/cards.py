@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sreval.errors import duration
+from sreval.errors import counted, duration
 from sreval.files import sha256_file
 from sreval.networks.architecture import ModelFile, parameter_count
 from sreval.networks.weights import Provenance, Stage, load_network
 from sreval.training.checkpoint import STARTED
-from sreval.training.data import NOT_STATED, non_commercial
+from sreval.training.data import NOT_STATED, megapixels, non_commercial
 from sreval.training.log import VALIDATION
 from sreval.training.recipe import KEPT_ASIDE, Recipe, load_recipe
 from sreval.training.validation import Flat, how_many_aside
@@ -219,7 +219,8 @@ def _data(run: FinishedRun) -> str:
     aside = _aside(run)
     kept = f", of which {aside} kept aside and never trained on" if aside else ""
     return (
-        f"{facts['photographs']} photographs, {facts['megapixels']:.0f} megapixels{kept}; manifest "
+        f"{counted(facts['photographs'], 'photograph')}, "
+        f"{megapixels(facts['megapixels'])}{kept}; manifest "
         f"SHA-256 {facts['data_sha256'][:16]}; none of them a test image{compared}.{told}\n\n"
         f"{use if non_commercial(licences) else ''}{unknown if NOT_STATED in licences else ''}"
         f"| licence | photographs |\n| --- | ---: |\n{rows}"

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from sreval import content
 from sreval.config import validated
-from sreval.errors import DataError, ImageError, option
+from sreval.errors import DataError, ImageError, counted, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder
 from sreval.images.io import read_image
@@ -314,8 +314,8 @@ class Sampler:
         fits[list(without)] = False
         if int(fits.sum()) < data.batch:
             raise DataError(
-                f"Only {int(fits.sum())} images hold a crop of {data.crop} pixels"
-                f"{' and are not kept aside' if without else ''}, but a batch takes {data.batch} "
+                f"{_how_many(int(fits.sum()))} a crop of {data.crop} pixels"
+                f"{' without being kept aside' if without else ''}, but a batch takes {data.batch} "
                 "different ones.",
                 "Add photographs, or make data.crop or data.batch smaller.",
             )
@@ -417,6 +417,11 @@ def count_licences(folders: Sequence[Path], files: Iterable[str]) -> dict[str, i
     return dict(counts.most_common())
 
 
+def megapixels(millions: float) -> str:
+    """How many pixels there are, in words: whole megapixels from 10 on, else two digits."""
+    return f"{millions:.0f} megapixels" if millions >= 10 else f"{millions:.2g} megapixels"
+
+
 def non_commercial(licences: Iterable[str]) -> bool:
     """Whether one of the licences reserves commercial use."""
     return any("non-commercial" in text.lower() or "-nc" in text.lower() for text in licences)
@@ -438,3 +443,9 @@ def _read_licences(path: Path) -> dict[str, str]:
             return {row["file"]: row["licence"] or NOT_STATED for row in rows}
         except csv.Error:
             return {}
+
+
+def _how_many(images: int) -> str:
+    if not images:
+        return "No image holds"
+    return f"Only {counted(images, 'image')} {'holds' if images == 1 else 'hold'}"

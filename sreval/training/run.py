@@ -16,7 +16,7 @@ import torch
 
 from sreval import content
 from sreval.devices import pick_device, slow_bf16
-from sreval.errors import TrainingError, UsageError, WeightsError, install, option
+from sreval.errors import TrainingError, UsageError, WeightsError, counted, install, option
 from sreval.files import claim, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile
@@ -30,7 +30,7 @@ from sreval.training.checkpoint import (
     load_checkpoint,
     load_light,
 )
-from sreval.training.data import Pack, Sampler, count_licences, open_pack
+from sreval.training.data import Pack, Sampler, count_licences, megapixels, open_pack
 from sreval.training.leaks import evaluation_fingerprints, refuse_leaks
 from sreval.training.learner import Learner
 from sreval.training.log import Log, ProgressLine
@@ -356,7 +356,8 @@ def _checked_pack(
     tests, absent = evaluation_fingerprints()
     told_apart = refuse_leaks(pack.fingerprints(), tests, request.different)
     line.say(
-        f"{len(pack.photographs)} photographs, {pack.pixels / 1e6:.0f} megapixels, none of them a "
+        f"{counted(len(pack.photographs), 'photograph')}, {megapixels(pack.pixels / 1e6)}, "
+        "none of them a "
         "test image on this machine"
     )
     by_hash_alone = [name for name in absent if name in KNOWN]

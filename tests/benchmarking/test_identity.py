@@ -56,7 +56,7 @@ def run(
 
 def counts(ran: Any) -> tuple[int, int]:
     """How many images a run computed and took over."""
-    found = re.search(r"(\d+) images computed, (\d+) taken over", ran.err)
+    found = re.search(r"(\d+) images? computed, (\d+) taken over", ran.err)
     assert found, ran.err
     return int(found[1]), int(found[2])
 

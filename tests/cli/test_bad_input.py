@@ -605,7 +605,7 @@ def test_published_images_that_are_ambiguous_missing_or_of_another_size(
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
     assert ran.code == PARTIAL
     assert failures(ran) == [
-        f"failed: photos/tac, made: No file of {made} matches photos/tac (tac). Name it tac, or "
+        f"failed: photos/tac, made: No file of {made} matches photos/tac. Name it tac, or "
         "add it to pairs.csv there."
     ]
 

@@ -13,7 +13,7 @@ import pytest
 
 from sreval.errors import DataError, ImageError, UsageError
 from sreval.frames import unit_of
-from sreval.images.folders import ImageFolder
+from sreval.images.folders import ImageFolder, find_image, names_of
 from sreval.images.io import write_png
 
 Run = Callable[..., Any]
@@ -144,3 +144,22 @@ def test_a_folder_apart_may_lie_among_images_and_sequences(tmp_path: Path) -> No
         folder = tmp_path / place
         (name,) = ImageFolder.with_frames(folder, apart=[folder / "LR", None]).by_name()
         assert name in ("1", "a/1")
+
+
+FOUND = {
+    "calendar/1": [
+        "calendar/1", "Calendar/1", "calendar\\1", "calendar/1.png", "../calendar/1", "calendar_1",
+        "C:\\v\\calendar\\1.PNG", "v/calendar/1", "v/calendar_1.png",
+    ],
+    "a_b/1": ["a_b/1"],
+    "a/b_1": ["a/b_1"],
+    "still": ["still", "STILL.jpg", "set\\still.bmp", "set/common"],
+    "img.v2": ["img.v2", "img.v2.png", "x/img.v2"],
+    None: ["1", "walk/1", "calendar", "a_b_1", "still.5", "img", "", "calendar/1/", "calendar/1/2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("image", "texts"), FOUND.items())
+def test_an_image_is_found_by_any_way_to_name_it(image: str | None, texts: list[str]) -> None:
+    names = names_of(filter(None, FOUND), {"Common": "still"})
+    assert {text: find_image(text, names) for text in texts} == dict.fromkeys(texts, image)

@@ -417,7 +417,7 @@ def test_without_originals_the_lr_image_stands_beside_the_methods(tmp_path: Path
     check_texts(figure)
     labels = [axes.texts[0].get_text() for axes in figure.axes if axes.texts]
     assert labels.count("LR") == labels.count("HR") == 1
-    assert "LR: enlarged by pixel repetition, as there is no HR." in " ".join(
+    assert "LR of snaps: enlarged by pixel repetition, as there is no HR." in " ".join(
         figure.get_supxlabel().split()
     )
     (crop,) = [a for a in figure.axes if a.texts and a.texts[0].get_text() == "LR"]
@@ -427,7 +427,9 @@ def test_without_originals_the_lr_image_stands_beside_the_methods(tmp_path: Path
     np.testing.assert_array_equal(pixels[::copies, ::copies], enlarged[12:52, 8:48])
 
     alone = made.figure("comparison", image="grey", methods="bicubic")
-    assert "where bicubic differs most from LR" in " ".join(alone.get_supxlabel().split())
+    said = " ".join(alone.get_supxlabel().split())
+    assert "where bicubic differs most from LR" in said
+    assert "LR: enlarged by" in said
     assert "spread" in alone.get_supxlabel()
     assert "PSNR" not in alone.get_supxlabel()
     for show in ("difference", "error"):

@@ -69,8 +69,9 @@ def test_a_cost_table_and_its_files_give_the_same_of_the_methods_that_were_score
         assert dict(seconds.values) == pytest.approx(
             {name: plain.loc[name, "seconds"] for name in ("net", "=cubic")}
         )
-        assert "seconds for one image of 8×6 pixels" in seconds.notes[0]
-        assert seconds.notes[1].endswith("of other settings: lanczos.")
+        assert "seconds for one image of 8×6 pixels" in seconds.about
+        assert seconds.left_out == ["lanczos"]
+        assert seconds.unmeasured == ["lanczos"]
         assert sizes_of(frame, "multiply-adds", given).values == {"net": MULTIPLY_ADDS}
 
 
@@ -100,7 +101,7 @@ def test_files_that_are_no_cost_table_are_refused(
 
 def test_sizes_that_can_t_be_told_are_refused(results: sreval.Results, costs: CostTable) -> None:
     frame = select(results.frame, None, None)
-    with pytest.raises(UsageError, match=r"hold no memory.*`sreval cost`.*costs="):
+    with pytest.raises(UsageError, match=r"no figures for memory. Measure.*`sreval cost`.*costs="):
         sizes_of(frame, "memory")
     with pytest.raises(UsageError, match=r"'parameter'.*parameters"):
         sizes_of(frame, "parameter")  # type: ignore[arg-type]
@@ -109,8 +110,29 @@ def test_sizes_that_can_t_be_told_are_refused(results: sreval.Results, costs: Co
         sizes_of(other, "seconds", costs)
     with pytest.raises(UsageError, match=r"No parameters are known of lanczos, =cubic.*size="):
         results.figure("tradeoff", y="ssim", size="parameters", methods=["=cubic", "lanczos"])
+    with pytest.raises(
+        UsageError, match=r"of lanczos.*settings: lanczos. Leave .* measure lanczos w"
+    ):
+        results.figure("tradeoff", y="ssim", size="seconds", costs=costs, methods="lanczos")
+    with pytest.raises(UsageError, match=r"No parameters are known of =cubic\. Leave [^,]*out\.$"):
+        results.figure("tradeoff", y="ssim", size="parameters", costs=costs, methods="=cubic")
     with pytest.raises(UsageError, match=r"not which of them.*size="):
         results.figure("tradeoff", y="ssim", costs=costs)
+
+
+def test_what_is_published_is_not_to_be_measured(
+    results: sreval.Results, costs: CostTable, tmp_path: Path
+) -> None:
+    images = results.folder / "images" / "noise_x2"
+    published = sreval.benchmark(
+        {"net": f"published:{images / 'net'}"}, results.folder.parent / "noise", scale=2,
+        metrics=["psnr", "ssim"], out=tmp_path / "out", device="cpu", progress=False,
+    )  # fmt: skip
+    drawn: dict[str, Any] = {"y": "ssim", "size": "seconds"}
+    with pytest.raises(UsageError, match=r"figures for seconds. Leave .*can measure none of these"):
+        published.figure("tradeoff", **drawn)
+    with pytest.raises(UsageError, match=r"of net\. Costs left out.*: net\. Leave \S+ out\.$"):
+        published.figure("tradeoff", **drawn, costs=costs)
 
 
 def test_the_command_draws_sizes(
@@ -124,7 +146,7 @@ def test_the_command_draws_sizes(
     drawn = sreval(*asked, "--size", "multiply-adds", "--costs", tmp_path / "c.csv")
     assert drawn.code == 0, drawn.err
     assert "Area of a marker: multiply-adds" in drawn.err
-    assert "Hollow: none, or not known (lanczos, =cubic)." in drawn.err
+    assert "Hollow markers: no cost, or none known (lanczos, =cubic)." in drawn.err
     assert ">16 k<" in (tmp_path / "t.svg").read_text(encoding="utf-8")
     refused = sreval(*asked, "--size", "seconds")
     assert (refused.code, "add --costs FILE" in refused.err) == (2, True)

@@ -152,7 +152,10 @@ def test_the_papers_row_stands_below_ours(frame: pd.DataFrame, votes: pd.DataFra
     [
         ({"method": {"b": "B"}}, "on the method B, which the results don't have; they hold a, b"),
         ({"dataset": {"Set5": "set5"}}, "on the data set set5, which the results don't have"),
-        ({"image": {"img_000": "baby"}}, "the results lack 1, baby; the ratings lack 1, img_000"),
+        (
+            {"image": {"img_000": "baby"}},
+            "the results lack 1 image: baby; the ratings lack 1 image: img_000",
+        ),
     ],
 )
 def test_other_names_are_refused(
@@ -165,7 +168,7 @@ def test_other_names_are_refused(
 def test_rated_images_without_results_are_named(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
     fewer = frame[frame["image"] != "img_003"]
     with pytest.raises(
-        DataError, match="of Set5 are on different images: the results lack 1, img_003"
+        DataError, match="of Set5 are on different images: the results lack 1 image: img_003"
     ):
         check_same_stimuli(fewer, votes)
 

@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from sreval.errors import UsageError
@@ -94,6 +94,14 @@ def test_markers_of_any_size_are_named_without_overlap(
     places = axes.transData.transform(np.asarray(bubbles.get_offsets()))
     radii = np.sqrt(bubbles.get_sizes()) / 2 * figure.dpi / 72
     assert len(places) == count - 1
+    led = [text for text in axes.texts if isinstance(text, Annotation) and text.arrow_patch]
+    assert all(text.arrow_patch.zorder > bubbles.zorder for text in led if text.arrow_patch)
+    (dots,) = (line for line in axes.lines if line.get_marker() == ".")
+    ends = {tuple(point) for point in np.asarray(dots.get_xydata())}
+    lines = [np.asarray(line.get_xydata())[0] for line in axes.lines if line.get_linewidth() == 0.5]
+    named = {tuple(np.round(end, 9)) for end in [*lines, *(text.xy for text in led)]}
+    assert {tuple(np.round(end, 9)) for end in ends} <= named
+    assert dots.zorder > bubbles.zorder
     for (x, y), radius in zip(places, radii, strict=True):
         square = Bbox.from_extents(x - radius, y - radius, x + radius, y + radius).padded(-1)
         assert not square.count_overlaps(list(boxes.values()))
@@ -101,7 +109,7 @@ def test_markers_of_any_size_are_named_without_overlap(
         assert np.all(square.max <= axes.bbox.max)
     hollow = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(np.asarray(hollow[0].get_xdata())) == 1
-    assert "Hollow: none, or not known" in " ".join(figure.get_supxlabel().split())
+    assert "Hollow markers: no cost, or none known" in " ".join(figure.get_supxlabel().split())
 
 
 def areas_of(figure: Figure) -> tuple[list[float], dict[str, float]]:

@@ -198,7 +198,7 @@ def test_means_are_over_the_images_that_all_methods_have(make_frame: Maker) -> N
     table = score_table(make_frame(values))
     cells = line(table, "Set5", "psnr")
     assert [(c.mean, c.n) for c in cells.values()] == [(25, 2), (27, 2)]
-    assert any("1 of 3 images are left out" in note and "img_002" in note for note in table.notes)
+    assert any("1 of 3 images is left out" in note and "img_002" in note for note in table.notes)
 
 
 def test_no_method_is_dropped_by_its_name(make_frame: Maker) -> None:

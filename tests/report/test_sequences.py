@@ -14,15 +14,18 @@ import pytest
 from scipy import stats
 
 import sreval
-from sreval.errors import UsageError
+from sreval.errors import SrevalError, UsageError
+from sreval.frames import image_order
 from sreval.images.io import write_png
 from sreval.opinions.votes import check_votes
+from sreval.report.comparison import comparison_figure
 from sreval.report.opinion_models import join_scores
-from sreval.report.opinion_rows import with_mos
+from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.opinions import Request
 from sreval.report.protocols import summarise_conventions
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
+from tests.report.figure_texts import check_texts
 
 UInt8 = npt.NDArray[np.uint8]
 Maker = Callable[..., pd.DataFrame]
@@ -108,6 +111,48 @@ def test_a_row_for_each_sequence_before_its_data_set(
     assert "–:" not in " ".join(table.notes)
 
 
+def test_one_sequence_can_be_asked_for(frame: pd.DataFrame, make_frame: Maker) -> None:
+    both = with_stills(frame, make_frame)
+    every = score_table(both, sequences=True).frame
+    for datasets in (["Vid/c", "Vid/a"], ["Set5", "Vid/c"], ["Vid/c", "Vid"]):
+        for sequences in (False, True):
+            table = score_table(both, datasets=datasets, sequences=sequences, baseline="bicubic")
+            shown = set(table.frame["dataset"])
+            more = {f"Vid/{name}" for name in LENGTHS} if sequences and "Vid" in datasets else set()
+            assert shown == {*datasets, *more}
+            assert set(table.tests["dataset"]) == {"Set5", "Vid"} & set(datasets)
+            pd.testing.assert_frame_equal(
+                table.frame.drop(columns="mark").reset_index(drop=True),
+                every[every["dataset"].isin(shown)].drop(columns="mark").reset_index(drop=True),
+            )
+    assert "the mean of the means" not in " ".join(score_table(both, datasets=["Vid/c"]).notes)
+    with pytest.raises(UsageError, match="Did you mean 'Vid/"):
+        score_table(both, datasets=["Vid/x"])
+
+
+def test_a_figure_of_one_sequence_is_a_line_over_its_frames(frame: pd.DataFrame) -> None:
+    hr = frame[frame["method"] == "bicubic"].assign(method="hr", value=math.inf)
+    shuffled = pd.concat([frame, hr]).sample(frac=1, random_state=1)
+    figure = scores_figure(shuffled, "Vid/c", width="column")
+    (axes,) = figure.axes
+    own = {m: s[[f[0] == "c" for f in FRAMES]] for m, s in SCORES.items()}
+    best = sorted(own, key=lambda method: -own[method].mean())
+    for line, method in zip(axes.lines, best, strict=True):
+        assert list(np.asarray(line.get_xdata())) == list(range(7))
+        assert np.asarray(line.get_ydata(), float) == pytest.approx(own[method])
+        assert str(line.get_label()).endswith(f" {own[method].mean():.2f}")
+    caption = " ".join(figure.get_supxlabel().split())
+    assert caption.startswith("Vid/c, protocol ledig2017: 7 frames in their order")
+    assert "HR isn't drawn: its PSNR is infinite" in caption
+    check_texts(figure)
+    many = pd.concat(
+        [frame[frame["method"] == "bicubic"].assign(method=f"m{n}") for n in range(20)]
+    )
+    with pytest.raises(UsageError, match=r"^20 lines can't .* at most 13 methods"):
+        scores_figure(many, "Vid/c")
+    check_texts(scores_figure(many, "Vid/c", methods=[f"m{n}" for n in range(13)]))
+
+
 def test_stills_have_no_rows_of_sequences(make_frame: Maker) -> None:
     stills = make_frame({("Set5", "bicubic", "psnr"): [28.0, 29.0]})
     with pytest.raises(UsageError, match=r"hold no sequences of frames. Leave .*sequences.* out"):
@@ -129,9 +174,38 @@ def test_one_sequence_has_no_interval_and_no_test(make_frame: Maker, count: int,
     assert table.frame["low"].isna().all()
     notes = " ".join(table.notes)
     assert said in notes
+    assert ("n: v" in notes) == (count > 1)
     assert "ith fewer than 3 sequences there is no interval" in notes
     assert list(table.tests["n"]) == [count]
     assert bool(table.tests["too_small"].iloc[0])
+
+
+def test_frames_are_listed_by_their_numbers(make_frame: Maker) -> None:
+    names = [f"{sequence}/{frame}" for sequence in ("s2", "s10") for frame in (2, 10, 9)]
+    ordered = ["s2/2", "s2/9", "s2/10", "s10/2", "s10/9", "s10/10"]
+    made = make_frame({("v", m, "psnr"): [28.0] * 6 for m in ("nearest", "bicubic")})
+    made = made.assign(image=names * 2, sr_sha256="x")
+    gone = (made["method"] == "bicubic") & ~made["image"].isin(["s2/2", "s10/10"])
+    votes = pd.DataFrame({"dataset": "v", "method": "nearest", "image": ["s1/1"]})
+    votes = votes.assign(kind="vote", accepted=True)
+    for said in (
+        " ".join(score_table(made.assign(value=made["value"].mask(gone, np.inf))).notes),
+        refusal(lambda: comparison_figure(made, "v", ["qqq"])),
+        refusal(lambda: check_same_stimuli(made, votes)),
+    ):
+        places = [
+            said.find(f"{name}{end}") for name in ordered[1:5] for end in (",", " and", ".", " (")
+        ]
+        found = [place for place in places if place >= 0]
+        assert len(found) == 4, said
+        assert found == sorted(found)
+    assert sorted(["10", "9", "a/10", "a/9"], key=image_order) == ["10", "9", "a/9", "a/10"]
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(SrevalError) as refused:
+        call()
+    return str(refused.value)
 
 
 def test_frames_that_a_method_lacks_leave_their_sequence_or_only_shorten_it(
@@ -145,7 +219,24 @@ def test_frames_that_a_method_lacks_leave_their_sequence_or_only_shorten_it(
     (row,) = table.frame[table.frame["method"] == "bicubic"].itertuples()
     assert row.n == 6
     assert row.mean == pytest.approx(means[list("bcdefg")].mean())
-    assert "6 sequences, 2 to 6 frames each, not that of all 19 frames" in " ".join(table.notes)
+    notes = " ".join(table.notes)
+    assert "6 sequences, 2 to 6 frames each, not that of these 19 of 21 frames" in notes
+    assert "2 of 21 frames are left out" in notes
+    assert "for them: the sequence a (1 frame), c/3 (none by" in notes
+
+
+def test_a_whole_sequence_that_a_method_lacks_is_named_once(make_frame: Maker) -> None:
+    images = [f"{sequence}/{frame}" for sequence in "xyz" for frame in (9, 10, 11)]
+    made = make_frame({("v", m, "psnr"): [28.0, 29, 30] * 3 for m in ("nearest", "bicubic")})
+    made = made.assign(image=images * 2, sr_sha256="x")
+    gone = (made["method"] == "bicubic") & made["image"].str.startswith("y")
+    for lack in (math.nan, math.inf):
+        notes = score_table(made.assign(value=made["value"].mask(gone, lack))).notes
+        (over,) = [note for note in notes if "mean of the means" in note]
+        assert over == "v: the mean of the means of 2 sequences, 3 frames each: 6 of 9 frames."
+        (left,) = [note for note in notes if "sequence y" in note]
+        assert "y/9" not in left
+        assert left.count("of 9") == (lack is math.nan)
 
 
 def test_infinite_frames_do_not_spoil_a_mean(frame: pd.DataFrame) -> None:
@@ -198,7 +289,9 @@ def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photogra
     first = ran()
     again = ran()
     assert (first.computed, again.computed, again.reused) == (6, 0, 6)
-    assert set(again.frame["image"]) == set(names)
+    assert list(dict.fromkeys(again.frame["image"])) == names
+    read = sreval.read_results(tmp_path / "out")
+    assert list(dict.fromkeys(read.frame["image"])) == names
     assert set(again.frame["scene"]) == {"v/calendar", "v/walk"}
     for name in names:
         assert (tmp_path / "out" / "images" / "v_x4" / "bicubic" / f"{name}.png").is_file()
@@ -208,7 +301,7 @@ def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photogra
     means = [one[["calendar/9", "calendar/10"]].mean(), one["walk/0"]]
     shown = table.frame[(table.frame["method"] == "bicubic") & (table.frame["metric"] == "psnr")]
     assert shown["mean"].to_numpy(float) == pytest.approx([*means, np.mean(means)])
-    figure = again.figure("comparison", image=["calendar/10", "walk/0"])
+    figure = again.figure("comparison", image=["calendar\\10", "walk_0"])
     assert "v/calendar/10: region" in figure.get_supxlabel()
     scores = tmp_path / "own.csv"
     own = [("calendar\\9", 1), ("v/calendar/10.png", 2), ("walk/0", 3)]

@@ -19,7 +19,7 @@ from sreval.images.io import read_image, write_png
 from sreval.images.known import KnownFile
 from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
-from sreval.training.data import Pack, Sampler, _decoded, open_pack
+from sreval.training.data import Pack, Sampler, _decoded, megapixels, open_pack
 from sreval.training.leaks import evaluation_fingerprints, fingerprint, refuse_leaks
 from sreval.training.recipe import Data
 
@@ -308,7 +308,7 @@ def test_images_left_out_are_never_drawn(pack: Pack) -> None:
     kept = torch.tensor([0, 2, 3, 5])
     assert torch.equal(sampler.starts, whole.starts[kept])
     assert torch.equal(sampler.shapes, whole.shapes[kept])
-    with pytest.raises(DataError, match=r"Only 2 images hold a crop .* not kept aside"):
+    with pytest.raises(DataError, match=r"Only 2 images hold a crop .* without being kept aside"):
         Sampler(*arguments, without=(0, 1, 2, 3))
 
 
@@ -400,3 +400,14 @@ def test_smaller_sizes_are_cut_from_too_and_never_those_of_an_image_left_out(
             assert exact
             seen |= {size for _, size in exact}
     assert seen == {1.0, 0.5, 2 / 3}
+
+
+def test_few_pixels_and_no_image_are_said_in_words(pack: Pack) -> None:
+    said = [megapixels(millions) for millions in (0.0123, 3.456, 9.996, 202.4)]
+    assert said == [f"{n} megapixels" for n in ("0.012", "3.5", "10", "202")]
+    for left, told in ((5, "Only 1 image holds"), (6, "No image holds")):
+        with pytest.raises(DataError, match=f"^{told} a crop of 32 pixels without"):
+            Sampler(
+                pack, Data(crop=32, batch=3), SRResNetArchitecture(), CPU, 3,
+                without=tuple(range(left)),
+            )  # fmt: skip
