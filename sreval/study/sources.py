@@ -86,9 +86,8 @@ class Sources:
         }
         methods = [*design.images.methods, *(m for block in blocks for m in versions(block))]
         others = [m for m in dict.fromkeys(methods) if m not in COMPUTED]
-        self._stand_ins = dict(zip(others, range(len(STAND_INS)), strict=False))
-        if not stand_ins:
-            self._stand_ins = {}
+        possible = dict(zip(others, range(len(STAND_INS)), strict=False))
+        self._stand_ins, self._offered = (possible, {}) if stand_ins else ({}, possible)
 
     def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
         """What is asked of data sets without originals that needs them."""
@@ -108,6 +107,11 @@ class Sources:
     def missing(self, keys: Iterable[Key]) -> list[Key]:
         """Those that can't be found anywhere."""
         return [key for key in keys if not self._has(key)]
+
+    def stand_ins_would_do(self, missing: Iterable[Key]) -> bool:
+        """Whether all that is missing could be replaced by degradations of originals."""
+        items = [(self._items.get((key[0], key[1])), key[2]) for key in missing]
+        return all(item and item.hr and method in self._offered for item, method in items)
 
     def _has(self, key: Key) -> bool:
         if key in self._scored:
@@ -201,7 +205,7 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
         for name, one in opened.items()
     }
     notes = tuple(
-        f"{name}: {one.items[0].file.parent} is taken for originals, of which LR images are made. "
+        f"{name}: {user_path(name).resolve()} is taken for originals, of which LR images are made. "
         f'Write source = "lr={name}" if they are LR images.'
         for name, one in opened.items()
         if name not in KNOWN

@@ -506,6 +506,18 @@ def test_a_study_of_lr_images_shows_what_was_made_of_them_and_no_original(
     assert {(s.image, s.method): s.image_sha256 for s in manifest.stimuli} == scored
     assert not check(design, None, available(design, [tmp_path / "out"])).missing
 
+    images["methods"] = ["bicubic", "mine"]
+    for stand_ins in (False, True):
+        with pytest.raises(DataError, match="3 versions are missing: mine on photos") as refused:
+            freeze(
+                study,
+                make_design(images=images),
+                [tmp_path / "out"],
+                stand_ins=stand_ins,
+                again=True,
+            )
+        assert "stand" not in refused.value.remedy  # there is nothing to degrade
+
     images["methods"] = ["bicubic", "hr"]
     design = make_design(images=images)
     checked = check(design, None, available(design, [tmp_path / "out"]))
