@@ -111,9 +111,12 @@ class Dataset:
     def require_originals(self, what: str, remedy: str) -> None:
         """Raises UsageError where there are none; ``what`` needs them."""
         if not self.has_originals:
-            folder = self.items[0].file.parent
+            first = self.items[0]
+            folder = first.file.parents[1 if is_frame(first.image) else 0]
             raise UsageError(
-                f"{self.name} has LR images alone, {folder}; {what} needs their originals.", remedy
+                f"The data set {self.name} (folder {folder}) has LR images alone; {what} needs the "
+                "originals.",
+                remedy,
             )
 
     def by(self, recipe: Degradation) -> Dataset:

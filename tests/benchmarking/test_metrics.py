@@ -392,8 +392,8 @@ def test_sets_with_and_without_originals_share_a_run(
         ({}, "has LR images alone, and PSNR, SSIM can't be computed .*brisque, clip-iqa, pyiqa"),
         ({"metrics": ["fid"]}, "and FID can't be computed without originals"),
         ({"metrics": ["psnr", WHOLE]}, "and PSNR can't be computed"),
-        ({"metrics": [SINGLE], "methods": "hr"}, "hr needs their originals. Leave hr out"),
-        ({"metrics": [SINGLE], "degrade": "bd"}, "bd needs their originals"),
+        ({"metrics": [SINGLE], "methods": "hr"}, "hr needs the originals. Leave hr out"),
+        ({"metrics": [SINGLE], "degrade": "bd"}, "bd needs the originals"),
     ],
 )
 def test_what_needs_originals_is_refused_before_anything_is_made(
