@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from sreval.config import Config, FieldError, UserPath
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
-from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.files import exists, no_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.images.degrade import degrade, pixels_sha256
 from sreval.images.degraded import read_record
@@ -246,6 +246,8 @@ def _open(spec: str, scale: float) -> Dataset:
         return _from_toml(path)
     if path.is_dir():
         return _from_folder(path.resolve(), scale)
+    if path.exists():
+        raise UsageError(*no_folder(path))
     if "/" in spec:
         raise UsageError(f"No such folder or file: {spec}.", "Check the path of the data set.")
     names = [*KNOWN, *UNVERIFIED]
