@@ -158,6 +158,16 @@ class Dataset:
         recipe_sha256 = self._made_by(item, whole, lr_sha256)
         return Pair(whole, lr, hr_sha256, lr_sha256, cropped, recipe_sha256)
 
+    def is_pair(self, item: Item, keep: Path, before: tuple[str, str]) -> bool:
+        """Whether an item's files have the hashes ``before`` of a pair that was made just so.
+
+        Told without decoding them. False where that can't be: of an HR image that is cropped, and
+        where a record says how LR images were made of which pixels.
+        """
+        lr = item.lr or keep / "LR" / f"{item.image}.png"
+        files = [sha256_or_empty(file) if file else "" for file in (item.hr, lr)]
+        return all((files[1], not self.recorded, files == list(before)))
+
     def _low(self, hr: UInt8, path: Path | None, known: str) -> tuple[UInt8, str]:
         """The LR image and its hash: the file at ``path`` where that has the ``known`` hash."""
         if path and known and sha256_or_empty(path) == known:

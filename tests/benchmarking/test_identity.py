@@ -412,6 +412,25 @@ def test_scores_on_a_data_set_that_has_changed_since_are_left_out_and_the_table_
     assert means(sreval, "r") == means(sreval, "whole")
 
 
+def test_a_run_with_nothing_to_do_decodes_no_image(
+    sreval: Sreval, work: Path, photograph: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hashes of its files tell that; with something to do, it is as fresh."""
+    images(work / "whole", photograph, "ant", "bee")
+    run(sreval, "bicubic", data=("whole",))
+
+    def refused(path: Path) -> None:
+        raise AssertionError(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sreval.images.datasets.read_image", refused)
+        assert counts(run(sreval, "bicubic", data=("whole",))) == (0, 2)
+    Path("r/inputs/whole_x4/LR/ant.png").write_bytes(b"")
+    assert counts(run(sreval, "bicubic", "nearest", data=("whole",))) == (2, 2)
+    run(sreval, "bicubic", "nearest", data=("whole",), out="fresh")
+    assert means(sreval, "r") == means(sreval, "fresh")
+
+
 def test_what_each_run_makes_anew_is_told_in_one_line_of_each_kind(
     sreval: Sreval, work: Path, photograph: UInt8
 ) -> None:

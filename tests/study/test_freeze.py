@@ -553,7 +553,8 @@ def test_the_source_of_a_data_set_is_what_the_benchmark_was_given(
 
     for image in photos.iterdir():
         pixels = read_image(image).pixels
-        low = imresize(pixels[: len(pixels) // 4 * 4, : pixels.shape[1] // 4 * 4], 1 / 4)
+        whole_blocks = pixels[: len(pixels) // 4 * 4, : pixels.shape[1] // 4 * 4]
+        low = imresize(whole_blocks, 1 / 4).astype(np.uint8)
         write_png(tmp_path / "LR" / "walk" / image.name, low)
         write_png(tmp_path / "HR" / "walk" / image.name, pixels)
     frames = made(name="photos", source="hr=HR,lr=LR,name=other")
