@@ -435,7 +435,9 @@ def test_another_folder_of_lr_images_under_one_name_is_refused(lr: Path, tmp_pat
     sreval.benchmark(datasets=f"lr={lr},name=mine", **ran_on)
     with pytest.raises(UsageError, match=f"lr={other},name=mine-2"):
         sreval.benchmark(datasets=f"lr={other},name=mine", **ran_on)
-    with pytest.raises(UsageError, match=f"LR images in {lr}, not {lr}.*hr={lr},name=mine-2"):
+    with pytest.raises(
+        UsageError, match=f"LR images alone, in {lr}; this one has originals.*hr={lr},name=mine-2"
+    ):
         sreval.benchmark(datasets=f"hr={lr},name=mine", **ran_on)
 
 
