@@ -11,7 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from sreval.content import user_path
@@ -67,7 +74,13 @@ class Config(BaseModel):
             raise _refusal(cls, error, source, text, tables) from None
 
 
-UserPath = Annotated[Path, AfterValidator(user_path)]
+def _not_empty(given: Any) -> Any:
+    if given == "":
+        raise ValueError("it is empty")  # Path("") would be the current folder
+    return given
+
+
+UserPath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(user_path)]
 """A path in a configuration, in which a leading ~ stands for the home as on the command line."""
 
 

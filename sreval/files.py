@@ -194,6 +194,13 @@ def exists(path: str) -> bool:
         return False
 
 
+def no_folder(path: Path, remedy: str = "Check the path.") -> tuple[str, str]:
+    """What to say, and advise, of a path at which a folder of images was to be."""
+    if path.exists():
+        return f"{path} is a file, not a folder.", f"Name its folder: {path.parent.resolve()}."
+    return f"No such folder: {path}.", remedy
+
+
 def json_text(content: Any) -> str:
     """JSON that every parser reads: NaN is null, an infinity is the text "inf" or "-inf"."""
     return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)

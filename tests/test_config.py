@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from sreval import config
-from sreval.config import Config
+from sreval.config import Config, UserPath
 from sreval.errors import UsageError
 
 
@@ -43,6 +43,17 @@ class Whole(Config):
         if self.spare > self.span.high:
             raise ValueError("spare is above span.high")
         return self
+
+
+class Places(Config):
+    here: UserPath | None = None
+
+
+def test_no_path_is_empty() -> None:
+    """It would be the current folder."""
+    assert Places.checked({"here": "."}, "a.toml").here == Path()
+    with pytest.raises(UsageError, match=r"^a.toml: here = '': it is empty\. "):
+        Places.checked({"here": ""}, "a.toml")
 
 
 @pytest.mark.parametrize(

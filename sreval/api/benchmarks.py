@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sreval.api.given import as_list, kind_of, named_objects, result_folders
-from sreval.errors import UsageError, option, unknown_name
+from sreval.errors import UsageError, listed, option, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -845,11 +845,17 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
     for method in resolved.methods:
         if method.note:
             click.echo(f"{method.name}: {method.note}.", err=True)
-        if not method.known and method.specification.startswith("python:"):
+    methods = [(m.name, m.specification) for m in resolved.methods if not m.known]
+    metrics = [(m.key, m.specification) for m in resolved.metrics if not m.known]
+    for kind, made, found in (("method", "images", methods), ("metric", "scores", metrics)):
+        # an object of the running program has no files to name
+        anew = [name for name, specification in found if specification.startswith("python:")]
+        if anew:
+            is_code, their = ("is", "its") if len(anew) == 1 else ("are", "their")
             click.echo(
-                f"{method.name} is Python code: each run computes its images anew. Name the file "
-                "of its weights, if it has one, and they are kept: "
-                f"{method.name}={method.specification},weights=FILE",
+                f"{listed(anew, len(anew))} {is_code} Python code: each run computes {their} "
+                f"{made} anew. Add ,weights=FILE to a {kind} that has a file of weights, and they "
+                "are kept.",
                 err=True,
             )
 

@@ -217,8 +217,9 @@ class Study:
         from sreval.study.check import attainable
         from sreval.study.exposure import StimulusSet
         from sreval.study.manifest import MANIFEST, STIMULI
+        from sreval.study.sources import available
 
-        folder, design = self.folder, self.design
+        folder, design, folders = self.folder, self.design, result_folders(results)
         if brought("studies", folder):
             raise UsageError(
                 f"{self.given} is a study that the package brings; nothing is written into it.",
@@ -229,13 +230,14 @@ class Study:
         manifest = freezing.freeze(
             folder,
             design,
-            result_folders(results),
+            folders,
             stand_ins=stand_ins,
             again=again,
             progress=progress,
         )
         stimuli = StimulusSet.of(design, manifest.scenes)
-        notes = tuple(f"{m.note}. {m.remedy}" for m in attainable(stimuli) if m.hopeless)
+        hopeless = (f"{m.note}. {m.remedy}" for m in attainable(stimuli) if m.hopeless)
+        notes = (*available(design, folders).notes, *hopeless)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)

@@ -121,13 +121,16 @@ class Names:
             another = there != here and (there in KNOWN or Path(there).is_dir())
             if another or before.has_originals != asked[name].has_originals:
                 renamed = self._renamed(dataset)
-                one, other = (
-                    at if held.has_originals else f"LR images in {at}"
-                    for held, at in ((before, there), (asked[name], here))
-                )
+                told = f"{there}, not {here}"
+                if before.has_originals != asked[name].has_originals:
+                    one, other = (
+                        "originals" if held.has_originals else "LR images alone"
+                        for held in (before, asked[name])
+                    )
+                    told = f"that one has {one}, in {there}; this one has {other}, in {here}"
                 raise UsageError(
                     f"{self._folder.path} has results of another data set called {dataset.name!r}: "
-                    f"{one}, not {other}.",
+                    f"{told}.",
                     f"Give this one its own name, as in "
                     f"`{option(f'--dataset {quote(renamed)}', repr(renamed))}`, or name another "
                     f"{option('--out')}.",

@@ -150,7 +150,8 @@ def _function(path: str, options: Mapping[str, str], key: str, text: str) -> Met
     def now() -> Metric:
         files = {**own_modules(path.partition(":")[0]), **named}
         content = repr((path, declared.reference, declared.per, declared.crop, files, run))
-        return replace(metric, files=files, sha256=sha256_bytes(content.encode()), now=now)
+        sha256 = sha256_bytes(content.encode())
+        return replace(metric, files=files, sha256=sha256, known=known, now=now)
 
     return now()
 
@@ -170,6 +171,7 @@ def _object(name: str, given: object) -> Metric:
         of_function(function, checked_name(key), own.declaration if own else Declaration()),
         specification=f"{IN_PYTHON}{kind.__module__}.{kind.__qualname__}",
         sha256=sha256_bytes(uuid.uuid4().bytes),
+        known=False,
     )
 
 

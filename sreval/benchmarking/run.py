@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,31 @@ class Failure:
     remedy: str
 
 
+@dataclass
+class _Inputs:
+    """The hashes of a pair, and its pixels once they are needed: of what is there they aren't."""
+
+    hr_sha256: str
+    lr_sha256: str
+    recipe_sha256: str
+    scale: float
+    device: str
+    make: Callable[[], Pair]
+
+    @cached_property
+    def read(self) -> Pair:
+        """The pair itself. Raises ImageError where it isn't that of the hashes any more."""
+        pair = self.make()
+        if (pair.hr_sha256, pair.lr_sha256) != (self.hr_sha256, self.lr_sha256):
+            raise ImageError("An image has changed since this run began.", "Run it again.")
+        return pair
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What scores are computed against."""
+        return Reference(self.read.hr, self.scale, self.device)
+
+
 class Worker:
     """Does one image after another with all methods; called from several threads.
 
@@ -314,9 +340,7 @@ class Worker:
                     self._fail(dataset, item, method, refusal)
             return
         try:
-            there = self._made_alike.get(key, {}).get(item.image)
-            inputs = self._folder.inputs(dataset.name, dataset.scale)
-            pair = dataset.pair(item, inputs, there.pair if there else ("", ""))
+            pair = self._pair(dataset, item)
         except ImageError as error:
             self._tell("every method", dataset, item, error)
             for method in methods:
@@ -328,13 +352,29 @@ class Worker:
             lr_sha256=pair.lr_sha256,
             recipe_sha256=pair.recipe_sha256,
         )
-        reference = Reference(pair.hr, dataset.scale, self._resolved.device)
         for method in methods:
             try:
-                self._one(dataset, item, method, pair, reference)
+                self._one(dataset, item, method, pair)
             except ImageError as error:
                 self._tell(method.name, dataset, item, error)
                 self._fail(dataset, item, method, error)
+
+    def _pair(self, dataset: Dataset, item: Item) -> _Inputs:
+        """The pair of an item; of one that is as the last run left it, the hashes alone."""
+        there = self._made_alike.get(place(dataset.name, dataset.scale), {}).get(item.image)
+        before = there.pair if there else ("", "")
+        inputs = self._folder.inputs(dataset.name, dataset.scale)
+
+        def read() -> Pair:
+            return dataset.pair(item, inputs, before)
+
+        device = self._resolved.device
+        if dataset.is_pair(item, inputs, before):
+            recipe = "" if item.lr or not dataset.degradation else dataset.degradation.sha256
+            return _Inputs(*before, recipe, dataset.scale, device, read)
+        pair = read()
+        hashes = (pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256)
+        return _Inputs(*hashes, dataset.scale, device, lambda: pair)
 
     def _tell(self, who: str, dataset: Dataset, item: Item, error: ImageError) -> None:
         """Say what failed where it is the first time."""
@@ -354,9 +394,7 @@ class Worker:
                 Failure(dataset.name, item.image, method.name, error.message, error.remedy)
             )
 
-    def _one(
-        self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair, reference: Reference
-    ) -> None:
+    def _one(self, dataset: Dataset, item: Item, method: Upscaler, pair: _Inputs) -> None:
         """One method on one image: whatever an earlier run left that still holds is taken over."""
         subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
         path = self._folder.sr_image(*subject)
@@ -378,7 +416,7 @@ class Worker:
                 raise ImageError(f"{path} has changed since this run began.", "Run it again.")
             method_sha256 = kept[0].method_sha256
         else:
-            sr = self._make(dataset, item, method, pair)
+            sr = self._make(dataset, item, method, pair.read)
             data = encode_png(sr)
             write_atomic(path, data)
             sr_sha256 = sha256_bytes(data)
@@ -386,7 +424,7 @@ class Worker:
                 method_sha256 = self._names.meaning(method).sha256
         protocols, metrics = _needed(self._resolved, dataset, missing)
         by_name = {protocol.name: protocol for protocol in protocols}
-        scores = reference.score(sr, protocols, metrics)
+        scores = pair.reference.score(sr, protocols, metrics)
         with self._writing:
             known = {m.key: m.now() if m.now else m for m in metrics}
         rows = [
@@ -398,7 +436,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note=_note(score, pair, dataset),
+                note=_note(score, pair.read, dataset),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,

@@ -28,7 +28,21 @@ Command = Callable[..., Any]
 
 PATH = click.Path(path_type=Path)
 
-FOLDERS = click.argument("folders", nargs=-1, required=True, type=PATH)
+
+class _Folders(click.Argument):
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        try:
+            return super().process_value(ctx, value)
+        except click.MissingParameter:
+            if file := ctx.params.get("scores"):
+                raise UsageError(
+                    f"--scores adds to results, and no folder of any is named beside {file}.",
+                    "Name the folder: sreval benchmark made it.",
+                ) from None
+            raise
+
+
+FOLDERS = click.argument("folders", cls=_Folders, nargs=-1, required=True, type=PATH)
 PROTOCOL = click.option(
     "--protocol",
     help="Of the results; default: one that all folders have, ledig2017 before others.",

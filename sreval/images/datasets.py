@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from sreval.config import Config, FieldError, UserPath
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, UsageError, option, unknown_name
-from sreval.files import exists, sha256_bytes, sha256_or_empty, write_atomic
+from sreval.files import exists, no_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.frames import is_frame, unit_of
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.images.degrade import degrade, pixels_sha256
@@ -112,9 +112,12 @@ class Dataset:
     def require_originals(self, what: str, remedy: str) -> None:
         """Raises UsageError where there are none; ``what`` needs them."""
         if not self.has_originals:
-            folder = self.items[0].file.parent
+            first = self.items[0]
+            folder = first.file.parents[1 if is_frame(first.image) else 0]
             raise UsageError(
-                f"{self.name} has LR images alone, {folder}; {what} needs their originals.", remedy
+                f"The data set {self.name} (folder {folder}) has LR images alone; {what} needs the "
+                "originals.",
+                remedy,
             )
 
     def by(self, recipe: Degradation) -> Dataset:
@@ -155,6 +158,16 @@ class Dataset:
             lr, lr_sha256 = self._low(whole, keep and keep / "LR" / name, known)
         recipe_sha256 = self._made_by(item, whole, lr_sha256)
         return Pair(whole, lr, hr_sha256, lr_sha256, cropped, recipe_sha256)
+
+    def is_pair(self, item: Item, keep: Path, before: tuple[str, str]) -> bool:
+        """Whether an item's files have the hashes ``before`` of a pair that was made just so.
+
+        Told without decoding them. False where that can't be: of an HR image that is cropped, and
+        where a record says how LR images were made of which pixels.
+        """
+        lr = item.lr or keep / "LR" / f"{item.image}.png"
+        files = [sha256_or_empty(file) if file else "" for file in (item.hr, lr)]
+        return all((files[1], not self.recorded, files == list(before)))
 
     def _low(self, hr: UInt8, path: Path | None, known: str) -> tuple[UInt8, str]:
         """The LR image and its hash: the file at ``path`` where that has the ``known`` hash."""
@@ -244,6 +257,8 @@ def _open(spec: str, scale: float) -> Dataset:
         return _from_toml(path)
     if path.is_dir():
         return _from_folder(path.resolve(), scale)
+    if path.exists():
+        raise UsageError(*no_folder(path))
     if "/" in spec:
         raise UsageError(f"No such folder or file: {spec}.", "Check the path of the data set.")
     names = [*KNOWN, *UNVERIFIED]

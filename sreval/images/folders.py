@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Self
 
 from sreval.errors import DataError, ImageError, listed
-from sreval.files import require_text
+from sreval.files import no_folder, require_text
 from sreval.frames import image_order, is_frame
 from sreval.images.io import SUFFIXES
 
@@ -95,10 +95,18 @@ class ImageFolder:
         depths = sorted(depth for depth in images if images[depth])
         if depths and depths[-1] > 2 and 1 not in depths:
             first = images[depths[-1]][0]
+            inside = first.parents[1]
+            whole = {
+                depth - len(inside.relative_to(folder).parts)
+                for depth in depths
+                if any(file.is_relative_to(inside) for file in images[depth])
+            }
             raise DataError(
                 f"{folder} holds images in folders of its folders: {first}.",
                 "Name the folder that holds a folder of frames for each sequence, such as "
-                f"{first.parents[1]}.",
+                f"{inside}."
+                if whole == {2}
+                else "Put the frames of each sequence into one folder, and these folders into one.",
             )
         if len(depths) > 1:
             raise DataError(
@@ -168,7 +176,7 @@ def _is_image(file: Path) -> bool:
 def _files(folder: Path, deep: bool, apart: Iterable[Path] = ()) -> list[Path]:
     """The files of a folder, and deeply those below it, without hidden ones and those ``apart``."""
     if not folder.is_dir():
-        raise ImageError(f"No such folder: {folder}.", "Check the path.")
+        raise ImageError(*no_folder(folder))
     found: list[Path] = []
     seen = {folder.resolve(), *(path.resolve() for path in apart)}
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
-from sreval.files import exists, sha256_file
+from sreval.files import exists, no_folder, sha256_file
 from sreval.frames import is_frame, unit_of
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import ImageFolder, find_image, names_of, one_name
@@ -45,7 +45,7 @@ class PublishedImages(Upscaler):
     def __init__(self, folder: str) -> None:
         self._folder = user_path(folder)
         if not self._folder.is_dir():
-            raise DataError(f"No such folder: {folder}.", "Check the path after published:.")
+            raise DataError(*no_folder(self._folder, "Check the path after published:."))
         self.name = self._folder.resolve().name
         self.specification = f"published:{self._folder.resolve()}"
         self._matched: dict[str, Matching] = {}

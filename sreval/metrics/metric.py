@@ -40,6 +40,8 @@ class Metric:
     version, and ``licence`` are somebody else's; ``files`` are the SHA-256 of what it was read
     from, by path. ``sha256``, of all of this, stands in the rows. ``now`` makes it anew with the
     modules that its function has loaded since. ``least_images`` is how many a set must have.
+    ``known`` says whether all that its values depend on is told by ``sha256``; of others each run
+    computes them anew.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Metric:
     of_set: OfSet | None = None
     now: Callable[[], Metric] | None = None
     least_images: int = 1
+    known: bool = True
 
     def trunk_under(self, protocol: Protocol) -> Net | None:
         """The trunk network that it looks through under a protocol, None for one without."""

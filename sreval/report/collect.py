@@ -332,9 +332,8 @@ def sr_image(row: pd.Series) -> UInt8:
     path = folder.sr_image(row["dataset"], row["scale"], row["method"], row["image"])
     image = _as_scored(path, row["sr_sha256"])
     if image is None:
-        raise DataError(
-            f"{path} is no longer the image that was scored.", "Run the benchmark again."
-        )
+        why = "no longer the image that was scored" if path.exists() else "no longer there"
+        raise DataError(f"{path} is {why}.", "Run the benchmark again.")
     return image
 
 
@@ -356,12 +355,17 @@ def input_image(row: pd.Series, kind: Literal["hr", "lr"]) -> UInt8:
         image = _as_scored(path, row[f"{kind}_sha256"])
         if image is not None:
             return image
+    what = f"The {kind.upper()} image of {row['dataset']}/{row['image']}"
     public = held is not None and held.source in KNOWN
-    raise DataError(
-        f"The {kind.upper()} image of {row['dataset']}/{row['image']} is no longer what was "
-        f"scored: {path}.",
-        "Set SREVAL_DATA as for the benchmark." if public else "Run the benchmark again.",
-    )
+    remedy = "Set SREVAL_DATA as for the benchmark." if public else "Run the benchmark again."
+    if path.exists():
+        raise DataError(f"{what} is no longer what was scored: {path}.", remedy)
+    if not public and not path.is_relative_to(folder.path):
+        remedy = (
+            "Put it back, or run the benchmark again on its folder where it is now, with "
+            f"name={row['dataset']}."
+        )
+    raise DataError(f"{what} is no longer there: {path}.", remedy)
 
 
 def _input_files(

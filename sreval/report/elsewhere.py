@@ -115,7 +115,10 @@ class _Subjects:
                 )
             if place[column] not in of_results:
                 raise unknown_name(
-                    f"{kind} of these results, in {where}:", place[column], of_results
+                    f"{kind} of these results, in {where}:",
+                    place[column],
+                    of_results,
+                    "Name it so, leave the row out, or give its results, too.",
                 )
         dataset, image = place["dataset"], place["image"]
         name = find_image(image, self._names[dataset]) or ""

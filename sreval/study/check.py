@@ -283,6 +283,7 @@ def check(
         problems=tuple(problems),
         missing=missing,
         notes=(
+            *(found.notes if found else ()),
             *_misspelt(missing, held),
             *_of_texts(design),
             *_of_outcomes(design),

@@ -50,7 +50,9 @@ class DatasetPart(Config):
     """A data set that is rated. Methods left out on it are the asterisks of the paper's table 2."""
 
     name: str
-    """As `sreval data list` has it, or a data set of your own in the results."""
+    """As `sreval data list` or the results have it; it may be a folder of originals, too."""
+    source: str = ""
+    """What `--dataset` was given where that isn't the name, such as `lr=photos`."""
     images: tuple[str, ...] = ()
     """Names of its images; empty: all of them."""
     without: tuple[str, ...] = ()
@@ -88,6 +90,10 @@ class Images(Config):
             if set(part.without) == set(self.methods):
                 raise FieldError("every method is left out", *place)
         return self
+
+    def source_of(self, dataset: str) -> str:
+        """What a data set is opened by, rated or not: its ``source``, by default its name."""
+        return next((part.source for part in self.datasets if part.name == dataset), "") or dataset
 
     def methods_of(self, dataset: str) -> tuple[str, ...]:
         """The methods rated on one data set, in the design's order."""

@@ -72,7 +72,7 @@ def freeze(
         raise unmet.error()
     missing = sources.missing(stimuli.shown)
     if missing:
-        raise _missing(missing, stimuli.shown)
+        raise _missing(missing, stimuli.shown, sources.stand_ins_would_do(missing))
     written = _write_all(folder / STIMULI, sources, stimuli.shown, progress)
     # What a rated image lacks may be a warm-up item. One order serves all.
     order = {key: number for number, key in enumerate(stimuli.shown)}
@@ -136,8 +136,11 @@ def _write(
     return stimuli
 
 
-def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
-    """The error that lists what is missing: data sets by method, images where some are there."""
+def _missing(missing: Sequence[Key], wanted: Sequence[Key], stand_ins: bool) -> DataError:
+    """The error that lists what is missing: data sets by method, images where some are there.
+
+    ``stand_ins``: they could be replaced by such.
+    """
     asked = Counter((method, dataset) for dataset, _, method in wanted)
     images: dict[tuple[str, str], list[str]] = {}
     for dataset, image, method in missing:
@@ -148,12 +151,16 @@ def _missing(missing: Sequence[Key], wanted: Sequence[Key]) -> DataError:
         whole = len(names) == asked[method, dataset]
         lists.setdefault(method, []).append(dataset if whole else dataset + some)
     told = [f"{method} on {', '.join(sets)}" for method, sets in lists.items()]
-    return DataError(
-        f"{len(missing)} versions are missing: {'; '.join(told)}.",
+    remedy = (
         "Benchmark those methods on those data sets and name the folder with "
-        f"{option('--results')}. To try the study without them, replace them by "
-        f"degraded originals with {option('--stand-ins', 'stand_ins=True')}.",
+        f"{option('--results')}."
     )
+    if stand_ins:
+        remedy += (
+            " To try the study without them, replace them by degraded originals with "
+            f"{option('--stand-ins', 'stand_ins=True')}."
+        )
+    return DataError(f"{len(missing)} versions are missing: {'; '.join(told)}.", remedy)
 
 
 def _cores() -> int:

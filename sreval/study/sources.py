@@ -23,8 +23,9 @@ from PIL import Image
 
 from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import ResultsFolder, Snapshot
+from sreval.content import user_path
 from sreval.errors import DataError, SrevalError, UsageError, listed
-from sreval.files import sha256_bytes
+from sreval.files import exists, sha256_bytes
 from sreval.images.arrays import as_colour
 from sreval.images.datasets import Dataset, Item, Pair, open_dataset, published
 from sreval.images.io import encode_png, read_image
@@ -69,12 +70,13 @@ class Sources:
         Raises UsageError or DataError for a data set that is neither on this machine nor in the
         results, for a folder without results, and for folders that contradict each other.
         """
+        _require_names(design)
         self._scale = design.images.scale
         self._scored = _read_results(results, self._scale)
         blocks = drawn_blocks(design)
         named = [given.name for given in design.images.datasets]
         self._datasets = {
-            name: _opened(name, self._scale, self._scored)
+            name: _opened(design, name, self._scored)
             for name in dict.fromkeys([*named, *(block.dataset for block in blocks)])
         }
         self._items = {
@@ -84,9 +86,8 @@ class Sources:
         }
         methods = [*design.images.methods, *(m for block in blocks for m in versions(block))]
         others = [m for m in dict.fromkeys(methods) if m not in COMPUTED]
-        self._stand_ins = dict(zip(others, range(len(STAND_INS)), strict=False))
-        if not stand_ins:
-            self._stand_ins = {}
+        possible = dict(zip(others, range(len(STAND_INS)), strict=False))
+        self._stand_ins, self._offered = (possible, {}) if stand_ins else ({}, possible)
 
     def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
         """What is asked of data sets without originals that needs them."""
@@ -106,6 +107,11 @@ class Sources:
     def missing(self, keys: Iterable[Key]) -> list[Key]:
         """Those that can't be found anywhere."""
         return [key for key in keys if not self._has(key)]
+
+    def stand_ins_would_do(self, missing: Iterable[Key]) -> bool:
+        """Whether all that is missing could be replaced by degradations of originals."""
+        items = [(self._items.get((key[0], key[1])), key[2]) for key in missing]
+        return all(item and item.hr and method in self._offered for item, method in items)
 
     def _has(self, key: Key) -> bool:
         if key in self._scored:
@@ -157,13 +163,14 @@ class Available:
     """The images that freezing would find, and the versions that some results hold.
 
     ``computed`` are the versions that follow from each data set alone; ``without_originals`` are
-    those data sets that have none.
+    those data sets that have none; ``notes`` say which folders are taken for originals.
     """
 
     scenes: Scenes
     scored: frozenset[Key] = frozenset()
     computed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_originals: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
         """What is asked of data sets without originals that needs them."""
@@ -177,15 +184,17 @@ class Available:
 def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     """What there is for a study that isn't frozen yet, here and in results folders.
 
-    Raises DataError for a folder that holds no results, UsageError for results of another scale.
+    Raises DataError for a folder that holds no results, UsageError for results of another scale and
+    for a data set whose name says where it is.
     """
+    _require_names(design)
     names = [part.name for part in design.images.datasets]
     names += [block.dataset for block in drawn_blocks(design)]
     found = _read_results(results, design.images.scale)
     datasets: dict[str, Dataset | None] = {}
     for name in dict.fromkeys(names):
         with suppress(SrevalError):
-            datasets[name] = _opened(name, design.images.scale, found)
+            datasets[name] = _opened(design, name, found)
     opened = {name: one for name, one in datasets.items() if one}
     scenes = {name: {item.image: item.scene for item in one.items} for name, one in opened.items()}
     for (name, image, _), scored in found.items():
@@ -195,7 +204,18 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
         name: COMPUTED if one.has_originals else tuple(INTERPOLATIONS)
         for name, one in opened.items()
     }
-    return Available(scenes, frozenset(found), computed, _without_originals(datasets, found))
+    notes = tuple(
+        f"{name}: {user_path(name).resolve()} is taken for originals, of which LR images are made. "
+        f'Write source = "lr={name}" if they are LR images.'
+        for name, one in opened.items()
+        if name not in KNOWN
+        and design.images.source_of(name) == name
+        and one.items[0].lr is None
+        and user_path(name).is_dir()
+        and not any(key[0] == name for key in found)
+    )
+    without = _without_originals(datasets, found)
+    return Available(scenes, frozenset(found), computed, without, notes)
 
 
 def _without_originals(
@@ -242,30 +262,42 @@ def _rows(folder: Path, scale: float) -> list[dict[Hashable, Any]]:
     return own.drop_duplicates(["dataset", "image", "method"]).to_dict("records")
 
 
-def _opened(name: str, scale: float, found: Mapping[Key, _Scored]) -> Dataset | None:
+def _require_names(design: StudyDesign) -> None:
+    """Raises UsageError for a rated data set that is named by what ``source`` is for."""
+    for part in design.images.datasets:
+        if not part.source and "=" in part.name and not exists(part.name):
+            own = open_dataset(part.name, design.images.scale).name
+            raise UsageError(
+                f"{part.name!r} says where a data set is; it is no name that results have.",
+                f'Write name = "{own}" and, below it, source = "{part.name}".',
+            )
+
+
+def _opened(design: StudyDesign, name: str, found: Mapping[Key, _Scored]) -> Dataset | None:
     """A data set; None when the results alone know it, or know that it has no originals."""
+    scale, source = design.images.scale, design.images.source_of(name)
     scored = [one for (dataset, _, _), one in found.items() if dataset == name]
-    if scored and not any(one.hr_sha256 for one in scored):
+    if source == name and scored and not any(one.hr_sha256 for one in scored):
         return None  # a folder of that name would be taken for originals
     try:
-        return open_pictures(name, scale)
+        return open_pictures(source, scale, name)
     except SrevalError:
         if scored:
             return None
         raise
 
 
-def open_pictures(name: str, scale: float) -> Dataset:
-    """A data set under the name that a design gives it; also a collection of photographs.
+def open_pictures(spec: str, scale: float, name: str = "") -> Dataset:
+    """A data set as a design has it, by default called by ``spec``; also a set of photographs.
 
-    Raises as ``images.datasets.open_dataset`` does, and UsageError for a name that the data set
-    does not bear.
+    Raises as ``images.datasets.open_dataset`` does.
     """
-    known = KNOWN.get(name)
+    known = KNOWN.get(spec)
     if known is None or known.scales:
-        dataset = open_dataset(name, scale)
-        return dataset if dataset.name == name else _renamed(dataset, name)
-    return published(known.whole_copy(scale))
+        dataset = open_dataset(spec, scale)
+    else:
+        dataset = published(known.whole_copy(scale))
+    return dataset if dataset.name == (name or spec) else _renamed(dataset, name or spec)
 
 
 def _renamed(dataset: Dataset, name: str) -> Dataset:

@@ -184,12 +184,12 @@ def test_a_function_that_names_none_is_computed_anew_and_the_remedy_ends_that(
     sreval: Sreval,
 ) -> None:
     first = run(sreval, "ours=python:net:up")
-    told = re.search(r"they are kept: (ours=python:net:up,weights=)FILE", first.err)
+    told = re.search(r"ours is Python code: .* Add (,weights=)FILE to a method", first.err)
     assert told
     assert counts(run(sreval, "ours=python:net:up")) == (3, 0)
-    remedied = run(sreval, f"{told[1]}w.npy")
+    remedied = run(sreval, f"ours=python:net:up{told[1]}w.npy")
     assert "its images anew" not in remedied.err
-    assert counts(run(sreval, f"{told[1]}w.npy")) == (0, 3)
+    assert counts(run(sreval, f"ours=python:net:up{told[1]}w.npy")) == (0, 3)
 
 
 def test_a_module_that_is_imported_late_counts(sreval: Sreval) -> None:
@@ -410,6 +410,63 @@ def test_scores_on_a_data_set_that_has_changed_since_are_left_out_and_the_table_
     assert counts(run(sreval, "nearest")) == (1, 3 if change is joined else 2)
     run(sreval, "bicubic", "nearest", out="whole")
     assert means(sreval, "r") == means(sreval, "whole")
+
+
+def test_a_run_with_nothing_to_do_decodes_no_image(
+    sreval: Sreval, work: Path, photograph: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hashes of its files tell that; with something to do, it is as fresh."""
+    images(work / "whole", photograph, "ant", "bee")
+    run(sreval, "bicubic", data=("whole",))
+
+    def refused(path: Path) -> None:
+        raise AssertionError(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sreval.images.datasets.read_image", refused)
+        assert counts(run(sreval, "bicubic", data=("whole",))) == (0, 2)
+    Path("r/inputs/whole_x4/LR/ant.png").write_bytes(b"")
+    assert counts(run(sreval, "bicubic", "nearest", data=("whole",))) == (2, 2)
+    run(sreval, "bicubic", "nearest", data=("whole",), out="fresh")
+    assert means(sreval, "r") == means(sreval, "fresh")
+
+
+def test_what_each_run_makes_anew_is_told_in_one_line_of_each_kind(
+    sreval: Sreval, work: Path, photograph: UInt8
+) -> None:
+    images(work / "whole", photograph, "ant")
+    code = "import numpy as np\ndef up(lr):\n    return np.kron(lr, np.ones((4, 4, 1), np.uint8))\n"
+    (work / "own.py").write_text(f"{code}def level(hr, sr):\n    return float(sr.mean())\n")
+    asked = ["--metric", "python:own:level", "--dataset", "whole", "--out", "r"]
+    for name in ("a", "b", "c"):
+        asked += ["--method", f"{name}=python:own:up"]
+    ran = sreval("benchmark", *asked)
+    assert [line for line in ran.err.splitlines() if "anew" in line] == [
+        "a, b, c are Python code: each run computes their images anew. Add ,weights=FILE to a "
+        "method that has a file of weights, and they are kept.",
+        "level is Python code: each run computes its scores anew. Add ,weights=FILE to a metric "
+        "that has a file of weights, and they are kept.",
+    ]
+    (work / "w").write_text("")
+    ran = sreval(
+        "benchmark", *(f"{a},weights=w" if a.endswith(("up", "level")) else a for a in asked)
+    )
+    assert "anew" not in ran.err
+
+
+def test_a_data_set_that_gains_originals_is_told_apart_in_words(
+    sreval: Sreval, work: Path, photograph: UInt8
+) -> None:
+    images(work / "low", photograph[::4, ::4].copy(), "ant")
+    images(work / "whole", photograph, "ant")
+    (work / "own.py").write_text("def level(sr):\n    return float(sr.mean())\n")
+    asked = ("--method", "bicubic", "--metric", "python:own:level,reference=no", "--out", "r")
+    assert sreval("benchmark", "--dataset", "lr=low,name=P", *asked).code == 0
+    said = sentence(sreval("benchmark", "--dataset", "hr=whole,lr=low,name=P", *asked))
+    assert (
+        f"called 'P': that one has LR images alone, in {work}/low; this one has originals, in "
+        f"{work}/whole. Give" in said
+    )
 
 
 def test_two_data_sets_of_one_name_are_refused_and_the_remedy_keeps_both(

@@ -392,8 +392,8 @@ def test_sets_with_and_without_originals_share_a_run(
         ({}, "has LR images alone, and PSNR, SSIM can't be computed .*brisque, clip-iqa, pyiqa"),
         ({"metrics": ["fid"]}, "and FID can't be computed without originals"),
         ({"metrics": ["psnr", WHOLE]}, "and PSNR can't be computed"),
-        ({"metrics": [SINGLE], "methods": "hr"}, "hr needs their originals. Leave hr out"),
-        ({"metrics": [SINGLE], "degrade": "bd"}, "bd needs their originals"),
+        ({"metrics": [SINGLE], "methods": "hr"}, "hr needs the originals. Leave hr out"),
+        ({"metrics": [SINGLE], "degrade": "bd"}, "bd needs the originals"),
     ],
 )
 def test_what_needs_originals_is_refused_before_anything_is_made(
@@ -435,7 +435,9 @@ def test_another_folder_of_lr_images_under_one_name_is_refused(lr: Path, tmp_pat
     sreval.benchmark(datasets=f"lr={lr},name=mine", **ran_on)
     with pytest.raises(UsageError, match=f"lr={other},name=mine-2"):
         sreval.benchmark(datasets=f"lr={other},name=mine", **ran_on)
-    with pytest.raises(UsageError, match=f"LR images in {lr}, not {lr}.*hr={lr},name=mine-2"):
+    with pytest.raises(
+        UsageError, match=f"LR images alone, in {lr}; this one has originals.*hr={lr},name=mine-2"
+    ):
         sreval.benchmark(datasets=f"hr={lr},name=mine", **ran_on)
 
 

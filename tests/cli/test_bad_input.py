@@ -513,6 +513,24 @@ def test_a_wrong_option_suggests_what_was_meant(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("given", ["published:{}", "{}", "lr={}", "hr={},lr={}"])
+def test_a_file_in_place_of_a_folder_is_called_a_file(
+    sreval: Sreval, photos: Path, out: Path, given: str
+) -> None:
+    file = photos / "cat.png"
+    option = "--method" if given.startswith("published") else "--dataset"
+    ran = benchmark(sreval, photos, out, option, given.replace("{}", str(file)))
+    assert ran.code in (FAILED, USAGE)
+    assert sentence(ran) == f"{file} is a file, not a folder. Name its folder: {photos}."
+
+
+def test_scores_alone_say_what_they_are_added_to(sreval: Sreval, tmp_path: Path) -> None:
+    for command in (["table"], ["figure", "scores"]):
+        ran = sreval(*command, "--scores", str(tmp_path / "el.csv"))
+        assert ran.code == USAGE
+        assert sentence(ran).startswith("--scores adds to results, and no folder of any is named")
+
+
 def test_a_pair_cannot_be_named_out_of_its_folder(sreval: Sreval, photos: Path, out: Path) -> None:
     ran = benchmark(sreval, f"hr={photos},name=../../elsewhere", out)
     assert ran.code == USAGE

@@ -312,7 +312,7 @@ def test_lr_images_alone_are_a_data_set_without_originals(
     assert (pair.hr, pair.hr_sha256, pair.cropped, pair.recipe_sha256) == (None, "", False, "")
     np.testing.assert_array_equal(pair.lr, photograph[..., 0])
     assert not (tmp_path / "kept").exists()
-    with pytest.raises(UsageError, match="bd needs their originals"):
+    with pytest.raises(UsageError, match="bd needs the originals"):
         open_dataset(written if written != "TOML" else "set.toml", 4, open_degradation("bd"))
 
 

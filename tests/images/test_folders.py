@@ -126,7 +126,7 @@ def test_a_sequence_s_images_of_other_kinds_are_named_with_it(tmp_path: Path) ->
         ),
         (["1.png", "a/b/2.png"], r"holds images, such as 1\.png, and a folder of images: .*/a/b\."),
         (["GT/a/1.png"], r"in folders of its folders: .*/GT/a/1\.png\. Name .* such as .*/GT\."),
-        (["a/1.png", "a/b/2.png"], r"in folders of its folders: .*/a/b/2\.png\."),
+        (["a/1.png", "a/b/2.png"], r"in folders of its folders: .*/a/b/2\.png\. Put the frames"),
         (["a/1.png", "a/1.jpg"], r"holds a/1\.jpg and a/1\.png: two images with one name"),
     ],
 )

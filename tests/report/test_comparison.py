@@ -436,3 +436,35 @@ def test_without_originals_the_lr_image_stands_beside_the_methods(tmp_path: Path
         with pytest.raises(UsageError, match="snaps has LR images alone"):
             made.figure("comparison", image="cat", show=show)
     assert "spread" in made.figure("scores", dataset="snaps").axes[0].get_xlabel()
+
+
+def test_an_image_that_is_gone_is_not_called_a_changed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is advised helps."""
+    monkeypatch.chdir(tmp_path)
+    cat = skimage.data.chelsea()[:32, :32]
+    spread = sreval.metric(np.std, name="spread", reference=False)
+    for given, gone, found in [
+        ("lr=snaps", r"LR image of snaps/cat is no longer there: \S+/snaps/cat.png", "lr=kept"),
+        ("snaps", r"HR image of snaps/cat is no longer there: \S+/snaps/cat.png", "hr=kept"),
+    ]:
+        write_png(tmp_path / "snaps" / "cat.png", cat)
+        out = Path(f"results-{given}")
+
+        def run(dataset: str, out: Path = out) -> sreval.Results:
+            return sreval.benchmark(
+                ["bicubic", "nearest"], dataset, metrics=[spread], out=out, progress=False
+            )
+
+        made = run(given)
+        write_png(tmp_path / "snaps" / "cat.png", cat[::-1])
+        with pytest.raises(DataError, match="is no longer what was scored"):
+            made.figure("comparison", image="cat")
+        write_png(tmp_path / "snaps" / "cat.png", cat)
+        (tmp_path / "snaps").rename("kept")
+        with pytest.raises(DataError, match=gone) as refused:
+            made.figure("comparison", image="cat")
+        assert "its folder where it is now, with name=snaps." in refused.value.remedy
+        run(f"{found},name=snaps").figure("comparison", image="cat")
+        shutil.rmtree("kept")

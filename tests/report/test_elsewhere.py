@@ -49,6 +49,15 @@ NUMBERS = {
 }
 
 
+def test_a_data_set_that_the_results_lack_comes_with_a_remedy(
+    results: sreval.Results, tmp_path: Path
+) -> None:
+    file = written(tmp_path, "method,dataset,image,q", "bicubic,phone,0,1")
+    with pytest.raises(SrevalError, match="line 2: 'phone'") as refused:
+        results.with_scores(file)
+    assert refused.value.remedy.endswith("leave the row out, or give its results, too.")
+
+
 def test_both_forms_of_a_file_give_the_same_tables(results: sreval.Results, tmp_path: Path) -> None:
     long = [f"{m},set,{i}.png,dists,{v}" for (m, i), v in NUMBERS.items()]
     wide = [f"{i},{m},{v},x" for (m, i), v in NUMBERS.items()]

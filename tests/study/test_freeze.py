@@ -506,6 +506,18 @@ def test_a_study_of_lr_images_shows_what_was_made_of_them_and_no_original(
     assert {(s.image, s.method): s.image_sha256 for s in manifest.stimuli} == scored
     assert not check(design, None, available(design, [tmp_path / "out"])).missing
 
+    images["methods"] = ["bicubic", "mine"]
+    for stand_ins in (False, True):
+        with pytest.raises(DataError, match="3 versions are missing: mine on photos") as refused:
+            freeze(
+                study,
+                make_design(images=images),
+                [tmp_path / "out"],
+                stand_ins=stand_ins,
+                again=True,
+            )
+        assert "stand" not in refused.value.remedy  # there is nothing to degrade
+
     images["methods"] = ["bicubic", "hr"]
     design = make_design(images=images)
     checked = check(design, None, available(design, [tmp_path / "out"]))
@@ -513,3 +525,41 @@ def test_a_study_of_lr_images_shows_what_was_made_of_them_and_no_original(
     assert not checked.missing
     with pytest.raises(UsageError, match="photos has LR images alone, so there is no hr to show"):
         freeze(study, design, [tmp_path / "out"], again=True)
+
+
+def test_the_source_of_a_data_set_is_what_the_benchmark_was_given(
+    photos: Path, study: Path, tmp_path: Path
+) -> None:
+    """A bare folder's name means originals, as there, and that is said."""
+
+    def made(**part: str) -> dict[str, tuple[int, int]]:
+        images = {"methods": ["nearest"], "datasets": [part]}
+        frozen = freeze(study, make_design(images=images), [], again=True)
+        return {s.image: (s.width, s.height) for s in frozen.stimuli if s.dataset == "photos"}
+
+    def notes(**part: str) -> tuple[str, ...]:
+        design = make_design(images={"methods": ["nearest"], "datasets": [part]})
+        return available(design).notes
+
+    whole = {p.stem: read_image(p).pixels.shape[1::-1] for p in photos.iterdir()}
+    assert made(name="photos", source="lr=photos") == {
+        name: (4 * width, 4 * height) for name, (width, height) in whole.items()
+    }
+    assert not notes(name="photos", source="lr=photos")
+    assert made(name="photos") == {
+        name: (width // 4 * 4, height // 4 * 4) for name, (width, height) in whole.items()
+    }
+    assert f"photos: {photos} is taken for originals" in notes(name="photos")[0]
+
+    for image in photos.iterdir():
+        pixels = read_image(image).pixels
+        whole_blocks = pixels[: len(pixels) // 4 * 4, : pixels.shape[1] // 4 * 4]
+        low = imresize(whole_blocks, 1 / 4).astype(np.uint8)
+        write_png(tmp_path / "LR" / "walk" / image.name, low)
+        write_png(tmp_path / "HR" / "walk" / image.name, pixels)
+    frames = made(name="photos", source="hr=HR,lr=LR,name=other")
+    assert frames == {f"walk/{name}": size for name, size in made(name="photos").items()}
+
+    with pytest.raises(UsageError, match="'lr=photos' says where a data set is") as refused:
+        made(name="lr=photos")
+    assert 'name = "photos" and, below it, source = "lr=photos"' in refused.value.remedy

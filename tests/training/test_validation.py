@@ -111,7 +111,7 @@ def test_what_lacks_is_said_without_photographs(
 
 def test_a_validation_set_has_originals(make_recipe: MakeRecipe, tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
-    with pytest.raises(UsageError, match="validation needs their originals"):
+    with pytest.raises(UsageError, match="validation needs the originals"):
         check_validation(make_recipe(run={"dataset": f"lr={tmp_path}"}))
 
 
