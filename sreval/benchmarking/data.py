@@ -293,7 +293,8 @@ def downscale_folder(
         for name, path in images.items():
             try:
                 hr = read_image(path).pixels
-                hr = crop_to_multiple(hr, scale) if crop else _fitting(hr, scale)
+                cropped = crop_to_multiple(hr, scale)
+                hr = cropped if crop else _fitting(hr, scale)
                 lr, drawn = degrade(hr, record.degradation, scale)
                 data = encode_png(lr)
                 write_atomic(target / f"{name}.png", data)

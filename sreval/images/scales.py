@@ -1,10 +1,11 @@
 """Scales, and the sizes that they give: the rule by which HR images are cropped.
 
-At a scale s the LR image of an HR image of H x W pixels has h = floor(H / s) rows and floor(W / s)
-columns, and the HR image loses its last rows and columns down to round(s h) x round(s w), halves
-rounded up. That is the rule of Chen et al. 2021 (LIIF, arXiv 2012.09161, its data set class), and
-for whole scales the field's crop to multiples of s. Sizes are computed exactly, of the scale as it
-is written: 22 rows are 10 at a scale of 2.2.
+At a scale s the LR image of an HR image of H x W pixels has h rows, the most with round(s h) <= H,
+halves rounded up, and w columns likewise. The HR image loses its last rows and columns down to
+round(s h) x round(s w), of which the same rule makes h x w again. For whole scales that is the
+field's crop to multiples of s. Chen et al. 2021 (LIIF, arXiv 2012.09161, its data set class) crop
+so, too, but have floor(H / s) rows: one fewer where s (h + 1) is rounded down to H. Sizes are
+computed exactly, of the scale as it is written: 22 rows are 10 at a scale of 2.2.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def exact(scale: float) -> Fraction:
 
 def lr_size(hr: tuple[int, ...], scale: float) -> tuple[int, int]:
     """Height and width of the LR image of an HR image of shape (H, W[, 3])."""
-    return math.floor(hr[0] / exact(scale)), math.floor(hr[1] / exact(scale))
+    return _most(hr[0], exact(scale)), _most(hr[1], exact(scale))
 
 
 def hr_size(lr: tuple[int, ...], scale: float) -> tuple[int, int]:
@@ -71,10 +72,9 @@ def hr_size(lr: tuple[int, ...], scale: float) -> tuple[int, int]:
     return _rounded(lr[0] * exact(scale)), _rounded(lr[1] * exact(scale))
 
 
-def lr_size_of_cropped(hr: tuple[int, ...], scale: float) -> tuple[int, int] | None:
-    """Height and width that are enlarged to just the shape (H, W[, 3]); None where none are."""
-    height, width = (math.ceil((side - Fraction(1, 2)) / exact(scale)) for side in hr[:2])
-    return (height, width) if hr_size((height, width), scale) == hr[:2] else None
+def _most(side: int, scale: Fraction) -> int:
+    """The most pixels that are enlarged to ``side`` or fewer."""
+    return math.ceil((side + Fraction(1, 2)) / scale) - 1
 
 
 def _rounded(value: Fraction) -> int:

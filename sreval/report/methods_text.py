@@ -239,9 +239,9 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     sentences += [f"The {how[0]} of {_and(list(names))} {how[1]}." for how, names in made.items()]
     if (rows["scale"] % 1).any():
         sentences.append(
-            "At an upscaling factor s that isn't whole, an image of H rows has floor(H/s) at low "
-            "resolution, and is cropped to s times these, rounded; columns likewise (Chen et al. "
-            "2021)."
+            "At an upscaling factor s that isn't whole, an image is cropped to the most rows that "
+            "are s times those of a low-resolution image, rounded; columns likewise. Of H rows "
+            "Chen et al. 2021 take floor(H/s) at low resolution, at times one fewer."
         )
     return sentences + remarks(rows)
 

@@ -211,7 +211,7 @@ def test_scales_whole_and_not_share_a_folder_and_a_table(
     text = " ".join(results.methods_text().split())
     assert "at upscaling factors of 2.5 and 4." in text
     assert "An upscaling factor that isn't whole is rounded up for these crops." in text
-    assert "floor(H/s) at low resolution" in text
+    assert "cropped to the most rows that are s times" in text
     assert "- Y. Chen, S. Liu, X. Wang. Learning continuous" in text
     assert "photos x2.5, nearest, mean of" in sreval("compare-protocols", out).out
     assert results.figure("comparison", scale=2.5, image="odd") is not None
