@@ -11,47 +11,64 @@ computed exactly, of the scale as it is written: 22 rows are 10 at a scale of 2.
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
-from numbers import Real
+from numbers import Rational, Real
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import Field, PlainSerializer, WrapValidator
 
-from sreval.errors import UsageError
+from sreval.config import FieldError
+from sreval.errors import UsageError, shown
 
 _LARGEST = 16
 _DIGITS = 4
 """After the point, so that ``{scale:g}`` writes every scale in full."""
 
+_RULE = (
+    f"A scale is a number above 1 and up to {_LARGEST}, such as 4 or 2.5, of at most {_DIGITS} "
+    "decimals, as in 2.6667."
+)
+_WRITTEN = re.compile(r"-?[0-9]+(\.[0-9]*)?")
+
 
 def checked_scale(scale: object) -> float:
-    """A scale as it is printed: an int where it is whole.
+    """A scale as it is printed: an int where it is whole; 1.3 of ``np.float32(1.3)``.
 
     Raises UsageError for what isn't a number above 1, up to 16 and of at most 4 decimals.
     """
-    number = float(scale) if isinstance(scale, Real) else math.nan
+    if isinstance(scale, str):
+        raise UsageError(f"{scale!r} isn't a valid scale.", f"Write it without quotes. {_RULE}")
+    number = math.nan
+    if isinstance(scale, Real) and not isinstance(scale, bool):
+        try:
+            number = float(scale if isinstance(scale, Rational) else str(scale))
+        except OverflowError:
+            number = math.inf
     if not (1 < number <= _LARGEST and round(number, _DIGITS) == number):
-        raise UsageError(
-            f"{scale!r} isn't a valid scale."
-            if math.isnan(number)
-            else f"{number:.15g} isn't a valid scale.",
-            f"A scale is a number above 1 and up to {_LARGEST}, such as 4 or 2.5, of at most "
-            f"{_DIGITS} decimals.",
-        )
+        told = shown(scale) if math.isnan(number) else f"{number:.15g}"
+        raise UsageError(f"{told} isn't a valid scale.", _RULE)
     return int(number) if number.is_integer() else number
 
 
-def _as_printed(scale: float) -> float:
+def read_scale(text: str) -> float:
+    """A scale as it is written on the command line. Raises UsageError as ``checked_scale`` does."""
+    if not _WRITTEN.fullmatch(text):
+        raise UsageError(f"{text!r} isn't a valid scale.", _RULE)
+    return checked_scale(float(text))
+
+
+def _in_file(scale: object, _: object) -> float:
     try:
         return checked_scale(scale)
     except UsageError as error:
-        raise ValueError(f"it must have at most {_DIGITS} decimals") from error
+        raise FieldError("it isn't a valid scale", remedy=error.remedy) from error
 
 
 UpscalingFactor = Annotated[
     float,
     Field(gt=1, le=_LARGEST),
-    AfterValidator(_as_printed),
+    WrapValidator(_in_file),  # the field's own limits are for its JSON schema
     PlainSerializer(lambda scale: scale),  # pydantic's own would write 4 as 4.0
 ]
 """A scale in a configuration or a file."""

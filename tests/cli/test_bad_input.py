@@ -491,7 +491,11 @@ def test_a_function_that_is_not_there(
         ("--dataset", "BSDS300-train", "BSDS300-train is a collection of photographs"),
         ("--protocol", "matlb", "Unknown protocol 'matlb'. Did you mean 'matlab'?"),
         ("--metric", "pnsr", "Unknown metric 'pnsr'. Did you mean 'psnr'?"),
-        ("--scale", "1", "the command line: scale = 1.0: it must be more than 1."),
+        (
+            "--scale",
+            "1",
+            "1 isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 or",
+        ),
         ("--workers", "0", "the command line: workers = 0: it must be 1 or more."),
         ("--device", "gpu9", "No device 'gpu9' ("),
         ("--device", "meta", "No device 'meta' ("),

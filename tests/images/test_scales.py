@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
+from sreval import Dataset, fetch
 from sreval.benchmarking.data import downscale_folder
+from sreval.cli import cli
 from sreval.errors import ImageError, UsageError
-from sreval.images.datasets import open_dataset
+from sreval.images.datasets import UserSet, open_dataset
 from sreval.images.degradations import known_degradation
 from sreval.images.degrade import degrade
 from sreval.images.degraded import Record
@@ -89,7 +94,16 @@ def test_binary_fractions_do_not_lose_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("given", "scale"),
-    [(4, "4"), (4.0, "4"), (np.int64(8), "8"), (np.float64(2.5), "2.5"), (1.0001, "1.0001")],
+    [
+        (4, "4"),
+        (4.0, "4"),
+        (np.int64(8), "8"),
+        (np.float64(2.5), "2.5"),
+        (1.0001, "1.0001"),
+        (np.float32(1.3), "1.3"),
+        (np.float16(2.2), "2.2"),
+        (Fraction(5, 2), "2.5"),
+    ],
 )
 def test_a_whole_scale_is_an_int(given: Any, scale: str) -> None:
     found = checked_scale(given)
@@ -97,11 +111,73 @@ def test_a_whole_scale_is_an_int(given: Any, scale: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [1, 0.5, -2, 16.0001, 2.00001, float("nan"), float("inf"), True, None, "4", 2j]
+    "given",
+    [
+        1,
+        0.5,
+        -2,
+        16.0001,
+        2.00001,
+        float("nan"),
+        float("inf"),
+        True,
+        None,
+        2j,
+        10**400,
+        Fraction(8, 3),
+        [4],
+    ],
 )
 def test_anything_else_is_refused(given: Any) -> None:
     with pytest.raises(UsageError, match=r"above 1 and up to 16, such as 4 or 2\.5"):
         checked_scale(given)
+
+
+def test_text_is_not_a_scale_but_on_the_command_line() -> None:
+    refusal = r"^'2\.5' isn't a valid scale\. Write it without quotes\. A scale is a number above 1"
+    in_file = (
+        "^set.toml, line 2: scale = '2.5': it isn't a valid scale. Write it without quotes. A scale"
+    )
+    for call in (
+        lambda: checked_scale("2.5"),
+        lambda: Dataset("demo", "2.5").check(progress=False),  # type: ignore[arg-type]
+        lambda: fetch("Set5", scales="2.5", progress=False),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UsageError, match=refusal):
+            call()
+    with pytest.raises(UsageError, match=in_file):
+        UserSet.checked({"name": "a", "scale": "2.5"}, "set.toml", "name = 'a'\nscale = '2.5'\n")
+
+
+@pytest.mark.parametrize("text", ["8/3", "2,5", "4x", "1_0", "17", "1", "x", "", "٤", "2.66667"])
+def test_every_command_reads_a_scale_in_one_way(text: str, sreval: Callable[..., Any]) -> None:
+    shown = text if text in {"17", "1", "2.66667"} else repr(text)
+    said = (
+        f"Error: {shown} isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 "
+        "or 2.5, of at most 4 decimals, as in 2.6667.\n"
+    )
+    options = [
+        command
+        for command, one in all_commands(cli)
+        for option in one.params
+        if "--scale" in option.opts
+    ]
+    assert len(options) > 9
+    for command in options:
+        ran = sreval(*command, *["x"] * 2, "--scale", text)
+        assert (ran.code, ran.err) == (2, said)
+
+
+def all_commands(
+    group: click.Group, place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        one = group.get_command(click.Context(group), name)
+        assert one is not None
+        if isinstance(one, click.Group):
+            yield from all_commands(one, (*place, name))
+        else:
+            yield (*place, name), one
 
 
 def test_a_record_writes_a_scale_as_it_is_printed() -> None:
@@ -110,10 +186,6 @@ def test_a_record_writes_a_scale_as_it_is_printed() -> None:
     for scale, text in ((4, '"scale":4,'), (4.0, '"scale":4,'), (2.5, '"scale":2.5,')):
         record = Record.checked({**given, "scale": scale}, "")
         assert text in record.model_dump_json()
-    for scale, said in (
-        (1, "more than 1"),
-        (16.5, "16 or less"),
-        (2.33333, "have at most 4 decimals"),
-    ):
-        with pytest.raises(UsageError, match=f"scale = {scale}: it must {said}|be {said}"):
+    for scale in (1, 16.5, 2.33333, True):
+        with pytest.raises(UsageError, match=f"scale = {scale}: it isn't a valid scale. A scale"):
             Record.checked({**given, "scale": scale}, "")
