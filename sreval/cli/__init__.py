@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sreval.errors import (
     DEBUG,
     Exit,
     SrevalError,
+    UsageError,
     as_command,
     is_out_of_memory,
     shortened,
@@ -52,7 +54,27 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that refuses an option given twice, of which click would take the last."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, whose options are given once each. Raises UsageError."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command and not isinstance(command, click.Group):
+            parser = command.make_parser(click.Context(command, ctx, name))
+            for option, times in Counter(parser.parse_args(list(rest))[2]).items():
+                takes_one = isinstance(option, click.Option) and not option.multiple
+                if takes_one and times > 1 and not option.is_flag:
+                    raise UsageError(
+                        f"{option.opts[0]} is given {times} times and takes one value.",
+                        "Give it once.",
+                    )
+        return name, command, rest
+
+
+class LazyGroup(Group):
     """A group whose commands are imported when they are called, not before.
 
     ``table`` holds ("module:attribute", "what it does") by name, in the order of the work.

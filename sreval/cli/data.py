@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sreval import api
+from sreval.cli import Group
 from sreval.cli.shared import (
     DEGRADE,
     PATH,
@@ -22,7 +23,7 @@ from sreval.errors import Exit, counted
 from sreval.report.text import columns
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """List, fetch, check and downscale data sets."""
 

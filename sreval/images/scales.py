@@ -89,6 +89,25 @@ def hr_size(lr: tuple[int, ...], scale: float) -> tuple[int, int]:
     return _rounded(lr[0] * exact(scale)), _rounded(lr[1] * exact(scale))
 
 
+def belong(hr: tuple[int, ...], lr: tuple[int, ...], scale: float) -> bool:
+    """Whether an HR image of shape (H, W[, 3]) covers the LR image (h, w[, 3]) and no more.
+
+    That is round(s h) <= H < s (h + 1), and so for W: of ``lr_size`` and of floor(H / s) rows.
+    """
+    sides = zip(hr[:2], hr_size(lr, scale), lr, strict=False)
+    return all(least <= high < exact(scale) * (low + 1) for high, least, low in sides)
+
+
+def fitting_scale(hr: tuple[int, ...], lr: tuple[int, ...]) -> float | None:
+    """The scale of fewest decimals, of up to two, at which the shapes ``belong`` together."""
+    for digits in range(3):
+        for high, low in zip(hr[:2], lr, strict=False):
+            scale = round(high / low, digits)
+            if 1 < scale <= _LARGEST and belong(hr, lr, scale):
+                return checked_scale(scale)
+    return None
+
+
 def _most(side: int, scale: Fraction) -> int:
     """The most pixels that are enlarged to ``side`` or fewer."""
     return math.ceil((side + Fraction(1, 2)) / scale) - 1

@@ -15,8 +15,10 @@ from sreval.benchmarking.results import (
     Image,
     Meaning,
     Snapshot,
+    by_title,
     place,
     remarks,
+    titled,
 )
 from sreval.content import names, packaged
 from sreval.errors import listed
@@ -218,17 +220,20 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     told: dict[str, None] = {}
     made: dict[tuple[str, str], dict[str, None]] = {}
     unverified: dict[str, None] = {}
+    ways = {id(one): Counter(_made_by(one, image) for image in one.images.values()) for one in held}
     for one in held:
+        alike = all(ways[id(one)] == ways[id(other)] for other in held if other.name == one.name)
+        name = titled(one.name, one.scale, not alike)
         source = _SOURCES.get(one.source, "[state their source]")
         total = len(one.images)
         units = len(set(map(unit_of, one.images)))
         of = f"{_count(units, 'sequence')} of " if any(map(is_frame, one.images)) else ""
-        told[f"{one.name} ({of}{_count(total, 'frame' if of else 'image')}; {source})"] = None
+        told[f"{name} ({of}{_count(total, 'frame' if of else 'image')}; {source})"] = None
         if one.source in UNVERIFIED:
             unverified[one.name] = None
-        for how, count in Counter(_made_by(one, image) for image in one.images.values()).items():
+        for how, count in ways[id(one)].items():
             of_all = "" if count == total else f" ({count} of {total})"
-            made.setdefault(how, {})[f"{one.name}{of_all}"] = None
+            made.setdefault(how, {})[f"{name}{of_all}"] = None
     sentences = [f"The images are those of {_and(list(told))}."]
     if unverified:
         names = _and(list(unverified))
@@ -403,6 +408,7 @@ def _statistics(rows: pd.DataFrame) -> str:
 
 def _failures(frame: pd.DataFrame) -> list[str]:
     """Which methods have no score of which images."""
+    frame = by_title(frame)
     lacking = frame[frame["value"].isna()]
     sentences = []
     for (method, dataset), own in lacking.groupby(["method", "dataset"]):

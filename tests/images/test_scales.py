@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 
 from sreval import Dataset, fetch
 from sreval.benchmarking.data import downscale_folder
-from sreval.cli import cli
 from sreval.errors import ImageError, UsageError
 from sreval.images.datasets import UserSet, open_dataset
 from sreval.images.degradations import known_degradation
@@ -22,7 +20,7 @@ from sreval.images.degrade import degrade
 from sreval.images.degraded import Record
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
-from sreval.images.scales import checked_scale, hr_size, lr_size
+from sreval.images.scales import belong, checked_scale, fitting_scale, hr_size, lr_size
 
 SCALES = [2, 3, 4, 7, 16, 1.0001, 1.1, 1.4, 1.5, 2.2, 2.5, 2.8, 3.3333, 4.3, 6.6, 15.9999]
 
@@ -149,35 +147,27 @@ def test_text_is_not_a_scale_but_on_the_command_line() -> None:
         UserSet.checked({"name": "a", "scale": "2.5"}, "set.toml", "name = 'a'\nscale = '2.5'\n")
 
 
-@pytest.mark.parametrize("text", ["8/3", "2,5", "4x", "1_0", "17", "1", "x", "", "٤", "2.66667"])
-def test_every_command_reads_a_scale_in_one_way(text: str, sreval: Callable[..., Any]) -> None:
-    shown = text if text in {"17", "1", "2.66667"} else repr(text)
-    said = (
-        f"Error: {shown} isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 "
-        "or 2.5, of at most 4 decimals, as in 2.6667.\n"
-    )
-    options = [
-        command
-        for command, one in all_commands(cli)
-        for option in one.params
-        if "--scale" in option.opts
-    ]
-    assert len(options) > 9
-    for command in options:
-        ran = sreval(*command, *["x"] * 2, "--scale", text)
-        assert (ran.code, ran.err) == (2, said)
+@pytest.mark.parametrize("scale", SCALES)
+def test_sizes_belong_together_where_the_lr_image_covers_all_but_a_part_of_a_pixel(
+    scale: float,
+) -> None:
+    for low, high in product(range(1, 9), range(1, 150)):
+        exactly = Decimal(str(scale))
+        fits = rounded(scale, low) <= high < exactly * (low + 1)
+        assert belong((high, high, 3), (low, low), scale) == fits
+        own = lr_size((high, high), scale)
+        assert min(own) == 0 or belong((high, high), own, scale)
 
 
-def all_commands(
-    group: click.Group, place: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name in group.list_commands(click.Context(group)):
-        one = group.get_command(click.Context(group), name)
-        assert one is not None
-        if isinstance(one, click.Group):
-            yield from all_commands(one, (*place, name))
-        else:
-            yield (*place, name), one
+def test_the_scale_of_a_pair_is_found() -> None:
+    assert fitting_scale((97, 131), (38, 52)) == 2.5
+    assert fitting_scale((96, 120, 3), (24, 30)) == 4
+    assert fitting_scale((96, 240), (24, 30)) is None
+    for scale, (height, width) in product((2, 3, 4, 2.5, 3.3), ((41, 67), (24, 90))):
+        hr = hr_size((height, width), scale)
+        found = fitting_scale(hr, (height, width))
+        assert found is not None
+        assert belong(hr, (height, width), found)
 
 
 def test_a_record_writes_a_scale_as_it_is_printed() -> None:
