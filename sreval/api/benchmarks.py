@@ -890,7 +890,7 @@ def _so_far(resolved: Resolved, folder: Path) -> Callable[[Dataset], str]:
 
 
 def scores_of(
-    results: object, protocol: str | None, factor: int | None, say: Callable[[str], object]
+    results: object, protocol: str | None, factor: float | None, say: Callable[[str], object]
 ) -> pd.DataFrame | None:
     """The benchmark's scores of one protocol and scale, None without results."""
     folders = result_folders(results)

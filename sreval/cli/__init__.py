@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,13 @@ class Group(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         if command and not isinstance(command, click.Group):
             parser = command.make_parser(click.Context(command, ctx, name))
-            for option, times in Counter(parser.parse_args(list(rest))[2]).items():
-                takes_one = isinstance(option, click.Option) and not option.multiple
-                if takes_one and times > 1 and not option.is_flag:
+            given: list[click.Parameter] = []
+            with suppress(click.UsageError):  # which the command itself will raise
+                given = parser.parse_args(list(rest))[2]
+            for option, times in Counter(given).items():
+                if not isinstance(option, click.Option) or option.multiple or option.is_flag:
+                    continue
+                if times > 1:
                     raise UsageError(
                         f"{option.opts[0]} is given {times} times and takes one value.",
                         "Give it once.",

@@ -29,7 +29,7 @@ Command = Callable[..., Any]
 PATH = click.Path(path_type=Path)
 
 
-class _ScaleType(click.ParamType):
+class _ScaleType(click.ParamType):  # type: ignore[type-arg]  # in click 8.1 it isn't generic
     """An upscaling factor, whatever the command: one sentence says what is one."""
 
     name = "float"

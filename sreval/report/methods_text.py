@@ -228,7 +228,7 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
         total = len(one.images)
         units = len(set(map(unit_of, one.images)))
         of = f"{_count(units, 'sequence')} of " if any(map(is_frame, one.images)) else ""
-        told[f"{name} ({of}{_count(total, 'frame' if of else 'image')}; {source})"] = None
+        told[f"{one.name} ({of}{_count(total, 'frame' if of else 'image')}; {source})"] = None
         if one.source in UNVERIFIED:
             unverified[one.name] = None
         for how, count in ways[id(one)].items():
