@@ -492,7 +492,7 @@ def benchmark(
 
         scale: the upscaling factor, above 1 and up to 16, such as 4 or 2.5. A ratio takes
             ``nearest``, ``bicubic``, ``lanczos`` or a function with a parameter ``size``. HR images
-            are cropped to what an LR image of floor(H / scale) rows is enlarged to.
+            are cropped to the largest size to which an LR image is enlarged.
         degrade: how LR images are made of HR images, as in ``sreval.degrade``; None: those of a
             public set as published, others by bicubic. Results name the data set after it, as in
             ``Set5-bd``. Where LR images are given with the HR images, it is refused.
@@ -897,7 +897,7 @@ def _so_far(resolved: Resolved, folder: Path) -> Callable[[Dataset], str]:
 
 
 def scores_of(
-    results: object, protocol: str | None, factor: int | None, say: Callable[[str], object]
+    results: object, protocol: str | None, factor: float | None, say: Callable[[str], object]
 ) -> pd.DataFrame | None:
     """The benchmark's scores of one protocol and scale, None without results."""
     folders = result_folders(results)

@@ -114,7 +114,7 @@ def cost(
     def fail(name: str, error: Exception) -> None:
         failures[name] = _reason(error)
         if aloud:
-            click.echo(f"failed: {name}: {failures[name]}", err=True)
+            click.echo(f"failed: {_named(name, failures[name])}", err=True)
 
     with apart():
         found = find_methods(texts, own, running, fail)
@@ -138,7 +138,7 @@ def cost(
                 click.echo(f"Interrupted. Not measured: {names}.", err=True)
     if not costs:
         name, reason = next(iter(failures.items()))
-        raise ImageError("No method could be measured.", "" if aloud else f"{name}: {reason}")
+        raise ImageError("No method could be measured.", "" if aloud else _named(name, reason))
     measured = [method for method in found if method.name in {one.method for one in costs}]
     means, notes = _of_these(scores, measured) if scores else (None, [])
     return cost_table(
@@ -205,6 +205,11 @@ def _require_makes_images(method: Upscaler) -> None:
         raise UsageError(
             f"{method.name} makes no images, so there is nothing to measure.", "Leave it out."
         )
+
+
+def _named(name: str, reason: str) -> str:
+    """A method's failure, which names it once."""
+    return reason if reason.startswith(f"{name} ") else f"{name}: {reason}"
 
 
 def _reason(error: Exception) -> str:

@@ -211,7 +211,7 @@ class Votes:
         reference: str = "hr",
         results: object = None,
         protocol: str | None = None,
-        factor: int | None = None,
+        factor: float | None = None,
     ) -> Analysis:
         """Analyse the votes: everything they allow, or the ``analyses`` that are named.
 

@@ -80,7 +80,7 @@ def _where(known: PublicSet | UnverifiedSet, scale: int) -> str:
 
 def fetch(
     names: Sequence[str],
-    scales: Sequence[int] = (4,),
+    scales: Sequence[float] = (4,),
     to: Path | None = None,
     mirror: str | None = None,
     progress: bool = False,
@@ -92,6 +92,7 @@ def fetch(
     fetched.
     """
     by_case = {name.lower(): name for name in FETCHABLE}
+    scales = list(map(checked_scale, scales))
     for name in names:
         if unverified := unverified_set(name):
             raise UsageError(f"{unverified.name} can't be fetched.", unverified.remedy())
@@ -113,7 +114,7 @@ def fetch(
 
 
 def _fetch_set(
-    name: str, scales: Sequence[int], folder: Path, mirror: str | None, progress: bool
+    name: str, scales: Sequence[float], folder: Path, mirror: str | None, progress: bool
 ) -> None:
     known = KNOWN[name]
     files = list(dict.fromkeys(file for scale in scales for file in known.files(scale)))
@@ -294,7 +295,8 @@ def downscale_folder(
         for name, path in images.items():
             try:
                 hr = read_image(path).pixels
-                hr = crop_to_multiple(hr, scale) if crop else _fitting(hr, scale)
+                cropped = crop_to_multiple(hr, scale)
+                hr = cropped if crop else _fitting(hr, scale)
                 lr, drawn = degrade(hr, record.degradation, scale)
                 data = encode_png(lr)
                 write_atomic(target / f"{name}.png", data)

@@ -102,6 +102,18 @@ def place(dataset: str, scale: float) -> str:
     return f"{dataset}_x{scale:g}"
 
 
+def titled(dataset: str, scale: float, several: bool) -> str:
+    """A data set as a text names it: with its scale where the text is of ``several``."""
+    return f"{dataset} ×{scale:g}" if several else dataset
+
+
+def by_title(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows, whose data sets are named with their scales where there are several scales."""
+    several = frame["scale"].nunique() > 1
+    pairs = zip(frame["dataset"], frame["scale"], strict=True)
+    return frame.assign(dataset=[titled(*pair, several) for pair in pairs])
+
+
 @dataclass(frozen=True)
 class Image:
     """An image of a data set as the last run found it; why which methods ``failed`` on it.
@@ -976,7 +988,7 @@ def missing_notes(frame: pd.DataFrame) -> list[str]:
 
 def remarks(frame: pd.DataFrame) -> list[str]:
     """One line for each thing that was done to pairs before they were scored, with the images."""
-    frame = of_images(frame)
+    frame = by_title(of_images(frame))
     done = frame[frame["value"].notna() & (frame["note"] != "")]
     done = done.assign(note=done["note"].str.split("; ")).explode("note")
     lines = []

@@ -10,7 +10,9 @@ import logging
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from sreval.errors import (
     DEBUG,
     Exit,
     SrevalError,
+    UsageError,
     as_command,
     is_out_of_memory,
     shortened,
@@ -52,7 +55,31 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that refuses an option given twice, of which click would take the last."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, whose options are given once each. Raises UsageError."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command and not isinstance(command, click.Group):
+            parser = command.make_parser(click.Context(command, ctx, name))
+            given: list[click.Parameter] = []
+            with suppress(click.UsageError):  # which the command itself will raise
+                given = parser.parse_args(list(rest))[2]
+            for option, times in Counter(given).items():
+                if not isinstance(option, click.Option) or option.multiple or option.is_flag:
+                    continue
+                if times > 1:
+                    raise UsageError(
+                        f"{option.opts[0]} is given {times} times and takes one value.",
+                        "Give it once.",
+                    )
+        return name, command, rest
+
+
+class LazyGroup(Group):
     """A group whose commands are imported when they are called, not before.
 
     ``table`` holds ("module:attribute", "what it does") by name, in the order of the work.

@@ -15,6 +15,7 @@ from sreval.cli.shared import (
     DEVICE,
     PATH,
     SEED,
+    UPSCALING,
     for_terminal,
     json_option,
     print_json,
@@ -53,7 +54,7 @@ from sreval.errors import Exit, UsageError, counted, listed
     "digits=4,unit=dB,reference=no,per=set,crop=4,weights=FILE]; pyiqa:NAME; NAME=METRIC gives "
     "one of the last two a name.",
 )
-@click.option("--scale", type=float, help="Upscaling factor, such as 2.5; default 4.")
+@click.option("--scale", type=UPSCALING, help="Upscaling factor, such as 2.5; default 4.")
 @DEGRADE
 @SEED
 @click.option("--device", help="auto (default), cpu, cuda.")
@@ -164,7 +165,7 @@ def _summary(results: api.Results, as_json: bool) -> None:
     help="bicubic, nearest, lanczos, a model, spandrel:FILE, torchscript:FILE, onnx:FILE, or "
     "python:package.module:name[,weights=FILE].",
 )
-@click.option("--scale", type=float, help="Default: the network's own, for others 4.")
+@click.option("--scale", type=UPSCALING, help="Default: the network's own, for others 4.")
 @click.option("--out", required=True, type=PATH, help="The folder to fill.")
 @DEVICE
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)

@@ -13,6 +13,7 @@ from sreval.cli.shared import (
     DEVICE,
     PATH,
     PROTOCOL,
+    UPSCALING,
     for_terminal,
     put,
     require_file,
@@ -33,7 +34,7 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 
 @click.command(epilog="Example: sreval cost bicubic espcn srresnet-mse --input 64x64")
 @click.argument("methods", metavar="METHOD...", nargs=-1, required=True)
-@click.option("--scale", type=float, default=4, show_default=True)
+@click.option("--scale", type=UPSCALING, default=4, show_default=True)
 @click.option(
     "--input",
     metavar="WIDTHxHEIGHT",

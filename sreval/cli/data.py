@@ -9,12 +9,21 @@ from typing import Any
 import click
 
 from sreval import api
-from sreval.cli.shared import DEGRADE, PATH, SEED, json_option, print_json, warn
+from sreval.cli import Group
+from sreval.cli.shared import (
+    DEGRADE,
+    PATH,
+    SEED,
+    UPSCALING,
+    json_option,
+    print_json,
+    warn,
+)
 from sreval.errors import Exit, counted
 from sreval.report.text import columns
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """List, fetch, check and downscale data sets."""
 
@@ -43,7 +52,9 @@ def list_command(as_json: bool) -> None:
 
 @data.command(epilog="Example: sreval data fetch Set5 Set14 --scale 4")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--scale", "scales", type=int, multiple=True, help="Scales to fetch; default 4.")
+@click.option(
+    "--scale", "scales", type=UPSCALING, multiple=True, help="Scales to fetch; default 4."
+)
 @click.option("--to", type=PATH, help="Data folder; default your own.")
 @click.option("--mirror", help="Address of a copy of the public repository to fetch from.")
 def fetch(names: tuple[str, ...], scales: tuple[int, ...], **chosen: Any) -> None:
@@ -58,7 +69,7 @@ def fetch(names: tuple[str, ...], scales: tuple[int, ...], **chosen: Any) -> Non
 
 @data.command(epilog="Example: sreval data check Set5 my/photographs")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--scale", type=float, default=4, show_default=True, help="Upscaling factor.")
+@click.option("--scale", type=UPSCALING, default=4, show_default=True, help="Upscaling factor.")
 @DEGRADE
 @SEED
 @json_option()
@@ -80,7 +91,7 @@ def check(names: tuple[str, ...], scale: float, as_json: bool, **chosen: Any) ->
 @data.command(epilog="Example: sreval data downscale photographs/ LR_x4/ --scale 4")
 @click.argument("source", type=PATH)
 @click.argument("target", type=PATH)
-@click.option("--scale", type=float, default=4, show_default=True, help="Downscaling factor.")
+@click.option("--scale", type=UPSCALING, default=4, show_default=True, help="Downscaling factor.")
 @DEGRADE
 @SEED
 @click.option("--crop", is_flag=True, help="Crop HR images to what LR pixels cover.")

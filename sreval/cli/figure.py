@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sreval import api
+from sreval.cli import Group
 from sreval.cli.shared import (
     FOLDERS,
     PATH,
@@ -42,7 +43,7 @@ WIDTH = click.option(
 OUT = click.option("--out", required=True, type=PATH, help="A .png, .svg or .pdf file.")
 
 
-@click.group()
+@click.group(cls=Group)
 def figure() -> None:
     """Draw figures from results and opinions."""
 

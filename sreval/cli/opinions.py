@@ -14,6 +14,7 @@ from sreval.cli.shared import (
     PROTOCOL,
     RATINGS,
     UNIT,
+    UPSCALING,
     json_option,
     print_json,
     warn,
@@ -52,7 +53,9 @@ if TYPE_CHECKING:
 )
 @with_votes(means=True)
 @PROTOCOL
-@click.option("--scale", "factor", type=float, help="Needed where the results hold several scales.")
+@click.option(
+    "--scale", "factor", type=UPSCALING, help="Needed where the results hold several scales."
+)
 @json_option("Every figure in full.")
 @click.option("--out", type=PATH, help="A folder for tables (CSV, text) and figures.")
 def opinions(

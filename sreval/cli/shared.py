@@ -29,6 +29,21 @@ Command = Callable[..., Any]
 PATH = click.Path(path_type=Path)
 
 
+class _ScaleType(click.ParamType):  # type: ignore[type-arg]  # in click 8.1 it isn't generic
+    """An upscaling factor, whatever the command: one sentence says what is one."""
+
+    name = "float"
+
+    def convert(self, value: Any, _: object, __: object) -> float:
+        """The scale that is written. Raises UsageError as ``read_scale`` does."""
+        from sreval.images.scales import checked_scale, read_scale
+
+        return read_scale(value) if isinstance(value, str) else checked_scale(value)
+
+
+UPSCALING = _ScaleType()
+
+
 class _Folders(click.Argument):
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         try:
@@ -47,7 +62,7 @@ PROTOCOL = click.option(
     "--protocol",
     help="Of the results; default: one that all folders have, ledig2017 before others.",
 )
-SCALE = click.option("--scale", type=float, help="Needed where the results hold several.")
+SCALE = click.option("--scale", type=UPSCALING, help="Needed where the results hold several.")
 DEGRADE = click.option(
     "--degrade",
     metavar="RECIPE",

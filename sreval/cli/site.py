@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sreval.api import Study
+from sreval.cli import Group
 from sreval.cli.shared import counting, for_study, json_option, on_study, print_json, warn
 from sreval.errors import Exit, UsageError
 from sreval.progress import progress_line
@@ -97,7 +98,7 @@ _FROM_STDIN = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def operator() -> None:
     """Accounts for the pages under /operator of a study's site.
 

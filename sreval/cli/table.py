@@ -13,6 +13,7 @@ from sreval.cli.shared import (
     LEVEL,
     PATH,
     PROTOCOL,
+    UPSCALING,
     for_terminal,
     json_option,
     print_json,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     help="All methods, or the loss variants of the paper's table 1 alone.",
 )
 @PROTOCOL
-@click.option("--scale", type=float, multiple=True, help="May be repeated; default: all.")
+@click.option("--scale", type=UPSCALING, multiple=True, help="May be repeated; default: all.")
 @click.option(
     "--method", "methods", multiple=True, help="In the order given; default: all, in the paper's."
 )

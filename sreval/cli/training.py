@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sreval import api
+from sreval.cli import Group
 from sreval.cli.shared import DEVICE, PATH, json_option, print_json, warn
 from sreval.errors import Exit, SrevalError, UsageError
 from sreval.report.text import columns
@@ -105,7 +106,7 @@ def next_time(given: datetime | None) -> datetime | None:
     return today if today > now else today + timedelta(days=1)
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """List, show, verify and publish models."""
 

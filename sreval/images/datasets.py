@@ -38,7 +38,7 @@ from sreval.images.known import (
     unverified_set,
 )
 from sreval.images.resize import crop_to_multiple
-from sreval.images.scales import UpscalingFactor, checked_scale, exact, hr_size
+from sreval.images.scales import UpscalingFactor, belong, checked_scale, fitting_scale, hr_size
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -538,15 +538,16 @@ def _fitting(dataset: Dataset, item: Item, hr: UInt8, lr: UInt8 | None) -> UInt8
                 f"{item.hr} is {size} pixels, smaller than one LR pixel.", error.remedy
             ) from None
     height, width = hr_size(lr.shape, scale)
-    too_small = hr.shape[0] < height or hr.shape[1] < width
-    if too_small or any(
-        full >= exact(scale) * (low + 1) for full, low in zip(hr.shape[:2], lr.shape, strict=False)
-    ):
+    if not belong(hr.shape, lr.shape, scale):
+        too_small = hr.shape[0] < height or hr.shape[1] < width
+        found = fitting_scale(hr.shape, lr.shape)
+        own = "the scale of its LR images" + (f", such as {found:g}" if found else "")
         raise ImageError(
             f"{item.lr} is {lr.shape[1]}x{lr.shape[0]} pixels, {scale:g} times that is "
             f"{width}x{height}; {item.hr} is {hr.shape[1]}x{hr.shape[0]}.",
-            "The HR image is too small. Use the whole HR image, or an LR image made from this one."
+            "The HR image is too small. Use the whole HR image, or an LR image made from this "
+            f"one, or run it with {own}."
             if too_small
-            else f"Crop HR to {width}x{height}, or run it with the scale of its LR images.",
+            else f"Crop HR to {width}x{height}, or run it with {own}.",
         )
     return hr[:height, :width]

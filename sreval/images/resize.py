@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from sreval.devices import one_thread
 from sreval.errors import ImageError
-from sreval.images.scales import checked_scale, hr_size, lr_size, lr_size_of_cropped
+from sreval.images.scales import checked_scale, hr_size, lr_size
 
 if TYPE_CHECKING:
     import torch
@@ -147,20 +147,21 @@ def upscale(image: UInt8, factor: float, border: Border = "replicate") -> UInt8:
 
 
 def require_lr_size(image: UInt8, scale: float) -> tuple[int, int]:
-    """Height and width of the LR image of an HR image that fits: see ``lr_size_of_cropped``.
+    """``lr_size`` of an HR image of which ``crop_to_multiple`` leaves all.
 
-    Raises UsageError for an invalid scale, ImageError for an image that must be cropped first.
+    Raises UsageError for an invalid scale, ImageError for an image that is smaller than one LR
+    pixel or must be cropped first.
     """
-    size = lr_size_of_cropped(image.shape, checked_scale(scale))
-    if size is None:
-        height, width = hr_size(lr_size(image.shape, scale), scale)
+    scale = checked_scale(scale)
+    height, width = crop_to_multiple(image, scale).shape[:2]
+    if (height, width) != image.shape[:2]:
         raise ImageError(
             f"{image.shape[1]}x{image.shape[0]} pixels can't be divided by {scale:g}.",
             f"Crop to multiples of {scale:g} first."
-            if isinstance(checked_scale(scale), int)
+            if isinstance(scale, int)
             else f"Crop to {width}x{height} first.",
         )
-    return size
+    return lr_size(image.shape, scale)
 
 
 def crop_to_multiple(image: UInt8, factor: float) -> UInt8:
@@ -170,10 +171,10 @@ def crop_to_multiple(image: UInt8, factor: float) -> UInt8:
     """
     low = lr_size(image.shape, factor)
     if min(low) < 1:
-        least = math.ceil(factor)
+        height, width = hr_size((1, 1), factor)
         raise ImageError(
             f"{image.shape[1]}x{image.shape[0]} pixels are smaller than one LR pixel.",
-            f"Use images of at least {least}x{least} pixels.",
+            f"Use images of at least {width}x{height} pixels.",
         )
     height, width = hr_size(low, factor)
     return image[:height, :width]

@@ -93,7 +93,8 @@ class PublishedImages(Upscaler):
         if image.shape[:2] != expected:
             raise ImageError(
                 f"{path} is {image.shape[1]}x{image.shape[0]} pixels; "
-                f"{item.dataset}/{item.image} needs {expected[1]}x{expected[0]}.",
+                f"{item.dataset}/{item.image} needs {expected[1]}x{expected[0]} "
+                f"at scale {scale:g}.",
                 "Provide the image at the data set's size.",
             )
         return image

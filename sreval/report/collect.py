@@ -220,7 +220,8 @@ def of_scales(
     Raises UsageError for a scale that isn't there; ``say`` is told of a folder without any of them.
     """
     held = scales_of(frame)
-    for scale in map(checked_scale, scales):
+    scales = list(map(checked_scale, scales))
+    for scale in scales:
         if scale not in held:
             raise UsageError(f"The results hold no scale {scale:g}.", f"They hold {_and(held)}.")
     if not scales:

@@ -15,8 +15,10 @@ from sreval.benchmarking.results import (
     Image,
     Meaning,
     Snapshot,
+    by_title,
     place,
     remarks,
+    titled,
 )
 from sreval.content import names, packaged
 from sreval.errors import listed
@@ -218,15 +220,18 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     told: dict[str, None] = {}
     made: dict[tuple[str, str], dict[str, None]] = {}
     unverified: dict[str, None] = {}
+    ways = {id(one): Counter(_made_by(one, image) for image in one.images.values()) for one in held}
     for one in held:
+        alike = all(ways[id(one)] == ways[id(other)] for other in held if other.name == one.name)
+        name = titled(one.name, one.scale, not alike)
         source = _SOURCES.get(one.source, "[state their source]")
         total = len(one.images)
         told[f"{one.name} ({_size(one.images)}; {source})"] = None
         if one.source in UNVERIFIED:
             unverified[one.name] = None
-        for how, count in Counter(_made_by(one, image) for image in one.images.values()).items():
+        for how, count in ways[id(one)].items():
             of_all = "" if count == total else f" ({count} of {total})"
-            made.setdefault(how, {})[f"{one.name}{of_all}"] = None
+            made.setdefault(how, {})[f"{name}{of_all}"] = None
     sentences = [f"The images are those of {_and(list(told))}."]
     if unverified:
         names = _and(list(unverified))
@@ -237,9 +242,9 @@ def _data(rows: pd.DataFrame, runs: Sequence[_Folder]) -> list[str]:
     sentences += [f"The {how[0]} of {_and(list(names))} {how[1]}." for how, names in made.items()]
     if (rows["scale"] % 1).any():
         sentences.append(
-            "At an upscaling factor s that isn't whole, an image of H rows has floor(H/s) at low "
-            "resolution, and is cropped to s times these, rounded; columns likewise (Chen et al. "
-            "2021)."
+            "At an upscaling factor s that isn't whole, an image is cropped to the most rows that "
+            "are s times those of a low-resolution image, rounded; columns likewise. Of H rows "
+            "Chen et al. 2021 take floor(H/s) at low resolution, at times one fewer."
         )
     return sentences + remarks(rows)
 
@@ -416,6 +421,7 @@ def _statistics(rows: pd.DataFrame) -> str:
 
 def _failures(frame: pd.DataFrame) -> list[str]:
     """Which methods have no score of which images."""
+    frame = by_title(frame)
     lacking = frame[frame["value"].isna()]
     sentences = []
     for (method, dataset), own in lacking.groupby(["method", "dataset"]):

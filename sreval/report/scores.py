@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import pandas as pd
 
-from sreval.benchmarking.results import remarks
+from sreval.benchmarking.results import remarks, titled
 from sreval.errors import UsageError, numbered, option, unknown_name
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
@@ -238,11 +238,6 @@ class _Line:
         ]
 
 
-def _place(dataset: str, scale: float, several: bool) -> str:
-    """A data set as a table names it: with its scale where the table has ``several``."""
-    return f"{dataset} ×{scale:g}" if several else dataset
-
-
 def _lines(figures: Sequence[Record], methods: Sequence[str], several: bool) -> Iterator[_Line]:
     keys = ("dataset", "scale", "metric", "study")
     found = groupby(figures, key=lambda figure: tuple(figure[key] for key in keys))
@@ -250,7 +245,7 @@ def _lines(figures: Sequence[Record], methods: Sequence[str], several: bool) -> 
         of = {figure["method"]: figure for figure in line}
         cells = [of.get(method, {}) for method in methods]
         theirs = [_number(cell.get("paper"), metric) for cell in cells]
-        place, digits = _place(dataset, scale, several), metric_of(metric).digits
+        place, digits = titled(dataset, scale, several), metric_of(metric).digits
         if metric == "mos" and not any(figure["n"] for figure in of.values()):
             name = f"{metric_name(metric)}, paper"
             yield _Line(place, name, list(map(Cell, theirs)), [], [], [], digits, "paper")
@@ -414,7 +409,7 @@ def score_table(
         rows = frame[(frame["dataset"] == dataset) & (frame["scale"] == scale)]
         if rows.empty:
             continue
-        place, theirs = _place(dataset, scale, several), with_paper and scale == 4
+        place, theirs = titled(dataset, scale, several), with_paper and scale == 4
         whole = dataset in places
         notes += gap_notes(rows.assign(dataset=place), chosen)
         lacking = []
@@ -698,7 +693,7 @@ def _sizes(figures: Sequence[Record], several: bool, unit: str) -> list[str]:
     counts: dict[str, dict[str, int]] = {}
     for figure in figures:
         if figure["metric"] != "mos" and figure["unit"] == unit:
-            place = _place(figure["dataset"], figure["scale"], several)
+            place = titled(figure["dataset"], figure["scale"], several)
             of = counts.setdefault(place, {})
             of[figure["metric"]] = max(figure["n"], of.get(figure["metric"], 0))
     said = []
@@ -777,7 +772,7 @@ def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
     """
     families: dict[tuple[str, str], list[Comparison]] = {}
     for c in comparisons:
-        place = _place(c.dataset, c.scale, _several(comparisons))
+        place = titled(c.dataset, c.scale, _several(comparisons))
         families.setdefault((place, c.metric), []).append(c)
     least: dict[tuple[str, int], tuple[float, float]] = {}
     some = []

@@ -82,14 +82,14 @@ def test_an_image_that_can_t_be_divided_is_told_how_to_be_cropped(
     assert sreval("data", "downscale", hr, tmp_path / "low", "--scale", "7", "--crop").code == 0
 
 
-@pytest.mark.parametrize("more", [("--degrade", "bd"), ("--seed", "1"), ("--scale", "2")])
+@pytest.mark.parametrize("more", ["bd", "dn --seed 1", "dn --scale 2"])
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_is(
-    sreval: Run, hr: Path, tmp_path: Path, more: tuple[str, str]
+    sreval: Run, hr: Path, tmp_path: Path, more: str
 ) -> None:
     low = tmp_path / "low"
     assert sreval("data", "downscale", hr, low, "--degrade", "dn").code == 0
     before = contents(low)
-    ran = sreval("data", "downscale", hr, low, "--degrade", "dn", *more)
+    ran = sreval("data", "downscale", hr, low, "--degrade", *more.split())
     assert ran.code == 1
     assert "holds LR images by dn at scale 4" in ran.err
     assert "Name another folder." in ran.err

@@ -211,7 +211,7 @@ def test_scales_whole_and_not_share_a_folder_and_a_table(
     text = " ".join(results.methods_text().split())
     assert "at upscaling factors of 2.5 and 4." in text
     assert "An upscaling factor that isn't whole is rounded up for these crops." in text
-    assert "floor(H/s) at low resolution" in text
+    assert "cropped to the most rows that are s times" in text
     assert "- Y. Chen, S. Liu, X. Wang. Learning continuous" in text
     assert "photos x2.5, nearest, mean of" in sreval("compare-protocols", out).out
     assert results.figure("comparison", scale=2.5, image="odd") is not None
@@ -225,6 +225,11 @@ def test_at_a_scale_without_published_images_a_set_says_so_and_keeps_its_names(
     assert f"{said}published at scale 7.5: Set5 5 of 5 images" in str(results.table())
     assert said in " ".join(results.methods_text().split())
     assert results.figure("comparison", image="butterfly") is not None
+    benchmark("Set5", tmp_path / "out", scale=4)
+    text = " ".join(library.read_results(tmp_path / "out").methods_text().split())
+    assert "The images are those of Set5 (5 images; Bevilacqua et al. 2012)." in text
+    assert "The LR images of Set5 ×7.5 were made from the HR images" in text
+    assert "The HR and LR images of Set5 ×4 are the pairs" in text
 
 
 def test_lr_images_that_are_there_are_not_made_again(

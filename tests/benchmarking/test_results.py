@@ -277,3 +277,16 @@ def test_an_under_way_json_that_makes_no_sense_is_no_run(
     (out / UNDER_WAY).write_text(content)
     (out / JOURNAL).write_bytes(b"\xff\x00{]\n[[[[\n")
     assert not Snapshot.of(out).asked
+
+
+def test_what_was_done_to_pairs_is_told_of_each_scale_apart() -> None:
+    rows = [
+        (dataset, scale, image, 1.0, "cut" if image in cut else "")
+        for dataset, scale, cut in (("ph", 2.5, "ab"), ("ph", 4, "b"), ("other", 4, ""))
+        for image in "abc"
+    ]
+    frame = pd.DataFrame(rows, columns=["dataset", "scale", "image", "value", "note"])
+    frame["method"] = "bicubic"
+    several = "cut: ph ×2.5 2 of 3 images (a, b); ph ×4 1 of 3 images (b)."
+    assert results.remarks(frame) == [several]
+    assert results.remarks(frame[frame["scale"] == 4]) == ["cut: ph 1 of 3 images (b)."]

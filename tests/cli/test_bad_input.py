@@ -212,11 +212,19 @@ def test_a_bad_file_costs_nothing_that_an_earlier_run_computed(
         (
             92,
             120,
-            "The HR image is too small. Use the whole HR image, or an LR image made from this one.",
+            "The HR image is too small. Use the whole HR image, or an LR image made from this one, "
+            "or run it with the scale of its LR images.",
         ),
         (96, 119, "The HR image is too small"),
         (100, 120, "Crop HR to 120x96, or run it with the scale of its LR images."),
         (96, 240, "Crop HR to 120x96"),
+        (
+            61,
+            76,
+            "The HR image is too small. Use the whole HR image, or an LR image made from this one, "
+            "or run it with the scale of its LR images, such as 2.5.",
+        ),
+        (192, 240, "Crop HR to 120x96, or run it with the scale of its LR images, such as 8."),
     ],
 )
 def test_a_pair_of_sizes_that_do_not_belong_together_is_refused_by_name(
@@ -491,7 +499,11 @@ def test_a_function_that_is_not_there(
         ("--dataset", "BSDS300-train", "BSDS300-train is a collection of photographs"),
         ("--protocol", "matlb", "Unknown protocol 'matlb'. Did you mean 'matlab'?"),
         ("--metric", "pnsr", "Unknown metric 'pnsr'. Did you mean 'psnr'?"),
-        ("--scale", "1", "the command line: scale = 1.0: it must be more than 1."),
+        (
+            "--scale",
+            "1",
+            "1 isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 or",
+        ),
         ("--workers", "0", "the command line: workers = 0: it must be 1 or more."),
         ("--device", "gpu9", "No device 'gpu9' ("),
         ("--device", "meta", "No device 'meta' ("),
@@ -631,7 +643,7 @@ def test_published_images_that_are_ambiguous_missing_or_of_another_size(
     ran = benchmark(sreval, photos, out, method=f"published:{made}")
     assert ran.code == PARTIAL
     [failed] = failures(ran)
-    assert "tac.png is 120x95 pixels; photos/tac needs 120x96." in failed
+    assert "tac.png is 120x95 pixels; photos/tac needs 120x96 at scale 4." in failed
 
     (made / "tac.png").unlink()
     (made / "tac.png").symlink_to("gone.png")

@@ -21,23 +21,64 @@ from sreval.cli import cli
 from sreval.study.manifest import Manifest, Stimulus
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:
-            yield (*path, name)
+            yield (*path, name), command
 
 
-@pytest.mark.parametrize("command", list(commands(cli)), ids=" ".join)
+def options() -> Iterator[tuple[tuple[str, ...], click.Option]]:
+    for path, command in commands(cli):
+        yield from ((path, one) for one in command.params if isinstance(one, click.Option))
+
+
+@pytest.mark.parametrize("command", [path for path, _ in commands(cli)], ids=" ".join)
 def test_every_command_has_help_with_an_example(
     command: tuple[str, ...], sreval: Callable[..., Any]
 ) -> None:
     ran = sreval(*command, "--help")
     assert ran.code == 0
     assert f"Example: sreval {' '.join(command)}" in " ".join(ran.out.split())
+
+
+def test_an_option_that_takes_one_value_is_not_given_twice(sreval: Callable[..., Any]) -> None:
+    single = [
+        (path, option.opts[0])
+        for path, option in options()
+        if not (option.multiple or option.is_flag)
+    ]
+    assert len(single) > 50
+    for path, option in single:
+        ran = sreval(*path, option, "a", f"{option}=b")
+        assert (ran.code, ran.err) == (
+            2, f"Error: {option} is given 2 times and takes one value. Give it once.\n"
+        )  # fmt: skip
+
+
+def test_options_that_may_be_repeated_and_flags_are_left_alone(sreval: Callable[..., Any]) -> None:
+    ran = sreval("benchmark", "--method", "a", "--method", "b", "--json", "--json")
+    assert "times" not in ran.err
+
+
+@pytest.mark.parametrize("text", ["8/3", "2,5", "4x", "1_0", "17", "1", "x", "", "٤", "2.66667"])
+def test_every_command_reads_a_scale_in_one_way(text: str, sreval: Callable[..., Any]) -> None:
+    shown = text if text in {"17", "1", "2.66667"} else repr(text)
+    said = (
+        f"Error: {shown} isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 "
+        "or 2.5, of at most 4 decimals, as in 2.6667.\n"
+    )
+    scaled = [path for path, option in options() if "--scale" in option.opts]
+    assert len(scaled) > 9
+    for path in scaled:
+        ran = sreval(*path, "x", "x", "--scale", text)
+        assert (ran.code, ran.err) == (2, said)
 
 
 HEAVY = {"torch", "numpy", "pandas", "scipy.stats", "scipy.ndimage", "matplotlib", "skimage"}

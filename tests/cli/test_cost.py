@@ -39,3 +39,11 @@ def test_the_command_refuses(given: list[str], code: int, said: str, sreval: Run
     assert ran.code == code
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_method_of_another_scale_is_named_once(sreval: Run) -> None:
+    said = "srresnet-mse enlarges 4 times, not 2.5. Run it with a scale of 4."
+    ran = sreval("cost", "srresnet-mse", "--scale", "2.5")
+    assert (ran.code, ran.err) == (1, f"Error: No method could be measured. {said}\n")
+    ran = sreval("cost", "srresnet-mse", "hr", "--scale", "2.5")
+    assert f"failed: {said}\n" in ran.err

@@ -211,9 +211,10 @@ def test_a_scale_is_above_1_and_up_to_16(
 ) -> None:
     write_png(tmp_path / "hr" / "a.png", photograph)
     write_png(tmp_path / "hr" / "tiny.png", photograph[:3, :3].copy())
+    given = repr(scale) if scale.isalpha() else scale
     message = (
-        f"Error: {scale} isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 "
-        "or 2.5, of at most 4 decimals.\n"
+        f"Error: {given} isn't a valid scale. A scale is a number above 1 and up to 16, such as 4 "
+        "or 2.5, of at most 4 decimals, as in 2.6667.\n"
     )
     for command in (("check", tmp_path / "hr"), ("downscale", tmp_path / "hr", tmp_path / "lr")):
         ran = sreval("data", *command, "--scale", scale)

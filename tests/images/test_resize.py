@@ -128,7 +128,7 @@ def test_a_ratio_is_matlabs_bicubic_to_the_size_of_the_crop_rule(
     scale: float, shape: tuple[int, ...]
 ) -> None:
     hr = crop_to_multiple(np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8), scale)
-    low = (math.floor(Fraction(str(scale)) ** -1 * side) for side in shape[:2])
+    low = (math.ceil((side + Fraction(1, 2)) / Fraction(str(scale))) - 1 for side in shape[:2])
     lr = downscale(hr, scale)
     assert lr.shape[:2] == tuple(low)
     for made, of in ((lr, hr), (upscale(lr, scale), lr)):

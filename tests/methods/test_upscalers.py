@@ -89,7 +89,9 @@ def test_published_images_of_a_ratio_have_the_cropped_size(
     assert (pair.hr.shape, pair.lr.shape) == ((95, 120, 3), (38, 48, 3))
     assert np.array_equal(method.upscale(pair.lr, 2.5, of.items[0]), photograph[:95])
     assert np.array_equal(make_upscaler("hr").upscale(pair.lr, 2.5, of.items[0]), photograph[:95])
-    with pytest.raises(ImageError, match=r"is 120x95 pixels; Set5/img_001 needs 120x96"):
+    with pytest.raises(
+        ImageError, match=r"is 120x95 pixels; Set5/img_001 needs 120x96 at scale 4\."
+    ):
         method.upscale(downscale(photograph, 4), 4, of.items[0])
 
 
