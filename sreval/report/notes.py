@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sreval.frames import is_frame, unit_of
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means
@@ -70,7 +71,9 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
         f"{len(counted)} votes by {counted['rater'].nunique()} raters on "
         f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli."
     )
-    return [" ".join([said, *uncounted(votes)]), *mark_notes(votes)]
+    frame = next(filter(is_frame, counted["image"]), "")
+    frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(frame)
+    return [" ".join([said, *frames, *uncounted(votes)]), *mark_notes(votes)]
 
 
 def uncounted(votes: pd.DataFrame) -> list[str]:

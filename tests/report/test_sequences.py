@@ -346,6 +346,7 @@ def test_a_mos_over_images_is_over_sequences(frame: pd.DataFrame) -> None:
     assert "unit sequence (n: Vid 4)" in said
     assert "Unit sequence: these raters, sequences in general." in said
     assert "n too small" in said
+    assert "An image such as a/0 is a frame of the sequence a." in said
 
 
 def test_votes_without_scenes_take_those_of_the_results(frame: pd.DataFrame) -> None:
