@@ -233,7 +233,7 @@ def _origin(dataset: Dataset, item: Item) -> str:
     cropped = " (HR cropped)" if pair.cropped else ""
     if item.lr is None:
         return f"to be made by {dataset.degradation}{cropped}"
-    folder = item.lr.parents[1] if is_frame(item.image) else item.lr.parent
+    folder = item.folder_of(item.lr)
     name = composed(item.lr.relative_to(folder).with_suffix("").as_posix())
     record = read_record(folder)
     if record and not pair.recipe_sha256 and name in record.images:

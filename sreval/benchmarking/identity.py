@@ -118,7 +118,9 @@ class Names:
             here = asked[name].source
             there = self._sources.get(name, here)
             before = self.datasets.get(name, asked[name])
-            another = there != here and (there in KNOWN or Path(there).is_dir())
+            # earlier versions kept the folder to which the first file links
+            earlier = str(dataset.items[0].file.resolve().parent)
+            another = there not in (here, earlier) and (there in KNOWN or Path(there).is_dir())
             if another or before.has_originals != asked[name].has_originals:
                 renamed = self._renamed(dataset)
                 told = f"{there}, not {here}"
@@ -157,14 +159,14 @@ class Names:
     def _renamed(self, dataset: Dataset) -> str:
         """What to name it by: as it is degraded, its name gets the recipe's behind it again."""
         first, number = dataset.items[0], 2
-        here = str(first.file.resolve().parent)
+        here = str(first.folder_of(first.file).resolve())
         by = f"-{dataset.degradation.plain_name}" if dataset.degradation else ""
         name = dataset.name.removesuffix(by)
         by = dataset.name[len(name) :]
         while self._sources.get(place(f"{name}-{number}{by}", dataset.scale), here) != here:
             number += 1
         folders = {"hr": first.hr, "lr": first.lr}
-        named = [f"{key}={one.resolve().parent}" for key, one in folders.items() if one]
+        named = [f"{key}={first.folder_of(one).resolve()}" for key, one in folders.items() if one]
         return ",".join([*named, f"name={name}-{number}"])
 
     def meaning(self, method: Upscaler) -> Meaning:

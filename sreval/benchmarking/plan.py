@@ -265,7 +265,8 @@ def _trunks(
 
 def _source(spec: str, dataset: Dataset) -> str:
     public = known_set(spec) or unverified_set(spec)
-    return public.name if public else str(dataset.items[0].file.resolve().parent)
+    first = dataset.items[0]
+    return public.name if public else str(first.folder_of(first.file).resolve())
 
 
 def _check_names(kind: str, names: list[str], remedy: str) -> None:

@@ -68,6 +68,13 @@ class Item:
         assert file is not None
         return file
 
+    def folder_of(self, file: Path) -> Path:
+        """The folder of images of which ``file``, ``hr`` or ``lr``, is one.
+
+        Of a frame it is the folder that holds its sequence, whatever its file links to.
+        """
+        return file.parents[1 if is_frame(self.image) else 0]
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -113,7 +120,7 @@ class Dataset:
         """Raises UsageError where there are none; ``what`` needs them."""
         if not self.has_originals:
             first = self.items[0]
-            folder = first.file.parents[1 if is_frame(first.image) else 0]
+            folder = first.folder_of(first.file)
             raise UsageError(
                 f"The data set {self.name} (folder {folder}) has LR images alone; {what} needs the "
                 "originals.",
@@ -231,7 +238,7 @@ def open_dataset(spec: str, scale: float = 4, recipe: Degradation | None = None)
         raise UsageError(
             f"{made.name} has its LR images, {given.lr}; {recipe.name} can't make them.",
             f"Leave {option('--degrade', 'degrade')} out, or name the folder of HR images alone: "
-            f"{given.file.parent}.",
+            f"{given.folder_of(given.file)}.",
         )
     return _feasible(made.by(recipe))
 

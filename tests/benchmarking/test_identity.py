@@ -488,6 +488,49 @@ def test_two_data_sets_of_one_name_are_refused_and_the_remedy_keeps_both(
     assert {name: n for (name, _), (_, n) in means(sreval, "r").items()} == {"HR": 2, "HR-2": 1}
 
 
+def test_the_remedy_for_a_set_of_frames_names_all_its_sequences(
+    sreval: Sreval, work: Path, photograph: UInt8
+) -> None:
+    for sequence in ("dance", "walk"):
+        images(work / "A/cal" / sequence, photograph, "a", "b")
+        images(work / "pool" / sequence, photograph, "c", "d")
+        (work / "B/cal").mkdir(parents=True, exist_ok=True)
+        (work / "B/cal" / sequence).symlink_to(work / "pool" / sequence)
+    run(sreval, "bicubic", data=("A/cal",))
+    assert json.loads(Path("r/manifest.json").read_text())["datasets"]["cal_x4"]["source"] == str(
+        work / "A/cal"
+    )
+    said = sentence(run(sreval, "bicubic", data=("B/cal",)))
+    assert f"another data set called 'cal': {work}/A/cal, not {work}/B/cal." in said
+    remedy = re.search(r"`--dataset (.*?)`", said)
+    assert remedy
+    run(sreval, "bicubic", data=tuple(shlex.split(remedy[1])))
+    frame = pd.read_csv("r/results.csv")
+    assert set(frame.loc[frame["dataset"] == "cal-2", "image"]) == {
+        "dance/c",
+        "dance/d",
+        "walk/c",
+        "walk/d",
+    }
+
+
+def test_a_folder_of_links_is_the_folder_of_links(
+    sreval: Sreval, work: Path, photograph: UInt8
+) -> None:
+    images(work / "pool", photograph, "ant", "bee")
+    for folder, name in (("A/set", "ant"), ("B/set", "bee")):
+        (work / folder).mkdir(parents=True)
+        (work / folder / f"{name}.png").symlink_to(work / "pool" / f"{name}.png")
+    run(sreval, "bicubic", data=("A/set",))
+    said = sentence(run(sreval, "bicubic", data=("B/set",)))
+    assert f"{work}/A/set, not {work}/B/set. Give" in said
+    assert f"hr={work}/B/set,name=set-2" in said
+    # as an earlier version had it
+    manifest = Path("r/manifest.json")
+    manifest.write_text(manifest.read_text().replace(f'{work}/A/set"', f'{work}/pool"'))
+    assert counts(run(sreval, "bicubic", data=("A/set",))) == (0, 1)
+
+
 def test_two_data_sets_of_one_name_in_two_folders_are_refused(
     sreval: Sreval, work: Path, photograph: UInt8
 ) -> None:

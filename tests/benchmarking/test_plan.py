@@ -269,10 +269,15 @@ def test_what_cannot_be_degraded_is_refused_before_any_image(
     out = tmp_path / "out"
     library.Dataset(photos).downscale(tmp_path / "low", crop=True, progress=False)
     pair = f"hr={photos},lr={tmp_path / 'low'}"
+    (tmp_path / "cal").mkdir()
+    (tmp_path / "cal/walk").symlink_to(photos)
+    library.Dataset(tmp_path / "cal").downscale(tmp_path / "few", crop=True, progress=False)
+    frames = f"hr={tmp_path / 'cal'},lr={tmp_path / 'few'}"
     command = ("--method", "nearest", "--out", out, "--dataset")
     for words, said in (
         ((pair, "--degrade", "bd"), "has its LR images"),
         ((pair, "--degrade", "bicubic"), f"name the folder of HR images alone: {photos}."),
+        ((frames, "--degrade", "bd"), f"name the folder of HR images alone: {tmp_path / 'cal'}."),
         ((photos, "--seed", "2"), "Add --degrade RECIPE, or leave the seed out."),
         ((photos, "--degrade", "db"), "Unknown degradation 'db'."),
         ((photos, "--degrade", "dn", "--seed", "-1"), "seed = -1: it must be 0 or more"),
