@@ -70,7 +70,8 @@ class Estimate:
         """As one line."""
         images = f"{counted(self.images, 'image')} of {counted(self.datasets, 'data set')}"
         made = f"{counted(self.made, 'SR image')} to make"
-        kept = f", {self.taken_over} there already" if self.taken_over else ""
+        unless = "(unless the images have changed)"
+        kept = f", {self.taken_over} there already {unless}" if self.taken_over else ""
         anew = f", {self.rescored} of them to score" if self.rescored else ""
         text = f"{images}, {counted(self.methods, 'method')}: {made}{kept}{anew}"
         if not self.made and not self.rescored:

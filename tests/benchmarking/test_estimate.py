@@ -58,7 +58,9 @@ def test_it_tells_images_and_what_is_there_already(photos: Path, tmp_path: Path)
     assert files == sorted(path for path in out.rglob("*") if path in files)
     assert (after.made, after.taken_over) == (outcome.computed, outcome.reused) == (3, 3)
     assert estimate(both, out).size == 0
-    assert "0 SR images to make, 6 there already." in str(estimate(both, out))
+    assert "0 SR images to make, 6 there already (unless the images have changed)." in str(
+        estimate(both, out)
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_what_does_not_hold_is_not_counted_as_there(
     outcome = run(other, out)
     assert (said.made, said.taken_over) == (outcome.computed, outcome.reused) == (made, 3 - made)
     assert said.rescored == outcome.rescored == 3 - made
-    anew = "0 SR images to make, 3 there already, 3 of them to score, "
+    anew = "0 SR images to make, 3 there already (unless the images have changed), 3 of them to score, "
     assert (anew in str(said)) == (made == 0)
     assert said.size > 0
 
@@ -147,7 +149,7 @@ def test_a_disk_too_small_is_told_before(
 def test_it_reads_as_a_sentence() -> None:
     told = Estimate(119, 3, 5, 590, 5, 0, 720.0, 340_000_000, 2, "cpu", Path("results"), 10**12)
     assert str(told) == (
-        "119 images of 3 data sets, 5 methods: 590 SR images to make, 5 there already, about 12 "
-        "min on 2 cores, about 340 MB in results."
+        "119 images of 3 data sets, 5 methods: 590 SR images to make, 5 there already "
+        "(unless the images have changed), about 12 min on 2 cores, about 340 MB in results."
     )
     assert told.warning == ""
