@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from sreval.config import CLOSED, validated
 from sreval.errors import DataError, counted, listed, numbered, option
 from sreval.files import claim, sha256_bytes, write_atomic, write_error
 from sreval.frames import image_order
+from sreval.images.datasets import NOT_PUBLISHED
 from sreval.images.degradations import Degradation, open_degradation
 from sreval.images.scales import UpscalingFactor, checked_scale
 from sreval.metrics.metric import Facts, Metric
@@ -85,6 +87,21 @@ class Row:
 
 COLUMNS = list(Row.__dataclass_fields__)
 _NOT_IN_FIRST = ("source_sha256", "metric_sha256", "device")
+
+
+CROPPED = "HR is cropped to what its LR image covers"
+
+
+def noted(value: float, note: str, done: Iterable[str]) -> str:
+    """The note of a row: why there is no value, else what was ``done`` to the pair first.
+
+    What the ``note`` says of an earlier pair goes, what it says of the score stays.
+    """
+    if math.isnan(value):
+        return note
+    parts = note.split("; ")
+    own = [part for part in parts if part and part != CROPPED and NOT_PUBLISHED not in part]
+    return "; ".join([*own, *done])
 
 
 def set_sha256(hashes: Iterable[str]) -> str:
@@ -662,7 +679,7 @@ def _read(folder: ResultsFolder) -> Snapshot:
             scores.drop(line.subject)
     done = through(now, lines, before)
     for one in done.values():
-        scores.settle(one.name, one.scale, one.images)
+        scores.settle(one.name, one.scale, one.images, {})
     meanings = dict(folder.meanings) if there else {}
     for method, known in now.methods.items():
         meanings[method] = {**meanings.get(method, {}), **{one.sha256: one for one in known}}
@@ -850,10 +867,17 @@ class Scores:
         """Forget an SR image that can no longer be made or scored."""
         self._images.pop(subject, None)
 
-    def settle(self, dataset: str, scale: float, images: Mapping[str, Image]) -> None:
+    def settle(
+        self,
+        dataset: str,
+        scale: float,
+        images: Mapping[str, Image],
+        preparations: Mapping[str, Sequence[str]],
+    ) -> None:
         """Bring the rows of a data set in line with what it holds now.
 
-        Rows of images that it doesn't hold any more, or of other files, go; scenes are taken over.
+        Rows of images that it doesn't hold any more, or of other files, go; scenes are taken over,
+        and so is what was done to the pairs, of the images of which that is known.
         """
         for subject in [one for one in self._images if one[:2] == (dataset, scale)]:
             image, rows = images.get(subject[3]), self._images[subject]
@@ -863,9 +887,10 @@ class Scores:
             if image is None or files != {image.pair}:
                 self.drop(subject)
                 continue
-            self._images[subject] = {
-                key: replace(row, scene=image.scene) for key, row in rows.items()
-            }
+            for key, row in rows.items():
+                done = preparations.get(subject[3])
+                note = row.note if done is None else noted(row.value, row.note, done)
+                rows[key] = replace(row, scene=image.scene, note=note)
 
     def methods(self) -> set[str]:
         """Every ``method_sha256`` in the rows."""

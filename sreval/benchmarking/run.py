@@ -24,6 +24,7 @@ from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved, cores
 from sreval.benchmarking.provenance import code_version, machine, package_versions
 from sreval.benchmarking.results import (
+    CROPPED,
     Done,
     Held,
     Image,
@@ -31,6 +32,7 @@ from sreval.benchmarking.results import (
     Row,
     Store,
     Subject,
+    noted,
     place,
     set_pair,
     set_sha256,
@@ -43,11 +45,9 @@ from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
 from sreval.metrics.metric import Images, Metric
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference, Score, match_modes
+from sreval.metrics.scorer import Reference, match_modes
 
 UInt8 = npt.NDArray[np.uint8]
-
-_CROPPED = "HR is cropped to what its LR image covers"
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ def run(
         worker.work_on_sets()
         held = _held(resolved, names, worker)
         asked = {place(dataset.name, dataset.scale) for dataset in resolved.datasets}
-        for one in (held[key] for key in {*asked, *names.lost}):
-            store.settle(one.name, one.scale, one.images)
+        for key in {*asked, *names.lost}:
+            one = held[key]
+            store.settle(one.name, one.scale, one.images, worker.preparations.get(key, {}))
         known = {
             "methods": names.methods(store.methods()),
             "datasets": {key: asdict(one) for key, one in held.items()},
@@ -230,6 +231,7 @@ class _Inputs:
     hr_sha256: str
     lr_sha256: str
     recipe_sha256: str
+    cropped: bool
     scale: float
     device: str
     make: Callable[[], Pair]
@@ -251,7 +253,8 @@ class _Inputs:
 class Worker:
     """Does one image after another with all methods; called from several threads.
 
-    ``held`` are the data sets, by ``place``, with what is known of their images so far.
+    ``held`` are the data sets, by ``place``, with what is known of their images so far;
+    ``preparations`` say of these what was done to their pairs before they were scored.
     """
 
     def __init__(
@@ -274,6 +277,7 @@ class Worker:
         self._say = say
         self._told: set[str] = set()
         self.held = _asked(resolved)
+        self.preparations: dict[str, dict[str, list[str]]] = {key: {} for key in self.held}
         self._made_alike = self._with_lr_images_made_alike()
         jobs = ((d.name, item.image) for d in resolved.datasets for item in d.items)
         self._numbers = {job: number for number, job in enumerate(jobs)}
@@ -352,6 +356,8 @@ class Worker:
             lr_sha256=pair.lr_sha256,
             recipe_sha256=pair.recipe_sha256,
         )
+        done = [CROPPED if pair.cropped else "", dataset.lr_note]
+        self.preparations[key][item.image] = list(filter(None, done))
         for method in methods:
             try:
                 self._one(dataset, item, method, pair)
@@ -371,10 +377,10 @@ class Worker:
         device = self._resolved.device
         if dataset.is_pair(item, inputs, before):
             recipe = "" if item.lr or not dataset.degradation else dataset.degradation.sha256
-            return _Inputs(*before, recipe, dataset.scale, device, read)
+            return _Inputs(*before, recipe, False, dataset.scale, device, read)
         pair = read()
         hashes = (pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256)
-        return _Inputs(*hashes, dataset.scale, device, lambda: pair)
+        return _Inputs(*hashes, pair.cropped, dataset.scale, device, lambda: pair)
 
     def _tell(self, who: str, dataset: Dataset, item: Item, error: ImageError) -> None:
         """Say what failed where it is the first time."""
@@ -425,6 +431,7 @@ class Worker:
         protocols, metrics = _needed(self._resolved, dataset, missing)
         by_name = {protocol.name: protocol for protocol in protocols}
         scores = pair.reference.score(sr, protocols, metrics)
+        done = self.preparations[place(dataset.name, dataset.scale)][item.image]
         with self._writing:
             known = {m.key: m.now() if m.now else m for m in metrics}
         rows = [
@@ -436,7 +443,7 @@ class Worker:
                 protocol=score.protocol,
                 metric=score.metric,
                 value=score.value,
-                note=_note(score, pair.read, dataset),
+                note=noted(score.value, score.note, done),
                 scale=dataset.scale,
                 lr_sha256=pair.lr_sha256,
                 sr_sha256=sr_sha256,
@@ -577,14 +584,6 @@ class Worker:
         hr = dataset.pair(item, inputs, image.pair).hr
         assert hr is not None
         return match_modes(hr, sr)
-
-
-def _note(score: Score, pair: Pair, dataset: Dataset) -> str:
-    """Why there is no value, else what was done to the pair first."""
-    if math.isnan(score.value):
-        return score.note
-    done = (score.note, _CROPPED if pair.cropped else "", dataset.lr_note)
-    return "; ".join(filter(None, done))
 
 
 def _needed(

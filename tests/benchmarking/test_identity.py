@@ -514,6 +514,26 @@ def test_the_remedy_for_a_set_of_frames_names_all_its_sequences(
     }
 
 
+def test_the_note_of_a_crop_is_that_of_a_fresh_run(
+    sreval: Sreval, work: Path, photograph: UInt8
+) -> None:
+    image = work / "odd" / "ant.png"
+    write_png(image, photograph[:46, :57].copy())
+
+    def notes(out: str) -> list[str]:
+        return list(pd.read_csv(Path(out, "results.csv"), keep_default_na=False)["note"])
+
+    run(sreval, "bicubic", "nearest", data=("odd",))
+    whole, first = image.read_bytes(), notes("r")
+    image.write_bytes(Path("r/inputs/odd_x4/HR/ant.png").read_bytes())
+    assert counts(run(sreval, "bicubic", data=("odd",))) == (0, 1)
+    run(sreval, "bicubic", "nearest", data=("odd",), out="fresh")
+    assert notes("r") == notes("fresh") != first
+    image.write_bytes(whole)
+    assert counts(run(sreval, "bicubic", data=("odd",))) == (0, 1)
+    assert notes("r") == first
+
+
 def test_a_folder_of_links_is_the_folder_of_links(
     sreval: Sreval, work: Path, photograph: UInt8
 ) -> None:
