@@ -304,15 +304,17 @@ def _by_csv(folder: Path, dataset: Dataset) -> dict[str, Path]:
             image = find_image(named, names)
             if image is None:
                 raise DataError(
-                    f"{line}: {dataset.name} has no image {named!r}.",
+                    f"{line}: {dataset.name} has no image '{named}'.",
                     f"Its images are {listed(items, 3)}.",
                 )
-            if not file or not exists(str(folder / file)):
-                raise DataError(f"{line}: there is no file {file!r}.", f"Name one in {folder}.")
-            if image in found or folder / file in found.values():
+            forms = (file, file.replace("\\", "/"))  # a name may hold a backslash, but on Windows
+            there = [folder / form for form in forms if form and exists(str(folder / form))]
+            if not there:
+                raise DataError(f"{line}: there is no file '{file}'.", f"Name one in {folder}.")
+            if image in found or there[0] in found.values():
                 what = image if image in found else file
                 raise DataError(f"{line}: {what} is there twice.", "Remove one of the lines.")
-            found[image] = folder / file
+            found[image] = there[0]
     except csv.Error as error:
         raise DataError(f"{path} is damaged ({error}).", "Write it again.") from None
     return found

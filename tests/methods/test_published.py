@@ -148,18 +148,32 @@ def test_the_csv_that_the_message_asks_for_pairs_them(
         ("image,file\na,x.png\nd,y.png\n", "line 3: hr has no image 'd'. Its images are a, b"),
         ("image,file\na,w.png\n", "line 2: there is no file 'w.png'. Name one in "),
         ("image,file\na\n", "line 2: there is no file ''"),
+        ("image,file\na,f\\w.png\n", "line 2: there is no file 'f\\w.png'. Name one in "),
+        ("image,file\nf\\d,x.png\n", "line 2: hr has no image 'f\\d'. Its"),
+        ("image,file\na,f\\x.png\nb,f/x.png\n", "line 3: f/x.png is there twice. Remove one"),
         ("image,file\na,x.png\na,y.png\n", "line 3: a is there twice. Remove one"),
         ("image,file\na,x.png\nb,x.png\n", "line 3: x.png is there twice. Remove one"),
     ],
 )
 def test_a_csv_that_is_wrong_says_where(tmp_path: Path, text: str, message: str) -> None:
     data = dataset(tmp_path / "hr", ["a", "b"])
-    place = folder(tmp_path / "sr", ["x", "y"])
+    place = folder(tmp_path / "sr", ["x", "y", "f/x"])
     (place / "pairs.csv").write_text(text)
     with pytest.raises(DataError) as refused:
         match_files(place, data)
     assert str(refused.value).startswith(str(place / "pairs.csv"))
     assert message in str(refused.value)
+
+
+def test_a_csv_takes_a_backslash_in_both_columns(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "cal", ["f/1", "f/2", "g/1"])
+    place = folder(tmp_path / "sr", ["x/1", "x/2", "y\\1", "y/1"])
+    lines = ["image,file", r"f\1.png,x\2.png", "f/2,x/1.png", r"g\1,y\1.png"]
+    (place / "pairs.csv").write_text("\n".join(lines))
+    # the file of that very name goes before the one of a folder
+    expected = {"f/1": "x/2.png", "f/2": "x/1.png", "g/1": "y\\1.png"}
+    files = match_files(place, data).files
+    assert {image: path.relative_to(place).as_posix() for image, path in files.items()} == expected
 
 
 def test_twelve_files_without_leading_zeros_score_as_what_they_are(
