@@ -12,12 +12,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from sreval.benchmarking.identity import standing
-from sreval.benchmarking.results import COLUMNS, Held, ResultsFolder, Snapshot, of_images, place
+from sreval.benchmarking.results import (
+    COLUMNS,
+    CROPPED,
+    Held,
+    ResultsFolder,
+    Snapshot,
+    of_images,
+    place,
+)
 from sreval.errors import (
     DataError,
     ImageError,
     SrevalError,
     UsageError,
+    listed,
     option,
     unknown_name,
 )
@@ -40,9 +49,10 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
 
     A row that several folders have is there once, with the first of them as ``folder`` and the
     others ``also_in``; see ``joined``. An image that a method failed on has rows, too; see
-    ``with_failures``. ``say`` is told what is left out, and of a run that hasn't ended. Raises
-    DataError for a folder without any score, and where rows can't be in one table: two scores of
-    one method on one image, or one image with two HR or LR files, the names said.
+    ``with_failures``. ``say`` is told what is left out, of a run that hasn't ended, and of HR
+    images that changed between the runs at two scales. Raises DataError for a folder without any
+    score, and where rows can't be in one table: two scores of one method on one image, or one
+    image with two HR or LR files, the names said.
     """
     found = [Snapshot.of(folder) for folder in folders]
     frame = standing(found, say)
@@ -51,7 +61,35 @@ def collect(folders: Sequence[Path], say: Callable[[str], object] = lambda _: No
     frame = joined(frame)
     for column, what in (("hr_sha256", "high"), ("lr_sha256", "low")):
         _refuse_mixed(frame, column, what)
+    for note in _changed_between_scales(frame, found):
+        say(note)
     return with_failures(frame, found)
+
+
+def _changed_between_scales(frame: pd.DataFrame, folders: Sequence[Snapshot]) -> list[str]:
+    """A sentence on each data set of which an HR file wasn't the same at two scales.
+
+    Of an image that was cropped that can't be told.
+    """
+    rows = frame[frame["value"].notna() & ~frame["note"].str.contains(CROPPED, regex=False)]
+    whole = set(_keys(rows, ["dataset", "scale", "image"]))
+    hashes: dict[str, dict[tuple[str, str], set[str]]] = {}
+    scales: dict[str, set[float]] = {}
+    for held in (held for folder in folders for held in folder.datasets.values()):
+        for name, image in held.images.items():
+            if image.hr and (held.name, held.scale, name) in whole:
+                files = hashes.setdefault(held.name, {})
+                files.setdefault((name, image.hr), set()).add(image.hr_sha256)
+                scales.setdefault(held.name, set()).add(held.scale)
+    notes = []
+    for dataset, files in hashes.items():
+        if changed := [name for (name, _), found in files.items() if len(found) > 1]:
+            at = _and(sorted(scales[dataset]))
+            notes.append(
+                f"HR images of {dataset} changed between the runs at scales {at}: "
+                f"{listed(changed)}. Run the same benchmarks again."
+            )
+    return notes
 
 
 def joined(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -17,6 +18,7 @@ from sreval.errors import DataError
 from sreval.images.io import write_png
 from sreval.report.collect import by_folder, collect, joined, sr_image
 
+UInt8 = npt.NDArray[np.uint8]
 KEY = ["dataset", "scale", "method", "image", "protocol", "metric"]
 
 
@@ -124,6 +126,29 @@ def test_a_refusal_says_what_differs_and_names_no_column(
         joined(frame)
     assert remedy in refused.value.remedy
     assert "sha256" not in str(refused.value)
+
+
+def test_an_image_that_changed_between_two_scales_is_told(
+    tmp_path: Path, photograph: UInt8, sreval: Callable[..., object]
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    images = {"ant": photograph[:48, :60], "bee": photograph[:48, :60], "odd": photograph[:47, :59]}
+    for name, image in images.items():
+        write_png(photos / f"{name}.png", image.copy())
+
+    def benchmark(scale: str) -> list[str]:
+        asked = ("--method", "nearest", "--metric", "psnr", "--scale", scale, "--out", out)
+        sreval("benchmark", "--dataset", photos, *asked)
+        said: list[str] = []
+        collect([out], said.append)
+        return said
+
+    assert benchmark("2") == []
+    write_png(photos / "bee.png", photograph[48:, :60].copy())
+    assert benchmark("4") == [
+        "HR images of photos changed between the runs at scales 2 and 4: bee. Run the same "
+        "benchmarks again."
+    ]
 
 
 def test_folders_that_share_a_method_make_one_table(
