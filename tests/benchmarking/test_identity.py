@@ -492,8 +492,8 @@ def test_the_remedy_for_a_set_of_frames_names_all_its_sequences(
     sreval: Sreval, work: Path, photograph: UInt8
 ) -> None:
     for sequence in ("dance", "walk"):
-        images(work / "A/cal" / sequence, photograph, "a", "b")
-        images(work / "pool" / sequence, photograph, "c", "d")
+        images(work / "A/cal" / sequence, photograph, "a")
+        images(work / "pool" / sequence, photograph, "c")
         (work / "B/cal").mkdir(parents=True, exist_ok=True)
         (work / "B/cal" / sequence).symlink_to(work / "pool" / sequence)
     run(sreval, "bicubic", data=("A/cal",))
@@ -508,9 +508,7 @@ def test_the_remedy_for_a_set_of_frames_names_all_its_sequences(
     frame = pd.read_csv("r/results.csv")
     assert set(frame.loc[frame["dataset"] == "cal-2", "image"]) == {
         "dance/c",
-        "dance/d",
         "walk/c",
-        "walk/d",
     }
 
 
