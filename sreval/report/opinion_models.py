@@ -32,7 +32,15 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
-from sreval.report.notes import either, image_notes, no_interval, too_few, units_said, vote_notes
+from sreval.report.notes import (
+    either,
+    image_notes,
+    named_as_in,
+    no_interval,
+    too_few,
+    units_said,
+    vote_notes,
+)
 from sreval.report.opinions import Request
 from sreval.report.table import (
     Columns,
@@ -391,7 +399,7 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
         raise UsageError(
             f"{len(lacking)} rated stimuli have no results: "
             f"{listed(['/'.join(map(str, key)) for key in lacking])}.",
-            "Benchmark the images that were rated.",
+            f"Benchmark the images that were rated.{named_as_in(wide.index.unique('image'))}",
         )
     if (scene == scene.index.get_level_values("image")).all():
         # these are votes that name no scenes
