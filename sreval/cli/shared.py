@@ -78,7 +78,8 @@ UNIT = click.option(
     type=click.Choice(list(CLAIMS)),
     default=DEFAULT_UNIT,
     show_default=True,
-    help="What varies in intervals and tests: a claim on raters, or on images, in general.",
+    help="What varies in intervals and tests: a claim on raters, or on images, in general; frames "
+    "of one sequence count as one image.",
 )
 LEVEL = click.option(
     "--level",

@@ -85,7 +85,8 @@ if TYPE_CHECKING:
     "--unit",
     type=click.Choice(list(CLAIMS)),
     help="What varies in intervals and tests of MOS: a claim on raters, or on images, in "
-    "general. Default: what the study plans; rater for --ratings.",
+    "general; frames of one sequence count as one image. Default: what the study plans; rater for "
+    "--ratings.",
 )
 @click.option("--caption", default="", help="In place of the title.")
 @click.option(

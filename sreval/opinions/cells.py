@@ -62,6 +62,15 @@ def identifier(value: object) -> str:
     return unicodedata.normalize("NFC", str(value).strip())
 
 
+def name_in(column: str, value: object) -> str:
+    """A cell of a column of names as its ``identifier``; in an image's a backslash is a ``/``.
+
+    So paths of Windows name the frames that those of other systems name.
+    """
+    name = identifier(value)
+    return name.replace("\\", "/") if column == "image" else name
+
+
 def flag(value: object) -> bool:
     """True of true, yes and 1, False of false, no and 0, in any case, blanks around them or not.
 

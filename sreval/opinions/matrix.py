@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from sreval.errors import DataError, listed, option, shown
-from sreval.opinions.cells import identifier, is_number, number, plain, with_point
+from sreval.opinions.cells import identifier, is_number, name_in, number, plain, with_point
 from sreval.opinions.sheet import (
     DESCRIBING,
     FORMS,
@@ -102,7 +102,7 @@ class _Matrix:
     def described(self, stimuli: Source | None) -> pd.DataFrame:
         """One row per stimulus: image, method and what else the labels or ``stimuli`` name."""
         columns = {
-            name: [identifier(row[place]) for row in self.body]
+            name: [name_in(name, row[place]) for row in self.body]
             for place, name in self.labels.items()
         }
         for name in [name for name in columns if name in DESCRIBING]:

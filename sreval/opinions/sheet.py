@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ import pandas as pd
 
 from sreval.errors import DataError, UsageError, listed
 from sreval.files import parsing, read_zip, sha256_bytes
-from sreval.opinions.cells import identifier, plain, with_point
+from sreval.opinions.cells import identifier, name_in, plain, with_point
 from sreval.opinions.votes import (
     COLUMNS,
     IDENTIFIERS,
@@ -384,7 +385,7 @@ class Heads:
         for place, name in named.items():
             cells = mapped(pd.Series([row[place] for row in rows], dtype=object), plain)
             if name in IDENTIFIERS:
-                cells = mapped(cells, identifier)
+                cells = mapped(cells, partial(name_in, name))
             elif sheet.separator != ",":
                 cells = mapped(cells, with_point)
             filled = name in (*IDENTIFIERS, "score")

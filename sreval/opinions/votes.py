@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError, UsageError, option, shown, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.cells import flag, identifier, number
+from sreval.opinions.cells import flag, identifier, name_in, number
 
 REQUIRED = ("rater", "image", "method", "score")
 COLUMNS = (
@@ -157,7 +158,8 @@ def row_number(index: int) -> str:
 def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_number) -> pd.DataFrame:
     """A copy of ``frame`` with a plain row index, every rule kept and every default filled in.
 
-    Names are text without blanks around it, in NFC. Scores are numbers of ``scale``, as integers
+    Names are text without blanks around it, in NFC; a backslash in an image's is read as ``/``.
+    Scores are numbers of ``scale``, as integers
     where its scores are 1 apart. Flags are true, yes, 1 or false, no, 0. Where a column
     ``repetition`` numbers the votes of a rater on a stimulus, 1 is the vote, each further a
     repeat. Defaults: study and dataset empty, scene the image, session the rater, kind 'vote',
@@ -171,7 +173,7 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_numb
     _check_columns(frame)
     votes = frame.reset_index(drop=True).copy()
     for column in [name for name in IDENTIFIERS if name in votes]:
-        votes[column] = mapped(votes[column], identifier)
+        votes[column] = mapped(votes[column], partial(name_in, column))
     for column in REQUIRED:
         empty = mapped(votes[column], str).isna()
         remedy = "Leave out votes not cast."

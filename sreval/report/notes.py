@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sreval.frames import is_frame, unit_of
+from sreval.frames import image_order, is_frame, unit_of
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means
@@ -62,6 +62,12 @@ def either(said: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(said))
 
 
+def named_as_in(images: Iterable[str]) -> str:
+    """How ratings name the frames among the images of results; empty where none is a frame."""
+    frame = min(filter(is_frame, images), key=image_order, default="")
+    return f" Name a frame as the results do: {frame}." if frame else ""
+
+
 def vote_notes(votes: pd.DataFrame) -> list[str]:
     """The notes under every table: how many votes, what was left out and why, the marks."""
     if is_means(votes):
@@ -72,7 +78,9 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
         f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli."
     )
     frame = next(filter(is_frame, counted["image"]), "")
-    frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(frame)
+    frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(
+        frame
+    )
     return [" ".join([said, *frames, *uncounted(votes)]), *mark_notes(votes)]
 
 

@@ -32,7 +32,15 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.votes import STIMULUS, opinions
 from sreval.report import paper
-from sreval.report.notes import either, image_notes, no_interval, too_few, units_said, vote_notes
+from sreval.report.notes import (
+    either,
+    image_notes,
+    named_as_in,
+    no_interval,
+    too_few,
+    units_said,
+    vote_notes,
+)
 from sreval.report.opinions import Request
 from sreval.report.table import (
     Columns,
@@ -146,7 +154,8 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
         )
     rows: list[_Figure] = []
     notes = _icc_notes(ratings)
-    for what, estimate in _agreement(ratings, request).items():
+    frames = unit_name(counted["image"]) == "sequence"
+    for what, estimate in _agreement(ratings, request, frames).items():
         made, why = attempted(estimate)
         rows += made or []
         notes += [f"Not done: {what}: {why}"] if made is None else []
@@ -174,14 +183,17 @@ _ENOUGH_FOR_ICC = 15
 """Raters from which McGraw and Wong's limits cover what they claim (benchmarks/coverage.py)."""
 
 
-def _agreement(ratings: Ratings, request: Request) -> dict[str, Callable[[], list[_Figure]]]:
+def _agreement(
+    ratings: Ratings, request: Request, frames: bool
+) -> dict[str, Callable[[], list[_Figure]]]:
     """Every estimator of agreement by the name under which its failure is told."""
 
     agreement = Reliability(ratings, request.scale, request.level)
 
     def icc() -> list[_Figure]:
         found = agreement.intraclass_correlation()
-        about = f"{percent(request.level)}, new stimuli and raters"
+        new = "new raters, frames taken as independent" if frames else "new stimuli and raters"
+        about = f"{percent(request.level)}, {new}"
         of = (found.single, found.average)
         return [(i.estimand, i.estimate, i.low, i.high, about) for i in of]
 
@@ -327,9 +339,10 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
 def scene_notes(found: Agreement) -> list[str]:
     """Notes on intervals of few scenes, and on missing ones."""
     notes = []
-    if found.few_scenes:
+    lacking = [math.isnan(i.low) for row in found.statistics.values() for i in row.values()]
+    if found.few_scenes and not all(lacking):
         notes.append(f"{found.n_scenes} scenes, the intervals rest on little.")
-    if any(math.isnan(i.low) for row in found.statistics.values() for i in row.values()):
+    if any(lacking):
         notes.append(
             f"–: fewer than {LEAST_UNITS} scenes give no interval, nor does an agreement that is "
             "perfect or undefined once a scene is left out."
@@ -391,7 +404,7 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
         raise UsageError(
             f"{len(lacking)} rated stimuli have no results: "
             f"{listed(['/'.join(map(str, key)) for key in lacking])}.",
-            "Benchmark the images that were rated.",
+            f"Benchmark the images that were rated.{named_as_in(wide.index.unique('image'))}",
         )
     if (scene == scene.index.get_level_values("image")).all():
         # these are votes that name no scenes

@@ -27,6 +27,7 @@ from sreval.report.notes import (
     SIMULATED,
     either,
     image_notes,
+    named_as_in,
     stand_in_note,
     study_warnings,
     uncounted,
@@ -136,7 +137,7 @@ def check_same_stimuli(frame: pd.DataFrame, votes: pd.DataFrame) -> None:
         if said:
             raise DataError(
                 f"Ratings and results of {dataset} are on different images: {'; '.join(said)}.",
-                "One table takes MOS and metrics over the same images.",
+                f"One table takes MOS and metrics over the same images.{named_as_in(there)}",
             )
     for column in ("image_sha256", "stimulus_sha256"):
         if column in votes:

@@ -12,6 +12,7 @@ from sreval.report.text import CORRECTIONS, NONE, columns, fixed
 from sreval.study.check import Feasibility
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
+from sreval.study.sources import COMPUTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,13 +113,20 @@ def _missing(study: str, manifest: Manifest | None, found: Feasibility) -> list[
     methods = dict.fromkeys(method for _, method in counts)
     rows = [["missing images", *datasets]]
     rows += [[m, *(str(counts.get((name, m), "-")) for name in datasets)] for m in methods]
-    lost = "Freeze the study again: sreval study freeze"
     bring = f"Bring them: sreval study freeze {study} --results FOLDER"
     instead = f"Or let marked degradations of HR take their places: sreval study freeze {study}"
     return [
         columns(rows),
-        *([f"{lost} {study}"] if manifest else [bring, f"{instead} --stand-ins"]),
+        *([_again(study, manifest, found)] if manifest else [bring, f"{instead} --stand-ins"]),
     ]
+
+
+def _again(study: str, manifest: Manifest, found: Feasibility) -> str:
+    made = {*COMPUTED, *manifest.stand_ins}
+    needs_results = any(key[2] not in made for key in (*found.missing, *manifest.by_key))
+    results = " --results FOLDER" if needs_results else ""
+    marked = " --stand-ins" if manifest.stand_ins else ""
+    return f"Freeze the study again: sreval study freeze {study} --again{results}{marked}"
 
 
 def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:

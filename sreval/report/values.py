@@ -282,7 +282,7 @@ def worst_text(worst: pd.DataFrame) -> str:
     several = worst["dataset"].nunique() > 1
     alone = worst["difference"].isna()
     extreme = "lowest" if metric.higher_is_better else "highest"
-    kind = "Frames" if any(map(is_frame, worst["image"])) else "Images"
+    kind = "Frames" if all(map(is_frame, worst["image"])) else "Images"
     parts = {
         f"{kind} on which each method does worse than usual, compared with the others, by "
         f"{metric.name}{unit}:": worst[~alone],

@@ -12,6 +12,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ import pandas as pd
 
 from sreval import content
 from sreval.config import line_of
-from sreval.errors import counted, listed, shown
+from sreval.errors import SrevalError, counted, listed, shown
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import best_outcome, least_units
 from sreval.opinions.significance import least_exact_p
@@ -265,12 +266,13 @@ def check(
     else:
         found = found or available(design)
         scenes, has, held = found.scenes, found.has, {key[2] for key in found.scored}
-    stimuli = StimulusSet.of(design, scenes)
+    stimuli = StimulusSet.of(design, scenes, found.unopened if found else {})
     missing = tuple(key for key in stimuli.shown if not has(key))
     problems = [*_of_language(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
-    if found:
-        problems += found.unmet(missing)
-        missing = tuple(key for key in missing if not found.unmet([key]))
+    if missing:
+        here = found or _here(design)
+        problems += here.unmet(missing)
+        missing = tuple(key for key in missing if not here.unmet([key]))
     tests: tuple[Attainable, ...] = ()
     if not stimuli.unmet:
         problems += _of_slots(stimuli, scenes)
@@ -295,6 +297,13 @@ def check(
         sittings=tuple(_sittings(design, counts)),
         tests=tests,
     )
+
+
+def _here(design: StudyDesign) -> Available:
+    """What freezing a frozen study again would find on this machine."""
+    with suppress(SrevalError):
+        return available(design)
+    return Available({})
 
 
 def with_lines(problems: Iterable[Unmet], toml: str) -> tuple[Unmet, ...]:

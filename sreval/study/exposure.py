@@ -12,10 +12,11 @@ other, give or take two, and each image meets each method in turn from slot to s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from sreval.errors import UsageError
+from sreval.errors import SrevalError, UsageError, shown
 from sreval.files import sha256_bytes
 from sreval.images.known import KNOWN
 from sreval.study.design import Calibration, DatasetPart, Gold, Repeat, StudyDesign, WarmUp
@@ -46,15 +47,31 @@ class StimulusSet:
     unmet: tuple[Unmet, ...]
 
     @classmethod
-    def of(cls, design: StudyDesign, scenes: Scenes) -> StimulusSet:
-        """What `design` shows of the images in `scenes`."""
+    def of(
+        cls,
+        design: StudyDesign,
+        scenes: Scenes,
+        unopened: Mapping[str, SrevalError] = MappingProxyType({}),
+    ) -> StimulusSet:
+        """What `design` shows of the images in `scenes`.
+
+        `unopened` says why the `source` of a data set can't be used.
+        """
         unmet: list[Unmet] = []
+        absent: set[str] = set()
+
+        def none_of(name: str, dataset: str) -> None:
+            """Say once that a data set has no images here."""
+            if dataset not in absent:
+                absent.add(dataset)
+                why = unopened.get(dataset)
+                unmet.append(_not_on_this_machine(name, dataset, design, why))
 
         def drawn(name: str, block: Calibration | WarmUp | Gold) -> list[list[Key]]:
             """For each drawn image its versions."""
             known = scenes.get(block.dataset, {})
             if not known:
-                unmet.append(_not_on_this_machine(name, block.dataset, design))
+                none_of(name, block.dataset)
                 return []
             try:
                 images = drawn_images(design, block, known)
@@ -66,7 +83,7 @@ class StimulusSet:
             ]
 
         rated = {
-            part.name: _rated(design, part, f"images.datasets.{number}", scenes, unmet)
+            part.name: _rated(design, part, f"images.datasets.{number}", scenes, unmet, none_of)
             for number, part in enumerate(design.images.datasets)
         }
         anchors = design.calibration.anchors if design.calibration else ()
@@ -157,11 +174,16 @@ class StimulusSet:
 
 
 def _rated(
-    design: StudyDesign, part: DatasetPart, name: str, scenes: Scenes, unmet: list[Unmet]
+    design: StudyDesign,
+    part: DatasetPart,
+    name: str,
+    scenes: Scenes,
+    unmet: list[Unmet],
+    none_of: Callable[[str, str], None],
 ) -> tuple[Key, ...]:
     known = scenes.get(part.name, {})
     if not known:
-        unmet.append(_not_on_this_machine(name, part.name, design))
+        none_of(name, part.name)
         return ()
     for image in part.images:
         if image not in known:
@@ -175,7 +197,12 @@ def _rated(
     )
 
 
-def _not_on_this_machine(constraint: str, dataset: str, design: StudyDesign) -> Unmet:
+def _not_on_this_machine(
+    constraint: str, dataset: str, design: StudyDesign, why: SrevalError | None
+) -> Unmet:
+    if why:
+        what = f"{shown(design.images.source_of(dataset))} can't be used"
+        return Unmet(f"{constraint}.source", f"{what}: {why.message.rstrip('.')}", why.remedy)
     known, scale, remedy = KNOWN.get(dataset), design.images.scale, ""
     if known:
         there = known.hr_scale(scale) if known.scales else scale

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,7 +162,8 @@ class Available:
     """The images that freezing would find, and the versions that some results hold.
 
     ``computed`` are the versions that follow from each data set alone; ``without_originals`` are
-    those data sets that have none; ``notes`` say which folders are taken for originals.
+    those data sets that have none; ``notes`` say which folders are taken for originals;
+    ``unopened`` say why the ``source`` of a data set can't be used, of which one pair was read.
     """
 
     scenes: Scenes
@@ -171,6 +171,7 @@ class Available:
     computed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_originals: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    unopened: Mapping[str, SrevalError] = field(default_factory=dict)
 
     def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
         """What is asked of data sets without originals that needs them."""
@@ -192,9 +193,17 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
     names += [block.dataset for block in drawn_blocks(design)]
     found = _read_results(results, design.images.scale)
     datasets: dict[str, Dataset | None] = {}
+    unopened: dict[str, SrevalError] = {}
     for name in dict.fromkeys(names):
-        with suppress(SrevalError):
-            datasets[name] = _opened(design, name, found)
+        sourced = design.images.source_of(name) != name
+        try:
+            one = _opened(design, name, found)
+            if one and sourced:
+                one.pair(one.items[0])
+            datasets[name] = one
+        except SrevalError as error:
+            if sourced:
+                unopened[name] = error
     opened = {name: one for name, one in datasets.items() if one}
     scenes = {name: {item.image: item.scene for item in one.items} for name, one in opened.items()}
     for (name, image, _), scored in found.items():
@@ -215,7 +224,7 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
         and not any(key[0] == name for key in found)
     )
     without = _without_originals(datasets, found)
-    return Available(scenes, frozenset(found), computed, without, notes)
+    return Available(scenes, frozenset(found), computed, without, notes, unopened)
 
 
 def _without_originals(

@@ -43,6 +43,36 @@ def rows(read: Reading) -> list[tuple[str, str, str, float]]:
 @pytest.mark.parametrize(
     "text",
     [
+        HEAD + "r1,cal/0,a,3\nr2,cal\\0,a,5\n",
+        "image,method,r1,r2\ncal\\0,a,3,5\n",
+        '[{"rater": "r1", "image": "cal\\\\0", "method": "a", "score": 3},'
+        ' {"rater": "r2", "image": "cal/0", "method": "a", "score": 5}]',
+    ],
+)
+def test_a_backslash_in_the_name_of_an_image_is_a_slash(tmp_path: Path, text: str) -> None:
+    read = read_ratings(write(tmp_path, text))
+    assert rows(read) == [("r1", "cal/0", "a", 3), ("r2", "cal/0", "a", 5)]
+    assert set(read.votes["scene"]) == {"cal/0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "r1,cal/0,a,3\nr1,cal\\0,a,4\n", "second vote.*line 2"),
+        ("image,r1,r2\ncal/0,3,4\ncal\\0,3,5\n", "the stimulus cal/0.* in line 2 and line 3"),
+        ("image,mos\ncal/0,3.5\ncal\\0,3.6\n", "two rows in line 2"),
+    ],
+)
+def test_two_spellings_of_one_frame_are_one_stimulus(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(SrevalError, match=message):
+        read_ratings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         LONG,
         "\ufeff" + LONG,
         LONG.replace("\n", "\r\n"),

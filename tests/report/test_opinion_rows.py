@@ -173,6 +173,16 @@ def test_rated_images_without_results_are_named(frame: pd.DataFrame, votes: pd.D
         check_same_stimuli(fewer, votes)
 
 
+def test_ratings_of_frames_by_other_names_are_told_how_to_name_them(
+    frame: pd.DataFrame, votes: pd.DataFrame
+) -> None:
+    frames = frame.assign(image="cal/" + frame["image"])
+    check_same_stimuli(frames, votes.assign(image="cal/" + votes["image"]))
+    with pytest.raises(DataError) as refused:
+        check_same_stimuli(frames, votes.assign(image="cal_" + votes["image"]))
+    assert "as the results do: cal/img_000." in str(refused.value.remedy)
+
+
 def test_stimuli_other_than_those_scored_are_refused(
     frame: pd.DataFrame, votes: pd.DataFrame
 ) -> None:

@@ -17,14 +17,16 @@ import sreval
 from sreval.errors import SrevalError, UsageError
 from sreval.frames import image_order
 from sreval.images.io import write_png
+from sreval.opinions.agreement import metric_agreement
 from sreval.opinions.votes import check_votes
 from sreval.report.comparison import comparison_figure
-from sreval.report.opinion_models import join_scores
+from sreval.report.opinion_models import join_scores, reliability, scene_notes
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
 from sreval.report.opinions import Request
 from sreval.report.protocols import summarise_conventions
 from sreval.report.score_figures import scores_figure, tradeoff_figure
 from sreval.report.scores import score_table
+from sreval.report.values import worst_images, worst_text
 from tests.report.figure_texts import check_texts
 
 UInt8 = npt.NDArray[np.uint8]
@@ -361,3 +363,39 @@ def test_votes_without_scenes_take_those_of_the_results(frame: pd.DataFrame) -> 
     of_their_own = votes.assign(scene=votes["image"].str[0])
     joined, _ = join_scores(of_their_own, Request(scores=frame))
     assert joined["scene"].nunique() == 7
+
+
+def test_agreement_over_frames_does_not_speak_of_new_stimuli() -> None:
+    scores = np.random.default_rng(0).integers(1, 6, (6, 4))
+    cells = [(f"{i}", f"r{j}", "a", scores[i, j]) for i in range(6) for j in range(4)]
+    stills = pd.DataFrame(cells, columns=["image", "rater", "method", "score"])
+    frames = stills.assign(image="cal/" + stills["image"])
+    for votes, said in ((stills, True), (frames, False)):
+        found = reliability(check_votes(votes), Request())[0].frame.set_index("figure")
+        about = str(found.loc["ICC(A,1)", "about"])
+        assert ("new stimuli" in about) is said
+        assert "raters" in about
+
+
+@pytest.mark.parametrize(("scenes", "little", "none"), [(2, False, True), (4, True, False)])
+def test_intervals_rest_on_little_only_where_there_are_some(
+    scenes: int, little: bool, none: bool
+) -> None:
+    generator = np.random.default_rng(1)
+    mos = generator.uniform(1, 5, 6 * scenes)
+    stimuli = pd.DataFrame(
+        {
+            "scene": np.repeat([f"s{i}" for i in range(scenes)], 6),
+            "mos": mos,
+            "psnr": mos + generator.normal(size=mos.size),
+        }
+    )
+    notes = " ".join(scene_notes(metric_agreement(stimuli, {"psnr": True})))
+    assert ("rest on little" in notes) is little
+    assert ("give no interval" in notes) is none
+
+
+def test_the_worst_of_frames_and_stills_are_images(frame: pd.DataFrame, make_frame: Maker) -> None:
+    both = with_stills(frame, make_frame)
+    assert worst_text(worst_images(frame)).startswith("Frames on which")
+    assert worst_text(worst_images(both, most=20)).startswith("Images on which")

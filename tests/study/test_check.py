@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from sreval.errors import SrevalError
+from sreval.images.io import encode_png
+from sreval.report.study_text import CheckedStudy
 from sreval.study.check import Feasibility, check
+from sreval.study.freeze import freeze
 from sreval.study.sources import Available, available
 from tests.study.designs import design_of, manifest_of, plain_pool
 
@@ -190,6 +196,53 @@ def test_a_data_set_that_is_not_available_is_named(
     problem = check(design, None).problems[0]
     assert problem.what == "the images of Set5 are not on this machine"
     assert problem.remedy == "Run `sreval data fetch Set5`, or set SREVAL_DATA."
+
+
+def png(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(np.full((size, size, 3), 90, np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("lr=nowhere", "No such folder: nowhere"),
+        ("LR=photos", ""),
+        ("lr=photos;", "No such folder: photos;"),
+        ("hr=photos,lr=photos", ""),
+    ],
+)
+def test_a_source_that_freezing_refuses_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    png(tmp_path / "photos/a.png", 32)
+    drawn = {"dataset": "mine", "images": 1, "methods": ["bicubic"]}
+    design = design_of(["bicubic", "lanczos"], [{"name": "mine", "source": source}], warm_up=drawn)
+    (problem,) = check(design, None).problems
+    assert problem.constraint == "images.datasets.0.source"
+    assert problem.what.startswith(f"'{source}' can't be used: {why}")
+    with pytest.raises(SrevalError) as refused:
+        freeze(tmp_path / "study", design, [])
+    assert refused.value.message.rstrip(".") in problem.what
+
+
+def test_a_frozen_study_of_lr_images_has_no_hr_to_add(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "abc":
+        png(tmp_path / "photos" / f"{name}.png", 16)
+    datasets = [{"name": "mine", "source": "lr=photos"}]
+    frozen = freeze(tmp_path / "study", design_of(["bicubic", "lanczos"], datasets), [])
+    more = check(design_of(["bicubic", "lanczos", "hr"], datasets), frozen)
+    assert not more.missing
+    assert [p.what for p in more.problems] == [
+        "mine has LR images alone, so there is no hr to show"
+    ]
+    design = design_of(["bicubic", "lanczos", "nearest"], datasets)
+    text = CheckedStudy.of("s1", design, frozen, check(design, frozen)).text
+    assert "again: sreval study freeze s1 --again\n" in text
 
 
 def test_texts_that_raters_would_not_see_as_meant_are_noted() -> None:
