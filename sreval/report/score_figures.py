@@ -387,7 +387,7 @@ def _round_costs(least: float, most: float) -> list[float]:
 def _amount(cost: float, size: Size) -> str:
     """A cost in its unit, with a prefix but for seconds."""
     if size == "seconds":
-        return f"{cost:.3g} s"
+        return f"{float(f'{cost:.3g}'):,g} s"
     power = max(0, min(4, math.floor(math.log10(cost)) // 3))
     return f"{cost / 1000**power:.3g} {' kMGT'[power].strip()}{'B' * (size == 'memory')}".strip()
 
@@ -505,6 +505,9 @@ _LEADER, _ABOVE = "0.35", 4
 """The colour of a line from a name to its marker, and its place above the markers."""
 
 _PAD_PX = 2.0
+_CLEAR_MM = 0.8
+"""By how much a name without a line is nearer to its own marker than to any other."""
+
 _RINGS_MM = (1.0, *range(2, 20, 2), *range(20, 45, 4))
 _DIRECTIONS = [
     np.array([math.cos(angle), math.sin(angle)]) for angle in np.arange(32) * math.pi / 16
@@ -518,7 +521,8 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
     """Write each name where it lies over no other name, point or line; (N, 2) data points.
 
     ``radii`` are the points' in mm, (N,).
-    Names take the free place that is nearest, from the topmost point down. Where one finds none,
+    Names take the free place that is nearest, from the topmost point down; one that would stand
+    nearer to another's marker than to its own has a line. Where one finds no place,
     all stand at the right in the order of their points' heights, a line to each. A line lies above
     all markers and ends in the middle of its own, with a dot where that is large, at the edge of
     a small one.
@@ -582,6 +586,10 @@ def _free_places(
                 continue
             start = place if radii[index] > 0.55 * _LEAST_MM else place + direction * halves[index]
             line = np.linspace(start, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))
+            if not len(line):
+                gaps = _distances(places, box) - radii * mm
+                if gaps[index] + _CLEAR_MM * mm > np.delete(gaps, index).min(initial=np.inf):
+                    continue  # without a line it would be read as the name of another
             if any(_any_within(line, other) for other in [*taken, *others]):
                 continue
             found[index] = centre - size * (0.5, 0), line
@@ -591,6 +599,11 @@ def _free_places(
         else:
             return None
     return [found[index] for index in range(len(places))]
+
+
+def _distances(points: Points, box: Bbox) -> Points:
+    """How far each of the (N, 2) points is from the box, (N,)."""
+    return np.hypot(*np.maximum(0, np.maximum(box.min - points, points - box.max)).T)
 
 
 def _any_within(points: Points, box: Bbox) -> bool:
