@@ -13,14 +13,7 @@ import pandas as pd
 
 from sreval.benchmarking.identity import standing
 from sreval.benchmarking.results import COLUMNS, Held, ResultsFolder, Snapshot, of_images, place
-from sreval.errors import (
-    DataError,
-    ImageError,
-    SrevalError,
-    UsageError,
-    option,
-    unknown_name,
-)
+from sreval.errors import DataError, ImageError, SrevalError, UsageError, not_in_results, option
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.images.known import KNOWN, UNVERIFIED
@@ -197,7 +190,7 @@ def of_protocol(frame: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
     """
     chosen = _common_protocol(frame) if protocol is None else protocol
     if chosen not in set(frame["protocol"]):
-        raise unknown_name("protocol of these results", chosen, frame["protocol"].unique())
+        raise not_in_results("protocol", chosen, frame["protocol"].unique())
     frame = narrowed(frame, "protocol", [chosen])
     if frame["protocol_sha256"].nunique() > 1:
         raise DataError(

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from sreval.errors import UsageError, counted, listed, option, unknown_name
+from sreval.errors import UsageError, counted, listed, not_in_results, option, unknown_name
 from sreval.frames import unit_name, unit_of
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
@@ -414,15 +414,15 @@ def _chosen(
         )
     chosen = datasets[0] if dataset is None else dataset
     if chosen not in datasets:
-        raise unknown_name("data set of these results", chosen, datasets)
+        raise not_in_results("data set", chosen, datasets)
     rows = narrowed(frame, "dataset", [chosen])
     for metric in metrics:
         if metric not in set(rows["metric"]):
-            raise unknown_name("metric of these results", metric, rows["metric"].unique())
+            raise not_in_results("metric", metric, rows["metric"].unique())
     known = paper.sort_methods(list(rows["method"].unique()))
     for method in methods:
         if method not in known:
-            raise unknown_name("method of these results", method, known)
+            raise not_in_results("method", method, known)
     if methods:
         known = [method for method in known if method in methods]
         rows = narrowed(rows, "method", known)
@@ -603,7 +603,8 @@ def _free_places(
 
 def _distances(points: Points, box: Bbox) -> Points:
     """How far each of the (N, 2) points is from the box, (N,)."""
-    return np.hypot(*np.maximum(0, np.maximum(box.min - points, points - box.max)).T)
+    beyond = np.maximum(0, np.maximum(box.min - points, points - box.max))
+    return np.sqrt((beyond**2).sum(axis=1))
 
 
 def _any_within(points: Points, box: Bbox) -> bool:

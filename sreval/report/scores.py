@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import remarks, titled
-from sreval.errors import UsageError, numbered, option, unknown_name
+from sreval.errors import UsageError, not_in_results, numbered, option, unknown_name
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
@@ -488,7 +488,7 @@ def _chosen(kind: str, names: Sequence[str], present: list[str]) -> list[str]:
     """The names once each in the order given; all that are ``present`` where none is given."""
     for name in names:
         if name not in present:
-            raise unknown_name(f"{kind} of these results", name, present)
+            raise not_in_results(kind, name, present)
     return list(dict.fromkeys(names)) or present
 
 

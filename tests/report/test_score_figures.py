@@ -322,7 +322,7 @@ def test_refusals_name_a_remedy(make_frame: Make) -> None:
         two = pd.concat([frame, frame.assign(dataset="other")])
         with pytest.raises(UsageError, match="set and other"):
             draw(two)
-    with pytest.raises(UsageError, match="Unknown metric of these results 'pnsr'"):
+    with pytest.raises(UsageError, match="These results have no metric 'pnsr'"):
         scores_figure(frame, metric="pnsr")
     with pytest.raises(UsageError, match="Both axes would be PSNR"):
         tradeoff_figure(frame, y="psnr")
