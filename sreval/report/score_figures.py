@@ -335,7 +335,7 @@ class _Areas:
         said = ["It grows by the same step with each power of ten."] if self.by_powers else []
         hollow = [paper.label(method) for method in methods if method not in self.costs]
         return said + (
-            [f"Hollow markers: no cost, or none known ({', '.join(hollow)})."] if hollow else []
+            [f"Hollow markers: no cost, or none known ({listed(hollow)})."] if hollow else []
         )
 
     def draw(self, axes: Axes, points: Points, methods: Sequence[str], width_mm: float) -> Radii:
@@ -366,9 +366,10 @@ def _areas(sizes: Sizes, methods: Sequence[str], width: str) -> _Areas:
     if not costs:
         more = [paper.label(method) for method in methods if method in sizes.unmeasured]
         measured = f", or measure {listed(more)} with `sreval cost` as scored here" if more else ""
+        verb = "isn't" if sizes.size == "memory" else "aren't"
+        named = listed(list(map(paper.label, methods)))
         raise UsageError(
-            f"No {sizes.size} {'is' if sizes.size == 'memory' else 'are'} known of "
-            f"{listed(list(map(paper.label, methods)))}. {sizes.left_out_note(methods)}",
+            f"The {sizes.size} of {named} {verb} known. {sizes.left_out_note(methods)}",
             f"Leave {option('--size')} out{measured}.",
         )
     return _Areas(sizes.size, costs, _MOST_MM[width])

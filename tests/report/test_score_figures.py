@@ -111,6 +111,8 @@ def test_markers_of_any_size_are_named_without_overlap(
     hollow = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(np.asarray(hollow[0].get_xdata())) == 1
     assert "Hollow markers: no cost, or none known" in " ".join(figure.get_supxlabel().split())
+    few = tradeoff_figure(frame, width=width, sizes=Sizes("parameters", {methods[0]: 1.0}))
+    assert (f"and {count - 6} more)." in " ".join(few.get_supxlabel().split())) == (count > 6)
 
 
 def check_nearest(figure: Figure, radii: dict[str, float]) -> None:
