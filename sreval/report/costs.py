@@ -181,7 +181,7 @@ def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = N
     if costs is None:
         if size != "parameters":
             raise UsageError(
-                f"The results hold no figures for {size}.",
+                f"The results hold no {size}.",
                 f"Measure {listed(named)} with `sreval cost`, and add "
                 f"{option('--costs FILE', 'costs=FILE')}."
                 if (named := _labels(_measurable(frame)))

@@ -72,7 +72,9 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
         f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli."
     )
     frame = next(filter(is_frame, counted["image"]), "")
-    frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(frame)
+    frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(
+        frame
+    )
     return [" ".join([said, *frames, *uncounted(votes)]), *mark_notes(votes)]
 
 

@@ -605,7 +605,8 @@ def _free_places(
 def _distances(points: Points, box: Bbox) -> Points:
     """How far each of the (N, 2) points is from the box, (N,)."""
     beyond = np.maximum(0, np.maximum(box.min - points, points - box.max))
-    return np.sqrt((beyond**2).sum(axis=1))
+    gaps: Points = np.sqrt((beyond**2).sum(axis=1))
+    return gaps
 
 
 def _any_within(points: Points, box: Bbox) -> bool:

@@ -101,7 +101,7 @@ def test_files_that_are_no_cost_table_are_refused(
 
 def test_sizes_that_can_t_be_told_are_refused(results: sreval.Results, costs: CostTable) -> None:
     frame = select(results.frame, None, None)
-    with pytest.raises(UsageError, match=r"no figures for memory. Measure.*`sreval cost`.*costs="):
+    with pytest.raises(UsageError, match=r"hold no memory. Measure.*`sreval cost`.*costs="):
         sizes_of(frame, "memory")
     with pytest.raises(UsageError, match=r"'parameter'.*parameters"):
         sizes_of(frame, "parameter")  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ def test_what_is_published_is_not_to_be_measured(
         metrics=["psnr", "ssim"], out=tmp_path / "out", device="cpu", progress=False,
     )  # fmt: skip
     drawn: dict[str, Any] = {"y": "ssim", "size": "seconds"}
-    with pytest.raises(UsageError, match=r"figures for seconds. Leave .*can measure none of these"):
+    with pytest.raises(UsageError, match=r"hold no seconds. Leave .*can measure none of these"):
         published.figure("tradeoff", **drawn)
     with pytest.raises(
         UsageError,

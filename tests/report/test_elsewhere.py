@@ -53,7 +53,7 @@ def test_a_data_set_that_the_results_lack_comes_with_a_remedy(
     results: sreval.Results, tmp_path: Path
 ) -> None:
     file = written(tmp_path, "method,dataset,image,q", "bicubic,phone,0,1")
-    with pytest.raises(SrevalError, match="line 2: these results have no data set 'phone'") as refused:
+    with pytest.raises(SrevalError, match="results have no data set 'phone'") as refused:
         results.with_scores(file)
     assert refused.value.remedy.endswith("leave the row out, or give its results, too.")
 

@@ -315,9 +315,9 @@ def test_refusals_name_a_remedy(make_frame: Make) -> None:
         with pytest.raises(UsageError, match=r"61 methods can't.*at most 40 with methods="):
             draw(frame)
         draw(frame, methods=["nearest", "method-3"])
-        with pytest.raises(UsageError, match="Unknown method"):
+        with pytest.raises(UsageError, match="These results have no method"):
             draw(frame, methods=["nearst"])
-        with pytest.raises(UsageError, match="Unknown data set"):
+        with pytest.raises(UsageError, match="These results have no data set"):
             draw(frame, "sett")
         with pytest.raises(UsageError, match="Unknown width"):
             draw(frame, width="wide")
