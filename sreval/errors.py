@@ -228,12 +228,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -
 
 
 def not_in_results(
-    kind: str, name: str, known: Iterable[str], remedy: str = "", *, of: str = "", where: str = ""
+    kind: str,
+    name: str,
+    known: Iterable[str],
+    remedy: str = "",
+    *,
+    of: str = "",
+    where: str = "",
+    holder: str = "these results have",
 ) -> UnknownNameError:
     """The error for a name that results don't have, ``of`` a data set; ``where`` it was read."""
-    lead = f"{where}: these" if where else "These"
+    lead = f"{where}: {holder}" if where else holder[0].upper() + holder[1:]
     return UnknownNameError(
-        f"{lead} results have no {kind} {shown(name)}{f' of {of}' * bool(of)}.",
+        f"{lead} no {kind} {shown(name)}{f' of {of}' * bool(of)}.",
         f"{suggestion(name, known)} {remedy}".strip(),
     )
 
