@@ -233,6 +233,8 @@ def random_table(seed: int) -> tuple[pd.DataFrame, Request]:
     frame = frame[rng.random(len(frame)) < rng.choice([1, 1, 0.8, 0.5, 0.2])]
     frame = frame if len(frame) else pd.DataFrame(rows[:1], columns=frame.columns)
     frame["score"] = _scores(frame, rng)
+    if rng.random() < 0.2:  # frames of sequences
+        frame["image"] = [f"s{int(name[1:]) % 3}/{name}" for name in frame["image"]]
     frame["scene"] = frame["image"].str[:1] if rng.random() < 0.1 else frame["image"]
     frame["kind"] = "vote"
     for kind in KINDS:
@@ -271,7 +273,7 @@ def _scores(frame: pd.DataFrame, rng: np.random.Generator) -> Any:
 
 def _metrics(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Values of metrics on the stimuli: random, of one value, infinite for hr, or missing."""
-    stimuli = frame[["dataset", "image", "method"]].drop_duplicates()
+    stimuli = frame[["dataset", "image", "method", "scene"]].drop_duplicates()
     made = []
     for metric in METRICS[: rng.integers(1, len(METRICS) + 1)]:
         values = (

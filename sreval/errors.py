@@ -227,6 +227,24 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -
     )
 
 
+def not_in_results(
+    kind: str,
+    name: str,
+    known: Iterable[str],
+    remedy: str = "",
+    *,
+    of: str = "",
+    where: str = "",
+    holder: str = "these results have",
+) -> UnknownNameError:
+    """The error for a name that results don't have, ``of`` a data set; ``where`` it was read."""
+    lead = f"{where}: {holder}" if where else holder[0].upper() + holder[1:]
+    return UnknownNameError(
+        f"{lead} no {kind} {shown(name)}{f' of {of}' * bool(of)}.",
+        f"{suggestion(name, known)} {remedy}".strip(),
+    )
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The known name that is nearest to ``name``, as a question; else all of them."""
     names = sorted(set(known), key=numbered)

@@ -20,6 +20,13 @@ def unit_of(image: str) -> str:
     return image.partition("/")[0]
 
 
+def first_frame(sequence: str, images: Iterable[str]) -> str:
+    """The first frame of a sequence, which may stand behind its folders; empty for none."""
+    name = sequence.rstrip("/").rpartition("/")[2]
+    frames = [image for image in images if is_frame(image) and unit_of(image) == name]
+    return min(frames, key=image_order, default="")
+
+
 def unit_name(images: Iterable[str]) -> str:
     """What the independent samples among these images are called: sequence or image."""
     return "sequence" if any(map(is_frame, images)) else "image"

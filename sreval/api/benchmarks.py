@@ -123,7 +123,7 @@ class Results:
             metrics: the same; by default all that were computed.
             layout: ``methods`` for all of them, ``losses`` for the paper's loss variants alone.
             sequences: put a row for each sequence of frames before the row of its data set.
-            transposed: a row a method, the metrics of each data set side by side.
+            transposed: a row for each method, the metrics of each data set side by side.
             intervals: ``below`` the means, ``beside`` them as half of their width, ``apart`` in
                 a second table, or ``none``.
             paper: add the paper's own figures.
@@ -500,7 +500,7 @@ def benchmark(
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
         tile: side of their tiles in LR pixels, 16 or more; None takes whole images.
-        workers: images worked on at once; None: one a core.
+        workers: images worked on at once; None: one for each core.
         progress: whether to say on stderr what will be done, and how far it is.
         command: what the manifest is to name as what made the results; by default this call.
 

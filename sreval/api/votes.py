@@ -377,7 +377,7 @@ class Analysis:
         return "\n".join([*(made.to_text() for made in self.sections), *[left] * bool(left)])
 
     def records(self) -> dict[str, Any]:
-        """Every figure in full, for JSON: what ``sreval opinions --json`` prints."""
+        """Every value in full, for JSON: what ``sreval opinions --json`` prints."""
         from sreval.opinions.votes import stand_ins
 
         frame = self.votes.frame
@@ -538,8 +538,8 @@ def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
     Intraclass correlation (McGraw and Wong 1996, case 2A), Krippendorff's alpha, split-half
     correlation, each rater against the rest, and the SOS coefficient.
 
-    Returns an `Analysis` whose ``frame`` has a row a figure: ``figure``, ``value``, ``low``,
-    ``high``, ``about``. Raises StatisticsError where no figure can be had, and what `read_votes`
+    Returns an `Analysis` whose ``frame`` has a row for each value: ``figure``, ``value``, ``low``,
+    ``high``, ``about``. Raises StatisticsError where no value can be had, and what `read_votes`
     raises.
     """
     return read_votes(votes).analyse("reliability", level=level)

@@ -58,7 +58,7 @@ class BenchmarkPlan(Config):
     tile: int | None = Field(default=None, ge=LEAST_TILE)
     """Side of their tiles in LR pixels; absent: whole images."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Images worked on at once; absent: one a core."""
+    """Images worked on at once; absent: one for each core."""
     out: UserPath | None = None
     """The results folder."""
 

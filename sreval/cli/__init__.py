@@ -72,8 +72,9 @@ class Group(click.Group):
                 if not isinstance(option, click.Option) or option.multiple or option.is_flag:
                     continue
                 if times > 1:
+                    often = "twice" if times == 2 else f"{times} times"
                     raise UsageError(
-                        f"{option.opts[0]} is given {times} times and takes one value.",
+                        f"{option.opts[0]} was given {often}, and it takes one value.",
                         "Give it once.",
                     )
         return name, command, rest

@@ -60,7 +60,7 @@ from sreval.errors import Exit, UsageError, counted, listed
 @click.option("--device", help="auto (default), cpu, cuda.")
 @click.option("--precision", help="Of networks: fp32 (default) or bf16.")
 @click.option("--tile", type=int, help="Side of a network's tiles in LR pixels, 16 or more.")
-@click.option("--workers", type=int, help="Images worked on at once; default one a core.")
+@click.option("--workers", type=int, help="Images worked on at once; default: one for each core.")
 @click.option("--out", type=PATH, help="The results folder.")
 @json_option("Machine-readable summary.")
 def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) -> None:

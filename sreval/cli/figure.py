@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from sreval.report.choices import FigureName
 
-DATASET = click.option(
-    "--dataset", help="May be left out where only one has the image, or only one is there."
-)
 METHODS = click.option(
     "--method", "methods", multiple=True, help="A method to show; may be repeated; default: all."
 )
@@ -53,7 +50,9 @@ def figure() -> None:
     "--out baboon.pdf"
 )
 @FOLDERS
-@DATASET
+@click.option(
+    "--dataset", help="May be left out where only one has the image, or only one is there."
+)
 @click.option(
     "--image",
     multiple=True,
@@ -115,14 +114,14 @@ def scores(results: api.Results, out: Path, **chosen: Any) -> None:
     epilog="Example: sreval figure tradeoff results --dataset BSD100 --x psnr --y lpips --out t.pdf"
 )
 @with_scores
-@DATASET
+@click.option("--dataset", help="May be left out where there is only one.")
 @click.option("--x", default="psnr", show_default=True, help="The metric of the horizontal axis.")
 @click.option("--y", default="lpips", show_default=True, help="That of the vertical axis.")
 @click.option("--size", type=click.Choice(SIZES), help="A cost that the area of a marker shows.")
 @click.option(
     "--costs",
     type=PATH,
-    help="A CSV or JSON that `sreval cost` wrote; parameters are known without.",
+    help="A CSV or JSON that `sreval cost` wrote; `--size parameters` can do without it.",
 )
 @METHODS
 @WIDTH

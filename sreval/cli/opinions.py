@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--scale", "factor", type=UPSCALING, help="Needed where the results hold several scales."
 )
-@json_option("Every figure in full.")
+@json_option("Every value in full.")
 @click.option("--out", type=PATH, help="A folder for tables (CSV, text) and figures.")
 def opinions(
     votes: Votes,

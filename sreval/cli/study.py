@@ -271,7 +271,7 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
 )
 @click.option("--studies", type=click.IntRange(1), default=STUDIES, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@json_option("Every figure in full.")
+@json_option("Every value in full.")
 def power(differences: tuple[float, ...], target: float, as_json: bool, **chosen: Any) -> None:
     """How many raters and images a difference needs, by simulation from the rater model.
 

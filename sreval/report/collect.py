@@ -27,8 +27,8 @@ from sreval.errors import (
     SrevalError,
     UsageError,
     listed,
+    not_in_results,
     option,
-    unknown_name,
 )
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
@@ -235,7 +235,7 @@ def of_protocol(frame: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
     """
     chosen = _common_protocol(frame) if protocol is None else protocol
     if chosen not in set(frame["protocol"]):
-        raise unknown_name("protocol of these results", chosen, frame["protocol"].unique())
+        raise not_in_results("protocol", chosen, frame["protocol"].unique())
     frame = narrowed(frame, "protocol", [chosen])
     if frame["protocol_sha256"].nunique() > 1:
         raise DataError(

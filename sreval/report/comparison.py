@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from sreval.errors import DataError, UsageError, counted, option, unknown_name
+from sreval.errors import DataError, UsageError, counted, not_in_results, option, unknown_name
+from sreval.frames import first_frame
 from sreval.images.arrays import as_colour
 from sreval.images.folders import find_image, names_of
 from sreval.images.luma import bt601_full_range
@@ -165,7 +166,7 @@ def _methods(frame: pd.DataFrame, asked: Sequence[str], datasets: Sequence[str])
     names = paper.sort_methods(list(narrowed(frame, "dataset", datasets)["method"].unique()))
     for method in asked:
         if method not in names:
-            raise unknown_name("method of these results", method, names)
+            raise not_in_results("method", method, names)
     chosen = [name for name in dict.fromkeys(asked or names) if name != "hr"]
     if not chosen:
         raise UsageError(
@@ -180,7 +181,7 @@ def _metrics(frame: pd.DataFrame, datasets: Sequence[str], asked: Sequence[str])
     single = [key for key in there if metric_of(key).per == "image"]
     for metric in asked:
         if metric not in there:
-            raise unknown_name("metric of these results", metric, there)
+            raise not_in_results("metric", metric, there)
     return list(dict.fromkeys(asked)) or single[:2]
 
 
@@ -310,10 +311,15 @@ def _found(frame: pd.DataFrame, dataset: str | None, image: str) -> tuple[str, s
             f"Name one data set, too: {option('--dataset')}.",
         )
     if not found:
-        where = f"image of {dataset} in these results" if dataset else "image of these results"
         known = {*frame["image"]} if dataset is None else {*_of_dataset(frame, dataset)["image"]}
         common = {name for one in names for name in common_names(_of_dataset(frame, one)).values()}
-        raise unknown_name(where, image.replace("\\", "/"), (known | common) - {""})
+        called = image.replace("\\", "/")
+        if frame_named := first_frame(called, known):
+            raise UsageError(
+                f"{called} is a sequence, and one frame of it is wanted.",
+                f"Name one, such as {frame_named}.",
+            )
+        raise not_in_results("image", called, (known | common) - {""}, of=dataset or "")
     return found[0]
 
 
@@ -324,7 +330,7 @@ def _names_of(rows: pd.DataFrame) -> dict[str, str]:
 
 def _of_dataset(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     if dataset not in set(frame["dataset"]):
-        raise unknown_name("data set of these results", dataset, frame["dataset"].unique())
+        raise not_in_results("data set", dataset, frame["dataset"].unique())
     return narrowed(frame, "dataset", [dataset])
 
 

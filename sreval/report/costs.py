@@ -32,9 +32,9 @@ from sreval.report.values import metric_name, number
 class CostTable(Table):
     """What methods cost, and what became of the others.
 
-    ``frame`` has a row a method, every figure in full: multiply-adds of one image, seconds, memory
-    in bytes. ``failures`` gives the reason by a method's name; ``unmeasured`` are the methods that
-    weren't reached before an interrupt.
+    ``frame`` has a row for each method, every value in full: multiply-adds of one image, seconds,
+    memory in bytes. ``failures`` gives the reason by a method's name; ``unmeasured`` are the
+    methods that weren't reached before an interrupt.
     """
 
     failures: Mapping[str, str]
@@ -156,8 +156,14 @@ class Sizes:
     unmeasured: Sequence[str] = ()
 
     def left_out_note(self, methods: Sequence[str]) -> str:
-        """Which of these are left out, and why; empty for none."""
+        """Which of these are left out, and why, by name unless all are; empty for none."""
         left = [paper.label(method) for method in methods if method in self.left_out]
+        if left and len(left) == len(methods):
+            if len(left) == 1:
+                return (
+                    "Its cost is left out: it is of another method of that name or other settings."
+                )
+            return "Their costs are left out: of other methods of these names or other settings."
         why = "Costs left out, which are of another method of that name or of other settings"
         return f"{why}: {listed(left)}." if left else ""
 
@@ -175,7 +181,7 @@ def sizes_of(frame: pd.DataFrame, size: Size, costs: CostTable | Path | None = N
     if costs is None:
         if size != "parameters":
             raise UsageError(
-                f"The results hold no figures for {size}.",
+                f"The results hold no {size}.",
                 f"Measure {listed(named)} with `sreval cost`, and add "
                 f"{option('--costs FILE', 'costs=FILE')}."
                 if (named := _labels(_measurable(frame)))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import DataError, UsageError, listed, shown, unknown_name
+from sreval.errors import DataError, UsageError, listed, not_in_results, shown, unknown_name
 from sreval.files import sha256_file
+from sreval.frames import first_frame
 from sreval.images.folders import find_image, names_of
 from sreval.metrics.metric import LIBRARY, METRICS, Metric, declare, metric_of
 from sreval.opinions.sheet import directions, head_key, read_sheet
@@ -60,7 +61,9 @@ def with_scores(
             if text == "":
                 continue
             if (metric, subject) in found:
-                raise DataError(f"{where}: a second {metric} of one image.", "Remove one.")
+                raise DataError(
+                    f"{where}: a second value of {metric} for the same image.", "Remove one."
+                )
             found[metric, subject] = _number(text, where, metric)
     if not found:
         raise DataError(f"{path} holds no scores.", "One row an image and method is expected.")
@@ -114,11 +117,12 @@ class _Subjects:
                     f"Fill a column {column}.",
                 )
             if place[column] not in of_results:
-                raise unknown_name(
-                    f"{kind} of these results, in {where}:",
+                raise not_in_results(
+                    kind,
                     place[column],
                     of_results,
                     "Name it so, leave the row out, or give its results, too.",
+                    where=where,
                 )
         dataset, image = place["dataset"], place["image"]
         name = find_image(image, self._names[dataset]) or ""
@@ -129,7 +133,9 @@ class _Subjects:
         raise UsageError(
             f"{where}: {place['method']} has no image {shown(called)} of {dataset} in these "
             "results.",
-            "Name it as results.csv does, or leave the row out.",
+            f"Name one frame of it, such as {one}."
+            if (one := first_frame(called, self._names[dataset].values()))
+            else "Name it as results.csv does, or leave the row out.",
         )
 
     def rows(self, number: int) -> pd.DataFrame:

@@ -14,7 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from sreval.errors import StatisticsError, UsageError, attempted, option, unknown_name
+from sreval.errors import (
+    StatisticsError,
+    UsageError,
+    attempted,
+    not_in_results,
+    option,
+    unknown_name,
+)
 from sreval.opinions.agreement import fit_mapped, metric_agreement
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.comparison import compare_methods
@@ -435,7 +442,7 @@ def opinion_figure(
         raise needs_votes(f"The figure of {kind}")
     names = sorted(map(str, votes["dataset"].unique()))
     if dataset is not None and dataset not in names:
-        raise unknown_name("data set of these votes", dataset, names)
+        raise not_in_results("data set", dataset, names, holder="these votes have")
     if dataset is None and len(names) > 1 and kind not in _OVERALL:
         raise UsageError(
             f"The votes are on {', '.join(names)}.", f"Choose one with {option('--dataset')}."

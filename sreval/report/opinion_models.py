@@ -15,8 +15,8 @@ from sreval.errors import (
     attempted,
     counted,
     listed,
+    not_in_results,
     option,
-    unknown_name,
 )
 from sreval.frames import unit_name
 from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
@@ -320,10 +320,12 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
         where = f"{name}: " if name else ""
         usable, unusable = usable_metrics(rows, names, request)
         notes += [f"Not done: {where}{why}" for why in unusable]
+        if not usable:
+            continue
         better = directions(usable, request)
         found, why = attempted(partial(metric_agreement, rows, better, level=request.level))
         if found is None:
-            notes += [f"Not done: {where}{why}"] if usable else []
+            notes.append(f"Not done: {where}{why}")
             continue
         frames.append(found.frame().assign(dataset=name))
         notes += [f"{where}{note}" for note in scene_notes(found)]
@@ -395,10 +397,10 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
     else:
         mos = stimulus_mos(votes, scale=request.scale)
         scene = opinions(votes).groupby(list(STIMULUS))["scene"].first()
-    for level in ("dataset", "method"):
+    for level, kind in (("dataset", "data set"), ("method", "method")):
         for name in mos.index.unique(level):
             if name not in wide.index.unique(level):
-                raise unknown_name(f"{level} of these results", str(name), wide.index.unique(level))
+                raise not_in_results(kind, str(name), wide.index.unique(level))
     lacking = mos.index.difference(wide.index)
     if len(lacking):
         raise UsageError(

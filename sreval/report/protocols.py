@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import ImageError, UsageError, counted, listed, unknown_name
+from sreval.errors import ImageError, UsageError, counted, listed, not_in_results
 from sreval.frames import image_order, unit_name
 from sreval.images.scales import checked_scale
 from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Convention
@@ -62,7 +62,7 @@ def compare_conventions(
     for column, kind, chosen in (("dataset", "data set", datasets), ("method", "method", methods)):
         for name in chosen:
             if name not in set(frame[column]):
-                raise unknown_name(f"{kind} of these results", name, frame[column].unique())
+                raise not_in_results(kind, name, frame[column].unique())
         if chosen:
             frame = narrowed(frame, column, chosen)
     lacking = without_originals(frame)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from sreval.errors import UsageError, counted, listed, option, unknown_name
+from sreval.errors import UsageError, counted, listed, not_in_results, option, unknown_name
 from sreval.frames import unit_name, unit_of
 from sreval.metrics.metric import metric_of
 from sreval.opinions.intervals import LEAST_UNITS, student_mean
@@ -335,7 +335,7 @@ class _Areas:
         said = ["It grows by the same step with each power of ten."] if self.by_powers else []
         hollow = [paper.label(method) for method in methods if method not in self.costs]
         return said + (
-            [f"Hollow markers: no cost, or none known ({', '.join(hollow)})."] if hollow else []
+            [f"Hollow markers: no cost, or none known ({listed(hollow)})."] if hollow else []
         )
 
     def draw(self, axes: Axes, points: Points, methods: Sequence[str], width_mm: float) -> Radii:
@@ -366,9 +366,10 @@ def _areas(sizes: Sizes, methods: Sequence[str], width: str) -> _Areas:
     if not costs:
         more = [paper.label(method) for method in methods if method in sizes.unmeasured]
         measured = f", or measure {listed(more)} with `sreval cost` as scored here" if more else ""
+        verb = "isn't" if sizes.size == "memory" else "aren't"
+        named = listed(list(map(paper.label, methods)))
         raise UsageError(
-            f"No {sizes.size} {'is' if sizes.size == 'memory' else 'are'} known of "
-            f"{listed(list(map(paper.label, methods)))}. {sizes.left_out_note(methods)}",
+            f"The {sizes.size} of {named} {verb} known. {sizes.left_out_note(methods)}",
             f"Leave {option('--size')} out{measured}.",
         )
     return _Areas(sizes.size, costs, _MOST_MM[width])
@@ -387,7 +388,7 @@ def _round_costs(least: float, most: float) -> list[float]:
 def _amount(cost: float, size: Size) -> str:
     """A cost in its unit, with a prefix but for seconds."""
     if size == "seconds":
-        return f"{cost:.3g} s"
+        return f"{float(f'{cost:.3g}'):,g} s"
     power = max(0, min(4, math.floor(math.log10(cost)) // 3))
     return f"{cost / 1000**power:.3g} {' kMGT'[power].strip()}{'B' * (size == 'memory')}".strip()
 
@@ -414,15 +415,15 @@ def _chosen(
         )
     chosen = datasets[0] if dataset is None else dataset
     if chosen not in datasets:
-        raise unknown_name("data set of these results", chosen, datasets)
+        raise not_in_results("data set", chosen, datasets)
     rows = narrowed(frame, "dataset", [chosen])
     for metric in metrics:
         if metric not in set(rows["metric"]):
-            raise unknown_name("metric of these results", metric, rows["metric"].unique())
+            raise not_in_results("metric", metric, rows["metric"].unique())
     known = paper.sort_methods(list(rows["method"].unique()))
     for method in methods:
         if method not in known:
-            raise unknown_name("method of these results", method, known)
+            raise not_in_results("method", method, known)
     if methods:
         known = [method for method in known if method in methods]
         rows = narrowed(rows, "method", known)
@@ -505,6 +506,9 @@ _LEADER, _ABOVE = "0.35", 4
 """The colour of a line from a name to its marker, and its place above the markers."""
 
 _PAD_PX = 2.0
+_CLEAR_MM = 0.8
+"""By how much a name without a line is nearer to its own marker than to any other."""
+
 _RINGS_MM = (1.0, *range(2, 20, 2), *range(20, 45, 4))
 _DIRECTIONS = [
     np.array([math.cos(angle), math.sin(angle)]) for angle in np.arange(32) * math.pi / 16
@@ -518,7 +522,8 @@ def _name_points(axes: Axes, points: Points, names: Sequence[str], radii: Radii)
     """Write each name where it lies over no other name, point or line; (N, 2) data points.
 
     ``radii`` are the points' in mm, (N,).
-    Names take the free place that is nearest, from the topmost point down. Where one finds none,
+    Names take the free place that is nearest, from the topmost point down; one that would stand
+    nearer to another's marker than to its own has a line. Where one finds no place,
     all stand at the right in the order of their points' heights, a line to each. A line lies above
     all markers and ends in the middle of its own, with a dot where that is large, at the edge of
     a small one.
@@ -582,6 +587,10 @@ def _free_places(
                 continue
             start = place if radii[index] > 0.55 * _LEAST_MM else place + direction * halves[index]
             line = np.linspace(start, edge, 2 + int(ring * 3)) if ring > 1 else np.empty((0, 2))
+            if not len(line):
+                gaps = _distances(places, box) - radii * mm
+                if gaps[index] + _CLEAR_MM * mm > np.delete(gaps, index).min(initial=np.inf):
+                    continue  # without a line it would be read as the name of another
             if any(_any_within(line, other) for other in [*taken, *others]):
                 continue
             found[index] = centre - size * (0.5, 0), line
@@ -591,6 +600,13 @@ def _free_places(
         else:
             return None
     return [found[index] for index in range(len(places))]
+
+
+def _distances(points: Points, box: Bbox) -> Points:
+    """How far each of the (N, 2) points is from the box, (N,)."""
+    beyond = np.maximum(0, np.maximum(box.min - points, points - box.max))
+    gaps: Points = np.sqrt((beyond**2).sum(axis=1))
+    return gaps
 
 
 def _any_within(points: Points, box: Bbox) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import remarks, titled
-from sreval.errors import UsageError, numbered, option, unknown_name
+from sreval.errors import UsageError, not_in_results, numbered, option
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
@@ -385,8 +385,8 @@ def score_table(
         )
     chosen = _methods(frame, layout, methods)
     if baseline is not None and baseline not in chosen:
-        where = "this table" if methods else "these results"
-        raise unknown_name(f"method of {where}", baseline, chosen)
+        holder = "this table has" if methods else "these results have"
+        raise not_in_results("method", baseline, chosen, holder=holder)
     notes = [] if methods else _left_out(frame, chosen)
     frame = narrowed(frame, "method", chosen)
     shown = _with_paper_methods(chosen, layout) if with_paper and not methods else chosen
@@ -488,7 +488,7 @@ def _chosen(kind: str, names: Sequence[str], present: list[str]) -> list[str]:
     """The names once each in the order given; all that are ``present`` where none is given."""
     for name in names:
         if name not in present:
-            raise unknown_name(f"{kind} of these results", name, present)
+            raise not_in_results(kind, name, present)
     return list(dict.fromkeys(names)) or present
 
 

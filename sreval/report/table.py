@@ -159,7 +159,7 @@ class Table:
         return [*([self.ranking] if self.ranking else []), *self.notes]
 
     def records(self) -> dict[str, Any]:
-        """The table for JSON, every figure in full."""
+        """The table for JSON, every value in full."""
         return {
             "analysis": self.analysis,
             "title": self.title,

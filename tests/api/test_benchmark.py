@@ -326,8 +326,8 @@ WRONG = {
     "intervals": (lambda r: r.table(intervals="under"), "Unknown place of intervals 'under'"),
     "a width": (lambda r: r.table(width="half"), "Unknown width 'half'"),
     "a label": (lambda r: r.table(label="a}b"), "'a}b' can't be a label"),
-    "a method of a table": (lambda r: r.table(methods="x"), "Unknown method of these results 'x'"),
-    "a data set": (lambda r: r.table(datasets=["x"]), "Unknown data set of these results 'x'"),
+    "a method of a table": (lambda r: r.table(methods="x"), "These results have no method 'x'"),
+    "a data set": (lambda r: r.table(datasets=["x"]), "These results have no data set 'x'"),
     "methods and losses": (
         lambda r: r.table(methods="near", layout="losses"),
         "can't be had together",
@@ -335,12 +335,12 @@ WRONG = {
     "a unit": (lambda r: r.table(unit="vote"), "Unknown unit 'vote'"),
     "a level": (lambda r: r.table(level=95), "95 isn't a valid level"),
     "both tests": (lambda r: r.table(baseline="near", pairs=True), "can't be had together"),
-    "a protocol": (lambda r: r.table(protocol="ledig2017"), "Unknown protocol of these results"),
+    "a protocol": (lambda r: r.table(protocol="ledig2017"), "These results have no protocol"),
     "a figure": (lambda r: r.figure("comparson"), "Did you mean 'comparison'"),
     "no image": (lambda r: r.figure("comparison"), "Name one: image="),
-    "an image": (lambda r: r.figure("comparison", image="cat9"), "Unknown image of these results"),
+    "an image": (lambda r: r.figure("comparison", image="cat9"), "These results have no image"),
     "a region": (lambda r: r.figure("comparison", image="cat1", region=(1, 2)), "region '1,2'"),
-    "a method": (lambda r: r.compare_protocols(methods=["x"]), "Unknown method of these results"),
+    "a method": (lambda r: r.compare_protocols(methods=["x"]), "These results have no method"),
 }
 
 

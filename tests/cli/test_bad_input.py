@@ -877,9 +877,9 @@ def test_a_folder_that_holds_no_results(sreval: Sreval, photos: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--metric", "pnsr"), "Unknown metric of these results 'pnsr'. Did you mean 'psnr'?"),
-        (("--baseline", "nearst"), "Unknown method of these results 'nearst'. Did you mean"),
-        (("--protocol", "matlb"), "Unknown protocol of these results 'matlb'. Did you mean"),
+        (("--metric", "pnsr"), "These results have no metric 'pnsr'. Did you mean 'psnr'?"),
+        (("--baseline", "nearst"), "These results have no method 'nearst'. Did you mean"),
+        (("--protocol", "matlb"), "These results have no protocol 'matlb'. Did you mean"),
         (("--scale", "2"), "The results hold no scale 2. They hold 4."),
     ],
 )

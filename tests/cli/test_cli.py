@@ -58,7 +58,7 @@ def test_an_option_that_takes_one_value_is_not_given_twice(sreval: Callable[...,
     for path, option in single:
         ran = sreval(*path, option, "a", f"{option}=b")
         assert (ran.code, ran.err) == (
-            2, f"Error: {option} is given 2 times and takes one value. Give it once.\n"
+            2, f"Error: {option} was given twice, and it takes one value. Give it once.\n"
         )  # fmt: skip
 
 

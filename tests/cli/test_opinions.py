@@ -563,7 +563,7 @@ def test_figures_by_kind_and_a_data_set_that_must_be_chosen(
     ran = sreval(
         "figure", "opinions", both, "--kind", "ranks", "--dataset", "Set6", "--out", "r.svg"
     )
-    assert sentence(ran).startswith("Unknown data set of these votes 'Set6'. Did you mean 'Set5'")
+    assert sentence(ran).startswith("These votes have no data set 'Set6'. Did you mean 'Set5'")
 
 
 def ordered(path: Path, raters: int, methods: int) -> Path:

@@ -15,7 +15,7 @@ from PIL import Image
 import sreval
 from sreval.errors import DataError, UsageError
 from sreval.report.collect import select
-from sreval.report.costs import CostTable, sizes_of
+from sreval.report.costs import CostTable, Sizes, sizes_of
 
 
 def network() -> torch.nn.Module:
@@ -101,21 +101,27 @@ def test_files_that_are_no_cost_table_are_refused(
 
 def test_sizes_that_can_t_be_told_are_refused(results: sreval.Results, costs: CostTable) -> None:
     frame = select(results.frame, None, None)
-    with pytest.raises(UsageError, match=r"no figures for memory. Measure.*`sreval cost`.*costs="):
+    with pytest.raises(UsageError, match=r"hold no memory. Measure.*`sreval cost`.*costs="):
         sizes_of(frame, "memory")
     with pytest.raises(UsageError, match=r"'parameter'.*parameters"):
         sizes_of(frame, "parameter")  # type: ignore[arg-type]
     other = frame.assign(scale=4)
     with pytest.raises(UsageError, match=r"scale of 2, the results of 4.*scale= 4"):
         sizes_of(other, "seconds", costs)
-    with pytest.raises(UsageError, match=r"No parameters are known of lanczos, =cubic.*size="):
+    with pytest.raises(UsageError, match=r"The parameters of lanczos, =cubic aren't known.*size="):
         results.figure("tradeoff", y="ssim", size="parameters", methods=["=cubic", "lanczos"])
     with pytest.raises(
-        UsageError, match=r"of lanczos.*settings: lanczos. Leave .* measure lanczos w"
+        UsageError,
+        match=r"of lanczos aren't known. Its cost is left out: .* measure lanczos w",
     ):
         results.figure("tradeoff", y="ssim", size="seconds", costs=costs, methods="lanczos")
-    with pytest.raises(UsageError, match=r"No parameters are known of =cubic\. Leave [^,]*out\.$"):
+    with pytest.raises(
+        UsageError, match=r"The parameters of =cubic aren't known\. Leave [^,]*out\.$"
+    ):
         results.figure("tradeoff", y="ssim", size="parameters", costs=costs, methods="=cubic")
+    many = Sizes("memory", {}, left_out=list("abcdefgh"))
+    assert many.left_out_note("abcdefgh").startswith("Their costs are left out: of other methods")
+    assert many.left_out_note("abcdefghi").endswith(": a, b, c, d, e and 3 more.")
     with pytest.raises(UsageError, match=r"not which of them.*size="):
         results.figure("tradeoff", y="ssim", costs=costs)
 
@@ -129,9 +135,12 @@ def test_what_is_published_is_not_to_be_measured(
         metrics=["psnr", "ssim"], out=tmp_path / "out", device="cpu", progress=False,
     )  # fmt: skip
     drawn: dict[str, Any] = {"y": "ssim", "size": "seconds"}
-    with pytest.raises(UsageError, match=r"figures for seconds. Leave .*can measure none of these"):
+    with pytest.raises(UsageError, match=r"hold no seconds. Leave .*can measure none of these"):
         published.figure("tradeoff", **drawn)
-    with pytest.raises(UsageError, match=r"of net\. Costs left out.*: net\. Leave \S+ out\.$"):
+    with pytest.raises(
+        UsageError,
+        match=r"of net aren't known\. Its cost is left out: .*settings\. Leave \S+ out\.$",
+    ):
         published.figure("tradeoff", **drawn, costs=costs)
 
 

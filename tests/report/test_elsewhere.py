@@ -53,7 +53,7 @@ def test_a_data_set_that_the_results_lack_comes_with_a_remedy(
     results: sreval.Results, tmp_path: Path
 ) -> None:
     file = written(tmp_path, "method,dataset,image,q", "bicubic,phone,0,1")
-    with pytest.raises(SrevalError, match="line 2: 'phone'") as refused:
+    with pytest.raises(SrevalError, match="results have no data set 'phone'") as refused:
         results.with_scores(file)
     assert refused.value.remedy.endswith("leave the row out, or give its results, too.")
 
@@ -92,12 +92,18 @@ def test_a_direction_that_is_not_known_can_be_said(results: sreval.Results, tmp_
     [
         (["method,image,metric,value", "bicubik,0,q,1"], "Did you mean 'bicubic'"),
         (["method,image,metric,value", "bicubic,9,q,1"], "line 2: bicubic has no image '9' of set"),
-        (["method,dataset,image,metric,value", "bicubic,Set5,0,q,1"], "line 2: 'Set5'"),
+        (
+            ["method,dataset,image,metric,value", "bicubic,Set5,0,q,1"],
+            "line 2: these results have no data set 'Set5'",
+        ),
         (["method,image,metric,value", "bicubic,0,q,one"], "line 2: q is 'one', not a number"),
         (["method,image,metric,value", "bicubic,0,psnr,1"], "'psnr', a name that is taken"),
         (["method,image,metric,value", "bicubic,0,Psnr,1"], "'Psnr', a name that is taken"),
         (["method,image,metric,value", "bicubic,0,SSIM,1"], "'SSIM', a name that is taken"),
-        (["method,image,metric,value", "bicubic,0,q,1", "bicubic,0.png,q,1"], "a second q"),
+        (
+            ["method,image,metric,value", "bicubic,0,q,1", "bicubic,0.png,q,1"],
+            "a second value of q for the same image",
+        ),
         (["method,metric,value", "bicubic,q,1"], "no column image"),
         (["method,image,metric,value"], "holds no scores"),
     ],

@@ -72,6 +72,7 @@ def test_points_are_named_without_overlap(
     assert len(boxes) == count
     points = axes.transData.transform(np.asarray(axes.lines[0].get_xydata()))
     assert not any(box.contains(*point) for box in boxes for point in points)
+    check_nearest(figure, {})
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,57 @@ def test_markers_of_any_size_are_named_without_overlap(
     hollow = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(np.asarray(hollow[0].get_xdata())) == 1
     assert "Hollow markers: no cost, or none known" in " ".join(figure.get_supxlabel().split())
+    few = tradeoff_figure(frame, width=width, sizes=Sizes("parameters", {methods[0]: 1.0}))
+    assert (f"and {count - 6} more)." in " ".join(few.get_supxlabel().split())) == (count > 6)
+
+
+def check_nearest(figure: Figure, radii: dict[str, float]) -> None:
+    """No name without a line is nearer to another's marker; radii in mm, by name."""
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    named = [text for text in axes.texts if isinstance(text, Annotation)]
+    boxes = [Text.get_window_extent(text) for text in named]
+    places = axes.transData.transform([text.xy for text in named])
+    pixels = np.array([radii.get(text.get_text(), _LEAST_MM / 2) for text in named])
+    pixels *= figure.dpi / 25.4
+    lines = [line for line in axes.lines if line.get_linewidth() == 0.5]
+    ends = [axes.transData.transform(np.asarray(line.get_xydata()))[-1:] for line in lines]
+    led = {int(np.argmin([_distances(end, box)[0] for box in boxes])) for end in ends}
+    for index, text in enumerate(named):
+        if index not in led and not text.arrow_patch:
+            gaps = _distances(places, boxes[index]) - pixels
+            assert int(np.argmin(gaps)) == index, text.get_text()
+
+
+def _distances(points: Any, box: Bbox) -> Any:
+    """How far each of the points is from the box."""
+    return np.hypot(*(points - np.clip(points, box.min, box.max)).T)
+
+
+_LEAST_MM = 4 * 25.4 / 72
+"""The diameter of a marker without a size."""
+
+
+@pytest.mark.parametrize("width", ["page", "column"])
+@pytest.mark.parametrize("count", [10, 25])
+def test_a_name_that_is_nearer_to_another_marker_has_a_line(
+    make_frame: Make, count: int, width: str
+) -> None:
+    random = np.random.default_rng(count)
+    values = {}
+    for n, quality in enumerate(random.uniform(0, 1, count)):
+        values["set", f"method{n}", "psnr"] = [22 + 6 * quality]
+        values["set", f"method{n}", "ssim"] = [0.4 + 0.4 * quality + random.normal(0, 0.01)]
+    costs = {f"method{n}": 10 ** random.uniform(-2, 0.5) for n in range(count - 1)}
+    figure = tradeoff_figure(
+        make_frame(values), y="ssim", width=width, sizes=Sizes("seconds", costs)
+    )
+    (axes,) = figure.axes
+    (bubbles,) = (one for one in axes.collections if len(np.asarray(one.get_offsets())))
+    assert isinstance(bubbles, PathCollection)
+    down = sorted(costs, key=lambda name: -costs[name])
+    radii = np.sqrt(bubbles.get_sizes()) / 2 * 25.4 / 72
+    check_nearest(figure, dict(zip(down, radii, strict=True)))
 
 
 def areas_of(figure: Figure) -> tuple[list[float], dict[str, float]]:
@@ -143,6 +195,8 @@ def test_the_area_is_proportional_to_the_cost_or_to_its_power_of_ten(make_frame:
     assert "same step with each power of ten" in " ".join(figure.get_supxlabel().split())
     alone = tradeoff_figure(frame, sizes=Sizes("memory", {"b": 300e6}))
     assert list(areas_of(alone)[1]) == ["300 MB"]
+    slow = tradeoff_figure(frame, sizes=Sizes("seconds", {"a": 1000.0, "b": 2000.0}))
+    assert list(areas_of(slow)[1]) == ["1,000 s", "2,000 s"]
 
 
 def test_the_means_and_intervals_are_the_tables_best_first(demo_run: Path) -> None:
@@ -261,16 +315,16 @@ def test_refusals_name_a_remedy(make_frame: Make) -> None:
         with pytest.raises(UsageError, match=r"61 methods can't.*at most 40 with methods="):
             draw(frame)
         draw(frame, methods=["nearest", "method-3"])
-        with pytest.raises(UsageError, match="Unknown method"):
+        with pytest.raises(UsageError, match="These results have no method"):
             draw(frame, methods=["nearst"])
-        with pytest.raises(UsageError, match="Unknown data set"):
+        with pytest.raises(UsageError, match="These results have no data set"):
             draw(frame, "sett")
         with pytest.raises(UsageError, match="Unknown width"):
             draw(frame, width="wide")
         two = pd.concat([frame, frame.assign(dataset="other")])
         with pytest.raises(UsageError, match="set and other"):
             draw(two)
-    with pytest.raises(UsageError, match="Unknown metric of these results 'pnsr'"):
+    with pytest.raises(UsageError, match="These results have no metric 'pnsr'"):
         scores_figure(frame, metric="pnsr")
     with pytest.raises(UsageError, match="Both axes would be PSNR"):
         tradeoff_figure(frame, y="psnr")

@@ -243,9 +243,9 @@ def test_unknown_baselines_metrics_protocols_and_scales_are_named(make_frame: Ma
     frame = make_frame({("Set5", "bicubic", "psnr"): [28.0, 29.0]})
     with pytest.raises(UsageError, match="Did you mean 'bicubic'"):
         score_table(frame, baseline="bicubik")
-    with pytest.raises(UsageError, match="Unknown metric of these results 'ssim'"):
+    with pytest.raises(UsageError, match="These results have no metric 'ssim'"):
         score_table(frame, metrics=["ssim"])
-    with pytest.raises(UsageError, match="Unknown protocol of these results 'rgb'"):
+    with pytest.raises(UsageError, match="These results have no protocol 'rgb'"):
         select(frame, "rgb", None)
     with pytest.raises(UsageError, match="hold no scale 2"):
         select(frame, None, 2)
@@ -420,9 +420,9 @@ def test_methods_data_sets_and_metrics_stand_in_the_order_given(make_frame: Make
     assert [column.heading for column in score_table(frame).columns] == ["", "", "a", "b", "c"]
     given: list[dict[str, Any]] = [{name: ["no"]} for name in ("methods", "datasets", "metrics")]
     for argument in given:
-        with pytest.raises(UsageError, match="of these results 'no'"):
+        with pytest.raises(UsageError, match=r"^These results have no [a-z ]+ 'no'"):
             score_table(frame, **argument)
-    with pytest.raises(UsageError, match="Unknown method of this table 'b'"):
+    with pytest.raises(UsageError, match="This table has no method 'b'"):
         score_table(frame, methods=["a", "c"], baseline="b")
 
 

@@ -305,7 +305,17 @@ def test_a_run_on_frames_from_the_images_to_the_archive(tmp_path: Path, photogra
     assert shown["mean"].to_numpy(float) == pytest.approx([*means, np.mean(means)])
     figure = again.figure("comparison", image=["calendar\\10", "walk_0"])
     assert "v/calendar/10: region" in figure.get_supxlabel()
+    for asked in ("calendar", "v/calendar/"):
+        with pytest.raises(UsageError, match=r"is a sequence.* Name one, such as calendar/9\."):
+            again.figure("comparison", image=asked)
+    with pytest.raises(UsageError, match=r"^These results have no image 'sky'\."):
+        again.figure("comparison", image="sky")
+    with pytest.raises(UsageError, match=r"^These results have no image 'sky' of v\."):
+        again.figure("comparison", image="sky", dataset="v")
     scores = tmp_path / "own.csv"
+    scores.write_text("method,image,own\nbicubic,calendar,1\n")
+    with pytest.raises(UsageError, match=r"no image 'calendar' of v .*, such as calendar/9\."):
+        again.with_scores(scores)
     own = [("calendar\\9", 1), ("v/calendar/10.png", 2), ("walk/0", 3)]
     lines = [
         f"{method},{image},{value}" for method in ("nearest", "bicubic") for image, value in own
