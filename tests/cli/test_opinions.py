@@ -820,6 +820,7 @@ def test_a_data_set_with_one_method_stops_no_other(sreval: Sreval, tmp_path: Pat
 def test_a_metric_of_one_value_stops_no_other(
     votes: Path, make_scores: Callable[..., pd.DataFrame]
 ) -> None:
+    from sreval.errors import StatisticsError
     from sreval.opinions.votes import check_votes
     from sreval.report.opinions import Request, analyse
 
@@ -836,6 +837,8 @@ def test_a_metric_of_one_value_stops_no_other(
         in made.notes
     )
     assert "Not done: Set5: LPIPS: no stimulus has a finite value." in made.notes
+    with pytest.raises(StatisticsError, match=r"Set5: SSIM: all stimuli have the same value"):
+        analyse(checked, ["metrics"], Request(scores=make_scores(stimuli, ssim=0.9)))
 
 
 @pytest.fixture
