@@ -11,7 +11,6 @@ Example: python -m benchmarks.first_hour --part rename --out build/bench
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ import skimage.data
 from PIL import Image
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from benchmarks.walks import in_cell, readers_environment
+from benchmarks.walks import in_cell, readers_environment, shell
 from sreval.errors import counted
 from sreval.images.datasets import DEMO_IMAGES
 
@@ -209,15 +208,7 @@ def try_out(steps: Sequence[Step], folder: Path, environment: Mapping[str, str])
     tried = []
     for step in steps:
         begun = time.monotonic()
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", step.command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        done = shell(step.command, folder, environment)
         seconds = time.monotonic() - begun
         tried.append(Tried(step, seconds, stumble(step, done.returncode, done.stdout)))
     return tried

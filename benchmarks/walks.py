@@ -118,8 +118,11 @@ def _shim(folder: Path) -> Path:
     return programs
 
 
-def _run(text: str, folder: Path, environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
+def shell(
+    text: str, folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """What bash, which stops at the first failure, made of ``text``; stderr is in its stdout."""
+    return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
         env=environment,
@@ -128,6 +131,10 @@ def _run(text: str, folder: Path, environment: Mapping[str, str]) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def _run(text: str, folder: Path, environment: Mapping[str, str]) -> str:
+    done = shell(text, folder, environment)
     if done.returncode:
         raise WalkError(f"exit code {done.returncode} of\n{text}\n{done.stdout[-3000:]}")
     return done.stdout

@@ -77,9 +77,9 @@ def run(
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
     ``say`` is told at once, from any thread, of a failure of each method, and of a method that
     is dropped from the rest of the run, see ``FirstImages``; at the end of SR images that are of
-    no score any more. Raises UsageError for a data set whose
-    name means another one in the folder, DataError when the folder can't be written;
-    KeyboardInterrupt leaves a folder that the same call goes on from.
+    no score any more. Raises UsageError for a data set whose name means another one in the folder,
+    DataError when the folder can't be written; KeyboardInterrupt leaves a folder that the same call
+    goes on from.
     """
     folder = ResultsFolder(out)
     store = Store(folder)

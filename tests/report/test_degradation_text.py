@@ -64,13 +64,20 @@ def test_noise_of_one_kind_is_not_told_as_two() -> None:
     assert "Gaussian" not in text
 
 
-def test_a_recorded_pair_is_known_by_its_content_whatever_it_is_called(
-    tmp_path: Path, photograph: UInt8
-) -> None:
+@pytest.fixture
+def recorded(tmp_path: Path, photograph: UInt8) -> tuple[Path, Path]:
+    """Two HR images, and the LR images by ``dn`` that a record speaks of."""
     hr, low = tmp_path / "hr", tmp_path / "low"
     for name, image in (("a", photograph), ("b", photograph[::-1])):
         write_png(hr / f"{name}.png", np.ascontiguousarray(image))
     library.Dataset(hr).downscale(low, degrade="dn", progress=False)
+    return hr, low
+
+
+def test_a_recorded_pair_is_known_by_its_content_whatever_it_is_called(
+    tmp_path: Path, recorded: tuple[Path, Path]
+) -> None:
+    hr, low = recorded
     for folder in (hr, low):
         (folder / "a.png").rename(folder / "c.png")
         (folder / "b.png").rename(folder / "a.png")
@@ -125,12 +132,9 @@ def test_a_set_without_checksums_is_cited_and_said_not_to_be_verified(
 
 
 def test_a_recorded_folder_is_believed_while_its_hashes_agree(
-    tmp_path: Path, photograph: UInt8
+    tmp_path: Path, recorded: tuple[Path, Path], photograph: UInt8
 ) -> None:
-    hr, low = tmp_path / "hr", tmp_path / "low"
-    for name, image in (("a", photograph), ("b", photograph[::-1])):
-        write_png(hr / f"{name}.png", np.ascontiguousarray(image))
-    library.Dataset(hr).downscale(low, degrade="dn", progress=False)
+    hr, low = recorded
 
     def text() -> str:
         return library.benchmark(
