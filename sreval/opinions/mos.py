@@ -333,8 +333,21 @@ def _pigeonhole_means(ratings: Ratings, resamples: int, generator: np.random.Gen
 
 
 ESTIMAND = "this stimulus, raters in general"
-BINOMIAL_SOS = 0.25
-"""The SOS coefficient of binomial votes on five categories (Hossfeld et al. 2018)."""
+_MOST_STEPS = 10
+_SOS_OF_FIVE = 0.25
+"""The SOS coefficient of binomial votes on five categories."""
+
+
+def binomial_sos(scale: Scale) -> float | None:
+    """The SOS coefficient of binomial votes on the k scores of ``scale``: 1 / (k - 1).
+
+    Binomial votes have the variance (high - m)(m - low) / (k - 1) (Hossfeld et al. 2018,
+    arXiv 1806.01126). None for a slider, or more than eleven scores, on which nobody errs so
+    little.
+    """
+    steps = (scale.high - scale.low) / scale.spacing if scale.spacing else math.inf
+    return 1 / round(steps) if steps <= _MOST_STEPS else None
+
 
 _ENOUGH_STIMULI = 20
 """Stimuli from which the SOS coefficient is taken as known."""
@@ -354,8 +367,9 @@ def stimulus_mos(
     hypothesis, as Hossfeld et al. 2018 ("Confidence interval estimators for MOS values",
     arXiv 1806.01126) build theirs on it. a is the stimulus' own or that of all stimuli
     together, whichever is larger; with fewer than 20 stimuli, or none whose votes differ, that of
-    binomial votes, 0.25, replaces the latter. It stays on the scale and covers 95 % or
-    more of the time (benchmarks/coverage.py).
+    binomial votes on the scale's scores, 0.25 for five, replaces the latter; on a slider it
+    doesn't. It stays on the scale and covers 95 % or more of the time (benchmarks/coverage.py;
+    on sliders benchmarks/agreement.py, 94 % for one stimulus alone).
 
     ``student``: Student's t (ITU-R BT.500-15 A1-2.2 with the normal quantile). It is
     known to under-cover at the ends of the scale: 91 % at a mean quality of 1.3 from 26 raters.
@@ -389,8 +403,9 @@ def score_limits(
     several = n > 1
     norm = float((largest[several] ** 2).sum())
     common = float((largest * sd**2)[several].sum()) / norm if norm else 0.0
-    if several.sum() < _ENOUGH_STIMULI or common == 0:
-        common = BINOMIAL_SOS
+    constant = binomial_sos(scale)
+    if common == 0 or (constant and several.sum() < _ENOUGH_STIMULI):
+        common = constant or _SOS_OF_FIVE
     # on 0..1: (p - P)^2 <= c P (1 - P), solved for P
     width = scale.high - scale.low
     p = (mos - scale.low) / width

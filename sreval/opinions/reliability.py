@@ -1,21 +1,34 @@
 """How far raters agree with each other, and with themselves when they see a stimulus again.
 
 Intraclass correlation, Krippendorff's alpha, split halves, SOS; test and retest.
+
+Alpha, SOS and kappa have intervals about new raters and new stimuli: both are left out in turn,
+group by group, and what the coefficient then is says how far it depends on either (the jackknife,
+Efron and Stein 1981, Annals of Statistics 9(3), of both factors; the two variances are added, which
+counts the votes' own noise twice and errs on the wide side).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import scipy
+from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Floats, Ratings, check_level, group_mean, quotient
+from sreval.opinions.arrays import Codes, Floats, Ratings, check_level, quotient
 from sreval.opinions.correlation import pearson, spearman
-from sreval.opinions.intervals import Interval, on_scale, student_mean
+from sreval.opinions.intervals import (
+    LEAST_UNITS,
+    Interval,
+    on_scale,
+    student_mean,
+    student_quantile,
+)
 from sreval.opinions.significance import SignedRank, signed_rank
 from sreval.opinions.votes import ACR, STIMULUS, Scale
 
@@ -59,10 +72,13 @@ class Reliability:
     def intraclass_correlation(self) -> IntraclassCorrelation:
         """ICC(A,1) and ICC(A,k) on the stimuli that every rater rated.
 
-        McGraw and Wong 1996, Psychological Methods 1(1), tables 4 and 7, case 2A; ICC(2,1) and
-        ICC(2,k) in the names of Shrout and Fleiss 1979. Raises StatisticsError when
-        there are fewer than two such stimuli or two raters, or all their votes are equal. A
-        quotient whose denominator is zero, as on small tables where the variances cancel, is NaN.
+        McGraw and Wong 1996, Psychological Methods 1(1), tables 4 and 7, case 2A, with the limits
+        of their correction, 1(4), page 390; ICC(2,1) and ICC(2,k) in the names of Shrout and
+        Fleiss 1979. Both from memory, held against another library's figures.
+
+        Raises StatisticsError when there are fewer than two such stimuli or two raters, or all
+        their votes are equal. A quotient whose denominator is zero, as on small tables where the
+        variances cancel, is NaN.
         """
         level, matrix = self.level, self.ratings.matrix()
         matrix = matrix[~np.isnan(matrix).any(axis=1)]
@@ -104,6 +120,28 @@ class Reliability:
         left out. NaN when all remaining votes are equal. Raises StatisticsError when no stimulus
         has two votes.
         """
+        codes, stimulus, _ = self._paired()
+        return _alpha(codes, stimulus)
+
+    def alpha_interval(self) -> Interval:
+        """Krippendorff's alpha with limits from the jackknife over raters and over stimuli.
+
+        On the scale of log((1 + (k - 1) alpha) / (1 - alpha)), k the mean number of votes on a
+        stimulus: Fisher's transformation of an intraclass correlation (Statistical Methods for
+        Research Workers, 1925), which alpha of ranks is. Raises as ``krippendorff_alpha``.
+        """
+        codes, stimulus, rater = self._paired()
+        k = stimulus.size / np.unique(stimulus).size
+
+        def of(kept: NDArray[np.bool_]) -> float:
+            return _fisher(_alpha(codes[kept], stimulus[kept]), k)
+
+        limits = _jackknife_limits(of, (rater, stimulus), self.level)
+        low, high = (_fisher_inverse(z, k) for z in limits)
+        return self._interval(_alpha(codes, stimulus), low, high, (rater, stimulus), "alpha")
+
+    def _paired(self) -> tuple[Codes, Codes, Codes]:
+        """The scores' ranks, from 0, the stimuli and raters of the votes that can disagree."""
         ratings = self.ratings
         paired = np.bincount(ratings.stimulus)[ratings.stimulus] > 1
         if not paired.any():
@@ -111,17 +149,13 @@ class Reliability:
                 "No stimulus has two votes.", "Agreement needs raters who rated the same."
             )
         kept = ratings.keep(paired)
-        values, codes = np.unique(kept.score, return_inverse=True)
-        counts = np.zeros((kept.n_stimuli, values.size))
-        np.add.at(counts, (kept.stimulus, codes), 1)
-        weight = 1 / (counts.sum(axis=1) - 1)
-        coincidence = (counts * weight[:, None]).T @ counts
-        coincidence -= np.diag((counts * weight[:, None]).sum(axis=0))
-        margin = coincidence.sum(axis=1)
-        middle = np.cumsum(margin) - margin / 2
-        distance = np.subtract.outer(middle, middle) ** 2
-        expected = float((np.outer(margin, margin) * distance).sum()) / (margin.sum() - 1)
-        return 1 - float((coincidence * distance).sum()) / expected if expected else math.nan
+        return np.unique(kept.score, return_inverse=True)[1], kept.stimulus, kept.rater
+
+    def _interval(
+        self, estimate: float, low: float, high: float, factors: tuple[Codes, ...], what: str
+    ) -> Interval:
+        n = min(int(np.unique(codes).size) for codes in factors)
+        return Interval(estimate, low, high, self.level, n, "rater and stimulus", what, _JACKKNIFE)
 
     def sos_coefficient(self) -> float:
         """The SOS parameter a: vote variance = a (high - MOS)(MOS - low), least squares.
@@ -130,15 +164,22 @@ class Reliability:
         sample variance (n - 1) of every stimulus with two votes or more. Between 0 (all alike)
         and about 1 (only the ends are used); NaN when every MOS lies at an end of the scale.
         """
+        return _sos(self.ratings.score, self.ratings.stimulus, self.scale)
+
+    def sos_interval(self) -> Interval:
+        """The SOS parameter with limits from the jackknife over raters and over stimuli, of log a.
+
+        Where a is 0 there are none.
+        """
         ratings, scale = self.ratings, self.scale
-        n = np.bincount(ratings.stimulus)
-        mos = group_mean(ratings.score, ratings.stimulus, n.size)
-        squares = np.bincount(ratings.stimulus, (ratings.score - mos[ratings.stimulus]) ** 2)
-        several = n > 1
-        variance = squares[several] / (n[several] - 1)
-        largest = ((scale.high - mos) * (mos - scale.low))[several]
-        norm = float((largest**2).sum())
-        return float((largest * variance).sum()) / norm if norm else math.nan
+
+        def of(kept: NDArray[np.bool_]) -> float:
+            a = _sos(ratings.score[kept], ratings.stimulus[kept], scale)
+            return math.log(a) if a > 0 else math.nan
+
+        factors = (ratings.rater, ratings.stimulus)
+        low, high = (_exp(z) for z in _jackknife_limits(of, factors, self.level))
+        return self._interval(self.sos_coefficient(), low, high, factors, "SOS coefficient a")
 
     def split_half(self, splits: int = 200, seed: int = 0) -> SplitHalf:
         """Pearson correlation between the MOS of two halves of the raters, drawn ``splits`` times.
@@ -205,6 +246,88 @@ class Reliability:
         return pd.DataFrame(rows, columns=["n", "pearson", "spearman"], index=index)
 
 
+def _alpha(codes: Codes, stimulus: Codes) -> float:
+    """Krippendorff's ordinal alpha of score codes from 0, in the scores' order, shapes (V,).
+
+    The distance of two scores is that of their mid-ranks among all paired votes, so that alpha is
+    one less the ratio of two sums of squares: none but sums over votes are needed.
+    """
+    n = np.bincount(stimulus)
+    paired = n[stimulus] > 1
+    codes, stimulus = codes[paired], stimulus[paired]
+    if not codes.size:
+        return math.nan
+    margin = np.bincount(codes)
+    rank = (np.cumsum(margin) - margin / 2)[codes]
+    rank -= rank.mean()
+    n, total = np.bincount(stimulus), np.bincount(stimulus, rank)
+    squares = np.bincount(stimulus, rank**2)
+    several = n > 1
+    within = (n * squares - total**2)[several] / (n[several] - 1)
+    expected = codes.size * float((rank**2).sum()) / (codes.size - 1)
+    return 1 - float(within.sum()) / expected if expected else math.nan
+
+
+def _sos(score: Floats, stimulus: Codes, scale: Scale) -> float:
+    n = np.bincount(stimulus)
+    mos = np.bincount(stimulus, score) / np.maximum(n, 1)
+    squares = np.bincount(stimulus, (score - mos[stimulus]) ** 2)
+    several = n > 1
+    variance = squares[several] / (n[several] - 1)
+    largest = ((scale.high - mos) * (mos - scale.low))[several]
+    norm = float((largest**2).sum())
+    return float((largest * variance).sum()) / norm if norm else math.nan
+
+
+_GROUPS = 50
+"""At most so many groups of raters, and of stimuli, are left out in turn (Kott 2001, Journal of
+Official Statistics 17(4)), so that large studies take seconds."""
+
+_JACKKNIFE = "jackknife over raters and stimuli"
+
+
+def _jackknife_limits(
+    statistic: Callable[[NDArray[np.bool_]], float], factors: tuple[Codes, ...], level: float
+) -> tuple[float, float]:
+    """Limits of ``statistic`` of the votes kept, from leaving out groups of each factor's units.
+
+    ``factors``: codes from 0 of shape (V,). Student's t on the smallest number of groups less one.
+    NaN with fewer than LEAST_UNITS units of a factor, or where the statistic of all votes or of a
+    part of them is undefined.
+    """
+    estimate = statistic(np.ones(factors[0].size, dtype=np.bool_))
+    variance, fewest = 0.0, _GROUPS
+    generator = np.random.default_rng(0)
+    for codes in factors:
+        units = int(codes.max()) + 1
+        groups = min(units, _GROUPS)
+        if groups < LEAST_UNITS:
+            return math.nan, math.nan
+        group = generator.permutation(np.arange(units) % groups)[codes]
+        without = np.array([statistic(group != left) for left in range(groups)])
+        variance += (groups - 1) * float(without.var())
+        fewest = min(fewest, groups)
+    half = float(student_quantile(fewest - 1, level)) * math.sqrt(variance)
+    return estimate - half, estimate + half
+
+
+def _fisher(correlation: float, k: float) -> float:
+    """Fisher's transformation of an intraclass correlation of groups of ``k``, else NaN."""
+    inside = -1 / (k - 1) < correlation < 1
+    return math.log((1 + (k - 1) * correlation) / (1 - correlation)) if inside else math.nan
+
+
+def _fisher_inverse(z: float, k: float) -> float:
+    return 1 - k / (_exp(z) + k - 1)
+
+
+def _exp(z: float) -> float:
+    return math.exp(min(z, _LARGEST_EXPONENT))
+
+
+_LARGEST_EXPONENT = 700.0
+
+
 def _single_limits(
     icc: float, rows: float, columns: float, error: float, shape: tuple[int, int], level: float
 ) -> tuple[float, float]:
@@ -238,7 +361,8 @@ class Retest:
 
     ``exact`` and ``within_one`` are shares of ``n_pairs``; ``change`` is the mean over raters of
     their mean second minus first vote, each on stimuli of their own; ``kappa`` Cohen's with
-    quadratic weights over all pairs, NaN when all votes are one score; ``test`` the signed-rank
+    quadratic weights over all pairs, NaN when all votes are one score, its limits from the
+    jackknife over raters and over stimuli of Fisher's z; ``test`` the signed-rank
     test of the raters' mean second against first votes; ``unpaired`` the repeats without a first
     vote.
     """
@@ -248,7 +372,7 @@ class Retest:
     exact: float
     within_one: float
     change: Interval
-    kappa: float
+    kappa: Interval
     test: SignedRank
     unpaired: int
 
@@ -285,10 +409,7 @@ def retest(votes: pd.DataFrame, scale: Scale = ACR, level: float = 0.95) -> Rete
         exact=float((change == 0).mean()),
         within_one=float((change.abs() <= 1).mean()),
         change=_change(by_rater["second"] - by_rater["first"], len(pairs), scale, level),
-        kappa=weighted_kappa(
-            pairs["first"].to_numpy(dtype=np.float64),
-            pairs["second"].to_numpy(dtype=np.float64),
-        ),
+        kappa=_kappa(pairs, level),
         test=signed_rank(by_rater["second"], by_rater["first"]),
         unpaired=repeats - len(pairs),
     )
@@ -300,6 +421,21 @@ def _change(by_rater: pd.Series, pairs: int, scale: Scale, level: float) -> Inte
     estimand = "second minus first vote, raters in general"
     found = student_mean(by_rater, level, unit="rater", estimand=estimand)
     return on_scale(found, scale, pairs, Scale(-width, width))
+
+
+def _kappa(pairs: pd.DataFrame, level: float) -> Interval:
+    first, second = (pairs[name].to_numpy(dtype=np.float64) for name in ("first", "second"))
+    rater = pd.factorize(pairs["rater"])[0]
+    stimulus = pairs.groupby(list(STIMULUS)).ngroup().to_numpy()
+    limits = _jackknife_limits(
+        lambda kept: _fisher(weighted_kappa(first[kept], second[kept]), 2),
+        (rater, stimulus),
+        level,
+    )
+    low, high = (_fisher_inverse(z, 2) for z in limits)
+    n = min(int(codes.max()) + 1 for codes in (rater, stimulus))
+    kappa = weighted_kappa(first, second)
+    return Interval(kappa, low, high, level, n, "rater and stimulus", "kappa", _JACKKNIFE)
 
 
 def weighted_kappa(first: Floats, second: Floats) -> float:

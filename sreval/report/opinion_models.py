@@ -22,7 +22,7 @@ from sreval.frames import unit_name
 from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
 from sreval.opinions.agreement import Agreement, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
-from sreval.opinions.intervals import LEAST_UNITS
+from sreval.opinions.intervals import LEAST_UNITS, Interval
 from sreval.opinions.mos import difference_scores, mean_of, stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover, remove_bias
@@ -162,22 +162,26 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
         notes += [f"Not done: {row[0]}: {_NO_VALUE}" for row in made or [] if np.isnan(row[1])]
     if not rows:
         raise StatisticsError(" ".join(notes))
-    frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
+    frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about", "stimuli"])
     columns = {
         "figure": column("figure"),
         "value": column("value", 4),
         "low–high": interval_column(4),
         "about": column("about"),
+        "stimuli": whole("stimuli"),
     }
     notes += [
-        "ICC: McGraw and Wong 1996, case 2A; A,1 one rater, A,k the mean of all. Split half: "
-        "random splits of the raters.",
+        "ICC: McGraw and Wong 1996, case 2A, as corrected in Psychological Methods 1(4); A,1 one "
+        "rater, A,k the mean of all. Alpha and SOS: jackknife over raters and stimuli, Student t; "
+        f"{_COVERED}. Split half: random splits of the raters.",
         *vote_notes(votes),
     ]
     return [table_of("reliability", "Do raters agree?", frame, columns, notes)]
 
 
-_Figure = tuple[str, float, float, float, str]
+_Figure = tuple[str, float, float, float, str, int]
+"""The figure, its value and limits, what they are about, and on how many stimuli it rests."""
+_COVERED = "95 % intervals covered 95 % or more in simulations of 8 to 26 raters"
 _NO_VALUE = "on these votes its formula gives no number from -1 to 1."
 _ENOUGH_FOR_ICC = 15
 """Raters from which McGraw and Wong's limits cover what they claim (benchmarks/coverage.py)."""
@@ -189,46 +193,58 @@ def _agreement(
     """Every estimator of agreement by the name under which its failure is told."""
 
     agreement = Reliability(ratings, request.scale, request.level)
+    new = "new raters, frames taken as independent" if frames else "new stimuli and raters"
+    about = f"{percent(request.level)}, {new}"
+    shared = int((np.bincount(ratings.stimulus) > 1).sum())
 
     def icc() -> list[_Figure]:
         found = agreement.intraclass_correlation()
-        new = "new raters, frames taken as independent" if frames else "new stimuli and raters"
-        about = f"{percent(request.level)}, {new}"
         of = (found.single, found.average)
-        return [(i.estimand, i.estimate, i.low, i.high, about) for i in of]
+        return [(i.estimand, i.estimate, i.low, i.high, about, i.n) for i in of]
 
     def halves() -> list[_Figure]:
         r = agreement.split_half()
-        name, about = "split half, Spearman-Brown", "MOS of all raters"
         held = f"{percent(request.level)} of {r.splits} splits"
         return [
-            ("split half, r", r.correlation, r.low, r.high, held),
-            (name, r.spearman_brown, np.nan, np.nan, about),
+            ("split half, r", r.correlation, r.low, r.high, held, shared),
+            (
+                "split half, Spearman-Brown",
+                r.spearman_brown,
+                np.nan,
+                np.nan,
+                "MOS of all raters",
+                shared,
+            ),
         ]
 
     def rest() -> list[_Figure]:
         r = agreement.against_rest()["pearson"].dropna()
         if r.empty:
             raise StatisticsError("No rater's votes correlate with those of others.")
-        about = "range of the raters"
-        return [("rater against rest, mean r", r.mean(), r.min(), r.max(), about)]
+        name = "rater against rest, mean r"
+        return [(name, r.mean(), r.min(), r.max(), "range of the raters", shared)]
 
-    def single(name: str, value: float) -> list[_Figure]:
-        return [(name, value, np.nan, np.nan, "")]
+    def single(name: str, found: Interval) -> list[_Figure]:
+        return [(name, found.estimate, found.low, found.high, about, shared)]
 
     alpha, sos = "Krippendorff's alpha, ordinal", "SOS coefficient a"
     return {
         "ICC": icc,
-        alpha: lambda: single(alpha, agreement.krippendorff_alpha()),
+        alpha: lambda: single(alpha, agreement.alpha_interval()),
         "split half": halves,
         "rater against rest": rest,
-        sos: lambda: single(sos, agreement.sos_coefficient()),
+        sos: lambda: single(sos, agreement.sos_interval()),
     }
 
 
 def _icc_notes(ratings: Ratings) -> list[str]:
     left = int(np.isnan(ratings.matrix()).any(axis=1).sum())
-    notes = [f"ICC leaves out {left} stimuli that not every rater rated."] if left else []
+    notes = []
+    if left:
+        notes.append(
+            f"ICC leaves out {left} of {ratings.n_stimuli} stimuli that not every rater rated; the "
+            "other figures don't, so they speak of other stimuli."
+        )
     if ratings.n_raters < _ENOUGH_FOR_ICC:
         notes.append(
             f"The ICC's intervals fall short below {_ENOUGH_FOR_ICC} raters: in simulations of 3 "
@@ -254,7 +270,13 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
         ("exact agreement", found.exact, np.nan, np.nan, "share of pairs"),
         ("within one point", found.within_one, np.nan, np.nan, "share of pairs"),
         ("change, second - first", change.estimate, change.low, change.high, change.estimand),
-        ("kappa, quadratic weights", found.kappa, np.nan, np.nan, "all pairs"),
+        (
+            "kappa, quadratic weights",
+            found.kappa.estimate,
+            found.kappa.low,
+            found.kappa.high,
+            "all pairs; new raters and stimuli",
+        ),
         ("p of no change", found.test.p, np.nan, np.nan, _over_raters(found.test, request.alpha)),
     ]
     frame = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "about"])
@@ -265,7 +287,8 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
         "about": column("about"),
     }
     notes = [
-        f"Change: mean over raters of their mean change. Interval: {change.method}.",
+        f"Change: mean over raters of their mean change. Interval: {change.method}. Kappa: "
+        f"jackknife over raters and stimuli, Student t; {_COVERED}.",
         *([too_few(["rater"])] if np.isnan(change.low) else []),
         f"{found.n_pairs} pairs of {found.n_raters} raters; {found.unpaired} repeats without a "
         f"first vote are left out. The p of no change is {_P_IS[found.test.method]}.",

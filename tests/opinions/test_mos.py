@@ -12,6 +12,7 @@ from sreval.errors import UsageError
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.mos import (
     INTERVALS,
+    binomial_sos,
     bootstrap_two_way,
     crowdmos,
     difference_scores,
@@ -286,6 +287,42 @@ def test_unanimous_votes_on_a_stimulus_leave_room_within_the_scale() -> None:
     assert low == pytest.approx([1, 5 - 4 * c / (1 + c)])
     assert high == pytest.approx([1 + 4 * c / (1 + c), 5])
     assert student_limits(ends, none, np.full(2, 26.0))[1].tolist() == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("scale", "known"),
+    [
+        (Scale(1, 5), 1 / 4),
+        (Scale(1, 9), 1 / 8),
+        (Scale(0, 100, 10), 1 / 10),
+        (Scale(0, 1), 1),
+        (Scale(0, 100), None),
+        (Scale(0, 100, 1), None),
+        (Scale(1, 5, 0), None),
+    ],
+)
+def test_binomial_votes_have_the_scales_own_sos_coefficient(
+    scale: Scale, known: float | None
+) -> None:
+    assert binomial_sos(scale) == known
+    if known:
+        binomial = stats.binom(round(1 / known), 0.3)
+        width = scale.high - scale.low
+        variance = binomial.var() * (width * known) ** 2
+        assert variance == pytest.approx(known * 0.3 * 0.7 * width**2)
+
+
+def test_few_stimuli_on_a_slider_speak_for_themselves() -> None:
+    slider = Scale(0, 100)
+    mos, sd, n = np.array([40.0, 60]), np.array([12.0, 12]), np.full(2, 15.0)
+    own = 12**2 / (40 * 60)
+    c = stats.t.ppf(0.975, 14) ** 2 * own / 15
+    half = math.sqrt(c * 0.4 * 0.6 + c**2 / 4) / (1 + c)
+    low, high = score_limits(mos, sd, n, scale=slider)
+    assert high - low == pytest.approx(np.full(2, 200 * half))
+    low, high = score_limits(np.array([0.0]), np.zeros(1), np.full(1, 15.0), scale=slider)
+    assert low[0] == pytest.approx(0)
+    assert high[0] > 5
 
 
 def test_one_vote_gives_no_interval() -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sreval.opinions.reliability import (
     retest,
     weighted_kappa,
 )
-from sreval.opinions.votes import check_votes
+from sreval.opinions.votes import STIMULUS, check_votes
 from tests.opinions.builders import random_votes
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "reliability.json").read_text())
@@ -211,7 +212,7 @@ def test_identical_votes_show_no_change() -> None:
     first = random_votes(methods=1)
     votes = check_votes(pd.concat([first.assign(kind="vote"), first.assign(kind="repeat")]))
     result = retest(votes)
-    assert (result.exact, result.kappa, result.test.p) == (1, 1, 1)
+    assert (result.exact, result.kappa.estimate, result.test.p) == (1, 1, 1)
     assert result.change.low < 0 < result.change.high
 
 
@@ -249,3 +250,78 @@ def test_kappa_with_quadratic_weights_is_the_concordance_of_moments() -> None:
 
 def test_kappa_of_one_score_alone_is_undefined() -> None:
     assert math.isnan(weighted_kappa(np.full(4, 3.0), np.full(4, 3.0)))
+
+
+def jackknifed(statistic: Callable[[Ratings], float], ratings: Ratings) -> tuple[float, float]:
+    """Student's 95 % limits of ``statistic`` from leaving out each rater and each stimulus."""
+    variance = 0.0
+    sizes = []
+    for codes in (ratings.rater, ratings.stimulus):
+        n = int(codes.max()) + 1
+        without = [statistic(ratings.keep(codes != unit)) for unit in range(n)]
+        variance += (n - 1) / n * float(((without - np.mean(without)) ** 2).sum())
+        sizes.append(n)
+    half = float(stats.t.ppf(0.975, min(sizes) - 1)) * math.sqrt(variance)
+    return statistic(ratings) - half, statistic(ratings) + half
+
+
+def test_the_limits_of_alpha_are_a_jackknife_on_fishers_scale() -> None:
+    votes = random_votes(1, methods=2, images=7, raters=6, seen=0.8)
+    ratings = Ratings.from_votes(check_votes(votes), STIMULUS)
+    k = ratings.score.size / ratings.n_stimuli
+
+    def on_fishers_scale(part: Ratings) -> float:
+        alpha = Reliability(part).krippendorff_alpha()
+        return math.log((1 + (k - 1) * alpha) / (1 - alpha))
+
+    low, high = jackknifed(on_fishers_scale, ratings)
+    found = Reliability(ratings).alpha_interval()
+    assert found.low == pytest.approx((math.exp(low) - 1) / (math.exp(low) + k - 1))
+    assert found.high == pytest.approx((math.exp(high) - 1) / (math.exp(high) + k - 1))
+    assert found.low < found.estimate < found.high
+
+
+def test_the_limits_of_sos_are_a_jackknife_of_its_logarithm() -> None:
+    ratings = Ratings.from_votes(check_votes(random_votes(2, raters=5)), STIMULUS)
+    limits = jackknifed(lambda part: math.log(Reliability(part).sos_coefficient()), ratings)
+    found = Reliability(ratings).sos_interval()
+    assert (found.low, found.high) == pytest.approx(tuple(map(math.exp, limits)))
+    wider = Reliability(ratings, level=0.99).sos_interval()
+    assert wider.low < found.low < found.high < wider.high
+
+
+def test_kappa_has_limits_that_a_larger_panel_narrows() -> None:
+    def width(raters: int) -> float:
+        first = random_votes(methods=2, images=6, raters=raters)
+        moved = np.random.default_rng(1).integers(-1, 2, len(first))
+        second = first.assign(kind="repeat", score=(first["score"] + moved).clip(1, 5))
+        kappa = retest(check_votes(pd.concat([first.assign(kind="vote"), second]))).kappa
+        assert -1 < kappa.low < kappa.estimate < kappa.high < 1
+        return kappa.high - kappa.low
+
+    assert width(24) < width(6)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.array([[1.0, 2], [4, 5], [2, 2], [3, 4]]),
+        np.array([[1.0, 2, 4], [4, 5, 5]]),
+        np.repeat([[1.0], [3], [5]], 4, axis=1),
+    ],
+)
+def test_two_units_and_perfect_agreement_give_no_limits(matrix: Floats) -> None:
+    found = of(matrix)
+    for interval in (found.alpha_interval(), found.sos_interval()):
+        assert math.isnan(interval.low)
+        assert math.isnan(interval.high)
+
+
+def test_groups_of_many_units_give_nearly_the_limits_of_single_ones() -> None:
+    generator = np.random.default_rng(4)
+    latent = generator.normal(3, 1, (120, 1)) + generator.normal(size=(120, 8))
+    votes = np.clip(np.rint(latent), 1, 5)
+    ratings = Ratings.from_matrix(votes)
+    limits = jackknifed(lambda part: math.log(Reliability(part).sos_coefficient()), ratings)
+    found = Reliability(ratings).sos_interval()
+    assert (found.low, found.high) == pytest.approx(tuple(map(math.exp, limits)), rel=0.03)
