@@ -1,12 +1,17 @@
 """Quality recovered from votes: the raters' bias removed, their inconsistency weighed.
 
 The model (Li, Bampis, Krasula, Janowski and Katsavounidis 2020, "A simple model for subject
-behavior in subjective experiments", HVEI; ITU-T P.910 Annex E): a vote is the stimulus'
-quality plus the rater's bias plus noise of the rater's own size.
+behavior in subjective experiments", HVEI; ITU-T P.910 (10/2023) Annex E): a vote is the
+stimulus' quality plus the rater's bias plus noise of the rater's own size.
+
+The equations are those of Li et al. 2020, whose text was read: equations 1 and 6, algorithms 2 and
+4. That Annex E of P.910 (10/2023), clause 12.6 of P.913 (06/2021) and ITU-R BT.500-15 have the
+same is from memory and from the reference code that its authors publish for the three (sureal).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +36,7 @@ _COLLAPSED = 0.01
 
 @dataclass(frozen=True)
 class BiasRemoved:
-    """MOS after ITU-T P.913 clause 12.4.
+    """MOS after ITU-T P.913 (06/2021) clause 12.4, as Li et al. 2020 print it, algorithm 2.
 
     ``stimuli``: mos, sd (n - 1), n and the published 95 % half width, by stimulus; its normal
     quantile is short for few raters. ``bias``: by rater.
@@ -43,7 +48,7 @@ class BiasRemoved:
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
-    """Quality, bias and inconsistency by ITU-T P.910 Annex E, of votes ``of``.
+    """Quality, bias and inconsistency by ITU-T P.910 (10/2023) Annex E, of votes ``of``.
 
     ``quality`` (J,), ``deviation`` (J,) of the residuals on each stimulus; ``bias`` (I,), mean
     zero over raters, and ``inconsistency`` (I,), the standard deviation of a rater's noise.
@@ -69,15 +74,22 @@ class Recovery:
         """Whether limits cover what they claim: nobody collapsed, and raters cast enough votes."""
         return not self.collapsed and self.of.score.size >= _ENOUGH_VOTES * self.of.n_raters
 
+    @property
+    def log_likelihood(self) -> float:
+        """Of the votes under the model, the raters' noise normal; infinite where one has none."""
+        of = self.of
+        error = of.score - self.quality[of.stimulus] - self.bias[of.rater]
+        return normal_log_likelihood(error, self.inconsistency[of.rater])
+
     @cached_property
     def stimuli(self) -> pd.DataFrame:
         """By stimulus: quality, n, low, high, and the half widths of the two published versions.
 
         ``half_width_li2020`` comes from the inconsistency of the raters who voted (Li et al.
-        2020), ``half_width_p910`` from the residuals on that stimulus (P.910 Annex E). Both take
-        the normal quantile and forget that bias and inconsistency are estimates too: they cover
-        less than they claim with few raters or stimuli. ``low`` and ``high`` are P.910's with
-        Student's t, n - 1 and the votes that the biases cost; NaN where a rater collapsed or
+        2020), ``half_width_p910`` from the residuals on that stimulus (P.910 (10/2023) Annex E).
+        Both take the normal quantile and forget that bias and inconsistency are estimates too:
+        they cover less than they claim with few raters or stimuli. ``low`` and ``high`` are P.910's
+        with Student's t, n - 1 and the votes that the biases cost; NaN where a rater collapsed or
         raters cast fewer than 14 votes on average.
         """
         n = np.bincount(self.of.stimulus).astype(np.float64)
@@ -90,7 +102,7 @@ class Recovery:
             t = student_quantile(n[enough] - 1, self.level)
             error = self.deviation[enough] / np.sqrt(n[enough] - 1)
             half[enough] = t * error * np.sqrt(per_rater / (per_rater - 1))
-        z = _normal_quantile(self.level)
+        z = normal_quantile(self.level)
         return pd.DataFrame(
             {
                 "quality": self.quality,
@@ -115,7 +127,7 @@ class Recovery:
         return pd.DataFrame(
             {
                 "bias": self.bias,
-                "bias_half_width": _normal_quantile(self.level) * inconsistency / np.sqrt(n),
+                "bias_half_width": normal_quantile(self.level) * inconsistency / np.sqrt(n),
                 "inconsistency": inconsistency,
                 "inconsistency_low": low,
                 "inconsistency_high": high,
@@ -160,7 +172,11 @@ class Recovery:
 
 
 def remove_bias(ratings: Ratings) -> BiasRemoved:
-    """Subtract from each vote its rater's mean distance from the MOS (P.913 clause 12.4)."""
+    """Subtract from each vote its rater's mean distance from the MOS.
+
+    ITU-T P.913 (06/2021) clause 12.4, as Li et al. 2020 print it, algorithm 2. The clause goes on
+    with a rejection, which ``standards`` has.
+    """
     mos = group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli)
     bias = group_mean(ratings.score - mos[ratings.stimulus], ratings.rater, ratings.n_raters)
     unbiased = pd.Series(ratings.score - bias[ratings.rater]).groupby(ratings.stimulus)
@@ -170,7 +186,7 @@ def remove_bias(ratings: Ratings) -> BiasRemoved:
             "mos": unbiased.mean().to_numpy(),
             "sd": sd,
             "n": n,
-            "half_width": _normal_quantile(0.95) * sd / np.sqrt(n),
+            "half_width": normal_quantile(0.95) * sd / np.sqrt(n),
         },
         index=_index(ratings.stimuli),
     )
@@ -178,22 +194,37 @@ def remove_bias(ratings: Ratings) -> BiasRemoved:
 
 
 def recover(ratings: Ratings, level: float = 0.95) -> Recovery:
-    """Alternating projection to the maximum of the model's likelihood (P.910 Annex E).
+    """Alternating projection to the maximum of the model's likelihood (P.910 (10/2023) Annex E).
 
     Time and memory grow linearly in the votes, whatever share of the matrix they fill.
     Raises StatisticsError when no rater has two votes, or when raters and stimuli fall into
     parts without a common vote, between which bias and quality can't be told apart.
     """
+    pieces, excluded = _connected(ratings)
+    if len(pieces) > 1:
+        raise StatisticsError(
+            f"Raters and stimuli fall into {len(pieces)} parts with no vote between them.",
+            "Recover each part on its own: recover_parts.",
+        )
+    return _recovered(pieces[0], excluded, level)
+
+
+def recover_parts(ratings: Ratings, level: float = 0.95) -> tuple[Recovery, ...]:
+    """``recover`` of each part between which there is no vote, on its own; usually there is one.
+
+    The parts are in the order of their first stimuli. In each the biases have the mean zero, so
+    quality and bias of two parts have different zeros and can't be compared. ``excluded`` is that
+    of all parts. Raises StatisticsError when no rater has two votes.
+    """
+    pieces, excluded = _connected(ratings)
+    return tuple(_recovered(piece, excluded, level) for piece in pieces)
+
+
+def _recovered(kept: Ratings, excluded: dict[str, str], level: float) -> Recovery:
     check_level(level)
-    full = _is_full(ratings) and ratings.n_stimuli > 1
-    kept, excluded = (ratings, {}) if full else _with_residuals(ratings)
     centre = float(kept.score.mean())
-    table: _FullTable | _SparseTable
-    if full:
-        table = _FullTable(kept, centre)
-    else:
-        _check_connected(kept)
-        table = _SparseTable(kept, centre)
+    full = _is_full(kept) and kept.n_stimuli > 1
+    table: _FullTable | _SparseTable = (_FullTable if full else _SparseTable)(kept, centre)
     quality, before, bias, iterations, converged = _alternate(table)
     inconsistency = table.deviation_by_rater(before, bias)
     shift = float(bias.mean())
@@ -333,16 +364,20 @@ def _with_residuals(ratings: Ratings) -> tuple[Ratings, dict[str, str]]:
     return ratings.keep(~single[ratings.rater]), names
 
 
-def _check_connected(ratings: Ratings) -> None:
-    size = ratings.n_raters + ratings.n_stimuli
-    edges = (np.ones(ratings.score.size), (ratings.rater, ratings.n_raters + ratings.stimulus))
+def _connected(ratings: Ratings) -> tuple[list[Ratings], dict[str, str]]:
+    """The parts between which there is no vote, and whom a single vote excludes from all."""
+    if _is_full(ratings) and ratings.n_stimuli > 1:
+        return [ratings], {}
+    kept, excluded = _with_residuals(ratings)
+    size = kept.n_raters + kept.n_stimuli
+    edges = (np.ones(kept.score.size), (kept.rater, kept.n_raters + kept.stimulus))
     votes = scipy.sparse.coo_array(edges, shape=(size, size))
-    parts, _ = scipy.sparse.csgraph.connected_components(votes, False)
-    if parts > 1:
-        raise StatisticsError(
-            f"Raters and stimuli fall into {parts} parts with no vote between them.",
-            "Recover the scores of each part on its own.",
-        )
+    parts, label = scipy.sparse.csgraph.connected_components(votes, False)
+    if parts == 1:
+        return [kept], excluded
+    of_stimuli = label[kept.n_raters :]
+    in_order = dict.fromkeys(of_stimuli.tolist())
+    return [kept.keep(of_stimuli[kept.stimulus] == part) for part in in_order], excluded
 
 
 def _deviation(values: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp]], n: int) -> Floats:
@@ -351,7 +386,15 @@ def _deviation(values: Floats, codes: np.ndarray[tuple[int], np.dtype[np.intp]],
     return np.sqrt(group_mean(centred**2, codes, n))
 
 
-def _normal_quantile(level: float) -> float:
+def normal_log_likelihood(error: Floats, deviation: Floats) -> float:
+    """Sum over ``error`` (V,) of the logarithms of normal densities of ``deviation`` (V,)."""
+    if not (deviation > 0).all():
+        return math.inf
+    scaled = error / deviation
+    return float(-(np.log(deviation) + scaled**2 / 2 + math.log(2 * math.pi) / 2).sum())
+
+
+def normal_quantile(level: float) -> float:
     """Two-sided, to five decimals as in the reference implementation: 1.95996 at 95 %."""
     return round(float(scipy.special.ndtri((1 + level) / 2)), 5)
 

@@ -426,7 +426,7 @@ def _change(by_rater: pd.Series, pairs: int, scale: Scale, level: float) -> Inte
 def _kappa(pairs: pd.DataFrame, level: float) -> Interval:
     first, second = (pairs[name].to_numpy(dtype=np.float64) for name in ("first", "second"))
     rater = pd.factorize(pairs["rater"])[0]
-    stimulus = pairs.groupby(list(STIMULUS)).ngroup().to_numpy()
+    stimulus = np.asarray(pairs.groupby(list(STIMULUS)).ngroup(), dtype=np.intp)
     limits = _jackknife_limits(
         lambda kept: _fisher(weighted_kappa(first[kept], second[kept]), 2),
         (rater, stimulus),

@@ -25,6 +25,7 @@ AnalysisName = Literal[
     "compare",
     "screening",
     "recovery",
+    "standards",
     "reliability",
     "retest",
     "difference",

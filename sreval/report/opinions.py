@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 
 import pandas as pd
 
@@ -355,13 +356,11 @@ def change_columns(before: str, after: str) -> Columns:
 Make = Callable[[pd.DataFrame, Request], list[Table]]
 
 
-def _when_asked(name: str) -> Make:
-    """One of ``opinion_models``, which, and with it scipy, is imported when it is asked for."""
+def _when_asked(name: str, module: str = "opinion_models") -> Make:
+    """An analysis of another module, which, and with it scipy, is imported when it's asked for."""
 
     def make(votes: pd.DataFrame, request: Request) -> list[Table]:
-        from sreval.report import opinion_models
-
-        found: Make = getattr(opinion_models, name)
+        found: Make = getattr(import_module(f"sreval.report.{module}"), name)
         return found(votes, request)
 
     return make
@@ -372,18 +371,20 @@ ANALYSES: dict[str, Make] = {
     "stimuli": stimuli,
     "compare": compare,
     "screening": screen,
-    **{
-        name: _when_asked(name)
-        for name in ("recovery", "reliability", "retest", "difference", "metrics")
-    },
+    "recovery": _when_asked("recovery"),
+    "standards": _when_asked("standards", "opinion_standards"),
+    **{name: _when_asked(name) for name in ("reliability", "retest", "difference", "metrics")},
 }
-_UNASKED = [name for name in ANALYSES if name != "stimuli"]
+ON_REQUEST = ("stimuli", "standards")
+"""The analyses that are made only where they are named."""
+
+_UNASKED = [name for name in ANALYSES if name not in ON_REQUEST]
 
 
 def analyse(
     votes: pd.DataFrame, names: Sequence[str], request: Request
 ) -> tuple[list[Table], list[str]]:
-    """The tables of the named analyses; without names all but the single stimuli.
+    """The tables of the named analyses; without names all but those ON_REQUEST.
 
     Each analysis fails alone: the second list says which were not possible, and why. Raises
     UsageError for an unknown name, and what the estimator raises where one analysis alone was

@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats, Ratings
-from sreval.opinions.recovery import recover, remove_bias
+from sreval.opinions.recovery import recover, recover_parts, remove_bias
 
 
 def test_bias_removal_reaches_the_published_figures(nflx: Floats, expected: Any) -> None:
@@ -116,6 +116,42 @@ def test_parts_without_a_common_vote_are_refused() -> None:
     matrix[:2, :2] = matrix[2:, 2:] = [[1, 2], [3, 4]]
     with pytest.raises(StatisticsError, match="2 parts"):
         recover(Ratings.from_matrix(matrix))
+
+
+def test_each_part_is_recovered_as_if_it_were_alone() -> None:
+    one, other = sparse_matrix(1, 12, 6, 0.8), sparse_matrix(2, 9, 5, 1)
+    both = np.full((21, 11), np.nan)
+    both[:12, :6], both[12:, 6:] = one, other
+    parts = recover_parts(Ratings.from_matrix(both))
+    assert [part.of.n_raters for part in parts] == [6, 5]
+    for part, matrix in zip(parts, (one, other), strict=True):
+        alone = recover(Ratings.from_matrix(matrix))
+        assert part.quality == pytest.approx(alone.quality, abs=1e-7)
+        assert part.bias == pytest.approx(alone.bias, abs=1e-7)
+        assert part.bias.mean() == pytest.approx(0)
+
+
+def test_a_rater_of_one_vote_joins_no_parts() -> None:
+    both = np.full((8, 7), np.nan)
+    both[:4, :3], both[4:, 3:6] = sparse_matrix(1, 4, 3, 1), sparse_matrix(2, 4, 3, 1)
+    both[0, 6] = 3
+    parts = recover_parts(Ratings.from_matrix(both))
+    assert [part.of.raters for part in parts] == [(0, 1, 2), (3, 4, 5)]
+    assert parts[0].excluded == {"6": "a single vote"}
+
+
+def test_a_connected_table_is_one_part() -> None:
+    ratings = Ratings.from_matrix(sparse_matrix(3, 20, 8, 0.7))
+    (part,) = recover_parts(ratings)
+    assert part.quality == pytest.approx(recover(ratings).quality)
+
+
+def test_the_log_likelihood_is_that_of_scipys_normal_density() -> None:
+    made = recover(Ratings.from_matrix(sparse_matrix(4, 20, 8, 0.7)))
+    centre = made.quality[made.of.stimulus] + made.bias[made.of.rater]
+    spread = made.inconsistency[made.of.rater]
+    density = stats.norm.logpdf(made.of.score, centre, spread)
+    assert made.log_likelihood == pytest.approx(density.sum())
 
 
 def test_only_single_votes_are_refused() -> None:

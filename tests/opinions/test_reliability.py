@@ -258,8 +258,8 @@ def jackknifed(statistic: Callable[[Ratings], float], ratings: Ratings) -> tuple
     sizes = []
     for codes in (ratings.rater, ratings.stimulus):
         n = int(codes.max()) + 1
-        without = [statistic(ratings.keep(codes != unit)) for unit in range(n)]
-        variance += (n - 1) / n * float(((without - np.mean(without)) ** 2).sum())
+        without = np.array([statistic(ratings.keep(codes != unit)) for unit in range(n)])
+        variance += (n - 1) / n * float(((without - without.mean()) ** 2).sum())
         sizes.append(n)
     half = float(stats.t.ppf(0.975, min(sizes) - 1)) * math.sqrt(variance)
     return statistic(ratings) - half, statistic(ratings) + half
