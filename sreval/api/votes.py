@@ -212,6 +212,7 @@ class Votes:
         results: object = None,
         protocol: str | None = None,
         factor: float | None = None,
+        dataset: str | Collection[str] = (),
     ) -> Analysis:
         """Analyse the votes: everything they allow, or the ``analyses`` that are named.
 
@@ -219,7 +220,8 @@ class Votes:
         that is named alone raises its error instead.
 
         Args:
-            analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
+            analyses: One name or several of `report.choices.ANALYSES`; none: all but
+                "stimuli" and "standards".
             unit: What varies in intervals and tests: "rater" claims that raters in general would
                 say so of these images, "image" that these raters would say so of images in
                 general. Frames of one sequence count as one image. "pooled" takes votes as
@@ -234,6 +236,7 @@ class Votes:
                 returns, a folder, or a list of these.
             protocol: Of the results; None: ledig2017 where it was run.
             factor: The upscaling factor, where the results hold several.
+            dataset: The data set, or several, whose votes are analysed; none: all.
 
         Raises:
             UsageError: an unknown name.
@@ -244,13 +247,14 @@ class Votes:
         from sreval.opinions.significance import ADJUSTMENTS
         from sreval.report.opinions import analyse
 
+        votes = self._on(names_of(dataset)) if dataset else self
         check_level(level)
         if not 0 < alpha < 1:
             raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
         if adjustment not in ADJUSTMENTS:
             raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
         chosen = None if methods is None else names_of(methods)
-        known = set(self.frame["method"])
+        known = set(votes.frame["method"])
         for method in chosen or ():
             if method not in known:
                 raise unknown_name("method", method, known, "It has no votes.")
@@ -266,8 +270,8 @@ class Votes:
         if interval is not None:
             request = replace(request, interval=interval)
         names = (analyses,) if isinstance(analyses, str) else tuple(analyses)
-        sections, not_done = analyse(self.frame, names, request)
-        return Analysis(self, sections, not_done, (*self.notes, *said), request)
+        sections, not_done = analyse(votes.frame, names, request)
+        return Analysis(votes, sections, not_done, (*self.notes, *said), request)
 
     def figure(
         self,
@@ -300,6 +304,15 @@ class Votes:
 
         request = self._request(unit, scores_of(results, protocol, None, lambda _: None))
         return opinion_figure(self.frame, kind, request, dataset)
+
+    def _on(self, datasets: Sequence[str]) -> Votes:
+        """The votes on the named data sets. Raises UsageError for one without votes."""
+        known = sorted(set(self.frame["dataset"].astype(str)))
+        for name in datasets:
+            if name not in known:
+                remedy = "" if any(known) else "The votes name no data set."
+                raise unknown_name("data set", name, filter(None, known), remedy)
+        return replace(self, frame=self.frame[self.frame["dataset"].isin(datasets)])
 
     def _request(self, unit: Unit, scores: pd.DataFrame | None) -> Request:
         """What is asked of these votes, as far as they and the unit decide it."""
@@ -520,8 +533,9 @@ def screen(votes: VotesLike, *, reference: str = "hr") -> Analysis:
 def recover(votes: VotesLike, *, level: float = 0.95) -> Analysis:
     """The quality of every stimulus, freed from the raters' bias and inconsistency.
 
-    The model of Li et al. 2020, as ITU-T P.910 Annex E states it, and the removal of bias of
-    ITU-T P.913 12.4.
+    The model of Li et al. 2020, as ITU-T P.910 (10/2023) Annex E states it, and the removal of bias
+    of ITU-T P.913 (06/2021) 12.4; `Votes.analyse` ("standards") has the rejection that follows it.
+    Parts of the votes without a common rater or stimulus are recovered each on its own.
 
     Returns an `Analysis`. Its ``frame`` has a row a stimulus (``mos``, ``bias_removed``,
     ``quality`` with intervals); the frame "The raters" of ``frames`` has each rater's bias and

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "analyses",
     multiple=True,
     type=click.Choice(ANALYSES),
-    help="May be repeated; default: all but stimuli that the votes allow.",
+    help="May be repeated; default: all that the votes allow, but for stimuli and standards.",
 )
 @UNIT
 @click.option(
@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 @ADJUSTMENT
 @click.option(
     "--reference", default="hr", show_default=True, help="The hidden reference, a method."
+)
+@click.option(
+    "--dataset",
+    multiple=True,
+    metavar="NAME",
+    help="Analyse the votes on this data set alone; may be repeated.",
 )
 @with_votes(means=True)
 @PROTOCOL

@@ -369,7 +369,7 @@ def stimulus_mos(
     together, whichever is larger; with fewer than 20 stimuli, or none whose votes differ, that of
     binomial votes on the scale's scores, 0.25 for five, replaces the latter; on a slider it
     doesn't. It stays on the scale and covers 95 % or more of the time (benchmarks/coverage.py;
-    on sliders benchmarks/agreement.py, 94 % for one stimulus alone).
+    on sliders benchmarks/agreement.py, 92 to 96 % for one stimulus alone).
 
     ``student``: Student's t (ITU-R BT.500-15 A1-2.2 with the normal quantile). It is
     known to under-cover at the ends of the scale: 91 % at a mean quality of 1.3 from 26 raters.

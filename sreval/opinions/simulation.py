@@ -52,7 +52,7 @@ class RaterModel:
     ``bias_sd``: spread of the raters' severity. ``taste_sd``: spread of a rater's own preference
     for a method. ``inconsistency``: median over raters of the noise's standard deviation, with
     ``inconsistency_spread`` the standard deviation of its logarithm. Bias and inconsistency
-    are what P.910 Annex E recovers from Netflix' public 26 raters; the taste is assumed.
+    are what P.910 (10/2023) Annex E recovers from Netflix' public 26 raters; the taste is assumed.
     ``lapse_rate``: share of votes cast at random. ``straight_liner_rate``, ``speeder_rate``,
     ``dropout_rate``: shares of raters who give one score throughout, who vote at random at
     once, and who leave after a random part.

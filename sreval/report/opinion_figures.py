@@ -27,12 +27,12 @@ from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means, needs_votes
-from sreval.opinions.recovery import recover
+from sreval.opinions.recovery import recover_parts
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.votes import STIMULUS, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
-from sreval.report.opinion_models import directions, join_scores, recovery_warnings, usable_metrics
+from sreval.report.opinion_models import directions, join_scores, parts_notes, usable_metrics
 from sreval.report.opinions import Request
 from sreval.report.scores import TOO_SMALL
 from sreval.report.style import (
@@ -263,9 +263,10 @@ def _signed(value: float) -> str:
 
 def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Bias and inconsistency of every rater with intervals, by rising bias."""
-    found = recover(Ratings.from_votes(opinions(votes), STIMULUS), request.level)
-    warnings = recovery_warnings(found)
-    table = found.raters[["bias", "inconsistency"]].join(found.rater_limits).sort_values("bias")
+    parts = recover_parts(Ratings.from_votes(opinions(votes), STIMULUS), request.level)
+    warnings = parts_notes(parts)
+    tables = [part.raters[["bias", "inconsistency"]].join(part.rater_limits) for part in parts]
+    table = pd.concat([one.sort_values("bias") for one in tables])
     named = len(table) <= _MOST_NAMED_RATERS
     figure = new_figure(PAGE_MM, 30 + (3.4 * len(table) if named else 90))
     left, right = figure.subplots(1, 2, sharey=True)
@@ -294,8 +295,9 @@ def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"Bias and inconsistency by ITU-T P.910 Annex E, bars: {percent(request.level)} intervals "
-        f"about this rater, unit vote{'. ' * bool(warnings)}{' '.join(warnings).rstrip('.')}",
+        "Bias and inconsistency by ITU-T P.910 (10/2023) Annex E, bars: "
+        f"{percent(request.level)} intervals about this rater, unit vote"
+        f"{'. ' * bool(warnings)}{' '.join(warnings).rstrip('.')}",
     )
 
 

@@ -25,7 +25,7 @@ from sreval.opinions.arrays import Ratings, varies
 from sreval.opinions.intervals import LEAST_UNITS, Interval
 from sreval.opinions.mos import difference_scores, mean_of, stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
-from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover, remove_bias
+from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover_parts, remove_bias
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.reliability import retest as retest_of
 from sreval.opinions.sheet import MEAN
@@ -59,51 +59,94 @@ from sreval.report.values import metric_name
 
 
 def recovery(votes: pd.DataFrame, request: Request) -> list[Table]:
-    """Quality, bias and inconsistency by ITU-T P.910 Annex E, and P.913's removal of bias."""
+    """Quality, bias and inconsistency by P.910 (10/2023) Annex E, and P.913's removal of bias.
+
+    Parts of the votes without a common rater or stimulus are recovered each on its own; the frames
+    then have a column ``part``.
+    """
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     unbiased = remove_bias(ratings)
-    found, why = attempted(lambda: recover(ratings, request.level))
+    parts, why = attempted(lambda: recover_parts(ratings, request.level))
     mos = opinions(votes).groupby(list(STIMULUS))["score"].mean().rename("mos")
     stimuli = pd.DataFrame(index=unbiased.stimuli.index)
-    stimuli = stimuli.join(found.stimuli) if found else stimuli.assign(quality=np.nan)
+    quality = _parts([part.stimuli for part in parts]) if parts else None
+    stimuli = stimuli.assign(quality=np.nan) if quality is None else stimuli.join(quality)
     stimuli = stimuli.assign(bias_removed=unbiased.stimuli["mos"])
     stimuli.index = pd.MultiIndex.from_tuples(list(stimuli.index), names=list(STIMULUS))
     stimuli = stimuli.join(mos).reset_index()
-    by_method = stimuli.groupby(["dataset", "method"])[["mos", "bias_removed", "quality"]]
+    several = "part" in stimuli
+    by = ["dataset", "method", *["part"] * several]
+    by_method = stimuli.groupby(by, dropna=False)[["mos", "bias_removed", "quality"]]
     means = paper.in_order(by_method.mean().join(by_method.size().rename("images")).reset_index())
     columns: Columns = {
+        **({"part": whole("part")} if several else {}),
         "method": method_column(),
         "MOS": column("mos", 2),
         "bias removed": column("bias_removed", 2),
         "quality": column("quality", 2),
         "images": whole("images"),
     }
-    notes = ["Means over stimuli. Bias removed: ITU-T P.913 12.4.", *image_notes(opinions(votes))]
+    notes = [
+        "Means over stimuli. Bias removed: ITU-T P.913 (06/2021) 12.4, without the rejection that "
+        "follows there; the analysis standards has both.",
+        *image_notes(opinions(votes)),
+    ]
     columns = with_dataset(means, columns)
     title = "Recovered quality of every method"
-    if found is None:
-        notes += [f"Not done: quality, ITU-T P.910 Annex E: {why}", *vote_notes(votes)]
+    if parts is None:
+        notes += [f"Not done: quality, ITU-T P.910 (10/2023) Annex E: {why}", *vote_notes(votes)]
         return [table_of("recovery", title, stimuli, columns, notes, printed=means)]
+    unconverged = any(not part.converged for part in parts)
+    iterations = listed([str(part.iterations) for part in parts], 20)
     notes.append(
-        "Quality: ITU-T P.910 Annex E, Li et "
-        f"al. 2020, {counted(found.iterations, 'iteration')}"
-        f"{'' if found.converged else ', NOT converged'}. The JSON has the interval of every "
+        "Quality: ITU-T P.910 (10/2023) Annex E, Li et "
+        f"al. 2020, {iterations} iteration{'s' * (iterations != '1')}"
+        f"{', NOT converged' if unconverged else ''}. The JSON has the interval of every "
         f"stimulus ({percent(request.level)}, Student t, unit vote, about this stimulus with these "
         "raters' bias) and both published half widths, whose normal quantile is short."
     )
-    if found.excluded:
-        notes.append(f"Left out, a single vote each: {listed(list(found.excluded))}.")
-    warnings = recovery_warnings(found)
+    if parts[0].excluded:
+        notes.append(f"Left out, a single vote each: {listed(list(parts[0].excluded))}.")
+    warnings = parts_notes(parts)
     notes += [*warnings, *vote_notes(votes)]
-    facts = {"collapsed": list(map(str, found.collapsed)), "warnings": warnings}
+    collapsed = [str(rater) for part in parts for rater in part.collapsed]
+    facts = {"collapsed": collapsed, "warnings": warnings}
     return [
         table_of("recovery", title, stimuli, columns, notes, facts, printed=means),
-        _raters(found, facts),
+        _raters(parts, facts),
     ]
 
 
+def _parts(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all parts; where there are several, ``part`` numbers them from 1."""
+    if len(frames) == 1:
+        return frames[0]
+    return pd.concat([frame.assign(part=part) for part, frame in enumerate(frames, 1)])
+
+
+def parts_notes(parts: Sequence[Recovery]) -> list[str]:
+    """What is said of several parts, and the warnings about each, which is then named."""
+    if len(parts) == 1:
+        return recovery_warnings(parts[0])
+    sizes = "; ".join(
+        f"part {number}: {counted(part.of.n_raters, 'rater')}, {part.of.n_stimuli} stimuli"
+        for number, part in enumerate(parts, 1)
+    )
+    apart = (
+        f"The votes fall into {len(parts)} parts without a common rater or stimulus ({sizes}), "
+        "each recovered on its own. Quality and bias of different parts have different zeros and "
+        "can't be compared."
+    )
+    of_each = [
+        f"Part {number}: {said}"
+        for number, part in enumerate(parts, 1)
+        for said in recovery_warnings(part)
+    ]
+    return [apart, *of_each]
+
+
 def recovery_warnings(found: Recovery) -> list[str]:
-    """Warnings about figures of ITU-T P.910 Annex E."""
+    """Warnings about figures of ITU-T P.910 (10/2023) Annex E."""
     said = []
     if found.collapsed:
         said.append(
@@ -120,11 +163,16 @@ def recovery_warnings(found: Recovery) -> list[str]:
     return said
 
 
-def _raters(found: Recovery, facts: Mapping[str, object]) -> Table:
-    frame = found.raters[["bias", "inconsistency", "n"]].join(found.rater_limits)
-    frame = frame.rename_axis("rater").reset_index()
-    level = percent(found.level)
+def _raters(parts: Sequence[Recovery], facts: Mapping[str, object]) -> Table:
+    frame = _parts(
+        [
+            part.raters[["bias", "inconsistency", "n"]].join(part.rater_limits).rename_axis("rater")
+            for part in parts
+        ]
+    ).reset_index()
+    level = percent(parts[0].level)
     columns = {
+        **({"part": whole("part")} if "part" in frame else {}),
         "rater": column("rater"),
         "bias": signed_column("bias", 2),
         f"bias, {level}": interval_column(2, "bias_low", "bias_high", signed=True),
@@ -133,10 +181,11 @@ def _raters(found: Recovery, facts: Mapping[str, object]) -> Table:
         "votes": whole("n"),
     }
     notes = [
-        "Bias: points above the other raters; inconsistency: standard deviation of the rater's "
+        "Bias: points above the other raters"
+        f"{' of the part' * (len(parts) > 1)}; inconsistency: standard deviation of the rater's "
         "noise in points. Intervals: Student t and chi-square on the votes less what bias and "
         "quality took of them, unit vote, about this rater.",
-        *recovery_warnings(found),
+        *parts_notes(parts),
     ]
     return table_of("recovery", "The raters", frame, columns, notes, facts)
 
@@ -173,7 +222,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
     notes += [
         "ICC: McGraw and Wong 1996, case 2A, as corrected in Psychological Methods 1(4); A,1 one "
         "rater, A,k the mean of all. Alpha and SOS: jackknife over raters and stimuli, Student t; "
-        f"{_COVERED}. Split half: random splits of the raters.",
+        f"{_COVERED.format('97 to 99')}. Split half: random splits of the raters.",
         *vote_notes(votes),
     ]
     return [table_of("reliability", "Do raters agree?", frame, columns, notes)]
@@ -181,7 +230,9 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
 
 _Figure = tuple[str, float, float, float, str, int]
 """The figure, its value and limits, what they are about, and on how many stimuli it rests."""
-_COVERED = "95 % intervals covered 95 % or more in simulations of 8 to 26 raters"
+_COVERED = (
+    "in simulations of 8 to 26 raters on 14 and 100 stimuli, intervals that claim 95 % covered {} %"
+)
 _NO_VALUE = "on these votes its formula gives no number from -1 to 1."
 _ENOUGH_FOR_ICC = 15
 """Raters from which McGraw and Wong's limits cover what they claim (benchmarks/coverage.py)."""
@@ -288,7 +339,7 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
     }
     notes = [
         f"Change: mean over raters of their mean change. Interval: {change.method}. Kappa: "
-        f"jackknife over raters and stimuli, Student t; {_COVERED}.",
+        f"jackknife over raters and stimuli, Student t; {_COVERED.format('94 to 98')}.",
         *([too_few(["rater"])] if np.isnan(change.low) else []),
         f"{found.n_pairs} pairs of {found.n_raters} raters; {found.unpaired} repeats without a "
         f"first vote are left out. The p of no change is {_P_IS[found.test.method]}.",

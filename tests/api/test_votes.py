@@ -280,6 +280,22 @@ def test_comparisons_can_be_of_some_methods_and_are_of_every_data_set() -> None:
     assert set(found.letters["dataset"]) <= {"Set5", "Set14"}
 
 
+def test_an_analysis_of_one_data_set_has_its_votes_alone() -> None:
+    one = random_votes()
+    votes = api.read_votes(pd.concat([one, one.assign(dataset="Set14")]))
+    found = votes.analyse("mos", dataset="Set14")
+    assert set(found.frame["dataset"]) == set(found.votes.frame["dataset"]) == {"Set14"}
+    assert len(votes.analyse("mos", dataset=["Set5", "Set14"]).frame) == 6
+    assert len(votes.analyse("mos", dataset=()).frame) == 6
+    with pytest.raises(UsageError, match="Did you mean 'Set14'"):
+        votes.analyse("mos", dataset="set14")
+
+
+def test_standards_are_left_out_where_nothing_is_named() -> None:
+    found = api.read_votes(random_votes()).analyse()
+    assert {section.analysis for section in found.sections}.isdisjoint({"standards", "stimuli"})
+
+
 def test_netflix_raters_as_sureal_recovers_them(nflx: Floats, expected: Any) -> None:
     known = expected["nflx_public"]["models"]["P910"]
     found = api.recover(pd.DataFrame(nflx))

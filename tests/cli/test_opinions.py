@@ -152,6 +152,87 @@ def test_a_matrix_and_its_description(sreval: Sreval, tmp_path: Path) -> None:
     ]
 
 
+def two_panels(path: Path) -> Path:
+    """Votes on two data sets by raters of their own, some of them repeated."""
+    one = random_votes(methods=3, images=6, raters=16)
+    one["method"] = one["method"].replace({"c": "hr"})
+    one = pd.concat([one.assign(kind="vote"), one[::7].assign(kind="repeat")])
+    other = one.assign(dataset="Set14", rater="o" + one["rater"])
+    pd.concat([one, other]).to_csv(path, index=False)
+    return path
+
+
+def test_the_standards_are_made_where_they_are_named(sreval: Sreval, tmp_path: Path) -> None:
+    path = two_panels(tmp_path / "votes.csv")
+    ran = sreval("opinions", path, "--analyse", "standards", "--json")
+    assert ran.code == OK, ran.err
+    procedures, by_method, differences = json.loads(ran.out)["sections"]
+    rows = {row["procedure"]: row for row in procedures["rows"]}
+    assert list(rows) == [
+        "MOS", "BT.500", "bias removed", "P.913", "P.913 (correlation)", "P.910 (10/2023)",
+    ]  # fmt: skip
+    repeats = "84 repeats among them: the standards count repeats as votes"
+    assert any(repeats in note for note in procedures["notes"])
+    assert rows["MOS"]["n_votes"] == 2 * 288 + 84
+    assert len(by_method["rows"]) == 6 * 36
+    assert len(differences["rows"]) == 24
+    text = sreval("opinions", path, "--analyse", "standards").out
+    assert "the votes prefer that of" in text
+    assert "the votes fall into 2 parts" in text
+
+
+def test_parts_are_recovered_each_on_its_own(sreval: Sreval, tmp_path: Path) -> None:
+    path = two_panels(tmp_path / "votes.csv")
+    ran = sreval("opinions", path, "--analyse", "recovery", "--json")
+    assert ran.code == OK, ran.err
+    quality, raters = json.loads(ran.out)["sections"]
+    assert {row["part"] for row in quality["rows"]} == {1, 2}
+    assert {row["part"] for row in raters["rows"]} == {1, 2}
+    assert any("can't be compared" in note for note in quality["notes"])
+    alone = sreval("opinions", path, "--analyse", "recovery", "--dataset", "Set5", "--json")
+    (own, _) = json.loads(alone.out)["sections"]
+    assert "part" not in own["rows"][0]
+    part = {(r["image"], r["method"]): r["quality"] for r in quality["rows"] if r["part"] == 2}
+    assert part == pytest.approx({(r["image"], r["method"]): r["quality"] for r in own["rows"]})
+
+
+def test_every_analysis_is_of_the_named_data_sets(sreval: Sreval, tmp_path: Path) -> None:
+    path = two_panels(tmp_path / "votes.csv")
+    asked = ("--analyse", "mos", "--analyse", "compare", "--analyse", "reliability")
+    ran = sreval("opinions", path, *asked, "--dataset", "Set14")
+    assert ran.code == OK, ran.err
+    assert "Set14" in ran.out
+    assert "Set5" not in ran.out
+    assert "288 votes by 16 raters on 18 stimuli." in ran.out
+    both = sreval("opinions", path, "--analyse", "mos", "--dataset", "Set5", "--dataset", "Set14")
+    assert both.out == sreval("opinions", path, "--analyse", "mos").out
+    unknown = sreval("opinions", path, "--dataset", "Urban100")
+    assert (unknown.code, unknown.out) == (USAGE, "")
+    assert sentence(unknown) == "Unknown data set 'Urban100'. Known: Set5, Set14."
+    unnamed = tmp_path / "unnamed.csv"
+    random_votes().drop(columns="dataset").to_csv(unnamed, index=False)
+    ran = sreval("opinions", unnamed, "--dataset", "Set5")
+    assert ran.code == USAGE
+    assert "The votes name no data set." in ran.err
+
+
+def test_each_figure_of_reliability_says_on_how_many_stimuli_it_rests(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    votes = random_votes(methods=3, images=6, raters=8)
+    votes = votes[~((votes["rater"] == "r00") & (votes["image"] > "img_001"))]
+    path = tmp_path / "votes.csv"
+    votes.to_csv(path, index=False)
+    ran = sreval("opinions", path, "--analyse", "reliability", "--json")
+    (section,) = json.loads(ran.out)["sections"]
+    rows = {row["figure"]: row for row in section["rows"]}
+    assert rows["ICC(A,1)"]["stimuli"] == 6
+    alpha = rows["Krippendorff's alpha, ordinal"]
+    assert alpha["stimuli"] == 18
+    assert alpha["low"] < alpha["value"] < alpha["high"]
+    assert any("ICC leaves out 12 of 18 stimuli" in note for note in section["notes"])
+
+
 def test_leaving_raters_out_is_said(sreval: Sreval, votes: Path) -> None:
     ran = sreval("opinions", votes, "--analyse", "mos", "--without", "r01", "--without", "r02")
     assert ran.code == OK
@@ -372,7 +453,9 @@ def test_every_analysis_obeys_the_level_and_says_it(sreval: Sreval, tmp_path: Pa
     again["score"] = 6 - again["score"]
     path = tmp_path / "votes.csv"
     pd.concat([first.assign(kind="vote"), again]).to_csv(path, index=False)
-    for analysis in ("mos", "stimuli", "recovery", "reliability", "retest", "difference"):
+    for analysis in (
+        "mos", "stimuli", "recovery", "standards", "reliability", "retest", "difference",
+    ):  # fmt: skip
         widths = []
         for level in (0.9, 0.999):
             ran = sreval("opinions", path, "--analyse", analysis, "--level", level, "--json")
