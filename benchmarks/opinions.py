@@ -1,4 +1,4 @@
-"""The speed of the statistics of opinions: P.910 Annex E against sureal, and whole studies.
+"""The speed of the statistics of opinions: Annex E against sureal, and whole studies.
 
 Writes opinions.json and opinions.md with machine, commit and date. Exits with 1 when a goal
 isn't met or sureal can't be had (pip install -e '.[bench]').
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def load_sureal() -> Any:
-    """sureal's solver of P.910 Annex E, or the end of the script with what to install."""
+    """sureal's solver of P.910 (10/2023) Annex E, or the end of the script with what to install."""
     try:
         from sureal.subjective_model import SubjectMLEModelProjectionSolver2
     except ImportError:
@@ -225,7 +225,7 @@ def benchmark_rows(votes: pd.DataFrame) -> pd.DataFrame:
 def lines(content: dict[str, Any]) -> list[str]:
     """The Markdown page below its title."""
     text = [
-        "## ITU-T P.910 Annex E against sureal",
+        "## ITU-T P.910 (10/2023) Annex E against sureal",
         "",
         "Matrix in memory to arrays of results, one process. Goal: "
         f"{GOAL_RATIO:.0f} times faster, the same quality to 1e-6. "

@@ -534,7 +534,7 @@ def recover(votes: VotesLike, *, level: float = 0.95) -> Analysis:
     """The quality of every stimulus, freed from the raters' bias and inconsistency.
 
     The model of Li et al. 2020, as ITU-T P.910 (10/2023) Annex E states it, and the removal of bias
-    of ITU-T P.913 (06/2021) 12.4; `Votes.analyse` ("standards") has the rejection that follows it.
+    of ITU-T P.913 (03/2016) 12.4; `Votes.analyse` ("standards") has the rejection that follows it.
     Parts of the votes without a common rater or stimulus are recovered each on its own.
 
     Returns an `Analysis`. Its ``frame`` has a row a stimulus (``mos``, ``bias_removed``,

@@ -371,7 +371,7 @@ def stimulus_mos(
     doesn't. It stays on the scale and covers 95 % or more of the time (benchmarks/coverage.py;
     on sliders benchmarks/agreement.py, 92 to 96 % for one stimulus alone).
 
-    ``student``: Student's t (ITU-R BT.500-15 A1-2.2 with the normal quantile). It is
+    ``student``: Student's t (ITU-R BT.500-15 A1-2.2, from memory, with the normal quantile). It is
     known to under-cover at the ends of the scale: 91 % at a mean quality of 1.3 from 26 raters.
     """
     check_level(level)
@@ -464,8 +464,8 @@ def difference_scores(
 ) -> DifferenceScores:
     """Subtract from each rater's vote the same rater's vote on the hidden reference.
 
-    DV = V(processed) - V(reference) + top of scale (P.910 (2008) clause 6.2). Raises UsageError
-    when ``votes`` hold no method of that name.
+    DV = V(processed) - V(reference) + top of scale (P.910 (2008) clause 6.2, from memory). Raises
+    UsageError when ``votes`` hold no method of that name.
     """
     counted = opinions(votes)
     if reference not in set(counted["method"]):

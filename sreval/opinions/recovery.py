@@ -36,7 +36,7 @@ _COLLAPSED = 0.01
 
 @dataclass(frozen=True)
 class BiasRemoved:
-    """MOS after ITU-T P.913 (06/2021) clause 12.4, as Li et al. 2020 print it, algorithm 2.
+    """MOS after ITU-T P.913 (03/2016) clause 12.4, as Li et al. 2020 print it, algorithm 2.
 
     ``stimuli``: mos, sd (n - 1), n and the published 95 % half width, by stimulus; its normal
     quantile is short for few raters. ``bias``: by rater.
@@ -88,9 +88,9 @@ class Recovery:
         ``half_width_li2020`` comes from the inconsistency of the raters who voted (Li et al.
         2020), ``half_width_p910`` from the residuals on that stimulus (P.910 (10/2023) Annex E).
         Both take the normal quantile and forget that bias and inconsistency are estimates too:
-        they cover less than they claim with few raters or stimuli. ``low`` and ``high`` are P.910's
-        with Student's t, n - 1 and the votes that the biases cost; NaN where a rater collapsed or
-        raters cast fewer than 14 votes on average.
+        they cover less than they claim with few raters or stimuli. ``low`` and ``high`` are the
+        latter with Student's t, n - 1 and the votes that the biases cost; NaN where a rater
+        collapsed or raters cast fewer than 14 votes on average.
         """
         n = np.bincount(self.of.stimulus).astype(np.float64)
         precision = _reciprocal(self.inconsistency**2)[self.of.rater]
@@ -174,8 +174,8 @@ class Recovery:
 def remove_bias(ratings: Ratings) -> BiasRemoved:
     """Subtract from each vote its rater's mean distance from the MOS.
 
-    ITU-T P.913 (06/2021) clause 12.4, as Li et al. 2020 print it, algorithm 2. The clause goes on
-    with a rejection, which ``standards`` has.
+    ITU-T P.913 (03/2016) clause 12.4, as Li et al. 2020 print it, algorithm 2. A rejection follows,
+    which ``standards`` has.
     """
     mos = group_mean(ratings.score, ratings.stimulus, ratings.n_stimuli)
     bias = group_mean(ratings.score - mos[ratings.stimulus], ratings.rater, ratings.n_raters)

@@ -356,6 +356,9 @@ def _said_of_straight_lining(row: Mapping[str, Any], rule: Rule) -> str:
 def bt500(ratings: Ratings) -> Measured:
     """ITU-R BT.500-15 Annex 1 clause 2.3.1: raters who stray often, and to both sides.
 
+    As Li et al. 2020 print the clause of BT.500-14, algorithm 1; that -15 has the same is from
+    memory.
+
     A vote strays by 2 sample standard deviations (n - 1) or more from the mean of its stimulus
     when the stimulus' kurtosis m4 / m2^2 lies within 2..4, by sqrt(20) otherwise; P counts
     votes above, Q below. Found: (P + Q) / votes cast > 0.05 and |P - Q| / (P + Q) < 0.3.

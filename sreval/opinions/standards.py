@@ -6,7 +6,8 @@ leaves them out. What the procedures do is known from two sources, and each says
 
 - Li, Bampis, Krasula, Janowski and Katsavounidis 2020, "A simple model for subject behavior in
   subjective experiments", HVEI 2020, whose text was read. It prints the rejection of ITU-R
-  BT.500-14 A1-2.3.1 (algorithm 1), the removal of bias of ITU-T P.913 clause 12.4 (algorithm 2),
+  BT.500-14 A1-2.3.1 (algorithm 1), the removal of bias of ITU-T P.913 (03/2016) clause 12.4
+  (algorithm 2),
   the model that became ITU-T P.910 (10/2023) Annex E (algorithm 4), and NBIC.
 - Memory, where it says so. No text of the ITU was read.
 """
@@ -36,7 +37,7 @@ from sreval.opinions.votes import ACR, STIMULUS, Scale
 Mask = NDArray[np.bool_]
 
 LEAST_CORRELATION = 0.75
-"""Below this correlation of a rater with the MOS, P.913 rejects."""
+"""Below this correlation of a rater with the MOS, P.913 (06/2021) rejects, from memory."""
 
 _LEAST_FOR_CORRELATION = 3
 _REPETITION = (*STIMULUS, "which")
@@ -115,7 +116,8 @@ def cast(votes: pd.DataFrame) -> pd.DataFrame:
 def _mean_opinion(votes: pd.DataFrame, rejected: Mask, level: float, *, biases: int = 0) -> Outcome:
     """MOS of the votes of raters who aren't ``rejected``, mean -+ z sd / sqrt(n).
 
-    As Li et al. 2020 print it, equation 8, of ITU-R BT.500-14 A1-2.2.1. The model: every
+    ITU-R BT.500-14 A1-2.2.1 as Li et al. 2020 describe it: their own equation 8 with the sample
+    standard deviation (n - 1). The model: every
     stimulus has a mean and a standard deviation of its own, every rater a bias where ``biases``
     counts them.
     """
@@ -252,13 +254,13 @@ PROCEDURES: Mapping[str, Procedure] = {
         _bt500,
     ),
     "bias removed": Procedure(
-        "bias removed, nobody rejected, then mean and normal interval",
-        f"{_AS_PRINTED} the first half of ITU-T P.913 clause 12.4",
+        "the raters' bias removed, nobody rejected, then mean and normal interval",
+        f"{_AS_PRINTED} ITU-T P.913 (03/2016) clause 12.4",
         _bias_removed,
     ),
     "P.913": Procedure(
         "bias removed, raters rejected as by BT.500, then mean and normal interval",
-        f"{_AS_PRINTED} ITU-T P.913 clause 12.4, with the rejection that they assume",
+        f"{_AS_PRINTED} ITU-T P.913 (03/2016) clause 12.4, with the rejection that they assume",
         _p913,
     ),
     "P.913 (correlation)": Procedure(

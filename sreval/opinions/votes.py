@@ -142,7 +142,7 @@ class Scale:
 
 
 ACR = Scale(1, 5)
-"""Absolute category rating, 1 bad to 5 excellent (ITU-T P.910 (2008) clause 6.1)."""
+"""Absolute category rating, 1 bad to 5 excellent (ITU-T P.910 (2008) clause 6.1, from memory)."""
 
 
 def _end(text: str) -> float:

@@ -87,8 +87,8 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Table]:
         "images": whole("images"),
     }
     notes = [
-        "Means over stimuli. Bias removed: ITU-T P.913 (06/2021) 12.4, without the rejection that "
-        "follows there; the analysis standards has both.",
+        "Means over stimuli. Bias removed: ITU-T P.913 (03/2016) 12.4, without the rejection that "
+        "follows; the analysis standards has both.",
         *image_notes(opinions(votes)),
     ]
     columns = with_dataset(means, columns)
@@ -370,7 +370,7 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
     top = request.scale.high
     notes = [
         f"Vote - the same rater's vote on {paper.label(request.reference)} + {top}: {top} is as "
-        "good as the reference, more is better (ITU-T P.910 (2008) 6.2). DMOS: "
+        "good as the reference, more is better (ITU-T P.910 (2008) 6.2, from memory). DMOS: "
         f"{either(frame['mean_of'])}. Interval: {either(frame['interval'])}, "
         f"{units_said(frame)}, about {either(frame['estimand'])}. Votes without a reference left "
         f"out: {found.excluded}.",

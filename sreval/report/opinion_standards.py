@@ -112,8 +112,8 @@ def _procedures(
     if P910 in found and (single := found[P910].rejected):
         said.append(f"{P910} leaves out whoever cast a single vote: {listed(single, 20)}.")
     said += [
-        "No text of the ITU was read: where nothing else is said, the source is what it is printed "
-        "or published in.",
+        "No text of the ITU was read: what isn't from memory is as the paper or the code named "
+        "has it.",
         f"Half width: mean over stimuli of the procedure's own interval, {percent(request.level)}, "
         "normal quantile, unit vote, about this stimulus; it is short for few raters.",
         *_preferred(found),
