@@ -553,8 +553,8 @@ def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
     correlation, each rater against the rest, and the SOS coefficient.
 
     Returns an `Analysis` whose ``frame`` has a row for each value: ``figure``, ``value``, ``low``,
-    ``high``, ``about``, and ``stimuli``, on how many it rests. Raises StatisticsError where no value can be had, and what `read_votes`
-    raises.
+    ``high``, ``about``, and ``stimuli``, on how many it rests. Raises StatisticsError where no
+    value can be had, and what `read_votes` raises.
     """
     return read_votes(votes).analyse("reliability", level=level)
 
