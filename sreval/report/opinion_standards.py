@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, counted, listed
+from sreval.errors import StatisticsError, attempted, counted, listed, option
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.recovery import ENOUGH_RATERS
 from sreval.opinions.standards import (
@@ -49,11 +49,19 @@ def standards(votes: pd.DataFrame, request: Request) -> list[Table]:
     if not found:
         raise StatisticsError(" ".join(not_done))
     notes = [*not_done, *_vote_notes(counted_votes), *mark_notes(votes)]
+    rated = request.reference in set(counted_votes["method"])
+    if P910 in found and not rated:
+        named = option("--reference METHOD", "reference=METHOD")
+        notes = [
+            f"No DMOS: {paper.label(request.reference)} has no votes. The hidden reference is "
+            f"named by {named}.",
+            *notes,
+        ]
     tables = [
         _procedures(found, counted_votes, request, notes),
         _by_method(found, counted_votes, request, notes),
     ]
-    if P910 in found and request.reference in set(counted_votes["method"]):
+    if P910 in found and rated:
         tables += _differences(found[P910], request, notes)
     return tables
 

@@ -975,3 +975,10 @@ def test_raters_are_listed_by_their_numbers(sreval: Sreval, tmp_path: Path) -> N
         sections = json.loads(sreval("opinions", path, "--analyse", name, "--json").out)["sections"]
         listings = [[row["rater"] for row in s["rows"] if "rater" in row] for s in sections]
         assert wanted in listings
+
+
+def test_standards_say_why_there_is_no_dmos(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "standards", "--reference", "none")
+    assert ran.code == OK
+    assert "No DMOS: none has no votes." in ran.out
+    assert "DMOS from recovered quality" not in ran.out
