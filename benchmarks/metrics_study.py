@@ -105,7 +105,7 @@ def cell(n: int, scenes: int, bias: float, curved: bool) -> dict[str, Any]:
         table, votes = study(scenes, bias, curved, generator)
         (found,) = class_effects(table, {"psnr": True}, ["mse", "gan"], errors_of(votes))
         shares, count = shares_of(table, votes)
-        made = answer(shares, "within a scene", ("mse", "gan"), "accuracy", 0.95, count)
+        made = answer(shares, "within a scene", ("mse", "gan"), "accuracy", 0.95, count, "pairs")
         interval = made.intervals["psnr"]
         rows.append(
             {

@@ -45,6 +45,7 @@ def metrics_study(
     reference: str = "hr",
     protocol: str | None = None,
     factor: float | None = None,
+    allow_open: bool | None = None,
     higher_is_better: Collection[str] = (),
     lower_is_better: Collection[str] = (),
 ) -> MetricsStudy:
@@ -71,6 +72,7 @@ def metrics_study(
         reference: The method that is the reference; it is left out.
         protocol: Of the results; None: ledig2017 where it was run.
         factor: The upscaling factor, where the results hold several.
+        allow_open: Of a `Study`, as in `Study.votes`.
         higher_is_better: Metrics that aren't known by themselves.
         lower_is_better: The same, lower is better.
 
@@ -101,14 +103,17 @@ def metrics_study(
     notes: list[str] = []
     scores = scores_of(results, protocol, factor, notes.append)
     better = directions(names_of(higher_is_better), names_of(lower_is_better))
-    read = _read(_with_scales(_named(studies), names_of(rating_scale)), better, notes)
-    named = _classes(classes or {}, read)
+    given = _with_scales(_named(studies, allow_open), names_of(rating_scale))
+    read = _read(given, better, notes)
+    methods = {str(name) for votes in read.values() for name in votes.frame["method"].unique()}
+    if reference not in methods | {"hr"}:
+        raise unknown_name("reference", reference, methods, "No study has it.")
+    named = _classes(classes or {}, methods)
     not_done = []
     of = []
     for name, votes in read.items():
-        request = Request(
-            scale=votes.scale, better=votes.better, scores=scores, reference=reference
-        )
+        own = None if _brings_metrics(votes) else scores
+        request = Request(scale=votes.scale, better=votes.better, scores=own, reference=reference)
         make = partial(report.stimuli_of, name, votes.frame, request, named)
         found, why = (make(), "") if len(read) == 1 else attempted(make)
         if found is None:
@@ -126,11 +131,15 @@ Given = tuple[str, StudyLike, str]
 
 
 def _named(
-    given: StudyLike | Sequence[StudyLike] | Mapping[str, StudyLike],
+    given: StudyLike | Sequence[StudyLike] | Mapping[str, StudyLike], allow_open: bool | None
 ) -> list[tuple[str, StudyLike]]:
-    """Each study with a name: a study's own, a file's without its ending where no other has it."""
+    """Each study with a name: a study's own, a file's without its ending where no other has it.
+
+    A `Study` is read: its votes stand in its place.
+    """
     if isinstance(given, Mapping):
-        return [(str(name), one) for name, one in given.items()]
+        pairs = [(str(name), one) for name, one in given.items()]
+        return [(name, _cast(one, allow_open)) for name, one in pairs]
     every = [given] if is_frame(given) else as_list(given)
     if not every:
         raise UsageError("No study is given.", "Name a file, or a study.")
@@ -143,13 +152,17 @@ def _named(
         elif isinstance(one, str | Path):
             stem = Path(one).stem
             name = stem if stems.count(stem) == 1 else str(one)
-        found.append((name, one))
+        found.append((name, _cast(one, allow_open)))
     return found
+
+
+def _cast(given: StudyLike, allow_open: bool | None) -> StudyLike:
+    return given.votes(allow_open=allow_open) if isinstance(given, Study) else given
 
 
 def _with_scales(named: Sequence[tuple[str, StudyLike]], scales: Sequence[str]) -> list[Given]:
     """The studies, each file and frame with its scale."""
-    unread = sum(not isinstance(one, Study | Votes) for _, one in named)
+    unread = sum(not isinstance(one, Votes) for _, one in named)
     if len(scales) not in (1, unread):
         raise UsageError(
             f"{option('--rating-scale', 'rating_scale')} is given {counted(len(scales), 'time')} "
@@ -157,9 +170,7 @@ def _with_scales(named: Sequence[tuple[str, StudyLike]], scales: Sequence[str]) 
             "Give it once for all, or once for each.",
         )
     left = iter(scales * unread if len(scales) == 1 else scales)
-    return [
-        (name, one, "" if isinstance(one, Study | Votes) else next(left)) for name, one in named
-    ]
+    return [(name, one, "" if isinstance(one, Votes) else next(left)) for name, one in named]
 
 
 def _read(given: Sequence[Given], better: Mapping[str, bool], notes: list[str]) -> dict[str, Votes]:
@@ -189,14 +200,13 @@ def _votes(given: StudyLike, scale: str, better: Mapping[str, bool]) -> Votes:
     """The votes or means of one study, with the directions of the metrics that it has."""
     from sreval.opinions.reading import metric_key
 
-    votes = given.votes() if isinstance(given, Study) else given
-    if not isinstance(votes, Votes):
-        votes = read_votes(given, scale=scale)
+    assert not isinstance(given, Study)
+    votes = given if isinstance(given, Votes) else read_votes(given, scale=scale)
     if not _means(votes):
         return replace(votes, better={**votes.better, **better})
     columns = {metric_key(str(column)) for column in votes.frame}
     own = {name: higher for name, higher in better.items() if metric_key(name) in columns}
-    if own and not isinstance(given, Study | Votes):
+    if own and not isinstance(given, Votes):
         sides = [[name for name in own if own[name] == side] for side in (True, False)]
         return read_votes(given, scale=scale, higher_is_better=sides[0], lower_is_better=sides[1])
     return replace(votes, better={**votes.better, **own})
@@ -206,6 +216,12 @@ def _means(votes: Votes) -> bool:
     from sreval.opinions.reading import is_means
 
     return is_means(votes.frame)
+
+
+def _brings_metrics(votes: Votes) -> bool:
+    from sreval.report.opinion_models import own_metrics
+
+    return _means(votes) and bool(own_metrics(votes.frame, votes.better)[0])
 
 
 def _parts(name: str, votes: Votes) -> dict[str, Votes]:
@@ -220,9 +236,8 @@ def _parts(name: str, votes: Votes) -> dict[str, Votes]:
     }
 
 
-def _classes(given: Mapping[str, str], read: Mapping[str, Votes]) -> dict[str, str]:
+def _classes(given: Mapping[str, str], methods: Collection[str]) -> dict[str, str]:
     """The classes that the caller named. Raises UsageError for a method that no study has."""
-    methods = {str(name) for votes in read.values() for name in votes.frame["method"].unique()}
     for method, group in given.items():
         if method not in methods:
             raise unknown_name("method", str(method), methods, "No study has it.")

@@ -40,6 +40,9 @@ def _classes(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dic
 @click.argument("files", nargs=-1, type=PATH)
 @click.option("--study", "studies", multiple=True, help="A study of yours; may be repeated.")
 @click.option("--database", metavar="URL", help="Of the studies; default: each one's own.")
+@click.option(
+    "--allow-open", is_flag=True, help="Also a study that is not closed; it counts as a look."
+)
 @results_option("Benchmark results of the rated images; may be repeated.")
 @PROTOCOL
 @click.option(
@@ -77,6 +80,7 @@ def metrics_study(
     files: Sequence[Path],
     studies: Sequence[str],
     database: str | None,
+    allow_open: bool,
     results: Sequence[Path],
     rating_scale: Sequence[str],
     as_json: bool,
@@ -95,6 +99,7 @@ def metrics_study(
         [*(api.Study(name, database) for name in studies), *files],
         rating_scale=rating_scale or "1..5",
         results=results or None,
+        allow_open=allow_open or None,
         **chosen,
     )
     for note in found.notes:

@@ -78,8 +78,9 @@ def answer(
     statistic: Statistic,
     level: float,
     n: int,
+    of: Literal["pairs", "stimuli"],
 ) -> Answer:
-    """What the scenes' ``values`` say: one row per scene, one column per metric, of ``n`` pairs.
+    """What the scenes' ``values`` say: one row per scene, one column per metric, of ``n`` ``of``.
 
     Means over the scenes with Student's t interval, kept within the statistic's limits, and paired
     t tests of all pairs of metrics. Where the accuracy is 0, or 1, in every scene, the other limit
@@ -97,7 +98,7 @@ def answer(
         for a, b in itertools.combinations(own, 2)
     }
     differences = _adjusted(tested, statistic)
-    return Answer(question, groups, statistic, intervals, errors, differences, n, "pairs")
+    return Answer(question, groups, statistic, intervals, errors, differences, n, of)
 
 
 def _adjusted(
@@ -226,20 +227,25 @@ def within_scene(
     """
     pairs = pairs_of(stimuli, ratings, level)
     of_pair = [frozenset(pair) for pair in zip(pairs["better"], pairs["worse"], strict=True)]
-    asked: list[Groups] = [(), *((one,) for one in classes)]
-    asked += itertools.combinations(classes, 2)
+    asked: list[Groups] = [*_all_and_each(stimuli, classes), *itertools.combinations(classes, 2)]
     answers = []
     for groups in asked:
         own = pairs[[not groups or set(groups) == pair for pair in of_pair]]
         if len(own):
             shares = accuracy(stimuli, own, metrics)
-            made = answer(shares, "within a scene", groups, "accuracy", level, len(own))
+            made = answer(shares, "within a scene", groups, "accuracy", level, len(own), "pairs")
             answers.append(made)
     rho = rank_correlations(stimuli, metrics)
     if len(rho):
-        made = answer(rho, "within a scene", (), "srocc", level, len(pairs))
+        n = int(stimuli["scene"].isin(rho.index).sum())
+        made = answer(rho, "within a scene", (), "srocc", level, n, "stimuli")
         answers.insert(bool(answers), made)
     return answers
+
+
+def _all_and_each(stimuli: pd.DataFrame, classes: Sequence[str]) -> list[Groups]:
+    """All methods together, and each class that isn't all of them."""
+    return [(), *((one,) for one in classes if (stimuli["group"] != one).any())]
 
 
 # Across scenes
@@ -257,7 +263,7 @@ def across_scenes(
     left out.
     """
     answers = []
-    for groups in ((), *((one,) for one in classes)):
+    for groups in _all_and_each(stimuli, classes):
         own = stimuli if not groups else stimuli[stimuli["group"] == groups[0]]
         try:
             found = metric_agreement(own, metrics, mapping="linear", level=level)
@@ -434,16 +440,16 @@ def _mean_of(
     estimate = float(np.mean([found.estimate for found, _ in parts]))
     squares = np.array([error**2 for _, error in parts])
     freedoms = np.array([max(found.n - 1, 1) for found, _ in parts])
-    error = math.sqrt(squares.sum()) / len(parts)
-    if not error > 0:
-        error = math.nan
-    freedom = float(squares.sum() ** 2 / (squares**2 / freedoms).sum()) if error > 0 else 1.0
-    half = float(student_quantile(freedom, level)) * error
+    error, half, p = math.sqrt(squares.sum()) / len(parts), math.nan, math.nan
+    if error > 0:
+        freedom = float(squares.sum() ** 2 / (squares**2 / freedoms).sum())
+        half = float(student_quantile(freedom, level)) * error
+        p = _p(estimate, error, freedom)
     interval = Interval(
         estimate, estimate - half, estimate + half, level, sum(found.n for found, _ in parts),
         "scene", f"{estimand}, new scenes of these studies", "mean of studies, Student t",
     )  # fmt: skip
-    return interval, error, _p(estimate, error, freedom)
+    return interval, error, p
 
 
 def combined_effects(

@@ -118,10 +118,13 @@ def stimuli_of(
         notes.append("Frames are averaged over their sequence first.")
     ratings = None if is_means(votes) else _ratings(votes, rows, stimuli)
     errors, half = _precision(ratings, stimuli)
+    if ratings is None:
+        notes.append("No votes: every pair of different MOS counts.")
     if errors is None:
         notes.append(
-            "The intervals of the MOS aren't known (a column ci95 would tell them): every pair of "
-            "different MOS counts, and the effects of classes aren't corrected for errors of MOS."
+            "The intervals of the MOS aren't known (votes tell them, or a column ci95): the "
+            "effects of classes aren't corrected for errors of MOS, and P.1401 has neither RMSE* "
+            "nor outlier ratio."
         )
     unknown = paper.sort_methods(sorted(set(stimuli.loc[stimuli["group"] == "", "method"])))
     if unknown:
@@ -293,9 +296,9 @@ def _frame(
 def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
     """In each respect the best metric, those not shown worse, and those shown worse."""
     texts, tested = [], True
-    printed = frame[frame["combined"]] if several else frame
-    key = ["question", "methods", "statistic"]
-    for (question, methods, statistic), own in printed.groupby(key, sort=False):
+    printed = _printed(frame)
+    key = ["study", "question", "methods", "statistic"]
+    for (study, question, methods, statistic), own in printed.groupby(key, sort=False):
         if (question, statistic, methods) == ("within a scene", "srocc", "all"):
             continue
         first, others = own.iloc[0], own.iloc[1:]
@@ -303,7 +306,7 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
         sides = [others[others["worse_than_best"] == worse] for worse in (False, True)]
         told = [", ".join(_told(row) for _, row in side.iterrows()) or NONE for side in sides]
         counts = [f"{first['n']:.0f} {first['of']}", f"{first['scenes']:.0f}"]
-        names = [str(question), str(methods), _SIGN[str(statistic)]]
+        names = [*([str(study)] * several), str(question), str(methods), _SIGN[str(statistic)]]
         texts.append([*names, best, *told, *counts])
         tested &= bool(others["p_from_best"].notna().all())
     alpha = f"{1 - level:.3g}"
@@ -319,9 +322,9 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
     ]
     if several:
         notes.append(
-            "The mean over the studies, in which each counts alike; the intervals are about new "
-            "scenes of these studies, not about other studies. Each study's own rows are in the "
-            "CSV and JSON."
+            "Rows over all studies: the mean, in which each counts alike; the intervals are about "
+            "new scenes of these studies, not about other studies. What only one study answers "
+            "has its name; all rows of every study are in the CSV and JSON."
         )
     else:
         notes.append("Unit scene: the intervals are about new scenes.")
@@ -330,7 +333,7 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
             f"Fewer than {LEAST_UNITS} scenes{' in a study' * several}, or values that don't vary, "
             "give neither interval nor test: nothing is shown worse there."
         )
-    heads = ["question", "methods", "by", "best", "not shown worse"]
+    heads = [*["study"] * several, "question", "methods", "by", "best", "not shown worse"]
     heads += ["shown worse", "n", "scenes"]
     return text_table(ANALYSIS, "Which metric to trust where", frame, heads, texts, notes)
 
@@ -366,6 +369,7 @@ def _agreement(frame: pd.DataFrame, several: bool, level: float) -> Table:
         "three versions or more."
     ]
     if several:
+        columns = {"study": column("study"), **columns}
         columns |= {
             "I²": lambda row: fixed(row["i_squared"], 2) if row["combined"] else "",
             "p alike": lambda row: p_value(row["p_heterogeneity"]) if row["combined"] else "",
@@ -375,8 +379,13 @@ def _agreement(frame: pd.DataFrame, several: bool, level: float) -> Table:
             "of Cochran's Q, that the studies agree."
         )
     title = "How far each metric follows the raters"
-    shown = frame[frame["combined"]] if several else frame
-    return table_of(ANALYSIS, title, frame, columns, notes, printed=shown)
+    return table_of(ANALYSIS, title, frame, columns, notes, printed=_printed(frame))
+
+
+def _printed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows over all studies, and those of what only one study answers."""
+    answered = frame.groupby(["question", "methods", "statistic"])["study"].transform("nunique")
+    return frame[frame["combined"] | (answered == 1)]
 
 
 def _effects(effects: Mapping[str, Sequence[ClassEffect]], several: bool, level: float) -> Table:
