@@ -187,7 +187,7 @@ def _bounded(at: Floats) -> Floats:
 
 
 STATISTICS = ("plcc", "srocc", "krocc", "rmse")
-_FEW_SCENES = 6
+FEW_SCENES = 6
 """Scenes below which a jackknife rests on little: said beside its intervals."""
 
 _LEAST_STIMULI = 5
@@ -238,7 +238,7 @@ class Agreement:
     @property
     def few_scenes(self) -> bool:
         """Whether the intervals rest on little."""
-        return self.n_scenes < _FEW_SCENES
+        return self.n_scenes < FEW_SCENES
 
     def frame(self) -> pd.DataFrame:
         """One row per metric and statistic: estimate, low, high, n, scenes."""

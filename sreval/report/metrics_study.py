@@ -13,6 +13,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, counted, listed, option
 from sreval.frames import is_frame, unit_of
+from sreval.opinions.agreement import FEW_SCENES
 from sreval.opinions.agreement import Mapping as Map
 from sreval.opinions.arrays import Floats
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
@@ -303,6 +304,7 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
             continue
         first, others = own.iloc[0], own.iloc[1:]
         best = f"{_told(first)} ({span(first['low'], first['high'], 2, signed=first['low'] < 0)})"
+        best = f"none: {best}" if first["high"] < first["chance"] else best
         sides = [others[others["worse_than_best"] == worse] for worse in (False, True)]
         told = [", ".join(_told(row) for _, row in side.iterrows()) or NONE for side in sides]
         counts = [f"{first['n']:.0f} {first['of']}", f"{first['scenes']:.0f}"]
@@ -316,7 +318,7 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
         "in order: the share of the pairs of versions of one image that a metric puts in the order "
         "of the raters, a mean of the scenes' shares; by chance it would be 0.50. SROCC: over all "
         "scenes together, 1 is best, 0 is chance. A best metric whose interval reaches chance "
-        "isn't shown to follow the raters.",
+        "isn't shown to follow the raters; none: even the best orders against them.",
         "Pairs: where there are votes, those on which the raters of both differ (paired t test, "
         f"p below {alpha}, each pair alone).",
     ]
@@ -328,6 +330,8 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
         )
     else:
         notes.append("Unit scene: the intervals are about new scenes.")
+    if (printed["scenes"] < FEW_SCENES).any():
+        notes.append(f"Fewer than {FEW_SCENES} scenes: an interval rests on little.")
     if not tested:
         notes.append(
             f"Fewer than {LEAST_UNITS} scenes{' in a study' * several}, or values that don't vary, "
