@@ -169,7 +169,7 @@ def _with_scales(named: Sequence[tuple[str, StudyLike]], scales: Sequence[str]) 
             f"for {counted(unread, 'file')}.",
             "Give it once for all, or once for each.",
         )
-    left = iter(scales * unread if len(scales) == 1 else scales)
+    left = iter([*scales] * unread if len(scales) == 1 else scales)
     return [(name, one, "" if isinstance(one, Votes) else next(left)) for name, one in named]
 
 

@@ -154,7 +154,7 @@ def pairs_of(
     """
     mos = stimuli["mos"].to_numpy(dtype=np.float64)
     group = stimuli["group"].to_numpy()
-    rows = []
+    rows: list[pd.DataFrame] = []
     places = pd.Series(np.arange(len(stimuli)), index=stimuli.index)
     for (scene, _), own in places.groupby([stimuli["scene"], stimuli["image"]], sort=True):
         at = own.to_numpy()
@@ -166,7 +166,8 @@ def pairs_of(
         first, second = np.where(ahead, at[one], at[two]), np.where(ahead, at[two], at[one])
         rows.append(pd.DataFrame({"scene": scene, "first": first, "second": second})[told])
     found = pd.concat(rows, ignore_index=True)
-    return found.assign(better=group[found["first"]], worse=group[found["second"]])
+    found["better"], found["worse"] = group[found["first"]], group[found["second"]]
+    return found
 
 
 def _differ(ratings: Floats, one: Codes, two: Codes, level: float) -> NDArray[np.bool_]:
@@ -192,7 +193,8 @@ def accuracy(stimuli: pd.DataFrame, pairs: pd.DataFrame, metrics: Names[str, boo
         values = stimuli[metric].to_numpy(dtype=np.float64) * (1 if higher else -1)
         ahead = values[pairs["first"]] - values[pairs["second"]]
         shares[metric] = (np.sign(ahead) + 1) / 2
-    return pd.DataFrame(pd.DataFrame(shares).groupby(pairs["scene"].to_numpy()).mean())
+    table = pd.DataFrame(shares, index=pairs["scene"])
+    return table.groupby(level=0)[list(shares)].mean()
 
 
 def rank_correlations(stimuli: pd.DataFrame, metrics: Names[str, bool]) -> pd.DataFrame:

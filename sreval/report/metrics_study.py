@@ -307,7 +307,7 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
         best = f"none: {best}" if first["high"] < first["chance"] else best
         sides = [others[others["worse_than_best"] == worse] for worse in (False, True)]
         told = [", ".join(_told(row) for _, row in side.iterrows()) or NONE for side in sides]
-        counts = [f"{first['n']:.0f} {first['of']}", f"{first['scenes']:.0f}"]
+        counts = [_counted(first), f"{first['scenes']:.0f}"]
         names = [*([str(study)] * several), str(question), str(methods), _SIGN[str(statistic)]]
         texts.append([*names, best, *told, *counts])
         tested &= bool(others["p_from_best"].notna().all())
@@ -342,6 +342,11 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
     return text_table(ANALYSIS, "Which metric to trust where", frame, heads, texts, notes)
 
 
+def _counted(row: Any) -> str:
+    one = {"pairs": "pair", "stimuli": "stimulus"}
+    return f"{row['n']:.0f} {one.get(row['of'], '') if row['n'] == 1 else row['of']}"
+
+
 def _told(row: Any) -> str:
     return f"{metric_name(str(row['metric']))} {fixed(row['estimate'], 2)}"
 
@@ -364,7 +369,7 @@ def _agreement(frame: pd.DataFrame, several: bool, level: float) -> Table:
         percent(level): lambda row: span(row["low"], row["high"], 2, signed=row["low"] < 0),
         "follows?": _follows,
         "p from best": lambda row: "" if row["rank"] == 1 else p_value(row["p_from_best"]),
-        "n": lambda row: f"{row['n']:.0f} {row['of']}",
+        "n": _counted,
         "scenes": whole("scenes"),
     }
     notes = [
@@ -461,13 +466,11 @@ def _p1401(figures: Mapping[str, P1401], several: bool) -> list[Table]:
     heads: Columns = {
         "first": lambda row: metric_name(row["first"]),
         "second": lambda row: metric_name(row["second"]),
-        **{
-            f"p, {name}": lambda row, key=key: p_value(row[key])
-            for name, key in {
-                "PLCC": "r", "RMSE": "rmse", "RMSE*": "rmse_star", "outliers": "outlier_ratio"
-            }.items()
-        },
-    }  # fmt: skip
+        "p, PLCC": lambda row: p_value(row["r"]),
+        "p, RMSE": lambda row: p_value(row["rmse"]),
+        "p, RMSE*": lambda row: p_value(row["rmse_star"]),
+        "p, outliers": lambda row: p_value(row["outlier_ratio"]),
+    }
     if several:
         columns = {"study": column("study"), **columns}
         heads = {"study": column("study"), **heads}

@@ -83,7 +83,7 @@ def _panel(axes: Axes, own: pd.DataFrame, studies: Sequence[str], metrics: Seque
     first = own.iloc[0]
     across = first["statistic"] == "srocc"
     for index, study in enumerate(studies):
-        rows = own[own["study"] == study].set_index("metric").reindex(metrics)
+        rows = own[own["study"] == study].set_index("metric").reindex(list(metrics))
         shift = (index - (len(studies) - 1) / 2) * 0.7 / len(studies)
         value = rows["estimate"].to_numpy(dtype=np.float64)
         low, high = (rows[side].to_numpy(dtype=np.float64) for side in ("low", "high"))

@@ -59,12 +59,16 @@ def test_the_third_order_map_is_the_best_monotone_cubic(shape: str) -> None:
     grid = np.linspace(0, 1, 300)
     slopes = np.stack([0 * grid, 1 + 0 * grid, 2 * grid, 3 * grid**2])
     losses = []
+
+    def loss(b: Floats) -> float:
+        return float(((b @ powers - mos) ** 2).mean())
+
     for sign in (1, -1):
         found = optimize.minimize(
-            lambda b: ((b @ powers - mos) ** 2).mean(),
-            [mos.mean(), sign, 0, 0],
+            loss,
+            np.array([mos.mean(), sign, 0, 0]),
             method="SLSQP",
-            constraints={"type": "ineq", "fun": lambda b, sign=sign: sign * (b @ slopes)},
+            constraints=optimize.LinearConstraint(sign * slopes.T, 0, np.inf),
             options={"ftol": 1e-12, "maxiter": 500},
         )
         losses.append(found.fun)
