@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sreval.api import (
         Analysis,
         Dataset,
+        MetricsStudy,
         Model,
         Results,
         SrevalError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         fetch,
         lpips,
         metric,
+        metrics_study,
         model_facts,
         models,
         mos,
@@ -45,6 +47,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Analysis",
     "Dataset",
+    "MetricsStudy",
     "Model",
     "Results",
     "SrevalError",
@@ -62,6 +65,7 @@ __all__ = [
     "fetch",
     "lpips",
     "metric",
+    "metrics_study",
     "model_facts",
     "models",
     "mos",

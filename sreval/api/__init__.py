@@ -16,6 +16,7 @@ from sreval.api.benchmarks import (
 )
 from sreval.api.costs import cost
 from sreval.api.data import Dataset, datasets, fetch
+from sreval.api.metric_studies import MetricsStudy, metrics_study
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
@@ -35,6 +36,7 @@ from sreval.errors import SrevalError
 __all__ = [
     "Analysis",
     "Dataset",
+    "MetricsStudy",
     "Model",
     "Results",
     "SrevalError",
@@ -51,6 +53,7 @@ __all__ = [
     "fetch",
     "lpips",
     "metric",
+    "metrics_study",
     "model_facts",
     "models",
     "mos",

@@ -41,6 +41,10 @@ COMMANDS = {
     "cost": ("sreval.cli.cost:cost", "Measure what methods cost: operations, time, memory."),
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
+    "metrics-study": (
+        "sreval.cli.metrics_study:metrics_study",
+        "Say which metric to trust where, by what raters said.",
+    ),
     "study": ("sreval.cli.study:study", "Design, plan and run an opinion study."),
     "serve": ("sreval.cli.site:serve", "Serve a study's rating site from this machine."),
     "operator": ("sreval.cli.site:operator", "Manage accounts for a study's operator pages."),

@@ -31,9 +31,10 @@ from sreval.opinions.correlation import (
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_quantile
 from sreval.opinions.significance import holm
 
-Mapping = Literal["linear", "logistic"]
+Mapping = Literal["linear", "logistic", "third-order"]
 
-MAPPINGS: tuple[Mapping, ...] = ("linear", "logistic")
+MAPPINGS: dict[Mapping, int] = {"linear": 2, "logistic": 4, "third-order": 4}
+"""The monotone maps, with the number of their parameters."""
 
 _ITERATIONS = 30
 _FLATTEST, _STEEPEST = math.log(0.05), math.log(8.0)
@@ -41,6 +42,7 @@ _DIFFERENCE = 1e-5
 _REGULAR = 1e-12
 _ENOUGH = 1e-6
 _PATIENCE = 3
+_GRID = 201
 
 
 def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -> Floats:
@@ -50,13 +52,50 @@ def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -
     (B, n). 'linear' is b0 + b1 x. 'logistic' is the four-parameter b0 + b1 / (1 + exp(-(x -
     b2) / b3)) with b3 > 0 (VQEG FR-TV Phase I, 2000), monotone for every parameter; b3 is at
     least an eighth of the metric's standard deviation, so that the curve is never a mere step.
+    'third-order' is the cubic polynomial of ITU-T P.1401 (01/2020) 7.3.2, monotone between the
+    least and the largest of all values; the clause is known by its title alone, the map from
+    memory.
     """
     deviation = metric.std()
     x = (metric - metric.mean()) / deviation if deviation else np.zeros_like(metric)
     if mapping == "linear":
         return _linear(np.broadcast_to(x, weights.shape), mos, weights)
+    if mapping == "third-order":
+        return np.stack([_third_order(x, mos, row) for row in weights])
     start = np.repeat(_start(x, mos), weights.shape[0], axis=1)
     return _logistic(x, mos, weights, start)
+
+
+def _third_order(x: Floats, mos: Floats, weights: Floats) -> Floats:
+    """Least squares over all cubics that rise, or fall, from the least x to the largest, (n,).
+
+    The slope of one that rises is a quadratic that is nowhere negative on 0..1. Such quadratics are
+    the sums, with weights of at least zero, of t (1 - t) and of (t - r)^2 with r on 0..1 (Lukács;
+    Szegő 1939, Orthogonal Polynomials, theorem 1.21.1): non-negative least squares over their
+    integrals, r on a grid.
+    """
+    reach = np.ptp(x)
+    t = (x - x.min()) / reach if reach else np.zeros_like(x)
+    powers = np.stack([t, t**2, t**3], axis=1)
+    total = weights.sum()
+    powers -= weights @ powers / total
+    mean = weights @ mos / total
+    root = np.sqrt(weights)
+    q, r = np.linalg.qr(powers * root[:, None])
+    target = q.T @ (root * (mos - mean))
+    found = [scipy.optimize.nnls(r @ (sign * _RISING), target) for sign in (1, -1)]
+    rising = found[0][1] <= found[1][1]
+    fitted: Floats = mean + powers @ (_RISING @ (found[0][0] if rising else -found[1][0]))
+    return fitted
+
+
+def _rising() -> Floats:
+    """Coefficients of t, t^2, t^3 of the cubics of ``_third_order``, shape (3, n)."""
+    r = np.linspace(0, 1, _GRID)
+    return np.stack([[*r**2, 0], [*-r, 1 / 2], [*np.full(_GRID, 1 / 3), -1 / 3]])
+
+
+_RISING = _rising()
 
 
 def _start(x: Floats, mos: Floats) -> Floats:
@@ -148,7 +187,7 @@ def _bounded(at: Floats) -> Floats:
 
 
 STATISTICS = ("plcc", "srocc", "krocc", "rmse")
-_FEW_SCENES = 6
+FEW_SCENES = 6
 """Scenes below which a jackknife rests on little: said beside its intervals."""
 
 _LEAST_STIMULI = 5
@@ -199,7 +238,7 @@ class Agreement:
     @property
     def few_scenes(self) -> bool:
         """Whether the intervals rest on little."""
-        return self.n_scenes < _FEW_SCENES
+        return self.n_scenes < FEW_SCENES
 
     def frame(self) -> pd.DataFrame:
         """One row per metric and statistic: estimate, low, high, n, scenes."""
@@ -239,12 +278,9 @@ def metric_agreement(
     than five stimuli are left, or MOS or a metric doesn't vary.
     """
     check_level(level)
-    _check_names(stimuli, metrics, mapping, statistic)
-    columns = ["mos", *metrics]
-    values = stimuli[columns].to_numpy(dtype=np.float64)
-    finite = np.isfinite(values).all(axis=1)
-    kept = values[finite]
-    _check_variation(kept, columns)
+    if statistic not in STATISTICS:
+        raise unknown_name("statistic", statistic, STATISTICS)
+    kept, finite = check_stimuli(stimuli, metrics, mapping)
     scenes = np.asarray(pd.factorize(stimuli.loc[finite, "scene"])[0], dtype=np.intp)
     n_scenes = int(scenes.max()) + 1
     weights = without_each(scenes)
@@ -312,7 +348,12 @@ def _differences(
 ) -> tuple[MetricDifference, ...]:
     pairs = list(itertools.combinations(samples, 2))
     found = [
-        _difference(samples[a][statistic] - samples[b][statistic], statistic, scenes, level)
+        jackknifed(
+            samples[a][statistic] - samples[b][statistic],
+            scenes,
+            f"difference of {statistic}",
+            level,
+        )
         for a, b in pairs
     ]
     adjusted = holm([p for _, p in found])
@@ -322,9 +363,12 @@ def _differences(
     )
 
 
-def _difference(
-    values: Floats, statistic: str, scenes: int, level: float
-) -> tuple[Interval, float]:
+def jackknifed(values: Floats, scenes: int, estimand: str, level: float) -> tuple[Interval, float]:
+    """The interval of ``values[0]``, and the two-sided p of no difference from zero.
+
+    ``values`` are of all ``scenes``, then of all but each one; both come from one jackknife, and
+    are NaN with fewer than LEAST_UNITS scenes, a value that isn't finite, or no spread.
+    """
     middle, error = _jackknife(values, scenes)
     if error < _PERFECT:
         middle = error = math.nan
@@ -332,21 +376,28 @@ def _difference(
     p = float(2 * scipy.special.stdtr(scenes - 1, -abs(middle) / error))
     interval = Interval(
         float(values[0]), middle - half, middle + half, level, scenes, "scene",
-        f"difference of {statistic}, new scenes", _METHOD,
+        f"{estimand}, new scenes", _METHOD,
     )  # fmt: skip
     return interval, p
 
 
-def _check_names(
-    stimuli: pd.DataFrame, metrics: Names[str, bool], mapping: str, statistic: str
-) -> None:
+def check_stimuli(
+    stimuli: pd.DataFrame, metrics: Names[str, bool], mapping: str
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """MOS and metrics of the stimuli on which all are finite, shape (n, 1 + metrics), and which.
+
+    Raises what ``metric_agreement`` raises.
+    """
     for column in ("scene", "mos", *metrics):
         if column not in stimuli:
             raise unknown_name("column", column, map(str, stimuli.columns))
     if mapping not in MAPPINGS:
         raise unknown_name("mapping", mapping, MAPPINGS)
-    if statistic not in STATISTICS:
-        raise unknown_name("statistic", statistic, STATISTICS)
+    columns = ["mos", *metrics]
+    values = stimuli[columns].to_numpy(dtype=np.float64)
+    finite = np.isfinite(values).all(axis=1)
+    _check_variation(values[finite], columns)
+    return values[finite], finite
 
 
 def _check_variation(values: Floats, columns: list[str]) -> None:

@@ -49,7 +49,7 @@ from sreval.opinions.votes import (
 from sreval.reading import from_json
 
 _NEVER_MISSING = ("rater", *STIMULUS, "position")
-DESCRIBED = (*STIMULUS, "scene", MEAN, "simulated", "stand_in")
+DESCRIBED = (*STIMULUS, "scene", "study", "class", MEAN, "ci95", "simulated", "stand_in")
 """The columns of a table of means that aren't metrics."""
 
 
@@ -58,8 +58,9 @@ class Reading:
     """What a file holds: ``table``, and ``notes`` on what was ignored or assumed.
 
     ``table`` has one row per vote, as ``check_votes`` gives it; or, of mean opinion scores
-    (``is_means``), one row per stimulus with the columns dataset, image, method, scene, mos,
-    simulated, stand_in, and the file's further columns as text; its index names the file's rows.
+    (``is_means``), one row per stimulus, of each study where it names any, with the columns
+    dataset, image, method, scene, mos, simulated, stand_in, and the file's further columns as
+    text; its index names the file's rows.
     """
 
     table: pd.DataFrame
@@ -106,7 +107,8 @@ def read_ratings(
       the label or the row's number, from 1.
     - JSON: [method][rater][image] nested lists, null where no vote was cast, or an object of
       such [rater][image] lists by method name.
-    - Means: a CSV with the columns image and mos, and method, dataset, scene where they differ.
+    - Means: a CSV with the columns image and mos, and method, dataset, scene, study where they
+      differ.
 
     A frame is read as the CSV file that it could be written to; see ``sheet_of_frame``. Its columns
     are its first row, so ``header`` can't be given.
@@ -271,7 +273,8 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
         own = frame[column] if column in frame else pd.Series("", frame.index, dtype=object)
         frame[column] = own.where(own != "", default)
     refuse_case(frame)
-    twice = frame.duplicated(list(STIMULUS), keep=False)
+    key = [*STIMULUS, *(name for name in ["study"] if name in frame)]
+    twice = frame.duplicated(key, keep=False)
     refuse(frame["image"], twice, "One stimulus has two rows", "Keep one of them.", place)
     notes = tuple(f"{sheet.path}: {note}" for note in (*heads.notes, *emptied))
     for mark in ("simulated", "stand_in"):

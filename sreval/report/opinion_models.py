@@ -457,6 +457,11 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
     are no results. Raises UsageError when a rated stimulus has no results, or no metric is known.
     """
     scores = request.scores
+    if is_means(votes) and votes.duplicated(list(STIMULUS)).any():
+        raise UsageError(
+            "The table has stimuli of several studies, whose MOS may differ.",
+            "Compare them by sreval metrics-study (sreval.metrics_study).",
+        )
     if is_means(votes) and scores is None:
         return _own_metrics(votes, request)
     if scores is None:

@@ -32,6 +32,24 @@ LOSS_VARIANTS = ("srresnet-mse", "srresnet-vgg22", "srgan-mse", "srgan-vgg22", "
 
 DATASET_ORDER = ("Set5", "Set14", "BSD100", "Urban100")
 
+CLASSES = {
+    "nearest": "interpolation",
+    "bicubic": "interpolation",
+    "lanczos": "interpolation",
+    "selfexsr": "example-based",
+    "srcnn": "mse",
+    "drcn": "mse",
+    "espcn": "mse",
+    "srresnet-mse": "mse",
+    "srresnet-vgg22": "perceptual",
+    "srgan-mse": "gan",
+    "srgan-vgg22": "gan",
+    "srgan-vgg54": "gan",
+}
+"""What a method is or was trained for: to interpolate, by the mean squared error, by a GAN."""
+
+CLASS_ORDER = (*dict.fromkeys(CLASSES.values()), "diffusion")
+
 LABELS = {
     "srcnn": "SRCNN",
     "selfexsr": "SelfExSR",
