@@ -225,9 +225,7 @@ class _Problem:
         self.large = max(range(len(self.groups)), key=self.sizes.__getitem__, default=-1)
         self.small = [g for g in range(len(self.groups)) if g != self.large]
         ends = np.cumsum([0, *(self.sizes[g] for g in self.small)])
-        self.places = {
-            g: slice(*ends[i : i + 2].tolist()) for i, g in enumerate(self.small)
-        }
+        self.places = {g: slice(*ends[i : i + 2].tolist()) for i, g in enumerate(self.small)}
         self.n_small = int(ends[-1])
         self.flat = {
             (g, h): self.groups[g].codes * self.sizes[h] + self.groups[h].codes
@@ -241,7 +239,9 @@ class _Problem:
         shares = np.bincount(self.y)[:-1].cumsum() / self.y.size
         cuts = 1.3 * scipy.special.logit(shares)
         deviations = [0.2 if own else 0.5 for own in self.of]
-        return np.concatenate([cuts[:1], np.log(np.diff(cuts)), np.zeros(self.x.shape[1]), deviations])
+        return np.concatenate(
+            [cuts[:1], np.log(np.diff(cuts)), np.zeros(self.x.shape[1]), deviations]
+        )
 
     def bounds(self) -> list[tuple[float, float]]:
         """Of what ``start`` is: wide enough for every estimate that is one."""
@@ -279,7 +279,9 @@ class _Problem:
         """The most probable effect of every level, by grouping."""
         self.value(at)
         deviations = at[self.cuts + self.x.shape[1] :]
-        return {own.name: sd * u for own, sd, u in zip(self.groups, deviations, self.u, strict=True)}
+        return {
+            own.name: sd * u for own, sd, u in zip(self.groups, deviations, self.u, strict=True)
+        }
 
     def value(self, at: Floats) -> tuple[float, Floats]:
         """The negative log-likelihood and its slope, (parameters,)."""
@@ -425,9 +427,7 @@ class _Solved:
             if root is not None and (self.diagonal > 0).all():
                 break
             self.raised = max(1.0, 4 * self.raised)
-        self.log_determinant = float(
-            np.log(self.diagonal).sum() + 2 * np.log(np.diag(root)).sum()
-        )
+        self.log_determinant = float(np.log(self.diagonal).sum() + 2 * np.log(np.diag(root)).sum())
 
     def solve(self, right: Sequence[Floats]) -> list[Floats]:
         """The solution of H x = ``right``, both by grouping."""
