@@ -212,6 +212,7 @@ class Votes:
         results: object = None,
         protocol: str | None = None,
         factor: float | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Analysis:
         """Analyse the votes: everything they allow, or the ``analyses`` that are named.
 
@@ -219,7 +220,8 @@ class Votes:
         that is named alone raises its error instead.
 
         Args:
-            analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
+            analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli"
+                and "ordinal", which may take a minute.
             unit: What varies in intervals and tests: "rater" claims that raters in general would
                 say so of these images, "image" that these raters would say so of images in
                 general. Frames of one sequence count as one image. "pooled" takes votes as
@@ -234,6 +236,7 @@ class Votes:
                 returns, a folder, or a list of these.
             protocol: Of the results; None: ledig2017 where it was run.
             factor: The upscaling factor, where the results hold several.
+            progress: Told how many votes of how many the ordinal model has done.
 
         Raises:
             UsageError: an unknown name.
@@ -262,6 +265,7 @@ class Votes:
             alpha=alpha,
             reference=reference,
             methods=chosen,
+            progress=progress,
         )
         if interval is not None:
             request = replace(request, interval=interval)

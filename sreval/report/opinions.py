@@ -57,6 +57,8 @@ class Request:
     """Those that are compared with each other; None: all."""
     better: Mapping[str, bool] = field(default_factory=dict)
     """Further metrics among the columns of a table of means, and whether higher is better."""
+    progress: Callable[[int, int], object] | None = None
+    """Told how many votes of how many a long analysis has done."""
 
     @classmethod
     def planned(cls, design: StudyDesign, scores: pd.DataFrame | None = None) -> Request:
@@ -355,6 +357,13 @@ def change_columns(before: str, after: str) -> Columns:
 Make = Callable[[pd.DataFrame, Request], list[Table]]
 
 
+def ordinal(votes: pd.DataFrame, request: Request) -> list[Table]:
+    """All pairs of methods by a cumulative link mixed model, beside the comparison of means."""
+    from sreval.report.ordinal import ordinal as tables
+
+    return tables(votes, request)
+
+
 def _when_asked(name: str) -> Make:
     """One of ``opinion_models``, which, and with it scipy, is imported when it is asked for."""
 
@@ -371,19 +380,21 @@ ANALYSES: dict[str, Make] = {
     "mos": mos,
     "stimuli": stimuli,
     "compare": compare,
+    "ordinal": ordinal,
     "screening": screen,
     **{
         name: _when_asked(name)
         for name in ("recovery", "reliability", "retest", "difference", "metrics")
     },
 }
-_UNASKED = [name for name in ANALYSES if name != "stimuli"]
+UNASKED = [name for name in ANALYSES if name not in ("stimuli", "ordinal")]
+"""What is made of votes when no analysis is named: all but the longest table and longest fit."""
 
 
 def analyse(
     votes: pd.DataFrame, names: Sequence[str], request: Request
 ) -> tuple[list[Table], list[str]]:
-    """The tables of the named analyses; without names all but the single stimuli.
+    """The tables of the named analyses; without names those of UNASKED.
 
     Each analysis fails alone: the second list says which were not possible, and why. Raises
     UsageError for an unknown name, and what the estimator raises where one analysis alone was
@@ -394,7 +405,7 @@ def analyse(
             raise unknown_name("analysis", name, ANALYSES)
     tables: list[Table] = []
     not_done = []
-    for name in names or _UNASKED:
+    for name in names or UNASKED:
         make = partial(_analysis, name, votes, request)
         made, why = (make(), "") if len(names) == 1 else attempted(make)
         tables += made or []
