@@ -43,7 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--studies", type=int, default=400, help="simulated studies a design")
+    parser.add_argument("--studies", type=int, default=120, help="simulated studies a design")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
     origin = provenance()
@@ -64,7 +64,7 @@ def main() -> int:
 def timed(dataset: str, images: int, methods: list[str]) -> dict[str, Any]:
     """The seconds that 26 raters' votes on one data set take, contrasts of all pairs included."""
     progress(f"time of {dataset}")
-    stimuli = make_stimuli({m: QUALITIES[m] for m in methods}, images, dataset=dataset)
+    stimuli = make_stimuli({name: QUALITIES[name] for name in methods}, images, dataset=dataset)
     votes = check_votes(simulate_votes(stimuli, MODEL, 26))
     start = time.perf_counter()
     model = ordinal_model(votes)
@@ -139,7 +139,7 @@ def lines(content: dict[str, Any]) -> list[str]:
         "normal quantile. Covered: how often the 95% interval of the probability of superiority "
         "holds the rater model's. Per cent, with the simulation's standard error.",
         "",
-        "| difference | raters | images | studies | refused | rejected | normal quantile | covered |",
+        "| difference | raters | images | studies | refused | rejected | normal | covered |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in content["cells"]:

@@ -1,8 +1,8 @@
 """Cumulative link mixed models: votes as ordered categories, raters and images as random effects.
 
 A vote y on categories 0..K-1 has P(y <= k) = F((theta[k] - eta) / exp(s)), F the logistic
-distribution function (McCullagh 1980, JRSS B 42(2), equations 2.2 and 6.1), eta and s sums of fixed
-and random effects (Tutz and Hennevogl 1996, CSDA 22(5)). The likelihood is Laplace's approximation
+distribution function (McCullagh 1980, JRSS B 42(2)), eta and s sums of fixed and random effects
+(Tutz and Hennevogl 1996, CSDA 22(5)); both from memory. The likelihood is Laplace's approximation
 of the integral over the random effects.
 
 ``fit`` takes any fixed columns and groupings; ``ordinal`` says which a study has.
@@ -29,9 +29,11 @@ _LARGEST = 30.0
 """No vote tells estimates beyond this from infinite ones: e^-30 is 1e-13."""
 _WIDEST = 3.0
 """Of the standard deviation of the log spread: one rater in six would scatter 20 times as far."""
+_FIRST_SPREAD = 0.1
 _NEWTON_STEPS = 100
 _NEWTON_ENDS = 1e-18
 _LONGEST_STEP = 10.0
+_POLISHING_STEPS = 5
 _HESSIAN_STEP = 1e-4
 _CONVERGED = 1e-6
 
@@ -106,28 +108,22 @@ def fit(
             "Use the comparison of means.",
         )
     problem = _Problem(votes, columns, groupings, told)
-    found = scipy.optimize.minimize(
-        problem.stretched,
-        problem.start(),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=problem.bounds(),
-        options={"maxcor": 50, "maxiter": 500, "ftol": 1e-12, "gtol": 1e-7},
-    )
-    at = problem.natural(found.x)
+    at = problem.natural(problem.search())
+    if np.abs(at).max() > _LARGEST:
+        raise _no_end()
     information = problem.information(at)
-    for _ in range(3):
-        _, slope = problem.value(at)
+    for _ in range(_POLISHING_STEPS):
+        value, slope = problem.value(at)
         step = _newton_step(information, slope)
-        if step @ slope < _CONVERGED**2:
+        gain = float(step @ slope)
+        if gain < _CONVERGED**2:
             break
         at = at - step
-        information = problem.information(at)
-    value, slope = problem.value(at)
-    if _newton_step(information, slope) @ slope > _CONVERGED or np.abs(at).max() > _LARGEST:
-        raise _no_end()
+        if gain > _CONVERGED:
+            information = problem.information(at)
+    else:
+        raise _not_found()
     k, p = problem.cuts, problem.cuts + columns.shape[1]
-    modes = problem.modes(at)
     return Fit(
         thresholds=at[:k],
         effects=at[k:p],
@@ -135,7 +131,7 @@ def fit(
             own.name: abs(float(sd)) for own, sd in zip(problem.groups, at[p:], strict=True)
         },
         covariance=_signed(np.linalg.inv(information), np.sign(at[p:])),
-        modes=modes,
+        modes=problem.modes(at[p:]),
         log_likelihood=-value,
     )
 
@@ -169,9 +165,17 @@ def _newton_step(information: Floats, slope: Floats) -> Floats:
     try:
         np.linalg.cholesky(information)
     except np.linalg.LinAlgError:
-        raise _no_end() from None
+        raise _not_found() from None
     step: Floats = np.linalg.solve(information, slope)
     return step
+
+
+def _not_found() -> StatisticsError:
+    return StatisticsError(
+        "The ordinal model can't be fitted: the search for its estimates ends at no maximum of "
+        "the likelihood.",
+        "So it may be where votes are few or leave little to chance; use the comparison of means.",
+    )
 
 
 def _no_end() -> StatisticsError:
@@ -234,19 +238,40 @@ class _Problem:
         }
         self.u = [np.zeros(n) for n in self.sizes]
 
+    def search(self) -> Floats:
+        """The maximum of the likelihood but for a few last digits, as ``stretched`` takes it.
+
+        Spreads are held alike at first: far from the estimates unequal ones can make up for wrong
+        effects, and u then has more than one mode.
+        """
+        at = self.start()
+        for widest, ends in ((0.0, 1e-8), (_WIDEST, 1e-12)) if any(self.of) else ((0.0, 1e-12),):
+            spreads = np.flatnonzero(self.of) + at.size - len(self.of)
+            at[spreads] = min(_FIRST_SPREAD, widest)
+            found = scipy.optimize.minimize(
+                self.stretched,
+                at,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=self.bounds(widest),
+                options={"maxcor": 50, "maxiter": 500, "ftol": ends, "gtol": 1e-7},
+            )
+            at = found.x
+        return at
+
     def start(self) -> Floats:
         """Where the search begins: thresholds of the votes' shares, effects 0, deviations small."""
         shares = np.bincount(self.y)[:-1].cumsum() / self.y.size
         cuts = 1.3 * scipy.special.logit(shares)
-        deviations = [0.2 if own else 0.5 for own in self.of]
+        deviations = np.full(len(self.groups), 0.5)
         return np.concatenate(
             [cuts[:1], np.log(np.diff(cuts)), np.zeros(self.x.shape[1]), deviations]
         )
 
-    def bounds(self) -> list[tuple[float, float]]:
-        """Of what ``start`` is: wide enough for every estimate that is one."""
+    def bounds(self, widest: float) -> list[tuple[float, float]]:
+        """Of what ``start`` is: wide enough for every estimate, the spreads' at most ``widest``."""
         wide, steps = (-2 * _LARGEST, 2 * _LARGEST), (-12.0, math.log(2 * _LARGEST))
-        deviations = [(-_WIDEST, _WIDEST) if own else wide for own in self.of]
+        deviations = [(-widest, widest) if own else wide for own in self.of]
         return [wide, *[steps] * (self.cuts - 1), *[wide] * self.x.shape[1], *deviations]
 
     def natural(self, stretched: Floats) -> Floats:
@@ -275,10 +300,8 @@ class _Problem:
         found = np.stack(columns, axis=1) / 2
         return (found + found.T) / 2
 
-    def modes(self, at: Floats) -> dict[str, Floats]:
-        """The most probable effect of every level, by grouping."""
-        self.value(at)
-        deviations = at[self.cuts + self.x.shape[1] :]
+    def modes(self, deviations: Floats) -> dict[str, Floats]:
+        """The most probable effect of every level where ``value`` was last asked, by grouping."""
         return {
             own.name: sd * u for own, sd, u in zip(self.groups, deviations, self.u, strict=True)
         }
@@ -381,7 +404,7 @@ class _Problem:
             else:
                 return terms, solved
             self.u, best, terms = tried, value, there
-        raise _no_end()
+        raise _not_found()
 
     def _solved(self, terms: _Terms, sd: Floats) -> _Solved:
         """H at these derivatives, ready to be solved."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -184,8 +183,10 @@ def _agreement(disagree: pd.DataFrame, pairs: int, means: Comparison) -> str:
     """On how many pairs the model and the comparison of means differ."""
     said = f"By MOS: signed-rank test, unit {means.unit} ({means.claim})."
     if disagree.empty:
-        return f"{said} Both find the same of all {pairs} pairs." if pairs > 1 else (
-            f"{said} Both find the same."
+        return (
+            f"{said} Both find the same of all {pairs} pairs."
+            if pairs > 1
+            else (f"{said} Both find the same.")
         )
     names = [
         f"{paper.label(first)} and {paper.label(second)}"

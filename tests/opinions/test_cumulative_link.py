@@ -31,13 +31,17 @@ def crossed(seed: int = 0) -> tuple[Codes, Floats, list[Grouping]]:
     latent = 1.5 * random.normal(size=6)[rater] + random.normal(size=4)[image] + method
     votes = np.digitize(latent + random.logistic(size=latent.size), [-1.0, 0.5, 2.0, 3.0])
     columns = (method[:, None] == [1, 2]).astype(np.float64)
-    return votes.astype(np.intp), columns, [
-        Grouping("rater", rater),
-        Grouping("image", image),
-        Grouping("rater x method", rater * 3 + method),
-        Grouping("image x method", image * 3 + method),
-        Grouping("spread", rater, "spread"),
-    ]
+    return (
+        votes.astype(np.intp),
+        columns,
+        [
+            Grouping("rater", rater),
+            Grouping("image", image),
+            Grouping("rater x method", rater * 3 + method),
+            Grouping("image x method", image * 3 + method),
+            Grouping("spread", rater, "spread"),
+        ],
+    )
 
 
 AT = np.array([-1.1, 0.4, 2.2, 3.1, 0.9, 1.8, 1.2, -0.7, 0.5, 0.4, 0.35])

@@ -22,8 +22,7 @@ def drawn(raters: int, images: int, seed: int = 0) -> pd.DataFrame:
     sizes = (raters, images, 3 * raters, 3 * images, raters)
     codes = (rater, image, 3 * rater + method, 3 * image + method, rater)
     effects = [
-        sd * random.normal(size=n)[own]
-        for sd, n, own in zip(DEVIATIONS, sizes, codes, strict=True)
+        sd * random.normal(size=n)[own] for sd, n, own in zip(DEVIATIONS, sizes, codes, strict=True)
     ]
     noise = np.exp(effects[4]) * random.logistic(size=rater.size)
     latent = np.array(list(EFFECTS.values()))[method] + sum(effects[:4]) + noise
@@ -148,9 +147,7 @@ def test_frames_share_their_sequence(votes: pd.DataFrame) -> None:
 
 def test_every_evaluation_is_told(votes: pd.DataFrame) -> None:
     told: list[None] = []
-    ordinal_model(
-        votes[votes["image"].isin(["i0", "i1", "i2"])], told=lambda: told.append(None)
-    )
+    ordinal_model(votes[votes["image"].isin(["i0", "i1", "i2"])], told=lambda: told.append(None))
     assert len(told) > 50
 
 
@@ -167,7 +164,7 @@ def test_what_the_model_cannot_take_is_refused() -> None:
     many = check_votes(
         random_votes(images=4, raters=4).assign(score=np.arange(48) % 12), Scale(0, 20, 1)
     )
-    with pytest.raises(StatisticsError, match="use 12 scores of the scale 0..20"):
+    with pytest.raises(StatisticsError, match=r"use 12 scores of the scale 0\.\.20"):
         ordinal_model(many, scale=Scale(0, 20, 1))
     with pytest.raises(StatisticsError, match="0 methods of 3"):
         ordinal_model(small.assign(score=3))
