@@ -26,10 +26,9 @@ from sreval.opinions.significance import judge
 from sreval.opinions.votes import ACR, Scale, opinions
 
 MOST_CATEGORIES = 11
-"""Those of the finest category scale of ITU-T P.910; each takes a threshold of its own."""
-TERMS = ("rater", "image", "rater x method", "image x method", "log spread of raters")
-"""The random effects, in the order of ``Fit.deviations``."""
-
+"""Those of the finest category scale of ITU-T P.910 (from memory): each takes a threshold."""
+_LOCATION = ("rater", "image", "rater x method", "image x method")
+_LOG_SPREAD = "log spread of raters"
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _SLOPE_STEP = 1e-4
@@ -40,10 +39,11 @@ class OrdinalModel:
     """The cumulative link mixed model of the votes on one data set.
 
     eta = method + rater + image + rater x method + image x method, all but the methods' effects
-    random; the log spread is random over raters. ``methods`` are those that were fitted, the
-    first one's effect 0; ``lowest`` and ``highest`` those that got nothing but the lowest or the
-    highest category, whose effect has no bound. ``categories`` are the scores that the fitted
-    votes use. ``unit`` is sequence where images are frames: these share their sequence's effects.
+    random; the log spread is random over raters, or 0 where it can't be fitted. ``methods`` are
+    those that were fitted, the first one's effect 0; ``lowest`` and ``highest`` those that got
+    nothing but the lowest or the highest category, whose effect has no bound. ``categories`` are
+    the scores that the fitted votes use. ``unit`` is sequence where images are frames: these
+    share their sequence's effects.
     """
 
     dataset: str
@@ -70,7 +70,7 @@ class OrdinalModel:
         ``log_odds`` is first minus second, with ``standard_error``, ``low``, ``high`` and ``p``
         (Wald, Student's t with ``freedom`` degrees); ``superiority`` is the probability that a
         new rater votes higher on the first than on the second of one new image, half the ties
-        added (Agresti 2010, Analysis of Ordinal Categorical Data, section 2.1), in 0..1, with an
+        added (Agresti 2010, Analysis of Ordinal Categorical Data, from memory), in 0..1, with an
         interval by the delta method on its logit. ``significant`` goes by ``p_adjusted``.
 
         Raises UsageError for an unknown adjustment.
@@ -115,20 +115,25 @@ class OrdinalModel:
         """
         return min(len(self.raters), self.n_images) - 1
 
+    @property
+    def spreads_differ(self) -> bool:
+        """Whether raters have spreads of their own; else one spread was fitted for all."""
+        return _LOG_SPREAD in self.fit.deviations
+
     def rater_table(self) -> pd.DataFrame:
         """One row a rater: ``bias`` in logits above the others, and ``spread``, 1 the usual one.
 
         Both are the most probable values, drawn towards 0 and 1 as a rater's votes are few.
         """
         modes = self.fit.modes
-        spread = np.exp(modes["log spread of raters"])
+        spread = np.exp(modes.get(_LOG_SPREAD, np.zeros(len(self.raters))))
         return pd.DataFrame({"rater": self.raters, "bias": modes["rater"], "spread": spread})
 
     def parameters(self) -> pd.DataFrame:
         """Thresholds and standard deviations, one row each, with standard errors, in logits."""
         pairs = itertools.pairwise(self.categories)
         names = [f"threshold {low:g}|{high:g}" for low, high in pairs]
-        names += [f"sd, {term.replace('image', self.unit)}" for term in TERMS]
+        names += [f"sd, {term.replace('image', self.unit)}" for term in self.fit.deviations]
         cuts = len(self.fit.thresholds)
         kept = np.r_[:cuts, cuts + len(self.methods) - 1 : len(self.fit.estimates)]
         return pd.DataFrame(
@@ -146,7 +151,8 @@ class OrdinalModel:
         and image do to one method alone is drawn anew for each. Gauss-Hermite quadrature.
         """
         cuts, p = len(self.fit.thresholds), len(self.fit.thresholds) + len(self.methods) - 1
-        rater, image, rater_method, image_method, log_spread = estimates[p:]
+        rater, image, rater_method, image_method = estimates[p : p + 4]
+        log_spread = estimates[p + 4] if self.spreads_differ else 0.0
         effects = np.concatenate([[0.0], estimates[cuts:p]])
         shared = math.hypot(rater, image) * _NODES
         own = math.hypot(rater_method, image_method) * _NODES
@@ -180,8 +186,8 @@ def ordinal_model(
 ) -> OrdinalModel:
     """Fit the model to checked votes on one data set; ``methods`` in their order, None: all.
 
-    Scores of the scale that nobody gave are merged with the next. ``told`` is called at every
-    evaluation of the likelihood.
+    Scores of the scale that nobody gave are merged with the next. Few votes may not bear a spread
+    for every rater: then all have one. ``told`` is called at every evaluation of the likelihood.
 
     Raises StatisticsError for a scale without steps or of more than MOST_CATEGORIES used, for
     fewer than two methods, or three raters or images, and where the model has no finite estimate.
@@ -217,9 +223,13 @@ def ordinal_model(
     method = np.asarray(pd.Index(left).get_indexer(kept["method"]), dtype=np.intp)
     columns = (method[:, None] == np.arange(1, len(left))).astype(np.float64)
     crossed = [_coded(own[0] * len(left) + method)[0] for own in (raters, images)]
-    location = zip(TERMS[:4], (raters[0], images[0], *crossed), strict=True)
-    groupings = [Grouping(name, codes) for name, codes in location]
-    groupings.append(Grouping(TERMS[4], raters[0], "spread"))
+    named = zip(_LOCATION, (raters[0], images[0], *crossed), strict=True)
+    location = [Grouping(name, codes) for name, codes in named]
+    spread = Grouping(_LOG_SPREAD, raters[0], "spread")
+    try:
+        found = fit(category, columns, [*location, spread], told)
+    except StatisticsError:
+        found = fit(category, columns, location, told)
     return OrdinalModel(
         dataset=str(kept["dataset"].iloc[0]),
         methods=tuple(left),
@@ -230,7 +240,7 @@ def ordinal_model(
         raters=tuple(map(str, raters[1])),
         n_votes=len(kept),
         n_images=len(images[1]),
-        fit=fit(category, columns, groupings, told),
+        fit=found,
     )
 
 

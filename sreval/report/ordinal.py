@@ -153,8 +153,9 @@ def _contrasts(
     of = model.unit
     notes = [
         "Cumulative logit model: every step of the scale has its own threshold, every rater their "
-        f"own place and spread. Raters, {of}s and what each of them does to one method are "
-        f"random: about raters and {of}s in general. Laplace's approximation.",
+        f"own place{' and spread' if model.spreads_differ else ''}. Raters, {of}s and what each "
+        f"of them does to one method are random: about raters and {of}s in general. Laplace's "
+        "approximation.",
         "Log odds: first minus second. P(first better): that a new rater votes higher on the first "
         f"than on the second of one new {of}, half of the ties added. Intervals: Student's t on "
         f"{model.freedom} degrees of freedom, one less than the {len(model.raters)} raters and "
@@ -163,6 +164,7 @@ def _contrasts(
         f"{request.alpha:g}.",
         _agreement(disagree, len(both), means),
         *_left_out(model, request.scale),
+        *_SAME_SPREAD[model.spreads_differ],
     ]
     if of == "sequence":
         notes.append(
@@ -173,6 +175,12 @@ def _contrasts(
     title = f"Which methods differ by an ordinal model{where}"
     facts = {**facts, "disagree": len(disagree), "pairs": len(both)}
     return table_of("ordinal", title, frame, columns, [*notes, *vote_notes(votes)], facts)
+
+
+_SAME_SPREAD = {
+    True: [],
+    False: ["These votes don't bear a spread for every rater: one was fitted for all."],
+}
 
 
 def _verdict(significant: object) -> str:

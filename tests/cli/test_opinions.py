@@ -892,3 +892,11 @@ def test_raters_are_listed_by_their_numbers(sreval: Sreval, tmp_path: Path) -> N
         sections = json.loads(sreval("opinions", path, "--analyse", name, "--json").out)["sections"]
         listings = [[row["rater"] for row in s["rows"] if "rater" in row] for s in sections]
         assert wanted in listings
+
+
+def test_the_ordinal_model_is_printed_when_asked(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "ordinal")
+    assert ran.code == OK, ran.err
+    assert "Which methods differ by an ordinal model on Set5" in ran.out
+    assert "P(first better)" in ran.out
+    assert "ordinal model" not in sreval("opinions", votes, "--analyse", "compare").out

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,9 @@ import pytest
 import scipy
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Floats
+from sreval.opinions import ordinal
+from sreval.opinions.arrays import Codes, Floats
+from sreval.opinions.cumulative_link import Fit, Grouping, fit
 from sreval.opinions.ordinal import OrdinalModel, ordinal_model
 from sreval.opinions.votes import Scale, check_votes
 from tests.opinions.builders import random_votes
@@ -39,7 +41,7 @@ def drawn(raters: int, images: int, seed: int = 0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def votes() -> pd.DataFrame:
-    return drawn(30, 40)
+    return drawn(20, 20)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +49,20 @@ def model(votes: pd.DataFrame) -> OrdinalModel:
     return ordinal_model(votes)
 
 
+def part(votes: pd.DataFrame, raters: int, images: int) -> pd.DataFrame:
+    """The votes of the first raters on the first images."""
+    kept = votes["rater"].isin([f"r{i}" for i in range(raters)])
+    return votes[kept & votes["image"].isin([f"i{i}" for i in range(images)])]
+
+
 def test_parameters_that_votes_were_drawn_from_are_found(model: OrdinalModel) -> None:
     truth = np.array([*CUTS, *list(EFFECTS.values())[1:], *DEVIATIONS])
     errors = model.fit.standard_errors
     assert np.abs((model.fit.estimates - truth) / errors).max() < 3
-    assert errors.max() < 0.4
+    assert errors.max() < 0.5
     contrasts = model.contrasts().set_index(["first", "second"])
     assert contrasts.loc[("a", "c"), "log_odds"] == pytest.approx(-model.fit.effects[1])
-    assert model.freedom == 29
+    assert model.freedom == 19
 
 
 def test_superiority_is_the_share_of_drawn_pairs(model: OrdinalModel) -> None:
@@ -85,13 +93,12 @@ def test_interval_of_superiority_is_that_of_drawn_parameters(model: OrdinalModel
     ]
     found = model.contrasts()
     low, high = (scipy.special.logit(found[f"superiority_{end}"]) for end in ("low", "high"))
-    width = 2 * scipy.special.stdtrit(29, 0.975) * np.std(logits, axis=0)
+    width = 2 * scipy.special.stdtrit(19, 0.975) * np.std(logits, axis=0)
     assert (high - low).to_numpy() == pytest.approx(width, rel=0.15)
 
 
 def test_order_of_methods_turns_signs_alone(votes: pd.DataFrame) -> None:
-    some = votes[votes["rater"].isin([f"r{i}" for i in range(8)])]
-    some = some[some["image"].isin([f"i{i}" for i in range(6)])]
+    some = part(votes, 8, 6)
     one, other = ordinal_model(some), ordinal_model(some, methods=["c", "b", "a"])
     first = one.contrasts().set_index(["first", "second"])
     second = other.contrasts().set_index(["second", "first"]).loc[first.index]
@@ -107,14 +114,13 @@ def test_a_severe_and_an_erratic_rater_are_seen(votes: pd.DataFrame) -> None:
     severe, erratic = changed["rater"] == "r0", changed["rater"] == "r1"
     changed.loc[severe, "score"] = (changed.loc[severe, "score"] - 2).clip(lower=1)
     changed.loc[erratic, "score"] = random.integers(1, 6, size=int(erratic.sum()))
-    table = ordinal_model(changed[changed["image"].isin([f"i{i}" for i in range(8)])]).rater_table()
-    table = table.set_index("rater")
+    table = ordinal_model(part(changed, 8, 20)).rater_table().set_index("rater")
     assert table["bias"].idxmin() == "r0"
     assert table["spread"].idxmax() == "r1"
 
 
 def test_methods_with_one_end_of_the_scale_alone_are_left_out(votes: pd.DataFrame) -> None:
-    some = votes[votes["image"].isin([f"i{i}" for i in range(5)])]
+    some = part(votes, 6, 5)
     ends = {"worst": 1, "best": 5}
     extreme = [some[some["method"] == "a"].assign(method=m, score=s) for m, s in ends.items()]
     with_ends = ordinal_model(pd.concat([some, *extreme], ignore_index=True))
@@ -123,7 +129,7 @@ def test_methods_with_one_end_of_the_scale_alone_are_left_out(votes: pd.DataFram
 
 
 def test_scores_that_nobody_gave_are_merged(votes: pd.DataFrame) -> None:
-    some = votes[votes["image"].isin([f"i{i}" for i in range(5)])]
+    some = part(votes, 6, 5)
     moved = some.assign(score=some["score"] + (some["score"] > 2))
     model = ordinal_model(moved, scale=Scale(1, 6))
     assert model.categories == (1, 2, 4, 5, 6)
@@ -137,7 +143,7 @@ def test_scores_that_nobody_gave_are_merged(votes: pd.DataFrame) -> None:
 
 
 def test_frames_share_their_sequence(votes: pd.DataFrame) -> None:
-    some = votes[votes["image"].isin([f"i{i}" for i in range(8)])]
+    some = part(votes, 8, 8)
     frames = some.assign(image=[f"s{int(name[1:]) % 4}/{name}" for name in some["image"]])
     model = ordinal_model(frames)
     assert (model.n_images, model.unit) == (4, "sequence")
@@ -147,7 +153,7 @@ def test_frames_share_their_sequence(votes: pd.DataFrame) -> None:
 
 def test_every_evaluation_is_told(votes: pd.DataFrame) -> None:
     told: list[None] = []
-    ordinal_model(votes[votes["image"].isin(["i0", "i1", "i2"])], told=lambda: told.append(None))
+    ordinal_model(part(votes, 5, 3), told=lambda: told.append(None))
     assert len(told) > 50
 
 
@@ -170,8 +176,19 @@ def test_what_the_model_cannot_take_is_refused() -> None:
         ordinal_model(small.assign(score=3))
 
 
-def test_contrasts_know_their_adjustments(model: OrdinalModel) -> None:
-    close = replace(model, fit=replace(model.fit, effects=model.fit.effects))
-    plain, holm = (close.contrasts(adjustment=name) for name in ("none", "holm"))
-    assert (holm["p_adjusted"] >= plain["p_adjusted"]).all()
-    assert plain["p_adjusted"].to_numpy() == pytest.approx(plain["p"].to_numpy())
+def test_one_spread_is_fitted_where_votes_bear_no_more(
+    votes: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_spreads(
+        category: Codes, columns: Floats, groups: Sequence[Grouping], told: Callable[[], object]
+    ) -> Fit:
+        if any(own.of == "spread" for own in groups):
+            raise StatisticsError("No maximum.")
+        return fit(category, columns, groups, told)
+
+    monkeypatch.setattr(ordinal, "fit", without_spreads)
+    model = ordinal_model(part(votes, 6, 5))
+    assert not model.spreads_differ
+    assert "sd, log spread of raters" not in set(model.parameters()["parameter"])
+    assert (model.rater_table()["spread"] == 1).all()
+    assert model.contrasts()["superiority"].between(0, 1).all()
