@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -130,7 +130,7 @@ def fit(
         deviations={
             own.name: abs(float(sd)) for own, sd in zip(problem.groups, at[p:], strict=True)
         },
-        covariance=_signed(np.linalg.inv(information), np.sign(at[p:])),
+        covariance=_signed(_inverted(information), np.sign(at[p:])),
         modes=problem.modes(at[p:]),
         log_likelihood=-value,
     )
@@ -158,7 +158,7 @@ def separated(votes: Codes, columns: Floats) -> bool:
     found = scipy.optimize.linprog(
         -away.sum(axis=0), A_ub=-away, b_ub=np.zeros(len(away)), bounds=(-1, 1)
     )
-    return bool(-found.fun > _CONVERGED)
+    return bool(found.fun is not None and found.fun < -_CONVERGED)
 
 
 def _newton_step(information: Floats, slope: Floats) -> Floats:
@@ -166,8 +166,7 @@ def _newton_step(information: Floats, slope: Floats) -> Floats:
         np.linalg.cholesky(information)
     except np.linalg.LinAlgError:
         raise _not_found() from None
-    step: Floats = np.linalg.solve(information, slope)
-    return step
+    return np.asarray(np.linalg.solve(information, slope), dtype=np.float64)
 
 
 def _not_found() -> StatisticsError:
@@ -364,7 +363,8 @@ class _Problem:
         return found
 
     def _sums(self, g: int, values: Floats) -> Floats:
-        return np.bincount(self.groups[g].codes, values, self.sizes[g])
+        """Sums of the votes' ``values`` over the levels of one grouping."""
+        return _counts(self.groups[g].codes, values, self.sizes[g])
 
     def _row(self, g: int, sd: Floats, inverse: _Inverse) -> Floats:
         """Of H's inverse at each vote's level of ``g``: sums over location and spread, (2, V)."""
@@ -416,7 +416,7 @@ class _Problem:
                 return self._sums(g, own)
             flat = self.flat[min(g, h), max(g, h)]
             shape = self.sizes[min(g, h)], self.sizes[max(g, h)]
-            found = np.bincount(flat, own, shape[0] * shape[1]).reshape(shape)
+            found = _counts(flat, own, shape[0] * shape[1]).reshape(shape)
             return found if g < h else found.T
 
         dense = np.eye(self.n_small)
@@ -459,15 +459,16 @@ class _Solved:
             return []
         large = right[of.large]
         small = np.concatenate([np.zeros(0), *(right[g] for g in of.small)])
-        below = np.linalg.solve(self.schur, small - self.scaled.T @ large)
-        found = {g: below[of.places[g]] for g in of.small}
+        right_hand = small - self.scaled.T @ large
+        below = np.asarray(np.linalg.solve(self.schur, right_hand), dtype=np.float64)
+        found: dict[int, Floats] = {g: below[of.places[g]] for g in of.small}
         found[of.large] = large / self.diagonal - self.scaled @ below
         return [found[g] for g in range(len(right))]
 
     def inverse(self) -> _Inverse:
         """Those parts of the inverse of H that single votes need."""
-        corner = np.linalg.inv(self.schur)
-        side = -self.scaled @ corner
+        corner = _inverted(self.schur)
+        side: Floats = -self.scaled @ corner
         diagonal = 1 / self.diagonal - (side * self.scaled).sum(axis=1)
         return _Inverse(self.problem, corner, side, diagonal)
 
@@ -525,12 +526,12 @@ class _Bounds(NamedTuple):
         c, all_three = self.unit, (self.upper, self.lower, self.width)
         ends = (self.upper, self.lower)
         return _Terms(
-            sum(t[1] for t in all_three),
-            -c * sum(t[2] for t in ends),
-            -sum(t[0] * t[2] for t in all_three),
-            c**2 * sum(t[3] for t in ends),
-            c * sum(t[2] + t[0] * t[3] for t in ends),
-            sum(t[0] * t[2] + t[0] ** 2 * t[3] for t in all_three),
+            _sum(t[1] for t in all_three),
+            -c * _sum(t[2] for t in ends),
+            -_sum(t[0] * t[2] for t in all_three),
+            c**2 * _sum(t[3] for t in ends),
+            c * _sum(t[2] + t[0] * t[3] for t in ends),
+            _sum(t[0] * t[2] + t[0] ** 2 * t[3] for t in all_three),
         )
 
     def third(self) -> tuple[Floats, Floats, Floats, Floats]:
@@ -538,10 +539,10 @@ class _Bounds(NamedTuple):
         c, all_three = self.unit, (self.upper, self.lower, self.width)
         ends = (self.upper, self.lower)
         return (
-            -(c**3) * sum(t[4] for t in ends),
-            -(c**2) * sum(2 * t[3] + t[0] * t[4] for t in ends),
-            -c * sum(t[2] + 3 * t[0] * t[3] + t[0] ** 2 * t[4] for t in ends),
-            -sum(t[0] * t[2] + 3 * t[0] ** 2 * t[3] + t[0] ** 3 * t[4] for t in all_three),
+            -(c**3) * _sum(t[4] for t in ends),
+            -(c**2) * _sum(2 * t[3] + t[0] * t[4] for t in ends),
+            -c * _sum(t[2] + 3 * t[0] * t[3] + t[0] ** 2 * t[4] for t in ends),
+            -_sum(t[0] * t[2] + 3 * t[0] ** 2 * t[3] + t[0] ** 3 * t[4] for t in all_three),
         )
 
     def by_upper(self) -> _Terms:
@@ -563,3 +564,16 @@ class _Bounds(NamedTuple):
             c**2 * (2 * second + t * third),
             c * (first + 3 * t * second + t**2 * third + sign * (g1 + 3 * h * g2 + h**2 * g3)),
         )
+
+
+def _inverted(matrix: Floats) -> Floats:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+def _counts(codes: Codes, values: Floats, n: int) -> Floats:
+    return np.asarray(np.bincount(codes, values, n), dtype=np.float64)
+
+
+def _sum(parts: Iterable[Floats]) -> Floats:
+    total: Floats = np.sum([*parts], axis=0)
+    return total

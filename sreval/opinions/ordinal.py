@@ -220,7 +220,7 @@ def ordinal_model(
             f"most {MOST_CATEGORIES} categories.",
             "Use the comparison of means.",
         )
-    method = np.asarray(pd.Index(left).get_indexer(kept["method"]), dtype=np.intp)
+    method = np.asarray(pd.Index(left).get_indexer(pd.Index(kept["method"])), dtype=np.intp)
     columns = (method[:, None] == np.arange(1, len(left))).astype(np.float64)
     crossed = [_coded(own[0] * len(left) + method)[0] for own in (raters, images)]
     named = zip(_LOCATION, (raters[0], images[0], *crossed), strict=True)

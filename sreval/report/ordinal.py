@@ -73,7 +73,7 @@ def _tables(
     model: OrdinalModel, means: Comparison, votes: pd.DataFrame, request: Request
 ) -> list[Table]:
     where = f" on {model.dataset}" if model.dataset else ""
-    facts = {"dataset": model.dataset}
+    facts: dict[str, object] = {"dataset": model.dataset}
     parameters: Columns = {
         "parameter": column("parameter"),
         "estimate": column("estimate", 3),
