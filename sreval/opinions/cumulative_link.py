@@ -450,6 +450,8 @@ class _Solved:
             if root is not None and (self.diagonal > 0).all():
                 break
             self.raised = max(1.0, 4 * self.raised)
+            if not math.isfinite(self.raised):
+                raise _not_found()
         self.log_determinant = float(np.log(self.diagonal).sum() + 2 * np.log(np.diag(root)).sum())
 
     def solve(self, right: Sequence[Floats]) -> list[Floats]:

@@ -200,7 +200,11 @@ def _agreement(disagree: pd.DataFrame, pairs: int, means: Comparison) -> str:
         f"{paper.label(first)} and {paper.label(second)}"
         for first, second in zip(disagree["first"], disagree["second"], strict=True)
     ]
-    return f"{said} The two disagree on {len(names)} of {pairs} pairs: {listed(names)}."
+    alone = int(disagree["mos_significant"].sum())
+    found = f"{alone} found to differ by MOS alone, {len(names) - alone} by the model alone"
+    if (disagree["mos_significant"] & disagree["significant"]).any():
+        found = "some even in the sign"
+    return f"{said} The two disagree on {len(names)} of {pairs} pairs, {found}: {listed(names)}."
 
 
 def _left_out(model: OrdinalModel, scale: Scale) -> list[str]:

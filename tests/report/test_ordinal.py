@@ -66,7 +66,7 @@ def test_the_note_counts_the_pairs_on_which_both_disagree(found: Analysis) -> No
     other = (fitted["significant"].astype(bool) != fitted["mos_significant"]).sum()
     assert (table.facts["disagree"], table.facts["pairs"]) == (other, 3)
     if other:
-        assert f"disagree on {other} of 3 pairs" in found.text
+        assert f"disagree on {other} of 3 pairs, " in found.text
     else:
         assert "Both find the same of all 3 pairs" in found.text
 
