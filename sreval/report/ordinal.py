@@ -169,7 +169,7 @@ def _contrasts(
     if of == "sequence":
         notes.append(
             "Frames of one sequence share its effects; that one rater's votes on them are alike "
-            "beyond that is left out, which makes intervals too narrow."
+            "beyond that is left out, which can make intervals too narrow."
         )
     where = f" on {model.dataset}" if model.dataset else ""
     title = f"Which methods differ by an ordinal model{where}"
