@@ -213,6 +213,7 @@ class Votes:
         protocol: str | None = None,
         factor: float | None = None,
         dataset: str | Collection[str] = (),
+        progress: Callable[[int, int], object] | None = None,
     ) -> Analysis:
         """Analyse the votes: everything they allow, or the ``analyses`` that are named.
 
@@ -221,7 +222,7 @@ class Votes:
 
         Args:
             analyses: One name or several of `report.choices.ANALYSES`; none: all but
-                "stimuli" and "standards".
+                "stimuli", "standards" and "ordinal", which may take a minute.
             unit: What varies in intervals and tests: "rater" claims that raters in general would
                 say so of these images, "image" that these raters would say so of images in
                 general. Frames of one sequence count as one image. "pooled" takes votes as
@@ -237,6 +238,7 @@ class Votes:
             protocol: Of the results; None: ledig2017 where it was run.
             factor: The upscaling factor, where the results hold several.
             dataset: The data set, or several, whose votes are analysed; none: all.
+            progress: Told how many votes of how many the ordinal model has done.
 
         Raises:
             UsageError: an unknown name.
@@ -266,6 +268,7 @@ class Votes:
             alpha=alpha,
             reference=reference,
             methods=chosen,
+            progress=progress,
         )
         if interval is not None:
             request = replace(request, interval=interval)

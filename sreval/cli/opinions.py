@@ -15,6 +15,7 @@ from sreval.cli.shared import (
     RATINGS,
     UNIT,
     UPSCALING,
+    counting,
     json_option,
     print_json,
     warn,
@@ -22,6 +23,7 @@ from sreval.cli.shared import (
 )
 from sreval.errors import UNFORESEEN, Exit
 from sreval.opinions.units import IntervalName
+from sreval.progress import progress_line
 from sreval.report.choices import ANALYSES
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
     "analyses",
     multiple=True,
     type=click.Choice(ANALYSES),
-    help="May be repeated; default: all that the votes allow, but for stimuli and standards.",
+    help="May be repeated; default: all that the votes allow, but for stimuli, standards and "
+    "ordinal.",
 )
 @UNIT
 @click.option(
@@ -78,7 +81,8 @@ def opinions(
     vote that was not cast is an empty cell, null in JSON. A CSV of mean opinion scores with the
     columns image, method, mos and metrics (psnr, ssim, ...) is read too, for --analyse metrics.
     """
-    found = votes.analyse(analyses, **chosen)
+    with progress_line(0, "ordinal model", "vote", "ordinal" in analyses) as line:
+        found = votes.analyse(analyses, progress=counting(line), **chosen)
     for note in found.notes[len(votes.notes) :]:
         warn(note)
     if as_json:

@@ -23,6 +23,7 @@ AnalysisName = Literal[
     "mos",
     "stimuli",
     "compare",
+    "ordinal",
     "screening",
     "recovery",
     "standards",

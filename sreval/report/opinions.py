@@ -58,6 +58,8 @@ class Request:
     """Those that are compared with each other; None: all."""
     better: Mapping[str, bool] = field(default_factory=dict)
     """Further metrics among the columns of a table of means, and whether higher is better."""
+    progress: Callable[[int, int], object] | None = None
+    """Told how many votes of how many a long analysis has done."""
 
     @classmethod
     def planned(cls, design: StudyDesign, scores: pd.DataFrame | None = None) -> Request:
@@ -370,13 +372,14 @@ ANALYSES: dict[str, Make] = {
     "mos": mos,
     "stimuli": stimuli,
     "compare": compare,
+    "ordinal": _when_asked("ordinal", "ordinal"),
     "screening": screen,
     "recovery": _when_asked("recovery"),
     "standards": _when_asked("standards", "opinion_standards"),
     **{name: _when_asked(name) for name in ("reliability", "retest", "difference", "metrics")},
 }
-ON_REQUEST = ("stimuli", "standards")
-"""The analyses that are made only where they are named."""
+ON_REQUEST = ("stimuli", "standards", "ordinal")
+"""The analyses that are made only where they are named: the longest tables and the longest fit."""
 
 _UNASKED = [name for name in ANALYSES if name not in ON_REQUEST]
 

@@ -982,3 +982,11 @@ def test_standards_say_why_there_is_no_dmos(sreval: Sreval, votes: Path) -> None
     assert ran.code == OK
     assert "No DMOS: none has no votes." in ran.out
     assert "DMOS from recovered quality" not in ran.out
+
+
+def test_the_ordinal_model_is_printed_when_asked(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "ordinal")
+    assert ran.code == OK, ran.err
+    assert "Which methods differ by an ordinal model on Set5" in ran.out
+    assert "P(first better)" in ran.out
+    assert "ordinal model" not in sreval("opinions", votes, "--analyse", "compare").out

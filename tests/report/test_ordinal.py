@@ -1,0 +1,101 @@
+"""What ``sreval opinions --analyse ordinal`` says, of votes of every kind."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+import sreval
+from sreval.api.votes import Analysis
+from sreval.errors import StatisticsError
+from sreval.report.choices import ANALYSES
+from sreval.report.opinions import UNASKED
+from tests.opinions.builders import random_votes
+
+
+@pytest.fixture(scope="module")
+def votes() -> pd.DataFrame:
+    """Two data sets, of which one has too few images, and a method that is always worst."""
+    first = random_votes(seed=3, methods=4, images=4, raters=6)
+    first.loc[first["method"] == "a", "score"] = 1
+    second = random_votes(seed=4, methods=3, images=2, raters=6).assign(dataset="Set2")
+    return pd.concat([first, second], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[tuple[int, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(votes: pd.DataFrame, told: list[tuple[int, int]]) -> Analysis:
+    read = sreval.read_votes(votes)
+    return read.analyse("ordinal", progress=lambda done, total: told.append((done, total)))
+
+
+def test_contrasts_stand_beside_those_of_means(found: Analysis) -> None:
+    table, compared = found.sections[0], found.votes.analyse("compare").sections
+    (means,) = [made.frame for made in compared if made.facts["dataset"] == "Set5"]
+    pairs = ["first", "second"]
+    assert table.frame[pairs].to_numpy().tolist() == means[pairs].to_numpy().tolist()
+    assert table.frame["mos_difference"].to_list() == means["difference"].to_list()
+    fitted = table.frame[~table.frame["unbounded"]]
+    assert set(fitted["first"]) | set(fitted["second"]) == {"b", "c", "d"}
+    assert (fitted["log_odds"] * fitted["mos_difference"] > 0).all()
+    assert ((fitted["superiority"] > 0.5) == (fitted["log_odds"] > 0)).all()
+    inside = fitted["superiority"].between(fitted["superiority_low"], fitted["superiority_high"])
+    assert inside.all()
+
+
+def test_a_method_that_is_always_worst_has_no_number(found: Analysis) -> None:
+    table = found.sections[0]
+    without = table.frame[table.frame["unbounded"]]
+    assert set(without["second"]) == {"a"}
+    assert without[["log_odds", "low", "p", "superiority"]].isna().all(axis=None)
+    assert "unbounded" in found.text
+    assert "Votes on a are all the lowest" in found.text
+    rows = json.loads(json.dumps(found.records()))["sections"][0]["rows"]
+    assert [row["log_odds"] for row in rows if row["unbounded"]] == [None] * 3
+
+
+def test_the_note_counts_the_pairs_on_which_both_disagree(found: Analysis) -> None:
+    table = found.sections[0]
+    fitted = table.frame[~table.frame["unbounded"]]
+    other = (fitted["significant"].astype(bool) != fitted["mos_significant"]).sum()
+    assert (table.facts["disagree"], table.facts["pairs"]) == (other, 3)
+    if other:
+        assert f"disagree on {other} of 3 pairs, " in found.text
+    else:
+        assert "Both find the same of all 3 pairs" in found.text
+
+
+def test_raters_and_parameters_have_their_tables(found: Analysis) -> None:
+    titles = [section.title for section in found.sections]
+    assert titles == [
+        "Which methods differ by an ordinal model on Set5",
+        "Parameters of the ordinal model on Set5",
+        "The raters of the ordinal model on Set5",
+    ]
+    assert found.sections[2].frame["rater"].to_list() == [f"r{i:02}" for i in range(6)]
+    assert abs(found.sections[2].frame["bias"].mean()) < 0.3
+
+
+def test_a_data_set_that_cannot_be_fitted_stops_no_other(found: Analysis) -> None:
+    assert "Not done: Set2: The ordinal model speaks of raters and images in general" in found.text
+
+
+def test_progress_ends_within_the_votes(found: Analysis, told: list[tuple[int, int]]) -> None:
+    assert found.sections
+    done = [own for own, _ in told]
+    assert done == sorted(done)
+    assert {total for _, total in told} == {len(found.votes)}
+    assert 0 < done[-1] <= len(found.votes)
+
+
+def test_it_is_made_when_asked_alone(votes: pd.DataFrame) -> None:
+    assert set(ANALYSES) - set(UNASKED) == {"stimuli", "ordinal"}
+    slider = votes.assign(score=votes["score"] * 11.5)
+    with pytest.raises(StatisticsError, match="is continuous"):
+        sreval.read_votes(slider, scale="0..100").analyse("ordinal")
