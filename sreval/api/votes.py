@@ -142,7 +142,7 @@ def read_votes(
         raise needs_votes(option("--without", "without"))
     from sreval.report.opinion_models import better_options, own_metrics
 
-    if others := own_metrics(table, better)[1]:
+    if not whole_methods and (others := own_metrics(table, better)[1]):
         note = (
             f"{where}: further columns are left alone: {listed(others, 20)}. A metric among them "
             f"is named by {better_options('or')}."
