@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sreval.api.studies import Study
 from sreval.api.votes import Votes, VotesLike, read_votes
-from sreval.errors import UsageError, listed
+from sreval.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,33 +22,6 @@ PanelLike: TypeAlias = "Study | VotesLike"
 """A study, its name or folder, votes or means that `read_votes` reads, or the word "paper"."""
 
 PAPER = "paper"
-
-
-def read_panel(
-    given: str | Path, *, database: str | None = None, **form: Any
-) -> Study | Votes | str:
-    """One side of `compare_studies` as a command names it.
-
-    ``database`` is a study's, ``form`` the keywords of `read_votes` for a file. Raises UsageError
-    for keywords of the other kind.
-    """
-    from sreval.opinions.votes import ACR
-
-    told = {name: one for name, one in form.items() if one is not None and one not in ((), ACR)}
-    if is_file(given):
-        if database is not None:
-            raise UsageError(f"{given} is a file, not a study.", "Leave the database out.")
-        return read_votes(given, whole_methods=True, **told)
-    if told:
-        raise UsageError(
-            f"{given} isn't a file here, so {listed(sorted(told))} can't be applied.",
-            "Name a file of votes by its path, or leave these out.",
-        )
-    if str(given) == PAPER:
-        if database is not None:
-            raise UsageError("The paper has no database.", "Leave the database out.")
-        return PAPER
-    return Study(given, database)
 
 
 def compare_studies(
@@ -108,8 +81,8 @@ def _side(
     if isinstance(given, str) and given == PAPER:
         return paper_side(name or PAPER), ()
     called = str(given) if isinstance(given, str | Path) else letter
-    if isinstance(given, str | Path):
-        given = read_panel(given)
+    if isinstance(given, str | Path) and not is_file(given):
+        given = Study(given)
     if isinstance(given, Study):
         called = given.name
         given = given.votes(allow_open=allow_open)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sreval import api
-from sreval.api.panels import read_panel
+from sreval.api.panels import PAPER, PanelLike, is_file
 from sreval.cli.shared import (
     LEVEL,
     PATH,
@@ -18,6 +19,7 @@ from sreval.cli.shared import (
     votes_options,
     warn,
 )
+from sreval.errors import UsageError, listed
 
 
 def _with_sides(command: Command) -> Command:
@@ -66,10 +68,7 @@ def compare_studies(
     to a line, which methods and stimuli depart from it, and which pairs of methods are in the same
     order.
     """
-    sides = []
-    for given, letter in ((a, "a"), (b, "b")):
-        own = {key[:-2]: chosen[key] for key in chosen if key.endswith(f"_{letter}")}
-        sides.append(read_panel(given, scale=own.pop("rating_scale"), **own))
+    sides = [_read(given, letter, chosen) for given, letter in ((a, "a"), (b, "b"))]
     found = api.compare_studies(
         sides[0], sides[1], level=level, margin=margin, names=(a, b), allow_open=allow_open or None
     )
@@ -82,3 +81,28 @@ def compare_studies(
     if out is not None:
         found.write(out)
         click.echo(str(out), err=as_json)
+
+
+def _read(given: str, side: str, chosen: Mapping[str, Any]) -> PanelLike:
+    """A side with the options that are its own. Raises UsageError for one that it can't take."""
+    from sreval.opinions.votes import ACR
+
+    own = {
+        name.removesuffix(f"_{side}"): one
+        for name, one in chosen.items()
+        if name.endswith(f"_{side}") and one is not None and one not in ((), ACR)
+    }
+    database = own.pop("database", None)
+    wrong = [name.replace("_", "-") for name in own]
+    if file := given != PAPER and is_file(given):
+        wrong = ["database"] if database else []
+    elif given == PAPER and database:
+        wrong.append("database")
+    if wrong:
+        kind = "a file of votes" if file else "the paper's table" if given == PAPER else "a study"
+        names = [f"--{name}-{side}" for name in wrong]
+        raise UsageError(f"{given} is {kind}, which can't take {listed(names)}.", "Leave it out.")
+    if file:
+        own["scale"] = own.pop("rating_scale", ACR)
+        return api.read_votes(given, whole_methods=True, **own)
+    return PAPER if given == PAPER else api.Study(given, database)

@@ -155,8 +155,9 @@ class PanelAgreement:
 
     ``identical`` tests that the map is b = a, ``linear`` that b departs from the map by no more
     than the errors; both are None where no error is known. ``plcc`` and ``srocc`` are correlations
-    of the means as they are; ``ceiling`` is the correlation that panels of these errors reach on
-    average where the true means lie on a line. ``rmse`` is the root mean square of b less the map,
+    of the means as they are; ``true_plcc`` is that of the true means, with the interval that agrees
+    with ``linear``; ``ceiling`` is the ``plcc`` that panels of these errors reach on average where
+    the true means lie on a line. ``rmse`` is the root mean square of b less the map,
     on J - 2 degrees of freedom; ``rmse_of_errors`` what the errors alone make of it.
 
     ``points`` has a row a point and ``methods`` a row a (data set, method): ``a``, ``b``, the
@@ -171,6 +172,7 @@ class PanelAgreement:
     linear: PanelTest | None
     plcc: Interval
     srocc: Interval
+    true_plcc: Interval
     ceiling: float
     rmse: float
     rmse_of_errors: float
@@ -236,6 +238,7 @@ def compare_panels(
         linear=linear,
         plcc=plcc,
         srocc=srocc,
+        true_plcc=_true_plcc(b, float(slope), linear, own, level),
         ceiling=math.sqrt(_reliability(a) * _reliability(b)),
         rmse=math.sqrt(float((departure**2).sum()) / (n - 2)),
         rmse_of_errors=math.sqrt(own / (n - 2)),
@@ -386,6 +389,25 @@ def _linear(
     f = float((beside(departure) ** 2).sum()) / total
     below = total**2 / spread if spread > 0 else math.inf
     return _f_test(f, min(max(above, 1.0), freedom), below), total
+
+
+def _true_plcc(
+    b: Panel, slope: float, linear: PanelTest | None, errors: float, level: float
+) -> Interval:
+    """The correlation of the true means: what of B beside the line is more than ``errors``.
+
+    The interval turns the F test round: the sums of squares beside the line that it wouldn't
+    reject.
+    """
+    estimate = low = high = math.nan
+    spread = _reliability(b) * float((_centred(b.mean) ** 2).sum())
+    if linear is not None and spread > 0:
+        tail = (1 - level) / 2
+        most, least = scipy.special.fdtri(linear.above, linear.below, [1 - tail, tail])
+        beside = [max(0.0, errors * (linear.f / f - 1)) for f in (1.0, least, most)]
+        found = [math.copysign(math.sqrt(max(0.0, 1 - one / spread)), slope) for one in beside]
+        estimate, (low, high) = found[0], sorted(found[1:])
+    return Interval(estimate, low, high, level, b.mean.size, "mean", "PLCC of true means", "F")
 
 
 def _square(source: Source, part: Floats, freedom: int) -> float:

@@ -444,9 +444,9 @@ def _agreement_table(
         test("B = A", found.identical, "slope 1 and intercept 0")
     test("B = line", found.linear, "B departs from the line by no more than the errors")
     row("PLCC", found.plcc.estimate, found.plcc.low, found.plcc.high, "of the means as they are")
-    if found.ceiling > 0:
-        freed = [min(1.0, v / found.ceiling) for v in (found.plcc.low, found.plcc.high)]
-        row("PLCC without errors", found.plcc.estimate / found.ceiling, *freed, "PLCC / ceiling")
+    true = found.true_plcc
+    if math.isfinite(true.estimate):
+        row("PLCC without errors", true.estimate, true.low, true.high, "of the true means")
     row(
         "SROCC", found.srocc.estimate, found.srocc.low, found.srocc.high, "of the means as they are"
     )
@@ -483,8 +483,6 @@ def _value(row: Mapping[str, float]) -> str:
             for freedom in (row["df_above"], row["df_below"])
         )
         return f"F({above}, {below}) = {row['f']:.2f}"
-    if row["figure"] == "PLCC without errors":
-        return fixed(min(row["value"], 1.0), 3)
     return fixed(row["value"], 3)
 
 
@@ -542,9 +540,10 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
         )
     if found.ceiling > 0:
         notes.append(
-            f"Ceiling {fixed(found.ceiling, 3)}: the PLCC that panels with these errors reach "
-            "where the true means lie on a line (Spearman 1904); the interval without errors takes "
-            "it as known. PLCC, SROCC and RMSE after a linear map as in ITU-T P.1401 (from memory)."
+            "PLCC, SROCC and RMSE after a linear map as in ITU-T P.1401 (from memory). Errors "
+            "lower a correlation: with these, panels whose true means lie on a line reach a PLCC "
+            f"of {fixed(found.ceiling, 3)} (Spearman 1904). The interval without errors is the F "
+            "test's, turned round."
         )
     return notes
 
@@ -703,7 +702,8 @@ def _orders_table(
             f"panel and data set; {'; '.join(said)}.",
         ]
     if "all alike again" in columns:
-        drawn = "raters and images" if tested else "errors"
+        units = dict.fromkeys(s.unit for panel in panels.both for s in panel.sources)
+        drawn = " and ".join(f"{unit}s" for unit in units)
         notes.append(
             f"All alike again: how often two panels of these sizes, {drawn} drawn anew, put all "
             "methods in the same order."
