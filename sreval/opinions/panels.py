@@ -32,6 +32,9 @@ LEAST_POINTS = 3
 DRAWS = 1000
 """How often the panels are drawn anew for the errors of correlations and of an order."""
 
+_MANY = 1e9
+"""Degrees of freedom in the place of infinitely many, which scipy's Student and F don't take."""
+
 POINT = ("dataset", "image", "method")
 METHOD = ("dataset", "method")
 
@@ -104,11 +107,14 @@ def panel_of_votes(votes: pd.DataFrame, *, methods: bool, images: bool) -> Panel
 def panel_of_means(means: pd.Series, error: pd.Series | None = None) -> Panel:
     """A panel of a table: ``means`` by point, with their standard errors where it has them.
 
-    These are taken as independent of each other, as the table doesn't say more.
+    These are taken as independent of each other, as the table doesn't say more. One of 0, as of
+    raters who all agreed, counts as the root mean square of the others.
     """
     sources: tuple[Source, ...] = ()
-    if error is not None:
-        sources = (Source("mean", math.inf, np.diag(error.to_numpy(dtype=np.float64))),)
+    if error is not None and (error > 0).any():
+        own = error.to_numpy(dtype=np.float64)
+        own = np.where(own > 0, own, np.sqrt((own[own > 0] ** 2).mean()))
+        sources = (Source("mean", math.inf, np.diag(own)),)
     return Panel(_multi(means.index), means.to_numpy(dtype=np.float64), sources)
 
 
@@ -263,7 +269,7 @@ def _for_line(panel: Panel) -> Floats:
     alike = math.sqrt(sum(float((_centred(s.influence) ** 2).sum()) for s in panel.sources))
     alike /= math.sqrt(freedom)
     if all(math.isinf(s.n) for s in panel.sources):
-        return np.where(panel.error > 0, panel.error, alike)
+        return panel.error
     return np.array([alike])
 
 
@@ -322,8 +328,7 @@ def _interval(
 
 
 def _quantile(freedom: Floats | float, level: float) -> Floats:
-    # scipy's quantile of Student's t has none for infinite degrees of freedom
-    return student_quantile(np.minimum(freedom, 1e9), level)
+    return student_quantile(np.minimum(freedom, _MANY), level)
 
 
 def _identical(
@@ -345,14 +350,13 @@ def _identical(
         (np.trace(s @ s) + np.trace(s) ** 2) / c.freedom
         for s, c in zip(shares, changes, strict=True)
     )
-    freedom = 6 / below if below > 0 else 1e9
-    f = float(found @ np.linalg.solve(total, found)) * (freedom - 1) / freedom / 2
+    freedom = 6 / below if below > 0 else math.inf
+    f = float(found @ np.linalg.solve(total, found)) * (1 - 1 / freedom) / 2
     return _f_test(f, 2, freedom - 1)
 
 
 def _f_test(f: float, above: float, below: float) -> PanelTest:
-    below = min(below, 1e9)
-    return PanelTest(f, above, below, float(scipy.special.fdtrc(above, below, f)))
+    return PanelTest(f, above, below, float(scipy.special.fdtrc(above, min(below, _MANY), f)))
 
 
 def _linear(
@@ -397,14 +401,15 @@ def _true_plcc(
     """The correlation of the true means: what of B beside the line is more than ``errors``.
 
     The interval turns the F test round: the sums of squares beside the line that it wouldn't
-    reject.
+    reject. Its lower end never takes the errors for smaller than they are.
     """
     estimate = low = high = math.nan
     spread = _reliability(b) * float((_centred(b.mean) ** 2).sum())
     if linear is not None and spread > 0:
         tail = (1 - level) / 2
-        most, least = scipy.special.fdtri(linear.above, linear.below, [1 - tail, tail])
-        beside = [max(0.0, errors * (linear.f / f - 1)) for f in (1.0, least, most)]
+        most, least = scipy.special.fdtri(linear.above, min(linear.below, _MANY), [1 - tail, tail])
+        ratios = (linear.f, max(linear.f, 1.0) / least, linear.f / most)
+        beside = [max(0.0, errors * (ratio - 1)) for ratio in ratios]
         found = [math.copysign(math.sqrt(max(0.0, 1 - one / spread)), slope) for one in beside]
         estimate, (low, high) = found[0], sorted(found[1:])
     return Interval(estimate, low, high, level, b.mean.size, "mean", "PLCC of true means", "F")
@@ -442,15 +447,22 @@ def _correlations(a: Panel, b: Panel, level: float, seed: int) -> tuple[Interval
     drawn = [redrawn(panel, generator) for panel in (a, b)]
     known = [s for panel in (a, b) for s in panel.sources]
     freedom = min((s.freedom for s in known), default=math.inf)
+    n = a.mean.size
+    # half a step below a perfect order: nearer to 1 there is no rank correlation but 1 itself
     found = []
-    for name, form in (("PLCC", _centred), ("SROCC", _ranks)):
+    for name, form, most in (
+        ("PLCC", _centred, 1 - 1e-12),
+        ("SROCC", _ranks, 1 - 6 / (n * (n**2 - 1))),
+    ):
         estimate, low, high = float(_cosine(form(a.mean), form(b.mean))), math.nan, math.nan
-        if known and abs(estimate) < 1 - 1e-9:
-            again = np.clip(_cosine(*map(form, drawn)), -1 + 1e-9, 1 - 1e-9)
-            half = float(_quantile(freedom, level)) * float(np.arctanh(again).std(ddof=1))
-            z = math.atanh(estimate)
-            low, high = math.tanh(z - half), math.tanh(z + half)
-        found.append(Interval(estimate, low, high, level, a.mean.size, "mean", name, "redrawn"))
+        if known:
+            z, again = (
+                np.arctanh(np.clip(r, -most, most)) for r in (estimate, _cosine(*map(form, drawn)))
+            )
+            half = float(_quantile(freedom, level)) * float(again.std(ddof=1))
+            low = min(math.tanh(z - half), estimate)
+            high = max(math.tanh(z + half), estimate)
+        found.append(Interval(estimate, low, high, level, n, "mean", name, "redrawn"))
     return found[0], found[1]
 
 
@@ -485,16 +497,17 @@ def _rows(
         error = freedom = np.full(len(names), math.nan)
         if changes:
             error = np.sqrt(np.sum(variances, axis=0))
-            freedom = np.minimum(_welch(variances, [c.freedom for c in changes]), 1e9)
+            freedom = _welch(variances, [c.freedom for c in changes])
+        many = np.minimum(freedom, _MANY)
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2 * scipy.special.stdtr(freedom, -np.abs(estimate) / error)
-        half = student_quantile(freedom, level) * error
+            p = 2 * scipy.special.stdtr(many, -np.abs(estimate) / error)
+        half = _quantile(freedom, level) * error
         frame[f"{name}_error"], frame[f"{name}_df"] = error, freedom
         frame[f"{name}_low"], frame[f"{name}_high"] = estimate - half, estimate + half
         frame[f"{name}_p"], frame[f"{name}_p_adjusted"] = p, holm(p)
         if margin is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
-                outside = scipy.special.stdtr(freedom, (np.abs(estimate) - margin) / error)
+                outside = scipy.special.stdtr(many, (np.abs(estimate) - margin) / error)
             frame[f"{name}_equivalence_p"] = outside
             frame[f"{name}_equivalence_p_adjusted"] = holm(outside)
     return frame

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import DataError, attempted, counted, listed
+from sreval.errors import DataError, StatisticsError, attempted, counted, listed
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.intervals import student_quantile
@@ -52,6 +52,9 @@ _MOST_STIMULI = 10
 
 _ALIASES = {"srgan": "srgan-vgg54", "srresnet": "srresnet-mse"}
 """What the paper calls its methods where no loss is named (its table 2)."""
+
+_MANY = 1e9
+"""Degrees of freedom that make Student's quantile the normal one."""
 
 _COUNTS = ("n_raters", "raters", "n", "n_votes", "votes")
 """Columns of a table of means that say how many opinions stand behind its ``sd``."""
@@ -114,7 +117,7 @@ def compare(
     unlike = (a.scale.low, a.scale.high) != (b.scale.low, b.scale.high)
     sections = [
         _agreement_table(agreement, matched, panels, level, unlike),
-        _means_table(agreement, matched, level, margin, unlike),
+        _means_table(agreement, matched, panels, level, margin, unlike),
     ]
     if matched.stimuli and panels.known:
         sections.append(_stimuli_table(agreement, level))
@@ -171,6 +174,8 @@ def _match(a: Side, b: Side) -> _Matched:
         for table in tables
     ]
     notes += _other_files(tables, by_image)
+    if a.table.equals(b.table):
+        notes.append("Both are the same opinions, so that every agreement is by construction.")
     unit = unit_name(map(str, tables[0]["image"])) if by_image else "image"
     same_images = by_image or _whole_sets(a, b, tables, notes)
     sides = [replace(side, table=table) for side, table in zip((a, b), tables, strict=True)]
@@ -359,20 +364,34 @@ def _without_frames(votes: pd.DataFrame) -> pd.DataFrame:
 
 def _means_of(side: Side) -> pd.DataFrame:
     """Means with the standard ``error`` that a table's columns give, NaN where they give none."""
-    table = side.table
-    there = {metric_key(str(name)): str(name) for name in table}
-    error = pd.Series(math.nan, table.index)
-    count = next((there[name] for name in _COUNTS if name in there), None)
+    there = {metric_key(str(name)): str(name) for name in side.table}
+    count = next((there[name] for name in _COUNTS if name in there), "")
+    wanted: tuple[str, ...] = ()
     if "se" in there:
-        error = metric_values(table, ["se"])["se"]
+        wanted = ("se",)
     elif {"low", "high"} <= set(there):
-        limits = metric_values(table, ["low", "high"])
-        level = metric_values(table, ["level"])["level"] if "level" in there else 0.95
-        error = (limits["high"] - limits["low"]) / 2 / student_quantile(1e9, level)
+        wanted = ("low", "high", *(["level"] if "level" in there else []))
     elif "sd" in there and count:
-        values = metric_values(table, ["sd", count])
-        error = values["sd"] / np.sqrt(values[count])
-    return table.assign(error=error.astype(float))
+        wanted = ("sd", count)
+    try:
+        read = metric_values(side.table, wanted)
+    except StatisticsError as error:
+        raise StatisticsError(f"{side.name}: {error.message}", error.remedy) from None
+    values = {name: read[name].to_numpy(dtype=np.float64) for name in wanted}
+    found = np.full(len(read), math.nan)
+    if "se" in wanted:
+        found = values["se"]
+    elif "low" in wanted:
+        level = np.clip(values.get("level", np.array(0.95)), 0.01, 0.9999)
+        found = (values["high"] - values["low"]) / 2 / student_quantile(_MANY, level)
+    elif wanted:
+        found = values["sd"] / np.sqrt(np.maximum(values[count], 1))
+    if (found < 0).any():
+        raise StatisticsError(
+            f"{side.name}: {' and '.join(wanted)} give a mean an error below 0.",
+            "Write low below high, and se and sd above 0.",
+        )
+    return side.table.assign(error=found)
 
 
 # Orders
@@ -489,6 +508,11 @@ def _value(row: Mapping[str, float]) -> str:
 def _answer(found: PanelAgreement, level: float, unlike: bool, known: bool) -> str:
     """What the two F tests say, in words."""
     alpha = _alpha(level)
+    if found.slope.estimate < 0:
+        return (
+            "The line falls: what A rates high, B rates low. Is one of the scales reversed, or "
+            "are methods named differently?"
+        )
     if not known or found.linear is None:
         return "No error of either panel's means is known, so nothing is tested."
     line = (
@@ -521,8 +545,21 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
         )
     elif votes:
         claim = f"errors come from raters and {images}s, as the two may have rated other {images}s"
+        sides = zip("AB", matched.both, panels.both, strict=True)
+        alone = [
+            letter
+            for letter, side, panel in sides
+            if side.has_votes and all(source.unit != "image" for source in panel.sources)
+        ]
+        if alone:
+            claim += (
+                f"; those of {' and '.join(alone)} from raters alone, as a method has a single "
+                "image there: what another image would change isn't in any interval or test"
+            )
     else:
-        claim = "errors are those of the tables" if panels.known else "no errors are known"
+        claim = "no errors are known"
+        if panels.known:
+            claim = "errors are the tables', taken as independent from mean to mean"
     notes.append(f"{found.n} common {what}; {claim}.")
     if panels.borrowed:
         side = next(s for s in matched.both if s.name == panels.borrowed)
@@ -562,7 +599,12 @@ def _described(side: Side) -> str:
 
 
 def _means_table(
-    found: PanelAgreement, matched: _Matched, level: float, margin: float | None, unlike: bool
+    found: PanelAgreement,
+    matched: _Matched,
+    panels: _Panels,
+    level: float,
+    margin: float | None,
+    unlike: bool,
 ) -> Table:
     frame = found.methods.assign(on_line=found.methods["b"] - found.methods["departure"])
     columns: dict[str, Callable[[Any], str]] = {"method": method_column()}
@@ -573,20 +615,24 @@ def _means_table(
         if name == "difference" and unlike:
             continue
         columns[head] = signed_column(name, 2)
+        if not panels.known:
+            continue
         columns[f"{percent(level)}{'' if name == 'difference' else ' '}"] = interval_column(
             2, f"{name}_low", f"{name}_high", signed=True
         )
         columns[f"p of {head}"] = _p(f"{name}_p_adjusted")
         if margin is not None:
             columns[f"{head} within {margin:g}"] = _within(f"{name}_equivalence_p_adjusted", level)
-    notes = [
-        "Means over the common "
-        + (f"{matched.unit}s. n: {matched.unit}s. " if matched.stimuli else "images. ")
-        + "Line: the linear map of A above. Intervals are of each row alone; p is adjusted by "
-        "Holm's method over the rows. A rater's error that is smaller than the root mean square "
-        "of all rows counts as that."
-    ]
-    if margin is not None:
+    over = f"the common {matched.unit}s. n: {matched.unit}s" if matched.stimuli else "all images"
+    notes = [f"Means over {over}. Line: the linear map of A above."]
+    if panels.known:
+        notes.append(
+            "Intervals are of each row alone; p is adjusted by Holm's method over the rows."
+            + " An error that raters leave counts as the root mean square of all rows where it is "
+            "smaller: a few votes that agree don't say that all would."
+            * any(side.has_votes for side in matched.both)
+        )
+    if margin is not None and panels.known:
         notes.append(
             f"Within {margin:g}: yes where two one-sided t tests, adjusted by Holm's method over "
             f"the rows, show at {_alpha(level):g} that the true value is within {margin:g} points."
@@ -757,7 +803,7 @@ def _with_limits(methods: pd.DataFrame, matched: _Matched, level: float) -> pd.D
     index = pd.MultiIndex.from_frame(methods[list(METHOD)])
     for name, side in zip("ab", matched.both, strict=True):
         panel = _panel(side, True, not matched.same_images).at(index)
-        freedom = min((s.freedom for s in panel.sources), default=1e9)
-        half = student_quantile(min(freedom, 1e9), level) * panel.error
+        freedom = min((s.freedom for s in panel.sources), default=_MANY)
+        half = student_quantile(min(freedom, _MANY), level) * panel.error
         found[f"{name}_low"], found[f"{name}_high"] = found[name] - half, found[name] + half
     return found
