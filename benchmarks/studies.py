@@ -128,7 +128,7 @@ def order(votes: Sequence[pd.DataFrame]) -> dict[str, float]:
     """The six methods are in the same true order in both panels."""
     tests = [compare_methods(check_votes(v, SLIDER), scale=SLIDER)[0].frame() for v in votes]
     means = [v.groupby("method")["score"].mean() for v in votes]
-    made = compare_orders("simulated", *means, tests)
+    made = compare_orders("simulated", means, tests)
     verdicts = made.pairs["verdict"]
     return {
         "order: a pair contradicted": bool((verdicts == "contradicted").any()),

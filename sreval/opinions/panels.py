@@ -556,8 +556,7 @@ class OrderAgreement:
 
 def compare_orders(
     dataset: str,
-    a: pd.Series,
-    b: pd.Series,
+    means: Sequence[pd.Series],
     tests: Sequence[pd.DataFrame | None],
     *,
     alpha: float = 0.05,
@@ -565,18 +564,19 @@ def compare_orders(
 ) -> OrderAgreement:
     """How far two panels put methods in the same order.
 
-    ``a`` and ``b`` are their means by method, of the same methods; ``tests`` the two frames of
+    ``means`` are A's and B's by method, of the same methods; ``tests`` the two frames of
     ``Comparison.frame`` on these methods, None of a panel without votes. In pairs the better of A
     comes first. A pair is replicated where both panels' tests show it, in the same direction.
     """
+    a, b = means
     names = sorted(a.index, key=lambda name: (-a[name], numbered(name)))
     shown = [None if one is None else _by_pair(one) for one in tests]
     rows = []
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             row: dict[str, object] = {"dataset": dataset, "first": first, "second": second}
-            for side, means, test in zip("ab", (a, b), shown, strict=True):
-                row[f"difference_{side}"] = float(means[first] - means[second])
+            for side, own, test in zip("ab", (a, b), shown, strict=True):
+                row[f"difference_{side}"] = float(own[first] - own[second])
                 row |= _tested(test, first, second, side)
             rows.append(row)
     pairs = pd.DataFrame(rows)

@@ -359,7 +359,8 @@ def _without_frames(votes: pd.DataFrame) -> pd.DataFrame:
     if not any(map(is_frame, votes["image"].unique())):
         return votes
     sequence = votes.assign(image=votes["image"].map(unit_of))
-    return sequence.groupby(["rater", *POINT], as_index=False, sort=False)["score"].mean()
+    grouped = sequence.groupby(["rater", *POINT], sort=False)["score"]
+    return grouped.mean().reset_index()
 
 
 def _means_of(side: Side) -> pd.DataFrame:
@@ -426,7 +427,7 @@ def _orders(
             tests.append(made[0].frame() if made else None)
         again = same_order_again(a.at(own), b.at(own), same_images=matched.same_images, seed=seed)
         series = [pd.Series(p.at(own).mean, index=list(methods)) for p in (a, b)]
-        found.append(compare_orders(str(dataset), *series, tests, alpha=_alpha(level), again=again))
+        found.append(compare_orders(str(dataset), series, tests, alpha=_alpha(level), again=again))
     return tuple(found), list(dict.fromkeys(said))
 
 
