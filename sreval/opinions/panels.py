@@ -125,7 +125,10 @@ def _multi(index: pd.Index) -> pd.MultiIndex:
 
 def _reduced(influence: Floats) -> Floats:
     rows, columns = influence.shape
-    return np.linalg.qr(influence, mode="r") if rows > columns else influence
+    if rows <= columns:
+        return influence
+    _, triangle = np.linalg.qr(influence)
+    return triangle
 
 
 def _by_method(panel: Panel, images: bool) -> Panel:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from sreval.errors import DataError, StatisticsError, attempted, counted, listed
 from sreval.frames import is_frame, unit_name, unit_of
@@ -179,6 +180,10 @@ def _match(a: Side, b: Side) -> _Matched:
     unit = unit_name(map(str, tables[0]["image"])) if by_image else "image"
     same_images = by_image or _whole_sets(a, b, tables, notes)
     sides = [replace(side, table=table) for side, table in zip((a, b), tables, strict=True)]
+    for side in sides:
+        missing = None if side.has_votes else _means_of(side)["error"].isna()
+        if missing is not None and missing.any() and not missing.all():
+            notes.append(f"{side.name} gives no error of {int(missing.sum())} means; none is used.")
     return _Matched(sides[0], sides[1], by_image, same_images, unit, tuple(notes))
 
 
@@ -384,7 +389,7 @@ def _means_of(side: Side) -> pd.DataFrame:
         found = values["se"]
     elif "low" in wanted:
         level = np.clip(values.get("level", np.array(0.95)), 0.01, 0.9999)
-        found = (values["high"] - values["low"]) / 2 / student_quantile(_MANY, level)
+        found = (values["high"] - values["low"]) / 2 / special.ndtri((1 + level) / 2)
     elif wanted:
         found = values["sd"] / np.sqrt(np.maximum(values[count], 1))
     if (found < 0).any():
