@@ -430,6 +430,10 @@ def _orders(
             elif why:
                 said.append(f"no tests of {side.name}: {why}")
             tests.append(made[0].frame() if made else None)
+            small = int(tests[-1]["too_small"].sum()) if tests[-1] is not None else 0
+            if small:
+                where = f" on {dataset}" if dataset else ""
+                said.append(f"n of {side.name}{where} is too small for {counted(small, 'pair')}")
         again = same_order_again(a.at(own), b.at(own), same_images=matched.same_images, seed=seed)
         series = [pd.Series(p.at(own).mean, index=list(methods)) for p in (a, b)]
         found.append(compare_orders(str(dataset), series, tests, alpha=_alpha(level), again=again))

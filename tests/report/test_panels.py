@@ -172,6 +172,12 @@ def test_tables_without_errors_are_laid_side_by_side() -> None:
     assert found.orders[0].same == 0
 
 
+def test_too_few_raters_for_any_test_are_told(votes: list[pd.DataFrame]) -> None:
+    few = votes[1][votes[1]["rater"].isin(["r00", "r01", "r02"])]
+    text = compare(side(votes[0]), side(few, "B")).sections[3].to_text()
+    assert "n of B on Set5 is too small for 6 pairs" in text
+
+
 def test_equal_votes_are_said_to_be_equal(votes: list[pd.DataFrame]) -> None:
     found = compare(side(votes[0]), side(votes[0], "B"))
     assert "Both are the same opinions" in found.notes[-1]
