@@ -18,6 +18,7 @@ from sreval.api.costs import cost
 from sreval.api.data import Dataset, datasets, fetch
 from sreval.api.metric_studies import MetricsStudy, metrics_study
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
+from sreval.api.panels import StudyComparison, compare_studies
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (
@@ -41,10 +42,12 @@ __all__ = [
     "Results",
     "SrevalError",
     "Study",
+    "StudyComparison",
     "Votes",
     "archive",
     "benchmark",
     "compare",
+    "compare_studies",
     "cost",
     "datasets",
     "declare",

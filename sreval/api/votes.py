@@ -51,6 +51,7 @@ def read_votes(
     without: Collection[str] = (),
     higher_is_better: Collection[str] = (),
     lower_is_better: Collection[str] = (),
+    whole_methods: bool = False,
 ) -> Votes:
     """Read and check opinions, whatever form they have.
 
@@ -65,8 +66,9 @@ def read_votes(
       names, where they might hold votes.
     - JSON: lists as [method][rater][image], null where no vote was cast.
     - Mean opinion scores with metrics: the columns image, method, mos, and psnr, ssim, ... This
-      is for ``analyse("metrics")`` alone. ``higher_is_better`` and ``lower_is_better`` name
-      metrics that aren't known by themselves.
+      is for ``analyse("metrics")`` and `compare_studies` alone. ``higher_is_better`` and
+      ``lower_is_better`` name metrics that aren't known by themselves. ``whole_methods``: the
+      column image may be missing, as in a paper's table of methods; for `compare_studies` alone.
 
     ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
     ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
@@ -123,6 +125,7 @@ def read_votes(
         header=header,
         labels=labels,
         missing=names_of(missing),
+        whole_methods=whole_methods,
     )
     table, notes = read.table, read.notes
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
@@ -139,7 +142,7 @@ def read_votes(
         raise needs_votes(option("--without", "without"))
     from sreval.report.opinion_models import better_options, own_metrics
 
-    if others := own_metrics(table, better)[1]:
+    if not whole_methods and (others := own_metrics(table, better)[1]):
         note = (
             f"{where}: further columns are left alone: {listed(others, 20)}. A metric among them "
             f"is named by {better_options('or')}."

@@ -55,6 +55,10 @@ COMMANDS = {
         "sreval.cli.table:compare_protocols",
         "Show which score other tools give the same images.",
     ),
+    "compare-studies": (
+        "sreval.cli.compare_studies:compare_studies",
+        "Compare two panels' opinions: scores, line, order.",
+    ),
     "demo": ("sreval.cli.demo:demo", "Try everything once, on photographs that are installed."),
 }
 

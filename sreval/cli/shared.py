@@ -108,43 +108,52 @@ def _scale(_: click.Context, __: click.Parameter, text: str) -> Scale:
     return Scale.parse(text)
 
 
-_OF_VOTES = (
-    click.option(
-        "--stimuli",
-        type=PATH,
-        help="For a matrix of scores: a CSV of its rows' dataset, image, scene, method.",
-    ),
-    click.option(
-        "--rating-scale",
-        default="1..5",
-        show_default=True,
-        callback=_scale,
-        metavar="LOW..HIGH[/STEP]",
-        help="Step 1 up to eleven scores, else any number; 1..5/0.5 for half points, 1..5/0 for "
-        "a slider.",
-    ),
-    click.option(
-        "--header",
-        type=_YES_OR_NO,
-        callback=_truth,
-        help="Whether a matrix' first row names raters.",
-    ),
-    click.option(
-        "--labels",
-        type=_YES_OR_NO,
-        callback=_truth,
-        help="Whether its first column names stimuli.",
-    ),
-    click.option(
-        "--missing",
-        multiple=True,
-        metavar="VALUE",
-        help="What stands for a vote not cast, beside an empty cell; may be repeated.",
-    ),
-    click.option(
-        "--without", multiple=True, metavar="RATER", help="Leave this rater out; may be repeated."
-    ),
-)
+def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
+    """The options on a file of ratings; ``side`` ends their names where a command takes two."""
+    suffix, of = (f"-{side}", f"{side.upper()}: ") if side else ("", "")
+    return (
+        click.option(
+            f"--stimuli{suffix}",
+            type=PATH,
+            help=f"{of}For a matrix of scores: a CSV of its rows' dataset, image, scene, method.",
+        ),
+        click.option(
+            f"--rating-scale{suffix}",
+            default="1..5",
+            show_default=True,
+            callback=_scale,
+            metavar="LOW..HIGH[/STEP]",
+            help=f"{of}Step 1 up to eleven scores, else any number; 1..5/0.5 for half points, "
+            "1..5/0 for a slider.",
+        ),
+        click.option(
+            f"--header{suffix}",
+            type=_YES_OR_NO,
+            callback=_truth,
+            help=f"{of}Whether a matrix' first row names raters.",
+        ),
+        click.option(
+            f"--labels{suffix}",
+            type=_YES_OR_NO,
+            callback=_truth,
+            help=f"{of}Whether its first column names stimuli.",
+        ),
+        click.option(
+            f"--missing{suffix}",
+            multiple=True,
+            metavar="VALUE",
+            help=f"{of}What stands for a vote not cast, beside an empty cell; may be repeated.",
+        ),
+        click.option(
+            f"--without{suffix}",
+            multiple=True,
+            metavar="RATER",
+            help=f"{of}Leave this rater out; may be repeated.",
+        ),
+    )
+
+
+_OF_VOTES = votes_options()
 _SCORES_FILE = click.option(
     "--scores",
     type=PATH,

@@ -95,6 +95,7 @@ def read_ratings(
     header: bool | None = None,
     labels: bool | None = None,
     missing: Sequence[str] = (),
+    whole_methods: bool = False,
 ) -> Reading:
     """The checked opinions in a file, or in a frame, whichever form it has.
 
@@ -108,7 +109,7 @@ def read_ratings(
     - JSON: [method][rater][image] nested lists, null where no vote was cast, or an object of
       such [rater][image] lists by method name.
     - Means: a CSV with the columns image and mos, and method, dataset, scene, study where they
-      differ.
+      differ; with ``whole_methods`` also one with method and mos, but no image, which is then ''.
 
     A frame is read as the CSV file that it could be written to; see ``sheet_of_frame``. Its columns
     are its first row, so ``header`` can't be given.
@@ -148,7 +149,7 @@ def read_ratings(
     if form != "matrix":
         _refuse_options(path, given)
     if form == "means":
-        return _named(path, lambda: _means(sheet, heads, scale, missing))
+        return _named(path, lambda: _means(sheet, heads, scale, missing, whole_methods))
     if form == "matrix":
         cells = read_matrix(sheet, heads, stimuli, header, labels, missing)
     else:
@@ -245,9 +246,12 @@ def _long(sheet: Sheet, heads: Heads) -> Cells:
     return Cells(frame, lambda row: sheet.place(rows[row][0]), notes)
 
 
-def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> Reading:
+def _means(
+    sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str], whole_methods: bool
+) -> Reading:
     """A table of mean opinion scores; ``metric_values`` makes numbers of further columns."""
-    if "image" not in heads.names:
+    of_methods = whole_methods and "image" not in heads.names and "method" in heads.names
+    if "image" not in heads.names and not of_methods:
         raise DataError(
             f"The mean opinion scores in {sheet.path} lack the column image: the columns are "
             f"{', '.join(heads.cells)}.",
@@ -262,9 +266,10 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
     def place(row: int) -> str:
         return sheet.place(rows[row][0])
 
-    refuse(
-        frame["image"], frame["image"] == "", "Column 'image' has an empty cell", "Name it.", place
-    )
+    key = "method" if of_methods else "image"
+    refuse(frame[key], frame[key] == "", f"Column {key!r} has an empty cell", "Name it.", place)
+    if of_methods:
+        frame["image"] = ""
     frame[MEAN] = numbers(frame[MEAN], place)
     outside = (frame[MEAN] < scale.low) | (frame[MEAN] > scale.high)
     what = f"Column '{MEAN}' has a number outside {scale}"
@@ -273,9 +278,9 @@ def _means(sheet: Sheet, heads: Heads, scale: Scale, missing: Sequence[str]) -> 
         own = frame[column] if column in frame else pd.Series("", frame.index, dtype=object)
         frame[column] = own.where(own != "", default)
     refuse_case(frame)
-    key = [*STIMULUS, *(name for name in ["study"] if name in frame)]
-    twice = frame.duplicated(key, keep=False)
-    refuse(frame["image"], twice, "One stimulus has two rows", "Keep one of them.", place)
+    stimulus = [*STIMULUS, *(name for name in ["study"] if name in frame)]
+    twice = frame.duplicated(stimulus, keep=False)
+    refuse(frame[key], twice, "One stimulus has two rows", "Keep one of them.", place)
     notes = tuple(f"{sheet.path}: {note}" for note in (*heads.notes, *emptied))
     for mark in ("simulated", "stand_in"):
         frame[mark] = flags(frame[mark], False, place) if mark in frame else False

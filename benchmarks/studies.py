@@ -1,0 +1,205 @@
+"""False alarms, coverage and power of `sreval compare-studies`, by simulation.
+
+Two panels rate the same stimuli with raters of their own. Where the map has the slope 0.9, every
+score of panel B is 0.4 + 0.9 times one of the rater model, on a slider, so that the true means lie
+on a line exactly. Writes studies.json and studies.md with machine, commit and date; exits with 1
+where false alarms exceed 6 % by more than 1.96 of their standard errors.
+
+Example: python -m benchmarks.studies --studies 20 --out build/bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.coverage import share
+from benchmarks.timing import ROOT, progress, provenance, write_results
+from sreval.opinions.arrays import Floats
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.panels import POINT, compare_orders, compare_panels, panel_of_votes
+from sreval.opinions.simulation import RaterModel, make_stimuli
+from sreval.opinions.votes import Scale, check_votes
+
+RATERS, IMAGES = (8, 15, 26), (5, 14, 100)
+QUALITIES = {f"m{i}": float(q) for i, q in enumerate(np.linspace(1.2, 4.4, 6))}
+"""Six methods, from nearly bad to nearly excellent."""
+
+MODEL = RaterModel()
+SHIFT = 0.3
+"""By how much the third method differs in B, where power is asked for."""
+
+SLIDER = Scale(1, 5, 0)
+
+MOST_FALSE_ALARMS = 0.06
+SLOW = 5
+"""Of 100 images one study in so many, and of orders."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is true of the two panels: B's ``slope``, the third method's ``shift``, votes seen.
+
+    With ``other_images`` B's images are drawn anew, and only means of methods can be compared.
+    """
+
+    name: str
+    slope: float = 1.0
+    shift: float = 0.0
+    seen: float = 1.0
+    other_images: bool = False
+
+
+CASES = (
+    Case("slope 1"),
+    Case("slope 0.9", slope=0.9),
+    Case("slope 0.9, 30 % seen", slope=0.9, seen=0.3),
+    Case("slope 1, other images", other_images=True),
+    Case("one method shifted", shift=SHIFT),
+)
+
+
+def votes_of(scores: Floats, stimuli: pd.DataFrame, panel: str) -> pd.DataFrame:
+    n = scores.shape[1]
+    votes = pd.DataFrame({name: np.repeat(stimuli[name].to_numpy(), n) for name in POINT})
+    votes["rater"] = np.tile([f"{panel}{i}" for i in range(n)], len(stimuli))
+    votes["score"] = scores.ravel()
+    return votes[~votes["score"].isna()]
+
+
+def draw(case: Case, raters: int, images: int, seed: int) -> list[pd.DataFrame]:
+    """The votes of two panels, and how far their true means differ, by the case."""
+    generator = np.random.default_rng([seed, raters, images, round(100 * case.slope)])
+    panels = []
+    for panel in "ab":
+        again = 1_000_000 if panel == "b" and case.other_images else 0
+        stimuli = make_stimuli(QUALITIES, images, seed=seed + again)
+        quality = stimuli["quality"].to_numpy(dtype=np.float64)
+        method = np.asarray(pd.factorize(stimuli["method"])[0], dtype=np.intp)
+        drawn = MODEL.draw_raters(raters, len(QUALITIES), generator)
+        own = quality + (case.shift * (method == 2) if panel == "b" else 0)
+        scores = MODEL.draw_scores(drawn, own, method, generator)
+        if panel == "b" and case.slope != 1:
+            scores = 5 * (1 - case.slope) - 0.1 + case.slope * scores
+        scores = np.where(generator.random(scores.shape) < case.seen, scores, np.nan)
+        panels.append(votes_of(scores, stimuli, panel))
+    return panels
+
+
+def study(case: Case, raters: int, images: int, seed: int) -> dict[str, float]:
+    """One study: what each test finds, and whether each interval holds the truth."""
+    votes = draw(case, raters, images, seed)
+    found: dict[str, float] = {}
+    for level in ("stimuli", "methods")[case.other_images :]:
+        panels = [
+            panel_of_votes(v, methods=level == "methods", images=case.other_images) for v in votes
+        ]
+        common = panels[0].index.intersection(panels[1].index)
+        made = compare_panels(*(panel.at(common) for panel in panels))
+        assert made.linear is not None
+        assert made.identical is not None
+        found[f"{level}: B = A rejected"] = made.identical.p < 0.05
+        found[f"{level}: B = line rejected"] = made.linear.p < 0.05
+        departs = made.methods["departure_p_adjusted"]
+        found[f"{level}: a method departs"] = departs.min() < 0.05
+        if case.shift:
+            found[f"{level}: the shifted method departs"] = departs[2] < 0.05
+        else:
+            found[f"{level}: slope covered"] = made.slope.low <= case.slope <= made.slope.high
+            found[f"{level}: true PLCC covered"] = made.true_plcc.low <= 1 <= made.true_plcc.high
+        if level == "stimuli":
+            points = made.points["departure_p_adjusted"]
+            found["stimuli: a stimulus departs"] = points.min() < 0.05
+    if not case.shift and seed % SLOW == 0 and case.seen == 1 and not case.other_images:
+        found |= order(votes)
+    return found
+
+
+def order(votes: Sequence[pd.DataFrame]) -> dict[str, float]:
+    """The six methods are in the same true order in both panels."""
+    tests = [compare_methods(check_votes(v, SLIDER), scale=SLIDER)[0].frame() for v in votes]
+    means = [v.groupby("method")["score"].mean() for v in votes]
+    made = compare_orders("simulated", means, tests)
+    verdicts = made.pairs["verdict"]
+    return {
+        "order: a pair contradicted": bool((verdicts == "contradicted").any()),
+        "order: true tau covered": made.tau_high >= 1,
+        "order: share of pairs replicated": float((verdicts == "replicated").mean()),
+    }
+
+
+def is_alarm(case: Case, name: str) -> bool:
+    """Whether what is counted is a false alarm."""
+    if "covered" in name or "order: share" in name or case.shift:
+        return False
+    return not ("B = A" in name and case.slope != 1)
+
+
+def main() -> int:
+    """Simulate all cases and write what they found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--studies", type=int, default=1000, help="A case and size; of 100 fewer.")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    options = parser.parse_args()
+    origin = provenance()
+    rows: list[dict[str, Any]] = []
+    for case, (raters, images) in itertools.product(CASES, itertools.product(RATERS, IMAGES)):
+        begin = time.perf_counter()
+        n = max(2, options.studies // (SLOW if images == 100 else 1))
+        made = pd.DataFrame([study(case, raters, images, seed) for seed in range(n)])
+        for name in made:
+            value, error = share(made[name].astype(float))
+            rows.append(
+                {"case": case.name, "raters": raters, "images": images, "studies": n}
+                | {"name": name, "share": value, "error": error}
+                | {"false_alarm": is_alarm(case, str(name))}
+            )
+        progress(f"{case.name}, {raters} x {images}: {time.perf_counter() - begin:.0f} s")
+    content = {**origin, "studies": options.studies, "model": vars(MODEL), "found": rows}
+    title = "Two panels compared: false alarms, coverage, power"
+    write_results(options.out, "studies", content, title, lines(options.studies, rows))
+    print(options.out / "studies.md")
+    wrong = [
+        row
+        for row in rows
+        if row["false_alarm"] and row["share"] - 1.96 * row["error"] > MOST_FALSE_ALARMS
+    ]
+    for row in wrong:
+        print(f"{row['case']}, {row['name']}: {row['share']:.1%}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def lines(studies: int, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A table a case: a row a figure, a column a size, in per cent with standard errors."""
+    said = [
+        f"{studies} studies a size, {studies // SLOW} of 100 images and of orders. Six methods, "
+        f"panels of the same raters' model ({MODEL}). Per cent ± standard error. Sizes are raters "
+        "of each panel x images."
+    ]
+    for case in CASES:
+        own = [row for row in rows if row["case"] == case.name]
+        sizes = list(dict.fromkeys((row["raters"], row["images"]) for row in own))
+        said += ["", f"## {case.name}", "", "| | " + " | ".join(f"{r} x {i}" for r, i in sizes)]
+        said[-1] += " |"
+        said.append("| --- |" + " ---: |" * len(sizes))
+        for name in dict.fromkeys(row["name"] for row in own):
+            by = {(r["raters"], r["images"]): r for r in own if r["name"] == name}
+            cells = [f"{100 * by[s]['share']:.1f} ± {100 * by[s]['error']:.1f}" for s in sizes]
+            mark = " (false alarms)" if by[sizes[0]]["false_alarm"] else ""
+            said.append(f"| {name}{mark} | " + " | ".join(cells) + " |")
+    return said
+
+
+if __name__ == "__main__":
+    sys.exit(main())
