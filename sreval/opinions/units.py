@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-Unit = Literal["rater", "image", "pooled"]
-IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
+Unit = Literal["both", "rater", "image", "pooled"]
+IntervalName = Literal["crossed", "raters", "images", "pooled", "crowdmos", "bootstrap"]
 """The names of ``mos.INTERVALS``; docs/explanation/statistics.md compares them."""
 
 DEFAULT_UNIT: Final = "rater"
@@ -27,6 +27,7 @@ class Claim(NamedTuple):
 
 
 CLAIMS: dict[Unit, Claim] = {
+    "both": Claim("raters and images in general", "crossed"),
     "rater": Claim("these images, raters in general", "raters"),
     "image": Claim("these raters, images in general", "images"),
     "pooled": Claim("these raters again on these images", "pooled"),
@@ -41,5 +42,8 @@ def claim(unit: Unit, of: str = "image") -> str:
     return CLAIMS[unit].about.replace("image", of)
 
 
-STUDIES: Final = 500
-"""How many studies are simulated for one figure of power: its standard error is 0.022 or less."""
+STUDIES: Final = 1000
+"""How many studies are simulated for one figure of power: its standard error is 0.016 or less."""
+
+Spending = Literal["obrien-fleming", "pocock"]
+"""How alpha is divided among looks at a study before its end; see ``sequential.SPENDING``."""
