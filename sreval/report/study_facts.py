@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +18,7 @@ from sreval.files import sha256_bytes
 from sreval.frames import unit_name
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
+from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
 from sreval.opinions.votes import ACR, exclusions
 from sreval.report import paper
@@ -45,6 +47,8 @@ class StudyFacts:
         self.data = data
         self.scores = scores
         self.request = Request.planned(data.design, scores)
+        if data.look and data.look.number:
+            self.request = replace(self.request, alpha=data.look.level)
         self.datasets = [part.name for part in data.design.images.datasets]
         self.by_paper = paper.sort_datasets(self.datasets)
         """The data sets in the order of the paper's tables."""
@@ -121,8 +125,20 @@ class StudyFacts:
         return pd.DataFrame(exclusions(self.data.votes).items(), columns=["why", "rows"])
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
-        """All votes on one data set."""
-        return self.data.votes[self.data.votes["dataset"] == dataset]
+        """All votes on one data set; where looks are planned, those of the look reached.
+
+        Raises StatisticsError before the first look.
+        """
+        votes, look = self.data.votes[self.data.votes["dataset"] == dataset], self.data.look
+        if look is None:
+            return votes
+        if not look.number:
+            raise StatisticsError(
+                f"The first look is after {self.data.design.analysis.looks[0]} raters have "
+                "finished.",
+                "Wait for it.",
+            )
+        return votes[votes["rater"].isin(look.raters)]
 
     def asked(self, analysis: str, votes: pd.DataFrame) -> list[Table]:
         """The tables of one of ``ANALYSES``, as the design plans it."""
@@ -254,8 +270,9 @@ class StudyFacts:
 def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> pd.DataFrame:
     """The planned comparisons of one data set, signed as planned, corrected within the data set.
 
-    Columns as ``Comparison.frame``, intervals at ``level``. Raises StatisticsError with fewer than
-    two rated methods.
+    Columns as ``Comparison.frame``, intervals at ``level``. Where looks are planned, ``p_adjusted``
+    is adjusted for the looks until this one as well (``sequential.p_of_look``). Raises
+    StatisticsError with fewer than two rated methods.
     """
     analysis = data.design.analysis
     (made,) = compare_methods(
@@ -270,7 +287,10 @@ def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> 
             if pair in by_pair or pair[::-1] in by_pair
         ]
         frame = pd.DataFrame(rows, columns=frame.columns)
-    verdicts = judge(frame["p"], frame["least_p"], analysis.correction, analysis.alpha)
+    p, least = frame["p"], frame["least_p"]
+    if data.look and data.look.number:
+        p, least = (p_of_look(one, data.look.shares, analysis.spending) for one in (p, least))
+    verdicts = judge(p, least, analysis.correction, analysis.alpha)
     names = ("p_adjusted", "least_p_adjusted", "significant", "too_small")
     judged = {name: [getattr(verdict, name) for verdict in verdicts] for name in names}
     return frame.assign(adjustment=analysis.correction, **judged)

@@ -23,7 +23,7 @@ from sreval.config import Config, FieldError, config_text
 from sreval.errors import UsageError, shown, suggestion
 from sreval.files import sha256_bytes, write_atomic
 from sreval.images.scales import UpscalingFactor
-from sreval.opinions.units import DEFAULT_UNIT
+from sreval.opinions.units import DEFAULT_UNIT, Spending
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 
@@ -335,6 +335,19 @@ class Analysis(Config):
     """Pairs of methods to be compared; empty: all pairs."""
     look_before_close: bool = False
     """Whether means may be seen while the study is open; every look is logged."""
+    looks: tuple[PositiveInt, ...] = ()
+    """After how many raters the tests are made, at a level that keeps `alpha` over all looks; the
+    last look is at the end. Absent: at the end alone."""
+    spending: Spending = "obrien-fleming"
+    """How `alpha` is divided among the looks: hardly any for the first, or about alike."""
+
+    @model_validator(mode="after")
+    def _looks_fit(self) -> Analysis:
+        if any(after <= before for before, after in itertools.pairwise(self.looks)):
+            raise FieldError("the numbers of raters don't rise", "looks")
+        if self.looks and not self.look_before_close:
+            raise FieldError("looks before the end need look_before_close = true", "looks")
+        return self
 
 
 class StudyDesign(Config):
@@ -412,6 +425,10 @@ class StudyDesign(Config):
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
                 raise FieldError("these two are compared already", *place)
+        looks = self.analysis.looks
+        if looks and looks[-1] != self.raters:
+            what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
+            raise FieldError(what, "analysis", "looks")
         return self
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
