@@ -81,10 +81,9 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     for made in found.tests:
         least = NONE if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
         compared = counted(made.comparisons, "comparison")
-        units = counted(made.n, made.unit)
         rows.append(
-            f"{made.dataset}: {compared} over {units}, {CORRECTIONS[made.correction]}, alpha "
-            f"{made.alpha:g}; least adjusted p {least}"
+            f"{made.dataset}: {compared} over {made.over}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.alpha:g}" + (f"; least adjusted p {least}" if made.least_p else "")
         )
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
 
