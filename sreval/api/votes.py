@@ -19,7 +19,7 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, STUDIES
+from sreval.opinions.units import CLAIMS, STUDIES, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,11 +203,12 @@ class Votes:
         self,
         analyses: AnalysisName | Sequence[AnalysisName] = (),
         *,
-        unit: Unit = DEFAULT_UNIT,
+        unit: Unit | None = None,
         interval: IntervalName | None = None,
         level: float = 0.95,
         adjustment: Adjustment = "holm",
         alpha: float = 0.05,
+        margin: float | None = None,
         methods: Collection[str] | None = None,
         reference: str = "hr",
         results: object = None,
@@ -221,14 +222,17 @@ class Votes:
 
         Args:
             analyses: One name or several of `report.choices.ANALYSES`; none: all but "stimuli".
-            unit: What varies in intervals and tests: "rater" claims that raters in general would
-                say so of these images, "image" that these raters would say so of images in
-                general. Frames of one sequence count as one image. "pooled" takes votes as
-                independent, which they are not.
+            unit: What varies in intervals and tests: "both" claims that raters in general would
+                say so of images in general, "rater" that they would of these images, "image" that
+                these raters would of images in general. Frames of one sequence count as one image.
+                "pooled" takes votes as independent, which they are not. None: "both" on a data set
+                with at least five raters and five images, else "rater".
             interval: The interval of a MOS; None: the one that claims the same as ``unit``.
             level: Confidence level of the intervals, between 0 and 1.
             adjustment: For the p values of all comparisons on one data set.
             alpha: Level of the tests, between 0 and 1.
+            margin: In points of the scale; each pair of "compare" is tested for equivalence and
+                non-inferiority within it. None: no such tests.
             methods: Those to compare with each other; None: all.
             reference: The method that is the hidden reference, for "difference".
             results: Benchmark results of the rated images, for "metrics": what `benchmark`
@@ -250,6 +254,12 @@ class Votes:
             raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
         if adjustment not in ADJUSTMENTS:
             raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
+        if margin is not None and (
+            isinstance(margin, bool) or not isinstance(margin, numbers.Real)
+        ):
+            raise UsageError(
+                f"margin can't be {margin!r}.", "Give a number of points, such as 0.2."
+            )
         chosen = None if methods is None else names_of(methods)
         known = set(self.frame["method"])
         for method in chosen or ():
@@ -261,6 +271,7 @@ class Votes:
             level=level,
             adjustment=adjustment,
             alpha=alpha,
+            margin=margin,
             reference=reference,
             methods=chosen,
         )
@@ -275,7 +286,7 @@ class Votes:
         kind: FigureName,
         *,
         dataset: str | None = None,
-        unit: Unit = DEFAULT_UNIT,
+        unit: Unit | None = None,
         results: object = None,
         protocol: str | None = None,
     ) -> Figure:
@@ -302,13 +313,13 @@ class Votes:
         request = self._request(unit, scores_of(results, protocol, None, lambda _: None))
         return opinion_figure(self.frame, kind, request, dataset)
 
-    def _request(self, unit: Unit, scores: pd.DataFrame | None) -> Request:
+    def _request(self, unit: Unit | None, scores: pd.DataFrame | None) -> Request:
         """What is asked of these votes, as far as they and the unit decide it."""
         from sreval.report.opinions import Request
 
-        if unit not in CLAIMS:
+        if unit is not None and unit not in CLAIMS:
             raise unknown_name("unit", unit, CLAIMS)
-        interval = CLAIMS[unit].interval
+        interval = interval_of(unit)
         return Request(unit, interval, scale=self.scale, better=self.better, scores=scores)
 
 
@@ -431,7 +442,7 @@ class Analysis:
 def mos(
     votes: VotesLike,
     *,
-    unit: Unit = DEFAULT_UNIT,
+    unit: Unit | None = None,
     interval: IntervalName | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -464,22 +475,29 @@ def mos(
 def compare(
     votes: VotesLike,
     *,
-    unit: Unit = DEFAULT_UNIT,
+    unit: Unit | None = None,
     methods: Collection[str] | None = None,
     adjustment: Adjustment = "holm",
     alpha: float = 0.05,
     level: float = 0.95,
+    margin: float | None = None,
 ) -> Analysis:
     """Which methods differ: all pairs, data set by data set.
 
-    Two-sided Wilcoxon signed-rank tests of the units' mean votes, p values adjusted within a data
-    set, with Student's t intervals of the differences and Friedman's test. ``unit`` decides the
-    claim: see `Votes.analyse`.
+    ``unit`` decides the claim: see `Votes.analyse`. For "both", Student's t test of the difference
+    between a rater's votes on one image, raters and images random; for the others two-sided
+    Wilcoxon signed-rank tests of the units' mean votes. p values are adjusted within a data set.
+    Friedman's test stands beside them.
 
     Returns an `Analysis`. Its ``frame`` has a row a pair: ``difference`` (first minus second, in
-    points) with ``low`` and ``high``, ``p``, ``p_adjusted``, ``rank_biserial``, ``significant``,
-    and ``too_small`` where no outcome of so few units could be significant. Its ``letters`` say
-    which methods weren't shown to differ.
+    points) with ``low`` and ``high``, for "both" also ``low_adjusted`` and ``high_adjusted``, which
+    exclude 0 exactly where the adjusted test finds a difference; ``p``, ``p_adjusted``, for "both"
+    those of the signed-rank tests, ``p_rater_adjusted`` and ``p_image_adjusted``; ``superiority``,
+    the share of a rater's votes on one image that put the first above the second, ties half, with
+    its interval; ``d_z``; ``rank_biserial``, which is no size; ``significant``, and ``too_small``
+    where no outcome of so few units could be significant. With a ``margin`` in points, ``shown``
+    says which pairs are equivalent within it or which method is no worse, by two one-sided tests.
+    Its ``letters`` say which methods weren't shown to differ.
 
     Raises UsageError for an unknown unit, method or adjustment, StatisticsError where no data set
     has votes on two methods, and what `read_votes` raises.
@@ -498,7 +516,13 @@ def compare(
     ['a', 'b']
     """
     return read_votes(votes).analyse(
-        "compare", unit=unit, methods=methods, adjustment=adjustment, alpha=alpha, level=level
+        "compare",
+        unit=unit,
+        methods=methods,
+        adjustment=adjustment,
+        alpha=alpha,
+        level=level,
+        margin=margin,
     )
 
 

@@ -258,10 +258,10 @@ def needed(
     """
     plan, model, images_like = plan or Plan(), model or RaterModel(), images_like or ImageModel()
     _check(given, given, studies)
-    least = least_units(plan.tests, plan.adjustment, plan.alpha)
-    of_units = plan.unit == find[:-1]
+    least = least_units(plan.tests, plan.adjustment, plan.alpha, plan.unit)
+    of_units = plan.unit in ("both", find[:-1])
     none = Needed(find, target, None, None, None, hopeless=True)
-    if plan.unit in ("rater", "image") and not of_units and given < least:
+    if plan.unit in ("both", "rater", "image") and plan.unit != find[:-1] and given < least:
         return none
 
     first = least if of_units else 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -20,7 +20,8 @@ from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
-from sreval.opinions.votes import ACR, exclusions
+from sreval.opinions.units import Unit, unit_names
+from sreval.opinions.votes import ACR, exclusions, units_of
 from sreval.report import paper
 from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import opinion_figure
@@ -29,6 +30,7 @@ from sreval.report.opinions import ANALYSES, Request
 from sreval.report.scores import score_table
 from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
+from sreval.report.text import TESTS
 from sreval.study import charts
 from sreval.study.data import StudyData
 from sreval.study.design import Question
@@ -69,11 +71,15 @@ class StudyFacts:
         return unit_name(s.image for s in self.data.rated if s.dataset == dataset)
 
     @property
-    def units(self) -> str:
-        """What the planned tests are over, in the plural."""
-        unit = self.request.unit
-        of = dict.fromkeys(map(self.sample_of, self.datasets)) if unit == "image" else [unit]
-        return " or ".join(f"{name}s" for name in of)
+    def planned_test(self) -> str:
+        """The planned tests and what they are over, in words."""
+        said = []
+        for dataset in self.datasets:
+            images = {s.image for s in self.data.rated if s.dataset == dataset}
+            unit = self.data.design.unit_on(images).unit
+            over = " and ".join(f"{name}s" for name in unit_names(unit, self.sample_of(dataset)))
+            said.append(f"two-sided {TESTS[unit]} over {over}")
+        return " or ".join(dict.fromkeys(said))
 
     @property
     def lacking(self) -> Iterator[tuple[str, list[str]]]:
@@ -139,6 +145,11 @@ class StudyFacts:
                 "Wait for it.",
             )
         return votes[votes["rater"].isin(look.raters)]
+
+    def unit_of(self, votes: pd.DataFrame) -> Unit:
+        """The unit of the tests of one data set's votes."""
+        (chosen,) = units_of(votes, self.request.unit).values()
+        return chosen.unit
 
     def asked(self, analysis: str, votes: pd.DataFrame) -> list[Table]:
         """The tables of one of ``ANALYSES``, as the design plans it."""
@@ -276,29 +287,17 @@ def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> 
     """
     analysis = data.design.analysis
     (made,) = compare_methods(
-        votes, unit=analysis.unit, adjustment="none", alpha=analysis.alpha, level=level
+        votes,
+        unit=analysis.unit,
+        pairs=analysis.comparisons,
+        adjustment=analysis.correction,
+        alpha=analysis.alpha,
+        level=level,
     )
     frame = made.frame()
-    if analysis.comparisons:
-        by_pair = {(row["first"], row["second"]): row for row in frame.to_dict("records")}
-        rows = [
-            by_pair[pair] if pair in by_pair else _turned(by_pair[pair[::-1]])
-            for pair in analysis.comparisons
-            if pair in by_pair or pair[::-1] in by_pair
-        ]
-        frame = pd.DataFrame(rows, columns=frame.columns)
-    p, least = frame["p"], frame["least_p"]
-    if data.look and data.look.number:
-        p, least = (p_of_look(one, data.look.shares, analysis.spending) for one in (p, least))
-    verdicts = judge(p, least, analysis.correction, analysis.alpha)
+    if not data.look or not data.look.number:
+        return frame
+    p, least = (p_of_look(frame[n], data.look.shares, analysis.spending) for n in ("p", "least_p"))
     names = ("p_adjusted", "least_p_adjusted", "significant", "too_small")
-    judged = {name: [getattr(verdict, name) for verdict in verdicts] for name in names}
-    return frame.assign(adjustment=analysis.correction, **judged)
-
-
-def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
-    turned = row | {"first": row["second"], "second": row["first"]}
-    for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
-        turned[to] = -float(row[by])
-    turned["rank_biserial"] = -float(row["rank_biserial"])
-    return turned
+    verdicts = judge(p, least, analysis.correction, analysis.alpha)
+    return frame.assign(**{n: [getattr(verdict, n) for verdict in verdicts] for n in names})

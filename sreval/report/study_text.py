@@ -106,10 +106,9 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     for made in found.tests:
         least = NONE if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
         compared = counted(made.comparisons, "comparison")
-        units = counted(made.n, made.unit)
         rows.append(
-            f"{made.dataset}: {compared} over {units}, {CORRECTIONS[made.correction]}, alpha "
-            f"{made.alpha:g}; least adjusted p {least}"
+            f"{made.dataset}: {compared} over {made.over}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.alpha:g}" + (f"; least adjusted p {least}" if made.least_p else "")
         )
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
 
@@ -224,7 +223,7 @@ def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _power_notes(made: pd.DataFrame) -> list[str]:
     from sreval.opinions.comparison import least_units
-    from sreval.opinions.units import CLAIMS
+    from sreval.opinions.units import CLAIMS, unit_names
 
     known, first = made[made["power"].notna()], made.iloc[0]
     unit: Unit = first["unit"]
@@ -236,11 +235,9 @@ def _power_notes(made: pd.DataFrame) -> list[str]:
         f"{comparisons}; {CORRECTIONS[adjustment]}, alpha {alpha:g}. A difference is found where p "
         f"is so small that it is significant even if no other comparison shows anything."
     ]
-    if unit != "both":
-        least = least_units(comparisons, adjustment, alpha)
-        notes.append(
-            f"With fewer than {least} {unit}s no outcome of all comparisons can be significant."
-        )
+    least = least_units(comparisons, adjustment, alpha, unit)
+    of = " or ".join(f"{name}s" for name in unit_names(unit))
+    notes.append(f"With fewer than {least} {of} no outcome of all comparisons can be significant.")
     for looks, own in known.groupby("looks", sort=False):
         if len(looks) == 1:
             continue

@@ -54,12 +54,13 @@ def _of_datasets(stimuli: StimulusSet) -> Iterator[PlannedPower]:
     design, analysis = stimuli.design, stimuli.design.analysis
     for dataset, keys in stimuli.rated.items():
         pairs = design.comparisons_on(dataset)
-        images = list(dict.fromkeys(unit_of(image) for _, image, _ in keys))
+        rated = [image for _, image, _ in keys]
+        images = list(dict.fromkeys(map(unit_of, rated)))
         if not images or not pairs:
             continue
         seen = None if design.subset is None else _least_seen(stimuli, dataset, images)
         plan = Plan(
-            unit=analysis.unit,
+            unit=design.unit_on(rated).unit,
             methods=len(design.images.methods_of(dataset)),
             comparisons=len(pairs),
             adjustment=analysis.correction,

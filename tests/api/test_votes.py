@@ -238,7 +238,7 @@ def test_a_mos_is_the_mean_and_its_interval_is_students_over_raters() -> None:
     draw = np.random.default_rng(3)
     scores = draw.integers(2, 4, (2, 7, 1)) + draw.integers(0, 2, (2, 1, 9)) * 1.0
     sem: Callable[..., Any] = scipy.stats.sem
-    found = api.mos(votes_table(scores), level=0.9).set_index("method")
+    found = api.mos(votes_table(scores), unit="rater", level=0.9).set_index("method")
     for method, own in zip("ab", scores, strict=True):
         raters = own.mean(axis=0)
         low, high = student(0.9, 8, raters.mean(), sem(raters))
@@ -251,7 +251,7 @@ def test_a_mos_is_the_mean_and_its_interval_is_students_over_raters() -> None:
 
 def test_comparisons_are_scipys_tests_with_holms_p() -> None:
     votes = random_votes(seed=4, raters=9)
-    found = api.compare(votes)
+    found = api.compare(votes, unit="rater")
     means = votes.groupby(["rater", "method"])["score"].mean().unstack()
     own = []
     for row in found.frame.to_dict("records"):

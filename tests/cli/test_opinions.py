@@ -52,7 +52,7 @@ def simulated(tmp_path: Path) -> Path:
 
 
 def test_mos_are_the_plain_means_and_say_what_they_are_about(sreval: Sreval, votes: Path) -> None:
-    ran = sreval("opinions", votes, "--analyse", "mos")
+    ran = sreval("opinions", votes, "--analyse", "mos", "--unit", "rater")
     assert ran.code == OK, ran.err
     frame = pd.read_csv(votes)
     for method, mean in frame.groupby("method")["score"].mean().items():
@@ -523,7 +523,7 @@ def test_all_votes_equal(sreval: Sreval, tmp_path: Path) -> None:
     random_votes().assign(score=3).to_csv(path, index=False)
     ran = sreval("opinions", path)
     assert ran.code == OK, ran.err
-    assert "2.76–3.24" in ran.out
+    assert "2.74–3.26" in ran.out
     assert "Not done: reliability: All votes are 3: agreement is undefined." in ran.out
     ran = sreval("opinions", path, "--analyse", "reliability")
     assert ran.code == FAILED
@@ -582,7 +582,7 @@ def test_n_is_too_small_by_the_adjusted_p_and_no_letters_stand(
     sreval: Sreval, tmp_path: Path
 ) -> None:
     """Nine methods have 36 pairs: 36 x 2^-9 = 0.07 for ten raters, 0.035 for eleven."""
-    compare = ("opinions", "--analyse", "compare")
+    compare = ("opinions", "--analyse", "compare", "--unit", "rater")
     ten = ordered(tmp_path / "ten.csv", 10, 9)
     text = sreval(*compare, ten).out
     assert text.count("n too small\n") == 36
@@ -609,9 +609,13 @@ def test_a_difference_of_unequal_views_says_what_it_is(sreval: Sreval, tmp_path:
     path = tmp_path / "votes.csv"
     path.write_text("rater,image,method,score\n" + "\n".join(rows))
     said = "the difference is the mean of the raters' mean differences, in which the images don't"
-    assert said in sreval("opinions", path, "--analyse", "compare").out
+    compare = ("opinions", path, "--analyse", "compare")
+    assert said in sreval(*compare, "--unit", "rater").out
+    weighted = "Not every rater has votes on every image: the difference is the generalised least"
+    assert weighted in sreval(*compare).out
     path.write_text("rater,image,method,score\n" + "\n".join(rows[: 6 * 12]))
-    assert said not in sreval("opinions", path, "--analyse", "compare").out
+    assert said not in sreval(*compare, "--unit", "rater").out
+    assert weighted not in sreval(*compare).out
 
 
 def test_zero_differences_are_told_where_n_is_too_small(sreval: Sreval, tmp_path: Path) -> None:
@@ -623,7 +627,7 @@ def test_zero_differences_are_told_where_n_is_too_small(sreval: Sreval, tmp_path
     ]
     path = tmp_path / "votes.csv"
     path.write_text("rater,image,method,score\n" + "\n".join(rows))
-    text = sreval("opinions", path, "--analyse", "compare").out
+    text = sreval("opinions", path, "--analyse", "compare", "--unit", "rater").out
     assert "(n 26, of which 21 differences are zero; the least p is 0.0625)" in text
 
 
@@ -641,15 +645,16 @@ def test_power_of_what_no_number_of_raters_can_show(sreval: Sreval) -> None:
 
 
 def test_the_level_of_compare_is_obeyed_and_told(sreval: Sreval, votes: Path) -> None:
+    compare = ("--analyse", "compare", "--unit", "rater")
+
     def rows(*options: str) -> list[dict[str, float]]:
-        ran = sreval("opinions", votes, "--analyse", "compare", "--json", *options)
+        ran = sreval("opinions", votes, *compare, "--json", *options)
         return list(json.loads(ran.out)["sections"][0]["rows"])
 
     for narrow, wide in zip(rows(), rows("--level", "0.999"), strict=True):
         assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
         assert (narrow["level"], wide["level"]) == (0.95, 0.999)
-        assert narrow["interval_adjusted"] is False
-    text = sreval("opinions", votes, "--analyse", "compare", "--level", "0.999").out
+    text = sreval("opinions", votes, *compare, "--level", "0.999").out
     assert " 99.9%  " in text
     assert "the scale's differences, 99.9% for each difference alone." in text
 

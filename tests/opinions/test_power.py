@@ -100,7 +100,7 @@ def test_nine_methods_need_eleven_raters_whatever_the_difference() -> None:
     assert (ten, eleven) == (0, 1)
 
 
-@pytest.mark.parametrize("unit", ["rater", "image", "pooled"])
+@pytest.mark.parametrize("unit", [*UNITS, "pooled"])
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 def test_the_test_is_that_of_compare_methods(unit: Unit, missing: float) -> None:
     generator = np.random.default_rng(2)
