@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ class Design:
     raters: int
     images: int
     methods: int = 2
-    adjustment: str = "holm"
+    adjustment: Literal["holm", "benjamini-hochberg", "none"] = "holm"
     rest: dict[str, Any] = field(default_factory=dict)
 
     @property

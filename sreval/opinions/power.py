@@ -197,8 +197,8 @@ class Needed:
         other = "n_images" if self.find == "raters" else "n_raters"
         unknown = dict.fromkeys(Power.__dataclass_fields__, math.nan)
         found = vars(self.power) if self.power else unknown
-        own = {"low": self.low, "high": self.high}
-        own = {name: math.nan if n is None else n for name, n in own.items()}
+        ends = {"low": self.low, "high": self.high}
+        own = {name: math.nan if n is None else n for name, n in ends.items()}
         told = {"find": self.find, "target": self.target, "hopeless": self.hopeless}
         return {**found, "difference": difference, other: given, **own, **told}
 
@@ -344,36 +344,17 @@ class _Search:
         return [self.kept[n] for n in numbers]
 
 
-def smallest_difference(
-    n_raters: int,
-    n_images: int,
-    plan: Plan,
-    *,
-    target: float = 0.8,
-    most: float = 2.0,
-    studies: int = _FIRST,
-    seed: int = 0,
-    seen: NDArray[np.bool_] | None = None,
-) -> float | None:
-    """The smallest difference, to 0.01 points, that ``target`` of the simulated studies find.
+def difference_found(made: Power, target: float = 0.8) -> float | None:
+    """About the difference that has the power ``target``, from the power of another.
 
-    None where ``most`` points aren't. Otherwise as ``power``; every difference is tried on the
-    same raters and images.
+    A two-sided test of a normal mean that lies d standard errors from zero has the power
+    Phi(d - z), where z is the quantile of its level, as far as the other side is of no account.
+    None where the power of 0 or 1 of all studies says nothing of d.
     """
-
-    def reaches(difference: float) -> bool:
-        made = power(
-            difference, n_raters, n_images, plan, studies=studies, seed=seed, seen=seen
-        )  # fmt: skip
-        return made.power >= target
-
-    low, high = 0, round(100 * most)
-    if not reaches(most):
+    if not 0 < made.power < 1:
         return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle / 100) else (middle, high)
-    return high / 100
+    z, here, there = -scipy.special.ndtri([made.looks[-1][1] / 2, 1 - made.power, 1 - target])
+    return float(made.difference * (there + z) / (here + z))
 
 
 def _check(n_raters: int, n_images: int, studies: int) -> None:

@@ -297,7 +297,8 @@ def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> 
     frame = made.frame()
     if not data.look or not data.look.number:
         return frame
-    p, least = (p_of_look(frame[n], data.look.shares, analysis.spending) for n in ("p", "least_p"))
+    shares, spending = data.look.shares, analysis.spending
+    p, least = (p_of_look(frame[name], shares, spending) for name in ("p", "least_p"))
     names = ("p_adjusted", "least_p_adjusted", "significant", "too_small")
     verdicts = judge(p, least, analysis.correction, analysis.alpha)
     return frame.assign(**{n: [getattr(verdict, n) for verdict in verdicts] for n in names})

@@ -126,11 +126,13 @@ def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
 def _planned_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
     rows = []
     for made in power:
-        least = "more than 2" if made.smallest is None else f"{made.smallest:.2f}"
-        rows.append(
+        told = (
             f"{made.dataset}: {made.power:.2f} ± {made.standard_error:.2f} for a difference of "
-            f"{made.difference:g} points; {made.target:g} needs {least} points"
+            f"{made.difference:g} points"
         )
+        if made.smallest is not None:
+            told += f"; {made.target:g} needs about {made.smallest:.2f} points"
+        rows.append(told)
     return [["power" if i == 0 else "", text] for i, text in enumerate(rows)]
 
 
@@ -186,12 +188,13 @@ def power_text(made: pd.DataFrame) -> str:
 
 def _power_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     raters = sorted(map(int, made["n_raters"].unique()))
-    by_plan = made.set_index(["difference", "n_images", "n_raters"])["power"]
-    rows = []
-    for key, own in made.groupby(["difference", "n_images"], sort=False):
-        powers = [f"{by_plan[(*key, n)]:.2f}" for n in raters]
-        rows.append([f"{key[0]:.2f}", str(int(key[1])), str(own["items"].iloc[0]), *powers])
-    return ["difference", "images", "items a rater", *map(str, raters)], rows
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for row in made.sort_values("n_raters", kind="stable").to_dict("records"):
+        plan = (f"{row['difference']:.2f}", str(row["n_images"]), str(row["items"]))
+        rows.setdefault(plan, []).append(f"{row['power']:.2f}")
+    return ["difference", "images", "items a rater", *map(str, raters)], [
+        [*plan, *powers] for plan, powers in rows.items()
+    ]
 
 
 def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -238,9 +241,10 @@ def _power_notes(made: pd.DataFrame) -> list[str]:
     least = least_units(comparisons, adjustment, alpha, unit)
     of = " or ".join(f"{name}s" for name in unit_names(unit))
     notes.append(f"With fewer than {least} {of} no outcome of all comparisons can be significant.")
-    for looks, own in known.groupby("looks", sort=False):
+    for looks in dict.fromkeys(known["looks"]):
         if len(looks) == 1:
             continue
+        own = known[known["looks"] == looks]
         levels = listed([f"{level:.2g} after {n} raters" for n, level in looks])
         stops = [
             f"{row['mean_raters']:.1f} at a difference of {row['difference']:g}"

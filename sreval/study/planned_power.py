@@ -9,15 +9,17 @@ from functools import lru_cache
 import numpy as np
 
 from sreval.frames import unit_of
-from sreval.opinions.power import MOST, Plan, power, smallest_difference
+from sreval.opinions.power import MOST, Plan, difference_found, power
 from sreval.opinions.units import Spending
 from sreval.study.exposure import StimulusSet
 
 DIFFERENCE = 0.3
 """The difference in points whose power is told."""
 _TARGET = 0.8
-_VOTES = 250_000
-"""Votes drawn for one figure, about: so many studies as they make, 20 to 200."""
+_VOTES = 150_000
+"""Pairs of votes drawn for one figure, about: so many studies as they make, 20 to 100."""
+_TRIED = (DIFFERENCE, 0.8, 2.0)
+"""Differences that are tried until some of the studies find one, and not all."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class PlannedPower:
 
     Of the pair that the fewest raters see on one image; ``seen``: those pairs of votes. ``looks``:
     after how many raters, and below which level p must lie there, alpha divided among comparisons
-    and looks. ``smallest`` has a power of ``target``; None where 2 points haven't. All raters are
+    and looks. ``smallest`` has about the power ``target`` (``power.difference_found``), from the
+    power of 0.3, 0.8 or 2 points; None where these tell nothing. All raters are
     taken to rate all of their plan, and frames of a sequence to be one image.
     """
 
@@ -84,7 +87,7 @@ def _least_seen(stimuli: StimulusSet, dataset: str, images: list[str]) -> bytes:
         shown[methods.index(first)] & shown[methods.index(second)]
         for first, second in design.comparisons_on(dataset)
     ]
-    return min(both, key=np.count_nonzero).tobytes()
+    return bytes(min(both, key=np.count_nonzero).tobytes())
 
 
 @lru_cache
@@ -93,19 +96,21 @@ def _simulated(
 ) -> PlannedPower:
     shape = (n_images, n_raters)
     both = None if seen is None else np.frombuffer(seen, dtype=bool).reshape(shape)
-    studies = min(max(_VOTES // (n_images * n_raters), 20), 200)
-    made = power(DIFFERENCE, n_raters, n_images, plan, studies=studies, seen=both)
+    studies = min(max(_VOTES // (n_images * n_raters), 20), 100)
+    tried = []
+    for difference in _TRIED:
+        tried.append(power(difference, n_raters, n_images, plan, studies=studies, seen=both))
+        if tried[-1].power:
+            break
     return PlannedPower(
         dataset=dataset,
         seen=n_images * n_raters if both is None else int(both.sum()),
         difference=DIFFERENCE,
-        power=made.power,
-        standard_error=made.standard_error,
+        power=tried[0].power,
+        standard_error=tried[0].standard_error,
         target=_TARGET,
-        smallest=smallest_difference(
-            n_raters, n_images, plan, target=_TARGET, studies=studies, seen=both
-        ),
-        looks=made.looks,
+        smallest=difference_found(tried[-1], _TARGET),
+        looks=tried[0].looks,
         spending=plan.spending,
         studies=studies,
     )
