@@ -116,9 +116,16 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
 def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
     if not power or len(power[0].looks) == 1:
         return []
+    from sreval.opinions.comparison import least_p
+
     rows = []
     for made in power:
-        levels = listed([f"{level:.2g} after {n} raters" for n, level in made.looks], 20)
+        told = []
+        for n, level in made.looks:
+            out_of_reach = made.unit == "rater" and not least_p("rater", n) < level
+            out = " (no outcome does)" if out_of_reach else ""
+            told.append(f"{level:.2g} after {n} raters{out}")
+        levels = listed(told, 20)
         rows.append(f"{made.dataset}: p must lie below {levels} ({made.spending})")
     return [["looks" if i == 0 else "", text] for i, text in enumerate(rows)]
 

@@ -348,7 +348,11 @@ class Analysis(Config):
         if any(after <= before for before, after in itertools.pairwise(self.looks)):
             raise FieldError("the numbers of raters don't rise", "looks")
         if self.looks and not self.look_before_close:
-            raise FieldError("looks before the end need look_before_close = true", "looks")
+            raise FieldError(
+                "looks before the end need look_before_close = true",
+                "looks",
+                remedy="Set that too, or leave looks out.",
+            )
         return self
 
 
@@ -430,7 +434,8 @@ class StudyDesign(Config):
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
-            raise FieldError(what, "analysis", "looks")
+            remedy = f"Let the last look be {self.raters}."
+            raise FieldError(what, "analysis", "looks", remedy=remedy)
         return self
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sreval.frames import unit_of
 from sreval.opinions.power import MOST, Plan, difference_found, power
-from sreval.opinions.units import Spending
+from sreval.opinions.units import Spending, Unit
 from sreval.study.exposure import StimulusSet
 
 DIFFERENCE = 0.3
@@ -34,6 +34,7 @@ class PlannedPower:
     """
 
     dataset: str
+    unit: Unit
     seen: int
     difference: float
     power: float
@@ -104,6 +105,7 @@ def _simulated(
             break
     return PlannedPower(
         dataset=dataset,
+        unit=plan.unit,
         seen=n_images * n_raters if both is None else int(both.sum()),
         difference=DIFFERENCE,
         power=tried[0].power,
