@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import ROOT, progress
+from sreval.opinions.power import Plan, power
 from sreval.opinions.simulation import (
     RaterModel,
     make_stimuli,
-    power,
     simulate_votes,
 )
 from sreval.opinions.units import Unit
@@ -105,7 +105,7 @@ def whole_orders(
 def powers(images: int, raters: int, studies: int) -> list[dict[str, Any]]:
     """What `sreval study power` says of a single comparison, per unit and difference."""
     return [
-        vars(power(difference, raters, images, unit=unit, studies=studies))
+        vars(power(difference, raters, images, Plan(unit), studies=studies))
         for unit in UNITS
         for difference in DIFFERENCES
     ]

@@ -51,8 +51,12 @@ print(sreval.mos(votes, unit="rater")[["method", "mos", "low", "high", "n_raters
 print(sreval.compare(votes, adjustment="holm"))
 
 # %%
-curve = sreval.power(0.5, images=[2, 20], methods=3, raters=[6, 12, 26])
-print(curve[["n_images", "n_raters", "power", "raters_needed"]])
+curve = sreval.power(0.5, images=[2, 20], methods=3, raters=[6, 12, 26], unit="rater", studies=200)
+print(curve[["n_images", "n_raters", "power", "standard_error"]])
+
+# %%
+needed = sreval.power(0.5, images=20, methods=3, unit="rater", studies=200)
+print(needed[["n_raters", "low", "high", "power"]])
 
 # %% [markdown]
 # Do the raters agree, and did anybody vote carelessly? Screening never drops a vote by itself; it

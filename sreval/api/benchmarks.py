@@ -173,7 +173,7 @@ class Results:
             ("layout", layout, LAYOUTS),
             ("place of intervals", intervals, INTERVALS),
             ("width", width, TABLE_WIDTHS),
-            ("unit", unit or "rater", CLAIMS),
+            ("unit", unit or "both", CLAIMS),
         ):
             if name not in known:
                 raise unknown_name(kind, name, known)

@@ -152,7 +152,7 @@ class Study:
 
         ``results`` are benchmark results of the images, for a study that isn't frozen: what
         `benchmark` returns, a folder, or a list of these. ``print`` the returned object, or look
-        at its ``problems``, ``missing``, ``notes``, ``tests`` and ``minutes``.
+        at its ``problems``, ``missing``, ``notes``, ``tests``, ``power`` and ``minutes``.
 
         Raises UsageError for results of a study that is frozen.
         """
@@ -161,7 +161,9 @@ class Study:
         from sreval.config import config_text
         from sreval.report.study_text import CheckedStudy
         from sreval.study.check import check, with_lines
+        from sreval.study.exposure import StimulusSet
         from sreval.study.manifest import DESIGN
+        from sreval.study.planned_power import PlannedPower, planned_power
         from sreval.study.sources import available
 
         design, manifest = self.design, self.manifest
@@ -171,10 +173,15 @@ class Study:
                 f"{self.given} is frozen: its stimuli are what they are.",
                 f"Omit {option('--results')}.",
             )
-        found = check(design, manifest, None if manifest else available(design, folders))
+        here = None if manifest else available(design, folders)
+        found = check(design, manifest, here)
+        power: tuple[PlannedPower, ...] = ()
+        if found.tests and not found.problems:
+            scenes = manifest.scenes if manifest else here.scenes if here else {}
+            power = planned_power(StimulusSet.of(design, scenes))
         lines = with_lines(found.problems, config_text(self.folder / DESIGN))
         found = replace(found, problems=lines)
-        return CheckedStudy.of(self.given, design, manifest, found)
+        return CheckedStudy.of(self.given, design, manifest, found, power)
 
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.

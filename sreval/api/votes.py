@@ -19,13 +19,14 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, STUDIES
+from sreval.opinions.units import CLAIMS, STUDIES, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.opinions.units import IntervalName, Unit
+    from sreval.opinions.power import Find, ScreeningRule
+    from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
     from sreval.report.opinions import Request
@@ -205,11 +206,12 @@ class Votes:
         self,
         analyses: AnalysisName | Sequence[AnalysisName] = (),
         *,
-        unit: Unit = DEFAULT_UNIT,
+        unit: Unit | None = None,
         interval: IntervalName | None = None,
         level: float = 0.95,
         adjustment: Adjustment = "holm",
         alpha: float = 0.05,
+        margin: float | None = None,
         methods: Collection[str] | None = None,
         reference: str = "hr",
         results: object = None,
@@ -226,14 +228,17 @@ class Votes:
         Args:
             analyses: One name or several of `report.choices.ANALYSES`; none: all but
                 "stimuli", "standards" and "ordinal", which may take a minute.
-            unit: What varies in intervals and tests: "rater" claims that raters in general would
-                say so of these images, "image" that these raters would say so of images in
-                general. Frames of one sequence count as one image. "pooled" takes votes as
-                independent, which they are not.
+            unit: What varies in intervals and tests: "both" claims that raters in general would
+                say so of images in general, "rater" that they would of these images, "image" that
+                these raters would of images in general. Frames of one sequence count as one image.
+                "pooled" takes votes as independent, which they are not. None: "both" on a data set
+                with at least five raters and five images, else "rater".
             interval: The interval of a MOS; None: the one that claims the same as ``unit``.
             level: Confidence level of the intervals, between 0 and 1.
             adjustment: For the p values of all comparisons on one data set.
             alpha: Level of the tests, between 0 and 1.
+            margin: In points of the scale; each pair of "compare" is tested for equivalence and
+                non-inferiority within it. None: no such tests.
             methods: Those to compare with each other; None: all.
             reference: The method that is the hidden reference, for "difference".
             results: Benchmark results of the rated images, for "metrics": what `benchmark`
@@ -258,6 +263,12 @@ class Votes:
             raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
         if adjustment not in ADJUSTMENTS:
             raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
+        if margin is not None and (
+            isinstance(margin, bool) or not isinstance(margin, numbers.Real)
+        ):
+            raise UsageError(
+                f"margin can't be {margin!r}.", "Give a number of points, such as 0.2."
+            )
         chosen = None if methods is None else names_of(methods)
         known = set(votes.frame["method"])
         for method in chosen or ():
@@ -269,6 +280,7 @@ class Votes:
             level=level,
             adjustment=adjustment,
             alpha=alpha,
+            margin=margin,
             reference=reference,
             methods=chosen,
             progress=progress,
@@ -284,7 +296,7 @@ class Votes:
         kind: FigureName,
         *,
         dataset: str | None = None,
-        unit: Unit = DEFAULT_UNIT,
+        unit: Unit | None = None,
         results: object = None,
         protocol: str | None = None,
     ) -> Figure:
@@ -320,13 +332,13 @@ class Votes:
                 raise unknown_name("data set", name, filter(None, known), remedy)
         return replace(self, frame=self.frame[self.frame["dataset"].isin(datasets)])
 
-    def _request(self, unit: Unit, scores: pd.DataFrame | None) -> Request:
+    def _request(self, unit: Unit | None, scores: pd.DataFrame | None) -> Request:
         """What is asked of these votes, as far as they and the unit decide it."""
         from sreval.report.opinions import Request
 
-        if unit not in CLAIMS:
+        if unit is not None and unit not in CLAIMS:
             raise unknown_name("unit", unit, CLAIMS)
-        interval = CLAIMS[unit].interval
+        interval = interval_of(unit)
         return Request(unit, interval, scale=self.scale, better=self.better, scores=scores)
 
 
@@ -449,7 +461,7 @@ class Analysis:
 def mos(
     votes: VotesLike,
     *,
-    unit: Unit = DEFAULT_UNIT,
+    unit: Unit | None = None,
     interval: IntervalName | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -482,22 +494,29 @@ def mos(
 def compare(
     votes: VotesLike,
     *,
-    unit: Unit = DEFAULT_UNIT,
+    unit: Unit | None = None,
     methods: Collection[str] | None = None,
     adjustment: Adjustment = "holm",
     alpha: float = 0.05,
     level: float = 0.95,
+    margin: float | None = None,
 ) -> Analysis:
     """Which methods differ: all pairs, data set by data set.
 
-    Two-sided Wilcoxon signed-rank tests of the units' mean votes, p values adjusted within a data
-    set, with Student's t intervals of the differences and Friedman's test. ``unit`` decides the
-    claim: see `Votes.analyse`.
+    ``unit`` decides the claim: see `Votes.analyse`. For "both", Student's t test of the difference
+    between a rater's votes on one image, raters and images random; for the others two-sided
+    Wilcoxon signed-rank tests of the units' mean votes. p values are adjusted within a data set.
+    Friedman's test stands beside them.
 
     Returns an `Analysis`. Its ``frame`` has a row a pair: ``difference`` (first minus second, in
-    points) with ``low`` and ``high``, ``p``, ``p_adjusted``, ``rank_biserial``, ``significant``,
-    and ``too_small`` where no outcome of so few units could be significant. Its ``letters`` say
-    which methods weren't shown to differ.
+    points) with ``low`` and ``high``, for "both" also ``low_adjusted`` and ``high_adjusted``, which
+    exclude 0 exactly where the adjusted test finds a difference; ``p``, ``p_adjusted``, for "both"
+    those of the signed-rank tests, ``p_rater_adjusted`` and ``p_image_adjusted``; ``superiority``,
+    the share of a rater's votes on one image that put the first above the second, ties half, with
+    its interval; ``d_z``; ``rank_biserial``, which is no size; ``significant``, and ``too_small``
+    where no outcome of so few units could be significant. With a ``margin`` in points, ``shown``
+    says which pairs are equivalent within it or which method is no worse, by two one-sided tests.
+    Its ``letters`` say which methods weren't shown to differ.
 
     Raises UsageError for an unknown unit, method or adjustment, StatisticsError where no data set
     has votes on two methods, and what `read_votes` raises.
@@ -516,7 +535,13 @@ def compare(
     ['a', 'b']
     """
     return read_votes(votes).analyse(
-        "compare", unit=unit, methods=methods, adjustment=adjustment, alpha=alpha, level=level
+        "compare",
+        unit=unit,
+        methods=methods,
+        adjustment=adjustment,
+        alpha=alpha,
+        level=level,
+        margin=margin,
     )
 
 
@@ -568,50 +593,90 @@ def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
 def power(
     difference: float | Sequence[float] = (0.1, 0.2, 0.3),
     *,
-    raters: int | Sequence[int] = (6, 8, 10, 13, 16, 20, 26, 34, 44, 56),
-    images: int | Sequence[int] = (14, 100),
-    unit: Unit = DEFAULT_UNIT,
+    raters: int | Sequence[int] | None = None,
+    images: int | Sequence[int] | None = None,
+    find: Find | None = None,
+    unit: Unit = "both",
     methods: int = 2,
     comparisons: int | None = None,
     adjustment: Adjustment = "holm",
     alpha: float = 0.05,
+    subset: float = 1.0,
+    repeats: int = 0,
+    screening: ScreeningRule | Sequence[ScreeningRule] = (),
+    straight_liners: float = 0.0,
+    speeders: float = 0.0,
+    drop_outs: float = 0.0,
+    looks: int | Sequence[int] = 1,
+    spending: Spending = "obrien-fleming",
     target: float = 0.8,
     studies: int = STUDIES,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> pd.DataFrame:
-    """How many raters and images a difference needs, by simulation from the rater model.
+    """How many raters and images a difference needs, by simulation of the whole analysis.
 
-    The power of one two-sided signed-rank test over the ``unit``, among the ``comparisons`` that
-    a study makes (None: all pairs of ``methods``). ``difference`` is the true difference of two
-    methods in points of the scale. Of frames, sequences count as ``images``. ``progress`` is told
-    how many curves of how many are done.
+    Votes of the rater model on the scale 1..5, screened, tested over the ``unit`` and adjusted
+    for the ``comparisons`` that the study makes (None: all pairs of ``methods``). Of frames,
+    sequences count as images.
 
-    Returns a tidy frame of simulated figures, a row a (difference, n_images, n_raters): ``power``
-    with its ``standard_error`` and lower limit ``low``; ``raters_needed``, the fewest raters that
-    reach ``target`` for that difference and number of images, NaN where none of ``raters`` does.
+    Args:
+        difference: The true difference of two methods in points of the scale.
+        raters: How many there are. None: the fewest are found.
+        images: How many there are. None: 14 and 100, unless ``find`` is "images".
+        find: "raters" or "images": the fewest for each number of the other. None: "raters" if
+            no number of ``raters`` is given, else none: the power of every plan.
+        unit: What varies in the test; see `Votes.analyse`.
+        methods: Those of the study.
+        comparisons: Those that are made in all.
+        adjustment: For the p values of all comparisons. A difference counts as found where it is
+            whatever the other comparisons show.
+        alpha: Level of the tests, between 0 and 1.
+        subset: Share of the stimuli that each rater sees, drawn for each.
+        repeats: Hidden repeats, which a rater judges besides and which count in no test.
+        screening: Rules of `sreval opinions --analyse screening` that leave raters out: "too-fast",
+            "straight-lining", "correlation-with-rest", "bt500".
+        straight_liners: Share of raters who give one score throughout.
+        speeders: Share of raters who vote at random, at once.
+        drop_outs: Share of raters who leave after a random part; their votes until then count.
+        looks: How often the study is looked at, equally spaced in raters and at the end; or after
+            how many raters each time.
+        spending: How alpha is divided among the looks, "obrien-fleming" or "pocock".
+        target: The power that is wanted of what is found.
+        studies: How many are simulated for each figure, at most.
+        seed: Decides all chance.
+        progress: Is told how many figures of how many are done.
 
-    Raises UsageError for more comparisons than the methods have pairs, StatisticsError for
-    numbers that can't be meant.
+    Returns:
+        A tidy frame of simulated figures. Of plans a row each: ``power`` with its
+        ``standard_error``, ``items`` that a rater judges, ``mean_raters`` of a study that stops
+        at the look which finds the difference. Of a search a row for each difference and number
+        of the other: besides, ``n_raters`` or ``n_images`` as found, and ``low`` to ``high``,
+        which the simulation can't tell apart; NaN where not even 1024 do, ``hopeless`` where no
+        number can.
+
+    Raises:
+        UsageError: an unknown name, or arguments that don't go together.
+        StatisticsError: numbers that can't be meant.
 
     >>> import sreval
-    >>> curve = sreval.power(1.0, raters=[6, 12], images=14, studies=50)
-    >>> curve[["n_raters", "raters_needed"]].to_dict("records")
-    [{'n_raters': 6, 'raters_needed': 6}, {'n_raters': 12, 'raters_needed': 6}]
+    >>> sreval.power(1.0, images=14, unit="rater", studies=50)[["n_raters", "low", "high"]]
+       n_raters  low  high
+    0         6    6     6
     """
     import pandas as pd
 
-    from sreval.opinions.simulation import power_curve, raters_needed
+    from sreval.opinions import power as simulated
+    from sreval.opinions.simulation import RaterModel
 
     differences = _numbers("difference", difference, 0, whole=False)
-    counts = _numbers("raters", raters, 2, whole=True)
-    sizes = _numbers("images", images, 1, whole=True)
     for name, share in (("alpha", alpha), ("target", target)):
         if _numbers(name, share, 0, whole=False)[0] >= 1:
             raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
     for name, one, low in (
         ("methods", methods, 2),
         ("comparisons", 1 if comparisons is None else comparisons, 1),
+        ("repeats", repeats, 0),
         ("studies", studies, 1),
         ("seed", seed, 0),
     ):
@@ -623,27 +688,60 @@ def power(
             "comparisons.",
             f"Name more by {option('--methods')}, or fewer by {option('--comparisons')}.",
         )
-    total, parts = len(differences) * len(sizes), []
-    for one in differences:
-        for size in sizes:
-            parts.append(
-                power_curve(
-                    [one],
-                    counts,
-                    [size],
-                    unit=unit,
-                    comparisons=comparisons or most,
-                    adjustment=adjustment,
-                    alpha=alpha,
-                    studies=studies,
-                    seed=seed,
-                )
+    if find not in (None, "raters", "images"):
+        raise unknown_name("find", str(find), ("raters", "images"))
+    found = "raters" if find is None and raters is None else find
+    if found is not None and (raters, images)[found == "images"] is not None:
+        raise UsageError(
+            f"The fewest {found} can't be found where their number is given.",
+            f"Leave out {option(f'--{found}')} or {option('--find')}.",
+        )
+    if found == "images" and raters is None:
+        raise UsageError(
+            "The fewest images depend on how many raters there are.", f"Add {option('--raters')}."
+        )
+    counts = _numbers("raters", raters, 2, whole=True) if raters is not None else []
+    sizes = [] if found == "images" else _numbers("images", images or (14, 100), 1, whole=True)
+    several = not isinstance(looks, numbers.Integral)
+    at = tuple(_numbers("looks", looks, 1, whole=True))
+    if several and found == "raters":
+        raise UsageError(
+            "The looks name the number of raters, which is to be found.",
+            f"Give how many looks there are, or {option('--raters')}.",
+        )
+    plan = simulated.Plan(
+        unit=unit,
+        methods=methods,
+        comparisons=comparisons,
+        adjustment=adjustment,
+        alpha=alpha,
+        subset=subset,
+        repeats=repeats,
+        screening=tuple(as_list(screening)),
+        looks=at if several else at[0],
+        spending=spending,
+    )
+    model = RaterModel(
+        straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
+    )
+    planned = {"unit": unit, "comparisons": plan.tests, "adjustment": adjustment, "alpha": alpha}
+    given = counts if found == "images" else sizes
+    cells = [(d, n) for d in differences for n in given]
+    rows: list[dict[str, object]] = []
+    for place, (one, n) in enumerate(cells):
+        if found is not None:
+            needed = simulated.needed(
+                found, one, n, plan, target=target, model=model, studies=studies, seed=seed
             )
-            if progress is not None:
-                progress(len(parts), total)
-    curve = pd.concat(parts, ignore_index=True)
-    needed = raters_needed(curve, target).rename(columns={"n_raters": "raters_needed"})
-    return curve.merge(needed, on=["difference", "n_images"]).assign(target=target)
+            rows.append(needed.row(one, n) | planned)
+        else:
+            rows += [
+                vars(simulated.power(one, r, n, plan, model=model, studies=studies, seed=seed))
+                for r in counts
+            ]
+        if progress is not None:
+            progress(place + 1, len(cells))
+    return pd.DataFrame(rows).assign(simulated=True)
 
 
 def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:

@@ -52,6 +52,12 @@ if TYPE_CHECKING:
 @LEVEL
 @ADJUSTMENT
 @click.option(
+    "--margin",
+    type=float,
+    help="In points: also test each pair of --analyse compare for equivalence and non-inferiority "
+    "within it.",
+)
+@click.option(
     "--reference", default="hr", show_default=True, help="The hidden reference, a method."
 )
 @click.option(

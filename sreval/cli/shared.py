@@ -19,7 +19,7 @@ from sreval.api import Study, read_results, read_votes
 from sreval.api.votes import Adjustment
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT
+from sreval.opinions.units import CLAIMS
 
 if TYPE_CHECKING:
     from sreval.opinions.votes import Scale
@@ -76,10 +76,9 @@ RATINGS = click.argument("ratings", type=PATH)
 UNIT = click.option(
     "--unit",
     type=click.Choice(list(CLAIMS)),
-    default=DEFAULT_UNIT,
-    show_default=True,
-    help="What varies in intervals and tests: a claim on raters, or on images, in general; frames "
-    "of one sequence count as one image.",
+    help="What varies in intervals and tests: a claim on raters and images, on raters, or on "
+    "images in general; frames of one sequence count as one image. Default: both on a data set "
+    "with at least five raters and five images, else rater.",
 )
 LEVEL = click.option(
     "--level",

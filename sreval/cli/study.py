@@ -223,7 +223,13 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
         raise SystemExit(Exit.PARTIAL if made.complete else Exit.FAILED)
 
 
-@click.command(epilog="Example: sreval study power --difference 0.2 --images 100 --raters 26")
+_SHARE = click.FloatRange(0, 1)
+_INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+@click.command(
+    epilog="Example: sreval study power --difference 0.3 --images 100 --methods 9 --drop-outs 0.1"
+)
 @click.option(
     "--difference",
     "differences",
@@ -237,13 +243,22 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
     "--raters",
     multiple=True,
     type=click.IntRange(2),
-    default=(6, 8, 10, 13, 16, 20, 26, 34, 44, 56),
-    show_default=True,
+    help="May be repeated.  [default: the fewest are found]",
 )
 @click.option(
-    "--images", multiple=True, type=click.IntRange(1), default=(14, 100), show_default=True
+    "--images",
+    multiple=True,
+    type=click.IntRange(1),
+    help="May be repeated.  [default: 14, 100]",
 )
-@click.option("--unit", type=click.Choice(["rater", "image"]), default="rater", show_default=True)
+@click.option(
+    "--find",
+    type=click.Choice(["raters", "images"]),
+    help="Find the fewest for each number of the other.  [default: raters without --raters]",
+)
+@click.option(
+    "--unit", type=click.Choice(["both", "rater", "image"]), default="both", show_default=True
+)
 @click.option(
     "--methods",
     type=click.IntRange(2),
@@ -257,35 +272,106 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
     help="Comparisons of a study that plans fewer.  [default: all pairs of the methods]",
 )
 @ADJUSTMENT
+@click.option("--alpha", type=_INSIDE, default=0.05, show_default=True)
 @click.option(
-    "--alpha",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.05,
+    "--subset",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
     show_default=True,
+    help="Share of the stimuli that each rater sees.",
 )
 @click.option(
-    "--target",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.8,
+    "--repeats",
+    type=click.IntRange(0),
+    default=0,
     show_default=True,
+    help="Hidden repeats of each rater; no test counts them.",
 )
-@click.option("--studies", type=click.IntRange(1), default=STUDIES, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--screening",
+    multiple=True,
+    type=click.Choice(["too-fast", "straight-lining", "correlation-with-rest", "bt500"]),
+    help="A rule that leaves raters out before the tests; may be repeated.",
+)
+@click.option(
+    "--straight-liners",
+    type=_SHARE,
+    default=0.0,
+    show_default=True,
+    help="Share of raters who give one score throughout.",
+)
+@click.option(
+    "--speeders",
+    type=_SHARE,
+    default=0.0,
+    show_default=True,
+    help="Share of raters who vote at random, at once.",
+)
+@click.option(
+    "--drop-outs",
+    type=_SHARE,
+    default=0.0,
+    show_default=True,
+    help="Share of raters who leave after a random part.",
+)
+@click.option(
+    "--looks",
+    default="1",
+    show_default=True,
+    help="How many looks, equally spaced, the last at the end; or after how many raters: 8,16,26.",
+)
+@click.option(
+    "--spending",
+    type=click.Choice(["obrien-fleming", "pocock"]),
+    default="obrien-fleming",
+    show_default=True,
+    help="How alpha is divided among the looks.",
+)
+@click.option(
+    "--target", type=_INSIDE, default=0.8, show_default=True, help="The power that is wanted."
+)
+@click.option(
+    "--studies",
+    type=click.IntRange(1),
+    default=STUDIES,
+    show_default=True,
+    help="Studies simulated for each figure, at most.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option("Every value in full.")
-def power(differences: tuple[float, ...], target: float, as_json: bool, **chosen: Any) -> None:
-    """How many raters and images a difference needs, by simulation from the rater model.
+def power(
+    differences: tuple[float, ...],
+    raters: tuple[int, ...],
+    images: tuple[int, ...],
+    looks: str,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """How many raters and images a difference needs, by simulation of the whole analysis.
 
-    The power of one two-sided signed-rank test over the unit, among all that the study makes, and
-    the fewest raters that reach the target.
+    Without --raters the fewest are found that reach the target, by search, for each number of
+    images; with --find images the fewest images. With both numbers given, the power of each plan.
     """
-    with progress_line(0, "simulating", "curve") as line:
-        curve = api.power(differences, target=target, progress=counting(line), **chosen)
-    needed = curve[["difference", "n_images", "raters_needed"]].drop_duplicates(ignore_index=True)
-    needed = needed.rename(columns={"raters_needed": "n_raters"})
+    try:
+        at = [int(part) for part in looks.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"{looks!r} is neither a number nor numbers with commas between them.",
+            param_hint="--looks",
+        ) from None
+    with progress_line(0, "simulating", "figure") as line:
+        made = api.power(
+            differences,
+            raters=raters or None,
+            images=images or None,
+            looks=at if "," in looks else at[0],
+            progress=counting(line),
+            **chosen,
+        )
     if as_json:
-        frames = {"curve": curve.drop(columns=["raters_needed", "target"]), "raters_needed": needed}
-        print_json({k: json.loads(f.to_json(orient="records")) for k, f in frames.items()})
+        name = "needed" if "find" in made else "curve"
+        print_json({name: json.loads(made.to_json(orient="records"))})
         return
     from sreval.report.study_text import power_text
 
-    click.echo(power_text(curve, needed, target), nl=False)
+    click.echo(power_text(made), nl=False)

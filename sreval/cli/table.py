@@ -84,9 +84,9 @@ if TYPE_CHECKING:
 @click.option(
     "--unit",
     type=click.Choice(list(CLAIMS)),
-    help="What varies in intervals and tests of MOS: a claim on raters, or on images, in "
-    "general; frames of one sequence count as one image. Default: what the study plans; rater for "
-    "--ratings.",
+    help="What varies in intervals and tests of MOS: a claim on raters and images, on raters, or "
+    "on images in general; frames of one sequence count as one image. Default: what the study "
+    "plans, else both on a data set with at least five raters and five images, else rater.",
 )
 @click.option("--caption", default="", help="In place of the title.")
 @click.option(

@@ -181,6 +181,21 @@ def group_mean(values: Floats, codes: Codes, n: int, weights: Floats | None = No
     return np.bincount(codes, values * weights, n) / np.bincount(codes, weights, n)
 
 
+def cell_means(values: Floats, rater: Codes, image: Codes) -> tuple[Floats, Codes, Codes]:
+    """Each rater's mean of ``values`` (V,) on each image: means, raters, images, all (C,).
+
+    The codes are renumbered without gaps.
+    """
+    cells = rater * (int(image.max(initial=0)) + 1) + image
+    _, first, cell = np.unique(cells, return_index=True, return_inverse=True)
+    means = group_mean(values, np.asarray(cell, dtype=np.intp), first.size)
+    raters, images = (
+        np.asarray(np.unique(codes[first], return_inverse=True)[1], dtype=np.intp)
+        for codes in (rater, image)
+    )
+    return means, raters, images
+
+
 def _relabel(
     score: Floats,
     rater: Codes,

@@ -3,7 +3,9 @@
 Every vote of a pair comes from one rater on one image, so that neither a severe rater nor a
 hard image counts as a difference. The unit decides the claim: over raters, that raters in
 general see the difference on these images; over images, that these raters would see it on
-images in general. Frames of one sequence are averaged over it first, and what the unit image
+images in general; over both, that raters in general see it on images in general. The first two are
+signed-rank tests of the units' means, the last is Student's t of the crossed differences
+(``crossed_mean``). Frames of one sequence are averaged over it first, and what the unit image
 counts is then sequences. Single votes of one rater are not independent: with no true difference,
 but raters with tastes of their own, a test over pooled votes rejected in half of 2000 simulated
 studies (benchmarks/results/coverage.md).
@@ -13,55 +15,171 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, unknown_name
+from sreval.errors import StatisticsError, UsageError, unknown_name
 from sreval.frames import unit_name, unit_of
-from sreval.opinions.arrays import Codes, Floats
-from sreval.opinions.intervals import Interval, on_scale, student_mean
+from sreval.opinions.arrays import Codes, Floats, cell_means, quotient
+from sreval.opinions.crossed import crossed_mean
+from sreval.opinions.intervals import (
+    LEAST_UNITS,
+    Interval,
+    least_error,
+    on_scale,
+    standard_error,
+    student_mean,
+    student_quantile,
+)
 from sreval.opinions.significance import (
+    ADJUSTMENTS,
     SignedRank,
     Verdict,
     Zeros,
+    compatible_levels,
     judge,
     least_exact_p,
     letters,
     signed_rank,
 )
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit, claim
-from sreval.opinions.votes import ACR, Scale, opinions
+from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
+from sreval.opinions.votes import ACR, Scale, opinions, units_of
 
 POOLED_WARNING = (
     "Pooled votes are not independent: with no true difference this test rejected in half of "
-    "2000 simulated studies at alpha 0.05. Use the unit 'rater' or 'image'."
+    "2000 simulated studies at alpha 0.05. Use the unit 'both', 'rater' or 'image'."
 )
+
+
+BESIDE: tuple[Unit, ...] = ("rater", "image")
+"""The units of the signed-rank tests that are made beside that of "both"."""
+
+
+@dataclass(frozen=True)
+class MeanTest:
+    """Student's t of a mean difference: its ``estimate``, standard ``error`` and ``freedom``.
+
+    ``error`` is at least what unanimous votes leave open (``intervals.least_error``). ``n`` units,
+    of raters and images the smaller number.
+    """
+
+    estimate: float
+    error: float
+    freedom: float
+    n: int
+    least_p: ClassVar[float] = 0.0
+    method: ClassVar[str] = "Student t"
+
+    @property
+    def p(self) -> float:
+        """The two-sided p of a mean of zero."""
+        return min(1.0, 2 * self.p_below(-abs(self.estimate)))
+
+    def p_below(self, distance: float) -> float:
+        """The chance of a t as low as that of a mean ``distance`` points from what is tested."""
+        return float(scipy.special.stdtr(self.freedom, distance / self.error))
+
+    def limits(self, level: float) -> tuple[float, float]:
+        """Student's t limits at ``level``."""
+        half = float(student_quantile(self.freedom, level)) * self.error
+        return self.estimate - half, self.estimate + half
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of a pair against a margin (Schuirmann 1987, J. Pharmacokinetics 15(6)).
+
+    ``first`` is the verdict that the first method is no worse by ``margin`` points or more,
+    ``second`` the same of the second; ``p_first`` and ``p_second`` are these tests alone. With
+    both, the two are equivalent within the margin. ``low`` and ``high`` are the 1 - 2 alpha
+    interval of the difference: without adjustment it lies within the margin on either side
+    exactly where both tests are significant.
+    """
+
+    margin: float
+    low: float
+    high: float
+    level: float
+    p_first: float
+    p_second: float
+    first: Verdict
+    second: Verdict
+
+    @property
+    def verdict(self) -> str:
+        """What was shown, in words."""
+        if self.first.significant and self.second.significant:
+            return f"equivalent within {self.margin:g}"
+        for name, one in (("first", self.first), ("second", self.second)):
+            if one.significant:
+                return f"{name} no worse by {self.margin:g} or more"
+        return "not shown"
+
+    def row(self) -> dict[str, object]:
+        """The columns of ``Comparison.frame`` that a margin adds."""
+        adjusted = self.first.p_adjusted, self.second.p_adjusted
+        return {
+            "margin": self.margin,
+            "margin_low": self.low,
+            "margin_high": self.high,
+            "margin_level": self.level,
+            "p_first_no_worse": self.p_first,
+            "p_second_no_worse": self.p_second,
+            "p_equivalent": max(self.p_first, self.p_second),
+            "p_first_no_worse_adjusted": adjusted[0],
+            "p_second_no_worse_adjusted": adjusted[1],
+            "p_equivalent_adjusted": max(adjusted),
+            "shown": self.verdict,
+        }
 
 
 @dataclass(frozen=True)
 class Pair:
     """Method ``first`` against ``second`` on the units that rated both on a common image.
 
-    ``difference`` is first minus second with Student's t interval over the units, of this pair
-    alone: it isn't adjusted for the others. ``test`` is None, and every p NaN, when no unit
-    rated both. ``verdict`` is the test's among all pairs of the data set. ``excluded`` counts
-    units that rated at least one of the two but have no common image. ``uneven`` says that the
-    units don't rest on the same images, or raters, so that these don't weigh alike.
+    ``n`` counts units, of raters and images the smaller number; ``n_raters``, ``n_images`` (or
+    sequences) and ``n_pairs``, of votes, are those that the pair has in common. ``difference`` is
+    first minus second with Student's t interval of this pair alone, ``adjusted`` the same at the
+    level that matches the adjusted test (``significance.compatible_levels``), for the unit "both"
+    alone. ``test`` is None, and every p NaN, when it can't be made. ``verdict`` is the test's
+    among all pairs of the data set; ``beside`` are those of the signed-rank tests over raters and
+    over images for the unit "both".
+
+    ``superiority`` is the chance that a rater's vote on the first is above that on the second on
+    one image, ties half, for raters and images in general. ``d_z`` is the difference over the
+    standard deviation of the units' differences; for "both" of single differences of two votes
+    (Westfall, Kenny and Judd 2014, J. Experimental Psychology: General 143(5)). ``rank_biserial``
+    says how consistent the signs are, not how large the difference is; for "both" over raters.
+
+    ``excluded`` counts units, for "both" raters, that rated at least one of the two but have no
+    common image. ``uneven`` says that the units don't rest on the same images, or raters, so that
+    these don't weigh alike. ``equivalence`` is None without a margin or a test of it.
     """
 
     first: str
     second: str
     n: int
+    n_raters: int
+    n_images: int
+    n_pairs: int
+    zeros: int
     excluded: int
     uneven: bool
     difference: Interval | None
-    test: SignedRank | None
+    adjusted: Interval | None
+    superiority: Interval | None
+    d_z: float
+    rank_biserial: float
+    test: SignedRank | MeanTest | None
     verdict: Verdict
+    beside: Mapping[Unit, Verdict]
+    equivalence: Equivalence | None
 
     @property
     def p(self) -> float:
@@ -95,17 +213,24 @@ class Friedman:
     excluded: int
 
 
+_NOT_MADE = Interval(math.nan, math.nan, math.nan, math.nan, 0, "", "", "")
+
+
 @dataclass(frozen=True)
 class Comparison:
     """All pairs of methods of one data set, methods in falling order of their mean.
 
-    ``unit`` is that of the tests: sequence where images are frames. ``level`` is that of the
-    differences' intervals. ``letters`` is empty where no pair could have been significant, and
-    ``friedman`` None where fewer than three methods or two units that rated all are there.
+    ``unit`` is that of the tests, ``of`` what the images are samples of: image, or sequence where
+    they are frames. ``why`` says why the unit isn't "both" where none was named. ``level`` is that
+    of the differences' intervals. ``letters`` is empty where no pair could have been significant or
+    not all were compared, and ``friedman``, over raters where the unit is "both", None where fewer
+    than three methods or two units that rated all are there.
     """
 
     dataset: str
-    unit: str
+    unit: Unit
+    of: str
+    why: str
     claim: str
     level: float
     alpha: float
@@ -118,92 +243,147 @@ class Comparison:
     warning: str
 
     def frame(self) -> pd.DataFrame:
-        """One row per pair: the names, n, difference with interval, p values, effect, verdict."""
+        """One row per pair: names, n, difference with intervals, p values, effects, verdicts."""
         return pd.DataFrame([self._row(pair) for pair in self.pairs])
 
     def _row(self, pair: Pair) -> dict[str, object]:
-        difference, test = pair.difference, pair.test
+        difference, test = pair.difference or _NOT_MADE, pair.test
+        adjusted, superiority = pair.adjusted or _NOT_MADE, pair.superiority or _NOT_MADE
+        beside = {
+            f"p_{unit}_adjusted": pair.beside[unit].p_adjusted if pair.beside else math.nan
+            for unit in BESIDE
+        }
         return {
             "dataset": self.dataset,
             "first": pair.first,
             "second": pair.second,
-            "unit": self.unit,
+            "unit": self.of if self.unit == "image" else self.unit,
             "n": pair.n,
+            "n_raters": pair.n_raters,
+            "n_images": pair.n_images,
+            "n_pairs": pair.n_pairs,
             "excluded": pair.excluded,
-            "zeros": test.n_zero if test else 0,
-            "estimand": difference.estimand if difference else "",
+            "zeros": pair.zeros,
+            "estimand": difference.estimand,
             "uneven": pair.uneven,
-            "difference": difference.estimate if difference else math.nan,
-            "low": difference.low if difference else math.nan,
-            "high": difference.high if difference else math.nan,
+            "difference": difference.estimate,
+            "low": difference.low,
+            "high": difference.high,
             "level": self.level,
-            "interval_adjusted": False,
+            "low_adjusted": adjusted.low,
+            "high_adjusted": adjusted.high,
+            "level_adjusted": adjusted.level,
             "p": pair.p,
             "p_adjusted": pair.p_adjusted,
+            **beside,
             "adjustment": self.adjustment,
             "alpha": self.alpha,
             "least_p": test.least_p if test else math.nan,
             "least_p_adjusted": pair.verdict.least_p_adjusted,
-            "rank_biserial": test.rank_biserial if test else math.nan,
+            "superiority": superiority.estimate,
+            "superiority_low": superiority.low,
+            "superiority_high": superiority.high,
+            "d_z": pair.d_z,
+            "rank_biserial": pair.rank_biserial,
             "p_method": test.method if test else "",
             "significant": pair.verdict.significant,
             "too_small": pair.too_small,
+            **(pair.equivalence.row() if pair.equivalence else {}),
         }
 
 
 def compare_methods(
     votes: pd.DataFrame,
     *,
-    unit: Unit = DEFAULT_UNIT,
+    unit: Unit | None = None,
     methods: Sequence[str] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
     zeros: Zeros = "wilcox",
     adjustment: str = "holm",
     alpha: float = 0.05,
     level: float = 0.95,
     scale: Scale = ACR,
+    margin: float | None = None,
 ) -> list[Comparison]:
-    """Compare all pairs of methods by the signed-rank test, data set by data set.
+    """Compare pairs of methods, data set by data set: those named, or else all.
 
-    ``votes`` are checked votes; of a unit's votes on one method the mean counts. p values are
-    adjusted within one data set. A pair is ``too_small`` when no outcome could give an adjusted
-    p below ``alpha``, see ``significance.judge``. ``level`` is that of the intervals, which are
-    kept within the differences that ``scale`` allows. Raises UsageError for an unknown unit,
-    adjustment or method, StatisticsError for a level outside 0..1 and when a data set has fewer
-    than two methods.
+    ``votes`` are checked votes; of a unit's votes on one method the mean counts. ``unit`` None:
+    ``default_unit`` of each data set. Of ``pairs`` those whose methods have votes on the data set
+    are compared, as they stand. p values are adjusted within one data set. A pair is
+    ``too_small`` when no outcome could give an adjusted p below ``alpha``, see
+    ``significance.judge``; for the unit "both" where fewer than LEAST_UNITS raters or images are
+    common to it. ``level`` is that of the intervals, which are kept within the differences that
+    ``scale`` allows. With a ``margin`` in points each pair is tested for equivalence.
+
+    Raises UsageError for an unknown unit, adjustment or method and a margin that isn't between
+    nothing and the scale's length, StatisticsError for a level outside 0..1 and when a data set
+    has fewer than two methods.
     """
-    if unit not in CLAIMS:
+    if unit is not None and unit not in CLAIMS:
         raise unknown_name("unit", unit, CLAIMS)
+    if margin is not None:
+        _check_margin(margin, alpha, scale)
+    chosen = units_of(votes, unit)
     counted = opinions(votes)
     for method in methods or ():
         if method not in set(counted["method"]):
             raise unknown_name("method", method, set(counted["method"]), "It has no votes.")
     if methods:
         counted = counted[counted["method"].isin(methods)]
+    asked = _Asked(tuple(pairs), zeros, adjustment, alpha, level, scale, margin)
     return [
-        _compare(str(dataset), group, unit, zeros, adjustment, alpha, level, scale)
+        _compare(str(dataset), group, chosen[str(dataset)], asked)
         for dataset, group in counted.groupby("dataset", sort=True)
     ]
 
 
-def best_outcome(units: Sequence[int], adjustment: str, alpha: float) -> list[Verdict]:
+def _check_margin(margin: float, alpha: float, scale: Scale) -> None:
+    width = scale.high - scale.low
+    if not 0 < margin < width:
+        raise UsageError(
+            f"A margin of {margin:g} points isn't one on the scale {scale}.",
+            f"Give points above 0 and below {width:g}, such as {width / 20:g}.",
+        )
+    if not alpha < 0.5:
+        raise UsageError(
+            f"There is no test of equivalence at alpha {alpha:g}: its interval is 1 - 2 alpha.",
+            "Give an alpha below 0.5.",
+        )
+
+
+def least_p(unit: Unit, n: int) -> float:
+    """The smallest p that a test on ``n`` units allows, NaN where it can't be made.
+
+    Of "both", ``n`` the smaller number of raters and images, none is too small for Student's t.
+    """
+    if unit == "both":
+        return 0.0 if n >= LEAST_UNITS else math.nan
+    return least_exact_p(n) if n else math.nan
+
+
+def best_outcome(
+    units: Sequence[int], adjustment: str, alpha: float, unit: Unit = "rater"
+) -> list[Verdict]:
     """The results of tests on so many ``units`` when every unit puts all methods in the same order.
 
-    No outcome is more favourable to any of them, and no unit is lost to a tie. 0 units: that
-    test isn't made. Raises UsageError for an unknown adjustment.
+    No outcome is more favourable to any of them, and no unit is lost to a tie. Raises UsageError
+    for an unknown adjustment.
     """
-    least = [least_exact_p(n) if n else math.nan for n in units]
+    least = [least_p(unit, n) for n in units]
     return judge(least, least, adjustment, alpha)
 
 
-def least_units(comparisons: int, adjustment: str = "holm", alpha: float = 0.05) -> int:
-    """The fewest units, raters or images, on which one of so many comparisons can be significant.
+def least_units(
+    comparisons: int, adjustment: str = "holm", alpha: float = 0.05, unit: Unit = "rater"
+) -> int:
+    """The fewest units on which one of so many comparisons can be significant.
 
     Raises UsageError for an unknown adjustment.
     """
     return next(
         n
         for n in itertools.count(1)
-        if not best_outcome([n] * comparisons, adjustment, alpha)[0].too_small
+        if not best_outcome([n] * comparisons, adjustment, alpha, unit)[0].too_small
     )
 
 
@@ -226,16 +406,26 @@ def friedman(table: Floats) -> Friedman | None:
     return Friedman(n, k, chi_square, k - 1, p, least, table.shape[0] - n)
 
 
-def _compare(
-    dataset: str,
-    votes: pd.DataFrame,
-    unit: Unit,
-    zeros: Zeros,
-    adjustment: str,
-    alpha: float,
-    level: float,
-    scale: Scale,
-) -> Comparison:
+@dataclass(frozen=True)
+class _Asked:
+    """What ``compare_methods`` was asked."""
+
+    pairs: tuple[tuple[str, str], ...]
+    zeros: Zeros
+    adjustment: str
+    alpha: float
+    level: float
+    scale: Scale
+    margin: float | None
+
+    @property
+    def ends(self) -> Scale:
+        """The scale of the difference of two votes."""
+        width = self.scale.high - self.scale.low
+        return Scale(-width, width)
+
+
+def _compare(dataset: str, votes: pd.DataFrame, chosen: Chosen, asked: _Asked) -> Comparison:
     means = votes.groupby(["method", "image"])["score"].mean()
     parts = means.groupby(["method", means.index.get_level_values("image").map(unit_of)]).mean()
     # means of equal votes may differ in the last bit, which must not decide the order
@@ -247,55 +437,246 @@ def _compare(
             "A comparison needs two.",
         )
     wide = votes.pivot(index=["rater", "image"], columns="method", values="score")[names]
-    of = unit_name(map(str, wide.index.unique("image")))
-    levels = _levels(wide.index, unit, of)
-    codes = levels[0] if len(levels) == 1 else levels[1][levels[0]]
-    scores = wide.to_numpy(dtype=np.float64)
-    raters, images = (wide.index.get_level_values(name) for name in ("rater", "image"))
-    couples = list(itertools.combinations(range(len(names)), 2))
-    both = [~np.isnan(scores[:, [i, j]]).any(axis=1) for i, j in couples]
-    shared = [int(rows.sum()) for rows in both]
-    uneven = [
-        unit != "pooled" and raters[rows].nunique() * images[rows].nunique() != rows.sum()
-        for rows in both
-    ]
-    common = [_common_means(scores[:, [i, j]], levels) for i, j in couples]
-    tests = [signed_rank(*m.T, zeros=zeros) if len(m) else None for m in common]
-    verdicts = judge(
-        [test.p if test else math.nan for test in tests],
-        [test.least_p if test else math.nan for test in tests],
-        adjustment,
-        alpha,
+    unit, of = chosen.unit, unit_name(map(str, wide.index.unique("image")))
+    units = BESIDE if unit == "both" else (unit,)
+    table = _Table(
+        wide.to_numpy(dtype=np.float64),
+        wide.index,
+        unit,
+        of,
+        {one: _levels(wide.index, one, of) for one in units},
     )
-    pairs = tuple(
-        Pair(
-            first=names[i],
-            second=names[j],
-            n=len(m),
-            excluded=np.unique(codes[~np.isnan(scores[:, [i, j]]).all(axis=1)]).size - len(m),
-            uneven=bool(uneven[place]),
-            difference=_difference(m, unit, of, level, scale, shared[place], uneven[place])
-            if len(m)
-            else None,
-            test=tests[place],
-            verdict=verdicts[place],
-        )
-        for place, ((i, j), m) in enumerate(zip(couples, common, strict=True))
+    place = {name: number for number, name in enumerate(names)}
+    couples = (
+        [(place[a], place[b]) for a, b in asked.pairs if place.keys() >= {a, b}]
+        if asked.pairs
+        else list(itertools.combinations(range(len(names)), 2))
     )
+    tested = [_pair(table, names, i, j, asked) for i, j in couples]
+    pairs = _judged(tested, table, asked)
+    tests = {(pair.first, pair.second): pair.verdict for pair in pairs}
     return Comparison(
         dataset=dataset,
-        unit=of if unit == "image" else unit,
+        unit=unit,
+        of=of,
+        why=chosen.why,
         claim=claim(unit, of),
-        level=level,
-        alpha=alpha,
-        adjustment=adjustment,
-        zeros=zeros,
+        level=asked.level,
+        alpha=asked.alpha,
+        adjustment=asked.adjustment,
+        zeros=asked.zeros,
         methods=tuple(names),
         pairs=pairs,
-        letters=letters(names, {(p.first, p.second): p.verdict for p in pairs}),
-        friedman=friedman(_unit_means(scores, levels)),
+        letters={} if asked.pairs else letters(names, tests),
+        friedman=friedman(_unit_means(table.scores, table.levels[units[0]])),
         warning=POOLED_WARNING if unit == "pooled" else "",
     )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The votes of one data set: ``scores`` (rows, methods) of the ``rows`` (rater, image).
+
+    ``levels``: ``_levels`` of the units over which signed-rank tests are made, that of ``unit``
+    or for "both" those BESIDE it.
+    """
+
+    scores: Floats
+    rows: pd.Index[Any]
+    unit: Unit
+    of: str
+    levels: Mapping[Unit, Sequence[Codes]]
+
+    @cached_property
+    def codes(self) -> tuple[Codes, Codes]:
+        """The rater, and the image or sequence, of each row."""
+        raters, images = (self.rows.get_level_values(name) for name in ("rater", "image"))
+        found = pd.factorize(raters)[0], pd.factorize(images.map(unit_of))[0]
+        return np.asarray(found[0], dtype=np.intp), np.asarray(found[1], dtype=np.intp)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """A pair before it is judged among the others.
+
+    ``mean``: the test of its mean difference, None on fewer than LEAST_UNITS units.
+    """
+
+    pair: Pair
+    mean: MeanTest | None
+    ranks: Mapping[Unit, SignedRank | None]
+
+
+def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) -> _Tested:
+    scores, both = table.scores[:, [i, j]], table.unit == "both"
+    rows = ~np.isnan(scores).any(axis=1)
+    shared, rated = int(rows.sum()), table.rows[rows]
+    common = {unit: _common_means(scores, levels) for unit, levels in table.levels.items()}
+    ranks = {
+        unit: signed_rank(*means.T, zeros=asked.zeros) if len(means) else None
+        for unit, means in common.items()
+    }
+    unit, levels = next(iter(table.levels.items()))
+    codes = levels[0] if len(levels) == 1 else levels[1][levels[0]]
+    own, rank = common[unit], ranks[unit]
+    n_raters, n_frames = (rated.get_level_values(name).nunique() for name in ("rater", "image"))
+    uneven = table.unit != "pooled" and n_raters * n_frames != shared
+    raters, images = (codes[rows] for codes in table.codes)
+    cells = cell_means(np.round(scores[rows, 0] - scores[rows, 1], 10), raters, images)
+    n_images = np.unique(images).size
+    pair = Pair(
+        first=names[i],
+        second=names[j],
+        n=min(n_raters, n_images) if both else len(own),
+        n_raters=n_raters,
+        n_images=n_images,
+        n_pairs=shared,
+        zeros=int((cells[0] == 0).sum()) if both else rank.n_zero if rank else 0,
+        excluded=np.unique(codes[~np.isnan(scores).all(axis=1)]).size - len(own),
+        uneven=uneven,
+        difference=None,
+        adjusted=None,
+        superiority=None,
+        d_z=math.nan,
+        rank_biserial=rank.rank_biserial if rank else math.nan,
+        test=None if both else rank,
+        verdict=Verdict(math.nan, math.nan, asked.alpha),
+        beside={},
+        equivalence=None,
+    )
+    if not shared:
+        return _Tested(pair, None, ranks)
+    superiority = _superiority(cells, shared, table.of, asked.level)
+    floor = least_error(asked.scale, shared)
+    if not both:
+        differences = own[:, 0] - own[:, 1]
+        error, n = standard_error(differences), len(own)
+        mean = (
+            MeanTest(float(differences.mean()), max(error, floor), n - 1, n)
+            if n >= LEAST_UNITS
+            else None
+        )
+        difference = _difference(differences, table.unit, table.of, asked, shared, uneven)
+        d_z = quotient(difference.estimate, error * math.sqrt(n), 1)
+    else:
+        found = crossed_mean(*cells)
+        spread = math.hypot(found.sd_rater, found.sd_image, found.sd_rest)
+        mean = (
+            MeanTest(found.estimate, max(found.error, floor), found.freedom, pair.n)
+            if math.isfinite(found.error)
+            else None
+        )
+        difference = _crossed_interval(found.estimate, mean, asked.level, pair.n, table.of, asked)
+        d_z = quotient(found.estimate, spread, 1)
+    pair = replace(
+        pair,
+        difference=difference,
+        superiority=superiority,
+        d_z=d_z,
+        test=mean if both else rank,
+    )
+    return _Tested(pair, mean, ranks)
+
+
+def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pair, ...]:
+    """The pairs with their verdicts among all of them, and with ``adjusted`` for "both"."""
+
+    def verdicts(tests: Sequence[SignedRank | MeanTest | None]) -> list[Verdict]:
+        p, least = (
+            [getattr(test, name) if test else math.nan for test in tests]
+            for name in ("p", "least_p")
+        )
+        return judge(p, least, asked.adjustment, asked.alpha)
+
+    own = verdicts([one.pair.test for one in tested])
+    equivalence = _equivalence([one.mean for one in tested], asked)
+    pairs = [
+        replace(one.pair, verdict=verdict, equivalence=found)
+        for one, verdict, found in zip(tested, own, equivalence, strict=True)
+    ]
+    if table.unit != "both":
+        return tuple(pairs)
+    beside = {unit: verdicts([one.ranks[unit] for one in tested]) for unit in BESIDE}
+    levels = compatible_levels([pair.p for pair in pairs], asked.adjustment, asked.alpha)
+    return tuple(
+        replace(
+            pair,
+            beside={unit: found[number] for unit, found in beside.items()},
+            adjusted=_crossed_interval(
+                one.mean.estimate, one.mean, float(levels[number]), pair.n, table.of, asked
+            )
+            if one.mean
+            else None,
+        )
+        for number, (pair, one) in enumerate(zip(pairs, tested, strict=True))
+    )
+
+
+def _equivalence(tests: Sequence[MeanTest | None], asked: _Asked) -> Sequence[Equivalence | None]:
+    """Two one-sided tests of each pair against the margin, all of them adjusted together.
+
+    Of the two of a pair one null hypothesis at most is true, which the adjustment takes into
+    account: with one pair nothing is adjusted.
+    """
+    margin = asked.margin
+    if margin is None:
+        return [None] * len(tests)
+    made = [test for test in tests if test is not None]
+    p = [
+        (test.p_below(-test.estimate - margin), test.p_below(test.estimate - margin))
+        for test in made
+    ]
+    flat = [one for both in p for one in both]
+    adjusted = ADJUSTMENTS[asked.adjustment](flat, len(made)).reshape(-1, 2)
+    found = iter(zip(made, p, adjusted.tolist(), strict=True))
+    level = 1 - 2 * asked.alpha
+
+    def of(test: MeanTest, alone: tuple[float, float], judged: list[float]) -> Equivalence:
+        low, high = _clipped(test, level, asked)
+        first, second = (Verdict(one, 0.0, asked.alpha) for one in judged)
+        return Equivalence(margin, low, high, level, *alone, first, second)
+
+    return [None if test is None else of(*next(found)) for test in tests]
+
+
+def _clipped(test: MeanTest, level: float, asked: _Asked) -> tuple[float, float]:
+    """The limits of a mean difference, kept within those that the scale allows."""
+    low, high = test.limits(level)
+    return max(low, asked.ends.low), min(high, asked.ends.high)
+
+
+def _crossed_interval(
+    estimate: float, test: MeanTest | None, level: float, n: int, of: str, asked: _Asked
+) -> Interval:
+    low, high = _clipped(test, level, asked) if test else (math.nan, math.nan)
+    return Interval(
+        estimate, low, high, level, n, " and ".join(unit_names("both", of)),
+        f"mean difference: {claim('both', of)}",
+        "Student t, raters and images random, kept on the scale",
+        test.freedom if test else math.nan,
+    )  # fmt: skip
+
+
+_SHARE = Scale(0, 1, 0.5)
+
+
+def _superiority(
+    cells: tuple[Floats, Codes, Codes], shared: int, of: str, level: float
+) -> Interval:
+    """The chance that a rater puts the first above the second on one image, ties half."""
+    differences, raters, images = cells
+    found = crossed_mean((1 + np.sign(differences)) / 2, raters, images)
+    n = min(found.n_raters, found.n_images)
+    half = math.nan
+    if math.isfinite(found.error):
+        half = float(student_quantile(found.freedom, level)) * found.error
+    estimate = min(max(found.estimate, 0.0), 1.0)
+    interval = Interval(
+        estimate, estimate - half, estimate + half, level, n, " and ".join(unit_names("both", of)),
+        f"probability of superiority: {claim('both', of)}",
+        "Student t, raters and images random", found.freedom,
+    )  # fmt: skip
+    return on_scale(interval, _SHARE, shared)
 
 
 def _levels(rows: pd.Index[Any], unit: Unit, of: str) -> list[Codes]:
@@ -333,22 +714,10 @@ def _common_means(scores: Floats, levels: Sequence[Codes]) -> Floats:
 
 
 def _difference(
-    means: Floats,
-    unit: Unit,
-    of: str,
-    level: float,
-    scale: Scale,
-    shared: int,
-    uneven: bool,
+    differences: Floats, unit: Unit, of: str, asked: _Asked, shared: int, uneven: bool
 ) -> Interval:
-    """The mean difference of the units' ``means``, (n, 2), of ``shared`` pairs of votes."""
-    name = of if unit == "image" else "vote" if unit == "pooled" else unit
+    """The mean of the units' ``differences``, (n,), of ``shared`` pairs of votes."""
+    (name,) = unit_names(unit, of)
     what = f"mean of the {name}s' mean differences" if uneven else "difference of means"
-    found = student_mean(
-        means[:, 0] - means[:, 1],
-        level,
-        unit=name,
-        estimand=f"{what}: {claim(unit, of)}",
-    )
-    width = scale.high - scale.low
-    return on_scale(found, scale, shared, Scale(-width, width))
+    found = student_mean(differences, asked.level, unit=name, estimand=f"{what}: {claim(unit, of)}")
+    return on_scale(found, asked.scale, shared, asked.ends)

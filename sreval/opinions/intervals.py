@@ -27,7 +27,8 @@ class Interval:
 
     ``low`` and ``high`` are NaN where the data give no interval: fewer than LEAST_UNITS units, or
     an infinite value (the PSNR of identical images). ``n`` counts units; ``unit`` names them;
-    ``estimand`` is the quantity that the interval covers at ``level``.
+    ``estimand`` is the quantity that the interval covers at ``level``; ``freedom`` is that of
+    Student's t where the interval is one, else NaN.
     """
 
     estimate: float
@@ -38,6 +39,7 @@ class Interval:
     unit: str
     estimand: str
     method: str
+    freedom: float = math.nan
 
     @property
     def half_width(self) -> float:
@@ -59,7 +61,10 @@ def student_mean(
     half = math.nan
     if array.size >= LEAST_UNITS and math.isfinite(mean):
         half = float(student_quantile(array.size - 1, level)) * standard_error(array)
-    return Interval(mean, mean - half, mean + half, level, array.size, unit, estimand, "Student t")
+    return Interval(
+        mean, mean - half, mean + half, level, array.size, unit, estimand, "Student t",
+        float(array.size - 1),
+    )  # fmt: skip
 
 
 def standard_error(values: Floats) -> float:
@@ -82,14 +87,23 @@ def category(scale: Scale) -> float:
     return scale.spacing or (scale.high - scale.low) / 100
 
 
+def least_error(scale: Scale, votes: int) -> float:
+    """The standard error that unanimous votes leave open in the middle of the scale.
+
+    That of the mean of as many votes with half the variance of votes a category apart.
+    """
+    return category(scale) / math.sqrt(2 * votes)
+
+
 def on_scale(found: Interval, scale: Scale, votes: int, ends: Scale | None = None) -> Interval:
     """``found``, a mean of ``votes`` scores, with ``limits_on_scale`` in place of its limits.
 
     ``scale`` is that of the votes, whose ``category`` is taken; ``ends`` that of the scores, where
     it is another one, as for differences of votes.
     """
-    t = float(student_quantile(found.n - 1, found.level)) if found.n >= LEAST_UNITS else math.nan
-    least = t * category(scale) / math.sqrt(2 * votes)
+    enough = found.n >= LEAST_UNITS
+    t = float(student_quantile(found.freedom, found.level)) if enough else math.nan
+    least = t * least_error(scale, votes)
     low, high = limits_on_scale(found.estimate, found.half_width, least, ends or scale)
     method = f"{found.method}, kept on the scale"
     return replace(found, low=float(low), high=float(high), method=method)
@@ -100,9 +114,8 @@ def limits_on_scale(
 ) -> tuple[Floats, Floats]:
     """Limits of mean scores that stay on the scale and never have width zero.
 
-    ``half``: Student's half width; ``least``: the half width that unanimous votes leave open in
-    the middle of the scale, t times the error of as many votes as there were, with half the
-    variance of votes a category apart; all of one shape. The limits are those m with
+    ``half``: Student's half width; ``least``: t times ``least_error``; all of one
+    shape. The limits are those m with
     (mean - m)^2 <= k g(m): g(m), the distance of m from the nearer end but a quarter of the scale
     at most, says how the variance of scores shrinks towards an end, as Wilson's score interval
     does it for a share; k = max(half^2 / g(mean), least^2 / quarter). More than a quarter of the

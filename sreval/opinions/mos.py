@@ -28,7 +28,8 @@ import pandas as pd
 import scipy
 
 from sreval.errors import unknown_name
-from sreval.opinions.arrays import Codes, Floats, Ratings, check_level, group_mean
+from sreval.opinions.arrays import Codes, Floats, Ratings, cell_means, check_level, group_mean
+from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
@@ -36,8 +37,8 @@ from sreval.opinions.intervals import (
     standard_error,
     student_quantile,
 )
-from sreval.opinions.units import claim
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions
+from sreval.opinions.units import CLAIMS, claim
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, units_of
 
 RESAMPLES = 2000
 
@@ -51,6 +52,29 @@ NEAR_END_WARNING = (
     "covered 91 to 95 % in simulations of 5 and 14 images."
 )
 _VERY_NEAR = 1 / 16
+
+
+def crossed(ratings: Ratings, level: float = 0.95) -> Interval:
+    """Raters and images, or sequences, in general: Student's t with crossed random effects.
+
+    The variances of raters, images and rest are those of ``crossed_mean``, of frames over each
+    rater's mean vote on a sequence, as are the degrees of freedom; the standard error is what they
+    give the mean of the images' means. Where every rater saw every image it is ``crossed_mean``'s.
+    """
+    unit, image = ratings.unit_name, ratings.sequence[ratings.stimulus]
+    found = crossed_mean(*cell_means(ratings.score, ratings.rater, image))
+    weight = _weights(ratings)
+    parts = (
+        (found.sd_rater, ratings.rater),
+        (found.sd_image, image),
+        (found.sd_rest, ratings.rater * (int(image.max()) + 1) + image),
+    )
+    variance = sum(sd**2 * float((np.bincount(codes, weight) ** 2).sum()) for sd, codes in parts)
+    return _interval(
+        ratings, level, error=math.sqrt(variance), freedom=found.freedom,
+        n=min(found.n_raters, found.n_images), unit=f"rater and {unit}",
+        estimand=claim("both", unit), method="Student t, raters and images random",
+    )  # fmt: skip
 
 
 def over_raters(ratings: Ratings, level: float = 0.95) -> Interval:
@@ -190,7 +214,7 @@ def _interval(
         estimate = float(_means(ratings).mean())
     t = float(student_quantile(freedom, level)) if n >= LEAST_UNITS else math.nan
     low, high = estimate - t * error, estimate + t * error
-    return Interval(estimate, low, high, level, n, unit, estimand, method)
+    return Interval(estimate, low, high, level, n, unit, estimand, method, freedom)
 
 
 def _means(ratings: Ratings) -> Floats:
@@ -209,6 +233,7 @@ def _weights(ratings: Ratings) -> Floats:
 
 
 INTERVALS: dict[str, Callable[[Ratings, float], Interval]] = {
+    "crossed": crossed,
     "raters": over_raters,
     "images": over_images,
     "pooled": pooled,
@@ -261,7 +286,7 @@ def warning_of(interval: str, mos: float, scale: Scale = ACR) -> str:
 def mos_table(
     votes: pd.DataFrame,
     by: Sequence[str] = ("dataset", "method"),
-    interval: str = "raters",
+    interval: str | None = None,
     level: float = 0.95,
     scale: Scale = ACR,
 ) -> pd.DataFrame:
@@ -270,21 +295,25 @@ def mos_table(
     Columns: those of ``by``, ``mos`` (the interval's estimate) and ``mean_of`` (what it is the
     mean of, in words), ``sd`` (of the votes, n - 1), ``n_votes``, ``n_raters``, ``n_images``, and
     the fields of the Interval, its method under ``interval``, and ``warning_of`` it as
-    ``warning``. Raises UsageError for an interval that INTERVALS doesn't know.
+    ``warning``. ``interval`` None: that of the unit that each data set has by default. Raises
+    UsageError for an interval that INTERVALS doesn't know.
     """
     rows = []
+    defaults = units_of(votes)
     for key, group in opinions(votes).groupby(list(by), sort=True):
         ratings = Ratings.from_votes(group, ["dataset", "image"])
-        found = mos_interval(ratings, interval, level, scale)
+        default = CLAIMS[defaults[str(group["dataset"].iloc[0])].unit].interval
+        name = default if interval is None else interval
+        found = mos_interval(ratings, name, level, scale)
         fields = vars(found)
         fields = {name: fields[name] for name in fields if name != "method"}
         rows.append(
             dict(zip(by, key, strict=True))
-            | {"mos": found.estimate, "mean_of": mean_of(interval, ratings.unit_name)}
+            | {"mos": found.estimate, "mean_of": mean_of(name, ratings.unit_name)}
             | _summary(ratings)
             | fields
             | {"interval": found.method}
-            | {"warning": warning_of(interval, found.estimate, scale)}
+            | {"warning": warning_of(name, found.estimate, scale)}
         )
     return pd.DataFrame(rows)
 

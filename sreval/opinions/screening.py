@@ -476,7 +476,7 @@ def with_and_without(
     votes: pd.DataFrame,
     rejected: Iterable[str],
     by: Sequence[str] = ("dataset", "method"),
-    interval: str = "raters",
+    interval: str | None = None,
     scale: Scale = ACR,
 ) -> pd.DataFrame:
     """MOS of every group with all raters and without the rejected: both, their difference, n.

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import scipy
@@ -149,29 +149,39 @@ def _normal_p(ranks: Floats, w_plus: float) -> float:
     return min(1.0, 2 * float(scipy.special.ndtr(-distance / deviation)))
 
 
-Adjustment = Callable[[ArrayLike], Floats]
+class Adjustment(Protocol):
+    """A way to adjust p for the number of tests, of which ``most_true`` can have a true null."""
+
+    def __call__(self, p: ArrayLike, most_true: int | None = None, /) -> Floats:
+        """The adjusted p, (m,)."""
 
 
-def holm(p: ArrayLike) -> Floats:
+def holm(p: ArrayLike, most_true: int | None = None) -> Floats:
     """Holm's adjusted p of shape (m,): the chance of any false alarm among m stays at alpha.
 
-    Holm 1979, Scandinavian Journal of Statistics 6(2). NaN marks a test that was not made: it
+    Holm 1979, Scandinavian Journal of Statistics 6(2); where only ``most_true`` of the null
+    hypotheses can be true together, no step counts more of them (Shaffer 1986, Journal of the
+    American Statistical Association 81(395)). NaN marks a test that was not made: it
     passes through and doesn't count in m. Raises StatisticsError for a p outside 0..1.
     """
     values, order, adjusted = _ascending(p)
-    steps = values[order] * np.arange(order.size, 0, -1)
+    left = np.arange(order.size, 0, -1)
+    steps = values[order] * (left if most_true is None else np.minimum(left, most_true))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return adjusted
 
 
-def benjamini_hochberg(p: ArrayLike) -> Floats:
+def benjamini_hochberg(p: ArrayLike, most_true: int | None = None) -> Floats:
     """Adjusted p of shape (m,) that bound the expected share of false alarms among the found.
 
-    Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57(1). NaN passes
-    through and doesn't count in m. Raises StatisticsError for a p outside 0..1.
+    Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57(1), whose bound is
+    alpha times the share of true null hypotheses: where only ``most_true`` can be true together,
+    that many take the place of m. NaN passes through and doesn't count in m. Raises
+    StatisticsError for a p outside 0..1.
     """
     values, order, adjusted = _ascending(p)
-    steps = values[order] * order.size / np.arange(1, order.size + 1)
+    true = order.size if most_true is None else min(order.size, most_true)
+    steps = values[order] * true / np.arange(1, order.size + 1)
     adjusted[order] = np.minimum(1.0, np.minimum.accumulate(steps[::-1])[::-1])
     return adjusted
 
@@ -179,7 +189,7 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
 ADJUSTMENTS: dict[str, Adjustment] = {
     "holm": holm,
     "benjamini-hochberg": benjamini_hochberg,
-    "none": lambda p: np.asarray(p, dtype=np.float64),
+    "none": lambda p, _=None: np.asarray(p, dtype=np.float64),
 }
 
 
@@ -203,6 +213,29 @@ class Verdict:
     def too_small(self) -> bool:
         """Whether no outcome could have been significant, also where no test was made."""
         return not self.least_p_adjusted < self.alpha
+
+
+def compatible_levels(p: ArrayLike, adjustment: str, alpha: float) -> Floats:
+    """Levels (m,) at which the tests' intervals exclude 0 exactly where the adjusted p find it.
+
+    ``p`` are of tests whose 1 - a interval excludes 0 where p < a. By Holm each interval is of
+    the level of its own step, 1 - alpha / (m - i) with i smaller p, and from the first that isn't
+    found on, all of that step's: the chance that any of them wrongly excludes 0 is alpha at most,
+    as of the tests; that all of them cover together isn't claimed. By Benjamini and Hochberg,
+    with r found, 1 - r alpha / m for these, whose expected share that doesn't cover is alpha at
+    most (Benjamini and Yekutieli 2005, Journal of the American Statistical Association 100(469)),
+    and 1 - (r + 1) alpha / m for the others. NaN where no test was made.
+    """
+    values, order, levels = _ascending(p)
+    m = order.size
+    found = int((ADJUSTMENTS[adjustment](values) < alpha).sum())
+    places = np.arange(m)
+    shares = {
+        "holm": 1 / np.maximum(m - np.minimum(places, found), 1),
+        "benjamini-hochberg": np.where(places < found, found, found + 1) / max(m, 1),
+    }
+    levels[order] = 1 - alpha * shares.get(adjustment, np.ones(m))
+    return levels
 
 
 def judge(p: ArrayLike, least_p: ArrayLike, adjustment: str, alpha: float) -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""The rater model: votes of simulated raters, what they are expected to be, and power from them.
+"""The rater model: votes of simulated raters, and what they are expected to be.
 
 A vote is round(quality + bias + taste + noise), clipped to the scale: the model of Li et al.
 2020 with a rater's taste for a method, which is what makes votes of one rater dependent, and
@@ -8,19 +8,16 @@ made here carries ``simulated`` = True.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError, unknown_name
+from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats
-from sreval.opinions.significance import ADJUSTMENTS, signed_rank
-from sreval.opinions.units import CLAIMS, STUDIES, Unit
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 
@@ -192,216 +189,66 @@ def simulate_votes(
             "Give at least one of each.",
         )
     generator = np.random.default_rng(seed)
-    codes, methods = pd.factorize(stimuli["method"])
-    method = np.asarray(codes, dtype=np.intp)
-    raters = model.draw_raters(n_raters, len(methods), generator)
+    codes, _ = pd.factorize(stimuli["method"])
     quality = stimuli["quality"].to_numpy(dtype=np.float64)
+    method = np.asarray(codes, dtype=np.intp)
+    return draw_votes(model, quality, method, n_raters, generator).frame(stimuli)
+
+
+@dataclass(frozen=True)
+class DrawnVotes:
+    """What raters would vote on all stimuli, and in which order: all of shape (J, I).
+
+    ``position`` is a stimulus' place in the rater's order, ``response_ms`` the time that the vote
+    took. ``rated``, (I,), is the share of the plan after which the rater leaves, 1 at its end.
+    """
+
+    scores: Floats
+    position: NDArray[np.intp]
+    response_ms: Floats
+    rated: Floats
+
+    def cast(self, shown: int) -> NDArray[np.bool_]:
+        """Which votes are cast by raters who are shown the first ``shown`` of their order."""
+        return self.position < np.ceil(self.rated * shown)
+
+    def frame(self, stimuli: pd.DataFrame, cast: NDArray[np.bool_] | None = None) -> pd.DataFrame:
+        """The votes as a table, as ``simulate_votes`` gives it; ``cast``: which (None: all)."""
+        cast = self.cast(len(self.scores)) if cast is None else cast
+        stimulus, rater = np.nonzero(cast)
+        ordered = np.lexsort((self.position[cast], rater))
+        stimulus, rater = stimulus[ordered], rater[ordered]
+        shown = stimuli.drop(columns="quality", errors="ignore")
+        votes = pd.DataFrame({name: shown[name].to_numpy()[stimulus] for name in shown})
+        names = np.array([f"sim-{i + 1:03}" for i in range(self.rated.size)], dtype=object)
+        votes.insert(0, "rater", names[rater])
+        return votes.assign(
+            study="simulated",
+            position=self.position[stimulus, rater],
+            score=self.scores[stimulus, rater].astype(np.int64),
+            kind="vote",
+            response_ms=np.rint(self.response_ms[stimulus, rater]),
+            simulated=True,
+        )
+
+
+def draw_votes(
+    model: RaterModel,
+    quality: Floats,
+    method: NDArray[np.intp],
+    n_raters: int,
+    generator: np.random.Generator,
+) -> DrawnVotes:
+    """Votes of raters drawn from ``model`` on stimuli of ``quality`` (J,) made by ``method`` (J,).
+
+    Each rater has a random order of their own.
+    """
+    raters = model.draw_raters(n_raters, int(method.max()) + 1, generator)
     scores = model.draw_scores(raters, quality, method, generator)
     stimulus = np.broadcast_to(np.arange(quality.size)[:, None], scores.shape)
-    rater = np.broadcast_to(np.arange(n_raters), scores.shape)
     position = generator.permuted(stimulus, axis=0)
     median = np.where(raters.speeder, 250.0, 2500.0)
     times = median * np.exp(0.4 * generator.normal(size=scores.shape))
     leaves = generator.random(n_raters) < model.dropout_rate
-    seen = np.where(leaves, np.ceil(generator.random(n_raters) * len(stimuli)), len(stimuli))
-    cast = position < seen
-    shown = stimuli.drop(columns="quality")
-    votes = pd.DataFrame({name: shown[name].to_numpy()[stimulus[cast]] for name in shown})
-    votes.insert(0, "rater", [f"sim-{i + 1:03}" for i in rater[cast].tolist()])
-    votes = votes.assign(
-        study="simulated",
-        position=position[cast],
-        score=scores[cast].astype(np.int64),
-        kind="vote",
-        response_ms=np.rint(times[cast]),
-        simulated=True,
-    )
-    ordered: pd.DataFrame = votes.sort_values(["rater", "position"], ignore_index=True)
-    return ordered
-
-
-# How many raters and images a difference needs
-
-
-@dataclass(frozen=True)
-class ImageModel:
-    """The images that a plan assumes: ``quality`` is the mean of the two methods.
-
-    ``image_sd`` is the spread of the images' difficulty, ``interaction_sd`` that of what an image
-    does to one method alone; both in points of the scale.
-    """
-
-    quality: float = 3.0
-    image_sd: float = 0.5
-    interaction_sd: float = 0.3
-
-
-@dataclass(frozen=True)
-class Power:
-    """The share of simulated studies with an adjusted p below alpha, and its standard error.
-
-    ``low`` is the lower limit of the power, 95 % to one side (Wilson 1927). ``comparisons`` are
-    made in all; see ``power`` for what is assumed of the others.
-    """
-
-    power: float
-    standard_error: float
-    low: float
-    studies: int
-    difference: float
-    n_raters: int
-    n_images: int
-    unit: Unit
-    comparisons: int
-    adjustment: str
-    alpha: float
-
-
-def power(
-    difference: float,
-    n_raters: int,
-    n_images: int,
-    *,
-    model: RaterModel | None = None,
-    images_like: ImageModel | None = None,
-    unit: Unit = "rater",
-    comparisons: int = 1,
-    adjustment: str = "holm",
-    alpha: float = 0.05,
-    studies: int = STUDIES,
-    seed: int = 0,
-) -> Power:
-    """How often the signed-rank test finds a true ``difference`` in quality of two methods.
-
-    Of ``comparisons`` tests this one is found where its p times their number is below ``alpha``
-    (p itself without adjustment). That is what Holm and Benjamini-Hochberg both find whatever the
-    other tests show: the power where they show nothing, and the least where they do.
-
-    ``difference`` is in points before rounding and clipping. What an image does to one method
-    alone is chance only for a claim about images in general, and what a rater's taste does
-    only for one about raters in general: each is drawn with its own unit, and belongs to the
-    difference with the other. Raises UsageError for an unknown unit or adjustment,
-    StatisticsError for fewer than one rater, image, comparison or study.
-    """
-    if unit not in CLAIMS:
-        raise unknown_name("unit", unit, CLAIMS)
-    if adjustment not in ADJUSTMENTS:
-        raise unknown_name("adjustment", adjustment, ADJUSTMENTS)
-    if min(n_raters, n_images, comparisons, studies) < 1:
-        raise StatisticsError(
-            f"Can't simulate {studies} studies of {n_raters} raters, {n_images} images and "
-            f"{comparisons} comparisons.",
-            "Each must be at least 1.",
-        )
-    model, images_like = model or RaterModel(), images_like or ImageModel()
-    generator = np.random.default_rng(seed)
-    found = 0
-    for _ in range(studies):
-        first, second = _paired_scores(
-            difference, n_raters, n_images, model, images_like, unit, generator
-        )
-        p = signed_rank(first, second).p
-        found += p * (1 if adjustment == "none" else comparisons) < alpha
-    share = found / studies
-    return Power(
-        power=share,
-        standard_error=math.sqrt(share * (1 - share) / studies),
-        low=_lower_limit(share, studies),
-        studies=studies,
-        difference=difference,
-        n_raters=n_raters,
-        n_images=n_images,
-        unit=unit,
-        comparisons=comparisons,
-        adjustment=adjustment,
-        alpha=alpha,
-    )
-
-
-def power_curve(
-    differences: Sequence[float],
-    raters: Sequence[int],
-    images: Sequence[int],
-    *,
-    model: RaterModel | None = None,
-    images_like: ImageModel | None = None,
-    unit: Unit = "rater",
-    comparisons: int = 1,
-    adjustment: str = "holm",
-    alpha: float = 0.05,
-    studies: int = STUDIES,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """``power`` at every combination, one row each; all are simulated data.
-
-    Columns: the fields of Power, and ``simulated`` = True.
-    """
-    rows = [
-        power(
-            difference,
-            n_raters,
-            n_images,
-            model=model,
-            images_like=images_like,
-            unit=unit,
-            comparisons=comparisons,
-            adjustment=adjustment,
-            alpha=alpha,
-            studies=studies,
-            seed=seed,
-        )
-        for difference in differences
-        for n_raters in raters
-        for n_images in images
-    ]
-    return pd.DataFrame([vars(row) for row in rows]).assign(simulated=True)
-
-
-def raters_needed(curve: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
-    """The fewest raters of ``power_curve`` from which on ``target`` is shown to be reached.
-
-    Per difference and images: their ``low`` and that of every larger number tried is ``target``
-    or more. Tried from the largest down, each at 5 %, so that too few are named in 5 % of curves
-    at most, however many numbers are tried. NaN where the largest isn't shown to reach it.
-    """
-    rows = []
-    for (difference, n_images), group in curve.groupby(["difference", "n_images"]):
-        down = group.sort_values("n_raters", ascending=False)
-        shown = down.loc[(down["low"] >= target).cummin(), "n_raters"]
-        rows.append((difference, n_images, shown.min() if len(shown) else math.nan))
-    return pd.DataFrame(rows, columns=["difference", "n_images", "n_raters"])
-
-
-def _lower_limit(share: float, n: int) -> float:
-    """Wilson's lower limit of a share of ``n``, 95 % to one side (Wilson 1927, JASA 22(158))."""
-    if share == 0:
-        return 0.0
-    z = float(scipy.special.ndtri(0.95))
-    root = math.sqrt(z**2 / 4 + n * share * (1 - share))
-    return (n * share + z**2 / 2 - z * root) / (n + z**2)
-
-
-def _paired_scores(
-    difference: float,
-    n_raters: int,
-    n_images: int,
-    model: RaterModel,
-    images_like: ImageModel,
-    unit: Unit,
-    generator: np.random.Generator,
-) -> tuple[Floats, Floats]:
-    """The two methods' scores of one simulated study, by unit."""
-    difficulty = generator.normal(size=n_images) * images_like.image_sd
-    own = generator.normal(size=(2, n_images)) * images_like.interaction_sd * (unit == "image")
-    levels = images_like.quality + np.array([[difference], [-difference]]) / 2
-    quality = (levels + difficulty + own).ravel()
-    method = np.repeat(np.arange(2), n_images)
-    if unit == "image":
-        model = replace(model, taste_sd=0.0)
-    raters = model.draw_raters(n_raters, 2, generator)
-    scores = model.draw_scores(raters, quality, method, generator)
-    halves = scores.reshape(2, n_images, n_raters)
-    if unit == "pooled":
-        return halves[0].ravel(), halves[1].ravel()
-    axis = 0 if unit == "rater" else 1
-    return halves[0].mean(axis=axis), halves[1].mean(axis=axis)
+    rated = np.where(leaves, generator.random(n_raters), 1.0)
+    return DrawnVotes(scores, position, times, rated)

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-Unit = Literal["rater", "image", "pooled"]
-IntervalName = Literal["raters", "images", "pooled", "crowdmos", "bootstrap"]
+from sreval.errors import counted
+
+Unit = Literal["both", "rater", "image", "pooled"]
+IntervalName = Literal["crossed", "raters", "images", "pooled", "crowdmos", "bootstrap"]
 """The names of ``mos.INTERVALS``; docs/explanation/statistics.md compares them."""
 
-DEFAULT_UNIT: Final = "rater"
-"""The unit of a study's plan, of ``sreval opinions`` and of tables: a claim on raters in general.
-
-Over images no test on few images can be significant, whatever their votes: five give no p below
-0.0625.
-"""
+ENOUGH_FOR_BOTH: Final = 5
+"""The fewest raters, and images, on which "both" is taken where no unit is named: those on which
+benchmarks/crossed.py has simulated its test."""
 
 
 class Claim(NamedTuple):
@@ -27,6 +26,7 @@ class Claim(NamedTuple):
 
 
 CLAIMS: dict[Unit, Claim] = {
+    "both": Claim("raters and images in general", "crossed"),
     "rater": Claim("these images, raters in general", "raters"),
     "image": Claim("these raters, images in general", "images"),
     "pooled": Claim("these raters again on these images", "pooled"),
@@ -41,5 +41,42 @@ def claim(unit: Unit, of: str = "image") -> str:
     return CLAIMS[unit].about.replace("image", of)
 
 
-STUDIES: Final = 500
-"""How many studies are simulated for one figure of power: its standard error is 0.022 or less."""
+def unit_names(unit: Unit, of: str = "image") -> tuple[str, ...]:
+    """What a unit's tests and intervals count: one name, or two where both vary."""
+    names = {"both": ("rater", of), "image": (of,), "pooled": ("vote",)}
+    return names.get(unit, (unit,))
+
+
+def interval_of(unit: Unit | None) -> IntervalName | None:
+    """The interval of a MOS that claims what ``unit`` does; None: that each data set has."""
+    return None if unit is None else CLAIMS[unit].interval
+
+
+class Chosen(NamedTuple):
+    """The unit taken for a data set, and why it isn't "both" though none was named."""
+
+    unit: Unit
+    why: str = ""
+
+
+def default_unit(n_raters: int, n_images: int, of: str = "image") -> Chosen:
+    """The unit of a data set for which none is named; ``of`` as in ``claim``.
+
+    "both", the claim that papers make, with ENOUGH_FOR_BOTH raters and images or more. Else
+    "rater": over few images no test can be significant, five give no signed-rank p below 0.0625.
+    """
+    if min(n_raters, n_images) >= ENOUGH_FOR_BOTH:
+        return Chosen("both")
+    there = f"{counted(n_raters, 'rater')} and {counted(n_images, of)}"
+    return Chosen(
+        "rater",
+        f"A claim on raters and {of}s in general is made by default from {ENOUGH_FOR_BOTH} of each "
+        f"on; here are {there}, so that the unit is rater",
+    )
+
+
+STUDIES: Final = 1000
+"""How many studies are simulated for one figure of power: its standard error is 0.016 or less."""
+
+Spending = Literal["obrien-fleming", "pocock"]
+"""How alpha is divided among looks at a study before its end; see ``sequential.SPENDING``."""

@@ -18,8 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError, UsageError, option, shown, unknown_name
+from sreval.frames import unit_name, unit_of
 from sreval.opinions.arrays import Floats
 from sreval.opinions.cells import flag, identifier, name_in, number
+from sreval.opinions.units import Chosen, Unit, default_unit
 
 REQUIRED = ("rater", "image", "method", "score")
 COLUMNS = (
@@ -256,6 +258,17 @@ def left_out(votes: pd.DataFrame, raters: Iterable[str]) -> pd.DataFrame:
 def stand_ins(votes: pd.DataFrame) -> list[str]:
     """The methods of a checked table that stand-ins replaced, sorted."""
     return sorted(votes.loc[votes["stand_in"], "method"].astype(str).unique())
+
+
+def units_of(votes: pd.DataFrame, unit: Unit | None = None) -> dict[str, Chosen]:
+    """The unit of each data set of checked ``votes``: ``unit``, or by default from what counts."""
+    found = {}
+    for dataset, rows in opinions(votes).groupby("dataset", sort=True):
+        images = [str(image) for image in rows["image"].unique()]
+        n_images = len(set(map(unit_of, images)))
+        default = default_unit(rows["rater"].nunique(), n_images, unit_name(images))
+        found[str(dataset)] = default if unit is None else Chosen(unit)
+    return found
 
 
 def exclusions(votes: pd.DataFrame) -> Mapping[str, int]:

@@ -35,12 +35,10 @@ def stand_in_note(methods: Sequence[str]) -> str:
 
 def too_few(units: Iterable[str] = (), *, dash: bool = True) -> str:
     """The note that there is no interval of so few ``units``, for which a ``dash`` may stand."""
-    named = " or ".join(_UNITS.get(unit, f"{unit}s") for unit in dict.fromkeys(units)) or "units"
+    named = " or ".join(f"{unit}s".replace(" and ", "s and ") for unit in dict.fromkeys(units))
+    named = named or "units"
     text = f"ith fewer than {LEAST_UNITS} {named} {NO_INTERVAL}"
     return f"–: w{text}" if dash else f"W{text}"
-
-
-_UNITS = {"pooled": "votes"}
 
 
 def no_interval(frame: pd.DataFrame, low: str = "low") -> list[str]:

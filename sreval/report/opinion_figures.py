@@ -29,6 +29,7 @@ from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.recovery import recover_parts
 from sreval.opinions.reliability import Reliability
+from sreval.opinions.units import unit_names
 from sreval.opinions.votes import STIMULUS, opinions, stand_ins
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
@@ -45,7 +46,7 @@ from sreval.report.style import (
     with_minus,
     write_caption,
 )
-from sreval.report.text import CORRECTIONS, NONE, fixed, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, NONE, TESTS, fixed, percent, span, whole_percent
 from sreval.report.values import name_and_unit
 
 _ROW_MM = 5.5
@@ -217,6 +218,7 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         scale=request.scale,
     )
     small = [pair for pair in made.pairs if pair.too_small]
+    over = [f"{name}s" for name in unit_names(made.unit, made.of)]
     methods = paper.sort_methods(list(made.methods))
     place = {method: index for index, method in enumerate(methods)}
     verdict = np.zeros((len(methods), len(methods)))
@@ -250,7 +252,7 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         votes,
         "Mean of the row less mean of the column, points. Bold on a ground, light where the row is "
         f"better, dark where it is worse: p < {made.alpha:g} ({CORRECTIONS[made.adjustment]}), "
-        f"two-sided Wilcoxon signed-rank, unit {made.unit} ({made.claim})"
+        f"two-sided {TESTS[made.unit]} over {' and '.join(over)} ({made.claim})"
         f"{f'. {TOO_SMALL} n too small' if small else ''}",
     )
 

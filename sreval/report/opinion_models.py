@@ -30,7 +30,8 @@ from sreval.opinions.reliability import Reliability
 from sreval.opinions.reliability import retest as retest_of
 from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
-from sreval.opinions.votes import STIMULUS, opinions
+from sreval.opinions.units import CLAIMS
+from sreval.opinions.votes import STIMULUS, opinions, units_of
 from sreval.report import paper
 from sreval.report.notes import (
     either,
@@ -352,10 +353,12 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
     """Difference scores against the hidden reference."""
     found = difference_scores(votes, request.reference, request.scale)
     rows = []
+    defaults = units_of(votes)
     for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
-        made = found.interval(group, request.interval, request.level)
+        name = request.interval or CLAIMS[defaults[str(dataset)].unit].interval
+        made = found.interval(group, name, request.level)
         of = unit_name(group["image"])
-        fields = {**vars(made), "interval": made.method, "mean_of": mean_of(request.interval, of)}
+        fields = {**vars(made), "interval": made.method, "mean_of": mean_of(name, of)}
         rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     if not rows:
         raise StatisticsError("No rater rated an image and its reference.", "None can be compared.")

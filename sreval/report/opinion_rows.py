@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +16,11 @@ from sreval.content import address
 from sreval.errors import DataError, UsageError, counted, listed, option
 from sreval.frames import image_order, unit_name
 from sreval.opinions.arrays import Ratings
-from sreval.opinions.comparison import compare_methods
+from sreval.opinions.comparison import MeanTest, compare_methods
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit, claim
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins
+from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, units_of
 from sreval.report import paper
 from sreval.report.collect import collect, scales_of, scored, select
 from sreval.report.notes import (
@@ -42,7 +42,6 @@ from sreval.report.scores import (
     score_line,
     score_table,
     too_small_notes,
-    verdicts,
 )
 from sreval.report.text import percent
 from sreval.study.data import StudyData
@@ -67,7 +66,8 @@ def results_table(
     """A table of rows that ``collect.of_protocol`` has chosen, with rows of MOS.
 
     These are from votes or studies, of one scale. ``scale`` is that of the ``votes``. ``unit``
-    None: what a study's design plans, the rater for votes. ``notes`` are what else is said below.
+    None: what a study's design plans, else ``default_unit`` of each data set. ``notes`` are what
+    else is said below.
     The other arguments, ``chosen`` among them, and what is raised for them as in ``score_table``;
     also raises UsageError for means in place of votes, or several scales beside them, and DataError
     for opinions of other images than the results'.
@@ -88,7 +88,7 @@ def results_table(
         table = with_mos(
             table,
             votes,
-            unit=unit or DEFAULT_UNIT,
+            unit=unit,
             baseline=baseline,
             pairs=pairs,
             level=level,
@@ -209,7 +209,7 @@ def with_mos(
     table: ScoreTable,
     votes: pd.DataFrame,
     *,
-    unit: Unit = DEFAULT_UNIT,
+    unit: Unit | None = None,
     baseline: str | None = None,
     pairs: bool = False,
     level: float = 0.95,
@@ -219,11 +219,11 @@ def with_mos(
     """``table`` with a line of mean opinion scores for every data set that was rated.
 
     ``scale`` is that of the votes; ``baseline``, ``pairs`` and ``level`` as the table was built
-    with; tests are signed-rank tests over ``unit``, Holm-adjusted within the data set, HR takes
-    no part. The votes must have passed ``check_same_stimuli``. ``study`` names the study in the
-    line's label; lines of other studies stay.
+    with; tests are those of ``compare_methods`` over ``unit``, None the default of each data set,
+    Holm-adjusted within it, HR takes no part. The votes must have passed ``check_same_stimuli``.
+    ``study`` names the study in the line's label; lines of other studies stay.
     """
-    counted = opinions(votes)
+    counted, units = opinions(votes), units_of(votes, unit)
     old, figures = table.figures(), []
     added: list[Record] = []
     tests: list[Comparison] = []
@@ -232,15 +232,16 @@ def with_mos(
         rows = counted[(counted["dataset"] == dataset) & counted["method"].isin(table.methods)]
         if len(rows):
             own = [figure for figure in own if figure["metric"] != "mos" or figure["study"]]
-            made = _tests(rows, dataset, unit, baseline, pairs, scale, table.scales[0])
+            own_unit = units[str(dataset)].unit
+            made = _tests(rows, dataset, own_unit, baseline, pairs, scale, table.scales[0])
             means = {
                 str(method): mos_interval(
-                    Ratings.from_votes(group, ["image"]), CLAIMS[unit].interval, level, scale
+                    Ratings.from_votes(group, ["image"]), CLAIMS[own_unit].interval, level, scale
                 )
                 for method, group in rows.groupby("method")
             }
             there = [method for method in table.methods if method in means]
-            of = unit_name(rows["image"]) if unit == "image" else unit
+            of = " and ".join(unit_names(own_unit, unit_name(rows["image"])))
             found = score_line(
                 dataset, "mos", table.methods, means, marks(there, made, pairs), level,
                 table.scales[0], unit=of, simulated=bool(rows["simulated"].any()), study=study,
@@ -251,9 +252,12 @@ def with_mos(
             tests += made
         figures += own
     counted_figures = [figure for figure in added if figure["n"]]
-    warnings = [warning_of(CLAIMS[unit].interval, one["mean"], scale) for one in counted_figures]
+    warnings = [
+        warning_of(CLAIMS[units[one["dataset"]].unit].interval, one["mean"], scale)
+        for one in counted_figures
+    ]
     shown = None if table.intervals == "none" else level
-    notes = _notes(votes, counted_figures, tests, unit, baseline, shown, scale, study, warnings)
+    notes = _notes(votes, counted_figures, tests, units, baseline, shown, scale, study, warnings)
     if pairs:
         notes += _untested(counted_figures, tests)
     return table.with_figures(figures, tests, notes)
@@ -272,26 +276,16 @@ def _tests(
     rated = set(rows["method"])
     if len(rated) < 2 or not (pairs or baseline in rated):
         return []
-    (made,) = compare_methods(rows, unit=unit, scale=scale)
-    found = []
-    for pair in made.pairs:
-        if pair.test is None or pair.difference is None:
-            continue
-        first, second, difference, test = pair.first, pair.second, pair.difference, pair.test
-        if not pairs and baseline not in (first, second):
-            continue
-        estimate = difference.estimate
-        if not pairs and first == baseline:
-            first, second, estimate = second, first, -estimate
-            test = replace(
-                test, w_plus=test.w_minus, w_minus=test.w_plus, rank_biserial=-test.rank_biserial
-            )
-        found.append((first, second, estimate, test))
-    judged = verdicts([test for *_, test in found])
+    against = [] if pairs else [(str(m), str(baseline)) for m in rated if m != baseline]
+    (made,) = compare_methods(rows, unit=unit, pairs=sorted(against), scale=scale)
     return [
-        Comparison(dataset, "mos", *pair, verdict, factor)
-        for pair, verdict in zip(found, judged, strict=True)
-    ]
+        Comparison(
+            dataset, "mos", pair.first, pair.second, pair.difference.estimate, pair.test,
+            pair.verdict, factor,
+        )
+        for pair in made.pairs
+        if pair.test is not None and pair.difference is not None
+    ]  # fmt: skip
 
 
 def _untested(figures: Sequence[Record], tests: Sequence[Comparison]) -> list[str]:
@@ -303,8 +297,8 @@ def _untested(figures: Sequence[Record], tests: Sequence[Comparison]) -> list[st
         pairs = math.comb(count, 2)
         if 0 < made < pairs:
             notes.append(
-                f"MOS on {dataset}: no rater rated both methods of {pairs - made} of {pairs} "
-                "pairs on one image; they share a letter untested."
+                f"MOS on {dataset}: too few raters rated both methods of {pairs - made} of {pairs} "
+                "pairs on one image for a test; they share a letter untested."
             )
     return notes
 
@@ -313,7 +307,7 @@ def _notes(
     votes: pd.DataFrame,
     figures: Sequence[Record],
     tests: list[Comparison],
-    unit: Unit,
+    units: Mapping[str, Chosen],
     baseline: str | None,
     level: float | None,
     scale: Scale,
@@ -324,27 +318,39 @@ def _notes(
     datasets = paper.sort_datasets(list(map(str, counted["dataset"].unique())))
     groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
     sizes: dict[str, list[str]] = {}
+    about = []
     for dataset, rows in groups:
+        own, of = units[dataset].unit, unit_name(rows["image"])
         size = f"{dataset} {len(rows)} by {rows['rater'].nunique()} raters"
-        sizes.setdefault(unit_name(rows["image"]), []).append(size)
-    means = [f"{mean_of(CLAIMS[unit].interval, of)} ({', '.join(s)})" for of, s in sizes.items()]
+        sizes.setdefault(mean_of(CLAIMS[own].interval, of), []).append(size)
+        about.append(claim(own, of))
+    means = [f"{mean} ({', '.join(said)})" for mean, said in sizes.items()]
     note = (
         f"MOS{f' of {study}' if study else ''}: {' or '.join(means)}"
         + ("" if level is None else f"; {percent(level)} interval by Student t, kept on the scale")
         + f", {units_said(pd.DataFrame(figures, columns=['dataset', 'unit', 'n']))}, about "
-        f"{either(claim(unit, of) for of in sizes)}."
+        f"{either(about)}."
     )
     if tests:
         against = f" against {paper.label(baseline)}" if baseline else ", all pairs"
-        note += f" Its tests{against}: signed-rank over the same unit, Holm within data set"
+        made = either(
+            "Student's t, raters and images random"
+            if isinstance(test.test, MeanTest)
+            else "signed-rank over the same unit"
+            for test in tests
+        )
+        note += f" Its tests{against}: {made}, Holm within data set"
         note += "" if baseline else "; methods that share a letter weren't shown to differ"
         note += "; HR isn't tested." if (counted["method"] == "hr").any() else "."
     notes = [" ".join([note, *uncounted(votes)])]
+    notes += [f"MOS on {name}: {chosen.why}." for name, chosen in units.items() if chosen.why]
     for of in dict.fromkeys(figure["unit"] for figure in figures):
         sets = {figure["dataset"] for figure in figures if figure["unit"] == of}
         these = [test for test in tests if test.dataset in sets]
-        notes += too_small_notes(these, "vote" if of == "pooled" else of)
-    notes += [f"MOS: {note}" for note in image_notes(counted, CLAIMS[unit].interval, scale)]
+        notes += too_small_notes(these, of)
+    for dataset, rows in groups:
+        interval = CLAIMS[units[dataset].unit].interval
+        notes += [f"MOS: {note}" for note in image_notes(rows, interval, scale)]
     notes += dict.fromkeys(filter(None, warnings))
     if counted["simulated"].any():
         notes.append(f"MOS: {SIMULATED}")

@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, listed, numbered, unknown_name
-from sreval.frames import unit_name
 from sreval.opinions.comparison import Comparison, compare_methods
+from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
-from sreval.opinions.units import CLAIMS, DEFAULT_UNIT, Unit
-from sreval.opinions.votes import ACR, Scale, opinions
+from sreval.opinions.significance import Zeros
+from sreval.opinions.units import Unit, claim, interval_of, unit_names
+from sreval.opinions.votes import ACR, Scale, opinions, units_of
 from sreval.report import paper
 from sreval.report.notes import either, image_notes, marks_of, no_interval, units_said, vote_notes
 from sreval.report.table import (
@@ -43,8 +45,10 @@ _MOST_RATERS = 40
 class Request:
     """What is asked of the votes; each field as in the estimator that takes it."""
 
-    unit: Unit = DEFAULT_UNIT
-    interval: str = CLAIMS[DEFAULT_UNIT].interval
+    unit: Unit | None = None
+    """None: ``default_unit`` of each data set."""
+    interval: str | None = None
+    """None: the one that claims what the unit does."""
     level: float = 0.95
     adjustment: str = "holm"
     alpha: float = 0.05
@@ -54,6 +58,8 @@ class Request:
     """The rules by which raters are judged; None: ``screening.default_rules``."""
     scores: pd.DataFrame | None = None
     """Benchmark rows of one protocol and scale, for metrics against opinion."""
+    margin: float | None = None
+    """In points: pairs are tested for equivalence within it."""
     methods: Sequence[str] | None = None
     """Those that are compared with each other; None: all."""
     better: Mapping[str, bool] = field(default_factory=dict)
@@ -67,12 +73,21 @@ class Request:
         analysis = design.analysis
         return cls(
             unit=analysis.unit,
-            interval=CLAIMS[analysis.unit].interval,
+            interval=interval_of(analysis.unit),
             adjustment=analysis.correction,
             alpha=analysis.alpha,
             rules=Acceptance(design).rules,
             scores=scores,
         )
+
+
+def default_notes(votes: pd.DataFrame) -> list[str]:
+    """Why data sets on which no unit was named aren't analysed over both raters and images."""
+    return [
+        f"{f'{dataset}: ' if dataset else ''}{chosen.why}."
+        for dataset, chosen in units_of(votes).items()
+        if chosen.why
+    ]
 
 
 def each(parts: Mapping[str, Callable[[], list[Table]]]) -> list[Table]:
@@ -97,8 +112,10 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     frame = paper.in_order(
         mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
     )
-    notes = [*mos_notes(frame), *image_notes(opinions(votes), request.interval, request.scale)]
-    notes += vote_notes(votes)
+    # all intervals but one are of the same mean
+    interval = request.interval or "raters"
+    notes = [*mos_notes(frame), *image_notes(opinions(votes), interval, request.scale)]
+    notes += [*(default_notes(votes) if request.interval is None else []), *vote_notes(votes)]
     columns = with_dataset(frame, mos_columns(request.level))
     return [table_of("mos", "Mean opinion scores", frame, columns, notes)]
 
@@ -118,11 +135,14 @@ def mos_columns(level: float) -> Columns:
 
 def mos_notes(frame: pd.DataFrame) -> list[str]:
     """What the columns of ``mos_columns`` mean."""
-    meaning = (
-        f"MOS: {either(frame['mean_of'])}, in points; sd: standard deviation of the votes. "
-        f"Interval: {either(frame['interval'])}, {units_said(frame)}, about "
-        f"{either(frame['estimand'])}."
-    )
+    meaning = f"MOS: {either(frame['mean_of'])}, in points; sd: standard deviation of the votes."
+    kinds = frame.groupby(["interval", "estimand"], sort=False)
+    for (interval, estimand), rows in kinds:
+        names = listed(list(dict.fromkeys(rows["dataset"]))) if kinds.ngroups > 1 else ""
+        meaning += (
+            f" Interval{f' on {names}' if names else ''}: {interval}, {units_said(rows)}, about "
+            f"{estimand}."
+        )
     return [meaning, *no_interval(frame), *filter(None, frame["warning"].unique())]
 
 
@@ -159,46 +179,100 @@ def compare(votes: pd.DataFrame, request: Request) -> list[Table]:
             alpha=request.alpha,
             level=request.level,
             scale=request.scale,
+            margin=request.margin,
         )
-        return [_comparison(made, votes) for made in found]
+        return [table for made in found for table in _comparison(made, votes)]
 
     names = sorted(opinions(votes)["dataset"].unique(), key=str)
     return each({str(name) if len(names) > 1 else "": partial(of, name) for name in names})
 
 
-def pair_columns(level: float, n: str = "n") -> Columns:
-    """What is printed of a table of ``Comparison.frame``; ``n`` is the head over its n."""
-    return {
+def pair_columns(frame: pd.DataFrame) -> Columns:
+    """What is printed of a table of ``Comparison.frame``.
+
+    Of the unit "both" the intervals are those that match the adjusted test, and the adjusted p of
+    the tests over raters and over images alone stand beside that over both.
+    """
+    first = frame.iloc[0]
+    both = first["unit"] == "both"
+    names = {
         "first": method_column("first"),
         "second": method_column("second"),
-        n: whole("n"),
+        "n": _common if both else whole("n"),
         "difference": signed_column("difference", 2),
-        percent(level): interval_column(2, signed=True),
-        "p": lambda row: p_value(row["p"]),
-        "p adjusted": lambda row: p_value(row["p_adjusted"]),
-        "effect": column("rank_biserial", 2),
+    }
+    judged = {
+        "superior": column("superiority", 2),
         "differ?": lambda row: (
             "n too small" if row["too_small"] else "yes" if row["significant"] else "not shown"
         ),
     }
+    if not both:
+        return {
+            **names,
+            percent(first["level"]): interval_column(2, signed=True),
+            "p": lambda row: p_value(row["p"]),
+            "p adjusted": lambda row: p_value(row["p_adjusted"]),
+            **judged,
+        }
+    return {
+        **names,
+        f"{percent(1 - first['alpha'])}{_MATCHING[first['adjustment']][0]}": interval_column(
+            2, signed=True, low="low_adjusted", high="high_adjusted"
+        ),
+        "p both": lambda row: p_value(row["p_adjusted"]),
+        "p raters": lambda row: p_value(row["p_rater_adjusted"]),
+        "p images": lambda row: p_value(row["p_image_adjusted"]),
+        **judged,
+    }
+
+
+def _common(row: Any) -> str:
+    return f"{row['n_raters']} x {row['n_images']}"
+
+
+_MATCHING = {
+    "holm": (
+        ", Holm",
+        "Holm-compatible, each at the level of its Holm step: they exclude 0 exactly where the "
+        "adjusted test finds a difference, and the chance that any of them wrongly does is at most "
+        "{alpha}. That all of them cover together isn't claimed",
+    ),
+    "benjamini-hochberg": (
+        ", FCR",
+        "adjusted for the false coverage rate (Benjamini and Yekutieli 2005): they exclude 0 "
+        "exactly where the adjusted test finds a difference, and of those that do at most {alpha} "
+        "are expected not to cover",
+    ),
+    "none": ("", "each for its difference alone"),
+}
+"""By adjustment, the head and the note of intervals that match the adjusted test."""
 
 
 def pair_notes(frame: pd.DataFrame) -> list[str]:
     """The notes under ``pair_columns``: what the intervals claim, and where n is too small."""
     first, small = frame.iloc[0], frame[frame["too_small"]]
+    both = first["unit"] == "both"
     made = int(frame["p"].notna().sum())
     adjusted = made > 1 and first["adjustment"] != "none"
-    note = (
-        "Intervals: Student's t, kept within the scale's differences, "
-        f"{percent(first['level'])} for each difference alone"
-    )
-    if adjusted:
-        note += (
-            f". They aren't adjusted for the {made} comparisons; the p values are. An interval "
-            "can therefore exclude 0 although the test shows no difference"
-        )
+    note = "Intervals: Student's t, kept within the scale's differences, "
+    if both:
+        matching = _MATCHING[first["adjustment"] if adjusted else "none"][1]
+        note += matching.format(alpha=percent(first["alpha"]))
+    else:
+        note += f"{percent(first['level'])} for each difference alone"
+        if adjusted:
+            note += (
+                f". They aren't adjusted for the {made} comparisons; the p values are. An interval "
+                "can therefore exclude 0 although the test shows no difference"
+            )
     notes = [f"{note}."]
-    if frame["uneven"].any():
+    if frame["uneven"].any() and both:
+        notes.append(
+            "Not every rater has votes on every image: the difference is the generalised least "
+            "squares mean, in which votes weigh by what the raters' and the images' variances say."
+        )
+    elif frame["uneven"].any():
         other = "rater" if first["unit"] != "rater" else "image"
         notes.append(
             f"Not every {first['unit']} has votes with every {other}: the difference is the mean "
@@ -206,7 +280,12 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
         )
     if len(small):
         which = "" if len(small) == len(frame) else f" for {len(small)} of {len(frame)} pairs"
-        note = f"n too small{which}: no outcome could have been significant at {first['alpha']:g}"
+        if both:
+            note = f"n too small{which}: the test needs {LEAST_UNITS} raters and images in common"
+        else:
+            note = (
+                f"n too small{which}: no outcome could have been significant at {first['alpha']:g}"
+            )
         if small["least_p"].notna().any():
             best = small.sort_values("least_p_adjusted").iloc[0]
             zeros = f", of which {best['zeros']} differences are zero" if best["zeros"] else ""
@@ -216,16 +295,36 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _comparison(made: Comparison, votes: pd.DataFrame) -> Table:
+def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
+    """What ``pair_columns`` are of; ``how`` p is adjusted; ``of`` what images are samples of."""
+    ranks = {"wilcox": "dropped before ranking", "pratt": "ranked, then dropped"}[zeros]
+    said = f"Unit {of if unit == 'image' else unit}: {claim(unit, of)}. "
+    if unit == "both":
+        said += (
+            f"p both: two-sided Student's t test of the difference between a rater's votes on one "
+            f"{of}, raters and {of}s random; n: raters x {of}s that have both votes. p raters: "
+            f"{claim('rater', of)}; p images: {claim('image', of)}; two-sided Wilcoxon signed-rank "
+            f"tests of their mean votes (zero differences {ranks}). Every p is adjusted, {how}. "
+        )
+    else:
+        said += (
+            "Two-sided Wilcoxon signed-rank test of the units' means (zero differences "
+            f"{ranks}), {how}. "
+        )
+    return (
+        f"{said}Difference: first less second, in points; superior: the share of a rater's votes "
+        "on one image that put the first above the second, ties half. Only images that a rater "
+        "rated under both methods count."
+        + (" Frames are averaged over their sequence first." if of == "sequence" else "")
+    )
+
+
+def _comparison(made: Comparison, votes: pd.DataFrame) -> list[Table]:
     frame = made.frame()
-    zeros = {"wilcox": "dropped before ranking", "pratt": "ranked, then dropped"}[made.zeros]
-    of_frames = made.unit != "pooled" and unit_name(votes["image"]) == "sequence"
-    frames = " Frames are averaged over their sequence first." if of_frames else ""
+    how = f"{CORRECTIONS[made.adjustment]} within the data set, alpha {made.alpha:g}"
     notes = [
-        f"Unit {made.unit}: {made.claim}. Two-sided Wilcoxon signed-rank test of the units' "
-        f"means (zero differences {zeros}), {CORRECTIONS[made.adjustment]} within the data set, "
-        f"alpha {made.alpha:g}. Effect: rank-biserial correlation. Only images that a rater rated "
-        f"under both methods count.{frames}",
+        *([f"{made.why}."] if made.why else []),
+        pair_test(made.unit, made.of, how, made.zeros),
         *pair_notes(frame),
     ]
     if made.letters:
@@ -235,16 +334,50 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> Table:
     left = int((frame["excluded"] > 0).sum())
     if left:
         pairs = "1 pair leaves" if left == 1 else f"{left} pairs leave"
-        notes.append(f"{pairs} out units without a common image.")
-    name = f" on {made.dataset}" if made.dataset else ""
+        units = "raters" if made.unit == "both" else "units"
+        notes.append(f"{pairs} out {units} without a common image.")
     notes += [*filter(None, [made.warning]), *vote_notes(votes)]
+    name = f" on {made.dataset}" if made.dataset else ""
     facts = {"dataset": made.dataset, "letters": made.letters}
-    columns = pair_columns(made.level)
-    return table_of("compare", f"Which methods differ{name}", frame, columns, notes, facts)
+    compared = table_of(
+        "compare", f"Which methods differ{name}", frame, pair_columns(frame), notes, facts
+    )
+    tested = frame[frame["p_equivalent"].notna()] if "margin" in frame else frame[:0]
+    return [compared, *([_equivalence(tested, name, votes, how)] if len(tested) else [])]
+
+
+def _equivalence(frame: pd.DataFrame, name: str, votes: pd.DataFrame, how: str) -> Table:
+    first = frame.iloc[0]
+    margin, level = f"{first['margin']:g}", percent(first["margin_level"])
+    columns = {
+        "first": method_column("first"),
+        "second": method_column("second"),
+        "difference": signed_column("difference", 2),
+        level: interval_column(2, signed=True, low="margin_low", high="margin_high"),
+        "p first": lambda row: p_value(row["p_first_no_worse_adjusted"]),
+        "p second": lambda row: p_value(row["p_second_no_worse_adjusted"]),
+        "p equivalent": lambda row: p_value(row["p_equivalent_adjusted"]),
+        "shown": column("shown"),
+    }
+    notes = [
+        f"Two one-sided Student's t tests of each pair (Schuirmann 1987), {first['estimand']}. p "
+        f"first and p second test that this method is worse by {margin} points or more; p "
+        "equivalent is the larger of the two. All tests of this table are adjusted together, "
+        f"{how}.",
+        f"Without adjustment a pair is equivalent exactly where its {level} interval lies between "
+        f"-{margin} and +{margin}. Not shown isn't evidence of a difference.",
+        *vote_notes(votes),
+    ]
+    kept = ["dataset", "first", "second", "unit", "n", "n_raters", "n_images", "n_pairs"]
+    kept += ["estimand", "difference", *frame.columns[list(frame).index("margin") :]]
+    kept += ["adjustment", "alpha"]
+    title = f"Equivalence within {margin} points{name}"
+    return table_of("equivalence", title, frame[kept], columns, notes)
 
 
 def _friedman(made: Comparison) -> str:
-    test, units = made.friedman, "votes" if made.unit == "pooled" else f"{made.unit}s"
+    test = made.friedman
+    units = f"{unit_names(made.unit, made.of)[0]}s"
     if test is None:
         return (
             f"Friedman's test: not done. It needs three methods and two {units} with votes on all "
@@ -255,9 +388,10 @@ def _friedman(made: Comparison) -> str:
             f"Friedman's test: not done. On {test.n} {units} and {test.n_methods} methods no "
             f"outcome could have been significant: the least p is {p_value(test.least_p)}."
         )
+    about = f" ({claim('rater', made.of)})" if made.unit == "both" else ""
     return (
-        f"Friedman over {test.n_methods} methods and {test.n} {units} (left out: {test.excluded}): "
-        f"chi-square {test.chi_square:.2f}, {test.freedom} degrees of freedom, p "
+        f"Friedman over {test.n_methods} methods and {test.n} {units}{about} (left out: "
+        f"{test.excluded}): chi-square {test.chi_square:.2f}, {test.freedom} degrees of freedom, p "
         f"{p_value(test.p)}."
     )
 

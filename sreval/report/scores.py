@@ -16,6 +16,7 @@ from sreval.errors import UsageError, not_in_results, numbered, option
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
+from sreval.opinions.comparison import MeanTest
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_mean
 from sreval.opinions.significance import SignedRank, Verdict, signed_rank
 from sreval.report import paper
@@ -73,16 +74,21 @@ class Comparison:
     first: str
     second: str
     difference: float
-    test: SignedRank
+    test: SignedRank | MeanTest
     verdict: Verdict
     scale: float
 
     def record(self) -> Record:
         """The comparison as a row of ``ScoreTable.tests``."""
+        test = self.test
+        ranks = (
+            (test.w_plus, test.w_minus, test.rank_biserial)
+            if isinstance(test, SignedRank)
+            else (math.nan,) * 3
+        )
         found = (
-            self.dataset, self.metric, self.first, self.second, self.test.n, self.difference,
-            self.test.w_plus, self.test.w_minus, self.test.p, self.verdict.p_adjusted,
-            self.test.method, self.test.rank_biserial, self.test.least_p,
+            self.dataset, self.metric, self.first, self.second, test.n, self.difference,
+            *ranks[:2], test.p, self.verdict.p_adjusted, test.method, ranks[2], test.least_p,
             self.verdict.least_p_adjusted, self.verdict.significant, self.verdict.too_small,
             self.scale,
         )  # fmt: skip

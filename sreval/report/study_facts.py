@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -17,8 +18,10 @@ from sreval.files import sha256_bytes
 from sreval.frames import unit_name
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
+from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
-from sreval.opinions.votes import ACR, exclusions
+from sreval.opinions.units import Unit, unit_names
+from sreval.opinions.votes import ACR, exclusions, units_of
 from sreval.report import paper
 from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import opinion_figure
@@ -27,6 +30,7 @@ from sreval.report.opinions import ANALYSES, Request
 from sreval.report.scores import score_table
 from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
+from sreval.report.text import TESTS
 from sreval.study import charts
 from sreval.study.data import StudyData
 from sreval.study.design import Question
@@ -45,6 +49,8 @@ class StudyFacts:
         self.data = data
         self.scores = scores
         self.request = Request.planned(data.design, scores)
+        if data.look and data.look.number:
+            self.request = replace(self.request, alpha=data.look.level)
         self.datasets = [part.name for part in data.design.images.datasets]
         self.by_paper = paper.sort_datasets(self.datasets)
         """The data sets in the order of the paper's tables."""
@@ -65,11 +71,15 @@ class StudyFacts:
         return unit_name(s.image for s in self.data.rated if s.dataset == dataset)
 
     @property
-    def units(self) -> str:
-        """What the planned tests are over, in the plural."""
-        unit = self.request.unit
-        of = dict.fromkeys(map(self.sample_of, self.datasets)) if unit == "image" else [unit]
-        return " or ".join(f"{name}s" for name in of)
+    def planned_test(self) -> str:
+        """The planned tests and what they are over, in words."""
+        said = []
+        for dataset in self.datasets:
+            images = {s.image for s in self.data.rated if s.dataset == dataset}
+            unit = self.data.design.unit_on(images).unit
+            over = " and ".join(f"{name}s" for name in unit_names(unit, self.sample_of(dataset)))
+            said.append(f"two-sided {TESTS[unit]} over {over}")
+        return " or ".join(dict.fromkeys(said))
 
     @property
     def lacking(self) -> Iterator[tuple[str, list[str]]]:
@@ -121,8 +131,25 @@ class StudyFacts:
         return pd.DataFrame(exclusions(self.data.votes).items(), columns=["why", "rows"])
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
-        """All votes on one data set."""
-        return self.data.votes[self.data.votes["dataset"] == dataset]
+        """All votes on one data set; where looks are planned, those of the look reached.
+
+        Raises StatisticsError before the first look.
+        """
+        votes, look = self.data.votes[self.data.votes["dataset"] == dataset], self.data.look
+        if look is None:
+            return votes
+        if not look.number:
+            raise StatisticsError(
+                f"The first look is after {self.data.design.analysis.looks[0]} raters have "
+                "finished.",
+                "Wait for it.",
+            )
+        return votes[votes["rater"].isin(look.raters)]
+
+    def unit_of(self, votes: pd.DataFrame) -> Unit:
+        """The unit of the tests of one data set's votes."""
+        (chosen,) = units_of(votes, self.request.unit).values()
+        return chosen.unit
 
     def asked(self, analysis: str, votes: pd.DataFrame) -> list[Table]:
         """The tables of one of ``ANALYSES``, as the design plans it."""
@@ -254,31 +281,24 @@ class StudyFacts:
 def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> pd.DataFrame:
     """The planned comparisons of one data set, signed as planned, corrected within the data set.
 
-    Columns as ``Comparison.frame``, intervals at ``level``. Raises StatisticsError with fewer than
-    two rated methods.
+    Columns as ``Comparison.frame``, intervals at ``level``. Where looks are planned, ``p_adjusted``
+    is adjusted for the looks until this one as well (``sequential.p_of_look``). Raises
+    StatisticsError with fewer than two rated methods.
     """
     analysis = data.design.analysis
     (made,) = compare_methods(
-        votes, unit=analysis.unit, adjustment="none", alpha=analysis.alpha, level=level
+        votes,
+        unit=analysis.unit,
+        pairs=analysis.comparisons,
+        adjustment=analysis.correction,
+        alpha=analysis.alpha,
+        level=level,
     )
     frame = made.frame()
-    if analysis.comparisons:
-        by_pair = {(row["first"], row["second"]): row for row in frame.to_dict("records")}
-        rows = [
-            by_pair[pair] if pair in by_pair else _turned(by_pair[pair[::-1]])
-            for pair in analysis.comparisons
-            if pair in by_pair or pair[::-1] in by_pair
-        ]
-        frame = pd.DataFrame(rows, columns=frame.columns)
-    verdicts = judge(frame["p"], frame["least_p"], analysis.correction, analysis.alpha)
+    if not data.look or not data.look.number:
+        return frame
+    shares, spending = data.look.shares, analysis.spending
+    p, least = (p_of_look(frame[name], shares, spending) for name in ("p", "least_p"))
     names = ("p_adjusted", "least_p_adjusted", "significant", "too_small")
-    judged = {name: [getattr(verdict, name) for verdict in verdicts] for name in names}
-    return frame.assign(adjustment=analysis.correction, **judged)
-
-
-def _turned(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
-    turned = row | {"first": row["second"], "second": row["first"]}
-    for to, by in (("difference", "difference"), ("low", "high"), ("high", "low")):
-        turned[to] = -float(row[by])
-    turned["rank_biserial"] = -float(row["rank_biserial"])
-    return turned
+    verdicts = judge(p, least, analysis.correction, analysis.alpha)
+    return frame.assign(**{n: [getattr(verdict, n) for verdict in verdicts] for n in names})

@@ -27,7 +27,13 @@ from sreval.opinions.units import claim
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import study_scores
-from sreval.report.opinions import change_columns, mos_columns, pair_columns, pair_notes
+from sreval.report.opinions import (
+    change_columns,
+    mos_columns,
+    pair_columns,
+    pair_notes,
+    pair_test,
+)
 from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
@@ -58,6 +64,7 @@ _WORDS = {
     "option": option,
     "pair_columns": pair_columns,
     "pair_notes": pair_notes,
+    "pair_test": pair_test,
     "percent": percent,
     "vote_notes": vote_notes,
     "whole": whole,

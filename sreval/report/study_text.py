@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from sreval.errors import counted
+from sreval.errors import counted, listed
 from sreval.report.text import CORRECTIONS, NONE, columns, fixed
 from sreval.study.check import Feasibility
 from sreval.study.design import StudyDesign
@@ -18,20 +18,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sreval.opinions.units import Unit
+    from sreval.study.planned_power import PlannedPower
 
 
 @dataclass(frozen=True)
 class CheckedStudy(Feasibility):
-    """A Feasibility that says what it found: ``text`` is what ``sreval study check`` prints."""
+    """A Feasibility that says what it found: ``text`` is what ``sreval study check`` prints.
 
+    ``power`` is that of the planned analysis on each data set, by simulation; empty where there
+    are problems.
+    """
+
+    power: tuple[PlannedPower, ...]
     text: str
 
     @classmethod
     def of(
-        cls, study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
+        cls,
+        study: str,
+        design: StudyDesign,
+        manifest: Manifest | None,
+        found: Feasibility,
+        power: tuple[PlannedPower, ...],
     ) -> CheckedStudy:
         """``found`` in words; ``study`` is the name or folder by which commands find the study."""
-        return cls(**vars(found), text="\n".join(_check_lines(study, design, manifest, found)))
+        lines = _check_lines(study, design, manifest, found, power)
+        return cls(**vars(found), power=power, text="\n".join(lines))
 
     @property
     def feasible(self) -> bool:
@@ -46,7 +58,11 @@ class CheckedStudy(Feasibility):
 
 
 def _check_lines(
-    study: str, design: StudyDesign, manifest: Manifest | None, found: Feasibility
+    study: str,
+    design: StudyDesign,
+    manifest: Manifest | None,
+    found: Feasibility,
+    power: tuple[PlannedPower, ...],
 ) -> list[str]:
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
     total = sum(found.counts.values())
@@ -60,8 +76,17 @@ def _check_lines(
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *_sitting_rows(found),
         *_test_rows(found),
+        *_look_rows(power),
+        *_planned_rows(power),
     ]
     lines = [columns(rows)]
+    if power:
+        lines += [
+            "",
+            "Power: of one comparison, where no other shows anything; "
+            f"{min(made.studies for made in power)} simulated studies or more of the rater model, "
+            "all raters to the end.",
+        ]
     if found.missing:
         lines += ["", *_missing(study, manifest, found)]
     if manifest and manifest.stand_ins:
@@ -81,12 +106,41 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     for made in found.tests:
         least = NONE if made.least_p_adjusted is None else f"{made.least_p_adjusted:.2g}"
         compared = counted(made.comparisons, "comparison")
-        units = counted(made.n, made.unit)
         rows.append(
-            f"{made.dataset}: {compared} over {units}, {CORRECTIONS[made.correction]}, alpha "
-            f"{made.alpha:g}; least adjusted p {least}"
+            f"{made.dataset}: {compared} over {made.over}, {CORRECTIONS[made.correction]}, alpha "
+            f"{made.alpha:g}" + (f"; least adjusted p {least}" if made.least_p else "")
         )
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
+
+
+def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
+    if not power or len(power[0].looks) == 1:
+        return []
+    from sreval.opinions.comparison import least_p
+
+    rows = []
+    for made in power:
+        told = []
+        for n, level in made.looks:
+            out_of_reach = made.unit == "rater" and not least_p("rater", n) < level
+            out = " (no outcome does)" if out_of_reach else ""
+            told.append(f"{level:.2g} after {n} raters{out}")
+        levels = listed(told, 20)
+        rows.append(f"{made.dataset}: p must lie below {levels} ({made.spending})")
+    return [["looks" if i == 0 else "", text] for i, text in enumerate(rows)]
+
+
+def _planned_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
+    rows = []
+    for made in power:
+        told = (
+            f"{made.dataset}: {made.power:.2f} ± {made.standard_error:.2f} for a difference of "
+            f"{made.difference:g} points"
+        )
+        if made.smallest is not None:
+            told += f"; {made.target:g} needs about {made.smallest:.2f} points"
+        rows.append(told)
+    return [["power" if i == 0 else "", text] for i, text in enumerate(rows)]
 
 
 def _sitting_rows(found: Feasibility) -> list[list[str]]:
@@ -129,43 +183,94 @@ def _again(study: str, manifest: Manifest, found: Feasibility) -> str:
     return f"Freeze the study again: sreval study freeze {study} --again{results}{marked}"
 
 
-def power_text(curve: pd.DataFrame, needed: pd.DataFrame, target: float) -> str:
-    """The curve of ``simulation.power_curve``, a row per difference and number of images.
-
-    ``needed`` is what ``simulation.raters_needed`` gives for ``target``.
-    """
-    from sreval.opinions.comparison import least_units
-    from sreval.opinions.units import CLAIMS
+def power_text(made: pd.DataFrame) -> str:
+    """The plans and their power, or what was found by search: a frame of ``sreval.power``."""
     from sreval.report.table import text_table
 
-    first = curve.iloc[0]
+    heads, rows = _needed_rows(made) if "find" in made else _power_rows(made)
+    return text_table(
+        "power", "Power (simulated raters)", made, heads, rows, _power_notes(made)
+    ).to_text()
+
+
+def _power_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    raters = sorted(map(int, made["n_raters"].unique()))
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for row in made.sort_values("n_raters", kind="stable").to_dict("records"):
+        plan = (f"{row['difference']:.2f}", str(row["n_images"]), str(row["items"]))
+        rows.setdefault(plan, []).append(f"{row['power']:.2f}")
+    return ["difference", "images", "items a rater", *map(str, raters)], [
+        [*plan, *powers] for plan, powers in rows.items()
+    ]
+
+
+def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    from sreval.opinions.power import MOST
+
+    find = made["find"].iloc[0]
+    given = "images" if find == "raters" else "raters"
+    with_looks = any(looks == looks and len(looks) > 1 for looks in made["looks"])
+    rows = []
+    for row in made.to_dict("records"):
+        n = row[f"n_{find}"]
+        if n != n:
+            told = ["no number does" if row["hopeless"] else f"more than {MOST}"] + [NONE] * 3
+        else:
+            low, high = int(row["low"]), int(row["high"])
+            spread = f" ({low} to {high})" if low < high else ""
+            power = f"{row['power']:.3f} ± {row['standard_error']:.3f}"
+            told = [
+                f"{int(n)}{spread}",
+                power,
+                str(int(row["items"])),
+                fixed(row["mean_raters"], 1),
+            ]
+        told = told if with_looks else told[:3]
+        rows.append([f"{row['difference']:.2f}", str(int(row[f"n_{given}"])), *told])
+    heads = ["difference", given, f"{find} needed", "power", "items a rater"]
+    return [*heads, *(["raters on average"] if with_looks else [])], rows
+
+
+def _power_notes(made: pd.DataFrame) -> list[str]:
+    from sreval.opinions.comparison import least_units
+    from sreval.opinions.units import CLAIMS, unit_names
+
+    known, first = made[made["power"].notna()], made.iloc[0]
     unit: Unit = first["unit"]
     comparisons, adjustment = int(first["comparisons"]), str(first["adjustment"])
-    least = least_units(comparisons, adjustment, first["alpha"])
-    raters = sorted(map(int, curve["n_raters"].unique()))
-    heads = ["difference", "images", *map(str, raters), "raters needed"]
-    rows = []
-    by_plan = curve.set_index(["difference", "n_images", "n_raters"])["power"]
-    for plan in needed.to_dict("records"):
-        key = (plan["difference"], plan["n_images"])
-        powers = [f"{by_plan[(*key, count)]:.2f}" for count in raters]
-        fewest = fixed(plan["n_raters"], 0)
-        if fewest == NONE:
-            hopeless = unit == "image" and plan["n_images"] < least
-            fewest = "no number does" if hopeless else f">{raters[-1]}"
-        rows.append([f"{key[0]:.2f}", str(int(key[1])), *powers, fewest])
-    bound = f"p x {comparisons}" if comparisons > 1 and adjustment != "none" else "p"
-    error = float(curve["standard_error"].max())
+    alpha = float(first["alpha"])
+    test = "t test of the crossed mean" if unit == "both" else "Wilcoxon signed-rank test"
     notes = [
-        "Power of one two-sided Wilcoxon signed-rank test by number of raters; unit "
-        f"{unit}: {CLAIMS[unit].about}. "
-        f"Comparisons in all: {comparisons}; {CORRECTIONS[adjustment]}, "
-        f"alpha {first['alpha']:g}. A difference is found where {bound} < {first['alpha']:g}: what "
-        "it takes when no other comparison shows anything.",
-        f"With fewer than {least} {unit}s no outcome of all comparisons can be significant. Raters "
-        f"needed: the fewest tried that show a power of {target:g} or more, as all larger "
-        "numbers do, with the 95% limit of the simulation.",
-        f"{first['studies']} simulated studies a cell, standard error {error:.3f} or less; the "
-        "difference is in points before rounding and clipping to the scale.",
+        f"Power of one two-sided {test}; unit {unit}: {CLAIMS[unit].about}. Comparisons in all: "
+        f"{comparisons}; {CORRECTIONS[adjustment]}, alpha {alpha:g}. A difference is found where p "
+        f"is so small that it is significant even if no other comparison shows anything."
     ]
-    return text_table("power", "Power (simulated raters)", curve, heads, rows, notes).to_text()
+    least = least_units(comparisons, adjustment, alpha, unit)
+    of = " or ".join(f"{name}s" for name in unit_names(unit))
+    notes.append(f"With fewer than {least} {of} no outcome of all comparisons can be significant.")
+    for looks in dict.fromkeys(known["looks"]):
+        if len(looks) == 1:
+            continue
+        own = known[known["looks"] == looks]
+        levels = listed([f"{level:.2g} after {n} raters" for n, level in looks])
+        stops = [
+            f"{row['mean_raters']:.1f} at a difference of {row['difference']:g}"
+            for row in own.to_dict("records")
+        ]
+        notes.append(
+            f"{len(looks)} looks, alpha spent by {own['spending'].iloc[0]}: p must lie below "
+            f"{levels}. A study that stops when it finds the difference has on average so many "
+            f"raters: {listed(stops, 20)}."
+        )
+    if "find" in made:
+        notes.append(
+            f"Needed: the fewest whose simulated power is {first['target']:g} or more. In "
+            "brackets: those that the simulation can't tell from it, at 95%."
+        )
+    if len(known):
+        error = float(known["standard_error"].max())
+        notes.append(
+            f"{int(known['studies'].max())} simulated studies a figure, standard error {error:.3f} "
+            "or less; the difference is in points before rounding and clipping to the scale."
+        )
+    return notes

@@ -12,6 +12,12 @@ NONE = "–"
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
 
+TESTS = {
+    "both": "Student's t test, both random,",
+    **dict.fromkeys(("rater", "image", "pooled"), "Wilcoxon signed-rank test"),
+}
+"""How the test of a unit is printed."""
+
 
 def one_line(text: str) -> str:
     """Text in one line, without characters that control a printer or have no width."""

@@ -15,6 +15,7 @@ from flask import render_template, request, url_for
 from sreval import content
 from sreval.errors import UNFORESEEN, SrevalError, StatisticsError
 from sreval.opinions.mos import mos_table
+from sreval.opinions.units import interval_of
 from sreval.site.current import Site, site
 from sreval.site.errors import StimulusError
 from sreval.site.operator import Page, RefusalError, operator, who
@@ -350,9 +351,8 @@ def _means(data: StudyData | None) -> list[dict[str, Any]]:
     """A table and a chart for each data set with accepted votes, in the design's order."""
     if data is None or data.hidden or data.opinions.empty:
         return []
-    interval = "raters" if data.design.analysis.unit == "rater" else "images"
     try:
-        rows = mos_table(data.votes, interval=interval)
+        rows = mos_table(data.votes, interval=interval_of(data.design.analysis.unit))
     except StatisticsError:
         return []
     made = []

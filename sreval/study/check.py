@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,9 +25,8 @@ from sreval import content
 from sreval.config import line_of
 from sreval.errors import SrevalError, counted, listed, shown
 from sreval.frames import unit_name, unit_of
-from sreval.opinions.comparison import best_outcome, least_units
-from sreval.opinions.significance import least_exact_p
-from sreval.opinions.units import Unit
+from sreval.opinions.comparison import best_outcome, least_p, least_units
+from sreval.opinions.units import Unit, unit_names
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet
@@ -45,7 +45,8 @@ class Attainable:
     """The comparisons of one data set, and those that no outcome could make significant.
 
     Each is on as many units as see both of its methods on one image: on raters, images, or the
-    sequences of images that are frames, as `unit` says. `tests` of the
+    sequences of images that are frames, as `unit` says; where it is two of these, `n` is the
+    smaller number, and `least_p` 0 for tests that can be made, else None. `tests` of the
     `comparisons` can be made, as some unit does. `n` and `least_p` are of the pair with the most
     units among the `hopeless`, of the pair with the fewest where none is; `least_p_adjusted` is
     that p among all tests, None for a pair that no unit sees. `planned`: the design names its
@@ -60,10 +61,18 @@ class Attainable:
     alpha: float
     planned: bool
     n: int
-    least_p: float
+    least_p: float | None
     least_p_adjusted: float | None
     hopeless: tuple[tuple[str, str], ...]
     remedies: tuple[str, ...]
+
+    @property
+    def over(self) -> str:
+        """What the tests are over, and how many."""
+        first, _, second = self.unit.partition(" and ")
+        if second:
+            return f"raters and {second}s, {self.n} of the fewer"
+        return counted(self.n, first)
 
     @property
     def note(self) -> str:
@@ -73,8 +82,10 @@ class Attainable:
         said = f"On {self.dataset} no outcome could be significant{which}: "
         if self.least_p_adjusted is None:
             return f"{said}no rater sees both methods on one image"
-        units = counted(self.n, self.unit)
-        p = f"the least p on {units} is {self.least_p:.3g}"
+        if not self.least_p:
+            needed = least_units(1, unit="both")
+            return f"{said}{self.over}, and a test needs {needed} of each"
+        p = f"the least p on {self.over} is {self.least_p:.3g}"
         if self.tests > 1 and self.correction != "none":
             p += f", adjusted for {self.tests} comparisons {self.least_p_adjusted:.3g}"
         return f"{said}{p}, and alpha is {self.alpha:g}"
@@ -101,24 +112,26 @@ def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
 def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
     design, analysis = stimuli.design, stimuli.design.analysis
     pairs, images = design.comparisons_on(dataset), [key[1] for key in stimuli.rated[dataset]]
-    units = _seen(stimuli, dataset, design.raters).units(analysis.unit, design.raters)
-    verdicts = best_outcome(units, analysis.correction, analysis.alpha)
+    unit = design.unit_on(images).unit
+    units = _seen(stimuli, dataset, design.raters).units(unit, design.raters)
+    verdicts = best_outcome(units, analysis.correction, analysis.alpha, unit)
     places = range(len(units))
     small = [i for i in places if verdicts[i].too_small]
     told = max(small, key=units.__getitem__) if small else min(places, key=units.__getitem__)
+    least = least_p(unit, units[told])
     return Attainable(
         dataset=dataset,
-        unit=unit_name(images) if analysis.unit == "image" else analysis.unit,
+        unit=" and ".join(unit_names(unit, unit_name(images))),
         comparisons=len(units),
         tests=sum(n > 0 for n in units),
         correction=analysis.correction,
         alpha=analysis.alpha,
         planned=bool(analysis.comparisons),
         n=units[told],
-        least_p=least_exact_p(units[told]),
+        least_p=None if math.isnan(least) else least,
         least_p_adjusted=verdicts[told].least_p_adjusted if units[told] else None,
         hopeless=tuple(pairs[i] for i in small),
-        remedies=tuple(_remedies(stimuli, dataset, units)) if small else (),
+        remedies=tuple(_remedies(stimuli, dataset, unit, units)) if small else (),
     )
 
 
@@ -136,7 +149,10 @@ class _Seen:
     since: npt.NDArray[np.intp]
 
     def units(self, unit: Unit, raters: int) -> list[int]:
-        """How many units each pair has when so many raters have rated."""
+        """How many units each pair has when so many raters have rated; of both, the smaller."""
+        if unit == "both":
+            sides = zip(self.units("rater", raters), self.units("image", raters), strict=True)
+            return list(map(min, sides))
         if unit == "image":
             return [int(n) for n in (self.since < min(raters, len(self.by_slot))).sum(axis=0)]
         rounds, rest = divmod(raters, len(self.by_slot))
@@ -168,43 +184,55 @@ def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
     return _Seen(by_slot, parts.min().to_numpy())
 
 
-def _remedies(stimuli: StimulusSet, dataset: str, units: Sequence[int]) -> Iterator[str]:
+def _remedies(
+    stimuli: StimulusSet, dataset: str, unit: Unit, units: Sequence[int]
+) -> Iterator[str]:
     """Changes of the design that would each do alone: unit, raters or images, comparisons."""
     design, analysis, raters = stimuli.design, stimuli.design.analysis, stimuli.design.raters
-    needed = least_units(len(units), analysis.correction, analysis.alpha)
+    needed = least_units(len(units), analysis.correction, analysis.alpha, unit)
 
     def does(seen: _Seen, unit: Unit, raters: int) -> bool:
-        found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha)
+        found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha, unit)
         return not any(verdict.too_small for verdict in found)
 
     seen = _seen(stimuli, dataset, max(raters, _MOST_RATERS))
     unlimited = design.model_copy(update={"subset": None})
     whole = _seen(replace(stimuli, design=unlimited), dataset, 1)
-    other: Unit = "image" if analysis.unit == "rater" else "rater"
-    if does(seen, other, raters):
+    others: tuple[Unit, ...] = ("both", "rater", "image")
+    other = next((one for one in others if one != unit and does(seen, one, raters)), None)
+    if other:
         yield f'set analysis.unit to "{other}"'
     again = design.subset is None or len(seen.by_slot) == stimuli.slot_period
     most = max(_MOST_RATERS, needed) if again else len(seen.by_slot)
     enough = 1 + bisect.bisect_left(
-        range(1, most + 1), True, key=lambda count: does(seen, analysis.unit, count)
+        range(1, most + 1), True, key=lambda count: does(seen, unit, count)
     )
     what = unit_name(key[1] for key in stimuli.rated[dataset])
-    more = (
-        f"set raters to {needed} or more"
-        if analysis.unit == "rater"
-        else f"rate {needed} {what}s or more in place of {len(whole.since)}"
+    more = " and ".join(
+        said
+        for name, there, said in (
+            ("rater", raters, f"set raters to {needed} or more"),
+            (
+                "image",
+                len(whole.since),
+                f"rate {needed} {what}s or more in place of {len(whole.since)}",
+            ),
+        )
+        if unit == name or (unit == "both" and there < needed)
     )
     if enough <= most:
         yield f"set raters to {enough} or more"
     elif design.subset is None:
         yield more
     else:
-        alone = does(whole, analysis.unit, raters)
+        alone = does(whole, unit, raters)
         yield "leave subset out" if alone else f"leave subset out and {more}"
     fewer = [
         m
         for m in range(1, len(units))
-        if not best_outcome([min(units)] * m, analysis.correction, analysis.alpha)[0].too_small
+        if not best_outcome([min(units)] * m, analysis.correction, analysis.alpha, unit)[
+            0
+        ].too_small
     ]
     if fewer and min(units) == max(units):
         some = "a single comparison" if fewer[-1] == 1 else f"at most {fewer[-1]} comparisons"

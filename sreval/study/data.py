@@ -7,6 +7,7 @@ the study is closed.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from sreval.errors import StatisticsError, numbered
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.screening import Screening, apply
+from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.votes import STIMULUS, accepted_votes
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, StudyDesign
@@ -38,6 +40,23 @@ class Look:
     when: str
     who: str
     votes: int
+
+
+@dataclass(frozen=True)
+class PlannedLook:
+    """The last planned look that a study has come to: the tests are its tests until the next.
+
+    ``number`` is 0 before the first, 1 at it. ``shares`` are those of the planned raters after
+    which it and the looks before it are taken. ``raters`` are the first that finished, so many as
+    the look takes; at the last look of a closed study all of them.
+    """
+
+    number: int
+    of: int
+    shares: tuple[float, ...]
+    raters: tuple[str, ...]
+    level: float
+    """Below which the p of a single comparison must lie, NaN before the first look."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +129,28 @@ class StudyData:
     def monitoring(self) -> Monitoring:
         """How the collection of these votes goes."""
         return Monitoring(self)
+
+    @cached_property
+    def look(self) -> PlannedLook | None:
+        """The planned look that was reached, None where the design plans none."""
+        looks, analysis = self.design.analysis.looks, self.design.analysis
+        if not looks:
+            return None
+        done = self.sessions[self.sessions["outcome"] == "complete"]
+        if "ended_at" in done:
+            done = done.sort_values("ended_at", kind="stable")
+        used = set(self.opinions["rater"])
+        raters = [rater for rater in done["rater"].astype(str) if rater in used]
+        number = bisect.bisect_right(looks, len(raters))
+        shares = tuple(look / looks[-1] for look in looks[:number])
+        at_end = number == len(looks) and self.state == "closed"
+        return PlannedLook(
+            number,
+            len(looks),
+            shares,
+            tuple(raters if at_end else raters[: looks[number - 1] if number else 0]),
+            nominal_levels(shares, analysis.alpha, analysis.spending)[-1] if number else math.nan,
+        )
 
     def without_orphans(self) -> StudyData:
         """This with votes of raters who have no session marked as not accepted, the reason said.

@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +22,9 @@ from sreval import content
 from sreval.config import Config, FieldError, config_text
 from sreval.errors import UsageError, shown, suggestion
 from sreval.files import sha256_bytes, write_atomic
+from sreval.frames import unit_name, unit_of
 from sreval.images.scales import UpscalingFactor
-from sreval.opinions.units import DEFAULT_UNIT
+from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 
@@ -320,12 +321,13 @@ class Outcomes(Config):
 class Analysis(Config):
     """The analysis planned before the first vote; the report says so wherever it departs.
 
-    `unit`: what varies in intervals and tests. Over raters a claim is on raters in general and
-    these images; over images the reverse, and of few images no test can be significant. Frames of
-    one sequence count as one image.
+    `unit`: what varies in intervals and tests. Over "both" a claim is on raters and images in
+    general; over raters on raters in general and these images; over images the reverse, and of few
+    images no test can be significant. Frames of one sequence count as one image. Without it, "both"
+    on a data set with at least five raters and five images, else "rater".
     """
 
-    unit: Literal["rater", "image"] = DEFAULT_UNIT
+    unit: Literal["both", "rater", "image"] | None = None
     """What varies in intervals and tests, see above."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """The rate of false alarms of all planned tests on one data set."""
@@ -335,6 +337,23 @@ class Analysis(Config):
     """Pairs of methods to be compared; empty: all pairs."""
     look_before_close: bool = False
     """Whether means may be seen while the study is open; every look is logged."""
+    looks: tuple[PositiveInt, ...] = ()
+    """After how many raters the tests are made, at a level that keeps `alpha` over all looks; the
+    last look is at the end. Absent: at the end alone."""
+    spending: Spending = "obrien-fleming"
+    """How `alpha` is divided among the looks: hardly any for the first, or about alike."""
+
+    @model_validator(mode="after")
+    def _looks_fit(self) -> Analysis:
+        if any(after <= before for before, after in itertools.pairwise(self.looks)):
+            raise FieldError("the numbers of raters don't rise", "looks")
+        if self.looks and not self.look_before_close:
+            raise FieldError(
+                "looks before the end need look_before_close = true",
+                "looks",
+                remedy="Set that too, or leave looks out.",
+            )
+        return self
 
 
 class StudyDesign(Config):
@@ -412,6 +431,11 @@ class StudyDesign(Config):
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
                 raise FieldError("these two are compared already", *place)
+        looks = self.analysis.looks
+        if looks and looks[-1] != self.raters:
+            what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
+            remedy = f"Let the last look be {self.raters}."
+            raise FieldError(what, "analysis", "looks", remedy=remedy)
         return self
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
@@ -420,6 +444,12 @@ class StudyDesign(Config):
         if not self.analysis.comparisons:
             return tuple(itertools.combinations(methods, 2))
         return tuple(pair for pair in self.analysis.comparisons if set(pair) <= set(methods))
+
+    def unit_on(self, images: Collection[str]) -> Chosen:
+        """The unit of the analysis planned on a data set with these images."""
+        if self.analysis.unit is not None:
+            return Chosen(self.analysis.unit)
+        return default_unit(self.raters, len(set(map(unit_of, images))), unit_name(images))
 
     def rating_items(self, stimuli: int) -> dict[ItemKind, int]:
         """What the rating part of a rater's plan holds where so many stimuli are rated."""

@@ -238,7 +238,7 @@ def test_a_mos_is_the_mean_and_its_interval_is_students_over_raters() -> None:
     draw = np.random.default_rng(3)
     scores = draw.integers(2, 4, (2, 7, 1)) + draw.integers(0, 2, (2, 1, 9)) * 1.0
     sem: Callable[..., Any] = scipy.stats.sem
-    found = api.mos(votes_table(scores), level=0.9).set_index("method")
+    found = api.mos(votes_table(scores), unit="rater", level=0.9).set_index("method")
     for method, own in zip("ab", scores, strict=True):
         raters = own.mean(axis=0)
         low, high = student(0.9, 8, raters.mean(), sem(raters))
@@ -251,7 +251,7 @@ def test_a_mos_is_the_mean_and_its_interval_is_students_over_raters() -> None:
 
 def test_comparisons_are_scipys_tests_with_holms_p() -> None:
     votes = random_votes(seed=4, raters=9)
-    found = api.compare(votes)
+    found = api.compare(votes, unit="rater")
     means = votes.groupby(["rater", "method"])["score"].mean().unstack()
     own = []
     for row in found.frame.to_dict("records"):
@@ -395,24 +395,46 @@ def test_votes_are_drawn_by_their_own_means() -> None:
         votes.figure("metrics")
 
 
-def test_power_is_one_tidy_frame_with_the_raters_needed(sreval: Sreval) -> None:
+def test_power_is_one_tidy_frame(sreval: Sreval) -> None:
     told: list[tuple[int, int]] = []
-    curve = api.power(
-        [0.4, 1.0], raters=[4, 8, 16], images=10, studies=60, progress=lambda *at: told.append(at)
-    )
+    plan: dict[str, Any] = {"images": 10, "studies": 60, "unit": "rater"}
+    curve = api.power([0.4, 1.0], raters=[4, 8, 16], progress=lambda *at: told.append(at), **plan)
     assert told == [(1, 2), (2, 2)]
-    assert len(curve) == 6
-    for (difference, _), rows in curve.groupby(["difference", "n_images"]):
-        reached = rows.sort_values("n_raters")["low"].to_numpy() >= 0.8
-        own = [n for i, n in enumerate(sorted(rows["n_raters"])) if reached[i:].all()]
-        needed = rows["raters_needed"].unique()
-        assert len(needed) == 1
-        assert (needed[0] == own[0]) if own else np.isnan(needed[0]), difference
+    assert curve[["difference", "n_raters"]].to_numpy().tolist() == [
+        [difference, n] for difference in (0.4, 1.0) for n in (4, 8, 16)
+    ]
+    assert curve["simulated"].all()
     asked = ("--difference", 0.4, "--difference", 1, "--images", 10, "--studies", 60)
     raters = [part for n in (4, 8, 16) for part in ("--raters", n)]
-    printed = json.loads(sreval("study", "power", *asked, *raters, "--json").out)
-    assert [row["power"] for row in printed["curve"]] == pytest.approx(curve["power"].tolist())
-    assert "raters_needed" not in printed["curve"][0]
+    ran = sreval("study", "power", *asked, *raters, "--unit", "rater", "--json")
+    printed = json.loads(ran.out)["curve"]
+    assert [row["power"] for row in printed] == pytest.approx(curve["power"].tolist())
+    found = api.power([0.4, 1.0], **plan)
+    assert list(found["find"]) == ["raters"] * 2
+    assert (found["low"] <= found["n_raters"]).all()
+    assert (found["n_raters"] <= found["high"]).all()
+    assert found["n_raters"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"find": "methods"}, "Unknown find 'methods'"),
+        ({"find": "images"}, "depend on how many raters"),
+        ({"find": "images", "raters": 8, "images": 4}, "fewest images can't be found where"),
+        ({"find": "raters", "raters": 8}, "fewest raters can't be found where"),
+        ({"looks": (4, 8)}, "The looks name the number of raters"),
+        ({"looks": (4, 8), "raters": 9, "images": 4}, "don't rise to the 9 raters"),
+        ({"looks": 0}, "looks can't be 0"),
+        ({"spending": "haybittle", "looks": 2}, "Unknown spending function 'haybittle'"),
+        ({"screening": "gold"}, "Unknown screening rule 'gold'"),
+        ({"subset": 1.5}, "a share of 1.5"),
+        ({"drop_outs": -0.1}, "dropout_rate must lie within"),
+    ],
+)
+def test_power_refuses_what_cannot_be_meant(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SrevalError, match=message):
+        api.power(0.5, studies=2, **options)
 
 
 # The documentation, and what it costs

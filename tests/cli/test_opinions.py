@@ -52,7 +52,7 @@ def simulated(tmp_path: Path) -> Path:
 
 
 def test_mos_are_the_plain_means_and_say_what_they_are_about(sreval: Sreval, votes: Path) -> None:
-    ran = sreval("opinions", votes, "--analyse", "mos")
+    ran = sreval("opinions", votes, "--analyse", "mos", "--unit", "rater")
     assert ran.code == OK, ran.err
     frame = pd.read_csv(votes)
     for method, mean in frame.groupby("method")["score"].mean().items():
@@ -606,7 +606,7 @@ def test_all_votes_equal(sreval: Sreval, tmp_path: Path) -> None:
     random_votes().assign(score=3).to_csv(path, index=False)
     ran = sreval("opinions", path)
     assert ran.code == OK, ran.err
-    assert "2.76–3.24" in ran.out
+    assert "2.74–3.26" in ran.out
     assert "Not done: reliability: All votes are 3: agreement is undefined." in ran.out
     ran = sreval("opinions", path, "--analyse", "reliability")
     assert ran.code == FAILED
@@ -665,7 +665,7 @@ def test_n_is_too_small_by_the_adjusted_p_and_no_letters_stand(
     sreval: Sreval, tmp_path: Path
 ) -> None:
     """Nine methods have 36 pairs: 36 x 2^-9 = 0.07 for ten raters, 0.035 for eleven."""
-    compare = ("opinions", "--analyse", "compare")
+    compare = ("opinions", "--analyse", "compare", "--unit", "rater")
     ten = ordered(tmp_path / "ten.csv", 10, 9)
     text = sreval(*compare, ten).out
     assert text.count("n too small\n") == 36
@@ -692,9 +692,13 @@ def test_a_difference_of_unequal_views_says_what_it_is(sreval: Sreval, tmp_path:
     path = tmp_path / "votes.csv"
     path.write_text("rater,image,method,score\n" + "\n".join(rows))
     said = "the difference is the mean of the raters' mean differences, in which the images don't"
-    assert said in sreval("opinions", path, "--analyse", "compare").out
+    compare = ("opinions", path, "--analyse", "compare")
+    assert said in sreval(*compare, "--unit", "rater").out
+    weighted = "Not every rater has votes on every image: the difference is the generalised least"
+    assert weighted in sreval(*compare).out
     path.write_text("rater,image,method,score\n" + "\n".join(rows[: 6 * 12]))
-    assert said not in sreval("opinions", path, "--analyse", "compare").out
+    assert said not in sreval(*compare, "--unit", "rater").out
+    assert weighted not in sreval(*compare).out
 
 
 def test_zero_differences_are_told_where_n_is_too_small(sreval: Sreval, tmp_path: Path) -> None:
@@ -706,28 +710,34 @@ def test_zero_differences_are_told_where_n_is_too_small(sreval: Sreval, tmp_path
     ]
     path = tmp_path / "votes.csv"
     path.write_text("rater,image,method,score\n" + "\n".join(rows))
-    text = sreval("opinions", path, "--analyse", "compare").out
+    text = sreval("opinions", path, "--analyse", "compare", "--unit", "rater").out
     assert "(n 26, of which 21 differences are zero; the least p is 0.0625)" in text
 
 
 def test_power_of_what_no_number_of_raters_can_show(sreval: Sreval) -> None:
-    few = ("--images", 5, "--unit", "image", "--raters", 26, "--methods", 3, "--studies", 10)
-    assert "no number does" in sreval("study", "power", "--difference", 0.2, *few).out
+    few = ("--images", 5, "--unit", "image", "--methods", 3, "--studies", 10)
+    told = sreval("study", "power", "--difference", 0.2, *few).out
+    assert "no number does" in told
+    assert "With fewer than 7 images no outcome of all comparisons can be significant." in told
+    content = json.loads(sreval("study", "power", "--difference", 0.2, *few, "--json").out)
+    (row,) = content["needed"]
+    assert (row["n_raters"], row["n_images"], row["hopeless"]) == (None, 5, True)
     ran = sreval("study", "power", "--methods", 4, "--comparisons", 9)
     assert (ran.code, ran.out) == (USAGE, "")
     assert "4 methods have 6 pairs, fewer than 9 comparisons." in ran.err
 
 
 def test_the_level_of_compare_is_obeyed_and_told(sreval: Sreval, votes: Path) -> None:
+    compare = ("--analyse", "compare", "--unit", "rater")
+
     def rows(*options: str) -> list[dict[str, float]]:
-        ran = sreval("opinions", votes, "--analyse", "compare", "--json", *options)
+        ran = sreval("opinions", votes, *compare, "--json", *options)
         return list(json.loads(ran.out)["sections"][0]["rows"])
 
     for narrow, wide in zip(rows(), rows("--level", "0.999"), strict=True):
         assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
         assert (narrow["level"], wide["level"]) == (0.95, 0.999)
-        assert narrow["interval_adjusted"] is False
-    text = sreval("opinions", votes, "--analyse", "compare", "--level", "0.999").out
+    text = sreval("opinions", votes, *compare, "--level", "0.999").out
     assert " 99.9%  " in text
     assert "the scale's differences, 99.9% for each difference alone." in text
 
@@ -762,35 +772,48 @@ def test_a_retest_on_few_raters_says_that_it_can_show_nothing(
 
 def test_power_knows_methods_adjustment_and_alpha(sreval: Sreval) -> None:
     """36 x 2^-9 = 0.07 for ten raters: nothing can be found, whatever the difference."""
-    plan = ("--difference", "2", "--images", "20", "--studies", "20", "--json")
+    plan = ("--difference", "2", "--images", "20", "--studies", "20", "--unit", "rater")
     raters = ("--raters", "6", "--raters", "10", "--raters", "11")
 
-    def told(*options: str) -> tuple[list[float], float]:
-        content = json.loads(sreval("study", "power", *plan, *raters, *options).out)
-        powers = [row["power"] for row in content["curve"]]
-        return powers, content["raters_needed"][0]["n_raters"]
+    def told(*options: str) -> list[float]:
+        content = json.loads(sreval("study", "power", *plan, *raters, *options, "--json").out)
+        return [row["power"] for row in content["curve"]]
 
-    assert told() == ([1, 1, 1], 6)
-    assert told("--methods", "9") == ([0, 0, 1], 11)
-    assert told("--methods", "9", "--adjustment", "none") == ([1, 1, 1], 6)
-    assert told("--methods", "9", "--comparisons", "2", "--alpha", "0.1") == ([1, 1, 1], 6)
-    assert told("--alpha", "0.002") == ([0, 1, 1], 10)
-    text = sreval("study", "power", *plan[:-1], *raters, "--methods", "9").out
+    assert told() == [1, 1, 1]
+    assert told("--methods", "9") == [0, 0, 1]
+    assert told("--methods", "9", "--adjustment", "none") == [1, 1, 1]
+    assert told("--methods", "9", "--comparisons", "2", "--alpha", "0.1") == [1, 1, 1]
+    assert told("--alpha", "0.002") == [0, 1, 1]
+    text = sreval("study", "power", *plan, *raters, "--methods", "9").out
     assert "Comparisons in all: 36; Holm, alpha 0.05" in text
     assert "With fewer than 11 raters no outcome of all comparisons can be significant." in text
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("2.00")]
+    assert line.split() == ["2.00", "20", "180", "0.00", "0.00", "1.00"]
 
 
-def test_power_is_a_curve_and_says_how_many_raters(sreval: Sreval) -> None:
-    plan = ("--difference", "0.5", "--images", "20", "--studies", "20")
-    ran = sreval("study", "power", *plan, "--raters", "5", "--raters", "26")
+def test_power_finds_the_fewest_raters_and_images(sreval: Sreval) -> None:
+    plan = ("--difference", "0.6", "--studies", "60")
+    ran = sreval("study", "power", *plan, "--images", "20", "--unit", "rater")
     assert ran.code == OK, ran.err
-    (line,) = [line for line in ran.out.splitlines() if line.strip().startswith("0.50")]
-    assert line.split()[:3] == ["0.50", "20", "0.00"]
-    assert line.split()[-1] == "26"
     assert "Power (simulated raters)" in ran.out
-    content = json.loads(sreval("study", "power", *plan, "--raters", "5", "--json").out)
-    assert content["raters_needed"][0]["n_raters"] is None
-    assert content["curve"][0]["simulated"] is True
+    assert "raters needed" in ran.out
+    (line,) = [line for line in ran.out.splitlines() if line.strip().startswith("0.60")]
+    assert 6 <= int(line.split()[2]) <= 10
+    asked = ("--find", "images", "--raters", "10", "--unit", "image", "--repeats", "3", "--json")
+    (row,) = json.loads(sreval("study", "power", *plan, *asked).out)["needed"]
+    assert row["low"] <= row["n_images"] <= row["high"]
+    assert row["items"] == 2 * row["n_images"] + 3
+    assert row["simulated"] is True
+
+
+def test_power_tells_the_level_of_every_look(sreval: Sreval) -> None:
+    plan = ("--difference", "0.5", "--images", "14", "--studies", "20", "--unit", "rater")
+    text = sreval("study", "power", *plan, "--raters", "26", "--looks", "8,16,26").out
+    assert "p must lie below 0.00011 after 8 raters, 0.0085 after 16 raters, 0.047 after 26" in text
+    assert "on average so many raters:" in text
+    wrong = sreval("study", "power", *plan, "--looks", "8,x")
+    assert wrong.code == USAGE
+    assert "'8,x' is neither a number nor numbers with commas" in wrong.err
 
 
 CANCELS = LONG + "r1,1,x,4\nr2,1,x,2\nr1,2,x,2\nr2,2,x,3\nr1,3,x,3\nr2,3,x,4\n"

@@ -178,7 +178,8 @@ def test_frames_are_compared_by_their_sequences_means(unit: Unit) -> None:
     made = check_votes(made.assign(image=made["image"].map(lambda n: f"{sequences[n]}/{n}")))
     made = made.drop(made.index[(made["rater"] == "r00") & (made["image"] == "a/img_000")][:1])
     (found,) = compare_methods(made, unit=unit)
-    assert found.unit == ("sequence" if unit == "image" else "rater")
+    assert (found.unit, found.of) == (unit, "sequence")
+    assert set(found.frame()["unit"]) == {"sequence" if unit == "image" else "rater"}
     for pair in found.pairs:
         both = made.pivot(index=["rater", "image"], columns="method", values="score")
         both = both[[pair.first, pair.second]].dropna().reset_index()

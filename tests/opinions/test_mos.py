@@ -149,7 +149,8 @@ def test_images_weigh_alike_whatever_the_interval_is_over() -> None:
     found = {name: mos_interval(unequal_views(), name).estimate for name in INTERVALS}
     images = pytest.approx(7 / 3)
     assert found == {
-        "raters": images, "images": images, "pooled": images, "bootstrap": images, "crowdmos": 3,
+        "crossed": images, "raters": images, "images": images, "pooled": images,
+        "bootstrap": images, "crowdmos": 3,
     }  # fmt: skip
     assert mean_of("raters") == "mean of the images' mean votes"
     assert mean_of("crowdmos") == "mean of all votes"

@@ -49,7 +49,7 @@ def mos_cells(table: ScoreTable) -> dict[str, Any]:
 def test_means_intervals_and_marks_are_those_of_the_unit(
     frame: pd.DataFrame, votes: pd.DataFrame
 ) -> None:
-    table = with_mos(score_table(frame, baseline="a"), votes, baseline="a")
+    table = with_mos(score_table(frame, baseline="a"), votes, unit="rater", baseline="a")
     cells = mos_cells(table)
     by_rater = votes.groupby(["method", "rater"])["score"].mean().unstack()
     for method in METHODS:
@@ -77,7 +77,7 @@ def test_letters_of_a_mos_are_withheld_where_no_outcome_could_have_been_signific
     """Six raters in one order; three pairs: 3 x 2 x 2^-6 = 0.094."""
     votes = check_votes(votes_table(np.ones((3, 6, 6)) + np.arange(3)[:, None, None]))
     values = {("Set5", m, "psnr"): [20.0 + i for i in range(6)] for m in "abc"}
-    table = with_mos(score_table(make_frame(values)), votes, pairs=True)
+    table = with_mos(score_table(make_frame(values)), votes, unit="rater", pairs=True)
     assert {cell.mark for cell in mos_cells(table).values()} == {"‡"}
     notes = " ".join(table.notes)
     assert (
@@ -95,7 +95,7 @@ def test_pairs_that_nobody_compared_are_told(make_frame: Frame) -> None:
     table = with_mos(score_table(make_frame(values)), votes, pairs=True)
     marks = {method: cell.mark for method, cell in mos_cells(table).items()}
     assert marks["a"] == marks["b"] != marks["c"]
-    untested = "no rater rated both methods of 1 of 3 pairs on one image"
+    untested = "too few raters rated both methods of 1 of 3 pairs on one image for a test"
     assert f"MOS on Set5: {untested}; they share a letter untested." in table.notes
 
 
@@ -112,7 +112,7 @@ def test_every_format_has_the_row_and_marks_simulated(
 ) -> None:
     for simulated in (False, True):
         marked = votes.assign(simulated=simulated)
-        table = with_mos(score_table(frame), marked)
+        table = with_mos(score_table(frame), marked, unit="rater")
         text = table.render(form)
         mean = votes.loc[votes["method"] == "a", "score"].mean()
         if form == "csv":

@@ -147,7 +147,7 @@ def test_a_note_tells_the_units_the_least_p_the_comparisons_and_what_would_do() 
     # 15 x 2 x 2^-5; over 26 raters 15 x 2^-25; 15 x 2^-8 = 0.059 and 15 x 2^-9 = 0.029
     assert found.notes == (
         "On a no outcome could be significant: the least p on 5 images is 0.0625, adjusted for 15 "
-        'comparisons 0.938, and alpha is 0.05. Set analysis.unit to "rater", or rate 10 images or '
+        'comparisons 0.938, and alpha is 0.05. Set analysis.unit to "both", or rate 10 images or '
         "more in place of 5.",
     )
     planned = design(5, 26, {"unit": "image", "comparisons": PAIRS[:2]})

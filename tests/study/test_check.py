@@ -241,7 +241,7 @@ def test_a_frozen_study_of_lr_images_has_no_hr_to_add(
         "mine has LR images alone, so there is no hr to show"
     ]
     design = design_of(["bicubic", "lanczos", "nearest"], datasets)
-    text = CheckedStudy.of("s1", design, frozen, check(design, frozen)).text
+    text = CheckedStudy.of("s1", design, frozen, check(design, frozen), ()).text
     assert "again: sreval study freeze s1 --again\n" in text
 
 

@@ -1,0 +1,241 @@
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sreval.errors import SrevalError
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.power import ImageModel, Plan, _p, difference_found, needed, power
+from sreval.opinions.significance import benjamini_hochberg, holm
+from sreval.opinions.simulation import RaterModel
+from sreval.opinions.units import Unit
+from sreval.opinions.votes import check_votes
+
+RATER, IMAGE = Plan("rater"), Plan("image")
+UNITS: tuple[Unit, ...] = ("rater", "image", "both")
+
+
+def test_no_difference_is_found_no_oftener_than_alpha() -> None:
+    for unit in UNITS:
+        found = power(0.0, 20, 20, Plan(unit), studies=200)
+        assert found.power <= 0.05 + 3 * 0.0154, unit
+
+
+def test_pooled_votes_raise_false_alarms() -> None:
+    assert power(0.0, 26, 40, Plan("pooled"), studies=100).power > 0.2
+
+
+def test_power_grows_with_the_difference_and_the_raters() -> None:
+    (few_small, many_small), (few_large, many_large) = (
+        [power(d, n, 20, RATER, studies=150).power for n in (8, 24)] for d in (0.1, 0.4)
+    )
+    assert few_small < many_small < many_large
+    assert few_small < few_large
+
+
+def test_power_is_that_of_the_normal_shift_it_should_be() -> None:
+    # without images' or tastes' effects a rater's mean difference is normal, variance 2 v^2 / n
+    model = RaterModel(taste_sd=0, lapse_rate=0, inconsistency=0.7, inconsistency_spread=0)
+    # Wilcoxon at 3 / pi efficiency: noncentrality 0.2 / sqrt(2 (0.49 + 1 / 12) / 600) = 4.5
+    assert power(0.2, 20, 30, RATER, model=model, studies=100).power > 0.97
+    found = power(0.07, 20, 30, RATER, model=model, studies=400).power
+    assert found == pytest.approx(0.33, abs=0.1)
+
+
+def paired_p(difference: float, raters: int, images: int, seed: int) -> float:
+    """One simulated study of two methods and its p, by numpy and scipy from the model's figures.
+
+    Images have a difficulty, raters a bias, an inconsistency and tastes; votes are rounded.
+    """
+    model, images_like = RaterModel(lapse_rate=0, inconsistency_spread=0), ImageModel()
+    draw = np.random.default_rng(seed)
+    level = 3 + np.array([difference, -difference])[:, None, None] / 2
+    latent = (
+        level
+        + draw.normal(0, images_like.image_sd, (1, images, 1))
+        + draw.normal(0, model.bias_sd, (1, 1, raters))
+        + draw.normal(0, model.taste_sd, (2, 1, raters))
+        + draw.normal(0, model.inconsistency, (2, images, raters))
+    )
+    first, second = np.clip(np.rint(latent), 1, 5).mean(axis=1).round(9)
+    return float(stats.wilcoxon(first - second).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("adjustment", "correct"),
+    [("holm", holm), ("benjamini-hochberg", benjamini_hochberg), ("none", np.asarray)],
+)
+def test_power_is_that_of_the_test_among_all_that_are_made(
+    adjustment: str, correct: Callable[[list[float]], Any]
+) -> None:
+    """Against an independent simulation whose p goes through the correction with 35 p of 1."""
+    studies = 300
+    others = [1.0] * 35
+    found = sum(
+        correct([paired_p(0.2, 26, 20, seed), *others])[0] < 0.05 for seed in range(studies)
+    )
+    made = power(
+        0.2,
+        26,
+        20,
+        Plan("rater", methods=9, adjustment=adjustment),
+        model=RaterModel(lapse_rate=0, inconsistency_spread=0),
+        images_like=ImageModel(interaction_sd=0),
+        studies=studies,
+    )
+    # two shares of 300, each with a standard error of 0.029 at most
+    assert made.power == pytest.approx(found / studies, abs=3 * 0.029 * 2**0.5)
+    assert (made.power > 0.6) == (adjustment == "none")
+
+
+def test_nine_methods_need_eleven_raters_whatever_the_difference() -> None:
+    plan = Plan("rater", methods=9)
+    ten, eleven = (power(2.0, raters, 30, plan, studies=20).power for raters in (10, 11))
+    assert (ten, eleven) == (0, 1)
+
+
+@pytest.mark.parametrize("unit", [*UNITS, "pooled"])
+@pytest.mark.parametrize("missing", [0.0, 0.4])
+def test_the_test_is_that_of_compare_methods(unit: Unit, missing: float) -> None:
+    generator = np.random.default_rng(2)
+    scores = generator.integers(1, 6, (2, 7, 9)).astype(np.float64)
+    scores[generator.random(scores.shape) < missing] = np.nan
+    rows = [
+        (f"r{r}", f"i{i}", f"m{m}", int(scores[m, i, r]))
+        for m, i, r in itertools.product(range(2), range(7), range(9))
+        if not np.isnan(scores[m, i, r])
+    ]
+    votes = check_votes(pd.DataFrame(rows, columns=["rater", "image", "method", "score"]))
+    (made,) = compare_methods(votes, unit=unit)
+    assert _p(scores, unit) == pytest.approx(made.pairs[0].p, rel=1e-9)
+
+
+def test_a_test_on_nothing_finds_nothing() -> None:
+    assert math.isnan(_p(np.full((2, 3, 3), np.nan), "rater"))
+
+
+def test_who_leaves_and_who_sees_less_costs_power() -> None:
+    whole = power(0.3, 20, 12, replace(RATER, methods=3), studies=200)
+    less = power(0.3, 20, 12, replace(RATER, methods=3, subset=0.5, repeats=4), studies=200)
+    leave = power(
+        0.3, 20, 12, replace(RATER, methods=3), model=RaterModel(dropout_rate=0.5), studies=200
+    )
+    assert max(less.power, leave.power) + 0.1 < whole.power
+    assert (whole.items, less.items) == (36, 22)
+
+
+@pytest.mark.parametrize("rule", ["too-fast", "straight-lining"])
+def test_screening_gives_back_what_careless_raters_cost(rule: Any) -> None:
+    """Of 18 raters a third are careless: without them it is nearly a study of 12."""
+    careless = (
+        RaterModel(speeder_rate=1 / 3)
+        if rule == "too-fast"
+        else RaterModel(straight_liner_rate=1 / 3)
+    )
+    plan = Plan("rater", methods=3, adjustment="none")
+    screened = power(
+        0.4, 18, 8, replace(plan, screening=(rule,)), model=careless, studies=60, seed=1
+    )
+    twelve = power(0.4, 12, 8, plan, studies=300)
+    # the number left varies; 0.065 is the standard error of 60 studies
+    assert screened.power == pytest.approx(twelve.power, abs=3 * 0.065)
+    if rule == "too-fast":
+        assert power(0.4, 18, 8, plan, model=careless, studies=60).power < screened.power - 0.1
+
+
+def test_screening_takes_out_whom_the_rule_rejects() -> None:
+    """All raters are careless: nobody is left, and nothing can be found."""
+    hasty = RaterModel(speeder_rate=1)
+    plan = Plan("rater", methods=3, screening=("too-fast",))
+    assert power(1.0, 8, 8, plan, model=hasty, studies=3).power == 0
+
+
+def test_only_pairs_that_a_rater_sees_count() -> None:
+    seen = np.zeros((10, 12), dtype=bool)
+    assert power(2.0, 12, 10, RATER, studies=5, seen=seen).power == 0
+    seen[:, :5] = True
+    assert power(2.0, 12, 10, RATER, studies=20, seen=seen).power == 0  # five raters: p >= 0.0625
+    seen[:, :6] = True
+    assert power(2.0, 12, 10, RATER, studies=20, seen=seen).power == 1
+
+
+def test_looks_keep_most_of_the_power_and_spare_raters() -> None:
+    one, three = (power(0.4, 24, 14, replace(RATER, looks=n), studies=200) for n in (1, 3))
+    assert one.mean_raters == one.n_raters == 24
+    assert [n for n, _ in three.looks] == [8, 16, 24]
+    assert three.mean_raters < 20
+    assert one.power - 0.04 < three.power <= one.power + 0.01
+    named = power(0.4, 24, 14, replace(RATER, looks=(8, 16, 24)), studies=200)
+    assert named == three
+
+
+@pytest.mark.parametrize("find", ["raters", "images"])
+def test_the_fewest_are_found_as_trying_every_number_finds_them(find: Any) -> None:
+    """Against other studies of the numbers around what was found."""
+    plan = RATER if find == "raters" else IMAGE
+    made = needed(find, 0.6, 8, plan, studies=200)
+    assert made.n is not None
+    assert made.power is not None
+    assert made.power.power >= 0.8
+    assert made.low is not None
+    assert made.high is not None
+    assert made.low <= made.n <= made.high
+
+    def at(n: int) -> float:
+        sizes = (n, 8) if find == "raters" else (8, n)
+        return power(0.6, *sizes, plan, studies=300, seed=1).power
+
+    # 0.023 is the standard error of 300 studies
+    assert at(made.high) > 0.8 - 3 * 0.023
+    assert at(made.low - 1) < 0.8 + 3 * 0.023
+
+
+def test_the_search_is_decided_by_its_seed() -> None:
+    first, again = (needed("raters", 0.6, 8, RATER, studies=100) for _ in range(2))
+    assert first == again
+
+
+def test_what_no_number_can_reach() -> None:
+    few = needed("raters", 0.5, 5, IMAGE)
+    assert (few.n, few.hopeless) == (None, True)
+    row = few.row(0.5, 5)
+    assert math.isnan(row["n_raters"])
+    assert row["n_images"] == 5
+
+
+@pytest.mark.parametrize("plan", [RATER, replace(RATER, methods=4), Plan("both")])
+def test_the_difference_found_has_about_the_power(plan: Plan) -> None:
+    """0.03 is the standard error of 200 studies; the power it begins from has 0.04."""
+    found = difference_found(power(0.3, 14, 12, plan, studies=150))
+    assert found is not None
+    assert power(found, 14, 12, plan, studies=200).power == pytest.approx(0.8, abs=0.15)
+
+
+def test_a_power_of_nothing_tells_no_difference() -> None:
+    assert difference_found(power(1.0, 5, 10, RATER, studies=5)) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Plan("vote"), "Unknown unit"),  # type: ignore[arg-type]
+        (lambda: Plan(adjustment="scheffe"), "Unknown adjustment"),
+        (lambda: Plan(screening=("gold",)), "Unknown screening rule"),  # type: ignore[arg-type]
+        (lambda: Plan(subset=0.0), "a share of 0"),
+        (lambda: Plan(comparisons=0), "no 0 comparisons"),
+        (lambda: Plan(methods=3, comparisons=4), "no 4 comparisons"),
+        (lambda: power(0.1, 5, 5, studies=0), "0 studies of 5 raters"),
+        (lambda: power(0.1, 5, 5, Plan(looks=6)), "don't rise to the 5 raters"),
+        (lambda: power(0.1, 5, 5, Plan(looks=(2, 4))), "don't rise to the 5 raters"),
+        (lambda: power(0.1, 5, 5, Plan(looks=())), "no raters don't rise"),
+    ],
+)
+def test_refuses(made: Callable[[], object], message: str) -> None:
+    with pytest.raises(SrevalError, match=message):
+        made()
