@@ -322,7 +322,7 @@ def compare_methods(
     if unit is not None and unit not in CLAIMS:
         raise unknown_name("unit", unit, CLAIMS)
     if margin is not None:
-        _check_margin(margin, alpha, scale)
+        check_margin(margin, alpha, scale)
     chosen = units_of(votes, unit)
     counted = opinions(votes)
     for method in methods or ():
@@ -337,7 +337,8 @@ def compare_methods(
     ]
 
 
-def _check_margin(margin: float, alpha: float, scale: Scale) -> None:
+def check_margin(margin: float, alpha: float = 0.05, scale: Scale = ACR) -> None:
+    """Raise UsageError for a margin of equivalence that can't be meant on ``scale``."""
     width = scale.high - scale.low
     if not 0 < margin < width:
         raise UsageError(
