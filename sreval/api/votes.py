@@ -254,6 +254,7 @@ class Votes:
                 analysis that was named.
         """
         from sreval.opinions.arrays import check_level
+        from sreval.opinions.comparison import check_margin
         from sreval.opinions.significance import ADJUSTMENTS
         from sreval.report.opinions import analyse
 
@@ -263,12 +264,10 @@ class Votes:
             raise StatisticsError(f"alpha must lie between 0 and 1, got {alpha}.", "0.05 is usual.")
         if adjustment not in ADJUSTMENTS:
             raise unknown_name("adjustment", str(adjustment), ADJUSTMENTS)
-        if margin is not None and (
-            isinstance(margin, bool) or not isinstance(margin, numbers.Real)
-        ):
-            raise UsageError(
-                f"margin can't be {margin!r}.", "Give a number of points, such as 0.2."
-            )
+        if margin is not None:
+            if isinstance(margin, bool) or not isinstance(margin, numbers.Real):
+                raise UsageError(f"margin can't be {margin!r}.", "Give a number, such as 0.2.")
+            check_margin(margin, alpha, self.scale)
         chosen = None if methods is None else names_of(methods)
         known = set(votes.frame["method"])
         for method in chosen or ():

@@ -27,7 +27,7 @@ import scipy
 from sreval.errors import StatisticsError, UsageError, unknown_name
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.arrays import Codes, Floats, cell_means, quotient
-from sreval.opinions.crossed import crossed_mean
+from sreval.opinions.crossed import CrossedMean, crossed_mean
 from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
@@ -322,7 +322,7 @@ def compare_methods(
     if unit is not None and unit not in CLAIMS:
         raise unknown_name("unit", unit, CLAIMS)
     if margin is not None:
-        _check_margin(margin, alpha, scale)
+        check_margin(margin, alpha, scale)
     chosen = units_of(votes, unit)
     counted = opinions(votes)
     for method in methods or ():
@@ -337,7 +337,8 @@ def compare_methods(
     ]
 
 
-def _check_margin(margin: float, alpha: float, scale: Scale) -> None:
+def check_margin(margin: float, alpha: float = 0.05, scale: Scale = ACR) -> None:
+    """Raise UsageError for a margin of equivalence that can't be meant on ``scale``."""
     width = scale.high - scale.low
     if not 0 < margin < width:
         raise UsageError(
@@ -385,6 +386,18 @@ def least_units(
         for n in itertools.count(1)
         if not best_outcome([n] * comparisons, adjustment, alpha, unit)[0].too_small
     )
+
+
+def crossed_test(found: CrossedMean, votes: int, scale: Scale = ACR) -> MeanTest | None:
+    """The test of ``votes`` pairs of votes over "both", from the mean of their differences.
+
+    None on fewer than LEAST_UNITS raters or images.
+    """
+    if math.isnan(found.error):
+        return None
+    n = min(found.n_raters, found.n_images)
+    error = max(found.error, least_error(scale, votes))
+    return MeanTest(found.estimate, error, found.freedom, n)
 
 
 def friedman(table: Floats) -> Friedman | None:
@@ -547,12 +560,12 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     if not shared:
         return _Tested(pair, None, ranks)
     superiority = _superiority(cells, shared, table.of, asked.level)
-    floor = least_error(asked.scale, shared)
     if not both:
         differences = own[:, 0] - own[:, 1]
         error, n = standard_error(differences), len(own)
+        least = least_error(asked.scale, shared)
         mean = (
-            MeanTest(float(differences.mean()), max(error, floor), n - 1, n)
+            MeanTest(float(differences.mean()), max(error, least), n - 1, n)
             if n >= LEAST_UNITS
             else None
         )
@@ -561,11 +574,7 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     else:
         found = crossed_mean(*cells)
         spread = math.hypot(found.sd_rater, found.sd_image, found.sd_rest)
-        mean = (
-            MeanTest(found.estimate, max(found.error, floor), found.freedom, pair.n)
-            if math.isfinite(found.error)
-            else None
-        )
+        mean = crossed_test(found, shared, asked.scale)
         difference = _crossed_interval(found.estimate, mean, asked.level, pair.n, table.of, asked)
         d_z = quotient(found.estimate, spread, 1)
     pair = replace(

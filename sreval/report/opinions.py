@@ -304,7 +304,7 @@ def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
             f"p both: two-sided Student's t test of the difference between a rater's votes on one "
             f"{of}, raters and {of}s random; n: raters x {of}s that have both votes. p raters: "
             f"{claim('rater', of)}; p images: {claim('image', of)}; two-sided Wilcoxon signed-rank "
-            f"tests of their mean votes (zero differences {ranks}). Every p is adjusted, {how}. "
+            f"tests of their mean votes (zero differences {ranks}). p values: {how}. "
         )
     else:
         said += (
@@ -362,8 +362,7 @@ def _equivalence(frame: pd.DataFrame, name: str, votes: pd.DataFrame, how: str) 
     notes = [
         f"Two one-sided Student's t tests of each pair (Schuirmann 1987), {first['estimand']}. p "
         f"first and p second test that this method is worse by {margin} points or more; p "
-        "equivalent is the larger of the two. All tests of this table are adjusted together, "
-        f"{how}.",
+        f"equivalent is the larger of the two. p values, of this table together: {how}.",
         f"Without adjustment a pair is equivalent exactly where its {level} interval lies between "
         f"-{margin} and +{margin}. Not shown isn't evidence of a difference.",
         *vote_notes(votes),

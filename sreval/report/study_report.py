@@ -23,12 +23,12 @@ import sreval
 from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
-from sreval.opinions.units import claim
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import study_scores
 from sreval.report.opinions import (
     change_columns,
+    default_notes,
     mos_columns,
     pair_columns,
     pair_notes,
@@ -51,10 +51,10 @@ _WORDS = {
     "UNFORESEEN": UNFORESEEN,
     "change_columns": change_columns,
     "charts": charts,
-    "claim": claim,
     "code_version": code_version,
     "column": column,
     "counted": counted,
+    "default_notes": default_notes,
     "fixed": fixed,
     "frame": pd.DataFrame,
     "listed": listed,

@@ -49,7 +49,7 @@ class Attainable:
     smaller number, and `least_p` 0 for tests that can be made, else None. `tests` of the
     `comparisons` can be made, as some unit does. `n` and `least_p` are of the pair with the most
     units among the `hopeless`, of the pair with the fewest where none is; `least_p_adjusted` is
-    that p among all tests, None for a pair that no unit sees. `planned`: the design names its
+    that p among all tests, None for a pair that can't be tested. `planned`: the design names its
     comparisons. Each of the `remedies` would do alone.
     """
 
@@ -80,9 +80,9 @@ class Attainable:
         all_of = len(self.hopeless) == self.comparisons
         which = "" if all_of else f" for {listed([' and '.join(p) for p in self.hopeless])}"
         said = f"On {self.dataset} no outcome could be significant{which}: "
-        if self.least_p_adjusted is None:
+        if not self.n:
             return f"{said}no rater sees both methods on one image"
-        if not self.least_p:
+        if not self.least_p or self.least_p_adjusted is None:
             needed = least_units(1, unit="both")
             return f"{said}{self.over}, and a test needs {needed} of each"
         p = f"the least p on {self.over} is {self.least_p:.3g}"
@@ -118,21 +118,24 @@ def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
     places = range(len(units))
     small = [i for i in places if verdicts[i].too_small]
     told = max(small, key=units.__getitem__) if small else min(places, key=units.__getitem__)
-    least = least_p(unit, units[told])
     return Attainable(
         dataset=dataset,
         unit=" and ".join(unit_names(unit, unit_name(images))),
         comparisons=len(units),
-        tests=sum(n > 0 for n in units),
+        tests=sum(not math.isnan(verdict.least_p_adjusted) for verdict in verdicts),
         correction=analysis.correction,
         alpha=analysis.alpha,
         planned=bool(analysis.comparisons),
         n=units[told],
-        least_p=None if math.isnan(least) else least,
-        least_p_adjusted=verdicts[told].least_p_adjusted if units[told] else None,
+        least_p=_known(least_p(unit, units[told])),
+        least_p_adjusted=_known(verdicts[told].least_p_adjusted),
         hopeless=tuple(pairs[i] for i in small),
         remedies=tuple(_remedies(stimuli, dataset, unit, units)) if small else (),
     )
+
+
+def _known(p: float) -> float | None:
+    return None if math.isnan(p) else p
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from sreval import api
+from sreval.errors import UsageError
 from sreval.images.io import write_png
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.store.csvs import to_csv
@@ -1013,3 +1015,50 @@ def test_the_ordinal_model_is_printed_when_asked(sreval: Sreval, votes: Path) ->
     assert "Which methods differ by an ordinal model on Set5" in ran.out
     assert "P(first better)" in ran.out
     assert "ordinal model" not in sreval("opinions", votes, "--analyse", "compare").out
+
+
+def test_over_both_all_three_claims_stand_side_by_side(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "compare", "--margin", "0.5")
+    assert ran.code == OK, ran.err
+    table = ran.out.split("\n\n")[1]
+    assert max(map(len, table.splitlines())) <= 100
+    head = "n  difference       95%, Holm  p both  p raters  p images  superior  differ?"
+    assert table.splitlines()[0].endswith(head)
+    assert " 8 x 6 " in table
+    for said in (
+        "Unit both: raters and images in general.",
+        "p raters: these images, raters in general; p images: these raters, images in general",
+        "the chance that any of them wrongly does is at most 5%",
+        "Equivalence within 0.5 points on Set5",
+        "a pair is equivalent exactly where its 90% interval lies between -0.5 and +0.5",
+    ):
+        assert said in ran.out
+    assert "although the test shows no difference" not in ran.out
+    (compared, equivalent) = json.loads(
+        sreval("opinions", votes, "--analyse", "compare", "--margin", "0.5", "--json").out
+    )["sections"]
+    assert equivalent["analysis"] == "equivalence"
+    shown = [row["shown"] for row in compared["rows"]]
+    assert [row["shown"] for row in equivalent["rows"]] == shown
+
+
+@pytest.mark.parametrize("margin", ["0", "-0.2", "nan", "4"])
+def test_a_margin_off_the_scale_is_refused(sreval: Sreval, votes: Path, margin: str) -> None:
+    ran = sreval("opinions", votes, "--analyse", "compare", "--margin", margin)
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert sentence(ran).startswith(f"A margin of {float(margin):g} points isn't one on the scale")
+    with pytest.raises(UsageError, match="margin can't be 'wide'"):
+        api.compare(votes, margin="wide")  # type: ignore[arg-type]
+
+
+def test_the_rater_is_said_to_be_taken_where_too_few_images_are_there(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    path = tmp_path / "votes.csv"
+    random_votes(images=4).to_csv(path, index=False)
+    for analysis in ("mos", "compare"):
+        ran = sreval("opinions", path, "--analyse", analysis)
+        assert "by default from 5 of each on; here are 8 raters and 4 images, so that" in ran.out
+        assert "these images, raters in general" in ran.out
+        named = sreval("opinions", path, "--analyse", analysis, "--unit", "rater")
+        assert "by default" not in named.out

@@ -155,7 +155,7 @@ def test_check_warns_of_tests_that_can_show_nothing(sreval: Run, frozen: Path) -
     ran = sreval("study", "check", "mine")
     assert ran.code == 0
     assert "the least p on 5 images is 0.0625, adjusted for 6 comparisons 0.375" in ran.out
-    assert 'Set analysis.unit to "rater"' in ran.out
+    assert 'Set analysis.unit to "both"' in ran.out
     (told,) = json.loads(sreval("study", "check", "mine", "--json").out)["tests"]
     assert (told["n"], told["tests"], told["least_p"]) == (5, 6, 0.0625)
     assert len(told["hopeless"]) == 6

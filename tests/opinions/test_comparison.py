@@ -2,12 +2,16 @@ import itertools
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
-from sreval.errors import SrevalError
+from sreval.errors import SrevalError, UsageError
 from sreval.opinions.comparison import compare_methods, friedman
+from sreval.opinions.crossed import CrossedMean, crossed_mean
 from sreval.opinions.significance import benjamini_hochberg, holm, signed_rank
 from sreval.opinions.units import Unit
 from sreval.opinions.votes import check_votes
@@ -192,3 +196,194 @@ def test_frames_are_compared_by_their_sequences_means(unit: Unit) -> None:
         assert pair.difference is not None
         assert pair.difference.estimate == pytest.approx(gaps.mean())
         assert pair.p == pytest.approx(stats.wilcoxon(gaps.round(10), method="exact").pvalue)
+
+
+def differences(votes: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """A row a rater and image that has both votes, written out."""
+    wide = votes.pivot(index=["rater", "image"], columns="method", values="score")
+    wide = wide[[first, second]].dropna()
+    return (wide[first] - wide[second]).rename("gap").reset_index()
+
+
+def crossed(gaps: pd.DataFrame, values: npt.ArrayLike, image: str = "image") -> CrossedMean:
+    codes = (pd.factorize(gaps[name])[0] for name in ("rater", image))
+    return crossed_mean(np.asarray(values, dtype=float), *codes)
+
+
+@pytest.mark.parametrize("seen", [1.0, 0.7])
+def test_over_both_a_pair_is_the_crossed_test_beside_the_other_two(seen: float) -> None:
+    votes = check_votes(random_votes(seed=1, methods=4, images=7, raters=9, seen=seen))
+    (made,) = compare_methods(votes)
+    assert (made.unit, made.of, made.why) == ("both", "image", "")
+    assert made.claim == "raters and images in general"
+    alone = {unit: compare_methods(votes, unit=unit)[0].frame() for unit in ("rater", "image")}
+    frame = made.frame()
+    p = []
+    for pair in made.pairs:
+        gaps = differences(votes, pair.first, pair.second)
+        found = crossed(gaps, gaps["gap"])
+        p.append(found.p)
+        assert pair.difference is not None
+        assert pair.difference.estimate == pytest.approx(found.estimate)
+        low, high = found.limits(0.95)
+        assert (pair.difference.low, pair.difference.high) == pytest.approx((low, high))
+        sizes = (gaps["rater"].nunique(), gaps["image"].nunique(), len(gaps))
+        assert (pair.n_raters, pair.n_images, pair.n_pairs) == sizes
+        assert pair.n == min(sizes[:2])
+        spread = math.hypot(found.sd_rater, found.sd_image, found.sd_rest)
+        assert pair.d_z == pytest.approx(found.estimate / spread)
+    assert frame["p"].tolist() == pytest.approx(p)
+    assert frame["p_adjusted"].tolist() == pytest.approx(holm(p))
+    for unit, own in alone.items():
+        assert frame[f"p_{unit}_adjusted"].tolist() == own["p_adjusted"].tolist()
+        assert own["p_rater_adjusted"].isna().all()
+    assert frame["rank_biserial"].tolist() == alone["rater"]["rank_biserial"].tolist()
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["holm", "benjamini-hochberg", "none"]))
+@settings(max_examples=15, deadline=None)
+def test_matching_intervals_exclude_zero_where_the_adjusted_test_finds(
+    seed: int, adjustment: str
+) -> None:
+    """Also of unanimous votes, and of differences at the end of the scale."""
+    votes = random_votes(seed, methods=5, images=5, raters=5, seen=1 - seed % 3 / 10)
+    if seed % 4 == 0:
+        votes["score"] = votes["method"].map({"a": 1, "b": 1, "c": 5, "d": 4, "e": 5})
+    (made,) = compare_methods(check_votes(votes), unit="both", adjustment=adjustment)
+    for pair in made.pairs:
+        assert pair.adjusted is not None
+        assert -4 <= pair.adjusted.low <= pair.adjusted.estimate <= pair.adjusted.high <= 4
+        excluded = pair.adjusted.low > 0 or pair.adjusted.high < 0
+        assert excluded == pair.verdict.significant
+
+
+def test_unanimous_votes_leave_an_error_and_no_differences_none_shown() -> None:
+    votes = random_votes(methods=3, images=5, raters=5)
+    votes["score"] = votes["method"].map({"a": 2, "b": 2, "c": 3})
+    (made,) = compare_methods(check_votes(votes))
+    by = {(pair.first, pair.second): pair for pair in made.pairs}
+    assert by["a", "b"].p == 1
+    assert 0 < by["c", "a"].p < 0.05
+    assert by["c", "a"].superiority is not None
+    assert by["c", "a"].superiority.estimate == by["c", "a"].superiority.high == 1
+    assert 0.5 < by["c", "a"].superiority.low < 1
+    assert math.isnan(by["a", "b"].d_z)
+
+
+@pytest.mark.parametrize("unit", ["both", "rater", "image", "pooled"])
+def test_superiority_counts_votes_and_holds_for_both(unit: Unit) -> None:
+    votes = check_votes(random_votes(seed=5, images=6, raters=8))
+    (made,) = compare_methods(votes, unit=unit)
+    for pair in made.pairs:
+        gaps = differences(votes, pair.first, pair.second)
+        wins = [(gap > 0) + (gap == 0) / 2 for gap in gaps["gap"]]
+        assert pair.superiority is not None
+        assert pair.superiority.estimate == pytest.approx(np.mean(wins))
+        assert (
+            pair.superiority.estimand == "probability of superiority: raters and images in general"
+        )
+        low, high = crossed(gaps, wins).limits(0.95)
+        if 0.25 < low < high < 0.75:
+            assert (pair.superiority.low, pair.superiority.high) == pytest.approx((low, high))
+        assert 0 <= pair.superiority.low <= pair.superiority.high <= 1
+
+
+def test_frames_count_as_their_sequence_over_both() -> None:
+    made = random_votes(images=12, raters=6)
+    made["image"] = made["image"].map(lambda name: f"s{int(name[-3:]) % 5}/{name}")
+    votes = check_votes(made)
+    (found,) = compare_methods(votes)
+    assert (found.unit, found.claim) == ("both", "raters and sequences in general")
+    for pair in found.pairs:
+        gaps = differences(votes, pair.first, pair.second)
+        gaps["sequence"] = gaps["image"].str.partition("/")[0]
+        means = gaps.groupby(["rater", "sequence"], as_index=False)["gap"].mean()
+        assert pair.p == pytest.approx(crossed(means, means["gap"], "sequence").p)
+        assert (pair.n_images, pair.n_pairs) == (5, 72)
+
+
+@pytest.mark.parametrize(
+    ("raters", "images", "unit"), [(5, 5, "both"), (4, 5, "rater"), (5, 4, "rater")]
+)
+def test_the_default_unit_needs_five_of_both(raters: int, images: int, unit: str) -> None:
+    (made,) = compare_methods(check_votes(random_votes(raters=raters, images=images)))
+    assert made.unit == unit
+    assert (f"here are {raters} raters and {images} images" in made.why) == (unit == "rater")
+
+
+@pytest.mark.parametrize(("raters", "images"), [(2, 6), (6, 2), (1, 1)])
+def test_a_test_over_both_needs_three_of_both(raters: int, images: int) -> None:
+    votes = check_votes(random_votes(raters=raters, images=images))
+    (made,) = compare_methods(votes, unit="both", margin=0.5)
+    for pair in made.pairs:
+        assert (pair.test, pair.equivalence, pair.too_small) == (None, None, True)
+        assert math.isnan(pair.p)
+    assert made.letters == {}
+
+
+@pytest.mark.parametrize("unit", ["both", "rater"])
+def test_named_pairs_are_compared_as_they_stand(votes: pd.DataFrame, unit: Unit) -> None:
+    wanted = [("a", "d"), ("c", "b"), ("a", "nobody")]
+    (made,) = compare_methods(votes, unit=unit, pairs=wanted)
+    (every,) = compare_methods(votes, unit=unit, adjustment="none")
+    assert [(pair.first, pair.second) for pair in made.pairs] == wanted[:2]
+    assert made.letters == {}
+    assert made.frame()["p_adjusted"].tolist() == holm([pair.p for pair in made.pairs]).tolist()
+    for pair in made.pairs:
+        (other,) = [p for p in every.pairs if {p.first, p.second} == {pair.first, pair.second}]
+        sign = 1 if other.first == pair.first else -1
+        assert pair.difference is not None
+        assert other.difference is not None
+        assert pair.p == pytest.approx(other.p)
+        assert pair.difference.estimate == pytest.approx(sign * other.difference.estimate)
+        assert pair.rank_biserial == pytest.approx(sign * other.rank_biserial)
+
+
+@pytest.mark.parametrize("margin", [0.3, 1.0, 2.5])
+def test_equivalence_over_raters_is_scipys_two_one_sided_tests(margin: float) -> None:
+    votes = check_votes(random_votes(seed=8, methods=2, images=9, raters=9))
+    (made,) = compare_methods(votes, unit="rater", margin=margin)
+    (pair,) = made.pairs
+    means = votes.groupby(["rater", "method"])["score"].mean().unstack()
+    gaps = means[pair.first] - means[pair.second]
+    above = stats.ttest_1samp(gaps, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(gaps, margin, alternative="less").pvalue
+    found = pair.equivalence
+    assert found is not None
+    assert (found.p_first, found.p_second) == pytest.approx((above, below))
+    assert found.verdict == (
+        f"equivalent within {margin:g}"
+        if max(above, below) < 0.05
+        else f"first no worse by {margin:g} or more"
+        if above < 0.05
+        else "not shown"
+    )
+    low, high = stats.t.interval(0.9, 8, gaps.mean(), stats.sem(gaps))
+    assert (found.low, found.high, found.level) == pytest.approx((low, high, 0.9))
+    assert (found.verdict[:2] == "eq") == (-margin < low < high < margin)
+
+
+@given(st.integers(0, 10**6), st.floats(0.1, 1.5))
+@settings(max_examples=15, deadline=None)
+def test_equivalence_over_both_follows_its_interval_and_is_never_easier_in_a_family(
+    seed: int, margin: float
+) -> None:
+    votes = check_votes(random_votes(seed, methods=3, images=5, raters=5))
+    (alone,) = compare_methods(votes, unit="both", adjustment="none", margin=margin)
+    (family,) = compare_methods(votes, unit="both", margin=margin)
+    for pair, other in zip(alone.pairs, family.pairs, strict=True):
+        found, judged = pair.equivalence, other.equivalence
+        assert found is not None
+        assert judged is not None
+        within = -margin < found.low and found.high < margin
+        assert within == (found.verdict == f"equivalent within {margin:g}")
+        assert judged.first.p_adjusted >= found.first.p_adjusted
+        assert judged.second.p_adjusted >= found.second.p_adjusted
+
+
+@pytest.mark.parametrize("margin", [0, -0.2, math.nan, math.inf, 4])
+def test_margins_off_the_scale_are_refused(votes: pd.DataFrame, margin: float) -> None:
+    with pytest.raises(UsageError, match=r"isn't one on the scale 1\.\.5"):
+        compare_methods(votes, margin=margin)
+    with pytest.raises(UsageError, match=r"no test of equivalence at alpha 0\.5"):
+        compare_methods(votes, margin=0.2, alpha=0.5)

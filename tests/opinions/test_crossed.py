@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from scipy import optimize
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Codes, Floats
 from sreval.opinions.crossed import crossed_mean
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "crossed.json").read_text())
 
 
 def _table(seed: int, raters: int, images: int, sds: tuple[float, float], whole: bool) -> Floats:
@@ -96,6 +100,15 @@ def _plain_reml(values: Floats, rater: Codes, image: Codes) -> tuple[Floats, flo
     tried = [optimize.minimize(loss, np.array(start), bounds=bounds, tol=1e-13) for start in starts]
     best = min(tried, key=lambda one: float(one.fun)).x
     return best, *fit(best)[1:]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_other_mixed_models_find_the_same(name: str) -> None:
+    golden = GOLDEN[name]
+    codes = (np.array(golden[side]) for side in ("rater", "image"))
+    found = crossed_mean(np.array(golden["values"], dtype=float), *codes)
+    for field in ("estimate", "error", "sd_rater", "sd_image", "sd_rest"):
+        assert getattr(found, field) == pytest.approx(golden[field], abs=1e-4), field
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -10,6 +10,7 @@ from scipy import optimize, stats
 
 from sreval.errors import UsageError
 from sreval.opinions.arrays import Floats, Ratings
+from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.mos import (
     INTERVALS,
     binomial_sos,
@@ -455,3 +456,35 @@ def votes_of_frames() -> pd.DataFrame:
         for n, vote in enumerate(generator.integers(0, 2, length))
     ]
     return pd.DataFrame(rows)
+
+
+def test_over_both_a_complete_table_has_the_error_of_the_crossed_mean() -> None:
+    matrix = np.clip(two_way(4, 14, 9), 1, 5)
+    ratings = Ratings.from_matrix(matrix)
+    found = INTERVALS["crossed"](ratings, 0.95)
+    expected = crossed_mean(ratings.score, ratings.rater, ratings.stimulus)
+    assert (found.low, found.high) == pytest.approx(expected.limits(0.95))
+    assert found.estimate == pytest.approx(matrix.mean())
+    assert (found.n, found.unit) == (9, "rater and image")
+
+
+def test_over_both_an_incomplete_table_has_the_error_of_its_images_means() -> None:
+    """The variance of the weighted votes, from the dense covariance of the model."""
+    matrix = incomplete(2)
+    ratings = Ratings.from_matrix(matrix)
+    made = crossed_mean(ratings.score, ratings.rater, ratings.stimulus)
+    same = [codes[:, None] == codes for codes in (ratings.rater, ratings.stimulus)]
+    covariance = made.sd_rater**2 * same[0] + made.sd_image**2 * same[1]
+    covariance = covariance + made.sd_rest**2 * np.eye(ratings.score.size)
+    weight = 1 / (np.bincount(ratings.stimulus)[ratings.stimulus] * ratings.n_stimuli)
+    error = math.sqrt(weight @ covariance @ weight)
+    found = INTERVALS["crossed"](ratings, 0.95)
+    assert found.half_width == pytest.approx(stats.t.ppf(0.975, made.freedom) * error)
+    assert found.estimate == pytest.approx(np.nanmean(matrix, axis=1).mean())
+
+
+def test_a_table_without_a_named_interval_takes_each_data_sets_default() -> None:
+    few = random_votes(images=4).assign(dataset="Set4")
+    table = mos_table(check_votes(pd.concat([random_votes(), few])))
+    units = table.groupby("dataset")["unit"].unique().map(list)
+    assert units.to_dict() == {"Set4": ["rater"], "Set5": ["rater and image"]}

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sreval.errors import StatisticsError
-from sreval.opinions.significance import benjamini_hochberg, holm, letter_display
+from sreval.opinions.significance import (
+    ADJUSTMENTS,
+    benjamini_hochberg,
+    compatible_levels,
+    holm,
+    letter_display,
+)
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -76,3 +82,52 @@ def test_letters_refuse_names_that_cannot_be_meant() -> None:
         letter_display(["a", "a"], [])
     with pytest.raises(StatisticsError, match="'b' differs"):
         letter_display(["a"], [("a", "b")])
+
+
+@given(P_VALUES, st.sampled_from(sorted(ADJUSTMENTS)), st.sampled_from([0.01, 0.05, 0.2]))
+def test_compatible_intervals_exclude_zero_where_the_adjusted_test_finds(
+    p: list[float], adjustment: str, alpha: float
+) -> None:
+    """An interval of level L excludes 0 where p < 1 - L; ties at the limit are left aside."""
+    levels = compatible_levels(p, adjustment, alpha)
+    adjusted = ADJUSTMENTS[adjustment](p)
+    for one, level, judged in zip(p, levels, adjusted, strict=True):
+        if abs(judged - alpha) > 1e-9:
+            assert (one < 1 - level) == (judged < alpha)
+
+
+def test_compatible_levels_by_hand() -> None:
+    p = [0.2, 0.001, math.nan, 0.03, 0.02]
+    # four tests: the second step of Holm stops at 0.02 >= 0.05 / 3
+    holms = compatible_levels(p, "holm", 0.05)
+    assert holms[[1, 4, 3, 0]] == pytest.approx([1 - 0.05 / 4, *[1 - 0.05 / 3] * 3])
+    assert math.isnan(holms[2])
+    # three found
+    rates = compatible_levels(p, "benjamini-hochberg", 0.05)
+    assert rates[[1, 4, 3, 0]] == pytest.approx([1 - 0.0375] * 3 + [0.95])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=3))
+def test_holm_knows_that_one_of_two_opposite_hypotheses_is_false(
+    pairs: list[tuple[float, float]],
+) -> None:
+    """Against Bonferroni in all sets that can be true together, one of each pair at most."""
+    flat = [p for both in pairs for p in both]
+    sets = [
+        {place for place in chosen if place is not None}
+        for chosen in itertools.product(*((None, 2 * k, 2 * k + 1) for k in range(len(pairs))))
+    ]
+    adjusted = holm(flat, len(pairs))
+    for place, found in enumerate(adjusted):
+        closed = max(len(s) * min(flat[k] for k in s) for s in sets if place in s)
+        assert found >= min(1, closed) - 1e-12
+        assert found <= holm(flat)[place]
+    if len(pairs) == 1:
+        assert adjusted == pytest.approx(
+            np.maximum.accumulate(np.sort(flat))[np.argsort(np.argsort(flat))]
+        )
+
+
+def test_fdr_of_opposite_hypotheses_counts_half_of_them() -> None:
+    p = [0.001, 0.9, 0.02, 0.6]
+    assert benjamini_hochberg(p, 2) == pytest.approx(stats.false_discovery_control(p) / 2)

@@ -77,7 +77,7 @@ def best_votes(made: StudyDesign, images: int) -> pd.DataFrame:
     return check_votes(pd.DataFrame(rows, columns=["rater", "image", "method", "score"]))
 
 
-@pytest.mark.parametrize("unit", ["rater", "image"])
+@pytest.mark.parametrize("unit", ["both", "rater", "image"])
 @pytest.mark.parametrize("subset", [3, 4, 7, 13, 20])
 @pytest.mark.parametrize("raters", [4, 9, 17])
 def test_where_raters_see_a_part_the_plans_own_votes_decide(
@@ -89,7 +89,11 @@ def test_where_raters_see_a_part_the_plans_own_votes_decide(
     found = on(made, 6)
     votes = best_votes(made, 6)
     (tested,) = compare_methods(votes, unit=unit)  # type: ignore[arg-type]
-    hopeless = {frozenset((p.first, p.second)) for p in tested.pairs if not p.verdict.significant}
+    hopeless = {
+        frozenset((p.first, p.second))
+        for p in tested.pairs
+        if (p.test is None if unit == "both" else not p.verdict.significant)
+    }
     assert set(map(frozenset, found.hopeless)) == hopeless
     assert found.comparisons == len(tested.pairs)
     assert found.tests == sum(pair.test is not None for pair in tested.pairs)
@@ -123,10 +127,10 @@ def fewer(remedy: str) -> str:
     )
 
 
-@pytest.mark.parametrize("unit", ["rater", "image"])
+@pytest.mark.parametrize("unit", ["both", "rater", "image"])
 @pytest.mark.parametrize("correction", ["holm", "benjamini-hochberg"])
 @pytest.mark.parametrize("subset", [None, 3, 8])
-@pytest.mark.parametrize(("images", "raters"), [(2, 3), (5, 26), (7, 7), (9, 5)])
+@pytest.mark.parametrize(("images", "raters"), [(2, 2), (2, 3), (5, 26), (7, 7), (9, 5)])
 def test_every_remedy_does_to_the_letter_and_no_less_would(
     unit: str, correction: str, subset: int | None, images: int, raters: int
 ) -> None:
@@ -198,3 +202,29 @@ def test_frames_of_one_sequence_count_once(subset: int | None) -> None:
     (found,) = attainable(StimulusSet.of(over_raters, pool))
     assert (found.unit, found.n) == ("rater", 3)
     assert 'analysis.unit to "image"' not in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("images", "raters", "unit"), [(5, 5, "rater and image"), (4, 26, "rater"), (14, 4, "rater")]
+)
+def test_a_plan_that_names_no_unit_is_over_both_from_five_on(
+    images: int, raters: int, unit: str
+) -> None:
+    made = design(images, raters, {}, methods=METHODS[:2])
+    found = on(made, images)
+    assert found.unit == unit
+    if unit == "rater and image":
+        assert (found.least_p, found.hopeless, found.over) == (
+            0,
+            (),
+            "raters and images, 5 of the fewer",
+        )
+
+
+def test_over_both_a_note_tells_what_a_test_needs() -> None:
+    found = on(design(2, 8, {"unit": "both"}, methods=METHODS[:2]), 2)
+    assert found.note == (
+        "On a no outcome could be significant: raters and images, 2 of the fewer, and a test needs "
+        "3 of each"
+    )
+    assert found.remedy == 'Set analysis.unit to "rater", or rate 3 images or more in place of 2.'
