@@ -523,7 +523,7 @@ class _Tested:
 def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) -> _Tested:
     scores, both = table.scores[:, [i, j]], table.unit == "both"
     rows = ~np.isnan(scores).any(axis=1)
-    shared, rated = int(rows.sum()), table.rows[rows]
+    shared, rated = int(rows.sum()), table.rows[np.flatnonzero(rows)]
     common = {unit: _common_means(scores, levels) for unit, levels in table.levels.items()}
     ranks = {
         unit: signed_rank(*means.T, zeros=asked.zeros) if len(means) else None

@@ -13,7 +13,7 @@ CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none
 """How an adjustment of p values is printed."""
 
 TESTS = {
-    "both": "Student's t test, both random,",
+    "both": "Student's t test with crossed effects",
     **dict.fromkeys(("rater", "image", "pooled"), "Wilcoxon signed-rank test"),
 }
 """How the test of a unit is printed."""
