@@ -28,7 +28,7 @@ def _with_sides(command: Command) -> Command:
         command = click.option(
             f"--database-{side}",
             metavar="FILE|URL",
-            help=f"{side.upper()}: where a study's votes are.",
+            help=f"{side.upper()}: Where a study's votes are.",
         )(command)
         for option in reversed(votes_options(side)):
             command = option(command)
