@@ -58,7 +58,7 @@ bench: $(VENV)/.ready-bench
 
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
-EVIDENCE := conformance cache metrics coverage tables latex opinions inference cost study report durability startup \
+EVIDENCE := conformance cache metrics coverage metrics_study tables latex opinions inference cost study report durability startup \
             load walks first_hour painted fuzz community degradations
 evidence: $(VENV)/.ready-bench
 	@missed=; \
