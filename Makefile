@@ -58,8 +58,8 @@ bench: $(VENV)/.ready-bench
 
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
-EVIDENCE := conformance cache metrics coverage agreement power studies tables latex opinions ordinal inference cost \
-            study report durability startup load walks first_hour painted fuzz community degradations
+EVIDENCE := conformance cache metrics metrics_study coverage agreement crossed power studies tables latex opinions ordinal \
+            inference cost study report durability startup load walks first_hour painted fuzz community degradations
 evidence: $(VENV)/.ready-bench
 	@missed=; \
 	for part in $(EVIDENCE); do \
