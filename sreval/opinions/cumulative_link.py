@@ -140,7 +140,7 @@ def separated(votes: Codes, columns: Floats) -> bool:
     """Whether fixed effects have no finite estimate, whatever the random effects.
 
     So it is where thresholds and effects can change without end, no vote becoming less likely
-    and one more (Albert and Anderson 1984, Biometrika 71(1), for the cuts of the scale). A linear
+    and one more (Albert and Anderson 1984, Biometrika 71(1), from memory, for each cut). A linear
     program looks for such a change.
     """
     cuts = int(votes.max())
