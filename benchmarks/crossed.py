@@ -35,8 +35,9 @@ from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.opinions.arrays import Codes, Floats, cell_means
 from sreval.opinions.comparison import crossed_test
 from sreval.opinions.crossed import crossed_mean
+from sreval.opinions.power import ImageModel
 from sreval.opinions.significance import signed_rank
-from sreval.opinions.simulation import ImageModel, RaterModel
+from sreval.opinions.simulation import RaterModel
 
 RATERS, IMAGES, SEEN = (8, 15, 26), (5, 14, 100), (1.0, 0.3)
 EFFECTS = {

@@ -297,7 +297,7 @@ def test_frames_count_as_their_sequence_over_both() -> None:
     for pair in found.pairs:
         gaps = differences(votes, pair.first, pair.second)
         gaps["sequence"] = gaps["image"].str.partition("/")[0]
-        means = gaps.groupby(["rater", "sequence"])["gap"].mean().reset_index()
+        means = gaps.groupby(["rater", "sequence"], as_index=False).agg({"gap": "mean"})
         assert pair.p == pytest.approx(crossed(means, means["gap"], "sequence").p)
         assert (pair.n_images, pair.n_pairs) == (5, 72)
 
