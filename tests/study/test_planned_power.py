@@ -67,7 +67,7 @@ def test_check_tells_power_and_the_level_of_every_look() -> None:
     design = made(analysis=LOOKS)
     text = CheckedStudy.of("s", design, frozen, check(design, frozen), planned(design)).text
     assert "looks     a: p must lie below " in text
-    assert "after 4 raters, " in text
+    assert "after 4 raters (no outcome does), " in text
     assert "power     a: 0." in text
     assert "for a difference of 0.3 points; 0.8 needs about " in text
 
