@@ -174,8 +174,11 @@ def test_tables_without_errors_are_laid_side_by_side() -> None:
 
 def test_too_few_raters_for_any_test_are_told(votes: list[pd.DataFrame]) -> None:
     few = votes[1][votes[1]["rater"].isin(["r00", "r01", "r02"])]
-    text = compare(side(votes[0]), side(few, "B")).sections[3].to_text()
-    assert "n of B on Set5 is too small for 6 pairs" in text
+    found = compare(side(votes[0]), side(few, "B"))
+    assert "n of B on Set5 is too small for 6 pairs" in found.sections[3].to_text()
+    assert "WARNING" not in found.sections[0].to_text()
+    thin = compare(side(votes[0]), side(votes[1].sample(frac=0.5, random_state=1), "B"))
+    assert "WARNING: of B raters saw a part each" in thin.sections[0].to_text()
 
 
 def test_equal_votes_are_said_to_be_equal(votes: list[pd.DataFrame]) -> None:
