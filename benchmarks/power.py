@@ -149,7 +149,8 @@ def reached(design: Design, studies: int) -> dict[str, Any]:
     """
     promised = sreval.power(
         design.difference, raters=design.raters, images=design.images, unit=design.unit,
-        methods=design.methods, adjustment=design.adjustment, studies=2 * studies, seed=DESIGNS.index(design),
+        methods=design.methods, adjustment=design.adjustment, studies=2 * studies,
+        seed=DESIGNS.index(design),
         **design.rest,
     ).iloc[0]  # fmt: skip
     tests = 1 if design.adjustment == "none" else math.comb(design.methods, 2)
