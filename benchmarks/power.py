@@ -149,13 +149,14 @@ def reached(design: Design, studies: int) -> dict[str, Any]:
     """
     promised = sreval.power(
         design.difference, raters=design.raters, images=design.images, unit=design.unit,
-        methods=design.methods, adjustment=design.adjustment, studies=2 * studies, seed=1,
+        methods=design.methods, adjustment=design.adjustment, studies=2 * studies,
+        seed=DESIGNS.index(design),
         **design.rest,
     ).iloc[0]  # fmt: skip
     tests = 1 if design.adjustment == "none" else math.comb(design.methods, 2)
     alone = adjusted = 0
     for study in range(studies):
-        votes = votes_of(design, np.random.default_rng([99, study]))
+        votes = votes_of(design, np.random.default_rng([99, DESIGNS.index(design), study]))
         if "screening" in design.rest:
             votes = without_straight_liners(votes)
         checked = check_votes(votes)
