@@ -176,7 +176,7 @@ def test_freeze_tells_of_tests_that_can_show_nothing(sreval: Run, frozen: Path) 
     ran = sreval("study", "freeze", "mine", "--again")
     assert ran.code == 0
     assert "Note: On demo no outcome could be significant: the least p on 5 raters" in ran.err
-    assert "Set raters to 8 or more" in ran.err
+    assert "set raters to 8 or more" in ran.err
     with_analysis(frozen / "study.toml", 'unit = "rater"', 8)
     ran = sreval("study", "freeze", "mine", "--again")
     assert "Note" not in ran.err

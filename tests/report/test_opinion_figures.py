@@ -113,7 +113,7 @@ def test_pairs_that_no_outcome_could_tell_apart_have_the_sign(votes: pd.DataFram
     """Seven raters, six pairs: 6 x 2^-6 = 0.094; eight give 0.047."""
     for raters, count in ((7, 12), (8, 0)):
         few = votes[votes["rater"].isin(sorted(votes["rater"].unique())[:raters])]
-        told = texts(opinion_figure(few, "significance", Request()))
+        told = texts(opinion_figure(few, "significance", Request("rater")))
         cells = [text for text in told if text.endswith("‡")]
         assert len(cells) == count
         assert any("‡ n too small" in " ".join(text.split()) for text in told) == bool(count)
