@@ -4,11 +4,12 @@ Every vote of a pair comes from one rater on one image, so that neither a severe
 hard image counts as a difference. The unit decides the claim: over raters, that raters in
 general see the difference on these images; over images, that these raters would see it on
 images in general; over both, that raters in general see it on images in general. The first two are
-signed-rank tests of the units' means, the last is Student's t of the crossed differences
-(``crossed_mean``). Frames of one sequence are averaged over it first, and what the unit image
-counts is then sequences. Single votes of one rater are not independent: with no true difference,
-but raters with tastes of their own, a test over pooled votes rejected in half of 2000 simulated
-studies (benchmarks/results/coverage.md).
+signed-rank tests of the units' means, the last is Student's t of the crossed differences, or of all
+votes on two methods where raters saw most images under one of them only (``crossed_pair``). Frames
+of one sequence are averaged over it first, and what the unit image counts is then sequences. Single
+votes of one rater are not independent: with no true difference, but raters with tastes of their
+own, a test over pooled votes rejected in half of 2000 simulated studies
+(benchmarks/results/coverage.md).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import scipy
 from sreval.errors import StatisticsError, UsageError, unknown_name
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.arrays import Codes, Floats, cell_means, quotient
-from sreval.opinions.crossed import CrossedMean, crossed_mean
+from sreval.opinions.crossed import CrossedMean, crossed_mean, crossed_pair, rated_together
 from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
@@ -147,9 +148,11 @@ class Pair:
     sequences) and ``n_pairs``, of votes, are those that the pair has in common. ``difference`` is
     first minus second with Student's t interval of this pair alone, ``adjusted`` the same at the
     level that matches the adjusted test (``significance.compatible_levels``), for the unit "both"
-    alone. ``test`` is None, and every p NaN, when it can't be made. ``verdict`` is the test's
-    among all pairs of the data set; ``beside`` are those of the signed-rank tests over raters and
-    over images for the unit "both".
+    alone. ``all_votes`` says that it is of all votes on the two methods, not of differences on
+    common images (``crossed.rated_together``); ``n_raters`` and ``n_images`` are then those
+    with votes on both methods. ``test`` is None, and every p NaN, when it can't be made.
+    ``verdict`` is the test's among all pairs of the data set; ``beside`` are those of the
+    signed-rank tests over raters and over images for the unit "both".
 
     ``superiority`` is the chance that a rater's vote on the first is above that on the second on
     one image, ties half, for raters and images in general. ``d_z`` is the difference over the
@@ -171,6 +174,7 @@ class Pair:
     zeros: int
     excluded: int
     uneven: bool
+    all_votes: bool
     difference: Interval | None
     adjusted: Interval | None
     superiority: Interval | None
@@ -266,6 +270,7 @@ class Comparison:
             "zeros": pair.zeros,
             "estimand": difference.estimand,
             "uneven": pair.uneven,
+            "all_votes": pair.all_votes,
             "difference": difference.estimate,
             "low": difference.low,
             "high": difference.high,
@@ -532,11 +537,15 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     unit, levels = next(iter(table.levels.items()))
     codes = levels[0] if len(levels) == 1 else levels[1][levels[0]]
     own, rank = common[unit], ranks[unit]
-    n_raters, n_frames = (rated.get_level_values(name).nunique() for name in ("rater", "image"))
-    uneven = table.unit != "pooled" and n_raters * n_frames != shared
+    full = math.prod(rated.get_level_values(name).nunique() for name in ("rater", "image"))
+    uneven = table.unit != "pooled" and full != shared
+    all_votes = both and not rated_together(scores)
     raters, images = (codes[rows] for codes in table.codes)
     cells = cell_means(np.round(scores[rows, 0] - scores[rows, 1], 10), raters, images)
-    n_images = np.unique(images).size
+    sides = [~np.isnan(scores[:, side]) for side in (0, 1)] if all_votes else [rows, rows]
+    n_raters, n_images = (
+        np.intersect1d(codes[sides[0]], codes[sides[1]]).size for codes in table.codes
+    )
     pair = Pair(
         first=names[i],
         second=names[j],
@@ -545,8 +554,11 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         n_images=n_images,
         n_pairs=shared,
         zeros=int((cells[0] == 0).sum()) if both else rank.n_zero if rank else 0,
-        excluded=np.unique(codes[~np.isnan(scores).all(axis=1)]).size - len(own),
-        uneven=uneven,
+        excluded=0
+        if all_votes
+        else np.unique(codes[~np.isnan(scores).all(axis=1)]).size - len(own),
+        uneven=uneven and not all_votes,
+        all_votes=all_votes,
         difference=None,
         adjusted=None,
         superiority=None,
@@ -557,9 +569,9 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         beside={},
         equivalence=None,
     )
-    if not shared:
+    if not (shared or all_votes):
         return _Tested(pair, None, ranks)
-    superiority = _superiority(cells, shared, table.of, asked.level)
+    superiority = _superiority(cells, shared, table.of, asked.level) if shared else None
     if not both:
         differences = own[:, 0] - own[:, 1]
         error, n = standard_error(differences), len(own)
@@ -572,9 +584,11 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         difference = _difference(differences, table.unit, table.of, asked, shared, uneven)
         d_z = quotient(difference.estimate, error * math.sqrt(n), 1)
     else:
-        found = crossed_mean(*cells)
-        spread = math.hypot(found.sd_rater, found.sd_image, found.sd_rest)
-        mean = crossed_test(found, shared, asked.scale)
+        found = crossed_pair(scores, *table.codes)
+        # a difference of two votes has the rest of both
+        rest = found.sd_rest * (math.sqrt(2) if all_votes else 1)
+        spread = math.hypot(found.sd_rater, found.sd_image, rest)
+        mean = crossed_test(found, found.n_values // (2 if all_votes else 1), asked.scale)
         difference = _crossed_interval(found.estimate, mean, asked.level, pair.n, table.of, asked)
         d_z = quotient(found.estimate, spread, 1)
     pair = replace(

@@ -1,9 +1,11 @@
-"""A mean that holds for other raters and other images at once: crossed random effects by REML.
+"""Raters and images both random: means and differences by crossed random effects and REML.
 
 A value of rater r on image i is mean + u_r + v_i + e, all three normal with variances of their
 own; some cells may be missing. The values are one method's votes, or the differences of a rater's
 votes on one image under two methods. Of the latter u_r is the rater's taste for one method, v_i
-what the image does to it.
+what the image does to it. Where raters saw an image under one method only, the votes on both
+methods have the effects of the rater and of the image, and those of the rater and of the image with
+the method.
 
 The variances are those of the restricted likelihood (Patterson and Thompson 1971, Biometrika
 58(3)), none below zero; the mean is the generalised least squares estimate with them. Its standard
@@ -15,19 +17,22 @@ information, of the variances that aren't zero.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Codes, Floats, varies
+from sreval.opinions.arrays import Codes, Floats, cell_means
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
 
 _MOST_STEPS = 200
 _CONVERGED = 1e-10
 _NOTHING = 1e-12
+_ROUNDING = 1e-9
+"""Points of the scale that are no difference."""
+
 _LEAST_REST = 1e-4
 """Share of the rest in the variance of the values, at least: effects that explain all of it would
 leave the likelihood without a bound."""
@@ -81,116 +86,212 @@ def crossed_mean(values: Floats, rater: Codes, image: Codes) -> CrossedMean:
     """
     if not values.size or not np.isfinite(values).all():
         raise StatisticsError("A crossed mean needs finite values, at least one.")
+    mean = float(values.mean())
+    return _crossed(values - mean, mean, np.ones((values.size, 1)), rater, image)
+
+
+def crossed_difference(
+    votes: Floats, first: NDArray[np.bool_], rater: Codes, image: Codes
+) -> CrossedMean:
+    """The mean vote on the ``first`` method minus that on the second, of votes (V,).
+
+    ``first`` says on which of the two each vote is. vote = mean + rater + image + half of
+    (difference + rater's taste + what the image does to it), plus for the first method and minus
+    for the second, + rest: lme4's ``vote ~ x + (x || rater) + (x || image)``, x = +-0.5. It takes
+    what one rater finds in one image alone as rest, so that it is cautious where raters saw
+    images under both methods; ``crossed_mean`` of their differences isn't. ``sd_rater`` and
+    ``sd_image`` are those of the difference. Raises StatisticsError as ``crossed_mean`` does,
+    and where one method has no vote.
+    """
+    if not np.isfinite(votes).all() or first.all() or not first.any():
+        raise StatisticsError("A difference of two methods needs finite votes on both.")
+    means = [float(votes[chosen].mean()) for chosen in (first, ~first)]
+    distances = votes - np.where(first, *means)
+    design = np.column_stack([np.ones(votes.size), first - 0.5])
+    return _crossed(distances, means[0] - means[1], design, rater, image)
+
+
+def rated_together(scores: Floats) -> bool:
+    """Whether of the rows (rater, image) of ``scores`` (C, 2) half or more have both votes.
+
+    NaN marks a vote that wasn't cast. Then differences say all that is asked, without the raters'
+    and the images' own effects; else most votes would be lost with them.
+    """
+    seen = ~np.isnan(scores)
+    return bool(2 * seen.all(axis=1).sum() >= seen.any(axis=1).sum())
+
+
+def crossed_pair(scores: Floats, rater: Codes, image: Codes) -> CrossedMean:
+    """The mean difference of two methods, the columns of ``scores`` (C, 2), by rater and image.
+
+    A row is what one rater gave one image, NaN where there is no vote; rows of one rater on one
+    image, the frames of a sequence, are averaged. Where the methods are ``rated_together``, the
+    mean of the differences, else that of all votes (``crossed_difference``); there ``n_raters`` and
+    ``n_images`` count those with votes on both methods, as a rater who saw one alone tells little
+    of the difference: with fewer than LEAST_UNITS of these there is no error. Raises
+    StatisticsError as these do.
+    """
+    if rated_together(scores):
+        both = ~np.isnan(scores).any(axis=1)
+        # means of equal votes may differ in the last bit, which must not count as a difference
+        differences = np.round(scores[both, 0] - scores[both, 1], 10)
+        return crossed_mean(*cell_means(differences, rater[both], image[both]))
+    sides = []
+    for votes in scores.T:
+        cast = ~np.isnan(votes)
+        means, raters, images = cell_means(votes[cast], rater[cast], image[cast])
+        # cell_means renumbers what it is given
+        sides.append((means, np.unique(rater[cast])[raters], np.unique(image[cast])[images]))
+    votes, raters, images = (np.concatenate(both) for both in zip(*sides, strict=True))
+    first = np.arange(votes.size) < sides[0][0].size
+    found = crossed_difference(votes, first, raters, images)
+    common = [np.intersect1d(*both).size for both in list(zip(*sides, strict=True))[1:]]
+    known = found if min(common) >= LEAST_UNITS else replace(found, error=math.nan)
+    return replace(known, n_raters=common[0], n_images=common[1])
+
+
+def _crossed(
+    distances: Floats, centre: float, design: Floats, rater: Codes, image: Codes
+) -> CrossedMean:
+    """``centre`` plus the coefficient of ``design``'s last column, (V, K), and what varies in it.
+
+    ``distances`` from a fit of the fixed effects alone. Every column has a fixed effect, and a
+    random one of the rater and of the image.
+    """
     raters, rater = np.unique(rater, return_inverse=True)
     images, image = np.unique(image, return_inverse=True)
-    sizes = (values.size, raters.size, images.size)
-    if min(raters.size, images.size) < LEAST_UNITS:
-        return CrossedMean(float(values.mean()), math.nan, math.nan, *sizes, *[math.nan] * 3)
-    if not varies(values):
-        fewer = min(raters.size, images.size)
-        return CrossedMean(float(values.mean()), 0.0, fewer - 1, *sizes, 0.0, 0.0, 0.0)
+    sizes = (distances.size, raters.size, images.size)
+    fewer = min(raters.size, images.size)
+    if fewer < LEAST_UNITS:
+        return CrossedMean(centre, math.nan, math.nan, *sizes, *[math.nan] * 3)
+    if np.abs(distances).max() <= _ROUNDING:
+        return CrossedMean(centre, 0.0, fewer - 1, *sizes, 0.0, 0.0, 0.0)
     turned = images.size > raters.size
     outer, inner = (image, rater) if turned else (rater, image)
-    variances, at = _restricted_likelihood(_Table(values, outer, inner))
-    sd_outer, sd_inner = np.sqrt(variances[1:]).tolist()
+    variances, at = _restricted_likelihood(_Table(distances, design, outer, inner))
+    deviations = np.sqrt(variances)
+    k = design.shape[1]
+    sd_outer, sd_inner = float(deviations[k]), float(deviations[2 * k])
     sd_rater, sd_image = (sd_inner, sd_outer) if turned else (sd_outer, sd_inner)
     error, freedom = at.error_and_freedom(variances)
     return CrossedMean(
-        at.estimate, error, freedom, *sizes, sd_rater, sd_image, math.sqrt(variances[0])
-    )
+        centre + float(at.fixed[-1]), error, freedom, *sizes, sd_rater, sd_image,
+        float(deviations[0]),
+    )  # fmt: skip
 
 
 class _Table:
-    """Values in cells of ``outer`` by ``inner`` units, as sums and counts that REML needs."""
+    """Values of ``outer`` by ``inner`` units, as the sums of squares and products REML needs.
 
-    def __init__(self, values: Floats, outer: Codes, inner: Codes) -> None:
-        self.centre = float(values.mean())
-        centred = values - self.centre
-        self.n = values.size
-        self.cells = np.zeros((int(outer.max()) + 1, int(inner.max()) + 1))
-        np.add.at(self.cells, (outer, inner), 1.0)
-        self.n_outer = self.cells.sum(axis=1)
-        self.n_inner = self.cells.sum(axis=0)
-        self.sum_outer = np.bincount(outer, centred)
-        self.sum_inner = np.bincount(inner, centred)
-        self.squares = float(centred @ centred)
+    With the (V, K) ``design``: blocks (K, K) of every outer unit, and all in two dimensions of
+    units and columns where an inner unit is met.
+    """
+
+    def __init__(self, values: Floats, design: Floats, outer: Codes, inner: Codes) -> None:
+        self.n, self.k = design.shape
+        products = design[:, :, None] * design[:, None, :]
+        n_outer, n_inner = int(outer.max()) + 1, int(inner.max()) + 1
+        cells = np.zeros((n_outer, n_inner, self.k, self.k))
+        np.add.at(cells, (outer, inner), products)
+        self.outer: Floats = cells.sum(axis=1)
+        self.cells = cells.transpose(0, 2, 1, 3).reshape(n_outer, self.k, n_inner * self.k)
+        inner_blocks = np.zeros((n_inner, self.k, n_inner, self.k))
+        places = np.arange(n_inner)
+        inner_blocks[places, :, places, :] = cells.sum(axis=0)
+        self.inner = inner_blocks.reshape(n_inner * self.k, n_inner * self.k)
+        weighted = design * values[:, None]
+        self.sum_outer = np.zeros((n_outer, self.k))
+        np.add.at(self.sum_outer, outer, weighted)
+        self.sum_inner = np.zeros((n_inner, self.k))
+        np.add.at(self.sum_inner, inner, weighted)
+        self.squares = float(values @ values)
+        # of two columns, votes of one unit may differ less alike than the rest, which only both of
+        # its effects together can say
+        apart = [units < self.n or self.k > 1 for units in (n_outer, n_inner)]
+        self.told_apart = np.array([True, *np.repeat(apart, self.k)])
 
 
 class _At:
-    """The restricted likelihood, its score and expected information at (rest, outer, inner).
+    """The restricted likelihood, its score and expected information at the variances given.
 
-    With V = rest I + outer Za Za' + inner Zb Zb' and P the projection of REML (Searle, Casella and
-    McCulloch 1992, Variance Components, chapter 6), all is found from Z'PZ and Z'Py. The outer
-    effects are eliminated in closed form, and U = [1, Zb sqrt(inner)] is what is left.
+    These are (rest, the outer units' of each column, the inner units'). With V = rest I + Zo Go Zo'
+    + Zi Gi Zi' and P the projection of REML (Searle, Casella and McCulloch 1992, Variance
+    Components, chapter 6), all is found from Z'PZ and Z'Py. The outer effects are eliminated in
+    closed form, unit by unit, and U = [X, Zi sqrt(Gi)] is what is left.
     """
 
     def __init__(self, table: _Table, variances: Floats) -> None:
-        rest, outer, inner = variances.tolist()
-        own = rest + table.n_outer * outer
-        scale = math.sqrt(inner)
-        weighted = table.cells / own[:, None]
-        # of V0 = rest I + outer Za Za': Za'V0^-1 Zb, Zb'V0^-1 Zb, and the same with y
-        across = weighted
-        within = (np.diag(table.n_inner) - outer * table.cells.T @ weighted) / rest
-        y_outer = table.sum_outer / own
-        y_inner = (table.sum_inner - outer * table.cells.T @ y_outer) / rest
-        y_y = (table.squares - outer * float(table.sum_outer @ y_outer)) / rest
-        left = np.column_stack([across.sum(axis=1), across * scale])
-        right = np.vstack([within.sum(axis=0), within * scale])
-        middle = np.column_stack([right.sum(axis=1), right * scale])
-        middle[np.arange(1, len(middle)), np.arange(1, len(middle))] += 1
-        y_u = np.concatenate([[y_inner.sum()], y_inner * scale])
+        k, rest = table.k, float(variances[0])
+        outer, inner = variances[1 : k + 1], variances[k + 1 :]
+        units, n_inner = len(table.outer), len(table.sum_inner)
+        scale = np.tile(np.sqrt(inner), n_inner)
+        # of V0 = rest I + Zo Go Zo': Zo'V0^-1 = (rest I + Zo'Zo Go)^-1 Zo'
+        own = rest * np.eye(k) + table.outer * outer
+        solve = np.linalg.inv(own)
+        delta = solve @ table.outer
+        across = solve @ table.cells
+        y_outer = (solve @ table.sum_outer[:, :, None])[:, :, 0]
+        weighted = (table.cells * outer[:, None]).reshape(units * k, -1)
+        within = (table.inner - weighted.T @ across.reshape(units * k, -1)) / rest
+        y_inner = (table.sum_inner.ravel() - weighted.T @ y_outer.ravel()) / rest
+        y_y = (table.squares - float((table.sum_outer * outer * y_outer).sum())) / rest
+        # X is the sum of an effect's columns over its units
+        left = np.concatenate([delta, across * scale], axis=2)
+        by_column = within.reshape(n_inner, k, -1).sum(axis=0)
+        right = np.vstack([by_column, within * scale[:, None]])
+        middle = np.hstack([right.reshape(len(right), n_inner, k).sum(axis=1), right * scale])
+        middle[np.arange(k, len(middle)), np.arange(k, len(middle))] += 1
+        y_u = np.concatenate([y_inner.reshape(n_inner, k).sum(axis=0), y_inner * scale])
         c = np.linalg.inv(middle)
-        self.variance_of_mean = float(c[0, 0])
-        self.solution = c @ y_u
-        self.estimate = table.centre + float(self.solution[0])
-        y_p_y = y_y - float(y_u @ self.solution)
-        p_outer = y_outer - left @ self.solution
-        p_inner = y_inner - right.T @ self.solution
-        delta = table.n_outer / own
+        solution = c @ y_u
+        self.fixed = solution[:k]
+        self.variance = float(c[k - 1, k - 1])
+        y_p_y = y_y - float(y_u @ solution)
+        p_outer = y_outer - left @ solution
+        p_inner = (y_inner - right.T @ solution).reshape(n_inner, k)
         half = left @ c
-        diagonal = delta - (half * left).sum(axis=1)
-        inner_inner = within - right.T @ c @ right
-        outer_inner = across - half @ right
-        between = left.T @ half
-        frobenius = float((delta**2).sum() - 2 * (delta * (half * left).sum(axis=1)).sum())
-        frobenius += float((between * between.T).sum())
-        traces = np.array([diagonal.sum(), np.trace(inner_inner)])
-        crossed = np.array(
-            [
-                [frobenius, float((outer_inner**2).sum())],
-                [float((outer_inner**2).sum()), float((inner_inner**2).sum())],
-            ]
+        own_block = half @ left.transpose(0, 2, 1)
+        inner_inner = (within - right.T @ c @ right).reshape(n_inner, k, n_inner, k)
+        outer_inner = (across - half @ right).reshape(units, k, n_inner, k)
+        spread = np.einsum("rka,rkb->kab", left, left)
+        between = c @ spread
+        crossed = np.empty((2 * k, 2 * k))
+        # the squared Frobenius norm of diag(delta) - left c left', column by column
+        crossed[:k, :k] = (delta**2 - 2 * delta * own_block).sum(axis=0)
+        crossed[:k, :k] += np.einsum("kab,lba->kl", between, between)
+        crossed[:k, k:] = (outer_inner**2).sum(axis=(0, 2))
+        crossed[k:, :k] = crossed[:k, k:].T
+        crossed[k:, k:] = (inner_inner**2).sum(axis=(0, 2))
+        traces = np.concatenate(
+            [np.einsum("rkk->k", delta - own_block), np.einsum("ikik->k", inner_inner)]
         )
         effects = variances[1:]
         # P V P = P gives what the rest of the variance adds
-        trace_p = (table.n - 1 - float(effects @ traces)) / rest
+        trace_p = (table.n - k - float(effects @ traces)) / rest
         trace_pp = (traces - crossed @ effects) / rest
-        squares = np.array([float(p_outer @ p_outer), float(p_inner @ p_inner)])
-        self.information = np.empty((3, 3))
+        squares = np.concatenate([(p_outer**2).sum(axis=0), (p_inner**2).sum(axis=0)])
+        self.information = np.empty((2 * k + 1, 2 * k + 1))
         self.information[1:, 1:] = crossed
         self.information[0, 1:] = self.information[1:, 0] = trace_pp
         self.information[0, 0] = (trace_p - float(effects @ trace_pp)) / rest
         self.information /= 2
         quadratic = np.array([(y_p_y - float(effects @ squares)) / rest, *squares])
         self.score = (quadratic - np.array([trace_p, *traces])) / 2
-        log_middle = float(np.linalg.slogdet(middle)[1])
-        log_v0 = (table.n - len(own)) * math.log(rest) + float(np.log(own).sum())
-        self.minus_log_likelihood = (log_v0 + log_middle + y_p_y) / 2
-        # d (1'V^-1 1)^-1 / d variance = (variance of the mean)^2 ||Z'V^-1 1||^2 of each part
-        self._by_outer = half[:, 0]
-        self._by_inner = right.T @ c[:, 0]
+        log_v0 = (table.n - units * k) * math.log(rest) + float(np.linalg.slogdet(own)[1].sum())
+        self.minus_log_likelihood = (log_v0 + float(np.linalg.slogdet(middle)[1]) + y_p_y) / 2
+        # the derivative of the variance of the last fixed effect by that of random ones:
+        # the squares of Z'V^-1 X (X'V^-1 X)^-1
+        by_inner = (right.T @ c[:, k - 1]).reshape(n_inner, k)
+        self._slopes = np.concatenate([(half[:, :, k - 1] ** 2).sum(axis=0), (by_inner**2).sum(0)])
 
     def error_and_freedom(self, variances: Floats) -> tuple[float, float]:
-        """The standard error of the mean, and Satterthwaite's degrees of freedom."""
-        value = self.variance_of_mean
-        # Z'V^-1 1 (1'V^-1 1)^-1, whose squares are the derivatives by the effects' variances;
-        # they sum with the variances as weights to the variance itself (Euler)
-        slopes = np.array([self._by_outer @ self._by_outer, self._by_inner @ self._by_inner])
-        gradient = np.array([(value - float(variances[1:] @ slopes)) / variances[0], *slopes])
+        """The standard error of the last fixed effect, and Satterthwaite's degrees of freedom."""
+        # with the variances as weights, the derivatives sum to the variance itself (Euler)
+        by_rest = (self.variance - float(variances[1:] @ self._slopes)) / variances[0]
+        gradient = np.array([by_rest, *self._slopes])
         active = np.concatenate([[True], variances[1:] > 0])
         spread = float(gradient[active] @ _solved(self.information, gradient, active, variances))
-        return math.sqrt(value), 2 * value**2 / spread
+        return math.sqrt(self.variance), 2 * self.variance**2 / spread
 
 
 def _solved(information: Floats, right: Floats, chosen: NDArray[np.bool_], sizes: Floats) -> Floats:
@@ -202,14 +303,15 @@ def _solved(information: Floats, right: Floats, chosen: NDArray[np.bool_], sizes
 
 
 def _restricted_likelihood(table: _Table) -> tuple[Floats, _At]:
-    """The variances (rest, outer, inner) that maximise it, by Fisher scoring kept at or above 0."""
+    """The variances that maximise it, by Fisher scoring kept at or above 0."""
     start = table.squares / table.n
-    told_apart = np.array([True, table.n_outer.size < table.n, table.n_inner.size < table.n])
-    variances = np.where(told_apart, [start / 2, start / 4, start / 4], 0.0)
+    effects = len(table.told_apart) - 1
+    variances = np.where(table.told_apart, start / (2 * effects), 0.0)
+    variances[0] = start / 2
     at = _At(table, variances)
     for _ in range(_MOST_STEPS):
-        free = told_apart & np.concatenate([[True], (variances[1:] > 0) | (at.score[1:] > 0)])
-        step = np.zeros(3)
+        free = table.told_apart & ((variances > 0) | (at.score > 0))
+        step = np.zeros(variances.size)
         sizes = np.maximum(variances, _LEAST_REST * start)
         step[free] = _solved(at.information, at.score, free, sizes)
         taken = 1.0

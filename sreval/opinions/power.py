@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sreval.errors import StatisticsError, UsageError, option, unknown_name
 from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import least_units
-from sreval.opinions.crossed import crossed_mean
+from sreval.opinions.crossed import crossed_pair
 from sreval.opinions.screening import RULES, apply
 from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
@@ -486,11 +486,13 @@ def _p(pair: Floats, unit: Unit) -> float:
     NaN marks a vote that wasn't cast, and the p of a test that can't be made.
     """
     both = ~np.isnan(pair).any(axis=0)
+    if unit == "both":
+        if np.isnan(pair).all(axis=(1, 2)).any():
+            return math.nan
+        image, rater = np.nonzero(np.ones(both.shape))
+        return crossed_pair(pair.reshape(2, -1).T, rater, image).p
     if not both.any():
         return math.nan
-    if unit == "both":
-        image, rater = np.nonzero(both)
-        return crossed_mean((pair[0] - pair[1])[both], rater, image).p
     if unit == "pooled":
         return signed_rank(*pair[:, both]).p
     axis = 0 if unit == "rater" else 1

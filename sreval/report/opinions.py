@@ -267,6 +267,14 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
                 "can therefore exclude 0 although the test shows no difference"
             )
     notes = [f"{note}."]
+    if frame["all_votes"].any():
+        number = int(frame["all_votes"].sum())
+        which = "" if number == len(frame) else f" of {number} of {len(frame)} pairs"
+        notes.append(
+            f"Raters saw most images under one method{which} only. There the difference, its "
+            "interval and p both take all votes on the two, with effects of raters and images of "
+            "their own. The other columns need images that a rater rated under both."
+        )
     if frame["uneven"].any() and both:
         notes.append(
             "Not every rater has votes on every image: the difference is the generalised least "

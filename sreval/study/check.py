@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -113,7 +114,7 @@ def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
     design, analysis = stimuli.design, stimuli.design.analysis
     pairs, images = design.comparisons_on(dataset), [key[1] for key in stimuli.rated[dataset]]
     unit = design.unit_on(images).unit
-    units = _seen(stimuli, dataset, design.raters).units(unit, design.raters)
+    units = _seen(stimuli, dataset, design.raters, unit).units(unit, design.raters)
     verdicts = best_outcome(units, analysis.correction, analysis.alpha, unit)
     places = range(len(units))
     small = [i for i in places if verdicts[i].too_small]
@@ -142,10 +143,12 @@ def _known(p: float) -> float | None:
 class _Seen:
     """Which units see both methods of a pair on one image.
 
+    Of the unit "both" on whatever images, and from whichever raters, where less than half of what
+    raters see of two methods is both on one image (`crossed.rated_together`).
+
     `by_slot`, (slots, pairs): whether the slot does on any image; `since`, (images, pairs), or
     (sequences, pairs) of frames: the first slot that does on this one, or as many as there are
-    slots. Slots stand for all that
-    come again after them, or for no more raters than they are.
+    slots. Slots stand for all that come again after them, or for no more raters than they are.
     """
 
     by_slot: npt.NDArray[np.bool_]
@@ -163,7 +166,7 @@ class _Seen:
         return [int(n) for n in counts]
 
 
-def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
+def _seen(stimuli: StimulusSet, dataset: str, slots: int, unit: Unit) -> _Seen:
     design, keys = stimuli.design, stimuli.rated[dataset]
     pairs = design.comparisons_on(dataset)
     images = {image: n for n, image in enumerate(dict.fromkeys(key[1] for key in keys))}
@@ -173,18 +176,27 @@ def _seen(stimuli: StimulusSet, dataset: str, slots: int) -> _Seen:
     slots = min(slots, stimuli.slot_period)
     methods = {name: n for n, name in enumerate(design.images.methods_of(dataset))}
     first, second = ([methods[name] for name in side] for side in zip(*pairs, strict=True))
-    by_slot = np.zeros((slots, len(pairs)), bool)
-    since = np.full((len(images), len(pairs)), slots, np.intp)
+    rated = np.zeros((slots, len(images), len(methods)), bool)
     for slot, votes in enumerate(stimuli.seen_in(range(slots))):
-        rated = np.zeros((len(images), len(methods)), bool)
         for name, image, method in votes:
             if name == dataset:
-                rated[images[image], methods[method]] = True
-        both = rated[:, first] & rated[:, second]
-        by_slot[slot] = both.any(axis=0)
-        since = np.where(both, np.minimum(since, slot), since)
+                rated[slot, images[image], methods[method]] = True
+    by_slot = np.zeros((slots, len(pairs)), bool)
+    since = np.full((len(images), len(pairs)), slots, np.intp)
+    for pair, (a, b) in enumerate(zip(first, second, strict=True)):
+        sides = rated[:, :, a], rated[:, :, b]
+        both = sides[0] & sides[1]
+        if unit != "both" or 2 * both.sum() >= (sides[0] | sides[1]).sum():
+            sides = both, both
+        by_slot[:, pair] = sides[0].any(axis=1) & sides[1].any(axis=1)
+        since[:, pair] = np.maximum(*(_first(side, slots) for side in sides))
     parts = pd.DataFrame(since).groupby([unit_of(image) for image in images], sort=False)
     return _Seen(by_slot, parts.min().to_numpy())
+
+
+def _first(seen: npt.NDArray[np.bool_], slots: int) -> npt.NDArray[np.intp]:
+    """The first slot, of (slots, images), that sees each image; as many as there are if none."""
+    return np.where(seen.any(axis=0), seen.argmax(axis=0), slots)
 
 
 def _remedies(
@@ -198,11 +210,12 @@ def _remedies(
         found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha, unit)
         return not any(verdict.too_small for verdict in found)
 
-    seen = _seen(stimuli, dataset, max(raters, _MOST_RATERS))
+    of_plan = partial(_seen, stimuli, dataset, max(raters, _MOST_RATERS))
+    seen = of_plan(unit)
     unlimited = design.model_copy(update={"subset": None})
-    whole = _seen(replace(stimuli, design=unlimited), dataset, 1)
+    whole = _seen(replace(stimuli, design=unlimited), dataset, 1, unit)
     others: tuple[Unit, ...] = ("both", "rater", "image")
-    other = next((one for one in others if one != unit and does(seen, one, raters)), None)
+    other = next((one for one in others if one != unit and does(of_plan(one), one, raters)), None)
     if other:
         yield f'set analysis.unit to "{other}"'
     again = design.subset is None or len(seen.by_slot) == stimuli.slot_period

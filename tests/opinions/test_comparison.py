@@ -210,7 +210,7 @@ def crossed(gaps: pd.DataFrame, values: npt.ArrayLike, image: str = "image") -> 
     return crossed_mean(np.asarray(values, dtype=float), *codes)
 
 
-@pytest.mark.parametrize("seen", [1.0, 0.7])
+@pytest.mark.parametrize("seen", [1.0, 0.85])
 def test_over_both_a_pair_is_the_crossed_test_beside_the_other_two(seen: float) -> None:
     votes = check_votes(random_votes(seed=1, methods=4, images=7, raters=9, seen=seen))
     (made,) = compare_methods(votes)

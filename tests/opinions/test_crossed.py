@@ -13,7 +13,12 @@ from scipy import optimize
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Codes, Floats
-from sreval.opinions.crossed import crossed_mean
+from sreval.opinions.crossed import (
+    crossed_difference,
+    crossed_mean,
+    crossed_pair,
+    rated_together,
+)
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "crossed.json").read_text())
 
@@ -179,3 +184,106 @@ def test_values_that_have_no_mean_are_refused(values: list[float]) -> None:
     codes = np.arange(len(values))
     with pytest.raises(StatisticsError, match="finite values"):
         crossed_mean(np.array(values), codes, codes)
+
+
+def _two_methods(seed: int, raters: int, images: int, kind: str) -> tuple[Floats, Codes, Codes]:
+    """Scores (cells, 2) of all cells, NaN where no vote was cast, with raters and images."""
+    generator = np.random.default_rng(seed)
+    shape = (raters, images)
+    votes: Floats = np.stack(
+        [
+            3
+            + side
+            + 0.3 * generator.normal(size=(raters, 1))
+            + 0.5 * generator.normal(size=(1, images))
+            + generator.normal(size=shape)
+            for side in (0.2, -0.2)
+        ],
+        axis=-1,
+    )
+    if kind == "one method a cell":
+        first = generator.random(shape) < 0.5
+        seen = np.stack([first, ~first], axis=-1)
+    elif kind == "Latin square":
+        turn = (np.arange(raters)[:, None] + np.arange(images)) % images
+        seen = np.stack([turn == 0, turn == 2], axis=-1)
+    else:
+        seen = generator.random(votes.shape) < 0.4
+    scores = np.where(seen, np.rint(votes), np.nan).reshape(-1, 2)
+    rater, image = (codes.ravel() for codes in np.indices(shape))
+    return scores, rater, image
+
+
+def _plain_difference(votes: Floats, x: Floats, rater: Codes, image: Codes) -> tuple[float, float]:
+    """The difference and its standard error, from the dense likelihood and a general search."""
+    alike = [(codes[:, None] == codes).astype(float) for codes in (rater, image)]
+    parts = [np.eye(votes.size)]
+    parts += [part for one in alike for part in (one, one * np.outer(x, x))]
+    fixed = np.column_stack([np.ones(votes.size), x])
+
+    def fit(variances: Floats) -> tuple[float, float, float]:
+        covariance = sum(v * part for v, part in zip(variances, parts, strict=True))
+        weighted = np.linalg.solve(covariance, fixed)
+        information = fixed.T @ weighted
+        found = np.linalg.solve(information, weighted.T @ votes)
+        distance = votes - fixed @ found
+        squares = float(distance @ np.linalg.solve(covariance, distance))
+        minus_two = np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(information)[1] + squares
+        return float(minus_two), float(found[1]), float(np.linalg.inv(information)[1, 1] ** 0.5)
+
+    def loss(at: Floats) -> float:
+        return fit(at)[0]
+
+    starts = [[0.5, 0.1, 0.1, 0.1, 0.1], [0.5, 0.0, 0.3, 0.0, 0.3], [0.5, 0.3, 0.0, 0.3, 0.0]]
+    bounds = optimize.Bounds(np.array([1e-5, 0.0, 0.0, 0.0, 0.0]), np.full(5, np.inf))
+    tried = [optimize.minimize(loss, np.array(start), bounds=bounds, tol=1e-12) for start in starts]
+    return fit(min(tried, key=lambda one: float(one.fun)).x)[1:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "raters", "images"),
+    [("one method a cell", 7, 8), ("Latin square", 12, 12), ("at random", 9, 6)],
+)
+def test_all_votes_on_two_methods_reach_the_largest_restricted_likelihood(
+    kind: str, raters: int, images: int
+) -> None:
+    for seed in range(3):
+        scores, rater, image = _two_methods(seed, raters, images, kind)
+        assert not rated_together(scores)
+        found = crossed_pair(scores, rater, image)
+        cell, method = np.nonzero(~np.isnan(scores))
+        difference, error = _plain_difference(
+            scores[cell, method], np.array(0.5 - method), rater[cell], image[cell]
+        )
+        assert found.estimate == pytest.approx(difference, abs=2e-3)
+        assert found.error == pytest.approx(error, rel=5e-3)
+        turned = crossed_pair(scores[:, ::-1], rater, image)
+        assert (turned.estimate, turned.error) == pytest.approx((-found.estimate, found.error))
+
+
+def test_of_a_table_rated_together_all_votes_say_what_differences_say() -> None:
+    """The effects of raters and images alone cancel in differences (lme4's x || rater)."""
+    generator = np.random.default_rng(2)
+    shape = (9, 7)
+    taste, own = 0.6 * generator.normal(size=(9, 1)), 0.6 * generator.normal(size=(1, 7))
+    half = 0.2 + (taste + own) / 2
+    noise = 0.5 * generator.normal(size=(2, *shape))
+    scores = np.stack([3 + half + noise[0], 3 - half + noise[1]], axis=-1).reshape(-1, 2)
+    rater, image = (codes.ravel() for codes in np.indices(shape))
+    assert rated_together(scores)
+    of_differences = crossed_pair(scores, rater, image)
+    of_votes = crossed_difference(
+        scores.T.ravel(),
+        np.arange(2 * rater.size) < rater.size,
+        np.tile(rater, 2),
+        np.tile(image, 2),
+    )
+    assert of_votes.estimate == pytest.approx(of_differences.estimate, abs=1e-9)
+    # the rest is pooled over sums and differences of the two votes of a cell
+    assert of_votes.error == pytest.approx(of_differences.error, rel=0.03)
+    assert of_votes.sd_rater == pytest.approx(of_differences.sd_rater, rel=0.1)
+
+
+def test_a_difference_of_one_method_is_refused() -> None:
+    with pytest.raises(StatisticsError, match="both"):
+        crossed_difference(np.arange(3.0), np.ones(3, bool), np.arange(3), np.arange(3))
