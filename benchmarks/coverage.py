@@ -1,8 +1,9 @@
 """Coverage of every interval, and false alarms and power of every unit, by simulation.
 
-Writes coverage.json and coverage.md with machine, commit and date; exits with 1 where an interval
-that claims 95 % covers so little that its own simulation leaves 93.5 % out, or false alarms exceed
-6 %. Intervals that say what they cover are marked and don't count.
+Writes coverage.json and coverage.md (with --only, coverage_NAME) with machine, commit and date,
+and draws coverage.svg where both are there; exits with 1 where an interval that claims 95 % covers
+so little that its own simulation leaves 93.5 % out, or false alarms exceed 6 %. Intervals that say
+what they cover are marked and don't count.
 
 Example: python -m benchmarks.coverage --studies 50 --out build/bench
 
@@ -32,6 +33,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from benchmarks.charts import draw_figures
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import StatisticsError
 from sreval.opinions.agreement import STATISTICS, metric_agreement
@@ -489,7 +491,8 @@ def main() -> int:
     title = "Coverage, false alarms and power, by simulation"
     name = f"coverage_{options.only}" if options.only else "coverage"
     write_results(options.out, name, content, title, lines(options.studies, found))
-    print(options.out / f"{name}.md")
+    for path in (options.out / f"{name}.md", *draw_figures(options.out)):
+        print(path)
     missing = [row for row in found if misses(row)]
     for row in missing:
         print(f"{row['part']}, {row['where']}, {row['name']}: {row['share']:.1%}", file=sys.stderr)
