@@ -46,7 +46,12 @@ from sreval.opinions.intervals import (
     student_mean,
     student_quantile,
 )
-from sreval.opinions.mos import STIMULUS_INTERVALS, bootstrap_two_way, mos_interval
+from sreval.opinions.mos import (
+    NEAR_END_WARNINGS,
+    STIMULUS_INTERVALS,
+    bootstrap_two_way,
+    mos_interval,
+)
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.significance import signed_rank
@@ -568,8 +573,8 @@ def misses(row: dict[str, Any]) -> bool:
     if row["part"].startswith("rejects") and "interval" not in row["name"]:
         alarms = row["part"] == "rejects, no difference" and row["name"] != "pooled"
         return bool(alarms and row["share"] > MOST_FALSE_ALARMS)
-    if row["name"] == "images" and row["part"].startswith("mean score"):
-        return False  # opinion.NEAR_END_WARNING says what it covers
+    if row["name"] in NEAR_END_WARNINGS and row["part"].startswith("mean score"):
+        return False  # the warning says what it covers
     if any(word in row["name"] for word in SAID) or (row["name"] == "ICC(A,1)" and few_raters(row)):
         return False
     return bool(row["share"] + 1.96 * row["error"] < LEAST_COVERAGE)
