@@ -25,6 +25,14 @@ def test_committed_figures_are_of_the_committed_results(name: str) -> None:
         assert f"{result['date'][:10]}, commit {result['commit']}" in drawn, "benchmarks.charts"
 
 
+@pytest.mark.parametrize("name", list(charts.FIGURES))
+def test_the_guide_shows_every_figure_that_is_there(name: str) -> None:
+    page = (ROOT / "docs" / "explanation" / "statistics.md").read_text("utf-8")
+    assert (f"({name}.svg)" in page.replace("../../benchmarks/results/", "")) == (
+        RESULTS / f"{name}.svg"
+    ).exists()
+
+
 def test_every_point_of_coverage_is_in_its_panel() -> None:
     result = json.loads((RESULTS / "coverage.json").read_text("utf-8"))
     figure = charts.coverage_figure([result])
