@@ -1,8 +1,9 @@
 """Coverage of every interval, and false alarms and power of every unit, by simulation.
 
-Writes coverage.json and coverage.md with machine, commit and date; exits with 1 where an interval
-that claims 95 % covers so little that its own simulation leaves 93.5 % out, or false alarms exceed
-6 %. Intervals that say what they cover are marked and don't count.
+Writes coverage.json and coverage.md (with --only, coverage_NAME) with machine, commit and date,
+and draws coverage.svg where both are there; exits with 1 where an interval that claims 95 % covers
+so little that its own simulation leaves 93.5 % out, or false alarms exceed 6 %. Intervals that say
+what they cover are marked and don't count.
 
 Example: python -m benchmarks.coverage --studies 50 --out build/bench
 
@@ -32,6 +33,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from benchmarks.charts import draw_figures
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.errors import StatisticsError
 from sreval.opinions.agreement import STATISTICS, metric_agreement
@@ -44,7 +46,12 @@ from sreval.opinions.intervals import (
     student_mean,
     student_quantile,
 )
-from sreval.opinions.mos import STIMULUS_INTERVALS, bootstrap_two_way, mos_interval
+from sreval.opinions.mos import (
+    NEAR_END_WARNINGS,
+    STIMULUS_INTERVALS,
+    bootstrap_two_way,
+    mos_interval,
+)
 from sreval.opinions.recovery import recover
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.significance import signed_rank
@@ -186,6 +193,20 @@ def bootstrap_cell(n: int, size: tuple[int, int], level: float) -> Shares:
         found = bootstrap_two_way(ratings, resamples=200, seed=s)
         hits.append(covers(on_scale(found, ACR, ratings.score.size), made.in_general))
     return {"bootstrap": share(hits)}
+
+
+def crossed_cell(
+    n: int, size: tuple[int, int], level: float, model: RaterModel, seen: float = 1.0
+) -> Shares:
+    """The interval over raters and images; every vote is cast with the probability ``seen``."""
+    generator = seeded(10, *size, level, model.lapse_rate, seen)
+    made = draw(model, level, (n, size[1], size[0]), generator)
+    hits = []
+    for scores in made.scores:
+        cast = np.where(generator.random(scores.shape) < seen, scores, np.nan)
+        found = mos_interval(Ratings.from_matrix(cast), "crossed")
+        hits.append(math.nan if math.isnan(found.low) else float(covers(found, made.in_general)))
+    return {"crossed": share(hits)}
 
 
 def stimulus_cell(n: int, size: tuple[int, int], level: float) -> Shares:
@@ -413,6 +434,7 @@ def cells(studies: int) -> Iterator[Cell]:
                 where,
                 partial(opinion_cell, studies, size, level, MODEL),
             )
+            yield f"quality {level}", where, partial(crossed_cell, slow, size, level, MODEL)
         for mean in MEANS:
             level = near_the_end(mean)
             yield (
@@ -420,6 +442,7 @@ def cells(studies: int) -> Iterator[Cell]:
                 where,
                 partial(opinion_cell, studies, size, level, ATTENTIVE),
             )
+            yield f"mean score {mean}", where, partial(crossed_cell, slow, size, level, ATTENTIVE)
         for level in QUALITIES[:3]:
             part = f"quality {level}"
             if level < 4:
@@ -441,6 +464,11 @@ def cells(studies: int) -> Iterator[Cell]:
                 where,
                 partial(plan_cell, studies, plan, seen, level),
             )
+            yield (
+                f"quality {level}, incomplete",
+                where,
+                partial(crossed_cell, slow, plan, level, MODEL, seen),
+            )
     for images in (LEAST_UNITS, *IMAGES):
         yield "metrics alone", f"{images} images", partial(values_cell, studies, images)
     for difference in (0.0, 0.1, 0.2):
@@ -458,22 +486,25 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--studies", type=int, default=5300, help="A cell; of slow parts fewer.")
+    parser.add_argument("--only", help="The cells of this one interval, e.g. crossed.")
     parser.add_argument("--journal", type=Path, default=Path("build/coverage.jsonl"))
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
     origin = provenance()
-    found = simulate(options.studies, options.journal)
+    found = simulate(options.studies, options.journal, options.only)
     content = {**origin, "studies": options.studies, "model": vars(MODEL), "found": found}
     title = "Coverage, false alarms and power, by simulation"
-    write_results(options.out, "coverage", content, title, lines(options.studies, found))
-    print(options.out / "coverage.md")
+    name = f"coverage_{options.only}" if options.only else "coverage"
+    write_results(options.out, name, content, title, lines(options.studies, found))
+    for path in (options.out / f"{name}.md", *draw_figures(options.out)):
+        print(path)
     missing = [row for row in found if misses(row)]
     for row in missing:
         print(f"{row['part']}, {row['where']}, {row['name']}: {row['share']:.1%}", file=sys.stderr)
     return 1 if missing else 0
 
 
-def simulate(studies: int, journal: Path) -> list[dict[str, Any]]:
+def simulate(studies: int, journal: Path, only: str | None) -> list[dict[str, Any]]:
     """What each cell found, taken from the journal where the same code left it there."""
     journal.parent.mkdir(parents=True, exist_ok=True)
     key = {"studies": studies, "code": code_version()}
@@ -484,6 +515,8 @@ def simulate(studies: int, journal: Path) -> list[dict[str, Any]]:
     rows = []
     with journal.open("a") as handle:
         for part, where, simulated in cells(studies):
+            if only and simulated.func.__name__ != f"{only}_cell":
+                continue
             cell = f"{simulated.func.__name__}, {part}, {where}"
             if cell not in done:
                 begin = time.perf_counter()
@@ -500,10 +533,11 @@ def simulate(studies: int, journal: Path) -> list[dict[str, Any]]:
 
 def lines(studies: int, found: list[dict[str, Any]]) -> list[str]:
     """A table a part: a row an interval, a column a size, in per cent."""
-    largest = max(row["error"] for row in found if row["name"] in ("raters", "images"))
+    over = ("raters", "images", "crossed")
+    largest = max(row["error"] for row in found if row["name"] in over)
     said = [
-        f"{studies} studies a cell, {studies // SLOW} of bootstrap, Annex E, single stimuli and "
-        f"the metric with 50 scenes; standard error of an interval of the MOS "
+        f"{studies} studies a cell, {studies // SLOW} of crossed, bootstrap, Annex E, single "
+        f"stimuli and the metric with 50 scenes; standard error of an interval of the MOS "
         f"{largest:.2%} or less. {MODEL}; mean scores 1.2 and 1.1 without lapses. Per cent.",
     ]
     for part in dict.fromkeys(row["part"] for row in found):
@@ -539,8 +573,8 @@ def misses(row: dict[str, Any]) -> bool:
     if row["part"].startswith("rejects") and "interval" not in row["name"]:
         alarms = row["part"] == "rejects, no difference" and row["name"] != "pooled"
         return bool(alarms and row["share"] > MOST_FALSE_ALARMS)
-    if row["name"] == "images" and row["part"].startswith("mean score"):
-        return False  # opinion.NEAR_END_WARNING says what it covers
+    if row["name"] in NEAR_END_WARNINGS and row["part"].startswith("mean score"):
+        return False  # the warning says what it covers
     if any(word in row["name"] for word in SAID) or (row["name"] == "ICC(A,1)" and few_raters(row)):
         return False
     return bool(row["share"] + 1.96 * row["error"] < LEAST_COVERAGE)

@@ -1,8 +1,8 @@
 """Size and power of the crossed test of two methods, by simulation, beside what else is in use.
 
-Writes crossed.json and crossed.md with machine, commit and date; exits with 1 where the crossed
-test finds a difference that isn't there in more than 6 % of the studies, or, where both effects
-exist, in less than 3 %, by more than the simulation leaves open.
+Writes crossed.json and crossed.md with machine, commit and date, and draws crossed.svg; exits with
+1 where the crossed test finds a difference that isn't there in more than 6 % of the studies, or,
+where both effects exist, in less than 3 %, by more than the simulation leaves open.
 
 Example: python -m benchmarks.crossed --studies 40 --out build/bench
 
@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from benchmarks.charts import draw_figures
 from benchmarks.coverage import code_version, seeded
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.opinions.arrays import Codes, Floats, cell_means
@@ -217,7 +218,8 @@ def main() -> int:
     content = {**origin, "studies": options.studies, "model": model, "found": rows}
     title = "Size and power of the crossed test, by simulation"
     write_results(options.out, "crossed", content, title, lines(options.studies, rows))
-    print(options.out / "crossed.md")
+    for path in (options.out / "crossed.md", *draw_figures(options.out)):
+        print(path)
     missing = [row for row in rows if misses(row)]
     for row in missing:
         print(f"{row['raters']} x {row['images']}: {row['found']['crossed']}", file=sys.stderr)

@@ -47,10 +47,15 @@ POOLED_WARNING = (
     "neither about other raters nor about other images, and is far too short for both."
 )
 
-NEAR_END_WARNING = (
-    "A MOS within a sixteenth of the scale from its end: over images, intervals that claim 95 % "
-    "covered 91 to 95 % in simulations of 5 and 14 images."
-)
+NEAR_END_WARNINGS = {
+    name: f"A MOS within a sixteenth of the scale from its end: over {over}, intervals that claim "
+    f"95 % covered {covered} in simulations of 5 and 14 images."
+    for name, over, covered in (
+        ("images", "images", "91 to 95 %"),
+        ("crossed", "raters and images", "86 to 95 %"),
+    )
+}
+"""By the name of the interval; benchmarks/coverage.py has the figures, of 8 raters or more."""
 _VERY_NEAR = 1 / 16
 
 
@@ -278,8 +283,8 @@ def warning_of(interval: str, mos: float, scale: Scale = ACR) -> str:
     if interval == "pooled":
         return POOLED_WARNING
     nearest = min(mos - scale.low, scale.high - mos)
-    if interval == "images" and nearest < _VERY_NEAR * (scale.high - scale.low):
-        return NEAR_END_WARNING
+    if nearest < _VERY_NEAR * (scale.high - scale.low):
+        return NEAR_END_WARNINGS.get(interval, "")
     return ""
 
 

@@ -23,7 +23,7 @@ from sreval.report.table import (
     signed_column,
     table_of,
 )
-from sreval.report.text import CORRECTIONS, NONE, p_value, percent
+from sreval.report.text import CORRECTIONS, NONE, TESTS, p_value, percent
 
 
 def ordinal(votes: pd.DataFrame, request: Request) -> list[Table]:
@@ -189,7 +189,7 @@ def _verdict(significant: object) -> str:
 
 def _agreement(disagree: pd.DataFrame, pairs: int, means: Comparison) -> str:
     """On how many pairs the model and the comparison of means differ."""
-    said = f"By MOS: signed-rank test, unit {means.unit} ({means.claim})."
+    said = f"By MOS: {TESTS[means.unit]}, unit {means.unit} ({means.claim})."
     if disagree.empty:
         return (
             f"{said} Both find the same of all {pairs} pairs."

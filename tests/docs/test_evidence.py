@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,27 @@ def test_five_images_never_find_anything_over_images() -> None:
     assert {a["alone"] for a in five["false_alarms"] if a["unit"] == "image"} == {0.0}
     page = "\n".join(repeated_lines(found))
     assert "| Set5 | 5 | image, no tastes | 0.00 / 0.00 / 0.00 | 0.000 | 0.000 |" in page
+
+
+PROVED = [
+    paragraph
+    for paragraph in (ROOT / "docs" / "explanation" / "statistics.md")
+    .read_text("utf-8")
+    .split("\n\n")
+    if paragraph.startswith("**Proved.**") and "benchmarks/results/" in paragraph
+]
+
+
+@pytest.mark.parametrize("paragraph", PROVED, ids=range(len(PROVED)))
+def test_what_is_said_to_be_proved_stands_in_the_results(paragraph: str) -> None:
+    pages = re.findall(r"\(\.\./\.\./(benchmarks/results/\w+\.md)\)", paragraph)
+    texts = [(ROOT / page).read_text("utf-8") for page in pages]
+    tests = re.findall(r"`(tests/[\w/]+\.py)`", paragraph)
+    held = set(
+        re.findall(r"\d+\.\d+", " ".join(texts + [(ROOT / t).read_text("utf-8") for t in tests]))
+    )
+    assert set(re.findall(r"\d+\.\d+", paragraph)) - held == set()
+
+
+def test_the_guide_has_such_figures() -> None:
+    assert len(PROVED) >= 8

@@ -189,7 +189,7 @@ def test_the_commands_of_the_pages_are_found() -> None:
 LISTS = (
     "sreval/cli/benchmark.py",
     "sreval/api/benchmarks.py",
-    "docs/explanation/statistics.md",
+    "docs/reference/vote-files.md",
 )
 
 

@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from sreval.opinions.mos import (
     score_limits,
     stimulus_mos,
     student_limits,
+    warning_of,
 )
 from sreval.opinions.simulation import RaterModel
 from sreval.opinions.votes import Scale, check_votes
@@ -488,3 +491,23 @@ def test_a_table_without_a_named_interval_takes_each_data_sets_default() -> None
     table = mos_table(check_votes(pd.concat([random_votes(), few])))
     units = table.groupby("dataset")["unit"].unique().map(list)
     assert units.to_dict() == {"Set4": ["rater"], "Set5": ["rater and image"]}
+
+
+@pytest.mark.parametrize("interval", ["images", "crossed"])
+@pytest.mark.parametrize(("mos", "warned"), [(1.2, True), (1.3, False), (4.8, True)])
+def test_a_mos_near_the_end_is_warned_of(interval: str, mos: float, warned: bool) -> None:
+    assert warning_of(interval, mos).startswith("A MOS within a sixteenth") is warned
+    assert warning_of("raters", mos) == ""
+
+
+def test_the_warnings_say_what_the_committed_simulations_found() -> None:
+    """The least coverage of 5 and 14 images by 8 raters or more, at mean scores near the end."""
+    for interval, file in (("images", "coverage"), ("crossed", "coverage_crossed")):
+        results = Path(__file__).parents[2] / "benchmarks" / "results" / f"{file}.json"
+        near = [
+            row["share"]
+            for row in json.loads(results.read_text("utf-8"))["found"]
+            if row["name"] == interval and row["part"].startswith("mean score")
+            if int(row["where"].split()[0]) >= 8 and row["where"].split()[3] != "100"
+        ]
+        assert f"covered {100 * min(near):.0f} to 95 %" in warning_of(interval, 1.1)

@@ -70,6 +70,14 @@ def test_the_note_counts_the_pairs_on_which_both_disagree(found: Analysis) -> No
         assert "Both find the same of all 3 pairs" in found.text
 
 
+@pytest.mark.parametrize(
+    ("unit", "test"), [("both", "Student's t test"), ("rater", "Wilcoxon signed-rank test")]
+)
+def test_the_test_of_means_is_named(votes: pd.DataFrame, unit: str, test: str) -> None:
+    own = votes[votes["dataset"] != "Set2"]
+    assert f"By MOS: {test}" in sreval.read_votes(own).analyse("ordinal", unit=unit).text
+
+
 def test_raters_and_parameters_have_their_tables(found: Analysis) -> None:
     titles = [section.title for section in found.sections]
     assert titles == [
