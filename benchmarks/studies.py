@@ -26,7 +26,7 @@ from benchmarks.coverage import share
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.panels import POINT, compare_orders, compare_panels, panel_of_votes
+from sreval.opinions.panels import POINT, compare_orders, compare_panels, panel_of_votes, voted_twice
 from sreval.opinions.simulation import RaterModel, make_stimuli
 from sreval.opinions.votes import Scale, check_votes
 
