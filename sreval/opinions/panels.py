@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, numbered
+from sreval.errors import StatisticsError, counted, numbered
 from sreval.opinions.arrays import Codes, Floats, check_level
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_quantile
 from sreval.opinions.regression import york
@@ -86,27 +86,29 @@ def panel_of_votes(votes: pd.DataFrame, *, methods: bool, images: bool) -> Panel
 
     The points are the stimuli, or with ``methods`` the (data set, method), each the mean of its
     images' means. ``images`` lets images vary, too, besides the raters. Stimuli with one vote are
-    left out: it doesn't say how far raters differ. Raises StatisticsError for fewer than three
-    raters, and where no stimulus has two votes.
+    left out, as by ``voted_twice``, which raises StatisticsError.
     """
-    votes = voted_twice(votes)
-    raters = votes["rater"].nunique()
-    if raters < LEAST_UNITS:
-        raise StatisticsError(
-            f"{raters} raters of a panel rated stimuli with two votes or more.",
-            f"A comparison of panels needs {LEAST_UNITS} raters who rated the same stimuli.",
-        )
-    wide = votes.pivot(index="rater", columns=list(POINT), values="score")
+    wide = voted_twice(votes).pivot(index="rater", columns=list(POINT), values="score")
     scores = wide.to_numpy(dtype=np.float64)
     influence = _influence(scores, pd.factorize(_keys(wide.columns, METHOD))[0])
-    source = Source("rater", raters, _reduced(influence))
+    source = Source("rater", len(wide), _reduced(influence))
     panel = Panel(_multi(wide.columns), np.nanmean(scores, axis=0), (source,))
     return _by_method(panel, images) if methods else panel
 
 
 def voted_twice(votes: pd.DataFrame) -> pd.DataFrame:
-    """The votes on stimuli that two raters or more rated: one vote doesn't say how they differ."""
-    return votes[votes.groupby(list(POINT))["rater"].transform("nunique") > 1]
+    """The votes on stimuli that two raters or more rated: one vote doesn't say how they differ.
+
+    Panels that are compared by method on the same images need the same stimuli in both. Raises
+    StatisticsError for fewer than three raters.
+    """
+    kept = votes[votes.groupby(list(POINT))["rater"].transform("nunique") > 1]
+    if (raters := kept["rater"].nunique()) < LEAST_UNITS:
+        raise StatisticsError(
+            f"{counted(raters, 'rater')} rated stimuli that another rater rated, too.",
+            f"A comparison of panels needs {LEAST_UNITS} raters who rated the same stimuli.",
+        )
+    return kept
 
 
 def _influence(scores: Floats, method: Codes) -> Floats:
@@ -122,7 +124,7 @@ def _influence(scores: Floats, method: Codes) -> Floats:
     seen = ~np.isnan(scores)
     n = seen.sum(axis=0)
     deviation = np.nan_to_num(scores - np.nanmean(scores, axis=0))
-    if seen.all():
+    if seen.all() or not deviation.any():
         return deviation / n * np.sqrt(n / (n - 1))
     together = seen.T.astype(np.float64) @ seen
     left = 1 - 1 / n[:, None] - 1 / n + together / np.outer(n, n)
@@ -135,6 +137,7 @@ def _influence(scores: Floats, method: Codes) -> Floats:
     )
     severity = min(max(severity, 0.0), 0.9 * vote)
     taste = min(max(taste - severity, 0.0), 0.9 * vote - severity)
+    # no part of it is singular, as a tenth of a vote's variance stays its own
     model = severity + taste * (alike | own) + (vote - severity - taste) * own
     for row, there in zip(deviation, seen, strict=True):
         part = np.ix_(there, there)
