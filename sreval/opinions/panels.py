@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -81,26 +81,30 @@ class Panel:
         return np.sqrt(np.asarray(variance, dtype=np.float64))
 
 
-def panel_of_votes(votes: pd.DataFrame, *, methods: bool, images: bool) -> Panel:
+def panel_of_votes(votes: pd.DataFrame) -> Panel:
     """A panel of votes: rater, dataset, image, method, score; one vote a rater and stimulus.
 
-    The points are the stimuli, or with ``methods`` the (data set, method), each the mean of its
-    images' means. ``images`` lets images vary, too, besides the raters. Stimuli with one vote are
-    left out, as by ``voted_twice``, which raises StatisticsError.
+    The points are the stimuli. Those with one vote are left out, as by ``voted_twice``, which
+    raises StatisticsError.
     """
     wide = voted_twice(votes).pivot(index="rater", columns=list(POINT), values="score")
-    scores = wide.to_numpy(dtype=np.float64)
-    influence = _influence(scores, pd.factorize(_keys(wide.columns, METHOD))[0])
-    source = Source("rater", len(wide), _reduced(influence))
-    panel = Panel(_multi(wide.columns), np.nanmean(scores, axis=0), (source,))
-    return _by_method(panel, images) if methods else panel
+    return panel_of_scores(wide.to_numpy(dtype=np.float64), _multi(wide.columns))
+
+
+def panel_of_scores(scores: Floats, index: pd.MultiIndex) -> Panel:
+    """A panel of I raters on J stimuli, ``scores`` (I, J), NaN where none was given.
+
+    Each stimulus needs two scores, each rater one, and the panel three raters.
+    """
+    influence = _influence(scores, pd.factorize(_keys(index, METHOD))[0])
+    source = Source("rater", len(scores), _reduced(influence))
+    return Panel(index, np.nanmean(scores, axis=0), (source,))
 
 
 def voted_twice(votes: pd.DataFrame) -> pd.DataFrame:
     """The votes on stimuli that two raters or more rated: one vote doesn't say how they differ.
 
-    Panels that are compared by method on the same images need the same stimuli in both. Raises
-    StatisticsError for fewer than three raters.
+    Raises StatisticsError for fewer than three raters.
     """
     kept = votes[votes.groupby(list(POINT))["rater"].transform("nunique") > 1]
     if (raters := kept["rater"].nunique()) < LEAST_UNITS:
@@ -179,8 +183,11 @@ def _reduced(influence: Floats) -> Floats:
     return triangle
 
 
-def _by_method(panel: Panel, images: bool) -> Panel:
-    """The means over each method's images, and with ``images`` the errors that these leave."""
+def by_method(panel: Panel, *, images: bool) -> Panel:
+    """The means over each (data set, method)'s images; ``images`` lets these vary, too.
+
+    Two panels on the same images must first be brought to the same stimuli, ``Panel.at``.
+    """
     keys = _keys(panel.index, METHOD)
     index = keys.unique()
     of = index.get_indexer(keys)
@@ -238,14 +245,20 @@ class PanelAgreement:
 
 
 def compare_panels(
-    a: Panel, b: Panel, *, level: float = 0.95, margin: float | None = None, seed: int = 0
+    a: Panel,
+    b: Panel,
+    *,
+    level: float = 0.95,
+    margin: float | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
 ) -> PanelAgreement:
     """How far two panels agree on the same points, in the same order.
 
     The line has errors in both panels, of a panel's raters alike at all points: the error of one
     mean of few votes is itself not known well, and is 0 where they agree. Its interval and all
     tests rest on the units' influences. ``margin``, in points of B's scale, is that of the tests
-    of equivalence in ``methods``. ``seed`` is that of the panels drawn anew.
+    of equivalence in ``methods``. ``seed`` is that of the ``draws`` panels drawn anew.
 
     Raises StatisticsError for fewer than LEAST_POINTS points, means that don't vary or aren't
     related, and a level or margin that can't be meant.
@@ -274,7 +287,7 @@ def compare_panels(
     changes += [_change(line, a.mean, b.mean, s, of_a=False) for s in b.sources]
     departure = b.mean - intercept - slope * a.mean
     middle = float(a.mean.mean())
-    plcc, srocc = _correlations(a, b, level, seed)
+    plcc, srocc = _correlations(a, b, level, seed, draws)
     linear, own = _linear(a, b, slope, departure, errors)
     frame = a.index.to_frame(index=False)
     groups = _keys(a.index, METHOD)
@@ -492,10 +505,12 @@ def redrawn(panel: Panel, generator: np.random.Generator, draws: int = DRAWS) ->
     return means
 
 
-def _correlations(a: Panel, b: Panel, level: float, seed: int) -> tuple[Interval, Interval]:
+def _correlations(
+    a: Panel, b: Panel, level: float, seed: int, draws: int
+) -> tuple[Interval, Interval]:
     """Pearson's and Spearman's correlation: the error of Fisher's z is that of redrawn panels."""
     generator = np.random.default_rng(seed)
-    drawn = [redrawn(panel, generator) for panel in (a, b)]
+    drawn = [redrawn(panel, generator, draws) for panel in (a, b)]
     known = [s for panel in (a, b) for s in panel.sources]
     freedom = min((s.freedom for s in known), default=math.inf)
     n = a.mean.size
@@ -540,11 +555,11 @@ def _rows(
 ) -> pd.DataFrame:
     """A row for each of the names that ``codes`` (J,) give the points, with its points' means."""
     weight = (codes[:, None] == np.arange(len(names))) / np.bincount(codes)
-    frame = names.assign(n=np.bincount(codes), a=a @ weight, b=b @ weight)
+    found: dict[str, Any] = {"n": np.bincount(codes), "a": a @ weight, "b": b @ weight}
     for name, values in (("difference", b - a), ("departure", departure)):
         variances = [_variance(getattr(c, name) @ weight, c.freedom) for c in changes]
         estimate = values @ weight
-        frame[name] = estimate
+        found[name] = estimate
         error = freedom = np.full(len(names), math.nan)
         if changes:
             error = np.sqrt(np.sum(variances, axis=0))
@@ -553,15 +568,15 @@ def _rows(
         with np.errstate(divide="ignore", invalid="ignore"):
             p = 2 * scipy.special.stdtr(many, -np.abs(estimate) / error)
         half = _quantile(freedom, level) * error
-        frame[f"{name}_error"], frame[f"{name}_df"] = error, freedom
-        frame[f"{name}_low"], frame[f"{name}_high"] = estimate - half, estimate + half
-        frame[f"{name}_p"], frame[f"{name}_p_adjusted"] = p, holm(p)
+        found |= {f"{name}_error": error, f"{name}_df": freedom}
+        found |= {f"{name}_low": estimate - half, f"{name}_high": estimate + half}
+        found |= {f"{name}_p": p, f"{name}_p_adjusted": holm(p)}
         if margin is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 outside = scipy.special.stdtr(many, (np.abs(estimate) - margin) / error)
-            frame[f"{name}_equivalence_p"] = outside
-            frame[f"{name}_equivalence_p_adjusted"] = holm(outside)
-    return frame
+            found[f"{name}_equivalence_p"] = outside
+            found[f"{name}_equivalence_p_adjusted"] = holm(outside)
+    return names.assign(**found)
 
 
 def _variance(moved: Floats, freedom: float) -> Floats:

@@ -25,6 +25,7 @@ from sreval.opinions.panels import (
     Panel,
     PanelAgreement,
     PanelTest,
+    by_method,
     compare_orders,
     compare_panels,
     panel_of_means,
@@ -367,7 +368,8 @@ def _panels(matched: _Matched, *, methods: bool, images: bool) -> _Panels:
 
 def _panel(side: Side, methods: bool, images: bool) -> Panel:
     if side.has_votes:
-        return panel_of_votes(_without_frames(side.table), methods=methods, images=images)
+        panel = panel_of_votes(_without_frames(side.table))
+        return by_method(panel, images=images) if methods else panel
     means = _means_of(side)
     key = list(METHOD if methods else POINT)
     if methods:

@@ -14,6 +14,7 @@ from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.panels import (
     Panel,
+    by_method,
     compare_orders,
     compare_panels,
     panel_of_means,
@@ -28,7 +29,8 @@ __all__ = ["expected", "nflx", "ratings_folder"]
 
 
 def panel(votes: pd.DataFrame, methods: bool = False, images: bool = False) -> Panel:
-    return panel_of_votes(votes, methods=methods, images=images)
+    made = panel_of_votes(votes)
+    return by_method(made, images=images) if methods else made
 
 
 def table(means: list[float], errors: list[float] | None = None) -> Panel:

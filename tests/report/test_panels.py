@@ -135,7 +135,10 @@ def test_the_paper_lends_the_errors_of_the_other_side(set5: pd.DataFrame) -> Non
 def test_a_part_of_a_set_of_the_paper_lets_images_vary(set5: pd.DataFrame) -> None:
     some = set5[set5["image"].isin(["img_001", "img_002", "img_003"])]
     found = compare(side(some, "ours"), paper_side("paper"))
-    assert "ours has votes on 3 of 5 images of Set5 under a method, so images vary, too." in found.notes
+    assert (
+        "ours has votes on 3 of 5 images of Set5 under a method, so images vary, too."
+        in found.notes
+    )
     assert "errors come from raters and images" in found.sections[0].to_text()
 
 
