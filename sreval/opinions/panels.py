@@ -80,6 +80,12 @@ class Panel:
         variance = sum((s.influence**2).sum(axis=0) for s in self.sources)
         return np.sqrt(np.asarray(variance, dtype=np.float64))
 
+    def limits(self, level: float) -> tuple[Floats, Floats]:
+        """The ends of each mean's own interval, Student's t of the fewest units, each (J,)."""
+        freedom = min((s.freedom for s in self.sources), default=math.inf)
+        half = _quantile(freedom, level) * self.error
+        return self.mean - half, self.mean + half
+
 
 def panel_of_votes(votes: pd.DataFrame) -> Panel:
     """A panel of votes: rater, dataset, image, method, score; one vote a rater and stimulus.

@@ -17,7 +17,7 @@ from scipy import special
 from sreval.errors import DataError, StatisticsError, attempted, counted, listed
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.intervals import student_quantile
+from sreval.opinions.intervals import Interval
 from sreval.opinions.panels import (
     METHOD,
     POINT,
@@ -56,9 +56,6 @@ _MOST_STIMULI = 10
 
 _ALIASES = {"srgan": "srgan-vgg54", "srresnet": "srresnet-mse"}
 """What the paper calls its methods where no loss is named (its table 2)."""
-
-_MANY = 1e9
-"""Degrees of freedom that make Student's quantile the normal one."""
 
 _COUNTS = ("n_raters", "raters", "n", "n_votes", "votes")
 """Columns of a table of means that say how many opinions stand behind its ``sd``."""
@@ -475,41 +472,37 @@ def _agreement_table(
 ) -> Table:
     rows: list[dict[str, object]] = []
 
-    def row(figure: str, value: float, low: float, high: float, about: str) -> None:
-        rows.append(
-            {"figure": figure, "value": value, "low": low, "high": high, "about": about}
-            | {"f": math.nan, "df_above": math.nan, "df_below": math.nan, "p": math.nan}
-        )
+    def row(figure: str, made: Interval | PanelTest | float, about: str) -> None:
+        one: dict[str, object] = {"figure": figure, "value": math.nan, "low": math.nan}
+        one |= {"high": math.nan, "about": about}
+        one |= {"f": math.nan, "df_above": math.nan, "df_below": math.nan, "p": math.nan}
+        if isinstance(made, Interval):
+            one |= {"value": made.estimate, "low": made.low, "high": made.high}
+        elif isinstance(made, PanelTest):
+            one |= {"f": made.f, "df_above": made.above, "df_below": made.below, "p": made.p}
+        else:
+            one["value"] = made
+        rows.append(one)
 
-    def test(figure: str, made: PanelTest | None, about: str) -> None:
-        if made is not None:
-            row(figure, math.nan, math.nan, math.nan, about)
-            rows[-1] |= {"f": made.f, "df_above": made.above, "df_below": made.below, "p": made.p}
-
-    for name, one, about in (
-        ("slope", found.slope, "points of B for a point of A"),
-        ("intercept", found.intercept, "B where A is 0"),
-    ):
-        row(name, one.estimate, one.low, one.high, about)
-    if not unlike:
-        test("B = A", found.identical, "slope 1 and intercept 0")
-    test("B = line", found.linear, "B departs from the line by no more than the errors")
-    row("PLCC", found.plcc.estimate, found.plcc.low, found.plcc.high, "of the means as they are")
-    true = found.true_plcc
-    if math.isfinite(true.estimate):
-        row("PLCC without errors", true.estimate, true.low, true.high, "of the true means")
-    row(
-        "SROCC", found.srocc.estimate, found.srocc.low, found.srocc.high, "of the means as they are"
-    )
-    row("RMSE", found.rmse, math.nan, math.nan, "of B from the line, in points of B's scale")
+    row("slope", found.slope, "points of B for a point of A")
+    row("intercept", found.intercept, "B where A is 0")
+    if found.identical and not unlike:
+        row("B = A", found.identical, "slope 1 and intercept 0")
+    if found.linear:
+        row("B = line", found.linear, "B departs from the line by no more than the errors")
+    row("PLCC", found.plcc, "of the means as they are")
+    if math.isfinite(found.true_plcc.estimate):
+        row("PLCC without errors", found.true_plcc, "of the true means")
+    row("SROCC", found.srocc, "of the means as they are")
+    row("RMSE", found.rmse, "of B from the line, in points of B's scale")
     if panels.known:
-        row("RMSE of errors", found.rmse_of_errors, math.nan, math.nan, "what errors make of it")
+        row("RMSE of errors", found.rmse_of_errors, "what errors make of it")
     frame = pd.DataFrame(rows)
     columns: Columns = {
         "figure": column("figure"),
         "value": _value,
         percent(level): interval_column(3),
-        "p": lambda one: p_value(one["p"]),
+        "p": _p("p"),
         "about": column("about"),
     }
     facts = {
@@ -695,8 +688,8 @@ def _stimuli_table(found: PanelAgreement, level: float) -> Table:
         "B": column("b", 2),
         "B - line": signed_column("departure", 2),
         percent(level): interval_column(2, "departure_low", "departure_high", signed=True),
-        "p": lambda row: p_value(row["departure_p"]),
-        "p adjusted": lambda row: p_value(row["departure_p_adjusted"]),
+        "p": _p("departure_p"),
+        "p adjusted": _p("departure_p_adjusted"),
     }
     n = int((frame["departure_p_adjusted"] < _alpha(level)).sum())
     notes = [
@@ -835,7 +828,5 @@ def _with_limits(methods: pd.DataFrame, matched: _Matched, level: float) -> pd.D
     index = pd.MultiIndex.from_frame(methods[list(METHOD)])
     for name, side in zip("ab", matched.both, strict=True):
         panel = _panel(side, True, not matched.same_images).at(index)
-        freedom = min((s.freedom for s in panel.sources), default=_MANY)
-        half = student_quantile(min(freedom, _MANY), level) * panel.error
-        found[f"{name}_low"], found[f"{name}_high"] = found[name] - half, found[name] + half
+        found[f"{name}_low"], found[f"{name}_high"] = panel.limits(level)
     return found
