@@ -14,13 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, numbered
+from sreval.errors import StatisticsError, counted, numbered
 from sreval.opinions.arrays import Codes, Floats, check_level
 from sreval.opinions.intervals import LEAST_UNITS, Interval, student_quantile
 from sreval.opinions.regression import york
@@ -80,28 +80,82 @@ class Panel:
         variance = sum((s.influence**2).sum(axis=0) for s in self.sources)
         return np.sqrt(np.asarray(variance, dtype=np.float64))
 
+    def limits(self, level: float) -> tuple[Floats, Floats]:
+        """The ends of each mean's own interval, Student's t of the fewest units, each (J,)."""
+        freedom = min((s.freedom for s in self.sources), default=math.inf)
+        half = _quantile(freedom, level) * self.error
+        return self.mean - half, self.mean + half
 
-def panel_of_votes(votes: pd.DataFrame, *, methods: bool, images: bool) -> Panel:
+
+def panel_of_votes(votes: pd.DataFrame) -> Panel:
     """A panel of votes: rater, dataset, image, method, score; one vote a rater and stimulus.
 
-    The points are the stimuli, or with ``methods`` the (data set, method), each the mean of its
-    images' means. ``images`` lets images vary, too, besides the raters. Stimuli with one vote are
-    left out: it doesn't say how far raters differ. Raises StatisticsError for fewer than three
-    raters, and where no stimulus has two votes.
+    The points are the stimuli. Those with one vote are left out, as by ``voted_twice``, which
+    raises StatisticsError.
     """
-    wide = votes.pivot(index="rater", columns=list(POINT), values="score")
-    scores = wide.to_numpy(dtype=np.float64)
-    n = (~np.isnan(scores)).sum(axis=0)
-    scores, index, n = scores[:, n > 1], wide.columns[n > 1], n[n > 1]
-    if not n.size or len(wide) < LEAST_UNITS:
+    wide = voted_twice(votes).pivot(index="rater", columns=list(POINT), values="score")
+    return panel_of_scores(wide.to_numpy(dtype=np.float64), _multi(wide.columns))
+
+
+def panel_of_scores(scores: Floats, index: pd.MultiIndex) -> Panel:
+    """A panel of I raters on J stimuli, ``scores`` (I, J), NaN where none was given.
+
+    Each stimulus needs two scores, each rater one, and the panel three raters.
+    """
+    influence = _influence(scores, pd.factorize(_keys(index, METHOD))[0])
+    source = Source("rater", len(scores), _reduced(influence))
+    return Panel(index, np.nanmean(scores, axis=0), (source,))
+
+
+def voted_twice(votes: pd.DataFrame) -> pd.DataFrame:
+    """The votes on stimuli that two raters or more rated: one vote doesn't say how they differ.
+
+    Raises StatisticsError for fewer than three raters.
+    """
+    kept = votes[votes.groupby(list(POINT))["rater"].transform("nunique") > 1]
+    if (raters := kept["rater"].nunique()) < LEAST_UNITS:
         raise StatisticsError(
-            f"A panel of {len(wide)} raters has {n.size} stimuli with two votes or more.",
+            f"{counted(raters, 'rater')} rated stimuli that another rater rated, too.",
             f"A comparison of panels needs {LEAST_UNITS} raters who rated the same stimuli.",
         )
-    mean = np.nanmean(scores, axis=0)
-    influence = np.nan_to_num((scores - mean) / n * np.sqrt(n / (n - 1)))
-    panel = Panel(index, mean, (Source("rater", len(wide), _reduced(influence)),))
-    return _by_method(panel, images) if methods else panel
+    return kept
+
+
+def _influence(scores: Floats, method: Codes) -> Floats:
+    """What each rater adds to the means, (I, J), of ``scores`` (I, J), NaN where none was given.
+
+    A vote is measured from the mean of a stimulus, of which it is a part: this takes from the
+    variance of n votes 1 part in n, and of two stimuli's covariance, seen by few raters together,
+    far more. Each rater's deviations are therefore lifted to what they have on average where
+    raters differ in severity, in taste for a method and at random, as Bell and McCaffrey 2002
+    (Survey Methodology 28(2); in the form of Pustejovsky and Tipton 2018, Journal of Business and
+    Economic Statistics 36(4), equation 6; both from memory). With all votes this is n / (n - 1).
+    """
+    seen = ~np.isnan(scores)
+    n = seen.sum(axis=0)
+    deviation = np.nan_to_num(scores - np.nanmean(scores, axis=0))
+    if seen.all() or not deviation.any():
+        return deviation / n * np.sqrt(n / (n - 1))
+    together = seen.T.astype(np.float64) @ seen
+    left = 1 - 1 / n[:, None] - 1 / n + together / np.outer(n, n)
+    products, pairs = deviation.T @ deviation, left * together
+    own = np.eye(n.size, dtype=bool)
+    alike = (method[:, None] == method) & ~own
+    vote, taste, severity = (
+        products[of].sum() / pairs[of].sum() if pairs[of].sum() > 0 else 0.0
+        for of in (own, alike, ~own & ~alike)
+    )
+    severity = min(max(severity, 0.0), 0.9 * vote)
+    taste = min(max(taste - severity, 0.0), 0.9 * vote - severity)
+    # no part of it is singular, as a tenth of a vote's variance stays its own
+    model = severity + taste * (alike | own) + (vote - severity - taste) * own
+    for row, there in zip(deviation, seen, strict=True):
+        part = np.ix_(there, there)
+        upper = np.linalg.cholesky(model[part]).T
+        values, vectors = np.linalg.eigh(upper @ (model * left)[part] @ upper.T)
+        root = (vectors / np.sqrt(values)) @ vectors.T
+        row[there] = upper.T @ root @ upper @ row[there]
+    return deviation / n
 
 
 def panel_of_means(means: pd.Series, error: pd.Series | None = None) -> Panel:
@@ -123,6 +177,10 @@ def _multi(index: pd.Index) -> pd.MultiIndex:
     return index
 
 
+def _keys(index: pd.Index, names: Sequence[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(index.to_frame(index=False)[list(names)])
+
+
 def _reduced(influence: Floats) -> Floats:
     rows, columns = influence.shape
     if rows <= columns:
@@ -131,17 +189,20 @@ def _reduced(influence: Floats) -> Floats:
     return triangle
 
 
-def _by_method(panel: Panel, images: bool) -> Panel:
-    """The means over each method's images, and with ``images`` the errors that these leave."""
-    frame = panel.index.to_frame(index=False)
-    index = pd.MultiIndex.from_frame(frame[list(METHOD)].drop_duplicates())
-    of = index.get_indexer(pd.MultiIndex.from_frame(frame[list(METHOD)]))
+def by_method(panel: Panel, *, images: bool) -> Panel:
+    """The means over each (data set, method)'s images; ``images`` lets these vary, too.
+
+    Two panels on the same images must first be brought to the same stimuli, ``Panel.at``.
+    """
+    keys = _keys(panel.index, METHOD)
+    index = keys.unique()
+    of = index.get_indexer(keys)
     weight = (of[:, None] == np.arange(len(index))) / np.bincount(of)
     mean = panel.mean @ weight
     sources = [replace(s, influence=_reduced(s.influence @ weight)) for s in panel.sources]
     n = np.bincount(of)
     if images and n.min() > 1:
-        codes, names = pd.factorize(pd.MultiIndex.from_frame(frame[["dataset", "image"]]))
+        codes, names = pd.factorize(_keys(panel.index, ("dataset", "image")))
         spread = np.zeros((len(names), len(index)))
         spread[codes, of] = (panel.mean - mean[of]) / n[of] * np.sqrt(n[of] / (n[of] - 1))
         sources.append(Source("image", float(n.min()), spread))
@@ -190,14 +251,20 @@ class PanelAgreement:
 
 
 def compare_panels(
-    a: Panel, b: Panel, *, level: float = 0.95, margin: float | None = None, seed: int = 0
+    a: Panel,
+    b: Panel,
+    *,
+    level: float = 0.95,
+    margin: float | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
 ) -> PanelAgreement:
     """How far two panels agree on the same points, in the same order.
 
     The line has errors in both panels, of a panel's raters alike at all points: the error of one
     mean of few votes is itself not known well, and is 0 where they agree. Its interval and all
     tests rest on the units' influences. ``margin``, in points of B's scale, is that of the tests
-    of equivalence in ``methods``. ``seed`` is that of the panels drawn anew.
+    of equivalence in ``methods``. ``seed`` is that of the ``draws`` panels drawn anew.
 
     Raises StatisticsError for fewer than LEAST_POINTS points, means that don't vary or aren't
     related, and a level or margin that can't be meant.
@@ -226,10 +293,10 @@ def compare_panels(
     changes += [_change(line, a.mean, b.mean, s, of_a=False) for s in b.sources]
     departure = b.mean - intercept - slope * a.mean
     middle = float(a.mean.mean())
-    plcc, srocc = _correlations(a, b, level, seed)
+    plcc, srocc = _correlations(a, b, level, seed, draws)
     linear, own = _linear(a, b, slope, departure, errors)
     frame = a.index.to_frame(index=False)
-    groups = pd.MultiIndex.from_frame(frame[list(METHOD)])
+    groups = _keys(a.index, METHOD)
     names = groups.unique()
     codes = np.asarray(names.get_indexer(groups), dtype=np.intp)
     rows = partial(_rows, a.mean, b.mean, departure, changes, level=level, margin=margin)
@@ -444,10 +511,12 @@ def redrawn(panel: Panel, generator: np.random.Generator, draws: int = DRAWS) ->
     return means
 
 
-def _correlations(a: Panel, b: Panel, level: float, seed: int) -> tuple[Interval, Interval]:
+def _correlations(
+    a: Panel, b: Panel, level: float, seed: int, draws: int
+) -> tuple[Interval, Interval]:
     """Pearson's and Spearman's correlation: the error of Fisher's z is that of redrawn panels."""
     generator = np.random.default_rng(seed)
-    drawn = [redrawn(panel, generator) for panel in (a, b)]
+    drawn = [redrawn(panel, generator, draws) for panel in (a, b)]
     known = [s for panel in (a, b) for s in panel.sources]
     freedom = min((s.freedom for s in known), default=math.inf)
     n = a.mean.size
@@ -492,11 +561,11 @@ def _rows(
 ) -> pd.DataFrame:
     """A row for each of the names that ``codes`` (J,) give the points, with its points' means."""
     weight = (codes[:, None] == np.arange(len(names))) / np.bincount(codes)
-    frame = names.assign(n=np.bincount(codes), a=a @ weight, b=b @ weight)
+    found: dict[str, Any] = {"n": np.bincount(codes), "a": a @ weight, "b": b @ weight}
     for name, values in (("difference", b - a), ("departure", departure)):
         variances = [_variance(getattr(c, name) @ weight, c.freedom) for c in changes]
         estimate = values @ weight
-        frame[name] = estimate
+        found[name] = estimate
         error = freedom = np.full(len(names), math.nan)
         if changes:
             error = np.sqrt(np.sum(variances, axis=0))
@@ -505,15 +574,15 @@ def _rows(
         with np.errstate(divide="ignore", invalid="ignore"):
             p = 2 * scipy.special.stdtr(many, -np.abs(estimate) / error)
         half = _quantile(freedom, level) * error
-        frame[f"{name}_error"], frame[f"{name}_df"] = error, freedom
-        frame[f"{name}_low"], frame[f"{name}_high"] = estimate - half, estimate + half
-        frame[f"{name}_p"], frame[f"{name}_p_adjusted"] = p, holm(p)
+        found |= {f"{name}_error": error, f"{name}_df": freedom}
+        found |= {f"{name}_low": estimate - half, f"{name}_high": estimate + half}
+        found |= {f"{name}_p": p, f"{name}_p_adjusted": holm(p)}
         if margin is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 outside = scipy.special.stdtr(many, (np.abs(estimate) - margin) / error)
-            frame[f"{name}_equivalence_p"] = outside
-            frame[f"{name}_equivalence_p_adjusted"] = holm(outside)
-    return frame
+            found[f"{name}_equivalence_p"] = outside
+            found[f"{name}_equivalence_p_adjusted"] = holm(outside)
+    return names.assign(**found)
 
 
 def _variance(moved: Floats, freedom: float) -> Floats:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from scipy import special
 from sreval.errors import DataError, StatisticsError, attempted, counted, listed
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.intervals import student_quantile
+from sreval.opinions.intervals import Interval
 from sreval.opinions.panels import (
     METHOD,
     POINT,
@@ -24,11 +25,13 @@ from sreval.opinions.panels import (
     Panel,
     PanelAgreement,
     PanelTest,
+    by_method,
     compare_orders,
     compare_panels,
     panel_of_means,
     panel_of_votes,
     same_order_again,
+    voted_twice,
 )
 from sreval.opinions.reading import is_means, metric_key, metric_values
 from sreval.opinions.votes import ACR, Scale, opinions
@@ -51,14 +54,8 @@ from sreval.report.text import NONE, fixed, p_value, percent, span, whole_percen
 _MOST_STIMULI = 10
 """The stimuli printed of those that depart most from the line."""
 
-_FEW_VOTES = 8
-"""Votes a stimulus below which an incomplete plan's errors are told for smaller than they are."""
-
 _ALIASES = {"srgan": "srgan-vgg54", "srresnet": "srresnet-mse"}
 """What the paper calls its methods where no loss is named (its table 2)."""
-
-_MANY = 1e9
-"""Degrees of freedom that make Student's quantile the normal one."""
 
 _COUNTS = ("n_raters", "raters", "n", "n_votes", "votes")
 """Columns of a table of means that say how many opinions stand behind its ``sd``."""
@@ -155,7 +152,7 @@ class _Matched:
 
 def _match(a: Side, b: Side) -> _Matched:
     notes = [f"{s.name}: {said}" for s in (a, b) if s.has_votes for said in uncounted(s.table)]
-    tables = [_counted(side) for side in (a, b)]
+    tables = [_counted(side, notes) for side in (a, b)]
     tables = _same_set(tables, (a, b), notes)
     for name in ("dataset", "method"):
         tables = _same_names(tables, name, (a, b))
@@ -190,8 +187,28 @@ def _match(a: Side, b: Side) -> _Matched:
     return _Matched(sides[0], sides[1], by_image, same_images, unit, tuple(notes))
 
 
-def _counted(side: Side) -> pd.DataFrame:
-    return opinions(side.table) if side.has_votes else side.table
+def _counted(side: Side, notes: list[str]) -> pd.DataFrame:
+    """The means, or the votes on stimuli that two raters rated; frames of a sequence are one."""
+    if not side.has_votes:
+        return side.table
+    votes = opinions(side.table).reset_index(drop=True)
+    with _naming(side):
+        kept = voted_twice(votes.assign(image=votes["image"].astype(str).map(unit_of)))
+    if lost := len(votes) - len(kept):
+        notes.append(
+            f"{side.name}: Left out: {counted(lost, 'vote')} alone on a stimulus, as one vote "
+            "doesn't say how raters differ."
+        )
+    return votes.loc[kept.index]
+
+
+@contextmanager
+def _naming(side: Side) -> Iterator[None]:
+    """An error in a side's votes or means names the side."""
+    try:
+        yield
+    except StatisticsError as error:
+        raise StatisticsError(f"{side.name}: {error.message}", error.remedy) from None
 
 
 def _keys(table: pd.DataFrame, names: Sequence[str]) -> pd.MultiIndex:
@@ -302,12 +319,12 @@ def _whole_sets(a: Side, b: Side, tables: Sequence[pd.DataFrame], notes: list[st
     for place, side, other in ((0, a, b), (1, b, a)):
         if not (side.has_votes and other.is_paper):
             continue
-        sizes = tables[place].groupby("dataset")["image"].nunique()
+        sizes = tables[place].groupby(list(METHOD))["image"].nunique().groupby("dataset").min()
         few = {str(name): int(n) for name, n in sizes.items() if n != paper.IMAGES[str(name)]}
         if not few:
             return True
-        said = ", ".join(f"{n} of {paper.IMAGES[name]} of {name}" for name, n in few.items())
-        notes.append(f"{side.name} has votes on {said} images, so images vary, too.")
+        said = ", ".join(f"{n} of {paper.IMAGES[name]} images of {name}" for name, n in few.items())
+        notes.append(f"{side.name} has votes on {said} under a method, so images vary, too.")
     return False
 
 
@@ -348,7 +365,8 @@ def _panels(matched: _Matched, *, methods: bool, images: bool) -> _Panels:
 
 def _panel(side: Side, methods: bool, images: bool) -> Panel:
     if side.has_votes:
-        return panel_of_votes(_without_frames(side.table), methods=methods, images=images)
+        panel = panel_of_votes(_without_frames(side.table))
+        return by_method(panel, images=images) if methods else panel
     means = _means_of(side)
     key = list(METHOD if methods else POINT)
     if methods:
@@ -382,10 +400,8 @@ def _means_of(side: Side) -> pd.DataFrame:
         wanted = ("low", "high", *(["level"] if "level" in there else []))
     elif "sd" in there and count:
         wanted = ("sd", count)
-    try:
+    with _naming(side):
         read = metric_values(side.table, wanted)
-    except StatisticsError as error:
-        raise StatisticsError(f"{side.name}: {error.message}", error.remedy) from None
     values = {name: read[name].to_numpy(dtype=np.float64) for name in wanted}
     found = np.full(len(read), math.nan)
     if "se" in wanted:
@@ -456,41 +472,37 @@ def _agreement_table(
 ) -> Table:
     rows: list[dict[str, object]] = []
 
-    def row(figure: str, value: float, low: float, high: float, about: str) -> None:
-        rows.append(
-            {"figure": figure, "value": value, "low": low, "high": high, "about": about}
-            | {"f": math.nan, "df_above": math.nan, "df_below": math.nan, "p": math.nan}
-        )
+    def row(figure: str, made: Interval | PanelTest | float, about: str) -> None:
+        one: dict[str, object] = {"figure": figure, "value": math.nan, "low": math.nan}
+        one |= {"high": math.nan, "about": about}
+        one |= {"f": math.nan, "df_above": math.nan, "df_below": math.nan, "p": math.nan}
+        if isinstance(made, Interval):
+            one |= {"value": made.estimate, "low": made.low, "high": made.high}
+        elif isinstance(made, PanelTest):
+            one |= {"f": made.f, "df_above": made.above, "df_below": made.below, "p": made.p}
+        else:
+            one["value"] = made
+        rows.append(one)
 
-    def test(figure: str, made: PanelTest | None, about: str) -> None:
-        if made is not None:
-            row(figure, math.nan, math.nan, math.nan, about)
-            rows[-1] |= {"f": made.f, "df_above": made.above, "df_below": made.below, "p": made.p}
-
-    for name, one, about in (
-        ("slope", found.slope, "points of B for a point of A"),
-        ("intercept", found.intercept, "B where A is 0"),
-    ):
-        row(name, one.estimate, one.low, one.high, about)
-    if not unlike:
-        test("B = A", found.identical, "slope 1 and intercept 0")
-    test("B = line", found.linear, "B departs from the line by no more than the errors")
-    row("PLCC", found.plcc.estimate, found.plcc.low, found.plcc.high, "of the means as they are")
-    true = found.true_plcc
-    if math.isfinite(true.estimate):
-        row("PLCC without errors", true.estimate, true.low, true.high, "of the true means")
-    row(
-        "SROCC", found.srocc.estimate, found.srocc.low, found.srocc.high, "of the means as they are"
-    )
-    row("RMSE", found.rmse, math.nan, math.nan, "of B from the line, in points of B's scale")
+    row("slope", found.slope, "points of B for a point of A")
+    row("intercept", found.intercept, "B where A is 0")
+    if found.identical and not unlike:
+        row("B = A", found.identical, "slope 1 and intercept 0")
+    if found.linear:
+        row("B = line", found.linear, "B departs from the line by no more than the errors")
+    row("PLCC", found.plcc, "of the means as they are")
+    if math.isfinite(found.true_plcc.estimate):
+        row("PLCC without errors", found.true_plcc, "of the true means")
+    row("SROCC", found.srocc, "of the means as they are")
+    row("RMSE", found.rmse, "of B from the line, in points of B's scale")
     if panels.known:
-        row("RMSE of errors", found.rmse_of_errors, math.nan, math.nan, "what errors make of it")
+        row("RMSE of errors", found.rmse_of_errors, "what errors make of it")
     frame = pd.DataFrame(rows)
     columns: Columns = {
         "figure": column("figure"),
         "value": _value,
         percent(level): interval_column(3),
-        "p": lambda one: p_value(one["p"]),
+        "p": _p("p"),
         "about": column("about"),
     }
     facts = {
@@ -574,18 +586,6 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
         if panels.known:
             claim = "errors are the tables', taken as independent from mean to mean"
     notes.append(f"{found.n} common {what}; {claim}.")
-    few = [
-        letter
-        for letter, side in zip("AB", matched.both, strict=True)
-        if side.has_votes and _is_thin(side.table)
-    ]
-    if few:
-        notes.append(
-            f"WARNING: of {' and '.join(few)} raters saw a part each, and a stimulus has fewer "
-            f"than {_FEW_VOTES} votes. That hides how far a rater's errors go together: where "
-            "simulated panels agreed, B = line by methods was rejected in 14% at 2.4 votes a "
-            "stimulus, 10% at 4.5 and 6% at 7.8."
-        )
     if panels.borrowed:
         side = next(s for s in matched.both if s.name == panels.borrowed)
         size = f", for its {side.raters} raters," if side.raters else ""
@@ -608,13 +608,6 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
             "test's, turned round."
         )
     return notes
-
-
-def _is_thin(votes: pd.DataFrame) -> bool:
-    """Whether raters saw a part each and stimuli have few votes, so that errors seem smaller."""
-    stimuli = len(_keys(votes, POINT))
-    complete = votes["rater"].nunique() * stimuli
-    return len(votes) < 0.9 * complete and len(votes) / stimuli < _FEW_VOTES
 
 
 def _described(side: Side) -> str:
@@ -695,8 +688,8 @@ def _stimuli_table(found: PanelAgreement, level: float) -> Table:
         "B": column("b", 2),
         "B - line": signed_column("departure", 2),
         percent(level): interval_column(2, "departure_low", "departure_high", signed=True),
-        "p": lambda row: p_value(row["departure_p"]),
-        "p adjusted": lambda row: p_value(row["departure_p_adjusted"]),
+        "p": _p("departure_p"),
+        "p adjusted": _p("departure_p_adjusted"),
     }
     n = int((frame["departure_p_adjusted"] < _alpha(level)).sum())
     notes = [
@@ -835,7 +828,5 @@ def _with_limits(methods: pd.DataFrame, matched: _Matched, level: float) -> pd.D
     index = pd.MultiIndex.from_frame(methods[list(METHOD)])
     for name, side in zip("ab", matched.both, strict=True):
         panel = _panel(side, True, not matched.same_images).at(index)
-        freedom = min((s.freedom for s in panel.sources), default=_MANY)
-        half = student_quantile(min(freedom, _MANY), level) * panel.error
-        found[f"{name}_low"], found[f"{name}_high"] = found[name] - half, found[name] + half
+        found[f"{name}_low"], found[f"{name}_high"] = panel.limits(level)
     return found

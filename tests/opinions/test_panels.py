@@ -14,9 +14,11 @@ from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.panels import (
     Panel,
+    by_method,
     compare_orders,
     compare_panels,
     panel_of_means,
+    panel_of_scores,
     panel_of_votes,
     same_order_again,
 )
@@ -28,7 +30,8 @@ __all__ = ["expected", "nflx", "ratings_folder"]
 
 
 def panel(votes: pd.DataFrame, methods: bool = False, images: bool = False) -> Panel:
-    return panel_of_votes(votes, methods=methods, images=images)
+    made = panel_of_votes(votes)
+    return by_method(made, images=images) if methods else made
 
 
 def table(means: list[float], errors: list[float] | None = None) -> Panel:
@@ -52,6 +55,26 @@ def test_influences_make_the_covariance_of_the_means(raters: int) -> None:
     order = [tuple(key[1:]) for key in found.index]
     assert covariance(found) == pytest.approx(np.cov(wide[order].to_numpy().T) / raters)
     assert len(found.sources[0].influence) <= 8
+
+
+def test_few_votes_a_stimulus_hide_no_common_error() -> None:
+    """By hand: the mean's variance is that of severity and noise, by who rated what."""
+    generator = np.random.default_rng(11)
+    seen = generator.random((8, 12)) < 0.3
+    seen[0], seen[1, ::2], seen[2, 1::2] = False, True, True
+    seen[3:5, seen.sum(axis=0) < 2] = True
+    seen = seen[1:]
+    index = pd.MultiIndex.from_product(
+        [["x"], list(range(6)), ["a", "b"]], names=["dataset", "image", "method"]
+    )
+    weight = seen / seen.sum(axis=0) / 12
+    true = (weight.sum(axis=1) ** 2).sum() + 0.25 * (weight**2).sum()
+    found = []
+    for _ in range(200):
+        scores = generator.normal(size=(7, 1)) + 0.5 * generator.normal(size=(7, 12))
+        made = panel_of_scores(np.where(seen, scores, np.nan), index)
+        found.append(((made.sources[0].influence.mean(axis=1)) ** 2).sum())
+    assert np.mean(found) == pytest.approx(true, rel=0.15)
 
 
 def test_methods_have_the_errors_of_raters_and_of_images() -> None:

@@ -135,7 +135,10 @@ def test_the_paper_lends_the_errors_of_the_other_side(set5: pd.DataFrame) -> Non
 def test_a_part_of_a_set_of_the_paper_lets_images_vary(set5: pd.DataFrame) -> None:
     some = set5[set5["image"].isin(["img_001", "img_002", "img_003"])]
     found = compare(side(some, "ours"), paper_side("paper"))
-    assert "ours has votes on 3 of 5 of Set5 images, so images vary, too." in found.notes
+    assert (
+        "ours has votes on 3 of 5 images of Set5 under a method, so images vary, too."
+        in found.notes
+    )
     assert "errors come from raters and images" in found.sections[0].to_text()
 
 
@@ -176,9 +179,19 @@ def test_too_few_raters_for_any_test_are_told(votes: list[pd.DataFrame]) -> None
     few = votes[1][votes[1]["rater"].isin(["r00", "r01", "r02"])]
     found = compare(side(votes[0]), side(few, "B"))
     assert "n of B on Set5 is too small for 6 pairs" in found.sections[3].to_text()
-    assert "WARNING" not in found.sections[0].to_text()
-    thin = compare(side(votes[0]), side(votes[1].sample(frac=0.5, random_state=1), "B"))
-    assert "WARNING: of B raters saw a part each" in thin.sections[0].to_text()
+
+
+def test_a_stimulus_with_one_vote_is_left_out_of_both(votes: list[pd.DataFrame]) -> None:
+    """Else means of methods would be those of other images in either."""
+    alone = (votes[1]["image"] == "img_000") & (votes[1]["method"] == "a")
+    b = votes[1][~alone | (votes[1]["rater"] == "r00")]
+    found = compare(side(votes[0]), side(b, "B"))
+    assert found.notes[0].startswith("B: Left out: 1 vote alone on a stimulus")
+    assert found.agreement.n == 19
+    kept = votes[0][(votes[0]["image"] != "img_000") & (votes[0]["method"] == "a")]
+    assert found.means["a"][0] == pytest.approx(kept["score"].mean())
+    with pytest.raises(StatisticsError, match="B: 2 raters rated stimuli that another"):
+        compare(side(votes[0]), side(b[b["rater"].isin(["r00", "r01"])], "B"))
 
 
 def test_equal_votes_are_said_to_be_equal(votes: list[pd.DataFrame]) -> None:
