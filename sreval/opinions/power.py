@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError, UsageError, option, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.comparison import least_units
+from sreval.opinions.comparison import crossed_test, least_units
 from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.screening import RULES, apply
 from sreval.opinions.sequential import nominal_levels
@@ -490,7 +490,9 @@ def _p(pair: Floats, unit: Unit) -> float:
         return math.nan
     if unit == "both":
         image, rater = np.nonzero(both)
-        return crossed_mean((pair[0] - pair[1])[both], rater, image).p
+        found = crossed_mean((pair[0] - pair[1])[both], rater, image)
+        test = crossed_test(found, int(both.sum()))
+        return test.p if test else math.nan
     if unit == "pooled":
         return signed_rank(*pair[:, both]).p
     axis = 0 if unit == "rater" else 1
