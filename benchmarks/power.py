@@ -6,10 +6,10 @@ looks of a study without a difference raise more than 5.5 % false alarms.
 
 Example: python -m benchmarks.power --studies 200 --looks 500 --out build/bench
 
-The votes are made here once more from the definition, vote by vote, by nothing of
-`sreval.opinions.simulation` or `sreval.opinions.power`: a table with a row a vote, rater by rater
-in the order in which they were cast, goes through `compare_methods`. Every cell is a line of the
-journal; a run that was stopped goes on where it stopped, as long as the code is the same.
+The votes are made here once more from the definition, by nothing of `sreval.opinions.simulation`
+or `sreval.opinions.power`. Their tests are those that `compare_methods` makes; the p of the first
+studies of each cell is held against `sreval.compare`. Every cell is a line of the journal; a run
+that was stopped goes on where it stopped, as long as the code is the same.
 """
 
 from __future__ import annotations
@@ -29,17 +29,21 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import sreval
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.benchmarking.provenance import code_version
-from sreval.opinions.comparison import compare_methods
+from sreval.opinions.comparison import crossed_test
+from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.sequential import SPENDING, nominal_levels
+from sreval.opinions.significance import ADJUSTMENTS, signed_rank
 from sreval.opinions.units import Unit
-from sreval.opinions.votes import check_votes
 
 MOST_APART, MOST_FALSE_ALARMS = 0.02, 0.055
 LOOKS = 5
+CHECKED = 5
+"""Studies of each cell whose p is held against `sreval.compare`."""
 UNITS: tuple[Unit, ...] = ("rater", "both")
 
 
@@ -86,59 +90,89 @@ DESIGNS = (
 )  # fmt: skip
 
 
-def votes_of(design: Design, generator: np.random.Generator) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Votes:
+    """One study: ``scores`` (methods, images, raters), NaN where none was cast, and their order.
+
+    ``place`` is where in the rater's order a vote was cast.
+    """
+
+    scores: NDArray[np.float64]
+    place: NDArray[np.intp]
+
+    def frame(self) -> pd.DataFrame:
+        """As a table with a row a vote."""
+        method, image, rater = np.nonzero(~np.isnan(self.scores))
+        named = zip(("m", "i", "r"), (method, image, rater), strict=True)
+        names = [[f"{letter}{code:02}" for code in codes] for letter, codes in named]
+        table = dict(zip(("method", "image", "rater"), names, strict=True))
+        return pd.DataFrame(table).assign(score=self.scores[method, image, rater].astype(int))
+
+    def p(self, first: int, second: int, unit: Unit, raters: int | None = None) -> float:
+        """The p of two methods on the first ``raters`` (None: all)."""
+        difference = self.scores[first, :, :raters] - self.scores[second, :, :raters]
+        both = ~np.isnan(difference)
+        if unit == "both":
+            image, rater = np.nonzero(both)
+            test = crossed_test(crossed_mean(difference[both], rater, image), int(both.sum()))
+            return test.p if test else math.nan
+        axis = 0 if unit == "rater" else 1
+        counts = both.sum(axis)
+        sums = [self.scores[m, :, :raters].sum(axis, where=both) for m in (first, second)]
+        return signed_rank(*(own[counts > 0] / counts[counts > 0] for own in sums)).p
+
+    def without_straight_liners(self) -> Votes:
+        """Without raters of 20 votes or more, above 90 % alike or more than 30 alike in a row."""
+        kept = []
+        for rater in range(self.scores.shape[-1]):
+            order = self.place[..., rater].argsort(axis=None)
+            ordered = self.scores[..., rater].ravel()[order]
+            own = ordered[~np.isnan(ordered)].tolist()
+            run = max((sum(1 for _ in same) for _, same in itertools.groupby(own)), default=0)
+            often = max(Counter(own).values(), default=0) > 0.9 * len(own)
+            kept.append(len(own) < 20 or not (often or run > 30))
+        return Votes(self.scores[..., kept], self.place[..., kept])
+
+
+def votes_of(design: Design, generator: np.random.Generator) -> Votes:
     """One study's votes, from the definition of the rater model in docs/explanation/statistics.md.
 
     Methods 0 and 1 lie ``difference`` apart, all others midway between them.
     """
     rest = {"subset": 1.0, "repeats": 0, "drop_outs": 0.0, "straight_liners": 0.0} | design.rest
-    total = design.methods * design.images
-    difficulty = [generator.normal(0, 0.5) for _ in range(design.images)]
-    by_image = 0.3 if design.unit in ("image", "both") else 0.0
-    by_rater = 0.2 if design.unit in ("rater", "both") else 0.0
-    quality = {}
-    for method in range(design.methods):
-        step = {0: design.difference / 2, 1: -design.difference / 2}.get(method, 0.0)
-        for image in range(design.images):
-            quality[method, image] = 3 + step + difficulty[image] + generator.normal(0, by_image)
-    rows = []
-    for rater in range(design.raters):
-        same = generator.random() < rest["straight_liners"]
-        constant = int(generator.integers(1, 6))
-        bias = generator.normal(0, 0.3)
-        sd = 0.6 * math.exp(0.2 * generator.normal())
-        taste = generator.normal(0, by_rater, design.methods)
-        seen = generator.permutation(total)[: max(1, round(rest["subset"] * total))]
-        plan = [(int(one), "vote") for one in seen]
-        plan += [(int(one), "repeat") for one in generator.choice(seen, rest["repeats"])]
-        plan = [plan[place] for place in generator.permutation(len(plan))]
-        if generator.random() < rest["drop_outs"]:
-            plan = plan[: math.ceil(generator.random() * len(plan))]
-        for position, (stimulus, kind) in enumerate(plan):
-            method, image = divmod(stimulus, design.images)
-            latent = quality[method, image] + bias + taste[method] + generator.normal(0, sd)
-            score = min(max(round(latent), 1), 5)
-            if generator.random() < 0.02:
-                score = int(generator.integers(1, 6))
-            score = constant if same else score
-            rows.append((f"r{rater:02}", f"i{image}", f"m{method}", score, kind, position))
-    names = ["rater", "image", "method", "score", "kind", "position"]
-    return pd.DataFrame(rows, columns=names)
+    shape = methods, images, raters = design.methods, design.images, design.raters
+    quality = 3 + generator.normal(0, 0.5, (1, images)) + np.zeros((methods, 1))
+    quality[0] += design.difference / 2
+    quality[1] -= design.difference / 2
+    if design.unit != "rater":
+        quality += generator.normal(0, 0.3, (methods, images))
+    severity = generator.normal(0, 0.3, raters)
+    taste = generator.normal(0, 0.2 if design.unit != "image" else 0.0, (methods, 1, raters))
+    noise = generator.normal(0, 1, shape) * 0.6 * generator.lognormal(0, 0.2, raters)
+    scores = np.clip(np.round(quality[:, :, None] + severity + taste + noise), 1, 5)
+    lapses = generator.random(shape) < 0.02
+    scores[lapses] = generator.integers(1, 6, lapses.sum())
+    same = generator.random(raters) < rest["straight_liners"]
+    scores[:, :, same] = generator.integers(1, 6, same.sum())
+
+    # each rater sees a part of the stimuli, and some of them again, in random order until the end
+    total, repeats = methods * images, rest["repeats"]
+    shown = max(1, round(rest["subset"] * total))
+    drawn = generator.random((total, raters)).argsort(axis=0).argsort(axis=0)
+    time = generator.random((total + repeats, raters))
+    time[:total][drawn >= shown] = np.inf
+    place = time.argsort(axis=0).argsort(axis=0)[:total].reshape(shape)
+    leaves = generator.random(raters) < rest["drop_outs"]
+    share = np.where(leaves, generator.random(raters), 1.0)
+    cast = place < np.ceil(share * (shown + repeats))
+    return Votes(np.where(cast, scores, np.nan), place)
 
 
-def without_straight_liners(votes: pd.DataFrame) -> pd.DataFrame:
-    """Votes of raters who gave one score in at most 90 % of 20 or more, and never 30 in a row."""
-    kept = []
-    for _, own in votes[votes["kind"] == "vote"].groupby("rater"):
-        scores = own.sort_values("position")["score"].tolist()
-        run = longest = 1
-        for before, after in itertools.pairwise(scores):
-            run = run + 1 if before == after else 1
-            longest = max(longest, run)
-        often = max(Counter(scores).values()) > 0.9 * len(scores)
-        if len(scores) < 20 or not (often or longest >= 30):
-            kept.append(own)
-    return pd.concat(kept)
+def checked(votes: Votes, design: Design, p: float) -> None:
+    """Raise AssertionError where ``sreval.compare`` has another p of the methods 0 and 1."""
+    table = sreval.compare(votes.frame(), unit=design.unit, adjustment=design.adjustment).frame
+    (row,) = table[table[["first", "second"]].isin(["m00", "m01"]).all(axis=1)].to_dict("records")
+    assert math.isclose(row["p"], p, rel_tol=1e-6), f"sreval.compare has {row['p']} for {p}"
 
 
 def reached(design: Design, studies: int) -> dict[str, Any]:
@@ -147,27 +181,29 @@ def reached(design: Design, studies: int) -> dict[str, Any]:
     ``alone``: p times the comparisons is below 0.05, what is promised; ``adjusted``: the adjusted p
     is, among the other comparisons as they come out.
     """
+    number = DESIGNS.index(design)
     promised = sreval.power(
         design.difference, raters=design.raters, images=design.images, unit=design.unit,
-        methods=design.methods, adjustment=design.adjustment, studies=2 * studies,
-        seed=DESIGNS.index(design),
+        methods=design.methods, adjustment=design.adjustment, studies=2 * studies, seed=number,
         **design.rest,
     ).iloc[0]  # fmt: skip
-    tests = 1 if design.adjustment == "none" else math.comb(design.methods, 2)
+    pairs = list(itertools.combinations(range(design.methods), 2))
+    tests = 1 if design.adjustment == "none" else len(pairs)
     alone = adjusted = 0
     for study in range(studies):
-        votes = votes_of(design, np.random.default_rng([99, DESIGNS.index(design), study]))
+        votes = votes_of(design, np.random.default_rng([99, number, study]))
         if "screening" in design.rest:
-            votes = without_straight_liners(votes)
-        checked = check_votes(votes)
-        (made,) = compare_methods(checked, unit=design.unit, adjustment=design.adjustment)
-        (pair,) = [p for p in made.pairs if {p.first, p.second} == {"m0", "m1"}]
-        if study == 0:
-            frame = sreval.compare(votes, unit=design.unit, adjustment=design.adjustment).frame
-            rows = frame[frame["first"].isin(["m0", "m1"]) & frame["second"].isin(["m0", "m1"])]
-            assert math.isclose(rows["p"].iloc[0], pair.p), "sreval.compare has another p"
-        alone += pair.p * tests < 0.05
-        adjusted += pair.p_adjusted < 0.05
+            votes = votes.without_straight_liners()
+        p = votes.p(0, 1, design.unit)
+        if study < CHECKED:
+            checked(votes, design, p)
+        # what is found alone is found among the others, and no adjusted p is below its own
+        found = p * tests < 0.05
+        alone += found
+        if not found and p < 0.05:
+            others = [votes.p(*pair, design.unit) for pair in pairs[1:]]
+            found = bool(ADJUSTMENTS[design.adjustment]([p, *others])[0] < 0.05)
+        adjusted += found
     share = alone / studies
     return {
         "promised": float(promised["power"]),
@@ -188,9 +224,10 @@ def false_alarms(unit: Unit, studies: int) -> dict[str, Any]:
     design = Design(unit, 0.0, raters[-1], 20)
     p = np.empty((studies, len(raters)))
     for study in range(studies):
-        votes = check_votes(votes_of(design, np.random.default_rng([7, study])))
-        number = votes["rater"].str[1:].astype(int)
-        p[study] = [compare_methods(votes[number < n], unit=unit)[0].pairs[0].p for n in raters]
+        votes = votes_of(design, np.random.default_rng([7, study]))
+        p[study] = [votes.p(0, 1, unit, n) for n in raters]
+        if study < CHECKED:
+            checked(votes, design, p[study, -1])
     shares = [n / raters[-1] for n in raters]
     found: dict[str, Any] = {"studies": studies}
     for spending in SPENDING:
@@ -244,10 +281,10 @@ def lines(found: list[dict[str, Any]]) -> list[str]:
     looks = [row for row in found if row["part"] == "looks"]
     said = [
         f"Promised by `sreval study power`, {2 * power[0]['studies']} studies; reached in "
-        f"{power[0]['studies']} studies made vote by vote in another program, through "
-        "`compare_methods`. Reached: p times the comparisons is below 0.05, or p itself without "
+        f"{power[0]['studies']} studies whose votes another program made, by the same tests. "
+        "Reached: p times the comparisons is below 0.05, or p itself without "
         "adjustment. Adjusted: the adjusted p is, other methods lying midway between the two. Per "
-        "cent, with standard errors.",
+        "cent, with standard errors; that of the distance is of both simulations.",
         "",
         "| design | promised | reached | apart | adjusted |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -255,7 +292,7 @@ def lines(found: list[dict[str, Any]]) -> list[str]:
     said += [
         f"| {row['what']} | {_share(row['promised'], row['promised_error'])} | "
         f"{_share(row['reached'], row['reached_error'])} | "
-        f"{100 * (row['promised'] - row['reached']):+.1f} | {100 * row['adjusted']:.1f} |"
+        f"{_apart(row)} | {100 * row['adjusted']:.1f} |"
         for row in power
     ]
     said += [
@@ -273,6 +310,11 @@ def lines(found: list[dict[str, Any]]) -> list[str]:
         for row in looks
     ]
     return said
+
+
+def _apart(row: dict[str, Any]) -> str:
+    error = math.hypot(row["promised_error"], row["reached_error"])
+    return f"{100 * (row['promised'] - row['reached']):+.1f} ± {100 * error:.1f}"
 
 
 def _share(share: float, error: float) -> str:

@@ -584,9 +584,11 @@ class Study:
     def votes(self, *, allow_open: bool | None = None) -> Votes:
         """The votes so far, with ``accepted`` by the design's rules and the operator's decisions.
 
+        Where the design plans looks, those of the look that was reached; ``notes`` give the alpha.
         ``allow_open``: also of a study that isn't closed; None: only where all raters so far are
         simulated. Means of an open study's methods are a look at its results, which the audit
-        log keeps. Raises UsageError for an open study, StatisticsError where nobody voted.
+        log keeps. Raises UsageError for an open study, StatisticsError where nobody voted and
+        before the first look.
         """
         from sreval.opinions.votes import ACR
         from sreval.report.opinion_rows import load
@@ -594,7 +596,8 @@ class Study:
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
             raise StatisticsError(f"Study {self.name} has no votes.", "Invite raters first.")
-        return Votes(data.votes, (), ACR)
+        notes = (str(data.look),) if data.look else ()
+        return Votes(data.analysed, notes, ACR)
 
     def report(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,6 +130,8 @@ def read_votes(
         whole_methods=whole_methods,
     )
     table, notes = read.table, read.notes
+    if isinstance(votes, str | Path) and not is_means(table):
+        notes = (*notes, *_planned_looks(user_path(votes)))
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
     if not is_means(table):
         if better:
@@ -150,6 +153,24 @@ def read_votes(
         )
         notes = (*notes, note)
     return Votes(table, notes, on, better)
+
+
+def _planned_looks(file: Path) -> list[str]:
+    """What must be said of an exported study's votes whose design, beside them, plans looks."""
+    import json
+
+    try:
+        design = json.loads((file.parent / "design.json").read_text(encoding="utf-8"))
+        looks, name = design["analysis"]["looks"], design["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+    if not looks:
+        return []
+    return [
+        f"{file}: study {name} plans looks, and these are all of its votes, which are "
+        "tested as if there were one look. The planned tests are in its report: sreval report "
+        f"{shlex.quote(str(name))}."
+    ]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

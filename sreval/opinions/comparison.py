@@ -393,16 +393,21 @@ def least_units(
     )
 
 
-def crossed_test(found: CrossedMean, votes: int, scale: Scale = ACR) -> MeanTest | None:
-    """The test of ``votes`` pairs of votes over "both", from the mean of their differences.
+def crossed_test(
+    scores: Floats, rater: Codes, image: Codes, scale: Scale = ACR
+) -> tuple[CrossedMean, MeanTest | None]:
+    """``crossed_pair`` of two methods' ``scores`` (C, 2), and the test over "both" from it.
 
-    None on fewer than LEAST_UNITS raters or images.
+    The test is None on fewer than LEAST_UNITS raters or images.
     """
+    found = crossed_pair(scores, rater, image)
     if math.isnan(found.error):
-        return None
+        return found, None
+    together = rated_together(scores)
+    pairs = int((~np.isnan(scores)).all(axis=1).sum()) if together else found.n_values // 2
+    error = max(found.error, least_error(scale, pairs))
     n = min(found.n_raters, found.n_images)
-    error = max(found.error, least_error(scale, votes))
-    return MeanTest(found.estimate, error, found.freedom, n)
+    return found, MeanTest(found.estimate, error, found.freedom, n)
 
 
 def friedman(table: Floats) -> Friedman | None:
@@ -584,11 +589,10 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         difference = _difference(differences, table.unit, table.of, asked, shared, uneven)
         d_z = quotient(difference.estimate, error * math.sqrt(n), 1)
     else:
-        found = crossed_pair(scores, *table.codes)
+        found, mean = crossed_test(scores, *table.codes, asked.scale)
         # a difference of two votes has the rest of both
         rest = found.sd_rest * (math.sqrt(2) if all_votes else 1)
         spread = math.hypot(found.sd_rater, found.sd_image, rest)
-        mean = crossed_test(found, found.n_values // (2 if all_votes else 1), asked.scale)
         difference = _crossed_interval(found.estimate, mean, asked.level, pair.n, table.of, asked)
         d_z = quotient(found.estimate, spread, 1)
     pair = replace(

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError, UsageError, option, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.comparison import least_units
-from sreval.opinions.crossed import crossed_pair
+from sreval.opinions.comparison import crossed_test, least_units
 from sreval.opinions.screening import RULES, apply
 from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
@@ -490,7 +489,8 @@ def _p(pair: Floats, unit: Unit) -> float:
         if np.isnan(pair).all(axis=(1, 2)).any():
             return math.nan
         image, rater = np.nonzero(np.ones(both.shape))
-        return crossed_pair(pair.reshape(2, -1).T, rater, image).p
+        _, test = crossed_test(pair.reshape(2, -1).T, rater, image)
+        return test.p if test else math.nan
     if not both.any():
         return math.nan
     if unit == "pooled":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import zipfile
@@ -197,7 +198,8 @@ def _study(data: StudyData, name: str) -> Files:
         f"{name}/votes.csv": to_csv(votes),
     }
     if len(votes):
-        tables, _ = analyse(votes, ("mos", "compare"), Request.planned(data.design))
+        shown = anonymous_votes(dataclasses.replace(data, votes=data.analysed))
+        tables, _ = analyse(shown, ("mos", "compare"), Request.planned(data))
         said = study_warnings(data)
         texts = [table.to_text() for table in tables]
         text = "\n".join([*said, *[""] * bool(said), *texts])

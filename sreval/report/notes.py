@@ -156,6 +156,8 @@ def study_warnings(data: StudyData) -> list[str]:
     if data.state != "closed":
         seen = "means of methods are hidden" if data.hidden else "results may still change"
         said.append(f"INTERIM: the study is {data.state}; {seen}.")
+    if data.look and data.look.number:
+        said.append(str(data.look))
     if data.design.pilot:
         said.append("PILOT: made to try the study out, not to be published as its result.")
     return said

@@ -215,13 +215,15 @@ def with_mos(
     level: float = 0.95,
     scale: Scale = ACR,
     study: str = "",
+    alpha: float = 0.05,
 ) -> ScoreTable:
     """``table`` with a line of mean opinion scores for every data set that was rated.
 
     ``scale`` is that of the votes; ``baseline``, ``pairs`` and ``level`` as the table was built
-    with; tests are those of ``compare_methods`` over ``unit``, None the default of each data set,
-    Holm-adjusted within it, HR takes no part. The votes must have passed ``check_same_stimuli``.
-    ``study`` names the study in the line's label; lines of other studies stay.
+    with; tests at ``alpha`` are those of ``compare_methods`` over ``unit``, None the default of
+    each data set, Holm-adjusted within it, HR takes no part. The votes must have passed
+    ``check_same_stimuli``. ``study`` names the study in the line's label; lines of other studies
+    stay.
     """
     counted, units = opinions(votes), units_of(votes, unit)
     old, figures = table.figures(), []
@@ -233,7 +235,7 @@ def with_mos(
         if len(rows):
             own = [figure for figure in own if figure["metric"] != "mos" or figure["study"]]
             own_unit = units[str(dataset)].unit
-            made = _tests(rows, dataset, own_unit, baseline, pairs, scale, table.scales[0])
+            made = _tests(rows, dataset, own_unit, baseline, pairs, scale, alpha, table.scales[0])
             means = {
                 str(method): mos_interval(
                     Ratings.from_votes(group, ["image"]), CLAIMS[own_unit].interval, level, scale
@@ -270,6 +272,7 @@ def _tests(
     baseline: str | None,
     pairs: bool,
     scale: Scale,
+    alpha: float,
     factor: float,
 ) -> list[Comparison]:
     rows = rows[rows["method"] != "hr"]
@@ -277,7 +280,7 @@ def _tests(
     if len(rated) < 2 or not (pairs or baseline in rated):
         return []
     against = [] if pairs else [(str(m), str(baseline)) for m in rated if m != baseline]
-    (made,) = compare_methods(rows, unit=unit, pairs=sorted(against), scale=scale)
+    (made,) = compare_methods(rows, unit=unit, pairs=sorted(against), scale=scale, alpha=alpha)
     return [
         Comparison(
             dataset, "mos", pair.first, pair.second, pair.difference.estimate, pair.test,
@@ -417,6 +420,7 @@ def with_studies(
             pairs=pairs,
             level=level,
             study=label if len(studies) > 1 or data.state != "closed" else "",
+            alpha=data.alpha,
         )
         said = [f"Study {name}, design {data.design_sha256[:12]}, {data.state}."]
         said += [f"{name}: {warning}" for warning in study_warnings(data)]
@@ -470,11 +474,12 @@ def study_rows(frame: pd.DataFrame, data: StudyData) -> tuple[pd.DataFrame, list
 
 
 def scored_opinions(data: StudyData) -> pd.DataFrame:
-    """The study's votes as the tables beside metrics take them: without those on stand-ins.
+    """``StudyData.analysed`` as the tables beside metrics take it: without votes on stand-ins.
 
     The hashes are left out: ``study_scores`` has compared them.
     """
-    votes = data.votes[~data.votes["method"].isin(data.stand_ins)]
+    votes = data.analysed
+    votes = votes[~votes["method"].isin(data.stand_ins)]
     return votes.drop(columns=["stimulus_sha256", "image_sha256"], errors="ignore")
 
 

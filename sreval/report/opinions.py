@@ -35,7 +35,7 @@ from sreval.report.table import (
 )
 from sreval.report.text import CORRECTIONS, p_value, percent
 from sreval.study.acceptance import Acceptance
-from sreval.study.design import StudyDesign
+from sreval.study.data import StudyData
 
 _MOST_RATERS = 40
 """The most raters printed one by one; if there are more, only those whom a rule rejects."""
@@ -68,15 +68,15 @@ class Request:
     """Told how many votes of how many a long analysis has done."""
 
     @classmethod
-    def planned(cls, design: StudyDesign, scores: pd.DataFrame | None = None) -> Request:
-        """What the design of a study plans to ask of its votes."""
-        analysis = design.analysis
+    def planned(cls, data: StudyData, scores: pd.DataFrame | None = None) -> Request:
+        """What the design of a study plans to ask of its votes, or at the look it has come to."""
+        analysis = data.design.analysis
         return cls(
             unit=analysis.unit,
             interval=interval_of(analysis.unit),
             adjustment=analysis.correction,
-            alpha=analysis.alpha,
-            rules=Acceptance(design).rules,
+            alpha=data.alpha,
+            rules=Acceptance(data.design).rules,
             scores=scores,
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -48,9 +47,7 @@ class StudyFacts:
     def __init__(self, data: StudyData, scores: pd.DataFrame | None = None) -> None:
         self.data = data
         self.scores = scores
-        self.request = Request.planned(data.design, scores)
-        if data.look and data.look.number:
-            self.request = replace(self.request, alpha=data.look.level)
+        self.request = Request.planned(data, scores)
         self.datasets = [part.name for part in data.design.images.datasets]
         self.by_paper = paper.sort_datasets(self.datasets)
         """The data sets in the order of the paper's tables."""
@@ -131,20 +128,9 @@ class StudyFacts:
         return pd.DataFrame(exclusions(self.data.votes).items(), columns=["why", "rows"])
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
-        """All votes on one data set; where looks are planned, those of the look reached.
-
-        Raises StatisticsError before the first look.
-        """
-        votes, look = self.data.votes[self.data.votes["dataset"] == dataset], self.data.look
-        if look is None:
-            return votes
-        if not look.number:
-            raise StatisticsError(
-                f"The first look is after {self.data.design.analysis.looks[0]} raters have "
-                "finished.",
-                "Wait for it.",
-            )
-        return votes[votes["rater"].isin(look.raters)]
+        """``StudyData.analysed`` on one data set; raises what that raises."""
+        votes = self.data.analysed
+        return votes[votes["dataset"] == dataset]
 
     def unit_of(self, votes: pd.DataFrame) -> Unit:
         """The unit of the tests of one data set's votes."""
@@ -202,20 +188,28 @@ class StudyFacts:
                 figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
         return figure_svg(figure)
 
+    @property
+    def _analysed(self) -> pd.DataFrame:
+        """The votes of ``StudyData.analysed`` on stimuli that are rated once, used or not."""
+        votes = self.data.analysed
+        return votes[votes["kind"] == "vote"]
+
     def _by_rules(self, raters: Sequence[str]) -> pd.DataFrame:
         """All votes as the rules alone would have them on ``raters``, who were decided on."""
-        return self.own.assign(accepted=self.own["accepted"] ^ self.own["rater"].isin(raters))
+        own = self._analysed
+        return own.assign(accepted=own["accepted"] ^ own["rater"].isin(raters))
 
     @property
     def effect_of_exclusions(self) -> pd.DataFrame:
         """MOS with all votes and with those that are used, and the change."""
-        return self._effect({"all": self.own.assign(accepted=True), "used": self.own})
+        own = self._analysed
+        return self._effect({"all": own.assign(accepted=True), "used": own})
 
     @property
     def effect_of_decisions(self) -> pd.DataFrame:
         """MOS as the rules alone would have it and as decided, and the change."""
         decided = list(self.data.monitoring.overruled["rater"])
-        return self._effect({"by rules": self._by_rules(decided), "used": self.own})
+        return self._effect({"by rules": self._by_rules(decided), "used": self._analysed})
 
     def _effect(self, of: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """MOS of the two sides of ``of``, by their names in order, and the change between them."""
@@ -238,7 +232,7 @@ class StudyFacts:
 
     def _largest_change(self, rater: str) -> dict[str, Any]:
         change = (
-            self._means(self.own)["mos"] - self._means(self._by_rules([rater]))["mos"]
+            self._means(self._analysed)["mos"] - self._means(self._by_rules([rater]))["mos"]
         ).dropna()
         if change.empty:
             raise StatisticsError("No MOS exists both with and without the rater's votes.")
@@ -260,7 +254,9 @@ class StudyFacts:
         rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
         theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
         made = score_table(scores, with_paper=theirs, level=request.level)
-        return with_mos(made, votes, unit=request.unit, pairs=True, level=request.level)
+        return with_mos(
+            made, votes, unit=request.unit, pairs=True, level=request.level, alpha=request.alpha
+        )
 
     @property
     def python(self) -> str:

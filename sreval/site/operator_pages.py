@@ -352,7 +352,7 @@ def _means(data: StudyData | None) -> list[dict[str, Any]]:
     if data is None or data.hidden or data.opinions.empty:
         return []
     try:
-        rows = mos_table(data.votes, interval=interval_of(data.design.analysis.unit))
+        rows = mos_table(data.analysed, interval=interval_of(data.design.analysis.unit))
     except StatisticsError:
         return []
     made = []

@@ -58,6 +58,13 @@ class PlannedLook:
     level: float
     """Below which the p of a single comparison must lie, NaN before the first look."""
 
+    def __str__(self) -> str:
+        """Of whose votes its results are, and the level of its tests."""
+        return (
+            f"Look {self.number} of {self.of}: the {len(self.raters)} raters who finished first. "
+            f"Of a single comparison p must lie below {self.level:.2g}."
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class StudyData:
@@ -136,11 +143,8 @@ class StudyData:
         looks, analysis = self.design.analysis.looks, self.design.analysis
         if not looks:
             return None
-        done = self.sessions[self.sessions["outcome"] == "complete"]
-        if "ended_at" in done:
-            done = done.sort_values("ended_at", kind="stable")
         used = set(self.opinions["rater"])
-        raters = [rater for rater in done["rater"].astype(str) if rater in used]
+        raters = [rater for rater in self._finished if rater in used]
         number = bisect.bisect_right(looks, len(raters))
         shares = tuple(look / looks[-1] for look in looks[:number])
         at_end = number == len(looks) and self.state == "closed"
@@ -151,6 +155,38 @@ class StudyData:
             tuple(raters if at_end else raters[: looks[number - 1] if number else 0]),
             nominal_levels(shares, analysis.alpha, analysis.spending)[-1] if number else math.nan,
         )
+
+    @property
+    def _finished(self) -> list[str]:
+        """The raters who went to the end, in the order in which they did."""
+        done = self.sessions[self.sessions["outcome"] == "complete"]
+        if "ended_at" in done:
+            done = done.sort_values("ended_at", kind="stable")
+        return done["rater"].astype(str).tolist()
+
+    @cached_property
+    def analysed(self) -> pd.DataFrame:
+        """The votes of which results are made: all, or those of the planned look that was reached.
+
+        The look has the votes, accepted or not, of who had finished by then. Raises StatisticsError
+        before the first look.
+        """
+        look = self.look
+        if look is None:
+            return self.votes
+        if not look.number:
+            raise StatisticsError(
+                f"The first look is after {self.design.analysis.looks[0]} raters have finished.",
+                "Wait for it.",
+            )
+        last = self._finished.index(look.raters[-1])
+        return self.votes[self.votes["rater"].isin(self._finished[: last + 1])]
+
+    @property
+    def alpha(self) -> float:
+        """Below which the p of a single comparison must lie: the design's, or that of the look."""
+        look = self.look
+        return look.level if look and look.number else self.design.analysis.alpha
 
     def without_orphans(self) -> StudyData:
         """This with votes of raters who have no session marked as not accepted, the reason said.

@@ -125,9 +125,7 @@ def test_all_three_find_the_same_raters_by_the_design_s_limits() -> None:
     }
     flags = data.monitoring.flags
     on_the_page = {kind: set(flags.loc[flags["flag"] == kind, "rater"]) for kind in LIMITS}
-    screening = ANALYSES["screening"](data.votes, Request.planned(data.design))[0].frame.set_index(
-        "rater"
-    )
+    screening = ANALYSES["screening"](data.votes, Request.planned(data))[0].frame.set_index("rater")
     in_the_report = {
         kind: set(screening.index[screening[f"{kind} rejected"].astype(bool)]) for kind in LIMITS
     }
@@ -154,7 +152,7 @@ def test_a_rater_who_left_early_is_judged_by_nobody() -> None:
     assert "straight-lining needs 13 votes: gold (1)" in found.unjudged
     text = to_html(study_report(data))
     assert "Not judged: gold needs 4 gold items: gold (1)." in text
-    notes = ANALYSES["screening"](data.votes, Request.planned(data.design))[0].notes
+    notes = ANALYSES["screening"](data.votes, Request.planned(data))[0].notes
     assert "Not judged: too-fast needs 10 votes with a response time: gold (1)." in notes
 
 

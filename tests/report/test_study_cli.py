@@ -88,7 +88,7 @@ def test_a_table_with_opinions_of_a_study(
     own = table[table["metric"] == "mos"]
     means = data.opinions.groupby("method")["score"].mean().to_dict()
     assert dict(zip(own["method"], own["mean"], strict=True)) == pytest.approx(means)
-    assert set(own["unit"]) == {"rater"}  # as the design plans
+    assert set(own["unit"]) == {"rater and image"}  # the default, where the design names none
     assert set(own["simulated"]) == {True}
     assert {"psnr", "ssim"} <= set(table["metric"])
     text = sreval("table", demo_run, "--study", "small", "--unit", "image").out

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from sreval.api import read_votes
 from sreval.errors import StatisticsError
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.power import Plan, power
+from sreval.report.notes import study_warnings
 from sreval.report.study_facts import StudyFacts, planned_tests
 from sreval.report.study_report import study_report, to_html
 from sreval.report.study_text import CheckedStudy
@@ -142,7 +145,8 @@ def test_the_tests_of_a_look_are_those_of_its_raters_at_its_level() -> None:
     assert facts.request.alpha == data.look.level
 
 
-def test_the_report_of_a_look_says_so() -> None:
+def test_the_report_of_a_look_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StudyFacts, "drawn", lambda *_: "<svg/>")
     text = " ".join(to_html(study_report(after(9))).split())
     assert "Look 2 of 3: the 6 raters who finished first." in text
     assert "after 4, 6, 12 raters, alpha spent by obrien-fleming" in text
@@ -157,3 +161,34 @@ def test_before_the_first_look_there_are_no_results() -> None:
 def test_results_do_not_change_between_looks() -> None:
     first, later = (planned_tests(StudyFacts(d).votes_on("Set5"), d) for d in map(after, (6, 11)))
     pd.testing.assert_frame_equal(first, later)
+
+
+def test_all_results_of_a_study_are_of_the_votes_of_its_look() -> None:
+    """Raters who were left out stay in view as such, and who finished later is in nothing."""
+    rejected = STUDY.votes["rater"] == "sim-010"
+    votes = STUDY.votes.assign(accepted=STUDY.votes["accepted"] & ~rejected)
+    data = replace(after(9), votes=votes)
+    assert set(data.analysed["rater"]) == {f"sim-{n:03}" for n in range(6, 13)}
+    assert data.alpha == data.look.level
+    later = replace(
+        data,
+        votes=votes.assign(
+            score=votes["score"].where(votes["rater"].isin(data.analysed["rater"]), 1)
+        ),
+    )
+    for made in (data, later):
+        assert not StudyFacts(made).effect_of_exclusions.empty
+    same = [StudyFacts(made) for made in (data, later)]
+    pd.testing.assert_frame_equal(*(facts.effect_of_exclusions for facts in same))
+    pd.testing.assert_frame_equal(*(facts.scored_votes for facts in same))
+    assert str(data.look) in study_warnings(data)
+
+
+def test_exported_votes_of_a_study_with_looks_say_so(tmp_path: Path) -> None:
+    STUDY.votes.to_csv(tmp_path / "votes.csv", index=False)
+    assert read_votes(tmp_path / "votes.csv").notes == ()
+    (tmp_path / "design.json").write_text(STUDY.design.model_dump_json())
+    (note,) = read_votes(tmp_path / "votes.csv").notes
+    assert "plans looks" in note
+    (tmp_path / "design.json").write_text(made().model_dump_json())
+    assert read_votes(tmp_path / "votes.csv").notes == ()
