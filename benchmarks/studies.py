@@ -14,9 +14,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
-import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,24 +125,27 @@ def is_alarm(case: Case, name: str) -> bool:
     return not ("B = A" in name and case.slope != 1)
 
 
-def run(studies: int, journal: Path) -> list[dict[str, Any]]:
+def run(studies: int, only: str, jobs: int, journal: Path) -> list[dict[str, Any]]:
     """What each case and size found, taken from the journal where the same code left it there."""
     journal.parent.mkdir(parents=True, exist_ok=True)
     key = {"studies": studies, "code": code_version()}
     kept = map(json.loads, journal.read_text().splitlines()) if journal.exists() else ()
     done = {row["cell"]: row["found"] for row in kept if {k: row.get(k) for k in key} == key}
-    rows: list[dict[str, Any]] = []
-    with journal.open("a") as handle:
-        for case, images, raters in itertools.product(CASES, IMAGES, RATERS):
-            cell = f"{case.name}, {raters} x {images}"
-            if cell not in done:
-                begin = time.perf_counter()
-                done[cell] = simulate(case, raters, images, studies)
-                handle.write(json.dumps({"cell": cell, **key, "found": done[cell]}) + "\n")
-                handle.flush()
-                progress(f"{cell}: {time.perf_counter() - begin:.0f} s")
-            rows += done[cell]
-    return rows
+    cells = {
+        f"{case.name}, {raters} x {images}": (case, raters, images, studies)
+        for images, case, raters in itertools.product(IMAGES, CASES, RATERS)
+        if only in case.name
+    }
+    left = [name for name in cells if name not in done]
+    with journal.open("a") as handle, ProcessPoolExecutor(jobs) as pool:
+        made = {pool.submit(simulate, *cells[name]): name for name in left}
+        for future in as_completed(made):
+            name = made[future]
+            done[name] = future.result()
+            handle.write(json.dumps({"cell": name, **key, "found": done[name]}) + "\n")
+            handle.flush()
+            progress(name)
+    return [row for name in cells for row in done[name]]
 
 
 def simulate(case: Case, raters: int, images: int, studies: int) -> list[dict[str, Any]]:
@@ -165,11 +169,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--studies", type=int, default=500, help="A case and size; of 100 fewer.")
+    parser.add_argument("--only", default="", help="Cases whose name holds this text.")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--journal", type=Path, default=Path("build/studies.jsonl"))
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
     origin = provenance()
-    rows = run(options.studies, options.journal)
+    rows = run(options.studies, options.only, options.jobs, options.journal)
     content = {**origin, "studies": options.studies, "model": vars(MODEL), "found": rows}
     title = "Two panels compared: false alarms, coverage, power"
     write_results(options.out, "studies", content, title, lines(options.studies, rows))
@@ -192,7 +198,8 @@ def lines(studies: int, rows: Sequence[dict[str, Any]]) -> list[str]:
         "of each panel x images."
     ]
     for case in CASES:
-        own = [row for row in rows if row["case"] == case.name]
+        if not (own := [row for row in rows if row["case"] == case.name]):
+            continue
         sizes = list(dict.fromkeys((row["raters"], row["images"]) for row in own))
         said += ["", f"## {case.name}", "", "| | " + " | ".join(f"{r} x {i}" for r, i in sizes)]
         said[-1] += " |"

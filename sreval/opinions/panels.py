@@ -133,9 +133,9 @@ def _influence(scores: Floats, method: Codes) -> Floats:
     """
     seen = ~np.isnan(scores)
     n = seen.sum(axis=0)
-    deviation = np.nan_to_num(scores - np.nanmean(scores, axis=0))
+    deviation: Floats = np.nan_to_num(scores - np.nanmean(scores, axis=0))
     if seen.all() or not deviation.any():
-        return deviation / n * np.sqrt(n / (n - 1))
+        return np.asarray(deviation / n * np.sqrt(n / (n - 1)))
     together = seen.T.astype(np.float64) @ seen
     left = 1 - 1 / n[:, None] - 1 / n + together / np.outer(n, n)
     products, pairs = deviation.T @ deviation, left * together
@@ -155,7 +155,7 @@ def _influence(scores: Floats, method: Codes) -> Floats:
         values, vectors = np.linalg.eigh(upper @ (model * left)[part] @ upper.T)
         root = (vectors / np.sqrt(values)) @ vectors.T
         row[there] = upper.T @ root @ upper @ row[there]
-    return deviation / n
+    return np.asarray(deviation / n)
 
 
 def panel_of_means(means: pd.Series, error: pd.Series | None = None) -> Panel:
