@@ -73,7 +73,7 @@ def coverage_figure(results: Sequence[Result]) -> Figure:
 def crossed_figure(results: Sequence[Result]) -> Figure:
     """How often each test finds a difference: where none is, by the effects that exist; power."""
     rows = [row for result in results for row in result["found"]]
-    size = [row for row in rows if not row["difference"] and row["seen"] == 1]
+    size = [row for row in rows if not row["difference"] and row["seen"] == "all"]
     power = [row for row in rows if row["difference"]]
     effects = list(dict.fromkeys(row["effects"] for row in size))
     plans = sorted({(row["raters"], row["images"]) for row in size})
@@ -92,7 +92,7 @@ def crossed_figure(results: Sequence[Result]) -> Figure:
         own = [row for row in power if _design(row) == design]
         for index, name in enumerate(TESTS):
             _line(axes, [(row["difference"], _share(row, name)) for row in own], index, name)
-        axes.set_title(f"{design[1]}×{design[2]}, {-design[0]:.0%} seen")
+        axes.set_title(f"{design[0]}×{design[1]}, seen {design[2]}")
         axes.set_xlabel("difference, points")
     grid[1][0].set_ylim(-3, 103)
     _finish(figure, grid, "found, %")
@@ -130,8 +130,8 @@ def _origin(results: Sequence[Result]) -> str:
     return f"Simulated {' and '.join(commits)}."
 
 
-def _design(row: Mapping[str, Any]) -> tuple[float, int, int]:
-    return -row["seen"], row["raters"], row["images"]
+def _design(row: Mapping[str, Any]) -> tuple[int, int, str]:
+    return row["raters"], row["images"], row["seen"]
 
 
 def _share(row: Mapping[str, Any], name: str) -> float:

@@ -35,7 +35,6 @@ import sreval
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.benchmarking.provenance import code_version
 from sreval.opinions.comparison import crossed_test
-from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.sequential import SPENDING, nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
 from sreval.opinions.units import Unit
@@ -114,7 +113,8 @@ class Votes:
         both = ~np.isnan(difference)
         if unit == "both":
             image, rater = np.nonzero(both)
-            test = crossed_test(crossed_mean(difference[both], rater, image), int(both.sum()))
+            votes = self.scores[[first, second], :, :raters][:, both].T
+            _, test = crossed_test(votes, rater, image)
             return test.p if test else math.nan
         axis = 0 if unit == "rater" else 1
         counts = both.sum(axis)

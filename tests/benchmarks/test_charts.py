@@ -51,7 +51,7 @@ def test_every_point_of_coverage_is_in_its_panel() -> None:
 def test_size_and_power_are_drawn_apart() -> None:
     def row(raters: int, effects: str, difference: float, found: float) -> dict[str, Any]:
         shares = dict.fromkeys(charts.TESTS, (found, 0.01))
-        cell = {"raters": raters, "images": 14, "seen": 1.0, "effects": effects}
+        cell = {"raters": raters, "images": 14, "seen": "all", "effects": effects}
         return cell | {"difference": difference, "found": shares}
 
     rows = [row(8, "both", 0.0, 0.04), row(15, "both", 0.0, 0.05), row(15, "both", 0.3, 0.7)]

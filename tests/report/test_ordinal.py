@@ -10,6 +10,7 @@ import pytest
 import sreval
 from sreval.api.votes import Analysis
 from sreval.errors import StatisticsError
+from sreval.opinions.units import Unit
 from sreval.report.opinions import ON_REQUEST
 from tests.opinions.builders import random_votes
 
@@ -73,7 +74,7 @@ def test_the_note_counts_the_pairs_on_which_both_disagree(found: Analysis) -> No
 @pytest.mark.parametrize(
     ("unit", "test"), [("both", "Student's t test"), ("rater", "Wilcoxon signed-rank test")]
 )
-def test_the_test_of_means_is_named(votes: pd.DataFrame, unit: str, test: str) -> None:
+def test_the_test_of_means_is_named(votes: pd.DataFrame, unit: Unit, test: str) -> None:
     own = votes[votes["dataset"] != "Set2"]
     assert f"By MOS: {test}" in sreval.read_votes(own).analyse("ordinal", unit=unit).text
 

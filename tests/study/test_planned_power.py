@@ -178,9 +178,9 @@ def test_all_results_of_a_study_are_of_the_votes_of_its_look() -> None:
     )
     for made in (data, later):
         assert not StudyFacts(made).effect_of_exclusions.empty
-    same = [StudyFacts(made) for made in (data, later)]
-    pd.testing.assert_frame_equal(*(facts.effect_of_exclusions for facts in same))
-    pd.testing.assert_frame_equal(*(facts.scored_votes for facts in same))
+    one, other = StudyFacts(data), StudyFacts(later)
+    pd.testing.assert_frame_equal(one.effect_of_exclusions, other.effect_of_exclusions)
+    pd.testing.assert_frame_equal(one.scored_votes, other.scored_votes)
     assert str(data.look) in study_warnings(data)
 
 
