@@ -176,11 +176,10 @@ def test_all_results_of_a_study_are_of_the_votes_of_its_look() -> None:
             score=votes["score"].where(votes["rater"].isin(data.analysed["rater"]), 1)
         ),
     )
-    for made in (data, later):
-        assert not StudyFacts(made).effect_of_exclusions.empty
-    same = [StudyFacts(made) for made in (data, later)]
-    pd.testing.assert_frame_equal(*(facts.effect_of_exclusions for facts in same))
-    pd.testing.assert_frame_equal(*(facts.scored_votes for facts in same))
+    first, second = StudyFacts(data), StudyFacts(later)
+    assert not first.effect_of_exclusions.empty
+    pd.testing.assert_frame_equal(first.effect_of_exclusions, second.effect_of_exclusions)
+    pd.testing.assert_frame_equal(first.scored_votes, second.scored_votes)
     assert str(data.look) in study_warnings(data)
 
 
