@@ -176,11 +176,10 @@ def test_all_results_of_a_study_are_of_the_votes_of_its_look() -> None:
             score=votes["score"].where(votes["rater"].isin(data.analysed["rater"]), 1)
         ),
     )
-    for made in (data, later):
-        assert not StudyFacts(made).effect_of_exclusions.empty
-    one, other = StudyFacts(data), StudyFacts(later)
-    pd.testing.assert_frame_equal(one.effect_of_exclusions, other.effect_of_exclusions)
-    pd.testing.assert_frame_equal(one.scored_votes, other.scored_votes)
+    first, second = StudyFacts(data), StudyFacts(later)
+    assert not first.effect_of_exclusions.empty
+    pd.testing.assert_frame_equal(first.effect_of_exclusions, second.effect_of_exclusions)
+    pd.testing.assert_frame_equal(first.scored_votes, second.scored_votes)
     assert str(data.look) in study_warnings(data)
 
 
