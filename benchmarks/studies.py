@@ -193,7 +193,7 @@ def main() -> int:
 def lines(studies: int, rows: Sequence[dict[str, Any]]) -> list[str]:
     """A table a case: a row a figure, a column a size, in per cent with standard errors."""
     said = [
-        f"{studies} studies a size, {studies // SLOW} of 100 images. Six methods, "
+        f"{studies} studies a size, of 100 images {studies // SLOW} where made. Six methods, "
         f"panels of the same raters' model ({MODEL}). Per cent ± standard error. Sizes are raters "
         "of each panel x images."
     ]
