@@ -112,8 +112,8 @@ class Votes:
         difference = self.scores[first, :, :raters] - self.scores[second, :, :raters]
         both = ~np.isnan(difference)
         if unit == "both":
-            image, rater = np.nonzero(both)
-            votes = self.scores[[first, second], :, :raters][:, both].T
+            image, rater = np.nonzero(np.ones(both.shape))
+            votes = self.scores[[first, second], :, :raters].reshape(2, -1).T
             _, test = crossed_test(votes, rater, image)
             return test.p if test else math.nan
         axis = 0 if unit == "rater" else 1
