@@ -155,7 +155,8 @@ class Pair:
     signed-rank tests over raters and over images for the unit "both".
 
     ``superiority`` is the chance that a rater's vote on the first is above that on the second on
-    one image, ties half, for raters and images in general. ``d_z`` is the difference over the
+    one image, or frame, ties half, for raters and images in general: the crossed mean of the
+    shares of each rater's votes on each image or sequence. ``d_z`` is the difference over the
     standard deviation of the units' differences; for "both" of single differences of two votes
     (Westfall, Kenny and Judd 2014, J. Experimental Psychology: General 143(5)). ``rank_biserial``
     says how consistent the signs are, not how large the difference is; for "both" over raters.
@@ -546,7 +547,8 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     uneven = table.unit != "pooled" and full != shared
     all_votes = both and not rated_together(scores)
     raters, images = (codes[rows] for codes in table.codes)
-    cells = cell_means(np.round(scores[rows, 0] - scores[rows, 1], 10), raters, images)
+    differences = np.round(scores[rows, 0] - scores[rows, 1], 10)
+    zeros = int((cell_means(differences, raters, images)[0] == 0).sum()) if both else None
     sides = [~np.isnan(scores[:, side]) for side in (0, 1)] if all_votes else [rows, rows]
     n_raters, n_images = (
         np.intersect1d(codes[sides[0]], codes[sides[1]]).size for codes in table.codes
@@ -558,7 +560,7 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         n_raters=n_raters,
         n_images=n_images,
         n_pairs=shared,
-        zeros=int((cells[0] == 0).sum()) if both else rank.n_zero if rank else 0,
+        zeros=zeros if zeros is not None else rank.n_zero if rank else 0,
         excluded=0
         if all_votes
         else np.unique(codes[~np.isnan(scores).all(axis=1)]).size - len(own),
@@ -576,17 +578,16 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     )
     if not (shared or all_votes):
         return _Tested(pair, None, ranks)
-    superiority = _superiority(cells, shared, table.of, asked.level) if shared else None
+    wins = cell_means((1 + np.sign(differences)) / 2, raters, images)
+    superiority = _superiority(wins, shared, table.of, asked.level) if shared else None
     if not both:
-        differences = own[:, 0] - own[:, 1]
-        error, n = standard_error(differences), len(own)
+        means = own[:, 0] - own[:, 1]
+        error, n = standard_error(means), len(own)
         least = least_error(asked.scale, shared)
         mean = (
-            MeanTest(float(differences.mean()), max(error, least), n - 1, n)
-            if n >= LEAST_UNITS
-            else None
+            MeanTest(float(means.mean()), max(error, least), n - 1, n) if n >= LEAST_UNITS else None
         )
-        difference = _difference(differences, table.unit, table.of, asked, shared, uneven)
+        difference = _difference(means, table.unit, table.of, asked, shared, uneven)
         d_z = quotient(difference.estimate, error * math.sqrt(n), 1)
     else:
         found, mean = crossed_test(scores, *table.codes, asked.scale)
@@ -690,9 +691,11 @@ _SHARE = Scale(0, 1, 0.5)
 def _superiority(
     cells: tuple[Floats, Codes, Codes], shared: int, of: str, level: float
 ) -> Interval:
-    """The chance that a rater puts the first above the second on one image, ties half."""
-    differences, raters, images = cells
-    found = crossed_mean((1 + np.sign(differences)) / 2, raters, images)
+    """The chance that a rater puts the first above the second on one image, ties half.
+
+    ``cells``: the share of each rater's votes on each image, or on the frames of each sequence.
+    """
+    found = crossed_mean(*cells)
     n = min(found.n_raters, found.n_images)
     half = math.nan
     if math.isfinite(found.error):

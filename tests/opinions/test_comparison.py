@@ -288,6 +288,26 @@ def test_superiority_counts_votes_and_holds_for_both(unit: Unit) -> None:
         assert 0 <= pair.superiority.low <= pair.superiority.high <= 1
 
 
+def test_superiority_counts_frames_and_not_means_of_sequences() -> None:
+    """In every sequence the first wins one frame of four by much and loses three by little."""
+    gaps = np.array([4, -1, -1, -1])
+    scores = np.stack([np.where(gaps > 0, 5, 1), np.where(gaps > 0, 1, 2)]).astype(float)
+    votes = pd.DataFrame(
+        {"rater": f"r{rater}", "image": f"s{s}/{frame}.png", "method": method, "score": score}
+        for rater in range(5)
+        for s in range(5)
+        for method, own in zip("ab", scores, strict=True)
+        for frame, score in enumerate(own)
+    )
+    (made,) = compare_methods(check_votes(votes))
+    (pair,) = made.pairs
+    assert (pair.first, made.of) == ("a", "sequence")
+    assert pair.difference is not None
+    assert pair.difference.estimate == pytest.approx(0.25)
+    assert pair.superiority is not None
+    assert pair.superiority.estimate == pytest.approx(0.25)
+
+
 def test_frames_count_as_their_sequence_over_both() -> None:
     made = random_votes(images=12, raters=6)
     made["image"] = made["image"].map(lambda name: f"s{int(name[-3:]) % 5}/{name}")
