@@ -321,8 +321,8 @@ def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
         )
     return (
         f"{said}Difference: first less second, in points; superior: the mean share of a rater's "
-        "votes on one image that put the first above the second, ties half. Only images that a rater "
-        "rated under both methods count."
+        "votes on one image that put the first above the second, ties half. Only images that a "
+        "rater rated under both methods count."
         + (" Frames are averaged over their sequence first." if of == "sequence" else "")
     )
 
