@@ -534,9 +534,9 @@ def compare(
     those of the signed-rank tests, ``p_rater_adjusted`` and ``p_image_adjusted``; ``superiority``,
     the mean share of a rater's votes on one image that put the first above the second, ties half,
     with its interval; ``d_z``; ``rank_biserial``, which is no size; ``significant``, and
-    ``too_small`` where no outcome of so few units could be significant. With a ``margin`` in points, ``shown``
-    says which pairs are equivalent within it or which method is no worse, by two one-sided tests.
-    Its ``letters`` say which methods weren't shown to differ.
+    ``too_small`` where no outcome of so few units could be significant. With a ``margin`` in
+    points, ``shown`` says which pairs are equivalent within it or which method is no worse, by two
+    one-sided tests. Its ``letters`` say which methods weren't shown to differ.
 
     Raises UsageError for an unknown unit, method or adjustment, StatisticsError where no data set
     has votes on two methods, and what `read_votes` raises.

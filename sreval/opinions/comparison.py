@@ -49,7 +49,7 @@ from sreval.opinions.significance import (
     letters,
     signed_rank,
 )
-from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
+from sreval.opinions.units import CLAIMS, ENOUGH_FOR_BOTH, Chosen, Unit, claim, unit_names
 from sreval.opinions.votes import ACR, Scale, opinions, units_of
 
 POOLED_WARNING = (
@@ -317,8 +317,8 @@ def compare_methods(
     ``default_unit`` of each data set. Of ``pairs`` those whose methods have votes on the data set
     are compared, as they stand. p values are adjusted within one data set. A pair is
     ``too_small`` when no outcome could give an adjusted p below ``alpha``, see
-    ``significance.judge``; for the unit "both" where fewer than LEAST_UNITS raters or images are
-    common to it. ``level`` is that of the intervals, which are kept within the differences that
+    ``significance.judge``; for the unit "both" where fewer than ENOUGH_FOR_BOTH raters or images
+    are common to it. ``level`` is that of the intervals, which are kept within the differences that
     ``scale`` allows. With a ``margin`` in points each pair is tested for equivalence.
 
     Raises UsageError for an unknown unit, adjustment or method and a margin that isn't between
@@ -361,10 +361,10 @@ def check_margin(margin: float, alpha: float = 0.05, scale: Scale = ACR) -> None
 def least_p(unit: Unit, n: int) -> float:
     """The smallest p that a test on ``n`` units allows, NaN where it can't be made.
 
-    Of "both", ``n`` the smaller number of raters and images, none is too small for Student's t.
+    Of "both", ``n`` the smaller number of raters and images, any is small enough for Student's t.
     """
     if unit == "both":
-        return 0.0 if n >= LEAST_UNITS else math.nan
+        return 0.0 if n >= ENOUGH_FOR_BOTH else math.nan
     return least_exact_p(n) if n else math.nan
 
 
@@ -399,15 +399,15 @@ def crossed_test(
 ) -> tuple[CrossedMean, MeanTest | None]:
     """``crossed_pair`` of two methods' ``scores`` (C, 2), and the test over "both" from it.
 
-    The test is None on fewer than LEAST_UNITS raters or images.
+    The test is None on fewer than ENOUGH_FOR_BOTH raters or images in common.
     """
     found = crossed_pair(scores, rater, image)
-    if math.isnan(found.error):
+    n = min(found.n_raters, found.n_images)
+    if n < ENOUGH_FOR_BOTH:
         return found, None
     together = rated_together(scores)
     pairs = int((~np.isnan(scores)).all(axis=1).sum()) if together else found.n_values // 2
     error = max(found.error, least_error(scale, pairs))
-    n = min(found.n_raters, found.n_images)
     return found, MeanTest(found.estimate, error, found.freedom, n)
 
 
@@ -523,7 +523,8 @@ class _Table:
 class _Tested:
     """A pair before it is judged among the others.
 
-    ``mean``: the test of its mean difference, None on fewer than LEAST_UNITS units.
+    ``mean``: the test of its mean difference, None on fewer than LEAST_UNITS units, of "both" on
+    fewer than ENOUGH_FOR_BOTH.
     """
 
     pair: Pair

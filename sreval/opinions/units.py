@@ -14,8 +14,9 @@ IntervalName = Literal["crossed", "raters", "images", "pooled", "crowdmos", "boo
 """The names of ``mos.INTERVALS``; docs/explanation/statistics.md compares them."""
 
 ENOUGH_FOR_BOTH: Final = 5
-"""The fewest raters, and images, on which "both" is taken where no unit is named: those on which
-benchmarks/crossed.py has simulated its test."""
+"""The fewest raters, and images, on which two methods are tested over "both", and on which it is
+taken where no unit is named: those on which benchmarks/crossed.py has simulated the test. On three
+it rejects up to twice as often as alpha says."""
 
 
 class Claim(NamedTuple):

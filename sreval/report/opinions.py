@@ -12,12 +12,11 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, listed, numbered, unknown_name
 from sreval.opinions.comparison import Comparison, compare_methods
-from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
 from sreval.opinions.significance import Zeros
-from sreval.opinions.units import Unit, claim, interval_of, unit_names
+from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
 from sreval.opinions.votes import ACR, Scale, opinions, units_of
 from sreval.report import paper
 from sreval.report.notes import either, image_notes, marks_of, no_interval, units_said, vote_notes
@@ -289,7 +288,9 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     if len(small):
         which = "" if len(small) == len(frame) else f" for {len(small)} of {len(frame)} pairs"
         if both:
-            note = f"n too small{which}: the test needs {LEAST_UNITS} raters and images in common"
+            of = "sequence" if frame["estimand"].str.contains("sequences").any() else "image"
+            needed = f"{ENOUGH_FOR_BOTH} raters and {ENOUGH_FOR_BOTH} {of}s in common"
+            note = f"n too small{which}: the test over both needs {needed}"
         else:
             note = (
                 f"n too small{which}: no outcome could have been significant at {first['alpha']:g}"
