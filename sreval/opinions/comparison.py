@@ -100,7 +100,8 @@ class Equivalence:
     ``second`` the same of the second; ``p_first`` and ``p_second`` are these tests alone. With
     both, the two are equivalent within the margin. ``low`` and ``high`` are the 1 - 2 alpha
     interval of the difference: without adjustment it lies within the margin on either side
-    exactly where both tests are significant.
+    exactly where both tests are significant. All but ``margin`` and ``level`` are NaN where the
+    tests can't be made.
     """
 
     margin: float
@@ -115,6 +116,8 @@ class Equivalence:
     @property
     def verdict(self) -> str:
         """What was shown, in words."""
+        if math.isnan(self.p_first):
+            return "n too small"
         if self.first.significant and self.second.significant:
             return f"equivalent within {self.margin:g}"
         for name, one in (("first", self.first), ("second", self.second)):
@@ -163,7 +166,12 @@ class Pair:
 
     ``excluded`` counts units, for "both" raters, that rated at least one of the two but have no
     common image. ``uneven`` says that the units don't rest on the same images, or raters, so that
-    these don't weigh alike. ``equivalence`` is None without a margin or a test of it.
+    these don't weigh alike. ``equivalence`` is None without a margin.
+
+    ``mean`` is Student's t of the mean difference, from which intervals and ``equivalence`` are:
+    None on fewer than LEAST_UNITS units, of "both" on fewer than ENOUGH_FOR_BOTH. ``crossed`` is
+    the mean of "both" with what varies in it, the rest of two votes' difference, or of single votes
+    where it is of ``all_votes``.
     """
 
     first: str
@@ -185,6 +193,8 @@ class Pair:
     verdict: Verdict
     beside: Mapping[Unit, Verdict]
     equivalence: Equivalence | None
+    mean: MeanTest | None
+    crossed: CrossedMean | None
 
     @property
     def p(self) -> float:
@@ -254,8 +264,13 @@ class Comparison:
     def _row(self, pair: Pair) -> dict[str, object]:
         difference, test = pair.difference or _NOT_MADE, pair.test
         adjusted, superiority = pair.adjusted or _NOT_MADE, pair.superiority or _NOT_MADE
+        mean, crossed = pair.mean, pair.crossed
         beside = {
             f"p_{unit}_adjusted": pair.beside[unit].p_adjusted if pair.beside else math.nan
+            for unit in BESIDE
+        }
+        few = {
+            f"too_small_{unit}": pair.beside[unit].too_small if pair.beside else None
             for unit in BESIDE
         }
         return {
@@ -276,6 +291,11 @@ class Comparison:
             "low": difference.low,
             "high": difference.high,
             "level": self.level,
+            "error": mean.error if mean else math.nan,
+            "freedom": mean.freedom if mean else math.nan,
+            "sd_rater": crossed.sd_rater if crossed else math.nan,
+            "sd_image": crossed.sd_image if crossed else math.nan,
+            "sd_rest": crossed.sd_rest if crossed else math.nan,
             "low_adjusted": adjusted.low,
             "high_adjusted": adjusted.high,
             "level_adjusted": adjusted.level,
@@ -294,6 +314,7 @@ class Comparison:
             "p_method": test.method if test else "",
             "significant": pair.verdict.significant,
             "too_small": pair.too_small,
+            **few,
             **(pair.equivalence.row() if pair.equivalence else {}),
         }
 
@@ -521,14 +542,9 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Tested:
-    """A pair before it is judged among the others.
-
-    ``mean``: the test of its mean difference, None on fewer than LEAST_UNITS units, of "both" on
-    fewer than ENOUGH_FOR_BOTH.
-    """
+    """A pair before it is judged among the others, and the signed-rank test over each unit."""
 
     pair: Pair
-    mean: MeanTest | None
     ranks: Mapping[Unit, SignedRank | None]
 
 
@@ -576,11 +592,14 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         verdict=Verdict(math.nan, math.nan, asked.alpha),
         beside={},
         equivalence=None,
+        mean=None,
+        crossed=None,
     )
     if not (shared or all_votes):
-        return _Tested(pair, None, ranks)
+        return _Tested(pair, ranks)
     wins = cell_means((1 + np.sign(differences)) / 2, raters, images)
     superiority = _superiority(wins, shared, table.of, asked.level) if shared else None
+    found = None
     if not both:
         means = own[:, 0] - own[:, 1]
         error, n = standard_error(means), len(own)
@@ -603,8 +622,10 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         superiority=superiority,
         d_z=d_z,
         test=mean if both else rank,
+        mean=mean,
+        crossed=found,
     )
-    return _Tested(pair, mean, ranks)
+    return _Tested(pair, ranks)
 
 
 def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pair, ...]:
@@ -618,7 +639,7 @@ def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pa
         return judge(p, least, asked.adjustment, asked.alpha)
 
     own = verdicts([one.pair.test for one in tested])
-    equivalence = _equivalence([one.mean for one in tested], asked)
+    equivalence = _equivalence([one.pair.mean for one in tested], asked)
     pairs = [
         replace(one.pair, verdict=verdict, equivalence=found)
         for one, verdict, found in zip(tested, own, equivalence, strict=True)
@@ -632,12 +653,12 @@ def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pa
             pair,
             beside={unit: found[number] for unit, found in beside.items()},
             adjusted=_crossed_interval(
-                one.mean.estimate, one.mean, float(levels[number]), pair.n, table.of, asked
+                pair.mean.estimate, pair.mean, float(levels[number]), pair.n, table.of, asked
             )
-            if one.mean
+            if pair.mean
             else None,
         )
-        for number, (pair, one) in enumerate(zip(pairs, tested, strict=True))
+        for number, pair in enumerate(pairs)
     )
 
 
@@ -665,7 +686,9 @@ def _equivalence(tests: Sequence[MeanTest | None], asked: _Asked) -> Sequence[Eq
         first, second = (Verdict(one, 0.0, asked.alpha) for one in judged)
         return Equivalence(margin, low, high, level, *alone, first, second)
 
-    return [None if test is None else of(*next(found)) for test in tests]
+    no = Verdict(math.nan, math.nan, asked.alpha)
+    not_made = Equivalence(margin, math.nan, math.nan, level, math.nan, math.nan, no, no)
+    return [not_made if test is None else of(*next(found)) for test in tests]
 
 
 def _clipped(test: MeanTest, level: float, asked: _Asked) -> tuple[float, float]:

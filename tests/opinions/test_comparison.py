@@ -338,7 +338,9 @@ def test_a_test_over_both_needs_five_of_both(raters: int, images: int) -> None:
     votes = check_votes(random_votes(raters=raters, images=images))
     (made,) = compare_methods(votes, unit="both", margin=0.5)
     for pair in made.pairs:
-        assert (pair.test, pair.equivalence, pair.too_small) == (None, None, True)
+        assert (pair.test, pair.mean, pair.too_small) == (None, None, True)
+        assert pair.equivalence is not None
+        assert pair.equivalence.verdict == "n too small"
         assert math.isnan(pair.p)
     assert made.letters == {}
 
