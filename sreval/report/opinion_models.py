@@ -343,7 +343,8 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
         f"jackknife over raters and stimuli, Student t; {_COVERED.format('94 to 98')}.",
         *([too_few(["rater"])] if np.isnan(change.low) else []),
         f"{counted(found.n_pairs, 'pair')} of {counted(found.n_raters, 'rater')}; left out: "
-        f"{counted(found.unpaired, 'repeat')} without a first vote. The p of no change is {_P_IS[found.test.method]}.",
+        f"{counted(found.unpaired, 'repeat')} without a first vote. The p of no change is "
+        f"{_P_IS[found.test.method]}.",
         *vote_notes(votes),
     ]
     return [table_of("retest", "Repeats", frame, columns, notes)]
