@@ -255,7 +255,8 @@ class Votes:
                 "pooled" takes votes as independent, which they are not. None: "both" on a data set
                 with at least five raters and five images, else "rater".
             interval: The interval of a MOS; None: the one that claims the same as ``unit``.
-            level: Confidence level of the intervals, between 0 and 1.
+            level: Confidence level of the intervals, between 0 and 1; of "compare" over "both"
+                that of ``low`` and ``high``, while the printed intervals go by ``alpha``.
             adjustment: For the p values of all comparisons on one data set.
             alpha: Level of the tests, between 0 and 1.
             margin: In points of the scale; each pair of "compare" is tested for equivalence and
@@ -289,6 +290,12 @@ class Votes:
             if isinstance(margin, bool) or not isinstance(margin, numbers.Real):
                 raise UsageError(f"margin can't be {margin!r}.", "Give a number, such as 0.2.")
             check_margin(margin, alpha, self.scale)
+            if analyses and "compare" not in names_of(analyses):
+                raise UsageError(
+                    "A margin is of the analysis compare, which isn't among those named: "
+                    f"{', '.join(names_of(analyses))}.",
+                    f"Add {option('--analyse compare', 'compare')}, or leave the margin out.",
+                )
         chosen = None if methods is None else names_of(methods)
         known = set(votes.frame["method"])
         for method in chosen or ():
@@ -524,19 +531,20 @@ def compare(
     """Which methods differ: all pairs, data set by data set.
 
     ``unit`` decides the claim: see `Votes.analyse`. For "both", Student's t test of the difference
-    between a rater's votes on one image, raters and images random; for the others two-sided
-    Wilcoxon signed-rank tests of the units' mean votes. p values are adjusted within a data set.
-    Friedman's test stands beside them.
+    between a rater's votes on one image, or of all votes where raters saw most images under one
+    method only, raters and images random; it needs five raters and five images in common. For the
+    others two-sided Wilcoxon signed-rank tests of the units' mean votes. p values are adjusted
+    within a data set. Friedman's test stands beside them.
 
     Returns an `Analysis`. Its ``frame`` has a row a pair: ``difference`` (first minus second, in
     points) with ``low`` and ``high``, for "both" also ``low_adjusted`` and ``high_adjusted``, which
     exclude 0 exactly where the adjusted test finds a difference; ``p``, ``p_adjusted``, for "both"
     those of the signed-rank tests, ``p_rater_adjusted`` and ``p_image_adjusted``; ``superiority``,
-    the share of a rater's votes on one image that put the first above the second, ties half, with
-    its interval; ``d_z``; ``rank_biserial``, which is no size; ``significant``, and ``too_small``
-    where no outcome of so few units could be significant. With a ``margin`` in points, ``shown``
-    says which pairs are equivalent within it or which method is no worse, by two one-sided tests.
-    Its ``letters`` say which methods weren't shown to differ.
+    the mean share of a rater's votes on one image that put the first above the second, ties half,
+    with its interval; ``d_z``; ``rank_biserial``, which is no size; ``significant``, and
+    ``too_small`` where no outcome of so few units could be significant. With a ``margin`` in
+    points, ``shown`` says which pairs are equivalent within it or which method is no worse, by two
+    one-sided tests. Its ``letters`` say which methods weren't shown to differ.
 
     Raises UsageError for an unknown unit, method or adjustment, StatisticsError where no data set
     has votes on two methods, and what `read_votes` raises.

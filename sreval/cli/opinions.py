@@ -52,6 +52,13 @@ if TYPE_CHECKING:
 @LEVEL
 @ADJUSTMENT
 @click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Level of the tests; adjusted intervals of differences go by it, not by --level.",
+)
+@click.option(
     "--margin",
     type=float,
     help="In points: also test each pair of --analyse compare for equivalence and non-inferiority "

@@ -49,7 +49,7 @@ from sreval.opinions.significance import (
     letters,
     signed_rank,
 )
-from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
+from sreval.opinions.units import CLAIMS, ENOUGH_FOR_BOTH, Chosen, Unit, claim, unit_names
 from sreval.opinions.votes import ACR, Scale, opinions, units_of
 
 POOLED_WARNING = (
@@ -100,7 +100,8 @@ class Equivalence:
     ``second`` the same of the second; ``p_first`` and ``p_second`` are these tests alone. With
     both, the two are equivalent within the margin. ``low`` and ``high`` are the 1 - 2 alpha
     interval of the difference: without adjustment it lies within the margin on either side
-    exactly where both tests are significant.
+    exactly where both tests are significant. All but ``margin`` and ``level`` are NaN where the
+    tests can't be made.
     """
 
     margin: float
@@ -115,6 +116,8 @@ class Equivalence:
     @property
     def verdict(self) -> str:
         """What was shown, in words."""
+        if math.isnan(self.p_first):
+            return "n too small"
         if self.first.significant and self.second.significant:
             return f"equivalent within {self.margin:g}"
         for name, one in (("first", self.first), ("second", self.second)):
@@ -155,14 +158,20 @@ class Pair:
     signed-rank tests over raters and over images for the unit "both".
 
     ``superiority`` is the chance that a rater's vote on the first is above that on the second on
-    one image, ties half, for raters and images in general. ``d_z`` is the difference over the
+    one image, or frame, ties half, for raters and images in general: the crossed mean of the
+    shares of each rater's votes on each image or sequence. ``d_z`` is the difference over the
     standard deviation of the units' differences; for "both" of single differences of two votes
     (Westfall, Kenny and Judd 2014, J. Experimental Psychology: General 143(5)). ``rank_biserial``
     says how consistent the signs are, not how large the difference is; for "both" over raters.
 
     ``excluded`` counts units, for "both" raters, that rated at least one of the two but have no
     common image. ``uneven`` says that the units don't rest on the same images, or raters, so that
-    these don't weigh alike. ``equivalence`` is None without a margin or a test of it.
+    these don't weigh alike. ``equivalence`` is None without a margin.
+
+    ``mean`` is Student's t of the mean difference, from which intervals and ``equivalence`` are:
+    None on fewer than LEAST_UNITS units, of "both" on fewer than ENOUGH_FOR_BOTH. ``crossed`` is
+    the mean of "both" with what varies in it, the rest of two votes' difference, or of single votes
+    where it is of ``all_votes``.
     """
 
     first: str
@@ -184,6 +193,8 @@ class Pair:
     verdict: Verdict
     beside: Mapping[Unit, Verdict]
     equivalence: Equivalence | None
+    mean: MeanTest | None
+    crossed: CrossedMean | None
 
     @property
     def p(self) -> float:
@@ -253,8 +264,13 @@ class Comparison:
     def _row(self, pair: Pair) -> dict[str, object]:
         difference, test = pair.difference or _NOT_MADE, pair.test
         adjusted, superiority = pair.adjusted or _NOT_MADE, pair.superiority or _NOT_MADE
+        mean, crossed = pair.mean, pair.crossed
         beside = {
             f"p_{unit}_adjusted": pair.beside[unit].p_adjusted if pair.beside else math.nan
+            for unit in BESIDE
+        }
+        few = {
+            f"too_small_{unit}": pair.beside[unit].too_small if pair.beside else None
             for unit in BESIDE
         }
         return {
@@ -275,6 +291,11 @@ class Comparison:
             "low": difference.low,
             "high": difference.high,
             "level": self.level,
+            "error": mean.error if mean else math.nan,
+            "freedom": mean.freedom if mean else math.nan,
+            "sd_rater": crossed.sd_rater if crossed else math.nan,
+            "sd_image": crossed.sd_image if crossed else math.nan,
+            "sd_rest": crossed.sd_rest if crossed else math.nan,
             "low_adjusted": adjusted.low,
             "high_adjusted": adjusted.high,
             "level_adjusted": adjusted.level,
@@ -293,6 +314,7 @@ class Comparison:
             "p_method": test.method if test else "",
             "significant": pair.verdict.significant,
             "too_small": pair.too_small,
+            **few,
             **(pair.equivalence.row() if pair.equivalence else {}),
         }
 
@@ -316,8 +338,8 @@ def compare_methods(
     ``default_unit`` of each data set. Of ``pairs`` those whose methods have votes on the data set
     are compared, as they stand. p values are adjusted within one data set. A pair is
     ``too_small`` when no outcome could give an adjusted p below ``alpha``, see
-    ``significance.judge``; for the unit "both" where fewer than LEAST_UNITS raters or images are
-    common to it. ``level`` is that of the intervals, which are kept within the differences that
+    ``significance.judge``; for the unit "both" where fewer than ENOUGH_FOR_BOTH raters or images
+    are common to it. ``level`` is that of the intervals, which are kept within the differences that
     ``scale`` allows. With a ``margin`` in points each pair is tested for equivalence.
 
     Raises UsageError for an unknown unit, adjustment or method and a margin that isn't between
@@ -360,10 +382,10 @@ def check_margin(margin: float, alpha: float = 0.05, scale: Scale = ACR) -> None
 def least_p(unit: Unit, n: int) -> float:
     """The smallest p that a test on ``n`` units allows, NaN where it can't be made.
 
-    Of "both", ``n`` the smaller number of raters and images, none is too small for Student's t.
+    Of "both", ``n`` the smaller number of raters and images, any is small enough for Student's t.
     """
     if unit == "both":
-        return 0.0 if n >= LEAST_UNITS else math.nan
+        return 0.0 if n >= ENOUGH_FOR_BOTH else math.nan
     return least_exact_p(n) if n else math.nan
 
 
@@ -398,15 +420,15 @@ def crossed_test(
 ) -> tuple[CrossedMean, MeanTest | None]:
     """``crossed_pair`` of two methods' ``scores`` (C, 2), and the test over "both" from it.
 
-    The test is None on fewer than LEAST_UNITS raters or images.
+    The test is None on fewer than ENOUGH_FOR_BOTH raters or images in common.
     """
     found = crossed_pair(scores, rater, image)
-    if math.isnan(found.error):
+    n = min(found.n_raters, found.n_images)
+    if n < ENOUGH_FOR_BOTH:
         return found, None
     together = rated_together(scores)
     pairs = int((~np.isnan(scores)).all(axis=1).sum()) if together else found.n_values // 2
     error = max(found.error, least_error(scale, pairs))
-    n = min(found.n_raters, found.n_images)
     return found, MeanTest(found.estimate, error, found.freedom, n)
 
 
@@ -520,13 +542,9 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Tested:
-    """A pair before it is judged among the others.
-
-    ``mean``: the test of its mean difference, None on fewer than LEAST_UNITS units.
-    """
+    """A pair before it is judged among the others, and the signed-rank test over each unit."""
 
     pair: Pair
-    mean: MeanTest | None
     ranks: Mapping[Unit, SignedRank | None]
 
 
@@ -546,7 +564,8 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     uneven = table.unit != "pooled" and full != shared
     all_votes = both and not rated_together(scores)
     raters, images = (codes[rows] for codes in table.codes)
-    cells = cell_means(np.round(scores[rows, 0] - scores[rows, 1], 10), raters, images)
+    differences = np.round(scores[rows, 0] - scores[rows, 1], 10)
+    zeros = int((cell_means(differences, raters, images)[0] == 0).sum()) if both else None
     sides = [~np.isnan(scores[:, side]) for side in (0, 1)] if all_votes else [rows, rows]
     n_raters, n_images = (
         np.intersect1d(codes[sides[0]], codes[sides[1]]).size for codes in table.codes
@@ -558,7 +577,7 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         n_raters=n_raters,
         n_images=n_images,
         n_pairs=shared,
-        zeros=int((cells[0] == 0).sum()) if both else rank.n_zero if rank else 0,
+        zeros=zeros if zeros is not None else rank.n_zero if rank else 0,
         excluded=0
         if all_votes
         else np.unique(codes[~np.isnan(scores).all(axis=1)]).size - len(own),
@@ -573,20 +592,22 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         verdict=Verdict(math.nan, math.nan, asked.alpha),
         beside={},
         equivalence=None,
+        mean=None,
+        crossed=None,
     )
     if not (shared or all_votes):
-        return _Tested(pair, None, ranks)
-    superiority = _superiority(cells, shared, table.of, asked.level) if shared else None
+        return _Tested(pair, ranks)
+    wins = cell_means((1 + np.sign(differences)) / 2, raters, images)
+    superiority = _superiority(wins, shared, table.of, asked.level) if shared else None
+    found = None
     if not both:
-        differences = own[:, 0] - own[:, 1]
-        error, n = standard_error(differences), len(own)
+        means = own[:, 0] - own[:, 1]
+        error, n = standard_error(means), len(own)
         least = least_error(asked.scale, shared)
         mean = (
-            MeanTest(float(differences.mean()), max(error, least), n - 1, n)
-            if n >= LEAST_UNITS
-            else None
+            MeanTest(float(means.mean()), max(error, least), n - 1, n) if n >= LEAST_UNITS else None
         )
-        difference = _difference(differences, table.unit, table.of, asked, shared, uneven)
+        difference = _difference(means, table.unit, table.of, asked, shared, uneven)
         d_z = quotient(difference.estimate, error * math.sqrt(n), 1)
     else:
         found, mean = crossed_test(scores, *table.codes, asked.scale)
@@ -601,8 +622,10 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
         superiority=superiority,
         d_z=d_z,
         test=mean if both else rank,
+        mean=mean,
+        crossed=found,
     )
-    return _Tested(pair, mean, ranks)
+    return _Tested(pair, ranks)
 
 
 def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pair, ...]:
@@ -616,7 +639,7 @@ def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pa
         return judge(p, least, asked.adjustment, asked.alpha)
 
     own = verdicts([one.pair.test for one in tested])
-    equivalence = _equivalence([one.mean for one in tested], asked)
+    equivalence = _equivalence([one.pair.mean for one in tested], asked)
     pairs = [
         replace(one.pair, verdict=verdict, equivalence=found)
         for one, verdict, found in zip(tested, own, equivalence, strict=True)
@@ -630,12 +653,12 @@ def _judged(tested: Sequence[_Tested], table: _Table, asked: _Asked) -> tuple[Pa
             pair,
             beside={unit: found[number] for unit, found in beside.items()},
             adjusted=_crossed_interval(
-                one.mean.estimate, one.mean, float(levels[number]), pair.n, table.of, asked
+                pair.mean.estimate, pair.mean, float(levels[number]), pair.n, table.of, asked
             )
-            if one.mean
+            if pair.mean
             else None,
         )
-        for number, (pair, one) in enumerate(zip(pairs, tested, strict=True))
+        for number, pair in enumerate(pairs)
     )
 
 
@@ -663,7 +686,9 @@ def _equivalence(tests: Sequence[MeanTest | None], asked: _Asked) -> Sequence[Eq
         first, second = (Verdict(one, 0.0, asked.alpha) for one in judged)
         return Equivalence(margin, low, high, level, *alone, first, second)
 
-    return [None if test is None else of(*next(found)) for test in tests]
+    no = Verdict(math.nan, math.nan, asked.alpha)
+    not_made = Equivalence(margin, math.nan, math.nan, level, math.nan, math.nan, no, no)
+    return [not_made if test is None else of(*next(found)) for test in tests]
 
 
 def _clipped(test: MeanTest, level: float, asked: _Asked) -> tuple[float, float]:
@@ -690,9 +715,11 @@ _SHARE = Scale(0, 1, 0.5)
 def _superiority(
     cells: tuple[Floats, Codes, Codes], shared: int, of: str, level: float
 ) -> Interval:
-    """The chance that a rater puts the first above the second on one image, ties half."""
-    differences, raters, images = cells
-    found = crossed_mean((1 + np.sign(differences)) / 2, raters, images)
+    """The chance that a rater puts the first above the second on one image, ties half.
+
+    ``cells``: the share of each rater's votes on each image, or on the frames of each sequence.
+    """
+    found = crossed_mean(*cells)
     n = min(found.n_raters, found.n_images)
     half = math.nan
     if math.isfinite(found.error):

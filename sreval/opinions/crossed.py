@@ -128,8 +128,7 @@ def crossed_pair(scores: Floats, rater: Codes, image: Codes) -> CrossedMean:
     image, the frames of a sequence, are averaged. Where the methods are ``rated_together``, the
     mean of the differences, else that of all votes (``crossed_difference``); there ``n_raters`` and
     ``n_images`` count those with votes on both methods, as a rater who saw one alone tells little
-    of the difference: with fewer than LEAST_UNITS of these there is no error. Raises
-    StatisticsError as these do.
+    of the difference. Raises StatisticsError as these do.
     """
     if rated_together(scores):
         both = ~np.isnan(scores).any(axis=1)
@@ -146,8 +145,7 @@ def crossed_pair(scores: Floats, rater: Codes, image: Codes) -> CrossedMean:
     first = np.arange(votes.size) < sides[0][0].size
     found = crossed_difference(votes, first, raters, images)
     common = [np.intersect1d(*both).size for both in list(zip(*sides, strict=True))[1:]]
-    known = found if min(common) >= LEAST_UNITS else replace(found, error=math.nan)
-    return replace(known, n_raters=common[0], n_images=common[1])
+    return replace(found, n_raters=common[0], n_images=common[1])
 
 
 def _crossed(

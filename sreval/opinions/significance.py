@@ -28,6 +28,8 @@ EXACT_UP_TO = 200
 0.001 in 600 simulated sets, half of them of seven-point differences full of ties."""
 
 _RELATIVE_TOLERANCE = 1e-12
+_SAME_P = 1e-9
+"""p that differ by this share at most differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,8 @@ def compatible_levels(p: ArrayLike, adjustment: str, alpha: float) -> Floats:
 
     ``p`` are of tests whose 1 - a interval excludes 0 where p < a. By Holm each interval is of
     the level of its own step, 1 - alpha / (m - i) with i smaller p, and from the first that isn't
-    found on, all of that step's: the chance that any of them wrongly excludes 0 is alpha at most,
+    found on, all of that step's; equal p, but for rounding, have the level of the first of them,
+    whatever their order. The chance that any of them wrongly excludes 0 is alpha at most,
     as of the tests; that all of them cover together isn't claimed. By Benjamini and Hochberg,
     with r found, 1 - r alpha / m for these, whose expected share that doesn't cover is alpha at
     most (Benjamini and Yekutieli 2005, Journal of the American Statistical Association 100(469)),
@@ -229,7 +232,9 @@ def compatible_levels(p: ArrayLike, adjustment: str, alpha: float) -> Floats:
     values, order, levels = _ascending(p)
     m = order.size
     found = int((ADJUSTMENTS[adjustment](values) < alpha).sum())
-    places = np.arange(m)
+    ascending = values[order]
+    apart = np.diff(ascending, prepend=-1.0) > _SAME_P * ascending
+    places = np.maximum.accumulate(np.where(apart, np.arange(m), 0))
     shares = {
         "holm": 1 / np.maximum(m - np.minimum(places, found), 1),
         "benjamini-hochberg": np.where(places < found, found, found + 1) / max(m, 1),

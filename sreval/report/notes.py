@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sreval.errors import counted
 from sreval.frames import image_order, is_frame, unit_of
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mos_table
@@ -35,7 +36,7 @@ def stand_in_note(methods: Sequence[str]) -> str:
 
 def too_few(units: Iterable[str] = (), *, dash: bool = True) -> str:
     """The note that there is no interval of so few ``units``, for which a ``dash`` may stand."""
-    named = " or ".join(f"{unit}s".replace(" and ", "s and ") for unit in dict.fromkeys(units))
+    named = " or ".join(f"{unit}s".replace(" and ", "s or ") for unit in dict.fromkeys(units))
     named = named or "units"
     text = f"ith fewer than {LEAST_UNITS} {named} {NO_INTERVAL}"
     return f"–: w{text}" if dash else f"W{text}"
@@ -69,17 +70,25 @@ def named_as_in(images: Iterable[str]) -> str:
 def vote_notes(votes: pd.DataFrame) -> list[str]:
     """The notes under every table: how many votes, what was left out and why, the marks."""
     if is_means(votes):
-        return [f"{len(votes)} mean opinion scores, as given.", *mark_notes(votes)]
-    counted = votes[(votes["kind"] == "vote") & votes["accepted"]]
+        return [f"{counted(len(votes), 'mean opinion score')}, as given.", *mark_notes(votes)]
+    own = votes[(votes["kind"] == "vote") & votes["accepted"]]
+    stimuli = len(own[["dataset", "image", "method"]].drop_duplicates())
     said = (
-        f"{len(counted)} votes by {counted['rater'].nunique()} raters on "
-        f"{len(counted[['dataset', 'image', 'method']].drop_duplicates())} stimuli."
+        f"{counted(len(own), 'vote')} by {counted(own['rater'].nunique(), 'rater')} on "
+        f"{stimuli} {'stimulus' if stimuli == 1 else 'stimuli'}."
     )
-    frame = next(filter(is_frame, counted["image"]), "")
+    frame = next(filter(is_frame, own["image"]), "")
     frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(
         frame
     )
     return [" ".join([said, *frames, *uncounted(votes)]), *mark_notes(votes)]
+
+
+def untested(few: int, pairs: int) -> list[str]:
+    """The note that ``few`` of the pairs share a letter though no test could be significant."""
+    return [
+        f"{few} of {counted(pairs, 'pair')} couldn't be tested; they share a letter untested."
+    ] * (few > 0)
 
 
 def uncounted(votes: pd.DataFrame) -> list[str]:

@@ -18,6 +18,7 @@ from sreval.errors import (
     StatisticsError,
     UsageError,
     attempted,
+    counted,
     not_in_results,
     option,
     unknown_name,
@@ -99,16 +100,16 @@ def short_label(method: str) -> str:
 
 def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:
     """Add the line that says n and what intervals mean, and the marks of the votes."""
-    counted = votes if is_means(votes) else opinions(votes)
-    datasets = ", ".join(paper.sort_datasets(list(map(str, counted["dataset"].unique()))))
-    images = len(counted[["dataset", "image"]].drop_duplicates())
+    own = votes if is_means(votes) else opinions(votes)
+    datasets = ", ".join(paper.sort_datasets(list(map(str, own["dataset"].unique()))))
+    images = len(own[["dataset", "image"]].drop_duplicates())
     head = f"{datasets}: " if datasets else ""
-    counts = f"n = {len(counted)} mean opinion scores, {images} images."
-    if not is_means(votes):
-        counts = f"n = {len(counted)} votes, {counted['rater'].nunique()} raters, {images} images."
-    words = marks_of(counted)
+    sizes = [counted(len(own), "mean opinion score" if is_means(votes) else "vote")]
+    sizes += [] if is_means(votes) else [counted(own["rater"].nunique(), "rater")]
+    counts = f"n = {', '.join([*sizes, counted(images, 'image')])}."
+    words = marks_of(own)
     caption = f"{head}{counts} {text}.{' ' + SIMULATED if 'simulated' in words else ''}"
-    if methods := stand_ins(counted):
+    if methods := stand_ins(own):
         caption += f" {stand_in_note(methods)}"
     write_caption(figure, caption)
     if words:
@@ -250,7 +251,7 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        "Mean of the row less mean of the column, points. Bold on a ground, light where the row is "
+        "Difference, row less column, in points. Bold on a ground, light where the row is "
         f"better, dark where it is worse: p < {made.alpha:g} ({CORRECTIONS[made.adjustment]}), "
         f"two-sided {TESTS[made.unit]} over {' and '.join(over)} ({made.claim})"
         f"{f'. {TOO_SMALL} n too small' if small else ''}",

@@ -156,8 +156,8 @@ def recovery_warnings(found: Recovery) -> list[str]:
         )
     if found.of.n_raters < ENOUGH_RATERS:
         said.append(
-            f"{found.of.n_raters} raters: Annex E is unreliable below {ENOUGH_RATERS}. In "
-            "simulations of 3 to 8 raters on 14 stimuli it collapsed in most studies, and the "
+            f"{counted(found.of.n_raters, 'rater')}: Annex E is unreliable below {ENOUGH_RATERS}. "
+            "In simulations of 3 to 8 raters on 14 stimuli it collapsed in most studies, and the "
             "published half widths covered 75 % or less where 95 % were claimed. No interval of "
             "the inconsistency is given."
         )
@@ -342,8 +342,9 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
         f"Change: mean over raters of their mean change. Interval: {change.method}. Kappa: "
         f"jackknife over raters and stimuli, Student t; {_COVERED.format('94 to 98')}.",
         *([too_few(["rater"])] if np.isnan(change.low) else []),
-        f"{found.n_pairs} pairs of {found.n_raters} raters; {found.unpaired} repeats without a "
-        f"first vote are left out. The p of no change is {_P_IS[found.test.method]}.",
+        f"{counted(found.n_pairs, 'pair')} of {counted(found.n_raters, 'rater')}; left out: "
+        f"{counted(found.unpaired, 'repeat')} without a first vote. The p of no change is "
+        f"{_P_IS[found.test.method]}.",
         *vote_notes(votes),
     ]
     return [table_of("retest", "Repeats", frame, columns, notes)]

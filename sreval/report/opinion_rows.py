@@ -32,6 +32,7 @@ from sreval.report.notes import (
     study_warnings,
     uncounted,
     units_said,
+    untested,
 )
 from sreval.report.scores import (
     Comparison,
@@ -298,11 +299,8 @@ def _untested(figures: Sequence[Record], tests: Sequence[Comparison]) -> list[st
         count = sum(f["dataset"] == dataset and f["method"] != "hr" for f in figures)
         made = sum(c.dataset == dataset for c in tests)
         pairs = math.comb(count, 2)
-        if 0 < made < pairs:
-            notes.append(
-                f"MOS on {dataset}: too few raters rated both methods of {pairs - made} of {pairs} "
-                "pairs on one image for a test; they share a letter untested."
-            )
+        if made:
+            notes += [f"MOS on {dataset}: {said}" for said in untested(pairs - made, pairs)]
     return notes
 
 
@@ -317,14 +315,14 @@ def _notes(
     study: str,
     warnings: Sequence[str],
 ) -> list[str]:
-    counted = opinions(votes)
-    datasets = paper.sort_datasets(list(map(str, counted["dataset"].unique())))
-    groups = [(dataset, counted[counted["dataset"] == dataset]) for dataset in datasets]
+    rated = opinions(votes)
+    datasets = paper.sort_datasets(list(map(str, rated["dataset"].unique())))
+    groups = [(dataset, rated[rated["dataset"] == dataset]) for dataset in datasets]
     sizes: dict[str, list[str]] = {}
     about = []
     for dataset, rows in groups:
         own, of = units[dataset].unit, unit_name(rows["image"])
-        size = f"{dataset} {len(rows)} by {rows['rater'].nunique()} raters"
+        size = f"{dataset} {len(rows)} by {counted(rows['rater'].nunique(), 'rater')}"
         sizes.setdefault(mean_of(CLAIMS[own].interval, of), []).append(size)
         about.append(claim(own, of))
     means = [f"{mean} ({', '.join(said)})" for mean, said in sizes.items()]
@@ -344,7 +342,7 @@ def _notes(
         )
         note += f" Its tests{against}: {made}, Holm within data set"
         note += "" if baseline else "; methods that share a letter weren't shown to differ"
-        note += "; HR isn't tested." if (counted["method"] == "hr").any() else "."
+        note += "; HR isn't tested." if (rated["method"] == "hr").any() else "."
     notes = [" ".join([note, *uncounted(votes)])]
     notes += [f"MOS on {name}: {chosen.why}." for name, chosen in units.items() if chosen.why]
     for of in dict.fromkeys(figure["unit"] for figure in figures):
@@ -355,7 +353,7 @@ def _notes(
         interval = CLAIMS[units[dataset].unit].interval
         notes += [f"MOS: {note}" for note in image_notes(rows, interval, scale)]
     notes += dict.fromkeys(filter(None, warnings))
-    if counted["simulated"].any():
+    if rated["simulated"].any():
         notes.append(f"MOS: {SIMULATED}")
     return notes
 

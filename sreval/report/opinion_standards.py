@@ -194,8 +194,8 @@ def _warnings(found: dict[str, Outcome], votes: pd.DataFrame) -> list[str]:
         )
     if P910 in found and raters < ENOUGH_RATERS:
         said.append(
-            f"{raters} raters: Annex E is unreliable below {ENOUGH_RATERS}; the analysis recovery "
-            "says how."
+            f"{counted(raters, 'rater')}: Annex E is unreliable below {ENOUGH_RATERS}; the "
+            "analysis recovery says how."
         )
     parts = int(found[P910].stimuli["part"].max()) if P910 in found else 1
     if parts > 1:

@@ -10,17 +10,25 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, listed, numbered, unknown_name
-from sreval.opinions.comparison import Comparison, compare_methods
+from sreval.errors import StatisticsError, attempted, counted, listed, numbered, unknown_name
+from sreval.opinions.comparison import BESIDE, Comparison, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
 from sreval.opinions.significance import Zeros
-from sreval.opinions.units import Unit, claim, interval_of, unit_names
+from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
 from sreval.opinions.votes import ACR, Scale, opinions, units_of
 from sreval.report import paper
-from sreval.report.notes import either, image_notes, marks_of, no_interval, units_said, vote_notes
+from sreval.report.notes import (
+    either,
+    image_notes,
+    marks_of,
+    no_interval,
+    units_said,
+    untested,
+    vote_notes,
+)
 from sreval.report.table import (
     Columns,
     Table,
@@ -33,7 +41,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import CORRECTIONS, p_value, percent
+from sreval.report.text import CORRECTIONS, NONE, p_value, percent
 from sreval.study.acceptance import Acceptance
 from sreval.study.data import StudyData
 
@@ -217,14 +225,17 @@ def pair_columns(frame: pd.DataFrame) -> Columns:
         }
     return {
         **names,
-        f"{percent(1 - first['alpha'])}{_MATCHING[first['adjustment']][0]}": interval_column(
+        f"{percent(1 - first['alpha'])}{_matching(frame)[0]}": interval_column(
             2, signed=True, low="low_adjusted", high="high_adjusted"
         ),
         "p both": lambda row: p_value(row["p_adjusted"]),
-        "p raters": lambda row: p_value(row["p_rater_adjusted"]),
-        "p images": lambda row: p_value(row["p_image_adjusted"]),
+        **{f"p {unit}s": partial(_p_beside, unit) for unit in BESIDE},
         **judged,
     }
+
+
+def _p_beside(unit: Unit, row: Any) -> str:
+    return NONE if row[f"too_small_{unit}"] else p_value(row[f"p_{unit}_adjusted"])
 
 
 def _common(row: Any) -> str:
@@ -249,31 +260,50 @@ _MATCHING = {
 """By adjustment, the head and the note of intervals that match the adjusted test."""
 
 
+def _adjusted(frame: pd.DataFrame) -> bool:
+    """Whether p of more than one test were adjusted."""
+    return bool(frame["p"].notna().sum() > 1 and frame["adjustment"].iloc[0] != "none")
+
+
+def _matching(frame: pd.DataFrame) -> tuple[str, str]:
+    return _MATCHING[frame["adjustment"].iloc[0] if _adjusted(frame) else "none"]
+
+
 def pair_notes(frame: pd.DataFrame) -> list[str]:
-    """The notes under ``pair_columns``: what the intervals claim, and where n is too small."""
+    """The notes under ``pair_columns``: what they rest on and claim, and where n is too small."""
     first, small = frame.iloc[0], frame[frame["too_small"]]
-    both = first["unit"] == "both"
-    made = int(frame["p"].notna().sum())
-    adjusted = made > 1 and first["adjustment"] != "none"
+    both, adjusted = first["unit"] == "both", _adjusted(frame)
     note = "Intervals: Student's t, kept within the scale's differences, "
     if both:
-        matching = _MATCHING[first["adjustment"] if adjusted else "none"][1]
-        note += matching.format(alpha=percent(first["alpha"]))
+        note += _matching(frame)[1].format(alpha=percent(first["alpha"]))
     else:
         note += f"{percent(first['level'])} for each difference alone"
         if adjusted:
+            made = int(frame["p"].notna().sum())
             note += (
                 f". They aren't adjusted for the {made} comparisons; the p values are. An interval "
                 "can therefore exclude 0 although the test shows no difference"
             )
     notes = [f"{note}."]
-    if frame["all_votes"].any():
-        number = int(frame["all_votes"].sum())
-        which = "" if number == len(frame) else f" of {number} of {len(frame)} pairs"
+    together = "only images that a rater rated under both methods count."
+    if number := int(frame["all_votes"].sum()):
+        which = (
+            f"In {number} of {counted(len(frame), 'pair')} raters" if number < len(frame) else ""
+        )
         notes.append(
-            f"Raters saw most images under one method{which} only. There the difference, its "
-            "interval and p both take all votes on the two, with effects of raters and images of "
-            "their own. The other columns need images that a rater rated under both."
+            f"{which or 'Raters'} saw most images under one of the two methods only. There the "
+            "difference, its interval and p both take all votes on the two, with effects of raters "
+            "and images of their own, and n is of raters and images with votes on both. In p "
+            f"raters, p images and superior{' and in the other pairs' * bool(which)} {together}"
+        )
+    else:
+        notes.append(together.capitalize())
+    nothing = (frame["sd_rater"] == 0) & (frame["sd_image"] == 0) & frame["error"].notna()
+    if nothing.any():
+        which = "" if nothing.all() else f" in {nothing.sum()} of {counted(len(frame), 'pair')}"
+        notes.append(
+            f"The variances of raters and of images are both estimated as 0{which}, so that the "
+            "interval over both is that of single votes."
         )
     if frame["uneven"].any() and both:
         notes.append(
@@ -289,7 +319,7 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     if len(small):
         which = "" if len(small) == len(frame) else f" for {len(small)} of {len(frame)} pairs"
         if both:
-            note = f"n too small{which}: the test needs {LEAST_UNITS} raters and images in common"
+            note = f"n too small{which}: {_needed(frame)}"
         else:
             note = (
                 f"n too small{which}: no outcome could have been significant at {first['alpha']:g}"
@@ -300,7 +330,23 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
             note += f" (n {best['n']}{zeros}; the least p is {best['least_p']:.4f}"
             note += f", adjusted {best['least_p_adjusted']:.4f})" if adjusted else ")"
         notes.append(f"{note}.")
+    if few := [f"p {unit}s" for unit in BESIDE if both and frame[f"too_small_{unit}"].any()]:
+        notes.append(
+            f"– under {' and '.join(few)}: on so few no outcome of the signed-rank test could have "
+            f"been significant at {first['alpha']:g}; zero differences don't count."
+        )
     return notes
+
+
+def _needed(frame: pd.DataFrame) -> str:
+    """What Student's t test of a mean difference needs."""
+    unit = frame["unit"].iloc[0]
+    if unit != "both":
+        return f"a t test needs {LEAST_UNITS} {'vote' if unit == 'pooled' else unit}s"
+    of = "sequence" if frame["estimand"].str.contains("sequences").any() else "image"
+    return (
+        f"the test over both needs {ENOUGH_FOR_BOTH} raters and {ENOUGH_FOR_BOTH} {of}s in common"
+    )
 
 
 def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
@@ -309,8 +355,8 @@ def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
     said = f"Unit {of if unit == 'image' else unit}: {claim(unit, of)}. "
     if unit == "both":
         said += (
-            f"p both: two-sided Student's t test of the difference between a rater's votes on one "
-            f"{of}, raters and {of}s random; n: raters x {of}s that have both votes. p raters: "
+            f"p both: two-sided Student's t test of the mean difference, raters and {of}s random; "
+            f"n: raters x {of}s that the two methods have in common. p raters: "
             f"{claim('rater', of)}; p images: {claim('image', of)}; two-sided Wilcoxon signed-rank "
             f"tests of their mean votes (zero differences {ranks}). p values: {how}. "
         )
@@ -320,9 +366,8 @@ def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
             f"{ranks}), {how}. "
         )
     return (
-        f"{said}Difference: first less second, in points; superior: the share of a rater's votes "
-        "on one image that put the first above the second, ties half. Only images that a rater "
-        "rated under both methods count."
+        f"{said}Difference: first less second, in points; superior: the mean share of a rater's "
+        "votes on one image that put the first above the second, ties half."
         + (" Frames are averaged over their sequence first." if of == "sequence" else "")
     )
 
@@ -338,23 +383,31 @@ def _comparison(made: Comparison, votes: pd.DataFrame) -> list[Table]:
     if made.letters:
         letters = ", ".join(f"{paper.label(name)} {made.letters[name]}" for name in made.methods)
         notes.append(f"Methods that share a letter weren't shown to differ: {letters}.")
+        notes += untested(int(frame["too_small"].sum()), len(frame))
     notes.append(_friedman(made))
     left = int((frame["excluded"] > 0).sum())
     if left:
         pairs = "1 pair leaves" if left == 1 else f"{left} pairs leave"
         units = "raters" if made.unit == "both" else "units"
         notes.append(f"{pairs} out {units} without a common image.")
-    notes += [*filter(None, [made.warning]), *vote_notes(votes)]
+    if made.unit == "both":
+        notes.append(
+            "The printed intervals go by alpha. low and high in JSON and CSV are of each "
+            f"difference alone, at {percent(made.level)}."
+        )
+    after = [*filter(None, [made.warning]), *vote_notes(votes)]
+    notes += after
     name = f" on {made.dataset}" if made.dataset else ""
     facts = {"dataset": made.dataset, "letters": made.letters}
     compared = table_of(
         "compare", f"Which methods differ{name}", frame, pair_columns(frame), notes, facts
     )
-    tested = frame[frame["p_equivalent"].notna()] if "margin" in frame else frame[:0]
-    return [compared, *([_equivalence(tested, name, votes, how)] if len(tested) else [])]
+    if "margin" not in frame:
+        return [compared]
+    return [compared, _equivalence(frame, name, how, after)]
 
 
-def _equivalence(frame: pd.DataFrame, name: str, votes: pd.DataFrame, how: str) -> Table:
+def _equivalence(frame: pd.DataFrame, name: str, how: str, after: Sequence[str]) -> Table:
     first = frame.iloc[0]
     margin, level = f"{first['margin']:g}", percent(first["margin_level"])
     columns = {
@@ -368,18 +421,27 @@ def _equivalence(frame: pd.DataFrame, name: str, votes: pd.DataFrame, how: str) 
         "shown": column("shown"),
     }
     notes = [
-        f"Two one-sided Student's t tests of each pair (Schuirmann 1987), {first['estimand']}. p "
-        f"first and p second test that this method is worse by {margin} points or more; p "
-        f"equivalent is the larger of the two. p values, of this table together: {how}.",
+        "Two one-sided Student's t tests of each pair (Schuirmann 1987), "
+        f"{either(filter(None, frame['estimand']))}. p first and p second are small where this "
+        f"method is shown to be no worse by {margin} points or more; p equivalent is the larger of "
+        f"the two. p values, of this table together: {how}.",
         f"Without adjustment a pair is equivalent exactly where its {level} interval lies between "
         f"-{margin} and +{margin}. Not shown isn't evidence of a difference.",
-        *vote_notes(votes),
+        *_untestable(frame),
+        *after,
     ]
     kept = ["dataset", "first", "second", "unit", "n", "n_raters", "n_images", "n_pairs"]
     kept += ["estimand", "difference", *frame.columns[list(frame).index("margin") :]]
     kept += ["adjustment", "alpha"]
     title = f"Equivalence within {margin} points{name}"
-    return table_of("equivalence", title, frame[kept], columns, notes)
+    facts = {"dataset": first["dataset"], "level": float(first["margin_level"])}
+    return table_of("equivalence", title, frame[kept], columns, notes, facts)
+
+
+def _untestable(frame: pd.DataFrame) -> list[str]:
+    small = int(frame["p_equivalent"].isna().sum())
+    which = "" if small == len(frame) else f" for {small} of {counted(len(frame), 'pair')}"
+    return [f"n too small{which}: {_needed(frame)}."] if small else []
 
 
 def _friedman(made: Comparison) -> str:
@@ -407,10 +469,10 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
     """What every rule finds, rater by rater, and the results with and without those it rejects."""
     rules = request.rules or default_rules(request.scale, request.reference)
     found, not_done = apply(rules, votes)
-    counted = opinions(votes).groupby("rater").size()
+    counts = opinions(votes).groupby("rater").size()
     names = sorted(votes["rater"].unique(), key=numbered)
     frame = pd.DataFrame(index=pd.Index(names, name="rater"))
-    frame["votes"] = counted.reindex(frame.index, fill_value=0)
+    frame["votes"] = counts.reindex(frame.index, fill_value=0)
     for made in found:
         frame = frame.join(made.table.add_prefix(f"{made.rule.kind} "))
     frame["rejected_by"] = [
@@ -445,7 +507,7 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
             _effect_of, made, votes, request
         )
         for made in found
-        if set(counted.index) & set(made.rejected)
+        if set(counts.index) & set(made.rejected)
     }
     return each({"": lambda: tables, **effects})
 

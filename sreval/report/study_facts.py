@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, numbered
+from sreval.errors import StatisticsError, attempted, counted, numbered
 from sreval.files import sha256_bytes
 from sreval.frames import unit_name
 from sreval.opinions.comparison import compare_methods
@@ -173,7 +173,7 @@ class StudyFacts:
         rows = [
             charts.Estimate(
                 paper.label(str(row["method"])), row["mos"], row["low"], row["high"],
-                f"{row['n_votes']} votes, {row['n_raters']} raters",
+                f"{counted(row['n_votes'], 'vote')}, {counted(row['n_raters'], 'rater')}",
             )
             for row in means.to_dict("records")
         ]  # fmt: skip

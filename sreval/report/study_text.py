@@ -122,7 +122,7 @@ def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
     for made in power:
         told = []
         for n, level in made.looks:
-            out_of_reach = made.unit == "rater" and not least_p("rater", n) < level
+            out_of_reach = made.unit in ("both", "rater") and not least_p(made.unit, n) < level
             out = " (no outcome does)" if out_of_reach else ""
             told.append(f"{level:.2g} after {n} raters{out}")
         levels = listed(told, 20)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sreval import api
 from sreval.errors import UsageError
@@ -1034,12 +1037,95 @@ def test_over_both_all_three_claims_stand_side_by_side(sreval: Sreval, votes: Pa
     ):
         assert said in ran.out
     assert "although the test shows no difference" not in ran.out
+    assert "Only images that a rater rated under both methods count." in ran.out
     (compared, equivalent) = json.loads(
         sreval("opinions", votes, "--analyse", "compare", "--margin", "0.5", "--json").out
     )["sections"]
     assert equivalent["analysis"] == "equivalence"
     shown = [row["shown"] for row in compared["rows"]]
     assert [row["shown"] for row in equivalent["rows"]] == shown
+    assert (compared["level"], equivalent["level"]) == (0.95, 0.9)
+    for row in compared["rows"]:
+        half = stats.t.ppf(0.975, row["freedom"]) * row["error"]
+        assert row["high"] - row["difference"] == pytest.approx(min(half, 4 - row["difference"]))
+        spread = math.hypot(row["sd_rater"], row["sd_image"], row["sd_rest"])
+        assert row["d_z"] == pytest.approx(row["difference"] / spread)
+
+
+def _compared(sreval: Sreval, table: pd.DataFrame, path: Path, *options: str) -> str:
+    table.to_csv(path, index=False)
+    ran = sreval("opinions", path, "--analyse", "compare", *options)
+    assert ran.code == OK, ran.err
+    return " ".join(ran.out.split())
+
+
+def test_pairs_without_a_test_of_equivalence_stay_in_its_table(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    table, path = random_votes(images=6), tmp_path / "votes.csv"
+    some = (table["method"] != "c") | table["image"].isin(sorted(set(table["image"]))[:4])
+    options = ("--unit", "both", "--margin", "0.5")
+    said = _compared(sreval, table[some], path, *options)
+    needed = "the test over both needs 5 raters and 5 images in common."
+    assert said.count(f"n too small for 2 of 3 pairs: {needed}") == 2
+    assert len(re.findall(r"– – – – n too small", said.partition("Equivalence")[2])) == 2
+    assert "2 of 3 pairs couldn't be tested; they share a letter untested." in said
+    none = _compared(sreval, random_votes(images=4), path, *options).partition("Equivalence")[2]
+    assert none.count("– – – – n too small") == 3
+    assert f"n too small: {needed}" in none
+    pooled = _compared(sreval, table, path, "--unit", "pooled", "--margin", "0.5")
+    assert pooled.partition("Equivalence")[2].count("Pooled votes are not independent") == 1
+
+
+def test_a_margin_that_no_analysis_takes_is_refused(sreval: Sreval, votes: Path) -> None:
+    ran = sreval("opinions", votes, "--analyse", "mos", "--margin", "0.5")
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert "--analyse compare" in sentence(ran)
+
+
+def test_tests_and_adjusted_intervals_go_by_alpha(sreval: Sreval, tmp_path: Path) -> None:
+    table, path = random_votes(images=6), tmp_path / "votes.csv"
+    said = _compared(sreval, table, path, "--alpha", "0.2", "--level", "0.99")
+    assert " 80%, Holm " in said
+    assert "alpha 0.2." in said
+    assert "go by alpha. low and high in JSON and CSV are of each difference alone, at 99%." in said
+    one = _compared(sreval, table[table["method"] != "c"], path)
+    assert " 95% p both " in one
+    assert "each for its difference alone." in one
+
+
+def test_signed_rank_tests_that_can_show_nothing_have_no_p(sreval: Sreval, tmp_path: Path) -> None:
+    said = _compared(sreval, random_votes(images=5), tmp_path / "votes.csv")
+    assert "– under p images: on so few no outcome" in said
+    assert "1.0000" not in said.partition("Unit both")[0]
+
+
+def test_notes_of_all_votes_say_which_columns_take_them(sreval: Sreval, tmp_path: Path) -> None:
+    """A Latin square: each rater saw each image under one method."""
+    table = random_votes(methods=4, images=8)
+    rater, image, method = (pd.factorize(table[n])[0] for n in ("rater", "image", "method"))
+    square, path = (rater + image) % 4 == method, tmp_path / "votes.csv"
+    said = _compared(sreval, table[square], path)
+    assert " 8 x 8 " in said
+    assert "Raters saw most images under one of the two methods only." in said
+    assert "votes on one image, raters" not in said
+    assert "Only images that" not in said
+    some = _compared(sreval, table[square | (method < 2)], path)
+    assert "In 5 of 6 pairs raters saw most images under one of the two methods only." in some
+    assert "and in the other pairs only images that a rater rated under both methods count" in some
+
+
+def test_single_units_are_named_in_the_singular(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    random_votes(raters=1).to_csv(path, index=False)
+    ran = sreval("opinions", path, "--analyse", "mos", "--unit", "both")
+    assert " votes by 1 rater on " in ran.out
+    assert "fewer than 3 raters or images" in ran.out
+
+
+def test_the_unit_that_alone_can_show_a_difference_is_named(sreval: Sreval, tmp_path: Path) -> None:
+    said = _compared(sreval, random_votes(raters=3, images=9), tmp_path / "votes.csv")
+    assert "Name the unit image, which alone can show a difference on so few raters." in said
 
 
 @pytest.mark.parametrize("margin", ["0", "-0.2", "nan", "4"])
@@ -1058,7 +1144,7 @@ def test_the_rater_is_said_to_be_taken_where_too_few_images_are_there(
     random_votes(images=4).to_csv(path, index=False)
     for analysis in ("mos", "compare"):
         ran = sreval("opinions", path, "--analyse", analysis)
-        assert "by default from 5 of each on; here are 8 raters and 4 images, so that" in ran.out
+        assert "in general needs 5 of each; here are 8 raters and 4 images, so that" in ran.out
         assert "these images, raters in general" in ran.out
         named = sreval("opinions", path, "--analyse", analysis, "--unit", "rater")
-        assert "by default" not in named.out
+        assert "needs 5 of each" not in named.out

@@ -246,12 +246,14 @@ def test_matching_intervals_exclude_zero_where_the_adjusted_test_finds(
     seed: int, adjustment: str
 ) -> None:
     """Also of unanimous votes, and of differences at the end of the scale."""
-    votes = random_votes(seed, methods=5, images=5, raters=5, seen=1 - seed % 3 / 10)
+    votes = random_votes(seed, methods=5, images=6, raters=6, seen=1 - seed % 3 / 10)
     if seed % 4 == 0:
         votes["score"] = votes["method"].map({"a": 1, "b": 1, "c": 5, "d": 4, "e": 5})
     (made,) = compare_methods(check_votes(votes), unit="both", adjustment=adjustment)
     for pair in made.pairs:
-        assert pair.adjusted is not None
+        assert (pair.adjusted is None) == (pair.n < 5)
+        if pair.adjusted is None:
+            continue
         assert -4 <= pair.adjusted.low <= pair.adjusted.estimate <= pair.adjusted.high <= 4
         excluded = pair.adjusted.low > 0 or pair.adjusted.high < 0
         assert excluded == pair.verdict.significant
@@ -288,6 +290,26 @@ def test_superiority_counts_votes_and_holds_for_both(unit: Unit) -> None:
         assert 0 <= pair.superiority.low <= pair.superiority.high <= 1
 
 
+def test_superiority_counts_frames_and_not_means_of_sequences() -> None:
+    """In every sequence the first wins one frame of four by much and loses three by little."""
+    gaps = np.array([4, -1, -1, -1])
+    scores = np.stack([np.where(gaps > 0, 5, 1), np.where(gaps > 0, 1, 2)]).astype(float)
+    votes = pd.DataFrame(
+        {"rater": f"r{rater}", "image": f"s{s}/{frame}.png", "method": method, "score": score}
+        for rater in range(5)
+        for s in range(5)
+        for method, own in zip("ab", scores, strict=True)
+        for frame, score in enumerate(own)
+    )
+    (made,) = compare_methods(check_votes(votes))
+    (pair,) = made.pairs
+    assert (pair.first, made.of) == ("a", "sequence")
+    assert pair.difference is not None
+    assert pair.difference.estimate == pytest.approx(0.25)
+    assert pair.superiority is not None
+    assert pair.superiority.estimate == pytest.approx(0.25)
+
+
 def test_frames_count_as_their_sequence_over_both() -> None:
     made = random_votes(images=12, raters=6)
     made["image"] = made["image"].map(lambda name: f"s{int(name[-3:]) % 5}/{name}")
@@ -311,14 +333,30 @@ def test_the_default_unit_needs_five_of_both(raters: int, images: int, unit: str
     assert (f"here are {raters} raters and {images} images" in made.why) == (unit == "rater")
 
 
-@pytest.mark.parametrize(("raters", "images"), [(2, 6), (6, 2), (1, 1)])
-def test_a_test_over_both_needs_three_of_both(raters: int, images: int) -> None:
+@pytest.mark.parametrize(("raters", "images"), [(4, 6), (6, 4), (1, 1)])
+def test_a_test_over_both_needs_five_of_both(raters: int, images: int) -> None:
     votes = check_votes(random_votes(raters=raters, images=images))
     (made,) = compare_methods(votes, unit="both", margin=0.5)
     for pair in made.pairs:
-        assert (pair.test, pair.equivalence, pair.too_small) == (None, None, True)
+        assert (pair.test, pair.mean, pair.too_small) == (None, None, True)
+        assert pair.equivalence is not None
+        assert pair.equivalence.verdict == "n too small"
         assert math.isnan(pair.p)
     assert made.letters == {}
+
+
+@pytest.mark.parametrize(("common", "made"), [(4, False), (5, True)])
+def test_of_all_votes_a_test_over_both_needs_five_in_common(common: int, made: bool) -> None:
+    """Raters saw most images under one method; on ``common`` images there are votes on both."""
+    votes = random_votes(methods=2, images=14, raters=8)
+    number, method = votes["image"].str[-3:].astype(int), votes["method"]
+    number -= number.min()
+    kept = (number < common) | ((number % 2 == 0) == (method == "a"))
+    (found,) = compare_methods(check_votes(votes[kept]), unit="both", margin=0.5)
+    (pair,) = found.pairs
+    assert (pair.all_votes, pair.n_images, pair.n_raters) == (True, common, 8)
+    assert (pair.test is not None) == made
+    assert pair.too_small != made
 
 
 @pytest.mark.parametrize("unit", ["both", "rater"])

@@ -76,6 +76,7 @@ def test_the_fewest_units_on_which_anything_can_be_found(
     methods: int, adjustment: str, needed: int
 ) -> None:
     assert least_units(math.comb(methods, 2), adjustment) == needed
+    assert least_units(math.comb(methods, 2), adjustment, unit="both") == 5
 
 
 def ordered_votes(raters: int, methods: int) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 import itertools
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -94,6 +95,28 @@ def test_compatible_intervals_exclude_zero_where_the_adjusted_test_finds(
     for one, level, judged in zip(p, levels, adjusted, strict=True):
         if abs(judged - alpha) > 1e-9:
             assert (one < 1 - level) == (judged < alpha)
+
+
+@given(
+    st.lists(st.sampled_from([0.001, 0.004, 0.021, 0.3, math.nan]), min_size=2, max_size=7),
+    st.randoms(use_true_random=False),
+    st.sampled_from(sorted(ADJUSTMENTS)),
+)
+def test_equal_p_have_equal_levels_in_whatever_order(
+    p: list[float], random: Random, adjustment: str
+) -> None:
+    """The widest that their steps would give them; the last bit of a p decides nothing."""
+    levels = compatible_levels(p, adjustment, 0.05)
+    order = random.sample(range(len(p)), len(p))
+    noise = [p[place] * (1 + random.choice([-1, 0, 1]) * 1e-15) for place in order]
+    assert compatible_levels(noise, adjustment, 0.05) == pytest.approx(levels[order], nan_ok=True)
+    for one in {value for value in p if value == value}:
+        own = {level for value, level in zip(p, levels, strict=True) if value == one}
+        assert len(own) == 1
+        if adjustment == "holm":
+            ranked = sorted(value for value in p if value == value)
+            step = min(ranked.index(one), int((holm(p) < 0.05).sum()))
+            assert own.pop() == pytest.approx(1 - 0.05 / max(len(ranked) - step, 1))
 
 
 def test_compatible_levels_by_hand() -> None:
