@@ -162,8 +162,12 @@ def panel_of_means(means: pd.Series, error: pd.Series | None = None) -> Panel:
     """A panel of a table: ``means`` by point, with their standard errors where it has them.
 
     These are taken as independent of each other, as the table doesn't say more. One of 0, as of
-    raters who all agreed, counts as the root mean square of the others.
+    raters who all agreed, counts as the root mean square of the others. Raises StatisticsError for
+    a mean or an error that isn't finite.
     """
+    for what, values in (("mean", means), ("standard error", error)):
+        if values is not None and not np.isfinite(values.to_numpy(dtype=np.float64)).all():
+            raise StatisticsError(f"A {what} of the panel isn't a finite number.", "Leave it out.")
     sources: tuple[Source, ...] = ()
     if error is not None and (error > 0).any():
         own = error.to_numpy(dtype=np.float64)

@@ -20,7 +20,7 @@ from sreval.errors import (
 )
 from sreval.frames import unit_name
 from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
-from sreval.opinions.agreement import Agreement, metric_agreement
+from sreval.opinions.agreement import Agreement, finite_rows, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
 from sreval.opinions.intervals import LEAST_UNITS, Interval
 from sreval.opinions.mos import difference_scores, mean_of, stimulus_mos
@@ -407,8 +407,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
         frames.append(found.frame().assign(dataset=name))
         notes += [f"{where}{note}" for note in scene_notes(found)]
         differences += _differences(name, found)
-        left = sum(found.excluded.values())
-        notes += [f"{where}{left} stimuli without finite values left out."] if left else []
+        notes += [f"{where}{note}" for note in lacking_values(rows, usable)]
     if not frames:
         raise StatisticsError(" ".join(note.removeprefix("Not done: ") for note in notes))
     frame = pd.concat(frames, ignore_index=True)
@@ -427,6 +426,22 @@ def scene_notes(found: Agreement) -> list[str]:
             "perfect or undefined once a scene is left out."
         )
     return notes
+
+
+def lacking_values(stimuli: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    """Which of MOS and ``metrics`` aren't finite on how many stimuli, and what follows."""
+    lacking = {
+        name: int((~finite_rows(stimuli, [column])).sum())
+        for column, name in {"mos": "MOS", **{one: metric_name(one) for one in metrics}}.items()
+    }
+    left = int((~finite_rows(stimuli, ["mos", *metrics])).sum())
+    if not left:
+        return []
+    named = [f"{name} in {counted(n, 'row')}" for name, n in lacking.items() if n]
+    return [
+        f"Missing or infinite: {listed(named, 10)}. {counted(left, 'row')} left out for all "
+        "metrics, so that all are judged on the same stimuli."
+    ]
 
 
 def usable_metrics(

@@ -33,7 +33,7 @@ from sreval.opinions.panels import (
     same_order_again,
     voted_twice,
 )
-from sreval.opinions.reading import is_means, metric_key, metric_values
+from sreval.opinions.reading import MEAN, is_means, metric_key, metric_values
 from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
 from sreval.report.notes import mark_notes, marks_of, uncounted
@@ -190,7 +190,11 @@ def _match(a: Side, b: Side) -> _Matched:
 def _counted(side: Side, notes: list[str]) -> pd.DataFrame:
     """The means, or the votes on stimuli that two raters rated; frames of a sequence are one."""
     if not side.has_votes:
-        return side.table
+        there = np.isfinite(side.table[MEAN].to_numpy(dtype=np.float64))
+        if lost := int((~there).sum()):
+            what = counted(lost, "row")
+            notes.append(f"{side.name}: Left out: {what} without a mean opinion score.")
+        return side.table[there]
     votes = opinions(side.table).reset_index(drop=True)
     with _naming(side):
         kept = voted_twice(votes.assign(image=votes["image"].astype(str).map(unit_of)))
@@ -416,7 +420,7 @@ def _means_of(side: Side) -> pd.DataFrame:
             f"{side.name}: {' and '.join(wanted)} give a mean an error below 0.",
             "Write low below high, and se and sd above 0.",
         )
-    return side.table.assign(error=found)
+    return side.table.assign(error=np.where(np.isfinite(found), found, math.nan))
 
 
 # Orders

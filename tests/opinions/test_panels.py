@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -212,6 +213,14 @@ def test_an_error_of_zero_counts_as_the_others() -> None:
 def test_what_cannot_be_compared_is_refused(means: tuple[list[float], ...], said: str) -> None:
     with pytest.raises(StatisticsError, match=said):
         compare_panels(*map(table, means))
+
+
+@pytest.mark.parametrize(
+    ("means", "errors"), [([1, math.nan, 3], None), ([1, 2, 3], [1, 1, math.inf])]
+)
+def test_a_mean_or_error_that_is_no_number_is_refused(means: list[float], errors: Any) -> None:
+    with pytest.raises(StatisticsError, match="isn't a finite number"):
+        table(means, errors)
 
 
 def test_a_panel_needs_raters_and_a_margin_points() -> None:

@@ -214,3 +214,11 @@ def test_the_figure_draws_each_method_and_says_what_the_line_is(votes: list[pd.D
     assert axes.get_xlabel() == "MOS of A, mine"
     assert "with errors in both" in " ".join(drawn.get_supxlabel().split())
     drawn.canvas.draw()
+
+
+def test_a_row_without_a_mean_is_left_out_and_told() -> None:
+    whole = means([("nearest", 1.3), ("bicubic", 2.0), ("srcnn", 2.6), ("hr", 4.3)])
+    gap = means([("nearest", 1.3), ("bicubic", 2.0), ("srcnn", np.nan), ("hr", 4.3)])
+    found = compare(gap, whole)
+    assert found.agreement.n == 3
+    assert "table: Left out: 1 row without a mean opinion score." in found.notes
