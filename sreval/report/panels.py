@@ -609,7 +609,8 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
             "PLCC, SROCC and RMSE after a linear map as in ITU-T P.1401 (from memory). Errors "
             "lower a correlation: with these, panels whose true means lie on a line reach a PLCC "
             f"of {fixed(found.ceiling, 3)} (Spearman 1904). The interval without errors is the F "
-            "test's, turned round."
+            f"test's, turned round with {(1 - found.true_plcc.level) / 2:.3g} to either side: it "
+            "leaves a perfect line out where the p of B = line is below that."
         )
     return notes
 
@@ -712,10 +713,12 @@ _OF_BOTH = {
     "not shown in B": "A's test shows it alone",
     "not shown in A": "B's test shows it alone",
     "not shown in either": "neither test shows it",
+    "equal means": "both show it, and a panel's means are equal",
 }
 _OF_ONE = {
     "same direction": "the test shows it, and the other side's means agree",
     "opposite direction": "the test shows it, and the other side's means are the other way round",
+    "equal means": "the test shows it, and the other side's means are equal",
 }
 
 
@@ -725,7 +728,10 @@ def _verdicts(matched: _Matched) -> Mapping[str, str]:
     if a and b:
         return _OF_BOTH
     if not (a or b):
-        return dict.fromkeys(_OF_ONE, "by the means alone")
+        return {
+            **dict.fromkeys(_OF_ONE, "by the means alone"),
+            "equal means": "of one side or both",
+        }
     return {**_OF_ONE, f"not shown in {'A' if a else 'B'}": "the test doesn't show it"}
 
 
@@ -738,6 +744,12 @@ def _orders_table(
 ) -> Table:
     rows = []
     tested = any(side.has_votes for side in matched.both)
+    found = {verdict for order in orders for verdict in order.pairs["verdict"]}
+    verdicts = {
+        name: about
+        for name, about in _verdicts(matched).items()
+        if name != "equal means" or name in found
+    }
     for order in orders:
         counts = order.pairs["verdict"].value_counts()
         rows.append(
@@ -751,7 +763,7 @@ def _orders_table(
                 "tau_high": order.tau_high,
                 "again": order.again,
             }
-            | {name: int(counts.get(name, 0)) for name in _verdicts(matched)}
+            | {name: int(counts.get(name, 0)) for name in verdicts}
         )
     frame = pd.DataFrame(rows)
     columns: dict[str, Callable[[Any], str]] = {
@@ -762,14 +774,14 @@ def _orders_table(
     }
     if tested:
         columns["true tau"] = lambda row: span(row["tau_low"], row["tau_high"], 2)
-        columns |= {name: whole(name) for name in _verdicts(matched)}
+        columns |= {name: whole(name) for name in verdicts}
     if not frame["again"].isna().all():
         columns["all alike again"] = lambda row: whole_percent(row["again"])
     notes = [
         "Same order: pairs whose means are in the same order. tau: Kendall's tau-b of the means."
     ]
     if tested:
-        meaning = "; ".join(f"{name}: {about}" for name, about in _verdicts(matched).items())
+        meaning = "; ".join(f"{name}: {about}" for name, about in verdicts.items())
         notes += [
             f"True tau: what the tests leave of it at {percent(level)}, where a pair that isn't "
             f"shown may be either way. {meaning[0].upper()}{meaning[1:]}.",
@@ -811,13 +823,13 @@ def _pairs_table(order: OrderAgreement, matched: _Matched, level: float) -> Tabl
     notes = ["First less second, the better of A first."]
     if any(side.has_votes for side in matched.both):
         notes[0] = f"{notes[0][:-1]}; p adjusted by Holm's method within the panel."
-    swapped = frame[np.sign(frame["difference_a"]) * np.sign(frame["difference_b"]) < 0]
-    if len(swapped):
-        names = [
+    for sign, said in ((-1, "the other way round in B"), (0, "equal in a panel")):
+        named = [
             f"{paper.label(first)} and {paper.label(second)}"
-            for first, second in swapped[["first", "second"]].to_numpy()
+            for first, second in frame.loc[order.signs == sign, ["first", "second"]].to_numpy()
         ]
-        notes.append(f"The means are the other way round in B of {listed(names, 20)}.")
+        if named:
+            notes.append(f"The means are {said} of {listed(named, 20)}.")
     if agreed.any():
         notes.append(f"Not printed, as {alike}: {counted(int(agreed.sum()), 'pair')}.")
     return table_of(
